@@ -1,0 +1,123 @@
+//! The SQLite database: one connection writes with full sync, a relaxed one writes what may be lost at a
+//! power cut, two read beside them (WAL).
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::blocking;
+use crate::error::{Error, Result};
+
+type Shared = Arc<Mutex<Connection>>;
+
+pub(super) struct Database {
+    writer: Shared,
+    relaxed: Shared,
+    readers: Vec<Shared>,
+}
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS jobs (
+        id TEXT PRIMARY KEY, version INTEGER NOT NULL, state TEXT NOT NULL, patient TEXT, owner TEXT NOT NULL,
+        created_at INTEGER NOT NULL, job TEXT NOT NULL,
+        chunks_planned INTEGER NOT NULL DEFAULT 0, chunks_done INTEGER NOT NULL DEFAULT 0,
+        plan_complete INTEGER NOT NULL DEFAULT 0, bytes_planned INTEGER NOT NULL DEFAULT 0,
+        bytes_done INTEGER NOT NULL DEFAULT 0, resources INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (created_at, id);
+    CREATE INDEX IF NOT EXISTS jobs_by_owner ON jobs (owner, created_at, id);
+    CREATE TABLE IF NOT EXISTS chunks (
+        job TEXT NOT NULL, id TEXT NOT NULL, chunk TEXT NOT NULL, result TEXT, PRIMARY KEY (job, id)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS messages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, due_at INTEGER NOT NULL,
+        deliveries INTEGER NOT NULL DEFAULT 0, receipt TEXT, dead INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX IF NOT EXISTS messages_due ON messages (dead, due_at);
+    CREATE TABLE IF NOT EXISTS grants (
+        kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, expires_at INTEGER NOT NULL,
+        version INTEGER NOT NULL, PRIMARY KEY (kind, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS grants_by_time ON grants (expires_at);
+";
+
+impl Database {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let connect = |synchronous: &str| -> Result<Shared> {
+            let connection = Connection::open(path).map_err(sql)?;
+            connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(sql)?;
+            connection.pragma_update(None, "journal_mode", "wal").map_err(sql)?;
+            connection.pragma_update(None, "synchronous", synchronous).map_err(sql)?;
+            connection.set_prepared_statement_cache_capacity(64);
+            Ok(Arc::new(Mutex::new(connection)))
+        };
+        let writer = connect("full")?;
+        lock(&writer).execute_batch(SCHEMA).map_err(sql)?;
+        Ok(Self { writer, relaxed: connect("normal")?, readers: vec![connect("normal")?, connect("normal")?] })
+    }
+
+    pub(super) fn in_memory() -> Result<Self> {
+        let connection = Connection::open_in_memory().map_err(sql)?;
+        connection.execute_batch(SCHEMA).map_err(sql)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let only: Shared = Arc::new(Mutex::new(connection));
+        Ok(Self { writer: only.clone(), relaxed: only.clone(), readers: vec![only] })
+    }
+
+    /// One transaction; durable when it answers.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let writer = self.writer.clone();
+        blocking(move || transact(&writer, work)).await
+    }
+
+    /// One transaction that a power cut may undo: only for what then happens again by itself.
+    pub(super) async fn write_relaxed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let relaxed = self.relaxed.clone();
+        blocking(move || transact(&relaxed, work)).await
+    }
+
+    /// A read by key, which takes microseconds: right here, not on another thread.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
+        let connection = free.unwrap_or_else(|| lock(&self.readers[0]));
+        work(&connection).map_err(sql)
+    }
+}
+
+fn transact<T>(connection: &Shared, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    let mut connection = lock(connection);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    let done = work(&transaction)?;
+    transaction.commit().map_err(sql)?;
+    Ok(done)
+}
+
+/// A panic while the lock was held has rolled its transaction back: the connection is sound.
+fn lock(connection: &Shared) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A failure of SQLite as one of ours.
+pub(super) fn sql(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => Error::StorageFull(error.into()),
+        _ => Error::unavailable(error),
+    }
+}
+
+/// A count as SQLite keeps it.
+pub(super) fn integer(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// And back.
+pub(super) fn count(integer: i64) -> u64 {
+    u64::try_from(integer).unwrap_or_default()
+}

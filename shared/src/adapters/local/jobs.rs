@@ -1,0 +1,277 @@
+//! Jobs and chunks in SQLite.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
+
+use super::database::{Database, count, integer, sql};
+use crate::domain::chunk::{Chunk, ChunkResult, Progress};
+use crate::domain::ids::{ChunkId, JobId};
+use crate::domain::job::{Job, Owner};
+use crate::error::{Error, Result};
+use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob};
+
+pub(super) struct LocalJobs {
+    database: Arc<Database>,
+}
+
+impl LocalJobs {
+    pub(super) fn new(database: Arc<Database>) -> Self {
+        Self { database }
+    }
+}
+
+const COLUMNS: &str =
+    "job, version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, created_at, id";
+
+/// A row before its JSON is read.
+struct RawJob {
+    job: String,
+    version: i64,
+    progress: Progress,
+    /// Where the row stands in a listing.
+    position: String,
+}
+
+impl RawJob {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            job: row.get(0)?,
+            version: row.get(1)?,
+            progress: Progress {
+                chunks_planned: row.get(2)?,
+                chunks_done: row.get(3)?,
+                plan_complete: row.get(4)?,
+                bytes_planned: count(row.get(5)?),
+                bytes_done: count(row.get(6)?),
+                resources: count(row.get(7)?),
+            },
+            position: format!("{}.{}", row.get::<_, i64>(8)?, row.get::<_, String>(9)?),
+        })
+    }
+
+    fn stored(self) -> Result<StoredJob> {
+        Ok(StoredJob { job: serde_json::from_str(&self.job)?, version: count(self.version), progress: self.progress })
+    }
+}
+
+#[async_trait]
+impl Jobs for LocalJobs {
+    async fn create(&self, job: &Job) -> Result<()> {
+        let row = JobRow::of(job)?;
+        self.database
+            .write(move |transaction| {
+                let created = transaction.execute(
+                    "INSERT OR IGNORE INTO jobs (id, version, state, patient, owner, created_at, job) VALUES (?, 1, ?, ?, ?, ?, ?)",
+                    params![row.id, row.state, row.patient, row.owner, row.created_at, row.job],
+                );
+                match created.map_err(sql)? {
+                    1 => Ok(()),
+                    _ => Err(Error::conflict("there is such a job already")),
+                }
+            })
+            .await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<StoredJob>> {
+        let found = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?"))?;
+            select.query_row([id.as_str()], RawJob::of).optional()
+        })?;
+        found.map(RawJob::stored).transpose()
+    }
+
+    async fn replace(&self, job: &Job, version: u64) -> Result<u64> {
+        let row = JobRow::of(job)?;
+        self.database
+            .write(move |transaction| {
+                let replaced = transaction.execute(
+                    "UPDATE jobs SET version = version + 1, state = ?, patient = ?, owner = ?, job = ? WHERE id = ? AND version = ?",
+                    params![row.state, row.patient, row.owner, row.job, row.id, integer(version)],
+                );
+                match replaced.map_err(sql)? {
+                    1 => Ok(version + 1),
+                    _ => Err(Error::conflict("the job was changed by somebody else at the same time; look at it again")),
+                }
+            })
+            .await
+    }
+
+    async fn remove(&self, id: &JobId) -> Result<()> {
+        let id = id.to_string();
+        self.database
+            .write(move |transaction| {
+                transaction.execute("DELETE FROM chunks WHERE job = ?", [&id]).map_err(sql)?;
+                transaction.execute("DELETE FROM jobs WHERE id = ?", [&id]).map_err(sql)?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn list(&self, query: &JobQuery) -> Result<JobPage> {
+        let mut conditions = vec!["1".to_owned()];
+        let mut values: Vec<SqlValue> = Vec::new();
+        if !query.states.is_empty() {
+            conditions.push(format!("state IN ({})", vec!["?"; query.states.len()].join(", ")));
+            values.extend(query.states.iter().map(|state| SqlValue::from(state.name().to_owned())));
+        }
+        if let Some(patient) = &query.patient {
+            conditions.push("patient = ?".to_owned());
+            values.push(patient.to_string().into());
+        }
+        if let Some(owner) = &query.owner {
+            conditions.push("owner = ?".to_owned());
+            values.push(owner_key(owner).into());
+        }
+        if let Some(after) = &query.after {
+            let position = after.split_once('.').and_then(|(at, id)| Some((at.parse::<i64>().ok()?, id)));
+            let (at, id) = position.ok_or_else(|| Error::invalid("'page' is not a page of this list"))?;
+            conditions.push("(created_at, id) < (?, ?)".to_owned());
+            values.extend([SqlValue::from(at), SqlValue::from(id.to_owned())]);
+        }
+        let statement = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE {} ORDER BY created_at DESC, id DESC LIMIT {}",
+            conditions.join(" AND "),
+            query.count + 1
+        );
+        let mut rows: Vec<RawJob> = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(&statement)?;
+            select.query_map(params_from_iter(values), RawJob::of)?.collect()
+        })?;
+        let more = rows.len() > query.count;
+        rows.truncate(query.count);
+        let next = rows.last().filter(|_| more).map(|row| row.position.clone());
+        Ok(JobPage { jobs: rows.into_iter().map(RawJob::stored).collect::<Result<_>>()?, next })
+    }
+
+    async fn add_chunks(&self, job: &JobId, chunks: &[Chunk], last: bool) -> Result<Progress> {
+        let id = job.to_string();
+        let chunks = chunks.to_vec();
+        self.database
+            .write(move |transaction| {
+                progress_of(transaction, &id)?;
+                for chunk in &chunks {
+                    add_chunk(transaction, &id, chunk)?;
+                }
+                if last {
+                    transaction.execute("UPDATE jobs SET plan_complete = 1 WHERE id = ?", [&id]).map_err(sql)?;
+                }
+                progress_of(transaction, &id)
+            })
+            .await
+    }
+
+    async fn chunk(&self, job: &JobId, chunk: ChunkId) -> Result<Option<StoredChunk>> {
+        let found = self.database.read(|connection| {
+            let mut select = connection.prepare_cached("SELECT chunk, result FROM chunks WHERE job = ? AND id = ?")?;
+            select.query_row(params![job.as_str(), chunk.to_string()], raw_chunk).optional()
+        })?;
+        found.map(stored_chunk).transpose()
+    }
+
+    async fn chunks(&self, job: &JobId, after: Option<ChunkId>, count: usize) -> Result<ChunkPage> {
+        let rows: Vec<_> = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT chunk, result FROM chunks WHERE job = ? AND id > ? ORDER BY id LIMIT ?",
+            )?;
+            let after = after.map(|id| id.to_string()).unwrap_or_default();
+            select.query_map(params![job.as_str(), after, integer(count as u64 + 1)], raw_chunk)?.collect()
+        })?;
+        let more = rows.len() > count;
+        let chunks = rows.into_iter().take(count).map(stored_chunk).collect::<Result<Vec<_>>>()?;
+        let next = chunks.last().filter(|_| more).map(|stored| stored.chunk.id);
+        Ok(ChunkPage { chunks, next })
+    }
+
+    async fn finish_chunk(
+        &self,
+        job: &JobId,
+        chunk: ChunkId,
+        result: &ChunkResult,
+        rest: Option<&Chunk>,
+    ) -> Result<Finished> {
+        let (id, chunk) = (job.to_string(), chunk.to_string());
+        let resources: u64 = result.files.iter().filter(|file| file.purpose.is_data()).map(|file| file.count).sum();
+        let bytes = integer(result.bytes_read);
+        let result = serde_json::to_string(result)?;
+        let rest = rest.cloned();
+        self.database
+            .write(move |transaction| {
+                let statement = "UPDATE chunks SET result = ? WHERE job = ? AND id = ? AND result IS NULL";
+                let recorded = transaction.execute(statement, params![result, id, chunk]).map_err(sql)? == 1;
+                if recorded {
+                    let statement = "UPDATE jobs SET chunks_done = chunks_done + 1, bytes_done = bytes_done + ?, resources = resources + ? WHERE id = ?";
+                    transaction.execute(statement, params![bytes, integer(resources), id]).map_err(sql)?;
+                    if let Some(rest) = rest {
+                        add_chunk(transaction, &id, &rest)?;
+                    }
+                } else {
+                    let statement = "SELECT 1 FROM chunks WHERE job = ? AND id = ?";
+                    let known = transaction.query_row(statement, params![id, chunk], |_| Ok(())).optional().map_err(sql)?;
+                    known.ok_or(Error::NotFound("there is no such chunk"))?;
+                }
+                Ok(Finished { recorded, progress: progress_of(transaction, &id)? })
+            })
+            .await
+    }
+}
+
+/// A job as its columns.
+struct JobRow {
+    id: String,
+    state: &'static str,
+    patient: Option<String>,
+    owner: String,
+    created_at: i64,
+    job: String,
+}
+
+impl JobRow {
+    fn of(job: &Job) -> Result<Self> {
+        let core = job.core();
+        Ok(Self {
+            id: core.id.to_string(),
+            state: job.state().name(),
+            patient: core.patient.as_ref().map(|patient| patient.id.to_string()),
+            owner: owner_key(&core.owner),
+            created_at: core.created_at.as_millisecond(),
+            job: serde_json::to_string(job)?,
+        })
+    }
+}
+
+/// The owner as one text. Client ids have no spaces, so the parts cannot run together.
+fn owner_key(owner: &Owner) -> String {
+    let patient = owner.patient.as_ref().map_or("", |patient| patient.as_str());
+    format!("{} {patient} {}", owner.client, owner.issuer.as_deref().unwrap_or_default())
+}
+
+/// Adds a chunk that is not there yet.
+fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<()> {
+    let statement = "INSERT OR IGNORE INTO chunks (job, id, chunk) VALUES (?, ?, ?)";
+    let text = serde_json::to_string(chunk)?;
+    if transaction.execute(statement, params![job, chunk.id.to_string(), text]).map_err(sql)? == 1 {
+        // The rest of a chunk was counted with the chunk that it was cut from.
+        let bytes = if chunk.id.part == 0 { integer(chunk.bytes) } else { 0 };
+        let statement = "UPDATE jobs SET chunks_planned = chunks_planned + 1, bytes_planned = bytes_planned + ? WHERE id = ?";
+        transaction.execute(statement, params![bytes, job]).map_err(sql)?;
+    }
+    Ok(())
+}
+
+fn progress_of(transaction: &Transaction<'_>, job: &str) -> Result<Progress> {
+    let mut select = transaction.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?")).map_err(sql)?;
+    let row = select.query_row([job], RawJob::of).optional().map_err(sql)?;
+    Ok(row.ok_or(Error::NotFound("there is no such job"))?.progress)
+}
+
+fn raw_chunk(row: &Row<'_>) -> rusqlite::Result<(String, Option<String>)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn stored_chunk((chunk, result): (String, Option<String>)) -> Result<StoredChunk> {
+    let result = result.as_deref().map(serde_json::from_str).transpose()?;
+    Ok(StoredChunk { chunk: serde_json::from_str(&chunk)?, result })
+}

@@ -1,0 +1,153 @@
+//! The queue in SQLite. Sending is durable; what was received is not, because losing it means no more than
+//! another delivery. A send wakes the worker of the same process at once.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{OptionalExtension, params};
+use tokio::sync::Notify;
+
+use super::database::{Database, sql};
+use crate::clock::{Clock, Ids};
+use crate::domain::task::Task;
+use crate::error::Result;
+use crate::ports::queue::{Delivery, Inbox, Queue};
+
+/// How often a task is delivered before it is a dead letter.
+pub const DELIVERY_LIMIT: u32 = 5;
+
+pub struct LocalQueue {
+    database: Arc<Database>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    sent: Notify,
+}
+
+impl LocalQueue {
+    pub(super) fn new(database: Arc<Database>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { database, clock, ids, sent: Notify::new() }
+    }
+
+    /// Waits for a send, or until the next task is due.
+    pub async fn wait(&self) -> Result<()> {
+        let sent = self.sent.notified();
+        let due: Option<i64> = self.database.read(|connection| {
+            let mut select = connection.prepare_cached("SELECT min(due_at) FROM messages WHERE dead = 0")?;
+            select.query_row([], |row| row.get(0))
+        })?;
+        let wait = due.map_or(i64::from(u32::MAX), |due| due - self.clock.now().as_millisecond());
+        let wait = std::time::Duration::from_millis(u64::try_from(wait).unwrap_or_default());
+        tokio::select! {
+            () = sent => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+        Ok(())
+    }
+
+    async fn delay(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
+        let due = self.in_milliseconds(delay);
+        let receipt = delivery.receipt.clone();
+        self.database
+            .write_relaxed(move |transaction| {
+                let statement = "UPDATE messages SET due_at = ? WHERE receipt = ?";
+                transaction.execute(statement, params![due, receipt]).map_err(sql)?;
+                Ok(())
+            })
+            .await
+    }
+
+    fn in_milliseconds(&self, delay: SignedDuration) -> i64 {
+        self.clock.now().saturating_add(delay).unwrap_or(Timestamp::MAX).as_millisecond()
+    }
+
+    fn receipt(&self) -> String {
+        self.ids.secret()
+    }
+}
+
+#[async_trait]
+impl Queue for LocalQueue {
+    async fn send(&self, tasks: &[Task]) -> Result<()> {
+        let bodies = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+        let now = self.clock.now().as_millisecond();
+        self.database
+            .write(move |transaction| {
+                let mut insert =
+                    transaction.prepare_cached("INSERT INTO messages (body, due_at) VALUES (?, ?)").map_err(sql)?;
+                for body in bodies {
+                    insert.execute(params![body, now]).map_err(sql)?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.sent.notify_one();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Inbox for LocalQueue {
+    async fn receive(&self, visibility: SignedDuration) -> Result<Option<Delivery>> {
+        let now = self.clock.now().as_millisecond();
+        let hidden_until = self.in_milliseconds(visibility);
+        let receipt = self.receipt();
+        let found = self
+            .database
+            .write_relaxed(move |transaction| {
+                let bury = "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND due_at <= ? AND deliveries >= ?";
+                transaction.prepare_cached(bury).map_err(sql)?.execute(params![now, DELIVERY_LIMIT]).map_err(sql)?;
+                let take = "UPDATE messages SET due_at = ?, receipt = ?, deliveries = deliveries + 1 WHERE id =
+                    (SELECT id FROM messages WHERE dead = 0 AND due_at <= ? ORDER BY due_at, id LIMIT 1)
+                    RETURNING body, deliveries";
+                let mut take = transaction.prepare_cached(take).map_err(sql)?;
+                let row = take.query_row(params![hidden_until, receipt, now], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))
+                });
+                Ok(row.optional().map_err(sql)?.map(|(body, deliveries)| (body, deliveries, receipt)))
+            })
+            .await?;
+        let Some((body, deliveries, receipt)) = found else { return Ok(None) };
+        Ok(Some(Delivery { task: serde_json::from_str(&body)?, receipt, deliveries }))
+    }
+
+    async fn acknowledge(&self, delivery: &Delivery) -> Result<()> {
+        let receipt = delivery.receipt.clone();
+        self.database
+            .write_relaxed(move |transaction| {
+                transaction.execute("DELETE FROM messages WHERE receipt = ?", [receipt]).map_err(sql)?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn release(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
+        self.delay(delivery, delay).await?;
+        self.sent.notify_one();
+        Ok(())
+    }
+
+    async fn extend(&self, delivery: &Delivery, visibility: SignedDuration) -> Result<()> {
+        self.delay(delivery, visibility).await
+    }
+
+    async fn dead(&self) -> Result<Option<Delivery>> {
+        let now = self.clock.now().as_millisecond();
+        let receipt = self.receipt();
+        let found = self
+            .database
+            .write_relaxed(move |transaction| {
+                let bury = "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND due_at <= ? AND deliveries >= ?";
+                transaction.prepare_cached(bury).map_err(sql)?.execute(params![now, DELIVERY_LIMIT]).map_err(sql)?;
+                let take = "UPDATE messages SET receipt = ? WHERE id = (SELECT id FROM messages WHERE dead = 1 ORDER BY id LIMIT 1)
+                    RETURNING body, deliveries";
+                let row = transaction.query_row(take, [&receipt], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))
+                });
+                Ok(row.optional().map_err(sql)?.map(|(body, deliveries)| (body, deliveries, receipt)))
+            })
+            .await?;
+        let Some((body, deliveries, receipt)) = found else { return Ok(None) };
+        Ok(Some(Delivery { task: serde_json::from_str(&body)?, receipt, deliveries }))
+    }
+}

@@ -1,0 +1,185 @@
+//! The lake layout in a directory.
+
+use std::collections::{BTreeSet, BinaryHeap};
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use flate2::read::MultiGzDecoder;
+
+use super::blocking;
+use super::shared_index::SharedIndex;
+use crate::domain::ids::PatientId;
+use crate::error::{Error, Result};
+use crate::ports::records::{BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, SharedLine};
+
+pub(super) struct LocalRecords {
+    root: PathBuf,
+    /// Where the lines of `shared/` are; made when first asked for, and again when the files change.
+    shared: Arc<Mutex<Option<Arc<SharedIndex>>>>,
+}
+
+impl LocalRecords {
+    /// Refuses a directory that is none.
+    pub(super) fn new(root: &Path) -> Result<Self> {
+        if !root.is_dir() {
+            return Err(Error::invalid(format!("the records directory {} does not exist", root.display())));
+        }
+        Ok(Self { root: root.to_owned(), shared: Arc::default() })
+    }
+
+    fn patient(&self, patient: &PatientId) -> PathBuf {
+        self.root.join("Patient").join(patient.as_str())
+    }
+}
+
+#[async_trait]
+impl Records for LocalRecords {
+    async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
+        let (path, patient) = (self.patient(patient), patient.clone());
+        blocking(move || {
+            Ok(path.is_dir().then(|| parts_of(&path)).transpose()?.map(|parts| member(patient, &parts)))
+        })
+        .await
+    }
+
+    async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
+        let root = self.root.join("Patient");
+        let after = after.unwrap_or_default().to_owned();
+        blocking(move || {
+            // One pass that keeps the first `count` names behind `after`: memory for a page, however
+            // many patients there are.
+            let mut first = BinaryHeap::with_capacity(count + 2);
+            for entry in entries(&root)? {
+                let entry = entry?;
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                if name > after && PatientId::parse(&name).is_ok() && entry.file_type()?.is_dir() {
+                    first.push(name);
+                    if first.len() > count + 1 {
+                        first.pop();
+                    }
+                }
+            }
+            let mut names = first.into_sorted_vec();
+            let more = names.len() > count;
+            names.truncate(count);
+            let next = names.last().filter(|_| more).cloned();
+            let members = names.into_iter().filter_map(|name| PatientId::parse(&name).ok()).map(|patient| {
+                let parts = parts_of(&root.join(patient.as_str()))?;
+                Ok(member(patient, &parts))
+            });
+            Ok(CohortPage { members: members.collect::<Result<_>>()?, next })
+        })
+        .await
+    }
+
+    async fn parts(&self, patient: &PatientId) -> Result<Parts> {
+        let path = self.patient(patient);
+        blocking(move || parts_of(&path)).await
+    }
+
+    async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        Ok(Box::new(Blocks::new(self.patient(patient).join(&part.name))))
+    }
+
+    async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        let path = self.patient(patient).join("files").join(&part.name);
+        Ok(Box::new(Blocks { compressed: false, ..Blocks::new(path) }))
+    }
+
+    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>> {
+        let (root, cached) = (self.root.join("shared"), self.shared.clone());
+        let references = references.clone();
+        blocking(move || {
+            let known = cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let files = SharedIndex::files(&root)?;
+            let index = match known.filter(|index| index.is_of(&files)) {
+                Some(index) => index,
+                None => {
+                    let index = Arc::new(SharedIndex::build(files)?);
+                    *cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
+                    index
+                }
+            };
+            index.lines(&references)
+        })
+        .await
+    }
+}
+
+fn member(patient: PatientId, parts: &Parts) -> Member {
+    Member { patient, bytes: parts.records.iter().chain(&parts.documents).map(|part| part.bytes).sum() }
+}
+
+fn parts_of(path: &Path) -> Result<Parts> {
+    let is_records = |name: &str| name.ends_with(".ndjson") || name.ends_with(".ndjson.gz");
+    Ok(Parts { records: files_in(path, is_records)?, documents: files_in(&path.join("files"), |_| true)? })
+}
+
+/// The plain files of a directory in the order of their names; links are not followed.
+fn files_in(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for entry in entries(path)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if wanted(&name) && entry.file_type()?.is_file() {
+            parts.push(Part { name, bytes: entry.metadata()?.len() });
+        }
+    }
+    parts.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(parts)
+}
+
+fn entries(path: &Path) -> Result<impl Iterator<Item = std::io::Result<std::fs::DirEntry>>> {
+    match std::fs::read_dir(path) {
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads a file in blocks, off the async threads.
+struct Blocks {
+    path: PathBuf,
+    compressed: bool,
+    source: Option<Box<dyn Read + Send>>,
+    ended: bool,
+}
+
+impl Blocks {
+    fn new(path: PathBuf) -> Self {
+        let compressed = path.extension().is_some_and(|extension| extension == "gz");
+        Self { path, compressed, source: None, ended: false }
+    }
+}
+
+#[async_trait]
+impl BlockReader for Blocks {
+    async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        if self.ended {
+            return Ok(buffer);
+        }
+        let source = self.source.take();
+        let (path, compressed) = (self.path.clone(), self.compressed);
+        let (source, buffer, ended) = blocking(move || {
+            let mut source = match source {
+                Some(source) => source,
+                None => open(&path, compressed)?,
+            };
+            let read = source.by_ref().take(BLOCK as u64).read_to_end(&mut buffer)?;
+            Ok((source, buffer, read < BLOCK))
+        })
+        .await?;
+        self.source = Some(source);
+        self.ended = ended;
+        Ok(buffer)
+    }
+}
+
+/// Opens a file of records, decompressed where its name says so.
+pub(super) fn open(path: &Path, compressed: bool) -> Result<Box<dyn Read + Send>> {
+    let file = File::open(path)?;
+    if compressed { Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(BLOCK / 4, file)))) } else { Ok(Box::new(file)) }
+}

@@ -1,0 +1,161 @@
+//! Who may come: registered clients, staff, patients' accounts, other issuers of tokens.
+
+use jsonwebtoken::jwk::JwkSet;
+use serde::Deserialize;
+use url::Url;
+
+use super::is_loopback;
+use super::reader::Reader;
+use crate::domain::ids::{ClientId, PatientId};
+use crate::domain::scopes::Scopes;
+
+/// A registered app.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    pub id: ClientId,
+    /// What the consent page calls it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Where codes may be sent; matched on origin and path.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// The most that it can be granted.
+    #[serde(default)]
+    pub scopes: Scopes,
+    /// argon2 hash of the client's secret; a client without one is public and must use PKCE.
+    #[serde(default)]
+    pub secret_hash: Option<String>,
+    #[serde(default)]
+    pub link_style: LinkStyle,
+    /// Each DocumentReference in a file of its own.
+    #[serde(default)]
+    pub one_document_per_file: bool,
+}
+
+/// How the `Link` header spells its URL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkStyle {
+    /// `<url>; rel=…` (RFC 8288).
+    #[default]
+    Angle,
+    /// `url; rel=…`, for clients that cannot read the brackets.
+    Bare,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaffAccount {
+    pub username: String,
+    /// argon2 hash.
+    pub password_hash: String,
+}
+
+/// A patient's account, for servers that are no sandbox.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatientAccount {
+    pub username: String,
+    /// argon2 hash.
+    pub password_hash: String,
+    pub patient: PatientId,
+}
+
+/// Another issuer whose access tokens are accepted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// Where its keys are published.
+    #[serde(default)]
+    pub jwks_url: Option<String>,
+    /// Its keys themselves, as the JSON text of a JWK set.
+    #[serde(default)]
+    pub jwks: Option<String>,
+    /// The `aud` that its tokens for this server have; our base URLs when not set.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// Whether its tokens with the role ADMIN are staff.
+    #[serde(default)]
+    pub staff: bool,
+}
+
+/// Where an issuer's keys come from.
+pub enum IssuerKeys<'a> {
+    Inline(JwkSet),
+    Url(&'a str),
+}
+
+impl Client {
+    pub fn is_public(&self) -> bool {
+        self.secret_hash.is_none()
+    }
+
+    /// Whether codes may be sent to `uri`: the origin and path of a registered one; the query may vary.
+    pub fn allows_redirect(&self, uri: &str) -> bool {
+        let Ok(uri) = Url::parse(uri) else { return false };
+        let usable = matches!(uri.scheme(), "http" | "https") && uri.fragment().is_none() && uri.username().is_empty();
+        usable
+            && self.redirect_uris.iter().filter_map(|registered| Url::parse(registered).ok()).any(|registered| {
+                registered.origin() == uri.origin() && registered.path() == uri.path() && uri.password().is_none()
+            })
+    }
+
+    /// Whether people may be sent to `url` after the form: any page of an origin that the client registered.
+    pub fn allows_return(&self, url: &Url) -> bool {
+        matches!(url.scheme(), "http" | "https")
+            && self.redirect_uris.iter().filter_map(|registered| Url::parse(registered).ok()).any(|registered| {
+                registered.origin() == url.origin()
+            })
+    }
+
+    pub(super) fn check(&self, read: &mut Reader) {
+        for uri in &self.redirect_uris {
+            let valid = Url::parse(uri).is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)));
+            if !valid {
+                read.wrong("clients", &format!("'{}' has the redirect_uri '{uri}', which is neither https nor loopback", self.id));
+            }
+        }
+        if self.secret_hash.as_deref().is_some_and(|hash| !crate::security::passwords::is_hash(hash)) {
+            read.wrong("clients", &format!("'{}' has a secret_hash that is no argon2 hash", self.id));
+        }
+    }
+}
+
+impl StaffAccount {
+    pub(super) fn check(&self, read: &mut Reader) {
+        if !crate::security::passwords::is_hash(&self.password_hash) {
+            read.wrong("staff", &format!("'{}' has a password_hash that is no argon2 hash", self.username));
+        }
+    }
+}
+
+impl PatientAccount {
+    pub(super) fn check(&self, read: &mut Reader) {
+        if !crate::security::passwords::is_hash(&self.password_hash) {
+            read.wrong("accounts", &format!("'{}' has a password_hash that is no argon2 hash", self.username));
+        }
+    }
+}
+
+impl Issuer {
+    pub fn keys(&self) -> Option<IssuerKeys<'_>> {
+        match (&self.jwks, &self.jwks_url) {
+            (Some(text), None) => serde_json::from_str(text).ok().map(IssuerKeys::Inline),
+            (None, Some(url)) => {
+                let parsed = Url::parse(url).ok()?;
+                let safe = parsed.scheme() == "https" || (parsed.scheme() == "http" && is_loopback(&parsed));
+                safe.then_some(IssuerKeys::Url(url))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn check(&self, read: &mut Reader) {
+        if self.keys().is_none() {
+            read.wrong("issuers", &format!("'{}' needs either jwks, a JWK set, or jwks_url, an https URL", self.issuer));
+        }
+    }
+}

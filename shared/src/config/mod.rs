@@ -1,0 +1,281 @@
+//! Settings: read once, at start, from a TOML file and from the environment over it. Every wrong one is named.
+
+mod clients;
+mod reader;
+
+use std::path::Path;
+
+use url::Url;
+
+pub use self::clients::{Client, Issuer, IssuerKeys, LinkStyle, PatientAccount, StaffAccount};
+use self::reader::Reader;
+use crate::domain::request::{Base, Prefix};
+use crate::domain::retention::Retention;
+use jiff::SignedDuration;
+
+/// All settings. [`KEYS`] lists their names.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Absolute, without a slash at the end. Every URL that is handed out starts with it.
+    pub base_url: String,
+    /// Whether patients are picked instead of signing in, and the shortcuts `/auto-approve` and `/no-form` exist.
+    pub sandbox: bool,
+    /// Whether staff review an export before the patient's app gets it.
+    pub review: bool,
+    pub retention: Retention,
+    /// Seconds an access token is good for.
+    pub token_lifetime: SignedDuration,
+    /// Seconds a refresh token is good for since its last use.
+    pub refresh_lifetime: SignedDuration,
+    /// Stored bytes a chunk of an export should have.
+    pub chunk_bytes: u64,
+    /// The largest file that staff can attach.
+    pub max_upload_bytes: u64,
+    /// Where people read what is in the files.
+    pub documentation_url: Option<String>,
+    /// `SameSite` of the staff cookie: `Lax`, or `None` for a staff app of another site.
+    pub cookie_same_site: SameSite,
+    /// Origins of staff apps that may call with the staff cookie.
+    pub staff_origins: Vec<String>,
+    pub clients: Vec<Client>,
+    pub staff: Vec<StaffAccount>,
+    pub accounts: Vec<PatientAccount>,
+    pub issuers: Vec<Issuer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameSite {
+    Lax,
+    None,
+}
+
+/// The names of the settings in a file, and in capitals after `EHI_` in the environment.
+pub const KEYS: [&str; 17] = [
+    "base_url",
+    "sandbox",
+    "sandbox_in_public",
+    "review",
+    "retention_seconds",
+    "unfinished_retention_seconds",
+    "token_lifetime_seconds",
+    "refresh_lifetime_seconds",
+    "chunk_bytes",
+    "max_upload_bytes",
+    "documentation_url",
+    "cookie_same_site",
+    "staff_origins",
+    "clients",
+    "staff",
+    "accounts",
+    "issuers",
+];
+
+/// Everything that is wrong with the settings, a line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct InvalidSettings(pub Vec<String>);
+
+impl Settings {
+    /// Reads the file, if one is named, and the environment of the process over it.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn load(file: Option<&Path>, default_base_url: Option<&str>) -> Result<Self, InvalidSettings> {
+        let text = match file {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| InvalidSettings(vec![format!("cannot read {}: {error}", path.display())]))?,
+            None => String::new(),
+        };
+        Self::parse(&text, |name| std::env::var(name).ok(), default_base_url)
+    }
+
+    /// Reads settings from the text of a file and from variables over it.
+    pub fn parse(
+        text: &str,
+        variable: impl Fn(&str) -> Option<String>,
+        default_base_url: Option<&str>,
+    ) -> Result<Self, InvalidSettings> {
+        let mut read = Reader::new(text, &KEYS, variable);
+        let defaults = Retention::default();
+        let base_url = read.text("base_url").or_else(|| default_base_url.map(str::to_owned));
+        let in_public = read.flag("sandbox_in_public").unwrap_or(false);
+        let settings = Self {
+            base_url: base_url.as_deref().unwrap_or_default().trim_end_matches('/').to_owned(),
+            sandbox: read.flag("sandbox").unwrap_or(false),
+            review: read.flag("review").unwrap_or(true),
+            retention: Retention {
+                finished: read.seconds("retention_seconds").unwrap_or(defaults.finished),
+                unfinished: read.seconds("unfinished_retention_seconds").unwrap_or(defaults.unfinished),
+                gone: defaults.gone,
+            },
+            token_lifetime: read.seconds("token_lifetime_seconds").unwrap_or(SignedDuration::from_mins(15)),
+            refresh_lifetime: read.seconds("refresh_lifetime_seconds").unwrap_or(SignedDuration::from_hours(24 * 30)),
+            chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
+            max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
+            documentation_url: read.text("documentation_url"),
+            cookie_same_site: match read.text("cookie_same_site").as_deref() {
+                None | Some("Lax") => SameSite::Lax,
+                Some("None") => SameSite::None,
+                Some(_) => {
+                    read.wrong("cookie_same_site", "must be \"Lax\" or \"None\"");
+                    SameSite::Lax
+                }
+            },
+            staff_origins: read.list("staff_origins"),
+            clients: read.list("clients"),
+            staff: read.list("staff"),
+            accounts: read.list("accounts"),
+            issuers: read.list("issuers"),
+        };
+        settings.check(&mut read, in_public);
+        let errors = read.finish();
+        if errors.is_empty() { Ok(settings) } else { Err(InvalidSettings(errors)) }
+    }
+
+    fn check(&self, read: &mut Reader, in_public: bool) {
+        match Url::parse(&self.base_url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => {
+                if self.sandbox && !in_public && !is_loopback(&url) {
+                    read.wrong(
+                        "sandbox",
+                        "lets anybody pick any patient, so it needs a base_url on loopback or sandbox_in_public = true",
+                    );
+                }
+                if self.cookie_same_site == SameSite::None && url.scheme() != "https" {
+                    read.wrong("cookie_same_site", "\"None\" needs an https base_url");
+                }
+            }
+            _ => read.wrong("base_url", "must be an absolute http or https URL"),
+        }
+        if self.token_lifetime > SignedDuration::from_hours(1) {
+            read.wrong("token_lifetime_seconds", "must be at most 3600 (SMART App Launch 2.2)");
+        }
+        if self.chunk_bytes == 0 {
+            read.wrong("chunk_bytes", "must be at least 1");
+        }
+        for client in &self.clients {
+            client.check(read);
+            if self.clients.iter().filter(|other| other.id == client.id).count() > 1 {
+                read.wrong("clients", &format!("has '{}' more than once", client.id));
+            }
+        }
+        for origin in &self.staff_origins {
+            if origin_of(origin).as_deref() != Some(origin) {
+                read.wrong("staff_origins", &format!("has '{origin}', which is no origin such as https://staff.example.org"));
+            }
+        }
+        for issuer in &self.issuers {
+            issuer.check(read);
+        }
+        for account in &self.staff {
+            account.check(read);
+        }
+        for account in &self.accounts {
+            account.check(read);
+        }
+    }
+
+    pub fn client(&self, id: &str) -> Option<&Client> {
+        self.clients.iter().find(|client| client.id.as_str() == id)
+    }
+
+    /// The absolute URL of a path of ours.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// Whether cookies can be limited to TLS.
+    pub fn secure_cookies(&self) -> bool {
+        self.base_url.starts_with("https://")
+    }
+
+    /// Our own origin, as browsers send it.
+    pub fn origin(&self) -> String {
+        origin_of(&self.base_url).unwrap_or_default()
+    }
+
+    /// The prefixes that exist: the sandbox has shortcuts.
+    pub fn prefixes(&self) -> &'static [Prefix] {
+        if self.sandbox { &Prefix::ALL } else { &Prefix::ALL[..1] }
+    }
+
+    /// Whether `url` is one of our FHIR base URLs, with or without a slash at the end.
+    pub fn is_fhir_base(&self, url: &str) -> bool {
+        let path = url.trim_end_matches('/').strip_prefix(&self.base_url);
+        path.is_some_and(|path| {
+            self.prefixes()
+                .iter()
+                .any(|prefix| path.strip_prefix(prefix.path).is_some_and(|rest| Base::ALL.iter().any(|base| base.path() == rest)))
+        })
+    }
+}
+
+/// Whether a URL's host is this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The origin of a URL as browsers send it: scheme, host, and the port where it is not the usual one.
+pub fn origin_of(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| url.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, InvalidSettings> {
+        Settings::parse(text, |_| None, None)
+    }
+
+    #[test]
+    fn every_wrong_setting_is_named() {
+        let text = r#"
+            base_url = "localhost"
+            review = "yes"
+            retention_seconds = -1
+            colour = "red"
+            [[clients]]
+            id = "a b"
+        "#;
+        let errors = parse(text).expect_err("wrong").to_string();
+        for name in ["base_url", "review", "retention_seconds", "colour", "clients"] {
+            assert!(errors.contains(name), "{name} in {errors}");
+        }
+    }
+
+    #[test]
+    fn variables_go_over_the_file() {
+        let variables = |name: &str| (name == "EHI_SANDBOX").then(|| "true".to_owned());
+        let settings = Settings::parse("base_url = \"http://127.0.0.1:1\"\nsandbox = false", variables, None);
+        assert!(settings.expect("valid").sandbox);
+    }
+
+    #[test]
+    fn the_sandbox_stays_at_home_unless_told() {
+        assert!(parse("base_url = \"https://ehi.example.org\"\nsandbox = true").is_err());
+        assert!(parse("base_url = \"https://ehi.example.org\"\nsandbox = true\nsandbox_in_public = true").is_ok());
+        assert!(parse("base_url = \"http://[::1]:8888\"\nsandbox = true").is_ok());
+        assert!(parse("base_url = \"http://localhost.example.org\"\nsandbox = true").is_err());
+    }
+
+    #[test]
+    fn fhir_bases_are_exact() {
+        let settings = parse("base_url = \"http://localhost:1\"\nsandbox = true").expect("valid");
+        for (url, ours) in [
+            ("http://localhost:1/fhir", true),
+            ("http://localhost:1/fhir/", true),
+            ("http://localhost:1/auto-approve/no-form/4_0_0", true),
+            ("http://localhost:1/fhir/r4", true),
+            ("http://localhost:1", false),
+            ("http://localhost:1/fhir/r5", false),
+            ("http://localhost:1.evil/fhir", false),
+        ] {
+            assert_eq!(settings.is_fhir_base(url), ours, "{url}");
+        }
+    }
+}

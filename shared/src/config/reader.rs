@@ -1,0 +1,81 @@
+//! Takes settings out of a file's text and of variables, and keeps account of what is wrong.
+
+use jiff::SignedDuration;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+pub(super) struct Reader {
+    table: Table,
+    errors: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn new(text: &str, keys: &[&str], variable: impl Fn(&str) -> Option<String>) -> Self {
+        let mut errors = Vec::new();
+        let mut table = text.parse::<Table>().unwrap_or_else(|error| {
+            errors.push(format!("the settings file is not TOML: {error}"));
+            Table::new()
+        });
+        for key in table.keys().filter(|key| !keys.contains(&key.as_str())) {
+            errors.push(format!("{key}: there is no such setting"));
+        }
+        for key in keys {
+            let name = format!("EHI_{}", key.to_ascii_uppercase());
+            if let Some(text) = variable(&name) {
+                table.insert((*key).to_owned(), of_variable(&text));
+            }
+        }
+        Self { table, errors }
+    }
+
+    pub(super) fn wrong(&mut self, key: &str, what: &str) {
+        self.errors.push(format!("{key}: {what}"));
+    }
+
+    pub(super) fn finish(self) -> Vec<String> {
+        self.errors
+    }
+
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
+        self.take(key, "must be a text", |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
+        self.take(key, "must be true or false", |value| value.as_bool())
+    }
+
+    pub(super) fn count(&mut self, key: &str) -> Option<u64> {
+        self.take(key, "must be a whole number, not negative", |value| value.as_integer()?.try_into().ok())
+    }
+
+    pub(super) fn seconds(&mut self, key: &str) -> Option<SignedDuration> {
+        let seconds = self.count(key)?;
+        // A century is long enough, and keeps sums of times in range.
+        Some(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX).min(3_155_760_000)))
+    }
+
+    pub(super) fn list<T: DeserializeOwned>(&mut self, key: &str) -> Vec<T> {
+        let Some(value) = self.table.remove(key) else { return Vec::new() };
+        value.try_into().unwrap_or_else(|error: toml::de::Error| {
+            self.wrong(key, error.message());
+            Vec::new()
+        })
+    }
+
+    fn take<T>(&mut self, key: &str, what: &str, read: impl FnOnce(Value) -> Option<T>) -> Option<T> {
+        let read = read(self.table.remove(key)?);
+        if read.is_none() {
+            self.wrong(key, what);
+        }
+        read
+    }
+}
+
+/// A variable's text as a TOML value: lists, numbers and flags as TOML spells them, anything else is text.
+fn of_variable(text: &str) -> Value {
+    let table = format!("value = {text}").parse::<Table>().ok();
+    table.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
+}

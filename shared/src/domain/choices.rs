@@ -1,0 +1,301 @@
+//! The EHI form: which groups of the record, from when to when, and which sensitive categories.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A part of the record that the form can switch on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RecordGroup {
+    Visits,
+    Labs,
+    Billing,
+    MedicalRecord,
+    DischargeSummary,
+    Operative,
+    Pathology,
+    Radiology,
+    Photographs,
+    Other,
+}
+
+impl RecordGroup {
+    pub const ALL: [Self; 10] = [
+        Self::Visits,
+        Self::Labs,
+        Self::Billing,
+        Self::MedicalRecord,
+        Self::DischargeSummary,
+        Self::Operative,
+        Self::Pathology,
+        Self::Radiology,
+        Self::Photographs,
+        Self::Other,
+    ];
+
+    /// The key on the wire.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Visits => "visits",
+            Self::Labs => "labs",
+            Self::Billing => "billing",
+            Self::MedicalRecord => "medicalRecord",
+            Self::DischargeSummary => "dischargeSummary",
+            Self::Operative => "operative",
+            Self::Pathology => "pathology",
+            Self::Radiology => "radiology",
+            Self::Photographs => "photographs",
+            Self::Other => "other",
+        }
+    }
+
+    pub fn parse(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|group| group.key() == key)
+    }
+
+    /// The words on the form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Visits => "Visits and procedures",
+            Self::Labs => "Laboratory results",
+            Self::Billing => "Bills and insurance claims",
+            Self::MedicalRecord => "Everything else in the medical record",
+            Self::DischargeSummary => "Discharge summaries",
+            Self::Operative => "Operative notes",
+            Self::Pathology => "Pathology reports",
+            Self::Radiology => "Radiology reports and images",
+            Self::Photographs => "Photographs",
+            Self::Other => "Other documents",
+        }
+    }
+
+    /// 1 for electronic records, 2 for other documents.
+    pub fn part(self) -> u8 {
+        match self {
+            Self::Visits | Self::Labs | Self::Billing | Self::MedicalRecord => 1,
+            Self::DischargeSummary
+            | Self::Operative
+            | Self::Pathology
+            | Self::Radiology
+            | Self::Photographs
+            | Self::Other => 2,
+        }
+    }
+}
+
+/// A category of information that is withheld unless the patient authorizes its release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Sensitive {
+    Hiv,
+    AlcoholAndDrug,
+    MentalHealth,
+    Confidential,
+    DomesticViolence,
+    SexualAssault,
+    Genetic,
+    Other,
+}
+
+impl Sensitive {
+    pub const ALL: [Self; 8] = [
+        Self::Hiv,
+        Self::AlcoholAndDrug,
+        Self::MentalHealth,
+        Self::Confidential,
+        Self::DomesticViolence,
+        Self::SexualAssault,
+        Self::Genetic,
+        Self::Other,
+    ];
+
+    /// The key on the wire.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Hiv => "hiv",
+            Self::AlcoholAndDrug => "alcoholAndDrug",
+            Self::MentalHealth => "mentalHealth",
+            Self::Confidential => "confidential",
+            Self::DomesticViolence => "domesticViolence",
+            Self::SexualAssault => "sexualAssault",
+            Self::Genetic => "genetic",
+            Self::Other => "other",
+        }
+    }
+
+    pub fn parse(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|category| category.key() == key)
+    }
+
+    /// The words on the form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hiv => "HIV test results and treatment",
+            Self::AlcoholAndDrug => "Alcohol and drug use",
+            Self::MentalHealth => "Mental health",
+            Self::Confidential => "Information marked confidential",
+            Self::DomesticViolence => "Domestic violence",
+            Self::SexualAssault => "Sexual assault",
+            Self::Genetic => "Genetic tests",
+            Self::Other => "Other sensitive information",
+        }
+    }
+
+    /// `genetic` and `other` are authorized in words, the others with yes or no.
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Genetic | Self::Other)
+    }
+
+    /// The security labels of the category (`meta.security`; HL7 v3 ActCode and Confidentiality).
+    pub fn labels(self) -> &'static [&'static str] {
+        match self {
+            Self::Hiv => &["HIV"],
+            Self::AlcoholAndDrug => &["ETH", "ETHUD", "OPIOIDUD", "SUD", "42CFRPart2"],
+            Self::MentalHealth => &["PSY", "MH", "PSYTHPN", "COGN", "DVD"],
+            Self::Confidential => &["R", "V"],
+            Self::DomesticViolence => &["SDV"],
+            Self::SexualAssault => &["SEX", "VIO"],
+            Self::Genetic => &["GDIS"],
+            Self::Other => &["BH", "SCA", "STD", "TBOO", "SOC", "SPI", "EMOTDIS", "MENCAT", "SICKLE", "REPH", "ABUSE"],
+        }
+    }
+}
+
+/// What the form says of one group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    pub enabled: bool,
+    /// First day, `YYYY-MM-DD`.
+    pub from: Option<Day>,
+    /// Last day, included.
+    pub to: Option<Day>,
+    pub notes: String,
+}
+
+/// A calendar day as `YYYY-MM-DD`, which compares as text in the order of time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Day(String);
+
+impl Day {
+    /// The first day that a FHIR date, partial date or dateTime can mean.
+    pub fn first(text: &str) -> Option<Self> {
+        Self::parse(text, "-01-01", "-01")
+    }
+
+    /// The last day that it can mean.
+    pub fn last(text: &str) -> Option<Self> {
+        let day = match text.len() {
+            7 => {
+                let first: jiff::civil::Date = format!("{text}-01").parse().ok()?;
+                Some(first.last_of_month().to_string())
+            }
+            _ => None,
+        };
+        match day {
+            Some(day) => Some(Self(day)),
+            None => Self::parse(text, "-12-31", ""),
+        }
+    }
+
+    fn parse(text: &str, of_year: &str, of_month: &str) -> Option<Self> {
+        let day = match text.len() {
+            4 => format!("{text}{of_year}"),
+            7 => format!("{text}{of_month}"),
+            10 => text.to_owned(),
+            _ => {
+                let is_date_time = text.get(10..11) == Some("T") && text.len() <= 40;
+                let readable = text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok();
+                if !is_date_time || !readable {
+                    return None;
+                }
+                text.get(..10)?.to_owned()
+            }
+        };
+        day.parse::<jiff::civil::Date>().ok()?;
+        Some(Self(day))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What the form says of a sensitive category.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Authorization {
+    Flag(bool),
+    Text(String),
+}
+
+impl Authorization {
+    pub fn none(category: Sensitive) -> Self {
+        if category.is_text() { Self::Text(String::new()) } else { Self::Flag(false) }
+    }
+
+    pub fn is_given(&self) -> bool {
+        match self {
+            Self::Flag(given) => *given,
+            Self::Text(text) => !text.trim().is_empty(),
+        }
+    }
+}
+
+/// The whole form. What it does not name is off and withheld.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choices {
+    pub parameters: BTreeMap<RecordGroup, Choice>,
+    pub authorizations: BTreeMap<Sensitive, Authorization>,
+}
+
+impl Choices {
+    /// Every group, every sensitive category: the complete record, by the patient's own word.
+    pub fn everything() -> Self {
+        let on = Choice { enabled: true, ..Choice::default() };
+        let given = |category: Sensitive| match category.is_text() {
+            true => Authorization::Text("authorized".to_owned()),
+            false => Authorization::Flag(true),
+        };
+        Self {
+            parameters: RecordGroup::ALL.into_iter().map(|group| (group, on.clone())).collect(),
+            authorizations: Sensitive::ALL.into_iter().map(|category| (category, given(category))).collect(),
+        }
+    }
+
+    pub fn choice(&self, group: RecordGroup) -> Option<&Choice> {
+        self.parameters.get(&group)
+    }
+
+    pub fn authorizes(&self, category: Sensitive) -> bool {
+        self.authorizations.get(&category).is_some_and(Authorization::is_given)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_dates_mean_their_first_and_last_day() {
+        let first = |text| Day::first(text).map(|day| day.0);
+        let last = |text| Day::last(text).map(|day| day.0);
+        assert_eq!(first("2020").as_deref(), Some("2020-01-01"));
+        assert_eq!(last("2020").as_deref(), Some("2020-12-31"));
+        assert_eq!(last("2020-02").as_deref(), Some("2020-02-29"));
+        assert_eq!(first("2020-02-03T23:00:00-05:00").as_deref(), Some("2020-02-03"));
+        for text in ["", "yesterday", "2020-13", "2020-02-30", "2020-02-03Tnoon", "02/03/2020", "12:34"] {
+            assert_eq!((first(text), last(text)), (None, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_unique_and_parse_back() {
+        for group in RecordGroup::ALL {
+            assert_eq!(RecordGroup::parse(group.key()), Some(group));
+        }
+        for category in Sensitive::ALL {
+            assert_eq!(Sensitive::parse(category.key()), Some(category));
+        }
+    }
+}

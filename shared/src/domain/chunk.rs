@@ -1,0 +1,143 @@
+//! A bounded piece of an export, and what one attempt at it produced.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::choices::Sensitive;
+use super::ids::{Attempt, ChunkId, FileName, JobId, PatientId};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    pub id: ChunkId,
+    pub work: Work,
+    /// Stored bytes that the chunk reads, as the plan counted them.
+    pub bytes: u64,
+}
+
+/// What a chunk collects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Work {
+    /// The compartments of these patients.
+    Patients(Vec<PatientId>),
+    /// What the exported resources refer to outside any compartment, each once.
+    Supporting,
+}
+
+/// What an attempt wrote, recorded when its chunk is finished. Files of other attempts are never listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkResult {
+    pub attempt: Attempt,
+    pub files: Vec<OutputFile>,
+    /// Resources withheld as sensitive, by category.
+    #[serde(default)]
+    pub withheld: BTreeMap<Sensitive, u64>,
+    /// References to resources outside the compartments, one a line; `None` when there are none.
+    #[serde(default)]
+    pub references: Option<String>,
+    /// Stored bytes read.
+    pub bytes_read: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputFile {
+    pub purpose: Purpose,
+    /// The type of every resource in the file.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// Where the file is in the store.
+    pub key: String,
+    /// Resources, that is lines.
+    pub count: u64,
+    /// Uncompressed bytes.
+    pub size: u64,
+    /// SHA-256 of the uncompressed bytes, hexadecimal.
+    pub sha256: String,
+}
+
+/// Which list of the manifest a file goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    Output,
+    /// DocumentReferences made by the export for documents that have none.
+    Documents,
+    Error,
+}
+
+/// The prefix of everything an export writes.
+pub fn job_prefix(job: &JobId) -> String {
+    format!("exports/{job}/")
+}
+
+/// The prefix of one attempt's files: `exports/{job}/{chunk}-{attempt}/`.
+pub fn attempt_prefix(job: &JobId, chunk: ChunkId, attempt: &Attempt) -> String {
+    format!("exports/{job}/{chunk}-{attempt}/")
+}
+
+/// How an attachment that the engine wrote is called in URLs: its chunk and attempt, so that the
+/// file is found without an index and no two names collide, then the name it had in the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordAttachment {
+    pub chunk: ChunkId,
+    pub attempt: Attempt,
+    pub name: FileName,
+}
+
+impl RecordAttachment {
+    pub fn parse(file: &str) -> Option<Self> {
+        let mut parts = file.splitn(3, '-');
+        let chunk = ChunkId::parse(parts.next()?).ok()?;
+        let attempt = Attempt::parse(parts.next()?).ok()?;
+        let name = FileName::parse(parts.next()?).ok()?;
+        Some(Self { chunk, attempt, name })
+    }
+
+    pub fn url_name(&self) -> String {
+        format!("{}-{}-{}", self.chunk, self.attempt, self.name)
+    }
+
+    pub fn key(&self, job: &JobId) -> String {
+        format!("{}attachments/{}", attempt_prefix(job, self.chunk, &self.attempt), self.name)
+    }
+}
+
+/// How far an export is: kept beside the job, so that finishing a chunk never conflicts with a change of state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    pub chunks_planned: u32,
+    pub chunks_done: u32,
+    /// The plan has added its last chunk.
+    pub plan_complete: bool,
+    pub bytes_planned: u64,
+    pub bytes_done: u64,
+    pub resources: u64,
+}
+
+impl Progress {
+    pub fn all_done(&self) -> bool {
+        self.plan_complete && self.chunks_done == self.chunks_planned
+    }
+
+    /// Whole percent of the bytes planned; 100 only when everything is done.
+    pub fn percent(&self) -> u8 {
+        if self.all_done() {
+            return 100;
+        }
+        let bytes = self.bytes_done.saturating_mul(100).checked_div(self.bytes_planned).unwrap_or_default();
+        u8::try_from(bytes.min(99)).unwrap_or(99)
+    }
+}
+
+impl Purpose {
+    /// Whether the lines are resources of the export, not notices about it.
+    pub fn is_data(self) -> bool {
+        match self {
+            Self::Output | Self::Documents => true,
+            Self::Error => false,
+        }
+    }
+}

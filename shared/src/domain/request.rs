@@ -1,0 +1,77 @@
+//! What was asked: whose records, under which base URL, with which choices, written how.
+
+use serde::{Deserialize, Serialize};
+
+use super::choices::Choices;
+use super::ids::PatientId;
+
+/// The three FHIR base paths the server answers under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Base {
+    #[serde(rename = "/fhir")]
+    Fhir,
+    #[serde(rename = "/4_0_0")]
+    Release4,
+    #[serde(rename = "/fhir/r4")]
+    FhirRelease4,
+}
+
+impl Base {
+    pub const ALL: [Self; 3] = [Self::Fhir, Self::Release4, Self::FhirRelease4];
+
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Fhir => "/fhir",
+            Self::Release4 => "/4_0_0",
+            Self::FhirRelease4 => "/fhir/r4",
+        }
+    }
+}
+
+/// The sandbox's shortcuts, spelt before the base: without review, without form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    pub path: &'static str,
+    pub auto_approve: bool,
+    pub no_form: bool,
+}
+
+impl Prefix {
+    pub const NONE: Self = Self { path: "", auto_approve: false, no_form: false };
+    pub const ALL: [Self; 5] = [
+        Self::NONE,
+        Self { path: "/auto-approve", auto_approve: true, no_form: false },
+        Self { path: "/no-form", auto_approve: false, no_form: true },
+        Self { path: "/auto-approve/no-form", auto_approve: true, no_form: true },
+        Self { path: "/no-form/auto-approve", auto_approve: true, no_form: true },
+    ];
+}
+
+/// Whose records an export collects. A patient's own export is a cohort of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cohort {
+    Patients(Vec<PatientId>),
+    Everyone,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportRequest {
+    /// The absolute URL of the kick-off, as the manifest repeats it.
+    pub url: String,
+    pub base: Base,
+    pub cohort: Cohort,
+    /// The form's choices; without them everything is exported.
+    pub choices: Option<Choices>,
+    #[serde(default)]
+    pub output: OutputOptions,
+}
+
+/// How the files are cut, where a registered client needs it its own way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputOptions {
+    /// Each DocumentReference in a file of its own, for clients that read such a file as one JSON document.
+    pub one_document_per_file: bool,
+}

@@ -1,0 +1,251 @@
+//! The states of a job and the moves between them. A move consumes the old state, so that an
+//! illegal one does not compile; where the state is known only at run time, the methods on [`Job`]
+//! answer [`Illegal`].
+//!
+//! ```text
+//! AwaitingInput -> Queued -> Running -> InReview -> Complete -> Expired
+//!                                   \-> Complete   InReview -> Rejected
+//! every state that is not gone -> Cancelled; what waits or runs -> Failed
+//! ```
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::choices::Choices;
+use super::job::{Attachment, Core, Event, Job, State};
+use super::manifest::{NamedFile, Summary};
+use super::retention::Retention;
+
+/// The patient has not filled in the form yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AwaitingInput {
+    #[serde(flatten)]
+    pub core: Core,
+}
+
+/// Everything is known; no worker has begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Queued {
+    #[serde(flatten)]
+    pub core: Core,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Running {
+    #[serde(flatten)]
+    pub core: Core,
+    /// Upper bound of what the export contains, frozen by the plan.
+    pub transaction_time: Timestamp,
+}
+
+/// Everything is written; staff must approve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InReview {
+    #[serde(flatten)]
+    pub core: Core,
+    pub summary: Summary,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Complete {
+    #[serde(flatten)]
+    pub core: Core,
+    pub summary: Summary,
+    /// The DocumentReference that lists what staff attached.
+    pub attached: Option<NamedFile>,
+    pub completed_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejected {
+    #[serde(flatten)]
+    pub core: Core,
+    pub reason: String,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failed {
+    #[serde(flatten)]
+    pub core: Core,
+    /// What the client is told.
+    pub reason: String,
+    /// FHIR IssueType code.
+    pub code: String,
+    pub expires_at: Timestamp,
+}
+
+/// Cancelled or expired: 404 for clients. The row stays for a while so that late workers see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gone {
+    #[serde(flatten)]
+    pub core: Core,
+}
+
+/// A move that the state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {action} a job whose status is '{}'", .state.ehi_status())]
+pub struct Illegal {
+    pub state: State,
+    pub action: &'static str,
+}
+
+impl From<Illegal> for crate::error::Error {
+    fn from(illegal: Illegal) -> Self {
+        Self::conflict(illegal.to_string())
+    }
+}
+
+impl Core {
+    fn note(mut self, now: Timestamp, who: &str, what: impl Into<String>) -> Self {
+        self.changed_at = now;
+        self.history.push(Event { at: now, who: who.to_owned(), what: what.into() });
+        self
+    }
+}
+
+impl AwaitingInput {
+    pub fn customize(mut self, choices: Choices, who: &str, now: Timestamp) -> Queued {
+        self.core.request.choices = Some(choices);
+        Queued { core: self.core.note(now, who, "chose what to export") }
+    }
+}
+
+impl Queued {
+    pub fn begin(self, transaction_time: Timestamp) -> Running {
+        Running { core: self.core.note(transaction_time, "server", "began to collect"), transaction_time }
+    }
+}
+
+impl Running {
+    /// Everything is written: to staff for review, or to the client.
+    pub fn finish(self, summary: Summary, now: Timestamp, retention: &Retention) -> Job {
+        let core = self.core.note(now, "server", format!("collected {} resources", summary.resources));
+        if core.review {
+            return Job::InReview(InReview { core, summary });
+        }
+        Job::Complete(Complete {
+            core,
+            summary,
+            attached: None,
+            completed_at: now,
+            expires_at: retention.finished_at(now),
+        })
+    }
+}
+
+impl InReview {
+    pub fn approve(self, attached: Option<NamedFile>, who: &str, now: Timestamp, retention: &Retention) -> Complete {
+        Complete {
+            core: self.core.note(now, who, "approved"),
+            summary: self.summary,
+            attached,
+            completed_at: now,
+            expires_at: retention.finished_at(now),
+        }
+    }
+
+    pub fn reject(self, reason: &str, who: &str, now: Timestamp, retention: &Retention) -> Rejected {
+        Rejected {
+            core: self.core.note(now, who, format!("rejected: {reason}")),
+            reason: reason.to_owned(),
+            expires_at: retention.finished_at(now),
+        }
+    }
+
+    pub fn attach(mut self, files: Vec<Attachment>, who: &str, now: Timestamp) -> Self {
+        let titles: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+        let what = format!("attached {}", titles.join(", "));
+        self.core.attachments.extend(files);
+        Self { core: self.core.note(now, who, what), ..self }
+    }
+
+    /// Removes the attachments that `gone` names and returns them as well.
+    pub fn detach(mut self, gone: impl Fn(&Attachment) -> bool, who: &str, now: Timestamp) -> (Self, Vec<Attachment>) {
+        let (removed, kept): (Vec<_>, Vec<_>) = self.core.attachments.into_iter().partition(gone);
+        self.core.attachments = kept;
+        if removed.is_empty() {
+            return (self, removed);
+        }
+        let names: Vec<_> = removed.iter().map(|file| file.name.as_str()).collect();
+        let what = format!("removed {}", names.join(", "));
+        (Self { core: self.core.note(now, who, what), ..self }, removed)
+    }
+}
+
+impl Job {
+    pub fn in_review(self, action: &'static str) -> Result<InReview, Illegal> {
+        match self {
+            Self::InReview(state) => Ok(state),
+            other => Err(Illegal { state: other.state(), action }),
+        }
+    }
+
+    /// The client or staff no longer want it. From every state but those already gone.
+    pub fn cancel(self, who: &str, now: Timestamp) -> Result<Gone, Illegal> {
+        if self.state().is_gone() {
+            return Err(Illegal { state: self.state(), action: "cancel" });
+        }
+        Ok(Gone { core: self.into_core().note(now, who, "cancelled") })
+    }
+
+    /// The export cannot be made. Only what waits or runs can fail.
+    pub fn fail(
+        self,
+        reason: &str,
+        code: &str,
+        now: Timestamp,
+        retention: &Retention,
+    ) -> Result<Failed, Illegal> {
+        match self {
+            Self::AwaitingInput(_) | Self::Queued(_) | Self::Running(_) => Ok(Failed {
+                core: self.into_core().note(now, "server", format!("failed: {reason}")),
+                reason: reason.to_owned(),
+                code: code.to_owned(),
+                expires_at: retention.finished_at(now),
+            }),
+            Self::InReview(_)
+            | Self::Complete(_)
+            | Self::Rejected(_)
+            | Self::Failed(_)
+            | Self::Cancelled(_)
+            | Self::Expired(_) => Err(Illegal { state: self.state(), action: "fail" }),
+        }
+    }
+
+    /// When the job must go, if it may go by time alone.
+    pub fn is_expired(&self, now: Timestamp, retention: &Retention) -> bool {
+        match self {
+            Self::Complete(Complete { expires_at, .. })
+            | Self::Rejected(Rejected { expires_at, .. })
+            | Self::Failed(Failed { expires_at, .. }) => *expires_at <= now,
+            Self::AwaitingInput(_) | Self::Queued(_) | Self::Running(_) | Self::InReview(_) => {
+                retention.is_over(self.core().changed_at, retention.unfinished, now)
+            }
+            Self::Cancelled(_) | Self::Expired(_) => false,
+        }
+    }
+
+    /// Its time is over.
+    pub fn expire(self, now: Timestamp) -> Gone {
+        Gone { core: self.into_core().note(now, "server", "expired") }
+    }
+
+    fn into_core(self) -> Core {
+        match self {
+            Self::AwaitingInput(state) => state.core,
+            Self::Queued(state) => state.core,
+            Self::Running(state) => state.core,
+            Self::InReview(state) => state.core,
+            Self::Complete(state) => state.core,
+            Self::Rejected(state) => state.core,
+            Self::Failed(state) => state.core,
+            Self::Cancelled(state) | Self::Expired(state) => state.core,
+        }
+    }
+}

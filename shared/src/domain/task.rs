@@ -1,0 +1,32 @@
+//! What travels on the queue. Every task may arrive twice; the second time it changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{ChunkId, JobId};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "camelCase")]
+pub enum Task {
+    /// Walk the cohort, from a cursor, and cut it into chunks; `next` is the index of the next chunk.
+    Plan { job: JobId, cursor: Option<String>, next: u32 },
+    /// Collect and write one chunk.
+    Chunk { job: JobId, chunk: ChunkId },
+    /// Assemble the manifest.
+    Finish { job: JobId },
+}
+
+impl Task {
+    pub fn job(&self) -> &JobId {
+        match self {
+            Self::Plan { job, .. } | Self::Chunk { job, .. } | Self::Finish { job } => job,
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Plan { .. } => "plan",
+            Self::Chunk { .. } => "chunk",
+            Self::Finish { .. } => "finish",
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! One `Error` for the whole server, named by what the caller may do about it.
+//!
+//! `Display` is public and says what to do; the cause is in `source()` and goes to the log only.
+//! [`Error::status`] and [`Error::issue_code`] stand side by side so that the table of the contract
+//! (section 7) can be read here.
+
+use std::error::Error as StdError;
+
+use http::StatusCode;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A parameter, body or header is wrong; the text names it.
+    #[error("{0}")]
+    Invalid(String),
+    /// Something the server does not offer was asked for; the text names it.
+    #[error("{0}")]
+    NotSupported(String),
+    /// No token, or one that does not hold.
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    /// The token does not allow it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing, or it is not yours.
+    #[error("{0}")]
+    NotFound(&'static str),
+    /// HTTP method that the route does not have.
+    #[error("this address does not take that method")]
+    MethodNotAllowed,
+    /// The state of the job does not allow it, or somebody else was faster.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("{0}")]
+    UnsupportedMediaType(String),
+    /// The Range header asks for bytes that the file does not have.
+    #[error("the file has {size} bytes; the range asked for lies outside")]
+    RangeNotSatisfiable { size: u64 },
+    #[error("too many attempts; try again in {retry_after} seconds")]
+    Throttled { retry_after: u64 },
+    /// The store has no room left. Trying again does not help.
+    #[error("the server has no room left to write the export")]
+    StorageFull(#[source] Cause),
+    /// Something we depend on did not answer; trying again may help.
+    #[error("the server cannot answer now; try again")]
+    Unavailable(#[source] Cause),
+    /// Ours.
+    #[error("something went wrong on the server; it has been logged")]
+    Internal(#[source] Cause),
+}
+
+impl Error {
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    pub fn unavailable(cause: impl Into<Cause>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
+    pub fn invalid(text: impl Into<String>) -> Self {
+        Self::Invalid(text.into())
+    }
+
+    pub fn conflict(text: impl Into<String>) -> Self {
+        Self::Conflict(text.into())
+    }
+
+    /// The HTTP status that the error is answered with.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) | Self::NotSupported(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::StorageFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The code of the OperationOutcome issue (FHIR IssueType).
+    pub fn issue_code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) | Self::RangeNotSatisfiable { .. } => "invalid",
+            Self::NotSupported(_) | Self::MethodNotAllowed | Self::UnsupportedMediaType(_) => "not-supported",
+            Self::Unauthorized(_) => "login",
+            Self::Forbidden(_) => "forbidden",
+            Self::NotFound(_) => "not-found",
+            Self::Conflict(_) => "conflict",
+            Self::TooLarge(_) => "too-long",
+            Self::Throttled { .. } => "throttled",
+            Self::StorageFull(_) => "no-store",
+            Self::Unavailable(_) => "transient",
+            Self::Internal(_) => "exception",
+        }
+    }
+
+    /// Whether a queue worker should give up at once instead of trying the task again.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Internal(_) | Self::Throttled { .. } | Self::Conflict(_) => false,
+            Self::Invalid(_)
+            | Self::NotSupported(_)
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed
+            | Self::TooLarge(_)
+            | Self::UnsupportedMediaType(_)
+            | Self::RangeNotSatisfiable { .. }
+            | Self::StorageFull(_) => true,
+        }
+    }
+
+    /// The causes, innermost last, for the log.
+    pub fn causes(&self) -> String {
+        let mut text = String::new();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::StorageFull(error.into()),
+            _ => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::internal(error)
+    }
+}

@@ -1,0 +1,50 @@
+//! The CapabilityStatement (FHIR R4, CapabilityStatement; Bulk Data and Argonaut EHI name the operations).
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::instant;
+
+/// The canonical URL of the EHI export operation (Argonaut EHI API, 0.1.0).
+pub const EHI_EXPORT: &str = "http://argonautproject.org/ehi-api/OperationDefinition/patient-ehi-export";
+
+/// What the server under `base_url` can do; `root` is where its OAuth endpoints are.
+pub fn capability_statement(base_url: &str, root: &str, date: Timestamp) -> Value {
+    let oauth = json!({
+        "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+        "extension": [
+            { "url": "authorize", "valueUri": format!("{root}/auth/authorize") },
+            { "url": "token", "valueUri": format!("{root}/auth/token") },
+            { "url": "introspect", "valueUri": format!("{root}/auth/introspect") },
+            { "url": "revoke", "valueUri": format!("{root}/auth/revoke") },
+        ],
+    });
+    json!({
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": instant(date),
+        "kind": "instance",
+        "software": { "name": "EHI export server", "version": env!("CARGO_PKG_VERSION") },
+        "implementation": { "description": "Exports of electronic health information", "url": base_url },
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "rest": [{
+            "mode": "server",
+            "security": {
+                "cors": true,
+                "service": [{
+                    "coding": [{
+                        "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                        "code": "SMART-on-FHIR",
+                        "display": "SMART-on-FHIR",
+                    }],
+                }],
+                "extension": [oauth],
+            },
+            "resource": [{
+                "type": "Patient",
+                "operation": [{ "name": "ehi-export", "definition": EHI_EXPORT }],
+            }],
+        }],
+    })
+}

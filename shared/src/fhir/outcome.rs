@@ -1,0 +1,16 @@
+//! OperationOutcome, the one shape of every error and notice (FHIR R4, OperationOutcome).
+
+use serde_json::{Value, json};
+
+/// An OperationOutcome with one issue.
+pub fn outcome(severity: &str, code: &str, text: &str) -> Value {
+    json!({
+        "resourceType": "OperationOutcome",
+        "issue": [{ "severity": severity, "code": code, "diagnostics": text }],
+    })
+}
+
+/// A notice of success.
+pub fn information(text: &str) -> Value {
+    outcome("information", "informational", text)
+}

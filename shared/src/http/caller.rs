@@ -1,0 +1,52 @@
+//! The bearer of the request's access token, verified.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use crate::domain::scopes::Level;
+use crate::error::{Error, Result};
+use crate::ports::jobs::StoredJob;
+use crate::security::verify::{Caller, Verifier};
+
+use super::extract::NO_JOB;
+
+/// What a router's state must have for its handlers to take a [`Bearer`].
+pub trait HasVerifier {
+    fn verifier(&self) -> &Verifier;
+}
+
+/// The bearer of a token; without one the request is 401.
+pub struct Bearer(pub Arc<Caller>);
+
+impl<S: HasVerifier + Send + Sync> FromRequestParts<S> for Bearer {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let token = bearer_token(&parts.headers)
+            .ok_or(Error::Unauthorized("an access token is needed: Authorization: Bearer …"))?;
+        state.verifier().verify(token).await.map(Self)
+    }
+}
+
+/// The token of `Authorization: Bearer …`.
+pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The job, if it is this caller's and not gone. Somebody else's is 404, as if there were none.
+pub fn owned(stored: Option<StoredJob>, caller: &Caller) -> Result<StoredJob> {
+    let stored = stored.ok_or(NO_JOB)?;
+    if stored.job.state().is_gone() || stored.job.core().owner != caller.owner() {
+        return Err(NO_JOB);
+    }
+    let level = if caller.patient.is_some() { Level::Patient } else { Level::System };
+    if !caller.scopes.allows_operation(level, "$ehi-export") {
+        return Err(Error::Forbidden("the token does not cover what the job exports: it needs $ehi-export".to_owned()));
+    }
+    Ok(stored)
+}

@@ -1,0 +1,59 @@
+//! Cross-origin rules (contract, section 1): routes that take a token answer any origin, routes that take
+//! a cookie only those that are registered, with credentials.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+};
+use http::{HeaderMap, Method};
+
+use crate::config::Settings;
+
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "Content-Location, Link, X-Progress, Retry-After, Expires, ETag, Content-Range, Content-Disposition",
+);
+
+/// Whether a request is a preflight, which is answered with 204 and no more.
+pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The headers that an answer to this request needs.
+pub fn headers(path: &str, request: &HeaderMap, settings: &Settings) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    let Some(origin) = request.get(ORIGIN) else { return headers };
+    let registered = settings.staff_origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
+    let takes_cookie = takes_cookie(path);
+    if registered || !takes_cookie {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    if registered && takes_cookie {
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    headers
+}
+
+/// What a preflight is told beyond [`headers`].
+pub fn preflight_headers(request: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    if let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS).filter(|asked| asked.len() <= 1000) {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    headers
+}
+
+/// The routes that look at a cookie.
+fn takes_cookie(path: &str) -> bool {
+    let mut segments = path.trim_start_matches('/').split('/');
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some("admin" | "staff" | "patient-login" | "authorize-app"), _, _) => true,
+        (Some("jobs"), None | Some(_), None) => true,
+        (Some("jobs"), Some(_), Some(last)) => last == "customize",
+        _ => false,
+    }
+}

@@ -1,0 +1,116 @@
+//! A job as JSON (contract, section 4).
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Settings;
+use crate::domain::job::Job;
+use crate::domain::manifest::StoredManifest;
+use crate::fhir::choices::complete;
+use crate::ports::files::{Files, read_all};
+use crate::ports::jobs::StoredJob;
+
+/// The largest manifest that an answer repeats.
+pub const MAX_MANIFEST: usize = 16 * 1024 * 1024;
+
+/// The job with its choices, attachments, progress and history. `manifest` is what it has, or null.
+pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value>) -> Value {
+    let job = &stored.job;
+    let core = job.core();
+    let (groups, categories) = complete(core.request.choices.as_ref());
+    let parameters: Map<_, _> = groups
+        .into_iter()
+        .map(|(group, choice)| {
+            let value = json!({
+                "name": group.name(),
+                "group": group.part(),
+                "enabled": choice.enabled,
+                "from": choice.from,
+                "to": choice.to,
+                "notes": choice.notes,
+            });
+            (group.key().to_owned(), value)
+        })
+        .collect();
+    let authorizations: Map<_, _> = categories
+        .into_iter()
+        .map(|(category, given)| (category.key().to_owned(), json!({ "name": category.name(), "value": given })))
+        .collect();
+    let attachments: Vec<_> = core
+        .attachments
+        .iter()
+        .map(|file| {
+            json!({
+                "title": file.title,
+                "contentType": file.content_type,
+                "size": file.size,
+                "url": attachment_url(settings, job, file.name.as_str()),
+            })
+        })
+        .collect();
+    let (completed_at, withheld, error) = match job {
+        Job::Complete(complete) => (complete.completed_at.as_millisecond(), json!(complete.summary.withheld), Value::Null),
+        Job::InReview(review) => (0, json!(review.summary.withheld), Value::Null),
+        Job::Rejected(rejected) => (0, json!({}), json!(rejected.reason)),
+        Job::Failed(failed) => (0, json!({}), json!(failed.reason)),
+        Job::AwaitingInput(_) | Job::Queued(_) | Job::Running(_) | Job::Cancelled(_) | Job::Expired(_) => {
+            (0, json!({}), Value::Null)
+        }
+    };
+    let progress = &stored.progress;
+    json!({
+        "id": core.id,
+        "patient": core.patient,
+        "status": job.state().ehi_status(),
+        "createdAt": core.created_at.as_millisecond(),
+        "completedAt": completed_at,
+        "parameters": parameters,
+        "authorizations": authorizations,
+        "attachments": attachments,
+        "autoApprove": !core.review,
+        "manifest": manifest,
+        "progress": {
+            "percent": progress.percent(),
+            "bytesDone": progress.bytes_done,
+            "bytesPlanned": progress.bytes_planned,
+            "resources": progress.resources,
+        },
+        "withheld": withheld,
+        "history": core.history.iter().map(|event| json!({
+            "at": event.at.as_millisecond(), "who": event.who, "what": event.what,
+        })).collect::<Vec<_>>(),
+        "error": error,
+    })
+}
+
+/// The URL of a file that staff attached.
+pub fn attachment_url(settings: &Settings, job: &Job, name: &str) -> String {
+    settings.url(&format!("/jobs/{}/download/attachments/{name}", job.id()))
+}
+
+/// The URL of a file of the export.
+pub fn file_url(settings: &Settings, job: &Job, name: &str) -> String {
+    settings.url(&format!("/jobs/{}/download/{name}", job.id()))
+}
+
+/// The manifest of a job whose export is written; `None` before.
+pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> crate::error::Result<Option<Value>> {
+    let attached = match job {
+        Job::Complete(complete) => complete.attached.as_slice(),
+        Job::InReview(_) => &[],
+        _ => return Ok(None),
+    };
+    let stored = stored_manifest(job, files).await?;
+    let mut manifest = stored.to_json(&job.core().request.url, attached, |name| file_url(settings, job, name));
+    let mut extension = json!({ "metadata": settings.url(&format!("/jobs/{}/metadata", job.id())) });
+    if let Some(url) = &settings.documentation_url {
+        extension["ehiDocumentationUrl"] = json!(url);
+    }
+    manifest["extension"] = extension;
+    Ok(Some(manifest))
+}
+
+/// The manifest as Finish stored it.
+pub async fn stored_manifest(job: &Job, files: &dyn Files) -> crate::error::Result<StoredManifest> {
+    let bytes = read_all(files, &crate::domain::manifest::manifest_key(job.id()), MAX_MANIFEST).await?;
+    Ok(serde_json::from_slice(&bytes)?)
+}

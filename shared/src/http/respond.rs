@@ -1,0 +1,161 @@
+//! Answers: errors in their three renderings, FHIR and plain JSON, pages, redirects.
+
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::fhir::FHIR_JSON;
+use crate::fhir::outcome::{information, outcome};
+use crate::pages::ErrorPage;
+
+/// What an answer tells the host's log of an error: the causes, which the caller does not see.
+#[derive(Debug, Clone)]
+pub struct Logged(pub String);
+
+impl IntoResponse for Error {
+    /// As an OperationOutcome.
+    fn into_response(self) -> Response {
+        let body = outcome("error", self.issue_code(), &self.to_string());
+        with_error_headers(&self, fhir(self.status(), &body))
+    }
+}
+
+/// An error that is answered with a page.
+pub struct PageError(pub Error);
+
+impl<E: Into<Error>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let page = ErrorPage { status: self.0.status().as_u16(), text: self.0.to_string() };
+        with_error_headers(&self.0, html(self.0.status(), &page))
+    }
+}
+
+/// An error of an OAuth endpoint (RFC 6749, 5.2).
+#[derive(Debug)]
+pub enum OAuthError {
+    /// One of the specification's codes, and a text for the developer of the client.
+    Refused { code: &'static str, description: String },
+    Other(Error),
+}
+
+impl OAuthError {
+    pub fn new(code: &'static str, description: impl Into<String>) -> Self {
+        Self::Refused { code, description: description.into() }
+    }
+}
+
+impl<E: Into<Error>> From<E> for OAuthError {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused { code, description } => {
+                let status = if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+                let mut response = json(status, &json!({ "error": code, "error_description": description }));
+                if status == StatusCode::UNAUTHORIZED {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+                }
+                response
+            }
+            Self::Other(error) => {
+                let code = match error.status() {
+                    StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+                    status if status.is_server_error() => "server_error",
+                    _ => "invalid_request",
+                };
+                let body = json!({ "error": code, "error_description": error.to_string() });
+                with_error_headers(&error, json(error.status(), &body))
+            }
+        }
+    }
+}
+
+fn with_error_headers(error: &Error, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    match error {
+        Error::Unauthorized(_) => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Error::Throttled { retry_after } => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
+        }
+        Error::RangeNotSatisfiable { size } => {
+            if let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}")) {
+                headers.insert(http::header::CONTENT_RANGE, range);
+            }
+        }
+        _ => {}
+    }
+    let causes = error.causes();
+    if !causes.is_empty() {
+        response.extensions_mut().insert(Logged(causes));
+    }
+    response
+}
+
+fn body(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // What answers hold is for one person's eyes; the few public ones say otherwise themselves.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A FHIR resource.
+pub fn fhir(status: StatusCode, resource: &Value) -> Response {
+    body(status, FHIR_JSON, resource.to_string().into_bytes())
+}
+
+/// A notice as an OperationOutcome.
+pub fn notice(status: StatusCode, text: &str) -> Response {
+    fhir(status, &information(text))
+}
+
+pub fn json(status: StatusCode, value: &Value) -> Response {
+    body(status, "application/json", value.to_string().into_bytes())
+}
+
+/// A page.
+pub fn html(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(text) => body(status, "text/html; charset=utf-8", text.into_bytes()),
+        Err(error) => Error::internal(error).into_response(),
+    }
+}
+
+/// To another page, by GET.
+pub fn see_other(url: &str) -> Response {
+    redirect(StatusCode::SEE_OTHER, url)
+}
+
+/// To another page, as the browsers of 302 have always understood it.
+pub fn found(url: &str) -> Response {
+    redirect(StatusCode::FOUND, url)
+}
+
+fn redirect(status: StatusCode, url: &str) -> Response {
+    match HeaderValue::from_str(url) {
+        Ok(url) => (status, [(LOCATION, url), (CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response(),
+        Err(error) => Error::internal(error).into_response(),
+    }
+}
+
+/// Answers that anybody may keep for a while.
+pub fn cacheable(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}

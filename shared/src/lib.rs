@@ -1,0 +1,23 @@
+//! What every function of the export server shares, in reading order:
+//!
+//! 1. [`domain`]: pure values and rules. Jobs and their states, requests, choices, chunks, scopes.
+//! 2. [`ports`]: what the outside must give us, as traits: jobs, queue, files, records, grants.
+//! 3. [`platform`]: the one list of those ports; [`adapters`] implement it.
+//! 4. [`fhir`]: reading records line by line, and the few resources we write.
+//! 5. [`http`] and [`pages`]: how a request becomes typed values and an answer becomes bytes.
+//! 6. [`security`]: signing keys, tokens, passwords.
+//! 7. [`config`], [`clock`], [`error`], [`telemetry`], [`lambda`]: around it all.
+
+pub mod adapters;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod fhir;
+pub mod http;
+pub mod lambda;
+pub mod pages;
+pub mod platform;
+pub mod ports;
+pub mod security;
+pub mod telemetry;

@@ -1,0 +1,164 @@
+//! The pages of staff.
+
+use askama::Template;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Attachment;
+use crate::domain::choices::{Choices, RecordGroup, Sensitive};
+use crate::domain::job::{Event, Job};
+use crate::domain::manifest::StoredManifest;
+use crate::ports::jobs::StoredJob;
+
+#[derive(Template)]
+#[template(path = "staff_login.html")]
+pub struct StaffLoginPage {
+    pub error: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "staff_jobs.html")]
+pub struct StaffJobsPage {
+    pub username: String,
+    pub statuses: Vec<(&'static str, bool)>,
+    pub patient: String,
+    pub jobs: Vec<JobRow>,
+    pub next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "staff_job.html")]
+pub struct StaffJobPage {
+    pub username: String,
+    pub message: Option<String>,
+    pub job: JobRow,
+    pub client: String,
+    pub error: Option<String>,
+    pub running: bool,
+    pub percent: u8,
+    pub in_review: bool,
+    pub choices: Vec<ChoiceRow>,
+    pub authorized: String,
+    pub withheld: Vec<(&'static str, u64)>,
+    pub files: Vec<FileRow>,
+    pub attachments: Vec<Attachment>,
+    pub max_upload: String,
+    pub history: Vec<HistoryRow>,
+}
+
+pub struct JobRow {
+    pub id: String,
+    pub patient: String,
+    pub patient_id: String,
+    pub status: &'static str,
+    pub created_at: String,
+    pub resources: u64,
+}
+
+pub struct ChoiceRow {
+    pub name: &'static str,
+    pub from: String,
+    pub to: String,
+    pub notes: String,
+}
+
+pub struct FileRow {
+    pub name: String,
+    pub count: u64,
+    pub size: u64,
+}
+
+pub struct HistoryRow {
+    pub at: String,
+    pub who: String,
+    pub what: String,
+}
+
+impl JobRow {
+    pub fn new(stored: &StoredJob) -> Self {
+        let core = stored.job.core();
+        let patient = core.patient.as_ref();
+        Self {
+            id: core.id.to_string(),
+            patient: patient.map_or_else(|| "Several patients".to_owned(), |patient| patient.name.clone()),
+            patient_id: patient.map(|patient| patient.id.to_string()).unwrap_or_default(),
+            status: stored.job.state().ehi_status(),
+            created_at: readable(core.created_at),
+            resources: stored.progress.resources,
+        }
+    }
+}
+
+impl StaffJobPage {
+    pub fn new(
+        stored: &StoredJob,
+        manifest: Option<&StoredManifest>,
+        username: String,
+        message: Option<String>,
+        max_upload_bytes: u64,
+    ) -> Self {
+        let core = stored.job.core();
+        let choices = core.request.choices.as_ref();
+        let (error, withheld) = match &stored.job {
+            Job::Rejected(rejected) => (Some(rejected.reason.clone()), None),
+            Job::Failed(failed) => (Some(failed.reason.clone()), None),
+            Job::InReview(review) => (None, Some(&review.summary.withheld)),
+            Job::Complete(complete) => (None, Some(&complete.summary.withheld)),
+            Job::AwaitingInput(_) | Job::Queued(_) | Job::Running(_) | Job::Cancelled(_) | Job::Expired(_) => (None, None),
+        };
+        let files = manifest.map(|manifest| {
+            let row = |file: &crate::domain::manifest::NamedFile| FileRow {
+                name: file.name.clone(),
+                count: file.file.count,
+                size: file.file.size,
+            };
+            manifest.files.iter().map(row).collect()
+        });
+        Self {
+            username,
+            message,
+            job: JobRow::new(stored),
+            client: core.owner.client.to_string(),
+            error,
+            running: stored.job.is_active(),
+            percent: stored.progress.percent(),
+            in_review: matches!(stored.job, Job::InReview(_)),
+            choices: choices.map(choice_rows).unwrap_or_default(),
+            authorized: choices.map(authorized).unwrap_or_default(),
+            withheld: withheld.into_iter().flatten().map(|(category, count)| (category.name(), *count)).collect(),
+            files: files.unwrap_or_default(),
+            attachments: core.attachments.clone(),
+            max_upload: format!("{} MiB", max_upload_bytes / 1024 / 1024),
+            history: core.history.iter().map(HistoryRow::new).collect(),
+        }
+    }
+}
+
+impl HistoryRow {
+    fn new(event: &Event) -> Self {
+        Self { at: readable(event.at), who: event.who.clone(), what: event.what.clone() }
+    }
+}
+
+fn choice_rows(choices: &Choices) -> Vec<ChoiceRow> {
+    let chosen = |group: RecordGroup| {
+        let choice = choices.choice(group).filter(|choice| choice.enabled)?;
+        let day = |day: &Option<crate::domain::choices::Day>| day.as_ref().map(|day| day.as_str().to_owned());
+        Some(ChoiceRow {
+            name: group.name(),
+            from: day(&choice.from).unwrap_or_default(),
+            to: day(&choice.to).unwrap_or_default(),
+            notes: choice.notes.clone(),
+        })
+    };
+    RecordGroup::ALL.into_iter().filter_map(chosen).collect()
+}
+
+fn authorized(choices: &Choices) -> String {
+    let names: Vec<_> = Sensitive::ALL.into_iter().filter(|category| choices.authorizes(*category)).map(Sensitive::name).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn readable(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}

@@ -1,0 +1,71 @@
+//! The store of files, under keys of segments joined by `/`.
+
+use std::ops::Range;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
+use jiff::SignedDuration;
+
+use crate::error::Result;
+
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// The store of files.
+#[async_trait]
+pub trait Files: Send + Sync {
+    /// Begins a file. It is complete and durable when [`FileWriter::finish`] answers; a writer that is
+    /// dropped leaves nothing that `open` finds, or a part that [`Files::remove_prefix`] removes.
+    async fn create(&self, key: &str) -> Result<Box<dyn FileWriter>>;
+
+    /// The size of a file; `None` when there is none.
+    async fn size(&self, key: &str) -> Result<Option<u64>>;
+
+    /// Streams the bytes of a range, or all of them. [`crate::error::Error::NotFound`] when there is no such file.
+    async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream>;
+
+    /// A URL under which anybody can fetch the file for a while; `None` where the host streams it itself.
+    async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>>;
+
+    async fn remove(&self, key: &str) -> Result<()>;
+
+    /// Removes every file whose key starts with `prefix`, which ends in `/`. None is no error.
+    async fn remove_prefix(&self, prefix: &str) -> Result<()>;
+
+    /// The segments right below a prefix, in no order: directories end in `/`.
+    async fn list(&self, prefix: &str) -> Result<Vec<String>>;
+}
+
+/// A file being written.
+#[async_trait]
+pub trait FileWriter: Send {
+    /// Writes all of the buffer and gives it back, empty, to be filled again.
+    async fn write(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>>;
+
+    /// Ends the file; from then on it can be opened.
+    async fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Reads a small file whole, refusing more than `limit` bytes.
+pub async fn read_all(files: &dyn Files, key: &str, limit: usize) -> Result<Vec<u8>> {
+    use futures_util::StreamExt;
+
+    let mut stream = files.open(key, None).await?;
+    let mut all = Vec::new();
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes?;
+        if all.len() + bytes.len() > limit {
+            return Err(crate::error::Error::internal(format!("stored file over {limit} bytes")));
+        }
+        all.extend_from_slice(&bytes);
+    }
+    Ok(all)
+}
+
+/// Writes a small file whole.
+pub async fn write_all(files: &dyn Files, key: &str, bytes: Vec<u8>) -> Result<()> {
+    let mut writer = files.create(key).await?;
+    writer.write(bytes).await?;
+    writer.finish().await
+}

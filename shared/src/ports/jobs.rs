@@ -1,0 +1,99 @@
+//! Jobs and their chunks.
+
+use async_trait::async_trait;
+
+use crate::domain::chunk::{Chunk, ChunkResult, Progress};
+use crate::domain::ids::{ChunkId, JobId, PatientId};
+use crate::domain::job::{Job, Owner, State};
+use crate::error::Result;
+
+/// A job as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredJob {
+    pub job: Job,
+    /// Counts the changes; a replace must name the version it read.
+    pub version: u64,
+    pub progress: Progress,
+}
+
+/// Which jobs to list; newest first.
+#[derive(Debug, Clone, Default)]
+pub struct JobQuery {
+    /// Any of these states; all when empty.
+    pub states: Vec<State>,
+    pub patient: Option<PatientId>,
+    pub owner: Option<Owner>,
+    /// At most this many.
+    pub count: usize,
+    /// Where the last page ended.
+    pub after: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct JobPage {
+    pub jobs: Vec<StoredJob>,
+    /// Hand this to the next query; `None` on the last page.
+    pub next: Option<String>,
+}
+
+/// A chunk and, once it is finished, its result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredChunk {
+    pub chunk: Chunk,
+    pub result: Option<ChunkResult>,
+}
+
+#[derive(Debug)]
+pub struct ChunkPage {
+    pub chunks: Vec<StoredChunk>,
+    pub next: Option<ChunkId>,
+}
+
+/// What finishing a chunk came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// False when another attempt was recorded before: this one's files are orphans.
+    pub recorded: bool,
+    pub progress: Progress,
+}
+
+/// The store of jobs.
+///
+/// Every method is atomic and, when it answers, durable. Two racing replaces of one version: exactly
+/// one succeeds. A lost answer followed by the same call again must not count anything twice.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Stores a new job at version 1. [`crate::error::Error::Conflict`] when the id is taken.
+    async fn create(&self, job: &Job) -> Result<()>;
+
+    async fn get(&self, id: &JobId) -> Result<Option<StoredJob>>;
+
+    /// Replaces the job if it is still at `version`; answers the new version.
+    /// [`crate::error::Error::Conflict`] when it is not, or is gone.
+    async fn replace(&self, job: &Job, version: u64) -> Result<u64>;
+
+    /// Removes a job and its chunks. Removing what is not there is no error.
+    async fn remove(&self, id: &JobId) -> Result<()>;
+
+    async fn list(&self, query: &JobQuery) -> Result<JobPage>;
+
+    /// Adds chunks that are not there yet; those that are stay as they are. With `last` the plan is
+    /// complete from then on. Nothing is added to a job that is gone.
+    async fn add_chunks(&self, job: &JobId, chunks: &[Chunk], last: bool) -> Result<Progress>;
+
+    async fn chunk(&self, job: &JobId, chunk: ChunkId) -> Result<Option<StoredChunk>>;
+
+    /// Chunks in the order of their ids.
+    async fn chunks(&self, job: &JobId, after: Option<ChunkId>, count: usize) -> Result<ChunkPage>;
+
+    /// Takes a chunk from open to done, adds to the job's counters, and adds `rest` as a new chunk, all
+    /// or nothing, exactly once. For a chunk that is done already nothing changes.
+    /// [`crate::error::Error::NotFound`] when there is no such chunk.
+    async fn finish_chunk(
+        &self,
+        job: &JobId,
+        chunk: ChunkId,
+        result: &ChunkResult,
+        rest: Option<&Chunk>,
+    ) -> Result<Finished>;
+}

@@ -1,0 +1,8 @@
+//! What the outside must give us, as traits. Each says what every adapter must do, and
+//! [`crate::adapters::contract`] holds every adapter to it with the same tests.
+
+pub mod files;
+pub mod grants;
+pub mod jobs;
+pub mod queue;
+pub mod records;
