@@ -6,13 +6,15 @@
 //! 4. [`fhir`]: reading records line by line, and the few resources we write.
 //! 5. [`http`] and [`pages`]: how a request becomes typed values and an answer becomes bytes.
 //! 6. [`security`]: signing keys, tokens, passwords.
-//! 7. [`config`], [`clock`], [`error`], [`telemetry`], [`lambda`]: around it all.
+//! 7. [`exports`]: starting and changing jobs through the ports, as several functions do.
+//! 8. [`config`], [`clock`], [`error`], [`telemetry`], [`lambda`]: around it all.
 
 pub mod adapters;
 pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod error;
+pub mod exports;
 pub mod fhir;
 pub mod http;
 pub mod lambda;

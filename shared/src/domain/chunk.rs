@@ -122,11 +122,8 @@ impl Progress {
         self.plan_complete && self.chunks_done == self.chunks_planned
     }
 
-    /// Whole percent of the bytes planned; 100 only when everything is done.
+    /// Whole percent of the bytes planned, at most 99: it is not over before the manifest is written.
     pub fn percent(&self) -> u8 {
-        if self.all_done() {
-            return 100;
-        }
         let bytes = self.bytes_done.saturating_mul(100).checked_div(self.bytes_planned).unwrap_or_default();
         u8::try_from(bytes.min(99)).unwrap_or(99)
     }

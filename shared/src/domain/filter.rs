@@ -72,7 +72,13 @@ impl Choices {
         self.choice(RecordGroup::Other).is_some_and(|choice| choice.enabled)
     }
 
-    fn unless_sensitive(&self, facts: &Facts<'_>) -> Decision {
+    /// Whether everything else of the medical record was chosen.
+    pub fn keeps_medical_record(&self) -> bool {
+        self.choice(RecordGroup::MedicalRecord).is_some_and(|choice| choice.enabled)
+    }
+
+    /// Withheld when it is of a category that was not authorized, kept otherwise, whatever its group.
+    pub fn unless_sensitive(&self, facts: &Facts<'_>) -> Decision {
         if ALWAYS.contains(&facts.resource_type) {
             return Decision::Keep;
         }

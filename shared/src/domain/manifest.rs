@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use super::choices::Sensitive;
 use super::chunk::{OutputFile, Purpose};
-use super::ids::JobId;
+use super::ids::{Attempt, JobId};
 
-/// Where Finish puts the manifest.
-pub fn manifest_key(job: &JobId) -> String {
-    format!("exports/{job}/manifest.json")
+/// Where one attempt at Finish puts the manifest; the job's [`Summary`] names the one that counts.
+pub fn manifest_key(job: &JobId, attempt: &Attempt) -> String {
+    format!("exports/{job}/manifest-{attempt}.json")
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub struct NamedFile {
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     pub transaction_time: Timestamp,
+    /// Where the manifest is in the store.
+    pub manifest: String,
     pub files: u64,
     pub resources: u64,
     pub bytes: u64,

@@ -7,8 +7,8 @@ use super::ids::{ChunkId, JobId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
 pub enum Task {
-    /// Walk the cohort, from a cursor, and cut it into chunks; `next` is the index of the next chunk.
-    Plan { job: JobId, cursor: Option<String>, next: u32 },
+    /// Walk the cohort from where the stored chunks end, and cut it into further chunks.
+    Plan { job: JobId },
     /// Collect and write one chunk.
     Chunk { job: JobId, chunk: ChunkId },
     /// Assemble the manifest.
@@ -18,7 +18,7 @@ pub enum Task {
 impl Task {
     pub fn job(&self) -> &JobId {
         match self {
-            Self::Plan { job, .. } | Self::Chunk { job, .. } | Self::Finish { job } => job,
+            Self::Plan { job } | Self::Chunk { job, .. } | Self::Finish { job } => job,
         }
     }
 

@@ -18,7 +18,7 @@ pub struct LinkedAttachment {
 }
 
 /// What the URL points to, as far as the record can have it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A Binary by its id.
     Binary(String),

@@ -10,6 +10,7 @@ pub mod json;
 pub mod media_types;
 pub mod ndjson;
 pub mod outcome;
+pub mod patient;
 pub mod references;
 
 use jiff::Timestamp;

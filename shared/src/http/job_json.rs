@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::config::Settings;
 use crate::domain::job::Job;
 use crate::domain::manifest::StoredManifest;
+use crate::error::Result;
 use crate::fhir::choices::complete;
 use crate::ports::files::{Files, read_all};
 use crate::ports::jobs::StoredJob;
@@ -93,13 +94,12 @@ pub fn file_url(settings: &Settings, job: &Job, name: &str) -> String {
 }
 
 /// The manifest of a job whose export is written; `None` before.
-pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> crate::error::Result<Option<Value>> {
+pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> Result<Option<Value>> {
+    let Some(stored) = stored_manifest(job, files).await? else { return Ok(None) };
     let attached = match job {
         Job::Complete(complete) => complete.attached.as_slice(),
-        Job::InReview(_) => &[],
-        _ => return Ok(None),
+        _ => &[],
     };
-    let stored = stored_manifest(job, files).await?;
     let mut manifest = stored.to_json(&job.core().request.url, attached, |name| file_url(settings, job, name));
     let mut extension = json!({ "metadata": settings.url(&format!("/jobs/{}/metadata", job.id())) });
     if let Some(url) = &settings.documentation_url {
@@ -109,8 +109,13 @@ pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> crat
     Ok(Some(manifest))
 }
 
-/// The manifest as Finish stored it.
-pub async fn stored_manifest(job: &Job, files: &dyn Files) -> crate::error::Result<StoredManifest> {
-    let bytes = read_all(files, &crate::domain::manifest::manifest_key(job.id()), MAX_MANIFEST).await?;
-    Ok(serde_json::from_slice(&bytes)?)
+/// The manifest as Finish stored it; `None` before.
+pub async fn stored_manifest(job: &Job, files: &dyn Files) -> Result<Option<StoredManifest>> {
+    let summary = match job {
+        Job::Complete(complete) => &complete.summary,
+        Job::InReview(review) => &review.summary,
+        _ => return Ok(None),
+    };
+    let bytes = read_all(files, &summary.manifest, MAX_MANIFEST).await?;
+    Ok(Some(serde_json::from_slice(&bytes)?))
 }

@@ -6,5 +6,6 @@ pub mod download;
 pub mod extract;
 pub mod host;
 pub mod job_json;
+pub mod links;
 pub mod respond;
 pub mod session;

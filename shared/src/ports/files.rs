@@ -39,7 +39,7 @@ pub trait Files: Send + Sync {
 
 /// A file being written.
 #[async_trait]
-pub trait FileWriter: Send {
+pub trait FileWriter: Send + Sync {
     /// Writes all of the buffer and gives it back, empty, to be filled again.
     async fn write(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>>;
 

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::ports::queue::{Delivery, Inbox, Queue};
 
 /// How often a task is delivered before it is a dead letter.
-pub const DELIVERY_LIMIT: u32 = 5;
+const DELIVERY_LIMIT: u32 = 5;
 
 pub struct LocalQueue {
     database: Arc<Database>,

@@ -1,0 +1,116 @@
+//! Cleanup: expires jobs, removes their files and what nobody recorded, wakes what stands still. Hourly, and on demand.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use shared::domain::chunk::{attempt_prefix, job_prefix};
+use shared::domain::ids::JobId;
+use shared::domain::job::{Job, State};
+use shared::error::{Error, Result};
+use shared::exports::resume;
+use shared::platform::Platform;
+use shared::ports::files::Files;
+use shared::ports::jobs::{JobQuery, Jobs, StoredJob};
+
+/// Jobs looked at at once.
+const PAGE: usize = 100;
+/// A job that waits for workers this long has lost its message.
+const STANDS_STILL: SignedDuration = SignedDuration::from_mins(60);
+
+/// Runs once over everything.
+pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
+    let cleanup = Cleanup { platform: &*platform, jobs: platform.jobs(), files: platform.files(), now: platform.clock().now() };
+    let mut after = None;
+    loop {
+        let page = cleanup.jobs.list(&JobQuery { count: PAGE, after, ..JobQuery::default() }).await?;
+        for stored in page.jobs {
+            let id = stored.job.id().clone();
+            // One job that cannot be cleaned must not keep the others from it.
+            if let Err(error) = cleanup.job(stored).await {
+                tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "cleanup of a job failed");
+            }
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    cleanup.orphans().await?;
+    let swept = platform.grants().sweep().await?;
+    tracing::info!(grants = swept, "cleanup done");
+    Ok(())
+}
+
+struct Cleanup<'a> {
+    platform: &'a dyn Platform,
+    jobs: Arc<dyn Jobs>,
+    files: Arc<dyn Files>,
+    now: Timestamp,
+}
+
+impl Cleanup<'_> {
+    async fn job(&self, stored: StoredJob) -> Result<()> {
+        let retention = self.platform.settings().retention;
+        let id = stored.job.id().clone();
+        let unchanged_since = stored.job.core().changed_at;
+        match stored.job.state() {
+            _ if stored.job.is_expired(self.now, &retention) => {
+                let gone = Job::Expired(stored.job.expire(self.now));
+                match self.jobs.replace(&gone, stored.version).await {
+                    Ok(_) => self.files.remove_prefix(&job_prefix(&id)).await,
+                    // It changed under our hands: the next run sees what it became.
+                    Err(Error::Conflict(_)) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+            State::Cancelled | State::Expired => {
+                // A worker that was late may have written after the files were removed.
+                self.files.remove_prefix(&job_prefix(&id)).await?;
+                if retention.is_over(unchanged_since, retention.gone, self.now) { self.jobs.remove(&id).await } else { Ok(()) }
+            }
+            State::Rejected | State::Failed => self.files.remove_prefix(&job_prefix(&id)).await,
+            State::InReview | State::Complete => self.orphaned_attempts(&id).await,
+            State::Queued | State::Running if retention.is_over(unchanged_since, STANDS_STILL, self.now) => {
+                resume(&stored.job, &*self.platform.queue()).await
+            }
+            State::Queued | State::Running | State::AwaitingInput => Ok(()),
+        }
+    }
+
+    /// Attempts of a finished job that were not recorded.
+    async fn orphaned_attempts(&self, id: &JobId) -> Result<()> {
+        let written = self.files.list(&job_prefix(id)).await?;
+        let mut recorded = HashSet::new();
+        let mut after = None;
+        loop {
+            let page = self.jobs.chunks(id, after, PAGE).await?;
+            for chunk in page.chunks {
+                recorded.extend(chunk.result.map(|result| attempt_prefix(id, chunk.chunk.id, &result.attempt)));
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        for name in written {
+            let prefix = format!("{}{name}", job_prefix(id));
+            let is_attempt = name.starts_with(|first: char| first.is_ascii_digit()) && name.ends_with('/');
+            if is_attempt && !recorded.contains(&prefix) {
+                self.files.remove_prefix(&prefix).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Files of jobs that there are none of.
+    async fn orphans(&self) -> Result<()> {
+        for name in self.files.list("exports/").await? {
+            let Ok(id) = JobId::parse(name.trim_end_matches('/')) else { continue };
+            if self.jobs.get(&id).await?.is_none() {
+                self.files.remove_prefix(&job_prefix(&id)).await?;
+            }
+        }
+        Ok(())
+    }
+}

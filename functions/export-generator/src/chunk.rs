@@ -1,0 +1,101 @@
+//! Chunk: runs one piece of an export and records what it wrote.
+
+use shared::domain::chunk::{Chunk, Work, attempt_prefix};
+use shared::domain::ids::{ChunkId, JobId, PatientId};
+use shared::domain::states::Running;
+use shared::domain::task::Task;
+use shared::error::{Error, Result};
+use shared::ports::queue::Deadline;
+
+use crate::Generator;
+use crate::collect::Collector;
+
+/// How collecting a chunk ended.
+enum Collected {
+    /// Up to here; these patients are left for a new chunk.
+    Until(Vec<PatientId>),
+    /// The job does not want it any more.
+    Unwanted,
+}
+
+impl Generator {
+    pub(crate) async fn run_chunk(&self, id: &JobId, chunk: ChunkId, deadline: &dyn Deadline) -> Result<()> {
+        let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
+        let known = self.jobs.chunk(id, chunk).await?.ok_or(Error::Conflict("the chunk is not planned yet".to_owned()))?;
+        if known.result.is_some() {
+            return self.pass_on(id, chunk, stored.progress.all_done()).await;
+        }
+        // What others refer to is fetched by Finish, when all of it is known.
+        let Work::Patients(patients) = &known.chunk.work else { return Ok(()) };
+        let attempt = self.ids.attempt();
+        let prefix = attempt_prefix(id, chunk, &attempt);
+        let started = self.clock.now();
+        let mut collector = Collector::new(self, &running, chunk, attempt);
+        let collected = self.collect_patients(&mut collector, &running, patients, deadline).await;
+        let rest = match collected {
+            Ok(Collected::Until(rest)) => rest,
+            Ok(Collected::Unwanted) => return self.files.remove_prefix(&prefix).await,
+            Err(error) => return self.abandon(&prefix, error).await,
+        };
+        let result = match collector.finish().await {
+            Ok(result) => result,
+            Err(error) => return self.abandon(&prefix, error).await,
+        };
+        let rest = (!rest.is_empty()).then(|| Chunk { id: chunk.rest(), work: Work::Patients(rest), bytes: 0 });
+        let finished = self.jobs.finish_chunk(id, chunk, &result, rest.as_ref()).await?;
+        if !finished.recorded {
+            // Another delivery was faster: its files are the ones that are listed.
+            self.files.remove_prefix(&prefix).await?;
+        }
+        tracing::info!(
+            job.id = %id,
+            chunk.id = %chunk,
+            bytes = result.bytes_read,
+            duration_ms = self.clock.now().duration_since(started).as_millis(),
+            recorded = finished.recorded,
+            "chunk written"
+        );
+        self.pass_on(id, chunk, finished.progress.all_done()).await
+    }
+
+    async fn collect_patients(
+        &self,
+        collector: &mut Collector<'_>,
+        running: &Running,
+        patients: &[PatientId],
+        deadline: &dyn Deadline,
+    ) -> Result<Collected> {
+        for (index, patient) in patients.iter().enumerate() {
+            // A chunk that stops before its first patient would come back for ever.
+            if index > 0 && deadline.is_near(self.clock.now()) {
+                return Ok(Collected::Until(patients[index..].to_vec()));
+            }
+            if index > 0 && self.running(&running.core.id).await?.is_none() {
+                return Ok(Collected::Unwanted);
+            }
+            collector.patient(patient).await?;
+        }
+        let wanted = self.running(&running.core.id).await?.is_some();
+        Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })
+    }
+
+    /// What comes after a recorded chunk: its rest, or the end. Said again at every delivery, in case it was lost.
+    async fn pass_on(&self, id: &JobId, chunk: ChunkId, all_done: bool) -> Result<()> {
+        if all_done {
+            return self.queue.send(&[Task::Finish { job: id.clone() }]).await;
+        }
+        let rest = self.jobs.chunk(id, chunk.rest()).await?.filter(|rest| rest.result.is_none());
+        match rest {
+            Some(rest) => self.queue.send(&[Task::Chunk { job: id.clone(), chunk: rest.chunk.id }]).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing of a failed attempt is ever listed; what it wrote goes at once if that can be done.
+    pub(crate) async fn abandon(&self, prefix: &str, error: Error) -> Result<()> {
+        if let Err(problem) = self.files.remove_prefix(prefix).await {
+            tracing::warn!(error = %problem, cause = problem.causes(), "files of an attempt are left for cleanup");
+        }
+        Err(error)
+    }
+}

@@ -1,0 +1,173 @@
+//! Collects the resources of patients: reads, filters, and hands each line to its stream.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+use shared::domain::choices::{Choices, Sensitive};
+use shared::domain::chunk::{ChunkResult, Purpose, attempt_prefix};
+use shared::domain::filter::{Decision, Facts};
+use shared::domain::ids::{Attempt, ChunkId, JobId, PatientId};
+use shared::domain::states::Running;
+use shared::error::Result;
+use shared::fhir::attachments::{has_attachments, linked_attachments};
+use shared::fhir::compartments::has_compartment;
+use shared::fhir::head::{NotAResource, head, head_and_facts};
+use shared::fhir::ndjson::{Line, Lines};
+use shared::fhir::outcome::outcome;
+use shared::fhir::references::references;
+
+use crate::Generator;
+use crate::documents::PatientDocuments;
+use crate::outputs::Outputs;
+use crate::supporting::ReferenceSet;
+
+/// Outcomes written for one chunk; beyond that they are counted.
+const MAX_ERRORS: u64 = 1_000;
+
+/// Collects for one attempt at one chunk.
+pub(crate) struct Collector<'a> {
+    pub(crate) generator: &'a Generator,
+    pub(crate) job: &'a JobId,
+    pub(crate) chunk: ChunkId,
+    pub(crate) attempt: Attempt,
+    pub(crate) transaction_time: Timestamp,
+    pub(crate) choices: Option<&'a Choices>,
+    pub(crate) outputs: Outputs<'a>,
+    /// Names of attachments that this chunk has given away.
+    pub(crate) names: HashSet<String>,
+    references: ReferenceSet<'a>,
+    withheld: BTreeMap<Sensitive, u64>,
+    errors: u64,
+    bytes_read: u64,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(generator: &'a Generator, running: &'a Running, chunk: ChunkId, attempt: Attempt) -> Self {
+        let core = &running.core;
+        let prefix = attempt_prefix(&core.id, chunk, &attempt);
+        Self {
+            generator,
+            job: &core.id,
+            chunk,
+            attempt,
+            transaction_time: running.transaction_time,
+            choices: core.request.choices.as_ref(),
+            outputs: Outputs::new(&*generator.files, prefix.clone(), core.request.output.one_document_per_file),
+            names: HashSet::new(),
+            references: ReferenceSet::new(&*generator.files, prefix),
+            withheld: BTreeMap::new(),
+            errors: 0,
+            bytes_read: 0,
+        }
+    }
+
+    /// Collects one patient's compartment and documents.
+    pub(crate) async fn patient(&mut self, patient: &PatientId) -> Result<()> {
+        let records = &self.generator.records;
+        let parts = records.parts(patient).await?;
+        if parts.records.is_empty() && parts.documents.is_empty() {
+            self.error("not-found", &format!("Patient/{patient} is no longer in the record store")).await?;
+        }
+        let mut documents = PatientDocuments::new(patient, &parts.documents);
+        for part in &parts.records {
+            let mut lines = Lines::new(records.open_records(patient, part).await?);
+            loop {
+                while let Some(line) = lines.next() {
+                    let problem = self.line(line, &mut documents).await?;
+                    if let Some(problem) = problem {
+                        self.error("structure", &format!("Patient/{patient}/{} line {}: {problem}", part.name, line.number)).await?;
+                    }
+                }
+                if !lines.fill().await? {
+                    break;
+                }
+            }
+            self.bytes_read += part.bytes;
+        }
+        self.bytes_read += parts.documents.iter().map(|part| part.bytes).sum::<u64>();
+        documents.finish(self).await
+    }
+
+    /// Takes one line; answers what is wrong with it, if it cannot be used.
+    async fn line(&mut self, line: Line<'_>, documents: &mut PatientDocuments<'_>) -> Result<Option<String>> {
+        let Some(text) = line.text else {
+            return Ok(Some("the line is longer than 16 MiB".to_owned()));
+        };
+        let (head, facts) = match self.read(text) {
+            Ok(read) => read,
+            Err(problem) => return Ok(Some(problem.to_string())),
+        };
+        if head == "Binary" {
+            return documents.binary(text, &facts, self).await;
+        }
+        let decision = self.choices.map_or(Decision::Keep, |choices| choices.decide(&facts));
+        let linked = if has_attachments(head) { linked_attachments(text, head) } else { Vec::new() };
+        if !linked.is_empty() {
+            documents.note(&linked, decision);
+        }
+        match decision {
+            Decision::LeaveOut => return Ok(None),
+            Decision::Withhold(category) => {
+                self.withhold(category);
+                return Ok(None);
+            }
+            Decision::Keep => {}
+        }
+        self.refer(text).await?;
+        if linked.is_empty() {
+            self.outputs.write(Purpose::Output, head, text).await?;
+        } else {
+            // Its URLs are known when the whole patient is.
+            documents.spool(text, self).await?;
+        }
+        Ok(None)
+    }
+
+    /// The type, and the facts where there is somebody to look at them.
+    fn read<'l>(&self, text: &'l [u8]) -> Result<(&'l str, Facts<'l>), NotAResource> {
+        if self.choices.is_some() {
+            return head_and_facts(text).map(|(head, facts)| (head.resource_type, facts));
+        }
+        head(text).map(|head| (head.resource_type, Facts::default()))
+    }
+
+    /// Notes the references of a line that leave the compartment.
+    pub(crate) async fn refer(&mut self, line: &[u8]) -> Result<()> {
+        references(line, |reference| {
+            if !has_compartment(reference.resource_type) {
+                self.references.add(reference.text);
+            }
+        });
+        self.references.spill().await
+    }
+
+    pub(crate) fn withhold(&mut self, category: Sensitive) {
+        *self.withheld.entry(category).or_default() += 1;
+    }
+
+    /// Writes an OperationOutcome to the error file.
+    pub(crate) async fn error(&mut self, code: &str, text: &str) -> Result<()> {
+        self.errors += 1;
+        if self.errors > MAX_ERRORS {
+            return Ok(());
+        }
+        let line = outcome("error", code, text).to_string();
+        self.outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await
+    }
+
+    /// Ends all streams; what they came to.
+    pub(crate) async fn finish(mut self) -> Result<ChunkResult> {
+        if self.errors > MAX_ERRORS {
+            let text = format!("{} more problems are not listed", self.errors - MAX_ERRORS);
+            let line = outcome("error", "too-costly", &text).to_string();
+            self.outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
+        }
+        Ok(ChunkResult {
+            attempt: self.attempt,
+            files: self.outputs.finish().await?,
+            withheld: self.withheld,
+            references: self.references.finish().await?,
+            bytes_read: self.bytes_read,
+        })
+    }
+}

@@ -1,0 +1,299 @@
+//! What of a patient's record is no line of NDJSON: Binary resources and the files in `files/`. They are
+//! written as attachments, and the resources that refer to them get absolute URLs (Bulk Data 2.0, attachments).
+//!
+//! A document goes where the resources that refer to it go: withheld with one that is withheld, left out with
+//! those left out. What nothing refers to is listed in a DocumentReference of our own.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use shared::domain::chunk::{Purpose, RecordAttachment, attempt_prefix};
+use shared::domain::choices::Choices;
+use shared::domain::filter::{Decision, Facts};
+use shared::domain::ids::{FileName, PatientId};
+use shared::error::Result;
+use shared::fhir::attachments::{Document, LinkedAttachment, Target, document_reference, linked_attachments, rewrite};
+use shared::fhir::head::head;
+use shared::fhir::{instant, json, media_types};
+use shared::ports::files::FileWriter;
+use shared::ports::records::Part;
+
+use crate::collect::Collector;
+use crate::spool::Spool;
+
+/// Base64 is decoded this much at a time; a multiple of four.
+const PIECE: usize = 256 * 1024;
+
+pub(crate) struct PatientDocuments<'p> {
+    patient: &'p PatientId,
+    parts: &'p [Part],
+    /// Binaries that are written, by id.
+    binaries: HashMap<String, Written>,
+    claimed: HashSet<Target>,
+    withheld: HashSet<Target>,
+    left_out: HashSet<Target>,
+    spool: Spool,
+}
+
+/// A document in the store.
+struct Written {
+    attachment: RecordAttachment,
+    document: Document,
+}
+
+impl<'p> PatientDocuments<'p> {
+    pub(crate) fn new(patient: &'p PatientId, parts: &'p [Part]) -> Self {
+        Self {
+            patient,
+            parts,
+            binaries: HashMap::new(),
+            claimed: HashSet::new(),
+            withheld: HashSet::new(),
+            left_out: HashSet::new(),
+            spool: Spool::default(),
+        }
+    }
+
+    /// Notes what was decided on a resource that refers to these.
+    pub(crate) fn note(&mut self, linked: &[LinkedAttachment], decision: Decision) {
+        let targets = linked.iter().map(|attachment| attachment.target.clone());
+        match decision {
+            Decision::Keep => self.claimed.extend(targets),
+            Decision::Withhold(_) => self.withheld.extend(targets),
+            Decision::LeaveOut => self.left_out.extend(targets),
+        }
+    }
+
+    /// Sets a line aside until it is known what its URLs become.
+    pub(crate) async fn spool(&mut self, line: &[u8], collector: &mut Collector<'_>) -> Result<()> {
+        let key = || format!("{}spool.ndjson", attempt_prefix(collector.job, collector.chunk, &collector.attempt));
+        self.spool.push(line, key, &*collector.generator.files).await
+    }
+
+    /// Takes a Binary; answers what is wrong with it, if it cannot be used.
+    pub(crate) async fn binary(&mut self, line: &[u8], facts: &Facts<'_>, collector: &mut Collector<'_>) -> Result<Option<String>> {
+        let (mut id, mut content_type, mut data): (_, _, Option<Range<usize>>) = (None, None, None);
+        json::members(line, 0..line.len(), |key, value| match key {
+            b"id" => id = json::plain_string(line, value),
+            b"contentType" => content_type = json::string(line, value),
+            b"data" => data = Some(value),
+            _ => {}
+        });
+        let Some(id) = id else { return Ok(Some("a Binary without id".to_owned())) };
+        let Some(data) = data.and_then(|data| json::string(line, data)) else {
+            return Ok(Some("a Binary without data".to_owned()));
+        };
+        if let Some(Decision::Withhold(category)) = collector.choices.map(|choices| choices.unless_sensitive(facts)) {
+            self.withheld.insert(Target::Binary(id.to_owned()));
+            collector.withhold(category);
+            return Ok(None);
+        }
+        let content_type = media_types::safe(content_type.as_deref().unwrap_or_default());
+        let name = FileName::sanitize(&format!("{id}.{}", media_types::extension_of(content_type)));
+        let mut writing = Writing::begin(name, content_type, collector).await?;
+        for piece in Pieces::of(&data) {
+            let Ok(bytes) = STANDARD.decode(piece) else {
+                collector.generator.files.remove(&writing.key).await?;
+                return Ok(Some(format!("Binary/{id} has data that is not base64")));
+            };
+            writing.write(bytes).await?;
+        }
+        self.binaries.insert(id.to_owned(), writing.finish().await?);
+        Ok(None)
+    }
+
+    /// The whole patient was read: copies the files, settles which documents go, writes the lines set aside.
+    pub(crate) async fn finish(mut self, collector: &mut Collector<'_>) -> Result<()> {
+        let mut kept: HashMap<Target, Written> = HashMap::new();
+        for (id, written) in std::mem::take(&mut self.binaries) {
+            let target = Target::Binary(id);
+            if self.goes(&target, collector.choices.is_none_or(Choices::keeps_medical_record)) {
+                kept.insert(target, written);
+            } else {
+                collector.generator.files.remove(&written.attachment.key(collector.job)).await?;
+            }
+        }
+        for part in self.parts {
+            let target = Target::File(part.name.clone());
+            if self.goes(&target, collector.choices.is_none_or(Choices::keeps_files)) {
+                let written = copy(self.patient, part, collector).await?;
+                kept.insert(target, written);
+            }
+        }
+        let (mut lines, spilled) = std::mem::take(&mut self.spool).replay(&*collector.generator.files).await?;
+        loop {
+            while let Some(line) = lines.next() {
+                if let Some(text) = line.text {
+                    self.write_linked(text, &kept, collector).await?;
+                }
+            }
+            if !lines.fill().await? {
+                break;
+            }
+        }
+        if let Some(key) = spilled {
+            collector.generator.files.remove(&key).await?;
+        }
+        self.describe(kept, collector).await
+    }
+
+    /// Whether a document is exported; `by_default` where nothing refers to it.
+    fn goes(&self, target: &Target, by_default: bool) -> bool {
+        // One resource that must not go is enough to hold back what others refer to as well.
+        !self.withheld.contains(target)
+            && (self.claimed.contains(target) || (by_default && !self.left_out.contains(target)))
+    }
+
+    async fn write_linked(&self, line: &[u8], kept: &HashMap<Target, Written>, collector: &mut Collector<'_>) -> Result<()> {
+        let Ok(head) = head(line) else { return Ok(()) };
+        let linked = linked_attachments(line, head.resource_type);
+        let mut rewritten = Vec::with_capacity(line.len() + 256);
+        let mut missing = Vec::new();
+        rewrite(
+            line,
+            &linked,
+            |target| match kept.get(target) {
+                Some(written) => Some((written.document.url.clone(), written.document.title.clone())),
+                None => {
+                    if !self.withheld.contains(target) {
+                        missing.push(described(target));
+                    }
+                    None
+                }
+            },
+            &mut rewritten,
+        );
+        for target in missing {
+            let text = format!("Patient/{}: {}/{} refers to {target}, which the record does not have", self.patient, head.resource_type, head.id.unwrap_or_default());
+            collector.error("not-found", &text).await?;
+        }
+        collector.outputs.write(Purpose::Output, head.resource_type, &rewritten).await
+    }
+
+    /// One DocumentReference for what nothing of the record describes.
+    async fn describe(&self, kept: HashMap<Target, Written>, collector: &mut Collector<'_>) -> Result<()> {
+        let mut documents: Vec<_> = kept
+            .into_iter()
+            .filter(|(target, _)| !self.claimed.contains(target))
+            .map(|(_, written)| written.document)
+            .collect();
+        if documents.is_empty() {
+            return Ok(());
+        }
+        documents.sort_by(|one, other| one.url.cmp(&other.url));
+        let id = format!("documents-{}", &shared::security::fingerprint(self.patient.as_str())[..16]);
+        let resource = document_reference(
+            &id,
+            Some(self.patient.as_str()),
+            "Documents of the record that are not FHIR resources",
+            &instant(collector.transaction_time),
+            &documents,
+        );
+        let line = resource.to_string();
+        collector.outputs.write(Purpose::Documents, "DocumentReference", line.as_bytes()).await
+    }
+}
+
+/// How a notice names a missing document.
+fn described(target: &Target) -> String {
+    match target {
+        Target::Binary(id) => format!("Binary/{id}"),
+        Target::File(name) => format!("the file '{name}'"),
+    }
+}
+
+async fn copy(patient: &PatientId, part: &Part, collector: &mut Collector<'_>) -> Result<Written> {
+    let name = FileName::sanitize(&part.name);
+    let content_type = media_types::of_extension(&name.extension());
+    let mut reader = collector.generator.records.open_document(patient, part).await?;
+    let mut writing = Writing::begin(name, content_type, collector).await?;
+    writing.document.title.clone_from(&part.name);
+    loop {
+        let block = reader.read(Vec::new()).await?;
+        if block.is_empty() {
+            return writing.finish().await;
+        }
+        writing.write(block).await?;
+    }
+}
+
+/// A document on its way into the store.
+struct Writing {
+    attachment: RecordAttachment,
+    document: Document,
+    key: String,
+    writer: Box<dyn FileWriter>,
+    hash: digest::Context,
+}
+
+impl Writing {
+    async fn begin(name: FileName, content_type: &str, collector: &mut Collector<'_>) -> Result<Self> {
+        let mut free = name.clone();
+        let mut number = 1;
+        while !collector.names.insert(free.to_string()) {
+            number += 1;
+            free = FileName::sanitize(&format!("{number}-{name}"));
+        }
+        let attachment = RecordAttachment { chunk: collector.chunk, attempt: collector.attempt.clone(), name: free };
+        let key = attachment.key(collector.job);
+        let url = format!("/jobs/{}/download/attachments/{}", collector.job, attachment.url_name());
+        let document = Document {
+            title: name.to_string(),
+            content_type: content_type.to_owned(),
+            url: collector.generator.settings.url(&url),
+            size: 0,
+            hash: String::new(),
+        };
+        let writer = collector.generator.files.create(&key).await?;
+        Ok(Self { attachment, document, key, writer, hash: digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY) })
+    }
+
+    async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
+        self.hash.update(&bytes);
+        self.document.size += bytes.len() as u64;
+        self.writer.write(bytes).await.map(|_| ())
+    }
+
+    async fn finish(self) -> Result<Written> {
+        self.writer.finish().await?;
+        let document = Document { hash: STANDARD.encode(self.hash.finish()), ..self.document };
+        Ok(Written { attachment: self.attachment, document })
+    }
+}
+
+/// Base64 text in pieces that can be decoded one by one; white space between them is dropped.
+struct Pieces<'t> {
+    text: std::str::Bytes<'t>,
+}
+
+impl<'t> Pieces<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { text: text.bytes() }
+    }
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let piece: Vec<u8> = self.text.by_ref().filter(|byte| !byte.is_ascii_whitespace()).take(PIECE).collect();
+        (!piece.is_empty()).then_some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_join_to_the_whole() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(PIECE * 2 + 7).collect();
+        let mut text = STANDARD.encode(&bytes);
+        text.insert_str(100, "\n  ");
+        let decoded = Pieces::of(&text).flat_map(|piece| STANDARD.decode(piece).expect("base64"));
+        assert_eq!(decoded.collect::<Vec<_>>(), bytes);
+    }
+}

@@ -1,0 +1,91 @@
+//! The export engine: a queue worker that plans, collects, writes and finishes.
+//!
+//! - [`plan`] walks the cohort and cuts it into chunks by bytes.
+//! - [`chunk`] runs one chunk: [`collect`] reads a patient and filters, [`documents`] takes care of what is no
+//!   line of NDJSON, [`outputs`] writes a stream per type, [`supporting`] fetches what the others refer to.
+//! - [`finish`] assembles the manifest.
+//!
+//! Every task may run twice and may be cut off anywhere. What counts is what the store of jobs recorded:
+//! files carry their attempt in their keys, and only a recorded attempt is ever listed.
+
+mod chunk;
+mod collect;
+mod documents;
+mod finish;
+mod outputs;
+mod plan;
+mod spool;
+mod supporting;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shared::clock::{Clock, Ids};
+use shared::config::Settings;
+use shared::domain::chunk::job_prefix;
+use shared::domain::ids::JobId;
+use shared::domain::job::Job;
+use shared::domain::states::Running;
+use shared::domain::task::Task;
+use shared::error::{Error, Result};
+use shared::platform::Platform;
+use shared::ports::files::Files;
+use shared::ports::jobs::{Jobs, StoredJob};
+use shared::ports::queue::{Deadline, Queue, Worker};
+use shared::ports::records::Records;
+
+/// The worker of a platform.
+pub fn worker(platform: &dyn Platform) -> Arc<dyn Worker> {
+    Arc::new(Generator {
+        jobs: platform.jobs(),
+        queue: platform.queue(),
+        files: platform.files(),
+        records: platform.records(),
+        clock: platform.clock(),
+        ids: platform.ids(),
+        settings: platform.settings(),
+    })
+}
+
+pub(crate) struct Generator {
+    jobs: Arc<dyn Jobs>,
+    queue: Arc<dyn Queue>,
+    files: Arc<dyn Files>,
+    records: Arc<dyn Records>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    settings: Arc<Settings>,
+}
+
+#[async_trait]
+impl Worker for Generator {
+    async fn handle(&self, task: &Task, deadline: &dyn Deadline) -> Result<()> {
+        match task {
+            Task::Plan { job } => self.plan(job, deadline).await,
+            Task::Chunk { job, chunk } => self.run_chunk(job, *chunk, deadline).await,
+            Task::Finish { job } => self.finish(job).await,
+        }
+    }
+
+    async fn give_up(&self, task: &Task, reason: &Error) -> Result<()> {
+        let id = task.job();
+        let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
+        let failed = stored.job.fail(&reason.to_string(), reason.issue_code(), self.clock.now(), &self.settings.retention);
+        // What is not under way any more cannot fail: somebody cancelled it, or another delivery finished it.
+        let Ok(failed) = failed else { return Ok(()) };
+        tracing::error!(job.id = %id, task = task.name(), error = %reason, cause = reason.causes(), "export failed");
+        self.jobs.replace(&Job::Failed(failed), stored.version).await?;
+        self.files.remove_prefix(&job_prefix(id)).await
+    }
+}
+
+impl Generator {
+    /// The job while it is running, with its version and progress.
+    async fn running(&self, id: &JobId) -> Result<Option<(Running, StoredJob)>> {
+        let Some(stored) = self.jobs.get(id).await? else { return Ok(None) };
+        match &stored.job {
+            Job::Running(running) => Ok(Some((running.clone(), stored))),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Lines set aside until the whole patient was read: in memory up to a bound, then in the store.
+
+use futures_util::StreamExt;
+use shared::error::Result;
+use shared::fhir::ndjson::{Lines, MemoryReader};
+use shared::ports::files::{ByteStream, FileWriter, Files};
+use shared::ports::records::{BLOCK, BlockReader};
+
+/// What is held in memory.
+const MAX_HELD: usize = 4 * 1024 * 1024;
+
+#[derive(Default)]
+pub(crate) struct Spool {
+    held: Vec<u8>,
+    spilled: Option<(String, Box<dyn FileWriter>)>,
+}
+
+impl Spool {
+    /// Sets a line aside. `key` is where lines go that memory cannot hold.
+    pub(crate) async fn push(&mut self, line: &[u8], key: impl FnOnce() -> String, files: &dyn Files) -> Result<()> {
+        self.held.extend_from_slice(line);
+        self.held.push(b'\n');
+        if self.held.len() < MAX_HELD {
+            return Ok(());
+        }
+        let writer = match &mut self.spilled {
+            Some((_, writer)) => writer,
+            none => {
+                let key = key();
+                let writer = files.create(&key).await?;
+                &mut none.insert((key, writer)).1
+            }
+        };
+        self.held = writer.write(std::mem::take(&mut self.held)).await?;
+        Ok(())
+    }
+
+    /// The lines again, in their order, and the key of a file to remove when they were read.
+    pub(crate) async fn replay(self, files: &dyn Files) -> Result<(Lines, Option<String>)> {
+        let Some((key, mut writer)) = self.spilled else {
+            return Ok((Lines::new(Box::new(MemoryReader::new(self.held, BLOCK))), None));
+        };
+        writer.write(self.held).await?;
+        writer.finish().await?;
+        let stream = files.open(&key, None).await?;
+        Ok((Lines::new(Box::new(StreamReader(stream))), Some(key)))
+    }
+}
+
+/// A stored file as blocks.
+pub(crate) struct StreamReader(pub(crate) ByteStream);
+
+#[async_trait::async_trait]
+impl BlockReader for StreamReader {
+    async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        if let Some(bytes) = self.0.next().await {
+            buffer.extend_from_slice(&bytes?);
+        }
+        Ok(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_memory_cannot_hold_comes_back_in_order() {
+        let platform = shared_test_platform();
+        let files = shared::platform::Platform::files(&platform);
+        let mut spool = Spool::default();
+        let line = |number: usize| format!("{number} {}", "x".repeat(1_000_000)).into_bytes();
+        for number in 0..9 {
+            spool.push(&line(number), || "exports/spool".to_owned(), &*files).await.expect("written");
+        }
+        let (mut lines, key) = spool.replay(&*files).await.expect("read");
+        assert_eq!(key.as_deref(), Some("exports/spool"));
+        let mut read = 0;
+        loop {
+            while let Some(found) = lines.next() {
+                assert_eq!(found.text, Some(line(read).as_slice()));
+                read += 1;
+            }
+            if !lines.fill().await.expect("read") {
+                break;
+            }
+        }
+        assert_eq!(read, 9);
+    }
+
+    fn shared_test_platform() -> shared::adapters::local::Local {
+        let settings = shared::config::Settings::parse("base_url = \"http://localhost\"", |_| None, None);
+        let clock = std::sync::Arc::new(shared::clock::SystemClock);
+        let ids = std::sync::Arc::new(shared::clock::SystemIds);
+        let records = std::env::temp_dir();
+        shared::adapters::local::Local::in_memory(&records, settings.expect("valid"), clock, ids).expect("a platform")
+    }
+}

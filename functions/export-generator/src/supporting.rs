@@ -1,0 +1,149 @@
+//! Resources outside any compartment that the exported ones refer to: Practitioner, Organization,
+//! Location, Medication and so on, each once, and what they refer to in turn.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use shared::domain::choices::Sensitive;
+use shared::domain::chunk::{Chunk, ChunkResult, Purpose, Work};
+use shared::domain::filter::Decision;
+use shared::domain::ids::ChunkId;
+use shared::domain::states::Running;
+use shared::error::Result;
+use shared::fhir::compartments::has_compartment;
+use shared::fhir::head::head_and_facts;
+use shared::fhir::ndjson::Lines;
+use shared::fhir::references::references;
+use shared::ports::files::{FileWriter, Files};
+
+use crate::Generator;
+use crate::outputs::Outputs;
+use crate::spool::StreamReader;
+
+/// References held before they go to the store.
+const MAX_HELD: usize = 100_000;
+/// Resources fetched at once.
+const BATCH: usize = 200;
+
+/// The references of a chunk, each once as long as memory holds them.
+pub(crate) struct ReferenceSet<'a> {
+    files: &'a dyn Files,
+    key: String,
+    held: HashSet<String>,
+    writer: Option<Box<dyn FileWriter>>,
+}
+
+impl<'a> ReferenceSet<'a> {
+    pub(crate) fn new(files: &'a dyn Files, prefix: String) -> Self {
+        Self { files, key: prefix + "references.txt", held: HashSet::new(), writer: None }
+    }
+
+    pub(crate) fn add(&mut self, reference: &str) {
+        if !self.held.contains(reference) {
+            self.held.insert(reference.to_owned());
+        }
+    }
+
+    /// Moves the references to the store when there are many.
+    pub(crate) async fn spill(&mut self) -> Result<()> {
+        if self.held.len() >= MAX_HELD { self.write().await } else { Ok(()) }
+    }
+
+    /// The key of the file with all of them; `None` when there are none.
+    pub(crate) async fn finish(mut self) -> Result<Option<String>> {
+        self.write().await?;
+        match self.writer {
+            Some(writer) => writer.finish().await.map(|()| Some(self.key)),
+            None => Ok(None),
+        }
+    }
+
+    async fn write(&mut self) -> Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let mut text: Vec<_> = self.held.drain().collect();
+        text.sort_unstable();
+        let text = text.join("\n") + "\n";
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(self.files.create(&self.key).await?),
+        };
+        writer.write(text.into_bytes()).await.map(|_| ())
+    }
+}
+
+impl Generator {
+    /// Runs the supporting chunk of a job whose other chunks are done, unless it is done as well.
+    /// `references` are the files with what those refer to.
+    pub(crate) async fn run_supporting(&self, running: &Running, chunk: ChunkId, references: &[String]) -> Result<()> {
+        let id = &running.core.id;
+        let planned = Chunk { id: chunk, work: Work::Supporting, bytes: 0 };
+        self.jobs.add_chunks(id, &[planned], true).await?;
+        let attempt = self.ids.attempt();
+        let prefix = shared::domain::chunk::attempt_prefix(id, chunk, &attempt);
+        let mut outputs = Outputs::new(&*self.files, prefix.clone(), false);
+        let collected = match self.collect_supporting(running, references, &mut outputs).await {
+            Ok(withheld) => outputs.finish().await.map(|files| (files, withheld)),
+            Err(error) => Err(error),
+        };
+        let (files, withheld) = match collected {
+            Ok(collected) => collected,
+            Err(error) => return self.abandon(&prefix, error).await,
+        };
+        let result = ChunkResult { attempt, files, withheld, references: None, bytes_read: 0 };
+        if !self.jobs.finish_chunk(id, chunk, &result, None).await?.recorded {
+            self.files.remove_prefix(&prefix).await?;
+        }
+        Ok(())
+    }
+
+    /// Fetches what is referred to, wave by wave. Memory holds each reference once, about 100 bytes a resource.
+    async fn collect_supporting(&self, running: &Running, sources: &[String], outputs: &mut Outputs<'_>) -> Result<BTreeMap<Sensitive, u64>> {
+        let mut withheld = BTreeMap::new();
+        let mut wanted = self.read_references(sources).await?;
+        let mut seen: HashSet<String> = wanted.iter().cloned().collect();
+        while !wanted.is_empty() {
+            let mut batch = BTreeSet::new();
+            while batch.len() < BATCH
+                && let Some(reference) = wanted.pop_first()
+            {
+                batch.insert(reference);
+            }
+            for found in self.records.supporting(&batch).await? {
+                let Ok((head, facts)) = head_and_facts(&found.line) else { continue };
+                match running.core.request.choices.as_ref().map_or(Decision::Keep, |choices| choices.decide(&facts)) {
+                    Decision::Keep => {}
+                    Decision::LeaveOut => continue,
+                    Decision::Withhold(category) => {
+                        *withheld.entry(category).or_default() += 1;
+                        continue;
+                    }
+                }
+                references(&found.line, |reference| {
+                    if !has_compartment(reference.resource_type) && !seen.contains(reference.text) {
+                        seen.insert(reference.text.to_owned());
+                        wanted.insert(reference.text.to_owned());
+                    }
+                });
+                outputs.write(Purpose::Output, head.resource_type, &found.line).await?;
+            }
+        }
+        Ok(withheld)
+    }
+
+    async fn read_references(&self, sources: &[String]) -> Result<BTreeSet<String>> {
+        let mut all = BTreeSet::new();
+        for key in sources {
+            let mut lines = Lines::new(Box::new(StreamReader(self.files.open(key, None).await?)));
+            loop {
+                while let Some(line) = lines.next() {
+                    all.extend(line.text.and_then(|text| std::str::from_utf8(text).ok()).map(str::to_owned));
+                }
+                if !lines.fill().await? {
+                    break;
+                }
+            }
+        }
+        Ok(all)
+    }
+}

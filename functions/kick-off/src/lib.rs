@@ -1,0 +1,129 @@
+//! Starts exports: `POST {base}/Patient/{patient}/$ehi-export` (contract, section 1).
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use http::header::{CONTENT_LOCATION, LINK};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use shared::clock::{Clock, Ids};
+use shared::config::Settings;
+use shared::domain::choices::Choices;
+use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions, Prefix};
+use shared::error::{Error, Result};
+use shared::exports::{NewExport, start};
+use shared::fhir;
+use shared::http::caller::{Bearer, HasVerifier};
+use shared::http::extract::{Content, NO_PATIENT, PatientPath};
+use shared::http::links::{client_of, interaction_link, status_url};
+use shared::http::respond::notice;
+use shared::platform::Platform;
+use shared::ports::jobs::Jobs;
+use shared::ports::queue::Queue;
+use shared::ports::records::Records;
+use shared::security::keys::Keys;
+use shared::security::verify::{EhiAccess, Verifier};
+
+/// The ports of the kick-off.
+#[derive(Clone)]
+struct KickOff {
+    jobs: Arc<dyn Jobs>,
+    queue: Arc<dyn Queue>,
+    records: Arc<dyn Records>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    settings: Arc<Settings>,
+    keys: Arc<Keys>,
+    verifier: Arc<Verifier>,
+}
+
+impl HasVerifier for KickOff {
+    fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+}
+
+pub fn router(platform: &dyn Platform) -> Router {
+    let state = KickOff {
+        jobs: platform.jobs(),
+        queue: platform.queue(),
+        records: platform.records(),
+        clock: platform.clock(),
+        ids: platform.ids(),
+        settings: platform.settings(),
+        keys: platform.keys(),
+        verifier: platform.verifier(),
+    };
+    let mut router = Router::new();
+    for prefix in state.settings.prefixes() {
+        for base in Base::ALL {
+            let path = format!("{}{}/Patient/{{patient}}/$ehi-export", prefix.path, base.path());
+            let handler = async move |state, patient, bearer, headers, body| {
+                ehi_export(*prefix, base, state, patient, bearer, headers, body).await
+            };
+            router = router.route(&path, post(handler));
+        }
+    }
+    router.with_state(state)
+}
+
+async fn ehi_export(
+    prefix: Prefix,
+    base: Base,
+    State(state): State<KickOff>,
+    PatientPath(patient): PatientPath,
+    Bearer(caller): Bearer,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
+    let is_internal = match caller.may_export_ehi(&patient) {
+        EhiAccess::Patient => false,
+        EhiAccess::System => true,
+        EhiAccess::OtherPatient => return Err(NO_PATIENT),
+        EhiAccess::MissingScope => {
+            return Err(Error::Forbidden("the token lacks the scope patient/$ehi-export".to_owned()));
+        }
+    };
+    let choices = choices(&headers, body).await?;
+    let summary = fhir::patient::summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let owner = caller.owner();
+    let client = client_of(&state.settings, &owner);
+    let new = NewExport {
+        patient: Some(summary),
+        form: choices.is_none() && !is_internal && !prefix.no_form,
+        review: state.settings.review && !prefix.auto_approve,
+        request: ExportRequest {
+            url: state.settings.url(&format!("{}{}/Patient/{patient}/$ehi-export", prefix.path, base.path())),
+            base,
+            cohort: Cohort::Patients(vec![patient]),
+            choices,
+            output: OutputOptions {
+                one_document_per_file: client.is_some_and(|client| client.one_document_per_file),
+            },
+        },
+        owner,
+    };
+    let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.ids)).await?;
+    let link = interaction_link(&job, &state.settings, &state.keys)?;
+    let text = match &link {
+        Some(_) => "The export waits for the patient's choices; see the Link header",
+        None => "The export has begun; see the Content-Location header",
+    };
+    let mut response = notice(StatusCode::ACCEPTED, text);
+    let location = HeaderValue::from_str(&status_url(&state.settings, job.id())).map_err(Error::internal)?;
+    response.headers_mut().insert(CONTENT_LOCATION, location);
+    response.headers_mut().extend(link.map(|link| (LINK, link)));
+    Ok(response)
+}
+
+/// The filters of the body; `None` without one.
+async fn choices(headers: &HeaderMap, body: Body) -> Result<Option<Choices>> {
+    match Content::read(headers, body).await? {
+        Content::Empty => Ok(None),
+        Content::Json(parameters) => fhir::choices::from_parameters(&parameters).map(Some),
+        Content::Form(_) => Err(Error::UnsupportedMediaType("the body must be a FHIR Parameters resource".to_owned())),
+    }
+}

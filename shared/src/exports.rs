@@ -1,0 +1,84 @@
+//! Starting and changing jobs through the ports, as several functions do.
+
+use jiff::Timestamp;
+
+use crate::clock::{Clock, Ids};
+use crate::domain::chunk::job_prefix;
+use crate::domain::ids::JobId;
+use crate::domain::job::{Core, Event, Job, Owner, PatientSummary};
+use crate::domain::request::ExportRequest;
+use crate::domain::states::{AwaitingInput, Queued};
+use crate::domain::task::Task;
+use crate::error::{Error, Result};
+use crate::http::extract::NO_JOB;
+use crate::ports::files::Files;
+use crate::ports::jobs::{Jobs, StoredJob};
+use crate::ports::queue::Queue;
+
+/// What a new job is made of.
+#[derive(Debug)]
+pub struct NewExport {
+    pub owner: Owner,
+    pub patient: Option<PatientSummary>,
+    pub request: ExportRequest,
+    /// The patient fills in the form first.
+    pub form: bool,
+    /// Staff look at it before the client gets it.
+    pub review: bool,
+}
+
+/// Creates a job; what needs no form begins at once.
+pub async fn start(
+    new: NewExport,
+    jobs: &dyn Jobs,
+    queue: &dyn Queue,
+    (clock, ids): (&dyn Clock, &dyn Ids),
+) -> Result<Job> {
+    let now = clock.now();
+    let core = Core {
+        id: ids.job(now),
+        history: vec![Event { at: now, who: new.owner.client.to_string(), what: "asked for an export".to_owned() }],
+        owner: new.owner,
+        patient: new.patient,
+        request: new.request,
+        review: new.review,
+        created_at: now,
+        changed_at: now,
+        attachments: Vec::new(),
+    };
+    let job = if new.form { Job::AwaitingInput(AwaitingInput { core }) } else { Job::Queued(Queued { core }) };
+    jobs.create(&job).await?;
+    resume(&job, queue).await?;
+    Ok(job)
+}
+
+/// Tells the workers of a job that waits for them. Said again after a loss, by cleanup or at a restart; every
+/// task is idempotent, so that saying it too often does no harm.
+pub async fn resume(job: &Job, queue: &dyn Queue) -> Result<()> {
+    if !job.is_active() {
+        return Ok(());
+    }
+    queue.send(&[Task::Plan { job: job.id().clone() }]).await
+}
+
+/// Changes a job by compare-and-set: reads, decides, writes, and decides anew when somebody else was faster.
+pub async fn change(jobs: &dyn Jobs, id: &JobId, mut decide: impl FnMut(Job) -> Result<Job>) -> Result<StoredJob> {
+    for _ in 0..20 {
+        let stored = jobs.get(id).await?.filter(|stored| !stored.job.state().is_gone()).ok_or(NO_JOB)?;
+        let progress = stored.progress;
+        let changed = decide(stored.job)?;
+        match jobs.replace(&changed, stored.version).await {
+            Ok(version) => return Ok(StoredJob { job: changed, version, progress }),
+            Err(Error::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::conflict("the job is being changed by many at once; try again"))
+}
+
+/// Cancels a job and removes its files. Workers see the state at the next patient; what they still write
+/// until then, cleanup removes.
+pub async fn cancel(jobs: &dyn Jobs, files: &dyn Files, id: &JobId, who: &str, now: Timestamp) -> Result<()> {
+    change(jobs, id, |job| Ok(Job::Cancelled(job.cancel(who, now)?))).await?;
+    files.remove_prefix(&job_prefix(id)).await
+}

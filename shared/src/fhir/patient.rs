@@ -1,0 +1,76 @@
+//! A patient's name, for the people who review an export and for the pages.
+
+use crate::domain::ids::PatientId;
+use crate::domain::job::PatientSummary;
+use crate::error::Result;
+use crate::ports::records::Records;
+
+use super::head::head;
+use super::json;
+use super::ndjson::Lines;
+
+/// How much of a record is searched for the Patient resource, in blocks.
+const BLOCKS_SEARCHED: usize = 16;
+
+/// The patient's id and name; `None` when there is no such patient. Without a Patient resource near the
+/// beginning of the record the id stands for the name.
+pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Option<PatientSummary>> {
+    if records.member(patient).await?.is_none() {
+        return Ok(None);
+    }
+    let named = |name: String| Some(PatientSummary { id: patient.clone(), name });
+    let mut blocks = 0;
+    for part in &records.parts(patient).await?.records {
+        let mut lines = Lines::new(records.open_records(patient, part).await?);
+        loop {
+            while let Some(line) = lines.next() {
+                let Some(text) = line.text.filter(|text| memchr::memmem::find(text, b"\"Patient\"").is_some()) else { continue };
+                let is_patient = head(text).is_ok_and(|head| head.resource_type == "Patient" && head.id == Some(patient.as_str()));
+                if is_patient {
+                    return Ok(named(name(text).unwrap_or_else(|| patient.to_string())));
+                }
+            }
+            blocks += 1;
+            if blocks > BLOCKS_SEARCHED || !lines.fill().await? {
+                break;
+            }
+        }
+    }
+    Ok(named(patient.to_string()))
+}
+
+/// Given and family names of the first HumanName, or its text.
+fn name(line: &[u8]) -> Option<String> {
+    let mut found = None;
+    json::members(line, 0..line.len(), |key, value| {
+        if key == b"name" && found.is_none() {
+            json::elements(line, value, |name| {
+                let (mut given, mut family, mut text) = (Vec::new(), None, None);
+                json::members(line, name, |key, value| match key {
+                    b"given" => json::elements(line, value, |given_name| given.extend(json::string(line, given_name))),
+                    b"family" => family = json::string(line, value),
+                    b"text" => text = json::string(line, value),
+                    _ => {}
+                });
+                given.extend(family);
+                let joined = given.join(" ");
+                let full = if joined.is_empty() { text.map(|text| text.into_owned()) } else { Some(joined) };
+                found = found.take().or(full);
+            });
+        }
+    });
+    found.map(|name| name.chars().filter(|c| !c.is_control()).take(120).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_given_then_family() {
+        let of = |text: &str| name(text.as_bytes());
+        assert_eq!(of(r#"{"name":[{"given":["Ana","B."],"family":"O'Neil"},{"text":"x"}]}"#).as_deref(), Some("Ana B. O'Neil"));
+        assert_eq!(of(r#"{"name":[{"text":"J\u00f8rgen"}]}"#).as_deref(), Some("Jørgen"));
+        assert_eq!(of("{}"), None);
+    }
+}
