@@ -1,0 +1,94 @@
+//! `/authorize-app`: the patient agrees or not. Agreeing makes a code, bound to the app, its address and its challenge.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+use shared::domain::ids::PatientId;
+use shared::domain::scopes::Scopes;
+use shared::error::{Error, Result};
+use shared::fhir::patient::summary;
+use shared::http::extract::{Content, Query, field};
+use shared::http::respond::{PageError, found, html};
+use shared::http::session::{PATIENT, PatientSession, check_origin, current};
+use shared::pages::ConsentPage;
+use shared::ports::grants::GrantKind;
+use shared::security::fingerprint;
+
+use crate::launch::answer_url;
+use crate::{Authorize, AuthorizationRequest, CODE_LIFETIME, CodeGrant};
+
+pub(crate) async fn show(
+    State(state): State<Authorize>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let request = query.get("request").unwrap_or_default();
+    let (_, pending) = state.pending(request).await?;
+    let patient = state.signed_in(&pending, &headers).await?;
+    let named = summary(&*state.records, &patient).await?;
+    let client = state.settings.client(pending.client.as_str());
+    Ok(html(
+        StatusCode::OK,
+        &ConsentPage {
+            client: client.and_then(|client| client.name.clone()).unwrap_or_else(|| pending.client.to_string()),
+            patient: named.map_or_else(|| patient.to_string(), |named| named.name),
+            request: request.to_owned(),
+            scopes: in_words(&pending.scopes),
+            redirect_origin: shared::config::origin_of(&pending.redirect_uri).unwrap_or_default(),
+        },
+    ))
+}
+
+pub(crate) async fn submit(State(state): State<Authorize>, headers: HeaderMap, body: Body) -> Result<Response, PageError> {
+    check_origin(&headers, &state.settings)?;
+    let Content::Form(fields) = Content::read(&headers, body).await? else {
+        return Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into());
+    };
+    let request = field(&fields, "request").unwrap_or_default();
+    let (_, pending) = state.pending(request).await?;
+    let patient = state.signed_in(&pending, &headers).await?;
+    // A request is decided once.
+    if state.grants.take(GrantKind::Authorization, &fingerprint(request)).await?.is_none() {
+        return Err(Error::conflict("this request was answered in another window").into());
+    }
+    let app_state = pending.state.clone();
+    let redirect_uri = pending.redirect_uri.clone();
+    if field(&fields, "decision") != Some("allow") {
+        let denied = [("error", "access_denied"), ("error_description", "the patient did not agree")];
+        return Ok(found(&answer_url(&redirect_uri, &denied, app_state.as_deref())?));
+    }
+    let code = state.ids.secret();
+    let grant = CodeGrant {
+        client: pending.client,
+        redirect_uri: pending.redirect_uri,
+        scopes: pending.scopes,
+        challenge: pending.challenge,
+        patient,
+    };
+    state.grants.put(GrantKind::Code, &fingerprint(&code), json!(grant), state.after(CODE_LIFETIME)?).await?;
+    Ok(found(&answer_url(&redirect_uri, &[("code", &code)], app_state.as_deref())?))
+}
+
+impl Authorize {
+    /// The patient who signed in for this request, in this very browser.
+    async fn signed_in(&self, pending: &AuthorizationRequest, headers: &HeaderMap) -> Result<PatientId> {
+        let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;
+        let patient = session.map(|session| session.patient).filter(|patient| pending.patient.as_ref() == Some(patient));
+        patient.ok_or(Error::Unauthorized("sign in first"))
+    }
+}
+
+/// What the scopes mean, for the patient.
+fn in_words(scopes: &Scopes) -> Vec<String> {
+    let line = |word: String| match word.as_str() {
+        "patient/$ehi-export" => "export your complete health record".to_owned(),
+        "offline_access" => "do so later, when you are not there, until you revoke it".to_owned(),
+        "online_access" => "do so while you are signed in".to_owned(),
+        "launch/patient" => "know which patient you are".to_owned(),
+        "openid" | "fhirUser" | "profile" => "know who you are".to_owned(),
+        _ => word,
+    };
+    scopes.words().map(line).collect()
+}

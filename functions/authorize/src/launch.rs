@@ -1,0 +1,94 @@
+//! `/auth/authorize`: checks an app's request and sends the patient to sign in (SMART App Launch 2.2, request
+//! authorization code; RFC 6749, 4.1.1). By GET and by POST.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+use serde_json::json;
+use shared::config::Client;
+use shared::domain::scopes::Scopes;
+use shared::error::{Error, Result};
+use shared::http::extract::{Content, Query, field};
+use shared::http::respond::{PageError, found};
+use shared::ports::grants::GrantKind;
+use shared::security::fingerprint;
+use url::Url;
+
+use crate::{Authorize, AuthorizationRequest, REQUEST_LIFETIME};
+
+pub(crate) async fn by_query(state: State<Authorize>, query: Query) -> Result<Response, PageError> {
+    authorize(state, query.0).await
+}
+
+pub(crate) async fn by_form(state: State<Authorize>, headers: HeaderMap, body: Body) -> Result<Response, PageError> {
+    match Content::read(&headers, body).await? {
+        Content::Form(fields) => authorize(state, fields).await,
+        _ => Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into()),
+    }
+}
+
+async fn authorize(State(state): State<Authorize>, fields: Vec<(String, String)>) -> Result<Response, PageError> {
+    let get = |name: &str| field(&fields, name).filter(|value| !value.is_empty());
+    // Before the client and its address are known to be good, nothing is sent there.
+    let client = get("client_id").and_then(|id| state.settings.client(id));
+    let client = client.ok_or_else(|| Error::invalid("'client_id' is not registered here"))?;
+    let redirect_uri = get("redirect_uri").filter(|uri| client.allows_redirect(uri));
+    let redirect_uri = redirect_uri.ok_or_else(|| Error::invalid("'redirect_uri' is not registered for this app"))?;
+    let app_state = get("state");
+    let scopes = match check(&state, client, &get) {
+        Ok(scopes) => scopes,
+        Err((code, description)) => {
+            let fields = [("error", code), ("error_description", description.as_str())];
+            return Ok(found(&answer_url(redirect_uri, &fields, app_state)?));
+        }
+    };
+    let request = AuthorizationRequest {
+        client: client.id.clone(),
+        redirect_uri: redirect_uri.to_owned(),
+        scopes,
+        state: app_state.map(str::to_owned),
+        challenge: get("code_challenge").map(str::to_owned),
+        patient: None,
+    };
+    let id = state.ids.secret();
+    let expires_at = state.after(REQUEST_LIFETIME)?;
+    state.grants.put(GrantKind::Authorization, &fingerprint(&id), json!(request), expires_at).await?;
+    Ok(found(&state.settings.url(&format!("/patient-login?request={id}"))))
+}
+
+/// The scopes to ask the patient for, or an error for the app.
+fn check<'f>(
+    state: &Authorize,
+    client: &Client,
+    get: &impl Fn(&str) -> Option<&'f str>,
+) -> Result<Scopes, (&'static str, String)> {
+    let invalid = |text: &str| ("invalid_request", text.to_owned());
+    if get("response_type") != Some("code") {
+        return Err(("unsupported_response_type", "'response_type' must be code".to_owned()));
+    }
+    match get("aud") {
+        Some(aud) if state.settings.is_fhir_base(aud) => {}
+        Some(_) => return Err(invalid("'aud' is not a FHIR base URL of this server")),
+        None => return Err(invalid("'aud' is missing: the FHIR base URL of this server")),
+    }
+    match (get("code_challenge"), get("code_challenge_method")) {
+        (Some(challenge), Some("S256")) if (43..=128).contains(&challenge.len()) => {}
+        (Some(_), Some("S256")) => return Err(invalid("'code_challenge' is not the digest of a verifier")),
+        (Some(_), _) => return Err(invalid("'code_challenge_method' must be S256")),
+        (None, _) if client.is_public() => return Err(invalid("'code_challenge' is missing: public apps must use PKCE")),
+        (None, _) => {}
+    }
+    let scopes = Scopes::parse(get("scope").unwrap_or_default()).narrowed_to(&client.scopes);
+    if scopes.is_empty() {
+        return Err(("invalid_scope", "none of the scopes is registered for this app".to_owned()));
+    }
+    Ok(scopes)
+}
+
+/// The app's address with an answer in its query.
+pub(crate) fn answer_url(redirect_uri: &str, fields: &[(&str, &str)], app_state: Option<&str>) -> Result<String> {
+    let mut url = Url::parse(redirect_uri).map_err(Error::internal)?;
+    url.query_pairs_mut().extend_pairs(fields).extend_pairs(app_state.map(|state| ("state", state)));
+    Ok(url.into())
+}

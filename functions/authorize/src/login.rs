@@ -1,0 +1,129 @@
+//! `/patient-login`: who the patient is. The sandbox lets one be picked; elsewhere there are accounts in the settings.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+use shared::domain::ids::PatientId;
+use shared::error::{Error, Result};
+use shared::fhir::patient::summary;
+use shared::http::extract::{Content, Query, field};
+use shared::http::respond::{PageError, html, see_other};
+use shared::http::session::{PATIENT, PatientSession, begin, check_origin, failures};
+use shared::pages::PatientLoginPage;
+use shared::ports::grants::{Grant, GrantKind};
+use shared::security::{fingerprint, passwords};
+
+use crate::{Authorize, AuthorizationRequest};
+
+/// Patients on one page of the sandbox.
+const PAGE: usize = 20;
+
+pub(crate) async fn show(State(state): State<Authorize>, query: Query) -> Result<Response, PageError> {
+    let request = query.get("request").unwrap_or_default();
+    let next = query.get("next").unwrap_or_default();
+    state.check_purpose(request, next).await?;
+    state.page(StatusCode::OK, request, next, query.get("from").unwrap_or_default(), None).await.map_err(PageError)
+}
+
+pub(crate) async fn submit(State(state): State<Authorize>, headers: HeaderMap, body: Body) -> Result<Response, PageError> {
+    check_origin(&headers, &state.settings)?;
+    let Content::Form(fields) = Content::read(&headers, body).await? else {
+        return Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into());
+    };
+    let get = |name| field(&fields, name).unwrap_or_default();
+    let (request, next) = (get("request"), get("next"));
+    let pending = state.check_purpose(request, next).await?;
+    let patient = match state.settings.sandbox {
+        true => state.picked(get("patient")).await?,
+        false => state.by_password(get("username"), get("password")).await?,
+    };
+    let Some(patient) = patient else {
+        let error = if state.settings.sandbox { "There is no such patient." } else { "User name or password is wrong." };
+        return state.page(StatusCode::UNAUTHORIZED, request, next, "", Some(error)).await.map_err(PageError);
+    };
+    let target = match pending {
+        Some((grant, pending)) => {
+            let pending = AuthorizationRequest { patient: Some(patient.clone()), ..pending };
+            let signed_in = Grant { value: json!(pending), ..grant };
+            if !state.grants.replace(GrantKind::Authorization, &fingerprint(request), &signed_in).await? {
+                return Err(Error::conflict("this request was answered in another window").into());
+            }
+            format!("/authorize-app?request={request}")
+        }
+        None => next.to_owned(),
+    };
+    let sources = (&*state.clock, &*state.ids);
+    let cookie = begin(PATIENT, &PatientSession { patient }, &*state.grants, sources, &state.settings).await?;
+    let mut response = see_other(&state.settings.url(&target));
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+impl Authorize {
+    /// The request that the patient signs in for; `None` when it is for a page of ours.
+    async fn check_purpose(&self, request: &str, next: &str) -> Result<Option<(Grant, AuthorizationRequest)>> {
+        if request.is_empty() {
+            let is_ours = next.starts_with("/jobs/") || next.starts_with("/fhir/") || next.starts_with("/4_0_0/");
+            let is_plain = next.len() <= 1000 && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+            return if is_ours && is_plain { Ok(None) } else { Err(Error::invalid("nothing here asks you to sign in")) };
+        }
+        self.pending(request).await.map(Some)
+    }
+
+    /// An app's request that waits for the patient.
+    pub(crate) async fn pending(&self, request: &str) -> Result<(Grant, AuthorizationRequest)> {
+        let grant = self.grants.get(GrantKind::Authorization, &fingerprint(request)).await?;
+        let grant = grant.ok_or_else(|| Error::invalid("this request has expired; begin again in the app"))?;
+        let pending = grant.read()?;
+        Ok((grant, pending))
+    }
+
+    async fn picked(&self, patient: &str) -> Result<Option<PatientId>> {
+        let Ok(patient) = PatientId::parse(patient) else { return Ok(None) };
+        Ok(self.records.member(&patient).await?.map(|member| member.patient))
+    }
+
+    async fn by_password(&self, username: &str, password: &str) -> Result<Option<PatientId>> {
+        let name = format!("patient {username}");
+        failures::check(&name, &*self.grants, &*self.clock).await?;
+        let account = self.settings.accounts.iter().find(|account| account.username == username);
+        if passwords::verify(password, account.map(|account| account.password_hash.as_str())).await? {
+            failures::clear(&name, &*self.grants).await?;
+            return Ok(account.map(|account| account.patient.clone()));
+        }
+        failures::add(&name, &*self.grants, &*self.clock).await?;
+        Ok(None)
+    }
+
+    async fn page(
+        &self,
+        status: StatusCode,
+        request: &str,
+        next: &str,
+        from: &str,
+        error: Option<&str>,
+    ) -> Result<Response> {
+        let mut page = PatientLoginPage {
+            sandbox: self.settings.sandbox,
+            request: request.to_owned(),
+            next: next.to_owned(),
+            error: error.map(str::to_owned),
+            from: from.to_owned(),
+            ..PatientLoginPage::default()
+        };
+        if page.sandbox {
+            let members = self.records.members(Some(from), PAGE).await?;
+            // A search for an id begins with that very id.
+            let exact = PatientId::parse(from).ok();
+            let ids = exact.into_iter().chain(members.members.into_iter().map(|member| member.patient));
+            for patient in ids {
+                page.patients.extend(summary(&*self.records, &patient).await?);
+            }
+            page.more = members.next;
+        }
+        Ok(html(status, &page))
+    }
+}

@@ -1,0 +1,100 @@
+//! The form before any job: a patient who is signed in chooses, and the export begins with the choices as
+//! its Parameters. It belongs to the app that `client_id` names, which finds it by `GET /jobs`.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use shared::config::Client;
+use shared::domain::ids::PatientId;
+use shared::domain::job::Owner;
+use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions};
+use shared::domain::scopes::Level;
+use shared::error::{Error, Result};
+use shared::exports::{NewExport, start};
+use shared::fhir::choices::{from_form, from_parameters, to_parameters};
+use shared::fhir::patient::summary;
+use shared::http::extract::{Content, NO_PATIENT, PatientPath, Query, field};
+use shared::http::respond::{PageError, found, html, see_other};
+use shared::http::session::{PATIENT, PatientSession, check_origin, current};
+use shared::pages::FormPage;
+
+use crate::{Customize, allowed_return, done};
+
+pub(crate) async fn show(
+    State(state): State<Customize>,
+    PatientPath(patient): PatientPath,
+    query: Query,
+    headers: HeaderMap,
+    uri: http::Uri,
+) -> Result<Response, PageError> {
+    if !state.is_signed_in(&patient, &headers).await? {
+        let next: String = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+        let mut login = url::Url::parse(&state.settings.url("/patient-login")).map_err(Error::internal)?;
+        login.query_pairs_mut().append_pair("next", &next);
+        return Ok(found(login.as_str()));
+    }
+    let client = state.client(query.get("client_id"))?;
+    let patient = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let mut hidden = vec![("client_id", client.id.to_string())];
+    if let Some(redirect) = query.get("redirect").filter(|text| !text.is_empty()) {
+        hidden.push(("redirect", allowed_return(redirect, Some(client))?));
+    }
+    Ok(html(StatusCode::OK, &FormPage::new(patient.name, uri.path().to_owned(), hidden)))
+}
+
+pub(crate) async fn submit(
+    base: Base,
+    State(state): State<Customize>,
+    PatientPath(patient): PatientPath,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageError> {
+    if !state.is_signed_in(&patient, &headers).await? {
+        return Err(Error::Unauthorized("sign in as the patient first").into());
+    }
+    check_origin(&headers, &state.settings)?;
+    let Content::Form(fields) = Content::read(&headers, body).await? else {
+        return Err(Error::UnsupportedMediaType("the body must be the form's fields".to_owned()).into());
+    };
+    let client = state.client(field(&fields, "client_id").or(query.get("client_id")))?;
+    let redirect = field(&fields, "redirect").filter(|text| !text.is_empty());
+    let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
+    let choices = from_form(&fields, &["client_id", "redirect"])?;
+    let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let new = NewExport {
+        owner: Owner { client: client.id.clone(), issuer: None, patient: Some(patient.clone()) },
+        patient: Some(summary),
+        request: ExportRequest {
+            url: state.settings.url(&format!("{}/Patient/{patient}/$ehi-export", base.path())),
+            base,
+            cohort: Cohort::Patients(vec![patient]),
+            // The same reading as the kick-off's of a Parameters body.
+            choices: Some(from_parameters(&to_parameters(&choices))?),
+            output: OutputOptions { one_document_per_file: client.one_document_per_file },
+        },
+        form: false,
+        review: state.settings.review,
+    };
+    let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.ids)).await?;
+    Ok(redirect.map_or_else(|| done(&job), |redirect| see_other(&redirect)))
+}
+
+impl Customize {
+    async fn is_signed_in(&self, patient: &PatientId, headers: &HeaderMap) -> Result<bool> {
+        let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;
+        Ok(session.is_some_and(|session| session.patient == *patient))
+    }
+
+    /// The app that the export is for; the only one that there is need not be named.
+    fn client(&self, id: Option<&str>) -> Result<&Client> {
+        let mut able =
+            self.settings.clients.iter().filter(|client| client.scopes.allows_operation(Level::Patient, "$ehi-export"));
+        let client = match id {
+            Some(id) => able.find(|client| client.id.as_str() == id),
+            None => able.next().filter(|_| able.next().is_none()),
+        };
+        client.ok_or_else(|| Error::invalid("'client_id' must name an app that may export records"))
+    }
+}
