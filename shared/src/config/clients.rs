@@ -96,19 +96,17 @@ impl Client {
     /// Whether codes may be sent to `uri`: the origin and path of a registered one; the query may vary.
     pub fn allows_redirect(&self, uri: &str) -> bool {
         let Ok(uri) = Url::parse(uri) else { return false };
-        let usable = matches!(uri.scheme(), "http" | "https") && uri.fragment().is_none() && uri.username().is_empty();
-        usable
-            && self.redirect_uris.iter().filter_map(|registered| Url::parse(registered).ok()).any(|registered| {
-                registered.origin() == uri.origin() && registered.path() == uri.path() && uri.password().is_none()
-            })
+        let is_plain = uri.fragment().is_none() && uri.username().is_empty() && uri.password().is_none();
+        is_plain && self.registered().any(|known| same_origin(&known, &uri) && known.path() == uri.path())
     }
 
     /// Whether people may be sent to `url` after the form: any page of an origin that the client registered.
     pub fn allows_return(&self, url: &Url) -> bool {
-        matches!(url.scheme(), "http" | "https")
-            && self.redirect_uris.iter().filter_map(|registered| Url::parse(registered).ok()).any(|registered| {
-                registered.origin() == url.origin()
-            })
+        self.registered().any(|known| same_origin(&known, url))
+    }
+
+    fn registered(&self) -> impl Iterator<Item = Url> + '_ {
+        self.redirect_uris.iter().filter_map(|uri| Url::parse(uri).ok())
     }
 
     pub(super) fn check(&self, read: &mut Reader) {
@@ -122,6 +120,14 @@ impl Client {
             read.wrong("clients", &format!("'{}' has a secret_hash that is no argon2 hash", self.id));
         }
     }
+}
+
+/// The same scheme, host and port; on this machine the port may vary, because apps get theirs from the
+/// operating system (RFC 8252, 7.3).
+fn same_origin(registered: &Url, url: &Url) -> bool {
+    let same_host = registered.scheme() == url.scheme() && registered.host() == url.host();
+    let same_port = registered.port_or_known_default() == url.port_or_known_default();
+    same_host && registered.has_host() && (same_port || is_loopback(registered))
 }
 
 impl StaffAccount {
@@ -156,6 +162,44 @@ impl Issuer {
     pub(super) fn check(&self, read: &mut Reader) {
         if self.keys().is_none() {
             read.wrong("issuers", &format!("'{}' needs either jwks, a JWK set, or jwks_url, an https URL", self.issuer));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_match_on_origin_and_path() {
+        let client = Client {
+            id: ClientId::parse("app").expect("valid"),
+            name: None,
+            redirect_uris: vec!["https://app.example.org/cb".into(), "http://127.0.0.1/cb".into()],
+            scopes: Scopes::default(),
+            secret_hash: None,
+            link_style: LinkStyle::Angle,
+            one_document_per_file: false,
+        };
+        for (uri, allowed) in [
+            ("https://app.example.org/cb", true),
+            ("https://app.example.org/cb?referer=x", true),
+            ("https://app.example.org:8443/cb", false),
+            ("https://app.example.org/cb/more", false),
+            ("https://app.example.org.evil/cb", false),
+            ("https://user@app.example.org/cb", false),
+            ("https://app.example.org/cb#x", false),
+            ("http://app.example.org/cb", false),
+            ("http://127.0.0.1:5555/cb", true),
+            ("http://127.0.0.1:5555/other", false),
+            ("javascript:alert(1)", false),
+            ("//app.example.org/cb", false),
+        ] {
+            assert_eq!(client.allows_redirect(uri), allowed, "{uri}");
+        }
+        for (uri, allowed) in [("http:/127.0.0.1:3000/jobs", true), ("javascript:alert(1)", false), ("data:text/html,x", false)] {
+            let url = Url::parse(uri).expect("a URL");
+            assert_eq!(client.allows_return(&url), allowed, "{uri}");
         }
     }
 }

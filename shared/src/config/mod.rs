@@ -76,13 +76,13 @@ pub const KEYS: [&str; 17] = [
 pub struct InvalidSettings(pub Vec<String>);
 
 impl Settings {
-    /// Reads the file, if one is named, and the environment of the process over it.
+    /// Reads the file, or `defaults` where none is named, and the environment of the process over it.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn load(file: Option<&Path>, default_base_url: Option<&str>) -> Result<Self, InvalidSettings> {
+    pub fn load(file: Option<&Path>, defaults: &str, default_base_url: Option<&str>) -> Result<Self, InvalidSettings> {
         let text = match file {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|error| InvalidSettings(vec![format!("cannot read {}: {error}", path.display())]))?,
-            None => String::new(),
+            None => defaults.to_owned(),
         };
         Self::parse(&text, |name| std::env::var(name).ok(), default_base_url)
     }
@@ -206,6 +206,12 @@ impl Settings {
                 .any(|prefix| path.strip_prefix(prefix.path).is_some_and(|rest| Base::ALL.iter().any(|base| base.path() == rest)))
         })
     }
+}
+
+/// What is logged, in the syntax of `RUST_LOG`: the variable `EHI_LOG`, or warnings and worse.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn log_filter() -> String {
+    std::env::var("EHI_LOG").unwrap_or_else(|_| "warn,shared=info,export_generator=info,ehi=info".to_owned())
 }
 
 /// Whether a URL's host is this machine.

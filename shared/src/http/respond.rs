@@ -73,6 +73,7 @@ impl IntoResponse for OAuthError {
             Self::Other(error) => {
                 let code = match error.status() {
                     StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+                    StatusCode::UNAUTHORIZED => "invalid_token",
                     status if status.is_server_error() => "server_error",
                     _ => "invalid_request",
                 };

@@ -1,0 +1,123 @@
+//! What staff can do to a job: each is one compare-and-set, and of two at once one wins.
+
+use aws_lc_rs::digest;
+use shared::clock::hex;
+use shared::domain::chunk::{OutputFile, Purpose, job_prefix};
+use shared::domain::ids::JobId;
+use shared::domain::job::{Attachment, Job};
+use shared::domain::manifest::NamedFile;
+use shared::error::{Error, Result};
+use shared::exports::{cancel, change};
+use shared::fhir::attachments::{Document, document_reference};
+use shared::fhir::instant;
+use shared::http::extract::NO_JOB;
+use shared::http::job_json::attachment_url;
+use shared::ports::files::write_all;
+use shared::ports::jobs::StoredJob;
+
+use crate::Admin;
+
+impl Admin {
+    pub(crate) async fn job(&self, id: &JobId) -> Result<StoredJob> {
+        self.jobs.get(id).await?.filter(|stored| !stored.job.state().is_gone()).ok_or(NO_JOB)
+    }
+
+    /// Releases the export to the client. What staff attached is described in one DocumentReference, written now.
+    pub(crate) async fn approve_job(&self, id: &JobId, who: &str) -> Result<StoredJob> {
+        for _ in 0..5 {
+            let stored = self.job(id).await?;
+            let review = stored.job.clone().in_review("approve")?;
+            let attached = self.describe_attachments(&stored.job).await?;
+            let complete = Job::Complete(review.approve(attached, who, self.clock.now(), &self.settings.retention));
+            match self.jobs.replace(&complete, stored.version).await {
+                Ok(version) => return Ok(StoredJob { job: complete, version, progress: stored.progress }),
+                // Somebody attached another file, or decided otherwise: look again.
+                Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::conflict("the job is being changed by many at once; try again"))
+    }
+
+    pub(crate) async fn reject_job(&self, id: &JobId, reason: &str, who: &str) -> Result<StoredJob> {
+        let reason = if reason.trim().is_empty() { "no reason was given" } else { reason.trim() };
+        if reason.len() > 2_000 {
+            return Err(Error::invalid("'reason' is longer than 2000 bytes"));
+        }
+        let now = self.clock.now();
+        let rejected = change(&*self.jobs, id, |job| {
+            Ok(Job::Rejected(job.in_review("reject")?.reject(reason, who, now, &self.settings.retention)))
+        })
+        .await?;
+        // Nobody will ever fetch it.
+        self.files.remove_prefix(&job_prefix(id)).await?;
+        Ok(rejected)
+    }
+
+    pub(crate) async fn attach(&self, id: &JobId, files: Vec<Attachment>, who: &str) -> Result<StoredJob> {
+        let now = self.clock.now();
+        change(&*self.jobs, id, |job| {
+            let review = job.in_review("attach files to")?;
+            let files = crate::uploads::with_free_names(files.clone(), &review.core.attachments);
+            Ok(Job::InReview(review.attach(files, who, now)))
+        })
+        .await
+    }
+
+    /// Removes the attachments of these names; unknown names are passed over.
+    pub(crate) async fn detach(&self, id: &JobId, names: &[String], who: &str) -> Result<StoredJob> {
+        let now = self.clock.now();
+        let mut removed = Vec::new();
+        let changed = change(&*self.jobs, id, |job| {
+            let review = job.in_review("remove files from")?;
+            let is_named = |file: &Attachment| names.iter().any(|name| name == file.name.as_str());
+            let (review, gone) = review.detach(is_named, who, now);
+            removed = gone;
+            Ok(Job::InReview(review))
+        })
+        .await?;
+        for file in removed {
+            self.files.remove(&file.key).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Removes the job and its files; answers the job as it was.
+    pub(crate) async fn delete_job(&self, id: &JobId, who: &str) -> Result<StoredJob> {
+        let stored = self.job(id).await?;
+        match cancel(&*self.jobs, &*self.files, id, who, self.clock.now()).await {
+            Err(Error::Conflict(_)) => Err(NO_JOB),
+            done => done.map(|()| stored),
+        }
+    }
+
+    async fn describe_attachments(&self, job: &Job) -> Result<Option<NamedFile>> {
+        let core = job.core();
+        if core.attachments.is_empty() {
+            return Ok(None);
+        }
+        let document = |file: &Attachment| Document {
+            title: file.title.clone(),
+            content_type: file.content_type.clone(),
+            url: attachment_url(&self.settings, job, file.name.as_str()),
+            size: file.size,
+            hash: file.hash.clone(),
+        };
+        let documents: Vec<_> = core.attachments.iter().map(document).collect();
+        let patient = core.patient.as_ref().map(|patient| patient.id.as_str());
+        let date = instant(self.clock.now());
+        let description = "Documents that staff added to the export";
+        let resource = document_reference(&format!("attached-{}", core.id), patient, description, &date, &documents);
+        let line = format!("{resource}\n").into_bytes();
+        let file = OutputFile {
+            purpose: Purpose::Documents,
+            resource_type: "DocumentReference".to_owned(),
+            key: format!("{}attached-{}/DocumentReference.ndjson", job_prefix(&core.id), self.ids.attempt()),
+            count: 1,
+            size: line.len() as u64,
+            sha256: hex(digest::digest(&digest::SHA256, &line).as_ref()),
+        };
+        write_all(&*self.files, &file.key, line).await?;
+        Ok(Some(NamedFile { name: "DocumentReference.attached.ndjson".to_owned(), file }))
+    }
+}

@@ -1,0 +1,195 @@
+//! The staff API, and the owners' view of their jobs.
+
+use aws_lc_rs::digest;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{ETAG, IF_NONE_MATCH, LINK};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::Value;
+use shared::clock::hex;
+use shared::domain::ids::PatientId;
+use shared::domain::job::{Job, State as JobState};
+use shared::error::{Error, Result};
+use shared::http::caller::owned;
+use shared::http::extract::{Content, JobPath, Query, field};
+use shared::http::job_json::{job_json, manifest};
+use shared::http::respond::json;
+use shared::ports::jobs::{JobQuery, StoredJob};
+
+use crate::Admin;
+use crate::who::Who;
+
+/// Jobs on a page unless asked otherwise, and at most.
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+
+/// `GET /admin/jobs` and `GET /jobs`: all jobs for staff, their own for others.
+pub(crate) async fn list(
+    State(state): State<Admin>,
+    query: Query,
+    method: Method,
+    uri: http::Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let who = state.who(&method, &headers).await?;
+    let mut job_query = job_query(&query)?;
+    match who {
+        Who::Staff(_) => {}
+        Who::Owner(_) if uri.path().starts_with("/admin") => {
+            return Err(Error::Forbidden("this is for staff; your own jobs are at /jobs".to_owned()));
+        }
+        Who::Owner(caller) => {
+            job_query.owner = Some(caller.owner());
+        }
+    }
+    let page = state.jobs.list(&job_query).await?;
+    let mut jobs = Vec::with_capacity(page.jobs.len());
+    for stored in &page.jobs {
+        jobs.push(state.json(stored).await?);
+    }
+    let body = Value::from(jobs).to_string();
+    let etag = format!("\"{}\"", &hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref())[..32]);
+    let etag = HeaderValue::from_str(&etag).map_err(Error::internal)?;
+    if headers.get(IF_NONE_MATCH) == Some(&etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    let mut response =
+        ([(ETAG, etag), (http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response();
+    response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Some(next) = page.next {
+        let link = next_link(&state.settings.url(uri.path()), &query, &next)?;
+        response.headers_mut().insert(LINK, link);
+    }
+    Ok(response)
+}
+
+/// `?status=&patient=&_count=&page=`.
+pub(crate) fn job_query(query: &Query) -> Result<JobQuery> {
+    let get = |name| query.get(name).filter(|value| !value.is_empty());
+    let states = match get("status") {
+        None => JobState::ALL.into_iter().filter(|state| !state.is_gone()).collect(),
+        Some(status) => {
+            let states = JobState::with_ehi_status(status);
+            if states.is_empty() {
+                return Err(Error::invalid("'status' is no status of a job"));
+            }
+            states
+        }
+    };
+    let patient = get("patient").map(|id| id.strip_prefix("Patient/").unwrap_or(id)).map(PatientId::parse).transpose();
+    let count = get("_count").map(str::parse::<usize>).transpose();
+    Ok(JobQuery {
+        states,
+        patient: patient.map_err(|_| Error::invalid("'patient' is no patient id"))?,
+        owner: None,
+        count: count.map_err(|_| Error::invalid("'_count' is no number"))?.unwrap_or(PAGE).clamp(1, MAX_PAGE),
+        after: get("page").map(str::to_owned),
+    })
+}
+
+/// The same query for the next page.
+fn next_link(url: &str, query: &Query, next: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(&format!("<{url}?{}>; rel=\"next\"", next_query(query, next)?)).map_err(Error::internal)
+}
+
+pub(crate) fn next_query(query: &Query, next: &str) -> Result<String> {
+    let others = query.0.iter().filter(|(name, _)| name != "page").map(|(name, value)| (name.as_str(), value.as_str()));
+    let fields: Vec<_> = others.chain([("page", next)]).collect();
+    serde_urlencoded::to_string(fields).map_err(Error::internal)
+}
+
+/// `GET /admin/jobs/{job}` and `GET /jobs/{job}`.
+pub(crate) async fn show(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    uri: http::Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let stored = match state.who(&method, &headers).await? {
+        Who::Staff(_) => state.job(&id).await?,
+        Who::Owner(caller) => {
+            let stored = owned(state.jobs.get(&id).await?, &caller)?;
+            if uri.path().starts_with("/admin") {
+                return Err(Error::Forbidden("this is for staff; your own job is at /jobs".to_owned()));
+            }
+            stored
+        }
+    };
+    state.answer(&stored).await
+}
+
+pub(crate) async fn approve(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let who = state.staff(&method, &headers).await?;
+    state.answer(&state.approve_job(&id, &who).await?).await
+}
+
+/// `POST /admin/jobs/{job}/reject`, with `{"reason"}` if there is one to tell.
+pub(crate) async fn reject(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
+    let who = state.staff(&method, &headers).await?;
+    let reason = match Content::read(&headers, body).await? {
+        Content::Json(value) => value["reason"].as_str().unwrap_or_default().to_owned(),
+        Content::Form(fields) => field(&fields, "reason").unwrap_or_default().to_owned(),
+        Content::Empty => String::new(),
+    };
+    state.answer(&state.reject_job(&id, &reason, &who).await?).await
+}
+
+pub(crate) async fn add_files(State(state): State<Admin>, JobPath(id): JobPath, request: Request) -> Result<Response> {
+    let who = state.staff(request.method(), request.headers()).await?;
+    state.answer(&state.upload(&id, request, &who).await?).await
+}
+
+/// `POST /admin/jobs/{job}/remove-files` with `{"params": [name]}`.
+pub(crate) async fn remove_files(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
+    let who = state.staff(&method, &headers).await?;
+    let Content::Json(value) = Content::read(&headers, body).await? else {
+        return Err(Error::invalid("the body must be {\"params\": [name]}"));
+    };
+    let names = value["params"].as_array().ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
+    let names: Vec<_> = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    state.answer(&state.detach(&id, &names, &who).await?).await
+}
+
+pub(crate) async fn delete(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let who = state.staff(&method, &headers).await?;
+    let was = state.delete_job(&id, &who).await?;
+    Ok(json(StatusCode::OK, &job_json(&was, &state.settings, None)))
+}
+
+impl Admin {
+    async fn answer(&self, stored: &StoredJob) -> Result<Response> {
+        Ok(json(StatusCode::OK, &self.json(stored).await?))
+    }
+
+    async fn json(&self, stored: &StoredJob) -> Result<Value> {
+        let manifest = match &stored.job {
+            Job::Complete(_) => manifest(&stored.job, &*self.files, &self.settings).await?,
+            _ => None,
+        };
+        Ok(job_json(stored, &self.settings, manifest.as_ref()))
+    }
+}

@@ -1,0 +1,71 @@
+//! Staff: list, inspect, approve, reject, attach, delete. As an API (contract, section 4) and as pages.
+//!
+//! - [`who`]: who calls; [`login`]: the session;
+//! - [`actions`]: what staff can do to a job, the same for API and pages; [`uploads`]: files that they attach;
+//! - [`api`] and [`pages`]: the two faces.
+
+mod actions;
+mod api;
+mod login;
+mod pages;
+mod uploads;
+mod who;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use shared::clock::{Clock, Ids};
+use shared::config::Settings;
+use shared::platform::Platform;
+use shared::ports::files::Files;
+use shared::ports::grants::Grants;
+use shared::ports::jobs::Jobs;
+use shared::security::verify::Verifier;
+
+/// The ports of staff.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    jobs: Arc<dyn Jobs>,
+    files: Arc<dyn Files>,
+    grants: Arc<dyn Grants>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    settings: Arc<Settings>,
+    verifier: Arc<Verifier>,
+}
+
+pub fn router(platform: &dyn Platform) -> Router {
+    Router::new()
+        .route("/admin/login", post(login::by_api))
+        .route("/admin/logout", get(login::logout))
+        .route("/admin/jobs", get(api::list))
+        .route("/jobs", get(api::list))
+        .route("/admin/jobs/{job}", get(api::show).delete(api::delete))
+        .route("/jobs/{job}", get(api::show))
+        .route("/admin/jobs/{job}/approve", post(api::approve))
+        .route("/admin/jobs/{job}/reject", post(api::reject))
+        .route("/admin/jobs/{job}/add-files", post(api::add_files))
+        .route("/admin/jobs/{job}/remove-files", post(api::remove_files))
+        .route("/staff", get(pages::list))
+        .route("/staff/login", get(pages::login).post(login::by_page))
+        .route("/staff/logout", post(login::leave))
+        .route("/staff/jobs/{job}", get(pages::show))
+        .route("/staff/jobs/{job}/approve", post(pages::approve))
+        .route("/staff/jobs/{job}/reject", post(pages::reject))
+        .route("/staff/jobs/{job}/add-files", post(pages::add_files))
+        .route("/staff/jobs/{job}/remove-files", post(pages::remove_files))
+        .route("/staff/jobs/{job}/delete", post(pages::delete))
+        // Uploads are counted as they are read; every other body is read with its own limit.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(Admin {
+            jobs: platform.jobs(),
+            files: platform.files(),
+            grants: platform.grants(),
+            clock: platform.clock(),
+            ids: platform.ids(),
+            settings: platform.settings(),
+            verifier: platform.verifier(),
+        })
+}

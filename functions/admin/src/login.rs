@@ -1,0 +1,90 @@
+//! Signing staff in and out.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+use shared::error::{Error, Result};
+use shared::http::extract::{Content, field};
+use shared::http::respond::{PageError, html, json, see_other};
+use shared::http::session::{STAFF, StaffSession, begin, check_origin, end, failures};
+use shared::pages::StaffLoginPage;
+use shared::security::passwords;
+
+use crate::Admin;
+
+/// `POST /admin/login`, JSON or a form.
+pub(crate) async fn by_api(State(state): State<Admin>, headers: HeaderMap, body: Body) -> Result<Response> {
+    check_origin(&headers, &state.settings)?;
+    let (username, password) = match Content::read(&headers, body).await? {
+        Content::Form(fields) => (text(field(&fields, "username")), text(field(&fields, "password"))),
+        Content::Json(value) => (text(value["username"].as_str()), text(value["password"].as_str())),
+        Content::Empty => (String::new(), String::new()),
+    };
+    match state.sign_in(&username, &password).await? {
+        Some(cookie) => {
+            let mut response = json(StatusCode::OK, &json!({ "username": username }));
+            response.headers_mut().insert(SET_COOKIE, cookie);
+            Ok(response)
+        }
+        None => Ok(json(StatusCode::UNAUTHORIZED, &json!({ "error": "user name or password is wrong" }))),
+    }
+}
+
+/// `POST /staff/login`, the page's form.
+pub(crate) async fn by_page(State(state): State<Admin>, headers: HeaderMap, body: Body) -> Result<Response, PageError> {
+    check_origin(&headers, &state.settings)?;
+    let Content::Form(fields) = Content::read(&headers, body).await? else {
+        return Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into());
+    };
+    let (username, password) = (text(field(&fields, "username")), text(field(&fields, "password")));
+    let (status, error) = match state.sign_in(&username, &password).await {
+        Ok(Some(cookie)) => {
+            let mut response = see_other(&state.settings.url("/staff"));
+            response.headers_mut().insert(SET_COOKIE, cookie);
+            return Ok(response);
+        }
+        Ok(None) => (StatusCode::UNAUTHORIZED, "User name or password is wrong.".to_owned()),
+        Err(error @ Error::Throttled { .. }) => (error.status(), error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(html(status, &StaffLoginPage { error: Some(error) }))
+}
+
+/// `GET /admin/logout`.
+pub(crate) async fn logout(State(state): State<Admin>, headers: HeaderMap) -> Result<Response> {
+    let cookie = end(STAFF, &headers, &*state.grants, &state.settings).await?;
+    Ok(([(SET_COOKIE, cookie)], json(StatusCode::OK, &Value::Object(serde_json::Map::new()))).into_response())
+}
+
+/// `POST /staff/logout`, the page's button.
+pub(crate) async fn leave(State(state): State<Admin>, headers: HeaderMap) -> Result<Response, PageError> {
+    check_origin(&headers, &state.settings)?;
+    let cookie = end(STAFF, &headers, &*state.grants, &state.settings).await?;
+    let mut response = see_other(&state.settings.url("/staff/login"));
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+fn text(value: Option<&str>) -> String {
+    value.unwrap_or_default().to_owned()
+}
+
+impl Admin {
+    /// The cookie of a new session; `None` when name or password is wrong.
+    async fn sign_in(&self, username: &str, password: &str) -> Result<Option<HeaderValue>> {
+        let name = format!("staff {username}");
+        failures::check(&name, &*self.grants, &*self.clock).await?;
+        let account = self.settings.staff.iter().find(|account| account.username == username);
+        if !passwords::verify(password, account.map(|account| account.password_hash.as_str())).await? {
+            failures::add(&name, &*self.grants, &*self.clock).await?;
+            return Ok(None);
+        }
+        failures::clear(&name, &*self.grants).await?;
+        let session = StaffSession { username: username.to_owned() };
+        let sources = (&*self.clock, &*self.ids);
+        begin(STAFF, &session, &*self.grants, sources, &self.settings).await.map(Some)
+    }
+}

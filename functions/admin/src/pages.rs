@@ -1,0 +1,157 @@
+//! The staff pages. Every button posts, does what the API does, and comes back to the page.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::{HeaderMap, Method, StatusCode};
+use shared::domain::ids::JobId;
+use shared::domain::job::State as JobState;
+use shared::error::{Error, Result};
+use shared::http::extract::{Content, JobPath, Query, field};
+use shared::http::job_json::stored_manifest;
+use shared::http::respond::{PageError, html, see_other};
+use shared::pages::{JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
+use shared::ports::jobs::JobQuery;
+
+use crate::Admin;
+use crate::api::{job_query, next_query};
+
+/// Exports on a page.
+const PAGE: usize = 50;
+
+pub(crate) async fn login() -> Response {
+    html(StatusCode::OK, &StaffLoginPage { error: None })
+}
+
+pub(crate) async fn list(
+    State(state): State<Admin>,
+    query: Query,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let Some(username) = state.signed_in(&method, &headers).await? else { return Ok(state.to_login()) };
+    let page = state.jobs.list(&JobQuery { count: PAGE, ..job_query(&query)? }).await?;
+    let chosen = query.get("status").unwrap_or_default();
+    let mut statuses: Vec<_> = JobState::ALL.into_iter().filter(|job_state| !job_state.is_gone()).map(JobState::ehi_status).collect();
+    statuses.dedup();
+    Ok(html(
+        StatusCode::OK,
+        &StaffJobsPage {
+            username,
+            statuses: statuses.into_iter().map(|status| (status, status == chosen)).collect(),
+            patient: query.get("patient").unwrap_or_default().to_owned(),
+            jobs: page.jobs.iter().map(JobRow::new).collect(),
+            next: page.next.map(|next| next_query(&query, &next)).transpose()?.map(|query| format!("/staff?{query}")),
+        },
+    ))
+}
+
+pub(crate) async fn show(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let Some(username) = state.signed_in(&method, &headers).await? else { return Ok(state.to_login()) };
+    Ok(state.page(&id, username, None).await?)
+}
+
+pub(crate) async fn approve(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let who = state.staff(&method, &headers).await?;
+    let done = state.approve_job(&id, &who).await.map(|_| ());
+    state.back(&id, who, done).await
+}
+
+pub(crate) async fn reject(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageError> {
+    let who = state.staff(&method, &headers).await?;
+    let reason = form_field(&headers, body, "reason").await?;
+    let done = state.reject_job(&id, &reason, &who).await.map(|_| ());
+    state.back(&id, who, done).await
+}
+
+pub(crate) async fn add_files(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    request: Request,
+) -> Result<Response, PageError> {
+    let who = state.staff(request.method(), request.headers()).await?;
+    let done = state.upload(&id, request, &who).await.map(|_| ());
+    state.back(&id, who, done).await
+}
+
+pub(crate) async fn remove_files(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageError> {
+    let who = state.staff(&method, &headers).await?;
+    let name = form_field(&headers, body, "name").await?;
+    let done = state.detach(&id, &[name], &who).await.map(|_| ());
+    state.back(&id, who, done).await
+}
+
+pub(crate) async fn delete(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let who = state.staff(&method, &headers).await?;
+    state.delete_job(&id, &who).await?;
+    Ok(see_other(&state.settings.url("/staff")))
+}
+
+async fn form_field(headers: &HeaderMap, body: Body, name: &str) -> Result<String> {
+    match Content::read(headers, body).await? {
+        Content::Form(fields) => Ok(field(&fields, name).unwrap_or_default().to_owned()),
+        _ => Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned())),
+    }
+}
+
+impl Admin {
+    /// The member of staff; `None` for strangers, whom a page sends to sign in.
+    async fn signed_in(&self, method: &Method, headers: &HeaderMap) -> Result<Option<String>> {
+        match self.staff(method, headers).await {
+            Ok(name) => Ok(Some(name)),
+            Err(Error::Unauthorized(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn to_login(&self) -> Response {
+        see_other(&self.settings.url("/staff/login"))
+    }
+
+    /// Back to the job's page; what the job's state did not allow is told there.
+    async fn back(&self, id: &JobId, username: String, done: Result<()>) -> Result<Response, PageError> {
+        match done {
+            Ok(()) => Ok(see_other(&self.settings.url(&format!("/staff/jobs/{id}")))),
+            Err(error) if error.status().is_client_error() && error.status() != StatusCode::NOT_FOUND => {
+                Ok(self.page(id, username, Some(error)).await?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn page(&self, id: &JobId, username: String, problem: Option<Error>) -> Result<Response> {
+        let stored = self.job(id).await?;
+        let manifest = stored_manifest(&stored.job, &*self.files).await?;
+        let status = problem.as_ref().map_or(StatusCode::OK, Error::status);
+        let message = problem.map(|problem| problem.to_string());
+        let limit = self.settings.max_upload_bytes;
+        Ok(html(status, &StaffJobPage::new(&stored, manifest.as_ref(), username, message, limit)))
+    }
+}

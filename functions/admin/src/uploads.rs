@@ -1,0 +1,127 @@
+//! Files that staff attach: streamed into the store, limited, named safely.
+
+use aws_lc_rs::digest;
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::multipart::{Field, MultipartError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use shared::domain::chunk::{RecordAttachment, job_prefix};
+use shared::domain::ids::{FileName, JobId};
+use shared::domain::job::Attachment;
+use shared::error::{Error, Result};
+use shared::fhir::media_types;
+use shared::ports::jobs::StoredJob;
+
+use crate::Admin;
+
+/// Files in one request.
+const MAX_FILES: usize = 5;
+/// Files of one job.
+const MAX_ATTACHED: usize = 100;
+/// Bytes collected before they are written.
+const PIECE: usize = 256 * 1024;
+
+impl Admin {
+    /// Takes the files of a multipart request's `attachments` and attaches them to a job in review.
+    pub(crate) async fn upload(&self, id: &JobId, request: Request, who: &str) -> Result<StoredJob> {
+        let stored = self.job(id).await?;
+        let review = stored.job.in_review("attach files to")?;
+        if review.core.attachments.len() + MAX_FILES > MAX_ATTACHED {
+            return Err(Error::conflict(format!("a job has at most {MAX_ATTACHED} attachments")));
+        }
+        let multipart = Multipart::from_request(request, &())
+            .await
+            .map_err(|_| Error::UnsupportedMediaType("the body must be multipart/form-data".to_owned()))?;
+        let mut received = Vec::new();
+        let attached = match self.receive(id, multipart, &mut received).await {
+            Ok(()) => self.attach(id, received.clone(), who).await,
+            Err(error) => Err(error),
+        };
+        if attached.is_err() {
+            for file in &received {
+                self.files.remove(&file.key).await?;
+            }
+        }
+        attached
+    }
+
+    async fn receive(&self, id: &JobId, mut multipart: Multipart, received: &mut Vec<Attachment>) -> Result<()> {
+        while let Some(field) = multipart.next_field().await.map_err(broken)? {
+            if field.name() != Some("attachments") {
+                return Err(Error::invalid("the files must be in the field 'attachments'"));
+            }
+            if received.len() == MAX_FILES {
+                return Err(Error::TooLarge(format!("at most {MAX_FILES} files at a time")));
+            }
+            // Listed before it is complete, so that a failure removes what was written.
+            received.push(self.begin(id, &field));
+            if let Some(file) = received.last_mut() {
+                self.write(field, file).await?;
+            }
+        }
+        if received.is_empty() { Err(Error::invalid("there are no files in the field 'attachments'")) } else { Ok(()) }
+    }
+
+    fn begin(&self, id: &JobId, field: &Field<'_>) -> Attachment {
+        let title = field.file_name().unwrap_or("file");
+        let title: String = title.chars().filter(|c| !c.is_control()).take(200).collect();
+        let name = FileName::sanitize(&title);
+        let known = media_types::of_extension(&name.extension());
+        let content_type = field.content_type().filter(|given| media_types::safe(given) == *given).unwrap_or(known);
+        Attachment {
+            key: format!("{}uploads/{}/{name}", job_prefix(id), self.ids.attempt()),
+            content_type: content_type.to_owned(),
+            name,
+            title,
+            size: 0,
+            hash: String::new(),
+        }
+    }
+
+    async fn write(&self, mut field: Field<'_>, file: &mut Attachment) -> Result<()> {
+        let limit = self.settings.max_upload_bytes;
+        let mut writer = self.files.create(&file.key).await?;
+        let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+        let mut buffer = Vec::new();
+        while let Some(bytes) = field.chunk().await.map_err(broken)? {
+            file.size += bytes.len() as u64;
+            if file.size > limit {
+                return Err(Error::TooLarge(format!("'{}' is larger than {limit} bytes", file.title)));
+            }
+            hash.update(&bytes);
+            buffer.extend_from_slice(&bytes);
+            if buffer.len() >= PIECE {
+                buffer = writer.write(buffer).await?;
+            }
+        }
+        writer.write(buffer).await?;
+        writer.finish().await?;
+        file.hash = STANDARD.encode(hash.finish());
+        Ok(())
+    }
+}
+
+fn broken(error: MultipartError) -> Error {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge("the body is too large".to_owned()),
+        _ => Error::invalid("the multipart body is broken"),
+    }
+}
+
+/// Gives the files names that the job does not use yet, and that no file of the record can have.
+pub(crate) fn with_free_names(files: Vec<Attachment>, taken: &[Attachment]) -> Vec<Attachment> {
+    let mut named: Vec<Attachment> = Vec::new();
+    for mut file in files {
+        let wanted = file.name.clone();
+        let mut number = 1;
+        while RecordAttachment::parse(file.name.as_str()).is_some()
+            || taken.iter().chain(&named).any(|other| other.name == file.name)
+        {
+            number += 1;
+            file.name = FileName::sanitize(&format!("copy-{number}-{wanted}"));
+        }
+        named.push(file);
+    }
+    named
+}

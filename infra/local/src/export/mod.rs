@@ -1,0 +1,141 @@
+//! `ehi export`: a client that goes the whole way of a patient's export: discovery, authorization,
+//! kick-off, form, review, download, verification.
+
+mod fetch;
+mod job;
+mod smart;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use shared::adapters::local::Local;
+use shared::clock::{SystemClock, SystemIds};
+use shared::domain::ids::PatientId;
+use tokio::net::TcpListener;
+
+use crate::Failure;
+use crate::defaults::{sample_records, settings};
+use crate::server::Server;
+
+#[derive(Args)]
+pub struct Options {
+    /// The patient's id
+    #[arg(long, value_name = "ID")]
+    pub patient: String,
+    /// Where the files go
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The FHIR base URL of a server; one is started inside when not given
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// Where the inside server finds records; the sample patients when not given
+    #[arg(long, value_name = "DIR", conflicts_with = "server")]
+    pub records: Option<PathBuf>,
+    /// Skip the form: the complete record
+    #[arg(long)]
+    pub full: bool,
+    /// Skip the review of staff
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// An access token, for servers where the patient cannot be picked
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// What the client needs to know of the server it talks to.
+pub(crate) struct Target {
+    /// FHIR base URL, with the sandbox's shortcuts where asked for.
+    base: String,
+    /// User name and password of staff, where the client may play them.
+    staff: Option<(String, String)>,
+}
+
+/// Runs the export and tells what it came to.
+pub async fn run(options: Options) -> Result<(), Failure> {
+    PatientId::parse(&options.patient).map_err(|_| Failure::new("--patient is no patient id"))?;
+    let inside = match &options.server {
+        Some(_) => None,
+        None => Some(start_inside(options.records.as_deref()).await?),
+    };
+    let target = match (&options.server, &inside) {
+        (Some(server), _) => Target { base: server.trim_end_matches('/').to_owned(), staff: None },
+        (None, Some((server, password))) => Target {
+            base: format!("http://{}/fhir", server.address),
+            staff: Some(("admin".to_owned(), password.clone())),
+        },
+        (None, None) => return Err(Failure::new("there is no server")),
+    };
+    let exported = export(&options, target).await;
+    if let Some((server, _)) = inside {
+        server.stop().await?;
+    }
+    let exported = exported?;
+    eprintln!(
+        "Exported and verified {} resources in {} files and {} attachments ({} bytes) to {}",
+        exported.resources,
+        exported.files,
+        exported.attachments,
+        exported.bytes,
+        options.out.display()
+    );
+    if exported.problems > 0 {
+        eprintln!("The server reports {} problems with the record: see the OperationOutcome files", exported.problems);
+    }
+    Ok(())
+}
+
+async fn export(options: &Options, target: Target) -> Result<fetch::Exported, Failure> {
+    let base = shortcut(&target.base, options.auto_approve, options.full)?;
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(Duration::from_secs(60))
+        .build()
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let steps = progress();
+    steps.set_message("authorizing");
+    let session = match &options.token_file {
+        Some(file) => smart::Session::with_token(client, std::fs::read_to_string(file)?.trim().to_owned()),
+        None => smart::Session::authorize(client, &base, &options.patient).await?,
+    };
+    std::fs::create_dir_all(&options.out)?;
+    let mut job = job::Job::begin(session, &base, &options.patient, &options.out).await?;
+    let manifest = job.wait(&target, &steps).await?;
+    let exported = fetch::fetch(&mut job.session, &manifest, &options.out, &steps).await;
+    steps.finish_and_clear();
+    let exported = exported?;
+    job::forget(&options.out)?;
+    Ok(exported)
+}
+
+/// The base URL behind the sandbox's shortcuts.
+fn shortcut(base: &str, auto_approve: bool, full: bool) -> Result<String, Failure> {
+    let mut url = url::Url::parse(base).map_err(|_| Failure::new("--server is no URL"))?;
+    let prefix = [(auto_approve, "/auto-approve"), (full, "/no-form")];
+    let prefix: String = prefix.iter().filter(|(wanted, _)| *wanted).map(|(_, prefix)| *prefix).collect();
+    let path = format!("{prefix}{}", url.path());
+    url.set_path(&path);
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// A server of our own on a free port, with a state that is gone afterwards, and its staff password.
+async fn start_inside(records: Option<&Path>) -> Result<(Server, String), Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let defaults = settings(None, &format!("http://{}", listener.local_addr()?))?;
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let records = records.map_or_else(sample_records, Path::to_owned);
+    let platform = Local::in_memory(&records, defaults.settings, clock, ids)?;
+    let password = defaults.passwords.into_iter().next().map(|(_, password)| password).unwrap_or_default();
+    Ok((Server::start(platform, listener, 1).await?, password))
+}
+
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{spinner} {wide_bar} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

@@ -1,0 +1,165 @@
+//! Getting a token: SMART standalone launch, the sandbox's pages played by the client itself.
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{LOCATION, SET_COOKIE};
+use http::{Method, StatusCode};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::Value;
+use shared::clock::{Ids, SystemIds};
+use url::Url;
+
+use crate::Failure;
+use crate::defaults::{TEST_CLIENT, TEST_REDIRECT};
+
+const SCOPE: &str = "launch/patient offline_access patient/$ehi-export";
+
+/// A client with an access token, renewed when the server no longer takes it.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    access_token: String,
+    /// The refresh token and where it is used.
+    refresh: Option<(String, String)>,
+}
+
+impl Session {
+    pub(crate) fn with_token(client: Client, access_token: String) -> Self {
+        Self { client, access_token, refresh: None }
+    }
+
+    /// Signs in as the patient and agrees, as a person would in a browser.
+    pub(crate) async fn authorize(client: Client, base: &str, patient: &str) -> Result<Self, Failure> {
+        let discovery = json(send(client.get(format!("{base}/.well-known/smart-configuration"))).await?).await?;
+        let endpoint = |name: &str| {
+            let url = discovery[name].as_str().and_then(|url| Url::parse(url).ok());
+            url.ok_or_else(|| Failure::new(format!("the server's smart-configuration has no {name}")))
+        };
+        let token_endpoint = endpoint("token_endpoint")?;
+        let (verifier, state) = (SystemIds.secret(), SystemIds.secret());
+        let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()));
+        let mut authorize = endpoint("authorization_endpoint")?;
+        authorize
+            .query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", TEST_CLIENT)
+            .append_pair("redirect_uri", TEST_REDIRECT)
+            .append_pair("scope", SCOPE)
+            .append_pair("aud", base)
+            .append_pair("state", &state)
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256");
+        let login = redirect(&send(client.get(authorize)).await?)?;
+        let request = parameter(&login, "request").ok_or_else(|| refused(&login))?;
+        let picked = client.post(page(&login)).form(&[("request", request.as_str()), ("patient", patient)]);
+        let picked = picked.send().await.map_err(unreachable)?;
+        if picked.status() == StatusCode::UNAUTHORIZED {
+            return Err(Failure::new(format!(
+                "the server does not let the patient '{patient}' be picked: there is no such patient, or it is no sandbox (then use --token-file)"
+            )));
+        }
+        let cookie = picked.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+        let consent = redirect(&checked(picked).await?)?;
+        let agreed = client
+            .post(page(&consent))
+            .header("cookie", cookie)
+            .form(&[("request", request.as_str()), ("decision", "allow")]);
+        let answer = redirect(&send(agreed).await?)?;
+        if parameter(&answer, "state").as_deref() != Some(&state) {
+            return Err(Failure::new("the server answered with another 'state' than it was sent"));
+        }
+        let code = parameter(&answer, "code").ok_or_else(|| refused(&answer))?;
+        let exchanged = client.post(token_endpoint.clone()).form(&[
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", TEST_REDIRECT),
+            ("client_id", TEST_CLIENT),
+            ("code_verifier", &verifier),
+        ]);
+        let mut session = Self { client, access_token: String::new(), refresh: None };
+        session.take(&json(send(exchanged).await?).await?, token_endpoint.as_str())?;
+        Ok(session)
+    }
+
+    /// Sends a request with the token, once more with a new one when it has expired. The answer may be any.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        url: &str,
+        dress: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        let request = |token: &str| dress(self.client.request(method.clone(), url)).bearer_auth(token);
+        let response = request(&self.access_token).send().await.map_err(unreachable)?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let Some((refresh_token, endpoint)) = self.refresh.take() else { return Ok(response) };
+        let renewed = self.client.post(&endpoint).form(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]);
+        self.take(&json(send(renewed).await?).await?, &endpoint)?;
+        let request = dress(self.client.request(method, url)).bearer_auth(&self.access_token);
+        request.send().await.map_err(unreachable)
+    }
+
+    fn take(&mut self, answer: &Value, endpoint: &str) -> Result<(), Failure> {
+        let token = answer["access_token"].as_str();
+        self.access_token = token.ok_or_else(|| Failure::new("the server gave no access token"))?.to_owned();
+        self.refresh = answer["refresh_token"].as_str().map(|token| (token.to_owned(), endpoint.to_owned()));
+        Ok(())
+    }
+}
+
+/// Sends a request whose answer must be a success or a redirect.
+pub(crate) async fn send(request: RequestBuilder) -> Result<Response, Failure> {
+    checked(request.send().await.map_err(unreachable)?).await
+}
+
+/// The answer, if it is a success or a redirect; otherwise what the server says is wrong.
+pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
+    let status = response.status();
+    if status.is_success() || status.is_redirection() {
+        return Ok(response);
+    }
+    let url = response.url().path().to_owned();
+    let text = response.text().await.unwrap_or_default();
+    let body: Value = serde_json::from_str(&text).unwrap_or_default();
+    let said = body["issue"][0]["diagnostics"].as_str().or_else(|| body["error_description"].as_str());
+    Err(Failure::new(format!("the server answers {status} at {url}: {}", said.unwrap_or("no reason given"))))
+}
+
+pub(crate) async fn json(response: Response) -> Result<Value, Failure> {
+    let bytes = response.bytes().await.map_err(unreachable)?;
+    serde_json::from_slice(&bytes).map_err(|_| Failure::new("the server's answer is not JSON"))
+}
+
+pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
+    let mut text = format!("the server cannot be reached: {error}");
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    Failure(text)
+}
+
+fn redirect(response: &Response) -> Result<Url, Failure> {
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let url = location.and_then(|location| response.url().join(location).ok());
+    url.ok_or_else(|| Failure::new(format!("the server does not lead on from {}", response.url().path())))
+}
+
+fn parameter(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// A page's address without its query.
+fn page(url: &Url) -> Url {
+    let mut page = url.clone();
+    page.set_query(None);
+    page
+}
+
+fn refused(url: &Url) -> Failure {
+    let reason = parameter(url, "error_description").or_else(|| parameter(url, "error"));
+    Failure::new(format!("the server refuses authorization: {}", reason.as_deref().unwrap_or("no reason given")))
+}

@@ -1,0 +1,44 @@
+//! The `ehi` program: the whole server in one process, and what goes with it.
+//!
+//! - [`server`]: all routers merged, the worker and the cleanup; [`worker`]: the queue's loop; [`defaults`]:
+//!   the settings of a machine that was given none.
+//! - [`export`]: a client that goes the whole way of a patient's export and verifies it.
+//! - [`load`]: turns what people have into the lake layout.
+//! - [`sample`]: seeded synthetic patients for load tests.
+
+pub mod defaults;
+pub mod export;
+pub mod load;
+pub mod sample;
+pub mod server;
+pub mod worker;
+
+/// What went wrong, in one line for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+impl Failure {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<shared::error::Error> for Failure {
+    fn from(error: shared::error::Error) -> Self {
+        let causes = error.causes();
+        if causes.is_empty() { Self(error.to_string()) } else { Self(format!("{error}: {causes}")) }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<shared::config::InvalidSettings> for Failure {
+    fn from(error: shared::config::InvalidSettings) -> Self {
+        Self(format!("the settings are wrong:\n{error}"))
+    }
+}

@@ -1,0 +1,324 @@
+//! Reads resources out of files: a line each of NDJSON, or the entries of Bundles, pretty-printed as well. Never
+//! more than one resource is held.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use indicatif::ProgressBar;
+use shared::fhir::MAX_LINE;
+use shared::fhir::head::head;
+use shared::fhir::json;
+
+use crate::Failure;
+
+/// What stands at a place of a file.
+pub(super) enum Found<'a> {
+    Resource { text: &'a [u8], full_url: Option<&'a str> },
+    Unusable(String),
+}
+
+type Take<'t> = &'t mut dyn FnMut(u64, Found<'_>) -> Result<(), Failure>;
+
+/// Shows every resource of a file with the line on which it begins.
+pub(super) fn read(path: &Path, bar: &ProgressBar, take: Take<'_>) -> Result<(), Failure> {
+    let name = path.to_string_lossy();
+    let file = bar.wrap_read(File::open(path)?);
+    let plain: Box<dyn Read> =
+        if name.ends_with(".gz") { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) };
+    let reader = BufReader::with_capacity(256 * 1024, plain);
+    if name.trim_end_matches(".gz").ends_with(".ndjson") { lines(reader, take) } else { objects(reader, take) }
+}
+
+/// NDJSON: what is wrong with one line says nothing of the next.
+fn lines(mut reader: impl BufRead, take: Take<'_>) -> Result<(), Failure> {
+    let (mut number, mut text) = (0, Vec::new());
+    loop {
+        text.clear();
+        let read = reader.by_ref().take(MAX_LINE as u64 + 2).read_until(b'\n', &mut text)?;
+        if read == 0 {
+            return Ok(());
+        }
+        number += 1;
+        let line = text.trim_ascii();
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        if text.len() > MAX_LINE + 1 && !text.ends_with(b"\n") {
+            take(number, Found::Unusable("longer than 16 MiB".to_owned()))?;
+            skip_line(&mut reader)?;
+        } else if !line.is_empty() {
+            resource_or_bundle(line, number, take)?;
+        }
+    }
+}
+
+fn skip_line(reader: &mut impl BufRead) -> Result<(), Failure> {
+    loop {
+        let available = reader.fill_buf()?;
+        let (length, ended) = match memchr::memchr(b'\n', available) {
+            Some(at) => (at + 1, true),
+            None => (available.len(), available.is_empty()),
+        };
+        reader.consume(length);
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+/// A whole resource in memory; a Bundle is shown as its entries.
+fn resource_or_bundle(text: &[u8], line: u64, take: Take<'_>) -> Result<(), Failure> {
+    match head(text) {
+        Ok(head) if head.resource_type == "Bundle" => {
+            let mut entries = Vec::new();
+            json::members(text, 0..text.len(), |key, value| {
+                if key == b"entry" {
+                    json::elements(text, value, |entry| entries.push(entry));
+                }
+            });
+            entries.into_iter().try_for_each(|range| entry(&text[range], line, take))
+        }
+        Ok(_) => take(line, Found::Resource { text, full_url: None }),
+        Err(reason) => take(line, Found::Unusable(reason.to_string())),
+    }
+}
+
+/// An entry of a Bundle. One without a resource, such as a deletion, has nothing to load.
+fn entry(text: &[u8], line: u64, take: Take<'_>) -> Result<(), Failure> {
+    let (mut resource, mut full_url) = (None, None);
+    let checked = json::check_object(text, |key, value| match key {
+        b"resource" => resource = Some(value),
+        b"fullUrl" => full_url = json::plain_string(text, value),
+        _ => {}
+    });
+    match (checked, resource) {
+        (Err(reason), _) => take(line, Found::Unusable(reason.to_string())),
+        (Ok(()), Some(resource)) => take(line, Found::Resource { text: &text[resource], full_url }),
+        (Ok(()), None) => Ok(()),
+    }
+}
+
+/// JSON objects one after the other, each a resource or a Bundle of any size.
+fn objects(reader: impl BufRead, take: Take<'_>) -> Result<(), Failure> {
+    let mut scan = Scan { reader, line: 1 };
+    loop {
+        match scan.next_significant()? {
+            None => return Ok(()),
+            // A byte order mark.
+            Some(0xef | 0xbb | 0xbf) => {
+                scan.bump()?;
+            }
+            Some(b'{') => scan.object(take)?,
+            Some(_) => return take(scan.line, Found::Unusable("not a JSON object".to_owned())),
+        }
+    }
+}
+
+/// Reads JSON byte by byte, keeping what is asked for without the white space.
+struct Scan<R> {
+    reader: R,
+    line: u64,
+}
+
+impl<R: BufRead> Scan<R> {
+    fn peek(&mut self) -> Result<Option<u8>, Failure> {
+        Ok(self.reader.fill_buf()?.first().copied())
+    }
+
+    fn bump(&mut self) -> Result<Option<u8>, Failure> {
+        let byte = self.peek()?;
+        if byte == Some(b'\n') {
+            self.line += 1;
+        }
+        if byte.is_some() {
+            self.reader.consume(1);
+        }
+        Ok(byte)
+    }
+
+    fn next_significant(&mut self) -> Result<Option<u8>, Failure> {
+        while let Some(byte) = self.peek()? {
+            if !byte.is_ascii_whitespace() {
+                return Ok(Some(byte));
+            }
+            self.bump()?;
+        }
+        Ok(None)
+    }
+
+    /// A top-level object: the entries of a Bundle one by one, anything else as a whole.
+    fn object(&mut self, take: Take<'_>) -> Result<(), Failure> {
+        let first_line = self.line;
+        let mut kept = Vec::new();
+        self.bump()?;
+        kept.push(b'{');
+        let mut is_bundle = None;
+        loop {
+            match self.next_significant()? {
+                Some(b'}') => {
+                    self.bump()?;
+                    kept.push(b'}');
+                    return match is_bundle {
+                        Some(true) => Ok(()),
+                        _ => resource_or_bundle(&kept, first_line, take),
+                    };
+                }
+                Some(b',') => {
+                    self.bump()?;
+                    kept.push(b',');
+                }
+                Some(b'"') => {
+                    let key_start = kept.len();
+                    self.value(&mut kept)?;
+                    let is_key = |name: &[u8]| kept[key_start..] == *name;
+                    let (is_entry, is_type) = (is_key(b"\"entry\""), is_key(b"\"resourceType\""));
+                    if self.next_significant()? == Some(b':') {
+                        self.bump()?;
+                        kept.push(b':');
+                    }
+                    if is_entry && is_bundle != Some(false) && self.next_significant()? == Some(b'[') {
+                        self.entries(take)?;
+                        kept.extend_from_slice(b"[]");
+                        is_bundle = Some(true);
+                        continue;
+                    }
+                    self.next_significant()?;
+                    let start = kept.len();
+                    self.value(&mut kept)?;
+                    if is_type {
+                        is_bundle = Some(kept[start..] == *b"\"Bundle\"");
+                    }
+                }
+                _ => return Err(self.broken()),
+            }
+        }
+    }
+
+    /// The list of a Bundle's entries.
+    fn entries(&mut self, take: Take<'_>) -> Result<(), Failure> {
+        self.bump()?;
+        let mut kept = Vec::new();
+        loop {
+            match self.next_significant()? {
+                Some(b']') => {
+                    self.bump()?;
+                    return Ok(());
+                }
+                Some(b',') => {
+                    self.bump()?;
+                }
+                Some(b'{') => {
+                    let line = self.line;
+                    kept.clear();
+                    self.value(&mut kept)?;
+                    if kept.len() > MAX_LINE {
+                        take(line, Found::Unusable("longer than 16 MiB".to_owned()))?;
+                    } else {
+                        entry(&kept, line, take)?;
+                    }
+                }
+                _ => return Err(self.broken()),
+            }
+        }
+    }
+
+    /// One value, kept without white space. Past the limit it is read on, but no more is kept.
+    fn value(&mut self, kept: &mut Vec<u8>) -> Result<(), Failure> {
+        let (mut depth, mut in_string, mut escaped) = (0_u32, false, false);
+        loop {
+            let Some(byte) = self.peek()? else { return Err(self.broken()) };
+            if !in_string && depth == 0 && matches!(byte, b',' | b'}' | b']' | b':') {
+                return Ok(());
+            }
+            self.bump()?;
+            if in_string || !byte.is_ascii_whitespace() {
+                if kept.len() <= MAX_LINE {
+                    kept.push(byte);
+                }
+            } else if depth == 0 {
+                return Ok(());
+            }
+            if in_string {
+                match byte {
+                    _ if escaped => escaped = false,
+                    b'\\' => escaped = true,
+                    b'"' => in_string = false,
+                    _ => continue,
+                }
+            } else {
+                match byte {
+                    b'"' => in_string = true,
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => continue,
+                }
+            }
+            if depth == 0 && !in_string {
+                return Ok(());
+            }
+        }
+    }
+
+    fn broken(&self) -> Failure {
+        Failure::new(format!("the JSON breaks off or is broken at line {}", self.line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(name: &str, text: &[u8]) -> (Vec<(u64, String)>, Result<(), Failure>) {
+        let mut found = Vec::new();
+        let mut take = |line: u64, what: Found<'_>| {
+            found.push((line, match what {
+                Found::Resource { text, full_url } => format!("{}{}", full_url.unwrap_or_default(), String::from_utf8_lossy(text)),
+                Found::Unusable(reason) => format!("! {reason}"),
+            }));
+            Ok(())
+        };
+        let done = if name.ends_with("ndjson") { lines(text, &mut take) } else { objects(text, &mut take) };
+        (found, done)
+    }
+
+    #[test]
+    fn bundles_are_read_entry_by_entry_however_they_are_printed() {
+        let pretty = br#"{
+  "resourceType" : "Bundle",
+  "type": "collection", "link": [ { "relation": "self" } ],
+  "entry": [
+    {
+      "fullUrl": "urn:uuid:1",
+      "resource": { "resourceType": "Patient", "id": "a b\"]}", "n": 1.50, "l": [ ], "t": true }
+    }, { "request": { "method": "DELETE" } },
+    { "resource": { "resourceType": "Claim" } }
+  ]
+}
+{ "resourceType": "List", "id": "l", "entry": [ { "item": {} } ] }"#;
+        let (found, done) = found("x.json", pretty);
+        done.expect("read");
+        assert_eq!(
+            found,
+            [
+                (5, "urn:uuid:1{\"resourceType\":\"Patient\",\"id\":\"a b\\\"]}\",\"n\":1.50,\"l\":[],\"t\":true}".to_owned()),
+                (9, "{\"resourceType\":\"Claim\"}".to_owned()),
+                (12, "{\"resourceType\":\"List\",\"id\":\"l\",\"entry\":[{\"item\":{}}]}".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_bad_line_is_told_of_and_the_rest_is_read() {
+        let (found, done) = found("x.ndjson", b"\n{\"resourceType\":\"Patient\"\n{\"resourceType\":\"Claim\"}\nnonsense\n");
+        done.expect("read");
+        let lines: Vec<_> = found.iter().map(|(line, text)| (*line, text.starts_with('!'))).collect();
+        assert_eq!(lines, [(2, true), (3, false), (4, true)]);
+    }
+
+    #[test]
+    fn a_bundle_that_breaks_off_says_so() {
+        let (found, done) = found("x.json", b"{\"resourceType\":\"Bundle\",\"entry\":[{\"resource\":{\"resourceType\":\"Claim\"}},{\"resou");
+        assert_eq!(found.len(), 1);
+        assert!(done.is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! The `ehi` program's command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use ehi::Failure;
+use ehi::defaults::{sample_records, settings};
+use ehi::server::Server;
+use shared::adapters::local::Local;
+use shared::clock::{SystemClock, SystemIds};
+use shared::platform::Platform;
+use tokio::net::TcpListener;
+
+/// All of a patient's electronic health information, exported: a server and its tools.
+#[derive(Parser)]
+#[command(name = "ehi", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve everything from this process (the default)
+    Serve(Serve),
+    /// Export one patient's record, all the way, and verify the files
+    Export(ehi::export::Options),
+    /// Turn bulk NDJSON and FHIR Bundles into a records directory
+    Load(ehi::load::Options),
+    /// Write seeded synthetic patients for load tests
+    Sample(ehi::sample::Options),
+    /// Expire jobs and remove what they left behind, once
+    Cleanup(State),
+    /// Hash a password for the settings file, read from standard input
+    HashPassword,
+}
+
+#[derive(Args)]
+struct State {
+    /// Where jobs and files are kept
+    #[arg(long, default_value = ".ehi", value_name = "DIR")]
+    state: PathBuf,
+    /// Where the records are; the sample patients when not given
+    #[arg(long, value_name = "DIR")]
+    records: Option<PathBuf>,
+    /// Settings in TOML; a sandbox when not given
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The public base URL; http:// and the address to listen on when not given
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+}
+
+#[derive(Args)]
+struct Serve {
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1:8888")]
+    listen: SocketAddr,
+    /// Chunks written at once; the number of cores when not given
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    #[command(flatten)]
+    state: State,
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        match Cli::parse_from(["ehi", "serve"]).command {
+            Some(Command::Serve(serve)) => serve,
+            _ => unreachable!("the words above are the serve command"),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => serve(Serve::default()).await,
+        Some(Command::Serve(options)) => serve(options).await,
+        Some(Command::Export(options)) => ehi::export::run(options).await,
+        Some(Command::Load(options)) => ehi::load::run(&options),
+        Some(Command::Sample(options)) => ehi::sample::run(&options),
+        Some(Command::Cleanup(options)) => clean(options).await,
+        Some(Command::HashPassword) => hash_password(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("ehi: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(options: Serve) -> Result<(), Failure> {
+    ehi::server::log();
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", options.listen)))?;
+    let address = listener.local_addr()?;
+    let base_url = options.state.base_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let (platform, passwords) = open(&options.state, &base_url)?;
+    let shown = platform.settings();
+    let workers = options.workers.or_else(|| std::thread::available_parallelism().map(usize::from).ok()).unwrap_or(1);
+    let server = Server::start(platform, listener, workers).await?;
+    eprintln!("{}", greeting(&shown, &passwords, &options.state));
+    stopped().await?;
+    eprintln!("Stopping: requests finish, exports go on at the next start.");
+    server.stop().await
+}
+
+fn open(options: &State, base_url: &str) -> Result<(Local, Vec<(&'static str, String)>), Failure> {
+    let defaults = settings(options.config.as_deref(), base_url)?;
+    let records = options.records.clone().unwrap_or_else(sample_records);
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let platform = Local::open(&options.state, &records, defaults.settings, clock, ids)?;
+    Ok((platform, defaults.passwords))
+}
+
+fn greeting(settings: &shared::config::Settings, passwords: &[(&str, String)], state: &State) -> String {
+    let base = &settings.base_url;
+    let mut lines = vec![
+        format!("The export server is at {base}"),
+        format!("  FHIR base      {base}/fhir (also /4_0_0 and /fhir/r4)"),
+        format!("  staff          {base}/staff"),
+    ];
+    for (username, password) in passwords {
+        lines.push(format!("                 user {username}, password {password}"));
+    }
+    lines.push(format!("  state          {} (delete it to begin anew)", state.state.display()));
+    if settings.sandbox {
+        lines.push("  sandbox        patients are picked instead of signing in".to_owned());
+        lines.push(String::new());
+        lines.push("Try it from another terminal:".to_owned());
+        lines.push(format!("  cargo run --release -- export --patient anna-lindqvist --server {base}/fhir --auto-approve --out out"));
+    }
+    lines.join("\n")
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn stopped() -> Result<(), Failure> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        done = tokio::signal::ctrl_c() => done?,
+    }
+    Ok(())
+}
+
+async fn clean(options: State) -> Result<(), Failure> {
+    ehi::server::log();
+    let base_url = options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8888".to_owned());
+    let (platform, _) = open(&options, &base_url)?;
+    Ok(cleanup::run(Arc::new(platform)).await?)
+}
+
+#[expect(clippy::print_stdout, reason = "the hash is what the command is for")]
+fn hash_password() -> Result<(), Failure> {
+    let mut password = String::new();
+    std::io::stdin().read_line(&mut password)?;
+    let password = password.trim_end_matches(['\r', '\n']);
+    if password.len() < 12 {
+        return Err(Failure::new("a password needs at least 12 characters"));
+    }
+    println!("{}", shared::security::passwords::hash(password, &SystemIds)?);
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! The whole server: all routers merged, workers, hourly cleanup.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use jiff::SignedDuration;
+use shared::adapters::local::Local;
+use shared::error::Result;
+use shared::http::host::host;
+use shared::platform::Platform;
+use shared::ports::jobs::JobQuery;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::Failure;
+use crate::worker::{Shutdown, step};
+
+/// How often cleanup runs.
+const CLEANUP: std::time::Duration = std::time::Duration::from_secs(3_600);
+/// How long a shutdown waits for requests that are under way.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Begins to log, for people.
+pub fn log() {
+    shared::telemetry::for_people(&shared::config::log_filter());
+}
+
+/// Every function's routes, without what a host puts around them.
+pub fn routers(platform: &dyn Platform) -> Router {
+    Router::new()
+        .merge(kick_off::router(platform))
+        .merge(customize::router(platform))
+        .merge(status::router(platform))
+        .merge(download::router(platform))
+        .merge(admin::router(platform))
+        .merge(authorize::router(platform))
+        .merge(metadata::router(platform))
+}
+
+/// A server that runs until it is told to stop.
+pub struct Server {
+    pub address: SocketAddr,
+    shutdown: Shutdown,
+    serving: JoinHandle<std::io::Result<()>>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Begins to serve. Jobs that an earlier process left go on where they were.
+    pub async fn start(platform: Local, listener: TcpListener, workers: usize) -> Result<Self, Failure> {
+        let address = listener.local_addr()?;
+        let shutdown = Shutdown::default();
+        resume(&platform).await?;
+        let app = host(routers(&platform), &platform);
+        let stop = shutdown.clone();
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, app).with_graceful_shutdown(async move { stop.begun().await }).await
+        });
+        let mut background: Vec<_> =
+            (0..workers).map(|_| tokio::spawn(work(platform.clone(), shutdown.clone()))).collect();
+        background.push(tokio::spawn(clean(Arc::new(platform), shutdown.clone())));
+        Ok(Self { address, shutdown, serving, background })
+    }
+
+    /// Finishes the requests that are under way; workers stop at the next patient and leave the rest to the next start.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.shutdown.begin();
+        let requests = tokio::time::timeout(PATIENCE, self.serving).await;
+        for task in self.background {
+            let _ = task.await;
+        }
+        match requests {
+            Ok(Ok(served)) => Ok(served?),
+            Ok(Err(error)) => Err(Failure::new(error.to_string())),
+            // Somebody reads slowly; the download can be resumed.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Sends again what an earlier process may not have sent.
+pub async fn resume(platform: &Local) -> Result<()> {
+    use shared::domain::job::State;
+
+    let (jobs, queue) = (platform.jobs(), platform.queue());
+    let mut query = JobQuery { states: vec![State::Queued, State::Running], count: 100, ..JobQuery::default() };
+    loop {
+        let page = jobs.list(&query).await?;
+        for stored in &page.jobs {
+            tracing::info!(job.id = %stored.job.id(), "job goes on");
+            shared::exports::resume(&stored.job, &*queue).await?;
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn work(platform: Local, shutdown: Shutdown) {
+    let worker = export_generator::worker(&platform);
+    let inbox = platform.inbox();
+    while !shutdown.has_begun() {
+        match step(&*inbox, &*worker, &shutdown).await {
+            Ok(true) => {}
+            Ok(false) => tokio::select! {
+                waited = inbox.wait() => if let Err(error) = waited { pause(&error).await },
+                () = shutdown.begun() => {}
+            },
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+/// The store does not answer: say so and do not spin.
+async fn pause(error: &shared::error::Error) {
+    tracing::error!(error = %error, cause = error.causes(), "the queue does not answer");
+    tokio::time::sleep(SignedDuration::from_secs(1).unsigned_abs()).await;
+}
+
+async fn clean(platform: Arc<Local>, shutdown: Shutdown) {
+    loop {
+        if let Err(error) = cleanup::run(platform.clone()).await {
+            tracing::error!(error = %error, cause = error.causes(), "cleanup failed");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CLEANUP) => {}
+            () = shutdown.begun() => return,
+        }
+    }
+}
