@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::serve::ListenerExt;
 use jiff::SignedDuration;
 use shared::adapters::local::Local;
 use shared::error::Result;
@@ -53,6 +54,12 @@ impl Server {
         let shutdown = Shutdown::default();
         resume(&platform).await?;
         let app = host(routers(&platform), &platform);
+        // Heads and bodies leave at once: small files must not wait for the other side's delayed acknowledgement.
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(error = %error, "a connection keeps its delay");
+            }
+        });
         let stop = shutdown.clone();
         let serving = tokio::spawn(async move {
             axum::serve(listener, app).with_graceful_shutdown(async move { stop.begun().await }).await

@@ -1,0 +1,357 @@
+//! The tests that every adapter passes, the same ones. Each takes a port of an empty platform and panics where the
+//! port breaks its word.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::clock::{Clock, Ids, SeededIds};
+use crate::domain::chunk::{Chunk, ChunkResult, OutputFile, Purpose, Work};
+use crate::domain::ids::{Attempt, ChunkId, ClientId, PatientId};
+use crate::domain::job::{Core, Job, Owner, PatientSummary, State};
+use crate::domain::request::{Base, Cohort, ExportRequest, OutputOptions};
+use crate::domain::states::Queued;
+use crate::domain::task::Task;
+use crate::error::{Error, Result};
+use crate::ports::files::{Files, read_all, write_all};
+use crate::ports::grants::{GrantKind, Grants};
+use crate::ports::jobs::{JobQuery, Jobs};
+use crate::ports::queue::{Inbox, Queue};
+use crate::ports::records::{BlockReader, Records};
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// A job of a patient, created some seconds after the beginning.
+fn job(seconds: i64, patient: &str) -> Job {
+    let at = Timestamp::from_second(1_700_000_000 + seconds).expect("a time");
+    let patient = PatientId::parse(patient).expect("an id");
+    Job::Queued(Queued {
+        core: Core {
+            id: SeededIds::new(u64::try_from(seconds).expect("positive")).job(at),
+            owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: Some(patient.clone()) },
+            patient: Some(PatientSummary { id: patient.clone(), name: "A Name".to_owned() }),
+            request: ExportRequest {
+                url: "http://localhost/x".to_owned(),
+                base: Base::Fhir,
+                cohort: Cohort::Patients(vec![patient]),
+                choices: None,
+                output: OutputOptions::default(),
+            },
+            review: false,
+            created_at: at,
+            changed_at: at,
+            history: Vec::new(),
+            attachments: Vec::new(),
+        },
+    })
+}
+
+fn is_conflict<T>(result: Result<T>) -> bool {
+    matches!(result, Err(Error::Conflict(_)))
+}
+
+/// [`Jobs`]: compare-and-set, lists, chunks that count once.
+pub async fn jobs(jobs: Arc<dyn Jobs>) {
+    let first = job(1, "a");
+    jobs.create(&first).await.expect("created");
+    assert!(is_conflict(jobs.create(&first).await), "an id is created once");
+    let stored = jobs.get(first.id()).await.expect("an answer").expect("a job");
+    assert_eq!((&stored.job, stored.version), (&first, 1));
+    assert_eq!(jobs.get(job(99, "a").id()).await.expect("an answer"), None);
+    assert_eq!(jobs.replace(&first, 1).await.expect("replaced"), 2);
+    assert!(is_conflict(jobs.replace(&first, 1).await), "an old version loses");
+    assert!(is_conflict(jobs.replace(&job(99, "a"), 1).await), "a job that is not there cannot change");
+    let racing = (0..20).map(|_| {
+        let (jobs, first) = (jobs.clone(), first.clone());
+        tokio::spawn(async move { jobs.replace(&first, 2).await.is_ok() })
+    });
+    let won = join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count();
+    assert_eq!(won, 1, "of racing changes one wins");
+    lists(&*jobs).await;
+    chunks(jobs).await;
+}
+
+async fn lists(jobs: &dyn Jobs) {
+    for seconds in 2..=7 {
+        jobs.create(&job(seconds, if seconds % 2 == 0 { "even" } else { "odd" })).await.expect("created");
+    }
+    let mut seen = Vec::new();
+    let mut query = JobQuery { count: 3, ..JobQuery::default() };
+    loop {
+        let page = jobs.list(&query).await.expect("a page");
+        assert!(page.jobs.len() <= 3);
+        seen.extend(page.jobs.iter().map(|stored| stored.job.core().created_at));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 7);
+    assert!(seen.is_sorted_by(|one, other| one > other), "newest first");
+    let of_patient = JobQuery { count: 9, patient: PatientId::parse("even").ok(), ..JobQuery::default() };
+    assert_eq!(jobs.list(&of_patient).await.expect("a page").jobs.len(), 3);
+    let of_owner = JobQuery { count: 9, owner: Some(job(1, "odd").core().owner.clone()), ..JobQuery::default() };
+    assert_eq!(jobs.list(&of_owner).await.expect("a page").jobs.len(), 3);
+    let complete = JobQuery { count: 9, states: vec![State::Complete, State::Failed], ..JobQuery::default() };
+    assert_eq!(jobs.list(&complete).await.expect("a page").jobs.len(), 0);
+    let wrong = JobQuery { count: 9, after: Some("nonsense".to_owned()), ..JobQuery::default() };
+    assert!(matches!(jobs.list(&wrong).await, Err(Error::Invalid(_))));
+}
+
+fn chunk(index: u32, bytes: u64) -> Chunk {
+    let patient = PatientId::parse(&format!("p{index}")).expect("an id");
+    Chunk { id: ChunkId::first(index), work: Work::Patients(vec![patient]), bytes }
+}
+
+fn result(attempt: u8) -> ChunkResult {
+    ChunkResult {
+        attempt: Attempt::from_bytes([attempt; 8]),
+        files: vec![OutputFile {
+            purpose: Purpose::Output,
+            resource_type: "Patient".to_owned(),
+            key: "k".to_owned(),
+            count: 7,
+            size: 70,
+            sha256: "00".to_owned(),
+        }],
+        withheld: BTreeMap::new(),
+        references: None,
+        bytes_read: 10,
+    }
+}
+
+async fn chunks(jobs: Arc<dyn Jobs>) {
+    let job = job(50, "c");
+    let id = job.id().clone();
+    jobs.create(&job).await.expect("created");
+    let planned = [chunk(0, 10), chunk(1, 20)];
+    let progress = jobs.add_chunks(&id, &planned, false).await.expect("added");
+    assert_eq!((progress.chunks_planned, progress.bytes_planned, progress.all_done()), (2, 30, false));
+    let again = jobs.add_chunks(&id, &[chunk(1, 999), chunk(2, 5)], true).await.expect("added");
+    assert_eq!((again.chunks_planned, again.bytes_planned, again.plan_complete), (3, 35, true), "planning twice adds nothing twice");
+    let kept = jobs.chunk(&id, ChunkId::first(1)).await.expect("an answer").expect("a chunk");
+    assert_eq!((kept.chunk.bytes, kept.result), (20, None), "what is stored stays");
+    let page = jobs.chunks(&id, None, 2).await.expect("a page");
+    assert_eq!(page.chunks.iter().map(|stored| stored.chunk.id).collect::<Vec<_>>(), [ChunkId::first(0), ChunkId::first(1)]);
+    let page = jobs.chunks(&id, page.next, 2).await.expect("a page");
+    assert_eq!((page.chunks.len(), page.next), (1, None));
+
+    // Many deliveries of one chunk at once: one is recorded, and counted once.
+    let racing = (0..20).map(|attempt| {
+        let (jobs, id) = (jobs.clone(), id.clone());
+        tokio::spawn(async move { jobs.finish_chunk(&id, ChunkId::first(0), &result(attempt), None).await.expect("an answer") })
+    });
+    let finished = join_all(racing).await;
+    let recorded = finished.iter().flatten().filter(|finished| finished.recorded).count();
+    assert_eq!(recorded, 1);
+    let stored = jobs.get(&id).await.expect("an answer").expect("a job");
+    assert_eq!((stored.progress.chunks_done, stored.progress.bytes_done, stored.progress.resources), (1, 10, 7));
+    assert_eq!(stored.version, 1, "counting does not change the version");
+
+    // The rest of a chunk comes with its end, or not at all.
+    let rest = Chunk { id: ChunkId::first(1).rest(), work: Work::Supporting, bytes: 0 };
+    for _ in 0..2 {
+        let finished = jobs.finish_chunk(&id, ChunkId::first(1), &result(1), Some(&rest)).await.expect("finished");
+        assert_eq!((finished.progress.chunks_planned, finished.progress.bytes_planned), (4, 35));
+    }
+    for id_of in [ChunkId::first(1).rest(), ChunkId::first(2)] {
+        jobs.finish_chunk(&id, id_of, &result(2), None).await.expect("finished");
+    }
+    assert!(jobs.get(&id).await.expect("an answer").expect("a job").progress.all_done());
+    let unknown = jobs.finish_chunk(&id, ChunkId::first(77), &result(1), None).await;
+    assert!(matches!(unknown, Err(Error::NotFound(_))));
+
+    for _ in 0..2 {
+        jobs.remove(&id).await.expect("removed");
+    }
+    assert_eq!(jobs.get(&id).await.expect("an answer"), None);
+    assert_eq!(jobs.chunk(&id, ChunkId::first(0)).await.expect("an answer"), None);
+    assert!(jobs.add_chunks(&id, &[chunk(0, 1)], false).await.is_err(), "nothing is added to what is gone");
+}
+
+/// [`Queue`] and [`Inbox`]: at least once, visibility, the limit, dead letters. `advance` moves the time.
+pub async fn queue(queue: &dyn Queue, inbox: &dyn Inbox, advance: impl Fn(SignedDuration)) {
+    let task = |seconds| Task::Plan { job: job(seconds, "a").id().clone() };
+    assert_eq!(inbox.receive(SECOND).await.expect("an answer"), None);
+    queue.send(&[task(1), task(2)]).await.expect("sent");
+    let one = inbox.receive(SECOND * 60).await.expect("an answer").expect("a task");
+    let two = inbox.receive(SECOND * 60).await.expect("an answer").expect("a task");
+    let received: BTreeSet<_> = [&one, &two].into_iter().map(|delivery| delivery.task.job().clone()).collect();
+    assert_eq!(received.len(), 2, "each task once");
+    assert_eq!(inbox.receive(SECOND).await.expect("an answer"), None, "what is in hands is hidden");
+    inbox.acknowledge(&one).await.expect("acknowledged");
+    advance(SECOND * 40);
+    inbox.extend(&two, SECOND * 60).await.expect("extended");
+    advance(SECOND * 40);
+    assert_eq!(inbox.receive(SECOND).await.expect("an answer"), None, "what was extended stays hidden");
+    advance(SECOND * 21);
+    let again = inbox.receive(SECOND * 60).await.expect("an answer").expect("delivered again");
+    assert_eq!((&again.task, again.deliveries), (&two.task, 2));
+    // The old receipt is worth nothing any more.
+    inbox.acknowledge(&two).await.expect("ignored");
+    inbox.release(&again, SECOND * 5).await.expect("released");
+    assert_eq!(inbox.receive(SECOND).await.expect("an answer"), None);
+    advance(SECOND * 5);
+    let mut deliveries = 2;
+    while let Some(delivery) = inbox.receive(SECOND).await.expect("an answer") {
+        deliveries += 1;
+        assert_eq!(delivery.deliveries, deliveries);
+        assert_eq!(inbox.dead().await.expect("an answer"), None);
+        advance(SECOND * 2);
+    }
+    assert!((3..=20).contains(&deliveries), "there is a limit");
+    let dead = inbox.dead().await.expect("an answer").expect("a dead letter");
+    assert_eq!((&dead.task, dead.deliveries), (&two.task, deliveries));
+    inbox.acknowledge(&dead).await.expect("acknowledged");
+    assert_eq!(inbox.dead().await.expect("an answer"), None);
+}
+
+/// [`Files`]: whole or not at all, ranges, prefixes.
+pub async fn files(files: &dyn Files) {
+    let text = |range: Option<std::ops::Range<u64>>| async move {
+        let mut stream = files.open("a/b/one", range).await.expect("open");
+        let mut all = Vec::new();
+        while let Some(piece) = stream.next().await {
+            all.extend_from_slice(&piece.expect("a piece"));
+        }
+        String::from_utf8(all).expect("text")
+    };
+    assert!(matches!(files.open("a/b/one", None).await, Err(Error::NotFound(_))));
+    assert_eq!(files.size("a/b/one").await.expect("an answer"), None);
+    let mut writer = files.create("a/b/one").await.expect("created");
+    let buffer = writer.write(b"hello ".to_vec()).await.expect("written");
+    assert!(buffer.is_empty());
+    writer.write(b"world".to_vec()).await.expect("written");
+    writer.finish().await.expect("finished");
+    assert_eq!(files.size("a/b/one").await.expect("an answer"), Some(11));
+    assert_eq!(text(None).await, "hello world");
+    assert_eq!(text(Some(6..9)).await, "wor");
+    assert_eq!(text(Some(9..11)).await, "ld");
+    assert!(read_all(files, "a/b/one", 5).await.is_err(), "a limit holds");
+    files.create("a/b/empty").await.expect("created").finish().await.expect("finished");
+    assert_eq!(files.size("a/b/empty").await.expect("an answer"), Some(0));
+    // Large enough to need several pieces.
+    let large: Vec<u8> = (0..=u8::MAX).cycle().take(3_000_000).collect();
+    write_all(files, "a/large", large.clone()).await.expect("written");
+    assert_eq!(read_all(files, "a/large", large.len()).await.expect("read"), large);
+    let mut dropped = files.create("a/c/dropped").await.expect("created");
+    dropped.write(b"half".to_vec()).await.expect("written");
+    drop(dropped);
+    let mut names = files.list("a/").await.expect("a list");
+    names.retain(|name| name != "c/");
+    names.sort();
+    assert_eq!(names, ["b/", "large"]);
+    files.remove("a/b/empty").await.expect("removed");
+    files.remove("a/b/empty").await.expect("removing twice is no error");
+    files.remove_prefix("a/b/").await.expect("removed");
+    files.remove_prefix("a/c/").await.expect("removed");
+    files.remove_prefix("nothing/").await.expect("removing nothing is no error");
+    assert_eq!(files.size("a/b/one").await.expect("an answer"), None);
+    assert_eq!(files.list("a/").await.expect("a list"), ["large"]);
+    for key in ["../x", "a/../../x", "/etc/passwd", "a//b", "", "a/\0"] {
+        assert!(files.create(key).await.is_err() && files.open(key, None).await.is_err(), "{key:?}");
+    }
+}
+
+/// [`Grants`]: once, for a while, by one. `advance` moves the time.
+pub async fn grants(grants: Arc<dyn Grants>, clock: &dyn Clock, advance: impl Fn(SignedDuration)) {
+    let soon = |seconds| clock.now() + SECOND * seconds;
+    let kind = GrantKind::Code;
+    assert!(grants.put(kind, "k", json!({ "n": 1 }), soon(60)).await.expect("an answer"));
+    assert!(!grants.put(kind, "k", json!({ "n": 2 }), soon(60)).await.expect("an answer"), "what is there stays");
+    assert!(grants.put(GrantKind::Refresh, "k", json!(null), soon(60)).await.expect("an answer"), "kinds are apart");
+    let grant = grants.get(kind, "k").await.expect("an answer").expect("a grant");
+    assert_eq!(grant.value, json!({ "n": 1 }));
+    let racing = (0..20).map(|number| {
+        let (grants, mut grant) = (grants.clone(), grant.clone());
+        grant.value = json!(number);
+        tokio::spawn(async move { grants.replace(kind, "k", &grant).await.expect("an answer") })
+    });
+    assert_eq!(join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(), 1);
+    let racing = (0..20).map(|_| {
+        let grants = grants.clone();
+        tokio::spawn(async move { grants.take(kind, "k").await.expect("an answer").is_some() })
+    });
+    assert_eq!(join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(), 1, "taken once");
+    assert_eq!(grants.get(kind, "k").await.expect("an answer"), None);
+    assert!(grants.put(kind, "short", json!(1), soon(10)).await.expect("an answer"));
+    advance(SECOND * 10);
+    assert_eq!(grants.get(kind, "short").await.expect("an answer"), None, "expired is gone");
+    assert_eq!(grants.take(kind, "short").await.expect("an answer"), None);
+    assert!(grants.put(kind, "short", json!(2), soon(10)).await.expect("an answer"), "expired makes room");
+    advance(SECOND * 100);
+    assert!(grants.sweep().await.expect("swept") >= 1);
+    assert_eq!(grants.sweep().await.expect("swept"), 0);
+}
+
+async fn read(mut reader: Box<dyn BlockReader>) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        all = reader.read(all).await.expect("a block");
+        if all.len() == before {
+            return all;
+        }
+    }
+}
+
+/// [`Records`]: the lake layout. `put` stores a file of the lake under its path.
+pub async fn records(records: &dyn Records, put: impl Fn(&str, &[u8])) {
+    let patient = |id: &str| PatientId::parse(id).expect("an id");
+    assert_eq!(records.member(&patient("a")).await.expect("an answer"), None);
+    assert_eq!(records.members(None, 10).await.expect("a page").members, []);
+    assert!(records.supporting(&BTreeSet::from(["Practitioner/x".to_owned()])).await.expect("an answer").is_empty());
+    let line = |resource_type: &str, id: &str| format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}");
+    let large = format!("{}\n", line("Observation", "o")).repeat(40_000);
+    put("Patient/b/records.ndjson", large.as_bytes());
+    // The gzip form of "compressed\n".
+    put("Patient/b/more.ndjson.gz", GZIPPED);
+    put("Patient/b/ignored.txt", b"x");
+    put("Patient/b/files/scan.png", b"png");
+    for id in ["a", "c", "d"] {
+        put(&format!("Patient/{id}/records.ndjson"), line("Patient", id).as_bytes());
+    }
+    put("shared/Practitioner.ndjson", format!("{}\n{}\nnonsense\n{}", line("Practitioner", "x"), line("Practitioner", "y"), line("Practitioner", "z")).as_bytes());
+
+    let parts = records.parts(&patient("b")).await.expect("parts");
+    assert_eq!(parts.records.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["more.ndjson.gz", "records.ndjson"]);
+    assert_eq!(parts.documents.iter().map(|part| (part.name.as_str(), part.bytes)).collect::<Vec<_>>(), [("scan.png", 3)]);
+    let member = records.member(&patient("b")).await.expect("an answer").expect("a patient");
+    assert_eq!(member.bytes, large.len() as u64 + GZIPPED.len() as u64 + 3);
+    let open = |part| records.open_records(&member.patient, part);
+    assert_eq!(read(open(&parts.records[0]).await.expect("open")).await, b"compressed\n");
+    assert_eq!(read(open(&parts.records[1]).await.expect("open")).await, large.as_bytes());
+    let document = records.open_document(&member.patient, &parts.documents[0]).await.expect("open");
+    assert_eq!(read(document).await, b"png");
+
+    let mut seen = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = records.members(after.as_deref(), 2).await.expect("a page");
+        assert!(page.members.len() <= 2);
+        seen.extend(page.members.into_iter().map(|member| member.patient.to_string()));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["a", "b", "c", "d"], "every patient once, in order");
+
+    let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
+    let wanted = wanted.map(str::to_owned).into();
+    let mut found: Vec<_> = records.supporting(&wanted).await.expect("lines").into_iter().map(|line| line.reference).collect();
+    found.sort();
+    assert_eq!(found, ["Practitioner/x", "Practitioner/z"]);
+    // What changes is seen.
+    put("shared/Organization.ndjson", line("Organization", "x").as_bytes());
+    assert_eq!(records.supporting(&wanted).await.expect("lines").len(), 3);
+}
+
+const GZIPPED: &[u8] = &[
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x4b, 0xce, 0xcf, 0x2d, 0x28, 0x4a, 0x2d, 0x2e,
+    0x4e, 0x4d, 0xe1, 0x02, 0x00, 0xbb, 0x6d, 0x4f, 0xc8, 0x0b, 0x00, 0x00, 0x00,
+];

@@ -1,0 +1,302 @@
+//! Staff: the API and the pages.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use shared::platform::Platform;
+use tests::{ANNA, Answer, BASE_URL, BRUNO, PASSWORD, World, text};
+
+/// An export in review, its token and a member of staff.
+async fn in_review(world: &World) -> (String, String, Answer) {
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    world.work().await;
+    (job, token, world.staff().await)
+}
+
+#[tokio::test]
+async fn signing_in_gives_a_cookie_that_slides_and_ends() {
+    let world = World::new();
+    let staff = world.post("/admin/login").json(&json!({ "username": "admin", "password": PASSWORD })).send().await;
+    assert_eq!(staff.json(), json!({ "username": "admin" }));
+    let cookie = staff.header("set-cookie");
+    assert!(cookie.starts_with("sid=") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    for _ in 0..4 {
+        world.advance(300);
+        assert_eq!(world.get("/admin/jobs").cookie(&staff).send().await.status, StatusCode::OK);
+    }
+    world.advance(601);
+    assert_eq!(world.get("/admin/jobs").cookie(&staff).send().await.status, StatusCode::UNAUTHORIZED);
+    let staff = world.staff().await;
+    let out = world.get("/admin/logout").cookie(&staff).send().await;
+    assert!(out.status == StatusCode::OK && out.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(world.get("/admin/jobs").cookie(&staff).send().await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn five_failures_slow_down_and_tell_nothing() {
+    let world = World::new();
+    let login = |username: &str, password: &str| world.post("/admin/login").json(&json!({ "username": username, "password": password })).send();
+    for username in ["admin", "nobody"] {
+        for _ in 0..5 {
+            let refused = login(username, "wrong").await;
+            assert_eq!((refused.status, refused.json()), (StatusCode::UNAUTHORIZED, json!({ "error": "user name or password is wrong" })));
+        }
+        let slowed = login(username, PASSWORD).await;
+        assert_eq!(slowed.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(slowed.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds <= 60));
+    }
+    world.advance(60);
+    assert_eq!(login("admin", PASSWORD).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_list_is_newest_first_filtered_and_paged() {
+    let world = World::new();
+    let mut jobs = Vec::new();
+    for patient in [ANNA, BRUNO, ANNA] {
+        let token = world.token(patient).await;
+        jobs.push(world.kick_off(&token, "", patient).await);
+        world.advance(1);
+    }
+    let staff = world.staff().await;
+    let list = async |query: &str| {
+        let answer = world.get(&format!("/admin/jobs{query}")).cookie(&staff).send().await;
+        let ids: Vec<_> = answer.json().as_array().expect("a list").iter().map(|job| format!("/jobs/{}", text(&job["id"]))).collect();
+        (ids, answer)
+    };
+    let (all, answer) = list("").await;
+    assert_eq!(all, jobs.iter().rev().cloned().collect::<Vec<_>>());
+    assert_eq!(answer.json()[0]["patient"], json!({ "id": ANNA, "name": "Anna Lindqvist" }));
+    let etag = answer.header("etag").to_owned();
+    let unchanged = world.get("/admin/jobs").cookie(&staff).header("if-none-match", &etag).send().await;
+    assert_eq!(unchanged.status, StatusCode::NOT_MODIFIED);
+    assert_eq!(list(&format!("?patient={BRUNO}")).await.0, [jobs[1].clone()]);
+    assert_eq!(list("?status=approved").await.0, Vec::<String>::new());
+    assert_eq!(list("?status=awaiting-input").await.0.len(), 3);
+    let (first, answer) = list("?_count=2").await;
+    let next = answer.header("link").split(['<', '>']).nth(1).expect("a next page").to_owned();
+    let (second, answer) = list(next.strip_prefix(&format!("{BASE_URL}/admin/jobs")).expect("ours")).await;
+    assert_eq!([first, second].concat(), all);
+    assert_eq!(answer.header("link"), "");
+    for wrong in ["?status=x", "?_count=x", "?patient=../x", "?page=x"] {
+        let answer = world.get(&format!("/admin/jobs{wrong}")).cookie(&staff).send().await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn the_job_has_everything_a_staff_app_reads() {
+    let world = World::new();
+    let (job, _, staff) = in_review(&world).await;
+    let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
+    assert_eq!(world.get(&job).cookie(&staff).send().await.json(), shown);
+    insta::assert_json_snapshot!(shown, { ".id" => "[id]", ".parameters" => "[parameters]", ".authorizations" => "[authorizations]" }, @r#"
+    {
+      "id": "[id]",
+      "patient": {
+        "id": "anna-lindqvist",
+        "name": "Anna Lindqvist"
+      },
+      "status": "retrieved",
+      "createdAt": 1772366400000,
+      "completedAt": 0,
+      "parameters": "[parameters]",
+      "authorizations": "[authorizations]",
+      "attachments": [],
+      "autoApprove": false,
+      "manifest": null,
+      "progress": {
+        "percent": 99,
+        "bytesDone": 65805,
+        "bytesPlanned": 65805,
+        "resources": 98
+      },
+      "withheld": {},
+      "history": [
+        {
+          "at": 1772366400000,
+          "who": "app",
+          "what": "asked for an export"
+        },
+        {
+          "at": 1772366400000,
+          "who": "server",
+          "what": "began to collect"
+        },
+        {
+          "at": 1772366400000,
+          "who": "server",
+          "what": "collected 98 resources"
+        }
+      ],
+      "error": null
+    }
+    "#);
+    assert_eq!(shown["parameters"]["labs"]["notes"], "");
+    assert_eq!(shown["authorizations"]["genetic"], json!({ "name": "Genetic tests", "value": "" }));
+}
+
+#[tokio::test]
+async fn approval_releases_the_files_with_what_staff_attached() {
+    let world = World::new();
+    let (job, token, staff) = in_review(&world).await;
+    let files: [(&str, &str, &[u8]); 2] = [("../../Letter to you.pdf", "application/pdf", b"%PDF-1"), ("notes.txt", "text/plain", b"hello")];
+    let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&files).send().await;
+    assert_eq!(attached.status, StatusCode::OK, "{}", attached.text());
+    let listed = attached.json()["attachments"].clone();
+    assert_eq!(text(&listed[0]["url"]), format!("{BASE_URL}{job}/download/attachments/Letter_to_you.pdf"));
+    assert_eq!((&listed[1]["title"], &listed[1]["size"]), (&json!("notes.txt"), &json!(5)));
+    assert_eq!(world.get(&text(&listed[0]["url"])).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
+    let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await.json();
+    assert_eq!((&approved["status"], &approved["completedAt"]), (&json!("approved"), &json!(1_772_366_400_000_u64)));
+    let manifest = world.status(&token, &job).await.json();
+    assert_eq!(manifest, approved["manifest"]);
+    let own = manifest["output"].as_array().expect("output").iter().find(|file| text(&file["url"]).contains("attached")).expect("one");
+    let document = world.get(&text(&own["url"])).bearer(&token).send().await.json();
+    let contents = document["content"].as_array().expect("content");
+    assert_eq!(contents.len(), 2);
+    for content in contents {
+        let attachment = &content["attachment"];
+        let file = world.get(&text(&attachment["url"])).bearer(&token).send().await;
+        assert_eq!((file.status, &attachment["size"]), (StatusCode::OK, &json!(file.body.len())));
+        assert_eq!(file.header("content-type"), text(&attachment["contentType"]));
+    }
+}
+
+#[tokio::test]
+async fn attachments_can_be_removed_and_names_never_collide() {
+    let world = World::new();
+    let (job, _, staff) = in_review(&world).await;
+    let record_like = format!("000000.0-{}-x.pdf", "a".repeat(16));
+    let files: [(&str, &str, &[u8]); 3] = [("a.txt", "text/plain", b"1"), ("a.txt", "text/plain", b"2"), (&record_like, "text/plain", b"3")];
+    let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&files).send().await.json();
+    let names: Vec<_> = attached["attachments"].as_array().expect("a list").iter().map(|file| text(&file["url"]).rsplit('/').next().expect("a name").to_owned()).collect();
+    assert_eq!(names[..2], ["a.txt", "copy-2-a.txt"]);
+    assert!(names[2].starts_with("copy-2-000000"), "{names:?}");
+    let remove = |names: Value| world.post(&format!("/admin{job}/remove-files")).cookie(&staff).json(&json!({ "params": names })).send();
+    let left = remove(json!(["a.txt", "unknown"])).await.json();
+    assert_eq!(left["attachments"].as_array().map(Vec::len), Some(2));
+    assert_eq!(remove(json!("a.txt")).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn uploads_have_limits() {
+    let world = World::with("sandbox = true\nmax_upload_bytes = 1000", &ehi::defaults::sample_records());
+    let (job, token, staff) = in_review(&world).await;
+    let path = format!("/admin{job}/add-files");
+    let upload = |files: &[(&str, &str, &[u8])]| world.post(&path).cookie(&staff).files(files).send();
+    let large = [0_u8; 1001];
+    assert_eq!(upload(&[("a", "text/plain", &large)]).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let six: Vec<(&str, &str, &[u8])> = vec![("a", "text/plain", b"x"); 6];
+    assert_eq!(upload(&six).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(upload(&[]).await.status, StatusCode::BAD_REQUEST);
+    let not_multipart = world.post(&path).cookie(&staff).json(&json!({})).send().await;
+    assert_eq!(not_multipart.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let cut_off = world.post(&path).cookie(&staff).body("multipart/form-data; boundary=XX", "--XX\r\nContent-Disposition: form-data; name=\"attachments\"; filename=\"a\"\r\n\r\nhalf");
+    assert_eq!(cut_off.send().await.status, StatusCode::BAD_REQUEST);
+    // Nothing of all that is left.
+    let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
+    assert_eq!(shown["attachments"], json!([]));
+    let uploads = world.platform.files().list(&format!("exports/{}/uploads/", job.rsplit('/').next().expect("an id"))).await.expect("a list");
+    for directory in uploads {
+        let left = world.platform.files().list(&format!("exports/{}/uploads/{directory}", job.rsplit('/').next().expect("an id"))).await;
+        assert_eq!(left.expect("a list"), Vec::<String>::new());
+    }
+    let early = world.kick_off(&token, "", ANNA).await;
+    let refused = world.post(&format!("/admin{early}/add-files")).cookie(&staff).files(&[("a", "text/plain", b"x")]).send().await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn moves_that_the_state_does_not_allow_are_409() {
+    let world = World::new();
+    let (job, token, staff) = in_review(&world).await;
+    let act = |job: &str, action: &str| world.post(&format!("/admin{job}/{action}")).cookie(&staff).send();
+    let waiting = world.kick_off(&token, "", ANNA).await;
+    for action in ["approve", "reject"] {
+        let refused = act(&waiting, action).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT);
+        assert!(refused.outcome().contains("awaiting-input"));
+    }
+    assert_eq!(act(&job, "approve").await.status, StatusCode::OK);
+    assert_eq!(act(&job, "approve").await.status, StatusCode::CONFLICT);
+    assert_eq!(act(&job, "reject").await.status, StatusCode::CONFLICT);
+    let gone = world.request(Method::DELETE, &format!("/admin{job}")).cookie(&staff).send().await;
+    assert_eq!((gone.status, gone.json()["status"].clone()), (StatusCode::OK, json!("approved")));
+    assert_eq!(act(&job, "approve").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn of_two_decisions_at_once_one_wins() {
+    let world = World::new();
+    for _ in 0..10 {
+        let (job, token, staff) = in_review(&world).await;
+        let approve = || world.post(&format!("/admin{job}/approve")).cookie(&staff).send();
+        let reject = world.post(&format!("/admin{job}/reject")).cookie(&staff).send();
+        let delete = world.request(Method::DELETE, &format!("{job}/status")).bearer(&token).send();
+        let (one, two, three, four) = tokio::join!(approve(), approve(), reject, delete);
+        let statuses = [one.status, two.status, three.status];
+        assert!(statuses.iter().filter(|status| **status == StatusCode::OK).count() <= 1, "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status.as_u16(), 200 | 404 | 409)), "{statuses:?}");
+        assert!(matches!(four.status.as_u16(), 202 | 404), "{}", four.status);
+    }
+}
+
+#[tokio::test]
+async fn another_site_cannot_ride_on_the_cookie() {
+    let world = World::new();
+    let (job, _, staff) = in_review(&world).await;
+    let approve = |origin: &str| world.post(&format!("/admin{job}/approve")).cookie(&staff).header("origin", origin).send();
+    assert_eq!(approve("https://evil.example.org").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(approve("null").await.status, StatusCode::FORBIDDEN);
+    let cross_site = world.post(&format!("/admin{job}/approve")).cookie(&staff).header("sec-fetch-site", "cross-site");
+    assert_eq!(cross_site.send().await.status, StatusCode::FORBIDDEN);
+    assert_eq!(approve("http://localhost:3000").await.status, StatusCode::OK, "the registered staff app");
+}
+
+#[tokio::test]
+async fn a_patient_is_no_staff() {
+    let world = World::new();
+    let (job, token, _) = in_review(&world).await;
+    for path in ["approve", "reject", "add-files", "remove-files"] {
+        let answer = world.post(&format!("/admin{job}/{path}")).bearer(&token).send().await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    let session = world.post("/patient-login").form(&[("next", "/jobs/x"), ("patient", ANNA)]).send().await;
+    assert_eq!(world.get("/admin/jobs").cookie(&session).send().await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_pages_do_what_the_api_does() {
+    let world = World::new();
+    let (job, token, _) = in_review(&world).await;
+    let page = format!("/staff{job}");
+    for path in ["/staff", &page] {
+        assert_eq!(world.get(path).send().await.location(), format!("{BASE_URL}/staff/login"));
+    }
+    let wrong = world.post("/staff/login").form(&[("username", "admin"), ("password", "x")]).send().await;
+    assert!(wrong.status == StatusCode::UNAUTHORIZED && wrong.text().contains("wrong"));
+    let staff = world.post("/staff/login").form(&[("username", "admin"), ("password", PASSWORD)]).send().await;
+    assert_eq!(staff.status, StatusCode::SEE_OTHER);
+    let list = world.get("/staff?status=retrieved").cookie(&staff).send().await.text();
+    assert!(list.contains("Anna Lindqvist") && list.contains(&page), "{list}");
+    let shown = world.get(&page).cookie(&staff).send().await.text();
+    assert!(shown.contains("Observation.ndjson") && shown.contains("Approve") && shown.contains("asked for an export"));
+    let file: [(&str, &str, &[u8]); 1] = [("<b>.txt", "text/plain", b"x")];
+    assert_eq!(world.post(&format!("{page}/add-files")).cookie(&staff).files(&file).send().await.status, StatusCode::SEE_OTHER);
+    let shown = world.get(&page).cookie(&staff).send().await.text();
+    assert!(shown.contains("&#60;b&#62;.txt") && !shown.contains("<b>"), "what others wrote is escaped");
+    let removed = world.post(&format!("{page}/remove-files")).cookie(&staff).form(&[("name", "_b_.txt")]).send().await;
+    assert_eq!(removed.status, StatusCode::SEE_OTHER);
+    assert!(world.get(&page).cookie(&staff).send().await.text().contains("Nothing attached"));
+    assert_eq!(world.post(&format!("{page}/approve")).cookie(&staff).send().await.status, StatusCode::SEE_OTHER);
+    let twice = world.post(&format!("{page}/reject")).cookie(&staff).form(&[("reason", "x")]).send().await;
+    assert!(twice.status == StatusCode::CONFLICT && twice.text().contains("approved"));
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+    assert_eq!(world.post(&format!("{page}/delete")).cookie(&staff).send().await.status, StatusCode::SEE_OTHER);
+    assert_eq!(world.get(&page).cookie(&staff).send().await.status, StatusCode::NOT_FOUND);
+    let out = world.post("/staff/logout").cookie(&staff).send().await;
+    assert_eq!(out.status, StatusCode::SEE_OTHER);
+    assert_eq!(world.get("/staff").cookie(&staff).send().await.status, StatusCode::SEE_OTHER);
+}

@@ -1,0 +1,83 @@
+//! Cleanup.
+
+use http::StatusCode;
+use shared::domain::ids::JobId;
+use shared::platform::Platform;
+use shared::ports::files::write_all;
+use tests::{ANNA, World};
+
+fn id_of(job: &str) -> JobId {
+    JobId::parse(job.rsplit('/').next().expect("an id")).expect("an id")
+}
+
+#[tokio::test]
+async fn a_finished_job_and_its_files_go_after_24_hours() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    world.advance(24 * 3600 - 1);
+    world.clean().await;
+    let token = world.token(ANNA).await;
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+    world.advance(1);
+    world.clean().await;
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
+    assert!(world.platform.files().list("exports/").await.expect("a list").is_empty());
+    // The row goes later, when no worker can still be writing.
+    assert!(world.platform.jobs().get(&id_of(&job)).await.expect("an answer").is_some());
+    world.advance(24 * 3600);
+    world.clean().await;
+    assert!(world.platform.jobs().get(&id_of(&job)).await.expect("an answer").is_none());
+}
+
+#[tokio::test]
+async fn a_form_that_nobody_fills_in_expires_too() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "", ANNA).await;
+    world.advance(29 * 24 * 3600);
+    world.clean().await;
+    let token = world.token(ANNA).await;
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
+    world.advance(24 * 3600);
+    world.clean().await;
+    let token = world.token(ANNA).await;
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_nobody_recorded_goes_and_what_is_recorded_stays() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let files = world.platform.files();
+    let orphan = format!("exports/{}/000000.0-ffffffffffffffff/Patient.ndjson", id_of(&job));
+    let nobodys = "exports/01a1fb95-ab0a-7a46-aeea-001492bd7651/000000.0-ffffffffffffffff/Patient.ndjson";
+    for key in [orphan.as_str(), nobodys] {
+        write_all(&*files, key, b"x".to_vec()).await.expect("written");
+    }
+    let before = world.resources(&token, &job).await.len();
+    world.clean().await;
+    for key in [orphan.as_str(), nobodys] {
+        assert_eq!(files.size(key).await.expect("an answer"), None, "{key}");
+    }
+    assert_eq!(world.resources(&token, &job).await.len(), before);
+}
+
+#[tokio::test]
+async fn a_job_whose_message_was_lost_is_woken() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
+    // The message is received by a worker that never comes back, and is then gone for good.
+    let inbox = world.platform.inbox();
+    let lost = shared::ports::queue::Inbox::receive(&*inbox, jiff::SignedDuration::from_secs(1)).await.expect("an answer");
+    shared::ports::queue::Inbox::acknowledge(&*inbox, &lost.expect("a task")).await.expect("gone");
+    world.work().await;
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
+    world.advance(3600);
+    world.clean().await;
+    world.work().await;
+    let token = world.token(ANNA).await;
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+}

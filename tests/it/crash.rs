@@ -1,0 +1,193 @@
+//! The engine dies at every call it makes to its ports, before and after the call does its work. A new process
+//! takes over, and every resource is exported exactly once.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use jiff::SignedDuration;
+use serde_json::Value;
+use shared::adapters::local::Local;
+use shared::platform::Platform;
+use shared::ports::queue::{Inbox, NoDeadline};
+use tests::faults::{Faults, Faulty, Strike};
+use tests::{ANNA, BRUNO, World, reference};
+
+/// Small chunks, so that the patients are several.
+const SMALL_CHUNKS: &str = "sandbox = true\nchunk_bytes = 1";
+
+/// Begins an export of all sample patients, as a bulk job will: the engine only knows cohorts.
+async fn begin_everyone(world: &World) -> String {
+    use shared::domain::ids::{ClientId, PatientId};
+    use shared::domain::job::Owner;
+    use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions};
+    use shared::exports::{NewExport, start};
+
+    let new = NewExport {
+        owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: PatientId::parse(ANNA).ok() },
+        patient: None,
+        request: ExportRequest {
+            url: "http://localhost:8888/everyone".to_owned(),
+            base: Base::Fhir,
+            cohort: Cohort::Everyone,
+            choices: None,
+            output: OutputOptions::default(),
+        },
+        form: false,
+        review: false,
+    };
+    let platform = &world.platform;
+    let sources = (&*platform.clock(), &*platform.ids());
+    let job = start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started");
+    format!("/jobs/{}", job.id())
+}
+
+/// Works until the fault strikes or nothing is left. A process that dies acknowledges nothing.
+async fn work_until_struck(platform: &Local, faults: &std::sync::Arc<Faults>) {
+    let worker = export_generator::worker(&Faulty::new(platform.clone(), faults.clone()));
+    let inbox = platform.inbox();
+    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue answers") {
+        let done = worker.handle(&delivery.task, &NoDeadline).await;
+        if faults.has_struck() {
+            return;
+        }
+        done.expect("nothing fails before the fault");
+        inbox.acknowledge(&delivery).await.expect("acknowledged");
+    }
+}
+
+/// How often each resource was exported.
+fn counted(resources: &[Value]) -> BTreeMap<String, u32> {
+    resources.iter().filter(|resource| !reference(resource).starts_with("DocumentReference/documents-")).fold(
+        BTreeMap::new(),
+        |mut counts, resource| {
+            *counts.entry(reference(resource)).or_default() += 1;
+            counts
+        },
+    )
+}
+
+/// Crashes at each call in turn; every time the export that follows must be whole.
+async fn survives(strike: Strike) {
+    let expected = {
+        let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
+        let job = begin_everyone(&world).await;
+        world.work().await;
+        counted(&world.resources(&world.token(ANNA).await, &job).await)
+    };
+    assert!(expected.len() > 300 && expected.values().all(|count| *count == 1));
+    let mut crashes = 0;
+    for call in 0.. {
+        let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
+        let job = begin_everyone(&world).await;
+        let faults = Faults::at(call, strike);
+        work_until_struck(&world.platform, &faults).await;
+        if !faults.has_struck() {
+            break;
+        }
+        crashes += 1;
+        // A new process: what was in the dead one's hands comes back after a while.
+        if call % 2 == 0 {
+            ehi::server::resume(&world.platform).await.expect("resumed");
+        } else {
+            world.advance(61);
+        }
+        world.work().await;
+        let token = world.token(ANNA).await;
+        assert_eq!(world.status(&token, &job).await.status, StatusCode::OK, "call {call}");
+        let resources = world.resources(&token, &job).await;
+        assert_eq!(counted(&resources), expected, "call {call}");
+        world.clean().await;
+        assert_eq!(counted(&world.resources(&token, &job).await), expected, "after cleanup, call {call}");
+    }
+    // Four patients with their files, the supporting resources and the manifest make this many calls at least.
+    assert!(crashes > 150, "{crashes}");
+}
+
+#[tokio::test]
+async fn it_survives_dying_before_every_call() {
+    survives(Strike::Before).await;
+}
+
+#[tokio::test]
+async fn it_survives_dying_after_every_call() {
+    survives(Strike::After).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_the_job_and_lists_nothing() {
+    for call in [0, 1, 7, 20, 30] {
+        let world = World::new();
+        let token = world.token(ANNA).await;
+        let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
+        let faults = Faults::at(call, Strike::DiskFull);
+        let worker = export_generator::worker(&Faulty::new(world.platform.clone(), faults.clone()));
+        let inbox = world.platform.inbox();
+        while ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.expect("the queue answers") {}
+        assert!(faults.has_struck(), "call {call}");
+        let status = world.status(&token, &job).await;
+        assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR, "call {call}");
+        assert!(status.outcome().contains("no room"), "{}", status.outcome());
+        assert_eq!(world.get(&format!("{job}/download/Patient")).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
+        assert!(world.platform.files().list("exports/").await.expect("a list").is_empty(), "nothing is left behind");
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_never_succeeds_fails_its_job_with_a_reason() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
+    let inbox = world.platform.inbox();
+    let worker = export_generator::worker(&Faulty::new(world.platform.clone(), Faults::at(3, Strike::Before)));
+    for _ in 0..10 {
+        while ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.is_ok_and(|did| did) {}
+        world.advance(60);
+    }
+    // The process that buries it is a healthy one.
+    world.work().await;
+    let token = world.token(ANNA).await;
+    let status = world.status(&token, &job).await;
+    assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(status.outcome().contains("failed"), "{}", status.outcome());
+}
+
+#[tokio::test]
+async fn deleting_during_an_export_stops_it() {
+    for call in [3, 6, 10, 20, 40] {
+        let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
+        let token = world.token(ANNA).await;
+        let job = begin_everyone(&world).await;
+        // Stand still in the middle of it.
+        work_until_struck(&world.platform, &Faults::at(call, Strike::Before)).await;
+        let deleted = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+        assert_eq!(deleted.status, StatusCode::ACCEPTED);
+        world.advance(61);
+        world.work().await;
+        world.clean().await;
+        assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
+        assert!(world.platform.files().list("exports/").await.expect("a list").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() {
+    struct Always;
+    impl shared::ports::queue::Deadline for Always {
+        fn is_near(&self, _: jiff::Timestamp) -> bool {
+            true
+        }
+    }
+    // One chunk with all patients; each delivery stops after its first.
+    let world = World::new();
+    let job = begin_everyone(&world).await;
+    let worker = export_generator::worker(&world.platform);
+    let inbox = world.platform.inbox();
+    while ehi::worker::step(&*inbox, &*worker, &Always).await.expect("the queue answers") {}
+    let token = world.token(ANNA).await;
+    let counts = counted(&world.resources(&token, &job).await);
+    assert!(counts.values().all(|count| *count == 1));
+    assert!(counts.contains_key(&format!("Patient/{BRUNO}")) && counts.contains_key("Patient/dmitri-sokolov"));
+    let manifest = world.status(&token, &job).await.json();
+    let patients = manifest["output"].as_array().expect("output").iter().filter(|file| file["type"] == "Patient").count();
+    assert_eq!(patients, 4, "four parts of one chunk");
+}

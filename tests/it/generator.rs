@@ -1,0 +1,182 @@
+//! What the engine writes: every byte as it was, nothing that was not chosen, problems by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use shared::domain::choices::{RecordGroup, Sensitive};
+use tests::{ANNA, World, json_lines, reference, stored_lines, text};
+
+const SOMEBODY: &str = "somebody";
+
+/// A lake with one patient and these lines.
+fn lake(lines: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let patient = directory.path().join("Patient").join(SOMEBODY);
+    std::fs::create_dir_all(&patient).expect("a directory");
+    std::fs::write(patient.join("records.ndjson"), lines).expect("written");
+    directory
+}
+
+#[tokio::test]
+async fn lines_are_copied_byte_for_byte() {
+    let line = r#"{ "resourceType":"Claim", "id":"c","total":{"value":16942.30,"x":1e5},"text":"\u00e9 \"q\"" , "patient":{"reference":"Patient/somebody"}}"#;
+    let directory = lake(&format!("\n{line}\r\n  \n"));
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let job = world.exported(&token, SOMEBODY).await;
+    let file = world.get(&format!("{job}/download/Claim")).bearer(&token).send().await;
+    assert_eq!(file.text(), format!("{line}\n"));
+}
+
+#[tokio::test]
+async fn the_complete_record_is_every_resource_and_what_they_refer_to() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let exported: Vec<_> = world.resources(&token, &job).await.iter().map(reference).collect();
+    let records = ehi::defaults::sample_records();
+    let stored = stored_lines(&records, ANNA);
+    for resource in stored.iter().filter(|resource| resource["resourceType"] != "Binary") {
+        let wanted = reference(resource);
+        assert_eq!(exported.iter().filter(|exported| **exported == wanted).count(), 1, "{wanted}");
+    }
+    // Directly, and through another: Location -> Organization -> Organization.
+    for shared in ["Practitioner/practitioner-okafor", "Location/location-harbor", "Organization/organization-network", "Medication/medication-lisinopril"] {
+        assert_eq!(exported.iter().filter(|exported| *exported == shared).count(), 1, "{shared}");
+    }
+    for unused in ["Practitioner/practitioner-unused", "Organization/organization-unused"] {
+        assert!(!exported.contains(&unused.to_owned()));
+    }
+    assert!(!exported.iter().any(|exported| exported.contains("bruno")), "nobody else's");
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_in_the_error_file_and_the_rest_is_exported() {
+    let long = format!("{{\"resourceType\":\"Patient\",\"x\":\"{}\"}}", "x".repeat(16 * 1024 * 1024));
+    let good = r#"{"resourceType":"Patient","id":"somebody"}"#;
+    let lines = format!("{good}\nnot json\n{{\"id\":\"x\"}}\n{long}\n{{\"resourceType\":\"Binary\",\"id\":\"b\",\"data\":\"?\"}}\n{{\"resourceType\":\"Claim\",\"id\":\"c\"\n{{\"resourceType\":\"Claim\",\"id\":\"last\"}}");
+    let directory = lake(&lines);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let job = world.exported(&token, SOMEBODY).await;
+    let exported: Vec<_> = world.resources(&token, &job).await.iter().map(reference).collect();
+    assert_eq!(exported, ["Claim/last", "Patient/somebody"]);
+    let manifest = world.status(&token, &job).await.json();
+    assert_eq!(manifest["error"][0]["type"], "OperationOutcome");
+    let errors = world.get(&text(&manifest["error"][0]["url"])).bearer(&token).send().await.lines();
+    let said: Vec<_> = errors.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect();
+    let expected = [(2, "not JSON"), (3, "no resourceType"), (4, "16 MiB"), (5, "not base64"), (6, "not JSON")];
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (said, (line, reason)) in said.iter().zip(expected) {
+        assert!(said.contains("Patient/somebody/records.ndjson") && said.contains(&format!("line {line}:")) && said.contains(reason), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_missing_is_told_of() {
+    let lines = r#"{"resourceType":"DocumentReference","id":"d","content":[{"attachment":{"url":"Binary/none"}}]}"#;
+    let directory = lake(lines);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let job = world.exported(&token, SOMEBODY).await;
+    let manifest = world.status(&token, &job).await.json();
+    let error = world.get(&text(&manifest["error"][0]["url"])).bearer(&token).send().await.lines();
+    assert!(text(&error[0]["issue"][0]["diagnostics"]).contains("Binary/none"));
+    assert_eq!(world.resources(&token, &job).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_empty_record_is_an_empty_export() {
+    let directory = lake("");
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let job = world.exported(&token, SOMEBODY).await;
+    assert_eq!(world.status(&token, &job).await.json()["output"], json!([]));
+}
+
+/// The references of an export with these choices, and what was withheld.
+async fn chosen(world: &World, choices: &Value) -> (BTreeSet<String>, u64) {
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/auto-approve", ANNA).await;
+    let taken = world.post(&job).bearer(&token).json(choices).send().await;
+    assert_eq!(taken.status, http::StatusCode::OK, "{}", taken.text());
+    world.work().await;
+    let metadata = world.get(&format!("{job}/metadata")).bearer(&token).send().await.json();
+    let withheld = metadata["withheld"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
+    let resources = world.resources(&token, &job).await;
+    let own = |resource: &&Value| !text(&resource["id"]).starts_with("documents-");
+    (resources.iter().filter(own).map(reference).collect(), withheld)
+}
+
+fn choices() -> impl Strategy<Value = Value> {
+    let day = prop_oneof![Just(Value::Null), Just(json!("2015-01-01")), Just(json!("2018-06")), Just(json!("2020"))];
+    let group = (any::<bool>(), day).prop_map(|(enabled, from)| json!({ "enabled": enabled, "from": from }));
+    let groups = prop::collection::vec(group, 10);
+    let given = prop::collection::vec(any::<bool>(), 8);
+    (groups, given).prop_map(|(groups, given)| {
+        let parameters: BTreeMap<_, _> = RecordGroup::ALL.into_iter().map(RecordGroup::key).zip(groups).collect();
+        let authorizations: BTreeMap<_, _> = Sensitive::ALL.into_iter().map(|category| (category.key(), json!({}))).zip(given).map(|((key, _), given)| (key, json!({ "value": given }))).collect();
+        json!({ "parameters": parameters, "authorizations": authorizations })
+    })
+}
+
+/// The same choices with every category authorized.
+fn authorized(choices: &Value) -> Value {
+    let mut all = choices.clone();
+    for (_, given) in all["authorizations"].as_object_mut().expect("an object") {
+        *given = json!({ "value": true });
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_filter_never_adds_and_every_withheld_one_is_counted(choices in choices()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let world = World::new();
+            let everything = shared::fhir::choices::to_parameters(&shared::domain::choices::Choices::everything());
+            let (all, none_withheld) = chosen(&world, &everything).await;
+            assert_eq!(none_withheld, 0);
+            let (kept, withheld) = chosen(&world, &choices).await;
+            assert!(kept.is_subset(&all));
+            for always in [format!("Patient/{ANNA}")] {
+                assert!(kept.contains(&always));
+            }
+            // What authorization adds back is what was counted, but for Binaries, which are no resources of the
+            // export, and for what only the withheld ones refer to.
+            let (with_all, none_withheld) = chosen(&world, &authorized(&choices)).await;
+            assert_eq!(none_withheld, 0);
+            assert!(kept.is_subset(&with_all));
+            let of_the_record = |reference: &&String| shared::fhir::compartments::has_compartment(reference.split('/').next().unwrap_or_default());
+            let added = with_all.difference(&kept).filter(of_the_record).count() as u64;
+            assert_eq!(added, withheld);
+        });
+    }
+}
+
+#[tokio::test]
+async fn chunks_do_not_change_what_is_exported() {
+    let lake = tempfile::tempdir().expect("a directory");
+    ehi::sample::write(3, 5, lake.path(), &indicatif::ProgressBar::hidden()).expect("a sample");
+    let patient = std::fs::read_dir(lake.path().join("Patient")).expect("patients").next().expect("one").expect("an entry");
+    let patient = patient.file_name().into_string().expect("an id");
+    let mut exports = Vec::new();
+    for chunk_bytes in ["1", "1000000000"] {
+        let world = World::with(&format!("sandbox = true\nchunk_bytes = {chunk_bytes}"), lake.path());
+        let token = world.token(&patient).await;
+        let job = world.exported(&token, &patient).await;
+        exports.push(world.resources(&token, &job).await.iter().map(reference).collect::<BTreeSet<_>>());
+    }
+    assert_eq!(exports[0], exports[1]);
+    assert_eq!(exports[0].iter().filter(|reference| reference.starts_with("Observation/")).count(), count(lake.path(), &patient, "Observation"));
+}
+
+fn count(lake: &Path, patient: &str, resource_type: &str) -> usize {
+    let path = lake.join("Patient").join(patient).join("records.ndjson");
+    json_lines(&path).iter().filter(|resource| resource["resourceType"] == resource_type).count()
+}

@@ -1,0 +1,20 @@
+//! One test binary; the modules mirror the functions, and what crosses them comes after.
+
+mod admin;
+mod authorize;
+mod cleanup;
+mod customize;
+mod download;
+mod kick_off;
+mod metadata;
+mod status;
+
+mod contract;
+mod crash;
+mod generator;
+mod house;
+mod load;
+mod program;
+mod sample;
+mod surface;
+mod synthea;

@@ -1,0 +1,58 @@
+//! Discovery.
+
+use http::StatusCode;
+use tests::{BASE_URL, World, text};
+
+#[tokio::test]
+async fn every_base_and_shortcut_is_discoverable() {
+    let world = World::new();
+    for prefix in ["", "/auto-approve", "/no-form", "/auto-approve/no-form", "/no-form/auto-approve"] {
+        for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
+            let smart = world.get(&format!("{prefix}{base}/.well-known/smart-configuration")).send().await;
+            assert_eq!((smart.status, smart.header("content-type")), (StatusCode::OK, "application/json"));
+            assert_eq!(text(&smart.json()["token_endpoint"]), format!("{BASE_URL}/auth/token"));
+            assert_eq!(smart.json()["code_challenge_methods_supported"], serde_json::json!(["S256"]));
+            assert!(smart.header("cache-control").contains("public"));
+            let capability = world.get(&format!("{prefix}{base}/metadata")).send().await;
+            assert_eq!(capability.header("content-type"), "application/fhir+json");
+            let statement = capability.json();
+            assert_eq!(text(&statement["implementation"]["url"]), format!("{BASE_URL}{prefix}{base}"));
+            assert_eq!(statement["rest"][0]["resource"][0]["operation"][0]["name"], "ehi-export");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_keys_are_public_and_only_public() {
+    let world = World::new();
+    let keys = world.get("/.well-known/jwks.json").send().await.json();
+    insta::assert_json_snapshot!(keys["keys"][0].as_object().expect("a key").keys().collect::<Vec<_>>(), @r#"
+    [
+      "kty",
+      "crv",
+      "x",
+      "y",
+      "use",
+      "alg",
+      "kid"
+    ]
+    "#);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_an_outcome() {
+    let world = World::new();
+    let nothing = world.get("/nothing").send().await;
+    assert_eq!(nothing.status, StatusCode::NOT_FOUND);
+    nothing.outcome();
+    let method = world.request(http::Method::PUT, "/fhir/metadata").send().await;
+    assert_eq!(method.status, StatusCode::METHOD_NOT_ALLOWED);
+    method.outcome();
+}
+
+#[tokio::test]
+async fn urls_come_from_the_settings_and_never_from_a_header() {
+    let world = World::new();
+    let answer = world.get("/fhir/.well-known/smart-configuration").header("host", "evil.example.org").header("x-forwarded-host", "evil.example.org").send().await;
+    assert!(!answer.text().contains("evil"));
+}

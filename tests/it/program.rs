@@ -1,0 +1,135 @@
+//! The `ehi` program as people run it: a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tests::{ANNA, json_lines};
+
+/// The program, built with these tests.
+fn ehi() -> Command {
+    let path = std::env::current_exe().expect("this test");
+    let directory = path.ancestors().nth(2).expect("the target directory");
+    let mut command = Command::new(directory.join("ehi"));
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("`cargo test --workspace` builds the program")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn lines_below(directory: &Path) -> usize {
+    let files = std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "ndjson")).map(|path| json_lines(&path).len()).sum()
+}
+
+/// A server that is ended with the test.
+struct Served {
+    child: Child,
+    base: String,
+}
+
+impl Served {
+    fn start(state: &Path) -> Self {
+        let mut command = ehi();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        let mut greeting = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let line = greeting.by_ref().map_while(Result::ok).find(|line| line.starts_with("The export server is at")).expect("a greeting");
+        let base = line.split_whitespace().last().expect("an address").to_owned();
+        // Somebody must read what it says, or it stops saying it.
+        std::thread::spawn(move || greeting.for_each(drop));
+        Self { child, base }
+    }
+
+    fn stop(mut self) -> bool {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(killed.expect("kill is there").success());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status.success();
+            }
+            std::thread::yield_now();
+        }
+        false
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn one_command_leaves_a_verified_export() {
+    let out = tempfile::tempdir().expect("a directory");
+    let output = run(ehi().args(["export", "--patient", ANNA, "--out"]).arg(out.path()));
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("Exported and verified 98 resources"), "{}", said(&output));
+    assert_eq!(lines_below(out.path()), 98);
+    assert_eq!(std::fs::read_dir(out.path().join("attachments")).expect("attachments").count(), 8);
+    let manifest: Value = serde_json::from_slice(&std::fs::read(out.path().join("manifest.json")).expect("a manifest")).expect("JSON");
+    assert_eq!(manifest["requiresAccessToken"], true);
+    let left: Vec<_> = std::fs::read_dir(out.path()).expect("a directory").map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    assert!(!left.iter().any(|name| name.ends_with(".part") || name.ends_with(".tag") || name.starts_with('.')), "{left:?}");
+}
+
+#[test]
+fn a_server_is_asked_and_a_broken_download_goes_on() {
+    let (state, out) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let server = Served::start(state.path());
+    let base = format!("{}/fhir", server.base);
+    // What an earlier run left: half of a file, and something else under another file's name.
+    std::fs::write(out.path().join("Patient.ndjson"), "not what it should be").expect("written");
+    std::fs::write(out.path().join("Observation.ndjson.part"), "half").expect("written");
+    let export = || run(ehi().args(["export", "--patient", ANNA, "--server", &base, "--full", "--auto-approve", "--out"]).arg(out.path()));
+    for _ in 0..2 {
+        let output = export();
+        assert!(output.status.success(), "{}", said(&output));
+        assert_eq!(lines_below(out.path()), 98);
+    }
+    assert!(server.stop(), "SIGTERM ends it well");
+    let output = export();
+    assert!(!output.status.success());
+    assert_eq!(said(&output).lines().count(), 1, "{}", said(&output));
+}
+
+#[test]
+fn failures_are_one_clear_line() {
+    let out = tempfile::tempdir().expect("a directory");
+    for (arguments, named) in [
+        (vec!["export", "--patient", "nobody"], "no such patient"),
+        (vec!["export", "--patient", "../x"], "--patient"),
+        (vec!["export", "--patient", ANNA, "--server", "nonsense"], "--server"),
+        (vec!["export", "--patient", ANNA, "--records", "/nowhere/at/all"], "/nowhere/at/all"),
+    ] {
+        let output = run(ehi().args(&arguments).arg("--out").arg(out.path().join("x")));
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(said(&output).contains(named) && said(&output).trim().lines().count() == 1, "{arguments:?}: {}", said(&output));
+    }
+    let output = run(ehi().args(["serve", "--listen", "127.0.0.1:0", "--records", "/nowhere/at/all", "--state"]).arg(out.path()));
+    assert!(!output.status.success() && said(&output).contains("/nowhere/at/all"), "{}", said(&output));
+    let output = run(ehi().args(["serve", "--listen", "127.0.0.1:0", "--base-url", "https://ehi.example.org", "--state"]).arg(out.path()));
+    assert!(!output.status.success() && said(&output).contains("sandbox"), "{}", said(&output));
+}
+
+#[test]
+fn the_loader_reports_and_exits_1() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let input = directory.path().join("Patient.ndjson");
+    std::fs::write(&input, "{\"resourceType\":\"Patient\",\"id\":\"a\"}\nnonsense\n").expect("written");
+    let output = run(ehi().arg("load").arg(&input).arg("--into").arg(directory.path().join("lake")));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("Patient.ndjson:2:"), "{}", said(&output));
+    assert!(directory.path().join("lake/Patient/a/records.ndjson").exists());
+}

@@ -1,0 +1,140 @@
+//! Progress, manifest and cancelling.
+
+use http::StatusCode;
+use shared::platform::Platform;
+use tests::{ANNA, BASE_URL, BRUNO, World, text};
+
+#[tokio::test]
+async fn an_export_goes_from_form_to_review_to_manifest() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    let waiting = world.status(&token, &job).await;
+    assert_eq!((waiting.status, waiting.header("x-progress")), (StatusCode::ACCEPTED, "0%"));
+    assert!(waiting.header("retry-after").parse::<u32>().is_ok());
+    world.work().await;
+    let review = world.status(&token, &job).await;
+    assert_eq!((review.status, review.header("x-progress")), (StatusCode::ACCEPTED, "100%, in review"));
+    let staff = world.staff().await;
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let manifest = world.status(&token, &job).await;
+    assert_eq!((manifest.status, manifest.header("content-type")), (StatusCode::OK, "application/json"));
+    assert_eq!(manifest.header("expires"), "Mon, 02 Mar 2026 12:00:00 GMT");
+}
+
+#[tokio::test]
+async fn the_manifest_is_what_clients_expect() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let manifest = world.status(&token, &job).await.json();
+    assert_eq!(manifest["transactionTime"], "2026-03-01T12:00:00.000Z");
+    assert_eq!(text(&manifest["request"]), format!("{BASE_URL}/auto-approve/no-form/fhir/Patient/{ANNA}/$ehi-export"));
+    assert_eq!(manifest["requiresAccessToken"], true);
+    assert_eq!((&manifest["error"], &manifest["deleted"]), (&serde_json::json!([]), &serde_json::json!([])));
+    assert_eq!(text(&manifest["extension"]["metadata"]), format!("{BASE_URL}{job}/metadata"));
+    let first = &manifest["output"][0];
+    insta::assert_json_snapshot!(first, { ".url" => "[url]" }, @r#"
+    {
+      "type": "AllergyIntolerance",
+      "url": "[url]",
+      "count": 1,
+      "extension": {
+        "sha256": "84cf3ebde8c9a2b26c5ab3ba03bfde5ce4ba9a4d4fc0cd7b0ac3dd8a4d9ec6b9",
+        "size": 328
+      }
+    }
+    "#);
+    for file in manifest["output"].as_array().expect("output") {
+        assert!(text(&file["url"]).starts_with(&format!("{BASE_URL}{job}/download/")));
+        assert!(file["count"].as_u64().expect("a count") > 0);
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_sees_the_job() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let bruno = world.token(BRUNO).await;
+    let other_app = text(&world.tokens("other-app", ANNA).await["access_token"]);
+    for stranger in [&bruno, &other_app] {
+        for path in ["status", "metadata", "download/Patient", "download/attachments/x"] {
+            let answer = world.get(&format!("{job}/{path}")).bearer(stranger).send().await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+            answer.outcome();
+        }
+    }
+    // A later token of the same app and patient is as good as the first.
+    let later = world.token(ANNA).await;
+    assert_eq!(world.status(&later, &job).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn deleting_cancels_removes_and_is_404_afterwards() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let waiting = world.kick_off(&token, "", ANNA).await;
+    let running = world.kick_off(&token, "/no-form", ANNA).await;
+    let done = world.exported(&token, ANNA).await;
+    for job in [waiting, running, done] {
+        let deleted = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+        assert_eq!(deleted.status, StatusCode::ACCEPTED);
+        deleted.outcome();
+        for path in ["status", "metadata", "download/Patient"] {
+            assert_eq!(world.get(&format!("{job}/{path}")).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
+        }
+        let again = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+        assert_eq!(again.status, StatusCode::NOT_FOUND);
+    }
+    world.work().await;
+    assert!(world.platform.files().list("exports/").await.expect("a list").is_empty());
+}
+
+#[tokio::test]
+async fn rejected_and_failed_exports_say_why() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    world.work().await;
+    let staff = world.staff().await;
+    let body = serde_json::json!({ "reason": "Please call us" });
+    world.post(&format!("/admin{job}/reject")).cookie(&staff).json(&body).send().await;
+    let rejected = world.status(&token, &job).await;
+    assert_eq!(rejected.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(rejected.outcome().contains("Please call us"));
+}
+
+#[tokio::test]
+async fn browsers_can_read_the_headers_and_preflights_are_204() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    let path = format!("{job}/status");
+    let preflight = world
+        .request(http::Method::OPTIONS, &path)
+        .header("origin", "https://anywhere.example.org")
+        .header("access-control-request-method", "GET")
+        .header("access-control-request-headers", "authorization")
+        .send()
+        .await;
+    assert_eq!(preflight.status, StatusCode::NO_CONTENT);
+    assert_eq!(preflight.header("access-control-allow-headers"), "authorization");
+    assert!(preflight.header("access-control-allow-methods").contains("DELETE"));
+    let answer = world.get(&path).bearer(&token).header("origin", "https://anywhere.example.org").send().await;
+    assert_eq!(answer.header("access-control-allow-origin"), "https://anywhere.example.org");
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    for name in ["Content-Location", "Link", "X-Progress", "Retry-After", "Expires"] {
+        assert!(answer.header("access-control-expose-headers").contains(name), "{name}");
+    }
+    // Without a token too, or a browser could not see why.
+    let stranger = world.get(&path).header("origin", "https://anywhere.example.org").send().await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(stranger.header("access-control-allow-origin"), "https://anywhere.example.org");
+    // Where cookies are taken only the staff app's origin is let in, with credentials.
+    for (origin, allowed) in [("http://localhost:3000", true), ("https://anywhere.example.org", false)] {
+        let answer = world.get("/admin/jobs").header("origin", origin).send().await;
+        assert_eq!(answer.header("access-control-allow-origin") == origin, allowed);
+        assert_eq!(answer.header("access-control-allow-credentials") == "true", allowed);
+    }
+}

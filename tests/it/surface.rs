@@ -1,0 +1,162 @@
+//! Every route of the server, and what it says to a stranger.
+
+use std::collections::BTreeSet;
+
+use http::{Method, StatusCode};
+use tests::{ANNA, BRUNO, World};
+
+use crate::house::{root, sources};
+
+/// Who a route is for, which says how it answers a stranger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum For {
+    /// Anybody.
+    All,
+    /// The bearer of the owner's token: 401 without, 404 with another's.
+    Owner,
+    /// Staff: 401 without, 403 with a patient's token.
+    Staff,
+    /// Staff in a browser: sent to sign in, or 401 as a page.
+    StaffPage,
+    /// An OAuth endpoint: 400 or 401 in OAuth's JSON.
+    OAuth,
+    /// A patient in a browser: sent to sign in, or refused as a page.
+    PatientPage,
+}
+
+const ROUTES: &[(&str, &str, For)] = &[
+    ("GET", "/", For::All),
+    ("GET", "/.well-known/jwks.json", For::All),
+    ("GET", "/.well-known/smart-configuration", For::All),
+    ("GET", "{path}/metadata", For::All),
+    ("GET", "{path}/.well-known/smart-configuration", For::All),
+    ("POST", "{}{}/Patient/{{patient}}/$ehi-export", For::Owner),
+    ("GET", "{}/Patient/{{patient}}/$ehi-export/customize", For::PatientPage),
+    ("POST", "{}/Patient/{{patient}}/$ehi-export/customize", For::PatientPage),
+    ("GET", "/jobs/{job}/customize", For::PatientPage),
+    ("POST", "/jobs/{job}", For::Owner),
+    ("GET", "/jobs/{job}", For::Owner),
+    ("GET", "/jobs/{job}/status", For::Owner),
+    ("DELETE", "/jobs/{job}/status", For::Owner),
+    ("GET", "/jobs/{job}/metadata", For::Owner),
+    ("GET", "/jobs/{job}/download/{file}", For::Owner),
+    ("GET", "/jobs/{job}/download/attachments/{file}", For::Owner),
+    ("GET", "/jobs", For::Owner),
+    ("POST", "/admin/login", For::All),
+    ("GET", "/admin/logout", For::All),
+    ("GET", "/admin/jobs", For::Staff),
+    ("GET", "/admin/jobs/{job}", For::Staff),
+    ("DELETE", "/admin/jobs/{job}", For::Staff),
+    ("POST", "/admin/jobs/{job}/approve", For::Staff),
+    ("POST", "/admin/jobs/{job}/reject", For::Staff),
+    ("POST", "/admin/jobs/{job}/add-files", For::Staff),
+    ("POST", "/admin/jobs/{job}/remove-files", For::Staff),
+    ("GET", "/staff", For::StaffPage),
+    ("GET", "/staff/login", For::All),
+    ("POST", "/staff/login", For::All),
+    ("POST", "/staff/logout", For::All),
+    ("GET", "/staff/jobs/{job}", For::StaffPage),
+    ("POST", "/staff/jobs/{job}/approve", For::StaffPage),
+    ("POST", "/staff/jobs/{job}/reject", For::StaffPage),
+    ("POST", "/staff/jobs/{job}/add-files", For::StaffPage),
+    ("POST", "/staff/jobs/{job}/remove-files", For::StaffPage),
+    ("POST", "/staff/jobs/{job}/delete", For::StaffPage),
+    ("GET", "/auth/authorize", For::PatientPage),
+    ("POST", "/auth/authorize", For::PatientPage),
+    ("GET", "/patient-login", For::PatientPage),
+    ("POST", "/patient-login", For::PatientPage),
+    ("GET", "/authorize-app", For::PatientPage),
+    ("POST", "/authorize-app", For::PatientPage),
+    ("POST", "/auth/token", For::OAuth),
+    ("POST", "/auth/introspect", For::OAuth),
+    ("POST", "/auth/revoke", For::OAuth),
+];
+
+/// The paths in the sources' `.route("…"` and `format!("…"` of routers.
+fn paths_in_sources() -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for (path, text) in sources(&root().join("functions")) {
+        if !path.ends_with("src/lib.rs") {
+            continue;
+        }
+        for marker in [".route(\"", ".route(&format!(\"", "let path = format!(\""] {
+            let found = text.split(marker).skip(1).filter_map(|rest| rest.split('"').next());
+            paths.extend(found.filter(|path| path.contains('/')).map(str::to_owned));
+        }
+    }
+    paths
+}
+
+#[test]
+fn the_table_has_every_route() {
+    let listed: BTreeSet<_> = ROUTES.iter().map(|(_, path, _)| (*path).to_owned()).collect();
+    assert_eq!(paths_in_sources(), listed);
+}
+
+fn filled_in(path: &str, job: &str, patient: &str) -> String {
+    let base = if path.starts_with("{}{}") || path.starts_with("{}/") || path.starts_with("{path}") { "/fhir" } else { "" };
+    let path = path.trim_start_matches("{path}").trim_start_matches("{}");
+    let path = path.replace("{{patient}}", patient).replace("/jobs/{job}", job).replace("{file}", "Patient.ndjson");
+    format!("{base}{path}")
+}
+
+#[tokio::test]
+async fn strangers_get_nothing_and_are_told_so_properly() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let bruno = world.token(BRUNO).await;
+    for (method, path, whom) in ROUTES {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let shown = format!("{method} {path}");
+        let path = filled_in(path, &job, ANNA);
+        let stranger = world.request(method.clone(), &path).send().await;
+        let others = world.request(method.clone(), &path).bearer(&bruno).send().await;
+        for answer in [&stranger, &others] {
+            assert!(!answer.status.is_server_error(), "{shown}: {}", answer.status);
+            assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{shown}");
+            assert_eq!(answer.header("x-content-type-options"), "nosniff", "{shown}");
+            if *whom != For::All {
+                assert!(!answer.text().contains("Anna"), "{shown} tells who it is");
+            }
+        }
+        match whom {
+            For::All => {}
+            For::Owner => {
+                assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
+                stranger.outcome();
+                if path == "/jobs" {
+                    assert_eq!(others.json(), serde_json::json!([]), "one's own, of which there are none");
+                } else {
+                    assert_eq!(others.status, StatusCode::NOT_FOUND, "{shown}");
+                    others.outcome();
+                }
+            }
+            For::Staff => {
+                assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
+                stranger.outcome();
+                assert!(matches!(others.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND), "{shown}: {}", others.status);
+                others.outcome();
+            }
+            For::StaffPage | For::PatientPage => {
+                let page = |answer: &tests::Answer| answer.status.is_redirection() || answer.header("content-type").starts_with("text/html");
+                assert!(page(&stranger) && !stranger.status.is_success(), "{shown}: {}", stranger.status);
+                assert!(!others.status.is_success(), "{shown}: {}", others.status);
+            }
+            For::OAuth => {
+                assert!(stranger.status.is_client_error() && stranger.json()["error"].is_string(), "{shown}: {}", stranger.text());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_job_a_stranger_gets_the_same_401() {
+    let world = World::new();
+    let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
+    for (method, path, _) in ROUTES.iter().filter(|(_, path, whom)| *whom == For::Owner && path.contains("{job}")) {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let answer = world.request(method.clone(), &filled_in(path, nowhere, ANNA)).send().await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+    }
+}

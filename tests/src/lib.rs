@@ -1,0 +1,420 @@
+//! The World: a whole server in memory whose time stands still, in which a test takes three lines.
+
+pub mod faults;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use axum::Router;
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use jiff::SignedDuration;
+use serde_json::Value;
+use shared::adapters::local::Local;
+use shared::clock::{FixedClock, Ids, SeededIds};
+use shared::config::Settings;
+use shared::http::host::host;
+use shared::ports::queue::{NoDeadline, Worker};
+use tower::ServiceExt;
+
+pub const BASE_URL: &str = "http://localhost:8888";
+pub const ANNA: &str = "anna-lindqvist";
+pub const BRUNO: &str = "bruno-keller";
+pub const PASSWORD: &str = "correct horse battery";
+
+/// See the [module](self).
+pub struct World {
+    pub platform: Local,
+    pub clock: FixedClock,
+    app: Router,
+    worker: Arc<dyn Worker>,
+}
+
+/// The settings of the World: the sandbox's, with a second client and an account.
+pub fn settings(more: &str) -> String {
+    let hash = hash(PASSWORD);
+    format!(
+        "base_url = \"{BASE_URL}\"
+{more}
+staff_origins = [\"http://localhost:3000\"]
+[[staff]]
+username = \"admin\"
+password_hash = \"{hash}\"
+[[accounts]]
+username = \"anna\"
+password_hash = \"{hash}\"
+patient = \"{ANNA}\"
+[[clients]]
+id = \"app\"
+name = \"The test app\"
+scopes = \"launch/patient offline_access openid patient/$ehi-export patient/*.rs\"
+redirect_uris = [\"https://app.example.org/callback\"]
+[[clients]]
+id = \"other-app\"
+scopes = \"offline_access patient/$ehi-export patient/*.rs\"
+link_style = \"bare\"
+one_document_per_file = true
+redirect_uris = [\"https://other.example.org/callback\"]
+[[clients]]
+id = \"confidential\"
+scopes = \"offline_access patient/$ehi-export\"
+redirect_uris = [\"https://confidential.example.org/callback\"]
+secret_hash = \"{hash}\"
+"
+    )
+}
+
+/// An argon2 hash that costs a test little.
+fn hash(password: &str) -> String {
+    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    HASH.get_or_init(|| shared::security::passwords::hash(password, &SeededIds::new(1)).expect("a hash")).clone()
+}
+
+impl World {
+    /// The sandbox over the sample patients.
+    pub fn new() -> Self {
+        Self::with("sandbox = true", &ehi::defaults::sample_records())
+    }
+
+    /// Other settings, other records.
+    pub fn with(more: &str, records: &Path) -> Self {
+        let settings = Settings::parse(&settings(more), |_| None, None).expect("valid settings");
+        let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+        let ids = Arc::new(SeededIds::new(7));
+        let platform = Local::in_memory(records, settings, Arc::new(clock.clone()), ids).expect("a platform");
+        Self::over(platform, clock)
+    }
+
+    pub fn over(platform: Local, clock: FixedClock) -> Self {
+        let app = host(ehi::server::routers(&platform), &platform);
+        let worker = export_generator::worker(&platform);
+        Self { platform, clock, app, worker }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.app.clone().oneshot(request).await.expect("the app is infallible");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes().to_vec();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// A request to be dressed and sent.
+    pub fn request(&self, method: Method, path: &str) -> Call<'_> {
+        let path = path.strip_prefix(BASE_URL).unwrap_or(path).to_owned();
+        Call { world: self, method, path, headers: HeaderMap::new(), body: Vec::new() }
+    }
+
+    pub fn get(&self, path: &str) -> Call<'_> {
+        self.request(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str) -> Call<'_> {
+        self.request(Method::POST, path)
+    }
+
+    /// Time passes.
+    pub fn advance(&self, seconds: i64) {
+        self.clock.advance(SignedDuration::from_secs(seconds));
+    }
+
+    /// The workers do all that is due.
+    pub async fn work(&self) {
+        let inbox = self.platform.inbox();
+        while ehi::worker::step(&*inbox, &*self.worker, &NoDeadline).await.expect("the queue answers") {}
+    }
+
+    pub async fn clean(&self) {
+        cleanup::run(Arc::new(self.platform.clone())).await.expect("cleanup");
+    }
+
+    /// Signs in as a patient and agrees, as `client`; the token response.
+    pub async fn tokens(&self, client: &str, patient: &str) -> Value {
+        let launch = Launch::new(client);
+        let code = self.code(&launch, patient).await;
+        let answer = self.redeem(&launch, &code).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()
+    }
+
+    /// An access token of the app `app`.
+    pub async fn token(&self, patient: &str) -> String {
+        text(&self.tokens("app", patient).await["access_token"])
+    }
+
+    /// The way from `/auth/authorize` to the code.
+    pub async fn code(&self, launch: &Launch, patient: &str) -> String {
+        let login = self.get(&launch.authorize()).send().await.location();
+        let request = parameter(&login, "request").expect("a request");
+        let picked = self.post("/patient-login").form(&[("request", request.as_str()), ("patient", patient)]).send().await;
+        assert_eq!(picked.status, StatusCode::SEE_OTHER, "{}", picked.text());
+        let agreed = self.post("/authorize-app").cookie(&picked).form(&[("request", request.as_str()), ("decision", "allow")]);
+        let back = agreed.send().await.location();
+        parameter(&back, "code").expect("a code")
+    }
+
+    pub async fn redeem(&self, launch: &Launch, code: &str) -> Answer {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &launch.redirect_uri),
+            ("client_id", &launch.client),
+            ("code_verifier", &launch.verifier),
+        ];
+        self.post("/auth/token").form(&fields).send().await
+    }
+
+    /// Kicks an export off; the path of its job.
+    pub async fn kick_off(&self, token: &str, prefix: &str, patient: &str) -> String {
+        let answer = self.post(&format!("{prefix}/fhir/Patient/{patient}/$ehi-export")).bearer(token).send().await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+        answer.job()
+    }
+
+    /// A complete export without form and review; the path of its job.
+    pub async fn exported(&self, token: &str, patient: &str) -> String {
+        let job = self.kick_off(token, "/auto-approve/no-form", patient).await;
+        self.work().await;
+        job
+    }
+
+    pub async fn status(&self, token: &str, job: &str) -> Answer {
+        self.get(&format!("{job}/status")).bearer(token).send().await
+    }
+
+    /// The cookie of a member of staff.
+    pub async fn staff(&self) -> Answer {
+        let fields = [("username", "admin"), ("password", PASSWORD)];
+        let answer = self.post("/admin/login").form(&fields).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer
+    }
+
+    /// Every resource of a complete export, with the attachments' URLs as they are.
+    pub async fn resources(&self, token: &str, job: &str) -> Vec<Value> {
+        let manifest = self.status(token, job).await;
+        assert_eq!(manifest.status, StatusCode::OK, "{}", manifest.text());
+        let mut resources = Vec::new();
+        for file in manifest.json()["output"].as_array().expect("output") {
+            let answer = self.get(&text(&file["url"])).bearer(token).send().await;
+            assert_eq!(answer.status, StatusCode::OK);
+            let lines = answer.lines();
+            assert_eq!(file["count"], lines.len(), "{file}");
+            assert!(lines.iter().all(|line| line["resourceType"] == file["type"]), "{file}");
+            resources.extend(lines);
+        }
+        resources
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// An app's way through authorization.
+pub struct Launch {
+    pub client: String,
+    pub redirect_uri: String,
+    pub verifier: String,
+    pub scope: String,
+    pub aud: String,
+}
+
+impl Launch {
+    pub fn new(client: &str) -> Self {
+        let redirect_uri = match client {
+            "app" => "https://app.example.org/callback",
+            "other-app" => "https://other.example.org/callback",
+            _ => "https://confidential.example.org/callback",
+        };
+        Self {
+            client: client.to_owned(),
+            redirect_uri: redirect_uri.to_owned(),
+            verifier: SeededIds::new(99).secret(),
+            scope: "launch/patient offline_access patient/$ehi-export".to_owned(),
+            aud: format!("{BASE_URL}/fhir"),
+        }
+    }
+
+    pub fn challenge(&self) -> String {
+        URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.verifier.as_bytes()))
+    }
+
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("response_type", "code".to_owned()),
+            ("client_id", self.client.clone()),
+            ("redirect_uri", self.redirect_uri.clone()),
+            ("scope", self.scope.clone()),
+            ("aud", self.aud.clone()),
+            ("state", "xyz".to_owned()),
+            ("code_challenge", self.challenge()),
+            ("code_challenge_method", "S256".to_owned()),
+        ]
+    }
+
+    pub fn authorize(&self) -> String {
+        authorize_path(&self.fields())
+    }
+}
+
+/// `/auth/authorize` with these fields.
+pub fn authorize_path(fields: &[(&str, String)]) -> String {
+    let mut url = url::Url::parse(&format!("{BASE_URL}/auth/authorize")).expect("a URL");
+    url.query_pairs_mut().extend_pairs(fields);
+    url.into()
+}
+
+/// A request on its way.
+pub struct Call<'w> {
+    world: &'w World,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Call<'_> {
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().expect("a name");
+        self.headers.insert(name, HeaderValue::from_str(value).expect("a value"));
+        self
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
+    }
+
+    /// The cookies that an answer set.
+    pub fn cookie(self, answer: &Answer) -> Self {
+        let cookie = answer.cookie();
+        self.header(COOKIE.as_str(), &cookie)
+    }
+
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = body.to_string().into_bytes();
+        self.header(CONTENT_TYPE.as_str(), "application/json")
+    }
+
+    pub fn form<N: AsRef<str>, V: AsRef<str>>(mut self, fields: &[(N, V)]) -> Self {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        self.body = form.finish().into_bytes();
+        self.header(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded")
+    }
+
+    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header(CONTENT_TYPE.as_str(), content_type)
+    }
+
+    /// `multipart/form-data` with files in `attachments`.
+    pub fn files(self, files: &[(&str, &str, &[u8])]) -> Self {
+        let mut body = Vec::new();
+        for (name, content_type, bytes) in files {
+            let head = format!(
+                "--XX\r\nContent-Disposition: form-data; name=\"attachments\"; filename=\"{name}\"\r\nContent-Type: {content_type}\r\n\r\n"
+            );
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(bytes);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--XX--\r\n");
+        self.body("multipart/form-data; boundary=XX", body)
+    }
+
+    pub async fn send(self) -> Answer {
+        let mut request = Request::new(Body::from(self.body));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.path.parse().expect("a path");
+        *request.headers_mut() = self.headers;
+        self.world.send(request).await
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
+    }
+
+    /// Lines of NDJSON, each of which must end.
+    pub fn lines(&self) -> Vec<Value> {
+        assert!(self.body.ends_with(b"\n"), "the last line has no end");
+        let lines = self.body.strip_suffix(b"\n").unwrap_or_default().split(|byte| *byte == b'\n');
+        lines.map(|line| serde_json::from_slice(line).expect("a line of JSON")).collect()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    pub fn location(&self) -> String {
+        assert!(self.status.is_redirection(), "{} {}", self.status, self.text());
+        self.header(LOCATION.as_str()).to_owned()
+    }
+
+    pub fn cookie(&self) -> String {
+        self.header(SET_COOKIE.as_str()).split(';').next().unwrap_or_default().to_owned()
+    }
+
+    /// The path of the job that a kick-off began.
+    pub fn job(&self) -> String {
+        let status = self.header("content-location").strip_prefix(BASE_URL).expect("an absolute URL");
+        status.strip_suffix("/status").expect("a status URL").to_owned()
+    }
+
+    /// The text of an OperationOutcome, which the answer must be.
+    pub fn outcome(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/fhir+json", "{}", self.text());
+        let outcome = self.json();
+        assert_eq!(outcome["resourceType"], "OperationOutcome");
+        text(&outcome["issue"][0]["diagnostics"])
+    }
+}
+
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+/// A field of a URL's query.
+pub fn parameter(url: &str, name: &str) -> Option<String> {
+    let url = url::Url::parse(url).expect("a URL");
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// The lines of a patient's record as they are stored, by `Type/id`.
+pub fn stored_lines(records: &Path, patient: &str) -> Vec<Value> {
+    let directory = records.join("Patient").join(patient);
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(directory).expect("a patient").map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
+    paths.iter().flat_map(|path| json_lines(path)).collect()
+}
+
+pub fn json_lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("a file");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// `Type/id`.
+pub fn reference(resource: &Value) -> String {
+    format!("{}/{}", text(&resource["resourceType"]), text(&resource["id"]))
+}
