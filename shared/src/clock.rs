@@ -65,7 +65,8 @@ pub struct SystemIds;
 
 impl Ids for SystemIds {
     fn fill(&self, bytes: &mut [u8]) {
-        aws_lc_rs::rand::fill(bytes).expect("the operating system's random source answers or the process is useless");
+        aws_lc_rs::rand::fill(bytes)
+            .expect("the operating system's random source answers or the process is useless");
     }
 }
 

@@ -37,7 +37,11 @@ pub async fn start(
     let now = clock.now();
     let core = Core {
         id: ids.job(now),
-        history: vec![Event { at: now, who: new.owner.client.to_string(), what: "asked for an export".to_owned() }],
+        history: vec![Event {
+            at: now,
+            who: new.owner.client.to_string(),
+            what: "asked for an export".to_owned(),
+        }],
         owner: new.owner,
         patient: new.patient,
         request: new.request,
@@ -46,7 +50,8 @@ pub async fn start(
         changed_at: now,
         attachments: Vec::new(),
     };
-    let job = if new.form { Job::AwaitingInput(AwaitingInput { core }) } else { Job::Queued(Queued { core }) };
+    let job =
+        if new.form { Job::AwaitingInput(AwaitingInput { core }) } else { Job::Queued(Queued { core }) };
     jobs.create(&job).await?;
     resume(&job, queue).await?;
     Ok(job)
@@ -62,7 +67,11 @@ pub async fn resume(job: &Job, queue: &dyn Queue) -> Result<()> {
 }
 
 /// Changes a job by compare-and-set: reads, decides, writes, and decides anew when somebody else was faster.
-pub async fn change(jobs: &dyn Jobs, id: &JobId, mut decide: impl FnMut(Job) -> Result<Job>) -> Result<StoredJob> {
+pub async fn change(
+    jobs: &dyn Jobs,
+    id: &JobId,
+    mut decide: impl FnMut(Job) -> Result<Job>,
+) -> Result<StoredJob> {
     for _ in 0..20 {
         let stored = jobs.get(id).await?.filter(|stored| !stored.job.state().is_gone()).ok_or(NO_JOB)?;
         let progress = stored.progress;

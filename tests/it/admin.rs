@@ -16,10 +16,14 @@ async fn in_review(world: &World) -> (String, String, Answer) {
 #[tokio::test]
 async fn signing_in_gives_a_cookie_that_slides_and_ends() {
     let world = World::new();
-    let staff = world.post("/admin/login").json(&json!({ "username": "admin", "password": PASSWORD })).send().await;
+    let staff =
+        world.post("/admin/login").json(&json!({ "username": "admin", "password": PASSWORD })).send().await;
     assert_eq!(staff.json(), json!({ "username": "admin" }));
     let cookie = staff.header("set-cookie");
-    assert!(cookie.starts_with("sid=") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    assert!(
+        cookie.starts_with("sid=") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
     for _ in 0..4 {
         world.advance(300);
         assert_eq!(world.get("/admin/jobs").cookie(&staff).send().await.status, StatusCode::OK);
@@ -35,11 +39,16 @@ async fn signing_in_gives_a_cookie_that_slides_and_ends() {
 #[tokio::test]
 async fn five_failures_slow_down_and_tell_nothing() {
     let world = World::new();
-    let login = |username: &str, password: &str| world.post("/admin/login").json(&json!({ "username": username, "password": password })).send();
+    let login = |username: &str, password: &str| {
+        world.post("/admin/login").json(&json!({ "username": username, "password": password })).send()
+    };
     for username in ["admin", "nobody"] {
         for _ in 0..5 {
             let refused = login(username, "wrong").await;
-            assert_eq!((refused.status, refused.json()), (StatusCode::UNAUTHORIZED, json!({ "error": "user name or password is wrong" })));
+            assert_eq!(
+                (refused.status, refused.json()),
+                (StatusCode::UNAUTHORIZED, json!({ "error": "user name or password is wrong" }))
+            );
         }
         let slowed = login(username, PASSWORD).await;
         assert_eq!(slowed.status, StatusCode::TOO_MANY_REQUESTS);
@@ -61,7 +70,13 @@ async fn the_list_is_newest_first_filtered_and_paged() {
     let staff = world.staff().await;
     let list = async |query: &str| {
         let answer = world.get(&format!("/admin/jobs{query}")).cookie(&staff).send().await;
-        let ids: Vec<_> = answer.json().as_array().expect("a list").iter().map(|job| format!("/jobs/{}", text(&job["id"]))).collect();
+        let ids: Vec<_> = answer
+            .json()
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|job| format!("/jobs/{}", text(&job["id"])))
+            .collect();
         (ids, answer)
     };
     let (all, answer) = list("").await;
@@ -140,7 +155,8 @@ async fn the_job_has_everything_a_staff_app_reads() {
 async fn approval_releases_the_files_with_what_staff_attached() {
     let world = World::new();
     let (job, token, staff) = in_review(&world).await;
-    let files: [(&str, &str, &[u8]); 2] = [("../../Letter to you.pdf", "application/pdf", b"%PDF-1"), ("notes.txt", "text/plain", b"hello")];
+    let files: [(&str, &str, &[u8]); 2] =
+        [("../../Letter to you.pdf", "application/pdf", b"%PDF-1"), ("notes.txt", "text/plain", b"hello")];
     let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&files).send().await;
     assert_eq!(attached.status, StatusCode::OK, "{}", attached.text());
     let listed = attached.json()["attachments"].clone();
@@ -148,10 +164,18 @@ async fn approval_releases_the_files_with_what_staff_attached() {
     assert_eq!((&listed[1]["title"], &listed[1]["size"]), (&json!("notes.txt"), &json!(5)));
     assert_eq!(world.get(&text(&listed[0]["url"])).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
     let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await.json();
-    assert_eq!((&approved["status"], &approved["completedAt"]), (&json!("approved"), &json!(1_772_366_400_000_u64)));
+    assert_eq!(
+        (&approved["status"], &approved["completedAt"]),
+        (&json!("approved"), &json!(1_772_366_400_000_u64))
+    );
     let manifest = world.status(&token, &job).await.json();
     assert_eq!(manifest, approved["manifest"]);
-    let own = manifest["output"].as_array().expect("output").iter().find(|file| text(&file["url"]).contains("attached")).expect("one");
+    let own = manifest["output"]
+        .as_array()
+        .expect("output")
+        .iter()
+        .find(|file| text(&file["url"]).contains("attached"))
+        .expect("one");
     let document = world.get(&text(&own["url"])).bearer(&token).send().await.json();
     let contents = document["content"].as_array().expect("content");
     assert_eq!(contents.len(), 2);
@@ -168,12 +192,25 @@ async fn attachments_can_be_removed_and_names_never_collide() {
     let world = World::new();
     let (job, _, staff) = in_review(&world).await;
     let record_like = format!("000000.0-{}-x.pdf", "a".repeat(16));
-    let files: [(&str, &str, &[u8]); 3] = [("a.txt", "text/plain", b"1"), ("a.txt", "text/plain", b"2"), (&record_like, "text/plain", b"3")];
-    let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&files).send().await.json();
-    let names: Vec<_> = attached["attachments"].as_array().expect("a list").iter().map(|file| text(&file["url"]).rsplit('/').next().expect("a name").to_owned()).collect();
+    let files: [(&str, &str, &[u8]); 3] =
+        [("a.txt", "text/plain", b"1"), ("a.txt", "text/plain", b"2"), (&record_like, "text/plain", b"3")];
+    let attached =
+        world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&files).send().await.json();
+    let names: Vec<_> = attached["attachments"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|file| text(&file["url"]).rsplit('/').next().expect("a name").to_owned())
+        .collect();
     assert_eq!(names[..2], ["a.txt", "copy-2-a.txt"]);
     assert!(names[2].starts_with("copy-2-000000"), "{names:?}");
-    let remove = |names: Value| world.post(&format!("/admin{job}/remove-files")).cookie(&staff).json(&json!({ "params": names })).send();
+    let remove = |names: Value| {
+        world
+            .post(&format!("/admin{job}/remove-files"))
+            .cookie(&staff)
+            .json(&json!({ "params": names }))
+            .send()
+    };
     let left = remove(json!(["a.txt", "unknown"])).await.json();
     assert_eq!(left["attachments"].as_array().map(Vec::len), Some(2));
     assert_eq!(remove(json!("a.txt")).await.status, StatusCode::BAD_REQUEST);
@@ -192,18 +229,35 @@ async fn uploads_have_limits() {
     assert_eq!(upload(&[]).await.status, StatusCode::BAD_REQUEST);
     let not_multipart = world.post(&path).cookie(&staff).json(&json!({})).send().await;
     assert_eq!(not_multipart.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let cut_off = world.post(&path).cookie(&staff).body("multipart/form-data; boundary=XX", "--XX\r\nContent-Disposition: form-data; name=\"attachments\"; filename=\"a\"\r\n\r\nhalf");
+    let cut_off = world.post(&path).cookie(&staff).body(
+        "multipart/form-data; boundary=XX",
+        "--XX\r\nContent-Disposition: form-data; name=\"attachments\"; filename=\"a\"\r\n\r\nhalf",
+    );
     assert_eq!(cut_off.send().await.status, StatusCode::BAD_REQUEST);
     // Nothing of all that is left.
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
     assert_eq!(shown["attachments"], json!([]));
-    let uploads = world.platform.files().list(&format!("exports/{}/uploads/", job.rsplit('/').next().expect("an id"))).await.expect("a list");
+    let uploads = world
+        .platform
+        .files()
+        .list(&format!("exports/{}/uploads/", job.rsplit('/').next().expect("an id")))
+        .await
+        .expect("a list");
     for directory in uploads {
-        let left = world.platform.files().list(&format!("exports/{}/uploads/{directory}", job.rsplit('/').next().expect("an id"))).await;
+        let left = world
+            .platform
+            .files()
+            .list(&format!("exports/{}/uploads/{directory}", job.rsplit('/').next().expect("an id")))
+            .await;
         assert_eq!(left.expect("a list"), Vec::<String>::new());
     }
     let early = world.kick_off(&token, "", ANNA).await;
-    let refused = world.post(&format!("/admin{early}/add-files")).cookie(&staff).files(&[("a", "text/plain", b"x")]).send().await;
+    let refused = world
+        .post(&format!("/admin{early}/add-files"))
+        .cookie(&staff)
+        .files(&[("a", "text/plain", b"x")])
+        .send()
+        .await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
 }
 
@@ -247,10 +301,13 @@ async fn of_two_decisions_at_once_one_wins() {
 async fn another_site_cannot_ride_on_the_cookie() {
     let world = World::new();
     let (job, _, staff) = in_review(&world).await;
-    let approve = |origin: &str| world.post(&format!("/admin{job}/approve")).cookie(&staff).header("origin", origin).send();
+    let approve = |origin: &str| {
+        world.post(&format!("/admin{job}/approve")).cookie(&staff).header("origin", origin).send()
+    };
     assert_eq!(approve("https://evil.example.org").await.status, StatusCode::FORBIDDEN);
     assert_eq!(approve("null").await.status, StatusCode::FORBIDDEN);
-    let cross_site = world.post(&format!("/admin{job}/approve")).cookie(&staff).header("sec-fetch-site", "cross-site");
+    let cross_site =
+        world.post(&format!("/admin{job}/approve")).cookie(&staff).header("sec-fetch-site", "cross-site");
     assert_eq!(cross_site.send().await.status, StatusCode::FORBIDDEN);
     assert_eq!(approve("http://localhost:3000").await.status, StatusCode::OK, "the registered staff app");
 }
@@ -277,24 +334,39 @@ async fn the_pages_do_what_the_api_does() {
     }
     let wrong = world.post("/staff/login").form(&[("username", "admin"), ("password", "x")]).send().await;
     assert!(wrong.status == StatusCode::UNAUTHORIZED && wrong.text().contains("wrong"));
-    let staff = world.post("/staff/login").form(&[("username", "admin"), ("password", PASSWORD)]).send().await;
+    let staff =
+        world.post("/staff/login").form(&[("username", "admin"), ("password", PASSWORD)]).send().await;
     assert_eq!(staff.status, StatusCode::SEE_OTHER);
     let list = world.get("/staff?status=retrieved").cookie(&staff).send().await.text();
     assert!(list.contains("Anna Lindqvist") && list.contains(&page), "{list}");
     let shown = world.get(&page).cookie(&staff).send().await.text();
-    assert!(shown.contains("Observation.ndjson") && shown.contains("Approve") && shown.contains("asked for an export"));
+    assert!(
+        shown.contains("Observation.ndjson")
+            && shown.contains("Approve")
+            && shown.contains("asked for an export")
+    );
     let file: [(&str, &str, &[u8]); 1] = [("<b>.txt", "text/plain", b"x")];
-    assert_eq!(world.post(&format!("{page}/add-files")).cookie(&staff).files(&file).send().await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        world.post(&format!("{page}/add-files")).cookie(&staff).files(&file).send().await.status,
+        StatusCode::SEE_OTHER
+    );
     let shown = world.get(&page).cookie(&staff).send().await.text();
     assert!(shown.contains("&#60;b&#62;.txt") && !shown.contains("<b>"), "what others wrote is escaped");
-    let removed = world.post(&format!("{page}/remove-files")).cookie(&staff).form(&[("name", "_b_.txt")]).send().await;
+    let removed =
+        world.post(&format!("{page}/remove-files")).cookie(&staff).form(&[("name", "_b_.txt")]).send().await;
     assert_eq!(removed.status, StatusCode::SEE_OTHER);
     assert!(world.get(&page).cookie(&staff).send().await.text().contains("Nothing attached"));
-    assert_eq!(world.post(&format!("{page}/approve")).cookie(&staff).send().await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        world.post(&format!("{page}/approve")).cookie(&staff).send().await.status,
+        StatusCode::SEE_OTHER
+    );
     let twice = world.post(&format!("{page}/reject")).cookie(&staff).form(&[("reason", "x")]).send().await;
     assert!(twice.status == StatusCode::CONFLICT && twice.text().contains("approved"));
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
-    assert_eq!(world.post(&format!("{page}/delete")).cookie(&staff).send().await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        world.post(&format!("{page}/delete")).cookie(&staff).send().await.status,
+        StatusCode::SEE_OTHER
+    );
     assert_eq!(world.get(&page).cookie(&staff).send().await.status, StatusCode::NOT_FOUND);
     let out = world.post("/staff/logout").cookie(&staff).send().await;
     assert_eq!(out.status, StatusCode::SEE_OTHER);

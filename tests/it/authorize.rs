@@ -92,7 +92,10 @@ async fn a_code_is_good_once_for_its_app_address_and_challenge() {
         let mut changed = Launch::new("app");
         change(&mut changed);
         let refused = world.redeem(&changed, &code).await;
-        assert_eq!((refused.status, refused.json()["error"].clone()), (StatusCode::BAD_REQUEST, json!("invalid_grant")));
+        assert_eq!(
+            (refused.status, refused.json()["error"].clone()),
+            (StatusCode::BAD_REQUEST, json!("invalid_grant"))
+        );
         // A try with the wrong proof uses the code up.
         assert_eq!(world.redeem(&launch, &code).await.status, StatusCode::BAD_REQUEST);
     }
@@ -121,7 +124,10 @@ async fn refresh_tokens_rotate_and_a_stolen_one_ends_the_family() {
     let world = World::new();
     let first = world.tokens("app", ANNA).await;
     world.advance(1000);
-    assert_eq!(world.get("/jobs").bearer(&text(&first["access_token"])).send().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        world.get("/jobs").bearer(&text(&first["access_token"])).send().await.status,
+        StatusCode::UNAUTHORIZED
+    );
     let second = refresh(&world, &text(&first["refresh_token"])).await.json();
     assert_eq!(second["patient"], ANNA);
     let access = text(&second["access_token"]);
@@ -145,7 +151,8 @@ async fn two_refreshes_at_once_are_one_refresh_and_one_theft() {
 async fn a_refresh_cannot_ask_for_more() {
     let world = World::new();
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
-    let fields = [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("scope", "patient/*.rs")];
+    let fields =
+        [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("scope", "patient/*.rs")];
     assert_eq!(world.post("/auth/token").form(&fields).send().await.json()["error"], "invalid_scope");
 }
 
@@ -156,15 +163,26 @@ async fn a_confidential_client_must_authenticate() {
     launch.scope = "offline_access patient/$ehi-export".to_owned();
     let code = world.code(&launch, ANNA).await;
     let refused = world.redeem(&launch, &code).await;
-    assert_eq!((refused.status, refused.json()["error"].clone()), (StatusCode::UNAUTHORIZED, json!("invalid_client")));
-    let basic = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("confidential:{}", PASSWORD.replace(' ', "%20")));
+    assert_eq!(
+        (refused.status, refused.json()["error"].clone()),
+        (StatusCode::UNAUTHORIZED, json!("invalid_client"))
+    );
+    let basic = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        format!("confidential:{}", PASSWORD.replace(' ', "%20")),
+    );
     let fields = [
         ("grant_type", "authorization_code"),
         ("code", code.as_str()),
         ("redirect_uri", &launch.redirect_uri),
         ("code_verifier", &launch.verifier),
     ];
-    let granted = world.post("/auth/token").header("authorization", &format!("Basic {basic}")).form(&fields).send().await;
+    let granted = world
+        .post("/auth/token")
+        .header("authorization", &format!("Basic {basic}"))
+        .form(&fields)
+        .send()
+        .await;
     assert_eq!(granted.status, StatusCode::OK, "{}", granted.text());
     let refresh_token = text(&granted.json()["refresh_token"]);
     assert_eq!(refresh(&world, &refresh_token).await.json()["error"], "invalid_client");
@@ -175,10 +193,15 @@ async fn introspection_tells_the_client_and_nobody_else() {
     let world = World::new();
     let tokens = world.tokens("app", ANNA).await;
     let (access, refresh_token) = (text(&tokens["access_token"]), text(&tokens["refresh_token"]));
-    let introspect = |bearer: String, token: String| world.post("/auth/introspect").bearer(&bearer).form(&[("token", token)]).send();
+    let introspect = |bearer: String, token: String| {
+        world.post("/auth/introspect").bearer(&bearer).form(&[("token", token)]).send()
+    };
     for token in [&access, &refresh_token] {
         let known = introspect(access.clone(), token.clone()).await.json();
-        assert_eq!((&known["active"], &known["client_id"], &known["patient"]), (&json!(true), &json!("app"), &json!(ANNA)));
+        assert_eq!(
+            (&known["active"], &known["client_id"], &known["patient"]),
+            (&json!(true), &json!("app"), &json!(ANNA))
+        );
         let other = text(&world.tokens("other-app", BRUNO).await["access_token"]);
         assert_eq!(introspect(other, token.clone()).await.json(), json!({ "active": false }));
     }
@@ -195,7 +218,11 @@ async fn revoking_either_token_ends_both() {
         let other_client = [("token", text(&tokens[name])), ("client_id", "other-app".to_owned())];
         assert_eq!(world.post("/auth/revoke").form(&other_client).send().await.status, StatusCode::OK);
         let access = text(&tokens["access_token"]);
-        assert_eq!(world.get("/jobs").bearer(&access).send().await.status, StatusCode::OK, "not another client's to revoke");
+        assert_eq!(
+            world.get("/jobs").bearer(&access).send().await.status,
+            StatusCode::OK,
+            "not another client's to revoke"
+        );
         let own = [("token", text(&tokens[name])), ("client_id", "app".to_owned())];
         assert_eq!(world.post("/auth/revoke").form(&own).send().await.status, StatusCode::OK);
         assert_eq!(world.get("/jobs").bearer(&access).send().await.status, StatusCode::UNAUTHORIZED);
@@ -210,7 +237,8 @@ async fn a_patient_can_say_no() {
     let world = World::new();
     let login = world.get(&Launch::new("app").authorize()).send().await.location();
     let request = parameter(&login, "request").expect("a request");
-    let picked = world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
+    let picked =
+        world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
     let consent = world.get(&picked.location()).cookie(&picked).send().await;
     assert!(consent.text().contains("The test app") && consent.text().contains("Anna Lindqvist"));
     // Consent needs the browser that signed in.
@@ -229,10 +257,15 @@ async fn outside_the_sandbox_patients_sign_in_with_a_password() {
     let request = parameter(&login, "request").expect("a request");
     let page = world.get(&login).send().await.text();
     assert!(page.contains("Password") && !page.contains("Lindqvist"), "no names to strangers");
-    let picked = world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
+    let picked =
+        world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
     assert_eq!(picked.status, StatusCode::UNAUTHORIZED);
     let sign_in = |password: &str| {
-        let fields = [("request", request.clone()), ("username", "anna".to_owned()), ("password", password.to_owned())];
+        let fields = [
+            ("request", request.clone()),
+            ("username", "anna".to_owned()),
+            ("password", password.to_owned()),
+        ];
         world.post("/patient-login").form(&fields)
     };
     assert_eq!(sign_in("wrong").send().await.status, StatusCode::UNAUTHORIZED);
@@ -284,7 +317,8 @@ fn foreign_claims() -> Value {
 }
 
 fn trusting(jwks: &str, staff: bool) -> World {
-    let issuer = format!("issuers = [{{ issuer = \"https://login.example.org\", jwks = '{jwks}', staff = {staff} }}]");
+    let issuer =
+        format!("issuers = [{{ issuer = \"https://login.example.org\", jwks = '{jwks}', staff = {staff} }}]");
     World::with(&issuer, &ehi::defaults::sample_records())
 }
 
@@ -320,7 +354,10 @@ async fn tokens_of_trusted_issuers_must_hold_too() {
     }
     let (token, _) = foreign(&foreign_claims());
     let (_, other_keys) = foreign(&foreign_claims());
-    assert_eq!(trusting(&other_keys, true).get("/jobs").bearer(&token).send().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        trusting(&other_keys, true).get("/jobs").bearer(&token).send().await.status,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,11 @@ async fn begin_everyone(world: &World) -> String {
     use shared::exports::{NewExport, start};
 
     let new = NewExport {
-        owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: PatientId::parse(ANNA).ok() },
+        owner: Owner {
+            client: ClientId::parse("app").expect("an id"),
+            issuer: None,
+            patient: PatientId::parse(ANNA).ok(),
+        },
         patient: None,
         request: ExportRequest {
             url: "http://localhost:8888/everyone".to_owned(),
@@ -45,7 +49,8 @@ async fn begin_everyone(world: &World) -> String {
 async fn work_until_struck(platform: &Local, faults: &std::sync::Arc<Faults>) {
     let worker = export_generator::worker(&Faulty::new(platform.clone(), faults.clone()));
     let inbox = platform.inbox();
-    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue answers") {
+    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue answers")
+    {
         let done = worker.handle(&delivery.task, &NoDeadline).await;
         if faults.has_struck() {
             return;
@@ -127,8 +132,14 @@ async fn a_full_disk_fails_the_job_and_lists_nothing() {
         let status = world.status(&token, &job).await;
         assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR, "call {call}");
         assert!(status.outcome().contains("no room"), "{}", status.outcome());
-        assert_eq!(world.get(&format!("{job}/download/Patient")).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
-        assert!(world.platform.files().list("exports/").await.expect("a list").is_empty(), "nothing is left behind");
+        assert_eq!(
+            world.get(&format!("{job}/download/Patient")).bearer(&token).send().await.status,
+            StatusCode::NOT_FOUND
+        );
+        assert!(
+            world.platform.files().list("exports/").await.expect("a list").is_empty(),
+            "nothing is left behind"
+        );
     }
 }
 
@@ -138,7 +149,8 @@ async fn a_task_that_never_succeeds_fails_its_job_with_a_reason() {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     let inbox = world.platform.inbox();
-    let worker = export_generator::worker(&Faulty::new(world.platform.clone(), Faults::at(3, Strike::Before)));
+    let worker =
+        export_generator::worker(&Faulty::new(world.platform.clone(), Faults::at(3, Strike::Before)));
     for _ in 0..10 {
         while ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.is_ok_and(|did| did) {}
         world.advance(60);
@@ -159,7 +171,8 @@ async fn deleting_during_an_export_stops_it() {
         let job = begin_everyone(&world).await;
         // Stand still in the middle of it.
         work_until_struck(&world.platform, &Faults::at(call, Strike::Before)).await;
-        let deleted = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+        let deleted =
+            world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
         assert_eq!(deleted.status, StatusCode::ACCEPTED);
         world.advance(61);
         world.work().await;
@@ -186,8 +199,15 @@ async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() {
     let token = world.token(ANNA).await;
     let counts = counted(&world.resources(&token, &job).await);
     assert!(counts.values().all(|count| *count == 1));
-    assert!(counts.contains_key(&format!("Patient/{BRUNO}")) && counts.contains_key("Patient/dmitri-sokolov"));
+    assert!(
+        counts.contains_key(&format!("Patient/{BRUNO}")) && counts.contains_key("Patient/dmitri-sokolov")
+    );
     let manifest = world.status(&token, &job).await.json();
-    let patients = manifest["output"].as_array().expect("output").iter().filter(|file| file["type"] == "Patient").count();
+    let patients = manifest["output"]
+        .as_array()
+        .expect("output")
+        .iter()
+        .filter(|file| file["type"] == "Patient")
+        .count();
     assert_eq!(patients, 4, "four parts of one chunk");
 }

@@ -6,7 +6,8 @@ use tests::{ANNA, Answer, BASE_URL, BRUNO, World, reference, text};
 
 /// The form's address of a job that awaits it.
 async fn form_of(world: &World, token: &str) -> (String, String) {
-    let answer = world.post(&format!("/auto-approve/fhir/Patient/{ANNA}/$ehi-export")).bearer(token).send().await;
+    let answer =
+        world.post(&format!("/auto-approve/fhir/Patient/{ANNA}/$ehi-export")).bearer(token).send().await;
     let form = answer.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
     (answer.job(), form)
 }
@@ -42,7 +43,9 @@ async fn without_the_code_the_patient_signs_in() {
     assert_eq!(wrong.status, StatusCode::FOUND);
     assert!(location.starts_with(&format!("{BASE_URL}/patient-login?next={job}/customize")), "{location}");
     let sign_in = |patient| {
-        world.post("/patient-login").form(&[("next", format!("{job}/customize")), ("patient", String::from(patient))])
+        world
+            .post("/patient-login")
+            .form(&[("next", format!("{job}/customize")), ("patient", String::from(patient))])
     };
     let anna = sign_in(ANNA).send().await;
     assert_eq!(world.get(&anna.location()).cookie(&anna).send().await.status, StatusCode::OK);
@@ -106,7 +109,9 @@ async fn a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
-    for redirect in ["javascript:alert(1)", "https://evil.example.org/", "//evil.example.org", "data:text/html,x"] {
+    for redirect in
+        ["javascript:alert(1)", "https://evil.example.org/", "//evil.example.org", "data:text/html,x"]
+    {
         let mut url = url::Url::parse(&form).expect("a URL");
         url.query_pairs_mut().append_pair("redirect", redirect);
         let page = world.get(url.as_str()).send().await;
@@ -117,9 +122,16 @@ async fn a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else() {
     }
     // One slash instead of two, as a client sends it.
     let code = code_of(&form);
-    let fields = [("code", code.as_str()), ("redirect", "https:/app.example.org/jobs"), ("parameters.labs.enabled", "on")];
+    let fields = [
+        ("code", code.as_str()),
+        ("redirect", "https:/app.example.org/jobs"),
+        ("parameters.labs.enabled", "on"),
+    ];
     let sent = world.post(&job).form(&fields).send().await;
-    assert_eq!((sent.status, sent.location()), (StatusCode::SEE_OTHER, "https://app.example.org/jobs".to_owned()));
+    assert_eq!(
+        (sent.status, sent.location()),
+        (StatusCode::SEE_OTHER, "https://app.example.org/jobs".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -128,11 +140,13 @@ async fn a_patient_can_begin_with_the_form() {
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
     let sent_away = world.get(&path).send().await.location();
     let next = tests::parameter(&sent_away, "next").expect("a way back");
-    let session = world.post("/patient-login").form(&[("next", next.as_str()), ("patient", ANNA)]).send().await;
+    let session =
+        world.post("/patient-login").form(&[("next", next.as_str()), ("patient", ANNA)]).send().await;
     let page = world.get(&session.location()).cookie(&session).send().await;
     assert_eq!(page.status, StatusCode::OK);
     let fields = [("client_id", "app"), ("parameters.billing.enabled", "on")];
-    let cross_site = world.post(&path).cookie(&session).header("origin", "https://evil.example.org").form(&fields);
+    let cross_site =
+        world.post(&path).cookie(&session).header("origin", "https://evil.example.org").form(&fields);
     assert_eq!(cross_site.send().await.status, StatusCode::FORBIDDEN);
     let done = world.post(&path).cookie(&session).form(&fields).send().await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.text());

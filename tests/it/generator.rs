@@ -43,7 +43,12 @@ async fn the_complete_record_is_every_resource_and_what_they_refer_to() {
         assert_eq!(exported.iter().filter(|exported| **exported == wanted).count(), 1, "{wanted}");
     }
     // Directly, and through another: Location -> Organization -> Organization.
-    for shared in ["Practitioner/practitioner-okafor", "Location/location-harbor", "Organization/organization-network", "Medication/medication-lisinopril"] {
+    for shared in [
+        "Practitioner/practitioner-okafor",
+        "Location/location-harbor",
+        "Organization/organization-network",
+        "Medication/medication-lisinopril",
+    ] {
         assert_eq!(exported.iter().filter(|exported| *exported == shared).count(), 1, "{shared}");
     }
     for unused in ["Practitioner/practitioner-unused", "Organization/organization-unused"] {
@@ -56,7 +61,9 @@ async fn the_complete_record_is_every_resource_and_what_they_refer_to() {
 async fn what_cannot_be_used_is_in_the_error_file_and_the_rest_is_exported() {
     let long = format!("{{\"resourceType\":\"Patient\",\"x\":\"{}\"}}", "x".repeat(16 * 1024 * 1024));
     let good = r#"{"resourceType":"Patient","id":"somebody"}"#;
-    let lines = format!("{good}\nnot json\n{{\"id\":\"x\"}}\n{long}\n{{\"resourceType\":\"Binary\",\"id\":\"b\",\"data\":\"?\"}}\n{{\"resourceType\":\"Claim\",\"id\":\"c\"\n{{\"resourceType\":\"Claim\",\"id\":\"last\"}}");
+    let lines = format!(
+        "{good}\nnot json\n{{\"id\":\"x\"}}\n{long}\n{{\"resourceType\":\"Binary\",\"id\":\"b\",\"data\":\"?\"}}\n{{\"resourceType\":\"Claim\",\"id\":\"c\"\n{{\"resourceType\":\"Claim\",\"id\":\"last\"}}"
+    );
     let directory = lake(&lines);
     let world = World::with("sandbox = true", directory.path());
     let token = world.token(SOMEBODY).await;
@@ -67,16 +74,23 @@ async fn what_cannot_be_used_is_in_the_error_file_and_the_rest_is_exported() {
     assert_eq!(manifest["error"][0]["type"], "OperationOutcome");
     let errors = world.get(&text(&manifest["error"][0]["url"])).bearer(&token).send().await.lines();
     let said: Vec<_> = errors.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect();
-    let expected = [(2, "not JSON"), (3, "no resourceType"), (4, "16 MiB"), (5, "not base64"), (6, "not JSON")];
+    let expected =
+        [(2, "not JSON"), (3, "no resourceType"), (4, "16 MiB"), (5, "not base64"), (6, "not JSON")];
     assert_eq!(said.len(), expected.len(), "{said:?}");
     for (said, (line, reason)) in said.iter().zip(expected) {
-        assert!(said.contains("Patient/somebody/records.ndjson") && said.contains(&format!("line {line}:")) && said.contains(reason), "{said}");
+        assert!(
+            said.contains("Patient/somebody/records.ndjson")
+                && said.contains(&format!("line {line}:"))
+                && said.contains(reason),
+            "{said}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_document_that_is_missing_is_told_of() {
-    let lines = r#"{"resourceType":"DocumentReference","id":"d","content":[{"attachment":{"url":"Binary/none"}}]}"#;
+    let lines =
+        r#"{"resourceType":"DocumentReference","id":"d","content":[{"attachment":{"url":"Binary/none"}}]}"#;
     let directory = lake(lines);
     let world = World::with("sandbox = true", directory.path());
     let token = world.token(SOMEBODY).await;
@@ -111,13 +125,24 @@ async fn chosen(world: &World, choices: &Value) -> (BTreeSet<String>, u64) {
 }
 
 fn choices() -> impl Strategy<Value = Value> {
-    let day = prop_oneof![Just(Value::Null), Just(json!("2015-01-01")), Just(json!("2018-06")), Just(json!("2020"))];
+    let day = prop_oneof![
+        Just(Value::Null),
+        Just(json!("2015-01-01")),
+        Just(json!("2018-06")),
+        Just(json!("2020"))
+    ];
     let group = (any::<bool>(), day).prop_map(|(enabled, from)| json!({ "enabled": enabled, "from": from }));
     let groups = prop::collection::vec(group, 10);
     let given = prop::collection::vec(any::<bool>(), 8);
     (groups, given).prop_map(|(groups, given)| {
-        let parameters: BTreeMap<_, _> = RecordGroup::ALL.into_iter().map(RecordGroup::key).zip(groups).collect();
-        let authorizations: BTreeMap<_, _> = Sensitive::ALL.into_iter().map(|category| (category.key(), json!({}))).zip(given).map(|((key, _), given)| (key, json!({ "value": given }))).collect();
+        let parameters: BTreeMap<_, _> =
+            RecordGroup::ALL.into_iter().map(RecordGroup::key).zip(groups).collect();
+        let authorizations: BTreeMap<_, _> = Sensitive::ALL
+            .into_iter()
+            .map(|category| (category.key(), json!({})))
+            .zip(given)
+            .map(|((key, _), given)| (key, json!({ "value": given })))
+            .collect();
         json!({ "parameters": parameters, "authorizations": authorizations })
     })
 }
@@ -163,7 +188,11 @@ proptest! {
 async fn chunks_do_not_change_what_is_exported() {
     let lake = tempfile::tempdir().expect("a directory");
     ehi::sample::write(3, 5, lake.path(), &indicatif::ProgressBar::hidden()).expect("a sample");
-    let patient = std::fs::read_dir(lake.path().join("Patient")).expect("patients").next().expect("one").expect("an entry");
+    let patient = std::fs::read_dir(lake.path().join("Patient"))
+        .expect("patients")
+        .next()
+        .expect("one")
+        .expect("an entry");
     let patient = patient.file_name().into_string().expect("an id");
     let mut exports = Vec::new();
     for chunk_bytes in ["1", "1000000000"] {
@@ -173,7 +202,10 @@ async fn chunks_do_not_change_what_is_exported() {
         exports.push(world.resources(&token, &job).await.iter().map(reference).collect::<BTreeSet<_>>());
     }
     assert_eq!(exports[0], exports[1]);
-    assert_eq!(exports[0].iter().filter(|reference| reference.starts_with("Observation/")).count(), count(lake.path(), &patient, "Observation"));
+    assert_eq!(
+        exports[0].iter().filter(|reference| reference.starts_with("Observation/")).count(),
+        count(lake.path(), &patient, "Observation")
+    );
 }
 
 fn count(lake: &Path, patient: &str, resource_type: &str) -> usize {

@@ -30,7 +30,9 @@ fn functions() -> BTreeSet<String> {
 #[test]
 fn the_domain_is_pure() {
     for (path, text) in sources(&root().join("shared/src/domain")) {
-        for forbidden in ["async ", "crate::adapters", "crate::ports", "crate::clock", "std::fs", "tokio", "::now("] {
+        for forbidden in
+            ["async ", "crate::adapters", "crate::ports", "crate::clock", "std::fs", "tokio", "::now("]
+        {
             assert!(!text.contains(forbidden), "{} has {forbidden}", path.display());
         }
     }
@@ -40,7 +42,8 @@ fn the_domain_is_pure() {
 fn functions_never_import_each_other() {
     let names = functions();
     for name in &names {
-        let manifest = std::fs::read_to_string(root().join("functions").join(name).join("Cargo.toml")).expect("a manifest");
+        let manifest = std::fs::read_to_string(root().join("functions").join(name).join("Cargo.toml"))
+            .expect("a manifest");
         for other in names.iter().filter(|other| *other != name) {
             assert!(!manifest.contains(&format!("{other}.workspace")), "{name} imports {other}");
         }
@@ -51,7 +54,8 @@ fn functions_never_import_each_other() {
 fn every_function_is_a_lambda_of_four_lines() {
     assert_eq!(functions().len(), 9);
     for name in functions() {
-        let main = std::fs::read_to_string(root().join("functions").join(&name).join("src/main.rs")).expect("a main");
+        let main = std::fs::read_to_string(root().join("functions").join(&name).join("src/main.rs"))
+            .expect("a main");
         let lines = main.lines().filter(|line| !line.is_empty() && !line.starts_with("//")).count();
         assert_eq!(lines, 4, "{name}");
         assert!(main.contains("shared::lambda::"), "{name}");

@@ -19,7 +19,11 @@ async fn a_patients_app_gets_a_status_url_and_the_form() {
         assert_eq!(answer.status, StatusCode::ACCEPTED);
         assert!(answer.header("content-location").starts_with(&format!("{BASE_URL}/jobs/")));
         let link = answer.header("link");
-        assert!(link.starts_with(&format!("<{BASE_URL}/jobs/")) && link.ends_with("; rel=\"patient-interaction\""), "{link}");
+        assert!(
+            link.starts_with(&format!("<{BASE_URL}/jobs/"))
+                && link.ends_with("; rel=\"patient-interaction\""),
+            "{link}"
+        );
         let form = link.split(['<', '>']).nth(1).expect("a URL");
         assert_eq!(parameter(form, "_patient").as_deref(), Some(ANNA));
         assert_eq!(answer.json()["issue"][0]["severity"], "information");
@@ -59,7 +63,8 @@ async fn what_is_wrong_with_the_body_is_named() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let post = || world.post(&export_of(ANNA)).bearer(&token);
-    let unknown = json!({ "resourceType": "Parameters", "parameter": [{ "name": "_since", "valueInstant": "2020" }] });
+    let unknown =
+        json!({ "resourceType": "Parameters", "parameter": [{ "name": "_since", "valueInstant": "2020" }] });
     let answer = post().json(&unknown).send().await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert!(answer.outcome().contains("_since"));

@@ -53,6 +53,11 @@ async fn what_is_not_there_is_an_outcome() {
 #[tokio::test]
 async fn urls_come_from_the_settings_and_never_from_a_header() {
     let world = World::new();
-    let answer = world.get("/fhir/.well-known/smart-configuration").header("host", "evil.example.org").header("x-forwarded-host", "evil.example.org").send().await;
+    let answer = world
+        .get("/fhir/.well-known/smart-configuration")
+        .header("host", "evil.example.org")
+        .header("x-forwarded-host", "evil.example.org")
+        .send()
+        .await;
     assert!(!answer.text().contains("evil"));
 }

@@ -1,24 +1,33 @@
 //! The `ehi` program as people run it: a process of its own.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::{ANNA, json_lines};
 
-/// The program, built with these tests.
+use crate::house::root;
+
+/// The program, built as these tests are.
 fn ehi() -> Command {
-    let path = std::env::current_exe().expect("this test");
-    let directory = path.ancestors().nth(2).expect("the target directory");
-    let mut command = Command::new(directory.join("ehi"));
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let program = BUILT.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--workspace", "--all-features", "--bin", "ehi"]).current_dir(root());
+        assert!(build.status().expect("cargo").success(), "the program builds");
+        let test = std::env::current_exe().expect("this test");
+        test.ancestors().nth(2).expect("the target directory").join("ehi")
+    });
+    let mut command = Command::new(program);
     command.stdin(Stdio::null());
     command
 }
 
 fn run(command: &mut Command) -> Output {
-    command.output().expect("`cargo test --workspace` builds the program")
+    command.output().expect("the program runs")
 }
 
 fn said(output: &Output) -> String {
@@ -26,8 +35,12 @@ fn said(output: &Output) -> String {
 }
 
 fn lines_below(directory: &Path) -> usize {
-    let files = std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
-    files.filter(|path| path.extension().is_some_and(|extension| extension == "ndjson")).map(|path| json_lines(&path).len()).sum()
+    let files =
+        std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+    files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "ndjson"))
+        .map(|path| json_lines(&path).len())
+        .sum()
 }
 
 /// A server that is ended with the test.
@@ -42,7 +55,11 @@ impl Served {
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).stderr(Stdio::piped());
         let mut child = command.spawn().expect("started");
         let mut greeting = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let line = greeting.by_ref().map_while(Result::ok).find(|line| line.starts_with("The export server is at")).expect("a greeting");
+        let line = greeting
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| line.starts_with("The export server is at"))
+            .expect("a greeting");
         let base = line.split_whitespace().last().expect("an address").to_owned();
         // Somebody must read what it says, or it stops saying it.
         std::thread::spawn(move || greeting.for_each(drop));
@@ -78,10 +95,18 @@ fn one_command_leaves_a_verified_export() {
     assert!(said(&output).contains("Exported and verified 98 resources"), "{}", said(&output));
     assert_eq!(lines_below(out.path()), 98);
     assert_eq!(std::fs::read_dir(out.path().join("attachments")).expect("attachments").count(), 8);
-    let manifest: Value = serde_json::from_slice(&std::fs::read(out.path().join("manifest.json")).expect("a manifest")).expect("JSON");
+    let manifest: Value =
+        serde_json::from_slice(&std::fs::read(out.path().join("manifest.json")).expect("a manifest"))
+            .expect("JSON");
     assert_eq!(manifest["requiresAccessToken"], true);
-    let left: Vec<_> = std::fs::read_dir(out.path()).expect("a directory").map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    assert!(!left.iter().any(|name| name.ends_with(".part") || name.ends_with(".tag") || name.starts_with('.')), "{left:?}");
+    let left: Vec<_> = std::fs::read_dir(out.path())
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert!(
+        !left.iter().any(|name| name.ends_with(".part") || name.ends_with(".tag") || name.starts_with('.')),
+        "{left:?}"
+    );
 }
 
 #[test]
@@ -92,7 +117,11 @@ fn a_server_is_asked_and_a_broken_download_goes_on() {
     // What an earlier run left: half of a file, and something else under another file's name.
     std::fs::write(out.path().join("Patient.ndjson"), "not what it should be").expect("written");
     std::fs::write(out.path().join("Observation.ndjson.part"), "half").expect("written");
-    let export = || run(ehi().args(["export", "--patient", ANNA, "--server", &base, "--full", "--auto-approve", "--out"]).arg(out.path()));
+    let export = || {
+        run(ehi()
+            .args(["export", "--patient", ANNA, "--server", &base, "--full", "--auto-approve", "--out"])
+            .arg(out.path()))
+    };
     for _ in 0..2 {
         let output = export();
         assert!(output.status.success(), "{}", said(&output));
@@ -115,11 +144,19 @@ fn failures_are_one_clear_line() {
     ] {
         let output = run(ehi().args(&arguments).arg("--out").arg(out.path().join("x")));
         assert!(!output.status.success(), "{arguments:?}");
-        assert!(said(&output).contains(named) && said(&output).trim().lines().count() == 1, "{arguments:?}: {}", said(&output));
+        assert!(
+            said(&output).contains(named) && said(&output).trim().lines().count() == 1,
+            "{arguments:?}: {}",
+            said(&output)
+        );
     }
-    let output = run(ehi().args(["serve", "--listen", "127.0.0.1:0", "--records", "/nowhere/at/all", "--state"]).arg(out.path()));
+    let output = run(ehi()
+        .args(["serve", "--listen", "127.0.0.1:0", "--records", "/nowhere/at/all", "--state"])
+        .arg(out.path()));
     assert!(!output.status.success() && said(&output).contains("/nowhere/at/all"), "{}", said(&output));
-    let output = run(ehi().args(["serve", "--listen", "127.0.0.1:0", "--base-url", "https://ehi.example.org", "--state"]).arg(out.path()));
+    let output = run(ehi()
+        .args(["serve", "--listen", "127.0.0.1:0", "--base-url", "https://ehi.example.org", "--state"])
+        .arg(out.path()));
     assert!(!output.status.success() && said(&output).contains("sandbox"), "{}", said(&output));
 }
 

@@ -49,8 +49,19 @@ fn patients_are_shaped_like_synthea() {
     let all: usize = counts.values().sum();
     assert!((340..=420).contains(&average(all)), "{} resources a patient", average(all));
     assert!((420_000..=520_000).contains(&(size / 60)), "{} bytes a patient", size / 60);
-    for (resource_type, expected) in [("Observation", 137), ("Claim", 74), ("MedicationRequest", 40), ("Encounter", 33), ("ExplanationOfBenefit", 33), ("Procedure", 22), ("Immunization", 12)] {
+    for (resource_type, expected) in [
+        ("Observation", 137),
+        ("Claim", 74),
+        ("MedicationRequest", 40),
+        ("Encounter", 33),
+        ("ExplanationOfBenefit", 33),
+        ("Procedure", 22),
+        ("Immunization", 12),
+    ] {
         let found = average(counts[resource_type]);
-        assert!(found.abs_diff(expected) * 5 <= expected, "{found} {resource_type} a patient, Synthea has {expected}");
+        assert!(
+            found.abs_diff(expected) * 5 <= expected,
+            "{found} {resource_type} a patient, Synthea has {expected}"
+        );
     }
 }

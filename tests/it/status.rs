@@ -29,7 +29,10 @@ async fn the_manifest_is_what_clients_expect() {
     let job = world.exported(&token, ANNA).await;
     let manifest = world.status(&token, &job).await.json();
     assert_eq!(manifest["transactionTime"], "2026-03-01T12:00:00.000Z");
-    assert_eq!(text(&manifest["request"]), format!("{BASE_URL}/auto-approve/no-form/fhir/Patient/{ANNA}/$ehi-export"));
+    assert_eq!(
+        text(&manifest["request"]),
+        format!("{BASE_URL}/auto-approve/no-form/fhir/Patient/{ANNA}/$ehi-export")
+    );
     assert_eq!(manifest["requiresAccessToken"], true);
     assert_eq!((&manifest["error"], &manifest["deleted"]), (&serde_json::json!([]), &serde_json::json!([])));
     assert_eq!(text(&manifest["extension"]["metadata"]), format!("{BASE_URL}{job}/metadata"));
@@ -40,7 +43,7 @@ async fn the_manifest_is_what_clients_expect() {
       "url": "[url]",
       "count": 1,
       "extension": {
-        "sha256": "84cf3ebde8c9a2b26c5ab3ba03bfde5ce4ba9a4d4fc0cd7b0ac3dd8a4d9ec6b9",
+        "sha256": "f65b41960eae727e443b8896c6029da8bad1a8b92863372fba814db5adbf4665",
         "size": 328
       }
     }
@@ -78,11 +81,15 @@ async fn deleting_cancels_removes_and_is_404_afterwards() {
     let running = world.kick_off(&token, "/no-form", ANNA).await;
     let done = world.exported(&token, ANNA).await;
     for job in [waiting, running, done] {
-        let deleted = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+        let deleted =
+            world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
         assert_eq!(deleted.status, StatusCode::ACCEPTED);
         deleted.outcome();
         for path in ["status", "metadata", "download/Patient"] {
-            assert_eq!(world.get(&format!("{job}/{path}")).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
+            assert_eq!(
+                world.get(&format!("{job}/{path}")).bearer(&token).send().await.status,
+                StatusCode::NOT_FOUND
+            );
         }
         let again = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
         assert_eq!(again.status, StatusCode::NOT_FOUND);
@@ -121,7 +128,8 @@ async fn browsers_can_read_the_headers_and_preflights_are_204() {
     assert_eq!(preflight.status, StatusCode::NO_CONTENT);
     assert_eq!(preflight.header("access-control-allow-headers"), "authorization");
     assert!(preflight.header("access-control-allow-methods").contains("DELETE"));
-    let answer = world.get(&path).bearer(&token).header("origin", "https://anywhere.example.org").send().await;
+    let answer =
+        world.get(&path).bearer(&token).header("origin", "https://anywhere.example.org").send().await;
     assert_eq!(answer.header("access-control-allow-origin"), "https://anywhere.example.org");
     assert_eq!(answer.header("access-control-allow-credentials"), "");
     for name in ["Content-Location", "Link", "X-Progress", "Retry-After", "Expires"] {

@@ -94,9 +94,14 @@ fn the_table_has_every_route() {
 }
 
 fn filled_in(path: &str, job: &str, patient: &str) -> String {
-    let base = if path.starts_with("{}{}") || path.starts_with("{}/") || path.starts_with("{path}") { "/fhir" } else { "" };
+    let base = if path.starts_with("{}{}") || path.starts_with("{}/") || path.starts_with("{path}") {
+        "/fhir"
+    } else {
+        ""
+    };
     let path = path.trim_start_matches("{path}").trim_start_matches("{}");
-    let path = path.replace("{{patient}}", patient).replace("/jobs/{job}", job).replace("{file}", "Patient.ndjson");
+    let path =
+        path.replace("{{patient}}", patient).replace("/jobs/{job}", job).replace("{file}", "Patient.ndjson");
     format!("{base}{path}")
 }
 
@@ -135,16 +140,26 @@ async fn strangers_get_nothing_and_are_told_so_properly() {
             For::Staff => {
                 assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
                 stranger.outcome();
-                assert!(matches!(others.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND), "{shown}: {}", others.status);
+                assert!(
+                    matches!(others.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND),
+                    "{shown}: {}",
+                    others.status
+                );
                 others.outcome();
             }
             For::StaffPage | For::PatientPage => {
-                let page = |answer: &tests::Answer| answer.status.is_redirection() || answer.header("content-type").starts_with("text/html");
+                let page = |answer: &tests::Answer| {
+                    answer.status.is_redirection() || answer.header("content-type").starts_with("text/html")
+                };
                 assert!(page(&stranger) && !stranger.status.is_success(), "{shown}: {}", stranger.status);
                 assert!(!others.status.is_success(), "{shown}: {}", others.status);
             }
             For::OAuth => {
-                assert!(stranger.status.is_client_error() && stranger.json()["error"].is_string(), "{shown}: {}", stranger.text());
+                assert!(
+                    stranger.status.is_client_error() && stranger.json()["error"].is_string(),
+                    "{shown}: {}",
+                    stranger.text()
+                );
             }
         }
     }
@@ -154,7 +169,9 @@ async fn strangers_get_nothing_and_are_told_so_properly() {
 async fn without_a_job_a_stranger_gets_the_same_401() {
     let world = World::new();
     let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
-    for (method, path, _) in ROUTES.iter().filter(|(_, path, whom)| *whom == For::Owner && path.contains("{job}")) {
+    for (method, path, _) in
+        ROUTES.iter().filter(|(_, path, whom)| *whom == For::Owner && path.contains("{job}"))
+    {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let answer = world.request(method.clone(), &filled_in(path, nowhere, ANNA)).send().await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");

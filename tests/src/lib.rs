@@ -72,7 +72,8 @@ secret_hash = \"{hash}\"
 /// An argon2 hash that costs a test little.
 fn hash(password: &str) -> String {
     static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    HASH.get_or_init(|| shared::security::passwords::hash(password, &SeededIds::new(1)).expect("a hash")).clone()
+    HASH.get_or_init(|| shared::security::passwords::hash(password, &SeededIds::new(1)).expect("a hash"))
+        .clone()
 }
 
 impl World {
@@ -150,9 +151,16 @@ impl World {
     pub async fn code(&self, launch: &Launch, patient: &str) -> String {
         let login = self.get(&launch.authorize()).send().await.location();
         let request = parameter(&login, "request").expect("a request");
-        let picked = self.post("/patient-login").form(&[("request", request.as_str()), ("patient", patient)]).send().await;
+        let picked = self
+            .post("/patient-login")
+            .form(&[("request", request.as_str()), ("patient", patient)])
+            .send()
+            .await;
         assert_eq!(picked.status, StatusCode::SEE_OTHER, "{}", picked.text());
-        let agreed = self.post("/authorize-app").cookie(&picked).form(&[("request", request.as_str()), ("decision", "allow")]);
+        let agreed = self
+            .post("/authorize-app")
+            .cookie(&picked)
+            .form(&[("request", request.as_str()), ("decision", "allow")]);
         let back = agreed.send().await.location();
         parameter(&back, "code").expect("a code")
     }
@@ -170,7 +178,8 @@ impl World {
 
     /// Kicks an export off; the path of its job.
     pub async fn kick_off(&self, token: &str, prefix: &str, patient: &str) -> String {
-        let answer = self.post(&format!("{prefix}/fhir/Patient/{patient}/$ehi-export")).bearer(token).send().await;
+        let answer =
+            self.post(&format!("{prefix}/fhir/Patient/{patient}/$ehi-export")).bearer(token).send().await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
         answer.job()
     }
@@ -352,7 +361,8 @@ impl Answer {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
     }
 
     /// Lines of NDJSON, each of which must end.
@@ -403,8 +413,10 @@ pub fn parameter(url: &str, name: &str) -> Option<String> {
 /// The lines of a patient's record as they are stored, by `Type/id`.
 pub fn stored_lines(records: &Path, patient: &str) -> Vec<Value> {
     let directory = records.join("Patient").join(patient);
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(directory).expect("a patient").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(directory)
+        .expect("a patient")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
     paths.iter().flat_map(|path| json_lines(path)).collect()
 }

@@ -28,7 +28,8 @@ impl Admin {
             let stored = self.job(id).await?;
             let review = stored.job.clone().in_review("approve")?;
             let attached = self.describe_attachments(&stored.job).await?;
-            let complete = Job::Complete(review.approve(attached, who, self.clock.now(), &self.settings.retention));
+            let complete =
+                Job::Complete(review.approve(attached, who, self.clock.now(), &self.settings.retention));
             match self.jobs.replace(&complete, stored.version).await {
                 Ok(version) => return Ok(StoredJob { job: complete, version, progress: stored.progress }),
                 // Somebody attached another file, or decided otherwise: look again.
@@ -107,7 +108,8 @@ impl Admin {
         let patient = core.patient.as_ref().map(|patient| patient.id.as_str());
         let date = instant(self.clock.now());
         let description = "Documents that staff added to the export";
-        let resource = document_reference(&format!("attached-{}", core.id), patient, description, &date, &documents);
+        let resource =
+            document_reference(&format!("attached-{}", core.id), patient, description, &date, &documents);
         let line = format!("{resource}\n").into_bytes();
         let file = OutputFile {
             purpose: Purpose::Documents,

@@ -55,7 +55,8 @@ pub(crate) async fn list(
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
     let mut response =
-        ([(ETAG, etag), (http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response();
+        ([(ETAG, etag), (http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)
+            .into_response();
     response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Some(next) = page.next {
         let link = next_link(&state.settings.url(uri.path()), &query, &next)?;
@@ -77,7 +78,8 @@ pub(crate) fn job_query(query: &Query) -> Result<JobQuery> {
             states
         }
     };
-    let patient = get("patient").map(|id| id.strip_prefix("Patient/").unwrap_or(id)).map(PatientId::parse).transpose();
+    let patient =
+        get("patient").map(|id| id.strip_prefix("Patient/").unwrap_or(id)).map(PatientId::parse).transpose();
     let count = get("_count").map(str::parse::<usize>).transpose();
     Ok(JobQuery {
         states,
@@ -90,11 +92,16 @@ pub(crate) fn job_query(query: &Query) -> Result<JobQuery> {
 
 /// The same query for the next page.
 fn next_link(url: &str, query: &Query, next: &str) -> Result<HeaderValue> {
-    HeaderValue::from_str(&format!("<{url}?{}>; rel=\"next\"", next_query(query, next)?)).map_err(Error::internal)
+    HeaderValue::from_str(&format!("<{url}?{}>; rel=\"next\"", next_query(query, next)?))
+        .map_err(Error::internal)
 }
 
 pub(crate) fn next_query(query: &Query, next: &str) -> Result<String> {
-    let others = query.0.iter().filter(|(name, _)| name != "page").map(|(name, value)| (name.as_str(), value.as_str()));
+    let others = query
+        .0
+        .iter()
+        .filter(|(name, _)| name != "page")
+        .map(|(name, value)| (name.as_str(), value.as_str()));
     let fields: Vec<_> = others.chain([("page", next)]).collect();
     serde_urlencoded::to_string(fields).map_err(Error::internal)
 }
@@ -147,7 +154,11 @@ pub(crate) async fn reject(
     state.answer(&state.reject_job(&id, &reason, &who).await?).await
 }
 
-pub(crate) async fn add_files(State(state): State<Admin>, JobPath(id): JobPath, request: Request) -> Result<Response> {
+pub(crate) async fn add_files(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    request: Request,
+) -> Result<Response> {
     let who = state.staff(request.method(), request.headers()).await?;
     state.answer(&state.upload(&id, request, &who).await?).await
 }
@@ -164,7 +175,8 @@ pub(crate) async fn remove_files(
     let Content::Json(value) = Content::read(&headers, body).await? else {
         return Err(Error::invalid("the body must be {\"params\": [name]}"));
     };
-    let names = value["params"].as_array().ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
+    let names =
+        value["params"].as_array().ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
     let names: Vec<_> = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     state.answer(&state.detach(&id, &names, &who).await?).await
 }

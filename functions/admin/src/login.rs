@@ -34,7 +34,11 @@ pub(crate) async fn by_api(State(state): State<Admin>, headers: HeaderMap, body:
 }
 
 /// `POST /staff/login`, the page's form.
-pub(crate) async fn by_page(State(state): State<Admin>, headers: HeaderMap, body: Body) -> Result<Response, PageError> {
+pub(crate) async fn by_page(
+    State(state): State<Admin>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageError> {
     check_origin(&headers, &state.settings)?;
     let Content::Form(fields) = Content::read(&headers, body).await? else {
         return Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into());

@@ -32,7 +32,11 @@ pub(crate) async fn list(
     let Some(username) = state.signed_in(&method, &headers).await? else { return Ok(state.to_login()) };
     let page = state.jobs.list(&JobQuery { count: PAGE, ..job_query(&query)? }).await?;
     let chosen = query.get("status").unwrap_or_default();
-    let mut statuses: Vec<_> = JobState::ALL.into_iter().filter(|job_state| !job_state.is_gone()).map(JobState::ehi_status).collect();
+    let mut statuses: Vec<_> = JobState::ALL
+        .into_iter()
+        .filter(|job_state| !job_state.is_gone())
+        .map(JobState::ehi_status)
+        .collect();
     statuses.dedup();
     Ok(html(
         StatusCode::OK,
@@ -41,7 +45,11 @@ pub(crate) async fn list(
             statuses: statuses.into_iter().map(|status| (status, status == chosen)).collect(),
             patient: query.get("patient").unwrap_or_default().to_owned(),
             jobs: page.jobs.iter().map(JobRow::new).collect(),
-            next: page.next.map(|next| next_query(&query, &next)).transpose()?.map(|query| format!("/staff?{query}")),
+            next: page
+                .next
+                .map(|next| next_query(&query, &next))
+                .transpose()?
+                .map(|query| format!("/staff?{query}")),
         },
     ))
 }

@@ -1,8 +1,8 @@
 //! Files that staff attach: streamed into the store, limited, named safely.
 
 use aws_lc_rs::digest;
-use axum::extract::{FromRequest, Multipart, Request};
 use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{FromRequest, Multipart, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
@@ -46,7 +46,12 @@ impl Admin {
         attached
     }
 
-    async fn receive(&self, id: &JobId, mut multipart: Multipart, received: &mut Vec<Attachment>) -> Result<()> {
+    async fn receive(
+        &self,
+        id: &JobId,
+        mut multipart: Multipart,
+        received: &mut Vec<Attachment>,
+    ) -> Result<()> {
         while let Some(field) = multipart.next_field().await.map_err(broken)? {
             if field.name() != Some("attachments") {
                 return Err(Error::invalid("the files must be in the field 'attachments'"));
@@ -60,7 +65,11 @@ impl Admin {
                 self.write(field, file).await?;
             }
         }
-        if received.is_empty() { Err(Error::invalid("there are no files in the field 'attachments'")) } else { Ok(()) }
+        if received.is_empty() {
+            Err(Error::invalid("there are no files in the field 'attachments'"))
+        } else {
+            Ok(())
+        }
     }
 
     fn begin(&self, id: &JobId, field: &Field<'_>) -> Attachment {
@@ -68,7 +77,8 @@ impl Admin {
         let title: String = title.chars().filter(|c| !c.is_control()).take(200).collect();
         let name = FileName::sanitize(&title);
         let known = media_types::of_extension(&name.extension());
-        let content_type = field.content_type().filter(|given| media_types::safe(given) == *given).unwrap_or(known);
+        let content_type =
+            field.content_type().filter(|given| media_types::safe(given) == *given).unwrap_or(known);
         Attachment {
             key: format!("{}uploads/{}/{name}", job_prefix(id), self.ids.attempt()),
             content_type: content_type.to_owned(),

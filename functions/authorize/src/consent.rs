@@ -17,7 +17,7 @@ use shared::ports::grants::GrantKind;
 use shared::security::fingerprint;
 
 use crate::launch::answer_url;
-use crate::{Authorize, AuthorizationRequest, CODE_LIFETIME, CodeGrant};
+use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant};
 
 pub(crate) async fn show(
     State(state): State<Authorize>,
@@ -32,7 +32,9 @@ pub(crate) async fn show(
     Ok(html(
         StatusCode::OK,
         &ConsentPage {
-            client: client.and_then(|client| client.name.clone()).unwrap_or_else(|| pending.client.to_string()),
+            client: client
+                .and_then(|client| client.name.clone())
+                .unwrap_or_else(|| pending.client.to_string()),
             patient: named.map_or_else(|| patient.to_string(), |named| named.name),
             request: request.to_owned(),
             scopes: in_words(&pending.scopes),
@@ -41,7 +43,11 @@ pub(crate) async fn show(
     ))
 }
 
-pub(crate) async fn submit(State(state): State<Authorize>, headers: HeaderMap, body: Body) -> Result<Response, PageError> {
+pub(crate) async fn submit(
+    State(state): State<Authorize>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageError> {
     check_origin(&headers, &state.settings)?;
     let Content::Form(fields) = Content::read(&headers, body).await? else {
         return Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into());
@@ -75,7 +81,9 @@ impl Authorize {
     /// The patient who signed in for this request, in this very browser.
     async fn signed_in(&self, pending: &AuthorizationRequest, headers: &HeaderMap) -> Result<PatientId> {
         let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;
-        let patient = session.map(|session| session.patient).filter(|patient| pending.patient.as_ref() == Some(patient));
+        let patient = session
+            .map(|session| session.patient)
+            .filter(|patient| pending.patient.as_ref() == Some(patient));
         patient.ok_or(Error::Unauthorized("sign in first"))
     }
 }

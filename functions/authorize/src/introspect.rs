@@ -24,7 +24,8 @@ pub(crate) async fn introspect(
 ) -> Result<Response, OAuthError> {
     let fields = form(&headers, body).await?;
     let asking = state.asking(&headers, &fields).await?;
-    let token = field(&fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))?;
+    let token =
+        field(&fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))?;
     let inactive = || Ok(json(StatusCode::OK, &json!({ "active": false })));
     if let Some(refresh) = state.refresh_grant(token).await? {
         if refresh.client != asking || !state.is_alive(&refresh).await? {
@@ -72,7 +73,8 @@ pub(crate) async fn revoke(
 ) -> Result<Response, OAuthError> {
     let fields = form(&headers, body).await?;
     let client = state.client(&headers, &fields).await?.map(|client| client.id.clone());
-    let token = field(&fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))?;
+    let token =
+        field(&fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))?;
     // Whoever holds a public client's token may give it up; a confidential client says who it is.
     let may = |owner: &ClientId| match &client {
         Some(client) => client == owner,
@@ -98,7 +100,10 @@ impl Authorize {
         }
         match self.client(headers, fields).await? {
             Some(client) if !client.is_public() => Ok(client.id.clone()),
-            _ => Err(OAuthError::new("invalid_client", "introspection needs the client's secret or an access token")),
+            _ => Err(OAuthError::new(
+                "invalid_client",
+                "introspection needs the client's secret or an access token",
+            )),
         }
     }
 

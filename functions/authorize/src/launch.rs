@@ -15,26 +15,34 @@ use shared::ports::grants::GrantKind;
 use shared::security::fingerprint;
 use url::Url;
 
-use crate::{Authorize, AuthorizationRequest, REQUEST_LIFETIME};
+use crate::{AuthorizationRequest, Authorize, REQUEST_LIFETIME};
 
 pub(crate) async fn by_query(state: State<Authorize>, query: Query) -> Result<Response, PageError> {
     authorize(state, query.0).await
 }
 
-pub(crate) async fn by_form(state: State<Authorize>, headers: HeaderMap, body: Body) -> Result<Response, PageError> {
+pub(crate) async fn by_form(
+    state: State<Authorize>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageError> {
     match Content::read(&headers, body).await? {
         Content::Form(fields) => authorize(state, fields).await,
         _ => Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into()),
     }
 }
 
-async fn authorize(State(state): State<Authorize>, fields: Vec<(String, String)>) -> Result<Response, PageError> {
+async fn authorize(
+    State(state): State<Authorize>,
+    fields: Vec<(String, String)>,
+) -> Result<Response, PageError> {
     let get = |name: &str| field(&fields, name).filter(|value| !value.is_empty());
     // Before the client and its address are known to be good, nothing is sent there.
     let client = get("client_id").and_then(|id| state.settings.client(id));
     let client = client.ok_or_else(|| Error::invalid("'client_id' is not registered here"))?;
     let redirect_uri = get("redirect_uri").filter(|uri| client.allows_redirect(uri));
-    let redirect_uri = redirect_uri.ok_or_else(|| Error::invalid("'redirect_uri' is not registered for this app"))?;
+    let redirect_uri =
+        redirect_uri.ok_or_else(|| Error::invalid("'redirect_uri' is not registered for this app"))?;
     let app_state = get("state");
     let scopes = match check(&state, client, &get) {
         Ok(scopes) => scopes,
@@ -76,7 +84,9 @@ fn check<'f>(
         (Some(challenge), Some("S256")) if (43..=128).contains(&challenge.len()) => {}
         (Some(_), Some("S256")) => return Err(invalid("'code_challenge' is not the digest of a verifier")),
         (Some(_), _) => return Err(invalid("'code_challenge_method' must be S256")),
-        (None, _) if client.is_public() => return Err(invalid("'code_challenge' is missing: public apps must use PKCE")),
+        (None, _) if client.is_public() => {
+            return Err(invalid("'code_challenge' is missing: public apps must use PKCE"));
+        }
         (None, _) => {}
     }
     let scopes = Scopes::parse(get("scope").unwrap_or_default()).narrowed_to(&client.scopes);
@@ -87,7 +97,11 @@ fn check<'f>(
 }
 
 /// The app's address with an answer in its query.
-pub(crate) fn answer_url(redirect_uri: &str, fields: &[(&str, &str)], app_state: Option<&str>) -> Result<String> {
+pub(crate) fn answer_url(
+    redirect_uri: &str,
+    fields: &[(&str, &str)],
+    app_state: Option<&str>,
+) -> Result<String> {
     let mut url = Url::parse(redirect_uri).map_err(Error::internal)?;
     url.query_pairs_mut().extend_pairs(fields).extend_pairs(app_state.map(|state| ("state", state)));
     Ok(url.into())

@@ -16,7 +16,7 @@ use shared::pages::PatientLoginPage;
 use shared::ports::grants::{Grant, GrantKind};
 use shared::security::{fingerprint, passwords};
 
-use crate::{Authorize, AuthorizationRequest};
+use crate::{AuthorizationRequest, Authorize};
 
 /// Patients on one page of the sandbox.
 const PAGE: usize = 20;
@@ -25,10 +25,17 @@ pub(crate) async fn show(State(state): State<Authorize>, query: Query) -> Result
     let request = query.get("request").unwrap_or_default();
     let next = query.get("next").unwrap_or_default();
     state.check_purpose(request, next).await?;
-    state.page(StatusCode::OK, request, next, query.get("from").unwrap_or_default(), None).await.map_err(PageError)
+    state
+        .page(StatusCode::OK, request, next, query.get("from").unwrap_or_default(), None)
+        .await
+        .map_err(PageError)
 }
 
-pub(crate) async fn submit(State(state): State<Authorize>, headers: HeaderMap, body: Body) -> Result<Response, PageError> {
+pub(crate) async fn submit(
+    State(state): State<Authorize>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageError> {
     check_origin(&headers, &state.settings)?;
     let Content::Form(fields) = Content::read(&headers, body).await? else {
         return Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into());
@@ -41,7 +48,11 @@ pub(crate) async fn submit(State(state): State<Authorize>, headers: HeaderMap, b
         false => state.by_password(get("username"), get("password")).await?,
     };
     let Some(patient) = patient else {
-        let error = if state.settings.sandbox { "There is no such patient." } else { "User name or password is wrong." };
+        let error = if state.settings.sandbox {
+            "There is no such patient."
+        } else {
+            "User name or password is wrong."
+        };
         return state.page(StatusCode::UNAUTHORIZED, request, next, "", Some(error)).await.map_err(PageError);
     };
     let target = match pending {
@@ -56,7 +67,8 @@ pub(crate) async fn submit(State(state): State<Authorize>, headers: HeaderMap, b
         None => next.to_owned(),
     };
     let sources = (&*state.clock, &*state.ids);
-    let cookie = begin(PATIENT, &PatientSession { patient }, &*state.grants, sources, &state.settings).await?;
+    let cookie =
+        begin(PATIENT, &PatientSession { patient }, &*state.grants, sources, &state.settings).await?;
     let mut response = see_other(&state.settings.url(&target));
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
@@ -64,11 +76,21 @@ pub(crate) async fn submit(State(state): State<Authorize>, headers: HeaderMap, b
 
 impl Authorize {
     /// The request that the patient signs in for; `None` when it is for a page of ours.
-    async fn check_purpose(&self, request: &str, next: &str) -> Result<Option<(Grant, AuthorizationRequest)>> {
+    async fn check_purpose(
+        &self,
+        request: &str,
+        next: &str,
+    ) -> Result<Option<(Grant, AuthorizationRequest)>> {
         if request.is_empty() {
-            let is_ours = next.starts_with("/jobs/") || next.starts_with("/fhir/") || next.starts_with("/4_0_0/");
-            let is_plain = next.len() <= 1000 && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-            return if is_ours && is_plain { Ok(None) } else { Err(Error::invalid("nothing here asks you to sign in")) };
+            let is_ours =
+                next.starts_with("/jobs/") || next.starts_with("/fhir/") || next.starts_with("/4_0_0/");
+            let is_plain =
+                next.len() <= 1000 && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+            return if is_ours && is_plain {
+                Ok(None)
+            } else {
+                Err(Error::invalid("nothing here asks you to sign in"))
+            };
         }
         self.pending(request).await.map(Some)
     }
@@ -76,7 +98,8 @@ impl Authorize {
     /// An app's request that waits for the patient.
     pub(crate) async fn pending(&self, request: &str) -> Result<(Grant, AuthorizationRequest)> {
         let grant = self.grants.get(GrantKind::Authorization, &fingerprint(request)).await?;
-        let grant = grant.ok_or_else(|| Error::invalid("this request has expired; begin again in the app"))?;
+        let grant =
+            grant.ok_or_else(|| Error::invalid("this request has expired; begin again in the app"))?;
         let pending = grant.read()?;
         Ok((grant, pending))
     }

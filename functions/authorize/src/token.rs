@@ -28,7 +28,10 @@ pub(crate) async fn token(State(state): State<Authorize>, headers: HeaderMap, bo
     let mut response = match field(&fields, "grant_type") {
         Some("authorization_code") => state.by_code(&headers, &fields).await,
         Some("refresh_token") => state.by_refresh(&headers, &fields).await,
-        Some(_) => Err(OAuthError::new("unsupported_grant_type", "'grant_type' must be authorization_code or refresh_token")),
+        Some(_) => Err(OAuthError::new(
+            "unsupported_grant_type",
+            "'grant_type' must be authorization_code or refresh_token",
+        )),
         None => Err(OAuthError::new("invalid_request", "'grant_type' is missing")),
     }?;
     response.headers_mut().insert(HeaderName::from_static("pragma"), HeaderValue::from_static("no-cache"));
@@ -40,7 +43,9 @@ pub(crate) async fn form(headers: &HeaderMap, body: Body) -> Answer<Vec<(String,
     match Content::read(headers, body).await? {
         Content::Form(fields) => Ok(fields),
         Content::Empty => Ok(Vec::new()),
-        Content::Json(_) => Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into()),
+        Content::Json(_) => {
+            Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into())
+        }
     }
 }
 
@@ -51,7 +56,8 @@ fn invalid_grant(description: &str) -> OAuthError {
 impl Authorize {
     async fn by_code(&self, headers: &HeaderMap, fields: &[(String, String)]) -> Answer {
         let client = self.client(headers, fields).await?;
-        let code = field(fields, "code").ok_or_else(|| OAuthError::new("invalid_request", "'code' is missing"))?;
+        let code =
+            field(fields, "code").ok_or_else(|| OAuthError::new("invalid_request", "'code' is missing"))?;
         // The family is named by its code, so that a code that comes again ends what came of it (RFC 6749, 4.1.2).
         let family = fingerprint(code);
         let Some(grant) = self.grants.take(GrantKind::Code, &family).await? else {
@@ -93,7 +99,9 @@ impl Authorize {
             tracing::warn!(client.id = %grant.client, "a refresh token came a second time; its family is revoked");
             return Err(unknown());
         }
-        let Some(family) = self.grants.get(GrantKind::Family, &grant.family).await? else { return Err(unknown()) };
+        let Some(family) = self.grants.get(GrantKind::Family, &grant.family).await? else {
+            return Err(unknown());
+        };
         let expires_at = self.after(self.settings.refresh_lifetime)?;
         if !self.grants.replace(GrantKind::Family, &grant.family, &Grant { expires_at, ..family }).await? {
             return Err(unknown());
@@ -101,7 +109,10 @@ impl Authorize {
         let asked = field(fields, "scope").filter(|scope| !scope.is_empty()).map(Scopes::parse);
         let scopes = asked.unwrap_or_else(|| grant.scopes.clone());
         if !scopes.is_within(&grant.scopes) {
-            return Err(OAuthError::new("invalid_scope", "the scope is more than what the patient agreed to"));
+            return Err(OAuthError::new(
+                "invalid_scope",
+                "the scope is more than what the patient agreed to",
+            ));
         }
         self.issue(&grant.client, &grant.patient, &scopes, &grant.scopes, &grant.family).await
     }
@@ -160,7 +171,11 @@ impl Authorize {
     }
 
     /// The client that the request names and, if it is confidential, has authenticated. `None` names nobody.
-    pub(crate) async fn client(&self, headers: &HeaderMap, fields: &[(String, String)]) -> Answer<Option<&Client>> {
+    pub(crate) async fn client(
+        &self,
+        headers: &HeaderMap,
+        fields: &[(String, String)],
+    ) -> Answer<Option<&Client>> {
         let basic = basic_credentials(headers);
         let (id, secret) = match &basic {
             Some((id, secret)) => (Some(id.as_str()), Some(secret.as_str())),
@@ -168,10 +183,13 @@ impl Authorize {
         };
         let Some(id) = id else { return Ok(None) };
         let client = self.settings.client(id);
-        let invalid = || OAuthError::new("invalid_client", "the client is not registered or did not authenticate");
+        let invalid =
+            || OAuthError::new("invalid_client", "the client is not registered or did not authenticate");
         match client.map(|client| (client, client.secret_hash.as_deref())) {
             Some((client, None)) if secret.is_none_or(str::is_empty) => Ok(Some(client)),
-            Some((client, Some(hash))) if passwords::verify(secret.unwrap_or_default(), Some(hash)).await? => {
+            Some((client, Some(hash)))
+                if passwords::verify(secret.unwrap_or_default(), Some(hash)).await? =>
+            {
                 Ok(Some(client))
             }
             _ => Err(invalid()),

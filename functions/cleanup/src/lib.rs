@@ -20,7 +20,12 @@ const STANDS_STILL: SignedDuration = SignedDuration::from_mins(60);
 
 /// Runs once over everything.
 pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
-    let cleanup = Cleanup { platform: &*platform, jobs: platform.jobs(), files: platform.files(), now: platform.clock().now() };
+    let cleanup = Cleanup {
+        platform: &*platform,
+        jobs: platform.jobs(),
+        files: platform.files(),
+        now: platform.clock().now(),
+    };
     let mut after = None;
     loop {
         let page = cleanup.jobs.list(&JobQuery { count: PAGE, after, ..JobQuery::default() }).await?;
@@ -67,7 +72,11 @@ impl Cleanup<'_> {
             State::Cancelled | State::Expired => {
                 // A worker that was late may have written after the files were removed.
                 self.files.remove_prefix(&job_prefix(&id)).await?;
-                if retention.is_over(unchanged_since, retention.gone, self.now) { self.jobs.remove(&id).await } else { Ok(()) }
+                if retention.is_over(unchanged_since, retention.gone, self.now) {
+                    self.jobs.remove(&id).await
+                } else {
+                    Ok(())
+                }
             }
             State::Rejected | State::Failed => self.files.remove_prefix(&job_prefix(&id)).await,
             State::InReview | State::Complete => self.orphaned_attempts(&id).await,
@@ -86,7 +95,8 @@ impl Cleanup<'_> {
         loop {
             let page = self.jobs.chunks(id, after, PAGE).await?;
             for chunk in page.chunks {
-                recorded.extend(chunk.result.map(|result| attempt_prefix(id, chunk.chunk.id, &result.attempt)));
+                recorded
+                    .extend(chunk.result.map(|result| attempt_prefix(id, chunk.chunk.id, &result.attempt)));
             }
             match page.next {
                 Some(next) => after = Some(next),

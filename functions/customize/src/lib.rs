@@ -57,9 +57,12 @@ pub fn router(platform: &dyn Platform) -> Router {
         Router::new().route("/jobs/{job}/customize", get(show)).route("/jobs/{job}", post(submit));
     for base in Base::ALL {
         let path = format!("{}/Patient/{{patient}}/$ehi-export/customize", base.path());
-        router = router.route(&path, get(portal::show).post(async move |state, patient, query, headers, body| {
-            portal::submit(base, state, patient, query, headers, body).await
-        }));
+        router = router.route(
+            &path,
+            get(portal::show).post(async move |state, patient, query, headers, body| {
+                portal::submit(base, state, patient, query, headers, body).await
+            }),
+        );
     }
     router.with_state(Customize {
         jobs: platform.jobs(),
@@ -75,7 +78,8 @@ pub fn router(platform: &dyn Platform) -> Router {
 }
 
 const ALREADY_CUSTOMIZED: &str = "this export was customized before; its choices cannot change any more";
-const UNAUTHORIZED: Error = Error::Unauthorized("the link's code, the patient's session or the job's token is needed");
+const UNAUTHORIZED: Error =
+    Error::Unauthorized("the link's code, the patient's session or the job's token is needed");
 
 async fn show(
     State(state): State<Customize>,
@@ -204,7 +208,9 @@ impl Customize {
     async fn customize(&self, stored: &StoredJob, choices: Choices) -> Result<StoredJob> {
         let who = stored.job.core().patient.as_ref().map_or("patient", |_| "the patient");
         let customized = change(&*self.jobs, stored.job.id(), |job| match job {
-            Job::AwaitingInput(state) => Ok(Job::Queued(state.customize(choices.clone(), who, self.clock.now()))),
+            Job::AwaitingInput(state) => {
+                Ok(Job::Queued(state.customize(choices.clone(), who, self.clock.now())))
+            }
             _ => Err(Error::invalid(ALREADY_CUSTOMIZED)),
         })
         .await?;
@@ -216,8 +222,9 @@ impl Customize {
 /// An address of the client's own, in the spelling of a browser.
 pub(crate) fn allowed_return(text: &str, client: Option<&shared::config::Client>) -> Result<String> {
     let url = Url::parse(text).ok().filter(|url| client.is_some_and(|client| client.allows_return(url)));
-    url.map(String::from)
-        .ok_or_else(|| Error::invalid("'redirect' is not an http or https address of an origin that the app registered"))
+    url.map(String::from).ok_or_else(|| {
+        Error::invalid("'redirect' is not an http or https address of an origin that the app registered")
+    })
 }
 
 pub(crate) fn done(job: &Job) -> Response {

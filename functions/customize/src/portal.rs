@@ -89,8 +89,11 @@ impl Customize {
 
     /// The app that the export is for; the only one that there is need not be named.
     fn client(&self, id: Option<&str>) -> Result<&Client> {
-        let mut able =
-            self.settings.clients.iter().filter(|client| client.scopes.allows_operation(Level::Patient, "$ehi-export"));
+        let mut able = self
+            .settings
+            .clients
+            .iter()
+            .filter(|client| client.scopes.allows_operation(Level::Patient, "$ehi-export"));
         let client = match id {
             Some(id) => able.find(|client| client.id.as_str() == id),
             None => able.next().filter(|_| able.next().is_none()),

@@ -39,7 +39,11 @@ pub fn router(platform: &dyn Platform) -> Router {
     Router::new()
         .route("/jobs/{job}/download/{file}", get(file))
         .route("/jobs/{job}/download/attachments/{file}", get(attachment))
-        .with_state(Download { jobs: platform.jobs(), files: platform.files(), verifier: platform.verifier() })
+        .with_state(Download {
+            jobs: platform.jobs(),
+            files: platform.files(),
+            verifier: platform.verifier(),
+        })
 }
 
 impl Download {
@@ -93,7 +97,8 @@ async fn attachment(
     let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
     let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
     // Only what the recorded attempt wrote exists.
-    let recorded = chunk.and_then(|chunk| chunk.result).is_some_and(|result| result.attempt == of_record.attempt);
+    let recorded =
+        chunk.and_then(|chunk| chunk.result).is_some_and(|result| result.attempt == of_record.attempt);
     let key = of_record.key(job.id());
     let size = if recorded { state.files.size(&key).await? } else { None };
     let stored = Stored {

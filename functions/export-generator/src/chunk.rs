@@ -21,12 +21,18 @@ enum Collected {
 impl Generator {
     pub(crate) async fn run_chunk(&self, id: &JobId, chunk: ChunkId, deadline: &dyn Deadline) -> Result<()> {
         let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
-        let known = self.jobs.chunk(id, chunk).await?.ok_or(Error::Conflict("the chunk is not planned yet".to_owned()))?;
+        let known = self
+            .jobs
+            .chunk(id, chunk)
+            .await?
+            .ok_or(Error::Conflict("the chunk is not planned yet".to_owned()))?;
         if known.result.is_some() {
             return self.pass_on(id, chunk, stored.progress.all_done()).await;
         }
-        // What others refer to is fetched by Finish, when all of it is known.
-        let Work::Patients(patients) = &known.chunk.work else { return Ok(()) };
+        let Work::Patients(patients) = &known.chunk.work else {
+            // What others refer to is fetched by Finish, when all of it is known.
+            return self.queue.send(&[Task::Finish { job: id.clone() }]).await;
+        };
         let attempt = self.ids.attempt();
         let prefix = attempt_prefix(id, chunk, &attempt);
         let started = self.clock.now();
@@ -41,7 +47,8 @@ impl Generator {
             Ok(result) => result,
             Err(error) => return self.abandon(&prefix, error).await,
         };
-        let rest = (!rest.is_empty()).then(|| Chunk { id: chunk.rest(), work: Work::Patients(rest), bytes: 0 });
+        let rest =
+            (!rest.is_empty()).then(|| Chunk { id: chunk.rest(), work: Work::Patients(rest), bytes: 0 });
         let finished = self.jobs.finish_chunk(id, chunk, &result, rest.as_ref()).await?;
         if !finished.recorded {
             // Another delivery was faster: its files are the ones that are listed.

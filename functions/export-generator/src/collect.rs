@@ -42,7 +42,12 @@ pub(crate) struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    pub(crate) fn new(generator: &'a Generator, running: &'a Running, chunk: ChunkId, attempt: Attempt) -> Self {
+    pub(crate) fn new(
+        generator: &'a Generator,
+        running: &'a Running,
+        chunk: ChunkId,
+        attempt: Attempt,
+    ) -> Self {
         let core = &running.core;
         let prefix = attempt_prefix(&core.id, chunk, &attempt);
         Self {
@@ -52,7 +57,11 @@ impl<'a> Collector<'a> {
             attempt,
             transaction_time: running.transaction_time,
             choices: core.request.choices.as_ref(),
-            outputs: Outputs::new(&*generator.files, prefix.clone(), core.request.output.one_document_per_file),
+            outputs: Outputs::new(
+                &*generator.files,
+                prefix.clone(),
+                core.request.output.one_document_per_file,
+            ),
             names: HashSet::new(),
             references: ReferenceSet::new(&*generator.files, prefix),
             withheld: BTreeMap::new(),
@@ -75,7 +84,11 @@ impl<'a> Collector<'a> {
                 while let Some(line) = lines.next() {
                     let problem = self.line(line, &mut documents).await?;
                     if let Some(problem) = problem {
-                        self.error("structure", &format!("Patient/{patient}/{} line {}: {problem}", part.name, line.number)).await?;
+                        self.error(
+                            "structure",
+                            &format!("Patient/{patient}/{} line {}: {problem}", part.name, line.number),
+                        )
+                        .await?;
                     }
                 }
                 if !lines.fill().await? {

@@ -10,12 +10,14 @@ use std::ops::Range;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shared::domain::chunk::{Purpose, RecordAttachment, attempt_prefix};
 use shared::domain::choices::Choices;
+use shared::domain::chunk::{Purpose, RecordAttachment, attempt_prefix};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::{FileName, PatientId};
 use shared::error::Result;
-use shared::fhir::attachments::{Document, LinkedAttachment, Target, document_reference, linked_attachments, rewrite};
+use shared::fhir::attachments::{
+    Document, LinkedAttachment, Target, document_reference, linked_attachments, rewrite,
+};
 use shared::fhir::head::head;
 use shared::fhir::{instant, json, media_types};
 use shared::ports::files::FileWriter;
@@ -69,12 +71,18 @@ impl<'p> PatientDocuments<'p> {
 
     /// Sets a line aside until it is known what its URLs become.
     pub(crate) async fn spool(&mut self, line: &[u8], collector: &mut Collector<'_>) -> Result<()> {
-        let key = || format!("{}spool.ndjson", attempt_prefix(collector.job, collector.chunk, &collector.attempt));
+        let key =
+            || format!("{}spool.ndjson", attempt_prefix(collector.job, collector.chunk, &collector.attempt));
         self.spool.push(line, key, &*collector.generator.files).await
     }
 
     /// Takes a Binary; answers what is wrong with it, if it cannot be used.
-    pub(crate) async fn binary(&mut self, line: &[u8], facts: &Facts<'_>, collector: &mut Collector<'_>) -> Result<Option<String>> {
+    pub(crate) async fn binary(
+        &mut self,
+        line: &[u8],
+        facts: &Facts<'_>,
+        collector: &mut Collector<'_>,
+    ) -> Result<Option<String>> {
         let (mut id, mut content_type, mut data): (_, _, Option<Range<usize>>) = (None, None, None);
         json::members(line, 0..line.len(), |key, value| match key {
             b"id" => id = json::plain_string(line, value),
@@ -86,7 +94,9 @@ impl<'p> PatientDocuments<'p> {
         let Some(data) = data.and_then(|data| json::string(line, data)) else {
             return Ok(Some("a Binary without data".to_owned()));
         };
-        if let Some(Decision::Withhold(category)) = collector.choices.map(|choices| choices.unless_sensitive(facts)) {
+        if let Some(Decision::Withhold(category)) =
+            collector.choices.map(|choices| choices.unless_sensitive(facts))
+        {
             self.withheld.insert(Target::Binary(id.to_owned()));
             collector.withhold(category);
             return Ok(None);
@@ -123,7 +133,8 @@ impl<'p> PatientDocuments<'p> {
                 kept.insert(target, written);
             }
         }
-        let (mut lines, spilled) = std::mem::take(&mut self.spool).replay(&*collector.generator.files).await?;
+        let (mut lines, spilled) =
+            std::mem::take(&mut self.spool).replay(&*collector.generator.files).await?;
         loop {
             while let Some(line) = lines.next() {
                 if let Some(text) = line.text {
@@ -147,7 +158,12 @@ impl<'p> PatientDocuments<'p> {
             && (self.claimed.contains(target) || (by_default && !self.left_out.contains(target)))
     }
 
-    async fn write_linked(&self, line: &[u8], kept: &HashMap<Target, Written>, collector: &mut Collector<'_>) -> Result<()> {
+    async fn write_linked(
+        &self,
+        line: &[u8],
+        kept: &HashMap<Target, Written>,
+        collector: &mut Collector<'_>,
+    ) -> Result<()> {
         let Ok(head) = head(line) else { return Ok(()) };
         let linked = linked_attachments(line, head.resource_type);
         let mut rewritten = Vec::with_capacity(line.len() + 256);
@@ -167,7 +183,12 @@ impl<'p> PatientDocuments<'p> {
             &mut rewritten,
         );
         for target in missing {
-            let text = format!("Patient/{}: {}/{} refers to {target}, which the record does not have", self.patient, head.resource_type, head.id.unwrap_or_default());
+            let text = format!(
+                "Patient/{}: {}/{} refers to {target}, which the record does not have",
+                self.patient,
+                head.resource_type,
+                head.id.unwrap_or_default()
+            );
             collector.error("not-found", &text).await?;
         }
         collector.outputs.write(Purpose::Output, head.resource_type, &rewritten).await
@@ -237,7 +258,8 @@ impl Writing {
             number += 1;
             free = FileName::sanitize(&format!("{number}-{name}"));
         }
-        let attachment = RecordAttachment { chunk: collector.chunk, attempt: collector.attempt.clone(), name: free };
+        let attachment =
+            RecordAttachment { chunk: collector.chunk, attempt: collector.attempt.clone(), name: free };
         let key = attachment.key(collector.job);
         let url = format!("/jobs/{}/download/attachments/{}", collector.job, attachment.url_name());
         let document = Document {
@@ -248,7 +270,13 @@ impl Writing {
             hash: String::new(),
         };
         let writer = collector.generator.files.create(&key).await?;
-        Ok(Self { attachment, document, key, writer, hash: digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY) })
+        Ok(Self {
+            attachment,
+            document,
+            key,
+            writer,
+            hash: digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY),
+        })
     }
 
     async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
@@ -279,7 +307,8 @@ impl Iterator for Pieces<'_> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
-        let piece: Vec<u8> = self.text.by_ref().filter(|byte| !byte.is_ascii_whitespace()).take(PIECE).collect();
+        let piece: Vec<u8> =
+            self.text.by_ref().filter(|byte| !byte.is_ascii_whitespace()).take(PIECE).collect();
         (!piece.is_empty()).then_some(piece)
     }
 }

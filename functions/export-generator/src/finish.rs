@@ -33,7 +33,9 @@ impl Generator {
             // Sent too early by a lost count; the last chunk sends it again.
             return Ok(());
         }
-        if let Some(chunk) = recorded.supporting.or((!recorded.references.is_empty()).then(|| ChunkId::first(recorded.next))) {
+        if let Some(chunk) =
+            recorded.supporting.or((!recorded.references.is_empty()).then(|| ChunkId::first(recorded.next)))
+        {
             let done = self.jobs.chunk(id, chunk).await?.is_some_and(|stored| stored.result.is_some());
             if !done {
                 self.run_supporting(&running, chunk, &recorded.references).await?;
@@ -78,7 +80,8 @@ impl Generator {
         let key = manifest_key(id, &self.ids.attempt());
         let mut manifest = ManifestWriter {
             writer: self.files.create(&key).await?,
-            buffer: format!("{{\"transactionTime\":\"{}\",\"files\":[", running.transaction_time).into_bytes(),
+            buffer: format!("{{\"transactionTime\":\"{}\",\"files\":[", running.transaction_time)
+                .into_bytes(),
             names: Names::default(),
             summary: Summary {
                 transaction_time: running.transaction_time,

@@ -70,7 +70,12 @@ impl Worker for Generator {
     async fn give_up(&self, task: &Task, reason: &Error) -> Result<()> {
         let id = task.job();
         let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
-        let failed = stored.job.fail(&reason.to_string(), reason.issue_code(), self.clock.now(), &self.settings.retention);
+        let failed = stored.job.fail(
+            &reason.to_string(),
+            reason.issue_code(),
+            self.clock.now(),
+            &self.settings.retention,
+        );
         // What is not under way any more cannot fail: somebody cancelled it, or another delivery finished it.
         let Ok(failed) = failed else { return Ok(()) };
         tracing::error!(job.id = %id, task = task.name(), error = %reason, cause = reason.causes(), "export failed");

@@ -43,7 +43,8 @@ impl<'a> Outputs<'a> {
     pub(crate) async fn write(&mut self, purpose: Purpose, resource_type: &str, line: &[u8]) -> Result<()> {
         let is_it = |stream: &Stream| stream.resource_type == resource_type && stream.purpose == purpose;
         if !self.open.get(self.last).is_some_and(is_it) {
-            self.last = self.open.iter().position(is_it).unwrap_or_else(|| self.begin(purpose, resource_type));
+            self.last =
+                self.open.iter().position(is_it).unwrap_or_else(|| self.begin(purpose, resource_type));
         }
         let stream = &mut self.open[self.last];
         stream.buffer.extend_from_slice(line);
@@ -67,7 +68,11 @@ impl<'a> Outputs<'a> {
             Purpose::Documents => ".documents",
             Purpose::Error => ".errors",
         };
-        let single = if resource_type == "DocumentReference" && self.singles > 0 { format!(".{}", self.singles) } else { String::new() };
+        let single = if resource_type == "DocumentReference" && self.singles > 0 {
+            format!(".{}", self.singles)
+        } else {
+            String::new()
+        };
         self.open.push(Stream {
             purpose,
             resource_type: resource_type.to_owned(),
@@ -86,7 +91,13 @@ impl<'a> Outputs<'a> {
         let files = self.files;
         try_join_all(self.open.iter_mut().map(|stream| stream.close(files))).await?;
         self.done.append(&mut self.open);
-        self.done.sort_by(|one, other| (one.purpose, &one.resource_type, &one.key).cmp(&(other.purpose, &other.resource_type, &other.key)));
+        self.done.sort_by(|one, other| {
+            (one.purpose, &one.resource_type, &one.key).cmp(&(
+                other.purpose,
+                &other.resource_type,
+                &other.key,
+            ))
+        });
         Ok(self.done.into_iter().map(Stream::described).collect())
     }
 }

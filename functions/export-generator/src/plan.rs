@@ -33,16 +33,18 @@ impl Generator {
             _ => return Ok(()),
         };
         // What is stored counts: a plan that was cut off goes on behind its last chunk.
-        let (mut next, mut after) = self.resend_open_chunks(id).await?;
+        let planned = self.resend_open_chunks(id).await?;
         if stored.progress.plan_complete {
-            return self.finish_if_done(id, stored.progress.all_done()).await;
+            return self.finish_if_done(id, !planned.any_open).await;
         }
+        let (mut next, mut after) = (planned.next, planned.last);
         for _ in 0..CHUNKS_A_TASK {
             let Some(cut) = self.cut(&request.cohort, after.as_ref()).await? else {
                 let progress = self.jobs.add_chunks(id, &[], true).await?;
                 return self.finish_if_done(id, progress.all_done()).await;
             };
-            let chunk = Chunk { id: ChunkId::first(next), work: Work::Patients(cut.patients), bytes: cut.bytes };
+            let chunk =
+                Chunk { id: ChunkId::first(next), work: Work::Patients(cut.patients), bytes: cut.bytes };
             let progress = self.jobs.add_chunks(id, std::slice::from_ref(&chunk), cut.is_last).await?;
             self.queue.send(&[Task::Chunk { job: id.clone(), chunk: chunk.id }]).await?;
             // Another plan may have cut this chunk otherwise, from a lake that has changed since. Go on behind that one.
@@ -64,23 +66,27 @@ impl Generator {
         if done { self.queue.send(&[Task::Finish { job: id.clone() }]).await } else { Ok(()) }
     }
 
-    /// Sends the chunks that are stored and open; answers the index of the next chunk and the last patient.
-    async fn resend_open_chunks(&self, id: &JobId) -> Result<(u32, Option<PatientId>)> {
-        let (mut next, mut last, mut after) = (0, None, None);
+    /// Sends the chunks that are stored and open again. What is fetched at the end is Finish's, open or not.
+    async fn resend_open_chunks(&self, id: &JobId) -> Result<Planned> {
+        let mut planned = Planned::default();
+        let mut after = None;
         loop {
             let page = self.jobs.chunks(id, after, 500).await?;
-            let open = page.chunks.iter().filter(|stored| stored.result.is_none());
-            let tasks: Vec<_> = open.map(|stored| Task::Chunk { job: id.clone(), chunk: stored.chunk.id }).collect();
+            let of_patients = |stored: &&StoredChunk| matches!(stored.chunk.work, Work::Patients(_));
+            let open = page.chunks.iter().filter(of_patients).filter(|stored| stored.result.is_none());
+            let tasks: Vec<_> =
+                open.map(|stored| Task::Chunk { job: id.clone(), chunk: stored.chunk.id }).collect();
             if !tasks.is_empty() {
+                planned.any_open = true;
                 self.queue.send(&tasks).await?;
             }
             for stored in &page.chunks {
-                next = stored.chunk.id.index + 1;
-                last = last_patient(stored).or(last);
+                planned.next = stored.chunk.id.index + 1;
+                planned.last = last_patient(stored).or(planned.last);
             }
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok((next, last)),
+                None => return Ok(planned),
             }
         }
     }
@@ -92,7 +98,8 @@ impl Generator {
         loop {
             let page = self.page(cohort, cursor.as_deref()).await?;
             for member in page.members {
-                let full = cut.bytes + member.bytes > self.settings.chunk_bytes || cut.patients.len() == MAX_PATIENTS;
+                let full = cut.bytes + member.bytes > self.settings.chunk_bytes
+                    || cut.patients.len() == MAX_PATIENTS;
                 if full && !cut.patients.is_empty() {
                     return Ok(Some(cut));
                 }
@@ -114,18 +121,30 @@ impl Generator {
         match cohort {
             Cohort::Everyone => self.records.members(after, PAGE).await,
             Cohort::Patients(patients) => {
-                let behind = patients.iter().filter(|patient| after.is_none_or(|after| patient.as_str() > after));
+                let behind =
+                    patients.iter().filter(|patient| after.is_none_or(|after| patient.as_str() > after));
                 let mut members = Vec::new();
                 for patient in behind.clone().take(PAGE) {
                     // A patient who is gone since the kick-off: the chunk says so.
                     let known = self.records.member(patient).await?;
                     members.push(known.unwrap_or_else(|| Member { patient: patient.clone(), bytes: 0 }));
                 }
-                let next = members.last().filter(|_| behind.count() > PAGE).map(|member| member.patient.to_string());
+                let next =
+                    members.last().filter(|_| behind.count() > PAGE).map(|member| member.patient.to_string());
                 Ok(CohortPage { members, next })
             }
         }
     }
+}
+
+/// What earlier plans stored.
+#[derive(Default)]
+struct Planned {
+    /// The index of the next chunk.
+    next: u32,
+    /// The last patient of the last chunk.
+    last: Option<PatientId>,
+    any_open: bool,
 }
 
 struct Cut {

@@ -17,7 +17,12 @@ pub(crate) struct Spool {
 
 impl Spool {
     /// Sets a line aside. `key` is where lines go that memory cannot hold.
-    pub(crate) async fn push(&mut self, line: &[u8], key: impl FnOnce() -> String, files: &dyn Files) -> Result<()> {
+    pub(crate) async fn push(
+        &mut self,
+        line: &[u8],
+        key: impl FnOnce() -> String,
+        files: &dyn Files,
+    ) -> Result<()> {
         self.held.extend_from_slice(line);
         self.held.push(b'\n');
         if self.held.len() < MAX_HELD {
@@ -93,6 +98,7 @@ mod tests {
         let clock = std::sync::Arc::new(shared::clock::SystemClock);
         let ids = std::sync::Arc::new(shared::clock::SystemIds);
         let records = std::env::temp_dir();
-        shared::adapters::local::Local::in_memory(&records, settings.expect("valid"), clock, ids).expect("a platform")
+        shared::adapters::local::Local::in_memory(&records, settings.expect("valid"), clock, ids)
+            .expect("a platform")
     }
 }

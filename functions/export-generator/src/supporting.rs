@@ -75,7 +75,12 @@ impl<'a> ReferenceSet<'a> {
 impl Generator {
     /// Runs the supporting chunk of a job whose other chunks are done, unless it is done as well.
     /// `references` are the files with what those refer to.
-    pub(crate) async fn run_supporting(&self, running: &Running, chunk: ChunkId, references: &[String]) -> Result<()> {
+    pub(crate) async fn run_supporting(
+        &self,
+        running: &Running,
+        chunk: ChunkId,
+        references: &[String],
+    ) -> Result<()> {
         let id = &running.core.id;
         let planned = Chunk { id: chunk, work: Work::Supporting, bytes: 0 };
         self.jobs.add_chunks(id, &[planned], true).await?;
@@ -98,7 +103,12 @@ impl Generator {
     }
 
     /// Fetches what is referred to, wave by wave. Memory holds each reference once, about 100 bytes a resource.
-    async fn collect_supporting(&self, running: &Running, sources: &[String], outputs: &mut Outputs<'_>) -> Result<BTreeMap<Sensitive, u64>> {
+    async fn collect_supporting(
+        &self,
+        running: &Running,
+        sources: &[String],
+        outputs: &mut Outputs<'_>,
+    ) -> Result<BTreeMap<Sensitive, u64>> {
         let mut withheld = BTreeMap::new();
         let mut wanted = self.read_references(sources).await?;
         let mut seen: HashSet<String> = wanted.iter().cloned().collect();
@@ -111,7 +121,13 @@ impl Generator {
             }
             for found in self.records.supporting(&batch).await? {
                 let Ok((head, facts)) = head_and_facts(&found.line) else { continue };
-                match running.core.request.choices.as_ref().map_or(Decision::Keep, |choices| choices.decide(&facts)) {
+                match running
+                    .core
+                    .request
+                    .choices
+                    .as_ref()
+                    .map_or(Decision::Keep, |choices| choices.decide(&facts))
+                {
                     Decision::Keep => {}
                     Decision::LeaveOut => continue,
                     Decision::Withhold(category) => {

@@ -124,6 +124,8 @@ async fn choices(headers: &HeaderMap, body: Body) -> Result<Option<Choices>> {
     match Content::read(headers, body).await? {
         Content::Empty => Ok(None),
         Content::Json(parameters) => fhir::choices::from_parameters(&parameters).map(Some),
-        Content::Form(_) => Err(Error::UnsupportedMediaType("the body must be a FHIR Parameters resource".to_owned())),
+        Content::Form(_) => {
+            Err(Error::UnsupportedMediaType("the body must be a FHIR Parameters resource".to_owned()))
+        }
     }
 }

@@ -37,7 +37,10 @@ pub fn router(platform: &dyn Platform) -> Router {
             let path = format!("{}{}", prefix.path, base.path());
             let url = state.settings.url(&path);
             let capability = async move |State(state): State<Metadata>| {
-                cacheable(fhir(StatusCode::OK, &capability_statement(&url, &state.settings.base_url, started)))
+                cacheable(fhir(
+                    StatusCode::OK,
+                    &capability_statement(&url, &state.settings.base_url, started),
+                ))
             };
             router = router
                 .route(&format!("{path}/metadata"), get(capability))

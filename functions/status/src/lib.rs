@@ -57,7 +57,11 @@ pub fn router(platform: &dyn Platform) -> Router {
         })
 }
 
-async fn status(State(state): State<Status>, JobPath(id): JobPath, Bearer(caller): Bearer) -> Result<Response> {
+async fn status(
+    State(state): State<Status>,
+    JobPath(id): JobPath,
+    Bearer(caller): Bearer,
+) -> Result<Response> {
     let stored = owned(state.jobs.get(&id).await?, &caller)?;
     match &stored.job {
         Job::AwaitingInput(_) => {
@@ -117,7 +121,11 @@ fn size(bytes: u64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
-async fn delete(State(state): State<Status>, JobPath(id): JobPath, Bearer(caller): Bearer) -> Result<Response> {
+async fn delete(
+    State(state): State<Status>,
+    JobPath(id): JobPath,
+    Bearer(caller): Bearer,
+) -> Result<Response> {
     owned(state.jobs.get(&id).await?, &caller)?;
     let cancelled = cancel(&*state.jobs, &*state.files, &id, caller.client.as_str(), state.clock.now()).await;
     match cancelled {
@@ -127,7 +135,11 @@ async fn delete(State(state): State<Status>, JobPath(id): JobPath, Bearer(caller
     }
 }
 
-async fn metadata(State(state): State<Status>, JobPath(id): JobPath, Bearer(caller): Bearer) -> Result<Response> {
+async fn metadata(
+    State(state): State<Status>,
+    JobPath(id): JobPath,
+    Bearer(caller): Bearer,
+) -> Result<Response> {
     let stored = owned(state.jobs.get(&id).await?, &caller)?;
     let manifest = match &stored.job {
         Job::Complete(_) => manifest(&stored.job, &*state.files, &state.settings).await?,
@@ -142,7 +154,8 @@ mod tests {
 
     #[test]
     fn progress_is_short_and_readable() {
-        let progress = Progress { bytes_done: 450_000_000, bytes_planned: 999_960_000, ..Progress::default() };
+        let progress =
+            Progress { bytes_done: 450_000_000, bytes_planned: 999_960_000, ..Progress::default() };
         assert_eq!(amount(&progress), "45% (450.0 MB of 1.0 GB)");
         assert_eq!(amount(&Progress::default()), "0% (0 B of 0 B)");
         let most = Progress { bytes_done: u64::MAX, bytes_planned: u64::MAX, ..Progress::default() };

@@ -105,7 +105,8 @@ async fn serve(options: Serve) -> Result<(), Failure> {
     let base_url = options.state.base_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let (platform, passwords) = open(&options.state, &base_url)?;
     let shown = platform.settings();
-    let workers = options.workers.or_else(|| std::thread::available_parallelism().map(usize::from).ok()).unwrap_or(1);
+    let workers =
+        options.workers.or_else(|| std::thread::available_parallelism().map(usize::from).ok()).unwrap_or(1);
     let server = Server::start(platform, listener, workers).await?;
     eprintln!("{}", greeting(&shown, &passwords, &options.state));
     stopped().await?;

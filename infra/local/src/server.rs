@@ -91,7 +91,8 @@ pub async fn resume(platform: &Local) -> Result<()> {
     use shared::domain::job::State;
 
     let (jobs, queue) = (platform.jobs(), platform.queue());
-    let mut query = JobQuery { states: vec![State::Queued, State::Running], count: 100, ..JobQuery::default() };
+    let mut query =
+        JobQuery { states: vec![State::Queued, State::Running], count: 100, ..JobQuery::default() };
     loop {
         let page = jobs.list(&query).await?;
         for stored in &page.jobs {

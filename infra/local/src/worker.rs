@@ -45,7 +45,8 @@ impl Deadline for Shutdown {
 /// Settles one delivery if one is due; false when none is.
 pub async fn step(inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadline) -> Result<bool> {
     if let Some(dead) = inbox.dead().await? {
-        let reason = Error::unavailable(format!("the task {} failed {} times", dead.task.name(), dead.deliveries));
+        let reason =
+            Error::unavailable(format!("the task {} failed {} times", dead.task.name(), dead.deliveries));
         worker.give_up(&dead.task, &reason).await?;
         inbox.acknowledge(&dead).await?;
         return Ok(true);
@@ -67,7 +68,12 @@ pub async fn step(inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadlin
 }
 
 /// Handles a delivery and keeps it hidden from others for as long as that takes.
-async fn handle(delivery: &Delivery, inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadline) -> Result<()> {
+async fn handle(
+    delivery: &Delivery,
+    inbox: &dyn Inbox,
+    worker: &dyn Worker,
+    deadline: &dyn Deadline,
+) -> Result<()> {
     let work = worker.handle(&delivery.task, deadline);
     tokio::pin!(work);
     loop {

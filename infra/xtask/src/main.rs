@@ -19,7 +19,9 @@ fn main() -> ExitCode {
         Some("check") => check(),
         Some("test") => test(&arguments[1..]),
         Some("bench") => bench(&arguments[1..]),
-        Some("build") => run(cargo(&["build", "--release", "--workspace", "--exclude", "tests", "--exclude", "xtask"])),
+        Some("build") => {
+            run(cargo(&["build", "--release", "--workspace", "--exclude", "tests", "--exclude", "xtask"]))
+        }
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -33,8 +35,18 @@ fn main() -> ExitCode {
 
 fn check() -> Result<(), String> {
     run(cargo(&["fmt", "--all", "--check"]))?;
-    run(cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "--deny", "warnings"]))?;
-    let mut docs = cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked", "--document-private-items"]);
+    run(cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--locked",
+        "--",
+        "--deny",
+        "warnings",
+    ]))?;
+    let mut docs =
+        cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked", "--document-private-items"]);
     docs.env("RUSTDOCFLAGS", "--deny warnings");
     run(docs)?;
     let deny = tools::cargo_tool("cargo-deny")?;

@@ -27,7 +27,11 @@ pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
 /// SQLite and the cryptography are built from C.
 pub(crate) fn c_compiler() -> Result<(), String> {
     let known = ["cc", "gcc", "clang"].into_iter().any(|compiler| answers(compiler, "--version"));
-    if known { Ok(()) } else { Err("a C compiler is missing: install gcc (Debian: apt-get install gcc)".to_owned()) }
+    if known {
+        Ok(())
+    } else {
+        Err("a C compiler is missing: install gcc (Debian: apt-get install gcc)".to_owned())
+    }
 }
 
 fn answers(program: &str, argument: &str) -> bool {

@@ -32,7 +32,11 @@ fn job(seconds: i64, patient: &str) -> Job {
     Job::Queued(Queued {
         core: Core {
             id: SeededIds::new(u64::try_from(seconds).expect("positive")).job(at),
-            owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: Some(patient.clone()) },
+            owner: Owner {
+                client: ClientId::parse("app").expect("an id"),
+                issuer: None,
+                patient: Some(patient.clone()),
+            },
             patient: Some(PatientSummary { id: patient.clone(), name: "A Name".to_owned() }),
             request: ExportRequest {
                 url: "http://localhost/x".to_owned(),
@@ -94,7 +98,8 @@ async fn lists(jobs: &dyn Jobs) {
     assert!(seen.is_sorted_by(|one, other| one > other), "newest first");
     let of_patient = JobQuery { count: 9, patient: PatientId::parse("even").ok(), ..JobQuery::default() };
     assert_eq!(jobs.list(&of_patient).await.expect("a page").jobs.len(), 3);
-    let of_owner = JobQuery { count: 9, owner: Some(job(1, "odd").core().owner.clone()), ..JobQuery::default() };
+    let of_owner =
+        JobQuery { count: 9, owner: Some(job(1, "odd").core().owner.clone()), ..JobQuery::default() };
     assert_eq!(jobs.list(&of_owner).await.expect("a page").jobs.len(), 3);
     let complete = JobQuery { count: 9, states: vec![State::Complete, State::Failed], ..JobQuery::default() };
     assert_eq!(jobs.list(&complete).await.expect("a page").jobs.len(), 0);
@@ -132,30 +137,43 @@ async fn chunks(jobs: Arc<dyn Jobs>) {
     let progress = jobs.add_chunks(&id, &planned, false).await.expect("added");
     assert_eq!((progress.chunks_planned, progress.bytes_planned, progress.all_done()), (2, 30, false));
     let again = jobs.add_chunks(&id, &[chunk(1, 999), chunk(2, 5)], true).await.expect("added");
-    assert_eq!((again.chunks_planned, again.bytes_planned, again.plan_complete), (3, 35, true), "planning twice adds nothing twice");
+    assert_eq!(
+        (again.chunks_planned, again.bytes_planned, again.plan_complete),
+        (3, 35, true),
+        "planning twice adds nothing twice"
+    );
     let kept = jobs.chunk(&id, ChunkId::first(1)).await.expect("an answer").expect("a chunk");
     assert_eq!((kept.chunk.bytes, kept.result), (20, None), "what is stored stays");
     let page = jobs.chunks(&id, None, 2).await.expect("a page");
-    assert_eq!(page.chunks.iter().map(|stored| stored.chunk.id).collect::<Vec<_>>(), [ChunkId::first(0), ChunkId::first(1)]);
+    assert_eq!(
+        page.chunks.iter().map(|stored| stored.chunk.id).collect::<Vec<_>>(),
+        [ChunkId::first(0), ChunkId::first(1)]
+    );
     let page = jobs.chunks(&id, page.next, 2).await.expect("a page");
     assert_eq!((page.chunks.len(), page.next), (1, None));
 
     // Many deliveries of one chunk at once: one is recorded, and counted once.
     let racing = (0..20).map(|attempt| {
         let (jobs, id) = (jobs.clone(), id.clone());
-        tokio::spawn(async move { jobs.finish_chunk(&id, ChunkId::first(0), &result(attempt), None).await.expect("an answer") })
+        tokio::spawn(async move {
+            jobs.finish_chunk(&id, ChunkId::first(0), &result(attempt), None).await.expect("an answer")
+        })
     });
     let finished = join_all(racing).await;
     let recorded = finished.iter().flatten().filter(|finished| finished.recorded).count();
     assert_eq!(recorded, 1);
     let stored = jobs.get(&id).await.expect("an answer").expect("a job");
-    assert_eq!((stored.progress.chunks_done, stored.progress.bytes_done, stored.progress.resources), (1, 10, 7));
+    assert_eq!(
+        (stored.progress.chunks_done, stored.progress.bytes_done, stored.progress.resources),
+        (1, 10, 7)
+    );
     assert_eq!(stored.version, 1, "counting does not change the version");
 
     // The rest of a chunk comes with its end, or not at all.
     let rest = Chunk { id: ChunkId::first(1).rest(), work: Work::Supporting, bytes: 0 };
     for _ in 0..2 {
-        let finished = jobs.finish_chunk(&id, ChunkId::first(1), &result(1), Some(&rest)).await.expect("finished");
+        let finished =
+            jobs.finish_chunk(&id, ChunkId::first(1), &result(1), Some(&rest)).await.expect("finished");
         assert_eq!((finished.progress.chunks_planned, finished.progress.bytes_planned), (4, 35));
     }
     for id_of in [ChunkId::first(1).rest(), ChunkId::first(2)] {
@@ -180,7 +198,8 @@ pub async fn queue(queue: &dyn Queue, inbox: &dyn Inbox, advance: impl Fn(Signed
     queue.send(&[task(1), task(2)]).await.expect("sent");
     let one = inbox.receive(SECOND * 60).await.expect("an answer").expect("a task");
     let two = inbox.receive(SECOND * 60).await.expect("an answer").expect("a task");
-    let received: BTreeSet<_> = [&one, &two].into_iter().map(|delivery| delivery.task.job().clone()).collect();
+    let received: BTreeSet<_> =
+        [&one, &two].into_iter().map(|delivery| delivery.task.job().clone()).collect();
     assert_eq!(received.len(), 2, "each task once");
     assert_eq!(inbox.receive(SECOND).await.expect("an answer"), None, "what is in hands is hidden");
     inbox.acknowledge(&one).await.expect("acknowledged");
@@ -262,8 +281,14 @@ pub async fn grants(grants: Arc<dyn Grants>, clock: &dyn Clock, advance: impl Fn
     let soon = |seconds| clock.now() + SECOND * seconds;
     let kind = GrantKind::Code;
     assert!(grants.put(kind, "k", json!({ "n": 1 }), soon(60)).await.expect("an answer"));
-    assert!(!grants.put(kind, "k", json!({ "n": 2 }), soon(60)).await.expect("an answer"), "what is there stays");
-    assert!(grants.put(GrantKind::Refresh, "k", json!(null), soon(60)).await.expect("an answer"), "kinds are apart");
+    assert!(
+        !grants.put(kind, "k", json!({ "n": 2 }), soon(60)).await.expect("an answer"),
+        "what is there stays"
+    );
+    assert!(
+        grants.put(GrantKind::Refresh, "k", json!(null), soon(60)).await.expect("an answer"),
+        "kinds are apart"
+    );
     let grant = grants.get(kind, "k").await.expect("an answer").expect("a grant");
     assert_eq!(grant.value, json!({ "n": 1 }));
     let racing = (0..20).map(|number| {
@@ -276,7 +301,11 @@ pub async fn grants(grants: Arc<dyn Grants>, clock: &dyn Clock, advance: impl Fn
         let grants = grants.clone();
         tokio::spawn(async move { grants.take(kind, "k").await.expect("an answer").is_some() })
     });
-    assert_eq!(join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(), 1, "taken once");
+    assert_eq!(
+        join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(),
+        1,
+        "taken once"
+    );
     assert_eq!(grants.get(kind, "k").await.expect("an answer"), None);
     assert!(grants.put(kind, "short", json!(1), soon(10)).await.expect("an answer"));
     advance(SECOND * 10);
@@ -304,8 +333,15 @@ pub async fn records(records: &dyn Records, put: impl Fn(&str, &[u8])) {
     let patient = |id: &str| PatientId::parse(id).expect("an id");
     assert_eq!(records.member(&patient("a")).await.expect("an answer"), None);
     assert_eq!(records.members(None, 10).await.expect("a page").members, []);
-    assert!(records.supporting(&BTreeSet::from(["Practitioner/x".to_owned()])).await.expect("an answer").is_empty());
-    let line = |resource_type: &str, id: &str| format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}");
+    assert!(
+        records
+            .supporting(&BTreeSet::from(["Practitioner/x".to_owned()]))
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
+    let line =
+        |resource_type: &str, id: &str| format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}");
     let large = format!("{}\n", line("Observation", "o")).repeat(40_000);
     put("Patient/b/records.ndjson", large.as_bytes());
     // The gzip form of "compressed\n".
@@ -315,11 +351,26 @@ pub async fn records(records: &dyn Records, put: impl Fn(&str, &[u8])) {
     for id in ["a", "c", "d"] {
         put(&format!("Patient/{id}/records.ndjson"), line("Patient", id).as_bytes());
     }
-    put("shared/Practitioner.ndjson", format!("{}\n{}\nnonsense\n{}", line("Practitioner", "x"), line("Practitioner", "y"), line("Practitioner", "z")).as_bytes());
+    put(
+        "shared/Practitioner.ndjson",
+        format!(
+            "{}\n{}\nnonsense\n{}",
+            line("Practitioner", "x"),
+            line("Practitioner", "y"),
+            line("Practitioner", "z")
+        )
+        .as_bytes(),
+    );
 
     let parts = records.parts(&patient("b")).await.expect("parts");
-    assert_eq!(parts.records.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["more.ndjson.gz", "records.ndjson"]);
-    assert_eq!(parts.documents.iter().map(|part| (part.name.as_str(), part.bytes)).collect::<Vec<_>>(), [("scan.png", 3)]);
+    assert_eq!(
+        parts.records.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),
+        ["more.ndjson.gz", "records.ndjson"]
+    );
+    assert_eq!(
+        parts.documents.iter().map(|part| (part.name.as_str(), part.bytes)).collect::<Vec<_>>(),
+        [("scan.png", 3)]
+    );
     let member = records.member(&patient("b")).await.expect("an answer").expect("a patient");
     assert_eq!(member.bytes, large.len() as u64 + GZIPPED.len() as u64 + 3);
     let open = |part| records.open_records(&member.patient, part);
@@ -343,7 +394,8 @@ pub async fn records(records: &dyn Records, put: impl Fn(&str, &[u8])) {
 
     let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
     let wanted = wanted.map(str::to_owned).into();
-    let mut found: Vec<_> = records.supporting(&wanted).await.expect("lines").into_iter().map(|line| line.reference).collect();
+    let mut found: Vec<_> =
+        records.supporting(&wanted).await.expect("lines").into_iter().map(|line| line.reference).collect();
     found.sort();
     assert_eq!(found, ["Practitioner/x", "Practitioner/z"]);
     // What changes is seen.
@@ -352,6 +404,6 @@ pub async fn records(records: &dyn Records, put: impl Fn(&str, &[u8])) {
 }
 
 const GZIPPED: &[u8] = &[
-    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x4b, 0xce, 0xcf, 0x2d, 0x28, 0x4a, 0x2d, 0x2e,
-    0x4e, 0x4d, 0xe1, 0x02, 0x00, 0xbb, 0x6d, 0x4f, 0xc8, 0x0b, 0x00, 0x00, 0x00,
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x4b, 0xce, 0xcf, 0x2d, 0x28, 0x4a, 0x2d,
+    0x2e, 0x4e, 0x4d, 0xe1, 0x02, 0x00, 0xbb, 0x6d, 0x4f, 0xc8, 0x0b, 0x00, 0x00, 0x00,
 ];

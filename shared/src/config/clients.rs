@@ -111,9 +111,16 @@ impl Client {
 
     pub(super) fn check(&self, read: &mut Reader) {
         for uri in &self.redirect_uris {
-            let valid = Url::parse(uri).is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)));
+            let valid = Url::parse(uri)
+                .is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)));
             if !valid {
-                read.wrong("clients", &format!("'{}' has the redirect_uri '{uri}', which is neither https nor loopback", self.id));
+                read.wrong(
+                    "clients",
+                    &format!(
+                        "'{}' has the redirect_uri '{uri}', which is neither https nor loopback",
+                        self.id
+                    ),
+                );
             }
         }
         if self.secret_hash.as_deref().is_some_and(|hash| !crate::security::passwords::is_hash(hash)) {
@@ -141,7 +148,10 @@ impl StaffAccount {
 impl PatientAccount {
     pub(super) fn check(&self, read: &mut Reader) {
         if !crate::security::passwords::is_hash(&self.password_hash) {
-            read.wrong("accounts", &format!("'{}' has a password_hash that is no argon2 hash", self.username));
+            read.wrong(
+                "accounts",
+                &format!("'{}' has a password_hash that is no argon2 hash", self.username),
+            );
         }
     }
 }
@@ -161,7 +171,10 @@ impl Issuer {
 
     pub(super) fn check(&self, read: &mut Reader) {
         if self.keys().is_none() {
-            read.wrong("issuers", &format!("'{}' needs either jwks, a JWK set, or jwks_url, an https URL", self.issuer));
+            read.wrong(
+                "issuers",
+                &format!("'{}' needs either jwks, a JWK set, or jwks_url, an https URL", self.issuer),
+            );
         }
     }
 }
@@ -197,7 +210,9 @@ mod tests {
         ] {
             assert_eq!(client.allows_redirect(uri), allowed, "{uri}");
         }
-        for (uri, allowed) in [("http:/127.0.0.1:3000/jobs", true), ("javascript:alert(1)", false), ("data:text/html,x", false)] {
+        for (uri, allowed) in
+            [("http:/127.0.0.1:3000/jobs", true), ("javascript:alert(1)", false), ("data:text/html,x", false)]
+        {
             let url = Url::parse(uri).expect("a URL");
             assert_eq!(client.allows_return(&url), allowed, "{uri}");
         }

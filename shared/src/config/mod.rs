@@ -78,7 +78,11 @@ pub struct InvalidSettings(pub Vec<String>);
 impl Settings {
     /// Reads the file, or `defaults` where none is named, and the environment of the process over it.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn load(file: Option<&Path>, defaults: &str, default_base_url: Option<&str>) -> Result<Self, InvalidSettings> {
+    pub fn load(
+        file: Option<&Path>,
+        defaults: &str,
+        default_base_url: Option<&str>,
+    ) -> Result<Self, InvalidSettings> {
         let text = match file {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|error| InvalidSettings(vec![format!("cannot read {}: {error}", path.display())]))?,
@@ -107,7 +111,9 @@ impl Settings {
                 gone: defaults.gone,
             },
             token_lifetime: read.seconds("token_lifetime_seconds").unwrap_or(SignedDuration::from_mins(15)),
-            refresh_lifetime: read.seconds("refresh_lifetime_seconds").unwrap_or(SignedDuration::from_hours(24 * 30)),
+            refresh_lifetime: read
+                .seconds("refresh_lifetime_seconds")
+                .unwrap_or(SignedDuration::from_hours(24 * 30)),
             chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
             max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
             documentation_url: read.text("documentation_url"),
@@ -159,7 +165,10 @@ impl Settings {
         }
         for origin in &self.staff_origins {
             if origin_of(origin).as_deref() != Some(origin) {
-                read.wrong("staff_origins", &format!("has '{origin}', which is no origin such as https://staff.example.org"));
+                read.wrong(
+                    "staff_origins",
+                    &format!("has '{origin}', which is no origin such as https://staff.example.org"),
+                );
             }
         }
         for issuer in &self.issuers {
@@ -201,9 +210,10 @@ impl Settings {
     pub fn is_fhir_base(&self, url: &str) -> bool {
         let path = url.trim_end_matches('/').strip_prefix(&self.base_url);
         path.is_some_and(|path| {
-            self.prefixes()
-                .iter()
-                .any(|prefix| path.strip_prefix(prefix.path).is_some_and(|rest| Base::ALL.iter().any(|base| base.path() == rest)))
+            self.prefixes().iter().any(|prefix| {
+                path.strip_prefix(prefix.path)
+                    .is_some_and(|rest| Base::ALL.iter().any(|base| base.path() == rest))
+            })
         })
     }
 }
@@ -264,7 +274,9 @@ mod tests {
     #[test]
     fn the_sandbox_stays_at_home_unless_told() {
         assert!(parse("base_url = \"https://ehi.example.org\"\nsandbox = true").is_err());
-        assert!(parse("base_url = \"https://ehi.example.org\"\nsandbox = true\nsandbox_in_public = true").is_ok());
+        assert!(
+            parse("base_url = \"https://ehi.example.org\"\nsandbox = true\nsandbox_in_public = true").is_ok()
+        );
         assert!(parse("base_url = \"http://[::1]:8888\"\nsandbox = true").is_ok());
         assert!(parse("base_url = \"http://localhost.example.org\"\nsandbox = true").is_err());
     }

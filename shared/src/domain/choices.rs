@@ -157,7 +157,9 @@ impl Sensitive {
             Self::DomesticViolence => &["SDV"],
             Self::SexualAssault => &["SEX", "VIO"],
             Self::Genetic => &["GDIS"],
-            Self::Other => &["BH", "SCA", "STD", "TBOO", "SOC", "SPI", "EMOTDIS", "MENCAT", "SICKLE", "REPH", "ABUSE"],
+            Self::Other => {
+                &["BH", "SCA", "STD", "TBOO", "SOC", "SPI", "EMOTDIS", "MENCAT", "SICKLE", "REPH", "ABUSE"]
+            }
         }
     }
 }
@@ -205,7 +207,8 @@ impl Day {
             10 => text.to_owned(),
             _ => {
                 let is_date_time = text.get(10..11) == Some("T") && text.len() <= 40;
-                let readable = text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok();
+                let readable =
+                    text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok();
                 if !is_date_time || !readable {
                     return None;
                 }

@@ -118,19 +118,41 @@ fn document_group(facts: &Facts<'_>) -> RecordGroup {
 
 /// LOINC document types by group; `image` is the type of a Media that is a photograph.
 const DOCUMENTS: &[(RecordGroup, &[&str])] = &[
-    (RecordGroup::DischargeSummary, &["18842-5", "11490-0", "28655-9", "29761-4", "34105-7", "34106-5", "34745-0"]),
-    (RecordGroup::Operative, &["11504-8", "28570-0", "34137-0", "34818-5", "34868-0", "34870-6", "34877-1", "8724-7"]),
-    (RecordGroup::Pathology, &["11526-1", "11529-5", "22634-0", "22637-3", "27898-6", "60567-5", "60568-3", "60571-7"]),
+    (
+        RecordGroup::DischargeSummary,
+        &["18842-5", "11490-0", "28655-9", "29761-4", "34105-7", "34106-5", "34745-0"],
+    ),
+    (
+        RecordGroup::Operative,
+        &["11504-8", "28570-0", "34137-0", "34818-5", "34868-0", "34870-6", "34877-1", "8724-7"],
+    ),
+    (
+        RecordGroup::Pathology,
+        &["11526-1", "11529-5", "22634-0", "22637-3", "27898-6", "60567-5", "60568-3", "60571-7"],
+    ),
     (
         RecordGroup::Radiology,
-        &["18726-0", "18748-4", "18782-3", "24590-2", "24627-2", "25045-6", "30746-2", "30954-2", "36643-5", "68604-8", "LP29684-5"],
+        &[
+            "18726-0",
+            "18748-4",
+            "18782-3",
+            "24590-2",
+            "24627-2",
+            "25045-6",
+            "30746-2",
+            "30954-2",
+            "36643-5",
+            "68604-8",
+            "LP29684-5",
+        ],
     ),
     (RecordGroup::Photographs, &["72170-4", "55112-7", "image"]),
 ];
 
 fn overlaps(choice: &Choice, days: Option<Days>) -> bool {
     let Some(days) = days else { return true };
-    let ends_before = choice.from.as_ref().is_some_and(|from| days.last.as_slice() < from.as_str().as_bytes());
+    let ends_before =
+        choice.from.as_ref().is_some_and(|from| days.last.as_slice() < from.as_str().as_bytes());
     let starts_after = choice.to.as_ref().is_some_and(|to| days.first.as_slice() > to.as_str().as_bytes());
     !ends_before && !starts_after
 }
@@ -140,7 +162,12 @@ mod tests {
     use super::super::choices::{Authorization, Day};
     use super::*;
 
-    fn facts<'a>(resource_type: &'a str, categories: &[&'a str], labels: &[&'a str], date: Option<&str>) -> Facts<'a> {
+    fn facts<'a>(
+        resource_type: &'a str,
+        categories: &[&'a str],
+        labels: &[&'a str],
+        date: Option<&str>,
+    ) -> Facts<'a> {
         Facts {
             resource_type,
             categories: categories.to_vec(),
@@ -167,7 +194,11 @@ mod tests {
             assert_eq!(none.decide(&facts(resource_type, &[], &[], None)), Decision::Keep, "{resource_type}");
         }
         for resource_type in ["Encounter", "Procedure", "Claim", "Condition", "DocumentReference", "Media"] {
-            assert_eq!(none.decide(&facts(resource_type, &[], &[], None)), Decision::LeaveOut, "{resource_type}");
+            assert_eq!(
+                none.decide(&facts(resource_type, &[], &[], None)),
+                Decision::LeaveOut,
+                "{resource_type}"
+            );
         }
         assert_eq!(none.decide(&facts("Observation", &["laboratory"], &[], None)), Decision::LeaveOut);
     }
@@ -186,7 +217,11 @@ mod tests {
             let decision = visits.decide(&facts("Encounter", &[], &[], Some(date)));
             assert_eq!(decision == Decision::Keep, kept, "{date}");
         }
-        assert_eq!(visits.decide(&facts("Encounter", &[], &[], None)), Decision::Keep, "no date says nothing against it");
+        assert_eq!(
+            visits.decide(&facts("Encounter", &[], &[], None)),
+            Decision::Keep,
+            "no date says nothing against it"
+        );
     }
 
     #[test]
@@ -196,7 +231,11 @@ mod tests {
             let label = category.labels()[0];
             let resource = facts("Condition", &[], &[label], None);
             assert_eq!(choices.decide(&resource), Decision::Withhold(category));
-            let given = if category.is_text() { Authorization::Text("yes".into()) } else { Authorization::Flag(true) };
+            let given = if category.is_text() {
+                Authorization::Text("yes".into())
+            } else {
+                Authorization::Flag(true)
+            };
             choices.authorizations.insert(category, given);
             assert_eq!(choices.decide(&resource), Decision::Keep);
         }

@@ -118,7 +118,8 @@ impl FileName {
             safe.push_str("file");
         }
         if safe.len() > 120 {
-            let extension = safe.rfind('.').filter(|dot| safe.len() - dot <= 12).map(|dot| safe[dot..].to_owned());
+            let extension =
+                safe.rfind('.').filter(|dot| safe.len() - dot <= 12).map(|dot| safe[dot..].to_owned());
             let extension = extension.unwrap_or_default();
             safe.truncate(120 - extension.len());
             safe.push_str(&extension);

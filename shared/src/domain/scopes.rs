@@ -88,7 +88,13 @@ impl Scopes {
 
     /// The scopes of `self` that `registered` covers, in the order they were asked for.
     pub fn narrowed_to(&self, registered: &Self) -> Self {
-        Self(self.0.iter().filter(|asked| registered.0.iter().any(|held| held.covers(asked))).cloned().collect())
+        Self(
+            self.0
+                .iter()
+                .filter(|asked| registered.0.iter().any(|held| held.covers(asked)))
+                .cloned()
+                .collect(),
+        )
     }
 
     /// Whether every scope of `self` is covered by `other`.
@@ -98,7 +104,9 @@ impl Scopes {
 
     /// Whether a refresh token goes with these scopes: asked for, or an EHI export (Argonaut EHI, 1).
     pub fn wants_refresh(&self) -> bool {
-        self.has("offline_access") || self.has("online_access") || self.allows_operation(Level::Patient, "$ehi-export")
+        self.has("offline_access")
+            || self.has("online_access")
+            || self.allows_operation(Level::Patient, "$ehi-export")
     }
 
     pub fn words(&self) -> impl Iterator<Item = String> + '_ {

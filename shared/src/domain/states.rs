@@ -140,7 +140,13 @@ impl Running {
 }
 
 impl InReview {
-    pub fn approve(self, attached: Option<NamedFile>, who: &str, now: Timestamp, retention: &Retention) -> Complete {
+    pub fn approve(
+        self,
+        attached: Option<NamedFile>,
+        who: &str,
+        now: Timestamp,
+        retention: &Retention,
+    ) -> Complete {
         Complete {
             core: self.core.note(now, who, "approved"),
             summary: self.summary,
@@ -166,7 +172,12 @@ impl InReview {
     }
 
     /// Removes the attachments that `gone` names and returns them as well.
-    pub fn detach(mut self, gone: impl Fn(&Attachment) -> bool, who: &str, now: Timestamp) -> (Self, Vec<Attachment>) {
+    pub fn detach(
+        mut self,
+        gone: impl Fn(&Attachment) -> bool,
+        who: &str,
+        now: Timestamp,
+    ) -> (Self, Vec<Attachment>) {
         let (removed, kept): (Vec<_>, Vec<_>) = self.core.attachments.into_iter().partition(gone);
         self.core.attachments = kept;
         if removed.is_empty() {

@@ -108,7 +108,13 @@ pub struct Document {
 
 /// One DocumentReference for documents that the record describes nowhere: all of them in one resource, each
 /// with its own format (Argonaut EHI, EHIDocumentReference profile; clients read such a file as one JSON document).
-pub fn document_reference(id: &str, patient: Option<&str>, description: &str, date: &str, documents: &[Document]) -> Value {
+pub fn document_reference(
+    id: &str,
+    patient: Option<&str>,
+    description: &str,
+    date: &str,
+    documents: &[Document],
+) -> Value {
     let content = |document: &Document| {
         json!({
             "attachment": {
@@ -152,8 +158,14 @@ mod tests {
         let targets: Vec<_> = found.iter().map(|attachment| attachment.target.clone()).collect();
         assert_eq!(targets, [Target::Binary("b1".into()), Target::Binary("b2".into())]);
         let mut out = Vec::new();
-        rewrite(line, &found, |target| (*target == Target::Binary("b1".into())).then(|| ("http://new".into(), "T\"".into())), &mut out);
-        let expected = String::from_utf8_lossy(line).replace("\"Binary/b1\"", "\"http://new\",\"title\":\"T\\\"\"");
+        rewrite(
+            line,
+            &found,
+            |target| (*target == Target::Binary("b1".into())).then(|| ("http://new".into(), "T\"".into())),
+            &mut out,
+        );
+        let expected =
+            String::from_utf8_lossy(line).replace("\"Binary/b1\"", "\"http://new\",\"title\":\"T\\\"\"");
         assert_eq!(String::from_utf8_lossy(&out), expected);
     }
 

@@ -65,7 +65,9 @@ pub fn from_parameters(resource: &Value) -> Result<Choices> {
                 }
                 "authorizations" => {
                     let category = category(key)?;
-                    choices.authorizations.insert(category, authorization(category, &Field::of_fhir(key, part)?)?);
+                    choices
+                        .authorizations
+                        .insert(category, authorization(category, &Field::of_fhir(key, part)?)?);
                 }
                 _ => {}
             }
@@ -142,12 +144,15 @@ impl Field {
     }
 
     fn of_fhir(key: &str, parameter: &Value) -> Result<Self> {
-        let values = parameter.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("value"));
+        let values =
+            parameter.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("value"));
         let values: Vec<_> = values.collect();
         match values[..] {
             [] => Ok(Self::Null),
             [(name, Value::Bool(flag))] if name == "valueBoolean" => Ok(Self::Flag(*flag)),
-            [(name, Value::String(text))] if matches!(name.as_str(), "valueDate" | "valueDateTime" | "valueString") => {
+            [(name, Value::String(text))]
+                if matches!(name.as_str(), "valueDate" | "valueDateTime" | "valueString") =>
+            {
                 Ok(Self::Text(text.clone()))
             }
             _ => Err(wrong(key, "has a value of the wrong type")),
@@ -172,7 +177,8 @@ fn set(choice: &mut Choice, key: &str, name: &str, field: Field) -> Result<()> {
         ("from" | "to" | "notes" | "name" | "group", Field::Null) => {}
         ("from" | "to", Field::Text(text)) if text.is_empty() => {}
         ("from", Field::Text(text)) => {
-            choice.from = Some(Day::first(&text).ok_or_else(|| wrong(key, "has a 'from' that is not a date"))?);
+            choice.from =
+                Some(Day::first(&text).ok_or_else(|| wrong(key, "has a 'from' that is not a date"))?);
         }
         ("to", Field::Text(text)) => {
             choice.to = Some(Day::last(&text).ok_or_else(|| wrong(key, "has a 'to' that is not a date"))?);
@@ -196,7 +202,9 @@ fn authorization(category: Sensitive, field: &Field) -> Result<Authorization> {
             Ok(Authorization::Text(if *given { "authorized".to_owned() } else { String::new() }))
         }
         Field::Flag(given) => Ok(Authorization::Flag(*given)),
-        Field::Text(text) if category.is_text() && text.len() <= MAX_TEXT => Ok(Authorization::Text(text.clone())),
+        Field::Text(text) if category.is_text() && text.len() <= MAX_TEXT => {
+            Ok(Authorization::Text(text.clone()))
+        }
         Field::Text(_) | Field::Other => Err(wrong(category.key(), "has a value of the wrong type")),
     }
 }
@@ -238,7 +246,9 @@ fn shown(text: &str) -> String {
 }
 
 /// An empty form's keys, for pages and job JSON: every group and category with its present choice.
-pub fn complete(choices: Option<&Choices>) -> (BTreeMap<RecordGroup, Choice>, BTreeMap<Sensitive, Authorization>) {
+pub fn complete(
+    choices: Option<&Choices>,
+) -> (BTreeMap<RecordGroup, Choice>, BTreeMap<Sensitive, Authorization>) {
     let choice = |group| choices.and_then(|choices| choices.choice(group).cloned()).unwrap_or_default();
     let given = |category| {
         let known = choices.and_then(|choices| choices.authorizations.get(&category).cloned());
@@ -288,11 +298,17 @@ mod tests {
             (json!({"authorizations": {"hi": {"value": true}}}), "hi"),
             (json!({"authorizations": {"hiv": {"value": 3}}}), "hiv"),
             (json!({"more": {}}), "more"),
-            (json!({"resourceType": "Parameters", "parameter": [{"name": "_since", "valueInstant": "x"}]}), "_since"),
+            (
+                json!({"resourceType": "Parameters", "parameter": [{"name": "_since", "valueInstant": "x"}]}),
+                "_since",
+            ),
             (json!({"resourceType": "Patient"}), "Parameters"),
         ] {
             let error = from_json(&body).expect_err("refused");
-            assert!(matches!(error, Error::Invalid(_)) && error.to_string().contains(named), "{body}: {error}");
+            assert!(
+                matches!(error, Error::Invalid(_)) && error.to_string().contains(named),
+                "{body}: {error}"
+            );
         }
     }
 }

@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn the_type_is_the_top_level_one_wherever_it_stands() {
-        let line = br#"{"contained":[{"resourceType":"Practitioner","id":"x"}],"id":"a","resourceType":"Claim"}"#;
+        let line =
+            br#"{"contained":[{"resourceType":"Practitioner","id":"x"}],"id":"a","resourceType":"Claim"}"#;
         assert_eq!(head(line), Ok(Head { resource_type: "Claim", id: Some("a") }));
         assert_eq!(head(br#"{"contained":[{"resourceType":"Practitioner"}]}"#), Err(NotAResource::NoType));
         assert_eq!(head(br#"{"resourceType":"../x"}"#), Err(NotAResource::NoType));
@@ -194,7 +195,8 @@ mod tests {
 
     #[test]
     fn facts_are_codes_labels_and_days() {
-        let line = br#"{"resourceType":"Observation","meta":{"security":[{"system":"s","code":"HIV"},{"code":"R"}]},
+        let line =
+            br#"{"resourceType":"Observation","meta":{"security":[{"system":"s","code":"HIV"},{"code":"R"}]},
             "category":[{"coding":[{"code":"laboratory"}]}],"code":{"coding":[{"code":"not this"}]},
             "issued":"2021-01-01T00:00:00Z","effectiveDateTime":"2020-05-06T01:02:03Z"}"#;
         let (_, facts) = head_and_facts(line).expect("a resource");
@@ -206,15 +208,25 @@ mod tests {
     #[test]
     fn periods_and_conditions_last() {
         let pair = |first: &str, last: &str| Some((first.to_owned(), last.to_owned()));
-        assert_eq!(days(r#"{"resourceType":"Encounter","period":{"start":"2020-01-02T03:04:05Z"}}"#), pair("2020-01-02", "9999-12-31"));
-        assert_eq!(days(r#"{"resourceType":"Encounter","period":{}}"#), None);
-        assert_eq!(days(r#"{"resourceType":"Condition","recordedDate":"2019","onsetDateTime":"2018-03"}"#), pair("2018-03-01", "9999-12-31"));
         assert_eq!(
-            days(r#"{"resourceType":"Condition","abatementDateTime":"2018-04-05","onsetDateTime":"2018-03-01"}"#),
+            days(r#"{"resourceType":"Encounter","period":{"start":"2020-01-02T03:04:05Z"}}"#),
+            pair("2020-01-02", "9999-12-31")
+        );
+        assert_eq!(days(r#"{"resourceType":"Encounter","period":{}}"#), None);
+        assert_eq!(
+            days(r#"{"resourceType":"Condition","recordedDate":"2019","onsetDateTime":"2018-03"}"#),
+            pair("2018-03-01", "9999-12-31")
+        );
+        assert_eq!(
+            days(
+                r#"{"resourceType":"Condition","abatementDateTime":"2018-04-05","onsetDateTime":"2018-03-01"}"#
+            ),
             pair("2018-03-01", "2018-04-05")
         );
         assert_eq!(
-            days(r#"{"resourceType":"DocumentReference","date":"2022-01-01T00:00:00Z","context":{"period":{"start":"2020-01-01","end":"2020-02"}}}"#),
+            days(
+                r#"{"resourceType":"DocumentReference","date":"2022-01-01T00:00:00Z","context":{"period":{"start":"2020-01-01","end":"2020-02"}}}"#
+            ),
             pair("2020-01-01", "2020-02-31")
         );
         assert_eq!(days(r#"{"resourceType":"Patient","birthDate":"1970-01-01"}"#), None);

@@ -24,8 +24,13 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
         let mut lines = Lines::new(records.open_records(patient, part).await?);
         loop {
             while let Some(line) = lines.next() {
-                let Some(text) = line.text.filter(|text| memchr::memmem::find(text, b"\"Patient\"").is_some()) else { continue };
-                let is_patient = head(text).is_ok_and(|head| head.resource_type == "Patient" && head.id == Some(patient.as_str()));
+                let Some(text) =
+                    line.text.filter(|text| memchr::memmem::find(text, b"\"Patient\"").is_some())
+                else {
+                    continue;
+                };
+                let is_patient = head(text)
+                    .is_ok_and(|head| head.resource_type == "Patient" && head.id == Some(patient.as_str()));
                 if is_patient {
                     return Ok(named(name(text).unwrap_or_else(|| patient.to_string())));
                 }
@@ -47,7 +52,9 @@ fn name(line: &[u8]) -> Option<String> {
             json::elements(line, value, |name| {
                 let (mut given, mut family, mut text) = (Vec::new(), None, None);
                 json::members(line, name, |key, value| match key {
-                    b"given" => json::elements(line, value, |given_name| given.extend(json::string(line, given_name))),
+                    b"given" => {
+                        json::elements(line, value, |given_name| given.extend(json::string(line, given_name)))
+                    }
                     b"family" => family = json::string(line, value),
                     b"text" => text = json::string(line, value),
                     _ => {}
@@ -69,7 +76,10 @@ mod tests {
     #[test]
     fn names_are_given_then_family() {
         let of = |text: &str| name(text.as_bytes());
-        assert_eq!(of(r#"{"name":[{"given":["Ana","B."],"family":"O'Neil"},{"text":"x"}]}"#).as_deref(), Some("Ana B. O'Neil"));
+        assert_eq!(
+            of(r#"{"name":[{"given":["Ana","B."],"family":"O'Neil"},{"text":"x"}]}"#).as_deref(),
+            Some("Ana B. O'Neil")
+        );
         assert_eq!(of(r#"{"name":[{"text":"J\u00f8rgen"}]}"#).as_deref(), Some("Jørgen"));
         assert_eq!(of("{}"), None);
     }

@@ -46,7 +46,9 @@ pub fn owned(stored: Option<StoredJob>, caller: &Caller) -> Result<StoredJob> {
     }
     let level = if caller.patient.is_some() { Level::Patient } else { Level::System };
     if !caller.scopes.allows_operation(level, "$ehi-export") {
-        return Err(Error::Forbidden("the token does not cover what the job exports: it needs $ehi-export".to_owned()));
+        return Err(Error::Forbidden(
+            "the token does not cover what the job exports: it needs $ehi-export".to_owned(),
+        ));
     }
     Ok(stored)
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-    HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
 };
 use http::{HeaderMap, StatusCode};
 
@@ -45,9 +45,13 @@ pub async fn download(stored: &Stored<'_>, request: &HeaderMap, files: &dyn File
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(ETAG, etag);
     // Attachments are whatever somebody put into a record: never run them.
-    headers.insert(HeaderName::from_static("content-security-policy"), HeaderValue::from_static("sandbox; default-src 'none'"));
+    headers.insert(
+        HeaderName::from_static("content-security-policy"),
+        HeaderValue::from_static("sandbox; default-src 'none'"),
+    );
     if let Some(range) = range {
-        headers.insert(CONTENT_RANGE, text(format!("bytes {}-{}/{}", range.start, range.end - 1, stored.size))?);
+        headers
+            .insert(CONTENT_RANGE, text(format!("bytes {}-{}/{}", range.start, range.end - 1, stored.size))?);
     }
     Ok(response)
 }

@@ -40,16 +40,20 @@ impl Content {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::Empty);
         }
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
+        let content_type =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
             "application/x-www-form-urlencoded" => {
-                let fields = serde_urlencoded::from_bytes(&bytes).map_err(|_| Error::invalid("the body is not a form"))?;
+                let fields = serde_urlencoded::from_bytes(&bytes)
+                    .map_err(|_| Error::invalid("the body is not a form"))?;
                 Ok(Self::Form(fields))
             }
             "application/json" | "application/fhir+json" | "text/json" => {
                 let value = serde_json::from_slice(&bytes);
-                Ok(Self::Json(value.map_err(|error| Error::invalid(format!("the body is not JSON: {error}")))?))
+                Ok(Self::Json(
+                    value.map_err(|error| Error::invalid(format!("the body is not JSON: {error}")))?,
+                ))
             }
             _ => Err(Error::UnsupportedMediaType("the body must be JSON or a urlencoded form".to_owned())),
         }
@@ -76,7 +80,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let query = parts.uri.query().unwrap_or_default();
-        Ok(Self(serde_urlencoded::from_str(query).map_err(|_| Error::invalid("the query is not urlencoded"))?))
+        Ok(Self(
+            serde_urlencoded::from_str(query).map_err(|_| Error::invalid("the query is not urlencoded"))?,
+        ))
     }
 }
 

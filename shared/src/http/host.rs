@@ -95,14 +95,19 @@ async fn around(State(host): State<Host>, request: Request, next: Next) -> Respo
 }
 
 /// Our pages load nothing and are framed by nobody; their one style stands in the page.
-const PAGE_POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'");
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
+);
 
 fn log(method: &http::Method, response: &Response<Body>, duration_ms: i128) {
     let route = response.extensions().get::<Route>().map_or("none", |Route(path)| path.as_str());
     let status = response.status().as_u16();
     match response.extensions().get::<Logged>() {
-        Some(Logged(cause)) => tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, error = cause, "request failed"),
-        None => tracing::debug!(http.method = %method, http.route = route, http.status = status, duration_ms, "request"),
+        Some(Logged(cause)) => {
+            tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, error = cause, "request failed")
+        }
+        None => {
+            tracing::debug!(http.method = %method, http.route = route, http.status = status, duration_ms, "request")
+        }
     }
 }

@@ -34,7 +34,9 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
         .collect();
     let authorizations: Map<_, _> = categories
         .into_iter()
-        .map(|(category, given)| (category.key().to_owned(), json!({ "name": category.name(), "value": given })))
+        .map(|(category, given)| {
+            (category.key().to_owned(), json!({ "name": category.name(), "value": given }))
+        })
         .collect();
     let attachments: Vec<_> = core
         .attachments
@@ -49,7 +51,9 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
         })
         .collect();
     let (completed_at, withheld, error) = match job {
-        Job::Complete(complete) => (complete.completed_at.as_millisecond(), json!(complete.summary.withheld), Value::Null),
+        Job::Complete(complete) => {
+            (complete.completed_at.as_millisecond(), json!(complete.summary.withheld), Value::Null)
+        }
         Job::InReview(review) => (0, json!(review.summary.withheld), Value::Null),
         Job::Rejected(rejected) => (0, json!({}), json!(rejected.reason)),
         Job::Failed(failed) => (0, json!({}), json!(failed.reason)),
@@ -100,7 +104,8 @@ pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> Resu
         Job::Complete(complete) => complete.attached.as_slice(),
         _ => &[],
     };
-    let mut manifest = stored.to_json(&job.core().request.url, attached, |name| file_url(settings, job, name));
+    let mut manifest =
+        stored.to_json(&job.core().request.url, attached, |name| file_url(settings, job, name));
     let mut extension = json!({ "metadata": settings.url(&format!("/jobs/{}/metadata", job.id())) });
     if let Some(url) = &settings.documentation_url {
         extension["ehiDocumentationUrl"] = json!(url);

@@ -43,7 +43,10 @@ impl IntoResponse for PageError {
 #[derive(Debug)]
 pub enum OAuthError {
     /// One of the specification's codes, and a text for the developer of the client.
-    Refused { code: &'static str, description: String },
+    Refused {
+        code: &'static str,
+        description: String,
+    },
     Other(Error),
 }
 
@@ -63,7 +66,8 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         match self {
             Self::Refused { code, description } => {
-                let status = if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+                let status =
+                    if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
                 let mut response = json(status, &json!({ "error": code, "error_description": description }));
                 if status == StatusCode::UNAUTHORIZED {
                     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
@@ -150,7 +154,9 @@ pub fn found(url: &str) -> Response {
 
 fn redirect(status: StatusCode, url: &str) -> Response {
     match HeaderValue::from_str(url) {
-        Ok(url) => (status, [(LOCATION, url), (CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response(),
+        Ok(url) => {
+            (status, [(LOCATION, url), (CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response()
+        }
         Err(error) => Error::internal(error).into_response(),
     }
 }

@@ -74,7 +74,12 @@ pub async fn current<T: DeserializeOwned>(
 }
 
 /// Ends the session of the request's cookie; answers the header that clears it.
-pub async fn end(kind: SessionKind, headers: &HeaderMap, grants: &dyn Grants, settings: &Settings) -> Result<HeaderValue> {
+pub async fn end(
+    kind: SessionKind,
+    headers: &HeaderMap,
+    grants: &dyn Grants,
+    settings: &Settings,
+) -> Result<HeaderValue> {
     if let Some(secret) = cookie_value(headers, kind.cookie) {
         grants.take(kind.grant, &fingerprint(secret)).await?;
     }
@@ -86,16 +91,29 @@ pub async fn end(kind: SessionKind, headers: &HeaderMap, grants: &dyn Grants, se
 pub fn check_origin(headers: &HeaderMap, settings: &Settings) -> Result<()> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let allowed = match (text(ORIGIN.as_str()), text("sec-fetch-site")) {
-        (Some(origin), _) => origin == settings.origin() || settings.staff_origins.iter().any(|known| known == origin),
+        (Some(origin), _) => {
+            origin == settings.origin() || settings.staff_origins.iter().any(|known| known == origin)
+        }
         (None, Some(site)) => matches!(site, "same-origin" | "none"),
         (None, None) => true,
     };
-    if allowed { Ok(()) } else { Err(Error::Forbidden("requests from that origin cannot change anything".to_owned())) }
+    if allowed {
+        Ok(())
+    } else {
+        Err(Error::Forbidden("requests from that origin cannot change anything".to_owned()))
+    }
 }
 
 fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
-    cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    let cookies = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';'));
+    cookies
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
 }
 
 fn cookie(kind: SessionKind, value: &str, max_age: Option<u32>, settings: &Settings) -> Result<HeaderValue> {
@@ -131,11 +149,14 @@ pub mod failures {
         let expires_at = now.saturating_add(SignedDuration::from_mins(15)).map_err(Error::internal)?;
         loop {
             let known = grants.get(GrantKind::Failures, &key).await?;
-            let count = known.as_ref().and_then(|grant| grant.value["count"].as_u64()).unwrap_or_default() + 1;
+            let count =
+                known.as_ref().and_then(|grant| grant.value["count"].as_u64()).unwrap_or_default() + 1;
             let wait = if count < FREE { 0 } else { 1_i64 << (count - FREE).min(6) }.min(60);
             let value: Value = json!({ "count": count, "wait_until": now.as_second() + wait });
             let stored = match known {
-                Some(grant) => grants.replace(GrantKind::Failures, &key, &Grant { value, expires_at, ..grant }).await?,
+                Some(grant) => {
+                    grants.replace(GrantKind::Failures, &key, &Grant { value, expires_at, ..grant }).await?
+                }
                 None => grants.put(GrantKind::Failures, &key, value, expires_at).await?,
             };
             if stored {

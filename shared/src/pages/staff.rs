@@ -104,7 +104,11 @@ impl StaffJobPage {
             Job::Failed(failed) => (Some(failed.reason.clone()), None),
             Job::InReview(review) => (None, Some(&review.summary.withheld)),
             Job::Complete(complete) => (None, Some(&complete.summary.withheld)),
-            Job::AwaitingInput(_) | Job::Queued(_) | Job::Running(_) | Job::Cancelled(_) | Job::Expired(_) => (None, None),
+            Job::AwaitingInput(_)
+            | Job::Queued(_)
+            | Job::Running(_)
+            | Job::Cancelled(_)
+            | Job::Expired(_) => (None, None),
         };
         let files = manifest.map(|manifest| {
             let row = |file: &crate::domain::manifest::NamedFile| FileRow {
@@ -125,7 +129,11 @@ impl StaffJobPage {
             in_review: matches!(stored.job, Job::InReview(_)),
             choices: choices.map(choice_rows).unwrap_or_default(),
             authorized: choices.map(authorized).unwrap_or_default(),
-            withheld: withheld.into_iter().flatten().map(|(category, count)| (category.name(), *count)).collect(),
+            withheld: withheld
+                .into_iter()
+                .flatten()
+                .map(|(category, count)| (category.name(), *count))
+                .collect(),
             files: files.unwrap_or_default(),
             attachments: core.attachments.clone(),
             max_upload: format!("{} MiB", max_upload_bytes / 1024 / 1024),
@@ -155,7 +163,11 @@ fn choice_rows(choices: &Choices) -> Vec<ChoiceRow> {
 }
 
 fn authorized(choices: &Choices) -> String {
-    let names: Vec<_> = Sensitive::ALL.into_iter().filter(|category| choices.authorizes(*category)).map(Sensitive::name).collect();
+    let names: Vec<_> = Sensitive::ALL
+        .into_iter()
+        .filter(|category| choices.authorizes(*category))
+        .map(Sensitive::name)
+        .collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 

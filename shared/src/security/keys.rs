@@ -45,12 +45,14 @@ impl Keys {
     pub fn new(stored: &StoredKeys) -> Result<Self> {
         let signing = URL_SAFE_NO_PAD.decode(&stored.signing).map_err(Error::internal)?;
         let codes = URL_SAFE_NO_PAD.decode(&stored.codes).map_err(Error::internal)?;
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &signing).map_err(Error::internal)?;
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &signing).map_err(Error::internal)?;
         // An uncompressed point: 4, x, y.
         let point = pair.public_key().as_ref();
         let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..65]));
         let id = fingerprint(&format!("{x}.{y}"))[..16].to_owned();
-        let jwk = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256", "kid": id });
+        let jwk =
+            json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256", "kid": id });
         Ok(Self {
             signing: EncodingKey::from_ec_der(&signing),
             verifying: DecodingKey::from_ec_components(&x, &y).map_err(Error::internal)?,

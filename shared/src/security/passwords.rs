@@ -28,7 +28,8 @@ pub fn hash(password: &str, ids: &dyn Ids) -> Result<String> {
 /// so that an answer does not tell which users exist.
 pub async fn verify(password: &str, hash: Option<&str>) -> Result<bool> {
     /// Of a password that nobody knows.
-    const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$f3rAHYQmlyMNjvFjE7cdWU4yGYZzT9UeCZP2Fz9Xh0A";
+    const NOBODY: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$f3rAHYQmlyMNjvFjE7cdWU4yGYZzT9UeCZP2Fz9Xh0A";
 
     if password.len() > MAX_PASSWORD {
         return Ok(false);

@@ -85,7 +85,12 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    pub fn new(settings: Arc<Settings>, keys: Arc<Keys>, clock: Arc<dyn Clock>, grants: Arc<dyn Grants>) -> Self {
+    pub fn new(
+        settings: Arc<Settings>,
+        keys: Arc<Keys>,
+        clock: Arc<dyn Clock>,
+        grants: Arc<dyn Grants>,
+    ) -> Self {
         Self { settings, keys, clock, grants, jwks: JwksCache::default(), remembered: Mutex::default() }
     }
 
@@ -149,7 +154,8 @@ impl Verifier {
     /// A token of another issuer, by its published keys.
     async fn foreign(&self, token: &str, now: Timestamp) -> Result<Caller> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| UNAUTHORIZED)?;
-        let unverified: Value = jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| UNAUTHORIZED)?;
+        let unverified: Value =
+            jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| UNAUTHORIZED)?;
         let issuer = self.settings.issuers.iter().find(|issuer| unverified["iss"] == issuer.issuer.as_str());
         let issuer = issuer.ok_or(UNAUTHORIZED)?;
         // Only signatures by private keys: a public key must never serve as a shared secret.
@@ -169,7 +175,8 @@ impl Verifier {
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.set_issuer(&[&issuer.issuer]);
         validation.set_audience(&self.audiences(issuer));
-        let claims = jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(|_| UNAUTHORIZED)?.claims;
+        let claims =
+            jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(|_| UNAUTHORIZED)?.claims;
         foreign_caller(issuer, &claims, now).ok_or(UNAUTHORIZED)
     }
 
@@ -208,7 +215,8 @@ fn foreign_caller(issuer: &Issuer, claims: &Value, now: Timestamp) -> Option<Cal
     if expires <= now.as_second() || too_early {
         return None;
     }
-    let client = text("client_id").or_else(|| text("azp")).or_else(|| text("appid")).or_else(|| text("sub"))?;
+    let client =
+        text("client_id").or_else(|| text("azp")).or_else(|| text("appid")).or_else(|| text("sub"))?;
     let roles = ["role", "roles"].into_iter().flat_map(|name| match &claims[name] {
         Value::String(role) => vec![role.as_str()],
         Value::Array(roles) => roles.iter().filter_map(Value::as_str).collect(),

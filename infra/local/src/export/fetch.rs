@@ -45,11 +45,17 @@ struct Expected {
 }
 
 /// Downloads and verifies everything; leaves the manifest beside the files.
-pub(crate) async fn fetch(session: &mut Session, manifest: &Value, out: &Path, progress: &ProgressBar) -> Result<Exported, Failure> {
+pub(crate) async fn fetch(
+    session: &mut Session,
+    manifest: &Value,
+    out: &Path,
+    progress: &ProgressBar,
+) -> Result<Exported, Failure> {
     let mut exported = Exported::default();
     let entries = |list: &str| manifest[list].as_array().cloned().unwrap_or_default();
     let lists = [("output", entries("output")), ("error", entries("error"))];
-    let total: u64 = lists.iter().flat_map(|(_, list)| list).filter_map(|entry| entry["extension"]["size"].as_u64()).sum();
+    let total: u64 =
+        lists.iter().flat_map(|(_, list)| list).filter_map(|entry| entry["extension"]["size"].as_u64()).sum();
     progress.set_length(total);
     let mut attachments = BTreeMap::new();
     for (list, entries) in lists {
@@ -65,14 +71,19 @@ pub(crate) async fn fetch(session: &mut Session, manifest: &Value, out: &Path, p
             download(session, &expected, &path, progress).await?;
             let count = lines(&path, |text| note_attachments(text, &mut attachments))?;
             if expected.count.is_some_and(|expected| expected != count) {
-                return Err(Failure::new(format!("{} has {count} lines, the manifest says {:?}", path.display(), expected.count)));
+                return Err(Failure::new(format!(
+                    "{} has {count} lines, the manifest says {:?}",
+                    path.display(),
+                    expected.count
+                )));
             }
             exported.files += 1;
             exported.bytes += std::fs::metadata(&path)?.len();
             if list == "error" { exported.problems += count } else { exported.resources += count }
         }
     }
-    let server = manifest["output"][0]["url"].as_str().and_then(shared::config::origin_of).unwrap_or_default();
+    let server =
+        manifest["output"][0]["url"].as_str().and_then(shared::config::origin_of).unwrap_or_default();
     // Only what the server itself serves gets the token.
     attachments.retain(|url, _| shared::config::origin_of(url).as_ref() == Some(&server));
     for expected in attachments.values() {
@@ -88,12 +99,18 @@ pub(crate) async fn fetch(session: &mut Session, manifest: &Value, out: &Path, p
 
 /// The last segment of a URL, as a name that stays in its directory.
 fn file_name(url: &str) -> Result<String, Failure> {
-    let url = url::Url::parse(url).map_err(|_| Failure::new(format!("the manifest has a URL that is none: {url}")))?;
+    let url = url::Url::parse(url)
+        .map_err(|_| Failure::new(format!("the manifest has a URL that is none: {url}")))?;
     let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
     Ok(FileName::sanitize(last).to_string())
 }
 
-async fn download(session: &mut Session, expected: &Expected, path: &Path, progress: &ProgressBar) -> Result<(), Failure> {
+async fn download(
+    session: &mut Session,
+    expected: &Expected,
+    path: &Path,
+    progress: &ProgressBar,
+) -> Result<(), Failure> {
     if path.exists() && verify(path, expected).is_ok() {
         return Ok(());
     }

@@ -37,7 +37,12 @@ pub(crate) fn forget(out: &Path) -> Result<(), Failure> {
 
 impl Job {
     /// Kicks an export off, or goes on with the one that an earlier run left in this directory.
-    pub(crate) async fn begin(mut session: Session, base: &str, patient: &str, out: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn begin(
+        mut session: Session,
+        base: &str,
+        patient: &str,
+        out: &Path,
+    ) -> Result<Self, Failure> {
         let kick_off = format!("{base}/Patient/{patient}/$ehi-export");
         if let Some(status_url) = left_before(out, &kick_off) {
             let response = session.send(Method::GET, &status_url, |request| request).await?;
@@ -45,10 +50,13 @@ impl Job {
                 return Ok(Self { form: form(&response), session, status_url });
             }
         }
-        let response = session.send(Method::POST, &kick_off, |request| request.header("prefer", "respond-async")).await?;
+        let response = session
+            .send(Method::POST, &kick_off, |request| request.header("prefer", "respond-async"))
+            .await?;
         let response = checked(response).await?;
         let location = response.headers().get(CONTENT_LOCATION).and_then(|value| value.to_str().ok());
-        let status_url = location.ok_or_else(|| Failure::new("the kick-off has no Content-Location"))?.to_owned();
+        let status_url =
+            location.ok_or_else(|| Failure::new("the kick-off has no Content-Location"))?.to_owned();
         std::fs::write(note(out), format!("{kick_off}\n{status_url}\n"))?;
         Ok(Self { form: form(&response), session, status_url })
     }
@@ -78,7 +86,10 @@ impl Job {
                 told = true;
                 match &target.staff {
                     Some(staff) => self.approve(staff).await?,
-                    None => eprintln!("The export waits for staff to approve it at {}", self.origin()?.join("/staff").map_err(broken)?),
+                    None => eprintln!(
+                        "The export waits for staff to approve it at {}",
+                        self.origin()?.join("/staff").map_err(broken)?
+                    ),
                 }
                 continue;
             }
@@ -93,10 +104,13 @@ impl Job {
     async fn submit(&mut self, form: &str) -> Result<(), Failure> {
         let mut url = Url::parse(form).map_err(broken)?;
         let path = url.path().strip_suffix("/customize").map(str::to_owned);
-        url.set_path(&path.ok_or_else(|| Failure::new("the form's address is not one of this kind of server"))?);
+        url.set_path(
+            &path.ok_or_else(|| Failure::new("the form's address is not one of this kind of server"))?,
+        );
         let everything = Choices::everything();
         let parameters = shared::fhir::choices::to_parameters(&everything).to_string();
-        let request = self.session.client.post(url).header("content-type", "application/fhir+json").body(parameters);
+        let request =
+            self.session.client.post(url).header("content-type", "application/fhir+json").body(parameters);
         send(request).await.map(|_| ())
     }
 
@@ -107,7 +121,8 @@ impl Job {
         let client = &self.session.client;
         let login = client.post(origin.join("/admin/login").map_err(broken)?);
         let signed_in = send(login.form(&[("username", username), ("password", password)])).await?;
-        let cookie = signed_in.headers().get("set-cookie").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let cookie =
+            signed_in.headers().get("set-cookie").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let cookie = cookie.split(';').next().unwrap_or_default();
         let approve = client.post(origin.join(&format!("/admin/jobs/{id}/approve")).map_err(broken)?);
         send(approve.header("cookie", cookie)).await.map(|_| ())

@@ -82,7 +82,10 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         options.out.display()
     );
     if exported.problems > 0 {
-        eprintln!("The server reports {} problems with the record: see the OperationOutcome files", exported.problems);
+        eprintln!(
+            "The server reports {} problems with the record: see the OperationOutcome files",
+            exported.problems
+        );
     }
     Ok(())
 }

@@ -30,7 +30,8 @@ impl Session {
 
     /// Signs in as the patient and agrees, as a person would in a browser.
     pub(crate) async fn authorize(client: Client, base: &str, patient: &str) -> Result<Self, Failure> {
-        let discovery = json(send(client.get(format!("{base}/.well-known/smart-configuration"))).await?).await?;
+        let discovery =
+            json(send(client.get(format!("{base}/.well-known/smart-configuration"))).await?).await?;
         let endpoint = |name: &str| {
             let url = discovery[name].as_str().and_then(|url| Url::parse(url).ok());
             url.ok_or_else(|| Failure::new(format!("the server's smart-configuration has no {name}")))
@@ -58,7 +59,8 @@ impl Session {
                 "the server does not let the patient '{patient}' be picked: there is no such patient, or it is no sandbox (then use --token-file)"
             )));
         }
-        let cookie = picked.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let cookie =
+            picked.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
         let consent = redirect(&checked(picked).await?)?;
         let agreed = client
@@ -95,7 +97,10 @@ impl Session {
             return Ok(response);
         }
         let Some((refresh_token, endpoint)) = self.refresh.take() else { return Ok(response) };
-        let renewed = self.client.post(&endpoint).form(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]);
+        let renewed = self
+            .client
+            .post(&endpoint)
+            .form(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]);
         self.take(&json(send(renewed).await?).await?, &endpoint)?;
         let request = dress(self.client.request(method, url)).bearer_auth(&self.access_token);
         request.send().await.map_err(unreachable)
@@ -161,5 +166,8 @@ fn page(url: &Url) -> Url {
 
 fn refused(url: &Url) -> Failure {
     let reason = parameter(url, "error_description").or_else(|| parameter(url, "error"));
-    Failure::new(format!("the server refuses authorization: {}", reason.as_deref().unwrap_or("no reason given")))
+    Failure::new(format!(
+        "the server refuses authorization: {}",
+        reason.as_deref().unwrap_or("no reason given")
+    ))
 }

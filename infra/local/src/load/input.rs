@@ -25,10 +25,17 @@ type Take<'t> = &'t mut dyn FnMut(u64, Found<'_>) -> Result<(), Failure>;
 pub(super) fn read(path: &Path, bar: &ProgressBar, take: Take<'_>) -> Result<(), Failure> {
     let name = path.to_string_lossy();
     let file = bar.wrap_read(File::open(path)?);
-    let plain: Box<dyn Read> =
-        if name.ends_with(".gz") { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) };
+    let plain: Box<dyn Read> = if name.ends_with(".gz") {
+        Box::new(MultiGzDecoder::new(BufReader::new(file)))
+    } else {
+        Box::new(file)
+    };
     let reader = BufReader::with_capacity(256 * 1024, plain);
-    if name.trim_end_matches(".gz").ends_with(".ndjson") { lines(reader, take) } else { objects(reader, take) }
+    if name.trim_end_matches(".gz").ends_with(".ndjson") {
+        lines(reader, take)
+    } else {
+        objects(reader, take)
+    }
 }
 
 /// NDJSON: what is wrong with one line says nothing of the next.
@@ -271,10 +278,15 @@ mod tests {
     fn found(name: &str, text: &[u8]) -> (Vec<(u64, String)>, Result<(), Failure>) {
         let mut found = Vec::new();
         let mut take = |line: u64, what: Found<'_>| {
-            found.push((line, match what {
-                Found::Resource { text, full_url } => format!("{}{}", full_url.unwrap_or_default(), String::from_utf8_lossy(text)),
-                Found::Unusable(reason) => format!("! {reason}"),
-            }));
+            found.push((
+                line,
+                match what {
+                    Found::Resource { text, full_url } => {
+                        format!("{}{}", full_url.unwrap_or_default(), String::from_utf8_lossy(text))
+                    }
+                    Found::Unusable(reason) => format!("! {reason}"),
+                },
+            ));
             Ok(())
         };
         let done = if name.ends_with("ndjson") { lines(text, &mut take) } else { objects(text, &mut take) };
@@ -309,7 +321,8 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_told_of_and_the_rest_is_read() {
-        let (found, done) = found("x.ndjson", b"\n{\"resourceType\":\"Patient\"\n{\"resourceType\":\"Claim\"}\nnonsense\n");
+        let (found, done) =
+            found("x.ndjson", b"\n{\"resourceType\":\"Patient\"\n{\"resourceType\":\"Claim\"}\nnonsense\n");
         done.expect("read");
         let lines: Vec<_> = found.iter().map(|(line, text)| (*line, text.starts_with('!'))).collect();
         assert_eq!(lines, [(2, true), (3, false), (4, true)]);
@@ -317,7 +330,10 @@ mod tests {
 
     #[test]
     fn a_bundle_that_breaks_off_says_so() {
-        let (found, done) = found("x.json", b"{\"resourceType\":\"Bundle\",\"entry\":[{\"resource\":{\"resourceType\":\"Claim\"}},{\"resou");
+        let (found, done) = found(
+            "x.json",
+            b"{\"resourceType\":\"Bundle\",\"entry\":[{\"resource\":{\"resourceType\":\"Claim\"}},{\"resou",
+        );
         assert_eq!(found.len(), 1);
         assert!(done.is_err());
     }

@@ -70,7 +70,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     );
     match loaded.problems.len() as u64 + loaded.more_problems {
         0 => Ok(()),
-        problems => Err(Failure::new(format!("{problems} lines or entries could not be used; the rest is loaded"))),
+        problems => {
+            Err(Failure::new(format!("{problems} lines or entries could not be used; the rest is loaded")))
+        }
     }
 }
 
@@ -101,7 +103,13 @@ pub fn load(inputs: &[PathBuf], into: &Path, bar: &ProgressBar) -> Result<Loaded
 }
 
 /// Reads one file into the scratch.
-fn take(file: &Path, priority: Priority, scratch: &mut Scratch, loaded: &mut Loaded, bar: &ProgressBar) -> Result<(), Failure> {
+fn take(
+    file: &Path,
+    priority: Priority,
+    scratch: &mut Scratch,
+    loaded: &mut Loaded,
+    bar: &ProgressBar,
+) -> Result<(), Failure> {
     let read = read(file, bar, &mut |line, found| {
         let problem = match found {
             Found::Resource { text, full_url } => scratch.add(text, full_url, priority)?,
@@ -126,11 +134,14 @@ fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for input in inputs {
         if input.is_dir() {
-            let mut inside = std::fs::read_dir(input)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, Failure>>()?;
+            let mut inside = std::fs::read_dir(input)?
+                .map(|entry| Ok(entry?.path()))
+                .collect::<Result<Vec<_>, Failure>>()?;
             inside.sort();
             let is_input = |path: &PathBuf| {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                path.is_dir() || [".ndjson", ".json", ".ndjson.gz", ".json.gz"].iter().any(|end| name.ends_with(end))
+                path.is_dir()
+                    || [".ndjson", ".json", ".ndjson.gz", ".json.gz"].iter().any(|end| name.ends_with(end))
             };
             inside.retain(is_input);
             files.extend(self::files(&inside)?);

@@ -91,14 +91,24 @@ impl Scratch {
     }
 
     /// Keeps a resource; answers what is wrong with it, if it cannot be used.
-    pub(super) fn add(&mut self, text: &[u8], full_url: Option<&str>, priority: Priority) -> Result<Option<String>, Failure> {
+    pub(super) fn add(
+        &mut self,
+        text: &[u8],
+        full_url: Option<&str>,
+        priority: Priority,
+    ) -> Result<Option<String>, Failure> {
         self.sound = false;
         let added = self.try_add(text, full_url, priority);
         self.sound = added.is_ok();
         added
     }
 
-    fn try_add(&mut self, text: &[u8], full_url: Option<&str>, priority: Priority) -> Result<Option<String>, Failure> {
+    fn try_add(
+        &mut self,
+        text: &[u8],
+        full_url: Option<&str>,
+        priority: Priority,
+    ) -> Result<Option<String>, Failure> {
         let head = match head(text) {
             Ok(head) => head,
             Err(reason) => return Ok(Some(reason.to_string())),
@@ -127,10 +137,14 @@ impl Scratch {
         self.next += 1;
         // Of two versions the newest stays.
         let statement = match priority {
-            Priority::Incoming => "INSERT INTO resource VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET
-                seq = ?3, updated = ?4, offset = ?5, length = ?6 WHERE ?4 >= updated",
-            Priority::Existing => "INSERT INTO resource VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET
-                seq = ?3, updated = ?4, offset = ?5, length = ?6 WHERE ?4 > updated",
+            Priority::Incoming => {
+                "INSERT INTO resource VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET
+                seq = ?3, updated = ?4, offset = ?5, length = ?6 WHERE ?4 >= updated"
+            }
+            Priority::Existing => {
+                "INSERT INTO resource VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET
+                seq = ?3, updated = ?4, offset = ?5, length = ?6 WHERE ?4 > updated"
+            }
         };
         let offset = i64::try_from(self.length).unwrap_or(i64::MAX);
         let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
@@ -148,9 +162,10 @@ impl Scratch {
         let mut targets = Vec::new();
         for path in paths(resource_type) {
             shared::fhir::compartments::values_at(text, path, |reference| {
-                targets.extend(json::plain_string(text, reference).filter(|target| {
-                    target.starts_with("urn:") || parse(target).is_some()
-                }));
+                targets.extend(
+                    json::plain_string(text, reference)
+                        .filter(|target| target.starts_with("urn:") || parse(target).is_some()),
+                );
             });
         }
         targets.sort_unstable();
@@ -181,7 +196,8 @@ impl Scratch {
 
     /// The patients that have anything, in the order of their ids.
     pub(super) fn patients(&self, mut show: impl FnMut(&str) -> Result<(), Failure>) -> Result<(), Failure> {
-        let mut select = self.database.prepare("SELECT DISTINCT patient FROM home ORDER BY patient").map_err(sql)?;
+        let mut select =
+            self.database.prepare("SELECT DISTINCT patient FROM home ORDER BY patient").map_err(sql)?;
         let mut rows = select.query([]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
             show(row.get_ref(0).map_err(sql)?.as_str().map_err(|error| Failure::new(error.to_string()))?)?;
@@ -190,7 +206,10 @@ impl Scratch {
     }
 
     /// Shows the resources of patients, one patient after the other: patient, type, text.
-    pub(super) fn of_patients(&self, show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    pub(super) fn of_patients(
+        &self,
+        show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         self.texts(
             "SELECT h.patient, r.type, r.offset, r.length FROM home h JOIN resource r ON r.seq = h.seq
              WHERE r.type <> 'Group' ORDER BY h.patient, r.type <> 'Patient', r.type, r.id",
@@ -199,7 +218,10 @@ impl Scratch {
     }
 
     /// Shows the resources of nobody, one type after the other: id, type, text.
-    pub(super) fn of_nobody(&self, show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    pub(super) fn of_nobody(
+        &self,
+        show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         self.texts(
             "SELECT r.id, r.type, r.offset, r.length FROM resource r
              WHERE r.type = 'Group' OR NOT EXISTS (SELECT 1 FROM home h WHERE h.seq = r.seq) ORDER BY r.type, r.id",
@@ -207,7 +229,11 @@ impl Scratch {
         )
     }
 
-    fn texts(&self, statement: &str, mut show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    fn texts(
+        &self,
+        statement: &str,
+        mut show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let mut spill = File::open(&self.path)?;
         let mut select = self.database.prepare(statement).map_err(sql)?;
         let mut rows = select.query([]).map_err(sql)?;
@@ -218,7 +244,9 @@ impl Scratch {
             spill.seek(SeekFrom::Start(offset.unsigned_abs()))?;
             text.clear();
             Read::by_ref(&mut spill).take(length.unsigned_abs()).read_to_end(&mut text)?;
-            let column = |index| row.get_ref(index).map_err(sql)?.as_str().map_err(|error| Failure::new(error.to_string()));
+            let column = |index| {
+                row.get_ref(index).map_err(sql)?.as_str().map_err(|error| Failure::new(error.to_string()))
+            };
             show(column(0)?, column(1)?, &text)?;
         }
         Ok(())

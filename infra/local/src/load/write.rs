@@ -36,7 +36,12 @@ pub(super) fn existing_files(into: &Path, scratch: &Scratch) -> Result<Vec<PathB
 }
 
 /// Writes everything, then removes the files whose content went into others.
-pub(super) fn write(scratch: &mut Scratch, into: &Path, before: &[PathBuf], loaded: &mut Loaded) -> Result<(), Failure> {
+pub(super) fn write(
+    scratch: &mut Scratch,
+    into: &Path,
+    before: &[PathBuf],
+    loaded: &mut Loaded,
+) -> Result<(), Failure> {
     let mut lines = Lines { scratch, resolved: HashMap::new() };
     let mut written = Vec::new();
     let mut current: Option<(String, Pending)> = None;

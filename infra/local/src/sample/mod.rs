@@ -43,7 +43,10 @@ pub fn write(patients: u64, seed: u64, into: &Path, bar: &indicatif::ProgressBar
     std::fs::create_dir_all(into.join("Group"))?;
     write_shared(seed, into)?;
     let mut group = std::io::BufWriter::new(std::fs::File::create(into.join("Group/everyone.json"))?);
-    write!(group, "{{\"resourceType\":\"Group\",\"id\":\"everyone\",\"active\":true,\"type\":\"person\",\"actual\":true,\"name\":\"All sample patients\",\"quantity\":{patients},\"member\":[")?;
+    write!(
+        group,
+        "{{\"resourceType\":\"Group\",\"id\":\"everyone\",\"active\":true,\"type\":\"person\",\"actual\":true,\"name\":\"All sample patients\",\"quantity\":{patients},\"member\":["
+    )?;
     let mut writer = Writer::default();
     let mut total = 0;
     for number in 0..patients {
@@ -65,7 +68,8 @@ pub fn write(patients: u64, seed: u64, into: &Path, bar: &indicatif::ProgressBar
 fn write_shared(seed: u64, into: &Path) -> Result<(), Failure> {
     let shared = into.join("shared");
     std::fs::create_dir_all(&shared)?;
-    let mut practitioners = std::io::BufWriter::new(std::fs::File::create(shared.join("Practitioner.ndjson"))?);
+    let mut practitioners =
+        std::io::BufWriter::new(std::fs::File::create(shared.join("Practitioner.ndjson"))?);
     for number in 0..PRACTITIONERS {
         let mut random = Random::new(seed ^ 0x5052_4143, number);
         let (given, family) = (random.given(), random.family());
@@ -75,7 +79,8 @@ fn write_shared(seed: u64, into: &Path) -> Result<(), Failure> {
             9_990_000_000_u64 + number
         )?;
     }
-    let mut organizations = std::io::BufWriter::new(std::fs::File::create(shared.join("Organization.ndjson"))?);
+    let mut organizations =
+        std::io::BufWriter::new(std::fs::File::create(shared.join("Organization.ndjson"))?);
     for number in 0..ORGANIZATIONS {
         let mut random = Random::new(seed ^ 0x4f52_4741, number);
         writeln!(

@@ -64,7 +64,13 @@ impl Writer {
         let visits = 20 + random.below(27);
         for visit in 0..visits {
             let year = 2000 + visit * 20 / visits + random.below(2);
-            let at = format!("{year}-{:02}-{:02}T{:02}:{:02}:00-05:00", 1 + random.below(12), 1 + random.below(28), random.below(24), random.below(60));
+            let at = format!(
+                "{year}-{:02}-{:02}T{:02}:{:02}:00-05:00",
+                1 + random.below(12),
+                1 + random.below(28),
+                random.below(24),
+                random.below(60)
+            );
             let visit = Visit {
                 patient: id.clone(),
                 encounter: random.uuid(),
@@ -81,10 +87,35 @@ impl Writer {
     /// On average what Synthea has for an encounter, of which there are 33 a patient.
     fn visit(&mut self, random: &mut Random, visit: &Visit) {
         self.encounter(random, visit);
-        let mut often = |average_percent: u64| average_percent / 100 + u64::from(random.below(100) < average_percent % 100);
-        let counts =
-            [often(412), often(122), often(67), often(36), often(23), often(20), often(8), often(8), often(2), often(1), often(1)];
-        let [observations, medications, procedures, immunizations, reports, conditions, teams, plans, allergies, studies, devices] = counts;
+        let mut often = |average_percent: u64| {
+            average_percent / 100 + u64::from(random.below(100) < average_percent % 100)
+        };
+        let counts = [
+            often(412),
+            often(122),
+            often(67),
+            often(36),
+            often(23),
+            often(20),
+            often(8),
+            often(8),
+            often(2),
+            often(1),
+            often(1),
+        ];
+        let [
+            observations,
+            medications,
+            procedures,
+            immunizations,
+            reports,
+            conditions,
+            teams,
+            plans,
+            allergies,
+            studies,
+            devices,
+        ] = counts;
         (0..observations).for_each(|_| self.observation(random, visit));
         (0..procedures).for_each(|_| self.procedure(random, visit));
         (0..immunizations).for_each(|_| self.immunization(random, visit));
@@ -110,7 +141,13 @@ impl Writer {
         let _ = writeln!(
             self.lines,
             "{{\"resourceType\":\"Patient\",\"id\":\"{id}\",\"meta\":{{\"lastUpdated\":\"2020-05-06T12:00:00.000-05:00\"}},\"text\":{{\"status\":\"generated\",\"div\":\"<div xmlns=\\\"http://www.w3.org/1999/xhtml\\\">Synthetic patient number {number}</div>\"}},\"identifier\":[{{\"system\":\"http://hospital.example.org\",\"value\":\"{id}\"}}],\"name\":[{{\"use\":\"official\",\"family\":\"{family}{number}\",\"given\":[\"{given}\"]}}],\"telecom\":[{{\"system\":\"phone\",\"value\":\"555-{:03}-{:04}\",\"use\":\"home\"}}],\"gender\":\"{gender}\",\"birthDate\":\"{}-{:02}-{:02}\",\"address\":[{{\"line\":[\"{} Sample Street\"],\"city\":\"{city}\",\"state\":\"MA\",\"postalCode\":\"0{}\",\"country\":\"US\"}}],\"maritalStatus\":{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus\",\"code\":\"M\",\"display\":\"M\"}}],\"text\":\"M\"}}}}",
-            random.below(1000), random.below(10_000), 1930 + random.below(80), 1 + random.below(12), 1 + random.below(28), 1 + random.below(900), 1000 + random.below(2000),
+            random.below(1000),
+            random.below(10_000),
+            1930 + random.below(80),
+            1 + random.below(12),
+            1 + random.below(28),
+            1 + random.below(900),
+            1000 + random.below(2000),
         );
     }
 
@@ -121,7 +158,11 @@ impl Writer {
     }
 
     fn begin_with(&mut self, id: &str, resource_type: &str, visit: &Visit) {
-        let _ = write!(self.lines, "{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\",\"meta\":{{\"lastUpdated\":\"{}\"}}", visit.updated);
+        let _ = write!(
+            self.lines,
+            "{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\",\"meta\":{{\"lastUpdated\":\"{}\"}}",
+            visit.updated
+        );
     }
 
     fn encounter(&mut self, random: &mut Random, visit: &Visit) {
@@ -130,7 +171,10 @@ impl Writer {
         let _ = writeln!(
             self.lines,
             ",\"status\":\"finished\",\"class\":{{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"}},\"type\":[{{\"coding\":[{{\"system\":\"http://snomed.info/sct\",\"code\":\"185349003\",\"display\":\"Encounter for check up (procedure)\"}}],\"text\":\"Encounter for check up (procedure)\"}}],\"subject\":{{\"reference\":\"Patient/{}\",\"display\":\"Synthetic patient\"}},\"participant\":[{{\"individual\":{{\"reference\":\"Practitioner/practitioner-{practitioner}\",\"display\":\"Dr. Synthetic\"}}}}],\"period\":{{\"start\":\"{}\",\"end\":\"{}\"}},\"serviceProvider\":{{\"reference\":\"Organization/organization-{organization}\",\"display\":\"Synthetic Clinic {}\"}}}}",
-            visit.patient, visit.at, visit.at, random.below(1000)
+            visit.patient,
+            visit.at,
+            visit.at,
+            random.below(1000)
         );
     }
 
@@ -140,7 +184,12 @@ impl Writer {
         let _ = writeln!(
             self.lines,
             ",\"status\":\"final\",\"category\":[{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/observation-category\",\"code\":\"{category}\",\"display\":\"{category}\"}}]}}],\"code\":{{\"coding\":[{{\"system\":\"http://loinc.org\",\"code\":\"{code}\",\"display\":\"{display}\"}}],\"text\":\"{display}\"}},\"subject\":{{\"reference\":\"Patient/{}\"}},\"encounter\":{{\"reference\":\"Encounter/{}\"}},\"effectiveDateTime\":\"{}\",\"issued\":\"{}\",\"valueQuantity\":{{\"value\":{}.{}0,\"unit\":\"unit\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"1\"}}}}",
-            visit.patient, visit.encounter, visit.at, visit.updated, random.below(200), random.below(10)
+            visit.patient,
+            visit.encounter,
+            visit.at,
+            visit.updated,
+            random.below(200),
+            random.below(10)
         );
     }
 
@@ -211,7 +260,10 @@ impl Writer {
         let _ = writeln!(
             self.lines,
             ",\"status\":\"available\",\"subject\":{{\"reference\":\"Patient/{}\"}},\"encounter\":{{\"reference\":\"Encounter/{}\"}},\"started\":\"{}\",\"numberOfSeries\":1,\"numberOfInstances\":1,\"series\":[{{\"uid\":\"1.2.840.99999999.1.{}\",\"number\":1,\"modality\":{{\"system\":\"http://dicom.nema.org/resources/ontology/DCM\",\"code\":\"DX\",\"display\":\"Digital Radiography\"}}}}]}}",
-            visit.patient, visit.encounter, visit.at, random.below(100_000_000)
+            visit.patient,
+            visit.encounter,
+            visit.at,
+            random.below(100_000_000)
         );
     }
 
@@ -220,7 +272,8 @@ impl Writer {
         let _ = writeln!(
             self.lines,
             ",\"status\":\"active\",\"lotNumber\":\"{}\",\"type\":{{\"coding\":[{{\"system\":\"http://snomed.info/sct\",\"code\":\"72506001\",\"display\":\"Implantable defibrillator, device (physical object)\"}}]}},\"patient\":{{\"reference\":\"Patient/{}\"}}}}",
-            random.below(1_000_000_000), visit.patient
+            random.below(1_000_000_000),
+            visit.patient
         );
     }
 
@@ -243,12 +296,17 @@ impl Writer {
             visit.patient, visit.at, visit.at, visit.at, visit.organization
         );
         if let Some(prescription) = prescription {
-            let _ = write!(self.lines, ",\"prescription\":{{\"reference\":\"MedicationRequest/{prescription}\"}}");
+            let _ = write!(
+                self.lines,
+                ",\"prescription\":{{\"reference\":\"MedicationRequest/{prescription}\"}}"
+            );
         }
         let _ = writeln!(
             self.lines,
             ",\"insurance\":[{{\"sequence\":1,\"focal\":true,\"coverage\":{{\"display\":\"Synthetic Insurance\"}}}}],\"item\":[{{\"sequence\":1,\"productOrService\":{{\"coding\":[{{\"system\":\"http://snomed.info/sct\",\"code\":\"185349003\",\"display\":\"Encounter for check up (procedure)\"}}],\"text\":\"Encounter for check up (procedure)\"}},\"encounter\":[{{\"reference\":\"Encounter/{}\"}}]}}],\"total\":{{\"value\":{}.{:02},\"currency\":\"USD\"}}}}",
-            visit.encounter, random.below(2000), random.below(100)
+            visit.encounter,
+            random.below(2000),
+            random.below(100)
         );
     }
 
@@ -257,7 +315,17 @@ impl Writer {
         let _ = write!(
             self.lines,
             ",\"contained\":[{{\"resourceType\":\"ServiceRequest\",\"id\":\"referral\",\"status\":\"completed\",\"intent\":\"order\",\"subject\":{{\"reference\":\"Patient/{}\"}},\"requester\":{{\"reference\":\"Practitioner/practitioner-{}\"}},\"performer\":[{{\"reference\":\"Practitioner/practitioner-{}\"}}]}},{{\"resourceType\":\"Coverage\",\"id\":\"coverage\",\"status\":\"active\",\"type\":{{\"text\":\"Synthetic Insurance\"}},\"beneficiary\":{{\"reference\":\"Patient/{}\"}},\"payor\":[{{\"display\":\"Synthetic Insurance\"}}]}}],\"identifier\":[{{\"system\":\"https://bluebutton.cms.gov/resources/variables/clm_id\",\"value\":\"{}\"}},{{\"system\":\"https://bluebutton.cms.gov/resources/identifier/claim-group\",\"value\":\"99999999999\"}}],\"status\":\"active\",\"type\":{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/claim-type\",\"code\":\"professional\"}}]}},\"use\":\"claim\",\"patient\":{{\"reference\":\"Patient/{}\"}},\"billablePeriod\":{{\"start\":\"{}\",\"end\":\"{}\"}},\"created\":\"{}\",\"insurer\":{{\"display\":\"Synthetic Insurance\"}},\"provider\":{{\"reference\":\"Practitioner/practitioner-{}\"}},\"referral\":{{\"reference\":\"#referral\"}},\"outcome\":\"complete\",\"careTeam\":[{{\"sequence\":1,\"provider\":{{\"reference\":\"Practitioner/practitioner-{}\"}},\"role\":{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/claimcareteamrole\",\"code\":\"primary\",\"display\":\"Primary Care Practitioner\"}}]}}}}],\"insurance\":[{{\"focal\":true,\"coverage\":{{\"reference\":\"#coverage\",\"display\":\"Synthetic Insurance\"}}}}],\"item\":[",
-            visit.patient, visit.practitioner, visit.practitioner, visit.patient, random.below(10_000_000_000), visit.patient, visit.at, visit.at, visit.at, visit.practitioner, visit.practitioner
+            visit.patient,
+            visit.practitioner,
+            visit.practitioner,
+            visit.patient,
+            random.below(10_000_000_000),
+            visit.patient,
+            visit.at,
+            visit.at,
+            visit.at,
+            visit.practitioner,
+            visit.practitioner
         );
         let items = 1 + random.below(3);
         for item in 1..=items {
@@ -265,14 +333,27 @@ impl Writer {
             let _ = write!(
                 self.lines,
                 "{comma}{{\"sequence\":{item},\"category\":{{\"coding\":[{{\"system\":\"https://bluebutton.cms.gov/resources/variables/line_cms_type_srvc_cd\",\"code\":\"1\",\"display\":\"Medical care\"}}]}},\"productOrService\":{{\"coding\":[{{\"system\":\"http://snomed.info/sct\",\"code\":\"185349003\",\"display\":\"Encounter for check up (procedure)\"}}],\"text\":\"Encounter for check up (procedure)\"}},\"servicedPeriod\":{{\"start\":\"{}\",\"end\":\"{}\"}},\"locationCodeableConcept\":{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/ex-serviceplace\",\"code\":\"19\",\"display\":\"Off Campus-Outpatient Hospital\"}}]}},\"net\":{{\"value\":{}.{:02},\"currency\":\"USD\"}},\"adjudication\":[",
-                visit.at, visit.at, random.below(900), random.below(100)
+                visit.at,
+                visit.at,
+                random.below(900),
+                random.below(100)
             );
-            for (index, name) in ["line_coinsrnc_amt", "line_prvdr_pmt_amt", "line_sbmtd_chrg_amt", "line_alowd_chrg_amt", "line_bene_ptb_ddctbl_amt"].iter().enumerate() {
+            for (index, name) in [
+                "line_coinsrnc_amt",
+                "line_prvdr_pmt_amt",
+                "line_sbmtd_chrg_amt",
+                "line_alowd_chrg_amt",
+                "line_bene_ptb_ddctbl_amt",
+            ]
+            .iter()
+            .enumerate()
+            {
                 let comma = if index == 0 { "" } else { "," };
                 let _ = write!(
                     self.lines,
                     "{comma}{{\"category\":{{\"coding\":[{{\"system\":\"https://bluebutton.cms.gov/resources/codesystem/adjudication\",\"code\":\"https://bluebutton.cms.gov/resources/variables/{name}\",\"display\":\"Line amount\"}}]}},\"amount\":{{\"value\":{}.{:02},\"currency\":\"USD\"}}}}",
-                    random.below(500), random.below(100)
+                    random.below(500),
+                    random.below(100)
                 );
             }
             self.lines.push_str("]}");
@@ -280,7 +361,10 @@ impl Writer {
         let _ = writeln!(
             self.lines,
             "],\"total\":[{{\"category\":{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/adjudication\",\"code\":\"submitted\",\"display\":\"Submitted Amount\"}}],\"text\":\"Submitted Amount\"}},\"amount\":{{\"value\":{}.{:02},\"currency\":\"USD\"}}}}],\"payment\":{{\"amount\":{{\"value\":{}.{:02},\"currency\":\"USD\"}}}}}}",
-            random.below(1000), random.below(100), random.below(1000), random.below(100)
+            random.below(1000),
+            random.below(100),
+            random.below(1000),
+            random.below(100)
         );
     }
 }

@@ -4,10 +4,12 @@
 pub(super) struct Random(u64);
 
 const GIVEN: [&str; 16] = [
-    "Ada", "Bela", "Carla", "David", "Elena", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kira", "Luis", "Mina", "Noah", "Olga", "Pavel",
+    "Ada", "Bela", "Carla", "David", "Elena", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kira", "Luis",
+    "Mina", "Noah", "Olga", "Pavel",
 ];
 const FAMILY: [&str; 16] = [
-    "Abbott", "Brandt", "Castillo", "Dumont", "Eriksen", "Fontana", "Gruber", "Hoffmann", "Ivanov", "Jensen", "Kowalski", "Larsson", "Moreau", "Novak", "Olsen", "Petrov",
+    "Abbott", "Brandt", "Castillo", "Dumont", "Eriksen", "Fontana", "Gruber", "Hoffmann", "Ivanov", "Jensen",
+    "Kowalski", "Larsson", "Moreau", "Novak", "Olsen", "Petrov",
 ];
 const CITY: [&str; 8] = ["Boston", "Salem", "Lowell", "Quincy", "Newton", "Medford", "Lynn", "Malden"];
 

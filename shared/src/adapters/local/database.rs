@@ -54,7 +54,11 @@ impl Database {
         };
         let writer = connect("full")?;
         lock(&writer).execute_batch(SCHEMA).map_err(sql)?;
-        Ok(Self { writer, relaxed: connect("normal")?, readers: vec![connect("normal")?, connect("normal")?] })
+        Ok(Self {
+            writer,
+            relaxed: connect("normal")?,
+            readers: vec![connect("normal")?, connect("normal")?],
+        })
     }
 
     pub(super) fn in_memory() -> Result<Self> {

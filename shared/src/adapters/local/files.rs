@@ -38,7 +38,9 @@ impl LocalFiles {
 
     /// The path of a key. Keys are made by us of parsed ids; a key that could leave the root is a defect.
     fn path(&self, key: &str) -> Result<PathBuf> {
-        let plain = |segment: &str| !segment.is_empty() && segment != "." && segment != ".." && !segment.contains(['\\', '\0']);
+        let plain = |segment: &str| {
+            !segment.is_empty() && segment != "." && segment != ".." && !segment.contains(['\\', '\0'])
+        };
         if key.trim_end_matches('/').split('/').all(plain) {
             Ok(self.root.join(key))
         } else {
@@ -69,7 +71,8 @@ impl Files for LocalFiles {
         let path = self.path(key)?;
         let range = range.unwrap_or(0..u64::MAX);
         let file = blocking(move || {
-            let mut file = File::open(path).map_err(|error| if is_missing(&error) { NO_FILE } else { error.into() })?;
+            let mut file =
+                File::open(path).map_err(|error| if is_missing(&error) { NO_FILE } else { error.into() })?;
             if range.start > 0 {
                 file.seek(SeekFrom::Start(range.start))?;
             }

@@ -45,7 +45,8 @@ impl Grants for LocalGrants {
         let (key, now) = (key.to_owned(), self.now());
         self.database
             .write(move |transaction| {
-                let statement = "INSERT INTO grants (kind, key, value, expires_at, version) VALUES (?1, ?2, ?3, ?4, 1)
+                let statement =
+                    "INSERT INTO grants (kind, key, value, expires_at, version) VALUES (?1, ?2, ?3, ?4, 1)
                     ON CONFLICT (kind, key) DO UPDATE SET value = ?3, expires_at = ?4, version = version + 1
                     WHERE grants.expires_at <= ?5";
                 let values = params![kind.name(), key, value.to_string(), expires_at.as_millisecond(), now];
@@ -72,7 +73,14 @@ impl Grants for LocalGrants {
                 let statement = "UPDATE grants SET value = ?, expires_at = ?, version = version + 1
                     WHERE kind = ? AND key = ? AND version = ? AND expires_at > ?";
                 let expires_at = grant.expires_at.as_millisecond();
-                let values = params![grant.value.to_string(), expires_at, kind.name(), key, integer(grant.version), now];
+                let values = params![
+                    grant.value.to_string(),
+                    expires_at,
+                    kind.name(),
+                    key,
+                    integer(grant.version),
+                    now
+                ];
                 Ok(transaction.execute(statement, values).map_err(sql)? == 1)
             })
             .await
@@ -83,8 +91,12 @@ impl Grants for LocalGrants {
         let found = self
             .database
             .write(move |transaction| {
-                let statement = "DELETE FROM grants WHERE kind = ? AND key = ? RETURNING value, expires_at, version";
-                let row = transaction.query_row(statement, params![kind.name(), key], raw).optional().map_err(sql)?;
+                let statement =
+                    "DELETE FROM grants WHERE kind = ? AND key = ? RETURNING value, expires_at, version";
+                let row = transaction
+                    .query_row(statement, params![kind.name(), key], raw)
+                    .optional()
+                    .map_err(sql)?;
                 Ok(row.filter(|(_, expires_at, _)| *expires_at > now))
             })
             .await?;
@@ -95,7 +107,8 @@ impl Grants for LocalGrants {
         let now = self.now();
         self.database
             .write(move |transaction| {
-                let removed = transaction.execute("DELETE FROM grants WHERE expires_at <= ?", [now]).map_err(sql)?;
+                let removed =
+                    transaction.execute("DELETE FROM grants WHERE expires_at <= ?", [now]).map_err(sql)?;
                 Ok(removed as u64)
             })
             .await

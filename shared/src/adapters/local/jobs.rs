@@ -23,8 +23,7 @@ impl LocalJobs {
     }
 }
 
-const COLUMNS: &str =
-    "job, version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, created_at, id";
+const COLUMNS: &str = "job, version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, created_at, id";
 
 /// A row before its JSON is read.
 struct RawJob {
@@ -53,7 +52,11 @@ impl RawJob {
     }
 
     fn stored(self) -> Result<StoredJob> {
-        Ok(StoredJob { job: serde_json::from_str(&self.job)?, version: count(self.version), progress: self.progress })
+        Ok(StoredJob {
+            job: serde_json::from_str(&self.job)?,
+            version: count(self.version),
+            progress: self.progress,
+        })
     }
 }
 
@@ -77,7 +80,8 @@ impl Jobs for LocalJobs {
 
     async fn get(&self, id: &JobId) -> Result<Option<StoredJob>> {
         let found = self.database.read(|connection| {
-            let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?"))?;
+            let mut select =
+                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?"))?;
             select.query_row([id.as_str()], RawJob::of).optional()
         })?;
         found.map(RawJob::stored).transpose()
@@ -156,7 +160,9 @@ impl Jobs for LocalJobs {
                     add_chunk(transaction, &id, chunk)?;
                 }
                 if last {
-                    transaction.execute("UPDATE jobs SET plan_complete = 1 WHERE id = ?", [&id]).map_err(sql)?;
+                    transaction
+                        .execute("UPDATE jobs SET plan_complete = 1 WHERE id = ?", [&id])
+                        .map_err(sql)?;
                 }
                 progress_of(transaction, &id)
             })
@@ -165,7 +171,8 @@ impl Jobs for LocalJobs {
 
     async fn chunk(&self, job: &JobId, chunk: ChunkId) -> Result<Option<StoredChunk>> {
         let found = self.database.read(|connection| {
-            let mut select = connection.prepare_cached("SELECT chunk, result FROM chunks WHERE job = ? AND id = ?")?;
+            let mut select =
+                connection.prepare_cached("SELECT chunk, result FROM chunks WHERE job = ? AND id = ?")?;
             select.query_row(params![job.as_str(), chunk.to_string()], raw_chunk).optional()
         })?;
         found.map(stored_chunk).transpose()
@@ -193,7 +200,8 @@ impl Jobs for LocalJobs {
         rest: Option<&Chunk>,
     ) -> Result<Finished> {
         let (id, chunk) = (job.to_string(), chunk.to_string());
-        let resources: u64 = result.files.iter().filter(|file| file.purpose.is_data()).map(|file| file.count).sum();
+        let resources: u64 =
+            result.files.iter().filter(|file| file.purpose.is_data()).map(|file| file.count).sum();
         let bytes = integer(result.bytes_read);
         let result = serde_json::to_string(result)?;
         let rest = rest.cloned();
@@ -262,7 +270,8 @@ fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<
 }
 
 fn progress_of(transaction: &Transaction<'_>, job: &str) -> Result<Progress> {
-    let mut select = transaction.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?")).map_err(sql)?;
+    let mut select =
+        transaction.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?")).map_err(sql)?;
     let row = select.query_row([job], RawJob::of).optional().map_err(sql)?;
     Ok(row.ok_or(Error::NotFound("there is no such job"))?.progress)
 }

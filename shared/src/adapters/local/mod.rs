@@ -62,7 +62,12 @@ impl Local {
     }
 
     /// A state that is gone when it is dropped, for tests and one-off exports.
-    pub fn in_memory(records: &Path, settings: Settings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<Self> {
+    pub fn in_memory(
+        records: &Path,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
         let keys = Keys::new(&StoredKeys::generate(&*ids)?)?;
         let records = LocalRecords::new(records)?;
         Ok(Self::new(Database::in_memory()?, LocalFiles::temporary()?, keys, records, settings, clock, ids))

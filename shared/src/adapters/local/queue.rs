@@ -73,8 +73,9 @@ impl Queue for LocalQueue {
         let now = self.clock.now().as_millisecond();
         self.database
             .write(move |transaction| {
-                let mut insert =
-                    transaction.prepare_cached("INSERT INTO messages (body, due_at) VALUES (?, ?)").map_err(sql)?;
+                let mut insert = transaction
+                    .prepare_cached("INSERT INTO messages (body, due_at) VALUES (?, ?)")
+                    .map_err(sql)?;
                 for body in bodies {
                     insert.execute(params![body, now]).map_err(sql)?;
                 }
@@ -135,8 +136,12 @@ impl Inbox for LocalQueue {
         let now = self.clock.now().as_millisecond();
         // Almost never is there one, and looking costs less than a transaction.
         let any = self.database.read(|connection| {
-            let statement = "SELECT 1 FROM messages WHERE dead = 1 OR (due_at <= ? AND deliveries >= ?) LIMIT 1";
-            connection.prepare_cached(statement)?.query_row(params![now, DELIVERY_LIMIT], |_| Ok(())).optional()
+            let statement =
+                "SELECT 1 FROM messages WHERE dead = 1 OR (due_at <= ? AND deliveries >= ?) LIMIT 1";
+            connection
+                .prepare_cached(statement)?
+                .query_row(params![now, DELIVERY_LIMIT], |_| Ok(()))
+                .optional()
         })?;
         if any.is_none() {
             return Ok(None);

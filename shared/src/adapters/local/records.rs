@@ -181,5 +181,9 @@ impl BlockReader for Blocks {
 /// Opens a file of records, decompressed where its name says so.
 pub(super) fn open(path: &Path, compressed: bool) -> Result<Box<dyn Read + Send>> {
     let file = File::open(path)?;
-    if compressed { Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(BLOCK / 4, file)))) } else { Ok(Box::new(file)) }
+    if compressed {
+        Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(BLOCK / 4, file))))
+    } else {
+        Ok(Box::new(file))
+    }
 }
