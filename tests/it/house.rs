@@ -73,12 +73,13 @@ fn the_readme_names_every_function_and_setting() {
     }
 }
 
+fn no_routes(_: &dyn shared::platform::Platform) -> axum::Router {
+    axum::Router::new()
+}
+
 #[test]
 fn a_function_on_lambda_refuses_to_start_with_one_sentence() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    fn no_routes(_: &dyn shared::platform::Platform) -> axum::Router {
-        axum::Router::new()
-    }
     let refused = runtime.block_on(shared::lambda::serve(no_routes)).expect_err("refused").to_string();
     assert!(refused.contains("no AWS adapters") && !refused.contains('\n'), "{refused}");
 }

@@ -16,7 +16,7 @@ fn loaded(inputs: &[(&str, String)], into: &Path) -> Loaded {
 }
 
 fn lines(resources: &[Value]) -> String {
-    resources.iter().map(|resource| format!("{resource}\n")).collect()
+    resources.iter().map(|resource| resource.to_string() + "\n").collect()
 }
 
 fn of(lake: &Path, path: &str) -> Vec<String> {

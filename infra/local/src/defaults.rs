@@ -1,6 +1,7 @@
 //! The settings of a machine that was given none: a sandbox with a public client and two members of staff
 //! whose passwords are made anew at every start.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use shared::clock::{Ids, SystemIds};
@@ -14,11 +15,13 @@ pub const TEST_CLIENT: &str = "test_client_id";
 /// Where the sandbox's own client gets its codes.
 pub const TEST_REDIRECT: &str = "http://127.0.0.1/callback";
 
+/// User names and passwords.
+pub type Passwords = Vec<(&'static str, String)>;
+
 /// Settings, and the passwords that go with them when they are the defaults.
 pub struct Defaults {
     pub settings: Settings,
-    /// User name and password.
-    pub passwords: Vec<(&'static str, String)>,
+    pub passwords: Passwords,
 }
 
 /// Reads the settings of a file, or the sandbox's; the environment goes over either.
@@ -31,7 +34,7 @@ pub fn settings(file: Option<&Path>, base_url: &str) -> Result<Defaults, Failure
     for username in ["admin", "admin2"] {
         let password = SystemIds.secret()[..16].to_owned();
         let hash = passwords::hash(&password, &SystemIds)?;
-        text.push_str(&format!("[[staff]]\nusername = \"{username}\"\npassword_hash = \"{hash}\"\n"));
+        let _ = writeln!(text, "[[staff]]\nusername = \"{username}\"\npassword_hash = \"{hash}\"");
         passwords.push((username, password));
     }
     Ok(Defaults { settings: Settings::load(None, &text, Some(base_url))?, passwords })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use ehi::Failure;
-use ehi::defaults::{sample_records, settings};
+use ehi::defaults::{Passwords, sample_records, settings};
 use ehi::server::Server;
 use shared::adapters::local::Local;
 use shared::clock::{SystemClock, SystemIds};
@@ -33,13 +33,13 @@ enum Command {
     /// Write seeded synthetic patients for load tests
     Sample(ehi::sample::Options),
     /// Expire jobs and remove what they left behind, once
-    Cleanup(State),
+    Cleanup(Place),
     /// Hash a password for the settings file, read from standard input
     HashPassword,
 }
 
 #[derive(Args)]
-struct State {
+struct Place {
     /// Where jobs and files are kept
     #[arg(long, default_value = ".ehi", value_name = "DIR")]
     state: PathBuf,
@@ -63,7 +63,7 @@ struct Serve {
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
     #[command(flatten)]
-    state: State,
+    place: Place,
 }
 
 impl Default for Serve {
@@ -102,19 +102,19 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", options.listen)))?;
     let address = listener.local_addr()?;
-    let base_url = options.state.base_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let (platform, passwords) = open(&options.state, &base_url)?;
+    let base_url = options.place.base_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let (platform, passwords) = open(&options.place, &base_url)?;
     let shown = platform.settings();
     let workers =
         options.workers.or_else(|| std::thread::available_parallelism().map(usize::from).ok()).unwrap_or(1);
     let server = Server::start(platform, listener, workers).await?;
-    eprintln!("{}", greeting(&shown, &passwords, &options.state));
+    eprintln!("{}", greeting(&shown, &passwords, &options.place));
     stopped().await?;
     eprintln!("Stopping: requests finish, exports go on at the next start.");
     server.stop().await
 }
 
-fn open(options: &State, base_url: &str) -> Result<(Local, Vec<(&'static str, String)>), Failure> {
+fn open(options: &Place, base_url: &str) -> Result<(Local, Passwords), Failure> {
     let defaults = settings(options.config.as_deref(), base_url)?;
     let records = options.records.clone().unwrap_or_else(sample_records);
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
@@ -122,7 +122,7 @@ fn open(options: &State, base_url: &str) -> Result<(Local, Vec<(&'static str, St
     Ok((platform, defaults.passwords))
 }
 
-fn greeting(settings: &shared::config::Settings, passwords: &[(&str, String)], state: &State) -> String {
+fn greeting(settings: &shared::config::Settings, passwords: &[(&str, String)], place: &Place) -> String {
     let base = &settings.base_url;
     let mut lines = vec![
         format!("The export server is at {base}"),
@@ -132,7 +132,7 @@ fn greeting(settings: &shared::config::Settings, passwords: &[(&str, String)], s
     for (username, password) in passwords {
         lines.push(format!("                 user {username}, password {password}"));
     }
-    lines.push(format!("  state          {} (delete it to begin anew)", state.state.display()));
+    lines.push(format!("  state          {} (delete it to begin anew)", place.state.display()));
     if settings.sandbox {
         lines.push("  sandbox        patients are picked instead of signing in".to_owned());
         lines.push(String::new());
@@ -152,7 +152,7 @@ async fn stopped() -> Result<(), Failure> {
     Ok(())
 }
 
-async fn clean(options: State) -> Result<(), Failure> {
+async fn clean(options: Place) -> Result<(), Failure> {
     ehi::server::log();
     let base_url = options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8888".to_owned());
     let (platform, _) = open(&options, &base_url)?;

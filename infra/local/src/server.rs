@@ -18,7 +18,7 @@ use crate::Failure;
 use crate::worker::{Shutdown, step};
 
 /// How often cleanup runs.
-const CLEANUP: std::time::Duration = std::time::Duration::from_secs(3_600);
+const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
 /// How long a shutdown waits for requests that are under way.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 

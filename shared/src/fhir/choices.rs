@@ -174,7 +174,8 @@ fn set(choice: &mut Choice, key: &str, name: &str, field: Field) -> Result<()> {
     match (name, field) {
         ("enabled", Field::Flag(flag)) => choice.enabled = flag,
         ("enabled", Field::Null) => choice.enabled = false,
-        ("from" | "to" | "notes" | "name" | "group", Field::Null) => {}
+        // What a job's JSON shows beside the choices may come back.
+        ("name" | "group", _) | ("from" | "to" | "notes", Field::Null) => {}
         ("from" | "to", Field::Text(text)) if text.is_empty() => {}
         ("from", Field::Text(text)) => {
             choice.from =
@@ -185,8 +186,6 @@ fn set(choice: &mut Choice, key: &str, name: &str, field: Field) -> Result<()> {
         }
         ("notes", Field::Text(text)) if text.len() <= MAX_TEXT => choice.notes = text,
         ("notes", Field::Text(_)) => return Err(wrong(key, "has notes of over 2000 bytes")),
-        // What a job's JSON shows beside the choices may come back.
-        ("name" | "group", _) => {}
         ("enabled" | "from" | "to" | "notes", _) => {
             return Err(wrong(key, &format!("has a value of the wrong type in '{name}'")));
         }

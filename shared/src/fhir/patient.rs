@@ -53,7 +53,9 @@ fn name(line: &[u8]) -> Option<String> {
                 let (mut given, mut family, mut text) = (Vec::new(), None, None);
                 json::members(line, name, |key, value| match key {
                     b"given" => {
-                        json::elements(line, value, |given_name| given.extend(json::string(line, given_name)))
+                        json::elements(line, value, |given_name| {
+                            given.extend(json::string(line, given_name));
+                        });
                     }
                     b"family" => family = json::string(line, value),
                     b"text" => text = json::string(line, value),
@@ -61,7 +63,8 @@ fn name(line: &[u8]) -> Option<String> {
                 });
                 given.extend(family);
                 let joined = given.join(" ");
-                let full = if joined.is_empty() { text.map(|text| text.into_owned()) } else { Some(joined) };
+                let full =
+                    if joined.is_empty() { text.map(std::borrow::Cow::into_owned) } else { Some(joined) };
                 found = found.take().or(full);
             });
         }

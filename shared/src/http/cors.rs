@@ -53,8 +53,7 @@ pub fn preflight_headers(request: &HeaderMap) -> HeaderMap {
 fn takes_cookie(path: &str) -> bool {
     let mut segments = path.trim_start_matches('/').split('/');
     match (segments.next(), segments.next(), segments.next()) {
-        (Some("admin" | "staff" | "patient-login" | "authorize-app"), _, _) => true,
-        (Some("jobs"), None | Some(_), None) => true,
+        (Some("admin" | "staff" | "patient-login" | "authorize-app"), _, _) | (Some("jobs"), _, None) => true,
         (Some("jobs"), Some(_), Some(last)) => last == "customize",
         _ => false,
     }

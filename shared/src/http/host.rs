@@ -104,10 +104,10 @@ fn log(method: &http::Method, response: &Response<Body>, duration_ms: i128) {
     let status = response.status().as_u16();
     match response.extensions().get::<Logged>() {
         Some(Logged(cause)) => {
-            tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, error = cause, "request failed")
+            tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, error = cause, "request failed");
         }
         None => {
-            tracing::debug!(http.method = %method, http.route = route, http.status = status, duration_ms, "request")
+            tracing::debug!(http.method = %method, http.route = route, http.status = status, duration_ms, "request");
         }
     }
 }

@@ -74,14 +74,16 @@ const MAX_REMEMBERED: usize = 10_000;
 
 const UNAUTHORIZED: Error = Error::Unauthorized("an access token is needed: Authorization: Bearer …");
 
+/// When a token was checked and whose it is, by its digest, so that looking one up tells nothing of its bytes by time.
+type Remembered = HashMap<[u8; 32], (Timestamp, Arc<Caller>)>;
+
 pub struct Verifier {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
     grants: Arc<dyn Grants>,
     jwks: JwksCache,
-    /// By the digest of the token, so that looking one up tells nothing of its bytes by time.
-    remembered: Mutex<HashMap<[u8; 32], (Timestamp, Arc<Caller>)>>,
+    remembered: Mutex<Remembered>,
 }
 
 impl Verifier {
@@ -125,7 +127,7 @@ impl Verifier {
         (caller.expires_at > now && now.duration_since(*checked) < BELIEVED).then(|| caller.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], (Timestamp, Arc<Caller>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Remembered> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -15,7 +15,7 @@ use super::smart::{Session, checked, json, send};
 use crate::Failure;
 
 /// Longer than any server should keep a client waiting between two questions.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// Questions asked quickly, because most exports of one patient take no longer.
 const QUICK: u32 = 20;
 

@@ -95,7 +95,7 @@ async fn export(options: &Options, target: Target) -> Result<fetch::Exported, Fa
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(60))
+        .read_timeout(Duration::from_mins(1))
         .build()
         .map_err(|error| Failure::new(error.to_string()))?;
     let steps = progress();

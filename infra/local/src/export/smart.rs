@@ -108,7 +108,8 @@ impl Session {
 
     fn take(&mut self, answer: &Value, endpoint: &str) -> Result<(), Failure> {
         let token = answer["access_token"].as_str();
-        self.access_token = token.ok_or_else(|| Failure::new("the server gave no access token"))?.to_owned();
+        self.access_token =
+            String::from(token.ok_or_else(|| Failure::new("the server gave no access token"))?);
         self.refresh = answer["refresh_token"].as_str().map(|token| (token.to_owned(), endpoint.to_owned()));
         Ok(())
     }

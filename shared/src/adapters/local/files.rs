@@ -60,7 +60,7 @@ impl Files for LocalFiles {
     async fn size(&self, key: &str) -> Result<Option<u64>> {
         let path = self.path(key)?;
         blocking(move || match std::fs::metadata(path) {
-            Ok(metadata) => Ok(metadata.is_file().then(|| metadata.len())),
+            Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error.into()),
         })

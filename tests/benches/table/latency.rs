@@ -1,0 +1,113 @@
+//! From the kick-off to the manifest over HTTP: one patient, no form, no review, against one durable write of the
+//! same machine, of which an export needs several.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ehi::server::Server;
+use http::StatusCode;
+use indicatif::ProgressBar;
+use shared::adapters::local::Local;
+use shared::clock::{SystemClock, SystemIds};
+use shared::platform::Platform;
+use shared::security::tokens::{Claims, sign};
+use tokio::net::TcpListener;
+
+use crate::{Row, Scale, directory, runtime, settings};
+
+pub(crate) fn rows(scale: Scale) -> Vec<Row> {
+    let lake = directory();
+    let state = directory();
+    let patients = 50;
+    ehi::sample::write(patients, 1, lake.path(), &ProgressBar::hidden()).expect("a sample");
+    let exports = scale.of(400, 50);
+    let mut took = runtime().block_on(async {
+        let (server, base, platform) = serve(lake.path(), state.path()).await;
+        let members = platform.records().members(None, 100).await.expect("patients").members;
+        let client = reqwest::Client::new();
+        let mut took = Vec::new();
+        for number in 0..exports {
+            let patient = members[usize::try_from(number % patients).expect("small")].patient.to_string();
+            took.push(once(&client, &base, &token(&platform, &patient), &patient).await);
+        }
+        server.stop().await.expect("stopped");
+        took
+    });
+    took.sort();
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100];
+    let sync = durable_write();
+    let milliseconds = |took: Duration| took.as_secs_f64() * 1e3;
+    [(50, "median", "15 ms"), (99, "p99", "")]
+        .into_iter()
+        .map(|(percent, name, aim)| Row {
+            what: format!("kick-off to manifest, one patient (470 kB), {name} of {exports}"),
+            measured: format!("{:.1} ms", milliseconds(at(percent))),
+            yardstick: format!("one durable write: {:.2} ms", milliseconds(sync)),
+            ratio: Some(at(percent).as_secs_f64() / sync.as_secs_f64()),
+            aim,
+        })
+        .collect()
+}
+
+/// A server over a lake, on a free port.
+pub(crate) async fn serve(lake: &std::path::Path, state: &std::path::Path) -> (Server, String, Local) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let platform = Local::open(state, lake, settings(&base), clock, ids).expect("a platform");
+    (Server::start(platform.clone(), listener, 2).await.expect("a server"), base, platform)
+}
+
+pub(crate) fn token(platform: &Local, patient: &str) -> String {
+    let settings = platform.settings();
+    let now = platform.clock().now().as_second();
+    let claims = Claims {
+        iss: settings.base_url.clone(),
+        aud: settings.base_url.clone(),
+        sub: String::new(),
+        client_id: "bench".to_owned(),
+        scope: "patient/$ehi-export".to_owned(),
+        patient: Some(patient.to_owned()),
+        iat: now,
+        exp: now + 3_600,
+        jti: patient.to_owned(),
+        family: None,
+    };
+    sign(&platform.keys(), &claims).expect("signed")
+}
+
+async fn once(client: &reqwest::Client, base: &str, token: &str, patient: &str) -> Duration {
+    let started = Instant::now();
+    let url = format!("{base}/auto-approve/no-form/fhir/Patient/{patient}/$ehi-export");
+    let kicked_off = client.post(url).bearer_auth(token).send().await.expect("an answer");
+    assert_eq!(kicked_off.status(), StatusCode::ACCEPTED);
+    let status = kicked_off.headers()["content-location"].to_str().expect("a URL").to_owned();
+    loop {
+        let answer = client.get(&status).bearer_auth(token).send().await.expect("an answer");
+        match answer.status() {
+            StatusCode::OK => {
+                answer.bytes().await.expect("a manifest");
+                return started.elapsed();
+            }
+            StatusCode::ACCEPTED => tokio::time::sleep(Duration::from_micros(500)).await,
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// The median of small appends that are made durable, as SQLite's log is.
+fn durable_write() -> Duration {
+    let directory = directory();
+    let mut file = std::fs::File::create(directory.path().join("log")).expect("a file");
+    let mut took: Vec<_> = (0..200)
+        .map(|_| {
+            let started = Instant::now();
+            file.write_all(&[0; 4096]).expect("written");
+            file.sync_data().expect("durable");
+            started.elapsed()
+        })
+        .collect();
+    took.sort();
+    took[took.len() / 2]
+}

@@ -1,0 +1,87 @@
+//! `cargo xtask bench`: one table, each figure beside its yardstick from the same run, as a ratio. A time alone says
+//! more of the machine than of the code.
+//!
+//! `-- engine`, `-- latency`, `-- status`, `-- memory` run one part; `-- --quick` with less data.
+
+mod engine;
+mod latency;
+mod memory;
+mod status;
+
+use std::path::Path;
+use std::time::Duration;
+
+/// A line of the table.
+pub(crate) struct Row {
+    pub(crate) what: String,
+    pub(crate) measured: String,
+    pub(crate) yardstick: String,
+    pub(crate) ratio: Option<f64>,
+    pub(crate) aim: &'static str,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Scale {
+    pub(crate) quick: bool,
+}
+
+impl Scale {
+    pub(crate) fn of(self, full: u64, quick: u64) -> u64 {
+        if self.quick { quick } else { full }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the command is for")]
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    // A part that runs on one core only, in a process of its own.
+    if let [part, directory, output] = &arguments[..]
+        && let Some(part) = part.strip_prefix("--part=")
+    {
+        return println!("{}", engine::part(part, Path::new(directory), Path::new(output)));
+    }
+    let scale = Scale { quick: arguments.iter().any(|argument| argument == "--quick") };
+    let wanted = |name: &str| {
+        arguments.iter().all(|argument| argument.starts_with("--"))
+            || arguments.iter().any(|argument| argument == name)
+    };
+    let mut rows = Vec::new();
+    if wanted("engine") {
+        rows.extend(engine::rows(scale));
+    }
+    if wanted("latency") {
+        rows.extend(latency::rows(scale));
+    }
+    if wanted("status") {
+        rows.extend(status::rows(scale));
+    }
+    if wanted("memory") {
+        rows.extend(memory::rows(scale));
+    }
+    println!("| what | measured | yardstick, same run | ratio | aim |");
+    println!("|---|---|---|---|---|");
+    for row in rows {
+        let ratio = row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+        println!("| {} | {} | {} | {ratio} | {} |", row.what, row.measured, row.yardstick, row.aim);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+pub(crate) fn megabytes_a_second(bytes: u64, took: Duration) -> f64 {
+    bytes as f64 / 1e6 / took.as_secs_f64()
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+/// The settings of the measured servers.
+pub(crate) fn settings(base_url: &str) -> shared::config::Settings {
+    ehi::defaults::settings(None, base_url).expect("valid settings").settings
+}
+
+/// A directory beside the build, on a real disk.
+pub(crate) fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory")
+}
