@@ -12,9 +12,10 @@ use shared::error::Result;
 use shared::fhir::attachments::{has_attachments, linked_attachments};
 use shared::fhir::compartments::has_compartment;
 use shared::fhir::head::{NotAResource, head, head_and_facts};
+use shared::fhir::json::plain_string;
 use shared::fhir::ndjson::{Line, Lines};
 use shared::fhir::outcome::outcome;
-use shared::fhir::references::references;
+use shared::fhir::references::{parse, reference_values};
 
 use crate::Generator;
 use crate::documents::PatientDocuments;
@@ -146,8 +147,14 @@ impl<'a> Collector<'a> {
 
     /// Notes the references of a line that leave the compartment.
     pub(crate) async fn refer(&mut self, line: &[u8]) -> Result<()> {
-        references(line, |reference| {
-            if !has_compartment(reference.resource_type) {
+        reference_values(line, |value| {
+            // Nearly all references are to the patient and the encounter, which stay: they cost no more than this look.
+            let inside = &line[value.start + 1..value.end - 1];
+            if inside.starts_with(b"Patient/") || inside.starts_with(b"Encounter/") {
+                return;
+            }
+            let reference = plain_string(line, value).and_then(parse);
+            if let Some(reference) = reference.filter(|reference| !has_compartment(reference.resource_type)) {
                 self.references.add(reference.text);
             }
         });

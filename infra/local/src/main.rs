@@ -14,6 +14,10 @@ use shared::clock::{SystemClock, SystemIds};
 use shared::platform::Platform;
 use tokio::net::TcpListener;
 
+/// Requests are made on one thread and dropped on another, which the system's allocator answers with a lock.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// All of a patient's electronic health information, exported: a server and its tools.
 #[derive(Parser)]
 #[command(name = "ehi", version, about)]

@@ -9,7 +9,7 @@ use super::states::{AwaitingInput, Complete, Failed, Gone, InReview, Queued, Rej
 
 /// A job in one of its states. Stored as one document, changed by compare-and-set on its version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub enum Job {
     AwaitingInput(AwaitingInput),
     Queued(Queued),

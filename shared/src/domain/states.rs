@@ -19,21 +19,18 @@ use super::retention::Retention;
 /// The patient has not filled in the form yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AwaitingInput {
-    #[serde(flatten)]
     pub core: Core,
 }
 
 /// Everything is known; no worker has begun.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queued {
-    #[serde(flatten)]
     pub core: Core,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
-    #[serde(flatten)]
     pub core: Core,
     /// Upper bound of what the export contains, frozen by the plan.
     pub transaction_time: Timestamp,
@@ -42,7 +39,6 @@ pub struct Running {
 /// Everything is written; staff must approve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InReview {
-    #[serde(flatten)]
     pub core: Core,
     pub summary: Summary,
 }
@@ -50,7 +46,6 @@ pub struct InReview {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Complete {
-    #[serde(flatten)]
     pub core: Core,
     pub summary: Summary,
     /// The DocumentReference that lists what staff attached.
@@ -62,7 +57,6 @@ pub struct Complete {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
-    #[serde(flatten)]
     pub core: Core,
     pub reason: String,
     pub expires_at: Timestamp,
@@ -71,7 +65,6 @@ pub struct Rejected {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
-    #[serde(flatten)]
     pub core: Core,
     /// What the client is told.
     pub reason: String,
@@ -83,7 +76,6 @@ pub struct Failed {
 /// Cancelled or expired: 404 for clients. The row stays for a while so that late workers see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gone {
-    #[serde(flatten)]
     pub core: Core,
 }
 

@@ -22,10 +22,13 @@ pub struct Reference<'a> {
 /// Reads `Type/id`, also at the end of an absolute URL or before `/_history/…`. Anything else, such as
 /// `#contained`, `urn:uuid:…` or a search, is none.
 pub fn parse(text: &str) -> Option<Reference<'_>> {
-    let text = text.split_once("/_history/").map_or(text, |(before, _)| before);
-    let (before, id) = text.rsplit_once('/')?;
-    let resource_type = before.rsplit('/').next()?;
-    let start = before.len() - resource_type.len();
+    // Most are plain: searching for more is for the few that have it.
+    let slash = memchr::memchr(b'/', text.as_bytes())?;
+    let is_plain = memchr::memchr(b'/', &text.as_bytes()[slash + 1..]).is_none();
+    let text = if is_plain { text } else { text.split_once("/_history/").map_or(text, |(before, _)| before) };
+    let (before, id) = if is_plain { (&text[..slash], &text[slash + 1..]) } else { text.rsplit_once('/')? };
+    let start = if is_plain { 0 } else { before.rfind('/').map_or(0, |slash| slash + 1) };
+    let resource_type = &before[start..];
     let absolute = before.starts_with("http://") || before.starts_with("https://");
     let known_form = start == 0 || absolute;
     (known_form && is_type_name(resource_type) && is_fhir_id(id)).then(|| Reference {

@@ -21,24 +21,35 @@ pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The headers that an answer to this request needs.
-pub fn headers(path: &str, request: &HeaderMap, settings: &Settings) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(VARY, HeaderValue::from_static("Origin"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    let Some(origin) = request.get(ORIGIN) else { return headers };
-    let registered = settings.staff_origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
-    let takes_cookie = takes_cookie(path);
-    if registered || !takes_cookie {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    }
-    if registered && takes_cookie {
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    }
-    headers
+/// Who may read the answer to a request.
+pub struct Allowed {
+    origin: Option<HeaderValue>,
+    credentials: bool,
 }
 
-/// What a preflight is told beyond [`headers`].
+impl Allowed {
+    pub fn of(path: &str, request: &HeaderMap, settings: &Settings) -> Self {
+        let Some(origin) = request.get(ORIGIN) else { return Self { origin: None, credentials: false } };
+        let registered = settings.staff_origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
+        let takes_cookie = takes_cookie(path);
+        let is_allowed = registered || !takes_cookie;
+        Self { origin: is_allowed.then(|| origin.clone()), credentials: registered && takes_cookie }
+    }
+
+    /// Adds the headers that say so.
+    pub fn tell(self, headers: &mut HeaderMap) {
+        headers.insert(VARY, HeaderValue::from_static("Origin"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        if let Some(origin) = self.origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        }
+        if self.credentials {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+    }
+}
+
+/// What a preflight is told beyond [`Allowed`].
 pub fn preflight_headers(request: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 
-use super::cors;
+use super::cors::{self, Allowed};
 use super::respond::Logged;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -31,31 +31,14 @@ struct Host {
 pub fn host(routers: Router, platform: &dyn Platform) -> Router {
     let state = Host { settings: platform.settings(), clock: platform.clock() };
     let routed = routers
-        .layer(from_fn(remember_route))
         .fallback(async || Error::NotFound("there is nothing at this address"))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
     // Outside the router, because a router matches the path before its own layers run.
-    Router::new()
-        .fallback_service(routed)
-        .layer(map_request(decode_dollar))
-        .layer(from_fn_with_state(state, around))
-}
-
-/// The route that a request matched, for the log: unlike the path it names nobody.
-#[derive(Clone)]
-struct Route(MatchedPath);
-
-async fn remember_route(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    if let Some(route) = route {
-        response.extensions_mut().insert(Route(route));
-    }
-    response
+    Router::new().fallback_service(routed).layer(from_fn_with_state(state, around))
 }
 
 /// Some clients send `%24ehi-export`; routes are spelt with `$`.
-async fn decode_dollar(mut request: Request) -> Request {
+fn decode_dollar(request: &mut Request) {
     let uri = request.uri();
     if let Some(path) = uri.path_and_query()
         && path.path().contains("%24")
@@ -68,13 +51,13 @@ async fn decode_dollar(mut request: Request) -> Request {
             *request.uri_mut() = uri;
         }
     }
-    request
 }
 
-async fn around(State(host): State<Host>, request: Request, next: Next) -> Response {
+async fn around(State(host): State<Host>, mut request: Request, next: Next) -> Response {
+    decode_dollar(&mut request);
     let started = host.clock.now();
-    let method = request.method().clone();
-    let cors_headers = cors::headers(request.uri().path(), request.headers(), &host.settings);
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let allowed = Allowed::of(uri.path(), request.headers(), &host.settings);
     let mut response = if cors::is_preflight(&method, request.headers()) {
         let headers = cors::preflight_headers(request.headers());
         (StatusCode::NO_CONTENT, headers).into_response()
@@ -84,13 +67,13 @@ async fn around(State(host): State<Host>, request: Request, next: Next) -> Respo
         answered.unwrap_or_else(|_| Error::internal("a handler panicked").into_response())
     };
     let headers = response.headers_mut();
-    headers.extend(cors_headers);
+    allowed.tell(headers);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
     if headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html")) {
         headers.entry("content-security-policy").or_insert(PAGE_POLICY);
     }
-    log(&method, &response, host.clock.now().duration_since(started).as_millis());
+    log(&method, uri.path(), &response, host.clock.now().duration_since(started).as_millis());
     response
 }
 
@@ -99,15 +82,67 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
 );
 
-fn log(method: &http::Method, response: &Response<Body>, duration_ms: i128) {
-    let route = response.extensions().get::<Route>().map_or("none", |Route(path)| path.as_str());
+fn log(method: &http::Method, path: &str, response: &Response<Body>, duration_ms: i128) {
     let status = response.status().as_u16();
-    match response.extensions().get::<Logged>() {
-        Some(Logged(cause)) => {
-            tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, error = cause, "request failed");
-        }
-        None => {
-            tracing::debug!(http.method = %method, http.route = route, http.status = status, duration_ms, "request");
-        }
+    if let Some(Logged(cause)) = response.extensions().get::<Logged>() {
+        let route = route(path);
+        tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, error = cause, "request failed");
+    } else if tracing::enabled!(tracing::Level::DEBUG) {
+        tracing::debug!(http.method = %method, http.route = route(path), http.status = status, duration_ms, "request");
+    }
+}
+
+/// A path for the log: what could name somebody or something is left out.
+fn route(path: &str) -> String {
+    const WORDS: [&str; 35] = [
+        "4_0_0",
+        "admin",
+        "add-files",
+        "approve",
+        "attachments",
+        "auth",
+        "authorize",
+        "authorize-app",
+        "auto-approve",
+        "customize",
+        "delete",
+        "download",
+        "$ehi-export",
+        "fhir",
+        "introspect",
+        "jobs",
+        "jwks.json",
+        "login",
+        "logout",
+        "metadata",
+        "no-form",
+        "Patient",
+        "patient-login",
+        "r4",
+        "reject",
+        "remove-files",
+        "revoke",
+        "smart-configuration",
+        "staff",
+        "status",
+        "token",
+        ".well-known",
+        "",
+        "$export",
+        "Group",
+    ];
+    let segments = path.split('/').map(|segment| if WORDS.contains(&segment) { segment } else { "*" });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::route;
+
+    #[test]
+    fn the_log_names_nobody() {
+        assert_eq!(route("/no-form/fhir/Patient/anna/$ehi-export"), "/no-form/fhir/Patient/*/$ehi-export");
+        assert_eq!(route("/jobs/01a1/download/attachments/anna.pdf"), "/jobs/*/download/attachments/*");
+        assert_eq!(route("/anna/../secret"), "/*/*/*");
     }
 }

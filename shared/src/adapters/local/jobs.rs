@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use super::database::{Database, count, integer, sql};
 use crate::domain::chunk::{Chunk, ChunkResult, Progress};
 use crate::domain::ids::{ChunkId, JobId};
-use crate::domain::job::{Job, Owner};
+use crate::domain::job::{Core, Job, Owner};
 use crate::error::{Error, Result};
 use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob};
 
@@ -23,15 +23,20 @@ impl LocalJobs {
     }
 }
 
-const COLUMNS: &str = "job, version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, created_at, id";
+/// The columns of a [`RawJob`].
+macro_rules! columns {
+    () => {
+        "job, version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources"
+    };
+}
+
+const GET: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?");
 
 /// A row before its JSON is read.
 struct RawJob {
     job: String,
     version: i64,
     progress: Progress,
-    /// Where the row stands in a listing.
-    position: String,
 }
 
 impl RawJob {
@@ -47,7 +52,6 @@ impl RawJob {
                 bytes_done: count(row.get(6)?),
                 resources: count(row.get(7)?),
             },
-            position: format!("{}.{}", row.get::<_, i64>(8)?, row.get::<_, String>(9)?),
         })
     }
 
@@ -80,8 +84,7 @@ impl Jobs for LocalJobs {
 
     async fn get(&self, id: &JobId) -> Result<Option<StoredJob>> {
         let found = self.database.read(|connection| {
-            let mut select =
-                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?"))?;
+            let mut select = connection.prepare_cached(GET)?;
             select.query_row([id.as_str()], RawJob::of).optional()
         })?;
         found.map(RawJob::stored).transpose()
@@ -136,7 +139,7 @@ impl Jobs for LocalJobs {
             values.extend([SqlValue::from(at), SqlValue::from(id.to_owned())]);
         }
         let statement = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE {} ORDER BY created_at DESC, id DESC LIMIT {}",
+            concat!("SELECT ", columns!(), " FROM jobs WHERE {} ORDER BY created_at DESC, id DESC LIMIT {}"),
             conditions.join(" AND "),
             query.count + 1
         );
@@ -146,8 +149,10 @@ impl Jobs for LocalJobs {
         })?;
         let more = rows.len() > query.count;
         rows.truncate(query.count);
-        let next = rows.last().filter(|_| more).map(|row| row.position.clone());
-        Ok(JobPage { jobs: rows.into_iter().map(RawJob::stored).collect::<Result<_>>()?, next })
+        let jobs = rows.into_iter().map(RawJob::stored).collect::<Result<Vec<_>>>()?;
+        let position = |core: &Core| format!("{}.{}", core.created_at.as_millisecond(), core.id);
+        let next = jobs.last().filter(|_| more).map(|stored| position(stored.job.core()));
+        Ok(JobPage { jobs, next })
     }
 
     async fn add_chunks(&self, job: &JobId, chunks: &[Chunk], last: bool) -> Result<Progress> {
@@ -270,8 +275,7 @@ fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<
 }
 
 fn progress_of(transaction: &Transaction<'_>, job: &str) -> Result<Progress> {
-    let mut select =
-        transaction.prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?")).map_err(sql)?;
+    let mut select = transaction.prepare_cached(GET).map_err(sql)?;
     let row = select.query_row([job], RawJob::of).optional().map_err(sql)?;
     Ok(row.ok_or(Error::NotFound("there is no such job"))?.progress)
 }
