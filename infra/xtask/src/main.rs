@@ -51,7 +51,7 @@ fn check() -> Result<(), String> {
     run(docs)?;
     let deny = tools::cargo_tool("cargo-deny")?;
     let mut command = Command::new(deny);
-    command.args(["--all-features", "check", "--config", ".deny.toml", "licenses", "bans", "sources"]);
+    command.args(["--all-features", "--config", ".deny.toml", "check", "licenses", "bans", "sources"]);
     run(command)?;
     let machete = tools::cargo_tool("cargo-machete")?;
     let mut command = Command::new(machete);

@@ -1,5 +1,5 @@
 //! The R4 Patient CompartmentDefinition as a table: which elements of which type make a resource part
-//! of a patient's record (http://hl7.org/fhir/R4/compartmentdefinition-patient.html).
+//! of a patient's record (<http://hl7.org/fhir/R4/compartmentdefinition-patient.html>).
 //!
 //! Three additions, because the record must be whole: `Device.patient` (a patient's implant is not in the R4
 //! definition), `Provenance.target` (a Provenance belongs where its target is; Bulk Data 2.0, `includeAssociatedData`) and

@@ -1,7 +1,7 @@
 //! `ehi load`: turns bulk NDJSON and FHIR Bundles into the lake layout, streaming.
 //!
 //! [`input`] reads resources one by one, [`scratch`] keeps them and where they belong on disk, so that memory
-//! stays the same whatever comes in, and [`write`] puts them where they belong.
+//! stays the same whatever comes in, and [`mod@write`] puts them where they belong.
 
 mod input;
 mod scratch;
