@@ -211,3 +211,32 @@ async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() {
         .count();
     assert_eq!(patients, 4, "four parts of one chunk");
 }
+
+#[tokio::test]
+async fn what_is_on_disk_goes_on_after_a_restart() {
+    use std::sync::Arc;
+
+    let state = tempfile::tempdir().expect("a directory");
+    let settings = || {
+        let text = tests::settings("sandbox = true\nchunk_bytes = 1");
+        shared::config::Settings::parse(&text, |_| None, None).expect("valid settings")
+    };
+    let start = || {
+        let clock = shared::clock::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+        let (now, ids) = (Arc::new(clock.clone()), Arc::new(shared::clock::SystemIds));
+        let platform = Local::open(state.path(), &ehi::defaults::sample_records(), settings(), now, ids);
+        World::over(platform.expect("a platform"), clock)
+    };
+    let (token, job) = {
+        let world = start();
+        let job = begin_everyone(&world).await;
+        work_until_struck(&world.platform, &Faults::at(30, Strike::After)).await;
+        (world.token(ANNA).await, job)
+    };
+    let world = start();
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED, "keys and grants last as well");
+    ehi::server::resume(&world.platform).await.expect("resumed");
+    world.work().await;
+    let counts = counted(&world.resources(&token, &job).await);
+    assert!(counts.len() > 300 && counts.values().all(|count| *count == 1));
+}

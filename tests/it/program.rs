@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -47,12 +48,14 @@ fn lines_below(directory: &Path) -> usize {
 struct Served {
     child: Child,
     base: String,
+    log: JoinHandle<String>,
 }
 
 impl Served {
     fn start(state: &Path) -> Self {
         let mut command = ehi();
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).stderr(Stdio::piped());
+        command.env("EHI_LOG", "trace,hyper=off,hyper_util=off");
         let mut child = command.spawn().expect("started");
         let mut greeting = BufReader::new(child.stderr.take().expect("piped")).lines();
         let line = greeting
@@ -62,28 +65,24 @@ impl Served {
             .expect("a greeting");
         let base = line.split_whitespace().last().expect("an address").to_owned();
         // Somebody must read what it says, or it stops saying it.
-        std::thread::spawn(move || greeting.for_each(drop));
-        Self { child, base }
+        let log = std::thread::spawn(move || greeting.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
+        Self { child, base, log }
     }
 
-    fn stop(mut self) -> bool {
+    /// Ends it with SIGTERM; what it logged, if it ended well.
+    fn stop(mut self) -> Option<String> {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(killed.expect("kill is there").success());
         let deadline = Instant::now() + Duration::from_mins(1);
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().expect("a child") {
-                return status.success();
+                let log = self.log.join().expect("a log");
+                return status.success().then_some(log);
             }
             std::thread::yield_now();
         }
-        false
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        None
     }
 }
 
@@ -129,7 +128,12 @@ fn a_server_is_asked_and_a_broken_download_goes_on() {
         assert!(output.status.success(), "{}", said(&output));
         assert_eq!(lines_below(out.path()), 98);
     }
-    assert!(server.stop(), "SIGTERM ends it well");
+    let said = server.stop().expect("SIGTERM ends it well");
+    let (_, log) = said.split_once("--out out").expect("the greeting, which suggests a patient");
+    assert!(log.contains("$ehi-export") && log.contains("export finished"), "{log}");
+    for secret in ["Lindqvist", ANNA, "eyJ", "Observation", "refresh_token="] {
+        assert!(!log.contains(secret), "the log has {secret}: {log}");
+    }
     let output = export();
     assert!(!output.status.success());
     assert_eq!(said(&output).lines().count(), 1, "{}", said(&output));

@@ -69,7 +69,7 @@ pub(crate) async fn submit(
         request: ExportRequest {
             url: state.settings.url(&format!("{}/Patient/{patient}/$ehi-export", base.path())),
             base,
-            cohort: Cohort::Patients(vec![patient]),
+            cohort: Cohort::of(vec![patient]),
             // The same reading as the kick-off's of a Parameters body.
             choices: Some(from_parameters(&to_parameters(&choices))?),
             output: OutputOptions { one_document_per_file: client.one_document_per_file },

@@ -98,7 +98,7 @@ async fn ehi_export(
         request: ExportRequest {
             url: state.settings.url(&format!("{}{}/Patient/{patient}/$ehi-export", prefix.path, base.path())),
             base,
-            cohort: Cohort::Patients(vec![patient]),
+            cohort: Cohort::of(vec![patient]),
             choices,
             output: OutputOptions {
                 one_document_per_file: client.is_some_and(|client| client.one_document_per_file),

@@ -51,8 +51,17 @@ impl Prefix {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Cohort {
+    /// In the order of their ids, each once: see [`Cohort::of`].
     Patients(Vec<PatientId>),
     Everyone,
+}
+
+impl Cohort {
+    pub fn of(mut patients: Vec<PatientId>) -> Self {
+        patients.sort();
+        patients.dedup();
+        Self::Patients(patients)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

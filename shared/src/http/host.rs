@@ -69,7 +69,8 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     let headers = response.headers_mut();
     allowed.tell(headers);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    // Not `no-referrer`: browsers would then send our own forms with `Origin: null`.
+    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));
     if headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html")) {
         headers.entry("content-security-policy").or_insert(PAGE_POLICY);
     }
