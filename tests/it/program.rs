@@ -128,8 +128,8 @@ fn a_server_is_asked_and_a_broken_download_goes_on() {
         assert!(output.status.success(), "{}", said(&output));
         assert_eq!(lines_below(out.path()), 98);
     }
-    let said = server.stop().expect("SIGTERM ends it well");
-    let (_, log) = said.split_once("--out out").expect("the greeting, which suggests a patient");
+    let whole = server.stop().expect("SIGTERM ends it well");
+    let (_, log) = whole.split_once("--out out").expect("the greeting, which suggests a patient");
     assert!(log.contains("$ehi-export") && log.contains("export finished"), "{log}");
     for secret in ["Lindqvist", ANNA, "eyJ", "Observation", "refresh_token="] {
         assert!(!log.contains(secret), "the log has {secret}: {log}");

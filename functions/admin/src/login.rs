@@ -7,7 +7,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use shared::error::{Error, Result};
-use shared::http::extract::{Content, field};
+use shared::http::extract::{Content, field, read_form};
 use shared::http::respond::{PageError, html, json, see_other};
 use shared::http::session::{STAFF, StaffSession, begin, check_origin, end, failures};
 use shared::pages::StaffLoginPage;
@@ -40,9 +40,7 @@ pub(crate) async fn by_page(
     body: Body,
 ) -> Result<Response, PageError> {
     check_origin(&headers, &state.settings)?;
-    let Content::Form(fields) = Content::read(&headers, body).await? else {
-        return Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into());
-    };
+    let fields = read_form(&headers, body).await?;
     let (username, password) = (text(field(&fields, "username")), text(field(&fields, "password")));
     let (status, error) = match state.sign_in(&username, &password).await {
         Ok(Some(cookie)) => {

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 use shared::domain::ids::JobId;
 use shared::domain::job::State as JobState;
 use shared::error::{Error, Result};
-use shared::http::extract::{Content, JobPath, Query, field};
+use shared::http::extract::{JobPath, Query, field, read_form};
 use shared::http::job_json::stored_manifest;
 use shared::http::respond::{PageError, html, see_other};
 use shared::pages::{JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
@@ -123,10 +123,7 @@ pub(crate) async fn delete(
 }
 
 async fn form_field(headers: &HeaderMap, body: Body, name: &str) -> Result<String> {
-    match Content::read(headers, body).await? {
-        Content::Form(fields) => Ok(field(&fields, name).unwrap_or_default().to_owned()),
-        _ => Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned())),
-    }
+    Ok(field(&read_form(headers, body).await?, name).unwrap_or_default().to_owned())
 }
 
 impl Admin {

@@ -9,7 +9,7 @@ use shared::domain::ids::PatientId;
 use shared::domain::scopes::Scopes;
 use shared::error::{Error, Result};
 use shared::fhir::patient::summary;
-use shared::http::extract::{Content, Query, field};
+use shared::http::extract::{Query, field, read_form};
 use shared::http::respond::{PageError, found, html};
 use shared::http::session::{PATIENT, PatientSession, check_origin, current};
 use shared::pages::ConsentPage;
@@ -49,9 +49,7 @@ pub(crate) async fn submit(
     body: Body,
 ) -> Result<Response, PageError> {
     check_origin(&headers, &state.settings)?;
-    let Content::Form(fields) = Content::read(&headers, body).await? else {
-        return Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into());
-    };
+    let fields = read_form(&headers, body).await?;
     let request = field(&fields, "request").unwrap_or_default();
     let (_, pending) = state.pending(request).await?;
     let patient = state.signed_in(&pending, &headers).await?;

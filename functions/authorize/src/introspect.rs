@@ -8,12 +8,11 @@ use serde_json::json;
 use shared::domain::ids::ClientId;
 use shared::error::Error;
 use shared::http::caller::bearer_token;
-use shared::http::extract::field;
+use shared::http::extract::{field, read_form};
 use shared::http::respond::{OAuthError, json};
 use shared::ports::grants::GrantKind;
 use shared::security::fingerprint;
 
-use crate::token::form;
 use crate::{Authorize, RefreshGrant};
 
 /// What is known of a token: to the client it was given to, and to nobody else.
@@ -22,7 +21,7 @@ pub(crate) async fn introspect(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, OAuthError> {
-    let fields = form(&headers, body).await?;
+    let fields = read_form(&headers, body).await?;
     let asking = state.asking(&headers, &fields).await?;
     let token =
         field(&fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))?;
@@ -71,7 +70,7 @@ pub(crate) async fn revoke(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, OAuthError> {
-    let fields = form(&headers, body).await?;
+    let fields = read_form(&headers, body).await?;
     let client = state.client(&headers, &fields).await?.map(|client| client.id.clone());
     let token =
         field(&fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))?;

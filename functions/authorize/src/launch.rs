@@ -9,7 +9,7 @@ use serde_json::json;
 use shared::config::Client;
 use shared::domain::scopes::Scopes;
 use shared::error::{Error, Result};
-use shared::http::extract::{Content, Query, field};
+use shared::http::extract::{Query, field, read_form};
 use shared::http::respond::{PageError, found};
 use shared::ports::grants::GrantKind;
 use shared::security::fingerprint;
@@ -26,10 +26,7 @@ pub(crate) async fn by_form(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, PageError> {
-    match Content::read(&headers, body).await? {
-        Content::Form(fields) => authorize(state, fields).await,
-        _ => Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into()),
-    }
+    authorize(state, read_form(&headers, body).await?).await
 }
 
 async fn authorize(

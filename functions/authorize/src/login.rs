@@ -9,7 +9,7 @@ use serde_json::json;
 use shared::domain::ids::PatientId;
 use shared::error::{Error, Result};
 use shared::fhir::patient::summary;
-use shared::http::extract::{Content, Query, field};
+use shared::http::extract::{Query, field, read_form};
 use shared::http::respond::{PageError, html, see_other};
 use shared::http::session::{PATIENT, PatientSession, begin, check_origin, failures};
 use shared::pages::PatientLoginPage;
@@ -37,9 +37,7 @@ pub(crate) async fn submit(
     body: Body,
 ) -> Result<Response, PageError> {
     check_origin(&headers, &state.settings)?;
-    let Content::Form(fields) = Content::read(&headers, body).await? else {
-        return Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into());
-    };
+    let fields = read_form(&headers, body).await?;
     let get = |name| field(&fields, name).unwrap_or_default();
     let (request, next) = (get("request"), get("next"));
     let pending = state.check_purpose(request, next).await?;

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use shared::config::Client;
 use shared::domain::ids::{ClientId, PatientId};
 use shared::domain::scopes::Scopes;
-use shared::error::Error;
-use shared::http::extract::{Content, field};
+use shared::http::extract::{field, read_form};
 use shared::http::respond::{OAuthError, json};
 use shared::ports::grants::{Grant, GrantKind};
 use shared::security::tokens::{Claims, sign};
@@ -24,7 +23,7 @@ use crate::{Authorize, CodeGrant, RefreshGrant};
 type Answer<T = Response> = Result<T, OAuthError>;
 
 pub(crate) async fn token(State(state): State<Authorize>, headers: HeaderMap, body: Body) -> Answer {
-    let fields = form(&headers, body).await?;
+    let fields = read_form(&headers, body).await?;
     let mut response = match field(&fields, "grant_type") {
         Some("authorization_code") => state.by_code(&headers, &fields).await,
         Some("refresh_token") => state.by_refresh(&headers, &fields).await,
@@ -36,17 +35,6 @@ pub(crate) async fn token(State(state): State<Authorize>, headers: HeaderMap, bo
     }?;
     response.headers_mut().insert(HeaderName::from_static("pragma"), HeaderValue::from_static("no-cache"));
     Ok(response)
-}
-
-/// The fields of an OAuth endpoint.
-pub(crate) async fn form(headers: &HeaderMap, body: Body) -> Answer<Vec<(String, String)>> {
-    match Content::read(headers, body).await? {
-        Content::Form(fields) => Ok(fields),
-        Content::Empty => Ok(Vec::new()),
-        Content::Json(_) => {
-            Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into())
-        }
-    }
 }
 
 fn invalid_grant(description: &str) -> OAuthError {

@@ -14,7 +14,7 @@ use shared::error::{Error, Result};
 use shared::exports::{NewExport, start};
 use shared::fhir::choices::{from_form, from_parameters, to_parameters};
 use shared::fhir::patient::summary;
-use shared::http::extract::{Content, NO_PATIENT, PatientPath, Query, field};
+use shared::http::extract::{NO_PATIENT, PatientPath, Query, field, read_form};
 use shared::http::respond::{PageError, found, html, see_other};
 use shared::http::session::{PATIENT, PatientSession, check_origin, current};
 use shared::pages::FormPage;
@@ -55,9 +55,7 @@ pub(crate) async fn submit(
         return Err(Error::Unauthorized("sign in as the patient first").into());
     }
     check_origin(&headers, &state.settings)?;
-    let Content::Form(fields) = Content::read(&headers, body).await? else {
-        return Err(Error::UnsupportedMediaType("the body must be the form's fields".to_owned()).into());
-    };
+    let fields = read_form(&headers, body).await?;
     let client = state.client(field(&fields, "client_id").or(query.get("client_id")))?;
     let redirect = field(&fields, "redirect").filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;

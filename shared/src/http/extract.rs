@@ -60,6 +60,15 @@ impl Content {
     }
 }
 
+/// The fields of a urlencoded form; any other body is 415.
+pub async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<(String, String)>> {
+    match Content::read(headers, body).await? {
+        Content::Form(fields) => Ok(fields),
+        Content::Empty => Ok(Vec::new()),
+        Content::Json(_) => Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned())),
+    }
+}
+
 /// The first value of a form or query field.
 pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use tokio::sync::Notify;
 
 use super::database::{Database, sql};
@@ -61,8 +61,42 @@ impl LocalQueue {
         self.clock.now().saturating_add(delay).unwrap_or(Timestamp::MAX).as_millisecond()
     }
 
-    fn receipt(&self) -> String {
-        self.ids.secret()
+    /// Buries what was delivered often enough, then takes one message under a new receipt.
+    async fn take(
+        &self,
+        take: impl FnOnce(&Transaction<'_>, i64, &str) -> rusqlite::Result<(String, u32)> + Send + 'static,
+    ) -> Result<Option<Delivery>> {
+        let now = self.clock.now().as_millisecond();
+        let receipt = self.ids.secret();
+        let taken = self
+            .database
+            .write_relaxed(move |transaction| {
+                let bury = "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND due_at <= ? AND deliveries >= ?";
+                transaction.prepare_cached(bury).map_err(sql)?.execute(params![now, DELIVERY_LIMIT]).map_err(sql)?;
+                let taken = take(transaction, now, &receipt).optional().map_err(sql)?;
+                Ok(taken.map(|(body, deliveries)| (body, deliveries, receipt)))
+            })
+            .await?;
+        let Some((body, deliveries, receipt)) = taken else { return Ok(None) };
+        match serde_json::from_str(&body) {
+            Ok(task) => Ok(Some(Delivery { task, receipt, deliveries })),
+            Err(error) => {
+                // Another version's message: nobody here can ever do it, and it must not stand in the way. Its job is
+                // woken by cleanup.
+                tracing::error!(error = %error, "a message that cannot be read is dropped");
+                self.drop_message(receipt).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn drop_message(&self, receipt: String) -> Result<()> {
+        self.database
+            .write_relaxed(move |transaction| {
+                transaction.execute("DELETE FROM messages WHERE receipt = ?", [receipt]).map_err(sql)?;
+                Ok(())
+            })
+            .await
     }
 }
 
@@ -90,36 +124,18 @@ impl Queue for LocalQueue {
 #[async_trait]
 impl Inbox for LocalQueue {
     async fn receive(&self, visibility: SignedDuration) -> Result<Option<Delivery>> {
-        let now = self.clock.now().as_millisecond();
         let hidden_until = self.in_milliseconds(visibility);
-        let receipt = self.receipt();
-        let found = self
-            .database
-            .write_relaxed(move |transaction| {
-                let bury = "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND due_at <= ? AND deliveries >= ?";
-                transaction.prepare_cached(bury).map_err(sql)?.execute(params![now, DELIVERY_LIMIT]).map_err(sql)?;
-                let take = "UPDATE messages SET due_at = ?, receipt = ?, deliveries = deliveries + 1 WHERE id =
-                    (SELECT id FROM messages WHERE dead = 0 AND due_at <= ? ORDER BY due_at, id LIMIT 1)
-                    RETURNING body, deliveries";
-                let mut take = transaction.prepare_cached(take).map_err(sql)?;
-                let row = take.query_row(params![hidden_until, receipt, now], |row| {
-                    Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))
-                });
-                Ok(row.optional().map_err(sql)?.map(|(body, deliveries)| (body, deliveries, receipt)))
-            })
-            .await?;
-        let Some((body, deliveries, receipt)) = found else { return Ok(None) };
-        Ok(Some(Delivery { task: serde_json::from_str(&body)?, receipt, deliveries }))
+        self.take(move |transaction, now, receipt| {
+            let take = "UPDATE messages SET due_at = ?, receipt = ?, deliveries = deliveries + 1 WHERE id =
+                (SELECT id FROM messages WHERE dead = 0 AND due_at <= ? ORDER BY due_at, id LIMIT 1)
+                RETURNING body, deliveries";
+            transaction.prepare_cached(take)?.query_row(params![hidden_until, receipt, now], taken)
+        })
+        .await
     }
 
     async fn acknowledge(&self, delivery: &Delivery) -> Result<()> {
-        let receipt = delivery.receipt.clone();
-        self.database
-            .write_relaxed(move |transaction| {
-                transaction.execute("DELETE FROM messages WHERE receipt = ?", [receipt]).map_err(sql)?;
-                Ok(())
-            })
-            .await
+        self.drop_message(delivery.receipt.clone()).await
     }
 
     async fn release(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
@@ -146,21 +162,15 @@ impl Inbox for LocalQueue {
         if any.is_none() {
             return Ok(None);
         }
-        let receipt = self.receipt();
-        let found = self
-            .database
-            .write_relaxed(move |transaction| {
-                let bury = "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND due_at <= ? AND deliveries >= ?";
-                transaction.prepare_cached(bury).map_err(sql)?.execute(params![now, DELIVERY_LIMIT]).map_err(sql)?;
-                let take = "UPDATE messages SET receipt = ? WHERE id = (SELECT id FROM messages WHERE dead = 1 ORDER BY id LIMIT 1)
-                    RETURNING body, deliveries";
-                let row = transaction.query_row(take, [&receipt], |row| {
-                    Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))
-                });
-                Ok(row.optional().map_err(sql)?.map(|(body, deliveries)| (body, deliveries, receipt)))
-            })
-            .await?;
-        let Some((body, deliveries, receipt)) = found else { return Ok(None) };
-        Ok(Some(Delivery { task: serde_json::from_str(&body)?, receipt, deliveries }))
+        self.take(|transaction, _, receipt| {
+            let take = "UPDATE messages SET receipt = ? WHERE id =
+                (SELECT id FROM messages WHERE dead = 1 ORDER BY id LIMIT 1) RETURNING body, deliveries";
+            transaction.prepare_cached(take)?.query_row([receipt], taken)
+        })
+        .await
     }
+}
+
+fn taken(row: &Row<'_>) -> rusqlite::Result<(String, u32)> {
+    Ok((row.get(0)?, row.get(1)?))
 }
