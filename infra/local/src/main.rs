@@ -14,10 +14,6 @@ use shared::clock::{SystemClock, SystemIds};
 use shared::platform::Platform;
 use tokio::net::TcpListener;
 
-/// Requests are made on one thread and dropped on another, which the system's allocator answers with a lock.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// All of a patient's electronic health information, exported: a server and its tools.
 #[derive(Parser)]
 #[command(name = "ehi", version, about)]
@@ -79,17 +75,18 @@ impl Default for Serve {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Threads for files and SQLite. A few keep a disk busy; each more holds memory.
+const BLOCKING_THREADS: usize = 16;
+
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
-        None => serve(Serve::default()).await,
-        Some(Command::Serve(options)) => serve(options).await,
-        Some(Command::Export(options)) => ehi::export::run(options).await,
-        Some(Command::Load(options)) => ehi::load::run(&options),
-        Some(Command::Sample(options)) => ehi::sample::run(&options),
-        Some(Command::Cleanup(options)) => clean(options).await,
-        Some(Command::HashPassword) => hash_password(),
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,6 +94,18 @@ async fn main() -> ExitCode {
             eprintln!("ehi: {failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        None => serve(Serve::default()).await,
+        Some(Command::Serve(options)) => serve(options).await,
+        Some(Command::Export(options)) => ehi::export::run(options).await,
+        Some(Command::Load(options)) => ehi::load::run(&options),
+        Some(Command::Sample(options)) => ehi::sample::run(&options),
+        Some(Command::Cleanup(options)) => clean(options).await,
+        Some(Command::HashPassword) => hash_password(),
     }
 }
 

@@ -45,7 +45,7 @@ pub trait BlockReader: Send {
 }
 
 /// How many bytes a [`BlockReader`] appends at most.
-pub const BLOCK: usize = 512 * 1024;
+pub const BLOCK: usize = 256 * 1024;
 
 /// The store of records. It is only read.
 #[async_trait]

@@ -11,10 +11,6 @@ mod status;
 use std::path::Path;
 use std::time::Duration;
 
-/// The one that the program uses, for the yardsticks as well.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A line of the table.
 pub(crate) struct Row {
     pub(crate) what: String,

@@ -80,9 +80,10 @@ impl Files for LocalFiles {
         })
         .await?;
         Ok(Box::pin(stream::try_unfold(file, |mut file| {
+            // Made here, where it is dropped as well: memory that changes threads is given back late.
+            let wanted = PIECE.min(file.limit());
+            let mut piece = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default() + 1);
             blocking(move || {
-                let mut piece = Vec::new();
-                let wanted = PIECE.min(file.limit());
                 Read::by_ref(&mut file).take(wanted).read_to_end(&mut piece)?;
                 Ok((!piece.is_empty()).then(|| (Bytes::from(piece), file)))
             })

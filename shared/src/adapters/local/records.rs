@@ -161,6 +161,7 @@ impl BlockReader for Blocks {
         if self.ended {
             return Ok(buffer);
         }
+        buffer.reserve(BLOCK + 1);
         let source = self.source.take();
         let (path, compressed) = (self.path.clone(), self.compressed);
         let (source, buffer, ended) = blocking(move || {
