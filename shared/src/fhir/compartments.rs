@@ -145,4 +145,31 @@ mod tests {
         assert_eq!(found, ["Patient/a", "Practitioner/x", "Patient/b"]);
         assert!(paths("Organization").is_empty() && paths("Group").is_empty());
     }
+
+    /// `{"a":[{"b":{"reference":…}}]}` for the path `a.b`, lists where `lists` says so.
+    fn nested(path: &str, lists: bool, reference: &str) -> serde_json::Value {
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let inside = rest.map_or_else(
+            || serde_json::json!({ "reference": reference }),
+            |rest| nested(rest, lists, reference),
+        );
+        serde_json::json!({ name: if lists { serde_json::json!([{}, inside]) } else { inside } })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_reference_at_any_path_of_any_type_is_found(row in 0..TABLE.len(), lists: bool, id in "[a-z0-9-]{1,20}") {
+            let (resource_type, paths) = TABLE[row];
+            for path in paths {
+                let reference = format!("Patient/{id}");
+                let line = nested(path, lists, &reference).to_string();
+                let mut found = Vec::new();
+                for path in super::paths(resource_type) {
+                    values_at(line.as_bytes(), path, |value| found.extend(json::plain_string(line.as_bytes(), value)));
+                }
+                // Two paths of one type can be the same place: none is missed, and none is made up.
+                proptest::prop_assert!(!found.is_empty() && found.iter().all(|found| *found == reference), "{} {}", resource_type, path);
+            }
+        }
+    }
 }
