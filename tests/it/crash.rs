@@ -109,6 +109,26 @@ async fn survives(strike: Strike) {
 }
 
 #[tokio::test]
+async fn however_it_is_cut_the_export_is_the_same() {
+    let mut exports = Vec::new();
+    // A chunk for each patient, two patients a chunk, all in one.
+    for (chunk_bytes, chunks) in [(1, 4), (160_000, 2), (1_000_000_000, 1)] {
+        let settings = format!("sandbox = true\nchunk_bytes = {chunk_bytes}");
+        let world = World::with(&settings, &ehi::defaults::sample_records());
+        let job = begin_everyone(&world).await;
+        world.work().await;
+        let token = world.token(ANNA).await;
+        let manifest = world.status(&token, &job).await.json();
+        let of_patients =
+            manifest["output"].as_array().expect("output").iter().filter(|file| file["type"] == "Patient");
+        assert_eq!(of_patients.count(), chunks, "{chunk_bytes} bytes a chunk");
+        exports.push(counted(&world.resources(&token, &job).await));
+    }
+    assert!(exports[0].values().all(|count| *count == 1));
+    assert!(exports.iter().all(|export| *export == exports[0]));
+}
+
+#[tokio::test]
 async fn it_survives_dying_before_every_call() {
     survives(Strike::Before).await;
 }

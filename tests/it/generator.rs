@@ -1,12 +1,11 @@
 //! What the engine writes: every byte as it was, nothing that was not chosen, problems by name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::domain::choices::{RecordGroup, Sensitive};
-use tests::{ANNA, World, json_lines, reference, stored_lines, text};
+use tests::{ANNA, World, reference, stored_lines, text};
 
 const SOMEBODY: &str = "somebody";
 
@@ -180,33 +179,4 @@ proptest! {
             assert_eq!(added, withheld);
         });
     }
-}
-
-#[tokio::test]
-async fn chunks_do_not_change_what_is_exported() {
-    let lake = tempfile::tempdir().expect("a directory");
-    ehi::sample::write(3, 5, lake.path(), &indicatif::ProgressBar::hidden()).expect("a sample");
-    let patient = std::fs::read_dir(lake.path().join("Patient"))
-        .expect("patients")
-        .next()
-        .expect("one")
-        .expect("an entry");
-    let patient = patient.file_name().into_string().expect("an id");
-    let mut exports = Vec::new();
-    for chunk_bytes in ["1", "1000000000"] {
-        let world = World::with(&format!("sandbox = true\nchunk_bytes = {chunk_bytes}"), lake.path());
-        let token = world.token(&patient).await;
-        let job = world.exported(&token, &patient).await;
-        exports.push(world.resources(&token, &job).await.iter().map(reference).collect::<BTreeSet<_>>());
-    }
-    assert_eq!(exports[0], exports[1]);
-    assert_eq!(
-        exports[0].iter().filter(|reference| reference.starts_with("Observation/")).count(),
-        count(lake.path(), &patient, "Observation")
-    );
-}
-
-fn count(lake: &Path, patient: &str, resource_type: &str) -> usize {
-    let path = lake.join("Patient").join(patient).join("records.ndjson");
-    json_lines(&path).iter().filter(|resource| resource["resourceType"] == resource_type).count()
 }

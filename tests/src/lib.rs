@@ -1,17 +1,19 @@
 //! The World: a whole server in memory whose time stands still, in which a test takes three lines.
 
 pub mod faults;
+mod http;
+
+pub use self::http::{Answer, Call};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::http::{Method, Request, StatusCode};
 use aws_lc_rs::digest;
 use axum::Router;
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -107,7 +109,7 @@ impl World {
     /// A request to be dressed and sent.
     pub fn request(&self, method: Method, path: &str) -> Call<'_> {
         let path = path.strip_prefix(BASE_URL).unwrap_or(path).to_owned();
-        Call { world: self, method, path, headers: HeaderMap::new(), body: Vec::new() }
+        Call::new(self, method, path)
     }
 
     pub fn get(&self, path: &str) -> Call<'_> {
@@ -278,126 +280,6 @@ pub fn authorize_path(fields: &[(&str, String)]) -> String {
     let mut url = url::Url::parse(&format!("{BASE_URL}/auth/authorize")).expect("a URL");
     url.query_pairs_mut().extend_pairs(fields);
     url.into()
-}
-
-/// A request on its way.
-pub struct Call<'w> {
-    world: &'w World,
-    method: Method,
-    path: String,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Call<'_> {
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        let name: HeaderName = name.parse().expect("a name");
-        self.headers.insert(name, HeaderValue::from_str(value).expect("a value"));
-        self
-    }
-
-    pub fn bearer(self, token: &str) -> Self {
-        self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
-    }
-
-    /// The cookies that an answer set.
-    pub fn cookie(self, answer: &Answer) -> Self {
-        let cookie = answer.cookie();
-        self.header(COOKIE.as_str(), &cookie)
-    }
-
-    pub fn json(mut self, body: &Value) -> Self {
-        self.body = body.to_string().into_bytes();
-        self.header(CONTENT_TYPE.as_str(), "application/json")
-    }
-
-    pub fn form<N: AsRef<str>, V: AsRef<str>>(mut self, fields: &[(N, V)]) -> Self {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
-        self.body = form.finish().into_bytes();
-        self.header(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded")
-    }
-
-    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self.header(CONTENT_TYPE.as_str(), content_type)
-    }
-
-    /// `multipart/form-data` with files in `attachments`.
-    pub fn files(self, files: &[(&str, &str, &[u8])]) -> Self {
-        let mut body = Vec::new();
-        for (name, content_type, bytes) in files {
-            let head = format!(
-                "--XX\r\nContent-Disposition: form-data; name=\"attachments\"; filename=\"{name}\"\r\nContent-Type: {content_type}\r\n\r\n"
-            );
-            body.extend_from_slice(head.as_bytes());
-            body.extend_from_slice(bytes);
-            body.extend_from_slice(b"\r\n");
-        }
-        body.extend_from_slice(b"--XX--\r\n");
-        self.body("multipart/form-data; boundary=XX", body)
-    }
-
-    pub async fn send(self) -> Answer {
-        let mut request = Request::new(Body::from(self.body));
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.path.parse().expect("a path");
-        *request.headers_mut() = self.headers;
-        self.world.send(request).await
-    }
-}
-
-/// What came back.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
-    }
-
-    /// Lines of NDJSON, each of which must end.
-    pub fn lines(&self) -> Vec<Value> {
-        assert!(self.body.ends_with(b"\n"), "the last line has no end");
-        let lines = self.body.strip_suffix(b"\n").unwrap_or_default().split(|byte| *byte == b'\n');
-        lines.map(|line| serde_json::from_slice(line).expect("a line of JSON")).collect()
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    pub fn location(&self) -> String {
-        assert!(self.status.is_redirection(), "{} {}", self.status, self.text());
-        self.header(LOCATION.as_str()).to_owned()
-    }
-
-    pub fn cookie(&self) -> String {
-        self.header(SET_COOKIE.as_str()).split(';').next().unwrap_or_default().to_owned()
-    }
-
-    /// The path of the job that a kick-off began.
-    pub fn job(&self) -> String {
-        let status = self.header("content-location").strip_prefix(BASE_URL).expect("an absolute URL");
-        status.strip_suffix("/status").expect("a status URL").to_owned()
-    }
-
-    /// The text of an OperationOutcome, which the answer must be.
-    pub fn outcome(&self) -> String {
-        assert_eq!(self.header("content-type"), "application/fhir+json", "{}", self.text());
-        let outcome = self.json();
-        assert_eq!(outcome["resourceType"], "OperationOutcome");
-        text(&outcome["issue"][0]["diagnostics"])
-    }
 }
 
 pub fn text(value: &Value) -> String {

@@ -95,11 +95,6 @@ pub fn has_compartment(resource_type: &str) -> bool {
     resource_type == "Binary" || !paths(resource_type).is_empty()
 }
 
-/// The types that stand in patients' compartments.
-pub fn compartment_types() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().map(|(resource_type, _)| *resource_type)
-}
-
 /// Shows the `reference` values at a dotted path of a line that was checked before, quotes included.
 pub fn values_at(line: &[u8], path: &str, mut visit: impl FnMut(Range<usize>)) {
     at_path(line, 0..line.len(), path, &mut |value| {
