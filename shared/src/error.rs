@@ -7,6 +7,7 @@
 use std::error::Error as StdError;
 
 use http::StatusCode;
+use jiff::SignedDuration;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -122,6 +123,15 @@ impl Error {
             | Self::UnsupportedMediaType(_)
             | Self::RangeNotSatisfiable { .. }
             | Self::StorageFull(_) => true,
+        }
+    }
+
+    /// How long a task that failed with this waits for its next try: losing a race is tried again at once, anything
+    /// else later and later.
+    pub fn pause(&self, deliveries: u32) -> SignedDuration {
+        match self {
+            Self::Conflict(_) => SignedDuration::ZERO,
+            _ => SignedDuration::from_secs(1 << deliveries.min(5)),
         }
     }
 

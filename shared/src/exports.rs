@@ -14,6 +14,7 @@ use crate::http::extract::NO_JOB;
 use crate::ports::files::Files;
 use crate::ports::jobs::{Jobs, StoredJob};
 use crate::ports::queue::Queue;
+use crate::telemetry::{self, Metric};
 
 /// What a new job is made of.
 #[derive(Debug)]
@@ -48,11 +49,15 @@ pub async fn start(
         review: new.review,
         created_at: now,
         changed_at: now,
+        request_id: crate::http::notes::request_id(),
         attachments: Vec::new(),
     };
     let job =
         if new.form { Job::AwaitingInput(AwaitingInput { core }) } else { Job::Queued(Queued { core }) };
     jobs.create(&job).await?;
+    let (request, client) = (job.core().request_id.as_deref().unwrap_or_default(), &job.core().owner.client);
+    tracing::info!(job.id = %job.id(), request.id = request, client.id = %client, "export started");
+    telemetry::metrics(&[(Metric::ExportsStarted, 1)]);
     resume(&job, queue).await?;
     Ok(job)
 }
@@ -63,7 +68,7 @@ pub async fn resume(job: &Job, queue: &dyn Queue) -> Result<()> {
     if !job.is_active() {
         return Ok(());
     }
-    queue.send(&[Task::Plan { job: job.id().clone() }]).await
+    queue.send(job.core().request.size_class(), &[Task::Plan { job: job.id().clone() }]).await
 }
 
 /// Changes a job by compare-and-set: reads, decides, writes, and decides anew when somebody else was faster.

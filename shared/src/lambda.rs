@@ -1,49 +1,304 @@
 //! The cold start of every Lambda: connect the platform, make the router or worker, serve.
+//!
+//! A function that lacks a setting refuses to start with one line that names it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::Router;
-use lambda_runtime::{LambdaEvent, service_fn};
+use jiff::{SignedDuration, Timestamp};
+use lambda_http::Request;
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tower::ServiceExt;
 
+use crate::adapters::aws::{Aws, Releases, sdk};
+use crate::clock::{Clock, SystemClock, SystemIds};
+use crate::config::{log_filter, resources::Resources};
+use crate::domain::task::Task;
+use crate::error::Result;
 use crate::http::host::host;
 use crate::platform::Platform;
-use crate::telemetry;
+use crate::ports::queue::{Deadline, Worker};
+use crate::telemetry::{self, Metric};
 
 pub use lambda_http::Error;
 
 /// Serves a function's router on the Lambda runtime.
 pub async fn serve(router: fn(&dyn Platform) -> Router) -> Result<(), Error> {
-    let platform = connect()?;
-    lambda_http::run(host(router(&*platform), &*platform)).await
+    let platform = started(Aws::connect(sdk_and_log().await, resources(), clock(), ids()).await)?;
+    let app = App { router, served: RwLock::new(Served::of(router, platform).map_err(refusal)?) };
+    let app = &app;
+    lambda_http::run(service_fn(move |request: Request| async move {
+        match app.current().await.oneshot(request).await {
+            Ok(response) => Ok::<_, Error>(response),
+            Err(never) => match never {},
+        }
+    }))
+    .await
 }
 
 /// Runs a scheduled function on the Lambda runtime.
 pub async fn schedule<F>(run: fn(Arc<dyn Platform>) -> F) -> Result<(), Error>
 where
-    F: Future<Output = crate::error::Result<()>>,
+    F: Future<Output = Result<()>>,
 {
-    let platform = connect()?;
-    let handler = |_: LambdaEvent<Value>| async { run(platform.clone()).await.map_err(Error::from) };
+    let aws = Arc::new(started(Aws::without_secrets(sdk_and_log().await, resources(), clock(), ids()))?);
+    // Every port is asked for once, so that what is missing is known now and not in an hour.
+    let _ = (aws.jobs(), aws.files(), aws.queue(), aws.grants());
+    aws.check().map_err(refusal)?;
+    let handler = |_: LambdaEvent<Value>| async { run(aws.clone()).await.map_err(logged) };
     lambda_runtime::run(service_fn(handler)).await
 }
 
-/// Runs a queue worker on the Lambda runtime.
-pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn crate::ports::queue::Worker>) -> Result<(), Error> {
-    let platform = connect()?;
-    let worker = worker(&*platform);
-    let handler = |event: LambdaEvent<Value>| {
-        let worker = worker.clone();
-        async move {
-            let task = serde_json::from_value(event.payload)?;
-            worker.handle(&task, &crate::ports::queue::NoDeadline).await.map_err(Error::from)
-        }
+/// Runs a queue worker on the Lambda runtime. With `EHI_DEAD_LETTERS` the messages are those that failed too often,
+/// and their jobs fail.
+pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(), Error> {
+    let resources = resources();
+    let aws = started(Aws::without_secrets(sdk_and_log().await, resources.clone(), clock(), ids()))?;
+    let consumer = Consumer {
+        worker: worker(&aws),
+        releases: aws.releases(),
+        queues: ["EHI_SMALL_QUEUE", "EHI_LARGE_QUEUE"].map(|name| resources.get(name).map(str::to_owned)),
+        clock: clock(),
+        takes_dead_letters: resources.flag("EHI_DEAD_LETTERS"),
     };
-    lambda_runtime::run(service_fn(handler)).await
+    aws.check().map_err(refusal)?;
+    let consumer = &consumer;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Batch>| async move {
+        Ok::<_, Error>(Box::pin(consumer.batch(event.payload, &event.context)).await)
+    }))
+    .await
 }
 
-/// The platform of the functions on AWS. Its adapters are not part of this build, so a function refuses to start.
-fn connect() -> Result<Arc<dyn Platform>, Error> {
-    telemetry::for_machines("info");
-    Err("this build has no AWS adapters: run the server on one machine with `ehi serve`".into())
+async fn sdk_and_log() -> aws_config::SdkConfig {
+    telemetry::for_machines(&log_filter("warn,shared=info,export_generator=info,cleanup=info,request=info"));
+    telemetry::metrics(&[(Metric::ColdStarts, 1)]);
+    sdk().await
+}
+
+fn resources() -> Arc<Resources> {
+    Arc::new(Resources::load())
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+fn ids() -> Arc<SystemIds> {
+    Arc::new(SystemIds)
+}
+
+fn started<T>(connected: Result<T>) -> Result<T, Error> {
+    connected.map_err(refusal)
+}
+
+/// Why a function does not start: one line, with its cause.
+fn refusal(error: crate::error::Error) -> Error {
+    let cause = error.causes();
+    let text = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
+    tracing::error!(error = text, "the function cannot start");
+    text.into()
+}
+
+fn logged(error: crate::error::Error) -> Error {
+    tracing::error!(error = %error, cause = error.causes(), "a scheduled run failed");
+    error.into()
+}
+
+/// A router over the platform that it was made of.
+struct Served {
+    platform: Arc<Aws>,
+    app: Router,
+}
+
+impl Served {
+    fn of(router: fn(&dyn Platform) -> Router, platform: Aws) -> Result<Self> {
+        let app = host(router(&platform), &platform);
+        platform.check()?;
+        Ok(Self { platform: Arc::new(platform), app })
+    }
+}
+
+/// What is served, made anew when its secrets are old.
+struct App {
+    router: fn(&dyn Platform) -> Router,
+    served: RwLock<Served>,
+}
+
+impl App {
+    async fn current(&self) -> Router {
+        let platform = self.served.read().unwrap_or_else(PoisonError::into_inner).platform.clone();
+        match platform.refreshed().await {
+            Ok(None) => {}
+            Ok(Some(fresh)) => match Served::of(self.router, fresh) {
+                Ok(served) => *self.served.write().unwrap_or_else(PoisonError::into_inner) = served,
+                Err(error) => tracing::error!(error = %error, "new settings are not used"),
+            },
+            // What was read before is good enough to go on with.
+            Err(error) => {
+                tracing::error!(error = %error, cause = error.causes(), "secrets cannot be read; the old ones are used");
+            }
+        }
+        self.served.read().unwrap_or_else(PoisonError::into_inner).app.clone()
+    }
+}
+
+/// An event of SQS (Lambda, using Lambda with Amazon SQS).
+#[derive(Deserialize)]
+struct Batch {
+    #[serde(rename = "Records")]
+    records: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    message_id: String,
+    receipt_handle: String,
+    body: String,
+    #[serde(rename = "eventSourceARN")]
+    event_source_arn: String,
+    attributes: Attributes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributes {
+    approximate_receive_count: String,
+    /// Milliseconds since 1970.
+    sent_timestamp: String,
+}
+
+/// The messages that must come back.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failures {
+    batch_item_failures: Vec<Failure>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    item_identifier: String,
+}
+
+impl Message {
+    fn deliveries(&self) -> u32 {
+        self.attributes.approximate_receive_count.parse().unwrap_or(1)
+    }
+
+    fn sent_at(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(self.attributes.sent_timestamp.parse().ok()?).ok()
+    }
+}
+
+/// The end of an invocation, with room to finish what is being written.
+struct InvocationDeadline {
+    near: Timestamp,
+}
+
+impl Deadline for InvocationDeadline {
+    fn is_near(&self, now: Timestamp) -> bool {
+        now >= self.near
+    }
+}
+
+/// Kept back of an invocation's time, to stop at a patient boundary and record what there is.
+const MARGIN: SignedDuration = SignedDuration::from_mins(2);
+/// Kept back to give a message up in good order, however the work hangs.
+const LAST_SECONDS: Duration = Duration::from_secs(5);
+
+struct Consumer {
+    worker: Arc<dyn Worker>,
+    releases: Releases,
+    queues: [Option<String>; 2],
+    clock: Arc<dyn Clock>,
+    takes_dead_letters: bool,
+}
+
+impl Consumer {
+    async fn batch(&self, batch: Batch, context: &Context) -> Failures {
+        let mut failures = Vec::new();
+        for message in batch.records {
+            if !self.message(&message, context).await {
+                failures.push(Failure { item_identifier: message.message_id });
+            }
+        }
+        Failures { batch_item_failures: failures }
+    }
+
+    /// Whether the message is settled.
+    async fn message(&self, message: &Message, context: &Context) -> bool {
+        let started = self.clock.now();
+        let age = message.sent_at().map_or(SignedDuration::ZERO, |sent| started.duration_since(sent));
+        let task = match serde_json::from_str::<Task>(&message.body) {
+            Ok(task) => task,
+            Err(error) => {
+                // Its tries end in the dead letters, where it is told of once more and dropped.
+                let (message, deliveries) = (&message.message_id, message.deliveries());
+                tracing::error!(message.id = %message, deliveries, error = %error, "a message that cannot be read");
+                return self.takes_dead_letters;
+            }
+        };
+        let done = if self.takes_dead_letters {
+            self.give_up(&task, message).await
+        } else {
+            telemetry::metrics(&[(Metric::QueueAge, u64::try_from(age.as_millis()).unwrap_or_default())]);
+            self.work(&task, message, context).await
+        };
+        let duration_ms = self.clock.now().duration_since(started).as_millis();
+        let (task, job) = (task.name(), task.job());
+        tracing::info!(job.id = %job, task, message.id = %message.message_id, deliveries = message.deliveries(), queue.age_ms = age.as_millis(), duration_ms, done, "task");
+        done
+    }
+
+    async fn work(&self, task: &Task, message: &Message, context: &Context) -> bool {
+        let now = self.clock.now();
+        let end = Timestamp::try_from(context.deadline()).unwrap_or(now);
+        let left = end.duration_since(now);
+        let deadline = InvocationDeadline { near: end - MARGIN.min(left / 3) };
+        let longest = Duration::try_from(left).unwrap_or_default().saturating_sub(LAST_SECONDS);
+        let handled = tokio::time::timeout(longest, self.worker.handle(task, &deadline)).await;
+        let handled =
+            handled.unwrap_or_else(|_| Err(crate::error::Error::unavailable("the invocation's time was over")));
+        let error = match handled {
+            Ok(()) => return true,
+            Err(error) => error,
+        };
+        if error.is_final() {
+            return match self.worker.give_up(task, &error, &story(task, message)).await {
+                Ok(()) => true,
+                Err(problem) => self.failed(task, message, &problem).await,
+            };
+        }
+        self.failed(task, message, &error).await
+    }
+
+    async fn give_up(&self, task: &Task, message: &Message) -> bool {
+        let reason = crate::error::Error::unavailable("the task failed as often as it may");
+        match self.worker.give_up(task, &reason, &story(task, message)).await {
+            Ok(()) => true,
+            Err(problem) => self.failed(task, message, &problem).await,
+        }
+    }
+
+    /// Says so, and has the message back soon instead of at the end of its visibility.
+    async fn failed(&self, task: &Task, message: &Message, error: &crate::error::Error) -> bool {
+        let deliveries = message.deliveries();
+        tracing::warn!(job.id = %task.job(), task = task.name(), deliveries, error = %error, cause = error.causes(), "task failed; it will be tried again");
+        let name = message.event_source_arn.rsplit(':').next().unwrap_or_default();
+        let own = self.queues.iter().flatten().find(|url| url.rsplit('/').next() == Some(name));
+        if let Some(url) = own {
+            self.releases.release(url, &message.receipt_handle, error.pause(deliveries)).await;
+        }
+        false
+    }
+}
+
+/// What became of a message, for the job's history.
+fn story(task: &Task, message: &Message) -> String {
+    let sent = message.sent_at().map_or_else(|| "at an unknown time".to_owned(), |at| at.to_string());
+    format!("task {}, message {} sent {sent}, delivered {} times", task.name(), message.message_id, message.deliveries())
 }

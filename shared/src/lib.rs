@@ -17,6 +17,7 @@ pub mod error;
 pub mod exports;
 pub mod fhir;
 pub mod http;
+#[cfg(feature = "aws")]
 pub mod lambda;
 pub mod pages;
 pub mod platform;

@@ -1,6 +1,13 @@
-//! The log: one line a request or task, fields dotted and stable, nothing personal.
+//! The log: one line a request or task, fields dotted and stable, nothing personal. On Lambda, metrics as lines of
+//! the same log.
 
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Map, Value, json};
 use tracing_subscriber::EnvFilter;
+
+use crate::clock::{Clock, SystemClock};
 
 /// Lines for people, as one machine wants them. `filter` is in the syntax of `RUST_LOG`.
 pub fn for_people(filter: &str) {
@@ -11,8 +18,88 @@ pub fn for_people(filter: &str) {
     let _ = subscriber.try_init();
 }
 
+/// What is counted and measured. `template.yaml` has alarms and a dashboard over these names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    ExportsStarted,
+    ExportsFinished,
+    ExportsFailed,
+    /// Bytes of finished exports.
+    Bytes,
+    /// Resources of finished exports.
+    Resources,
+    /// Milliseconds that a chunk took.
+    ChunkTime,
+    /// Milliseconds that a message waited for a worker.
+    QueueAge,
+    ColdStarts,
+}
+
+impl Metric {
+    pub const ALL: [Self; 8] = [
+        Self::ExportsStarted,
+        Self::ExportsFinished,
+        Self::ExportsFailed,
+        Self::Bytes,
+        Self::Resources,
+        Self::ChunkTime,
+        Self::QueueAge,
+        Self::ColdStarts,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExportsStarted => "ExportsStarted",
+            Self::ExportsFinished => "ExportsFinished",
+            Self::ExportsFailed => "ExportsFailed",
+            Self::Bytes => "Bytes",
+            Self::Resources => "Resources",
+            Self::ChunkTime => "ChunkTime",
+            Self::QueueAge => "QueueAge",
+            Self::ColdStarts => "ColdStarts",
+        }
+    }
+
+    fn unit(self) -> &'static str {
+        match self {
+            Self::ExportsStarted
+            | Self::ExportsFinished
+            | Self::ExportsFailed
+            | Self::Resources
+            | Self::ColdStarts => "Count",
+            Self::Bytes => "Bytes",
+            Self::ChunkTime | Self::QueueAge => "Milliseconds",
+        }
+    }
+}
+
+/// The namespace of the metrics in CloudWatch.
+pub const NAMESPACE: &str = "EhiExport";
+
+/// Whether somebody collects metrics from the log: on Lambda.
+static COLLECTED: AtomicBool = AtomicBool::new(false);
+
+/// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the
+/// log that CloudWatch reads. Nowhere else does it do anything.
+pub fn metrics(values: &[(Metric, u64)]) {
+    if COLLECTED.load(Ordering::Relaxed) {
+        let _ = writeln!(std::io::stdout().lock(), "{}", embedded(values, SystemClock.now().as_millisecond()));
+    }
+}
+
+fn embedded(values: &[(Metric, u64)], at: i64) -> Value {
+    let described = |(metric, _): &(Metric, u64)| json!({ "Name": metric.name(), "Unit": metric.unit() });
+    let mut line: Map<_, _> =
+        values.iter().map(|(metric, value)| (metric.name().to_owned(), json!(value))).collect();
+    let metrics: Vec<_> = values.iter().map(described).collect();
+    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics });
+    line.insert("_aws".to_owned(), json!({ "Timestamp": at, "CloudWatchMetrics": [directive] }));
+    Value::Object(line)
+}
+
 /// Lines of JSON, as log services want them.
 pub fn for_machines(filter: &str) {
+    COLLECTED.store(true, Ordering::Relaxed);
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let _ = tracing_subscriber::fmt()
         .json()
@@ -20,4 +107,20 @@ pub fn for_machines(filter: &str) {
         .with_env_filter(filter)
         .with_target(false)
         .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_describes_each_value_that_it_has() {
+        let line = embedded(&[(Metric::Bytes, 7), (Metric::ExportsFinished, 1)], 5);
+        assert_eq!((&line["Bytes"], &line["ExportsFinished"]), (&json!(7), &json!(1)));
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        let names: Vec<_> =
+            directive["Metrics"].as_array().expect("metrics").iter().map(|metric| &metric["Name"]).collect();
+        assert_eq!(names, ["Bytes", "ExportsFinished"]);
+        assert_eq!((&line["_aws"]["Timestamp"], &directive["Metrics"][0]["Unit"]), (&json!(5), &json!("Bytes")));
+    }
 }

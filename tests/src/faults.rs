@@ -13,10 +13,11 @@ use shared::config::Settings;
 use shared::domain::chunk::{Chunk, ChunkResult, Progress};
 use shared::domain::ids::{ChunkId, JobId};
 use shared::domain::job::Job;
+use shared::domain::request::SizeClass;
 use shared::domain::task::Task;
 use shared::error::{Error, Result};
 use shared::platform::Platform;
-use shared::ports::files::{ByteStream, FileWriter, Files};
+use shared::ports::files::{ByteStream, FileWriter, Files, UploadForm};
 use shared::ports::grants::Grants;
 use shared::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob};
 use shared::ports::queue::Queue;
@@ -189,8 +190,8 @@ struct FaultyQueue {
 
 #[async_trait]
 impl Queue for FaultyQueue {
-    async fn send(&self, tasks: &[Task]) -> Result<()> {
-        self.faults.call(false, self.inner.send(tasks)).await
+    async fn send(&self, size: SizeClass, tasks: &[Task]) -> Result<()> {
+        self.faults.call(false, self.inner.send(size, tasks)).await
     }
 }
 
@@ -216,6 +217,16 @@ impl Files for FaultyFiles {
 
     async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>> {
         self.faults.call(false, self.inner.link(key, lifetime, file_name)).await
+    }
+
+    async fn upload_form(
+        &self,
+        key: &str,
+        content_type: &str,
+        limit: u64,
+        lifetime: SignedDuration,
+    ) -> Result<Option<UploadForm>> {
+        self.faults.call(false, self.inner.upload_form(key, content_type, limit, lifetime)).await
     }
 
     async fn remove(&self, key: &str) -> Result<()> {

@@ -2,10 +2,12 @@
 
 use shared::domain::chunk::{Chunk, Work, attempt_prefix};
 use shared::domain::ids::{ChunkId, JobId, PatientId};
+use shared::domain::request::SizeClass;
 use shared::domain::states::Running;
 use shared::domain::task::Task;
 use shared::error::{Error, Result};
 use shared::ports::queue::Deadline;
+use shared::telemetry::{self, Metric};
 
 use crate::Generator;
 use crate::collect::Collector;
@@ -21,17 +23,18 @@ enum Collected {
 impl Generator {
     pub(crate) async fn run_chunk(&self, id: &JobId, chunk: ChunkId, deadline: &dyn Deadline) -> Result<()> {
         let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
+        let size = running.core.request.size_class();
         let known = self
             .jobs
             .chunk(id, chunk)
             .await?
             .ok_or(Error::Conflict("the chunk is not planned yet".to_owned()))?;
         if known.result.is_some() {
-            return self.pass_on(id, chunk, stored.progress.all_done()).await;
+            return self.pass_on(id, size, chunk, stored.progress.all_done()).await;
         }
         let Work::Patients(patients) = &known.chunk.work else {
             // What others refer to is fetched by Finish, when all of it is known.
-            return self.queue.send(&[Task::Finish { job: id.clone() }]).await;
+            return self.queue.send(size, &[Task::Finish { job: id.clone() }]).await;
         };
         let attempt = self.ids.attempt();
         let prefix = attempt_prefix(id, chunk, &attempt);
@@ -54,15 +57,18 @@ impl Generator {
             // Another delivery was faster: its files are the ones that are listed.
             self.files.remove_prefix(&prefix).await?;
         }
+        let duration_ms = self.clock.now().duration_since(started).as_millis();
+        telemetry::metrics(&[(Metric::ChunkTime, u64::try_from(duration_ms).unwrap_or_default())]);
         tracing::info!(
             job.id = %id,
+            request.id = running.core.request_id.as_deref().unwrap_or_default(),
             chunk.id = %chunk,
             bytes = result.bytes_read,
-            duration_ms = self.clock.now().duration_since(started).as_millis(),
+            duration_ms,
             recorded = finished.recorded,
             "chunk written"
         );
-        self.pass_on(id, chunk, finished.progress.all_done()).await
+        self.pass_on(id, size, chunk, finished.progress.all_done()).await
     }
 
     async fn collect_patients(
@@ -87,13 +93,13 @@ impl Generator {
     }
 
     /// What comes after a recorded chunk: its rest, or the end. Said again at every delivery, in case it was lost.
-    async fn pass_on(&self, id: &JobId, chunk: ChunkId, all_done: bool) -> Result<()> {
+    async fn pass_on(&self, id: &JobId, size: SizeClass, chunk: ChunkId, all_done: bool) -> Result<()> {
         if all_done {
-            return self.queue.send(&[Task::Finish { job: id.clone() }]).await;
+            return self.queue.send(size, &[Task::Finish { job: id.clone() }]).await;
         }
         let rest = self.jobs.chunk(id, chunk.rest()).await?.filter(|rest| rest.result.is_none());
         match rest {
-            Some(rest) => self.queue.send(&[Task::Chunk { job: id.clone(), chunk: rest.chunk.id }]).await,
+            Some(rest) => self.queue.send(size, &[Task::Chunk { job: id.clone(), chunk: rest.chunk.id }]).await,
             None => Ok(()),
         }
     }

@@ -6,8 +6,9 @@ use shared::domain::chunk::{ChunkResult, OutputFile, Work};
 use shared::domain::ids::{ChunkId, JobId};
 use shared::domain::manifest::{Names, Summary, manifest_key};
 use shared::domain::states::Running;
-use shared::error::Result;
+use shared::error::{Error, Result};
 use shared::ports::files::FileWriter;
+use shared::telemetry::{self, Metric};
 
 use crate::Generator;
 
@@ -43,14 +44,19 @@ impl Generator {
         }
         let summary = self.write_manifest(&running).await?;
         let now = self.clock.now();
-        tracing::info!(job.id = %id, resources = summary.resources, bytes = summary.bytes, "export finished");
-        let manifest = summary.manifest.clone();
+        let (resources, bytes) = (summary.resources, summary.bytes);
+        let (manifest, request_id) = (summary.manifest.clone(), running.core.request_id.clone());
         let finished = running.finish(summary, now, &self.settings.retention);
-        if let Err(error) = self.jobs.replace(&finished, stored.version).await {
-            // Somebody was faster, or cancelled it: this manifest is nobody's.
+        let replaced = self.jobs.replace(&finished, stored.version).await;
+        if matches!(replaced, Err(Error::Conflict(_))) {
+            // Somebody was faster, or cancelled it: this manifest is nobody's. After any other error it may be the
+            // job's all the same, when only the answer was lost.
             self.files.remove(&manifest).await?;
-            return Err(error);
         }
+        replaced?;
+        let request = request_id.as_deref().unwrap_or_default();
+        tracing::info!(job.id = %id, request.id = request, resources, bytes, "export finished");
+        telemetry::metrics(&[(Metric::ExportsFinished, 1), (Metric::Resources, resources), (Metric::Bytes, bytes)]);
         Ok(())
     }
 

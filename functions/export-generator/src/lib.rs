@@ -33,6 +33,7 @@ use shared::ports::files::Files;
 use shared::ports::jobs::{Jobs, StoredJob};
 use shared::ports::queue::{Deadline, Queue, Worker};
 use shared::ports::records::Records;
+use shared::telemetry::{self, Metric};
 
 /// The worker of a platform.
 pub fn worker(platform: &dyn Platform) -> Arc<dyn Worker> {
@@ -67,12 +68,13 @@ impl Worker for Generator {
         }
     }
 
-    async fn give_up(&self, task: &Task, reason: &Error) -> Result<()> {
+    async fn give_up(&self, task: &Task, reason: &Error, story: &str) -> Result<()> {
         let id = task.job();
         let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
         let failed = stored.job.fail(
             &reason.to_string(),
             reason.issue_code(),
+            story,
             self.clock.now(),
             &self.settings.retention,
         );
@@ -80,6 +82,7 @@ impl Worker for Generator {
         let Ok(failed) = failed else { return Ok(()) };
         tracing::error!(job.id = %id, task = task.name(), error = %reason, cause = reason.causes(), "export failed");
         self.jobs.replace(&Job::Failed(failed), stored.version).await?;
+        telemetry::metrics(&[(Metric::ExportsFailed, 1)]);
         self.files.remove_prefix(&job_prefix(id)).await
     }
 }

@@ -3,7 +3,7 @@
 use shared::domain::chunk::{Chunk, Work};
 use shared::domain::ids::{ChunkId, JobId, PatientId};
 use shared::domain::job::Job;
-use shared::domain::request::Cohort;
+use shared::domain::request::{Cohort, SizeClass};
 use shared::domain::task::Task;
 use shared::error::Result;
 use shared::ports::jobs::StoredChunk;
@@ -22,6 +22,7 @@ const CHUNKS_A_TASK: usize = 100;
 impl Generator {
     pub(crate) async fn plan(&self, id: &JobId, deadline: &dyn Deadline) -> Result<()> {
         let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
+        let size = stored.job.core().request.size_class();
         let request = match stored.job {
             Job::Queued(queued) => {
                 let running = queued.begin(self.clock.now());
@@ -33,20 +34,20 @@ impl Generator {
             _ => return Ok(()),
         };
         // What is stored counts: a plan that was cut off goes on behind its last chunk.
-        let planned = self.resend_open_chunks(id).await?;
+        let planned = self.resend_open_chunks(id, size).await?;
         if stored.progress.plan_complete {
-            return self.finish_if_done(id, !planned.any_open).await;
+            return self.finish_if_done(id, size, !planned.any_open).await;
         }
         let (mut next, mut after) = (planned.next, planned.last);
         for _ in 0..CHUNKS_A_TASK {
             let Some(cut) = self.cut(&request.cohort, after.as_ref()).await? else {
                 let progress = self.jobs.add_chunks(id, &[], true).await?;
-                return self.finish_if_done(id, progress.all_done()).await;
+                return self.finish_if_done(id, size, progress.all_done()).await;
             };
             let chunk =
                 Chunk { id: ChunkId::first(next), work: Work::Patients(cut.patients), bytes: cut.bytes };
             let progress = self.jobs.add_chunks(id, std::slice::from_ref(&chunk), cut.is_last).await?;
-            self.queue.send(&[Task::Chunk { job: id.clone(), chunk: chunk.id }]).await?;
+            self.queue.send(size, &[Task::Chunk { job: id.clone(), chunk: chunk.id }]).await?;
             // Another plan may have cut this chunk otherwise, from a lake that has changed since. Go on behind that one.
             let stored = self.jobs.chunk(id, chunk.id).await?;
             let same = stored.as_ref().is_some_and(|stored| stored.chunk == chunk);
@@ -59,15 +60,15 @@ impl Generator {
                 break;
             }
         }
-        self.queue.send(&[Task::Plan { job: id.clone() }]).await
+        self.queue.send(size, &[Task::Plan { job: id.clone() }]).await
     }
 
-    async fn finish_if_done(&self, id: &JobId, done: bool) -> Result<()> {
-        if done { self.queue.send(&[Task::Finish { job: id.clone() }]).await } else { Ok(()) }
+    async fn finish_if_done(&self, id: &JobId, size: SizeClass, done: bool) -> Result<()> {
+        if done { self.queue.send(size, &[Task::Finish { job: id.clone() }]).await } else { Ok(()) }
     }
 
     /// Sends the chunks that are stored and open again. What is fetched at the end is Finish's, open or not.
-    async fn resend_open_chunks(&self, id: &JobId) -> Result<Planned> {
+    async fn resend_open_chunks(&self, id: &JobId, size: SizeClass) -> Result<Planned> {
         let mut planned = Planned::default();
         let mut after = None;
         loop {
@@ -78,7 +79,7 @@ impl Generator {
                 open.map(|stored| Task::Chunk { job: id.clone(), chunk: stored.chunk.id }).collect();
             if !tasks.is_empty() {
                 planned.any_open = true;
-                self.queue.send(&tasks).await?;
+                self.queue.send(size, &tasks).await?;
             }
             for stored in &page.chunks {
                 planned.next = stored.chunk.id.index + 1;

@@ -45,9 +45,8 @@ impl Deadline for Shutdown {
 /// Settles one delivery if one is due; false when none is.
 pub async fn step(inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadline) -> Result<bool> {
     if let Some(dead) = inbox.dead().await? {
-        let reason =
-            Error::unavailable(format!("the task {} failed {} times", dead.task.name(), dead.deliveries));
-        worker.give_up(&dead.task, &reason).await?;
+        let reason = Error::unavailable("the task failed as often as it may");
+        worker.give_up(&dead.task, &reason, &story(&dead)).await?;
         inbox.acknowledge(&dead).await?;
         return Ok(true);
     }
@@ -55,13 +54,13 @@ pub async fn step(inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadlin
     match handle(&delivery, inbox, worker, deadline).await {
         Ok(()) => inbox.acknowledge(&delivery).await?,
         Err(error) if error.is_final() => {
-            worker.give_up(&delivery.task, &error).await?;
+            worker.give_up(&delivery.task, &error, &story(&delivery)).await?;
             inbox.acknowledge(&delivery).await?;
         }
         Err(error) => {
             let task = delivery.task.name();
             tracing::warn!(job.id = %delivery.task.job(), task, deliveries = delivery.deliveries, error = %error, cause = error.causes(), "task failed; it will be tried again");
-            inbox.release(&delivery, pause(&error, delivery.deliveries)).await?;
+            inbox.release(&delivery, error.pause(delivery.deliveries)).await?;
         }
     }
     Ok(true)
@@ -84,10 +83,7 @@ async fn handle(
     }
 }
 
-/// Losing a race is tried again at once, anything else later and later.
-fn pause(error: &Error, deliveries: u32) -> SignedDuration {
-    match error {
-        Error::Conflict(_) => SignedDuration::ZERO,
-        _ => SignedDuration::from_secs(1 << deliveries.min(5)),
-    }
+/// What became of a task, for the job's history.
+fn story(delivery: &Delivery) -> String {
+    format!("task {}, delivered {} times", delivery.task.name(), delivery.deliveries)
 }

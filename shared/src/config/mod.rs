@@ -2,6 +2,7 @@
 
 mod clients;
 mod reader;
+pub mod resources;
 
 use std::path::Path;
 
@@ -89,6 +90,12 @@ impl Settings {
             None => defaults.to_owned(),
         };
         Self::parse(&text, |name| std::env::var(name).ok(), default_base_url)
+    }
+
+    /// Reads settings from the text of a file that was fetched, and the environment of the process over it.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn of_text(text: &str) -> Result<Self, InvalidSettings> {
+        Self::parse(text, |name| std::env::var(name).ok(), None)
     }
 
     /// Reads settings from the text of a file and from variables over it.
@@ -218,10 +225,10 @@ impl Settings {
     }
 }
 
-/// What is logged, in the syntax of `RUST_LOG`: the variable `EHI_LOG`, or warnings and worse.
+/// What is logged, in the syntax of `RUST_LOG`: the variable `EHI_LOG`, or what the host wants where it is not set.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn log_filter() -> String {
-    std::env::var("EHI_LOG").unwrap_or_else(|_| "warn,shared=info,export_generator=info,ehi=info".to_owned())
+pub fn log_filter(default: &str) -> String {
+    std::env::var("EHI_LOG").unwrap_or_else(|_| default.to_owned())
 }
 
 /// Whether a URL's host is this machine.

@@ -37,6 +37,9 @@ pub struct Core {
     /// The last change of state.
     pub changed_at: Timestamp,
     pub history: Vec<Event>,
+    /// The id of the request that started it, as the log has it.
+    #[serde(default)]
+    pub request_id: Option<String>,
     /// Files that staff attached.
     pub attachments: Vec<Attachment>,
 }
@@ -51,6 +54,14 @@ pub struct Owner {
     pub issuer: Option<String>,
     /// The patient of the token; `None` for a system's token.
     pub patient: Option<PatientId>,
+}
+
+impl Owner {
+    /// The owner as one text, by which stores find the owner's jobs.
+    pub fn key(&self) -> String {
+        let patient = self.patient.as_ref().map_or("", |patient| patient.as_str());
+        format!("{} {patient} {}", self.client, self.issuer.as_deref().unwrap_or_default())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

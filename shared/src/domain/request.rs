@@ -64,6 +64,15 @@ impl Cohort {
     }
 }
 
+/// How large a worker an export needs; each class has a queue of its own, so that one person's export never
+/// waits behind a population's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SizeClass {
+    Small,
+    Large,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportRequest {
@@ -75,6 +84,16 @@ pub struct ExportRequest {
     pub choices: Option<Choices>,
     #[serde(default)]
     pub output: OutputOptions,
+}
+
+impl ExportRequest {
+    /// One patient is small, a population is large.
+    pub fn size_class(&self) -> SizeClass {
+        match &self.cohort {
+            Cohort::Patients(patients) if patients.len() <= 1 => SizeClass::Small,
+            Cohort::Patients(_) | Cohort::Everyone => SizeClass::Large,
+        }
+    }
 }
 
 /// How the files are cut, where a registered client needs it its own way.

@@ -197,17 +197,18 @@ impl Job {
         Ok(Gone { core: self.into_core().note(now, who, "cancelled") })
     }
 
-    /// The export cannot be made. Only what waits or runs can fail.
+    /// The export cannot be made. Only what waits or runs can fail. `story` is what led to it, for the history.
     pub fn fail(
         self,
         reason: &str,
         code: &str,
+        story: &str,
         now: Timestamp,
         retention: &Retention,
     ) -> Result<Failed, Illegal> {
         match self {
             Self::AwaitingInput(_) | Self::Queued(_) | Self::Running(_) => Ok(Failed {
-                core: self.into_core().note(now, "server", format!("failed: {reason}")),
+                core: self.into_core().note(now, "server", format!("failed: {reason} ({story})")),
                 reason: reason.to_owned(),
                 code: code.to_owned(),
                 expires_at: retention.finished_at(now),
@@ -280,6 +281,7 @@ mod tests {
                 created_at: Timestamp::UNIX_EPOCH,
                 changed_at: Timestamp::UNIX_EPOCH,
                 history: Vec::new(),
+                request_id: None,
                 attachments: Vec::new(),
             },
         })
@@ -307,7 +309,7 @@ mod tests {
                 .in_review("reject")
                 .map_or(before, |state| Job::Rejected(state.reject("no", "admin", now, &retention))),
             (5, job) => job.cancel("app", now).map_or(before, Job::Cancelled),
-            (6, job) => job.fail("broken", "exception", now, &retention).map_or(before, Job::Failed),
+            (6, job) => job.fail("broken", "exception", "task plan", now, &retention).map_or(before, Job::Failed),
             (7, job) if job.is_expired(now, &retention) => Job::Expired(job.expire(now)),
             (_, job) => job,
         }

@@ -16,6 +16,8 @@ pub struct Lines {
     /// Up to where the buffer was searched for the end of that line.
     searched: usize,
     number: u64,
+    /// Where the buffer begins in the stream.
+    position: u64,
     ended: bool,
     /// In a line that is too long: drop all up to its end.
     dropping: bool,
@@ -25,13 +27,24 @@ pub struct Lines {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
     pub number: u64,
+    /// Where the text begins in the stream.
+    pub offset: u64,
     /// Without its line end; `None` for a line over [`MAX_LINE`].
     pub text: Option<&'a [u8]>,
 }
 
 impl Lines {
     pub fn new(reader: Box<dyn BlockReader>) -> Self {
-        Self { reader, buffer: Vec::new(), start: 0, searched: 0, number: 0, ended: false, dropping: false }
+        Self {
+            reader,
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            number: 0,
+            position: 0,
+            ended: false,
+            dropping: false,
+        }
     }
 
     /// The next line of what was read so far.
@@ -56,11 +69,12 @@ impl Lines {
             self.number += 1;
             let number = self.number;
             if std::mem::take(&mut self.dropping) || line.len() > MAX_LINE {
-                return Some(Line { number, text: None });
+                return Some(Line { number, offset: self.position + line.start as u64, text: None });
             }
             let line = trim(&self.buffer[line.clone()]).map(|(from, to)| line.start + from..line.start + to);
             if let Some(line) = line {
-                return Some(Line { number, text: Some(&self.buffer[line]) });
+                let offset = self.position + line.start as u64;
+                return Some(Line { number, offset, text: Some(&self.buffer[line]) });
             }
         }
     }
@@ -71,9 +85,11 @@ impl Lines {
             return Ok(false);
         }
         self.buffer.drain(..self.start);
+        self.position += self.start as u64;
         self.start = 0;
         self.searched = self.buffer.len();
         if self.buffer.len() > MAX_LINE {
+            self.position += self.buffer.len() as u64;
             self.buffer.clear();
             self.searched = 0;
             self.dropping = true;

@@ -28,7 +28,9 @@ impl<S: HasVerifier + Send + Sync> FromRequestParts<S> for Bearer {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let token = bearer_token(&parts.headers)
             .ok_or(Error::Unauthorized("an access token is needed: Authorization: Bearer …"))?;
-        state.verifier().verify(token).await.map(Self)
+        let caller = state.verifier().verify(token).await?;
+        super::notes::client(&caller.client);
+        Ok(Self(caller))
     }
 }
 

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -15,9 +15,11 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 
 use super::cors::{self, Allowed};
+use super::notes::Notes;
 use super::respond::Logged;
-use crate::clock::Clock;
+use crate::clock::{Clock, Ids};
 use crate::config::Settings;
+use crate::domain::ids::JobId;
 use crate::error::Error;
 use crate::platform::Platform;
 
@@ -25,11 +27,12 @@ use crate::platform::Platform;
 struct Host {
     settings: Arc<Settings>,
     clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
 }
 
 /// Wraps routers for serving.
 pub fn host(routers: Router, platform: &dyn Platform) -> Router {
-    let state = Host { settings: platform.settings(), clock: platform.clock() };
+    let state = Host { settings: platform.settings(), clock: platform.clock(), ids: platform.ids() };
     let routed = routers
         .fallback(async || Error::NotFound("there is nothing at this address"))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
@@ -57,13 +60,18 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     decode_dollar(&mut request);
     let started = host.clock.now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    // Ours, never one that a header brings.
+    let request_id = host.ids.attempt().to_string();
+    let mut client = None;
     let allowed = Allowed::of(uri.path(), request.headers(), &host.settings);
     let mut response = if cors::is_preflight(&method, request.headers()) {
         let headers = cors::preflight_headers(request.headers());
         (StatusCode::NO_CONTENT, headers).into_response()
     } else {
         // A panic is a defect, but it must not cost other requests their connection.
-        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let answered;
+        (answered, client) = Notes::during(request_id.clone(), answer).await;
         answered.unwrap_or_else(|_| Error::internal("a handler panicked").into_response())
     };
     let headers = response.headers_mut();
@@ -74,8 +82,27 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     if headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html")) {
         headers.entry("content-security-policy").or_insert(PAGE_POLICY);
     }
-    log(&method, uri.path(), &response, host.clock.now().duration_since(started).as_millis());
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    let request = Logline {
+        id: &request_id,
+        client: client.as_ref().map_or("", |client| client.as_str()),
+        method: &method,
+        path: uri.path(),
+        duration_ms: host.clock.now().duration_since(started).as_millis(),
+    };
+    log(&request, &response);
     response
+}
+
+/// What the log says of a request beside its answer.
+struct Logline<'a> {
+    id: &'a str,
+    client: &'a str,
+    method: &'a http::Method,
+    path: &'a str,
+    duration_ms: i128,
 }
 
 /// Our pages load nothing and are framed by nobody; their one style stands in the page.
@@ -83,19 +110,26 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
 );
 
-fn log(method: &http::Method, path: &str, response: &Response<Body>, duration_ms: i128) {
+fn log(request: &Logline<'_>, response: &Response<Body>) {
     let status = response.status().as_u16();
+    let bytes = response.body().size_hint().exact();
+    let Logline { id, client, method, path, duration_ms } = request;
     if let Some(Logged(cause)) = response.extensions().get::<Logged>() {
         let route = route(path);
-        tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, error = cause, "request failed");
-    } else if tracing::enabled!(tracing::Level::DEBUG) {
-        tracing::debug!(http.method = %method, http.route = route(path), http.status = status, duration_ms, "request");
+        tracing::error!(target: "request", duration_ms, request.id = id, client.id = client, job.id = job(path), http.method = %method, http.route = route, http.status = status, error = cause, "request failed");
+    } else if tracing::enabled!(target: "request", tracing::Level::INFO) {
+        tracing::info!(target: "request", duration_ms, request.id = id, client.id = client, job.id = job(path), http.method = %method, http.route = route(path), http.status = status, bytes, "request");
     }
+}
+
+/// The job that a path names; empty when it names none.
+fn job(path: &str) -> &str {
+    path.split('/').find(|segment| JobId::parse(segment).is_ok()).unwrap_or_default()
 }
 
 /// A path for the log: what could name somebody or something is left out.
 fn route(path: &str) -> String {
-    const WORDS: [&str; 35] = [
+    const WORDS: [&str; 37] = [
         "4_0_0",
         "admin",
         "add-files",
@@ -127,6 +161,8 @@ fn route(path: &str) -> String {
         "staff",
         "status",
         "token",
+        "uploads",
+        "complete",
         ".well-known",
         "",
         "$export",

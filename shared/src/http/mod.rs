@@ -7,5 +7,6 @@ pub mod extract;
 pub mod host;
 pub mod job_json;
 pub mod links;
+pub mod notes;
 pub mod respond;
 pub mod session;

@@ -28,6 +28,15 @@ pub trait Files: Send + Sync {
     /// A URL under which anybody can fetch the file for a while; `None` where the host streams it itself.
     async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>>;
 
+    /// A form that puts a file of at most `limit` bytes there; `None` where the host takes files itself.
+    async fn upload_form(
+        &self,
+        key: &str,
+        content_type: &str,
+        limit: u64,
+        lifetime: SignedDuration,
+    ) -> Result<Option<UploadForm>>;
+
     async fn remove(&self, key: &str) -> Result<()>;
 
     /// Removes every file whose key starts with `prefix`, which ends in `/`. None is no error.
@@ -45,6 +54,27 @@ pub trait FileWriter: Send + Sync {
 
     /// Ends the file; from then on it can be opened.
     async fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// What a browser or a tool sends to the store itself to put a file there: a form that is good for one key, one
+/// type, a largest size and a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadForm {
+    pub url: String,
+    /// The form's fields, to be sent before the file, in this order.
+    pub fields: Vec<(String, String)>,
+}
+
+/// Checks a key: segments that stay below the root. Keys are made by us of parsed ids, so another one is a defect.
+pub fn checked_key(key: &str) -> Result<&str> {
+    let plain = |segment: &str| {
+        !segment.is_empty() && segment != "." && segment != ".." && !segment.contains(['\\', '\0'])
+    };
+    if key.trim_end_matches('/').split('/').all(plain) {
+        Ok(key)
+    } else {
+        Err(crate::error::Error::internal("a storage key that is no path below the root"))
+    }
 }
 
 /// Reads a small file whole, refusing more than `limit` bytes.

@@ -3,14 +3,15 @@
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::request::SizeClass;
 use crate::domain::task::Task;
 use crate::error::{Error, Result};
 
 /// Where tasks are sent.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Sends tasks, to be delivered at once. When it answers, they will be delivered.
-    async fn send(&self, tasks: &[Task]) -> Result<()>;
+    /// Sends tasks, to be delivered at once to a worker of this size. When it answers, they will be delivered.
+    async fn send(&self, size: SizeClass, tasks: &[Task]) -> Result<()>;
 }
 
 /// A task in a worker's hands.
@@ -65,6 +66,7 @@ pub trait Worker: Send + Sync {
     /// Does one task. `Err` means: deliver it again, unless [`Error::is_final`], which fails the job.
     async fn handle(&self, task: &Task, deadline: &dyn Deadline) -> Result<()>;
 
-    /// The task cannot be done: fails its job with the reason, for the client and for staff.
-    async fn give_up(&self, task: &Task, reason: &Error) -> Result<()>;
+    /// The task cannot be done: fails its job with the reason, for the client and for staff. `story` says what became
+    /// of the task and stays in the job's history.
+    async fn give_up(&self, task: &Task, reason: &Error, story: &str) -> Result<()>;
 }

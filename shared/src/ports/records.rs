@@ -53,7 +53,8 @@ pub trait Records: Send + Sync {
     /// One patient and the size of the record; `None` when there is no such patient.
     async fn member(&self, patient: &PatientId) -> Result<Option<Member>>;
 
-    /// All patients in the order of their ids, `count` at a time.
+    /// All patients in the order in which object stores list their prefixes (`<id>/`), `count` at a time, behind the
+    /// patient `after`.
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage>;
 
     /// The files of a patient's prefix, in the order of their names; empty when there is no such patient.

@@ -1,6 +1,6 @@
 //! The keys of this server: one signs access tokens, one derives the codes in links.
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{agreement, hkdf, hmac};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,9 +31,49 @@ impl StoredKeys {
         ids.fill(&mut codes);
         Ok(Self { signing: URL_SAFE_NO_PAD.encode(document.as_ref()), codes: URL_SAFE_NO_PAD.encode(codes) })
     }
+
+    /// Keys derived from a random text that a store of secrets made (HKDF, RFC 5869), so that nobody ever handles
+    /// a key. [`Error::Invalid`] for a text too short to be safe.
+    pub fn from_seed(seed: &str) -> Result<Self> {
+        if seed.len() < 32 {
+            return Err(Error::invalid("the signing secret must have at least 32 random characters"));
+        }
+        let pseudorandom = hkdf::Salt::new(hkdf::HKDF_SHA256, b"ehi keys").extract(seed.as_bytes());
+        let derive = |purpose: &[u8]| -> Result<[u8; 32]> {
+            let mut key = [0; 32];
+            let purpose = [purpose];
+            let derived = pseudorandom.expand(&purpose, hkdf::HKDF_SHA256).map_err(Error::internal)?;
+            derived.fill(&mut key).map_err(Error::internal)?;
+            Ok(key)
+        };
+        let secret = derive(b"sign tokens")?;
+        let public = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, &secret)
+            .map_err(Error::internal)?
+            .compute_public_key()
+            .map_err(Error::internal)?;
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            &secret,
+            public.as_ref(),
+        )
+        .map_err(Error::internal)?;
+        let document = pair.to_pkcs8v1().map_err(Error::internal)?;
+        Ok(Self {
+            signing: URL_SAFE_NO_PAD.encode(document.as_ref()),
+            codes: URL_SAFE_NO_PAD.encode(derive(b"codes in links")?),
+        })
+    }
 }
 
+/// The keys of a process: one that signs, and all that what was signed may be verified with.
 pub struct Keys {
+    signing: Key,
+    /// The other of two keys while they are rotated.
+    other: Option<Key>,
+}
+
+/// One generation of keys.
+pub(super) struct Key {
     pub(super) signing: EncodingKey,
     pub(super) verifying: DecodingKey,
     pub(super) id: String,
@@ -41,8 +81,8 @@ pub struct Keys {
     codes: hmac::Key,
 }
 
-impl Keys {
-    pub fn new(stored: &StoredKeys) -> Result<Self> {
+impl Key {
+    fn new(stored: &StoredKeys) -> Result<Self> {
         let signing = URL_SAFE_NO_PAD.decode(&stored.signing).map_err(Error::internal)?;
         let codes = URL_SAFE_NO_PAD.decode(&stored.codes).map_err(Error::internal)?;
         let pair =
@@ -62,23 +102,66 @@ impl Keys {
         })
     }
 
+    fn form_code(&self, job: &JobId) -> String {
+        hex(hmac::sign(&self.codes, form_message(job).as_bytes()).as_ref())
+    }
+}
+
+impl Keys {
+    pub fn new(stored: &StoredKeys) -> Result<Self> {
+        Ok(Self { signing: Key::new(stored)?, other: None })
+    }
+
+    /// Keys that are being rotated: `signing` signs, and what `other` signed or will sign is good as well.
+    pub fn rotating(signing: &StoredKeys, other: &StoredKeys) -> Result<Self> {
+        Ok(Self { signing: Key::new(signing)?, other: Some(Key::new(other)?) })
+    }
+
+    pub(super) fn signing(&self) -> &Key {
+        &self.signing
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.signing).chain(&self.other)
+    }
+
     /// Our public keys as a JWK set (RFC 7517).
     pub fn jwks(&self) -> Value {
-        json!({ "keys": [self.jwk] })
+        json!({ "keys": self.all().map(|key| &key.jwk).collect::<Vec<_>>() })
     }
 
     /// The code that the link to a job's form carries. It is derived, so nothing secret is stored with the
     /// job; it is good once, because the form can be sent once.
     pub fn form_code(&self, job: &JobId) -> String {
-        hex(hmac::sign(&self.codes, form_message(job).as_bytes()).as_ref())
+        self.signing.form_code(job)
     }
 
     /// Checks a form's code in constant time.
     pub fn is_form_code(&self, job: &JobId, code: &str) -> bool {
-        super::same_secret(&self.form_code(job), code)
+        self.all().any(|key| super::same_secret(&key.form_code(job), code))
     }
 }
 
 fn form_message(job: &JobId) -> String {
     format!("form of {job}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_keys_and_two_keys_stand_in_the_set_while_they_rotate() {
+        let seed = |text: &str| StoredKeys::from_seed(&text.repeat(40)).expect("keys");
+        let (old, new) = (Keys::new(&seed("a")).expect("keys"), Keys::new(&seed("b")).expect("keys"));
+        assert_eq!(old.jwks(), Keys::new(&seed("a")).expect("keys").jwks());
+        let rotating = Keys::rotating(&seed("a"), &seed("b")).expect("keys");
+        assert_eq!(rotating.jwks()["keys"], json!([old.jwks()["keys"][0], new.jwks()["keys"][0]]));
+        let job = JobId::parse("01a1fb95-ab0a-7a46-aeea-001492bd7651").expect("an id");
+        for code in [old.form_code(&job), new.form_code(&job)] {
+            assert!(rotating.is_form_code(&job, &code));
+        }
+        assert!(!old.is_form_code(&job, &new.form_code(&job)));
+        assert!(StoredKeys::from_seed("short").is_err());
+    }
 }

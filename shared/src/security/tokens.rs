@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use super::keys::Keys;
+use super::keys::{Key, Keys};
 use crate::error::{Error, Result};
 
 /// The claims of our access tokens. Times are seconds since 1970.
@@ -30,8 +30,8 @@ pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
 
 pub fn sign(keys: &Keys, claims: &Claims) -> Result<String> {
     let mut header = Header::new(Algorithm::ES256);
-    header.kid = Some(keys.id.clone());
-    jsonwebtoken::encode(&header, claims, &keys.signing).map_err(Error::internal)
+    header.kid = Some(keys.signing().id.clone());
+    jsonwebtoken::encode(&header, claims, &keys.signing().signing).map_err(Error::internal)
 }
 
 /// Checks that a token is one of ours, for us, and has not expired.
@@ -42,6 +42,7 @@ pub fn verify(keys: &Keys, token: &str, issuer: &str, now: Timestamp) -> Option<
     validation.set_required_spec_claims(&["exp", "iss", "aud"]);
     validation.set_issuer(&[issuer]);
     validation.set_audience(&[issuer]);
-    let claims = jsonwebtoken::decode::<Claims>(token, &keys.verifying, &validation).ok()?.claims;
+    let decode = |key: &Key| jsonwebtoken::decode::<Claims>(token, &key.verifying, &validation).ok();
+    let claims = keys.all().find_map(decode)?.claims;
     (claims.exp > now.as_second()).then_some(claims)
 }

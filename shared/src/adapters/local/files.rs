@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::blocking;
 use crate::error::{Error, Result};
-use crate::ports::files::{ByteStream, FileWriter, Files};
+use crate::ports::files::{ByteStream, FileWriter, Files, UploadForm, checked_key};
 
 /// How much of a file a stream holds.
 const PIECE: u64 = 256 * 1024;
@@ -36,16 +36,8 @@ impl LocalFiles {
         Ok(Self { root: directory.path().to_owned(), _temporary: Some(Arc::new(directory)) })
     }
 
-    /// The path of a key. Keys are made by us of parsed ids; a key that could leave the root is a defect.
     fn path(&self, key: &str) -> Result<PathBuf> {
-        let plain = |segment: &str| {
-            !segment.is_empty() && segment != "." && segment != ".." && !segment.contains(['\\', '\0'])
-        };
-        if key.trim_end_matches('/').split('/').all(plain) {
-            Ok(self.root.join(key))
-        } else {
-            Err(Error::internal("a storage key that is no path below the root"))
-        }
+        Ok(self.root.join(checked_key(key)?))
     }
 }
 
@@ -91,6 +83,10 @@ impl Files for LocalFiles {
     }
 
     async fn link(&self, _: &str, _: SignedDuration, _: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn upload_form(&self, _: &str, _: &str, _: u64, _: SignedDuration) -> Result<Option<UploadForm>> {
         Ok(None)
     }
 

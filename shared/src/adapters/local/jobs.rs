@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use super::database::{Database, count, integer, sql};
 use crate::domain::chunk::{Chunk, ChunkResult, Progress};
 use crate::domain::ids::{ChunkId, JobId};
-use crate::domain::job::{Core, Job, Owner};
+use crate::domain::job::{Core, Job};
 use crate::error::{Error, Result};
 use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob};
 
@@ -130,7 +130,7 @@ impl Jobs for LocalJobs {
         }
         if let Some(owner) = &query.owner {
             conditions.push("owner = ?".to_owned());
-            values.push(owner_key(owner).into());
+            values.push(owner.key().into());
         }
         if let Some(after) = &query.after {
             let position = after.split_once('.').and_then(|(at, id)| Some((at.parse::<i64>().ok()?, id)));
@@ -248,7 +248,7 @@ impl JobRow {
             id: core.id.to_string(),
             state: job.state().name(),
             patient: core.patient.as_ref().map(|patient| patient.id.to_string()),
-            owner: owner_key(&core.owner),
+            owner: core.owner.key(),
             created_at: core.created_at.as_millisecond(),
             job: serde_json::to_string(job)?,
         })
@@ -256,11 +256,6 @@ impl JobRow {
 }
 
 /// The owner as one text. Client ids have no spaces, so the parts cannot run together.
-fn owner_key(owner: &Owner) -> String {
-    let patient = owner.patient.as_ref().map_or("", |patient| patient.as_str());
-    format!("{} {patient} {}", owner.client, owner.issuer.as_deref().unwrap_or_default())
-}
-
 /// Adds a chunk that is not there yet.
 fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<()> {
     let statement = "INSERT OR IGNORE INTO chunks (job, id, chunk) VALUES (?, ?, ?)";

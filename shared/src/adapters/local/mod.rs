@@ -6,7 +6,7 @@ mod grants;
 mod jobs;
 mod queue;
 mod records;
-mod shared_index;
+mod shared_files;
 
 use std::path::Path;
 use std::sync::Arc;

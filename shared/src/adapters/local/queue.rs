@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::database::{Database, sql};
 use crate::clock::{Clock, Ids};
+use crate::domain::request::SizeClass;
 use crate::domain::task::Task;
 use crate::error::Result;
 use crate::ports::queue::{Delivery, Inbox, Queue};
@@ -102,7 +103,7 @@ impl LocalQueue {
 
 #[async_trait]
 impl Queue for LocalQueue {
-    async fn send(&self, tasks: &[Task]) -> Result<()> {
+    async fn send(&self, _: SizeClass, tasks: &[Task]) -> Result<()> {
         let bodies = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
         let now = self.clock.now().as_millisecond();
         self.database

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use flate2::read::MultiGzDecoder;
 
 use super::blocking;
-use super::shared_index::SharedIndex;
+use super::shared_files::SharedFiles;
 use crate::domain::ids::PatientId;
 use crate::error::{Error, Result};
 use crate::ports::records::{BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, SharedLine};
@@ -18,7 +18,7 @@ use crate::ports::records::{BLOCK, BlockReader, CohortPage, Member, Part, Parts,
 pub(super) struct LocalRecords {
     root: PathBuf,
     /// Where the lines of `shared/` are; made when first asked for, and again when the files change.
-    shared: Arc<Mutex<Option<Arc<SharedIndex>>>>,
+    shared: Arc<Mutex<Option<Arc<SharedFiles>>>>,
 }
 
 impl LocalRecords {
@@ -47,7 +47,7 @@ impl Records for LocalRecords {
 
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
         let root = self.root.join("Patient");
-        let after = after.unwrap_or_default().to_owned();
+        let after = after.map(|after| format!("{after}/")).unwrap_or_default();
         blocking(move || {
             // One pass that keeps the first `count` names behind `after`: memory for a page, however
             // many patients there are.
@@ -55,14 +55,16 @@ impl Records for LocalRecords {
             for entry in entries(&root)? {
                 let entry = entry?;
                 let Ok(name) = entry.file_name().into_string() else { continue };
-                if name > after && PatientId::parse(&name).is_ok() && entry.file_type()?.is_dir() {
-                    first.push(name);
+                let prefix = format!("{name}/");
+                if prefix > after && PatientId::parse(&name).is_ok() && entry.file_type()?.is_dir() {
+                    first.push(prefix);
                     if first.len() > count + 1 {
                         first.pop();
                     }
                 }
             }
-            let mut names = first.into_sorted_vec();
+            let mut names: Vec<_> =
+                first.into_sorted_vec().iter().map(|prefix| prefix.trim_end_matches('/').to_owned()).collect();
             let more = names.len() > count;
             names.truncate(count);
             let next = names.last().filter(|_| more).cloned();
@@ -94,11 +96,11 @@ impl Records for LocalRecords {
         let references = references.clone();
         blocking(move || {
             let known = cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let files = SharedIndex::files(&root)?;
+            let files = SharedFiles::files(&root)?;
             let index = match known.filter(|index| index.is_of(&files)) {
                 Some(index) => index,
                 None => {
-                    let index = Arc::new(SharedIndex::build(files)?);
+                    let index = Arc::new(SharedFiles::build(files)?);
                     *cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
                     index
                 }

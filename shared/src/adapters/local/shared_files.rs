@@ -1,19 +1,17 @@
-//! Where the resources outside any compartment stand in `shared/`: 24 bytes of memory a resource, so that a
-//! patient's export reads the few lines it needs and its cost does not grow with the lake.
+//! The files of `shared/` in a directory, and single lines of them.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::Result;
 use crate::fhir::MAX_LINE;
-use crate::fhir::head::head;
 use crate::ports::records::SharedLine;
 
 use super::records::open;
+use crate::adapters::shared_index::{Entry, SharedIndex, take};
 
 /// A file of `shared/` as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,22 +22,13 @@ pub(super) struct SharedFile {
     modified: Option<SystemTime>,
 }
 
-pub(super) struct SharedIndex {
+/// The files of a directory and where their lines are.
+pub(super) struct SharedFiles {
     files: Vec<SharedFile>,
-    /// Sorted by hash.
-    entries: Vec<Entry>,
+    index: SharedIndex,
 }
 
-/// A resource: the hash of `Type/id`, and where its line is in the decompressed file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    hash: u64,
-    offset: u64,
-    length: u32,
-    file: u32,
-}
-
-impl SharedIndex {
+impl SharedFiles {
     /// The files of a directory in the order of their names; none when there is no such directory.
     pub(super) fn files(root: &Path) -> Result<Vec<SharedFile>> {
         let mut files = Vec::new();
@@ -64,7 +53,7 @@ impl SharedIndex {
 
     /// Reads all files once. Lines that are no resources are passed over and counted in the log.
     pub(super) fn build(files: Vec<SharedFile>) -> Result<Self> {
-        let mut entries = Vec::new();
+        let mut index = SharedIndex::default();
         for (number, file) in files.iter().enumerate() {
             let mut reader = BufReader::new(open(&file.path, file.compressed)?);
             let (mut line, mut offset, mut unusable) = (Vec::new(), 0, 0_u64);
@@ -74,15 +63,9 @@ impl SharedIndex {
                 if length == 0 {
                     break;
                 }
-                match head(line.trim_ascii()).ok().and_then(|head| Some((head.resource_type, head.id?))) {
-                    Some((resource_type, id)) => entries.push(Entry {
-                        hash: hash(&format!("{resource_type}/{id}")),
-                        offset,
-                        length: u32::try_from(length).unwrap_or(u32::MAX),
-                        file: u32::try_from(number).unwrap_or(u32::MAX),
-                    }),
-                    None if line.trim_ascii().is_empty() => {}
-                    None => unusable += 1,
+                let text = line.trim_ascii();
+                if !index.add(number, offset, length, text) && !text.is_empty() {
+                    unusable += 1;
                 }
                 offset += length as u64;
             }
@@ -90,32 +73,16 @@ impl SharedIndex {
                 tracing::warn!(lines = unusable, file = %file.path.display(), "lines that are no resources in shared records");
             }
         }
-        entries.sort_unstable();
-        Ok(Self { files, entries })
+        Ok(Self { files, index: index.sorted() })
     }
 
     /// The lines of these references; of duplicates the one that stands last.
     pub(super) fn lines(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>> {
-        let mut wanted = Vec::new();
-        for reference in references {
-            let hash = hash(reference);
-            let from = self.entries.partition_point(|entry| entry.hash < hash);
-            let same = self.entries[from..].iter().take_while(|entry| entry.hash == hash);
-            wanted.extend(same.map(|entry| (*entry, reference)));
-        }
-        wanted.sort_unstable_by_key(|(entry, _)| (entry.file, entry.offset));
-        let mut found = Vec::with_capacity(wanted.len());
-        for group in wanted.chunk_by(|(one, _), (other, _)| one.file == other.file) {
+        let mut found = Vec::new();
+        for group in self.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
             let mut reader = LineReader::open(&self.files[group[0].0.file as usize])?;
             for (entry, reference) in group {
-                let line = reader.read(entry)?;
-                let is_it = head(&line).is_ok_and(|head| {
-                    reference.split_once('/') == head.id.map(|id| (head.resource_type, id))
-                });
-                if is_it {
-                    found.retain(|known: &SharedLine| known.reference != **reference);
-                    found.push(SharedLine { reference: (*reference).clone(), line });
-                }
+                take(&mut found, reference, reader.read(entry)?);
             }
         }
         Ok(found)
@@ -150,13 +117,6 @@ impl LineReader {
                 *at = entry.offset + length;
             }
         }
-        line.truncate(line.trim_ascii_end().len());
         Ok(line)
     }
-}
-
-fn hash(reference: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    reference.hash(&mut hasher);
-    hasher.finish()
 }

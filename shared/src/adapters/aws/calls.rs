@@ -1,0 +1,72 @@
+//! What all calls to AWS share: time-outs, retries, and what their failures are called.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use crate::clock::Ids;
+use crate::error::Error;
+
+/// Tries of one call; with the waits between them well below any function's own deadline.
+const TRIES: u32 = 5;
+
+pub(super) fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(TRIES)
+        .with_initial_backoff(Duration::from_millis(50))
+        .with_max_backoff(Duration::from_secs(2))
+}
+
+/// A call that hangs is one that failed. A whole call ends in 20 seconds, where the shortest function has 29.
+pub(super) fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .read_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(20))
+        .build()
+}
+
+/// Uploading a part moves megabytes: the same tries, more time.
+pub(super) fn upload_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .operation_timeout(Duration::from_secs(90))
+        .build()
+}
+
+/// The error of a call that failed after all its tries: 503 for the caller, the cause for the log. What AWS says
+/// names tables, keys and actions, never what was stored.
+pub(super) fn failed<E, R>(call: &'static str) -> impl Fn(SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    move |error| Error::unavailable(format!("{call}: {}", described(&error)))
+}
+
+fn described<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    match error {
+        SdkError::ServiceError(service) => {
+            let error = service.err();
+            format!("{} {}", error.code().unwrap_or("error"), error.message().unwrap_or_default())
+        }
+        other => DisplayErrorContext(other).to_string().chars().take(500).collect(),
+    }
+}
+
+/// A wait before the next try at something that lost a race: longer each time, and a different one for everybody.
+pub(super) async fn pause(ids: &dyn Ids, tries: u32) {
+    let mut random = [0; 2];
+    ids.fill(&mut random);
+    let longest = 10_u64 << tries.min(6);
+    let wait = u64::from(u16::from_le_bytes(random)) % longest + 1;
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+}

@@ -1,0 +1,261 @@
+//! The platform on AWS: DynamoDB for jobs and grants, SQS for work, S3 for records and files, Secrets Manager for keys.
+//!
+//! Clients are made when a function's router or worker asks for a port, at the cold start, so that a function has
+//! no more of them than its policy allows it to use.
+
+mod calls;
+mod files;
+mod grants;
+mod items;
+mod jobs;
+mod links;
+mod objects;
+mod queue;
+mod records;
+mod secrets;
+mod upload;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::{BehaviorVersion, SdkConfig};
+
+use crate::clock::{Clock, Ids};
+use crate::config::resources::Resources;
+use crate::config::{Settings, is_loopback};
+use crate::error::{Error, Result};
+use crate::platform::Platform;
+use crate::ports::files::Files;
+use crate::ports::grants::Grants;
+use crate::ports::jobs::Jobs;
+use crate::ports::queue::Queue;
+use crate::ports::records::Records;
+use crate::security::keys::Keys;
+use crate::security::verify::Verifier;
+
+use self::files::AwsFiles;
+use self::grants::AwsGrants;
+use self::jobs::AwsJobs;
+use self::links::Links;
+use self::objects::Bucket;
+pub use self::queue::{Releases, SqsInbox};
+use self::queue::AwsQueue;
+use self::records::AwsRecords;
+use self::secrets::Secrets;
+
+/// Bytes of the first parts of a multipart upload.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// See the [module](self).
+pub struct Aws {
+    sdk: SdkConfig,
+    resources: Arc<Resources>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    settings: Arc<Settings>,
+    keys: Option<Arc<Keys>>,
+    secrets_read_at: Option<jiff::Timestamp>,
+    /// Variables that a port needed and that are not set.
+    missing: Mutex<Vec<&'static str>>,
+}
+
+/// The SDK's configuration from the process's environment, with our time-outs and retries.
+pub async fn sdk() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(calls::retries())
+        .timeout_config(calls::timeouts())
+        .http_client(http_client())
+        .load()
+        .await
+}
+
+fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
+    use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
+}
+
+impl Aws {
+    /// Connects a function that serves requests: reads keys and settings from Secrets Manager.
+    pub async fn connect(
+        sdk: SdkConfig,
+        resources: Arc<Resources>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
+        let secret = |name: &'static str| {
+            resources.get(name).ok_or_else(|| Error::invalid(format!("{name}: the variable is not set")))
+        };
+        let (signing, settings) = (secret("EHI_SIGNING_SECRET")?, secret("EHI_SETTINGS_SECRET")?);
+        let client = aws_sdk_secretsmanager::Client::new(&sdk);
+        let secrets = Secrets::read(&client, signing, settings, clock.now()).await?;
+        Ok(Self {
+            settings: Arc::new(secrets.settings),
+            keys: Some(Arc::new(secrets.keys)),
+            secrets_read_at: Some(secrets.read_at),
+            ..Self::without_secrets(sdk, resources, clock, ids)?
+        })
+    }
+
+    /// Connects a worker, which signs and verifies nothing: its settings are variables.
+    pub fn without_secrets(
+        sdk: SdkConfig,
+        resources: Arc<Resources>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
+        let settings = Settings::of_text("").map_err(|wrong| Error::invalid(wrong.0.join("; ")))?;
+        Ok(Self {
+            sdk,
+            resources,
+            clock,
+            ids,
+            settings: Arc::new(settings),
+            keys: None,
+            secrets_read_at: None,
+            missing: Mutex::default(),
+        })
+    }
+
+    /// The same platform with secrets read anew, when those it has are old; `None` while they are fresh.
+    pub async fn refreshed(&self) -> Result<Option<Self>> {
+        let now = self.clock.now();
+        let is_old = self.secrets_read_at.is_some_and(|at| now.duration_since(at) >= secrets::CACHED);
+        if !is_old {
+            return Ok(None);
+        }
+        let (sdk, resources) = (self.sdk.clone(), self.resources.clone());
+        Self::connect(sdk, resources, self.clock.clone(), self.ids.clone()).await.map(Some)
+    }
+
+    /// What the ports that were asked for lack; one line.
+    pub fn check(&self) -> Result<()> {
+        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("{}: the variable is not set", missing.join(", "))))
+    }
+
+    /// The receiving end of the queue of small exports, for hosts that poll.
+    pub fn inbox(&self, dead_letters: &str) -> SqsInbox {
+        SqsInbox::new(self.sqs(), self.need("EHI_SMALL_QUEUE"), dead_letters.to_owned())
+    }
+
+    pub fn releases(&self) -> Releases {
+        Releases::new(self.sqs())
+    }
+
+    fn need(&self, name: &'static str) -> String {
+        self.resources.get(name).map_or_else(
+            || {
+                self.missing.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+                String::new()
+            },
+            str::to_owned,
+        )
+    }
+
+    fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.sdk)
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk)
+    }
+
+    fn s3(&self) -> aws_sdk_s3::Client {
+        s3(&self.sdk)
+    }
+}
+
+/// An emulator on this machine has no host name for each bucket.
+fn s3(sdk: &SdkConfig) -> aws_sdk_s3::Client {
+    let is_local = sdk.endpoint_url().and_then(|url| url.parse().ok()).is_some_and(|url| is_loopback(&url));
+    let config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(is_local);
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
+/// `s3://bucket/prefix` as bucket and prefix, which ends in `/` or is empty.
+fn location(url: &str) -> Option<(String, String)> {
+    let (bucket, prefix) = url.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
+    let prefix = prefix.trim_matches('/');
+    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+    (!bucket.is_empty()).then(|| (bucket.to_owned(), prefix))
+}
+
+/// A bucket, or a prefix of one, as a store of files: what `ehi load` writes a lake to. [`Error::Invalid`] for
+/// anything but `s3://bucket/prefix`.
+pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc<dyn Files>> {
+    let (name, prefix) =
+        location(url).ok_or_else(|| Error::invalid(format!("'{url}' is not s3://bucket or s3://bucket/prefix")))?;
+    let client = s3(sdk);
+    let links = Links::new(sdk.clone(), client.clone(), None, clock);
+    Ok(Arc::new(AwsFiles::new(Bucket { client, name, prefix }, links, false, PART_BYTES)))
+}
+
+impl Platform for Aws {
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.clone()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    fn ids(&self) -> Arc<dyn Ids> {
+        self.ids.clone()
+    }
+
+    fn jobs(&self) -> Arc<dyn Jobs> {
+        Arc::new(AwsJobs {
+            client: self.dynamodb(),
+            table: self.need("EHI_JOBS_TABLE"),
+            retention: self.settings.retention,
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        })
+    }
+
+    fn queue(&self) -> Arc<dyn Queue> {
+        let (small, large) = (self.need("EHI_SMALL_QUEUE"), self.need("EHI_LARGE_QUEUE"));
+        Arc::new(AwsQueue { client: self.sqs(), small, large })
+    }
+
+    fn files(&self) -> Arc<dyn Files> {
+        let client = self.s3();
+        let role = self.resources.get("EHI_SIGNING_ROLE").map(str::to_owned);
+        let links = Links::new(self.sdk.clone(), client.clone(), role, self.clock.clone());
+        let bucket = Bucket { client, name: self.need("EHI_FILES_BUCKET"), prefix: String::new() };
+        let part_bytes = self.resources.get("EHI_UPLOAD_PART_BYTES").and_then(|bytes| bytes.parse().ok());
+        let compress = self.resources.flag("EHI_COMPRESS_FILES");
+        Arc::new(AwsFiles::new(bucket, links, compress, part_bytes.unwrap_or(PART_BYTES)))
+    }
+
+    fn records(&self) -> Arc<dyn Records> {
+        let lake = self.need("EHI_RECORDS");
+        let (name, prefix) = location(&lake).unwrap_or_else(|| {
+            if !lake.is_empty() {
+                self.missing.lock().unwrap_or_else(PoisonError::into_inner).push("EHI_RECORDS (s3://bucket/prefix)");
+            }
+            Default::default()
+        });
+        Arc::new(AwsRecords::new(Bucket { client: self.s3(), name, prefix }))
+    }
+
+    fn grants(&self) -> Arc<dyn Grants> {
+        Arc::new(AwsGrants {
+            client: self.dynamodb(),
+            table: self.need("EHI_GRANTS_TABLE"),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        })
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        self.keys.clone().expect("a function that signs or verifies is served, and has its secrets")
+    }
+
+    fn verifier(&self) -> Arc<Verifier> {
+        Arc::new(Verifier::new(self.settings(), self.keys(), self.clock(), self.grants()))
+    }
+}

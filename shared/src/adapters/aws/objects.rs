@@ -1,0 +1,238 @@
+//! Objects of a bucket: reading that survives broken connections, and listing page by page.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream as Body;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::mpsc;
+
+use super::calls::failed;
+use crate::error::{Error, Result};
+use crate::ports::files::ByteStream;
+
+/// A bucket, or what is below a prefix of one.
+#[derive(Clone)]
+pub(super) struct Bucket {
+    pub(super) client: Client,
+    pub(super) name: String,
+    /// Ends in `/`, or is empty.
+    pub(super) prefix: String,
+}
+
+/// An object of a listing; its key is below the bucket's prefix.
+pub(super) struct Listed {
+    pub(super) key: String,
+    pub(super) size: u64,
+    pub(super) etag: String,
+}
+
+/// How often one read of an object is resumed.
+const RESUMES: u32 = 5;
+/// Pieces that are fetched ahead of the reader; a piece is at most what one TLS record or socket read holds.
+const AHEAD: usize = 32;
+
+impl Bucket {
+    pub(super) fn key(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// Opens an object, or a range of it. [`Error::NotFound`] when there is none.
+    pub(super) async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<Object> {
+        let mut object = Object {
+            bucket: self.clone(),
+            key: self.key(key),
+            at: range.as_ref().map_or(0, |range| range.start),
+            end: range.map(|range| range.end),
+            etag: None,
+            encoding: None,
+            body: None,
+            resumes: 0,
+        };
+        object.body = Some(object.request().await?);
+        Ok(object)
+    }
+
+    /// Every object below a prefix, at most a thousand in memory.
+    pub(super) fn walk(&self, prefix: &str, start_after: Option<&str>) -> Walk {
+        Walk {
+            bucket: self.clone(),
+            prefix: self.key(prefix),
+            start_after: start_after.map(|after| self.key(after)),
+            page: VecDeque::new(),
+            next: None,
+            ended: false,
+        }
+    }
+}
+
+/// A listing under way.
+pub(super) struct Walk {
+    bucket: Bucket,
+    prefix: String,
+    start_after: Option<String>,
+    page: VecDeque<Listed>,
+    next: Option<String>,
+    ended: bool,
+}
+
+impl Walk {
+    pub(super) async fn next(&mut self) -> Result<Option<Listed>> {
+        while self.page.is_empty() && !self.ended {
+            let list = self
+                .bucket
+                .client
+                .list_objects_v2()
+                .bucket(&self.bucket.name)
+                .prefix(&self.prefix)
+                .set_start_after(self.start_after.clone())
+                .set_continuation_token(self.next.take());
+            let listed = list.send().await.map_err(failed("ListObjectsV2"))?;
+            self.next = listed.next_continuation_token;
+            self.ended = self.next.is_none();
+            self.page.extend(listed.contents.unwrap_or_default().into_iter().filter_map(|object| {
+                let key = object.key?;
+                Some(Listed {
+                    key: key.strip_prefix(&self.bucket.prefix)?.to_owned(),
+                    size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
+                    etag: object.e_tag.unwrap_or_default(),
+                })
+            }));
+        }
+        Ok(self.page.pop_front())
+    }
+}
+
+/// An object being read. A connection that breaks is opened again behind the last byte, on the same version.
+pub(super) struct Object {
+    bucket: Bucket,
+    key: String,
+    at: u64,
+    end: Option<u64>,
+    etag: Option<String>,
+    encoding: Option<String>,
+    body: Option<Body>,
+    resumes: u32,
+}
+
+impl Object {
+    /// How the object is stored: `gzip`, or nothing.
+    pub(super) fn encoding(&self) -> Option<&str> {
+        self.encoding.as_deref()
+    }
+
+    async fn request(&mut self) -> Result<Body> {
+        let range = match (self.at, self.end) {
+            (0, None) => None,
+            (at, None) => Some(format!("bytes={at}-")),
+            (at, Some(end)) => Some(format!("bytes={at}-{}", end.saturating_sub(1))),
+        };
+        let get = self
+            .bucket
+            .client
+            .get_object()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .set_range(range)
+            .set_if_match(self.etag.clone());
+        let object = match get.send().await {
+            Ok(object) => object,
+            Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => {
+                return Err(Error::NotFound("there is no such file"));
+            }
+            Err(error) if error.code() == Some("InvalidRange") => return Ok(Body::default()),
+            Err(error) => return Err(failed("GetObject")(error)),
+        };
+        self.etag = object.e_tag.or(self.etag.take());
+        self.encoding = object.content_encoding.filter(|encoding| encoding != "aws-chunked");
+        // What the answer must hold: a body that ends early without an error is a broken one as well.
+        if let Some(length) = object.content_length.and_then(|length| u64::try_from(length).ok()) {
+            self.end = Some(self.at + length);
+        }
+        Ok(object.body)
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if self.end.is_some_and(|end| self.at >= end) {
+                return Ok(None);
+            }
+            let problem = match &mut self.body {
+                Some(body) => match body.next().await {
+                    Some(Ok(bytes)) if bytes.is_empty() => continue,
+                    Some(Ok(bytes)) => {
+                        self.at += bytes.len() as u64;
+                        return Ok(Some(bytes));
+                    }
+                    Some(Err(error)) => error.to_string(),
+                    None if self.end.is_none() => return Ok(None),
+                    None => "it ended early".to_owned(),
+                },
+                None => String::new(),
+            };
+            self.body = None;
+            self.resumes += 1;
+            if self.resumes > RESUMES {
+                return Err(Error::unavailable(format!("GetObject broke {} times: {problem}", self.resumes)));
+            }
+            self.body = Some(self.request().await?);
+        }
+    }
+
+    /// All of it as a stream of pieces, a bounded number of which are fetched ahead.
+    pub(super) fn ahead(mut self) -> ByteStream {
+        let (sender, mut receiver) = mpsc::channel(AHEAD);
+        tokio::spawn(async move {
+            loop {
+                let (piece, last) = match self.next().await {
+                    Ok(Some(bytes)) => (Ok(bytes), false),
+                    Ok(None) => return,
+                    Err(error) => (Err(error), true),
+                };
+                // Nobody listens any more: the reader was dropped.
+                if sender.send(piece).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+        Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)))
+    }
+
+    /// All of it, each piece fetched when it is asked for.
+    pub(super) fn stream(self) -> ByteStream {
+        Box::pin(stream::try_unfold(self, |mut object| async move {
+            Ok(object.next().await?.map(|bytes| (bytes, object)))
+        }))
+    }
+}
+
+/// The bytes behind gzip, whole or a range of them. A bad stream ends in an error.
+pub(super) fn decompressed(compressed: ByteStream, range: Option<Range<u64>>) -> ByteStream {
+    use async_compression::tokio::bufread::GzipDecoder;
+    use tokio::io::AsyncReadExt;
+    use tokio_util::io::StreamReader;
+
+    let mut decoder = GzipDecoder::new(StreamReader::new(compressed.map(|piece| piece.map_err(std::io::Error::other))));
+    decoder.multiple_members(true);
+    let range = range.unwrap_or(0..u64::MAX);
+    let state = (decoder, range.start, range.end - range.start);
+    Box::pin(stream::try_unfold(state, |(mut decoder, mut skip, left)| async move {
+        loop {
+            let mut piece = bytes::BytesMut::with_capacity(64 * 1024);
+            let limit = if skip > 0 { skip } else { left };
+            let read = (&mut decoder).take(limit.min(64 * 1024)).read_buf(&mut piece).await?;
+            if read == 0 {
+                return Ok(None);
+            }
+            if skip > 0 {
+                skip -= read as u64;
+                continue;
+            }
+            return Ok(Some((piece.freeze(), (decoder, skip, left - read as u64))));
+        }
+    }))
+}

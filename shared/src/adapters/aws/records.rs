@@ -1,0 +1,236 @@
+//! The lake layout in a bucket, below a prefix.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::Mutex;
+use tokio_util::io::StreamReader;
+
+use super::objects::{Bucket, Listed, decompressed};
+use crate::adapters::shared_index::{SharedIndex, take};
+use crate::domain::ids::PatientId;
+use crate::error::{Error, Result};
+use crate::fhir::ndjson::Lines;
+use crate::ports::files::ByteStream;
+use crate::ports::records::{BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, SharedLine};
+
+/// Lines of `shared/` fetched at once.
+const AT_ONCE: usize = 8;
+
+/// See the [module](self).
+pub(super) struct AwsRecords {
+    bucket: Bucket,
+    /// Where the lines of `shared/` are; made when first asked for, and again when the objects change.
+    shared: Mutex<Option<Arc<SharedObjects>>>,
+}
+
+/// The objects of `shared/` as they were read: key and ETag.
+struct SharedObjects {
+    objects: Vec<(String, String)>,
+    index: SharedIndex,
+}
+
+impl AwsRecords {
+    pub(super) fn new(bucket: Bucket) -> Self {
+        Self { bucket, shared: Mutex::default() }
+    }
+
+    async fn shared(&self) -> Result<Arc<SharedObjects>> {
+        let mut walk = self.bucket.walk("shared/", None);
+        let mut objects = Vec::new();
+        while let Some(object) = walk.next().await? {
+            if is_records(&object.key) {
+                objects.push((object.key, object.etag));
+            }
+        }
+        let mut known = self.shared.lock().await;
+        if let Some(index) = known.as_ref().filter(|index| index.objects == objects) {
+            return Ok(index.clone());
+        }
+        let index = Arc::new(self.index(objects).await?);
+        *known = Some(index.clone());
+        Ok(index)
+    }
+
+    /// Reads all objects once. Lines that are no resources are passed over and counted in the log.
+    async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
+        let mut index = SharedIndex::default();
+        for (number, (key, _)) in objects.iter().enumerate() {
+            let mut lines = Lines::new(self.reader(key, key.ends_with(".gz")).await?);
+            let mut unusable = 0_u64;
+            loop {
+                while let Some(line) = lines.next() {
+                    let Some(text) = line.text else {
+                        unusable += 1;
+                        continue;
+                    };
+                    if !index.add(number, line.offset, text.len(), text) {
+                        unusable += 1;
+                    }
+                }
+                if !lines.fill().await? {
+                    break;
+                }
+            }
+            if unusable > 0 {
+                tracing::warn!(lines = unusable, file = number, "lines that are no resources in shared records");
+            }
+        }
+        Ok(SharedObjects { objects, index: index.sorted() })
+    }
+
+    async fn reader(&self, key: &str, compressed: bool) -> Result<Box<dyn BlockReader>> {
+        let object = self.bucket.open(key, None).await?;
+        let is_gzip = compressed || object.encoding() == Some("gzip");
+        let stream = object.ahead();
+        let stream: ByteStream = if is_gzip { decompressed(stream, None) } else { stream };
+        let reader = StreamReader::new(stream.map(|piece| piece.map_err(std::io::Error::other)));
+        Ok(Box::new(Blocks { reader: Box::pin(reader) }))
+    }
+
+    /// The lines at these places of one object.
+    async fn lines_of(&self, key: &str, places: &[(u64, u32)]) -> Result<Vec<Vec<u8>>> {
+        if key.ends_with(".gz") {
+            let mut reader = self.reader(key, true).await?;
+            let (mut buffer, mut at, mut found) = (Vec::new(), 0_u64, Vec::new());
+            for (offset, length) in places {
+                let end = offset + u64::from(*length);
+                loop {
+                    // What lies before the line is not kept.
+                    let skip = usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
+                    buffer.drain(..skip);
+                    at += skip as u64;
+                    if at + buffer.len() as u64 >= end {
+                        break;
+                    }
+                    let before = buffer.len();
+                    buffer = reader.read(buffer).await?;
+                    if buffer.len() == before {
+                        return Err(Error::unavailable("shared records changed while they were read"));
+                    }
+                }
+                found.push(buffer[..*length as usize].to_vec());
+            }
+            return Ok(found);
+        }
+        let one = |(offset, length): (u64, u32)| async move {
+            let mut object = self.bucket.open(key, Some(offset..offset + u64::from(length))).await?;
+            let mut line = Vec::with_capacity(length as usize);
+            while let Some(bytes) = object.next().await? {
+                line.extend_from_slice(&bytes);
+            }
+            Ok(line)
+        };
+        stream::iter(places.iter().copied()).map(one).buffered(AT_ONCE).try_collect().await
+    }
+}
+
+fn is_records(key: &str) -> bool {
+    key.ends_with(".ndjson") || key.ends_with(".ndjson.gz")
+}
+
+/// The patient and the rest of a key `Patient/<id>/…`.
+fn split(key: &str) -> Option<(PatientId, &str)> {
+    let (id, rest) = key.strip_prefix("Patient/")?.split_once('/')?;
+    Some((PatientId::parse(id).ok()?, rest))
+}
+
+/// Whether an object below a patient's prefix is part of the record.
+fn counts(rest: &str) -> bool {
+    match rest.split_once('/') {
+        None => is_records(rest),
+        Some((directory, name)) => directory == "files" && !name.is_empty() && !name.contains('/'),
+    }
+}
+
+/// A patient's prefix: every part of it.
+fn prefix(patient: &PatientId) -> String {
+    format!("Patient/{patient}/")
+}
+
+#[async_trait]
+impl Records for AwsRecords {
+    async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
+        let mut walk = self.bucket.walk(&prefix(patient), None);
+        let mut member = None;
+        while let Some(Listed { key, size, .. }) = walk.next().await? {
+            let counted = split(&key).is_some_and(|(_, rest)| counts(rest));
+            let known = member.get_or_insert(Member { patient: patient.clone(), bytes: 0 });
+            known.bytes += if counted { size } else { 0 };
+        }
+        Ok(member)
+    }
+
+    async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
+        // Behind every key of that patient; nothing but its own prefix sorts in between.
+        let after = after.map(|after| format!("Patient/{after}/\u{10ffff}"));
+        let mut walk = self.bucket.walk("Patient/", after.as_deref());
+        let mut members: Vec<Member> = Vec::new();
+        while let Some(Listed { key, size, .. }) = walk.next().await? {
+            let Some((patient, rest)) = split(&key) else { continue };
+            if members.last().is_none_or(|last| last.patient != patient) {
+                if members.len() == count {
+                    let next = members.last().map(|last| last.patient.to_string());
+                    return Ok(CohortPage { members, next });
+                }
+                members.push(Member { patient, bytes: 0 });
+            }
+            if let Some(last) = members.last_mut().filter(|_| counts(rest)) {
+                last.bytes += size;
+            }
+        }
+        Ok(CohortPage { members, next: None })
+    }
+
+    async fn parts(&self, patient: &PatientId) -> Result<Parts> {
+        let mut walk = self.bucket.walk(&prefix(patient), None);
+        let mut parts = Parts::default();
+        while let Some(Listed { key, size: bytes, .. }) = walk.next().await? {
+            let Some((_, rest)) = split(&key).filter(|(_, rest)| counts(rest)) else { continue };
+            match rest.strip_prefix("files/") {
+                Some(name) => parts.documents.push(Part { name: name.to_owned(), bytes }),
+                None => parts.records.push(Part { name: rest.to_owned(), bytes }),
+            }
+        }
+        Ok(parts)
+    }
+
+    async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        self.reader(&format!("{}{}", prefix(patient), part.name), part.name.ends_with(".gz")).await
+    }
+
+    async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        self.reader(&format!("{}files/{}", prefix(patient), part.name), false).await
+    }
+
+    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>> {
+        let shared = self.shared().await?;
+        let mut found = Vec::new();
+        for group in shared.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
+            let (key, _) = &shared.objects[group[0].0.file as usize];
+            let places: Vec<_> = group.iter().map(|(entry, _)| (entry.offset, entry.length)).collect();
+            for (line, (_, reference)) in self.lines_of(key, &places).await?.into_iter().zip(group) {
+                take(&mut found, reference, line);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A stream as blocks.
+struct Blocks {
+    reader: std::pin::Pin<Box<dyn AsyncRead + Send>>,
+}
+
+#[async_trait]
+impl BlockReader for Blocks {
+    async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        buffer.reserve(BLOCK);
+        let mut limited = (&mut self.reader).take(BLOCK as u64);
+        while limited.limit() > 0 && limited.read_buf(&mut buffer).await? > 0 {}
+        Ok(buffer)
+    }
+}

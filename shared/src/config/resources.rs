@@ -1,0 +1,44 @@
+//! Where a deployment's resources are: variables that `template.yaml` sets, for each function those of its ports.
+
+use std::collections::HashMap;
+
+/// The variables, and what each one names.
+pub const VARIABLES: [(&str, &str); 12] = [
+    ("EHI_JOBS_TABLE", "the DynamoDB table of jobs and chunks"),
+    ("EHI_GRANTS_TABLE", "the DynamoDB table of codes, refresh tokens and sessions"),
+    ("EHI_SMALL_QUEUE", "the URL of the SQS queue for exports of one patient"),
+    ("EHI_LARGE_QUEUE", "the URL of the SQS queue for exports of many patients"),
+    ("EHI_RECORDS", "the lake: s3://bucket or s3://bucket/prefix"),
+    ("EHI_FILES_BUCKET", "the S3 bucket of exported files"),
+    ("EHI_SIGNING_SECRET", "the Secrets Manager secret that the signing keys are derived from"),
+    ("EHI_SETTINGS_SECRET", "the Secrets Manager secret with the settings file: clients, staff, accounts, issuers"),
+    ("EHI_SIGNING_ROLE", "the role whose credentials sign links to files; the function's own when not set"),
+    ("EHI_UPLOAD_PART_BYTES", "bytes of the first parts of a multipart upload; 8 MiB when not set"),
+    ("EHI_COMPRESS_FILES", "true: files are stored as gzip"),
+    ("EHI_DEAD_LETTERS", "true: the messages are those that failed too often"),
+];
+
+/// See [`VARIABLES`].
+#[derive(Debug, Clone, Default)]
+pub struct Resources(HashMap<&'static str, String>);
+
+impl Resources {
+    /// Reads the process's environment.
+    #[expect(clippy::disallowed_methods, reason = "the settings read the environment")]
+    pub fn load() -> Self {
+        Self::of(|name| std::env::var(name).ok())
+    }
+
+    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |(name, _): &(&'static str, &str)| variable(name).map(|value| (*name, value));
+        Self(VARIABLES.iter().filter_map(set).filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name) == Some("true")
+    }
+}
