@@ -12,6 +12,11 @@ use crate::domain::ids::{Attempt, JobId};
 /// Tells the time. Every `now` in the project comes from here.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// Milliseconds since then; none when that is yet to come.
+    fn since(&self, then: Timestamp) -> u64 {
+        u64::try_from(self.now().duration_since(then).as_millis()).unwrap_or_default()
+    }
 }
 
 /// Makes values nobody can guess.

@@ -98,8 +98,7 @@ fn started<T>(connected: Result<T>) -> Result<T, Error> {
 fn refusal(error: crate::error::Error) -> Error {
     let cause = error.causes();
     let text = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
-    tracing::error!(error = text, "the function cannot start");
-    text.into()
+    format!("the function cannot start: {text}").into()
 }
 
 fn logged(error: crate::error::Error) -> Error {
@@ -232,7 +231,7 @@ impl Consumer {
     /// Whether the message is settled.
     async fn message(&self, message: &Message, context: &Context) -> bool {
         let started = self.clock.now();
-        let age = message.sent_at().map_or(SignedDuration::ZERO, |sent| started.duration_since(sent));
+        let age_ms = message.sent_at().map_or(0, |sent| self.clock.since(sent));
         let task = match serde_json::from_str::<Task>(&message.body) {
             Ok(task) => task,
             Err(error) => {
@@ -245,12 +244,12 @@ impl Consumer {
         let done = if self.takes_dead_letters {
             self.give_up(&task, message).await
         } else {
-            telemetry::metrics(&[(Metric::QueueAge, u64::try_from(age.as_millis()).unwrap_or_default())]);
+            telemetry::metrics(&[(Metric::QueueAge, age_ms)]);
             self.work(&task, message, context).await
         };
-        let duration_ms = self.clock.now().duration_since(started).as_millis();
+        let duration_ms = self.clock.since(started);
         let (task, job) = (task.name(), task.job());
-        tracing::info!(job.id = %job, task, message.id = %message.message_id, deliveries = message.deliveries(), queue.age_ms = age.as_millis(), duration_ms, done, "task");
+        tracing::info!(job.id = %job, task, message.id = %message.message_id, deliveries = message.deliveries(), queue.age_ms = age_ms, duration_ms, done, "task");
         done
     }
 

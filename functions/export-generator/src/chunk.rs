@@ -57,8 +57,8 @@ impl Generator {
             // Another delivery was faster: its files are the ones that are listed.
             self.files.remove_prefix(&prefix).await?;
         }
-        let duration_ms = self.clock.now().duration_since(started).as_millis();
-        telemetry::metrics(&[(Metric::ChunkTime, u64::try_from(duration_ms).unwrap_or_default())]);
+        let duration_ms = self.clock.since(started);
+        telemetry::metrics(&[(Metric::ChunkTime, duration_ms)]);
         tracing::info!(
             job.id = %id,
             request.id = running.core.request_id.as_deref().unwrap_or_default(),

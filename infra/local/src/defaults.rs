@@ -29,6 +29,12 @@ pub fn settings(file: Option<&Path>, base_url: &str) -> Result<Defaults, Failure
     if file.is_some() {
         return Ok(Defaults { settings: Settings::load(file, "", Some(base_url))?, passwords: Vec::new() });
     }
+    let (text, passwords) = sandbox_settings()?;
+    Ok(Defaults { settings: Settings::load(None, &text, Some(base_url))?, passwords })
+}
+
+/// The settings file of a sandbox, and the passwords of its staff.
+pub fn sandbox_settings() -> Result<(String, Passwords), Failure> {
     let mut passwords = Vec::new();
     let mut text = sandbox();
     for username in ["admin", "admin2"] {
@@ -37,7 +43,7 @@ pub fn settings(file: Option<&Path>, base_url: &str) -> Result<Defaults, Failure
         let _ = writeln!(text, "[[staff]]\nusername = \"{username}\"\npassword_hash = \"{hash}\"");
         passwords.push((username, password));
     }
-    Ok(Defaults { settings: Settings::load(None, &text, Some(base_url))?, passwords })
+    Ok((text, passwords))
 }
 
 fn sandbox() -> String {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use ehi::Failure;
-use ehi::defaults::{Passwords, sample_records, settings};
+use ehi::defaults::{Passwords, sample_records, sandbox_settings, settings};
 use ehi::server::Server;
 use shared::adapters::local::Local;
 use shared::clock::{SystemClock, SystemIds};
@@ -34,6 +34,8 @@ enum Command {
     Sample(ehi::sample::Options),
     /// Expire jobs and remove what they left behind, once
     Cleanup(Place),
+    /// Print a settings file for a sandbox, and on standard error the passwords of its staff
+    SandboxSettings,
     /// Hash a password for the settings file, read from standard input
     HashPassword,
 }
@@ -102,9 +104,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         None => serve(Serve::default()).await,
         Some(Command::Serve(options)) => serve(options).await,
         Some(Command::Export(options)) => ehi::export::run(options).await,
-        Some(Command::Load(options)) => ehi::load::run(&options),
+        Some(Command::Load(options)) => ehi::load::run(&options).await,
         Some(Command::Sample(options)) => ehi::sample::run(&options),
         Some(Command::Cleanup(options)) => clean(options).await,
+        Some(Command::SandboxSettings) => print_sandbox_settings(),
         Some(Command::HashPassword) => hash_password(),
     }
 }
@@ -170,6 +173,16 @@ async fn clean(options: Place) -> Result<(), Failure> {
     let base_url = options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8888".to_owned());
     let (platform, _) = open(&options, &base_url)?;
     Ok(cleanup::run(Arc::new(platform)).await?)
+}
+
+#[expect(clippy::print_stdout, reason = "the settings are what the command is for")]
+fn print_sandbox_settings() -> Result<(), Failure> {
+    let (text, passwords) = sandbox_settings()?;
+    for (username, password) in passwords {
+        eprintln!("Staff: user {username}, password {password}");
+    }
+    print!("{text}");
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the hash is what the command is for")]

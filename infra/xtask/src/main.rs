@@ -1,9 +1,13 @@
 //! `cargo xtask COMMAND`: everything that is done to the project beside writing it. No dependencies, so that it is there at once.
 
+mod door;
+mod emulator;
 mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+
+use self::emulator::Emulator;
 
 const USAGE: &str = "cargo xtask COMMAND
 
@@ -11,6 +15,7 @@ const USAGE: &str = "cargo xtask COMMAND
   test     every test of the workspace; installs what it needs or says what is missing
   bench    the benchmark table, in release
   build    the `ehi` program and every function, in release
+  emulate  the deployment on this machine: an emulator of AWS, template.yaml, the sample lake; prints the URL
 ";
 
 fn main() -> ExitCode {
@@ -19,6 +24,7 @@ fn main() -> ExitCode {
         Some("check") => check(),
         Some("test") => test(&arguments[1..]),
         Some("bench") => bench(&arguments[1..]),
+        Some("emulate") => emulate(),
         Some("build") => {
             run(cargo(&["build", "--release", "--workspace", "--exclude", "tests", "--exclude", "xtask"]))
         }
@@ -64,6 +70,30 @@ fn test(arguments: &[String]) -> Result<(), String> {
     let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
     command.args(arguments);
     run(command)
+}
+
+/// Where the emulated deployment answers: where the program on one machine does.
+const DOOR: u16 = 8888;
+
+fn emulate() -> Result<(), String> {
+    tools::c_compiler()?;
+    let at = std::net::TcpListener::bind(("127.0.0.1", DOOR)).map_err(|error| format!("port {DOOR}: {error}"))?;
+    emulator::build()?;
+    let emulator = Emulator::start(None)?;
+    let base_url = format!("http://127.0.0.1:{DOOR}");
+    let deployed = emulator.deploy("ehi", at, &base_url, &["Sandbox=true"])?;
+    let lake = deployed.outputs.get("Lake").ok_or("the stack has no lake")?;
+    let mut load = emulator.command(root().join("target/debug/ehi"));
+    load.args(["load", "infra/local/sample", "--into", lake]);
+    run(load)?;
+    let mut settings = Command::new(root().join("target/debug/ehi"));
+    settings.arg("sandbox-settings");
+    let settings = settings.output().map_err(|error| format!("ehi: {error}"))?;
+    let secret = deployed.outputs.get("SettingsSecretArn").ok_or("the stack has no settings")?;
+    emulator.put_secret(secret, &String::from_utf8_lossy(&settings.stdout))?;
+    eprint!("{}", String::from_utf8_lossy(&settings.stderr));
+    eprintln!("\nThe deployment answers at {base_url} (AWS at {}). Ctrl-C ends it.", emulator.endpoint());
+    emulator.wait()
 }
 
 fn bench(arguments: &[String]) -> Result<(), String> {

@@ -8,6 +8,21 @@ use crate::{cargo, root, run};
 /// The versions that are installed where there is none.
 const VERSIONS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-machete", "0.9.2")];
 
+/// Tools from PyPI, each set in an environment of its own because they do not agree on their libraries.
+#[derive(Clone, Copy)]
+pub(crate) struct PythonTools {
+    name: &'static str,
+    packages: &'static [&'static str],
+}
+
+/// The emulator of AWS. It is young: the version is what was tested.
+pub(crate) const MINISTACK: PythonTools = PythonTools {
+    name: "ministack",
+    packages: &["ministack==1.5.33", "boto3==1.43.106", "cryptography==50.0.2", "aws-sam-translator==1.115.0"],
+};
+pub(crate) const SAM: PythonTools = PythonTools { name: "sam", packages: &["aws-sam-cli==1.170.0", "cfn-lint==1.58.0"] };
+pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: &["awscli==1.46.2"] };
+
 /// A cargo tool from the path, or installed from crates.io into `target/tools`.
 pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
     if answers(name, "--version") {
@@ -24,6 +39,26 @@ pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
     Ok(installed)
 }
 
+/// A program of a set of tools from PyPI, installed into `target/tools` where it is not there yet.
+pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, String> {
+    let directory = root().join("target/tools").join(tools.name);
+    // Written last, so that an installation that was cut off is done again.
+    let installed = directory.join("installed");
+    if std::fs::read_to_string(&installed).unwrap_or_default() != tools.packages.join("\n") {
+        if !answers("python3", "--version") {
+            return Err("Python 3 is missing: install python3 and python3-venv".to_owned());
+        }
+        let mut create = Command::new("python3");
+        create.args(["-m", "venv", "--clear"]).arg(&directory);
+        run(create).map_err(|problem| format!("{problem}: is python3-venv installed?"))?;
+        let mut install = Command::new(directory.join("bin/pip"));
+        install.args(["install", "--quiet", "--disable-pip-version-check"]).args(tools.packages);
+        run(install)?;
+        std::fs::write(&installed, tools.packages.join("\n")).map_err(|error| error.to_string())?;
+    }
+    Ok(directory.join("bin").join(program))
+}
+
 /// SQLite and the cryptography are built from C.
 pub(crate) fn c_compiler() -> Result<(), String> {
     let known = ["cc", "gcc", "clang"].into_iter().any(|compiler| answers(compiler, "--version"));
@@ -34,7 +69,7 @@ pub(crate) fn c_compiler() -> Result<(), String> {
     }
 }
 
-fn answers(program: &str, argument: &str) -> bool {
+pub(crate) fn answers(program: &str, argument: &str) -> bool {
     let status = Command::new(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }

@@ -90,7 +90,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         client: client.as_ref().map_or("", |client| client.as_str()),
         method: &method,
         path: uri.path(),
-        duration_ms: host.clock.now().duration_since(started).as_millis(),
+        duration_ms: host.clock.since(started),
     };
     log(&request, &response);
     response
@@ -102,7 +102,7 @@ struct Logline<'a> {
     client: &'a str,
     method: &'a http::Method,
     path: &'a str,
-    duration_ms: i128,
+    duration_ms: u64,
 }
 
 /// Our pages load nothing and are framed by nobody; their one style stands in the page.

@@ -3,6 +3,8 @@
 //! [`input`] reads resources one by one, [`scratch`] keeps them and where they belong on disk, so that memory
 //! stays the same whatever comes in, and [`mod@write`] puts them where they belong.
 
+#[cfg(feature = "s3")]
+mod bucket;
 mod input;
 mod scratch;
 mod write;
@@ -21,7 +23,7 @@ pub struct Options {
     /// Files or directories: NDJSON or FHIR Bundles in JSON, gzip'ed or not
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// The records directory to fill; what it has already stays
+    /// The records directory to fill, or s3://bucket/prefix; what it has already stays
     #[arg(long, value_name = "DIR")]
     pub into: PathBuf,
 }
@@ -53,9 +55,12 @@ impl Loaded {
 }
 
 /// Loads and reports; an error when anything could not be used.
-pub fn run(options: &Options) -> Result<(), Failure> {
+pub async fn run(options: &Options) -> Result<(), Failure> {
     let bar = progress();
-    let loaded = load(&options.inputs, &options.into, &bar)?;
+    let loaded = match options.into.to_str().filter(|into| into.starts_with("s3:")) {
+        Some(url) => into_bucket(options, url, &bar).await?,
+        None => load(&options.inputs, &options.into, &bar)?,
+    };
     bar.finish_and_clear();
     for problem in &loaded.problems {
         eprintln!("{problem}");
@@ -76,8 +81,28 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     }
 }
 
+#[cfg(feature = "s3")]
+async fn into_bucket(options: &Options, url: &str, bar: &ProgressBar) -> Result<Loaded, Failure> {
+    bucket::load(options, &format!("s3://{}", url.trim_start_matches("s3:").trim_start_matches('/')), bar).await
+}
+
+#[cfg(not(feature = "s3"))]
+async fn into_bucket(_: &Options, _: &str, _: &ProgressBar) -> Result<Loaded, Failure> {
+    Err(Failure::new("this build cannot write to a bucket: build it with --features s3"))
+}
+
 /// Loads the inputs into a records directory.
 pub fn load(inputs: &[PathBuf], into: &Path, bar: &ProgressBar) -> Result<Loaded, Failure> {
+    fill(inputs, into, bar, |_| Ok(()))
+}
+
+/// Loads the inputs into a records directory. `fetch` brings what another place has already of the same patients.
+fn fill(
+    inputs: &[PathBuf],
+    into: &Path,
+    bar: &ProgressBar,
+    fetch: impl FnOnce(&Scratch) -> Result<(), Failure>,
+) -> Result<Loaded, Failure> {
     let files = files(inputs)?;
     std::fs::create_dir_all(into)?;
     let mut scratch = Scratch::new(into)?;
@@ -89,6 +114,7 @@ pub fn load(inputs: &[PathBuf], into: &Path, bar: &ProgressBar) -> Result<Loaded
     }
     bar.set_message("sorting");
     scratch.settle()?;
+    fetch(&scratch)?;
     // What is there already is read like an input that loses ties, so that loading twice changes nothing.
     let before = write::existing_files(into, &scratch)?;
     for file in &before {

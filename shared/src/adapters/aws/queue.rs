@@ -32,6 +32,11 @@ impl Queue for AwsQueue {
             SizeClass::Small => &self.small,
             SizeClass::Large => &self.large,
         };
+        if let [task] = tasks {
+            let send = self.client.send_message().queue_url(url).message_body(serde_json::to_string(task)?);
+            send.send().await.map_err(failed("SendMessage"))?;
+            return Ok(());
+        }
         for batch in tasks.chunks(BATCH) {
             let entry = |(index, task): (usize, &Task)| {
                 SendMessageBatchRequestEntry::builder()

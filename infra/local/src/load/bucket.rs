@@ -1,0 +1,133 @@
+//! `ehi load --into s3://…`: a lake in a bucket.
+//!
+//! What comes in is put in order in a directory on this machine, beside what the bucket has already of the same
+//! patients, and the files go up from there. An input directory that is a lake itself goes up as it stands, with its
+//! documents. Memory stays the same whatever comes in; the disk needs room for it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use indicatif::ProgressBar;
+use shared::adapters::aws::{files_at, sdk};
+use shared::clock::SystemClock;
+use shared::ports::files::Files;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::scratch::Scratch;
+use super::{Loaded, Options, fill};
+use crate::Failure;
+
+/// Files that travel at once.
+const AT_ONCE: usize = 16;
+/// Bytes read at once.
+const PIECE: usize = 256 * 1024;
+
+/// Loads into the bucket and prefix that `options.into` names.
+pub(super) async fn load(options: &Options, url: &str, bar: &ProgressBar) -> Result<Loaded, Failure> {
+    let bucket = files_at(&sdk().await, url, Arc::new(SystemClock))?;
+    let (lakes, others): (Vec<_>, Vec<_>) =
+        options.inputs.iter().cloned().partition(|input| input.join("Patient").is_dir());
+    let mut loaded = Loaded::default();
+    if !others.is_empty() {
+        let staging = tempfile::tempdir()?;
+        let (into, bar, fetched) = (staging.path().to_owned(), bar.clone(), bucket.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let filled = tokio::task::spawn_blocking(move || {
+            fill(&others, &into, &bar, |scratch| runtime.block_on(fetch(&*fetched, scratch, &into)))
+        });
+        loaded = filled.await.map_err(|error| Failure::new(error.to_string()))??;
+        // What was fetched and went into another file is there no more.
+        let before: BTreeSet<_> = std::fs::read_to_string(staging.path().join(FETCHED))
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        std::fs::remove_file(staging.path().join(FETCHED))?;
+        send(&bucket, staging.path()).await?;
+        for key in before.iter().filter(|key| !staging.path().join(key).exists()) {
+            bucket.remove(key).await?;
+        }
+    }
+    for lake in &lakes {
+        loaded.patients += std::fs::read_dir(lake.join("Patient"))?.count() as u64;
+        send(&bucket, lake).await?;
+    }
+    Ok(loaded)
+}
+
+/// The list of the keys that were fetched, in the staging directory.
+const FETCHED: &str = "fetched.txt";
+
+/// Fetches what the bucket has of the patients that are loaded, and of what they share.
+async fn fetch(bucket: &dyn Files, scratch: &Scratch, into: &Path) -> Result<(), Failure> {
+    let mut prefixes = vec!["shared/".to_owned()];
+    scratch.patients(|patient| {
+        if shared::domain::ids::PatientId::parse(patient).is_ok() {
+            prefixes.push(format!("Patient/{patient}/"));
+        }
+        Ok(())
+    })?;
+    let list = |prefix: String| async move {
+        let names = bucket.list(&prefix).await?;
+        let records = |name: &String| name.trim_end_matches(".gz").ends_with(".ndjson");
+        Ok::<_, Failure>(names.into_iter().filter(records).map(|name| format!("{prefix}{name}")).collect::<Vec<_>>())
+    };
+    let keys: Vec<String> = stream::iter(prefixes).map(list).buffer_unordered(AT_ONCE).try_concat().await?;
+    let get = |key: &String| {
+        let (key, path) = (key.clone(), into.join(key));
+        async move {
+            if let Some(directory) = path.parent() {
+                tokio::fs::create_dir_all(directory).await?;
+            }
+            let mut file = tokio::fs::File::create(path).await?;
+            let mut bytes = bucket.open(&key, None).await?;
+            while let Some(piece) = bytes.next().await {
+                file.write_all(&piece?).await?;
+            }
+            Ok::<_, Failure>(file.flush().await?)
+        }
+    };
+    stream::iter(keys.iter().map(get)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    Ok(tokio::fs::write(into.join(FETCHED), keys.join("\n")).await?)
+}
+
+/// Sends every file of a lake.
+async fn send(bucket: &Arc<dyn Files>, lake: &Path) -> Result<(), Failure> {
+    let mut paths = Vec::new();
+    for part in ["Patient", "Group", "shared", "deleted"] {
+        walk(&lake.join(part), &mut paths)?;
+    }
+    let put = |path: PathBuf| {
+        let bucket = bucket.clone();
+        async move {
+            let key = path.strip_prefix(lake).unwrap_or(&path).to_string_lossy().into_owned();
+            let mut file = tokio::fs::File::open(&path).await?;
+            let mut writer = bucket.create(&key).await?;
+            let mut buffer = Vec::with_capacity(PIECE);
+            while (&mut file).take(PIECE as u64).read_to_end(&mut buffer).await? > 0 {
+                buffer = writer.write(buffer).await?;
+            }
+            Ok::<_, Failure>(writer.finish().await?)
+        }
+    };
+    stream::iter(paths.into_iter().map(put)).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// The plain files below a directory; hidden ones are no part of a lake.
+fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        match entry.file_type()? {
+            kind if kind.is_dir() => walk(&entry.path(), paths)?,
+            kind if kind.is_file() => paths.push(entry.path()),
+            _ => {}
+        }
+    }
+    Ok(())
+}

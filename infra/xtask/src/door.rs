@@ -1,0 +1,57 @@
+//! The front door of the emulated deployment. The emulator serves an HTTP API below a path; clients, and the links
+//! that the server hands out, want it at the root of an address of its own.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+
+/// A request's head has at most so many bytes.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Serves an API of the emulator on loopback; answers the port. It ends with the process.
+pub(crate) fn open(listener: TcpListener, emulator: u16, api: String) -> Result<u16, String> {
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let api = api.clone();
+            thread::spawn(move || {
+                // A connection that breaks is its client's business.
+                let _ = pass(client, emulator, &api);
+            });
+        }
+    });
+    Ok(port)
+}
+
+/// Passes one request on: its path goes below the API's, and the connection carries no second one.
+fn pass(mut client: TcpStream, emulator: u16, api: &str) -> std::io::Result<()> {
+    let (mut head, mut piece) = (Vec::new(), [0; 8192]);
+    let end = loop {
+        if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        let read = client.read(&mut piece)?;
+        if read == 0 || head.len() > MAX_HEAD {
+            return Ok(());
+        }
+        head.extend_from_slice(&piece[..read]);
+    };
+    let body = head.split_off(end + 4);
+    let text = String::from_utf8_lossy(&head);
+    let mut lines = text.split("\r\n").filter(|line| !line.is_empty());
+    let (method, target) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or_default();
+    let mut passed = format!("{method} /_aws/execute-api/{api}/$default{target}\r\nConnection: close\r\n");
+    for line in lines.filter(|line| !line.to_ascii_lowercase().starts_with("connection:")) {
+        passed.push_str(line);
+        passed.push_str("\r\n");
+    }
+    let mut upstream = TcpStream::connect(("127.0.0.1", emulator))?;
+    upstream.write_all(passed.as_bytes())?;
+    upstream.write_all(b"\r\n")?;
+    upstream.write_all(&body)?;
+    let (mut from, mut to) = (client.try_clone()?, upstream.try_clone()?);
+    // What is left of the body goes up while the answer comes down.
+    thread::spawn(move || std::io::copy(&mut from, &mut to));
+    std::io::copy(&mut upstream, &mut client)?;
+    client.shutdown(Shutdown::Both)
+}
