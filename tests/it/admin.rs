@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::platform::Platform;
-use tests::{ANNA, Answer, BASE_URL, BRUNO, PASSWORD, World, text};
+use tests::{ANNA, Answer, BASE_URL, BRUNO, PASSWORD, World, text, both_hosts};
 
 /// An export in review, its token and a member of staff.
 async fn in_review(world: &World) -> (String, String, Answer) {
@@ -99,9 +99,8 @@ async fn the_list_is_newest_first_filtered_and_paged() {
     }
 }
 
-#[tokio::test]
-async fn the_job_has_everything_a_staff_app_reads() {
-    let world = World::new();
+both_hosts!(the_job_has_everything_a_staff_app_reads);
+async fn the_job_has_everything_a_staff_app_reads(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
     assert_eq!(world.get(&job).cookie(&staff).send().await.json(), shown);
@@ -151,9 +150,8 @@ async fn the_job_has_everything_a_staff_app_reads() {
     assert_eq!(shown["authorizations"]["genetic"], json!({ "name": "Genetic tests", "value": "" }));
 }
 
-#[tokio::test]
-async fn approval_releases_the_files_with_what_staff_attached() {
-    let world = World::new();
+both_hosts!(approval_releases_the_files_with_what_staff_attached);
+async fn approval_releases_the_files_with_what_staff_attached(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let files: [(&str, &str, &[u8]); 2] =
         [("../../Letter to you.pdf", "application/pdf", b"%PDF-1"), ("notes.txt", "text/plain", b"hello")];
@@ -187,9 +185,8 @@ async fn approval_releases_the_files_with_what_staff_attached() {
     }
 }
 
-#[tokio::test]
-async fn attachments_can_be_removed_and_names_never_collide() {
-    let world = World::new();
+both_hosts!(attachments_can_be_removed_and_names_never_collide);
+async fn attachments_can_be_removed_and_names_never_collide(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let record_like = format!("000000.0-{}-x.pdf", "a".repeat(16));
     let files: [(&str, &str, &[u8]); 3] =
@@ -238,14 +235,14 @@ async fn uploads_have_limits() {
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
     assert_eq!(shown["attachments"], json!([]));
     let uploads = world
-        .platform
+        .platform()
         .files()
         .list(&format!("exports/{}/uploads/", job.rsplit('/').next().expect("an id")))
         .await
         .expect("a list");
     for directory in uploads {
         let left = world
-            .platform
+            .platform()
             .files()
             .list(&format!("exports/{}/uploads/{directory}", job.rsplit('/').next().expect("an id")))
             .await;
@@ -261,9 +258,8 @@ async fn uploads_have_limits() {
     assert_eq!(refused.status, StatusCode::CONFLICT);
 }
 
-#[tokio::test]
-async fn moves_that_the_state_does_not_allow_are_409() {
-    let world = World::new();
+both_hosts!(moves_that_the_state_does_not_allow_are_409);
+async fn moves_that_the_state_does_not_allow_are_409(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let act = |job: &str, action: &str| world.post(&format!("/admin{job}/{action}")).cookie(&staff).send();
     let waiting = world.kick_off(&token, "", ANNA).await;
@@ -281,9 +277,8 @@ async fn moves_that_the_state_does_not_allow_are_409() {
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
 }
 
-#[tokio::test]
-async fn of_two_decisions_at_once_one_wins() {
-    let world = World::new();
+both_hosts!(of_two_decisions_at_once_one_wins);
+async fn of_two_decisions_at_once_one_wins(world: World) {
     for _ in 0..10 {
         let (job, token, staff) = in_review(&world).await;
         let approve = || world.post(&format!("/admin{job}/approve")).cookie(&staff).send();
@@ -297,9 +292,8 @@ async fn of_two_decisions_at_once_one_wins() {
     }
 }
 
-#[tokio::test]
-async fn another_site_cannot_ride_on_the_cookie() {
-    let world = World::new();
+both_hosts!(another_site_cannot_ride_on_the_cookie);
+async fn another_site_cannot_ride_on_the_cookie(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let approve = |origin: &str| {
         world.post(&format!("/admin{job}/approve")).cookie(&staff).header("origin", origin).send()
@@ -312,9 +306,8 @@ async fn another_site_cannot_ride_on_the_cookie() {
     assert_eq!(approve("http://localhost:3000").await.status, StatusCode::OK, "the registered staff app");
 }
 
-#[tokio::test]
-async fn a_patient_is_no_staff() {
-    let world = World::new();
+both_hosts!(a_patient_is_no_staff);
+async fn a_patient_is_no_staff(world: World) {
     let (job, token, _) = in_review(&world).await;
     for path in ["approve", "reject", "add-files", "remove-files"] {
         let answer = world.post(&format!("/admin{job}/{path}")).bearer(&token).send().await;
@@ -324,9 +317,8 @@ async fn a_patient_is_no_staff() {
     assert_eq!(world.get("/admin/jobs").cookie(&session).send().await.status, StatusCode::UNAUTHORIZED);
 }
 
-#[tokio::test]
-async fn the_pages_do_what_the_api_does() {
-    let world = World::new();
+both_hosts!(the_pages_do_what_the_api_does);
+async fn the_pages_do_what_the_api_does(world: World) {
     let (job, token, _) = in_review(&world).await;
     let page = format!("/staff{job}");
     for path in ["/staff", &page] {

@@ -2,11 +2,10 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, BRUNO, Launch, PASSWORD, World, authorize_path, parameter, text};
+use tests::{ANNA, BRUNO, Launch, PASSWORD, World, authorize_path, parameter, text, both_hosts};
 
-#[tokio::test]
-async fn the_token_response_has_what_smart_wants() {
-    let world = World::new();
+both_hosts!(the_token_response_has_what_smart_wants);
+async fn the_token_response_has_what_smart_wants(world: World) {
     let launch = Launch::new("app");
     let code = world.code(&launch, ANNA).await;
     let answer = world.redeem(&launch, &code).await;
@@ -23,9 +22,8 @@ async fn the_token_response_has_what_smart_wants() {
     "#);
 }
 
-#[tokio::test]
-async fn requests_that_are_wrong_go_back_to_the_app_with_the_reason() {
-    let world = World::new();
+both_hosts!(requests_that_are_wrong_go_back_to_the_app_with_the_reason);
+async fn requests_that_are_wrong_go_back_to_the_app_with_the_reason(world: World) {
     let with = |name: &'static str, value: Option<&str>| {
         let mut fields = Launch::new("app").fields();
         fields.retain(|(key, _)| *key != name);
@@ -48,9 +46,8 @@ async fn requests_that_are_wrong_go_back_to_the_app_with_the_reason() {
     }
 }
 
-#[tokio::test]
-async fn nothing_is_sent_to_an_address_that_is_not_registered() {
-    let world = World::new();
+both_hosts!(nothing_is_sent_to_an_address_that_is_not_registered);
+async fn nothing_is_sent_to_an_address_that_is_not_registered(world: World) {
     for (name, value) in [
         ("client_id", "nobody"),
         ("redirect_uri", "https://evil.example.org/callback"),
@@ -71,9 +68,8 @@ async fn nothing_is_sent_to_an_address_that_is_not_registered() {
     assert_eq!(world.redeem(&launch, &code).await.status, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn authorize_takes_a_form_as_well() {
-    let world = World::new();
+both_hosts!(authorize_takes_a_form_as_well);
+async fn authorize_takes_a_form_as_well(world: World) {
     let answer = world.post("/auth/authorize").form(&Launch::new("app").fields()).send().await;
     assert!(answer.location().contains("/patient-login?request="));
 }
@@ -104,9 +100,8 @@ async fn a_code_is_good_once_for_its_app_address_and_challenge() {
     assert_eq!(world.redeem(&launch, &late).await.status, StatusCode::BAD_REQUEST);
 }
 
-#[tokio::test]
-async fn a_code_that_comes_again_ends_what_came_of_it() {
-    let world = World::new();
+both_hosts!(a_code_that_comes_again_ends_what_came_of_it);
+async fn a_code_that_comes_again_ends_what_came_of_it(world: World) {
     let launch = Launch::new("app");
     let code = world.code(&launch, ANNA).await;
     let token = text(&world.redeem(&launch, &code).await.json()["access_token"]);
@@ -138,27 +133,24 @@ async fn refresh_tokens_rotate_and_a_stolen_one_ends_the_family() {
     assert_eq!(world.get("/jobs").bearer(&access).send().await.status, StatusCode::UNAUTHORIZED);
 }
 
-#[tokio::test]
-async fn two_refreshes_at_once_are_one_refresh_and_one_theft() {
-    let world = World::new();
+both_hosts!(two_refreshes_at_once_are_one_refresh_and_one_theft);
+async fn two_refreshes_at_once_are_one_refresh_and_one_theft(world: World) {
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let (one, other) = tokio::join!(refresh(&world, &token), refresh(&world, &token));
     let succeeded = [one, other].iter().filter(|answer| answer.status == StatusCode::OK).count();
     assert!(succeeded <= 1);
 }
 
-#[tokio::test]
-async fn a_refresh_cannot_ask_for_more() {
-    let world = World::new();
+both_hosts!(a_refresh_cannot_ask_for_more);
+async fn a_refresh_cannot_ask_for_more(world: World) {
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let fields =
         [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("scope", "patient/*.rs")];
     assert_eq!(world.post("/auth/token").form(&fields).send().await.json()["error"], "invalid_scope");
 }
 
-#[tokio::test]
-async fn a_confidential_client_must_authenticate() {
-    let world = World::new();
+both_hosts!(a_confidential_client_must_authenticate);
+async fn a_confidential_client_must_authenticate(world: World) {
     let mut launch = Launch::new("confidential");
     launch.scope = "offline_access patient/$ehi-export".to_owned();
     let code = world.code(&launch, ANNA).await;
@@ -188,9 +180,8 @@ async fn a_confidential_client_must_authenticate() {
     assert_eq!(refresh(&world, &refresh_token).await.json()["error"], "invalid_client");
 }
 
-#[tokio::test]
-async fn introspection_tells_the_client_and_nobody_else() {
-    let world = World::new();
+both_hosts!(introspection_tells_the_client_and_nobody_else);
+async fn introspection_tells_the_client_and_nobody_else(world: World) {
     let tokens = world.tokens("app", ANNA).await;
     let (access, refresh_token) = (text(&tokens["access_token"]), text(&tokens["refresh_token"]));
     let introspect = |bearer: String, token: String| {
@@ -210,9 +201,8 @@ async fn introspection_tells_the_client_and_nobody_else() {
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
 }
 
-#[tokio::test]
-async fn revoking_either_token_ends_both() {
-    let world = World::new();
+both_hosts!(revoking_either_token_ends_both);
+async fn revoking_either_token_ends_both(world: World) {
     for name in ["access_token", "refresh_token"] {
         let tokens = world.tokens("app", ANNA).await;
         let other_client = [("token", text(&tokens[name])), ("client_id", "other-app".to_owned())];
@@ -232,9 +222,8 @@ async fn revoking_either_token_ends_both() {
     assert_eq!(unknown.status, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn a_patient_can_say_no() {
-    let world = World::new();
+both_hosts!(a_patient_can_say_no);
+async fn a_patient_can_say_no(world: World) {
     let login = world.get(&Launch::new("app").authorize()).send().await.location();
     let request = parameter(&login, "request").expect("a request");
     let picked =
@@ -272,9 +261,8 @@ async fn outside_the_sandbox_patients_sign_in_with_a_password() {
     assert_eq!(sign_in(PASSWORD).send().await.status, StatusCode::SEE_OTHER);
 }
 
-#[tokio::test]
-async fn sign_in_pages_lead_nowhere_else() {
-    let world = World::new();
+both_hosts!(sign_in_pages_lead_nowhere_else);
+async fn sign_in_pages_lead_nowhere_else(world: World) {
     for next in ["https://evil.example.org", "//evil.example.org", "/\\evil.example.org", "", "/staff"] {
         let answer = world.post("/patient-login").form(&[("next", next), ("patient", ANNA)]).send().await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{next}");

@@ -22,12 +22,12 @@ async fn a_finished_job_and_its_files_go_after_24_hours() {
     world.advance(1);
     world.clean().await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
-    assert!(world.platform.files().list("exports/").await.expect("a list").is_empty());
+    assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
     // The row goes later, when no worker can still be writing.
-    assert!(world.platform.jobs().get(&id_of(&job)).await.expect("an answer").is_some());
+    assert!(world.platform().jobs().get(&id_of(&job)).await.expect("an answer").is_some());
     world.advance(24 * 3600);
     world.clean().await;
-    assert!(world.platform.jobs().get(&id_of(&job)).await.expect("an answer").is_none());
+    assert!(world.platform().jobs().get(&id_of(&job)).await.expect("an answer").is_none());
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn what_nobody_recorded_goes_and_what_is_recorded_stays() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
-    let files = world.platform.files();
+    let files = world.platform().files();
     let orphan = format!("exports/{}/000000.0-ffffffffffffffff/Patient.ndjson", id_of(&job));
     let nobodys = "exports/01a1fb95-ab0a-7a46-aeea-001492bd7651/000000.0-ffffffffffffffff/Patient.ndjson";
     for key in [orphan.as_str(), nobodys] {
@@ -70,7 +70,7 @@ async fn a_job_whose_message_was_lost_is_woken() {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     // The message is received by a worker that never comes back, and is then gone for good.
-    let inbox = world.platform.inbox();
+    let inbox = world.platform().inbox();
     let lost = shared::ports::queue::Inbox::receive(&*inbox, jiff::SignedDuration::from_secs(1))
         .await
         .expect("an answer");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use shared::adapters::contract;
 use shared::adapters::local::Local;
 use shared::clock::{FixedClock, SeededIds};
@@ -38,7 +39,8 @@ async fn jobs_keep_the_contract() {
 #[tokio::test]
 async fn the_queue_keeps_the_contract() {
     for (platform, clock, _directory) in platforms() {
-        contract::queue(&*platform.queue(), &*platform.inbox(), |by| clock.advance(by)).await;
+        let unit = SignedDuration::from_secs(10);
+        contract::queue(&*platform.queue(), &*platform.inbox(), unit, async |by| clock.advance(by)).await;
     }
 }
 
@@ -59,7 +61,7 @@ async fn grants_keep_the_contract() {
 #[tokio::test]
 async fn records_keep_the_contract() {
     for (platform, _, directory) in platforms() {
-        contract::records(&*platform.records(), |path, bytes| {
+        contract::records(&*platform.records(), async |path, bytes| {
             let path = directory.path().join("records").join(path);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
             std::fs::write(path, bytes).expect("written");

@@ -39,7 +39,7 @@ async fn begin_everyone(world: &World) -> String {
         form: false,
         review: false,
     };
-    let platform = &world.platform;
+    let platform = world.platform();
     let sources = (&*platform.clock(), &*platform.ids());
     let job = start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started");
     format!("/jobs/{}", job.id())
@@ -85,14 +85,14 @@ async fn survives(strike: Strike) {
         let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
         let job = begin_everyone(&world).await;
         let faults = Faults::at(call, strike);
-        work_until_struck(&world.platform, &faults).await;
+        work_until_struck(world.platform(), &faults).await;
         if !faults.has_struck() {
             break;
         }
         crashes += 1;
         // A new process: what was in the dead one's hands comes back after a while.
         if call % 2 == 0 {
-            ehi::server::resume(&world.platform).await.expect("resumed");
+            ehi::server::resume(world.platform()).await.expect("resumed");
         } else {
             world.advance(61);
         }
@@ -145,8 +145,8 @@ async fn a_full_disk_fails_the_job_and_lists_nothing() {
         let token = world.token(ANNA).await;
         let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
         let faults = Faults::at(call, Strike::DiskFull);
-        let worker = export_generator::worker(&Faulty::new(world.platform.clone(), faults.clone()));
-        let inbox = world.platform.inbox();
+        let worker = export_generator::worker(&Faulty::new(world.platform().clone(), faults.clone()));
+        let inbox = world.platform().inbox();
         while ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.expect("the queue answers") {}
         assert!(faults.has_struck(), "call {call}");
         let status = world.status(&token, &job).await;
@@ -157,7 +157,7 @@ async fn a_full_disk_fails_the_job_and_lists_nothing() {
             StatusCode::NOT_FOUND
         );
         assert!(
-            world.platform.files().list("exports/").await.expect("a list").is_empty(),
+            world.platform().files().list("exports/").await.expect("a list").is_empty(),
             "nothing is left behind"
         );
     }
@@ -168,9 +168,9 @@ async fn a_task_that_never_succeeds_fails_its_job_with_a_reason() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
-    let inbox = world.platform.inbox();
+    let inbox = world.platform().inbox();
     let worker =
-        export_generator::worker(&Faulty::new(world.platform.clone(), Faults::at(3, Strike::Before)));
+        export_generator::worker(&Faulty::new(world.platform().clone(), Faults::at(3, Strike::Before)));
     for _ in 0..10 {
         while ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.is_ok_and(|did| did) {}
         world.advance(60);
@@ -190,7 +190,7 @@ async fn deleting_during_an_export_stops_it() {
         let token = world.token(ANNA).await;
         let job = begin_everyone(&world).await;
         // Stand still in the middle of it.
-        work_until_struck(&world.platform, &Faults::at(call, Strike::Before)).await;
+        work_until_struck(world.platform(), &Faults::at(call, Strike::Before)).await;
         let deleted =
             world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
         assert_eq!(deleted.status, StatusCode::ACCEPTED);
@@ -198,7 +198,7 @@ async fn deleting_during_an_export_stops_it() {
         world.work().await;
         world.clean().await;
         assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
-        assert!(world.platform.files().list("exports/").await.expect("a list").is_empty());
+        assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
     }
 }
 
@@ -213,8 +213,8 @@ async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() {
     // One chunk with all patients; each delivery stops after its first.
     let world = World::new();
     let job = begin_everyone(&world).await;
-    let worker = export_generator::worker(&world.platform);
-    let inbox = world.platform.inbox();
+    let worker = export_generator::worker(world.platform());
+    let inbox = world.platform().inbox();
     while ehi::worker::step(&*inbox, &*worker, &Always).await.expect("the queue answers") {}
     let token = world.token(ANNA).await;
     let counts = counted(&world.resources(&token, &job).await);
@@ -250,12 +250,12 @@ async fn what_is_on_disk_goes_on_after_a_restart() {
     let (token, job) = {
         let world = start();
         let job = begin_everyone(&world).await;
-        work_until_struck(&world.platform, &Faults::at(30, Strike::After)).await;
+        work_until_struck(world.platform(), &Faults::at(30, Strike::After)).await;
         (world.token(ANNA).await, job)
     };
     let world = start();
     assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED, "keys and grants last as well");
-    ehi::server::resume(&world.platform).await.expect("resumed");
+    ehi::server::resume(world.platform()).await.expect("resumed");
     world.work().await;
     let counts = counted(&world.resources(&token, &job).await);
     assert!(counts.len() > 300 && counts.values().all(|count| *count == 1));

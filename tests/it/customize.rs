@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, BASE_URL, BRUNO, World, reference, text};
+use tests::{ANNA, Answer, BASE_URL, BRUNO, World, reference, text, both_hosts};
 
 /// The form's address of a job that awaits it.
 async fn form_of(world: &World, token: &str) -> (String, String) {
@@ -20,9 +20,8 @@ async fn submit(world: &World, job: &str, form: &str, body: &Value) -> Answer {
     world.post(&format!("{job}?code={}", code_of(form))).json(body).send().await
 }
 
-#[tokio::test]
-async fn the_link_shows_the_form_and_the_status_repeats_it() {
-    let world = World::new();
+both_hosts!(the_link_shows_the_form_and_the_status_repeats_it);
+async fn the_link_shows_the_form_and_the_status_repeats_it(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
     let page = world.get(&form).send().await;
@@ -33,9 +32,8 @@ async fn the_link_shows_the_form_and_the_status_repeats_it() {
     assert!(status.header("link").contains(&form));
 }
 
-#[tokio::test]
-async fn without_the_code_the_patient_signs_in() {
-    let world = World::new();
+both_hosts!(without_the_code_the_patient_signs_in);
+async fn without_the_code_the_patient_signs_in(world: World) {
     let token = world.token(ANNA).await;
     let (job, _) = form_of(&world, &token).await;
     let wrong = world.get(&format!("{job}/customize?code=0000")).send().await;
@@ -54,9 +52,8 @@ async fn without_the_code_the_patient_signs_in() {
     assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::FOUND);
 }
 
-#[tokio::test]
-async fn choices_start_the_export_once() {
-    let world = World::new();
+both_hosts!(choices_start_the_export_once);
+async fn choices_start_the_export_once(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
     let choices = json!({ "parameters": { "labs": { "enabled": true, "notes": "n" } }, "authorizations": { "hiv": { "value": true } } });
@@ -75,9 +72,8 @@ async fn choices_start_the_export_once() {
     assert!(!exported.iter().any(|reference| reference.starts_with("Encounter/")));
 }
 
-#[tokio::test]
-async fn the_jobs_token_may_choose_as_well() {
-    let world = World::new();
+both_hosts!(the_jobs_token_may_choose_as_well);
+async fn the_jobs_token_may_choose_as_well(world: World) {
     let token = world.token(ANNA).await;
     let (job, _) = form_of(&world, &token).await;
     let body = json!({ "parameters": {}, "authorizations": {} });
@@ -86,9 +82,8 @@ async fn the_jobs_token_may_choose_as_well() {
     assert_eq!(world.post(&job).bearer(&token).json(&body).send().await.status, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn wrong_choices_are_named_and_change_nothing() {
-    let world = World::new();
+both_hosts!(wrong_choices_are_named_and_change_nothing);
+async fn wrong_choices_are_named_and_change_nothing(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
     for (body, named) in [
@@ -104,9 +99,8 @@ async fn wrong_choices_are_named_and_change_nothing() {
     assert_eq!(world.status(&token, &job).await.header("x-progress"), "waiting for the patient's choices");
 }
 
-#[tokio::test]
-async fn a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else() {
-    let world = World::new();
+both_hosts!(a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else);
+async fn a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
     for redirect in
@@ -134,9 +128,8 @@ async fn a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else() {
     );
 }
 
-#[tokio::test]
-async fn a_patient_can_begin_with_the_form() {
-    let world = World::new();
+both_hosts!(a_patient_can_begin_with_the_form);
+async fn a_patient_can_begin_with_the_form(world: World) {
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
     let sent_away = world.get(&path).send().await.location();
     let next = tests::parameter(&sent_away, "next").expect("a way back");

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::Value;
-use tests::{ANNA, Answer, World, text};
+use tests::{ANNA, Answer, World, text, both_hosts};
 
 /// Every attachment that the export's resources link to.
 fn attachment_urls(resources: &[Value]) -> Vec<String> {
@@ -13,9 +13,8 @@ fn attachment_urls(resources: &[Value]) -> Vec<String> {
     linked.filter_map(|attachment| attachment["url"].as_str().map(str::to_owned)).collect()
 }
 
-#[tokio::test]
-async fn files_come_by_name_and_by_type() {
-    let world = World::new();
+both_hosts!(files_come_by_name_and_by_type);
+async fn files_come_by_name_and_by_type(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     for name in ["Patient.ndjson", "Patient"] {
@@ -34,9 +33,8 @@ async fn files_come_by_name_and_by_type() {
     }
 }
 
-#[tokio::test]
-async fn a_broken_download_goes_on_by_range() {
-    let world = World::new();
+both_hosts!(a_broken_download_goes_on_by_range);
+async fn a_broken_download_goes_on_by_range(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let path = format!("{job}/download/Observation.ndjson");
@@ -59,9 +57,8 @@ async fn a_broken_download_goes_on_by_range() {
     assert_eq!(outside.header("content-range"), format!("bytes */{}", whole.body.len()));
 }
 
-#[tokio::test]
-async fn names_that_are_none_are_404() {
-    let world = World::new();
+both_hosts!(names_that_are_none_are_404);
+async fn names_that_are_none_are_404(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let names = [
@@ -85,9 +82,8 @@ async fn names_that_are_none_are_404() {
     }
 }
 
-#[tokio::test]
-async fn nothing_is_reachable_before_the_job_is_complete() {
-    let world = World::new();
+both_hosts!(nothing_is_reachable_before_the_job_is_complete);
+async fn nothing_is_reachable_before_the_job_is_complete(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
@@ -95,9 +91,8 @@ async fn nothing_is_reachable_before_the_job_is_complete() {
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }
 
-#[tokio::test]
-async fn documents_of_the_record_are_attachments_with_absolute_urls() {
-    let world = World::new();
+both_hosts!(documents_of_the_record_are_attachments_with_absolute_urls);
+async fn documents_of_the_record_are_attachments_with_absolute_urls(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let resources = world.resources(&token, &job).await;
@@ -130,9 +125,8 @@ async fn documents_of_the_record_are_attachments_with_absolute_urls() {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_needs_it_gets_each_document_reference_alone() {
-    let world = World::new();
+both_hosts!(a_client_that_needs_it_gets_each_document_reference_alone);
+async fn a_client_that_needs_it_gets_each_document_reference_alone(world: World) {
     let token = text(&world.tokens("other-app", ANNA).await["access_token"]);
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     world.work().await;
@@ -150,9 +144,8 @@ async fn a_client_that_needs_it_gets_each_document_reference_alone() {
     }
 }
 
-#[tokio::test]
-async fn a_withheld_document_takes_its_binary_with_it() {
-    let world = World::new();
+both_hosts!(a_withheld_document_takes_its_binary_with_it);
+async fn a_withheld_document_takes_its_binary_with_it(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve", ANNA).await;
     let groups = ["medicalRecord", "other", "dischargeSummary"];

@@ -4,15 +4,14 @@ use http::StatusCode;
 use serde_json::json;
 use shared::platform::Platform;
 use shared::security::tokens::{Claims, sign};
-use tests::{ANNA, BASE_URL, BRUNO, World, parameter};
+use tests::{ANNA, BASE_URL, BRUNO, World, parameter, both_hosts};
 
 fn export_of(patient: &str) -> String {
     format!("/fhir/Patient/{patient}/$ehi-export")
 }
 
-#[tokio::test]
-async fn a_patients_app_gets_a_status_url_and_the_form() {
-    let world = World::new();
+both_hosts!(a_patients_app_gets_a_status_url_and_the_form);
+async fn a_patients_app_gets_a_status_url_and_the_form(world: World) {
     let token = world.token(ANNA).await;
     for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
         let answer = world.post(&format!("{base}/Patient/{ANNA}/$ehi-export")).bearer(&token).send().await;
@@ -30,25 +29,22 @@ async fn a_patients_app_gets_a_status_url_and_the_form() {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_cannot_read_brackets_gets_none() {
-    let world = World::new();
+both_hosts!(a_client_that_cannot_read_brackets_gets_none);
+async fn a_client_that_cannot_read_brackets_gets_none(world: World) {
     let token = tests::text(&world.tokens("other-app", ANNA).await["access_token"]);
     let answer = world.post(&export_of(ANNA)).bearer(&token).send().await;
     assert!(answer.header("link").starts_with("http://"), "{}", answer.header("link"));
 }
 
-#[tokio::test]
-async fn an_encoded_dollar_is_a_dollar() {
-    let world = World::new();
+both_hosts!(an_encoded_dollar_is_a_dollar);
+async fn an_encoded_dollar_is_a_dollar(world: World) {
     let token = world.token(ANNA).await;
     let answer = world.post(&format!("/fhir/Patient/{ANNA}/%24ehi-export")).bearer(&token).send().await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
 }
 
-#[tokio::test]
-async fn parameters_in_the_body_replace_the_form() {
-    let world = World::new();
+both_hosts!(parameters_in_the_body_replace_the_form);
+async fn parameters_in_the_body_replace_the_form(world: World) {
     let token = world.token(ANNA).await;
     let body = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "parameters", "part": [{ "name": "labs", "part": [{ "name": "enabled", "valueBoolean": true }] }] },
@@ -58,9 +54,8 @@ async fn parameters_in_the_body_replace_the_form() {
     assert_eq!(answer.header("link"), "");
 }
 
-#[tokio::test]
-async fn what_is_wrong_with_the_body_is_named() {
-    let world = World::new();
+both_hosts!(what_is_wrong_with_the_body_is_named);
+async fn what_is_wrong_with_the_body_is_named(world: World) {
     let token = world.token(ANNA).await;
     let post = || world.post(&export_of(ANNA)).bearer(&token);
     let unknown =
@@ -88,7 +83,7 @@ async fn another_patient_and_no_patient_are_the_same_404() {
 
 /// A token that we signed, with these claims changed.
 fn signed(world: &World, change: impl FnOnce(&mut Claims)) -> String {
-    let now = world.platform.clock().now().as_second();
+    let now = world.platform().clock().now().as_second();
     let mut claims = Claims {
         iss: BASE_URL.to_owned(),
         aud: BASE_URL.to_owned(),
@@ -102,7 +97,7 @@ fn signed(world: &World, change: impl FnOnce(&mut Claims)) -> String {
         family: None,
     };
     change(&mut claims);
-    sign(&world.platform.keys(), &claims).expect("signed")
+    sign(&world.platform().keys(), &claims).expect("signed")
 }
 
 #[tokio::test]
@@ -116,7 +111,7 @@ async fn tokens_that_do_not_hold_are_401() {
     let hs256 = {
         // The public key as a shared secret.
         let head = base64(r#"{"alg":"HS256","typ":"JWT"}"#);
-        let key = world.platform.keys().jwks()["keys"][0].to_string();
+        let key = world.platform().keys().jwks()["keys"][0].to_string();
         let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key.as_bytes());
         let signature = aws_lc_rs::hmac::sign(&key, format!("{head}.{}", parts[1]).as_bytes());
         let signature = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, signature);
@@ -143,9 +138,8 @@ async fn tokens_that_do_not_hold_are_401() {
     }
 }
 
-#[tokio::test]
-async fn a_token_without_the_scope_is_403_and_an_internal_one_needs_no_form() {
-    let world = World::new();
+both_hosts!(a_token_without_the_scope_is_403_and_an_internal_one_needs_no_form);
+async fn a_token_without_the_scope_is_403_and_an_internal_one_needs_no_form(world: World) {
     let reads = signed(&world, |claims| claims.scope = "patient/*.rs".to_owned());
     assert_eq!(world.post(&export_of(ANNA)).bearer(&reads).send().await.status, StatusCode::FORBIDDEN);
     let system = signed(&world, |claims| {

@@ -9,6 +9,7 @@ mod kick_off;
 mod metadata;
 mod status;
 
+mod aws;
 mod contract;
 mod crash;
 mod generator;

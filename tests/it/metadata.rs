@@ -1,11 +1,10 @@
 //! Discovery.
 
 use http::StatusCode;
-use tests::{BASE_URL, World, text};
+use tests::{BASE_URL, World, text, both_hosts};
 
-#[tokio::test]
-async fn every_base_and_shortcut_is_discoverable() {
-    let world = World::new();
+both_hosts!(every_base_and_shortcut_is_discoverable);
+async fn every_base_and_shortcut_is_discoverable(world: World) {
     for prefix in ["", "/auto-approve", "/no-form", "/auto-approve/no-form", "/no-form/auto-approve"] {
         for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
             let smart = world.get(&format!("{prefix}{base}/.well-known/smart-configuration")).send().await;
@@ -22,9 +21,8 @@ async fn every_base_and_shortcut_is_discoverable() {
     }
 }
 
-#[tokio::test]
-async fn the_keys_are_public_and_only_public() {
-    let world = World::new();
+both_hosts!(the_keys_are_public_and_only_public);
+async fn the_keys_are_public_and_only_public(world: World) {
     let keys = world.get("/.well-known/jwks.json").send().await.json();
     insta::assert_json_snapshot!(keys["keys"][0].as_object().expect("a key").keys().collect::<Vec<_>>(), @r#"
     [
@@ -39,9 +37,8 @@ async fn the_keys_are_public_and_only_public() {
     "#);
 }
 
-#[tokio::test]
-async fn what_is_not_there_is_an_outcome() {
-    let world = World::new();
+both_hosts!(what_is_not_there_is_an_outcome);
+async fn what_is_not_there_is_an_outcome(world: World) {
     let nothing = world.get("/nothing").send().await;
     assert_eq!(nothing.status, StatusCode::NOT_FOUND);
     nothing.outcome();
@@ -50,9 +47,8 @@ async fn what_is_not_there_is_an_outcome() {
     method.outcome();
 }
 
-#[tokio::test]
-async fn urls_come_from_the_settings_and_never_from_a_header() {
-    let world = World::new();
+both_hosts!(urls_come_from_the_settings_and_never_from_a_header);
+async fn urls_come_from_the_settings_and_never_from_a_header(world: World) {
     let answer = world
         .get("/fhir/.well-known/smart-configuration")
         .header("host", "evil.example.org")

@@ -2,11 +2,10 @@
 
 use http::StatusCode;
 use shared::platform::Platform;
-use tests::{ANNA, BASE_URL, BRUNO, World, text};
+use tests::{ANNA, BASE_URL, BRUNO, World, text, both_hosts};
 
-#[tokio::test]
-async fn an_export_goes_from_form_to_review_to_manifest() {
-    let world = World::new();
+both_hosts!(an_export_goes_from_form_to_review_to_manifest);
+async fn an_export_goes_from_form_to_review_to_manifest(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     let waiting = world.status(&token, &job).await;
@@ -22,9 +21,8 @@ async fn an_export_goes_from_form_to_review_to_manifest() {
     assert_eq!(manifest.header("expires"), "Mon, 02 Mar 2026 12:00:00 GMT");
 }
 
-#[tokio::test]
-async fn the_manifest_is_what_clients_expect() {
-    let world = World::new();
+both_hosts!(the_manifest_is_what_clients_expect);
+async fn the_manifest_is_what_clients_expect(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let manifest = world.status(&token, &job).await.json();
@@ -54,9 +52,8 @@ async fn the_manifest_is_what_clients_expect() {
     }
 }
 
-#[tokio::test]
-async fn nobody_else_sees_the_job() {
-    let world = World::new();
+both_hosts!(nobody_else_sees_the_job);
+async fn nobody_else_sees_the_job(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let bruno = world.token(BRUNO).await;
@@ -95,12 +92,11 @@ async fn deleting_cancels_removes_and_is_404_afterwards() {
         assert_eq!(again.status, StatusCode::NOT_FOUND);
     }
     world.work().await;
-    assert!(world.platform.files().list("exports/").await.expect("a list").is_empty());
+    assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
 }
 
-#[tokio::test]
-async fn rejected_and_failed_exports_say_why() {
-    let world = World::new();
+both_hosts!(rejected_and_failed_exports_say_why);
+async fn rejected_and_failed_exports_say_why(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
@@ -112,9 +108,8 @@ async fn rejected_and_failed_exports_say_why() {
     assert!(rejected.outcome().contains("Please call us"));
 }
 
-#[tokio::test]
-async fn browsers_can_read_the_headers_and_preflights_are_204() {
-    let world = World::new();
+both_hosts!(browsers_can_read_the_headers_and_preflights_are_204);
+async fn browsers_can_read_the_headers_and_preflights_are_204(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     let path = format!("{job}/status");

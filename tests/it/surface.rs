@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::{Method, StatusCode};
-use tests::{ANNA, BRUNO, World};
+use tests::{ANNA, BRUNO, World, both_hosts};
 
 use crate::house::{root, sources};
 
@@ -105,9 +105,8 @@ fn filled_in(path: &str, job: &str, patient: &str) -> String {
     format!("{base}{path}")
 }
 
-#[tokio::test]
-async fn strangers_get_nothing_and_are_told_so_properly() {
-    let world = World::new();
+both_hosts!(strangers_get_nothing_and_are_told_so_properly);
+async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let bruno = world.token(BRUNO).await;
@@ -165,9 +164,8 @@ async fn strangers_get_nothing_and_are_told_so_properly() {
     }
 }
 
-#[tokio::test]
-async fn without_a_job_a_stranger_gets_the_same_401() {
-    let world = World::new();
+both_hosts!(without_a_job_a_stranger_gets_the_same_401);
+async fn without_a_job_a_stranger_gets_the_same_401(world: World) {
     let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
     for (method, path, _) in
         ROUTES.iter().filter(|(_, path, whom)| *whom == For::Owner && path.contains("{job}"))

@@ -1,8 +1,11 @@
-//! The World: a whole server in memory whose time stands still, in which a test takes three lines.
+//! The World: a whole server in which a test takes three lines. In memory, where its time stands still, or deployed.
 
+pub mod deployed;
 pub mod faults;
 mod http;
+pub mod wire;
 
+use self::deployed::Deployed;
 pub use self::http::{Answer, Call};
 
 use std::path::{Path, PathBuf};
@@ -31,10 +34,39 @@ pub const PASSWORD: &str = "correct horse battery";
 
 /// See the [module](self).
 pub struct World {
-    pub platform: Local,
-    pub clock: FixedClock,
+    host: Host,
+}
+
+enum Host {
+    Here(Box<Here>),
+    Deployed(Deployed),
+}
+
+/// The server in memory.
+struct Here {
+    platform: Local,
+    clock: FixedClock,
     app: Router,
     worker: Arc<dyn Worker>,
+}
+
+/// A story that is told to both hosts: the process in memory, and the deployment of `cargo xtask test`.
+#[macro_export]
+macro_rules! both_hosts {
+    ($story:ident) => {
+        mod $story {
+            #[tokio::test]
+            async fn here() {
+                Box::pin(super::$story($crate::World::new())).await;
+            }
+
+            #[tokio::test]
+            #[ignore = "cargo xtask test deploys what it needs"]
+            async fn deployed() {
+                Box::pin(super::$story($crate::World::deployed())).await;
+            }
+        }
+    };
 }
 
 /// The settings of the World: the sandbox's, with a second client and an account.
@@ -96,11 +128,35 @@ impl World {
     pub fn over(platform: Local, clock: FixedClock) -> Self {
         let app = host(ehi::server::routers(&platform), &platform);
         let worker = export_generator::worker(&platform);
-        Self { platform, clock, app, worker }
+        Self { host: Host::Here(Box::new(Here { platform, clock, app, worker })) }
+    }
+
+    /// The deployment, with the settings of [`World::new`].
+    pub fn deployed() -> Self {
+        Self { host: Host::Deployed(Deployed::new()) }
+    }
+
+    fn here(&self) -> &Here {
+        match &self.host {
+            Host::Here(here) => here,
+            Host::Deployed(_) => panic!("this story is for the process in memory"),
+        }
+    }
+
+    pub fn platform(&self) -> &Local {
+        &self.here().platform
+    }
+
+    pub fn clock(&self) -> &FixedClock {
+        &self.here().clock
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.app.clone().oneshot(request).await.expect("the app is infallible");
+        let here = match &self.host {
+            Host::Here(here) => here,
+            Host::Deployed(deployed) => return deployed.send(request).await,
+        };
+        let response = here.app.clone().oneshot(request).await.expect("the app is infallible");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes().to_vec();
         Answer { status: parts.status, headers: parts.headers, body }
@@ -122,17 +178,21 @@ impl World {
 
     /// Time passes.
     pub fn advance(&self, seconds: i64) {
-        self.clock.advance(SignedDuration::from_secs(seconds));
+        self.clock().advance(SignedDuration::from_secs(seconds));
     }
 
     /// The workers do all that is due.
     pub async fn work(&self) {
-        let inbox = self.platform.inbox();
-        while ehi::worker::step(&*inbox, &*self.worker, &NoDeadline).await.expect("the queue answers") {}
+        let here = match &self.host {
+            Host::Here(here) => here,
+            Host::Deployed(deployed) => return deployed.work().await,
+        };
+        let inbox = here.platform.inbox();
+        while ehi::worker::step(&*inbox, &*here.worker, &NoDeadline).await.expect("the queue answers") {}
     }
 
     pub async fn clean(&self) {
-        cleanup::run(Arc::new(self.platform.clone())).await.expect("cleanup");
+        cleanup::run(Arc::new(self.platform().clone())).await.expect("cleanup");
     }
 
     /// Signs in as a patient and agrees, as `client`; the token response.

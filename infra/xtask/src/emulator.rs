@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 use crate::tools::{AWS, MINISTACK, SAM, python_tool};
 use crate::{cargo, door, root, run};
 
-/// The account of requests that nobody signed, which is where the API must be; also the key of its root user.
-const ACCOUNT: &str = "000000000000";
+/// The root user of the account that requests without a signature belong to, which is where an API must be.
+const ROOT: (&str, &str) = ("000000000000", "root");
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An emulator that is ended when it is dropped.
 pub(crate) struct Emulator {
     child: Child,
-    pub(crate) port: u16,
+    port: u16,
     directory: PathBuf,
+    /// Access key and secret of its administrator.
+    key: (String, String),
 }
 
 /// A stack that was deployed: its outputs, and the address that its API answers at.
@@ -52,7 +54,8 @@ impl Emulator {
             .stderr(log)
             .spawn()
             .map_err(|error| format!("ministack: {error}"))?;
-        let emulator = Self { child, port, directory };
+        let key = (ROOT.0.to_owned(), ROOT.1.to_owned());
+        let mut emulator = Self { child, port, directory, key };
         let begun = Instant::now();
         while !emulator.is_ready() {
             if begun.elapsed() > PATIENCE {
@@ -60,7 +63,28 @@ impl Emulator {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+        // Signatures are only checked of users whose secret the emulator made.
+        let user = ["--user-name", "developer"];
+        emulator.aws(&["iam", "create-user", user[0], user[1]])?;
+        let policy = "arn:aws:iam::aws:policy/AdministratorAccess";
+        emulator.aws(&["iam", "attach-user-policy", user[0], user[1], "--policy-arn", policy])?;
+        let query = "AccessKey.[AccessKeyId,SecretAccessKey]";
+        let key = emulator.aws(&["iam", "create-access-key", user[0], user[1], "--query", query])?;
+        let (id, secret) = key.trim().split_once('\t').ok_or("the emulator gives no key")?;
+        emulator.key = (id.to_owned(), secret.to_owned());
         Ok(emulator)
+    }
+
+    /// Runs the AWS command line; what it says.
+    fn aws(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = self.command(python_tool(AWS, "aws")?);
+        command.args(arguments).args(["--output", "text"]).stderr(Stdio::inherit());
+        let output = command.output().map_err(|error| format!("aws: {error}"))?;
+        let shown = arguments.iter().take(2).copied().collect::<Vec<_>>().join(" ");
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            false => Err(format!("aws {shown}: {}", output.status)),
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -83,8 +107,8 @@ impl Emulator {
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", self.endpoint()),
-            ("AWS_ACCESS_KEY_ID", ACCOUNT.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "emulated".to_owned()),
+            ("AWS_ACCESS_KEY_ID", self.key.0.clone()),
+            ("AWS_SECRET_ACCESS_KEY", self.key.1.clone()),
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
@@ -92,6 +116,7 @@ impl Emulator {
         ]
     }
 
+    /// A program that finds the emulator.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.envs(self.environment());
@@ -104,6 +129,8 @@ impl Emulator {
         let template = self.template()?;
         let mut deploy = self.command(python_tool(SAM, "sam")?);
         deploy
+            // SAM's own bucket refuses everybody but the root user without TLS.
+            .envs([("AWS_ACCESS_KEY_ID", ROOT.0), ("AWS_SECRET_ACCESS_KEY", ROOT.1)])
             .args(["deploy", "--template-file"])
             .arg(&template)
             .args(["--stack-name", stack, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"])
@@ -127,10 +154,8 @@ impl Emulator {
     pub(crate) fn put_secret(&self, secret: &str, value: &str) -> Result<(), String> {
         let file = self.directory.join("secret.txt");
         std::fs::write(&file, value).map_err(|error| error.to_string())?;
-        let mut put = self.command(python_tool(AWS, "aws")?);
-        put.args(["secretsmanager", "put-secret-value", "--secret-id", secret, "--secret-string"]);
-        put.arg(format!("file://{}", file.display())).stdout(Stdio::null());
-        run(put)
+        let value = format!("file://{}", file.display());
+        self.aws(&["secretsmanager", "put-secret-value", "--secret-id", secret, "--secret-string", &value]).map(drop)
     }
 
     /// Waits until the emulator ends, as it does with Ctrl-C.
@@ -139,11 +164,8 @@ impl Emulator {
     }
 
     fn outputs(&self, stack: &str) -> Result<HashMap<String, String>, String> {
-        let mut describe = self.command(python_tool(AWS, "aws")?);
-        describe.args(["cloudformation", "describe-stacks", "--stack-name", stack, "--output", "text"]);
-        describe.args(["--query", "Stacks[0].Outputs[].[OutputKey,OutputValue]"]);
-        let output = describe.output().map_err(|error| format!("aws: {error}"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let query = "Stacks[0].Outputs[].[OutputKey,OutputValue]";
+        let text = self.aws(&["cloudformation", "describe-stacks", "--stack-name", stack, "--query", query])?;
         let outputs = text.lines().filter_map(|line| line.split_once('\t'));
         Ok(outputs.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect())
     }

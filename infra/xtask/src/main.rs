@@ -7,7 +7,7 @@ mod tools;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use self::emulator::Emulator;
+use self::emulator::{Deployed, Emulator};
 
 const USAGE: &str = "cargo xtask COMMAND
 
@@ -65,11 +65,48 @@ fn check() -> Result<(), String> {
     run(command)
 }
 
+/// The tests that need nothing, and those that need a deployment: an emulator with two stacks of `template.yaml`. One
+/// is the server, with the settings of the tests; in the other the workers are stopped, for the tests of the adapters.
 fn test(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
+    emulator::build()?;
+    let emulator = Emulator::start(None)?;
+    let aws = tools::python_tool(tools::AWS, "aws")?;
+    let door = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
+    let served = emulator.deploy("served", door()?, "http://localhost:8888", &["Sandbox=true"])?;
+    let adapters = emulator.deploy("adapters", door()?, "http://localhost:8888", &["Workers=false"])?;
     let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
     command.args(arguments);
+    if !arguments.iter().any(|argument| argument == "--") {
+        command.arg("--");
+    }
+    command.arg("--include-ignored");
+    command.envs(emulator.environment());
+    command.env("EHI_TEST_AWS", aws);
+    command.env("EHI_TEST_URL", format!("http://127.0.0.1:{}", served.door));
+    for (name, stack, output) in [
+        ("EHI_TEST_SETTINGS_SECRET", &served, "SettingsSecretArn"),
+        ("EHI_TEST_SERVED_QUEUE", &served, "SmallQueueUrl"),
+        ("EHI_TEST_LAKE", &adapters, "Lake"),
+        ("EHI_TEST_JOBS_TABLE", &adapters, "JobsTableName"),
+        ("EHI_TEST_GRANTS_TABLE", &adapters, "GrantsTableName"),
+        ("EHI_TEST_SMALL_QUEUE", &adapters, "SmallQueueUrl"),
+        ("EHI_TEST_LARGE_QUEUE", &adapters, "LargeQueueUrl"),
+        ("EHI_TEST_DEAD_LETTERS", &adapters, "DeadLetterQueueUrl"),
+        ("EHI_TEST_FILES_BUCKET", &adapters, "FilesBucketName"),
+    ] {
+        command.env(name, stack.outputs.get(output).ok_or(format!("the stack has no {output}"))?);
+    }
+    load_sample(&emulator, &served)?;
     run(command)
+}
+
+/// Loads the sample patients into a deployment's lake.
+fn load_sample(emulator: &Emulator, deployed: &Deployed) -> Result<(), String> {
+    let lake = deployed.outputs.get("Lake").ok_or("the stack has no lake")?;
+    let mut load = emulator.command(root().join("target/debug/ehi"));
+    load.args(["load", "infra/local/sample", "--into", lake]);
+    run(load)
 }
 
 /// Where the emulated deployment answers: where the program on one machine does.
@@ -82,10 +119,7 @@ fn emulate() -> Result<(), String> {
     let emulator = Emulator::start(None)?;
     let base_url = format!("http://127.0.0.1:{DOOR}");
     let deployed = emulator.deploy("ehi", at, &base_url, &["Sandbox=true"])?;
-    let lake = deployed.outputs.get("Lake").ok_or("the stack has no lake")?;
-    let mut load = emulator.command(root().join("target/debug/ehi"));
-    load.args(["load", "infra/local/sample", "--into", lake]);
-    run(load)?;
+    load_sample(&emulator, &deployed)?;
     let mut settings = Command::new(root().join("target/debug/ehi"));
     settings.arg("sandbox-settings");
     let settings = settings.output().map_err(|error| format!("ehi: {error}"))?;
@@ -118,7 +152,9 @@ fn cargo(arguments: &[&str]) -> Command {
 
 /// Runs a command in the root, showing what it is.
 fn run(mut command: Command) -> Result<(), String> {
-    let shown = format!("{command:?}").replace('"', "");
+    // The program and its arguments; not the environment, which may hold a key.
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let shown = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
     eprintln!("+ {shown}");
     let status = command.current_dir(root()).status().map_err(|error| format!("{shown}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{shown}: {status}")) }

@@ -8,8 +8,8 @@
 //!
 //! - Every change of a job is a condition on its revision. Every write carries the name of its call, so that a try
 //!   whose answer was lost is known again as having succeeded.
-//! - Finishing a chunk is one transaction: the chunk from open to done, the counters up, the rest added. Its
-//!   token is made of chunk and attempt.
+//! - Finishing a chunk is one transaction: the chunk from open to done, the counters up, the rest added. It carries
+//!   an idempotency token, and a call that is made again finds its own attempt recorded.
 //! - No key is hot: a job's items share a partition of their own, and a chunk that takes seconds to minutes
 //!   touches the counters once. The counters are apart from the document, so that counting costs one write unit
 //!   however large the document is, and never conflicts with a change of state.
@@ -129,8 +129,9 @@ impl AwsJobs {
         update.build().map_err(Error::internal)
     }
 
-    /// Writes all or nothing. The token makes a repeated try the same transaction.
-    async fn transact(&self, items: Vec<TransactWriteItem>, token: String) -> Result<Written> {
+    /// Writes all or nothing. The token makes every try of this call the same transaction.
+    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written> {
+        let token = format!("{}{}", self.ids.attempt(), self.ids.attempt());
         for tries in 0..TRIES {
             let transact = self
                 .client
@@ -300,7 +301,7 @@ impl Jobs for AwsJobs {
         let absent = "attribute_not_exists(job_id)";
         let items =
             vec![put(self.put(self.job_item(job, &call)?, absent)?), put(self.put(counters, absent)?)];
-        match self.transact(items, format!("create-{call}")).await? {
+        match self.transact(items).await? {
             Written::Done => Ok(()),
             Written::Refused(_) => Err(Error::conflict("there is such a job already")),
         }
@@ -455,8 +456,7 @@ impl Jobs for AwsJobs {
         for chunk in chunks {
             let added = self.count(job, &[("chunks_planned", 1), ("bytes_planned", chunk.bytes)])?;
             let items = vec![put(self.chunk_put(job, chunk)?), update(added)];
-            let token = token("add", job, &chunk.id.to_string(), &self.ids.attempt().to_string());
-            match self.transact(items, token).await? {
+            match self.transact(items).await? {
                 // It is there already, and was counted when it came.
                 Written::Done | Written::Refused(0) => {}
                 Written::Refused(_) => return Err(gone()),
@@ -544,8 +544,7 @@ impl Jobs for AwsJobs {
         if let Some(rest) = rest {
             items.push(put(self.chunk_put(job, rest)?));
         }
-        let token = token("end", job, &chunk.to_string(), &result.attempt.to_string());
-        let recorded = match self.transact(items, token).await? {
+        let recorded = match self.transact(items).await? {
             Written::Done => true,
             Written::Refused(_) => {
                 let known = self.chunk(job, chunk).await?.ok_or(Error::NotFound("there is no such chunk"))?;
@@ -584,13 +583,4 @@ fn gone() -> Error {
 fn checked_position(after: &str) -> Result<&str> {
     let parts = after.split_once('.').filter(|(at, id)| at.len() == 13 && at.parse::<u64>().is_ok() && JobId::parse(id).is_ok());
     parts.map(|_| after).ok_or_else(|| Error::invalid("'page' is not a page of this list"))
-}
-
-/// A transaction's token: at most 36 characters, the same for the same change.
-fn token(action: &str, job: &JobId, chunk: &str, attempt: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(
-        &aws_lc_rs::digest::SHA256,
-        format!("{action} {job} {chunk} {attempt}").as_bytes(),
-    );
-    crate::clock::hex(&digest.as_ref()[..16])
 }

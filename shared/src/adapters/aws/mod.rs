@@ -22,6 +22,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use crate::clock::{Clock, Ids};
 use crate::config::resources::Resources;
 use crate::config::{Settings, is_loopback};
+use crate::domain::request::SizeClass;
 use crate::error::{Error, Result};
 use crate::platform::Platform;
 use crate::ports::files::Files;
@@ -75,6 +76,27 @@ fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
 }
 
 impl Aws {
+    /// A platform with settings and keys that are known.
+    pub fn new(
+        sdk: SdkConfig,
+        resources: Arc<Resources>,
+        settings: Settings,
+        keys: Option<Keys>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Self {
+        Self {
+            sdk,
+            resources,
+            clock,
+            ids,
+            settings: Arc::new(settings),
+            keys: keys.map(Arc::new),
+            secrets_read_at: None,
+            missing: Mutex::default(),
+        }
+    }
+
     /// Connects a function that serves requests: reads keys and settings from Secrets Manager.
     pub async fn connect(
         sdk: SdkConfig,
@@ -89,10 +111,8 @@ impl Aws {
         let client = aws_sdk_secretsmanager::Client::new(&sdk);
         let secrets = Secrets::read(&client, signing, settings, clock.now()).await?;
         Ok(Self {
-            settings: Arc::new(secrets.settings),
-            keys: Some(Arc::new(secrets.keys)),
             secrets_read_at: Some(secrets.read_at),
-            ..Self::without_secrets(sdk, resources, clock, ids)?
+            ..Self::new(sdk, resources, secrets.settings, Some(secrets.keys), clock, ids)
         })
     }
 
@@ -104,16 +124,7 @@ impl Aws {
         ids: Arc<dyn Ids>,
     ) -> Result<Self> {
         let settings = Settings::of_text("").map_err(|wrong| Error::invalid(wrong.0.join("; ")))?;
-        Ok(Self {
-            sdk,
-            resources,
-            clock,
-            ids,
-            settings: Arc::new(settings),
-            keys: None,
-            secrets_read_at: None,
-            missing: Mutex::default(),
-        })
+        Ok(Self::new(sdk, resources, settings, None, clock, ids))
     }
 
     /// The same platform with secrets read anew, when those it has are old; `None` while they are fresh.
@@ -136,9 +147,13 @@ impl Aws {
         Err(Error::invalid(format!("{}: the variable is not set", missing.join(", "))))
     }
 
-    /// The receiving end of the queue of small exports, for hosts that poll.
-    pub fn inbox(&self, dead_letters: &str) -> SqsInbox {
-        SqsInbox::new(self.sqs(), self.need("EHI_SMALL_QUEUE"), dead_letters.to_owned())
+    /// The receiving end of one queue, for hosts that poll.
+    pub fn inbox(&self, size: SizeClass, dead_letters: &str) -> SqsInbox {
+        let name = match size {
+            SizeClass::Small => "EHI_SMALL_QUEUE",
+            SizeClass::Large => "EHI_LARGE_QUEUE",
+        };
+        SqsInbox::new(self.sqs(), self.need(name), dead_letters.to_owned())
     }
 
     pub fn releases(&self) -> Releases {

@@ -75,13 +75,15 @@ impl SqsInbox {
         Self { client, url, dead_letters }
     }
 
-    async fn take(&self, url: &str, visibility: SignedDuration) -> Result<Option<Delivery>> {
+    /// A long poll asks all of the queue's servers; a short one may miss a message.
+    async fn take(&self, url: &str, visibility: SignedDuration, wait: i32) -> Result<Option<Delivery>> {
         let receive = self
             .client
             .receive_message()
             .queue_url(url)
             .max_number_of_messages(1)
             .visibility_timeout(seconds(visibility))
+            .wait_time_seconds(wait)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
         let received = receive.send().await.map_err(failed("ReceiveMessage"))?;
         received.messages.unwrap_or_default().first().map(delivery).transpose()
@@ -117,7 +119,7 @@ fn delivery(message: &Message) -> Result<Delivery> {
 #[async_trait]
 impl Inbox for SqsInbox {
     async fn receive(&self, visibility: SignedDuration) -> Result<Option<Delivery>> {
-        self.take(&self.url, visibility).await
+        self.take(&self.url, visibility, 1).await
     }
 
     async fn acknowledge(&self, delivery: &Delivery) -> Result<()> {
@@ -140,7 +142,7 @@ impl Inbox for SqsInbox {
     }
 
     async fn dead(&self) -> Result<Option<Delivery>> {
-        self.take(&self.dead_letters, SignedDuration::ZERO).await
+        self.take(&self.dead_letters, SignedDuration::ZERO, 0).await
     }
 }
 

@@ -187,8 +187,9 @@ impl Upload {
             encoder.try_finish()?;
             self.memory.append(encoder.get_mut());
         }
-        if self.id.is_none() && self.spool.is_none() {
-            let body = std::mem::take(&mut self.memory);
+        if self.id.is_none() {
+            let _slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
+            let body = self.take_part().await?;
             let put = self
                 .bucket
                 .client

@@ -1,0 +1,415 @@
+//! The adapters of AWS: the contract suite, and whole exports over a wire that breaks. They use a stack of their own,
+//! whose workers are stopped, in the emulator of `cargo xtask test`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use jiff::SignedDuration;
+use serde_json::Value;
+use shared::adapters::aws::{Aws, SqsInbox, files_at, sdk};
+use shared::adapters::contract;
+use shared::clock::{Clock, FixedClock, Ids, SystemClock, SystemIds};
+use shared::config::Settings;
+use shared::config::resources::Resources;
+use shared::domain::ids::{ClientId, JobId, PatientId};
+use shared::domain::job::{Job, Owner};
+use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
+use shared::error::Result;
+use shared::exports::{NewExport, start};
+use shared::platform::Platform;
+use shared::ports::files::{Files, read_all};
+use shared::ports::queue::{Delivery, Inbox, NoDeadline, Queue};
+use tests::deployed::variable;
+use tests::wire::{Fault, Plan, Wire};
+use tests::{BRUNO, reference};
+
+/// The stack's resources, with the lake at a prefix of the test's own.
+fn resources(prefix: &str, more: &[(&'static str, &str)]) -> Arc<Resources> {
+    let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
+    Arc::new(Resources::of(|name| {
+        if let Some((_, value)) = more.iter().find(|(known, _)| *known == name) {
+            return Some((*value).to_owned());
+        }
+        match name {
+            "EHI_JOBS_TABLE" => Some(variable("EHI_TEST_JOBS_TABLE")),
+            "EHI_GRANTS_TABLE" => Some(variable("EHI_TEST_GRANTS_TABLE")),
+            "EHI_SMALL_QUEUE" => Some(variable("EHI_TEST_SMALL_QUEUE")),
+            "EHI_LARGE_QUEUE" => Some(variable("EHI_TEST_LARGE_QUEUE")),
+            "EHI_FILES_BUCKET" => Some(variable("EHI_TEST_FILES_BUCKET")),
+            "EHI_RECORDS" => Some(lake.clone()),
+            _ => None,
+        }
+    }))
+}
+
+fn platform(sdk: SdkConfig, resources: Arc<Resources>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Aws {
+    let text = "base_url = \"http://localhost:8888\"\nchunk_bytes = 30000";
+    let settings = Settings::parse(text, |_| None, None).expect("valid settings");
+    Aws::new(sdk, resources, settings, None, clock, ids)
+}
+
+async fn contracted(prefix: &str) -> Aws {
+    platform(sdk().await, resources(prefix, &[]), Arc::new(SystemClock), Arc::new(SystemIds))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn jobs_keep_the_contract() {
+    contract::jobs(contracted("jobs").await.jobs()).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn files_keep_the_contract_plain_and_compressed() {
+    contract::files(&*contracted("files").await.files()).await;
+    let compressed = resources("files", &[("EHI_COMPRESS_FILES", "true")]);
+    let platform = platform(sdk().await, compressed, Arc::new(SystemClock), Arc::new(SystemIds));
+    contract::files(&*platform.files()).await;
+    compressed_files(&*platform.files()).await;
+}
+
+/// Lines stored as gzip read as what was written, whole and by range.
+async fn compressed_files(files: &dyn Files) {
+    let text = "{\"resourceType\":\"Patient\"}\n".repeat(200_000);
+    let mut writer = files.create("z/Patient.ndjson").await.expect("created");
+    for piece in text.as_bytes().chunks(100_000) {
+        writer.write(piece.to_vec()).await.expect("written");
+    }
+    writer.finish().await.expect("finished");
+    assert_eq!(files.size("z/Patient.ndjson").await.expect("an answer"), Some(text.len() as u64));
+    let mut stream = files.open("z/Patient.ndjson", Some(1_000_010..1_000_050)).await.expect("open");
+    let mut part = Vec::new();
+    while let Some(bytes) = futures_util::StreamExt::next(&mut stream).await {
+        part.extend_from_slice(&bytes.expect("bytes"));
+    }
+    assert_eq!(part, &text.as_bytes()[1_000_010..1_000_050]);
+    let link = files.link("z/Patient.ndjson", SignedDuration::from_mins(1), "Patient.ndjson").await;
+    let stored = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 answers");
+    assert_eq!(stored.status(), 200, "{:?}", stored.text().await);
+    assert_eq!(stored.headers()["content-encoding"], "gzip");
+    assert_eq!(stored.headers()["content-type"], "application/fhir+ndjson");
+    assert!(stored.bytes().await.expect("bytes").len() < text.len() / 10);
+    files.remove_prefix("z/").await.expect("removed");
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn large_files_go_up_in_parts_and_what_is_cut_off_leaves_nothing() {
+    let wire = Wire::over(sdk().await.http_client().expect("a client"));
+    let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+    let platform = platform(sdk, resources("parts", &[]), Arc::new(SystemClock), Arc::new(SystemIds));
+    let files = platform.files();
+    let large: Vec<u8> = (0..=u8::MAX).cycle().take(20_000_000).collect();
+    let write = async |key: &str, finishes: bool| {
+        let mut writer = files.create(key).await.expect("created");
+        for piece in large.chunks(300_000) {
+            writer.write(piece.to_vec()).await?;
+        }
+        if finishes { writer.finish().await } else { Ok(()) }
+    };
+    wire.follow(Plan::Nothing);
+    write("parts/large", true).await.expect("written");
+    assert_eq!(wire.operations()["UploadPart"], 3, "{:?}", wire.operations());
+    assert_eq!(read_all(&*files, "parts/large", large.len()).await.expect("read"), large);
+    // Dropped in the middle, and then failing at each of its calls for good.
+    write("parts/dropped", false).await.expect("written");
+    for call in 0..4 {
+        wire.follow(Plan::Nothing);
+        let client = wire.clone();
+        let always = async {
+            loop {
+                client.follow(Plan::OneIn(1, call));
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = always => unreachable!("it never ends"),
+            failed = write("parts/failed", true) => assert!(failed.is_err(), "nothing gets through"),
+        }
+    }
+    wire.follow(Plan::Nothing);
+    files.remove_prefix("parts/").await.expect("removed");
+    assert_eq!(files.list("parts/").await.expect("a list"), Vec::<String>::new());
+    wire.follow(Plan::Nothing);
+    files.remove_prefix("parts/").await.expect("removed");
+    assert_eq!(wire.operations().get("AbortMultipartUpload"), None, "{:?}", wire.operations());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn grants_keep_the_contract() {
+    let clock = FixedClock::at(SystemClock.now());
+    let (now, ids) = (Arc::new(clock.clone()), Arc::new(SystemIds));
+    let platform = platform(sdk().await, resources("grants", &[]), now, ids);
+    contract::grants(platform.grants(), &*platform.clock(), |by| clock.advance(by)).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn records_keep_the_contract() {
+    let prefix = format!("records-{}", SystemIds.attempt());
+    let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
+    let lake = files_at(&sdk().await, &lake, Arc::new(SystemClock)).expect("a lake");
+    contract::records(&*contracted(&prefix).await.records(), async |path, bytes| {
+        shared::ports::files::write_all(&*lake, path, bytes.to_vec()).await.expect("written");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn the_queue_keeps_the_contract() {
+    // The large one: exports over the small one run at the same time.
+    let platform = contracted("queue").await;
+    let inbox = platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS"));
+    let unit = SignedDuration::from_secs(2);
+    let queue = Large(platform.queue());
+    contract::queue(&queue, &inbox, unit, async |by: SignedDuration| {
+        tokio::time::sleep(Duration::try_from(by).expect("a wait")).await;
+    })
+    .await;
+    // More than a batch.
+    let job = SystemIds.job(SystemClock.now());
+    let tasks: Vec<_> = (0..23).map(|_| shared::domain::task::Task::Finish { job: job.clone() }).collect();
+    platform.queue().send(SizeClass::Large, &tasks).await.expect("sent");
+    let mut received = 0;
+    while let Some(delivery) = inbox.receive(unit * 30).await.expect("an answer") {
+        inbox.acknowledge(&delivery).await.expect("acknowledged");
+        received += 1;
+    }
+    assert_eq!(received, 23);
+}
+
+/// Whatever the size, the large queue.
+struct Large(Arc<dyn Queue>);
+
+#[async_trait::async_trait]
+impl Queue for Large {
+    async fn send(&self, _: SizeClass, tasks: &[shared::domain::task::Task]) -> Result<()> {
+        self.0.send(SizeClass::Large, tasks).await
+    }
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn links_are_good_for_one_file_and_a_while() {
+    let clock = FixedClock::at(SystemClock.now());
+    let at = |now: FixedClock| async move {
+        platform(sdk().await, resources("links", &[]), Arc::new(now), Arc::new(SystemIds))
+    };
+    let files = at(clock.clone()).await.files();
+    shared::ports::files::write_all(&*files, "exports/l/a.pdf", b"text".to_vec()).await.expect("written");
+    let minute = SignedDuration::from_mins(1);
+    let link = files.link("exports/l/a.pdf", minute, "a.pdf").await.expect("a link").expect("a URL");
+    let fetched = reqwest::get(&link).await.expect("S3 answers");
+    assert_eq!(fetched.status(), 200, "{:?}", fetched.text().await);
+    assert_eq!(fetched.headers()["content-disposition"], "attachment; filename=\"a.pdf\"");
+    assert_eq!(fetched.text().await.expect("text"), "text");
+    let other = link.replace("a.pdf", "b.pdf");
+    assert_eq!(reqwest::get(&other).await.expect("S3 answers").status(), 403);
+    // Our clock may be five minutes off, either way.
+    for skew in [-290, 290] {
+        let skewed = FixedClock::at(SystemClock.now() + SignedDuration::from_secs(skew));
+        let link = at(skewed).await.files().link("exports/l/a.pdf", minute * 5, "a.pdf").await;
+        let status = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 answers").status();
+        assert_eq!(status, 200, "{skew}");
+    }
+    // One that was made six minutes ago for one minute is past its time.
+    let past = FixedClock::at(SystemClock.now() - minute * 6);
+    let link = at(past).await.files().link("exports/l/a.pdf", minute, "a.pdf").await;
+    let late = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 answers");
+    assert_eq!(late.status(), 403);
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn forms_put_one_file_of_one_type_and_size() {
+    let files = contracted("forms").await.files();
+    let key = "exports/f/uploads/u/scan.pdf";
+    let form = files.upload_form(key, "application/pdf", 10, SignedDuration::from_mins(1)).await;
+    let form = form.expect("a form").expect("a form");
+    let send = async |content_type: &str, bytes: &[u8]| {
+        let mut parts = reqwest::multipart::Form::new();
+        for (name, value) in &form.fields {
+            let value = if name == "Content-Type" { content_type } else { value };
+            parts = parts.text(name.clone(), value.to_owned());
+        }
+        parts = parts.part("file", reqwest::multipart::Part::bytes(bytes.to_vec()));
+        let sent = reqwest::Client::new().post(&form.url).multipart(parts).send().await.expect("S3 answers");
+        (sent.status().is_success(), sent.text().await.expect("text"))
+    };
+    assert!(!send("text/html", b"12345").await.0, "another type");
+    assert!(!send("application/pdf", b"12345678901").await.0, "too large");
+    assert_eq!(files.size(key).await.expect("an answer"), None);
+    let (sent, answer) = send("application/pdf", b"1234567890").await;
+    assert!(sent, "{answer}");
+    assert_eq!(files.size(key).await.expect("an answer"), Some(10));
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn what_is_missing_is_503_with_its_cause_in_the_log() {
+    let nowhere = resources("missing", &[
+        ("EHI_JOBS_TABLE", "no-such-table"),
+        ("EHI_FILES_BUCKET", "no-such-bucket"),
+        ("EHI_SMALL_QUEUE", "http://127.0.0.1:9/000000000000/no-such-queue"),
+    ]);
+    let platform = platform(sdk().await, nowhere, Arc::new(SystemClock), Arc::new(SystemIds));
+    let job = SystemIds.job(SystemClock.now());
+    let task = [shared::domain::task::Task::Plan { job: job.clone() }];
+    let errors = [
+        (platform.jobs().get(&job).await.expect_err("missing"), "ResourceNotFound"),
+        (platform.files().remove("a/b").await.expect_err("missing"), "NoSuchBucket"),
+        (platform.queue().send(SizeClass::Small, &task).await.expect_err("missing"), "NonExistentQueue"),
+    ];
+    for (error, named) in errors {
+        assert_eq!(error.status(), http::StatusCode::SERVICE_UNAVAILABLE, "{error:?}");
+        assert!(error.causes().contains(named) || error.causes().contains("QueueDoesNotExist"), "{}", error.causes());
+        assert!(!error.to_string().contains("no-such"), "{error}");
+    }
+}
+
+/// A lake with the sample patients, loaded once for all exports of this process.
+async fn sample_lake() -> &'static str {
+    static LOADED: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+    LOADED
+        .get_or_init(|| async {
+            let prefix = format!("sample-{}", SystemIds.attempt());
+            let into = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
+            let inputs = vec![ehi::defaults::sample_records()];
+            ehi::load::run(&ehi::load::Options { inputs, into: into.into() }).await.expect("loaded");
+            prefix
+        })
+        .await
+}
+
+async fn begin(platform: &Aws, patients: Vec<PatientId>) -> Job {
+    let new = NewExport {
+        owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: None },
+        patient: None,
+        request: ExportRequest {
+            url: "http://localhost:8888/x".to_owned(),
+            base: Base::Fhir,
+            cohort: Cohort::of(patients),
+            choices: None,
+            output: OutputOptions::default(),
+        },
+        form: false,
+        review: false,
+    };
+    let sources = (&*platform.clock(), &*platform.ids());
+    start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started")
+}
+
+/// An inbox whose messages come back soon: where the answer to a receive was lost, the message is hidden that long.
+struct Brief(SqsInbox);
+
+#[async_trait::async_trait]
+impl Inbox for Brief {
+    async fn receive(&self, _: SignedDuration) -> Result<Option<Delivery>> {
+        self.0.receive(SignedDuration::from_secs(2)).await
+    }
+
+    async fn acknowledge(&self, delivery: &Delivery) -> Result<()> {
+        self.0.acknowledge(delivery).await
+    }
+
+    async fn release(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
+        self.0.release(delivery, delay.min(SignedDuration::from_secs(1))).await
+    }
+
+    async fn extend(&self, delivery: &Delivery, visibility: SignedDuration) -> Result<()> {
+        self.0.extend(delivery, visibility).await
+    }
+
+    async fn dead(&self) -> Result<Option<Delivery>> {
+        self.0.dead().await
+    }
+}
+
+/// Works as a Lambda would, one message after the other, until the job is no longer under way.
+async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
+    let worker = export_generator::worker(platform);
+    loop {
+        if let Ok(Some(stored)) = platform.jobs().get(job).await
+            && !stored.job.is_active()
+        {
+            return stored.job;
+        }
+        // A wire that breaks breaks the queue's loop as well; it goes on.
+        let _ = ehi::worker::step(inbox, &*worker, &NoDeadline).await;
+    }
+}
+
+/// How often each resource is in the files of a complete job.
+async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
+    let files = platform.files();
+    let manifest = shared::http::job_json::stored_manifest(job, &*files).await.expect("read").expect("a manifest");
+    let mut counts = BTreeMap::new();
+    for named in manifest.files.iter().filter(|named| named.file.purpose.is_data()) {
+        let bytes = read_all(&*files, &named.file.key, 100_000_000).await.expect("a file");
+        assert_eq!(bytes.len() as u64, named.file.size);
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let resource: Value = serde_json::from_slice(line).expect("a resource");
+            *counts.entry(reference(&resource)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Over a breaking wire every export is whole or failed with a reason, whatever breaks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn whatever_call_breaks_each_resource_is_exported_once() {
+    let lake = sample_lake().await;
+    let wire = Wire::over(sdk().await.http_client().expect("a client"));
+    let broken = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+    let platform = platform(broken, resources(lake, &[]), Arc::new(SystemClock), Arc::new(SystemIds));
+    let inbox = Brief(platform.inbox(SizeClass::Small, &variable("EHI_TEST_DEAD_LETTERS")));
+    let patient = vec![PatientId::parse(BRUNO).expect("an id")];
+    let job = begin(&platform, patient.clone()).await;
+    work(&platform, &inbox, job.id()).await;
+    // The second export makes the calls that every later one makes.
+    let job = begin(&platform, patient.clone()).await;
+    wire.follow(Plan::Nothing);
+    let done = work(&platform, &inbox, job.id()).await;
+    let calls: u64 = wire.operations().values().sum();
+    let expected = exported(&platform, &done).await;
+    assert!(expected.len() > 50 && expected.values().all(|count| *count == 1), "{}", expected.len());
+    let mut struck = 0;
+    // The answer of each call is lost once, which is the worst; of the other faults each call gets one in turn.
+    let others: Vec<_> = Fault::ALL.into_iter().filter(|fault| *fault != Fault::LostAnswer).collect();
+    let turn = |call: u64| others[usize::try_from(call).expect("few calls") % others.len()];
+    let each = (0..calls).flat_map(|call| [(call, Fault::LostAnswer), (call, turn(call))]);
+    for (call, fault) in each {
+        let job = begin(&platform, patient.clone()).await;
+        wire.follow(Plan::Once(call, fault));
+        let done = work(&platform, &inbox, job.id()).await;
+        struck += wire.struck();
+        wire.follow(Plan::Nothing);
+        assert!(matches!(done, Job::Complete(_)), "call {call}, {fault:?}: {:?}", done.core().history);
+        assert_eq!(exported(&platform, &done).await, expected, "call {call}, {fault:?}");
+    }
+    assert!(struck >= calls * 3 / 2, "{struck} of {}", 2 * calls);
+    // A wire that is bad all the time: whole, or failed with a reason.
+    let mut complete = 0;
+    for seed in 0..8 {
+        let job = begin(&platform, patient.clone()).await;
+        wire.follow(Plan::OneIn(5, seed));
+        let done = work(&platform, &inbox, job.id()).await;
+        assert!(wire.struck() > 3, "seed {seed}");
+        wire.follow(Plan::Nothing);
+        match &done {
+            Job::Complete(_) => {
+                complete += 1;
+                assert_eq!(exported(&platform, &done).await, expected, "seed {seed}");
+            }
+            Job::Failed(failed) => assert!(!failed.reason.is_empty()),
+            other => panic!("seed {seed}: {:?}", other.state()),
+        }
+    }
+    assert!(complete > 4, "most get through");
+}

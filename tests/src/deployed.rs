@@ -1,0 +1,111 @@
+//! The World over a deployment: the functions behind their API, with real queues and time that passes. `cargo xtask
+//! test` deploys one to an emulator on this machine and says where it is.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use ::http::{Request, StatusCode};
+use axum::body::Body;
+use http_body_util::BodyExt;
+
+use crate::{Answer, BASE_URL, PASSWORD, settings};
+
+/// How long a job may take to come to rest.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// See the [module](self).
+pub struct Deployed {
+    url: String,
+    client: reqwest::Client,
+    /// The paths of the jobs that were started here.
+    jobs: Mutex<BTreeSet<String>>,
+    staff: tokio::sync::OnceCell<String>,
+}
+
+/// A variable that `cargo xtask test` sets.
+#[expect(clippy::disallowed_methods, reason = "where the deployment is, is no setting of the server")]
+pub fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`"))
+}
+
+impl Deployed {
+    pub(crate) fn new() -> Self {
+        put_settings();
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        Self {
+            url: variable("EHI_TEST_URL"),
+            client: client.build().expect("a client"),
+            jobs: Mutex::default(),
+            staff: tokio::sync::OnceCell::new(),
+        }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        let response = self
+            .client
+            .request(parts.method, format!("{}{}", self.url, parts.uri))
+            .headers(parts.headers)
+            .body(body)
+            .send()
+            .await
+            .expect("the deployment answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let answer = Answer { status, headers, body: response.bytes().await.expect("a body").to_vec() };
+        if status == StatusCode::ACCEPTED
+            && let Some(job) = answer.header("content-location").strip_prefix(BASE_URL)
+        {
+            let job = job.trim_end_matches("/status").to_owned();
+            self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
+        }
+        answer
+    }
+
+    /// Waits until the workers have left every job that was started here.
+    pub(crate) async fn work(&self) {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let begun = Instant::now();
+        for job in jobs {
+            while self.status(&job).await == "requested" {
+                assert!(begun.elapsed() < PATIENCE, "{job} does not come to rest");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    /// What staff see of a job's status; nothing for one that is gone.
+    async fn status(&self, job: &str) -> String {
+        let cookie = self.staff.get_or_init(|| self.sign_in()).await;
+        let get = Request::get(format!("/admin{job}")).header("cookie", cookie).body(Body::empty());
+        let answer = self.send(get.expect("a request")).await;
+        if answer.status == StatusCode::NOT_FOUND {
+            return String::new();
+        }
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        crate::text(&answer.json()["status"])
+    }
+
+    async fn sign_in(&self) -> String {
+        let body = serde_json::json!({ "username": "admin", "password": PASSWORD }).to_string();
+        let post = Request::post("/admin/login").header("content-type", "application/json").body(body.into());
+        let answer = self.send(post.expect("a request")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.cookie()
+    }
+}
+
+/// Gives the deployment the settings of the tests, once and before its first request.
+fn put_settings() {
+    static PUT: OnceLock<()> = OnceLock::new();
+    PUT.get_or_init(|| {
+        let put = Command::new(variable("EHI_TEST_AWS"))
+            .args(["secretsmanager", "put-secret-value", "--secret-id", &variable("EHI_TEST_SETTINGS_SECRET")])
+            .args(["--secret-string", &settings("")])
+            .stdout(Stdio::null())
+            .status();
+        assert!(put.expect("the AWS command line").success());
+    });
+}

@@ -1,0 +1,254 @@
+//! The wire to AWS, in the hands of a test: counts what is asked, and breaks it where it is told to.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use tokio::time::Sleep;
+
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The service is asked too much.
+    Throttle,
+    /// The service has a problem of its own.
+    ServerError,
+    /// The connection breaks before the call arrives.
+    Reset,
+    /// The call does its work, and its answer never comes.
+    LostAnswer,
+    /// The answer breaks in the middle of its body.
+    BrokenBody,
+    /// The answer's body takes its time.
+    SlowBody,
+}
+
+impl Fault {
+    pub const ALL: [Self; 6] =
+        [Self::Throttle, Self::ServerError, Self::Reset, Self::LostAnswer, Self::BrokenBody, Self::SlowBody];
+}
+
+/// Which calls are struck.
+#[derive(Debug, Clone, Copy)]
+pub enum Plan {
+    Nothing,
+    /// The n-th call of all.
+    Once(u64, Fault),
+    /// One call in so many, each with a fault of its own, from a seed.
+    OneIn(u64, u64),
+}
+
+/// A wire over a real one.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    inner: SharedHttpClient,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    plan: Mutex<Plan>,
+    calls: AtomicU64,
+    struck: AtomicU64,
+    /// How often each operation was called.
+    operations: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Wire {
+    pub fn over(inner: SharedHttpClient) -> Self {
+        let state = State {
+            plan: Mutex::new(Plan::Nothing),
+            calls: AtomicU64::new(0),
+            struck: AtomicU64::new(0),
+            operations: Mutex::default(),
+        };
+        Self { inner, state: Arc::new(state) }
+    }
+
+    /// From now on, with the count of calls at nothing.
+    pub fn follow(&self, plan: Plan) {
+        *self.state.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+        self.state.calls.store(0, Ordering::SeqCst);
+        self.state.struck.store(0, Ordering::SeqCst);
+        self.state.operations.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How many calls were struck since.
+    pub fn struck(&self) -> u64 {
+        self.state.struck.load(Ordering::SeqCst)
+    }
+
+    /// How often each operation was called since.
+    pub fn operations(&self) -> BTreeMap<String, u64> {
+        self.state.operations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl State {
+    fn fault(&self) -> Option<Fault> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        let fault = match *self.plan.lock().unwrap_or_else(PoisonError::into_inner) {
+            Plan::Nothing => None,
+            Plan::Once(at, fault) => (call == at).then_some(fault),
+            Plan::OneIn(rate, seed) => {
+                let random = mixed(seed.wrapping_mul(1_000_003).wrapping_add(call));
+                let kinds = Fault::ALL.len() as u64;
+                (random % rate == 0).then(|| Fault::ALL[usize::try_from(random / rate % kinds).unwrap_or(0)])
+            }
+        };
+        if fault.is_some() {
+            self.struck.fetch_add(1, Ordering::SeqCst);
+        }
+        fault
+    }
+}
+
+/// SplitMix64: the same number for the same input, with all bits mixed.
+fn mixed(input: u64) -> u64 {
+    let mut mixed = input.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// What is called: the target of a JSON protocol, or the method and shape of an S3 request.
+fn operation(request: &HttpRequest) -> String {
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return target.rsplit('.').next().unwrap_or_default().to_owned();
+    }
+    let query = request.uri().split_once('?').map_or("", |(_, query)| query);
+    let parameter = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+    match request.method() {
+        "GET" if parameter("list-type") => "ListObjectsV2",
+        "GET" if parameter("uploads") => "ListMultipartUploads",
+        "GET" => "GetObject",
+        "HEAD" => "HeadObject",
+        "PUT" if parameter("partNumber") => "UploadPart",
+        "PUT" => "PutObject",
+        "POST" if parameter("uploads") => "CreateMultipartUpload",
+        "POST" if parameter("uploadId") => "CompleteMultipartUpload",
+        "POST" if parameter("delete") => "DeleteObjects",
+        "DELETE" if parameter("uploadId") => "AbortMultipartUpload",
+        _ => "other",
+    }
+    .to_owned()
+}
+
+impl HttpClient for Wire {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(Connector { inner, state: self.state.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    inner: SharedHttpConnector,
+    state: Arc<State>,
+}
+
+fn broken() -> ConnectorError {
+    ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into())
+}
+
+/// An answer in the words of either protocol.
+fn refusal(status: u16, code: &str) -> HttpResponse {
+    let body = format!("{{\"__type\":\"{code}\",\"message\":\"as the test wants it\"}}");
+    let mut response =
+        HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body.into_bytes()));
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    response.headers_mut().insert("x-amzn-errortype", code.to_owned());
+    response
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let name = operation(&request);
+        *self.state.operations.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+        let fault = self.state.fault();
+        let inner = self.inner.clone();
+        HttpConnectorFuture::new(async move {
+            match fault {
+                None => inner.call(request).await,
+                Some(Fault::Throttle) => Ok(refusal(400, "ThrottlingException")),
+                Some(Fault::ServerError) => Ok(refusal(500, "InternalServerError")),
+                Some(Fault::Reset) => Err(broken()),
+                Some(Fault::LostAnswer) => {
+                    let answer = inner.call(request).await?;
+                    // The whole answer was sent; nobody heard it.
+                    let _ = answer.into_body().collect().await;
+                    Err(broken())
+                }
+                Some(Fault::BrokenBody) => cut(inner.call(request).await?, true).await,
+                Some(Fault::SlowBody) => cut(inner.call(request).await?, false).await,
+            }
+        })
+    }
+}
+
+/// A body of two halves: the second one comes late, or never.
+struct Halves {
+    first: Option<Bytes>,
+    second: Option<Bytes>,
+    wait: Pin<Box<Sleep>>,
+    breaks: bool,
+}
+
+async fn cut(answer: HttpResponse, breaks: bool) -> Result<HttpResponse, ConnectorError> {
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let whole = answer.into_body().collect().await.map_err(|_| broken())?.to_bytes();
+    let halves = Halves {
+        first: Some(whole.slice(..whole.len() / 2)),
+        second: Some(whole.slice(whole.len() / 2..)),
+        wait: Box::pin(tokio::time::sleep(std::time::Duration::from_millis(30))),
+        breaks,
+    };
+    let mut cut = HttpResponse::new(status, SdkBody::from_body_1_x(halves));
+    *cut.headers_mut() = headers;
+    Ok(cut)
+}
+
+impl Body for Halves {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if self.second.is_some() {
+            std::task::ready!(self.wait.as_mut().poll(context));
+        }
+        let second = self.second.take();
+        Poll::Ready(second.map(|second| {
+            if self.breaks { Err(std::io::ErrorKind::ConnectionReset.into()) } else { Ok(Frame::data(second)) }
+        }))
+    }
+}
+
+/// As the SDK wants its HTTP client.
+impl From<&Wire> for SharedHttpClient {
+    fn from(wire: &Wire) -> Self {
+        Self::new(wire.clone())
+    }
+}
