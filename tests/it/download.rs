@@ -1,8 +1,8 @@
 //! Files of a finished export.
 
 use http::StatusCode;
-use serde_json::Value;
-use tests::{ANNA, Answer, World, text, both_hosts};
+use serde_json::{Value, json};
+use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
 
 /// Every attachment that the export's resources link to.
 fn attachment_urls(resources: &[Value]) -> Vec<String> {
@@ -57,8 +57,10 @@ async fn a_broken_download_goes_on_by_range(world: World) {
     assert_eq!(outside.header("content-range"), format!("bytes */{}", whole.body.len()));
 }
 
-both_hosts!(names_that_are_none_are_404);
-async fn names_that_are_none_are_404(world: World) {
+/// An API Gateway decodes paths before the function sees them, and the emulator drops what no path may have.
+#[tokio::test]
+async fn names_that_are_none_are_404() {
+    let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let names = [
@@ -166,4 +168,73 @@ async fn a_withheld_document_takes_its_binary_with_it(world: World) {
         .expect("one")
         .replace("discharge", "psychiatry");
     assert_eq!(world.get(&guess).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
+}
+
+/// What staff send to the store themselves, attached to an export of this client; the attachment's URL, the token.
+async fn with_a_large_attachment(world: &World, client: &str, bytes: &[u8]) -> (String, String) {
+    let token = text(&world.tokens(client, BRUNO).await["access_token"]);
+    let job = world.kick_off(&token, "/no-form", BRUNO).await;
+    world.work().await;
+    let staff = world.staff().await;
+    let uploads = format!("/admin{job}/uploads");
+    let announced = json!({ "name": "scan.pdf", "contentType": "application/pdf", "size": bytes.len() });
+    let form = world.post(&uploads).cookie(&staff).json(&announced).send().await.json();
+    let complete = format!("{uploads}/{}/complete", text(&form["id"]));
+    let early = world.post(&complete).cookie(&staff).send().await;
+    assert_eq!(early.status, StatusCode::CONFLICT, "{}", early.text());
+    let mut parts = reqwest::multipart::Form::new();
+    for (name, value) in form["fields"].as_object().expect("fields") {
+        parts = parts.text(name.clone(), text(value));
+    }
+    let parts = parts.part("file", reqwest::multipart::Part::bytes(bytes.to_vec()));
+    let sent = reqwest::Client::new().post(text(&form["url"])).multipart(parts).send().await;
+    assert!(sent.expect("the store answers").status().is_success());
+    let attached = world.post(&complete).cookie(&staff).send().await.json();
+    let attachment = &attached["attachments"][0];
+    assert_eq!((&attachment["title"], &attachment["size"]), (&json!("scan.pdf"), &json!(bytes.len())));
+    assert_eq!(world.post(&complete).cookie(&staff).send().await.status, StatusCode::NOT_FOUND, "once");
+    let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    assert_eq!(approved.status, StatusCode::OK, "{}", approved.text());
+    (text(&attachment["url"]), token)
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn files_too_large_for_an_answer_come_from_the_store() {
+    let world = World::deployed();
+    let large: Vec<u8> = (0..=u8::MAX).cycle().take(5 * 1024 * 1024).collect();
+    let (url, token) = with_a_large_attachment(&world, "app", &large).await;
+    let sent = world.get(&url).bearer(&token).send().await;
+    assert_eq!(sent.status, StatusCode::TEMPORARY_REDIRECT, "{}", sent.text());
+    let fetched = reqwest::get(sent.location()).await.expect("the store answers");
+    assert_eq!(fetched.status(), StatusCode::OK);
+    assert_eq!(fetched.bytes().await.expect("bytes"), large);
+    let again = world.get(&url).bearer(&token).send().await;
+    assert_ne!(again.location(), sent.location(), "signed for each request");
+    let stranger = world.get(&url).send().await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    let part = world.get(&url).bearer(&token).header("range", "bytes=5000000-5000009").send().await;
+    assert_eq!((part.status, part.body.as_slice()), (StatusCode::PARTIAL_CONTENT, &large[5_000_000..5_000_010]));
+
+    let (url, token) = with_a_large_attachment(&world, "other-app", &large).await;
+    let refused = world.get(&url).bearer(&token).send().await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(refused.outcome().contains("large_files"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn a_server_that_takes_files_itself_says_so() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    world.work().await;
+    let staff = world.staff().await;
+    let begin = |size: u64| {
+        let announced = json!({ "name": "a.pdf", "size": size });
+        world.post(&format!("/admin{job}/uploads")).cookie(&staff).json(&announced).send()
+    };
+    assert!(begin(5).await.outcome().contains("add-files"));
+    assert_eq!(begin(u64::MAX).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let unknown = format!("/admin{job}/uploads/0123456789abcdef/complete");
+    assert_eq!(world.post(&unknown).cookie(&staff).send().await.status, StatusCode::NOT_FOUND);
 }

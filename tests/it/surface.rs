@@ -51,6 +51,8 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/admin/jobs/{job}/reject", For::Staff),
     ("POST", "/admin/jobs/{job}/add-files", For::Staff),
     ("POST", "/admin/jobs/{job}/remove-files", For::Staff),
+    ("POST", "/admin/jobs/{job}/uploads", For::Staff),
+    ("POST", "/admin/jobs/{job}/uploads/{upload}/complete", For::Staff),
     ("GET", "/staff", For::StaffPage),
     ("GET", "/staff/login", For::All),
     ("POST", "/staff/login", For::All),

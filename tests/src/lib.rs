@@ -93,6 +93,7 @@ id = \"other-app\"
 scopes = \"offline_access patient/$ehi-export patient/*.rs\"
 link_style = \"bare\"
 one_document_per_file = true
+large_files = \"refuse\"
 redirect_uris = [\"https://other.example.org/callback\"]
 [[clients]]
 id = \"confidential\"

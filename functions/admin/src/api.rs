@@ -193,7 +193,7 @@ pub(crate) async fn delete(
 }
 
 impl Admin {
-    async fn answer(&self, stored: &StoredJob) -> Result<Response> {
+    pub(crate) async fn answer(&self, stored: &StoredJob) -> Result<Response> {
         Ok(json(StatusCode::OK, &self.json(stored).await?))
     }
 

@@ -1,11 +1,13 @@
 //! Staff: list, inspect, approve, reject, attach, delete. As an API (contract, section 4) and as pages.
 //!
 //! - [`who`]: who calls; [`login`]: the session;
-//! - [`actions`]: what staff can do to a job, the same for API and pages; [`uploads`]: files that they attach;
+//! - [`actions`]: what staff can do to a job, the same for API and pages; [`uploads`]: files that they attach, and
+//!   [`direct`]: those too large for a request;
 //! - [`api`] and [`pages`]: the two faces.
 
 mod actions;
 mod api;
+mod direct;
 mod login;
 mod pages;
 mod uploads;
@@ -48,6 +50,8 @@ pub fn router(platform: &dyn Platform) -> Router {
         .route("/admin/jobs/{job}/reject", post(api::reject))
         .route("/admin/jobs/{job}/add-files", post(api::add_files))
         .route("/admin/jobs/{job}/remove-files", post(api::remove_files))
+        .route("/admin/jobs/{job}/uploads", post(direct::begin))
+        .route("/admin/jobs/{job}/uploads/{upload}/complete", post(direct::complete))
         .route("/staff", get(pages::list))
         .route("/staff/login", get(pages::login).post(login::by_page))
         .route("/staff/logout", post(login::leave))

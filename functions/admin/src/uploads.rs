@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use shared::domain::chunk::{RecordAttachment, job_prefix};
-use shared::domain::ids::{FileName, JobId};
+use shared::domain::ids::{Attempt, FileName, JobId};
 use shared::domain::job::Attachment;
 use shared::error::{Error, Result};
 use shared::fhir::media_types;
@@ -38,7 +38,8 @@ impl Admin {
             Ok(()) => self.attach(id, received.clone(), who).await,
             Err(error) => Err(error),
         };
-        if attached.is_err() {
+        // After a call that may have succeeded all the same, the files may be the job's.
+        if !matches!(attached, Ok(_) | Err(Error::Unavailable(_))) {
             for file in &received {
                 self.files.remove(&file.key).await?;
             }
@@ -60,7 +61,8 @@ impl Admin {
                 return Err(Error::TooLarge(format!("at most {MAX_FILES} files at a time")));
             }
             // Listed before it is complete, so that a failure removes what was written.
-            received.push(self.begin(id, &field));
+            let title = field.file_name().unwrap_or("file");
+            received.push(described(id, &self.ids.attempt(), title, field.content_type()));
             if let Some(file) = received.last_mut() {
                 self.write(field, file).await?;
             }
@@ -69,23 +71,6 @@ impl Admin {
             Err(Error::invalid("there are no files in the field 'attachments'"))
         } else {
             Ok(())
-        }
-    }
-
-    fn begin(&self, id: &JobId, field: &Field<'_>) -> Attachment {
-        let title = field.file_name().unwrap_or("file");
-        let title: String = title.chars().filter(|c| !c.is_control()).take(200).collect();
-        let name = FileName::sanitize(&title);
-        let known = media_types::of_extension(&name.extension());
-        let content_type =
-            field.content_type().filter(|given| media_types::safe(given) == *given).unwrap_or(known);
-        Attachment {
-            key: format!("{}uploads/{}/{name}", job_prefix(id), self.ids.attempt()),
-            content_type: content_type.to_owned(),
-            name,
-            title,
-            size: 0,
-            hash: String::new(),
         }
     }
 
@@ -109,6 +94,27 @@ impl Admin {
         writer.finish().await?;
         file.hash = STANDARD.encode(hash.finish());
         Ok(())
+    }
+}
+
+/// A file that comes in: what it is called, and where it goes. Of its type only what is safe to serve is believed.
+pub(crate) fn described(
+    job: &JobId,
+    upload: &Attempt,
+    title: &str,
+    content_type: Option<&str>,
+) -> Attachment {
+    let title: String = title.chars().filter(|c| !c.is_control()).take(200).collect();
+    let name = FileName::sanitize(&title);
+    let known = media_types::of_extension(&name.extension());
+    let content_type = content_type.filter(|given| media_types::safe(given) == *given).unwrap_or(known);
+    Attachment {
+        key: format!("{}uploads/{upload}/{name}", job_prefix(job)),
+        content_type: content_type.to_owned(),
+        name,
+        title,
+        size: 0,
+        hash: String::new(),
     }
 }
 

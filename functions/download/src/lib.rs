@@ -7,13 +7,14 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use http::HeaderMap;
+use shared::config::{LargeFiles, Settings};
 use shared::domain::chunk::RecordAttachment;
 use shared::domain::job::Job;
 use shared::domain::states::Complete;
 use shared::error::Result;
 use shared::fhir::{FHIR_NDJSON, media_types};
 use shared::http::caller::{Bearer, HasVerifier, owned};
-use shared::http::download::{Stored, download};
+use shared::http::download::{Directly, Stored, download};
 use shared::http::extract::{FilePath, JobPath, NO_FILE};
 use shared::http::job_json::stored_manifest;
 use shared::platform::Platform;
@@ -26,6 +27,7 @@ use shared::security::verify::{Caller, Verifier};
 struct Download {
     jobs: Arc<dyn Jobs>,
     files: Arc<dyn Files>,
+    settings: Arc<Settings>,
     verifier: Arc<Verifier>,
 }
 
@@ -42,6 +44,7 @@ pub fn router(platform: &dyn Platform) -> Router {
         .with_state(Download {
             jobs: platform.jobs(),
             files: platform.files(),
+            settings: platform.settings(),
             verifier: platform.verifier(),
         })
 }
@@ -50,6 +53,12 @@ impl Download {
     async fn complete(&self, JobPath(id): JobPath, caller: &Caller) -> Result<Job> {
         let stored = owned(self.jobs.get(&id).await?, caller)?;
         if matches!(stored.job, Job::Complete(_)) { Ok(stored.job) } else { Err(NO_FILE) }
+    }
+
+    fn directly(&self, caller: &Caller) -> Directly {
+        let client = self.settings.client(caller.client.as_str()).filter(|_| caller.issuer.is_none());
+        let beyond = client.map_or(LargeFiles::default(), |client| client.large_files);
+        Directly { bytes: self.settings.max_direct_bytes, beyond }
     }
 }
 
@@ -72,7 +81,7 @@ async fn file(
         etag: format!("\"{}\"", named.file.sha256),
         size: named.file.size,
     };
-    download(&stored, &headers, &*state.files).await
+    download(&stored, &headers, &*state.files, state.directly(&caller)).await
 }
 
 async fn attachment(
@@ -92,7 +101,7 @@ async fn attachment(
             etag: format!("\"{}\"", attachment.hash),
             size: attachment.size,
         };
-        return download(&stored, &headers, &*state.files).await;
+        return download(&stored, &headers, &*state.files, state.directly(&caller)).await;
     }
     let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
     let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
@@ -108,5 +117,5 @@ async fn attachment(
         etag: format!("\"{}\"", of_record.url_name()),
         size: size.ok_or(NO_FILE)?,
     };
-    download(&stored, &headers, &*state.files).await
+    download(&stored, &headers, &*state.files, state.directly(&caller)).await
 }

@@ -31,6 +31,19 @@ pub struct Client {
     /// Each DocumentReference in a file of its own.
     #[serde(default)]
     pub one_document_per_file: bool,
+    #[serde(default)]
+    pub large_files: LargeFiles,
+}
+
+/// What a client gets for a file that is too large for an answer of the host, as on AWS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LargeFiles {
+    /// 307 to a link that is signed for the request.
+    #[default]
+    Redirect,
+    /// 413, for clients that cannot follow a redirect or would send their token along.
+    Refuse,
 }
 
 /// How the `Link` header spells its URL.
@@ -193,6 +206,7 @@ mod tests {
             secret_hash: None,
             link_style: LinkStyle::Angle,
             one_document_per_file: false,
+            large_files: LargeFiles::Redirect,
         };
         for (uri, allowed) in [
             ("https://app.example.org/cb", true),

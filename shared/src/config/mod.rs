@@ -8,7 +8,7 @@ use std::path::Path;
 
 use url::Url;
 
-pub use self::clients::{Client, Issuer, IssuerKeys, LinkStyle, PatientAccount, StaffAccount};
+pub use self::clients::{Client, Issuer, IssuerKeys, LargeFiles, LinkStyle, PatientAccount, StaffAccount};
 use self::reader::Reader;
 use crate::domain::request::{Base, Prefix};
 use crate::domain::retention::Retention;
@@ -32,6 +32,8 @@ pub struct Settings {
     pub chunk_bytes: u64,
     /// The largest file that staff can attach.
     pub max_upload_bytes: u64,
+    /// The most bytes of one answer with a file; beyond, clients are sent to the store. No limit when not set.
+    pub max_direct_bytes: u64,
     /// Where people read what is in the files.
     pub documentation_url: Option<String>,
     /// `SameSite` of the staff cookie: `Lax`, or `None` for a staff app of another site.
@@ -51,7 +53,7 @@ pub enum SameSite {
 }
 
 /// The names of the settings in a file, and in capitals after `EHI_` in the environment.
-pub const KEYS: [&str; 17] = [
+pub const KEYS: [&str; 18] = [
     "base_url",
     "sandbox",
     "sandbox_in_public",
@@ -62,6 +64,7 @@ pub const KEYS: [&str; 17] = [
     "refresh_lifetime_seconds",
     "chunk_bytes",
     "max_upload_bytes",
+    "max_direct_bytes",
     "documentation_url",
     "cookie_same_site",
     "staff_origins",
@@ -123,6 +126,7 @@ impl Settings {
                 .unwrap_or(SignedDuration::from_hours(24 * 30)),
             chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
             max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
+            max_direct_bytes: read.count("max_direct_bytes").unwrap_or(u64::MAX),
             documentation_url: read.text("documentation_url"),
             cookie_same_site: match read.text("cookie_same_site").as_deref() {
                 None | Some("Lax") => SameSite::Lax,

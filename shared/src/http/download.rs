@@ -6,10 +6,12 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
 };
 use http::{HeaderMap, StatusCode};
+use jiff::SignedDuration;
 
+use crate::config::LargeFiles;
 use crate::error::{Error, Result};
 use crate::ports::files::Files;
 
@@ -25,15 +27,47 @@ pub struct Stored<'a> {
     pub size: u64,
 }
 
-/// Answers with the file, or with the one range asked for. Several ranges at once get the whole.
-pub async fn download(stored: &Stored<'_>, request: &HeaderMap, files: &dyn Files) -> Result<Response> {
+/// How long a link is good that a client is sent to.
+const LINK: SignedDuration = SignedDuration::from_mins(5);
+
+/// How much a host can answer with, and what a client wants where that is too little.
+#[derive(Debug, Clone, Copy)]
+pub struct Directly {
+    /// The most bytes of one answer.
+    pub bytes: u64,
+    /// What happens beyond.
+    pub beyond: LargeFiles,
+}
+
+/// Answers with the file, or with the one range asked for. Several ranges at once get the whole. What is too large for
+/// an answer of this host is a redirect to the store, or 413 for clients that cannot follow one.
+pub async fn download(
+    stored: &Stored<'_>,
+    request: &HeaderMap,
+    files: &dyn Files,
+    directly: Directly,
+) -> Result<Response> {
     let etag = HeaderValue::from_str(&stored.etag).map_err(Error::internal)?;
     if request.get(IF_NONE_MATCH) == Some(&etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
     let range = asked_range(request, &etag, stored.size)?;
-    let body = Body::from_stream(files.open(stored.key, range.clone()).await?);
     let length = range.as_ref().map_or(stored.size, |range| range.end - range.start);
+    if length > directly.bytes {
+        match directly.beyond {
+            LargeFiles::Refuse => return Err(Error::TooLarge(format!(
+                "the file has {} bytes and this server answers with at most {} at once: ask for ranges, or have the client registered with large_files = \"redirect\"",
+                stored.size, directly.bytes
+            ))),
+            LargeFiles::Redirect => {
+                if let Some(link) = files.link(stored.key, LINK, stored.file_name).await? {
+                    let headers = [(LOCATION, link), (CACHE_CONTROL, "private, no-store".to_owned())];
+                    return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
+                }
+            }
+        }
+    }
+    let body = Body::from_stream(files.open(stored.key, range.clone()).await?);
     let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();

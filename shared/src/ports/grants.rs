@@ -25,6 +25,8 @@ pub enum GrantKind {
     StaffSession,
     /// Log-ins that failed, by user name.
     Failures,
+    /// A file that staff send to the store themselves.
+    Upload,
 }
 
 impl GrantKind {
@@ -38,6 +40,7 @@ impl GrantKind {
             Self::PatientSession => "patient-session",
             Self::StaffSession => "staff-session",
             Self::Failures => "failures",
+            Self::Upload => "upload",
         }
     }
 }

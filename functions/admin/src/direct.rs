@@ -1,0 +1,119 @@
+//! Files too large for a request: staff send them to the store themselves, with a form that is good for one of them.
+//!
+//! `POST /admin/jobs/{job}/uploads` gives the form, and `POST /admin/jobs/{job}/uploads/{upload}/complete` attaches
+//! what was sent with it (contract, section 4).
+
+use aws_lc_rs::digest;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+use http::{HeaderMap, Method, StatusCode};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shared::domain::ids::{Attempt, JobId};
+use shared::domain::job::Attachment;
+use shared::error::{Error, Result};
+use shared::http::extract::{Content, JobPath, NO_JOB};
+use shared::http::respond;
+use shared::ports::grants::GrantKind;
+
+use crate::Admin;
+use crate::uploads::described;
+
+/// How long a form is good; a file on its way may take longer.
+const FORM: SignedDuration = SignedDuration::from_mins(5);
+/// How long what was sent can be attached.
+const PENDING: SignedDuration = SignedDuration::from_hours(1);
+
+const NO_UPLOAD: Error = Error::NotFound("there is no such upload, or its time is over");
+
+/// An upload that was begun.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    job: JobId,
+    file: Attachment,
+}
+
+/// What the caller says of the file.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Announced {
+    name: String,
+    content_type: Option<String>,
+    size: u64,
+}
+
+pub(crate) async fn begin(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
+    state.staff(&method, &headers).await?;
+    let Content::Json(value) = Content::read(&headers, body).await? else { return Err(wrong()) };
+    let announced: Announced = serde_json::from_value(value).map_err(|_| wrong())?;
+    let limit = state.settings.max_upload_bytes;
+    if announced.size == 0 || announced.size > limit {
+        return Err(Error::TooLarge(format!("'size' must be from 1 to {limit} bytes")));
+    }
+    state.job(&id).await?.job.in_review("attach files to")?;
+    let upload = state.ids.attempt();
+    let file = described(&id, &upload, &announced.name, announced.content_type.as_deref());
+    let form = state.files.upload_form(&file.key, &file.content_type, announced.size, FORM).await?;
+    let form = form.ok_or_else(|| {
+        Error::NotSupported("this server takes files itself: POST them to /admin/jobs/{job}/add-files".to_owned())
+    })?;
+    let pending = serde_json::to_value(Pending { job: id, file })?;
+    state.grants.put(GrantKind::Upload, upload.as_str(), pending, state.clock.now() + PENDING).await?;
+    let fields: serde_json::Map<String, Value> =
+        form.fields.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let answer = json!({ "id": upload, "url": form.url, "fields": fields, "expiresIn": FORM.as_secs() });
+    Ok(respond::json(StatusCode::OK, &answer))
+}
+
+pub(crate) async fn complete(
+    State(state): State<Admin>,
+    JobPath(id): JobPath,
+    Path((_, upload)): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let who = state.staff(&method, &headers).await?;
+    let upload = Attempt::parse(&upload).map_err(|_| NO_UPLOAD)?;
+    let grant = state.grants.get(GrantKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
+    let Pending { job, mut file } = grant.read()?;
+    if job != id {
+        return Err(NO_JOB);
+    }
+    state.measure(&mut file).await?;
+    // Of two calls at once one attaches it.
+    state.grants.take(GrantKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
+    state.answer(&state.attach(&id, vec![file], &who).await?).await
+}
+
+fn wrong() -> Error {
+    Error::invalid("the body must be {\"name\", \"contentType\", \"size\"} in JSON")
+}
+
+impl Admin {
+    /// Reads what was sent, for its size and hash.
+    async fn measure(&self, file: &mut Attachment) -> Result<()> {
+        let mut stream = match self.files.open(&file.key, None).await {
+            Err(Error::NotFound(_)) => return Err(Error::conflict("nothing was sent with the form yet")),
+            opened => opened?,
+        };
+        let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+        while let Some(bytes) = stream.next().await {
+            let bytes = bytes?;
+            file.size += bytes.len() as u64;
+            hash.update(&bytes);
+        }
+        file.hash = STANDARD.encode(hash.finish());
+        Ok(())
+    }
+}
