@@ -154,7 +154,8 @@ struct Batch {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Message {
-    message_id: String,
+    #[serde(rename = "messageId")]
+    id: String,
     receipt_handle: String,
     body: String,
     #[serde(rename = "eventSourceARN")]
@@ -222,7 +223,7 @@ impl Consumer {
         let mut failures = Vec::new();
         for message in batch.records {
             if !self.message(&message, context).await {
-                failures.push(Failure { item_identifier: message.message_id });
+                failures.push(Failure { item_identifier: message.id });
             }
         }
         Failures { batch_item_failures: failures }
@@ -236,7 +237,7 @@ impl Consumer {
             Ok(task) => task,
             Err(error) => {
                 // Its tries end in the dead letters, where it is told of once more and dropped.
-                let (message, deliveries) = (&message.message_id, message.deliveries());
+                let (message, deliveries) = (&message.id, message.deliveries());
                 tracing::error!(message.id = %message, deliveries, error = %error, "a message that cannot be read");
                 return self.takes_dead_letters;
             }
@@ -249,7 +250,7 @@ impl Consumer {
         };
         let duration_ms = self.clock.since(started);
         let (task, job) = (task.name(), task.job());
-        tracing::info!(job.id = %job, task, message.id = %message.message_id, deliveries = message.deliveries(), queue.age_ms = age_ms, duration_ms, done, "task");
+        tracing::info!(job.id = %job, task, message.id = %message.id, deliveries = message.deliveries(), queue.age_ms = age_ms, duration_ms, done, "task");
         done
     }
 
@@ -260,8 +261,8 @@ impl Consumer {
         let deadline = InvocationDeadline { near: end - MARGIN.min(left / 3) };
         let longest = Duration::try_from(left).unwrap_or_default().saturating_sub(LAST_SECONDS);
         let handled = tokio::time::timeout(longest, self.worker.handle(task, &deadline)).await;
-        let handled =
-            handled.unwrap_or_else(|_| Err(crate::error::Error::unavailable("the invocation's time was over")));
+        let handled = handled
+            .unwrap_or_else(|_| Err(crate::error::Error::unavailable("the invocation's time was over")));
         let error = match handled {
             Ok(()) => return true,
             Err(error) => error,
@@ -299,5 +300,10 @@ impl Consumer {
 /// What became of a message, for the job's history.
 fn story(task: &Task, message: &Message) -> String {
     let sent = message.sent_at().map_or_else(|| "at an unknown time".to_owned(), |at| at.to_string());
-    format!("task {}, message {} sent {sent}, delivered {} times", task.name(), message.message_id, message.deliveries())
+    format!(
+        "task {}, message {} sent {sent}, delivered {} times",
+        task.name(),
+        message.id,
+        message.deliveries()
+    )
 }

@@ -83,7 +83,8 @@ static COLLECTED: AtomicBool = AtomicBool::new(false);
 /// log that CloudWatch reads. Nowhere else does it do anything.
 pub fn metrics(values: &[(Metric, u64)]) {
     if COLLECTED.load(Ordering::Relaxed) {
-        let _ = writeln!(std::io::stdout().lock(), "{}", embedded(values, SystemClock.now().as_millisecond()));
+        let _ =
+            writeln!(std::io::stdout().lock(), "{}", embedded(values, SystemClock.now().as_millisecond()));
     }
 }
 
@@ -121,6 +122,9 @@ mod tests {
         let names: Vec<_> =
             directive["Metrics"].as_array().expect("metrics").iter().map(|metric| &metric["Name"]).collect();
         assert_eq!(names, ["Bytes", "ExportsFinished"]);
-        assert_eq!((&line["_aws"]["Timestamp"], &directive["Metrics"][0]["Unit"]), (&json!(5), &json!("Bytes")));
+        assert_eq!(
+            (&line["_aws"]["Timestamp"], &directive["Metrics"][0]["Unit"]),
+            (&json!(5), &json!("Bytes"))
+        );
     }
 }

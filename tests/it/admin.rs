@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::platform::Platform;
-use tests::{ANNA, Answer, BASE_URL, BRUNO, PASSWORD, World, text, both_hosts};
+use tests::{ANNA, Answer, BASE_URL, BRUNO, PASSWORD, World, both_hosts, text};
 
 /// An export in review, its token and a member of staff.
 async fn in_review(world: &World) -> (String, String, Answer) {

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, BRUNO, Launch, PASSWORD, World, authorize_path, parameter, text, both_hosts};
+use tests::{ANNA, BRUNO, Launch, PASSWORD, World, authorize_path, both_hosts, parameter, text};
 
 both_hosts!(the_token_response_has_what_smart_wants);
 async fn the_token_response_has_what_smart_wants(world: World) {
@@ -154,7 +154,7 @@ async fn a_refresh_cannot_ask_for_more(world: World) {
 both_hosts!(a_confidential_client_must_authenticate);
 async fn a_confidential_client_must_authenticate(world: World) {
     let mut launch = Launch::new("confidential");
-    launch.scope = "offline_access patient/$ehi-export".to_owned();
+    "offline_access patient/$ehi-export".clone_into(&mut launch.scope);
     let code = world.code(&launch, ANNA).await;
     let refused = world.redeem(&launch, &code).await;
     assert_eq!(

@@ -252,11 +252,14 @@ async fn forms_put_one_file_of_one_type_and_size() {
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn what_is_missing_is_503_with_its_cause_in_the_log() {
-    let nowhere = resources("missing", &[
-        ("EHI_JOBS_TABLE", "no-such-table"),
-        ("EHI_FILES_BUCKET", "no-such-bucket"),
-        ("EHI_SMALL_QUEUE", "http://127.0.0.1:9/000000000000/no-such-queue"),
-    ]);
+    let nowhere = resources(
+        "missing",
+        &[
+            ("EHI_JOBS_TABLE", "no-such-table"),
+            ("EHI_FILES_BUCKET", "no-such-bucket"),
+            ("EHI_SMALL_QUEUE", "http://127.0.0.1:9/000000000000/no-such-queue"),
+        ],
+    );
     let platform = platform(sdk().await, nowhere, Arc::new(SystemClock), Arc::new(SystemIds));
     let job = SystemIds.job(SystemClock.now());
     let task = [shared::domain::task::Task::Plan { job: job.clone() }];
@@ -267,7 +270,11 @@ async fn what_is_missing_is_503_with_its_cause_in_the_log() {
     ];
     for (error, named) in errors {
         assert_eq!(error.status(), http::StatusCode::SERVICE_UNAVAILABLE, "{error:?}");
-        assert!(error.causes().contains(named) || error.causes().contains("QueueDoesNotExist"), "{}", error.causes());
+        assert!(
+            error.causes().contains(named) || error.causes().contains("QueueDoesNotExist"),
+            "{}",
+            error.causes()
+        );
         assert!(!error.to_string().contains("no-such"), "{error}");
     }
 }
@@ -347,7 +354,8 @@ async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
 /// How often each resource is in the files of a complete job.
 async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
     let files = platform.files();
-    let manifest = shared::http::job_json::stored_manifest(job, &*files).await.expect("read").expect("a manifest");
+    let manifest =
+        shared::http::job_json::stored_manifest(job, &*files).await.expect("read").expect("a manifest");
     let mut counts = BTreeMap::new();
     for named in manifest.files.iter().filter(|named| named.file.purpose.is_data()) {
         let bytes = read_all(&*files, &named.file.key, 100_000_000).await.expect("a file");

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, BASE_URL, BRUNO, World, reference, text, both_hosts};
+use tests::{ANNA, Answer, BASE_URL, BRUNO, World, both_hosts, reference, text};
 
 /// The form's address of a job that awaits it.
 async fn form_of(world: &World, token: &str) -> (String, String) {

@@ -214,7 +214,10 @@ async fn files_too_large_for_an_answer_come_from_the_store() {
     let stranger = world.get(&url).send().await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     let part = world.get(&url).bearer(&token).header("range", "bytes=5000000-5000009").send().await;
-    assert_eq!((part.status, part.body.as_slice()), (StatusCode::PARTIAL_CONTENT, &large[5_000_000..5_000_010]));
+    assert_eq!(
+        (part.status, part.body.as_slice()),
+        (StatusCode::PARTIAL_CONTENT, &large[5_000_000..5_000_010])
+    );
 
     let (url, token) = with_a_large_attachment(&world, "other-app", &large).await;
     let refused = world.get(&url).bearer(&token).send().await;

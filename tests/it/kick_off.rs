@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::json;
 use shared::platform::Platform;
 use shared::security::tokens::{Claims, sign};
-use tests::{ANNA, BASE_URL, BRUNO, World, parameter, both_hosts};
+use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, parameter};
 
 fn export_of(patient: &str) -> String {
     format!("/fhir/Patient/{patient}/$ehi-export")

@@ -1,7 +1,7 @@
 //! Discovery.
 
 use http::StatusCode;
-use tests::{BASE_URL, World, text, both_hosts};
+use tests::{BASE_URL, World, both_hosts, text};
 
 both_hosts!(every_base_and_shortcut_is_discoverable);
 async fn every_base_and_shortcut_is_discoverable(world: World) {

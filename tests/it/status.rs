@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use shared::platform::Platform;
-use tests::{ANNA, BASE_URL, BRUNO, World, text, both_hosts};
+use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, text};
 
 /// The workers of a deployment do not wait for the test.
 #[tokio::test]

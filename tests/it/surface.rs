@@ -9,7 +9,7 @@ use crate::house::{root, sources};
 
 /// Who a route is for, which says how it answers a stranger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum For {
+pub(crate) enum For {
     /// Anybody.
     All,
     /// The bearer of the owner's token: 401 without, 404 with another's.
@@ -24,7 +24,7 @@ enum For {
     PatientPage,
 }
 
-const ROUTES: &[(&str, &str, For)] = &[
+pub(crate) const ROUTES: &[(&str, &str, For)] = &[
     ("GET", "/", For::All),
     ("GET", "/.well-known/jwks.json", For::All),
     ("GET", "/.well-known/smart-configuration", For::All),

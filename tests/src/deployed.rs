@@ -102,7 +102,12 @@ fn put_settings() {
     static PUT: OnceLock<()> = OnceLock::new();
     PUT.get_or_init(|| {
         let put = Command::new(variable("EHI_TEST_AWS"))
-            .args(["secretsmanager", "put-secret-value", "--secret-id", &variable("EHI_TEST_SETTINGS_SECRET")])
+            .args([
+                "secretsmanager",
+                "put-secret-value",
+                "--secret-id",
+                &variable("EHI_TEST_SETTINGS_SECRET"),
+            ])
             .args(["--secret-string", &settings("")])
             .stdout(Stdio::null())
             .status();

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -106,7 +107,7 @@ impl State {
             Plan::OneIn(rate, seed) => {
                 let random = mixed(seed.wrapping_mul(1_000_003).wrapping_add(call));
                 let kinds = Fault::ALL.len() as u64;
-                (random % rate == 0).then(|| Fault::ALL[usize::try_from(random / rate % kinds).unwrap_or(0)])
+                random.is_multiple_of(rate).then(|| Fault::ALL[usize::try_from(random / rate % kinds).unwrap_or(0)])
             }
         };
         if fault.is_some() {
@@ -241,7 +242,11 @@ impl Body for Halves {
         }
         let second = self.second.take();
         Poll::Ready(second.map(|second| {
-            if self.breaks { Err(std::io::ErrorKind::ConnectionReset.into()) } else { Ok(Frame::data(second)) }
+            if self.breaks {
+                Err(std::io::ErrorKind::ConnectionReset.into())
+            } else {
+                Ok(Frame::data(second))
+            }
         }))
     }
 }

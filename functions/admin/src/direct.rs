@@ -66,7 +66,9 @@ pub(crate) async fn begin(
     let file = described(&id, &upload, &announced.name, announced.content_type.as_deref());
     let form = state.files.upload_form(&file.key, &file.content_type, announced.size, FORM).await?;
     let form = form.ok_or_else(|| {
-        Error::NotSupported("this server takes files itself: POST them to /admin/jobs/{job}/add-files".to_owned())
+        Error::NotSupported(
+            "this server takes files itself: POST them to /admin/jobs/{job}/add-files".to_owned(),
+        )
     })?;
     let pending = serde_json::to_value(Pending { job: id, file })?;
     state.grants.put(GrantKind::Upload, upload.as_str(), pending, state.clock.now() + PENDING).await?;

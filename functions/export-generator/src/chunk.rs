@@ -99,7 +99,9 @@ impl Generator {
         }
         let rest = self.jobs.chunk(id, chunk.rest()).await?.filter(|rest| rest.result.is_none());
         match rest {
-            Some(rest) => self.queue.send(size, &[Task::Chunk { job: id.clone(), chunk: rest.chunk.id }]).await,
+            Some(rest) => {
+                self.queue.send(size, &[Task::Chunk { job: id.clone(), chunk: rest.chunk.id }]).await
+            }
             None => Ok(()),
         }
     }

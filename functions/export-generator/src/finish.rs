@@ -56,7 +56,11 @@ impl Generator {
         replaced?;
         let request = request_id.as_deref().unwrap_or_default();
         tracing::info!(job.id = %id, request.id = request, resources, bytes, "export finished");
-        telemetry::metrics(&[(Metric::ExportsFinished, 1), (Metric::Resources, resources), (Metric::Bytes, bytes)]);
+        telemetry::metrics(&[
+            (Metric::ExportsFinished, 1),
+            (Metric::Resources, resources),
+            (Metric::Bytes, bytes),
+        ]);
         Ok(())
     }
 

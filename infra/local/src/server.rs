@@ -24,7 +24,9 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Begins to log, for people.
 pub fn log() {
-    shared::telemetry::for_people(&shared::config::log_filter("warn,shared=info,export_generator=info,ehi=info"));
+    shared::telemetry::for_people(&shared::config::log_filter(
+        "warn,shared=info,export_generator=info,ehi=info",
+    ));
 }
 
 /// Every function's routes, without what a host puts around them.

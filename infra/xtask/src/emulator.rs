@@ -13,7 +13,7 @@ use crate::{cargo, door, root, run};
 
 /// The root user of the account that requests without a signature belong to, which is where an API must be.
 const ROOT: (&str, &str) = ("000000000000", "root");
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An emulator that is ended when it is dropped.
 pub(crate) struct Emulator {
@@ -59,7 +59,10 @@ impl Emulator {
         let begun = Instant::now();
         while !emulator.is_ready() {
             if begun.elapsed() > PATIENCE {
-                return Err(format!("the emulator does not answer; see {}/emulator.log", emulator.directory.display()));
+                return Err(format!(
+                    "the emulator does not answer; see {}/emulator.log",
+                    emulator.directory.display()
+                ));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -91,7 +94,9 @@ impl Emulator {
         let ask = || -> std::io::Result<bool> {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
             stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-            stream.write_all(b"GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            stream.write_all(
+                b"GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            )?;
             let mut answer = [0; 12];
             stream.read_exact(&mut answer)?;
             Ok(answer.ends_with(b"200"))
@@ -125,7 +130,13 @@ impl Emulator {
 
     /// Builds every function for this machine, as the tests are built, and deploys the template with them. `at` is
     /// where its API shall answer, and `parameters` are beyond what an emulator needs.
-    pub(crate) fn deploy(&self, stack: &str, at: TcpListener, base_url: &str, parameters: &[&str]) -> Result<Deployed, String> {
+    pub(crate) fn deploy(
+        &self,
+        stack: &str,
+        at: TcpListener,
+        base_url: &str,
+        parameters: &[&str],
+    ) -> Result<Deployed, String> {
         let template = self.template()?;
         let mut deploy = self.command(python_tool(SAM, "sam")?);
         deploy
@@ -134,7 +145,13 @@ impl Emulator {
             .args(["deploy", "--template-file"])
             .arg(&template)
             .args(["--stack-name", stack, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"])
-            .args(["--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset", "--region", "us-east-1"])
+            .args([
+                "--no-confirm-changeset",
+                "--no-progressbar",
+                "--no-fail-on-empty-changeset",
+                "--region",
+                "us-east-1",
+            ])
             .arg("--parameter-overrides")
             .arg(format!("Architecture={}", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }))
             .arg(format!("EndpointUrl={}", self.endpoint()))
@@ -155,7 +172,8 @@ impl Emulator {
         let file = self.directory.join("secret.txt");
         std::fs::write(&file, value).map_err(|error| error.to_string())?;
         let value = format!("file://{}", file.display());
-        self.aws(&["secretsmanager", "put-secret-value", "--secret-id", secret, "--secret-string", &value]).map(drop)
+        self.aws(&["secretsmanager", "put-secret-value", "--secret-id", secret, "--secret-string", &value])
+            .map(drop)
     }
 
     /// Waits until the emulator ends, as it does with Ctrl-C.
@@ -165,7 +183,8 @@ impl Emulator {
 
     fn outputs(&self, stack: &str) -> Result<HashMap<String, String>, String> {
         let query = "Stacks[0].Outputs[].[OutputKey,OutputValue]";
-        let text = self.aws(&["cloudformation", "describe-stacks", "--stack-name", stack, "--query", query])?;
+        let text =
+            self.aws(&["cloudformation", "describe-stacks", "--stack-name", stack, "--query", query])?;
         let outputs = text.lines().filter_map(|line| line.split_once('\t'));
         Ok(outputs.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect())
     }
@@ -173,7 +192,8 @@ impl Emulator {
     /// The template with each function's code where it was built: what `sam build` does for the architecture of the
     /// cloud.
     fn template(&self) -> Result<PathBuf, String> {
-        let text = std::fs::read_to_string(root().join("template.yaml")).map_err(|error| error.to_string())?;
+        let text =
+            std::fs::read_to_string(root().join("template.yaml")).map_err(|error| error.to_string())?;
         let (mut built, mut binary) = (String::new(), "");
         for line in text.lines() {
             if let Some((_, rest)) = line.split_once("Binary: ") {

@@ -11,7 +11,7 @@ use self::emulator::{Deployed, Emulator};
 
 const USAGE: &str = "cargo xtask COMMAND
 
-  check    formatting, clippy with warnings denied, docs, licences, bans, sources, unused dependencies
+  check    formatting, clippy with warnings denied, docs, licences, bans, sources, unused dependencies, the template
   test     every test of the workspace; installs what it needs or says what is missing
   bench    the benchmark table, in release
   build    the `ehi` program and every function, in release
@@ -59,6 +59,15 @@ fn check() -> Result<(), String> {
     let mut command = Command::new(deny);
     command.args(["--all-features", "--config", ".deny.toml", "check", "licenses", "bans", "sources"]);
     run(command)?;
+    let mut lint = Command::new(tools::python_tool(tools::SAM, "cfn-lint")?);
+    lint.args(["--regions", "us-east-1", "--", "template.yaml"]);
+    run(lint)?;
+    let mut validate = Command::new(tools::python_tool(tools::SAM, "sam")?);
+    validate
+        .args(["validate", "--lint"])
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("SAM_CLI_TELEMETRY", "0");
+    run(validate)?;
     let machete = tools::cargo_tool("cargo-machete")?;
     let mut command = Command::new(machete);
     command.args(["shared", "functions", "infra", "tests"]);
@@ -73,7 +82,7 @@ fn test(arguments: &[String]) -> Result<(), String> {
     let emulator = Emulator::start(None)?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
     let door = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
-    let served = emulator.deploy("served", door()?, "http://localhost:8888", &["Sandbox=true"])?;
+    let served = emulator.deploy("served", door()?, "http://localhost:8888", &["Sandbox=true", "CleanupSchedule=rate(1 minute)"])?;
     let adapters = emulator.deploy("adapters", door()?, "http://localhost:8888", &["Workers=false"])?;
     let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
     command.args(arguments);
@@ -86,7 +95,9 @@ fn test(arguments: &[String]) -> Result<(), String> {
     command.env("EHI_TEST_URL", format!("http://127.0.0.1:{}", served.door));
     for (name, stack, output) in [
         ("EHI_TEST_SETTINGS_SECRET", &served, "SettingsSecretArn"),
-        ("EHI_TEST_SERVED_QUEUE", &served, "SmallQueueUrl"),
+        ("EHI_TEST_SERVED_LAKE", &served, "Lake"),
+        ("EHI_TEST_SERVED_FILES", &served, "FilesBucketName"),
+        ("EHI_TEST_SERVED_LOGS", &served, "LogGroupName"),
         ("EHI_TEST_LAKE", &adapters, "Lake"),
         ("EHI_TEST_JOBS_TABLE", &adapters, "JobsTableName"),
         ("EHI_TEST_GRANTS_TABLE", &adapters, "GrantsTableName"),
@@ -114,7 +125,8 @@ const DOOR: u16 = 8888;
 
 fn emulate() -> Result<(), String> {
     tools::c_compiler()?;
-    let at = std::net::TcpListener::bind(("127.0.0.1", DOOR)).map_err(|error| format!("port {DOOR}: {error}"))?;
+    let at =
+        std::net::TcpListener::bind(("127.0.0.1", DOOR)).map_err(|error| format!("port {DOOR}: {error}"))?;
     emulator::build()?;
     let emulator = Emulator::start(None)?;
     let base_url = format!("http://127.0.0.1:{DOOR}");

@@ -18,9 +18,15 @@ pub(crate) struct PythonTools {
 /// The emulator of AWS. It is young: the version is what was tested.
 pub(crate) const MINISTACK: PythonTools = PythonTools {
     name: "ministack",
-    packages: &["ministack==1.5.33", "boto3==1.43.106", "cryptography==50.0.2", "aws-sam-translator==1.115.0"],
+    packages: &[
+        "ministack==1.5.33",
+        "boto3==1.43.106",
+        "cryptography==50.0.2",
+        "aws-sam-translator==1.115.0",
+    ],
 };
-pub(crate) const SAM: PythonTools = PythonTools { name: "sam", packages: &["aws-sam-cli==1.170.0", "cfn-lint==1.58.0"] };
+pub(crate) const SAM: PythonTools =
+    PythonTools { name: "sam", packages: &["aws-sam-cli==1.170.0", "cfn-lint==1.58.0"] };
 pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: &["awscli==1.46.2"] };
 
 /// A cargo tool from the path, or installed from crates.io into `target/tools`.

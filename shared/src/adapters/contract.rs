@@ -91,7 +91,9 @@ async fn lists(jobs: &dyn Jobs) {
     loop {
         let page = jobs.list(&query).await.expect("a page");
         assert!(page.jobs.len() <= 3);
-        seen.extend(page.jobs.iter().filter(|stored| ours(stored)).map(|stored| stored.job.core().created_at));
+        seen.extend(
+            page.jobs.iter().filter(|stored| ours(stored)).map(|stored| stored.job.core().created_at),
+        );
         match page.next {
             Some(next) => query.after = Some(next),
             None => break,
@@ -369,7 +371,8 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
             line("Practitioner", "z")
         )
         .as_bytes(),
-    ).await;
+    )
+    .await;
 
     let parts = records.parts(&patient("b")).await.expect("parts");
     assert_eq!(

@@ -60,8 +60,8 @@ impl SharedIndex {
 /// Takes the line into `found` if it is the resource of this reference; of duplicates the one that stands last wins.
 pub(super) fn take(found: &mut Vec<SharedLine>, reference: &str, mut line: Vec<u8>) {
     line.truncate(line.trim_ascii_end().len());
-    let is_it = head(&line)
-        .is_ok_and(|head| reference.split_once('/') == head.id.map(|id| (head.resource_type, id)));
+    let is_it =
+        head(&line).is_ok_and(|head| reference.split_once('/') == head.id.map(|id| (head.resource_type, id)));
     if is_it {
         found.retain(|known| known.reference != reference);
         found.push(SharedLine { reference: reference.to_owned(), line });

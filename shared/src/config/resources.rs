@@ -11,7 +11,10 @@ pub const VARIABLES: [(&str, &str); 12] = [
     ("EHI_RECORDS", "the lake: s3://bucket or s3://bucket/prefix"),
     ("EHI_FILES_BUCKET", "the S3 bucket of exported files"),
     ("EHI_SIGNING_SECRET", "the Secrets Manager secret that the signing keys are derived from"),
-    ("EHI_SETTINGS_SECRET", "the Secrets Manager secret with the settings file: clients, staff, accounts, issuers"),
+    (
+        "EHI_SETTINGS_SECRET",
+        "the Secrets Manager secret with the settings file: clients, staff, accounts, issuers",
+    ),
     ("EHI_SIGNING_ROLE", "the role whose credentials sign links to files; the function's own when not set"),
     ("EHI_UPLOAD_PART_BYTES", "bytes of the first parts of a multipart upload; 8 MiB when not set"),
     ("EHI_COMPRESS_FILES", "true: files are stored as gzip"),

@@ -309,7 +309,9 @@ mod tests {
                 .in_review("reject")
                 .map_or(before, |state| Job::Rejected(state.reject("no", "admin", now, &retention))),
             (5, job) => job.cancel("app", now).map_or(before, Job::Cancelled),
-            (6, job) => job.fail("broken", "exception", "task plan", now, &retention).map_or(before, Job::Failed),
+            (6, job) => {
+                job.fail("broken", "exception", "task plan", now, &retention).map_or(before, Job::Failed)
+            }
             (7, job) if job.is_expired(now, &retention) => Job::Expired(job.expire(now)),
             (_, job) => job,
         }

@@ -55,10 +55,12 @@ pub async fn download(
     let length = range.as_ref().map_or(stored.size, |range| range.end - range.start);
     if length > directly.bytes {
         match directly.beyond {
-            LargeFiles::Refuse => return Err(Error::TooLarge(format!(
-                "the file has {} bytes and this server answers with at most {} at once: ask for ranges, or have the client registered with large_files = \"redirect\"",
-                stored.size, directly.bytes
-            ))),
+            LargeFiles::Refuse => {
+                return Err(Error::TooLarge(format!(
+                    "the file has {} bytes and this server answers with at most {} at once: ask for ranges, or have the client registered with large_files = \"redirect\"",
+                    stored.size, directly.bytes
+                )));
+            }
             LargeFiles::Redirect => {
                 if let Some(link) = files.link(stored.key, LINK, stored.file_name).await? {
                     let headers = [(LOCATION, link), (CACHE_CONTROL, "private, no-store".to_owned())];

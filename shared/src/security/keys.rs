@@ -1,7 +1,7 @@
 //! The keys of this server: one signs access tokens, one derives the codes in links.
 
-use aws_lc_rs::{agreement, hkdf, hmac};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::{agreement, hkdf, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};

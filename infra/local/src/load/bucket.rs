@@ -72,7 +72,9 @@ async fn fetch(bucket: &dyn Files, scratch: &Scratch, into: &Path) -> Result<(),
     let list = |prefix: String| async move {
         let names = bucket.list(&prefix).await?;
         let records = |name: &String| name.trim_end_matches(".gz").ends_with(".ndjson");
-        Ok::<_, Failure>(names.into_iter().filter(records).map(|name| format!("{prefix}{name}")).collect::<Vec<_>>())
+        Ok::<_, Failure>(
+            names.into_iter().filter(records).map(|name| format!("{prefix}{name}")).collect::<Vec<_>>(),
+        )
     };
     let keys: Vec<String> = stream::iter(prefixes).map(list).buffer_unordered(AT_ONCE).try_concat().await?;
     let get = |key: &String| {

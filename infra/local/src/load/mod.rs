@@ -83,7 +83,8 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
 
 #[cfg(feature = "s3")]
 async fn into_bucket(options: &Options, url: &str, bar: &ProgressBar) -> Result<Loaded, Failure> {
-    bucket::load(options, &format!("s3://{}", url.trim_start_matches("s3:").trim_start_matches('/')), bar).await
+    bucket::load(options, &format!("s3://{}", url.trim_start_matches("s3:").trim_start_matches('/')), bar)
+        .await
 }
 
 #[cfg(not(feature = "s3"))]

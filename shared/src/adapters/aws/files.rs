@@ -43,7 +43,8 @@ impl AwsFiles {
         }
         let object = |key: &String| ObjectIdentifier::builder().key(self.bucket.key(key)).build();
         let objects = keys.iter().map(object).collect::<Result<Vec<_>, _>>().map_err(Error::internal)?;
-        let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(Error::internal)?;
+        let delete =
+            Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(Error::internal)?;
         let delete = self.bucket.client.delete_objects().bucket(&self.bucket.name).delete(delete);
         let deleted = delete.send().await.map_err(failed("DeleteObjects"))?;
         // The request may succeed and some of its keys not.

@@ -165,9 +165,9 @@ impl Grants for AwsGrants {
 
 fn refused_item(refused: &aws_sdk_dynamodb::operation::update_item::UpdateItemError) -> Option<&Item> {
     match refused {
-        aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(refused) => {
-            refused.item()
-        }
+        aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
+            refused,
+        ) => refused.item(),
         _ => None,
     }
 }

@@ -24,7 +24,9 @@ pub(super) fn number(number: impl ToString) -> AttributeValue {
 pub(super) fn document<T: serde::Serialize>(value: &T) -> Result<AttributeValue> {
     let document = serde_json::to_string(value)?;
     if document.len() > MAX_DOCUMENT {
-        return Err(Error::TooLarge(format!("the entry has more than {MAX_DOCUMENT} bytes; ask for less at once")));
+        return Err(Error::TooLarge(format!(
+            "the entry has more than {MAX_DOCUMENT} bytes; ask for less at once"
+        )));
     }
     Ok(AttributeValue::S(document))
 }

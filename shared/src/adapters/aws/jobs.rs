@@ -29,8 +29,8 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-    Update, WriteRequest,
+    AttributeValue, DeleteRequest, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update, WriteRequest,
 };
 use jiff::SignedDuration;
 
@@ -138,10 +138,7 @@ impl AwsJobs {
                 .transact_write_items()
                 .client_request_token(&token)
                 .set_transact_items(Some(items.clone()));
-            let error = match transact.send().await {
-                Ok(_) => return Ok(Written::Done),
-                Err(error) => error,
-            };
+            let Err(error) = transact.send().await else { return Ok(Written::Done) };
             match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                     let codes: Vec<_> = cancelled
@@ -152,7 +149,8 @@ impl AwsJobs {
                     if let Some(place) = codes.iter().position(|code| *code == "ConditionalCheckFailed") {
                         return Ok(Written::Refused(place));
                     }
-                    let passes = ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+                    let passes =
+                        ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
                     if !codes.iter().all(|code| passes.contains(code)) {
                         return Err(failed("TransactWriteItems")(error));
                     }
@@ -197,7 +195,9 @@ impl AwsJobs {
             while !wanted.is_empty() {
                 let get = self.client.batch_get_item().set_request_items(Some(wanted));
                 let mut got = get.send().await.map_err(failed("BatchGetItem of jobs"))?;
-                for item in got.responses.as_mut().and_then(|tables| tables.remove(&self.table)).unwrap_or_default() {
+                for item in
+                    got.responses.as_mut().and_then(|tables| tables.remove(&self.table)).unwrap_or_default()
+                {
                     let entry = found.entry(get_text(&item, "job_id")?.to_owned()).or_default();
                     match get_text(&item, "part")? {
                         JOB => entry.0 = Some(item),
@@ -225,7 +225,8 @@ impl AwsJobs {
     async fn delete(&self, keys: &[Item]) -> Result<()> {
         for batch in keys.chunks(25) {
             let request = |key: &Item| {
-                let delete = DeleteRequest::builder().set_key(Some(key.clone())).build().map_err(Error::internal)?;
+                let delete =
+                    DeleteRequest::builder().set_key(Some(key.clone())).build().map_err(Error::internal)?;
                 Ok(WriteRequest::builder().delete_request(delete).build())
             };
             let requests = batch.iter().map(request).collect::<Result<Vec<_>>>()?;
@@ -348,10 +349,7 @@ impl Jobs for AwsJobs {
             .expression_attribute_values(":expires", self.time_to_live())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         for tries in 0..TRIES {
-            let error = match update.clone().send().await {
-                Ok(_) => return Ok(version + 1),
-                Err(error) => error,
-            };
+            let Err(error) = update.clone().send().await else { return Ok(version + 1) };
             match &error {
                 SdkError::ServiceError(service) => match service.err() {
                     UpdateItemError::ConditionalCheckFailedException(refused) => {
@@ -433,7 +431,12 @@ impl Jobs for AwsJobs {
         }
         let (mut ids, mut positions, mut start) = (Vec::new(), Vec::new(), None);
         while ids.len() <= query.count {
-            let page = select.clone().set_exclusive_start_key(start).send().await.map_err(failed("Query of jobs"))?;
+            let page = select
+                .clone()
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed("Query of jobs"))?;
             for item in page.items() {
                 ids.push(get_text(item, "job_id")?.to_owned());
                 positions.push(get_text(item, "listed_at")?.to_owned());
@@ -504,7 +507,12 @@ impl Jobs for AwsJobs {
         let (mut chunks, mut start) = (Vec::new(), None);
         // A page ends at a megabyte, however many were asked for.
         while chunks.len() <= count {
-            let page = select.clone().set_exclusive_start_key(start).send().await.map_err(failed("Query of chunks"))?;
+            let page = select
+                .clone()
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed("Query of chunks"))?;
             for item in page.items() {
                 chunks.push(stored_chunk(item)?);
             }
@@ -561,10 +569,7 @@ impl AwsJobs {
         update: aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder,
     ) -> Result<()> {
         for tries in 0..TRIES {
-            let error = match update.clone().send().await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
+            let Err(error) = update.clone().send().await else { return Ok(()) };
             match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => return Err(gone()),
                 Some(UpdateItemError::TransactionConflictException(_)) => pause(&*self.ids, tries).await,
@@ -581,6 +586,8 @@ fn gone() -> Error {
 
 /// A position of a list as it came back from a client.
 fn checked_position(after: &str) -> Result<&str> {
-    let parts = after.split_once('.').filter(|(at, id)| at.len() == 13 && at.parse::<u64>().is_ok() && JobId::parse(id).is_ok());
+    let parts = after
+        .split_once('.')
+        .filter(|(at, id)| at.len() == 13 && at.parse::<u64>().is_ok() && JobId::parse(id).is_ok());
     parts.map(|_| after).ok_or_else(|| Error::invalid("'page' is not a page of this list"))
 }

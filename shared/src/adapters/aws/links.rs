@@ -108,7 +108,10 @@ impl Links {
             Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
             None => format!("https://{bucket}.s3.{region}.amazonaws.com"),
         };
-        Ok(UploadForm { url, fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() })
+        Ok(UploadForm {
+            url,
+            fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        })
     }
 
     fn now(&self) -> Timestamp {
@@ -144,7 +147,8 @@ impl Links {
             }
             None => {
                 let own = self.sdk.credentials_provider();
-                let own = own.ok_or_else(|| Error::unavailable("there are no credentials to sign links with"))?;
+                let own =
+                    own.ok_or_else(|| Error::unavailable("there are no credentials to sign links with"))?;
                 own.provide_credentials().await
             }
         };

@@ -38,8 +38,8 @@ use self::grants::AwsGrants;
 use self::jobs::AwsJobs;
 use self::links::Links;
 use self::objects::Bucket;
-pub use self::queue::{Releases, SqsInbox};
 use self::queue::AwsQueue;
+pub use self::queue::{Releases, SqsInbox};
 use self::records::AwsRecords;
 use self::secrets::Secrets;
 
@@ -109,7 +109,7 @@ impl Aws {
         };
         let (signing, settings) = (secret("EHI_SIGNING_SECRET")?, secret("EHI_SETTINGS_SECRET")?);
         let client = aws_sdk_secretsmanager::Client::new(&sdk);
-        let secrets = Secrets::read(&client, signing, settings, clock.now()).await?;
+        let secrets = Box::pin(Secrets::read(&client, signing, settings, clock.now())).await?;
         Ok(Self {
             secrets_read_at: Some(secrets.read_at),
             ..Self::new(sdk, resources, secrets.settings, Some(secrets.keys), clock, ids)
@@ -192,7 +192,8 @@ fn s3(sdk: &SdkConfig) -> aws_sdk_s3::Client {
 
 /// `s3://bucket/prefix` as bucket and prefix, which ends in `/` or is empty.
 fn location(url: &str) -> Option<(String, String)> {
-    let (bucket, prefix) = url.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
+    let (bucket, prefix) =
+        url.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
     let prefix = prefix.trim_matches('/');
     let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
     (!bucket.is_empty()).then(|| (bucket.to_owned(), prefix))
@@ -201,8 +202,8 @@ fn location(url: &str) -> Option<(String, String)> {
 /// A bucket, or a prefix of one, as a store of files: what `ehi load` writes a lake to. [`Error::Invalid`] for
 /// anything but `s3://bucket/prefix`.
 pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc<dyn Files>> {
-    let (name, prefix) =
-        location(url).ok_or_else(|| Error::invalid(format!("'{url}' is not s3://bucket or s3://bucket/prefix")))?;
+    let (name, prefix) = location(url)
+        .ok_or_else(|| Error::invalid(format!("'{url}' is not s3://bucket or s3://bucket/prefix")))?;
     let client = s3(sdk);
     let links = Links::new(sdk.clone(), client.clone(), None, clock);
     Ok(Arc::new(AwsFiles::new(Bucket { client, name, prefix }, links, false, PART_BYTES)))
@@ -250,7 +251,10 @@ impl Platform for Aws {
         let lake = self.need("EHI_RECORDS");
         let (name, prefix) = location(&lake).unwrap_or_else(|| {
             if !lake.is_empty() {
-                self.missing.lock().unwrap_or_else(PoisonError::into_inner).push("EHI_RECORDS (s3://bucket/prefix)");
+                self.missing
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push("EHI_RECORDS (s3://bucket/prefix)");
             }
             Default::default()
         });

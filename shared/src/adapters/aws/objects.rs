@@ -216,7 +216,8 @@ pub(super) fn decompressed(compressed: ByteStream, range: Option<Range<u64>>) ->
     use tokio::io::AsyncReadExt;
     use tokio_util::io::StreamReader;
 
-    let mut decoder = GzipDecoder::new(StreamReader::new(compressed.map(|piece| piece.map_err(std::io::Error::other))));
+    let mut decoder =
+        GzipDecoder::new(StreamReader::new(compressed.map(|piece| piece.map_err(std::io::Error::other))));
     decoder.multiple_members(true);
     let range = range.unwrap_or(0..u64::MAX);
     let state = (decoder, range.start, range.end - range.start);

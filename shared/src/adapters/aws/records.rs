@@ -59,7 +59,7 @@ impl AwsRecords {
     async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
         let mut index = SharedIndex::default();
         for (number, (key, _)) in objects.iter().enumerate() {
-            let mut lines = Lines::new(self.reader(key, key.ends_with(".gz")).await?);
+            let mut lines = Lines::new(self.reader(key, is_gzip(key)).await?);
             let mut unusable = 0_u64;
             loop {
                 while let Some(line) = lines.next() {
@@ -76,7 +76,11 @@ impl AwsRecords {
                 }
             }
             if unusable > 0 {
-                tracing::warn!(lines = unusable, file = number, "lines that are no resources in shared records");
+                tracing::warn!(
+                    lines = unusable,
+                    file = number,
+                    "lines that are no resources in shared records"
+                );
             }
         }
         Ok(SharedObjects { objects, index: index.sorted() })
@@ -84,23 +88,24 @@ impl AwsRecords {
 
     async fn reader(&self, key: &str, compressed: bool) -> Result<Box<dyn BlockReader>> {
         let object = self.bucket.open(key, None).await?;
-        let is_gzip = compressed || object.encoding() == Some("gzip");
+        let compressed = compressed || object.encoding() == Some("gzip");
         let stream = object.ahead();
-        let stream: ByteStream = if is_gzip { decompressed(stream, None) } else { stream };
+        let stream: ByteStream = if compressed { decompressed(stream, None) } else { stream };
         let reader = StreamReader::new(stream.map(|piece| piece.map_err(std::io::Error::other)));
         Ok(Box::new(Blocks { reader: Box::pin(reader) }))
     }
 
     /// The lines at these places of one object.
     async fn lines_of(&self, key: &str, places: &[(u64, u32)]) -> Result<Vec<Vec<u8>>> {
-        if key.ends_with(".gz") {
+        if is_gzip(key) {
             let mut reader = self.reader(key, true).await?;
             let (mut buffer, mut at, mut found) = (Vec::new(), 0_u64, Vec::new());
             for (offset, length) in places {
                 let end = offset + u64::from(*length);
                 loop {
                     // What lies before the line is not kept.
-                    let skip = usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
+                    let skip =
+                        usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
                     buffer.drain(..skip);
                     at += skip as u64;
                     if at + buffer.len() as u64 >= end {
@@ -126,6 +131,10 @@ impl AwsRecords {
         };
         stream::iter(places.iter().copied()).map(one).buffered(AT_ONCE).try_collect().await
     }
+}
+
+fn is_gzip(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, extension)| extension == "gz")
 }
 
 fn is_records(key: &str) -> bool {
@@ -199,7 +208,7 @@ impl Records for AwsRecords {
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        self.reader(&format!("{}{}", prefix(patient), part.name), part.name.ends_with(".gz")).await
+        self.reader(&format!("{}{}", prefix(patient), part.name), is_gzip(&part.name)).await
     }
 
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {

@@ -43,7 +43,9 @@ impl Secrets {
 async fn value(client: &Client, secret: &str, stage: &str) -> Result<Option<GetSecretValueOutput>> {
     match client.get_secret_value().secret_id(secret).version_stage(stage).send().await {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+        Err(error)
+            if error.as_service_error().is_some_and(aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError::is_resource_not_found_exception) =>
+        {
             Ok(None)
         }
         Err(error) => Err(failed("GetSecretValue")(error)),
@@ -55,7 +57,8 @@ fn keys(
     previous: Option<&GetSecretValueOutput>,
     now: Timestamp,
 ) -> Result<Keys> {
-    let stored = |value: &GetSecretValueOutput| StoredKeys::from_seed(value.secret_string().unwrap_or_default());
+    let stored =
+        |value: &GetSecretValueOutput| StoredKeys::from_seed(value.secret_string().unwrap_or_default());
     let current_keys = stored(current)?;
     let Some(previous) = previous else { return Keys::new(&current_keys) };
     let previous_keys = stored(previous)?;

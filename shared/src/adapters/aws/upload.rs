@@ -82,7 +82,7 @@ impl Upload {
     }
 
     fn part_size(&self) -> usize {
-        self.part_bytes << (self.done.len() + self.parts.len()) / SAME_SIZE
+        self.part_bytes << ((self.done.len() + self.parts.len()) / SAME_SIZE)
     }
 
     fn waiting(&self) -> usize {
@@ -210,7 +210,8 @@ impl Upload {
             self.done.push(part.map_err(Error::internal)??);
         }
         self.done.sort_by_key(|part| part.part_number);
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.done))).build();
+        let parts =
+            CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.done))).build();
         let complete = self
             .bucket
             .client
@@ -234,7 +235,7 @@ impl Upload {
         let head = self.bucket.client.head_object().bucket(&self.bucket.name).key(&self.key);
         match head.send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(false),
+            Err(error) if error.as_service_error().is_some_and(aws_sdk_s3::operation::head_object::HeadObjectError::is_not_found) => Ok(false),
             Err(error) => Err(failed("HeadObject")(error)),
         }
     }

@@ -63,8 +63,11 @@ impl Records for LocalRecords {
                     }
                 }
             }
-            let mut names: Vec<_> =
-                first.into_sorted_vec().iter().map(|prefix| prefix.trim_end_matches('/').to_owned()).collect();
+            let mut names: Vec<_> = first
+                .into_sorted_vec()
+                .iter()
+                .map(|prefix| prefix.trim_end_matches('/').to_owned())
+                .collect();
             let more = names.len() > count;
             names.truncate(count);
             let next = names.last().filter(|_| more).cloned();

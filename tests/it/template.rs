@@ -1,0 +1,300 @@
+//! `template.yaml` against the sources: each function may do what its ports need and no more, and every route of the
+//! server reaches the function that has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::config::resources::VARIABLES;
+use shared::telemetry::Metric;
+
+use crate::house::{root, sources};
+use crate::surface::ROUTES;
+
+fn template() -> String {
+    std::fs::read_to_string(root().join("template.yaml")).expect("a template")
+}
+
+/// The resources of a type: logical id and text.
+fn resources(text: &str, kind: &str) -> BTreeMap<String, String> {
+    let (_, resources) = text.split_once("\nResources:\n").expect("resources");
+    let (resources, _) = resources.split_once("\nOutputs:\n").expect("outputs");
+    let mut found: Vec<(String, String)> = Vec::new();
+    for line in resources.lines() {
+        let id = line.strip_prefix("  ").and_then(|line| line.strip_suffix(':'));
+        match id.filter(|id| id.chars().all(char::is_alphanumeric)) {
+            Some(id) => found.push((id.to_owned(), String::new())),
+            None => {
+                if let Some((_, text)) = found.last_mut() {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
+        }
+    }
+    found.retain(|(_, text)| text.trim_start().starts_with(&format!("Type: {kind}\n")));
+    found.into_iter().collect()
+}
+
+/// The word behind `name: `.
+fn value<'a>(text: &'a str, name: &str) -> &'a str {
+    let (_, rest) = text.split_once(&format!("{name}: ")).unwrap_or_else(|| panic!("no {name} in {text}"));
+    rest.split(['\n', ' ', '}', ',']).next().unwrap_or_default()
+}
+
+/// Each Lambda of the template: its crate, and its text.
+fn functions() -> BTreeMap<String, (String, String)> {
+    let functions = resources(&template(), "AWS::Serverless::Function");
+    functions.into_iter().map(|(id, text)| (id, (value(&text, "Binary").to_owned(), text))).collect()
+}
+
+#[test]
+fn the_template_has_every_function_and_no_other() {
+    let deployed: BTreeSet<_> = functions().into_values().map(|(binary, _)| binary).collect();
+    let entries = std::fs::read_dir(root().join("functions")).expect("functions");
+    let written: BTreeSet<_> =
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect();
+    assert_eq!(deployed, written);
+}
+
+/// What each method of a port does to AWS. The methods are those of the traits in `shared/src/ports`.
+const ACTIONS: &[(&str, &[&str])] = &[
+    ("jobs.create", &["dynamodb:PutItem"]),
+    ("jobs.get", &["dynamodb:Query"]),
+    ("jobs.replace", &["dynamodb:UpdateItem"]),
+    ("jobs.remove", &["dynamodb:Query", "dynamodb:BatchWriteItem"]),
+    ("jobs.list", &["dynamodb:Query", "dynamodb:BatchGetItem"]),
+    ("jobs.add_chunks", &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"]),
+    ("jobs.chunk", &["dynamodb:GetItem"]),
+    ("jobs.chunks", &["dynamodb:Query"]),
+    ("jobs.finish_chunk", &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"]),
+    ("queue.send", &["sqs:SendMessage"]),
+    ("files.create", &["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]),
+    ("files.size", &["s3:GetObject", "s3:ListBucket"]),
+    ("files.open", &["s3:GetObject", "s3:ListBucket"]),
+    ("files.link", &["sts:AssumeRole"]),
+    ("files.upload_form", &["sts:AssumeRole"]),
+    ("files.remove", &["s3:DeleteObject"]),
+    (
+        "files.remove_prefix",
+        &["s3:ListBucket", "s3:DeleteObject", "s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload"],
+    ),
+    ("files.list", &["s3:ListBucket"]),
+    ("records.member", &["records s3:ListBucket"]),
+    ("records.members", &["records s3:ListBucket"]),
+    ("records.parts", &["records s3:ListBucket"]),
+    ("records.open_records", &["records s3:GetObject"]),
+    ("records.open_document", &["records s3:GetObject"]),
+    ("records.supporting", &["records s3:ListBucket", "records s3:GetObject"]),
+    ("grants.put", &["grants dynamodb:PutItem"]),
+    ("grants.get", &["grants dynamodb:GetItem"]),
+    ("grants.replace", &["grants dynamodb:UpdateItem"]),
+    ("grants.take", &["grants dynamodb:UpdateItem"]),
+    ("grants.sweep", &[]),
+];
+
+/// What the library does with the ports that a function hands it: a call in the function's source, and the methods.
+const HELPERS: &[(&str, &[&str])] = &[
+    ("platform.verifier()", &["grants.get"]),
+    ("start(", &["jobs.create", "queue.send"]),
+    ("resume(", &["queue.send"]),
+    ("change(", &["jobs.get", "jobs.replace"]),
+    ("cancel(", &["jobs.get", "jobs.replace", "files.remove_prefix"]),
+    ("stored_manifest(", &["files.open"]),
+    ("manifest(", &["files.open"]),
+    ("download(", &["files.open", "files.link"]),
+    ("write_all(", &["files.create"]),
+    ("summary(&*", &["records.parts", "records.open_records"]),
+    ("begin(STAFF", &["grants.put"]),
+    ("begin(PATIENT", &["grants.put"]),
+    ("current(STAFF", &["grants.get", "grants.replace"]),
+    ("current(PATIENT", &["grants.get", "grants.replace"]),
+    ("end(STAFF", &["grants.take"]),
+    ("failures::check(", &["grants.get"]),
+    ("failures::add(", &["grants.get", "grants.put", "grants.replace"]),
+    ("failures::clear(", &["grants.take"]),
+];
+
+/// The actions that the ports in a function's sources need.
+fn needed(function: &str) -> BTreeSet<String> {
+    let text: String = sources(&root().join("functions").join(function).join("src"))
+        .into_iter()
+        .map(|(_, text)| text.split("#[cfg(test)]").next().unwrap_or_default().to_owned())
+        .collect();
+    // A call may be broken over lines.
+    let text: String = text.split_whitespace().collect();
+    let has_port = |port: &str| text.contains(&format!("platform.{port}()"));
+    let methods = ACTIONS.iter().map(|(method, _)| *method).filter(|method| {
+        let (port, name) = method.split_once('.').expect("a port and a method");
+        let called = [format!("{port}.{name}("), format!("{port}().{name}(")];
+        has_port(port) && called.iter().any(|call| text.contains(call))
+    });
+    let helped = HELPERS.iter().filter(|(call, _)| text.contains(&call.replace(' ', "")));
+    let helped = helped.flat_map(|(_, methods)| methods.iter().copied());
+    let helped = helped.filter(|method| {
+        let port = method.split('.').next().unwrap_or_default();
+        has_port(port) || (port == "grants" && has_port("verifier"))
+    });
+    let methods: BTreeSet<&str> = methods.chain(helped).collect();
+    let actions = ACTIONS.iter().filter(|(method, _)| methods.contains(method));
+    let mut actions: BTreeSet<String> =
+        actions.flat_map(|(_, actions)| actions.iter().map(|action| (*action).to_owned())).collect();
+    let main = std::fs::read_to_string(root().join("functions").join(function).join("src/main.rs"));
+    if main.expect("a main").contains("serve(") {
+        actions.insert("secretsmanager:GetSecretValue".to_owned());
+    }
+    actions
+}
+
+/// The actions that a function's policy allows, with the resource where an action has two.
+fn allowed(text: &str) -> BTreeSet<String> {
+    let mut actions = BTreeSet::new();
+    for statement in text.split("- Sid: ").skip(1) {
+        let sid = statement.lines().next().unwrap_or_default();
+        let (_, list) = statement.split_once("Action: [").expect("a list of actions");
+        let list = list.split(']').next().unwrap_or_default();
+        let resource = match sid {
+            "Records" | "RecordsBucket" => "records ",
+            "Grants" => "grants ",
+            // What reading from a queue needs, and a key of the operator's own.
+            "Messages" | "Key" => continue,
+            _ => "",
+        };
+        assert!(!list.contains('*'), "{sid}: {list}");
+        assert!(!statement.contains("Resource: \"*\"") && !statement.contains("Resource: '*'"), "{sid}");
+        actions.extend(list.split(", ").map(|action| format!("{resource}{action}")));
+    }
+    actions
+}
+
+#[test]
+fn every_function_may_do_what_its_ports_need_and_nothing_else() {
+    let mut wrong = Vec::new();
+    for (id, (binary, text)) in functions() {
+        let mut needed = needed(&binary);
+        if id == "DeadLettersFunction" {
+            // The same program, of which only giving up is called.
+            let giving_up = ["jobs.get", "jobs.replace", "files.remove_prefix"];
+            let actions = ACTIONS.iter().filter(|(method, _)| giving_up.contains(method));
+            needed = actions.flat_map(|(_, actions)| actions.iter().map(|action| (*action).to_owned())).collect();
+        }
+        let allowed = allowed(&text);
+        wrong.extend(needed.difference(&allowed).map(|action| format!("{id} lacks {action}")));
+        wrong.extend(allowed.difference(&needed).map(|action| format!("{id} has {action} for nothing")));
+        let is_worker = text.contains("Sid: Messages");
+        assert_eq!(is_worker, binary == "export-generator", "{id}");
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_variable_of_the_template_is_one_that_the_functions_read() {
+    let text = template();
+    let settings: BTreeSet<_> =
+        shared::config::KEYS.iter().map(|key| format!("EHI_{}", key.to_ascii_uppercase())).collect();
+    let resources: BTreeSet<_> = VARIABLES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut set = BTreeSet::new();
+    for line in text.lines() {
+        if let Some((name, _)) = line.trim_start().split_once(':').filter(|(name, _)| name.starts_with("EHI_")) {
+            assert!(settings.contains(name) || resources.contains(name), "{name}");
+            set.insert(name.to_owned());
+        }
+    }
+    assert_eq!(resources.difference(&set).collect::<Vec<_>>(), Vec::<&String>::new(), "all are set somewhere");
+}
+
+/// Whether a route of API Gateway matches a path, and how closely: literal segments count most.
+fn matches(route: &str, path: &str) -> Option<usize> {
+    let (mut wanted, mut given) = (route.split('/'), path.split('/'));
+    let mut literal = 0;
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(literal),
+            (Some(part), Some(_)) if part.ends_with("+}") => return Some(literal),
+            (Some(part), Some(_)) if part.starts_with('{') => {}
+            (Some(part), Some(segment)) if part == segment => literal += 1,
+            _ => return None,
+        }
+    }
+}
+
+#[test]
+fn every_route_reaches_the_function_that_has_it() {
+    let text = template();
+    let functions = functions();
+    let routes: Vec<(String, String)> = resources(&text, "AWS::ApiGatewayV2::Route")
+        .into_values()
+        .map(|text| {
+            let (_, key) = text.split_once("RouteKey: ").expect("a key");
+            let key = key.trim_start_matches('"').split(['"', ',']).next().unwrap_or_default().to_owned();
+            let (_, target) = text.split_once("integrations/${").expect("a target");
+            (key, target.split("Integration").next().unwrap_or_default().to_owned())
+        })
+        .collect();
+    let bases = ["/fhir", "/4_0_0", "/fhir/r4"];
+    let shortcuts = ["", "/auto-approve", "/no-form", "/auto-approve/no-form", "/no-form/auto-approve"];
+    for (method, route, _) in ROUTES {
+        let prefixes: Vec<String> = match () {
+            () if route.starts_with("{}{}") || route.starts_with("{path}") => {
+                shortcuts.iter().flat_map(|shortcut| bases.map(|base| format!("{shortcut}{base}"))).collect()
+            }
+            () if route.starts_with("{}") => bases.map(str::to_owned).to_vec(),
+            () => vec![String::new()],
+        };
+        let rest = route.trim_start_matches("{path}").trim_start_matches("{}").replace("{{", "{").replace("}}", "}");
+        for prefix in prefixes {
+            let path = format!("{prefix}{rest}");
+            let best = routes
+                .iter()
+                .filter_map(|(key, function)| {
+                    let (of, pattern) = key.split_once(' ')?;
+                    let closeness = matches(pattern, &path)?;
+                    (of == "ANY" || of == *method).then_some(((closeness, of != "ANY"), function))
+                })
+                .max();
+            let default = routes.iter().find(|(key, _)| key == "$default").map(|(_, function)| function);
+            let function = best.map(|(_, function)| function).or(default).expect("a function");
+            let (binary, _) = &functions[&format!("{function}Function")];
+            let sources = sources(&root().join("functions").join(binary).join("src"));
+            let has = sources.iter().any(|(_, text)| text.contains(&format!("\"{route}\"")));
+            assert!(has, "{method} {path} goes to {binary}, which does not have {route}");
+        }
+    }
+}
+
+#[test]
+fn queues_hide_messages_for_longer_than_their_workers_take() {
+    let text = template();
+    let functions = functions();
+    let queues = resources(&text, "AWS::SQS::Queue");
+    for (id, mapping) in resources(&text, "AWS::Lambda::EventSourceMapping") {
+        let named = |name: &str| {
+            let (_, rest) = mapping.split_once(&format!("{name}: !GetAtt ")).expect(name);
+            rest.split('.').next().unwrap_or_default().to_owned()
+        };
+        let (queue, function) = (named("EventSourceArn"), named("FunctionName"));
+        let seconds = |text: &str, name: &str| value(text, name).parse::<u64>().expect("seconds");
+        let (hidden, longest) =
+            (seconds(&queues[&queue], "VisibilityTimeout"), seconds(&functions[&function].1, "Timeout"));
+        assert!(hidden > longest, "{id}: {hidden} s for {longest} s");
+        assert!(mapping.contains("ReportBatchItemFailures"), "{id}");
+    }
+}
+
+#[test]
+fn memory_and_time_have_a_reason_each() {
+    for (id, (_, text)) in functions() {
+        for name in ["MemorySize", "Timeout"] {
+            let lines: Vec<_> = text.lines().collect();
+            let at = lines.iter().position(|line| line.trim_start().starts_with(name)).expect(name);
+            assert!(lines[at - 1].trim_start().starts_with("# "), "{id}: {name} has no reason");
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_and_the_alarms_know_the_metrics() {
+    let text = template();
+    for metric in Metric::ALL {
+        assert!(text.contains(&format!("\"{}\"", metric.name())), "{} is on no dashboard", metric.name());
+    }
+    assert!(text.contains(&format!("MetricName: {}", Metric::ExportsFailed.name())));
+}
