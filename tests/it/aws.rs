@@ -17,6 +17,7 @@ use shared::config::resources::Resources;
 use shared::domain::ids::{ClientId, JobId, PatientId};
 use shared::domain::job::{Job, Owner};
 use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
+use shared::domain::task::Task;
 use shared::error::Result;
 use shared::exports::{NewExport, start};
 use shared::platform::Platform;
@@ -173,7 +174,7 @@ async fn the_queue_keeps_the_contract() {
     .await;
     // More than a batch.
     let job = SystemIds.job(SystemClock.now());
-    let tasks: Vec<_> = (0..23).map(|_| shared::domain::task::Task::Finish { job: job.clone() }).collect();
+    let tasks: Vec<_> = (0..23).map(|_| Task::Finish { job: job.clone() }).collect();
     platform.queue().send(SizeClass::Large, &tasks).await.expect("sent");
     let mut received = 0;
     while let Some(delivery) = inbox.receive(unit * 30).await.expect("an answer") {
@@ -188,7 +189,7 @@ struct Large(Arc<dyn Queue>);
 
 #[async_trait::async_trait]
 impl Queue for Large {
-    async fn send(&self, _: SizeClass, tasks: &[shared::domain::task::Task]) -> Result<()> {
+    async fn send(&self, _: SizeClass, tasks: &[Task]) -> Result<()> {
         self.0.send(SizeClass::Large, tasks).await
     }
 }
@@ -262,7 +263,7 @@ async fn what_is_missing_is_503_with_its_cause_in_the_log() {
     );
     let platform = platform(sdk().await, nowhere, Arc::new(SystemClock), Arc::new(SystemIds));
     let job = SystemIds.job(SystemClock.now());
-    let task = [shared::domain::task::Task::Plan { job: job.clone() }];
+    let task = [Task::Plan { job: job.clone() }];
     let errors = [
         (platform.jobs().get(&job).await.expect_err("missing"), "ResourceNotFound"),
         (platform.files().remove("a/b").await.expect_err("missing"), "NoSuchBucket"),
@@ -420,4 +421,46 @@ async fn whatever_call_breaks_each_resource_is_exported_once() {
         }
     }
     assert!(complete > 4, "most get through");
+}
+
+/// What one patient's export asks of AWS, which `infra/cost.md` reckons with.
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
+    let lake = sample_lake().await;
+    let wire = Wire::over(sdk().await.http_client().expect("a client"));
+    let counted = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+    let clock = || Arc::new(SystemClock);
+    let platform = platform(counted, resources(lake, &[]), clock(), Arc::new(SystemIds));
+    let worker = export_generator::worker(&platform);
+    // The tasks as the queue would deliver them, without the calls that deliver them.
+    let calls = async || {
+        let job = begin(&platform, vec![PatientId::parse(BRUNO).expect("an id")]).await;
+        let id = job.id().clone();
+        wire.follow(Plan::Nothing);
+        let chunk = shared::domain::ids::ChunkId::first(0);
+        for task in [
+            Task::Plan { job: id.clone() },
+            Task::Chunk { job: id.clone(), chunk },
+            Task::Finish { job: id.clone() },
+        ] {
+            worker.handle(&task, &NoDeadline).await.expect("done");
+        }
+        let done = platform.jobs().get(&id).await.expect("an answer").expect("a job");
+        assert!(matches!(done.job, Job::Complete(_)));
+        wire.operations()
+    };
+    // A first export indexes the shared records.
+    calls().await;
+    let calls = calls().await;
+    let of = |names: &[&str]| names.iter().filter_map(|name| calls.get(*name)).sum::<u64>();
+    let reads = of(&["GetItem", "Query", "BatchGetItem"]);
+    let writes = of(&["UpdateItem", "TransactWriteItems", "PutItem"]);
+    let puts = of(&["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2"]);
+    let gets = of(&["GetObject", "HeadObject"]);
+    let bounds = [(reads, 30), (writes, 10), (puts, 60), (gets, 30), (of(&["SendMessage"]), 4)];
+    for (count, bound) in bounds {
+        assert!(count <= bound, "{calls:?}");
+    }
+    eprintln!("{reads} reads, {writes} writes, {puts} PUT or LIST, {gets} GET: {calls:?}");
 }

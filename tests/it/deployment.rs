@@ -35,7 +35,10 @@ async fn a_task_that_fails_too_often_fails_its_job_with_a_reason_and_a_story() {
     let shown = world.get(&format!("/admin{job}")).cookie(&world.staff().await).send().await.json();
     let history = shown["history"].as_array().expect("a history");
     let last = history.last().and_then(|event| event["what"].as_str()).expect("an event");
-    assert!(last.starts_with("failed:") && last.contains("task chunk, message ") && last.contains("delivered"), "{last}");
+    assert!(
+        last.starts_with("failed:") && last.contains("task chunk, message ") && last.contains("delivered"),
+        "{last}"
+    );
 }
 
 #[tokio::test]

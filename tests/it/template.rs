@@ -174,7 +174,8 @@ fn every_function_may_do_what_its_ports_need_and_nothing_else() {
             // The same program, of which only giving up is called.
             let giving_up = ["jobs.get", "jobs.replace", "files.remove_prefix"];
             let actions = ACTIONS.iter().filter(|(method, _)| giving_up.contains(method));
-            needed = actions.flat_map(|(_, actions)| actions.iter().map(|action| (*action).to_owned())).collect();
+            needed =
+                actions.flat_map(|(_, actions)| actions.iter().map(|action| (*action).to_owned())).collect();
         }
         let allowed = allowed(&text);
         wrong.extend(needed.difference(&allowed).map(|action| format!("{id} lacks {action}")));
@@ -193,12 +194,18 @@ fn every_variable_of_the_template_is_one_that_the_functions_read() {
     let resources: BTreeSet<_> = VARIABLES.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut set = BTreeSet::new();
     for line in text.lines() {
-        if let Some((name, _)) = line.trim_start().split_once(':').filter(|(name, _)| name.starts_with("EHI_")) {
+        if let Some((name, _)) =
+            line.trim_start().split_once(':').filter(|(name, _)| name.starts_with("EHI_"))
+        {
             assert!(settings.contains(name) || resources.contains(name), "{name}");
             set.insert(name.to_owned());
         }
     }
-    assert_eq!(resources.difference(&set).collect::<Vec<_>>(), Vec::<&String>::new(), "all are set somewhere");
+    assert_eq!(
+        resources.difference(&set).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "all are set somewhere"
+    );
 }
 
 /// Whether a route of API Gateway matches a path, and how closely: literal segments count most.
@@ -239,7 +246,8 @@ fn every_route_reaches_the_function_that_has_it() {
             () if route.starts_with("{}") => bases.map(str::to_owned).to_vec(),
             () => vec![String::new()],
         };
-        let rest = route.trim_start_matches("{path}").trim_start_matches("{}").replace("{{", "{").replace("}}", "}");
+        let rest =
+            route.trim_start_matches("{path}").trim_start_matches("{}").replace("{{", "{").replace("}}", "}");
         for prefix in prefixes {
             let path = format!("{prefix}{rest}");
             let best = routes

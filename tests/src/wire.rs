@@ -107,7 +107,9 @@ impl State {
             Plan::OneIn(rate, seed) => {
                 let random = mixed(seed.wrapping_mul(1_000_003).wrapping_add(call));
                 let kinds = Fault::ALL.len() as u64;
-                random.is_multiple_of(rate).then(|| Fault::ALL[usize::try_from(random / rate % kinds).unwrap_or(0)])
+                random
+                    .is_multiple_of(rate)
+                    .then(|| Fault::ALL[usize::try_from(random / rate % kinds).unwrap_or(0)])
             }
         };
         if fault.is_some() {

@@ -1,5 +1,6 @@
 //! Chunk: runs one piece of an export and records what it wrote.
 
+use futures_util::stream::{self, StreamExt};
 use shared::domain::chunk::{Chunk, Work, attempt_prefix};
 use shared::domain::ids::{ChunkId, JobId, PatientId};
 use shared::domain::request::SizeClass;
@@ -10,7 +11,10 @@ use shared::ports::queue::Deadline;
 use shared::telemetry::{self, Metric};
 
 use crate::Generator;
-use crate::collect::Collector;
+use crate::collect::{Collector, Opened};
+
+/// Patients whose files are opened before their turn. A bound on memory: a store may fetch half a megabyte of each file.
+const PATIENTS_AHEAD: usize = 4;
 
 /// How collecting a chunk ended.
 enum Collected {
@@ -78,6 +82,10 @@ impl Generator {
         patients: &[PatientId],
         deadline: &dyn Deadline,
     ) -> Result<Collected> {
+        let records = self.records.clone();
+        let mut ahead = stream::iter(patients.to_vec())
+            .map(move |patient| Opened::of(records.clone(), patient))
+            .buffered(PATIENTS_AHEAD);
         for (index, patient) in patients.iter().enumerate() {
             // A chunk that stops before its first patient would come back for ever.
             if index > 0 && deadline.is_near(self.clock.now()) {
@@ -86,7 +94,8 @@ impl Generator {
             if index > 0 && self.running(&running.core.id).await?.is_none() {
                 return Ok(Collected::Unwanted);
             }
-            collector.patient(patient).await?;
+            let opened = ahead.next().await.ok_or_else(|| Error::internal("each patient is opened"))??;
+            collector.patient(patient, opened).await?;
         }
         let wanted = self.running(&running.core.id).await?.is_some();
         Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })

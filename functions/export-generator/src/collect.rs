@@ -1,7 +1,9 @@
 //! Collects the resources of patients: reads, filters, and hands each line to its stream.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use shared::domain::choices::{Choices, Sensitive};
 use shared::domain::chunk::{ChunkResult, Purpose, attempt_prefix};
@@ -16,6 +18,7 @@ use shared::fhir::json::plain_string;
 use shared::fhir::ndjson::{Line, Lines};
 use shared::fhir::outcome::outcome;
 use shared::fhir::references::{parse, reference_values};
+use shared::ports::records::{BlockReader, Parts, Records};
 
 use crate::Generator;
 use crate::documents::PatientDocuments;
@@ -24,6 +27,25 @@ use crate::supporting::ReferenceSet;
 
 /// Outcomes written for one chunk; beyond that they are counted.
 const MAX_ERRORS: u64 = 1_000;
+
+/// Files of one patient that are opened before their turn.
+const OPENED_AHEAD: usize = 4;
+
+/// A patient whose turn has not come yet, so that a store far away is never waited for: what there is of the record,
+/// and its first files, opened.
+pub(crate) struct Opened {
+    parts: Parts,
+    readers: Vec<Box<dyn BlockReader>>,
+}
+
+impl Opened {
+    pub(crate) async fn of(records: Arc<dyn Records>, patient: PatientId) -> Result<Self> {
+        let parts = records.parts(&patient).await?;
+        let first = parts.records.iter().take(OPENED_AHEAD);
+        let readers = try_join_all(first.map(|part| records.open_records(&patient, part))).await?;
+        Ok(Self { parts, readers })
+    }
+}
 
 /// Collects for one attempt at one chunk.
 pub(crate) struct Collector<'a> {
@@ -72,15 +94,20 @@ impl<'a> Collector<'a> {
     }
 
     /// Collects one patient's compartment and documents.
-    pub(crate) async fn patient(&mut self, patient: &PatientId) -> Result<()> {
+    pub(crate) async fn patient(&mut self, patient: &PatientId, opened: Opened) -> Result<()> {
         let records = &self.generator.records;
-        let parts = records.parts(patient).await?;
+        let Opened { parts, readers } = opened;
+        let mut readers = readers.into_iter();
         if parts.records.is_empty() && parts.documents.is_empty() {
             self.error("not-found", &format!("Patient/{patient} is no longer in the record store")).await?;
         }
         let mut documents = PatientDocuments::new(patient, &parts.documents);
         for part in &parts.records {
-            let mut lines = Lines::new(records.open_records(patient, part).await?);
+            let reader = match readers.next() {
+                Some(reader) => reader,
+                None => records.open_records(patient, part).await?,
+            };
+            let mut lines = Lines::new(reader);
             loop {
                 while let Some(line) = lines.next() {
                     let problem = self.line(line, &mut documents).await?;

@@ -82,7 +82,12 @@ fn test(arguments: &[String]) -> Result<(), String> {
     let emulator = Emulator::start(None)?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
     let door = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
-    let served = emulator.deploy("served", door()?, "http://localhost:8888", &["Sandbox=true", "CleanupSchedule=rate(1 minute)"])?;
+    let served = emulator.deploy(
+        "served",
+        door()?,
+        "http://localhost:8888",
+        &["Sandbox=true", "CleanupSchedule=\"rate(1 minute)\""],
+    )?;
     let adapters = emulator.deploy("adapters", door()?, "http://localhost:8888", &["Workers=false"])?;
     let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
     command.args(arguments);
@@ -120,6 +125,18 @@ fn load_sample(emulator: &Emulator, deployed: &Deployed) -> Result<(), String> {
     run(load)
 }
 
+const FUNCTIONS: [&str; 9] = [
+    "admin",
+    "authorize",
+    "cleanup",
+    "customize",
+    "download",
+    "export-generator",
+    "kick-off",
+    "metadata",
+    "status",
+];
+
 /// Where the emulated deployment answers: where the program on one machine does.
 const DOOR: u16 = 8888;
 
@@ -145,6 +162,12 @@ fn emulate() -> Result<(), String> {
 fn bench(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     run(cargo(&["build", "--release", "--locked", "--package", "ehi"]))?;
+    tools::python_tool(tools::SAM, "sam")?;
+    // As they are deployed: without what only the program on one machine has.
+    let mut functions = cargo(&["build", "--release", "--locked", "--bins"]);
+    functions.args(FUNCTIONS.iter().flat_map(|function| ["--package", *function]));
+    run(functions)?;
+    run(cargo(&["build", "--release", "--locked", "--package", "tests", "--example", "hello"]))?;
     let mut command = cargo(&["bench", "--locked", "--package", "tests", "--bench", "table", "--"]);
     command.args(arguments);
     run(command)

@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: one table, each figure beside its yardstick from the same run, as a ratio. A time alone says
 //! more of the machine than of the code.
 //!
-//! `-- engine`, `-- latency`, `-- status`, `-- memory` run one part; `-- --quick` with less data.
+//! `-- engine`, `-- latency`, `-- status`, `-- memory`, `-- lambda` run one part; `-- --quick` with less data.
 
 mod engine;
+mod lambda;
 mod latency;
 mod memory;
 mod status;
@@ -58,6 +59,9 @@ fn main() {
     }
     if wanted("memory") {
         rows.extend(memory::rows(scale));
+    }
+    if wanted("lambda") {
+        rows.extend(lambda::rows(scale));
     }
     println!("| what | measured | yardstick, same run | ratio | aim |");
     println!("|---|---|---|---|---|");

@@ -235,7 +235,13 @@ impl Upload {
         let head = self.bucket.client.head_object().bucket(&self.bucket.name).key(&self.key);
         match head.send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(aws_sdk_s3::operation::head_object::HeadObjectError::is_not_found) => Ok(false),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_s3::operation::head_object::HeadObjectError::is_not_found) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(failed("HeadObject")(error)),
         }
     }

@@ -1,0 +1,237 @@
+//! Each function that serves requests, under AWS's runtime interface emulator: from nothing to the first answer, and the
+//! memory it holds then, beside a function that says hello. What it reads at its cold start comes from a stand-in for
+//! Secrets Manager on loopback.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{Row, Scale};
+
+/// The functions behind the API, and an address of each that costs no call to AWS.
+const SERVING: [(&str, &str); 7] = [
+    ("kick-off", "/fhir/Patient/a/$nothing"),
+    ("customize", "/jobs/a/nothing"),
+    ("status", "/jobs/a/nothing"),
+    ("download", "/jobs/a/nothing"),
+    ("admin", "/admin/nothing"),
+    ("authorize", "/auth/nothing"),
+    ("metadata", "/fhir/metadata"),
+];
+
+pub(crate) fn rows(scale: Scale) -> Vec<Row> {
+    let Some(emulator) = runtime_interface_emulator() else {
+        eprintln!("lambda: the runtime interface emulator is missing: run `cargo xtask check` once, which installs it");
+        std::process::exit(1);
+    };
+    let secrets = stand_in();
+    let tries = scale.of(9, 3);
+    let hello = measured(&emulator, "hello", "/", &program("examples/hello"), tries, secrets);
+    let mut rows = Vec::new();
+    for (name, path) in SERVING {
+        let of = measured(&emulator, name, path, &program(name), tries, secrets);
+        rows.push(Row {
+            what: format!("`{name}`, cold start, median of {tries}"),
+            measured: format!("{:.1} ms", of.cold),
+            yardstick: format!("hello: {:.1} ms", hello.cold),
+            ratio: Some(of.cold / hello.cold),
+            aim: "2.00",
+        });
+        rows.push(Row {
+            what: format!("`{name}`, resident memory"),
+            measured: format!("{:.1} MB", of.resident),
+            yardstick: format!("hello: {:.1} MB", hello.resident),
+            ratio: Some(of.resident / hello.resident),
+            aim: "2.00",
+        });
+    }
+    for name in SERVING.map(|(name, _)| name).into_iter().chain(["export-generator", "cleanup"]) {
+        rows.push(Row {
+            what: format!("`{name}`, zipped"),
+            measured: format!("{:.1} MB", zipped(&program(name))),
+            yardstick: String::new(),
+            ratio: None,
+            aim: "6 MB",
+        });
+    }
+    rows
+}
+
+/// Milliseconds and megabytes.
+struct Measured {
+    cold: f64,
+    resident: f64,
+}
+
+/// A program that `cargo xtask bench` built.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("this program");
+    this.ancestors().nth(2).expect("the release directory").join(name)
+}
+
+/// AWS's emulator comes with SAM's command line.
+fn runtime_interface_emulator() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
+    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let libraries = std::fs::read_dir(root.join("target/tools/sam/lib")).ok()?;
+    libraries.flatten().map(|entry| entry.path()).find_map(|python| {
+        let path = python.join(format!("site-packages/samcli/local/rapid/aws-lambda-rie-{machine}"));
+        path.exists().then_some(path)
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn zipped(path: &Path) -> f64 {
+    let bytes = std::fs::read(path).expect("a program");
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&bytes).expect("compressed");
+    encoder.finish().expect("compressed").len() as f64 / 1e6
+}
+
+/// The median over some cold starts.
+fn measured(
+    emulator: &Path,
+    name: &str,
+    path: &str,
+    program: &Path,
+    tries: u64,
+    secrets: u16,
+) -> Measured {
+    let mut all: Vec<_> = (0..tries).map(|_| once(emulator, name, path, program, secrets)).collect();
+    all.sort_by(|one, other| one.cold.total_cmp(&other.cold));
+    all.swap_remove(all.len() / 2)
+}
+
+fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -> Measured {
+    let (port, api) = (free_port(), free_port());
+    let endpoint = format!("http://127.0.0.1:{secrets}");
+    let mut child = Command::new(emulator)
+        .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{port}")])
+        .args(["--runtime-api-address", &format!("127.0.0.1:{api}")])
+        .arg(program)
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "bench"),
+            ("AWS_SECRET_ACCESS_KEY", "bench"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", &endpoint),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+            ("EHI_BASE_URL", "https://ehi.example.org"),
+            ("EHI_LOG", "off"),
+            ("EHI_SIGNING_SECRET", "signing"),
+            ("EHI_SETTINGS_SECRET", "settings"),
+            ("EHI_JOBS_TABLE", "jobs"),
+            ("EHI_GRANTS_TABLE", "grants"),
+            ("EHI_SMALL_QUEUE", "http://127.0.0.1:9/small"),
+            ("EHI_LARGE_QUEUE", "http://127.0.0.1:9/large"),
+            ("EHI_FILES_BUCKET", "files"),
+            ("EHI_RECORDS", "s3://records/lake"),
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the runtime interface emulator");
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The program is started by the first invocation.
+    let started = Instant::now();
+    let answer = invoke(port, &event(path));
+    let cold = started.elapsed().as_secs_f64() * 1e3;
+    assert!(answer["statusCode"].is_u64(), "{name}: {answer}");
+    let resident = resident(&child, program);
+    let _ = child.kill();
+    let _ = child.wait();
+    Measured { cold, resident }
+}
+
+/// A request as API Gateway sends it (payload format 2.0).
+fn event(path: &str) -> Value {
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
+        "headers": { "host": "ehi.example.org" }, "isBase64Encoded": false,
+        "requestContext": {
+            "accountId": "1", "apiId": "a", "domainName": "ehi.example.org", "domainPrefix": "ehi", "requestId": "r",
+            "routeKey": "$default", "stage": "$default", "time": "01/Jan/2026:00:00:00 +0000", "timeEpoch": 1,
+            "http": { "method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "bench" }
+        }
+    })
+}
+
+fn invoke(port: u16, event: &Value) -> Value {
+    let body = event.to_string();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the emulator listens");
+    let head = format!(
+        "POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    // The answer may come in chunks; the JSON is what stands between the outermost braces.
+    let json = body.find('{').zip(body.rfind('}')).map_or("null", |(from, to)| &body[from..=to]);
+    serde_json::from_str(json).unwrap_or(Value::Null)
+}
+
+/// Megabytes that the program holds, as Linux counts them (VmRSS).
+fn resident(emulator: &Child, program: &Path) -> f64 {
+    let path = format!("/proc/{0}/task/{0}/children", emulator.id());
+    let children = std::fs::read_to_string(path).expect("Linux");
+    let is_it = |id: &&str| {
+        std::fs::read_link(format!("/proc/{id}/exe"))
+            .is_ok_and(|exe| exe.file_name() == program.file_name())
+    };
+    let id = children.split_whitespace().find(is_it).expect("the program runs");
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("Linux");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    resident.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0 / 1e6
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// A stand-in for Secrets Manager that knows the two secrets.
+fn stand_in() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || answer_secrets(stream));
+        }
+    });
+    port
+}
+
+fn answer_secrets(mut stream: TcpStream) {
+    let (mut received, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        while !received.ends_with(b"}") {
+            match stream.read(&mut piece) {
+                Ok(read) if read > 0 => received.extend_from_slice(&piece[..read]),
+                _ => return,
+            }
+        }
+        let text = String::from_utf8_lossy(&received).into_owned();
+        received.clear();
+        let (status, body) = if text.contains("AWSPREVIOUS") {
+            ("400 Bad Request", json!({ "__type": "ResourceNotFoundException" }))
+        } else {
+            let secret = if text.contains("signing") { "s".repeat(64) } else { "# none".to_owned() };
+            ("200 OK", json!({ "SecretString": secret, "CreatedDate": 1.0 }))
+        };
+        let body = body.to_string();
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).is_err() {
+            return;
+        }
+    }
+}
