@@ -5,17 +5,21 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value, json};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock::{Clock, SystemClock};
 
-/// Lines for people, as one machine wants them. `filter` is in the syntax of `RUST_LOG`.
+/// Lines for people, as one machine wants them. `filter` is levels by target, as `info,request=debug`.
 pub fn for_people(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     // A second call is a test's; the first one counts.
-    let _ = subscriber.try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
+}
+
+fn targets(filter: &str) -> Targets {
+    filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
 }
 
 /// What is counted and measured. `template.yaml` has alarms and a dashboard over these names.
@@ -101,13 +105,8 @@ fn embedded(values: &[(Metric, u64)], at: i64) -> Value {
 /// Lines of JSON, as log services want them.
 pub fn for_machines(filter: &str) {
     COLLECTED.store(true, Ordering::Relaxed);
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let _ = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_env_filter(filter)
-        .with_target(false)
-        .try_init();
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
+    let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
 }
 
 #[cfg(test)]
