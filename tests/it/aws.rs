@@ -456,7 +456,8 @@ async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
     let of = |names: &[&str]| names.iter().filter_map(|name| calls.get(*name)).sum::<u64>();
     let reads = of(&["GetItem", "Query", "BatchGetItem"]);
     let writes = of(&["UpdateItem", "TransactWriteItems", "PutItem"]);
-    let puts = of(&["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2"]);
+    let puts =
+        of(&["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2"]);
     let gets = of(&["GetObject", "HeadObject"]);
     let bounds = [(reads, 30), (writes, 10), (puts, 60), (gets, 30), (of(&["SendMessage"]), 4)];
     for (count, bound) in bounds {

@@ -20,26 +20,31 @@ pub(crate) struct Emulator {
     child: Child,
     port: u16,
     directory: PathBuf,
+    /// The build whose functions it runs: `debug` or `release`.
+    build: &'static str,
     /// Access key and secret of its administrator.
     key: (String, String),
 }
 
 /// A stack that was deployed: its outputs, and the address that its API answers at.
 pub(crate) struct Deployed {
-    pub(crate) outputs: HashMap<String, String>,
+    outputs: HashMap<String, String>,
     pub(crate) door: u16,
 }
 
+impl Deployed {
+    pub(crate) fn output(&self, name: &str) -> Result<&str, String> {
+        self.outputs.get(name).map(String::as_str).ok_or_else(|| format!("the stack has no {name}"))
+    }
+}
+
 impl Emulator {
-    /// Starts it on a port, or on one that is free; its files go below `target/`.
-    pub(crate) fn start(port: Option<u16>) -> Result<Self, String> {
+    /// Starts it on a free port, with the functions of a build; its files go below `target/`.
+    pub(crate) fn start(build: &'static str) -> Result<Self, String> {
         let directory = root().join("target/emulator");
         std::fs::create_dir_all(directory.join("state")).map_err(|error| error.to_string())?;
         let program = python_tool(MINISTACK, "ministack")?;
-        let port = match port {
-            Some(port) => port,
-            None => free_port()?,
-        };
+        let port = free_port()?;
         let log = std::fs::File::create(directory.join("emulator.log")).map_err(|error| error.to_string())?;
         let child = Command::new(program)
             .current_dir(directory.join("state"))
@@ -55,7 +60,7 @@ impl Emulator {
             .spawn()
             .map_err(|error| format!("ministack: {error}"))?;
         let key = (ROOT.0.to_owned(), ROOT.1.to_owned());
-        let mut emulator = Self { child, port, directory, key };
+        let mut emulator = Self { child, port, directory, build, key };
         let begun = Instant::now();
         while !emulator.is_ready() {
             if begun.elapsed() > PATIENCE {
@@ -128,7 +133,7 @@ impl Emulator {
         command
     }
 
-    /// Builds every function for this machine, as the tests are built, and deploys the template with them. `at` is
+    /// Deploys the template with every function as it was built for this machine. `at` is
     /// where its API shall answer, and `parameters` are beyond what an emulator needs.
     pub(crate) fn deploy(
         &self,
@@ -200,7 +205,7 @@ impl Emulator {
                 binary = rest.split([' ', '}']).next().unwrap_or_default();
             }
             if line.trim() == "CodeUri: ." {
-                let code = self.directory.join("functions").join(binary);
+                let code = self.directory.join(self.build).join(binary);
                 self.bootstrap(binary, &code)?;
                 built.push_str(&line.replace("CodeUri: .", &format!("CodeUri: {}", code.display())));
             } else {
@@ -216,7 +221,7 @@ impl Emulator {
     /// Puts a function's program, without debug information, where it is zipped from.
     fn bootstrap(&self, binary: &str, code: &Path) -> Result<(), String> {
         std::fs::create_dir_all(code).map_err(|error| error.to_string())?;
-        let (from, to) = (root().join("target/debug").join(binary), code.join("bootstrap"));
+        let (from, to) = (root().join("target").join(self.build).join(binary), code.join("bootstrap"));
         let newer = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
         if newer(&to) > newer(&from) {
             return Ok(());
@@ -251,7 +256,7 @@ pub(crate) fn build() -> Result<(), String> {
     run(cargo(&["build", "--workspace", "--exclude", "xtask", "--all-features", "--locked", "--bins"]))
 }
 
-pub(crate) fn free_port() -> Result<u16, String> {
+fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
     Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }

@@ -79,7 +79,7 @@ fn check() -> Result<(), String> {
 fn test(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     emulator::build()?;
-    let emulator = Emulator::start(None)?;
+    let emulator = Emulator::start("debug")?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
     let door = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
     let served = emulator.deploy(
@@ -98,28 +98,38 @@ fn test(arguments: &[String]) -> Result<(), String> {
     command.envs(emulator.environment());
     command.env("EHI_TEST_AWS", aws);
     command.env("EHI_TEST_URL", format!("http://127.0.0.1:{}", served.door));
-    for (name, stack, output) in [
-        ("EHI_TEST_SETTINGS_SECRET", &served, "SettingsSecretArn"),
-        ("EHI_TEST_SERVED_LAKE", &served, "Lake"),
-        ("EHI_TEST_SERVED_FILES", &served, "FilesBucketName"),
-        ("EHI_TEST_SERVED_LOGS", &served, "LogGroupName"),
-        ("EHI_TEST_LAKE", &adapters, "Lake"),
-        ("EHI_TEST_JOBS_TABLE", &adapters, "JobsTableName"),
-        ("EHI_TEST_GRANTS_TABLE", &adapters, "GrantsTableName"),
-        ("EHI_TEST_SMALL_QUEUE", &adapters, "SmallQueueUrl"),
-        ("EHI_TEST_LARGE_QUEUE", &adapters, "LargeQueueUrl"),
-        ("EHI_TEST_DEAD_LETTERS", &adapters, "DeadLetterQueueUrl"),
-        ("EHI_TEST_FILES_BUCKET", &adapters, "FilesBucketName"),
+    for (name, output) in [
+        ("EHI_TEST_SETTINGS_SECRET", "SettingsSecretArn"),
+        ("EHI_TEST_SERVED_LAKE", "Lake"),
+        ("EHI_TEST_SERVED_FILES", "FilesBucketName"),
+        ("EHI_TEST_SERVED_LOGS", "LogGroupName"),
     ] {
-        command.env(name, stack.outputs.get(output).ok_or(format!("the stack has no {output}"))?);
+        command.env(name, served.output(output)?);
     }
+    point_adapters(&mut command, &adapters)?;
     load_sample(&emulator, &served)?;
     run(command)
 }
 
+/// Tells a program where the resources of a stack are, for the adapters to use directly.
+fn point_adapters(command: &mut Command, stack: &Deployed) -> Result<(), String> {
+    for (name, output) in [
+        ("EHI_TEST_LAKE", "Lake"),
+        ("EHI_TEST_JOBS_TABLE", "JobsTableName"),
+        ("EHI_TEST_GRANTS_TABLE", "GrantsTableName"),
+        ("EHI_TEST_SMALL_QUEUE", "SmallQueueUrl"),
+        ("EHI_TEST_LARGE_QUEUE", "LargeQueueUrl"),
+        ("EHI_TEST_DEAD_LETTERS", "DeadLetterQueueUrl"),
+        ("EHI_TEST_FILES_BUCKET", "FilesBucketName"),
+    ] {
+        command.env(name, stack.output(output)?);
+    }
+    Ok(())
+}
+
 /// Loads the sample patients into a deployment's lake.
 fn load_sample(emulator: &Emulator, deployed: &Deployed) -> Result<(), String> {
-    let lake = deployed.outputs.get("Lake").ok_or("the stack has no lake")?;
+    let lake = deployed.output("Lake")?;
     let mut load = emulator.command(root().join("target/debug/ehi"));
     load.args(["load", "infra/local/sample", "--into", lake]);
     run(load)
@@ -145,31 +155,44 @@ fn emulate() -> Result<(), String> {
     let at =
         std::net::TcpListener::bind(("127.0.0.1", DOOR)).map_err(|error| format!("port {DOOR}: {error}"))?;
     emulator::build()?;
-    let emulator = Emulator::start(None)?;
+    let emulator = Emulator::start("debug")?;
     let base_url = format!("http://127.0.0.1:{DOOR}");
     let deployed = emulator.deploy("ehi", at, &base_url, &["Sandbox=true"])?;
     load_sample(&emulator, &deployed)?;
     let mut settings = Command::new(root().join("target/debug/ehi"));
     settings.arg("sandbox-settings");
     let settings = settings.output().map_err(|error| format!("ehi: {error}"))?;
-    let secret = deployed.outputs.get("SettingsSecretArn").ok_or("the stack has no settings")?;
+    let secret = deployed.output("SettingsSecretArn")?;
     emulator.put_secret(secret, &String::from_utf8_lossy(&settings.stdout))?;
     eprint!("{}", String::from_utf8_lossy(&settings.stderr));
     eprintln!("\nThe deployment answers at {base_url} (AWS at {}). Ctrl-C ends it.", emulator.endpoint());
     emulator.wait()
 }
 
+/// Benchmarks, of everything or of the parts that are named.
 fn bench(arguments: &[String]) -> Result<(), String> {
+    let named: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| *name == part);
     tools::c_compiler()?;
     run(cargo(&["build", "--release", "--locked", "--package", "ehi"]))?;
-    tools::python_tool(tools::SAM, "sam")?;
-    // As they are deployed: without what only the program on one machine has.
-    let mut functions = cargo(&["build", "--release", "--locked", "--bins"]);
-    functions.args(FUNCTIONS.iter().flat_map(|function| ["--package", *function]));
-    run(functions)?;
-    run(cargo(&["build", "--release", "--locked", "--package", "tests", "--example", "hello"]))?;
+    if wanted("lambda") || wanted("buckets") {
+        tools::python_tool(tools::SAM, "sam")?;
+        // As they are deployed: without what only the program on one machine has.
+        let mut functions = cargo(&["build", "--release", "--locked", "--bins"]);
+        functions.args(FUNCTIONS.iter().flat_map(|function| ["--package", *function]));
+        run(functions)?;
+        run(cargo(&["build", "--release", "--locked", "--package", "tests", "--example", "hello"]))?;
+    }
     let mut command = cargo(&["bench", "--locked", "--package", "tests", "--bench", "table", "--"]);
     command.args(arguments);
+    if !wanted("buckets") {
+        return run(command);
+    }
+    let emulator = Emulator::start("release")?;
+    let door = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
+    let stack = emulator.deploy("bench", door, "http://localhost:8888", &["Workers=false"])?;
+    command.envs(emulator.environment());
+    point_adapters(&mut command, &stack)?;
     run(command)
 }
 

@@ -25,7 +25,9 @@ const SERVING: [(&str, &str); 7] = [
 
 pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     let Some(emulator) = runtime_interface_emulator() else {
-        eprintln!("lambda: the runtime interface emulator is missing: run `cargo xtask check` once, which installs it");
+        eprintln!(
+            "lambda: the runtime interface emulator is missing: run `cargo xtask check` once, which installs it"
+        );
         std::process::exit(1);
     };
     let secrets = stand_in();
@@ -93,14 +95,7 @@ fn zipped(path: &Path) -> f64 {
 }
 
 /// The median over some cold starts.
-fn measured(
-    emulator: &Path,
-    name: &str,
-    path: &str,
-    program: &Path,
-    tries: u64,
-    secrets: u16,
-) -> Measured {
+fn measured(emulator: &Path, name: &str, path: &str, program: &Path, tries: u64, secrets: u16) -> Measured {
     let mut all: Vec<_> = (0..tries).map(|_| once(emulator, name, path, program, secrets)).collect();
     all.sort_by(|one, other| one.cold.total_cmp(&other.cold));
     all.swap_remove(all.len() / 2)
@@ -121,6 +116,8 @@ fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
             ("EHI_BASE_URL", "https://ehi.example.org"),
             ("EHI_LOG", "off"),
+            // One file of certificates, as on Amazon Linux; Debian has each in a file of its own besides.
+            ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
             ("EHI_SIGNING_SECRET", "signing"),
             ("EHI_SETTINGS_SECRET", "settings"),
             ("EHI_JOBS_TABLE", "jobs"),
@@ -179,11 +176,14 @@ fn invoke(port: u16, event: &Value) -> Value {
 
 /// Megabytes that the program holds, as Linux counts them (VmRSS).
 fn resident(emulator: &Child, program: &Path) -> f64 {
-    let path = format!("/proc/{0}/task/{0}/children", emulator.id());
-    let children = std::fs::read_to_string(path).expect("Linux");
+    // Any of the emulator's threads may have started it.
+    let threads = std::fs::read_dir(format!("/proc/{}/task", emulator.id())).expect("Linux");
+    let children: String = threads
+        .flatten()
+        .map(|thread| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default())
+        .collect();
     let is_it = |id: &&str| {
-        std::fs::read_link(format!("/proc/{id}/exe"))
-            .is_ok_and(|exe| exe.file_name() == program.file_name())
+        std::fs::read_link(format!("/proc/{id}/exe")).is_ok_and(|exe| exe.file_name() == program.file_name())
     };
     let id = children.split_whitespace().find(is_it).expect("the program runs");
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("Linux");

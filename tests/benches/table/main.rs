@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: one table, each figure beside its yardstick from the same run, as a ratio. A time alone says
 //! more of the machine than of the code.
 //!
-//! `-- engine`, `-- latency`, `-- status`, `-- memory`, `-- lambda` run one part; `-- --quick` with less data.
+//! `-- engine`, `-- latency`, `-- status`, `-- memory`, `-- lambda`, `-- buckets` run one part; `-- --quick` with less data.
 
+mod buckets;
 mod engine;
 mod lambda;
 mod latency;
@@ -42,6 +43,9 @@ fn main() {
     {
         return println!("{}", engine::part(part, Path::new(directory), Path::new(output)));
     }
+    if arguments == [buckets::PART] {
+        return println!("{}", buckets::generator());
+    }
     let scale = Scale { quick: arguments.iter().any(|argument| argument == "--quick") };
     let wanted = |name: &str| {
         arguments.iter().all(|argument| argument.starts_with("--"))
@@ -62,6 +66,9 @@ fn main() {
     }
     if wanted("lambda") {
         rows.extend(lambda::rows(scale));
+    }
+    if wanted("buckets") {
+        rows.extend(buckets::rows(scale));
     }
     println!("| what | measured | yardstick, same run | ratio | aim |");
     println!("|---|---|---|---|---|");

@@ -49,9 +49,15 @@ fn peak(megabytes: u64) -> f64 {
         .output()
         .expect("the program runs");
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("Linux");
+    let peak = peak_of(&server.id().to_string());
     server.kill().expect("ended");
     server.wait().expect("ended");
+    peak
+}
+
+/// Bytes that a process held at most, as Linux counts them (VmHWM).
+pub(crate) fn peak_of(process: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
     peak.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
 }
@@ -70,7 +76,7 @@ fn serve(lake: &Path, state: &Path) -> Child {
 }
 
 /// One patient whose record has this many bytes: the lines of a sample patient, again and again.
-fn large_patient(lake: &Path, bytes: u64) {
+pub(crate) fn large_patient(lake: &Path, bytes: u64) {
     let sample = directory();
     ehi::sample::write(1, 1, sample.path(), &indicatif::ProgressBar::hidden()).expect("a sample");
     let patient = std::fs::read_dir(sample.path().join("Patient"))

@@ -1,0 +1,169 @@
+//! The generator over S3: one record of 2 GB from a bucket to a bucket, against the parts of a multipart upload sent
+//! raw to the same emulator in the same number at once. The generator runs in a process of its own, as on Lambda.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use futures_util::{StreamExt, TryStreamExt};
+use shared::adapters::aws::{Aws, files_at, sdk};
+use shared::clock::{Clock, Ids, SystemClock, SystemIds};
+use shared::config::resources::Resources;
+use shared::domain::ids::{ClientId, PatientId};
+use shared::domain::job::{Job, Owner};
+use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
+use shared::exports::{NewExport, start};
+use shared::platform::Platform;
+use shared::ports::queue::NoDeadline;
+use tests::deployed::variable;
+
+use crate::{Row, Scale, directory, megabytes_a_second, memory, runtime, settings};
+
+/// What the adapter sends: parts of this size, so many at once.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+const AT_ONCE: usize = 3;
+const PATIENT: &str = "large";
+
+/// What template.yaml sets for the function: freed parts go back to the system.
+const MEMORY: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "262144"), ("MALLOC_ARENA_MAX", "2")];
+
+/// The argument with which the program is the generator.
+pub(crate) const PART: &str = "--part=generator";
+
+pub(crate) fn rows(scale: Scale) -> Vec<Row> {
+    let megabytes = scale.of(2_000, 200);
+    let bytes = megabytes * 1_000_000;
+    let runtime = runtime();
+    let raw = runtime.block_on(async {
+        let sdk = sdk().await;
+        put_patient(&sdk, bytes).await;
+        raw_rate(&sdk, bytes).await
+    });
+    let this = std::env::current_exe().expect("this program");
+    let run = Command::new(this).arg(PART).envs(MEMORY).output().expect("the generator runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let said = String::from_utf8_lossy(&run.stdout);
+    let numbers: Vec<f64> = said.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    let [seconds, peak] = numbers[..] else { panic!("{said}") };
+    let rate = megabytes_a_second(bytes, Duration::from_secs_f64(seconds));
+    vec![
+        Row {
+            what: format!("generator from S3 to S3, {megabytes} MB, in and out"),
+            measured: format!("{rate:.0} MB/s"),
+            yardstick: format!("raw parts, out only: {raw:.0} MB/s"),
+            ratio: Some(rate / raw),
+            aim: "0.70",
+        },
+        Row {
+            what: format!("generator from S3 to S3, peak memory, {megabytes} MB"),
+            measured: format!("{:.1} MB", peak / 1e6),
+            yardstick: String::new(),
+            ratio: None,
+            aim: "128 MB",
+        },
+    ]
+}
+
+fn lake() -> String {
+    format!("{}/bench", variable("EHI_TEST_LAKE"))
+}
+
+async fn put_patient(sdk: &SdkConfig, bytes: u64) {
+    let local = directory();
+    memory::large_patient(local.path(), bytes);
+    let files = files_at(sdk, &lake(), Arc::new(SystemClock)).expect("a place");
+    let name = format!("Patient/{PATIENT}/records.ndjson");
+    let mut writer = files.create(&name).await.expect("created");
+    let mut file = std::fs::File::open(local.path().join(&name)).expect("a record");
+    loop {
+        let mut piece = vec![0; 1 << 20];
+        match std::io::Read::read(&mut file, &mut piece).expect("read") {
+            0 => break,
+            read => piece.truncate(read),
+        }
+        writer.write(piece).await.expect("written");
+    }
+    writer.finish().await.expect("finished");
+}
+
+/// MB/s of a multipart upload from memory.
+async fn raw_rate(sdk: &SdkConfig, bytes: u64) -> f64 {
+    let config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(true).build();
+    let client = aws_sdk_s3::Client::from_conf(config);
+    let bucket = variable("EHI_TEST_FILES_BUCKET");
+    let part = bytes::Bytes::from(b"{\"resourceType\":\"Patient\"}\n".repeat(PART_BYTES / 27));
+    let parts = i32::try_from(bytes / part.len() as u64).expect("some parts");
+    let started = Instant::now();
+    let upload = client.create_multipart_upload().bucket(&bucket).key("bench").send().await.expect("created");
+    let id = upload.upload_id().expect("an id");
+    let sent = futures_util::stream::iter(1..=parts).map(|number| {
+        let part = ByteStream::from(part.clone());
+        let request =
+            client.upload_part().bucket(&bucket).key("bench").upload_id(id).part_number(number).body(part);
+        async move {
+            let answer = request.send().await?;
+            let tag = answer.e_tag().unwrap_or_default();
+            Ok::<_, Box<dyn std::error::Error>>(
+                CompletedPart::builder().part_number(number).e_tag(tag).build(),
+            )
+        }
+    });
+    let done: Vec<_> = sent.buffered(AT_ONCE).try_collect().await.expect("sent");
+    let done = CompletedMultipartUpload::builder().set_parts(Some(done)).build();
+    let complete = client.complete_multipart_upload().bucket(&bucket).key("bench").upload_id(id);
+    complete.multipart_upload(done).send().await.expect("completed");
+    let rate = megabytes_a_second(u64::try_from(parts).expect("some") * part.len() as u64, started.elapsed());
+    client.delete_object().bucket(&bucket).key("bench").send().await.expect("removed");
+    rate
+}
+
+/// The generator's process: exports the record; seconds, and the bytes of its peak.
+pub(crate) fn generator() -> String {
+    // Like the function: one thread.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let lake = lake();
+        let resources = Arc::new(Resources::of(|name| match name {
+            "EHI_RECORDS" => Some(lake.clone()),
+            "EHI_JOBS_TABLE" | "EHI_SMALL_QUEUE" | "EHI_LARGE_QUEUE" | "EHI_FILES_BUCKET" => {
+                Some(variable(&name.replace("EHI_", "EHI_TEST_")))
+            }
+            _ => None,
+        }));
+        let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let platform = Aws::new(sdk().await, resources, settings("http://127.0.0.1"), None, clock, ids);
+        let worker = export_generator::worker(&platform);
+        let inboxes = [SizeClass::Small, SizeClass::Large]
+            .map(|size| platform.inbox(size, &variable("EHI_TEST_DEAD_LETTERS")));
+        let new = NewExport {
+            owner: Owner { client: ClientId::parse("bench").expect("an id"), issuer: None, patient: None },
+            patient: None,
+            request: ExportRequest {
+                url: "http://127.0.0.1".to_owned(),
+                base: Base::Fhir,
+                cohort: Cohort::of(vec![PatientId::parse(PATIENT).expect("an id")]),
+                choices: None,
+                output: OutputOptions::default(),
+            },
+            form: false,
+            review: false,
+        };
+        let sources = (&*platform.clock(), &*platform.ids());
+        let started = Instant::now();
+        let job = start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started");
+        let done = loop {
+            let stored = platform.jobs().get(job.id()).await.expect("an answer").expect("the job");
+            if !stored.job.is_active() {
+                break stored.job;
+            }
+            for inbox in &inboxes {
+                ehi::worker::step(inbox, &*worker, &NoDeadline).await.expect("the queue answers");
+            }
+        };
+        assert!(matches!(done, Job::Complete(_)), "{:?}", done.core().history);
+        format!("{} {}", started.elapsed().as_secs_f64(), memory::peak_of("self"))
+    })
+}
