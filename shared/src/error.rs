@@ -45,6 +45,12 @@ pub enum Error {
     RangeNotSatisfiable { size: u64 },
     #[error("too many attempts; try again in {retry_after} seconds")]
     Throttled { retry_after: u64 },
+    /// The client has as much under way as it may have; the text says what to do.
+    #[error("{0}")]
+    TooMany(String),
+    /// A key that was used for another request.
+    #[error("{0}")]
+    Reused(&'static str),
     /// The store has no room left. Trying again does not help.
     #[error("the server has no room left to write the export")]
     StorageFull(#[source] Cause),
@@ -85,7 +91,8 @@ impl Error {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Throttled { .. } | Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::StorageFull(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -102,7 +109,8 @@ impl Error {
             Self::NotFound(_) => "not-found",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "too-long",
-            Self::Throttled { .. } => "throttled",
+            Self::Throttled { .. } | Self::TooMany(_) => "throttled",
+            Self::Reused(_) => "business-rule",
             Self::StorageFull(_) => "no-store",
             Self::Unavailable(_) => "transient",
             Self::Internal(_) => "exception",
@@ -122,6 +130,8 @@ impl Error {
             | Self::TooLarge(_)
             | Self::UnsupportedMediaType(_)
             | Self::RangeNotSatisfiable { .. }
+            | Self::TooMany(_)
+            | Self::Reused(_)
             | Self::StorageFull(_) => true,
         }
     }

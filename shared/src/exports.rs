@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use crate::clock::{Clock, Ids};
 use crate::domain::chunk::job_prefix;
-use crate::domain::ids::JobId;
+use crate::domain::ids::{ChunkId, JobId};
 use crate::domain::job::{Core, Event, Job, Owner, PatientSummary};
+use crate::domain::manifest::{NamedFile, Names, PARTIAL_PAGE_CHUNKS};
 use crate::domain::request::ExportRequest;
 use crate::domain::states::{AwaitingInput, Queued};
 use crate::domain::task::Task;
@@ -19,6 +20,8 @@ use crate::telemetry::{self, Metric};
 /// What a new job is made of.
 #[derive(Debug)]
 pub struct NewExport {
+    /// Made before, where a repeated request must find it; a new one when not given.
+    pub id: Option<JobId>,
     pub owner: Owner,
     pub patient: Option<PatientSummary>,
     pub request: ExportRequest,
@@ -37,7 +40,7 @@ pub async fn start(
 ) -> Result<Job> {
     let now = clock.now();
     let core = Core {
-        id: ids.job(now),
+        id: new.id.unwrap_or_else(|| ids.job(now)),
         history: vec![Event {
             at: now,
             who: new.owner.client.to_string(),
@@ -95,4 +98,34 @@ pub async fn change(
 pub async fn cancel(jobs: &dyn Jobs, files: &dyn Files, id: &JobId, who: &str, now: Timestamp) -> Result<()> {
     change(jobs, id, |job| Ok(Job::Cancelled(job.cancel(who, now)?))).await?;
     files.remove_prefix(&job_prefix(id)).await
+}
+
+/// The page of a running export's manifest that the files of a chunk are on.
+pub fn page_of(chunk: ChunkId) -> u32 {
+    chunk.index / PARTIAL_PAGE_CHUNKS
+}
+
+/// The files of a page of a running export, named as they always will be; `None` until all of its chunks are done
+/// (Bulk Data 3.0, `allowPartialManifests`).
+pub async fn running_page(stored: &StoredJob, jobs: &dyn Jobs, page: u32) -> Result<Option<Vec<NamedFile>>> {
+    let mut names = Names::of_page(page);
+    let mut files = Vec::new();
+    let mut after = ChunkId::first(page.saturating_mul(PARTIAL_PAGE_CHUNKS)).before();
+    let mut seen = 0;
+    loop {
+        let read = jobs.chunks(stored.job.id(), after, 100).await?;
+        for chunk in read.chunks {
+            if page_of(chunk.chunk.id) > page {
+                return Ok((seen > 0).then_some(files));
+            }
+            let Some(result) = chunk.result else { return Ok(None) };
+            seen += 1;
+            files.extend(result.files.into_iter().map(|file| names.name(file)));
+        }
+        match read.next {
+            Some(next) => after = Some(next),
+            // More chunks of this page may be planned, or be added at the end.
+            None => return Ok(None),
+        }
+    }
 }

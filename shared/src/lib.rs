@@ -20,6 +20,7 @@ pub mod http;
 #[cfg(feature = "aws")]
 pub mod lambda;
 pub mod pages;
+pub mod places;
 pub mod platform;
 pub mod ports;
 pub mod security;

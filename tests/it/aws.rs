@@ -296,6 +296,7 @@ async fn sample_lake() -> &'static str {
 
 async fn begin(platform: &Aws, patients: Vec<PatientId>) -> Job {
     let new = NewExport {
+        id: None,
         owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: None },
         patient: None,
         request: ExportRequest {
@@ -303,6 +304,7 @@ async fn begin(platform: &Aws, patients: Vec<PatientId>) -> Job {
             base: Base::Fhir,
             cohort: Cohort::of(patients),
             choices: None,
+            selection: None,
             output: OutputOptions::default(),
         },
         form: false,
@@ -356,7 +358,7 @@ async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
 async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
     let files = platform.files();
     let manifest =
-        shared::http::job_json::stored_manifest(job, &*files).await.expect("read").expect("a manifest");
+        shared::http::manifest::stored_page(job, 0, &*files).await.expect("read").expect("a manifest");
     let mut counts = BTreeMap::new();
     for named in manifest.files.iter().filter(|named| named.file.purpose.is_data()) {
         let bytes = read_all(&*files, &named.file.key, 100_000_000).await.expect("a file");

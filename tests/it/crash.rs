@@ -23,6 +23,7 @@ async fn begin_everyone(world: &World) -> String {
     use shared::exports::{NewExport, start};
 
     let new = NewExport {
+        id: None,
         owner: Owner {
             client: ClientId::parse("app").expect("an id"),
             issuer: None,
@@ -34,6 +35,7 @@ async fn begin_everyone(world: &World) -> String {
             base: Base::Fhir,
             cohort: Cohort::Everyone,
             choices: None,
+            selection: None,
             output: OutputOptions::default(),
         },
         form: false,

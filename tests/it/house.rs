@@ -79,7 +79,7 @@ fn no_routes(_: &dyn shared::platform::Platform) -> axum::Router {
 
 #[test]
 fn a_function_on_lambda_refuses_to_start_with_one_sentence() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let refused = runtime.block_on(shared::lambda::serve(no_routes)).expect_err("refused").to_string();
     assert!(refused.contains("EHI_SIGNING_SECRET") && !refused.contains('\n'), "{refused}");
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod authorize;
+mod bulk;
 mod cleanup;
 mod customize;
 mod download;

@@ -14,6 +14,8 @@ pub(crate) enum For {
     All,
     /// The bearer of the owner's token: 401 without, 404 with another's.
     Owner,
+    /// A system's client: 401 without a token, 403 with a patient's.
+    Client,
     /// Staff: 401 without, 403 with a patient's token.
     Staff,
     /// Staff in a browser: sent to sign in, or 401 as a page.
@@ -31,6 +33,14 @@ pub(crate) const ROUTES: &[(&str, &str, For)] = &[
     ("GET", "{path}/metadata", For::All),
     ("GET", "{path}/.well-known/smart-configuration", For::All),
     ("POST", "{}{}/Patient/{{patient}}/$ehi-export", For::Owner),
+    ("GET", "{}/$export", For::Client),
+    ("POST", "{}/$export", For::Client),
+    ("GET", "{}/Patient/$export", For::Client),
+    ("POST", "{}/Patient/$export", For::Client),
+    ("GET", "{}/Group/{{group}}/$export", For::Client),
+    ("POST", "{}/Group/{{group}}/$export", For::Client),
+    ("GET", "{}/Group", For::Client),
+    ("GET", "{}/Group/{{group}}", For::Client),
     ("GET", "{}/Patient/{{patient}}/$ehi-export/customize", For::PatientPage),
     ("POST", "{}/Patient/{{patient}}/$ehi-export/customize", For::PatientPage),
     ("GET", "/jobs/{job}/customize", For::PatientPage),
@@ -38,6 +48,10 @@ pub(crate) const ROUTES: &[(&str, &str, For)] = &[
     ("GET", "/jobs/{job}", For::Owner),
     ("GET", "/jobs/{job}/status", For::Owner),
     ("DELETE", "/jobs/{job}/status", For::Owner),
+    ("GET", "/4_0_0/$export/{job}", For::Owner),
+    ("DELETE", "/4_0_0/$export/{job}", For::Owner),
+    ("GET", "/fhir/r4/$export-status/{job}", For::Owner),
+    ("DELETE", "/fhir/r4/$export-status/{job}", For::Owner),
     ("GET", "/jobs/{job}/metadata", For::Owner),
     ("GET", "/jobs/{job}/download/{file}", For::Owner),
     ("GET", "/jobs/{job}/download/attachments/{file}", For::Owner),
@@ -102,8 +116,12 @@ fn filled_in(path: &str, job: &str, patient: &str) -> String {
         ""
     };
     let path = path.trim_start_matches("{path}").trim_start_matches("{}");
-    let path =
-        path.replace("{{patient}}", patient).replace("/jobs/{job}", job).replace("{file}", "Patient.ndjson");
+    let path = path
+        .replace("{{patient}}", patient)
+        .replace("/jobs/{job}", job)
+        .replace("{job}", job.trim_start_matches("/jobs/"))
+        .replace("{{group}}", "nobody")
+        .replace("{file}", "Patient.ndjson");
     format!("{base}{path}")
 }
 
@@ -132,11 +150,20 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
                 assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
                 stranger.outcome();
                 if path == "/jobs" {
-                    assert_eq!(others.json(), serde_json::json!([]), "one's own, of which there are none");
+                    // One's own, of which there are none but those that other tests left in a deployment.
+                    let own = others.json();
+                    let own = own.as_array().expect("jobs");
+                    assert!(own.iter().all(|job| job["patient"]["id"] == BRUNO), "{shown}");
                 } else {
                     assert_eq!(others.status, StatusCode::NOT_FOUND, "{shown}");
                     others.outcome();
                 }
+            }
+            For::Client => {
+                assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
+                stranger.outcome();
+                assert_eq!(others.status, StatusCode::FORBIDDEN, "{shown}");
+                others.outcome();
             }
             For::Staff => {
                 assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");

@@ -83,6 +83,8 @@ const ACTIONS: &[(&str, &[&str])] = &[
     ("records.parts", &["records s3:ListBucket"]),
     ("records.open_records", &["records s3:GetObject"]),
     ("records.open_document", &["records s3:GetObject"]),
+    ("records.area", &["records s3:ListBucket"]),
+    ("records.open_area", &["records s3:GetObject"]),
     ("records.supporting", &["records s3:ListBucket", "records s3:GetObject"]),
     ("grants.put", &["grants dynamodb:PutItem"]),
     ("grants.get", &["grants dynamodb:GetItem"]),
@@ -95,10 +97,12 @@ const ACTIONS: &[(&str, &[&str])] = &[
 const HELPERS: &[(&str, &[&str])] = &[
     ("platform.verifier()", &["grants.get"]),
     ("start(", &["jobs.create", "queue.send"]),
+    ("places::take(", &["jobs.get", "grants.get", "grants.put", "grants.replace"]),
+    ("running_page(", &["jobs.chunks"]),
     ("resume(", &["queue.send"]),
     ("change(", &["jobs.get", "jobs.replace"]),
     ("cancel(", &["jobs.get", "jobs.replace", "files.remove_prefix"]),
-    ("stored_manifest(", &["files.open"]),
+    ("stored_page(", &["files.open"]),
     ("manifest(", &["files.open"]),
     ("download(", &["files.open", "files.link"]),
     ("write_all(", &["files.create"]),
@@ -208,14 +212,14 @@ fn every_variable_of_the_template_is_one_that_the_functions_read() {
     );
 }
 
-/// Whether a route of API Gateway matches a path, and how closely: literal segments count most.
-fn matches(route: &str, path: &str) -> Option<usize> {
+/// Whether a route of API Gateway matches a path, and how closely: a greedy part comes last, then literal segments count.
+fn matches(route: &str, path: &str) -> Option<(bool, usize)> {
     let (mut wanted, mut given) = (route.split('/'), path.split('/'));
     let mut literal = 0;
     loop {
         match (wanted.next(), given.next()) {
-            (None, None) => return Some(literal),
-            (Some(part), Some(_)) if part.ends_with("+}") => return Some(literal),
+            (None, None) => return Some((true, literal)),
+            (Some(part), Some(_)) if part.ends_with("+}") => return Some((false, literal)),
             (Some(part), Some(_)) if part.starts_with('{') => {}
             (Some(part), Some(segment)) if part == segment => literal += 1,
             _ => return None,

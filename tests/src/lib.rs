@@ -3,6 +3,8 @@
 pub mod deployed;
 pub mod faults;
 mod http;
+pub mod lake;
+pub mod service;
 pub mod wire;
 
 use self::deployed::Deployed;
@@ -100,7 +102,24 @@ id = \"confidential\"
 scopes = \"offline_access patient/$ehi-export\"
 redirect_uris = [\"https://confidential.example.org/callback\"]
 secret_hash = \"{hash}\"
-"
+[[clients]]
+id = \"service\"
+scopes = \"system/*.rs access/open.read access/restricted.read\"
+jwks = '''{jwks}'''
+max_running_exports = 100
+[[clients]]
+id = \"other-service\"
+scopes = \"system/Patient.rs system/Observation.rs?category=laboratory\"
+jwks = '''{jwks}'''
+stu4 = true
+[[clients]]
+id = \"direct-service\"
+scopes = \"system/*.read\"
+jwks = '''{jwks}'''
+signed_urls = true
+max_running_exports = 3
+",
+        jwks = service::jwks(),
     )
 }
 
@@ -163,6 +182,16 @@ impl World {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
+    /// The time, in seconds since 1970: the World's own, or the deployment's.
+    pub fn now(&self) -> i64 {
+        use shared::clock::{Clock, SystemClock};
+
+        match &self.host {
+            Host::Here(here) => here.clock.now().as_second(),
+            Host::Deployed(_) => SystemClock.now().as_second(),
+        }
+    }
+
     /// A request to be dressed and sent.
     pub fn request(&self, method: Method, path: &str) -> Call<'_> {
         let path = path.strip_prefix(BASE_URL).unwrap_or(path).to_owned();
@@ -190,6 +219,14 @@ impl World {
         };
         let inbox = here.platform.inbox();
         while ehi::worker::step(&*inbox, &*here.worker, &NoDeadline).await.expect("the queue answers") {}
+    }
+
+    /// The workers do one thing; false when nothing is due.
+    pub async fn step(&self) -> bool {
+        let here = self.here();
+        ehi::worker::step(&*here.platform.inbox(), &*here.worker, &NoDeadline)
+            .await
+            .expect("the queue answers")
     }
 
     pub async fn clean(&self) {

@@ -13,7 +13,8 @@ use shared::domain::job::{Job, State as JobState};
 use shared::error::{Error, Result};
 use shared::http::caller::owned;
 use shared::http::extract::{Content, JobPath, Query, field};
-use shared::http::job_json::{job_json, manifest};
+use shared::http::job_json::job_json;
+use shared::http::manifest::manifest;
 use shared::http::respond::json;
 use shared::ports::jobs::{JobQuery, StoredJob};
 

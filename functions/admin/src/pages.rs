@@ -8,7 +8,7 @@ use shared::domain::ids::JobId;
 use shared::domain::job::State as JobState;
 use shared::error::{Error, Result};
 use shared::http::extract::{JobPath, Query, field, read_form};
-use shared::http::job_json::stored_manifest;
+use shared::http::manifest::stored_page;
 use shared::http::respond::{PageError, html, see_other};
 use shared::pages::{JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
 use shared::ports::jobs::JobQuery;
@@ -153,7 +153,7 @@ impl Admin {
 
     async fn page(&self, id: &JobId, username: String, problem: Option<Error>) -> Result<Response> {
         let stored = self.job(id).await?;
-        let manifest = stored_manifest(&stored.job, &*self.files).await?;
+        let manifest = stored_page(&stored.job, 0, &*self.files).await?;
         let status = problem.as_ref().map_or(StatusCode::OK, Error::status);
         let message = problem.map(|problem| problem.to_string());
         let limit = self.settings.max_upload_bytes;

@@ -4,8 +4,10 @@
 //! - [`login`]: the patient says who they are, and
 //! - [`consent`]: agrees, which makes a code;
 //! - [`token`]: `/auth/token` turns codes and refresh tokens into access tokens;
+//! - [`backend`]: and the assertions of backend services;
 //! - [`introspect`]: `/auth/introspect` and `/auth/revoke`.
 
+mod backend;
 mod consent;
 mod introspect;
 mod launch;
@@ -26,6 +28,7 @@ use shared::error::{Error, Result};
 use shared::platform::Platform;
 use shared::ports::grants::Grants;
 use shared::ports::records::Records;
+use shared::security::jwks::JwksCache;
 use shared::security::keys::Keys;
 use shared::security::verify::Verifier;
 
@@ -39,6 +42,8 @@ pub(crate) struct Authorize {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
+    /// Keys of backend services.
+    jwks: Arc<JwksCache>,
 }
 
 pub fn router(platform: &dyn Platform) -> Router {
@@ -57,6 +62,7 @@ pub fn router(platform: &dyn Platform) -> Router {
             settings: platform.settings(),
             keys: platform.keys(),
             verifier: platform.verifier(),
+            jwks: Arc::default(),
         })
 }
 

@@ -27,9 +27,10 @@ pub(crate) async fn token(State(state): State<Authorize>, headers: HeaderMap, bo
     let mut response = match field(&fields, "grant_type") {
         Some("authorization_code") => state.by_code(&headers, &fields).await,
         Some("refresh_token") => state.by_refresh(&headers, &fields).await,
+        Some("client_credentials") => state.by_assertion(&fields).await,
         Some(_) => Err(OAuthError::new(
             "unsupported_grant_type",
-            "'grant_type' must be authorization_code or refresh_token",
+            "'grant_type' must be authorization_code, refresh_token or client_credentials",
         )),
         None => Err(OAuthError::new("invalid_request", "'grant_type' is missing")),
     }?;
@@ -174,7 +175,9 @@ impl Authorize {
         let invalid =
             || OAuthError::new("invalid_client", "the client is not registered or did not authenticate");
         match client.map(|client| (client, client.secret_hash.as_deref())) {
-            Some((client, None)) if secret.is_none_or(str::is_empty) => Ok(Some(client)),
+            Some((client, None)) if client.is_public() && secret.is_none_or(str::is_empty) => {
+                Ok(Some(client))
+            }
             Some((client, Some(hash)))
                 if passwords::verify(secret.unwrap_or_default(), Some(hash)).await? =>
             {

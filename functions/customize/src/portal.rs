@@ -62,6 +62,7 @@ pub(crate) async fn submit(
     let choices = from_form(&fields, &["client_id", "redirect"])?;
     let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let new = NewExport {
+        id: None,
         owner: Owner { client: client.id.clone(), issuer: None, patient: Some(patient.clone()) },
         patient: Some(summary),
         request: ExportRequest {
@@ -70,7 +71,11 @@ pub(crate) async fn submit(
             cohort: Cohort::of(vec![patient]),
             // The same reading as the kick-off's of a Parameters body.
             choices: Some(from_parameters(&to_parameters(&choices))?),
-            output: OutputOptions { one_document_per_file: client.one_document_per_file },
+            selection: None,
+            output: OutputOptions {
+                one_document_per_file: client.one_document_per_file,
+                ..OutputOptions::default()
+            },
         },
         form: false,
         review: state.settings.review,

@@ -3,23 +3,29 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use axum::routing::get;
 use http::HeaderMap;
+use http::request::Parts;
+use shared::clock::Clock;
 use shared::config::{LargeFiles, Settings};
 use shared::domain::chunk::RecordAttachment;
 use shared::domain::job::Job;
+use shared::domain::manifest::{NamedFile, Names};
 use shared::domain::states::Complete;
-use shared::error::Result;
+use shared::error::{Error, Result};
+use shared::exports::running_page;
 use shared::fhir::{FHIR_NDJSON, media_types};
 use shared::http::caller::{Bearer, HasVerifier, owned};
 use shared::http::download::{Directly, Stored, download};
-use shared::http::extract::{FilePath, JobPath, NO_FILE};
-use shared::http::job_json::stored_manifest;
+use shared::http::extract::{FilePath, JobPath, NO_FILE, Query};
+use shared::http::links::client_of;
+use shared::http::manifest::{is_signed, stored_page};
 use shared::platform::Platform;
 use shared::ports::files::Files;
-use shared::ports::jobs::Jobs;
+use shared::ports::jobs::{Jobs, StoredJob};
+use shared::security::keys::Keys;
 use shared::security::verify::{Caller, Verifier};
 
 /// The ports of the download.
@@ -27,7 +33,9 @@ use shared::security::verify::{Caller, Verifier};
 struct Download {
     jobs: Arc<dyn Jobs>,
     files: Arc<dyn Files>,
+    clock: Arc<dyn Clock>,
     settings: Arc<Settings>,
+    keys: Arc<Keys>,
     verifier: Arc<Verifier>,
 }
 
@@ -44,19 +52,73 @@ pub fn router(platform: &dyn Platform) -> Router {
         .with_state(Download {
             jobs: platform.jobs(),
             files: platform.files(),
+            clock: platform.clock(),
             settings: platform.settings(),
+            keys: platform.keys(),
             verifier: platform.verifier(),
         })
 }
 
+/// Who asks for a file: the bearer of a token, or of a URL that the manifest has signed.
+enum Asker {
+    Caller(Arc<Caller>),
+    Signed { expires: i64, signature: String },
+}
+
+impl FromRequestParts<Download> for Asker {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Download) -> Result<Self> {
+        let query = Query::from_request_parts(parts, state).await?;
+        let Some(signature) = query.get("signature") else {
+            let Bearer(caller) = Bearer::from_request_parts(parts, state).await?;
+            return Ok(Self::Caller(caller));
+        };
+        let expires = query.get("expires").and_then(|expires| expires.parse().ok()).unwrap_or(0);
+        Ok(Self::Signed { expires, signature: signature.to_owned() })
+    }
+}
+
 impl Download {
-    async fn complete(&self, JobPath(id): JobPath, caller: &Caller) -> Result<Job> {
-        let stored = owned(self.jobs.get(&id).await?, caller)?;
-        if matches!(stored.job, Job::Complete(_)) { Ok(stored.job) } else { Err(NO_FILE) }
+    /// The job of a file that the asker may have.
+    async fn job(&self, JobPath(id): JobPath, file: &str, asker: &Asker) -> Result<StoredJob> {
+        let stored = self.jobs.get(&id).await?;
+        match asker {
+            Asker::Caller(caller) => owned(stored, caller),
+            Asker::Signed { expires, signature } => {
+                let is_good = *expires > self.clock.now().as_second()
+                    && self.keys.is_file_signature(&id, file, *expires, signature);
+                if !is_good {
+                    return Err(Error::Forbidden(
+                        "the link is not good any more; ask for the manifest again".to_owned(),
+                    ));
+                }
+                stored.filter(|stored| is_signed(&stored.job, &self.settings)).ok_or(NO_FILE)
+            }
+        }
     }
 
-    fn directly(&self, caller: &Caller) -> Directly {
-        let client = self.settings.client(caller.client.as_str()).filter(|_| caller.issuer.is_none());
+    /// The file of a name: of a complete export, or of a page of a running one that is given out already.
+    async fn named(&self, stored: &StoredJob, file: &str) -> Result<Option<NamedFile>> {
+        let page = Names::page_of(file);
+        match &stored.job {
+            Job::Complete(Complete { attached, .. }) => {
+                if let Some(attached) = attached.as_ref().filter(|named| named.name == file) {
+                    return Ok(Some(attached.clone()));
+                }
+                let manifest = stored_page(&stored.job, page, &*self.files).await?;
+                Ok(manifest.and_then(|manifest| manifest.find(file).cloned()))
+            }
+            Job::Running(running) if running.core.request.output.partial_manifests => {
+                let files = running_page(stored, &*self.jobs, page).await?.unwrap_or_default();
+                Ok(files.into_iter().find(|named| named.name == file))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn directly(&self, job: &Job) -> Directly {
+        let client = client_of(&self.settings, &job.core().owner);
         let beyond = client.map_or(LargeFiles::default(), |client| client.large_files);
         Directly { bytes: self.settings.max_direct_bytes, beyond }
     }
@@ -66,14 +128,12 @@ async fn file(
     State(state): State<Download>,
     job: JobPath,
     FilePath(file): FilePath,
-    Bearer(caller): Bearer,
+    asker: Asker,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let job = state.complete(job, &caller).await?;
-    let Job::Complete(Complete { attached, .. }) = &job else { return Err(NO_FILE) };
-    let manifest = stored_manifest(&job, &*state.files).await?.ok_or(NO_FILE)?;
-    let attached = attached.as_ref().filter(|named| named.name == file);
-    let named = attached.or_else(|| manifest.find(&file)).ok_or(NO_FILE)?;
+    let stored = state.job(job, &file, &asker).await?;
+    let named = state.named(&stored, &file).await?.ok_or(NO_FILE)?;
+    let job = stored.job;
     let stored = Stored {
         key: &named.file.key,
         content_type: FHIR_NDJSON,
@@ -81,17 +141,23 @@ async fn file(
         etag: format!("\"{}\"", named.file.sha256),
         size: named.file.size,
     };
-    download(&stored, &headers, &*state.files, state.directly(&caller)).await
+    download(&stored, &headers, &*state.files, state.directly(&job)).await
 }
 
 async fn attachment(
     State(state): State<Download>,
     job: JobPath,
     FilePath(file): FilePath,
-    Bearer(caller): Bearer,
+    asker: Asker,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let job = state.complete(job, &caller).await?;
+    let stored = state.job(job, &file, &asker).await?;
+    let is_running =
+        matches!(stored.job, Job::Running(_)) && stored.job.core().request.output.partial_manifests;
+    if !is_running && !matches!(stored.job, Job::Complete(_)) {
+        return Err(NO_FILE);
+    }
+    let job = stored.job;
     let by_staff = job.core().attachments.iter().find(|attachment| attachment.name.as_str() == file);
     if let Some(attachment) = by_staff {
         let stored = Stored {
@@ -101,7 +167,7 @@ async fn attachment(
             etag: format!("\"{}\"", attachment.hash),
             size: attachment.size,
         };
-        return download(&stored, &headers, &*state.files, state.directly(&caller)).await;
+        return download(&stored, &headers, &*state.files, state.directly(&job)).await;
     }
     let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
     let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
@@ -117,5 +183,5 @@ async fn attachment(
         etag: format!("\"{}\"", of_record.url_name()),
         size: size.ok_or(NO_FILE)?,
     };
-    download(&stored, &headers, &*state.files, state.directly(&caller)).await
+    download(&stored, &headers, &*state.files, state.directly(&job)).await
 }

@@ -1,5 +1,7 @@
 //! Chunk: runs one piece of an export and records what it wrote.
 
+use std::collections::HashSet;
+
 use futures_util::stream::{self, StreamExt};
 use shared::domain::chunk::{Chunk, Work, attempt_prefix};
 use shared::domain::ids::{ChunkId, JobId, PatientId};
@@ -7,11 +9,14 @@ use shared::domain::request::SizeClass;
 use shared::domain::states::Running;
 use shared::domain::task::Task;
 use shared::error::{Error, Result};
+use shared::fhir::select::Selector;
 use shared::ports::queue::Deadline;
+use shared::ports::records::{Area, Part};
 use shared::telemetry::{self, Metric};
 
 use crate::Generator;
 use crate::collect::{Collector, Opened};
+use crate::tombstones::Tombstones;
 
 /// Patients whose files are opened before their turn. A bound on memory: a store may fetch half a megabyte of each file.
 const PATIENTS_AHEAD: usize = 4;
@@ -36,15 +41,17 @@ impl Generator {
         if known.result.is_some() {
             return self.pass_on(id, size, chunk, stored.progress.all_done()).await;
         }
-        let Work::Patients(patients) = &known.chunk.work else {
+        if known.chunk.work == Work::Supporting {
             // What others refer to is fetched by Finish, when all of it is known.
             return self.queue.send(size, &[Task::Finish { job: id.clone() }]).await;
-        };
+        }
         let attempt = self.ids.attempt();
         let prefix = attempt_prefix(id, chunk, &attempt);
         let started = self.clock.now();
-        let mut collector = Collector::new(self, &running, chunk, attempt);
-        let collected = self.collect_patients(&mut collector, &running, patients, deadline).await;
+        let selection = running.core.request.selection.as_ref();
+        let selector = selection.map(|selection| Selector::new(selection, running.transaction_time));
+        let mut collector = Collector::new(self, &running, selector.as_ref(), chunk, attempt);
+        let collected = self.collect(&mut collector, &running, &known.chunk, deadline).await;
         let rest = match collected {
             Ok(Collected::Until(rest)) => rest,
             Ok(Collected::Unwanted) => return self.files.remove_prefix(&prefix).await,
@@ -54,8 +61,10 @@ impl Generator {
             Ok(result) => result,
             Err(error) => return self.abandon(&prefix, error).await,
         };
-        let rest =
-            (!rest.is_empty()).then(|| Chunk { id: chunk.rest(), work: Work::Patients(rest), bytes: 0 });
+        let rest = (!rest.is_empty()).then(|| Chunk {
+            joined: known.chunk.joined.clone(),
+            ..Chunk::new(chunk.rest(), Work::Patients(rest), 0)
+        });
         let finished = self.jobs.finish_chunk(id, chunk, &result, rest.as_ref()).await?;
         if !finished.recorded {
             // Another delivery was faster: its files are the ones that are listed.
@@ -75,13 +84,59 @@ impl Generator {
         self.pass_on(id, size, chunk, finished.progress.all_done()).await
     }
 
+    async fn collect(
+        &self,
+        collector: &mut Collector<'_>,
+        running: &Running,
+        chunk: &Chunk,
+        deadline: &dyn Deadline,
+    ) -> Result<Collected> {
+        match (&chunk.work, collector.selector) {
+            (Work::Patients(patients), _) => {
+                self.collect_patients(collector, running, patients, &chunk.joined, deadline).await
+            }
+            (Work::Merge { purpose, resource_type, from, to }, _) => {
+                self.merge(running, collector, (*purpose, resource_type), (*from, *to)).await?;
+                Ok(Collected::Until(Vec::new()))
+            }
+            (Work::Shared(name), Some(selector)) => {
+                if selector.selection().since.is_some() {
+                    collector.tombstones =
+                        Tombstones::read(&*self.records, selector, |of| of.is_none()).await?;
+                }
+                let part = Part { name: name.clone(), bytes: chunk.bytes };
+                collector.area(Area::Shared, &[part], selector).await?;
+                Ok(Collected::Until(Vec::new()))
+            }
+            (Work::Groups, Some(selector)) => {
+                let parts = self.records.area(Area::Groups).await?;
+                collector.area(Area::Groups, &parts, selector).await?;
+                Ok(Collected::Until(Vec::new()))
+            }
+            (Work::Deleted, Some(selector)) => {
+                collector.deleted_of_nobody(selector).await?;
+                collector.write_deleted(None).await?;
+                Ok(Collected::Until(Vec::new()))
+            }
+            (Work::Supporting | Work::Shared(_) | Work::Groups | Work::Deleted, _) => {
+                Ok(Collected::Until(Vec::new()))
+            }
+        }
+    }
+
     async fn collect_patients(
         &self,
         collector: &mut Collector<'_>,
         running: &Running,
         patients: &[PatientId],
+        joined: &[PatientId],
         deadline: &dyn Deadline,
     ) -> Result<Collected> {
+        if let Some(selector) = collector.selector.filter(|selector| selector.selection().since.is_some()) {
+            let ours: HashSet<&str> = patients.iter().map(PatientId::as_str).collect();
+            let wanted = |of: Option<&str>| of.is_some_and(|of| ours.contains(of));
+            collector.tombstones = Tombstones::read(&*self.records, selector, wanted).await?;
+        }
         let records = self.records.clone();
         let mut ahead = stream::iter(patients.to_vec())
             .map(move |patient| Opened::of(records.clone(), patient))
@@ -95,7 +150,7 @@ impl Generator {
                 return Ok(Collected::Unwanted);
             }
             let opened = ahead.next().await.ok_or_else(|| Error::internal("each patient is opened"))??;
-            collector.patient(patient, opened).await?;
+            collector.patient(patient, opened, joined.contains(patient)).await?;
         }
         let wanted = self.running(&running.core.id).await?.is_some();
         Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })

@@ -9,21 +9,28 @@ use shared::domain::choices::{Choices, Sensitive};
 use shared::domain::chunk::{ChunkResult, Purpose, attempt_prefix};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::{Attempt, ChunkId, JobId, PatientId};
+use shared::domain::selection::Provenance;
 use shared::domain::states::Running;
 use shared::error::Result;
+use shared::fhir::MAX_LINE;
 use shared::fhir::attachments::{has_attachments, linked_attachments};
 use shared::fhir::compartments::has_compartment;
 use shared::fhir::head::{NotAResource, head, head_and_facts};
+use shared::fhir::json::compact;
 use shared::fhir::json::plain_string;
 use shared::fhir::ndjson::{Line, Lines};
 use shared::fhir::outcome::outcome;
 use shared::fhir::references::{parse, reference_values};
-use shared::ports::records::{BlockReader, Parts, Records};
+use shared::fhir::select::Selector;
+use shared::ports::records::{Area, BlockReader, Part, Parts, Records, read_whole};
 
 use crate::Generator;
 use crate::documents::PatientDocuments;
 use crate::outputs::Outputs;
+use crate::provenance::Associated;
+use crate::spool::Spool;
 use crate::supporting::ReferenceSet;
+use crate::tombstones::Tombstones;
 
 /// Outcomes written for one chunk; beyond that they are counted.
 const MAX_ERRORS: u64 = 1_000;
@@ -47,6 +54,13 @@ impl Opened {
     }
 }
 
+/// A patient's block, until it is written: the Patient, and what comes behind it.
+#[derive(Default)]
+pub(crate) struct Block {
+    pub(crate) patient: Option<Vec<u8>>,
+    pub(crate) lines: Spool,
+}
+
 /// Collects for one attempt at one chunk.
 pub(crate) struct Collector<'a> {
     pub(crate) generator: &'a Generator,
@@ -55,9 +69,16 @@ pub(crate) struct Collector<'a> {
     pub(crate) attempt: Attempt,
     pub(crate) transaction_time: Timestamp,
     pub(crate) choices: Option<&'a Choices>,
+    /// Of a bulk export.
+    pub(crate) selector: Option<&'a Selector<'a>>,
     pub(crate) outputs: Outputs<'a>,
+    pub(crate) tombstones: Tombstones,
+    pub(crate) provenance: Associated,
+    /// Where the output is organized by patient.
+    pub(crate) block: Option<Block>,
     /// Names of attachments that this chunk has given away.
     pub(crate) names: HashSet<String>,
+    pub(crate) prefix: String,
     references: ReferenceSet<'a>,
     withheld: BTreeMap<Sensitive, u64>,
     errors: u64,
@@ -68,10 +89,12 @@ impl<'a> Collector<'a> {
     pub(crate) fn new(
         generator: &'a Generator,
         running: &'a Running,
+        selector: Option<&'a Selector<'a>>,
         chunk: ChunkId,
         attempt: Attempt,
     ) -> Self {
         let core = &running.core;
+        let associates = selector.is_some_and(|selector| selector.selection().provenance != Provenance::All);
         let prefix = attempt_prefix(&core.id, chunk, &attempt);
         Self {
             generator,
@@ -80,12 +103,13 @@ impl<'a> Collector<'a> {
             attempt,
             transaction_time: running.transaction_time,
             choices: core.request.choices.as_ref(),
-            outputs: Outputs::new(
-                &*generator.files,
-                prefix.clone(),
-                core.request.output.one_document_per_file,
-            ),
+            selector,
+            outputs: Outputs::new(&*generator.files, prefix.clone(), &core.request.output),
+            tombstones: Tombstones::default(),
+            provenance: Associated::new(associates),
+            block: core.request.output.by_patient.then(Block::default),
             names: HashSet::new(),
+            prefix: prefix.clone(),
             references: ReferenceSet::new(&*generator.files, prefix),
             withheld: BTreeMap::new(),
             errors: 0,
@@ -94,11 +118,16 @@ impl<'a> Collector<'a> {
     }
 
     /// Collects one patient's compartment and documents.
-    pub(crate) async fn patient(&mut self, patient: &PatientId, opened: Opened) -> Result<()> {
+    pub(crate) async fn patient(
+        &mut self,
+        patient: &PatientId,
+        opened: Opened,
+        whatever_age: bool,
+    ) -> Result<()> {
         let records = &self.generator.records;
         let Opened { parts, readers } = opened;
         let mut readers = readers.into_iter();
-        if parts.records.is_empty() && parts.documents.is_empty() {
+        if parts.records.is_empty() && parts.documents.is_empty() && !self.tombstones.has_patient(patient) {
             self.error("not-found", &format!("Patient/{patient} is no longer in the record store")).await?;
         }
         let mut documents = PatientDocuments::new(patient, &parts.documents);
@@ -110,7 +139,7 @@ impl<'a> Collector<'a> {
             let mut lines = Lines::new(reader);
             loop {
                 while let Some(line) = lines.next() {
-                    let problem = self.line(line, &mut documents).await?;
+                    let problem = self.line(line, &mut documents, whatever_age).await?;
                     if let Some(problem) = problem {
                         self.error(
                             "structure",
@@ -126,14 +155,85 @@ impl<'a> Collector<'a> {
             self.bytes_read += part.bytes;
         }
         self.bytes_read += parts.documents.iter().map(|part| part.bytes).sum::<u64>();
-        documents.finish(self).await
+        documents.finish(self).await?;
+        if let Some(selector) = self.selector
+            && self.provenance.is_wanted()
+        {
+            self.associate(selector.selection().provenance).await?;
+        }
+        self.end_block(patient).await?;
+        self.write_deleted(Some(patient)).await
+    }
+
+    /// Whether documents go that nothing refers to. They have no labels and no dates: a bulk export has them where it
+    /// has all DocumentReferences.
+    pub(crate) fn keeps_by_default(&self, chosen: impl Fn(&Choices) -> bool) -> bool {
+        let selected = self.selector.is_none_or(|selector| {
+            selector.selection().wants("DocumentReference")
+                && selector.selection().since.is_none()
+                && !selector.filters("DocumentReference")
+        });
+        selected && self.choices.is_none_or(chosen)
+    }
+
+    /// Collects a file of `shared/`, or the Group resources.
+    pub(crate) async fn area(&mut self, area: Area, parts: &[Part], selector: &Selector<'_>) -> Result<()> {
+        let records = self.generator.records.clone();
+        for part in parts {
+            let reader = records.open_area(area, &part.name).await?;
+            if area == Area::Groups {
+                let mut text = read_whole(reader, MAX_LINE).await?;
+                if !compact(&mut text) {
+                    self.error("structure", &format!("Group/{} is not JSON", part.name)).await?;
+                    continue;
+                }
+                self.area_line(area, part, 1, &text, selector).await?;
+                continue;
+            }
+            let mut lines = Lines::new(reader);
+            loop {
+                while let Some(line) = lines.next() {
+                    self.area_line(area, part, line.number, line.text.unwrap_or_default(), selector).await?;
+                }
+                if !lines.fill().await? {
+                    break;
+                }
+            }
+            self.bytes_read += part.bytes;
+        }
+        Ok(())
+    }
+
+    async fn area_line(
+        &mut self,
+        area: Area,
+        part: &Part,
+        number: u64,
+        text: &[u8],
+        selector: &Selector<'_>,
+    ) -> Result<()> {
+        match self.select_line(text, selector, None, false).await? {
+            Some(problem) => {
+                let place = format!("{}/{} line {number}: {problem}", area.directory(), part.name);
+                self.error("structure", &place).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Takes one line; answers what is wrong with it, if it cannot be used.
-    async fn line(&mut self, line: Line<'_>, documents: &mut PatientDocuments<'_>) -> Result<Option<String>> {
+    async fn line(
+        &mut self,
+        line: Line<'_>,
+        documents: &mut PatientDocuments<'_>,
+        whatever_age: bool,
+    ) -> Result<Option<String>> {
         let Some(text) = line.text else {
             return Ok(Some("the line is longer than 16 MiB".to_owned()));
         };
+        if let Some(selector) = self.selector {
+            return self.select_line(text, selector, Some(documents), whatever_age).await;
+        }
         let (head, facts) = match self.read(text) {
             Ok(read) => read,
             Err(problem) => return Ok(Some(problem.to_string())),

@@ -69,6 +69,11 @@ impl<'p> PatientDocuments<'p> {
         }
     }
 
+    /// Holds a document back, whatever refers to it.
+    pub(crate) fn withhold(&mut self, target: Target) {
+        self.withheld.insert(target);
+    }
+
     /// Sets a line aside until it is known what its URLs become.
     pub(crate) async fn spool(&mut self, line: &[u8], collector: &mut Collector<'_>) -> Result<()> {
         let key =
@@ -120,7 +125,7 @@ impl<'p> PatientDocuments<'p> {
         let mut kept: HashMap<Target, Written> = HashMap::new();
         for (id, written) in std::mem::take(&mut self.binaries) {
             let target = Target::Binary(id);
-            if self.goes(&target, collector.choices.is_none_or(Choices::keeps_medical_record)) {
+            if self.goes(&target, collector.keeps_by_default(Choices::keeps_medical_record)) {
                 kept.insert(target, written);
             } else {
                 collector.generator.files.remove(&written.attachment.key(collector.job)).await?;
@@ -128,7 +133,7 @@ impl<'p> PatientDocuments<'p> {
         }
         for part in self.parts {
             let target = Target::File(part.name.clone());
-            if self.goes(&target, collector.choices.is_none_or(Choices::keeps_files)) {
+            if self.goes(&target, collector.keeps_by_default(Choices::keeps_files)) {
                 let written = copy(self.patient, part, collector).await?;
                 kept.insert(target, written);
             }
@@ -191,7 +196,7 @@ impl<'p> PatientDocuments<'p> {
             );
             collector.error("not-found", &text).await?;
         }
-        collector.outputs.write(Purpose::Output, head.resource_type, &rewritten).await
+        collector.emit(Purpose::Output, head.resource_type, &rewritten).await
     }
 
     /// One DocumentReference for what nothing of the record describes.
@@ -214,7 +219,7 @@ impl<'p> PatientDocuments<'p> {
             &documents,
         );
         let line = resource.to_string();
-        collector.outputs.write(Purpose::Documents, "DocumentReference", line.as_bytes()).await
+        collector.emit(Purpose::Documents, "DocumentReference", line.as_bytes()).await
     }
 }
 

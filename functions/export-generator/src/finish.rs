@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use shared::domain::chunk::{ChunkResult, OutputFile, Work};
+use shared::domain::chunk::{OutputFile, Work};
 use shared::domain::ids::{ChunkId, JobId};
-use shared::domain::manifest::{Names, Summary, manifest_key};
+use shared::domain::manifest::{Names, PAGE_FILES, StoredManifest, Summary, manifest_prefix};
 use shared::domain::states::Running;
+use shared::domain::task::Task;
 use shared::error::{Error, Result};
-use shared::ports::files::FileWriter;
+use shared::exports::page_of;
+use shared::ports::files::Files;
 use shared::telemetry::{self, Metric};
 
 use crate::Generator;
+use crate::merge::Merges;
 
 /// Chunks read at once.
 const PAGE: usize = 200;
-/// The manifest is written in pieces of this size.
-const PIECE: usize = 64 * 1024;
 
 /// What a walk over the recorded chunks found.
 #[derive(Default)]
@@ -23,6 +24,7 @@ struct Recorded {
     open: bool,
     references: Vec<String>,
     supporting: Option<ChunkId>,
+    merges: Merges,
     next: u32,
 }
 
@@ -34,15 +36,30 @@ impl Generator {
             // Sent too early by a lost count; the last chunk sends it again.
             return Ok(());
         }
-        if let Some(chunk) =
-            recorded.supporting.or((!recorded.references.is_empty()).then(|| ChunkId::first(recorded.next)))
-        {
+        let mut next = recorded.next;
+        let has_notices =
+            running.core.request.selection.as_ref().is_some_and(|selection| !selection.ignored.is_empty());
+        let wanted = !recorded.references.is_empty() || has_notices;
+        if let Some(chunk) = recorded.supporting.or(wanted.then(|| ChunkId::first(next))) {
+            next = next.max(chunk.index + 1);
             let done = self.jobs.chunk(id, chunk).await?.is_some_and(|stored| stored.result.is_some());
             if !done {
                 self.run_supporting(&running, chunk, &recorded.references).await?;
             }
         }
-        let summary = self.write_manifest(&running).await?;
+        if let Some(least) = running.core.request.output.min_file_bytes
+            && recorded.merges.is_empty()
+        {
+            let merges = self.plan_merges(&running, least, next).await?;
+            if !merges.is_empty() {
+                self.jobs.add_chunks(id, &merges, true).await?;
+                let tasks: Vec<_> =
+                    merges.iter().map(|chunk| Task::Chunk { job: id.clone(), chunk: chunk.id }).collect();
+                // The last of them sends this task again.
+                return self.queue.send(running.core.request.size_class(), &tasks).await;
+            }
+        }
+        let summary = self.write_manifest(&running, &recorded.merges).await?;
         let now = self.clock.now();
         let (resources, bytes) = (summary.resources, summary.bytes);
         let (manifest, request_id) = (summary.manifest.clone(), running.core.request_id.clone());
@@ -51,7 +68,7 @@ impl Generator {
         if matches!(replaced, Err(Error::Conflict(_))) {
             // Somebody was faster, or cancelled it: this manifest is nobody's. After any other error it may be the
             // job's all the same, when only the answer was lost.
-            self.files.remove(&manifest).await?;
+            self.files.remove_prefix(&manifest).await?;
         }
         replaced?;
         let request = request_id.as_deref().unwrap_or_default();
@@ -71,10 +88,11 @@ impl Generator {
             let page = self.jobs.chunks(id, after, PAGE).await?;
             for stored in page.chunks {
                 recorded.next = stored.chunk.id.index + 1;
+                recorded.merges.note(&stored.chunk.work);
                 match (stored.chunk.work, stored.result) {
                     (Work::Supporting, _) => recorded.supporting = Some(stored.chunk.id),
-                    (Work::Patients(_), Some(result)) => recorded.references.extend(result.references),
-                    (Work::Patients(_), None) => recorded.open = true,
+                    (_, Some(result)) => recorded.references.extend(result.references),
+                    (_, None) => recorded.open = true,
                 }
             }
             match page.next {
@@ -84,18 +102,19 @@ impl Generator {
         }
     }
 
-    /// Writes the manifest as the chunks come, page by page.
-    async fn write_manifest(&self, running: &Running) -> Result<Summary> {
+    /// Writes the manifest page by page, as the chunks come.
+    async fn write_manifest(&self, running: &Running, merges: &Merges) -> Result<Summary> {
         let id = &running.core.id;
-        let key = manifest_key(id, &self.ids.attempt());
+        let output = &running.core.request.output;
+        let least = output.min_file_bytes.unwrap_or_default();
         let mut manifest = ManifestWriter {
-            writer: self.files.create(&key).await?,
-            buffer: format!("{{\"transactionTime\":\"{}\",\"files\":[", running.transaction_time)
-                .into_bytes(),
+            files: &*self.files,
+            page: StoredManifest { transaction_time: running.transaction_time, files: Vec::new() },
             names: Names::default(),
             summary: Summary {
                 transaction_time: running.transaction_time,
-                manifest: key,
+                manifest: manifest_prefix(id, &self.ids.attempt()),
+                pages: 0,
                 files: 0,
                 resources: 0,
                 bytes: 0,
@@ -105,55 +124,56 @@ impl Generator {
         let mut after = None;
         loop {
             let page = self.jobs.chunks(id, after, PAGE).await?;
-            for result in page.chunks.into_iter().filter_map(|stored| stored.result) {
-                manifest.add(result).await?;
+            for stored in page.chunks {
+                let chunk = stored.chunk.id;
+                let is_over = match output.partial_manifests {
+                    true => page_of(chunk) > manifest.summary.pages,
+                    false => manifest.page.files.len() as u64 >= PAGE_FILES,
+                };
+                if is_over {
+                    manifest.end_page().await?;
+                }
+                let Some(result) = stored.result else { continue };
+                for (category, count) in result.withheld {
+                    *manifest.summary.withheld.entry(category).or_default() += count;
+                }
+                let files = result.files.into_iter().filter(|file| !merges.has(chunk, file, least));
+                files.for_each(|file| manifest.file(file));
             }
             match page.next {
                 Some(next) => after = Some(next),
-                None => return manifest.finish().await,
+                None => break,
             }
         }
+        manifest.end_page().await?;
+        Ok(manifest.summary)
     }
 }
 
-struct ManifestWriter {
-    writer: Box<dyn FileWriter>,
-    buffer: Vec<u8>,
+struct ManifestWriter<'f> {
+    files: &'f dyn Files,
+    page: StoredManifest,
     names: Names,
     summary: Summary,
 }
 
-impl ManifestWriter {
-    async fn add(&mut self, result: ChunkResult) -> Result<()> {
-        for (category, count) in result.withheld {
-            *self.summary.withheld.entry(category).or_default() += count;
-        }
-        for file in result.files {
-            self.file(file)?;
-        }
-        if self.buffer.len() >= PIECE {
-            self.buffer = self.writer.write(std::mem::take(&mut self.buffer)).await?;
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, file: OutputFile) -> Result<()> {
-        if self.summary.files > 0 {
-            self.buffer.push(b',');
-        }
+impl ManifestWriter<'_> {
+    fn file(&mut self, file: OutputFile) {
         self.summary.files += 1;
         self.summary.bytes += file.size;
         if file.purpose.is_data() {
             self.summary.resources += file.count;
         }
-        serde_json::to_writer(&mut self.buffer, &self.names.name(file))?;
-        Ok(())
+        self.page.files.push(self.names.name(file));
     }
 
-    async fn finish(mut self) -> Result<Summary> {
-        self.buffer.extend_from_slice(b"]}");
-        self.writer.write(self.buffer).await?;
-        self.writer.finish().await?;
-        Ok(self.summary)
+    async fn end_page(&mut self) -> Result<()> {
+        let mut writer = self.files.create(&self.summary.page_key(self.summary.pages)).await?;
+        writer.write(serde_json::to_vec(&self.page)?).await?;
+        writer.finish().await?;
+        self.page.files.clear();
+        self.summary.pages += 1;
+        self.names = Names::of_page(self.summary.pages);
+        Ok(())
     }
 }

@@ -12,10 +12,14 @@ mod chunk;
 mod collect;
 mod documents;
 mod finish;
+mod merge;
 mod outputs;
 mod plan;
+mod provenance;
+mod select;
 mod spool;
 mod supporting;
+mod tombstones;
 
 use std::sync::Arc;
 

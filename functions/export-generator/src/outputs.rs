@@ -1,22 +1,23 @@
 //! One stream of NDJSON per type: buffered, hashed and counted as it goes. The buffers bound the memory, not the export.
 
 use aws_lc_rs::digest;
+use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use shared::domain::chunk::{OutputFile, Purpose};
+use shared::domain::request::OutputOptions;
 use shared::error::Result;
 use shared::ports::files::{FileWriter, Files};
 
 /// A stream writes when it holds this many bytes.
 const FLUSH: usize = 256 * 1024;
-/// DocumentReferences that get a file of their own, for clients that need it; the rest share one. It keeps the
-/// chunk's row below the 400 kB of a DynamoDB item.
-const MAX_SINGLE: u32 = 500;
+/// Files of a chunk that were full, or hold one DocumentReference each; the rest share one a type. It keeps the chunk's
+/// row below the 400 kB of a DynamoDB item.
+const MAX_FILES: usize = 1_000;
 
 pub(crate) struct Outputs<'a> {
     files: &'a dyn Files,
     prefix: String,
-    one_document_per_file: bool,
-    singles: u32,
+    cut: &'a OutputOptions,
     open: Vec<Stream>,
     done: Vec<Stream>,
     /// Where the last line went: the next one is mostly of the same type.
@@ -35,8 +36,8 @@ struct Stream {
 }
 
 impl<'a> Outputs<'a> {
-    pub(crate) fn new(files: &'a dyn Files, prefix: String, one_document_per_file: bool) -> Self {
-        Self { files, prefix, one_document_per_file, singles: 0, open: Vec::new(), done: Vec::new(), last: 0 }
+    pub(crate) fn new(files: &'a dyn Files, prefix: String, cut: &'a OutputOptions) -> Self {
+        Self { files, prefix, cut, open: Vec::new(), done: Vec::new(), last: 0 }
     }
 
     /// Appends a line, without its end, to the stream of its purpose and type.
@@ -53,30 +54,58 @@ impl<'a> Outputs<'a> {
         if stream.buffer.len() >= FLUSH {
             stream.flush(self.files).await?;
         }
-        if resource_type == "DocumentReference" && self.one_document_per_file && self.singles < MAX_SINGLE {
-            self.singles += 1;
-            let mut stream = self.open.swap_remove(self.last);
-            stream.close(self.files).await?;
-            self.done.push(stream);
+        let is_single = resource_type == "DocumentReference" && self.cut.one_document_per_file;
+        // A block is never cut in two: [`Outputs::end_block`] looks at its end.
+        let is_full = purpose != Purpose::Blocks && self.is_full(self.last);
+        if (is_single || is_full) && self.done.len() < MAX_FILES { self.close_last().await } else { Ok(()) }
+    }
+
+    /// Appends a file that was written before, as it is.
+    pub(crate) async fn append(&mut self, file: &OutputFile) -> Result<()> {
+        let is_it =
+            |stream: &Stream| stream.resource_type == file.resource_type && stream.purpose == file.purpose;
+        let index =
+            self.open.iter().position(is_it).unwrap_or_else(|| self.begin(file.purpose, &file.resource_type));
+        let mut bytes = self.files.open(&file.key, None).await?;
+        let stream = &mut self.open[index];
+        while let Some(piece) = bytes.next().await {
+            stream.buffer.extend_from_slice(&piece?);
+            if stream.buffer.len() >= FLUSH {
+                stream.flush(self.files).await?;
+            }
         }
+        stream.count += file.count;
+        Ok(())
+    }
+
+    /// A block ends here: a file that is full may be followed by another.
+    pub(crate) async fn end_block(&mut self) -> Result<()> {
+        let is_full = !self.open.is_empty() && self.is_full(self.last);
+        if is_full && self.done.len() < MAX_FILES { self.close_last().await } else { Ok(()) }
+    }
+
+    fn is_full(&self, index: usize) -> bool {
+        let stream = &self.open[index];
+        self.cut.max_file_bytes.is_some_and(|most| stream.size + stream.buffer.len() as u64 >= most)
+    }
+
+    async fn close_last(&mut self) -> Result<()> {
+        let mut stream = self.open.swap_remove(self.last);
+        stream.close(self.files).await?;
+        self.done.push(stream);
         Ok(())
     }
 
     fn begin(&mut self, purpose: Purpose, resource_type: &str) -> usize {
-        let marker = match purpose {
-            Purpose::Output => "",
-            Purpose::Documents => ".documents",
-            Purpose::Error => ".errors",
-        };
-        let single = if resource_type == "DocumentReference" && self.singles > 0 {
-            format!(".{}", self.singles)
-        } else {
-            String::new()
+        let is_same = |stream: &&Stream| stream.purpose == purpose && stream.resource_type == resource_type;
+        let number = match self.done.iter().filter(is_same).count() {
+            0 => String::new(),
+            number => format!(".{number}"),
         };
         self.open.push(Stream {
             purpose,
             resource_type: resource_type.to_owned(),
-            key: format!("{}{resource_type}{marker}{single}.ndjson", self.prefix),
+            key: format!("{}{resource_type}{}{number}.ndjson", self.prefix, purpose.marker()),
             writer: None,
             buffer: Vec::new(),
             hash: digest::Context::new(&digest::SHA256),

@@ -1,19 +1,26 @@
 //! Plan: walks the cohort page by page and cuts it into chunks by bytes.
 
+use std::collections::BTreeSet;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use shared::domain::chunk::{Chunk, Work};
 use shared::domain::ids::{ChunkId, JobId, PatientId};
 use shared::domain::job::Job;
-use shared::domain::request::{Cohort, SizeClass};
+use shared::domain::request::{Cohort, ExportRequest, OutputOptions, SizeClass};
 use shared::domain::task::Task;
-use shared::error::Result;
+use shared::error::{Error, Result};
+use shared::fhir;
 use shared::ports::jobs::StoredChunk;
 use shared::ports::queue::Deadline;
-use shared::ports::records::{CohortPage, Member};
+use shared::ports::records::{Area, CohortPage, Member};
 
 use crate::Generator;
 
 /// Patients asked for at once.
 const PAGE: usize = 5_000;
+/// Patients of a list looked up for one page, and at the same time.
+const LISTED_PAGE: usize = 500;
+const MEMBERS_AT_ONCE: usize = 16;
 /// Patients in a chunk at most, so that its row stays small (a DynamoDB item has at most 400 kB).
 const MAX_PATIENTS: usize = 2_000;
 /// Chunks cut by one task, which then sends itself on.
@@ -38,24 +45,26 @@ impl Generator {
         if stored.progress.plan_complete {
             return self.finish_if_done(id, size, !planned.any_open).await;
         }
+        let listed = self.listed(&request).await?;
         let (mut next, mut after) = (planned.next, planned.last);
         for _ in 0..CHUNKS_A_TASK {
-            let Some(cut) = self.cut(&request.cohort, after.as_ref()).await? else {
-                let progress = self.jobs.add_chunks(id, &[], true).await?;
-                return self.finish_if_done(id, size, progress.all_done()).await;
-            };
-            let chunk =
-                Chunk { id: ChunkId::first(next), work: Work::Patients(cut.patients), bytes: cut.bytes };
-            let progress = self.jobs.add_chunks(id, std::slice::from_ref(&chunk), cut.is_last).await?;
-            self.queue.send(size, &[Task::Chunk { job: id.clone(), chunk: chunk.id }]).await?;
-            // Another plan may have cut this chunk otherwise, from a lake that has changed since. Go on behind that one.
-            let stored = self.jobs.chunk(id, chunk.id).await?;
-            let same = stored.as_ref().is_some_and(|stored| stored.chunk == chunk);
-            if progress.plan_complete && same {
-                return Ok(());
-            }
-            after = stored.as_ref().and_then(last_patient);
+            let cut = self.cut(&listed, &request.output, after.as_ref()).await?;
+            let is_last = cut.as_ref().is_none_or(|cut| cut.is_last);
+            let mut chunks: Vec<_> = cut.map(|cut| cut.chunk(next, &listed)).into_iter().collect();
             next += 1;
+            if is_last {
+                chunks.extend(self.beside(&request, next).await?);
+            }
+            let progress = self.jobs.add_chunks(id, &chunks, is_last).await?;
+            let tasks: Vec<_> =
+                chunks.iter().map(|chunk| Task::Chunk { job: id.clone(), chunk: chunk.id }).collect();
+            self.queue.send(size, &tasks).await?;
+            if progress.plan_complete {
+                return self.finish_if_done(id, size, progress.all_done()).await;
+            }
+            // Another plan may have cut this chunk otherwise, from a lake that has changed since. Go on behind that one.
+            let Some(first) = chunks.first() else { continue };
+            after = self.jobs.chunk(id, first.id).await?.as_ref().and_then(last_patient);
             if deadline.is_near(self.clock.now()) {
                 break;
             }
@@ -73,8 +82,10 @@ impl Generator {
         let mut after = None;
         loop {
             let page = self.jobs.chunks(id, after, 500).await?;
-            let of_patients = |stored: &&StoredChunk| matches!(stored.chunk.work, Work::Patients(_));
-            let open = page.chunks.iter().filter(of_patients).filter(|stored| stored.result.is_none());
+            let open = page
+                .chunks
+                .iter()
+                .filter(|stored| stored.result.is_none() && stored.chunk.work != Work::Supporting);
             let tasks: Vec<_> =
                 open.map(|stored| Task::Chunk { job: id.clone(), chunk: stored.chunk.id }).collect();
             if !tasks.is_empty() {
@@ -92,15 +103,62 @@ impl Generator {
         }
     }
 
+    /// Who is in the cohort; of a group, as it is now.
+    async fn listed(&self, request: &ExportRequest) -> Result<Listed> {
+        match &request.cohort {
+            Cohort::Everyone => Ok(Listed::Everyone),
+            Cohort::Patients(patients) => {
+                Ok(Listed::Patients { patients: patients.clone(), joined: BTreeSet::new() })
+            }
+            Cohort::Group(group) => {
+                let members = fhir::group::members(&*self.records, group, self.clock.now()).await?;
+                let members = members.ok_or(Error::NotFound("the group is no longer in the record store"))?;
+                let since = request.selection.as_ref().and_then(|selection| selection.since);
+                let joined = match since.filter(|_| self.settings.whole_record_of_new_members) {
+                    Some(since) => members
+                        .iter()
+                        .filter(|(_, joined)| joined.is_some_and(|joined| joined > since))
+                        .map(|(patient, _)| patient.clone())
+                        .collect(),
+                    None => BTreeSet::new(),
+                };
+                Ok(Listed::Patients { patients: members.into_keys().collect(), joined })
+            }
+        }
+    }
+
+    /// What is exported beside the patients: for a system export everything outside their compartments.
+    async fn beside(&self, request: &ExportRequest, next: u32) -> Result<Vec<Chunk>> {
+        let Some(selection) = request.selection.as_ref().filter(|selection| selection.all_shared) else {
+            return Ok(Vec::new());
+        };
+        let shared = self.records.area(Area::Shared).await?;
+        let mut works: Vec<_> =
+            shared.into_iter().map(|part| (Work::Shared(part.name), part.bytes)).collect();
+        if selection.wants("Group") {
+            works.push((Work::Groups, 0));
+        }
+        if selection.since.is_some() {
+            works.push((Work::Deleted, 0));
+        }
+        let chunks = (next..).zip(works);
+        Ok(chunks.map(|(index, (work, bytes))| Chunk::new(ChunkId::first(index), work, bytes)).collect())
+    }
+
     /// The next chunk's worth of patients behind `after`; `None` when there are no more.
-    async fn cut(&self, cohort: &Cohort, after: Option<&PatientId>) -> Result<Option<Cut>> {
+    async fn cut(
+        &self,
+        cohort: &Listed,
+        output: &OutputOptions,
+        after: Option<&PatientId>,
+    ) -> Result<Option<Cut>> {
+        let most = output.patients_per_chunk.unwrap_or(MAX_PATIENTS).min(MAX_PATIENTS);
         let mut cut = Cut { patients: Vec::new(), bytes: 0, is_last: false };
         let mut cursor = after.map(ToString::to_string);
         loop {
             let page = self.page(cohort, cursor.as_deref()).await?;
             for member in page.members {
-                let full = cut.bytes + member.bytes > self.settings.chunk_bytes
-                    || cut.patients.len() == MAX_PATIENTS;
+                let full = cut.bytes + member.bytes > self.settings.chunk_bytes || cut.patients.len() == most;
                 if full && !cut.patients.is_empty() {
                     return Ok(Some(cut));
                 }
@@ -118,20 +176,24 @@ impl Generator {
     }
 
     /// The members of the cohort behind `after`, in the order of their ids.
-    async fn page(&self, cohort: &Cohort, after: Option<&str>) -> Result<CohortPage> {
+    async fn page(&self, cohort: &Listed, after: Option<&str>) -> Result<CohortPage> {
         match cohort {
-            Cohort::Everyone => self.records.members(after, PAGE).await,
-            Cohort::Patients(patients) => {
-                let behind =
-                    patients.iter().filter(|patient| after.is_none_or(|after| patient.as_str() > after));
-                let mut members = Vec::new();
-                for patient in behind.clone().take(PAGE) {
-                    // A patient who is gone since the kick-off: the chunk says so.
-                    let known = self.records.member(patient).await?;
-                    members.push(known.unwrap_or_else(|| Member { patient: patient.clone(), bytes: 0 }));
-                }
-                let next =
-                    members.last().filter(|_| behind.count() > PAGE).map(|member| member.patient.to_string());
+            Listed::Everyone => self.records.members(after, PAGE).await,
+            Listed::Patients { patients, .. } => {
+                let from =
+                    patients.partition_point(|patient| after.is_some_and(|after| patient.as_str() <= after));
+                let behind = &patients[from..];
+                let page = &behind[..behind.len().min(LISTED_PAGE)];
+                let members = stream::iter(page.iter().cloned())
+                    .map(|patient| async {
+                        // A patient who is gone since the kick-off: the chunk says so.
+                        let known = self.records.member(&patient).await?;
+                        Ok::<_, Error>(known.unwrap_or(Member { patient, bytes: 0 }))
+                    })
+                    .buffered(MEMBERS_AT_ONCE)
+                    .try_collect::<Vec<_>>()
+                    .await?;
+                let next = page.last().filter(|_| behind.len() > page.len()).map(ToString::to_string);
                 Ok(CohortPage { members, next })
             }
         }
@@ -148,6 +210,28 @@ struct Planned {
     any_open: bool,
 }
 
+/// A cohort whose members are known.
+enum Listed {
+    Everyone,
+    /// In the order of their ids; those who joined after `_since` give all of their data.
+    Patients {
+        patients: Vec<PatientId>,
+        joined: BTreeSet<PatientId>,
+    },
+}
+
+impl Cut {
+    fn chunk(self, index: u32, cohort: &Listed) -> Chunk {
+        let joined = match cohort {
+            Listed::Patients { joined, .. } => {
+                self.patients.iter().filter(|patient| joined.contains(*patient)).cloned().collect()
+            }
+            Listed::Everyone => Vec::new(),
+        };
+        Chunk { joined, ..Chunk::new(ChunkId::first(index), Work::Patients(self.patients), self.bytes) }
+    }
+}
+
 struct Cut {
     patients: Vec<PatientId>,
     bytes: u64,
@@ -157,6 +241,6 @@ struct Cut {
 fn last_patient(stored: &StoredChunk) -> Option<PatientId> {
     match &stored.chunk.work {
         Work::Patients(patients) => patients.last().cloned(),
-        Work::Supporting => None,
+        Work::Shared(_) | Work::Groups | Work::Deleted | Work::Supporting | Work::Merge { .. } => None,
     }
 }

@@ -16,6 +16,10 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.spilled.is_none()
+    }
+
     /// Sets a line aside. `key` is where lines go that memory cannot hold.
     pub(crate) async fn push(
         &mut self,

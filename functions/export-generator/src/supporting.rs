@@ -1,6 +1,7 @@
 //! Resources outside any compartment that the exported ones refer to: Practitioner, Organization,
 //! Location, Medication and so on, each once, and what they refer to in turn.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use shared::domain::choices::Sensitive;
@@ -10,9 +11,12 @@ use shared::domain::ids::ChunkId;
 use shared::domain::states::Running;
 use shared::error::Result;
 use shared::fhir::compartments::has_compartment;
-use shared::fhir::head::head_and_facts;
+use shared::fhir::elements::subset;
+use shared::fhir::head::{head_and_facts, head_and_members};
 use shared::fhir::ndjson::Lines;
+use shared::fhir::outcome::outcome;
 use shared::fhir::references::references;
+use shared::fhir::select::Selector;
 use shared::ports::files::{FileWriter, Files};
 
 use crate::Generator;
@@ -72,6 +76,16 @@ impl<'a> ReferenceSet<'a> {
     }
 }
 
+/// Wants what a line refers to, unless that was seen before.
+fn refer(line: &[u8], seen: &mut HashSet<String>, wanted: &mut BTreeSet<String>) {
+    references(line, |reference| {
+        if !has_compartment(reference.resource_type) && !seen.contains(reference.text) {
+            seen.insert(reference.text.to_owned());
+            wanted.insert(reference.text.to_owned());
+        }
+    });
+}
+
 impl Generator {
     /// Runs the supporting chunk of a job whose other chunks are done, unless it is done as well.
     /// `references` are the files with what those refer to.
@@ -82,11 +96,11 @@ impl Generator {
         references: &[String],
     ) -> Result<()> {
         let id = &running.core.id;
-        let planned = Chunk { id: chunk, work: Work::Supporting, bytes: 0 };
+        let planned = Chunk::new(chunk, Work::Supporting, 0);
         self.jobs.add_chunks(id, &[planned], true).await?;
         let attempt = self.ids.attempt();
         let prefix = shared::domain::chunk::attempt_prefix(id, chunk, &attempt);
-        let mut outputs = Outputs::new(&*self.files, prefix.clone(), false);
+        let mut outputs = Outputs::new(&*self.files, prefix.clone(), &running.core.request.output);
         let collected = match self.collect_supporting(running, references, &mut outputs).await {
             Ok(withheld) => outputs.finish().await.map(|files| (files, withheld)),
             Err(error) => Err(error),
@@ -110,6 +124,12 @@ impl Generator {
         outputs: &mut Outputs<'_>,
     ) -> Result<BTreeMap<Sensitive, u64>> {
         let mut withheld = BTreeMap::new();
+        let selection = running.core.request.selection.as_ref();
+        for ignored in selection.iter().flat_map(|selection| &selection.ignored) {
+            let line = outcome("warning", "not-supported", ignored).to_string();
+            outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
+        }
+        let selector = selection.map(|selection| Selector::new(selection, running.transaction_time));
         let mut wanted = self.read_references(sources).await?;
         let mut seen: HashSet<String> = wanted.iter().cloned().collect();
         while !wanted.is_empty() {
@@ -120,6 +140,21 @@ impl Generator {
                 batch.insert(reference);
             }
             for found in self.records.supporting(&batch).await? {
+                if let Some(selector) = &selector {
+                    let Ok((head, members)) = head_and_members(&found.line) else { continue };
+                    refer(&found.line, &mut seen, &mut wanted);
+                    // Whatever its age: what is exported must not refer to what the client never got.
+                    if selector.keeps(&found.line, head.resource_type, &members, true) {
+                        let mut line = Cow::Borrowed(&found.line);
+                        if let Some(asked) = selector.elements(head.resource_type) {
+                            let mut written = Vec::new();
+                            subset(&found.line, head.resource_type, &members, &asked, &mut written);
+                            line = Cow::Owned(written);
+                        }
+                        outputs.write(Purpose::Output, head.resource_type, &line).await?;
+                    }
+                    continue;
+                }
                 let Ok((head, facts)) = head_and_facts(&found.line) else { continue };
                 match running
                     .core
@@ -135,12 +170,7 @@ impl Generator {
                         continue;
                     }
                 }
-                references(&found.line, |reference| {
-                    if !has_compartment(reference.resource_type) && !seen.contains(reference.text) {
-                        seen.insert(reference.text.to_owned());
-                        wanted.insert(reference.text.to_owned());
-                    }
-                });
+                refer(&found.line, &mut seen, &mut wanted);
                 outputs.write(Purpose::Output, head.resource_type, &found.line).await?;
             }
         }

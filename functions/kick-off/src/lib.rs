@@ -1,17 +1,27 @@
-//! Starts exports: `POST {base}/Patient/{patient}/$ehi-export` (contract, section 1).
+//! Starts exports.
+//!
+//! - here: `POST {base}/Patient/{patient}/$ehi-export` (contract, section 1).
+//! - [`bulk`]: the three `$export` operations; [`parameters`] reads what came, [`selection`] checks and compiles it;
+//! - [`groups`]: which groups there are to export.
+
+mod bulk;
+mod groups;
+mod parameters;
+mod selection;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{MethodRouter, get, post};
 use http::header::{CONTENT_LOCATION, LINK};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use shared::clock::{Clock, Ids};
 use shared::config::Settings;
 use shared::domain::choices::Choices;
+use shared::domain::dialect::Dialect;
 use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions, Prefix};
 use shared::error::{Error, Result};
 use shared::exports::{NewExport, start};
@@ -21,11 +31,15 @@ use shared::http::extract::{Content, NO_PATIENT, PatientPath};
 use shared::http::links::{client_of, interaction_link, status_url};
 use shared::http::respond::notice;
 use shared::platform::Platform;
+use shared::ports::grants::Grants;
 use shared::ports::jobs::Jobs;
 use shared::ports::queue::Queue;
 use shared::ports::records::Records;
 use shared::security::keys::Keys;
 use shared::security::verify::{EhiAccess, Verifier};
+
+use self::bulk::{Request, export};
+use self::selection::Level;
 
 /// The ports of the kick-off.
 #[derive(Clone)]
@@ -33,6 +47,7 @@ struct KickOff {
     jobs: Arc<dyn Jobs>,
     queue: Arc<dyn Queue>,
     records: Arc<dyn Records>,
+    grants: Arc<dyn Grants>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     settings: Arc<Settings>,
@@ -51,6 +66,7 @@ pub fn router(platform: &dyn Platform) -> Router {
         jobs: platform.jobs(),
         queue: platform.queue(),
         records: platform.records(),
+        grants: platform.grants(),
         clock: platform.clock(),
         ids: platform.ids(),
         settings: platform.settings(),
@@ -67,7 +83,25 @@ pub fn router(platform: &dyn Platform) -> Router {
             router = router.route(&path, post(handler));
         }
     }
+    for dialect in Dialect::all() {
+        let base = dialect.base.path();
+        router = router
+            .route(&format!("{}/$export", base), exports(dialect, Level::System))
+            .route(&format!("{}/Patient/$export", base), exports(dialect, Level::Patient))
+            .route(&format!("{}/Group/{{group}}/$export", base), exports(dialect, Level::Group))
+            .route(&format!("{}/Group", base), get(groups::list))
+            .route(&format!("{}/Group/{{group}}", base), get(groups::read));
+    }
     router.with_state(state)
+}
+
+/// A bulk kick-off, by GET and by POST.
+fn exports(dialect: &'static Dialect, level: Level) -> MethodRouter<KickOff> {
+    let handler = async move |state, params, bearer, method, query, RawQuery(raw_query), headers, body| {
+        let request = Request { dialect, level, method, query, raw_query, headers, body };
+        export(request, state, params, bearer).await
+    };
+    get(handler).post(handler)
 }
 
 async fn ehi_export(
@@ -92,6 +126,7 @@ async fn ehi_export(
     let owner = caller.owner();
     let client = client_of(&state.settings, &owner);
     let new = NewExport {
+        id: None,
         patient: Some(summary),
         form: choices.is_none() && !is_internal && !prefix.no_form,
         review: state.settings.review && !prefix.auto_approve,
@@ -100,8 +135,10 @@ async fn ehi_export(
             base,
             cohort: Cohort::of(vec![patient]),
             choices,
+            selection: None,
             output: OutputOptions {
                 one_document_per_file: client.is_some_and(|client| client.one_document_per_file),
+                ..OutputOptions::default()
             },
         },
         owner,
@@ -113,7 +150,7 @@ async fn ehi_export(
         None => "The export has begun; see the Content-Location header",
     };
     let mut response = notice(StatusCode::ACCEPTED, text);
-    let location = HeaderValue::from_str(&status_url(&state.settings, job.id())).map_err(Error::internal)?;
+    let location = HeaderValue::from_str(&status_url(&state.settings, &job)).map_err(Error::internal)?;
     response.headers_mut().insert(CONTENT_LOCATION, location);
     response.headers_mut().extend(link.map(|link| (LINK, link)));
     Ok(response)

@@ -1,30 +1,38 @@
-//! Progress, manifest and cancelling (contract, section 1; FHIR asynchronous pattern).
+//! Progress, manifest and cancelling, in the words of the job's dialect (contract, sections 1 to 3; FHIR asynchronous
+//! pattern).
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{EXPIRES, HeaderName, LINK, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::config::Settings;
-use shared::domain::chunk::Progress;
+use shared::domain::dialect::Running;
 use shared::domain::job::Job;
+use shared::domain::states;
 use shared::error::{Error, Result};
-use shared::exports::cancel;
+use shared::exports::{cancel, running_page};
 use shared::fhir::outcome::outcome;
 use shared::http::caller::{Bearer, HasVerifier, owned};
-use shared::http::extract::{JobPath, NO_JOB};
-use shared::http::job_json::{job_json, manifest};
+use shared::http::extract::{JobPath, NO_JOB, Query};
+use shared::http::job_json::job_json;
 use shared::http::links::{http_date, interaction_link};
-use shared::http::respond::{fhir, json, notice};
+use shared::http::manifest::{self, Page};
+use shared::http::respond::{fhir, json as json_answer, notice};
 use shared::platform::Platform;
 use shared::ports::files::Files;
-use shared::ports::jobs::Jobs;
+use shared::ports::jobs::{Jobs, StoredJob};
 use shared::security::keys::Keys;
 use shared::security::verify::Verifier;
+
+/// The longest time after which a client shall ask again: every client is done soon after its export is.
+const MAX_RETRY_AFTER: u64 = 30;
 
 /// The ports of the status.
 #[derive(Clone)]
@@ -44,8 +52,11 @@ impl HasVerifier for Status {
 }
 
 pub fn router(platform: &dyn Platform) -> Router {
+    // Each dialect's status, where its table says.
     Router::new()
         .route("/jobs/{job}/status", get(status).delete(delete))
+        .route("/4_0_0/$export/{job}", get(status).delete(delete))
+        .route("/fhir/r4/$export-status/{job}", get(status).delete(delete))
         .route("/jobs/{job}/metadata", get(metadata))
         .with_state(Status {
             jobs: platform.jobs(),
@@ -61,34 +72,98 @@ async fn status(
     State(state): State<Status>,
     JobPath(id): JobPath,
     Bearer(caller): Bearer,
+    query: Query,
 ) -> Result<Response> {
     let stored = owned(state.jobs.get(&id).await?, &caller)?;
-    match &stored.job {
-        Job::AwaitingInput(_) => {
-            let mut response = in_progress("waiting for the patient's choices", 1);
-            let link = interaction_link(&stored.job, &state.settings, &state.keys)?;
-            response.headers_mut().extend(link.map(|link| (LINK, link)));
-            Ok(response)
-        }
-        Job::Queued(_) => Ok(in_progress("0%", 1)),
-        Job::Running(_) => Ok(in_progress(&amount(&stored.progress), 1)),
-        Job::InReview(_) => Ok(in_progress("100%, in review", 5)),
-        Job::Complete(complete) => {
-            let manifest = manifest(&stored.job, &*state.files, &state.settings).await?.ok_or(NO_JOB)?;
-            let mut response = json(StatusCode::OK, &manifest);
-            response.headers_mut().insert(EXPIRES, http_date(complete.expires_at)?);
-            Ok(response)
-        }
-        Job::Rejected(rejected) => {
-            let text = format!("The export was rejected: {}", rejected.reason);
-            Ok(fhir(StatusCode::UNPROCESSABLE_ENTITY, &outcome("error", "business-rule", &text)))
-        }
-        Job::Failed(failed) => {
-            let text = format!("The export failed: {}", failed.reason);
-            Ok(fhir(StatusCode::INTERNAL_SERVER_ERROR, &outcome("fatal", &failed.code, &text)))
-        }
-        Job::Cancelled(_) | Job::Expired(_) => Err(NO_JOB),
+    let page = match query.get("page") {
+        None => 0,
+        Some(page) => page.parse().map_err(|_| Error::invalid("'page' must be the number of a page"))?,
+    };
+    let answer = state.answer(&stored, page).await?;
+    match stored.job.core().request.output.separate_status {
+        true => separated(answer),
+        false => Ok(answer),
     }
+}
+
+impl Status {
+    async fn answer(&self, stored: &StoredJob, page: u32) -> Result<Response> {
+        let dialect = stored.job.core().request.dialect();
+        let now = self.clock.now();
+        match (&stored.job, dialect.running) {
+            (Job::Complete(complete), _) => {
+                let signer = Some((&*self.keys, now));
+                let manifest =
+                    manifest::page(&stored.job, page, &*self.files, &self.settings, signer).await?;
+                let manifest = manifest.ok_or(Error::NotFound("the manifest has no such page"))?;
+                let mut response = json_answer(StatusCode::OK, &manifest);
+                response.headers_mut().insert(EXPIRES, http_date(complete.expires_at)?);
+                Ok(response)
+            }
+            (Job::Cancelled(_) | Job::Expired(_), _) => Err(NO_JOB),
+            (Job::Rejected(_) | Job::Failed(_), Running::Json) => {
+                Ok(json_answer(StatusCode::OK, &in_words(stored)))
+            }
+            (Job::Rejected(rejected), _) => {
+                let text = format!("The export was rejected: {}", rejected.reason);
+                Ok(fhir(StatusCode::UNPROCESSABLE_ENTITY, &outcome("error", "business-rule", &text)))
+            }
+            (Job::Failed(failed), _) => {
+                let text = format!("The export failed: {}", failed.reason);
+                Ok(fhir(StatusCode::INTERNAL_SERVER_ERROR, &outcome("fatal", &failed.code, &text)))
+            }
+            (Job::AwaitingInput(_) | Job::Queued(_) | Job::Running(_) | Job::InReview(_), Running::Json) => {
+                let mut response = json_answer(StatusCode::OK, &in_words(stored));
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after(stored, now)));
+                Ok(response)
+            }
+            (Job::Queued(_) | Job::Running(_), Running::Word) => {
+                Ok(in_progress("in-progress", retry_after(stored, now)))
+            }
+            (Job::Running(_), Running::Percent) if stored.job.core().request.output.partial_manifests => {
+                self.partial(stored, page, now).await
+            }
+            (Job::AwaitingInput(_), _) => {
+                let mut response = in_progress("waiting for the patient's choices", 1);
+                let link = interaction_link(&stored.job, &self.settings, &self.keys)?;
+                response.headers_mut().extend(link.map(|link| (LINK, link)));
+                Ok(response)
+            }
+            (Job::Queued(_), _) => Ok(in_progress("0%", 1)),
+            (Job::Running(_), _) => Ok(in_progress(&amount(stored, now), retry_after(stored, now))),
+            (Job::InReview(_), _) => Ok(in_progress("100%, in review", 5)),
+        }
+    }
+
+    /// 202 with what can be fetched already (Bulk Data 3.0, `allowPartialManifests`).
+    async fn partial(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Response> {
+        let running = in_progress(&amount(stored, now), retry_after(stored, now));
+        let Job::Running(states::Running { transaction_time, .. }) = &stored.job else { return Ok(running) };
+        let files = running_page(stored, &*self.jobs, page).await?;
+        let Some(files) = files else { return Ok(running) };
+        let has_next = running_page(stored, &*self.jobs, page.saturating_add(1)).await?.is_some();
+        let signer = manifest::is_signed(&stored.job, &self.settings).then_some((&*self.keys, now));
+        let page = Page {
+            job: &stored.job,
+            transaction_time: *transaction_time,
+            files: &files,
+            number: page,
+            has_next,
+            signer,
+        };
+        let mut response = json_answer(StatusCode::ACCEPTED, &page.to_json(&self.settings));
+        let headers = running.headers().clone();
+        response.headers_mut().extend(headers);
+        Ok(response)
+    }
+}
+
+/// The same answer as 200, with its status in a header (Bulk Data 3.0, `separate-export-status`).
+fn separated(mut response: Response) -> Result<Response> {
+    let status = HeaderValue::from_str(&response.status().to_string()).map_err(Error::internal)?;
+    response.headers_mut().insert(HeaderName::from_static("x-export-status"), status);
+    *response.status_mut() = StatusCode::OK;
+    Ok(response)
 }
 
 /// 202 without a body: how far it is, and when to ask again in seconds.
@@ -104,9 +179,62 @@ fn in_progress(progress: &str, retry_after: u32) -> Response {
     response
 }
 
-/// `45% (12.3 MB of 27.4 MB)`, by stored bytes.
-fn amount(progress: &Progress) -> String {
-    format!("{}% ({} of {})", progress.percent(), size(progress.bytes_done), size(progress.bytes_planned))
+/// The status as the quick-reference dialect says it.
+fn in_words(stored: &StoredJob) -> Value {
+    let (status, reason) = match &stored.job {
+        Job::AwaitingInput(_) | Job::Queued(_) => ("pending", None),
+        Job::Running(_) | Job::InReview(_) => ("in_progress", None),
+        Job::Complete(_) => ("completed", None),
+        Job::Rejected(rejected) => ("failed", Some(&rejected.reason)),
+        Job::Failed(failed) => ("failed", Some(&failed.reason)),
+        Job::Cancelled(_) | Job::Expired(_) => ("cancelled", None),
+    };
+    let mut words = json!({
+        "status": status,
+        "progress": stored.progress.percent(),
+        "totalResources": stored.progress.resources,
+    });
+    if let Some(reason) = reason {
+        words["error"] = json!(reason);
+    }
+    words
+}
+
+/// Seconds until the end at the rate so far; `None` before anything can be said.
+fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
+    let Job::Running(running) = &stored.job else { return None };
+    let progress = &stored.progress;
+    if !progress.plan_complete || progress.bytes_done == 0 {
+        return None;
+    }
+    let elapsed = u64::try_from(now.duration_since(running.transaction_time).as_secs()).ok()?.max(1);
+    let left = progress.bytes_planned.saturating_sub(progress.bytes_done);
+    let seconds = u128::from(elapsed) * u128::from(left) / u128::from(progress.bytes_done);
+    u64::try_from(seconds).ok()
+}
+
+/// Seconds after which asking again tells something new: a tenth of what remains.
+fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
+    let tenth = remaining(stored, now).unwrap_or_default() / 10;
+    u32::try_from(tenth.clamp(1, MAX_RETRY_AFTER)).unwrap_or(1)
+}
+
+/// `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes.
+fn amount(stored: &StoredJob, now: Timestamp) -> String {
+    let progress = &stored.progress;
+    let left = remaining(stored, now).filter(|seconds| *seconds >= 5).map(|seconds| match seconds {
+        ..100 => format!(", about {seconds} s left"),
+        ..6_000 => format!(", about {} min left", seconds.div_ceil(60)),
+        ..360_000 => format!(", about {} h left", seconds.div_ceil(3600)),
+        _ => ", days left".to_owned(),
+    });
+    format!(
+        "{}% ({} of {}{})",
+        progress.percent(),
+        size(progress.bytes_done),
+        size(progress.bytes_planned),
+        left.unwrap_or_default()
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
@@ -126,10 +254,14 @@ async fn delete(
     JobPath(id): JobPath,
     Bearer(caller): Bearer,
 ) -> Result<Response> {
-    owned(state.jobs.get(&id).await?, &caller)?;
+    let stored = owned(state.jobs.get(&id).await?, &caller)?;
+    let cancelled_status = stored.job.core().request.dialect().cancelled;
     let cancelled = cancel(&*state.jobs, &*state.files, &id, caller.client.as_str(), state.clock.now()).await;
     match cancelled {
-        Ok(()) => Ok(notice(StatusCode::ACCEPTED, "The export was cancelled and its files are removed")),
+        Ok(()) => match cancelled_status {
+            204 => Ok(StatusCode::NO_CONTENT.into_response()),
+            _ => Ok(notice(StatusCode::ACCEPTED, "The export was cancelled and its files are removed")),
+        },
         Err(Error::Conflict(_)) => Err(NO_JOB),
         Err(error) => Err(error),
     }
@@ -142,10 +274,10 @@ async fn metadata(
 ) -> Result<Response> {
     let stored = owned(state.jobs.get(&id).await?, &caller)?;
     let manifest = match &stored.job {
-        Job::Complete(_) => manifest(&stored.job, &*state.files, &state.settings).await?,
+        Job::Complete(_) => manifest::manifest(&stored.job, &*state.files, &state.settings).await?,
         _ => None,
     };
-    Ok(json(StatusCode::OK, &job_json(&stored, &state.settings, manifest.as_ref())))
+    Ok(json_answer(StatusCode::OK, &job_json(&stored, &state.settings, manifest.as_ref())))
 }
 
 #[cfg(test)]
@@ -153,12 +285,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_short_and_readable() {
-        let progress =
-            Progress { bytes_done: 450_000_000, bytes_planned: 999_960_000, ..Progress::default() };
-        assert_eq!(amount(&progress), "45% (450.0 MB of 1.0 GB)");
-        assert_eq!(amount(&Progress::default()), "0% (0 B of 0 B)");
-        let most = Progress { bytes_done: u64::MAX, bytes_planned: u64::MAX, ..Progress::default() };
-        assert!(amount(&most).len() < 100);
+    fn sizes_are_short_and_readable() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (450_000_000, "450.0 MB"),
+            (999_960_000, "1.0 GB"),
+            (27_400_000_000, "27.4 GB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+        assert!(size(u64::MAX).len() < 20);
     }
 }

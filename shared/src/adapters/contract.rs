@@ -43,6 +43,7 @@ fn job(seconds: i64, patient: &str) -> Job {
                 base: Base::Fhir,
                 cohort: Cohort::Patients(vec![patient]),
                 choices: None,
+                selection: None,
                 output: OutputOptions::default(),
             },
             review: false,
@@ -114,7 +115,7 @@ async fn lists(jobs: &dyn Jobs) {
 
 fn chunk(index: u32, bytes: u64) -> Chunk {
     let patient = PatientId::parse(&format!("p{index}")).expect("an id");
-    Chunk { id: ChunkId::first(index), work: Work::Patients(vec![patient]), bytes }
+    Chunk::new(ChunkId::first(index), Work::Patients(vec![patient]), bytes)
 }
 
 fn result(attempt: u8) -> ChunkResult {
@@ -175,7 +176,7 @@ async fn chunks(jobs: Arc<dyn Jobs>) {
     assert_eq!(stored.version, 1, "counting does not change the version");
 
     // The rest of a chunk comes with its end, or not at all.
-    let rest = Chunk { id: ChunkId::first(1).rest(), work: Work::Supporting, bytes: 0 };
+    let rest = Chunk::new(ChunkId::first(1).rest(), Work::Supporting, 0);
     for _ in 0..2 {
         let finished =
             jobs.finish_chunk(&id, ChunkId::first(1), &result(1), Some(&rest)).await.expect("finished");

@@ -33,6 +33,21 @@ pub struct Client {
     pub one_document_per_file: bool,
     #[serde(default)]
     pub large_files: LargeFiles,
+    /// The URLs of its manifests carry signatures that are good for five minutes, and need no token.
+    #[serde(default)]
+    pub signed_urls: bool,
+    /// Its manifests have the shape of Bulk Data 4.0.
+    #[serde(default)]
+    pub stu4: bool,
+    /// The public keys with which it authenticates as a backend service, as the JSON text of a JWK set.
+    #[serde(default)]
+    pub jwks: Option<String>,
+    /// Where those keys are published.
+    #[serde(default)]
+    pub jwks_url: Option<String>,
+    /// Exports that it may have under way; the server's setting when not given.
+    #[serde(default)]
+    pub max_running_exports: Option<u64>,
 }
 
 /// What a client gets for a file that is too large for an answer of the host, as on AWS.
@@ -103,7 +118,17 @@ pub enum IssuerKeys<'a> {
 
 impl Client {
     pub fn is_public(&self) -> bool {
-        self.secret_hash.is_none()
+        self.secret_hash.is_none() && !self.is_backend_service()
+    }
+
+    /// Whether it authenticates with a key of its own (SMART Backend Services).
+    pub fn is_backend_service(&self) -> bool {
+        self.jwks.is_some() || self.jwks_url.is_some()
+    }
+
+    /// Where the keys of a backend service come from.
+    pub fn keys(&self) -> Option<IssuerKeys<'_>> {
+        keys_of(self.jwks.as_deref(), self.jwks_url.as_deref())
     }
 
     /// Whether codes may be sent to `uri`: the origin and path of a registered one; the query may vary.
@@ -135,6 +160,15 @@ impl Client {
                     ),
                 );
             }
+        }
+        if self.is_backend_service() && (self.keys().is_none() || self.secret_hash.is_some()) {
+            read.wrong(
+                "clients",
+                &format!(
+                    "'{}' needs either jwks, a JWK set, or jwks_url, an https URL, and then no secret_hash",
+                    self.id
+                ),
+            );
         }
         if self.secret_hash.as_deref().is_some_and(|hash| !crate::security::passwords::is_hash(hash)) {
             read.wrong("clients", &format!("'{}' has a secret_hash that is no argon2 hash", self.id));
@@ -169,17 +203,22 @@ impl PatientAccount {
     }
 }
 
+/// Keys as a set, or where they are published: one of the two, and nothing that could be read on the way.
+fn keys_of<'k>(jwks: Option<&str>, url: Option<&'k str>) -> Option<IssuerKeys<'k>> {
+    match (jwks, url) {
+        (Some(text), None) => serde_json::from_str(text).ok().map(IssuerKeys::Inline),
+        (None, Some(url)) => {
+            let parsed = Url::parse(url).ok()?;
+            let safe = parsed.scheme() == "https" || (parsed.scheme() == "http" && is_loopback(&parsed));
+            safe.then_some(IssuerKeys::Url(url))
+        }
+        _ => None,
+    }
+}
+
 impl Issuer {
     pub fn keys(&self) -> Option<IssuerKeys<'_>> {
-        match (&self.jwks, &self.jwks_url) {
-            (Some(text), None) => serde_json::from_str(text).ok().map(IssuerKeys::Inline),
-            (None, Some(url)) => {
-                let parsed = Url::parse(url).ok()?;
-                let safe = parsed.scheme() == "https" || (parsed.scheme() == "http" && is_loopback(&parsed));
-                safe.then_some(IssuerKeys::Url(url))
-            }
-            _ => None,
-        }
+        keys_of(self.jwks.as_deref(), self.jwks_url.as_deref())
     }
 
     pub(super) fn check(&self, read: &mut Reader) {
@@ -207,6 +246,11 @@ mod tests {
             link_style: LinkStyle::Angle,
             one_document_per_file: false,
             large_files: LargeFiles::Redirect,
+            signed_urls: false,
+            stu4: false,
+            jwks: None,
+            jwks_url: None,
+            max_running_exports: None,
         };
         for (uri, allowed) in [
             ("https://app.example.org/cb", true),

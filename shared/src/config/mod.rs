@@ -30,6 +30,10 @@ pub struct Settings {
     pub refresh_lifetime: SignedDuration,
     /// Stored bytes a chunk of an export should have.
     pub chunk_bytes: u64,
+    /// Exports that one client may have under way.
+    pub max_running_exports: u64,
+    /// Whether a group's member who joined after `_since` gives all of their data, and not only what is new.
+    pub whole_record_of_new_members: bool,
     /// The largest file that staff can attach.
     pub max_upload_bytes: u64,
     /// The most bytes of one answer with a file; beyond, clients are sent to the store. No limit when not set.
@@ -53,7 +57,7 @@ pub enum SameSite {
 }
 
 /// The names of the settings in a file, and in capitals after `EHI_` in the environment.
-pub const KEYS: [&str; 18] = [
+pub const KEYS: [&str; 20] = [
     "base_url",
     "sandbox",
     "sandbox_in_public",
@@ -63,6 +67,8 @@ pub const KEYS: [&str; 18] = [
     "token_lifetime_seconds",
     "refresh_lifetime_seconds",
     "chunk_bytes",
+    "max_running_exports",
+    "whole_record_of_new_members",
     "max_upload_bytes",
     "max_direct_bytes",
     "documentation_url",
@@ -125,6 +131,8 @@ impl Settings {
                 .seconds("refresh_lifetime_seconds")
                 .unwrap_or(SignedDuration::from_hours(24 * 30)),
             chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
+            max_running_exports: read.count("max_running_exports").unwrap_or(10),
+            whole_record_of_new_members: read.flag("whole_record_of_new_members").unwrap_or(true),
             max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
             max_direct_bytes: read.count("max_direct_bytes").unwrap_or(u64::MAX),
             documentation_url: read.text("documentation_url"),
@@ -164,6 +172,10 @@ impl Settings {
         }
         if self.token_lifetime > SignedDuration::from_hours(1) {
             read.wrong("token_lifetime_seconds", "must be at most 3600 (SMART App Launch 2.2)");
+        }
+        let most = self.clients.iter().filter_map(|client| client.max_running_exports);
+        if most.chain([self.max_running_exports]).any(|most| !(1..=100).contains(&most)) {
+            read.wrong("max_running_exports", "must be from 1 to 100, also of a client");
         }
         if self.chunk_bytes == 0 {
             read.wrong("chunk_bytes", "must be at least 1");

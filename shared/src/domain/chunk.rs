@@ -11,8 +11,17 @@ use super::ids::{Attempt, ChunkId, FileName, JobId, PatientId};
 pub struct Chunk {
     pub id: ChunkId,
     pub work: Work,
+    /// Patients of these who joined the group after `_since`: all of their data is exported.
+    #[serde(default)]
+    pub joined: Vec<PatientId>,
     /// Stored bytes that the chunk reads, as the plan counted them.
     pub bytes: u64,
+}
+
+impl Chunk {
+    pub fn new(id: ChunkId, work: Work, bytes: u64) -> Self {
+        Self { id, work, joined: Vec::new(), bytes }
+    }
 }
 
 /// What a chunk collects.
@@ -21,8 +30,16 @@ pub struct Chunk {
 pub enum Work {
     /// The compartments of these patients.
     Patients(Vec<PatientId>),
+    /// A file of resources outside any compartment, which a system export has whole.
+    Shared(String),
+    /// The Group resources.
+    Groups,
+    /// What was deleted of patients who are gone themselves, and outside any compartment.
+    Deleted,
     /// What the exported resources refer to outside any compartment, each once.
     Supporting,
+    /// Joins small files of one type that the chunks from one to another wrote.
+    Merge { purpose: Purpose, resource_type: String, from: ChunkId, to: ChunkId },
 }
 
 /// What an attempt wrote, recorded when its chunk is finished. Files of other attempts are never listed.
@@ -64,6 +81,10 @@ pub enum Purpose {
     Output,
     /// DocumentReferences made by the export for documents that have none.
     Documents,
+    /// Blocks of a patient each, of all types (`organizeOutputBy`).
+    Blocks,
+    /// Transaction Bundles of what was deleted.
+    Deleted,
     Error,
 }
 
@@ -124,6 +145,10 @@ impl Progress {
 
     /// Whole percent of the bytes planned, at most 99: it is not over before the manifest is written.
     pub fn percent(&self) -> u8 {
+        if !self.plan_complete {
+            // What is planned still grows: a percentage would go back.
+            return 0;
+        }
         let bytes = self.bytes_done.saturating_mul(100).checked_div(self.bytes_planned).unwrap_or_default();
         u8::try_from(bytes.min(99)).unwrap_or(99)
     }
@@ -133,8 +158,19 @@ impl Purpose {
     /// Whether the lines are resources of the export, not notices about it.
     pub fn is_data(self) -> bool {
         match self {
-            Self::Output | Self::Documents => true,
-            Self::Error => false,
+            Self::Output | Self::Documents | Self::Blocks => true,
+            Self::Deleted | Self::Error => false,
+        }
+    }
+
+    /// What stands in the names of its files behind the type.
+    pub fn marker(self) -> &'static str {
+        match self {
+            Self::Output => "",
+            Self::Documents => ".documents",
+            Self::Blocks => ".blocks",
+            Self::Deleted => ".deleted",
+            Self::Error => ".errors",
         }
     }
 }

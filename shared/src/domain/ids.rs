@@ -69,6 +69,10 @@ text_id!(
     PatientId, "patient id", is_fhir_id
 );
 text_id!(
+    /// The id of a Group resource.
+    GroupId, "group id", is_fhir_id
+);
+text_id!(
     /// The id of a registered client: printable ASCII without spaces (RFC 6749, appendix A.1), at most 128 bytes.
     ClientId, "client id",
     |text| (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -144,6 +148,15 @@ pub struct ChunkId {
 impl ChunkId {
     pub fn first(index: u32) -> Self {
         Self { index, part: 0 }
+    }
+
+    /// The last id there could be before this one; `None` before the first.
+    pub fn before(self) -> Option<Self> {
+        match (self.index, self.part) {
+            (0, 0) => None,
+            (index, 0) => Some(Self { index: index - 1, part: 99_999_999 }),
+            (index, part) => Some(Self { index, part: part - 1 }),
+        }
     }
 
     pub fn rest(self) -> Self {

@@ -7,17 +7,23 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::choices::Sensitive;
 use super::chunk::{OutputFile, Purpose};
 use super::ids::{Attempt, JobId};
 
-/// Where one attempt at Finish puts the manifest; the job's [`Summary`] names the one that counts.
-pub fn manifest_key(job: &JobId, attempt: &Attempt) -> String {
-    format!("exports/{job}/manifest-{attempt}.json")
+/// Where one attempt at Finish puts the pages of the manifest; the job's [`Summary`] names the one that counts.
+pub fn manifest_prefix(job: &JobId, attempt: &Attempt) -> String {
+    format!("exports/{job}/manifest-{attempt}/")
 }
 
+/// Files of one page at most, up to the end of a chunk. Clients that know nothing of pages read this many.
+pub const PAGE_FILES: u64 = 10_000;
+/// Chunks of a page where pages are given out while the export is running: their bounds must not depend on what is
+/// not written yet.
+pub const PARTIAL_PAGE_CHUNKS: u32 = 50;
+
+/// A page of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredManifest {
@@ -38,8 +44,9 @@ pub struct NamedFile {
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     pub transaction_time: Timestamp,
-    /// Where the manifest is in the store.
+    /// Where the manifest's pages are in the store: a prefix.
     pub manifest: String,
+    pub pages: u32,
     pub files: u64,
     pub resources: u64,
     pub bytes: u64,
@@ -47,24 +54,45 @@ pub struct Summary {
     pub withheld: BTreeMap<Sensitive, u64>,
 }
 
-/// Names files in the order they come: `Patient.ndjson`, `Patient.2.ndjson` and so on; the
-/// export's own documents are `DocumentReference.documents.ndjson`, errors `OperationOutcome.ndjson`.
+impl Summary {
+    /// Where a page is in the store.
+    pub fn page_key(&self, page: u32) -> String {
+        format!("{}{page}.json", self.manifest)
+    }
+}
+
+/// Names the files of a page in the order they come: `Patient.ndjson`, `Patient.2.ndjson` and so on, on later pages
+/// `Patient.1-1.ndjson`, so that a name tells its page. The export's own documents are
+/// `DocumentReference.documents.ndjson`, errors `OperationOutcome.errors.ndjson`.
 #[derive(Debug, Default)]
 pub struct Names {
+    page: u32,
     used: HashMap<(Purpose, String), u32>,
 }
 
 impl Names {
+    pub fn of_page(page: u32) -> Self {
+        Self { page, used: HashMap::new() }
+    }
+
     pub fn name(&mut self, file: OutputFile) -> NamedFile {
         let number = self.used.entry((file.purpose, file.resource_type.clone())).or_default();
         *number += 1;
-        let marker = match file.purpose {
-            Purpose::Output => "",
-            Purpose::Documents => ".documents",
-            Purpose::Error => ".errors",
+        let number = match (self.page, *number) {
+            (0, 1) => String::new(),
+            (0, number) => format!(".{number}"),
+            (page, number) => format!(".{page}-{number}"),
         };
-        let number = if *number == 1 { String::new() } else { format!(".{number}") };
-        NamedFile { name: format!("{}{marker}{number}.ndjson", file.resource_type), file }
+        NamedFile { name: format!("{}{}{number}.ndjson", file.resource_type, file.purpose.marker()), file }
+    }
+
+    /// The page that a file of this name is on.
+    pub fn page_of(name: &str) -> u32 {
+        let number = name.strip_suffix(".ndjson").and_then(|name| name.rsplit_once('.'));
+        number
+            .and_then(|(_, number)| number.split_once('-'))
+            .and_then(|(page, _)| page.parse().ok())
+            .unwrap_or(0)
     }
 }
 
@@ -75,27 +103,5 @@ impl StoredManifest {
             .iter()
             .find(|named| named.name == name)
             .or_else(|| self.files.iter().find(|named| named.file.resource_type == name))
-    }
-
-    /// The manifest on the wire. `download` makes the absolute URL of a file's name.
-    pub fn to_json(&self, request: &str, extra: &[NamedFile], download: impl Fn(&str) -> String) -> Value {
-        let entry = |named: &NamedFile| {
-            json!({
-                "type": named.file.resource_type,
-                "url": download(&named.name),
-                "count": named.file.count,
-                "extension": { "sha256": named.file.sha256, "size": named.file.size },
-            })
-        };
-        let files = || self.files.iter().chain(extra);
-        let is_error = |named: &&NamedFile| named.file.purpose == Purpose::Error;
-        json!({
-            "transactionTime": crate::fhir::instant(self.transaction_time),
-            "request": request,
-            "requiresAccessToken": true,
-            "output": files().filter(|named| !is_error(named)).map(entry).collect::<Vec<_>>(),
-            "deleted": [],
-            "error": files().filter(is_error).map(entry).collect::<Vec<_>>(),
-        })
     }
 }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::choices::Choices;
-use super::ids::PatientId;
+use super::dialect::Dialect;
+use super::ids::{GroupId, PatientId};
+use super::selection::Selection;
 
 /// The three FHIR base paths the server answers under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,8 @@ pub enum Cohort {
     /// In the order of their ids, each once: see [`Cohort::of`].
     Patients(Vec<PatientId>),
     Everyone,
+    /// The active members of a group, and of the groups in it; read when the export is planned.
+    Group(GroupId),
 }
 
 impl Cohort {
@@ -73,7 +77,7 @@ pub enum SizeClass {
     Large,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportRequest {
     /// The absolute URL of the kick-off, as the manifest repeats it.
@@ -82,6 +86,9 @@ pub struct ExportRequest {
     pub cohort: Cohort,
     /// The form's choices; without them everything is exported.
     pub choices: Option<Choices>,
+    /// What a bulk export takes; none for an EHI export.
+    #[serde(default)]
+    pub selection: Option<Selection>,
     #[serde(default)]
     pub output: OutputOptions,
 }
@@ -89,17 +96,46 @@ pub struct ExportRequest {
 impl ExportRequest {
     /// One patient is small, a population is large.
     pub fn size_class(&self) -> SizeClass {
-        match &self.cohort {
+        self.output.size.unwrap_or(match &self.cohort {
             Cohort::Patients(patients) if patients.len() <= 1 => SizeClass::Small,
-            Cohort::Patients(_) | Cohort::Everyone => SizeClass::Large,
-        }
+            Cohort::Patients(_) | Cohort::Everyone | Cohort::Group(_) => SizeClass::Large,
+        })
+    }
+
+    /// How its status and its manifest speak.
+    pub fn dialect(&self) -> &'static Dialect {
+        Dialect::of(if self.selection.is_some() { self.base } else { Base::Fhir })
     }
 }
 
-/// How the files are cut, where a registered client needs it its own way.
+/// How the files are cut and the work is done, where a registered client or a request needs it its own way.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct OutputOptions {
     /// Each DocumentReference in a file of its own, for clients that read such a file as one JSON document.
     pub one_document_per_file: bool,
+    /// `organizeOutputBy=Patient`: one block after the other, each with a header.
+    pub by_patient: bool,
+    /// `allowPartialManifests`: pages of the manifest while the export is running.
+    pub partial_manifests: bool,
+    /// `_maximumFileSize`: a file that has so many bytes is followed by another.
+    pub max_file_bytes: Option<u64>,
+    /// `_minimumFileSize`: files of several chunks are joined until they have so many bytes.
+    pub min_file_bytes: Option<u64>,
+    /// `patientReferenceBatchSize`
+    pub patients_per_chunk: Option<usize>,
+    /// `fetchResourceBatchSize`: resources outside the compartments that are read at once.
+    pub resources_a_read: Option<usize>,
+    /// `uploadPartSize`: bytes of each part of an upload.
+    pub part_bytes: Option<usize>,
+    /// The client asked for another worker than the cohort would get.
+    pub size: Option<SizeClass>,
+    /// `ttlSecondsAfterFinished`
+    pub retention_seconds: Option<i64>,
+    /// `separate-export-status`: the status is 200, and `X-Export-Status` says how the export is.
+    pub separate_status: bool,
+    /// `loglevel=debug`: what the workers do is logged at length.
+    pub verbose: bool,
+    /// The manifest in the shape of Bulk Data 4.0, which the client is registered for.
+    pub stu4: bool,
 }

@@ -1,5 +1,6 @@
 //! SMART scopes, version 1 and 2, and what they let a caller do (SMART App Launch 2.2, scopes).
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -86,15 +87,56 @@ impl Scopes {
         )
     }
 
-    /// The scopes of `self` that `registered` covers, in the order they were asked for.
+    /// The types that may be read and searched at a level, each with its constraint; `*` is every type.
+    pub fn readable(&self, level: Level) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let needed = Access::parse("rs");
+        self.0.iter().filter_map(move |scope| match scope {
+            Scope::Resource { level: at, resource_type, access, constraint, .. }
+                if *at == level && needed.is_some_and(|needed| access.includes(needed)) =>
+            {
+                Some((resource_type.as_str(), constraint.as_deref()))
+            }
+            _ => None,
+        })
+    }
+
+    /// The tags of `access/<tag>.read` and `access/<tag>.*`; `None` without any, and with `access/*.*`.
+    pub fn access_tags(&self) -> Option<BTreeSet<String>> {
+        let mut tags = BTreeSet::new();
+        for scope in &self.0 {
+            let Scope::Other(text) = scope else { continue };
+            let Some((tag, access)) = text.strip_prefix("access/").and_then(|rest| rest.rsplit_once('.'))
+            else {
+                continue;
+            };
+            match (tag, access) {
+                ("*", "*" | "read") => return None,
+                (tag, "*" | "read") if !tag.is_empty() => {
+                    tags.insert(tag.to_owned());
+                }
+                _ => {}
+            }
+        }
+        (!tags.is_empty()).then_some(tags)
+    }
+
+    /// The scopes of `self` that `registered` covers, in the order they were asked for; in the place of one that asks
+    /// for more, those of `registered` that it covers.
     pub fn narrowed_to(&self, registered: &Self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .filter(|asked| registered.0.iter().any(|held| held.covers(asked)))
-                .cloned()
-                .collect(),
-        )
+        let mut narrowed: Vec<Scope> = Vec::new();
+        for asked in &self.0 {
+            let mut take = |scope: &Scope| {
+                if !narrowed.contains(scope) {
+                    narrowed.push(scope.clone());
+                }
+            };
+            if registered.0.iter().any(|held| held.covers(asked)) {
+                take(asked);
+            } else {
+                registered.0.iter().filter(|held| asked.covers(held)).for_each(take);
+            }
+        }
+        Self(narrowed)
     }
 
     /// Whether every scope of `self` is covered by `other`.

@@ -8,7 +8,7 @@
 //! every state that is not gone -> Cancelled; what waits or runs -> Failed
 //! ```
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::choices::Choices;
@@ -121,13 +121,11 @@ impl Running {
         if core.review {
             return Job::InReview(InReview { core, summary });
         }
-        Job::Complete(Complete {
-            core,
-            summary,
-            attached: None,
-            completed_at: now,
-            expires_at: retention.finished_at(now),
-        })
+        let expires_at = match core.request.output.retention_seconds {
+            Some(seconds) => now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(now),
+            None => retention.finished_at(now),
+        };
+        Job::Complete(Complete { core, summary, attached: None, completed_at: now, expires_at })
     }
 }
 
@@ -275,6 +273,7 @@ mod tests {
                     base: Base::Fhir,
                     cohort: Cohort::Everyone,
                     choices: None,
+                    selection: None,
                     output: OutputOptions::default(),
                 },
                 review,
@@ -289,7 +288,15 @@ mod tests {
 
     fn summary(at: Timestamp) -> Summary {
         let manifest = String::new();
-        Summary { transaction_time: at, manifest, files: 0, resources: 0, bytes: 0, withheld: [].into() }
+        Summary {
+            transaction_time: at,
+            manifest,
+            pages: 1,
+            files: 0,
+            resources: 0,
+            bytes: 0,
+            withheld: [].into(),
+        }
     }
 
     /// Somebody tries one of the moves; what the state does not allow leaves the job as it is.
@@ -341,7 +348,7 @@ mod tests {
             let mut job = awaiting(review);
             let mut now = Timestamp::UNIX_EPOCH;
             for (action, days) in actions {
-                now += jiff::SignedDuration::from_hours(24 * days);
+                now += SignedDuration::from_hours(24 * days);
                 let (before, history) = (job.state(), job.core().history.clone());
                 job = tried(job, action, now);
                 let noted = job.core().history.len() - history.len();

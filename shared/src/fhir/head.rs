@@ -50,6 +50,33 @@ pub fn head_and_facts(line: &[u8]) -> Result<(Head<'_>, Facts<'_>), NotAResource
     Ok((head, facts))
 }
 
+/// The members at the root of a resource.
+#[derive(Debug, Default)]
+pub struct Members<'a>(Vec<(&'a [u8], Range<usize>)>);
+
+impl<'a> Members<'a> {
+    /// The value of a member.
+    pub fn get(&self, name: &[u8]) -> Option<Range<usize>> {
+        self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
+    }
+
+    /// In the order of the line.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &Range<usize>)> {
+        self.0.iter().map(|(key, value)| (*key, value))
+    }
+}
+
+/// Checks the whole line and reads its head and where its members are.
+pub fn head_and_members(line: &[u8]) -> Result<(Head<'_>, Members<'_>), NotAResource> {
+    let mut members = Members(Vec::with_capacity(24));
+    json::check_object(line, |key, value| members.0.push((key, value)))?;
+    let text = |name: &[u8]| members.get(name).and_then(|value| json::plain_string(line, value));
+    let resource_type =
+        text(b"resourceType").filter(|text| is_type_name(text)).ok_or(NotAResource::NoType)?;
+    let id = text(b"id").filter(|text| is_fhir_id(text));
+    Ok((Head { resource_type, id }, members))
+}
+
 fn read(
     line: &[u8],
     mut visit: impl FnMut(&[u8], Range<usize>),

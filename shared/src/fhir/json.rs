@@ -20,7 +20,7 @@ const MAX_DEPTH: u32 = 100;
 
 /// Checks that the text is one JSON object in UTF-8 and shows each of its members: the key without
 /// quotes, as it is written, and the range of the value.
-pub fn check_object(text: &[u8], visit: impl FnMut(&[u8], Range<usize>)) -> Walk<()> {
+pub fn check_object<'t>(text: &'t [u8], visit: impl FnMut(&'t [u8], Range<usize>)) -> Walk<()> {
     if let Err(error) = std::str::from_utf8(text) {
         return Err(Malformed { at: error.valid_up_to(), what: "not UTF-8" });
     }
@@ -37,6 +37,40 @@ pub fn members(text: &[u8], value: Range<usize>, visit: impl FnMut(&[u8], Range<
     if text.get(value.start) == Some(&b'{') {
         let _ = walk_object(text, value.start, visit);
     }
+}
+
+/// The member of this name; `None` where there is none, or no object.
+pub fn member(text: &[u8], value: Range<usize>, name: &[u8]) -> Option<Range<usize>> {
+    let mut found = None;
+    members(text, value, |key, value| {
+        if key == name {
+            found = Some(value);
+        }
+    });
+    found
+}
+
+/// Removes the white space between the tokens of one JSON object; false when it is none.
+pub fn compact(text: &mut Vec<u8>) -> bool {
+    if check_object(text, |_, _| {}).is_err() {
+        return false;
+    }
+    let (mut in_string, mut escaped) = (false, false);
+    text.retain(|byte| {
+        if in_string {
+            in_string = escaped || *byte != b'"';
+            escaped = !escaped && *byte == b'\\';
+            return true;
+        }
+        in_string = *byte == b'"';
+        !matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+    });
+    true
+}
+
+/// Whether an object or a list, which was checked before, has nothing in it.
+pub fn is_empty(text: &[u8], value: Range<usize>) -> bool {
+    matches!(text.get(skip_space(text, value.start + 1)), Some(b'}' | b']'))
 }
 
 /// Shows the elements of the value at `value`, which was checked before. A value that is no array
@@ -74,7 +108,7 @@ pub fn string(text: &[u8], value: Range<usize>) -> Option<std::borrow::Cow<'_, s
 }
 
 /// From the `{` at `at` to behind its `}`.
-fn walk_object(text: &[u8], at: usize, mut visit: impl FnMut(&[u8], Range<usize>)) -> Walk {
+fn walk_object<'t>(text: &'t [u8], at: usize, mut visit: impl FnMut(&'t [u8], Range<usize>)) -> Walk {
     let mut at = skip_space(text, at + 1);
     if text.get(at) == Some(&b'}') {
         return Ok(at + 1);

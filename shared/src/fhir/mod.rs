@@ -5,6 +5,9 @@ pub mod attachments;
 pub mod capability;
 pub mod choices;
 pub mod compartments;
+pub mod date;
+pub mod elements;
+pub mod group;
 pub mod head;
 pub mod json;
 pub mod media_types;
@@ -12,6 +15,9 @@ pub mod ndjson;
 pub mod outcome;
 pub mod patient;
 pub mod references;
+pub mod search;
+pub mod select;
+pub mod types;
 
 use jiff::Timestamp;
 

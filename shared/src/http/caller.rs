@@ -46,6 +46,12 @@ pub fn owned(stored: Option<StoredJob>, caller: &Caller) -> Result<StoredJob> {
     if stored.job.state().is_gone() || stored.job.core().owner != caller.owner() {
         return Err(NO_JOB);
     }
+    if let Some(selection) = &stored.job.core().request.selection {
+        return match caller.coverage().covers_export(selection) {
+            true => Ok(stored),
+            false => Err(Error::Forbidden("the token does not cover all that the job exports".to_owned())),
+        };
+    }
     let level = if caller.patient.is_some() { Level::Patient } else { Level::System };
     if !caller.scopes.allows_operation(level, "$ehi-export") {
         return Err(Error::Forbidden(

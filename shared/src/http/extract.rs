@@ -8,8 +8,9 @@ use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
-use crate::domain::ids::{JobId, PatientId};
+use crate::domain::ids::{GroupId, JobId, PatientId};
 use crate::error::{Error, Result};
+use crate::fhir::group::NO_GROUP;
 
 /// The largest body of JSON or of a form.
 pub const MAX_BODY: usize = 100 * 1024;
@@ -114,6 +115,18 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let text = path_parameter(parts, state, "job").await.ok_or(NO_JOB)?;
         JobId::parse(&text).map(Self).map_err(|_| NO_JOB)
+    }
+}
+
+/// The `{group}` of the path.
+pub struct GroupPath(pub GroupId);
+
+impl<S: Send + Sync> FromRequestParts<S> for GroupPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let text = path_parameter(parts, state, "group").await.ok_or(NO_GROUP)?;
+        GroupId::parse(&text).map(Self).map_err(|_| NO_GROUP)
     }
 }
 

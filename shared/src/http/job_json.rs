@@ -4,14 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Settings;
 use crate::domain::job::Job;
-use crate::domain::manifest::StoredManifest;
-use crate::error::Result;
 use crate::fhir::choices::complete;
-use crate::ports::files::{Files, read_all};
 use crate::ports::jobs::StoredJob;
-
-/// The largest manifest that an answer repeats.
-pub const MAX_MANIFEST: usize = 16 * 1024 * 1024;
 
 /// The job with its choices, attachments, progress and history. `manifest` is what it has, or null.
 pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value>) -> Value {
@@ -95,32 +89,4 @@ pub fn attachment_url(settings: &Settings, job: &Job, name: &str) -> String {
 /// The URL of a file of the export.
 pub fn file_url(settings: &Settings, job: &Job, name: &str) -> String {
     settings.url(&format!("/jobs/{}/download/{name}", job.id()))
-}
-
-/// The manifest of a job whose export is written; `None` before.
-pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> Result<Option<Value>> {
-    let Some(stored) = stored_manifest(job, files).await? else { return Ok(None) };
-    let attached = match job {
-        Job::Complete(complete) => complete.attached.as_slice(),
-        _ => &[],
-    };
-    let mut manifest =
-        stored.to_json(&job.core().request.url, attached, |name| file_url(settings, job, name));
-    let mut extension = json!({ "metadata": settings.url(&format!("/jobs/{}/metadata", job.id())) });
-    if let Some(url) = &settings.documentation_url {
-        extension["ehiDocumentationUrl"] = json!(url);
-    }
-    manifest["extension"] = extension;
-    Ok(Some(manifest))
-}
-
-/// The manifest as Finish stored it; `None` before.
-pub async fn stored_manifest(job: &Job, files: &dyn Files) -> Result<Option<StoredManifest>> {
-    let summary = match job {
-        Job::Complete(complete) => &complete.summary,
-        Job::InReview(review) => &review.summary,
-        _ => return Ok(None),
-    };
-    let bytes = read_all(files, &summary.manifest, MAX_MANIFEST).await?;
-    Ok(Some(serde_json::from_slice(&bytes)?))
 }

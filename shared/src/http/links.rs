@@ -5,14 +5,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config::{Client, LinkStyle, Settings};
-use crate::domain::ids::JobId;
 use crate::domain::job::{Core, Job, Owner};
 use crate::error::{Error, Result};
 use crate::security::keys::Keys;
 
 /// Where a job's client asks how far it is.
-pub fn status_url(settings: &Settings, job: &JobId) -> String {
-    settings.url(&format!("/jobs/{job}/status"))
+pub fn status_url(settings: &Settings, job: &Job) -> String {
+    settings.url(&job.core().request.dialect().status_path(job.id()))
 }
 
 /// The registered client that a job belongs to.

@@ -7,6 +7,7 @@ pub mod extract;
 pub mod host;
 pub mod job_json;
 pub mod links;
+pub mod manifest;
 pub mod notes;
 pub mod respond;
 pub mod session;

@@ -94,6 +94,9 @@ fn with_error_headers(error: &Error, mut response: Response) -> Response {
         Error::Unauthorized(_) => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        Error::TooMany(_) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(30));
+        }
         Error::Throttled { retry_after } => {
             headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
         }

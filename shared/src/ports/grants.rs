@@ -27,6 +27,12 @@ pub enum GrantKind {
     Failures,
     /// A file that staff send to the store themselves.
     Upload,
+    /// A kick-off that a client may repeat, by its `Idempotency-Key`.
+    Idempotency,
+    /// The `jti` of a client's assertion, which is good once.
+    Assertion,
+    /// One of the exports that a client may have under way.
+    Place,
 }
 
 impl GrantKind {
@@ -41,6 +47,9 @@ impl GrantKind {
             Self::StaffSession => "staff-session",
             Self::Failures => "failures",
             Self::Upload => "upload",
+            Self::Idempotency => "idempotency",
+            Self::Assertion => "assertion",
+            Self::Place => "place",
         }
     }
 }

@@ -37,6 +37,36 @@ pub struct Parts {
     pub documents: Vec<Part>,
 }
 
+/// What the lake holds beside the patients' compartments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Area {
+    /// `shared/*.ndjson[.gz]`
+    Shared,
+    /// `deleted/*.ndjson[.gz]`
+    Deleted,
+    /// `Group/<id>.json`
+    Groups,
+}
+
+impl Area {
+    /// The directory of the lake.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Deleted => "deleted",
+            Self::Groups => "Group",
+        }
+    }
+
+    /// Whether a file of that directory belongs to it.
+    pub fn has(self, name: &str) -> bool {
+        match self {
+            Self::Shared | Self::Deleted => name.ends_with(".ndjson") || name.ends_with(".ndjson.gz"),
+            Self::Groups => name.strip_suffix(".json").is_some_and(crate::domain::ids::is_fhir_id),
+        }
+    }
+}
+
 /// Bytes read one block after the other.
 #[async_trait]
 pub trait BlockReader: Send {
@@ -66,6 +96,13 @@ pub trait Records: Send + Sync {
     /// Opens a document as it is.
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>>;
 
+    /// The files of an area, in the order of their names; empty when there is none.
+    async fn area(&self, area: Area) -> Result<Vec<Part>>;
+
+    /// Opens a file of an area by its name; compressed ones are decompressed. [`crate::error::Error::NotFound`] when
+    /// there is none.
+    async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>>;
+
     /// The lines of `shared/` for these references (`Type/id`), in no order. References to what the
     /// store does not have are passed over. No call holds more than `references` asks for.
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>>;
@@ -77,4 +114,21 @@ pub struct SharedLine {
     /// `Type/id`.
     pub reference: String,
     pub line: Vec<u8>,
+}
+
+/// All of a file; [`crate::error::Error::Invalid`] when it has more than `limit` bytes.
+pub async fn read_whole(mut reader: Box<dyn BlockReader>, limit: usize) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        all = reader.read(all).await?;
+        if all.len() > limit {
+            return Err(crate::error::Error::invalid(format!(
+                "a file of the lake has more than {limit} bytes"
+            )));
+        }
+        if all.len() == before {
+            return Ok(all);
+        }
+    }
 }

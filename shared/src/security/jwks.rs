@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 
+use crate::config::IssuerKeys;
 use crate::error::{Error, Result};
 
 /// How long a fetched set is good, and how soon an unknown key makes us look again.
@@ -24,6 +25,15 @@ pub struct JwksCache {
 }
 
 impl JwksCache {
+    /// The key with this id, of a set that is known or published.
+    pub async fn find(&self, keys: Option<IssuerKeys<'_>>, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
+        match keys {
+            Some(IssuerKeys::Inline(set)) => Ok(set.find(id).cloned()),
+            Some(IssuerKeys::Url(url)) => self.key(url, id, now).await,
+            None => Ok(None),
+        }
+    }
+
     /// The key with this id in the set at `url`.
     pub async fn key(&self, url: &str, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
         if let Some((fetched, set)) = self.remembered(url) {

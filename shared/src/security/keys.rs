@@ -102,8 +102,8 @@ impl Key {
         })
     }
 
-    fn form_code(&self, job: &JobId) -> String {
-        hex(hmac::sign(&self.codes, form_message(job).as_bytes()).as_ref())
+    fn code(&self, message: &str) -> String {
+        hex(hmac::sign(&self.codes, message.as_bytes()).as_ref())
     }
 }
 
@@ -133,17 +133,31 @@ impl Keys {
     /// The code that the link to a job's form carries. It is derived, so nothing secret is stored with the
     /// job; it is good once, because the form can be sent once.
     pub fn form_code(&self, job: &JobId) -> String {
-        self.signing.form_code(job)
+        self.signing.code(&form_message(job))
     }
 
     /// Checks a form's code in constant time.
     pub fn is_form_code(&self, job: &JobId, code: &str) -> bool {
-        self.all().any(|key| super::same_secret(&key.form_code(job), code))
+        self.all().any(|key| super::same_secret(&key.code(&form_message(job)), code))
+    }
+
+    /// What a file's URL carries in the place of a token, until `expires` (seconds since the epoch).
+    pub fn file_signature(&self, job: &JobId, file: &str, expires: i64) -> String {
+        self.signing.code(&file_message(job, file, expires))
+    }
+
+    /// Checks a file's signature in constant time; that it has not expired is for the caller to see.
+    pub fn is_file_signature(&self, job: &JobId, file: &str, expires: i64, signature: &str) -> bool {
+        self.all().any(|key| super::same_secret(&key.code(&file_message(job, file, expires)), signature))
     }
 }
 
 fn form_message(job: &JobId) -> String {
     format!("form of {job}")
+}
+
+fn file_message(job: &JobId, file: &str, expires: i64) -> String {
+    format!("file {file} of {job} until {expires}")
 }
 
 #[cfg(test)]

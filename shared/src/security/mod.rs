@@ -1,5 +1,6 @@
 //! Keys, tokens and passwords.
 
+pub mod assertion;
 pub mod jwks;
 pub mod keys;
 pub mod passwords;

@@ -12,7 +12,8 @@ use super::jwks::JwksCache;
 use super::keys::Keys;
 use super::tokens;
 use crate::clock::Clock;
-use crate::config::{Issuer, IssuerKeys, Settings};
+use crate::config::{Issuer, Settings};
+use crate::domain::access::Coverage;
 use crate::domain::ids::{ClientId, PatientId};
 use crate::domain::job::Owner;
 use crate::domain::scopes::{Level, Scopes};
@@ -39,6 +40,19 @@ impl Caller {
     /// What jobs of this caller carry as their owner.
     pub fn owner(&self) -> Owner {
         Owner { client: self.client.clone(), issuer: self.issuer.clone(), patient: self.patient.clone() }
+    }
+
+    /// What the caller may read: staff everything, a patient's token what its `patient/` scopes say (of that patient
+    /// alone), others what `system/` scopes say, or `user/` scopes where there are none.
+    pub fn coverage(&self) -> Coverage {
+        if self.is_staff {
+            return Coverage::of_everything();
+        }
+        if self.patient.is_some() {
+            return Coverage::of(&self.scopes, Level::Patient);
+        }
+        let system = Coverage::of(&self.scopes, Level::System);
+        if system.is_empty() { Coverage::of(&self.scopes, Level::User) } else { system }
     }
 
     /// Whether the caller may start and follow an EHI export of this patient.
@@ -166,11 +180,7 @@ impl Verifier {
             return Err(UNAUTHORIZED);
         }
         let id = header.kid.as_deref().ok_or(UNAUTHORIZED)?;
-        let key = match issuer.keys() {
-            Some(IssuerKeys::Inline(set)) => set.find(id).cloned(),
-            Some(IssuerKeys::Url(url)) => self.jwks.key(url, id, now).await?,
-            None => None,
-        };
+        let key = self.jwks.find(issuer.keys(), id, now).await?;
         let key = DecodingKey::from_jwk(&key.ok_or(UNAUTHORIZED)?).map_err(|_| UNAUTHORIZED)?;
         let mut validation = Validation::new(header.alg);
         validation.validate_exp = false;

@@ -167,6 +167,7 @@ pub(crate) fn generator() -> String {
         let inboxes = [SizeClass::Small, SizeClass::Large]
             .map(|size| platform.inbox(size, &variable("EHI_TEST_DEAD_LETTERS")));
         let new = NewExport {
+            id: None,
             owner: Owner { client: ClientId::parse("bench").expect("an id"), issuer: None, patient: None },
             patient: None,
             request: ExportRequest {
@@ -174,6 +175,7 @@ pub(crate) fn generator() -> String {
                 base: Base::Fhir,
                 cohort: Cohort::of(vec![PatientId::parse(PATIENT).expect("an id")]),
                 choices: None,
+                selection: None,
                 output: OutputOptions::default(),
             },
             form: false,

@@ -117,6 +117,7 @@ fn export(lake: &Path, output: &Path, choices: Option<Choices>) -> (std::time::I
         let inbox = platform.inbox();
         let started = std::time::Instant::now();
         let new = NewExport {
+            id: None,
             owner: Owner { client: ClientId::parse("bench").expect("an id"), issuer: None, patient: None },
             patient: None,
             request: ExportRequest {
@@ -124,6 +125,7 @@ fn export(lake: &Path, output: &Path, choices: Option<Choices>) -> (std::time::I
                 base: Base::Fhir,
                 cohort: Cohort::Everyone,
                 choices,
+                selection: None,
                 output: OutputOptions::default(),
             },
             form: false,

@@ -15,7 +15,7 @@ use crate::domain::ids::PatientId;
 use crate::error::{Error, Result};
 use crate::fhir::ndjson::Lines;
 use crate::ports::files::ByteStream;
-use crate::ports::records::{BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, SharedLine};
+use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, SharedLine};
 
 /// Lines of `shared/` fetched at once.
 const AT_ONCE: usize = 8;
@@ -213,6 +213,24 @@ impl Records for AwsRecords {
 
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
         self.reader(&format!("{}files/{}", prefix(patient), part.name), false).await
+    }
+
+    async fn area(&self, area: Area) -> Result<Vec<Part>> {
+        let directory = format!("{}/", area.directory());
+        let mut walk = self.bucket.walk(&directory, None);
+        let mut parts = Vec::new();
+        while let Some(Listed { key, size: bytes, .. }) = walk.next().await? {
+            let name = key.strip_prefix(&directory).filter(|name| !name.contains('/') && area.has(name));
+            parts.extend(name.map(|name| Part { name: name.to_owned(), bytes }));
+        }
+        Ok(parts)
+    }
+
+    async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
+        if !area.has(name) || name.contains('/') {
+            return Err(Error::NotFound("there is no such file in the lake"));
+        }
+        self.reader(&format!("{}/{name}", area.directory()), is_gzip(name)).await
     }
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>> {

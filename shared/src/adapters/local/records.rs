@@ -13,7 +13,7 @@ use super::blocking;
 use super::shared_files::SharedFiles;
 use crate::domain::ids::PatientId;
 use crate::error::{Error, Result};
-use crate::ports::records::{BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, SharedLine};
+use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, SharedLine};
 
 pub(super) struct LocalRecords {
     root: PathBuf,
@@ -92,6 +92,20 @@ impl Records for LocalRecords {
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
         let path = self.patient(patient).join("files").join(&part.name);
         Ok(Box::new(Blocks { compressed: false, ..Blocks::new(path) }))
+    }
+
+    async fn area(&self, area: Area) -> Result<Vec<Part>> {
+        let path = self.root.join(area.directory());
+        blocking(move || files_in(&path, |name| area.has(name))).await
+    }
+
+    async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
+        let path = self.root.join(area.directory()).join(name);
+        let exists = area.has(name) && !name.contains('/') && path.is_file();
+        if !exists {
+            return Err(Error::NotFound("there is no such file in the lake"));
+        }
+        Ok(Box::new(Blocks::new(path)))
     }
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>> {

@@ -1,0 +1,216 @@
+//! Lines of a bulk export: what was asked for is kept, cut down to some elements where that was asked, and put where
+//! it belongs.
+
+use std::borrow::Cow;
+
+use shared::domain::chunk::Purpose;
+use shared::domain::filter::{Decision, Facts};
+use shared::domain::ids::PatientId;
+use shared::domain::selection::Provenance;
+use shared::error::Result;
+use shared::fhir::attachments::{Target, has_attachments, linked_attachments};
+use shared::fhir::elements::subset;
+use shared::fhir::head::head_and_members;
+use shared::fhir::json;
+use shared::fhir::references::{Reference, reference_values};
+use shared::fhir::select::Selector;
+
+use crate::collect::Collector;
+use crate::documents::PatientDocuments;
+
+impl Collector<'_> {
+    /// Takes one line of a patient's record, or of `shared/` with no documents; answers what is wrong with it, if it
+    /// cannot be used.
+    pub(crate) async fn select_line(
+        &mut self,
+        text: &[u8],
+        selector: &Selector<'_>,
+        mut documents: Option<&mut PatientDocuments<'_>>,
+        whatever_age: bool,
+    ) -> Result<Option<String>> {
+        let (head, members) = match head_and_members(text) {
+            Ok(read) => read,
+            Err(problem) => return Ok(Some(problem.to_string())),
+        };
+        let resource_type = head.resource_type;
+        let key = head.id.map(|id| format_key(resource_type, id));
+        if let Some(key) = key.as_deref()
+            && self.tombstones.covers(key, Selector::changed(text, &members))
+        {
+            return Ok(None);
+        }
+        if let (Some(documents), "Binary") = (&mut documents, resource_type) {
+            // It goes where the resources go that refer to it.
+            if !selector.has_tag(text, &members) {
+                documents.withhold(Target::Binary(head.id.unwrap_or_default().to_owned()));
+                return Ok(None);
+            }
+            return documents.binary(text, &Facts::default(), self).await;
+        }
+        let keeps = selector.keeps(text, resource_type, &members, whatever_age);
+        let linked = match &mut documents {
+            Some(documents) if has_attachments(resource_type) => {
+                let linked = linked_attachments(text, resource_type);
+                documents.note(&linked, if keeps { Decision::Keep } else { Decision::LeaveOut });
+                linked
+            }
+            _ => Vec::new(),
+        };
+        if !keeps {
+            return Ok(None);
+        }
+        let line = match selector.elements(resource_type) {
+            Some(asked) => {
+                let mut written = Vec::with_capacity(text.len() + 128);
+                subset(text, resource_type, &members, &asked, &mut written);
+                Cow::Owned(written)
+            }
+            None => Cow::Borrowed(text),
+        };
+        if resource_type == "Provenance" && selector.selection().provenance != Provenance::All {
+            let key = format!("{}provenance.ndjson", self.prefix);
+            self.provenance.hold(&line, key, &*self.generator.files).await?;
+            return Ok(None);
+        }
+        if let Some(key) = &key {
+            self.provenance.exported(key);
+        }
+        if !selector.selection().all_shared {
+            self.refer(&line).await?;
+        }
+        match documents {
+            Some(documents) if !linked.is_empty() => documents.spool(&line, self).await?,
+            _ => self.emit(Purpose::Output, resource_type, &line).await?,
+        }
+        Ok(None)
+    }
+
+    /// Writes the Provenance resources that go along with what was exported of a patient.
+    pub(crate) async fn associate(&mut self, kind: Provenance) -> Result<()> {
+        let (exported, mut lines, spilled) = self.provenance.replay(&*self.generator.files).await?;
+        // By target, the latest; and whether a line is wanted can be said in a second look only.
+        let mut latest = std::collections::HashMap::new();
+        let mut kept: Vec<Vec<u8>> = Vec::new();
+        loop {
+            while let Some(line) = lines.next() {
+                let Some(text) = line.text else { continue };
+                let targets = targets(text);
+                let relevant: Vec<_> =
+                    targets.into_iter().filter(|target| exported.contains(target)).collect();
+                if relevant.is_empty() {
+                    continue;
+                }
+                if kind == Provenance::Relevant {
+                    self.refer(text).await?;
+                    self.emit(Purpose::Output, "Provenance", text).await?;
+                    continue;
+                }
+                let recorded = recorded(text);
+                let number = kept.len();
+                let mut is_latest = false;
+                for target in relevant {
+                    let known = latest.entry(target).or_insert((recorded, number));
+                    if *known == (recorded, number) || known.0 < recorded {
+                        *known = (recorded, number);
+                        is_latest = true;
+                    }
+                }
+                if is_latest {
+                    kept.push(text.to_vec());
+                }
+            }
+            if !lines.fill().await? {
+                break;
+            }
+        }
+        let wanted: std::collections::BTreeSet<usize> =
+            latest.into_values().map(|(_, number)| number).collect();
+        for number in wanted {
+            let line = std::mem::take(&mut kept[number]);
+            self.refer(&line).await?;
+            self.emit(Purpose::Output, "Provenance", &line).await?;
+        }
+        match spilled {
+            Some(key) => self.generator.files.remove(&key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a line to its file, or to the patient's block.
+    pub(crate) async fn emit(&mut self, purpose: Purpose, resource_type: &str, line: &[u8]) -> Result<()> {
+        match &mut self.block {
+            Some(block) if purpose.is_data() => {
+                if resource_type == "Patient" && block.patient.is_none() {
+                    block.patient = Some(line.to_vec());
+                    return Ok(());
+                }
+                let key = format!("{}block.ndjson", self.prefix);
+                block.lines.push(line, || key, &*self.generator.files).await
+            }
+            _ => self.outputs.write(purpose, resource_type, line).await,
+        }
+    }
+
+    /// Writes the patient's block: header, Patient, the rest (Bulk Data 3.0, `organizeOutputBy`).
+    pub(crate) async fn end_block(&mut self, patient: &PatientId) -> Result<()> {
+        let Some(block) = &mut self.block else { return Ok(()) };
+        let (own, spool) = (block.patient.take(), std::mem::take(&mut block.lines));
+        if own.is_none() && spool.is_empty() {
+            return Ok(());
+        }
+        let header = serde_json::json!({
+            "resourceType": "Parameters",
+            "parameter": [{ "name": "header", "valueReference": { "reference": format!("Patient/{patient}") } }],
+        });
+        self.outputs.write(Purpose::Blocks, "Patient", header.to_string().as_bytes()).await?;
+        if let Some(own) = own {
+            self.outputs.write(Purpose::Blocks, "Patient", &own).await?;
+        }
+        let (mut lines, spilled) = spool.replay(&*self.generator.files).await?;
+        loop {
+            while let Some(line) = lines.next() {
+                if let Some(text) = line.text {
+                    self.outputs.write(Purpose::Blocks, "Patient", text).await?;
+                }
+            }
+            if !lines.fill().await? {
+                break;
+            }
+        }
+        if let Some(key) = spilled {
+            self.generator.files.remove(&key).await?;
+        }
+        self.outputs.end_block().await
+    }
+}
+
+pub(crate) fn format_key(resource_type: &str, id: &str) -> String {
+    let mut key = String::with_capacity(resource_type.len() + id.len() + 1);
+    key.push_str(resource_type);
+    key.push('/');
+    key.push_str(id);
+    key
+}
+
+/// What a Provenance is about.
+fn targets(line: &[u8]) -> Vec<String> {
+    let mut targets = Vec::new();
+    let Some(target) = json::member(line, 0..line.len(), b"target") else { return targets };
+    let within = target.clone();
+    reference_values(line, |value| {
+        if within.contains(&value.start) {
+            let reference: Option<Reference<'_>> =
+                json::plain_string(line, value).and_then(shared::fhir::references::parse);
+            targets.extend(reference.map(|reference| reference.text.to_owned()));
+        }
+    });
+    targets
+}
+
+/// When a Provenance was recorded, in microseconds.
+fn recorded(line: &[u8]) -> i64 {
+    json::member(line, 0..line.len(), b"recorded")
+        .and_then(|value| json::plain_string(line, value))
+        .and_then(|text| shared::fhir::date::Span::of(text.as_bytes()))
+        .map_or(i64::MIN, |span| span.from)
+}

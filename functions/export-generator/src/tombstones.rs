@@ -1,0 +1,155 @@
+//! What was deleted (lake, `deleted/`): with `_since`, transaction Bundles of DELETE requests, and never in the output
+//! as well (Bulk Data 3.0, `deleted`).
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::json;
+use shared::domain::chunk::Purpose;
+use shared::domain::ids::PatientId;
+use shared::error::Result;
+use shared::fhir::date::Span;
+use shared::fhir::head::head_and_members;
+use shared::fhir::ndjson::Lines;
+use shared::fhir::select::Selector;
+use shared::ports::records::{Area, Records};
+
+use crate::collect::Collector;
+use crate::select::format_key;
+
+/// Requests in one Bundle.
+const IN_BUNDLE: usize = 100;
+
+/// A line of `deleted/`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'l> {
+    resource_type: &'l str,
+    id: &'l str,
+    #[serde(default)]
+    patient: Option<&'l str>,
+    deleted: &'l str,
+}
+
+/// Deleted resources by `Type/id`: when, in microseconds, and of whom.
+#[derive(Default)]
+pub(crate) struct Tombstones {
+    deleted: HashMap<String, (i64, Option<String>)>,
+}
+
+impl Tombstones {
+    /// Reads what was deleted within the export's time, of those whom `wanted` names; `None` is nobody's.
+    pub(crate) async fn read(
+        records: &dyn Records,
+        selector: &Selector<'_>,
+        wanted: impl Fn(Option<&str>) -> bool,
+    ) -> Result<Self> {
+        let mut tombstones = Self::default();
+        for part in records.area(Area::Deleted).await? {
+            let mut lines = Lines::new(records.open_area(Area::Deleted, &part.name).await?);
+            loop {
+                while let Some(line) = lines.next() {
+                    let read = line.text.and_then(|text| serde_json::from_slice::<Line<'_>>(text).ok());
+                    let Some(line) = read else { continue };
+                    let of = match line.resource_type {
+                        "Patient" => Some(line.id),
+                        _ => line.patient.map(|patient| patient.strip_prefix("Patient/").unwrap_or(patient)),
+                    };
+                    let at = Span::of(line.deleted.as_bytes()).map(|span| span.from);
+                    let Some(at) = at.filter(|at| selector.is_within(*at)) else { continue };
+                    if wanted(of) && selector.selection().wants(line.resource_type) {
+                        let known = tombstones
+                            .deleted
+                            .entry(format_key(line.resource_type, line.id))
+                            .or_insert((at, of.map(str::to_owned)));
+                        known.0 = known.0.max(at);
+                    }
+                }
+                if !lines.fill().await? {
+                    break;
+                }
+            }
+        }
+        Ok(tombstones)
+    }
+
+    /// Whether a line is one that was deleted. One that changed afterwards is there again, and is no longer deleted.
+    pub(crate) fn covers(&mut self, key: &str, changed: Option<i64>) -> bool {
+        let Some((at, _)) = self.deleted.get(key) else { return false };
+        let is_back = changed.is_some_and(|changed| changed > *at);
+        if is_back {
+            self.deleted.remove(key);
+        }
+        !is_back
+    }
+
+    pub(crate) fn has_patient(&self, patient: &PatientId) -> bool {
+        self.deleted.values().any(|(_, of)| of.as_deref() == Some(patient.as_str()))
+    }
+
+    /// Takes out those of one patient, or all.
+    fn take(&mut self, patient: Option<&PatientId>) -> Vec<String> {
+        let is_theirs = |of: &Option<String>| match patient {
+            Some(patient) => of.as_deref() == Some(patient.as_str()),
+            None => true,
+        };
+        let mut keys: Vec<_> =
+            self.deleted.iter().filter(|(_, (_, of))| is_theirs(of)).map(|(key, _)| key.clone()).collect();
+        for key in &keys {
+            self.deleted.remove(key);
+        }
+        keys.sort_unstable();
+        keys
+    }
+}
+
+impl Collector<'_> {
+    /// Writes what was deleted of one patient, or all that is left.
+    pub(crate) async fn write_deleted(&mut self, patient: Option<&PatientId>) -> Result<()> {
+        for keys in self.tombstones.take(patient).chunks(IN_BUNDLE) {
+            let entries: Vec<_> =
+                keys.iter().map(|key| json!({ "request": { "method": "DELETE", "url": key } })).collect();
+            let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+            self.outputs.write(Purpose::Deleted, "Bundle", bundle.to_string().as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// The tombstones of patients who are gone themselves, and of nobody; those of others come with their chunks.
+    pub(crate) async fn deleted_of_nobody(&mut self, selector: &Selector<'_>) -> Result<()> {
+        let records = self.generator.records.clone();
+        let all = Tombstones::read(&*records, selector, |_| true).await?;
+        let mut gone: HashMap<String, bool> = HashMap::new();
+        for (key, (at, of)) in all.deleted {
+            if let Some(patient) = &of {
+                let is_gone = match gone.get(patient) {
+                    Some(known) => *known,
+                    None => {
+                        let parsed = PatientId::parse(patient).ok();
+                        let is_gone = match parsed {
+                            Some(id) => records.member(&id).await?.is_none(),
+                            None => true,
+                        };
+                        gone.insert(patient.clone(), is_gone);
+                        is_gone
+                    }
+                };
+                if !is_gone {
+                    continue;
+                }
+            }
+            self.tombstones.deleted.insert(key, (at, of));
+        }
+        // What is there again in `shared/` is in the output.
+        let nobodys = self.tombstones.deleted.iter().filter(|(_, (_, of))| of.is_none());
+        let keys: Vec<_> = nobodys.map(|(key, _)| key.clone()).collect();
+        for keys in keys.chunks(IN_BUNDLE) {
+            for found in records.supporting(&keys.iter().cloned().collect()).await? {
+                if let Ok((_, members)) = head_and_members(&found.line) {
+                    self.tombstones.covers(&found.reference, Selector::changed(&found.line, &members));
+                }
+            }
+        }
+        Ok(())
+    }
+}

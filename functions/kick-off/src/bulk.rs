@@ -1,0 +1,267 @@
+//! `$export`, `Patient/$export`, `Group/{group}/$export` (Bulk Data 3.0, kick-off request; contract, sections 2 and 3).
+
+use axum::body::Body;
+use axum::extract::{RawPathParams, State};
+use axum::response::Response;
+use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::domain::dialect::Dialect;
+use shared::domain::ids::{GroupId, JobId, PatientId};
+use shared::domain::job::Job;
+use shared::domain::request::{Cohort, ExportRequest};
+use shared::error::{Error, Result};
+use shared::exports::{NewExport, start};
+use shared::fhir::group::{self, NO_GROUP};
+use shared::http::caller::Bearer;
+use shared::http::extract::Query;
+use shared::http::links::{client_of, status_url};
+use shared::http::respond::notice;
+use shared::places;
+use shared::ports::grants::{Grant, GrantKind};
+use shared::security::fingerprint;
+use shared::security::verify::Caller;
+
+use crate::KickOff;
+use crate::parameters::Asked;
+use crate::selection::{Compiled, Compiler, Level};
+
+/// How long a repeated kick-off finds the job of the first.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+/// The longest `Idempotency-Key`.
+const MAX_KEY: usize = 255;
+
+/// What `Prefer` says (RFC 7240).
+struct Preferences {
+    lenient: bool,
+    separate_status: bool,
+}
+
+impl Preferences {
+    fn of(headers: &HeaderMap) -> Self {
+        let all: Vec<_> = headers
+            .get_all("prefer")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split([',', ';']))
+            .map(|word| word.trim().to_ascii_lowercase())
+            .collect();
+        let has = |word: &str| all.iter().any(|known| known == word);
+        Self { lenient: has("handling=lenient"), separate_status: has("separate-export-status") }
+    }
+}
+
+/// A kick-off that may come again.
+#[derive(Serialize, Deserialize)]
+struct Repeatable {
+    job: JobId,
+    /// Of the request, so that one key is never two requests.
+    request: String,
+}
+
+/// A request to start an export.
+pub(crate) struct Request {
+    pub(crate) dialect: &'static Dialect,
+    pub(crate) level: Level,
+    pub(crate) method: Method,
+    pub(crate) query: Query,
+    pub(crate) raw_query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+pub(crate) async fn export(
+    request: Request,
+    State(state): State<KickOff>,
+    path: RawPathParams,
+    Bearer(caller): Bearer,
+) -> Result<Response> {
+    let Request { dialect, level, method, query, raw_query, headers, body } = request;
+    let group = match level {
+        Level::Group => {
+            let id = path.iter().find(|(name, _)| *name == "group").map(|(_, id)| id);
+            Some(id.and_then(|id| GroupId::parse(id).ok()).ok_or(NO_GROUP)?)
+        }
+        Level::System | Level::Patient => None,
+    };
+    let own = own_patient(&caller, dialect, level)?;
+    let coverage = caller.coverage();
+    if coverage.is_empty() {
+        return Err(Error::Forbidden(
+            "the token has no scope to read and search, such as system/*.rs".to_owned(),
+        ));
+    }
+    let preferences = Preferences::of(&headers);
+    let asked = Asked::read(&method, query, &headers, body).await?;
+    // What a patient starts is an export of that patient, whatever the address.
+    let compiled_level = if own.is_some() { Level::Patient } else { level };
+    let now = state.clock.now();
+    let compiler = Compiler {
+        asked: &asked,
+        level: compiled_level,
+        dialect,
+        coverage: &coverage,
+        lenient: preferences.lenient,
+        now,
+        ignored: Vec::new(),
+    };
+    let Compiled { mut selection, mut output, patients } = compiler.compile()?;
+    let cohort = match (own, group) {
+        (Some(own), _) => {
+            if patients.is_some_and(|patients| patients.iter().any(|patient| *patient != own)) {
+                return Err(Error::Forbidden("the token is for the records of one patient".to_owned()));
+            }
+            Cohort::of(vec![own])
+        }
+        (None, group) => {
+            state.cohort(level, group, patients, preferences.lenient, &mut selection.ignored).await?
+        }
+    };
+    let owner = caller.owner();
+    let client = client_of(&state.settings, &owner);
+    output.one_document_per_file = client.is_some_and(|client| client.one_document_per_file);
+    output.stu4 = client.is_some_and(|client| client.stu4);
+    output.separate_status = preferences.separate_status;
+    let most = client.and_then(|client| client.max_running_exports);
+    let place = match (level, &cohort) {
+        (Level::System, _) => "$export".to_owned(),
+        (_, Cohort::Group(group)) => format!("Group/{group}/$export"),
+        (Level::Group, _) => format!("Group/{}/$export", path.iter().next().map_or("", |(_, id)| id)),
+        (Level::Patient, _) => "Patient/$export".to_owned(),
+    };
+    // The whole URL of a GET; a POST's parameters are in its body (Bulk Data 3.0, `request`).
+    let query = raw_query.map(|query| format!("?{query}")).unwrap_or_default();
+    let mut new = NewExport {
+        id: None,
+        owner,
+        patient: None,
+        request: ExportRequest {
+            url: state.settings.url(&format!("{}/{place}{query}", dialect.base.path())),
+            base: dialect.base,
+            cohort,
+            choices: None,
+            selection: Some(selection),
+            output,
+        },
+        form: false,
+        review: false,
+    };
+    if let Some(job) = state.repeated(&headers, &mut new, &asked).await? {
+        return accepted(&state, &job, preferences.separate_status);
+    }
+    let most = most.unwrap_or(state.settings.max_running_exports);
+    let id = new.id.get_or_insert_with(|| state.ids.job(now)).clone();
+    if !places::take(&new.owner, most, &id, &*state.grants, &*state.jobs, now).await? {
+        return Err(Error::TooMany(format!(
+            "{most} exports of this client are under way, which is as many as it may have: wait for one, or cancel it"
+        )));
+    }
+    let started = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.ids)).await;
+    let job = match started {
+        // The same kick-off at the same time was faster.
+        Err(Error::Conflict(_)) => {
+            let stored = state.jobs.get(&id).await?;
+            stored.ok_or_else(|| Error::conflict("the same kick-off is under way; try again"))?.job
+        }
+        started => started?,
+    };
+    accepted(&state, &job, preferences.separate_status)
+}
+
+/// The patient whose token this is, where the dialect lets patients export their own records.
+fn own_patient(caller: &Caller, dialect: &Dialect, level: Level) -> Result<Option<PatientId>> {
+    let Some(patient) = caller.patient.clone().filter(|_| !caller.is_staff) else { return Ok(None) };
+    if !dialect.roles || level == Level::Group {
+        return Err(Error::Forbidden(
+            "the token is for the records of one patient; this operation needs system/ scopes".to_owned(),
+        ));
+    }
+    Ok(Some(patient))
+}
+
+fn accepted(state: &KickOff, job: &Job, separate_status: bool) -> Result<Response> {
+    let mut response = notice(StatusCode::ACCEPTED, "The export has begun; see the Content-Location header");
+    let location = HeaderValue::from_str(&status_url(&state.settings, job)).map_err(Error::internal)?;
+    response.headers_mut().insert(CONTENT_LOCATION, location);
+    if separate_status {
+        let applied = HeaderValue::from_static("respond-async, separate-export-status");
+        response.headers_mut().insert(HeaderName::from_static("preference-applied"), applied);
+    }
+    Ok(response)
+}
+
+impl KickOff {
+    /// Whose records are exported. Patients who are not there, or not in the group, are refused, or left out and
+    /// noted; that none is left is never everybody.
+    async fn cohort(
+        &self,
+        level: Level,
+        group: Option<GroupId>,
+        patients: Option<Vec<PatientId>>,
+        lenient: bool,
+        ignored: &mut Vec<String>,
+    ) -> Result<Cohort> {
+        let members = match (&group, &patients) {
+            (Some(group), None) => {
+                return match group::text(&*self.records, group).await? {
+                    Some(_) => Ok(Cohort::Group(group.clone())),
+                    None => Err(NO_GROUP),
+                };
+            }
+            (Some(group), Some(_)) => {
+                Some(group::members(&*self.records, group, self.clock.now()).await?.ok_or(NO_GROUP)?)
+            }
+            (None, _) => None,
+        };
+        let Some(patients) = patients.filter(|_| level != Level::System) else { return Ok(Cohort::Everyone) };
+        let mut known = Vec::new();
+        for patient in patients {
+            let is_member = members.as_ref().is_none_or(|members| members.contains_key(&patient));
+            if is_member && self.records.member(&patient).await?.is_some() {
+                known.push(patient);
+                continue;
+            }
+            let text =
+                format!("'patient' names Patient/{patient}, who is not among those that can be exported");
+            if !lenient {
+                return Err(Error::invalid(text));
+            }
+            ignored.push(format!("{text}; it was ignored"));
+        }
+        match known.is_empty() {
+            true => Err(Error::invalid("'patient' names nobody who can be exported")),
+            false => Ok(Cohort::of(known)),
+        }
+    }
+
+    /// The job of an earlier kick-off with the same `Idempotency-Key`; otherwise gives the new one an id under which
+    /// it is found.
+    async fn repeated(&self, headers: &HeaderMap, new: &mut NewExport, asked: &Asked) -> Result<Option<Job>> {
+        let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+        let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len())).ok_or_else(|| {
+            Error::invalid(format!("'Idempotency-Key' must have 1 to {MAX_KEY} characters"))
+        })?;
+        let owner = json!(new.owner);
+        let key = fingerprint(&format!("{owner} {key}"));
+        let request = fingerprint(&format!("{} {:?}", new.request.url, asked.0));
+        let now = self.clock.now();
+        let fresh = Repeatable { job: self.ids.job(now), request: request.clone() };
+        let expires_at = now.saturating_add(REMEMBERED).map_err(Error::internal)?;
+        if self.grants.put(GrantKind::Idempotency, &key, json!(fresh), expires_at).await? {
+            new.id = Some(fresh.job);
+            return Ok(None);
+        }
+        let known: Option<Grant> = self.grants.get(GrantKind::Idempotency, &key).await?;
+        let Some(known) = known else { return Ok(None) };
+        let known: Repeatable = known.read()?;
+        if known.request != request {
+            return Err(Error::Reused("this 'Idempotency-Key' was used for another request; use a new one"));
+        }
+        let job = self.jobs.get(&known.job).await?;
+        // The first one broke off before its job was there, or its limit was reached: this one goes on in its place.
+        new.id = job.is_none().then_some(known.job);
+        Ok(job.map(|stored| stored.job))
+    }
+}

@@ -1,0 +1,159 @@
+//! The parameters of a bulk kick-off as they came, by query or by a Parameters resource: names, texts, and whether a
+//! name is known and its value of the right type (Bulk Data 3.0, kick-off request; contract, section 2).
+
+use axum::body::Body;
+use http::{HeaderMap, Method};
+use serde_json::Value;
+use shared::error::{Error, Result};
+use shared::http::extract::{Content, Query};
+
+/// Parameters other than `patient`.
+const MAX_PARAMETERS: usize = 100;
+const MAX_PATIENTS: usize = 1_000;
+/// Bytes of one value.
+const MAX_VALUE: usize = 8 * 1024;
+
+/// The `value[x]` that a parameter may have in a body.
+const TEXT: &[&str] = &["valueString", "valueCode", "valueUri"];
+const INSTANT: &[&str] = &["valueInstant", "valueDateTime"];
+const NUMBER: &[&str] = &["valueInteger", "valuePositiveInt", "valueUnsignedInt"];
+
+/// Every parameter, and how a body spells its value.
+#[rustfmt::skip]
+pub(crate) const KNOWN: [(&str, &[&str]); 20] = [
+    ("_elements", TEXT),
+    ("_maximumFileSize", NUMBER),
+    ("_minimumFileSize", NUMBER),
+    ("_outputFormat", TEXT),
+    ("_since", INSTANT),
+    ("_type", TEXT),
+    ("_typeFilter", TEXT),
+    ("_until", INSTANT),
+    ("allowPartialManifests", &["valueBoolean"]),
+    ("fetchResourceBatchSize", NUMBER),
+    ("includeAssociatedData", TEXT),
+    ("limitsMemory", TEXT),
+    ("loglevel", TEXT),
+    ("organizeOutputBy", TEXT),
+    ("patient", &["valueReference"]),
+    ("patientReferenceBatchSize", NUMBER),
+    ("ram", TEXT),
+    ("requestsMemory", TEXT),
+    ("ttlSecondsAfterFinished", NUMBER),
+    ("uploadPartSize", NUMBER),
+];
+
+/// What was asked for, in its order.
+#[derive(Debug)]
+pub(crate) struct Asked(pub(crate) Vec<(String, String)>);
+
+impl Asked {
+    /// Reads the query of a GET, or the body of a POST and its query.
+    pub(crate) async fn read(method: &Method, query: Query, headers: &HeaderMap, body: Body) -> Result<Self> {
+        let mut asked = query.0;
+        if method == Method::POST {
+            match Content::read(headers, body).await? {
+                Content::Empty => {}
+                Content::Json(parameters) => asked.extend(of_parameters(&parameters)?),
+                Content::Form(_) => {
+                    return Err(Error::UnsupportedMediaType(
+                        "the body must be a FHIR Parameters resource".to_owned(),
+                    ));
+                }
+            }
+        }
+        let (patients, others): (Vec<_>, Vec<_>) = asked.iter().partition(|(name, _)| name == "patient");
+        if others.len() > MAX_PARAMETERS || patients.len() > MAX_PATIENTS {
+            return Err(Error::invalid(format!(
+                "there are more than {MAX_PARAMETERS} parameters, or {MAX_PATIENTS} times 'patient'"
+            )));
+        }
+        match asked.iter().find(|(_, value)| value.len() > MAX_VALUE) {
+            Some((name, _)) => {
+                Err(Error::invalid(format!("'{}' has more than {MAX_VALUE} bytes", short(name))))
+            }
+            None => Ok(Self(asked)),
+        }
+    }
+
+    /// All values of a parameter.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The values of a parameter, which may be repeated or joined by commas.
+    pub(crate) fn listed<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.all(name).flat_map(|value| value.split(',')).map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a parameter that may be given once.
+    pub(crate) fn one<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (first, None) => Ok(first),
+            _ => Err(Error::invalid(format!("'{name}' may be given once"))),
+        }
+    }
+
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str()).filter(|name| {
+            // The format of the answer itself is FHIR's; answers are always JSON.
+            *name != "_format" && KNOWN.binary_search_by_key(name, |(known, _)| known).is_err()
+        })
+    }
+}
+
+/// A name for a message.
+pub(crate) fn short(name: &str) -> String {
+    name.chars().take(60).collect()
+}
+
+fn of_parameters(body: &Value) -> Result<Vec<(String, String)>> {
+    if body["resourceType"] != "Parameters" {
+        return Err(Error::invalid("the body must be a FHIR Parameters resource"));
+    }
+    let list = match &body["parameter"] {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(list) => list,
+        _ => return Err(Error::invalid("'parameter' must be a list")),
+    };
+    list.iter().map(of_parameter).collect()
+}
+
+fn of_parameter(parameter: &Value) -> Result<(String, String)> {
+    let name =
+        parameter["name"].as_str().ok_or_else(|| Error::invalid("each of 'parameter' must have a 'name'"))?;
+    let members = parameter.as_object().into_iter().flatten();
+    let value = members.into_iter().find(|(key, _)| key.starts_with("value"));
+    let Ok(known) = KNOWN.binary_search_by_key(&name, |(known, _)| known) else {
+        // What it means is not known; that it is there is said later.
+        return Ok((name.to_owned(), String::new()));
+    };
+    let wrong = || Error::invalid(format!("'{name}' must have a {}", KNOWN[known].1.join(" or ")));
+    let (key, value) = value.filter(|(key, _)| KNOWN[known].1.contains(&key.as_str())).ok_or_else(wrong)?;
+    let text = match (key.as_str(), value) {
+        ("valueReference", value) => value["reference"].as_str().map(str::to_owned),
+        ("valueBoolean", Value::Bool(value)) => Some(value.to_string()),
+        ("valueInteger" | "valuePositiveInt" | "valueUnsignedInt", Value::Number(number))
+            if number.is_i64() =>
+        {
+            Some(number.to_string())
+        }
+        (
+            "valueString" | "valueCode" | "valueUri" | "valueInstant" | "valueDateTime",
+            Value::String(text),
+        ) => Some(text.clone()),
+        _ => None,
+    };
+    Ok((name.to_owned(), text.ok_or_else(wrong)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order() {
+        assert!(KNOWN.is_sorted_by_key(|(name, _)| name));
+    }
+}

@@ -1,0 +1,173 @@
+//! Dates of FHIR as spans of time: `2024` is a year long, `2024-05-01T10:00:00Z` a second (FHIR R4, date search).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// Microseconds since the epoch; the end is excluded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    pub from: i64,
+    pub to: i64,
+}
+
+impl Span {
+    /// The time that a date, dateTime or instant covers. Without an offset it is UTC. `None` for what is no date.
+    pub fn of(text: &[u8]) -> Option<Self> {
+        let year = i64::from(number(text, 0, 4)?);
+        if text.len() == 4 {
+            return Some(Self { from: day(year, 1, 1) * DAY, to: day(year + 1, 1, 1) * DAY });
+        }
+        let month = i64::from(field(text, 4, b'-', 1, 12)?);
+        if text.len() == 7 {
+            let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+            return Some(Self { from: day(year, month, 1) * DAY, to: day(next_year, next, 1) * DAY });
+        }
+        let last = u32::try_from(days_of_month(year, month)).ok()?;
+        let date = day(year, month, i64::from(field(text, 7, b'-', 1, last)?)) * DAY;
+        if text.len() == 10 {
+            return Some(Self { from: date, to: date + DAY });
+        }
+        let hours = i64::from(field(text, 10, b'T', 0, 24)?);
+        let minutes = i64::from(field(text, 13, b':', 0, 59)?);
+        let mut from = date + (hours * 60 + minutes) * 60 * SECOND;
+        let (mut at, mut width) = (16, 60 * SECOND);
+        if text.get(at) == Some(&b':') {
+            from += i64::from(field(text, at, b':', 0, 60)?) * SECOND;
+            (at, width) = (19, SECOND);
+            if text.get(at) == Some(&b'.') {
+                let digits = text[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                if digits == 0 {
+                    return None;
+                }
+                for digit in &text[at + 1..at + 1 + digits.min(6)] {
+                    width /= 10;
+                    from += i64::from(digit - b'0') * width;
+                }
+                at += 1 + digits;
+            }
+        }
+        from -= offset(&text[at..])? * SECOND;
+        Some(Self { from, to: from + width })
+    }
+
+    pub fn overlaps(self, other: Self) -> bool {
+        self.from < other.to && other.from < self.to
+    }
+
+    pub fn contains(self, other: Self) -> bool {
+        self.from <= other.from && other.to <= self.to
+    }
+}
+
+/// An instant of the wire, such as `_since`: a date with time and offset. `None` for anything else.
+pub fn instant(text: &str) -> Option<Timestamp> {
+    let has_time = text.len() >= 20 && text.as_bytes()[10] == b'T' && text.as_bytes()[16] == b':';
+    let span = Span::of(text.as_bytes()).filter(|_| has_time)?;
+    // The offset must be said.
+    let zoned = text.ends_with('Z') || text[19..].contains(['+', '-']);
+    zoned.then(|| Timestamp::from_microsecond(span.from).ok()).flatten()
+}
+
+/// Seconds east of Greenwich; nothing said is Greenwich.
+fn offset(text: &[u8]) -> Option<i64> {
+    let sign = match text {
+        b"" | b"Z" => return Some(0),
+        [b'+', ..] => 1,
+        [b'-', ..] => -1,
+        _ => return None,
+    };
+    if text.len() != 6 {
+        return None;
+    }
+    let (hours, minutes) = (field(text, 0, text[0], 0, 14)?, field(text, 3, b':', 0, 59)?);
+    Some(sign * i64::from(hours * 3600 + minutes * 60))
+}
+
+/// Two digits behind a separator, within bounds.
+fn field(text: &[u8], at: usize, separator: u8, least: u32, most: u32) -> Option<u32> {
+    let value = number(text, at + 1, 2).filter(|_| text[at] == separator)?;
+    (least..=most).contains(&value).then_some(value)
+}
+
+fn number(text: &[u8], at: usize, length: usize) -> Option<u32> {
+    text.get(at..at + length)?
+        .iter()
+        .try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0')))
+}
+
+fn days_of_month(year: i64, month: i64) -> i64 {
+    let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    day(next_year, next, 1) - day(year, month, 1)
+}
+
+/// Days since the epoch in the Gregorian calendar: years are counted from March, so that the leap day is the last.
+fn day(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    // From the first of March of the year 0 to the epoch.
+    365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn micros(text: &str) -> i64 {
+        text.parse::<Timestamp>().expect("a timestamp").as_microsecond()
+    }
+
+    #[test]
+    fn a_date_covers_what_it_leaves_open() {
+        for (text, from, to) in [
+            ("2024", "2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"),
+            ("2024-02", "2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z"),
+            ("2023-12", "2023-12-01T00:00:00Z", "2024-01-01T00:00:00Z"),
+            ("2024-02-29", "2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"),
+            ("1899-12-31", "1899-12-31T00:00:00Z", "1900-01-01T00:00:00Z"),
+            ("2024-05-01T10:00", "2024-05-01T10:00:00Z", "2024-05-01T10:01:00Z"),
+            ("2024-05-01T10:00:00+02:00", "2024-05-01T08:00:00Z", "2024-05-01T08:00:01Z"),
+            ("2024-05-01T10:00:00.25-05:00", "2024-05-01T15:00:00.25Z", "2024-05-01T15:00:00.26Z"),
+        ] {
+            let span = Span::of(text.as_bytes()).expect(text);
+            assert_eq!((span.from, span.to), (micros(from), micros(to)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for text in [
+            "",
+            "24",
+            "2024-13",
+            "2024-00",
+            "2023-02-29",
+            "2024-1-1",
+            "2024-05-01T",
+            "2024-05-01T25:00",
+            "2024-05-01T10:00:00+2:00",
+            "2024-05-01 10:00:00Z",
+            "2024-05-01T10:00:00.Z",
+            "2024-05-01T10:00:00Zz",
+            "abcd",
+        ] {
+            assert_eq!(Span::of(text.as_bytes()), None, "{text}");
+        }
+        for text in ["2024-05-01", "2024-05-01T10:00:00", "2024-05-01T10:00Z", "yesterday"] {
+            assert_eq!(instant(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn instants_are_read_as_the_calendar_says(second in -60_000_000_000i64..200_000_000_000, micro in 0i64..1_000_000) {
+            let expected = Timestamp::from_microsecond(second * SECOND + micro).expect("a timestamp");
+            let text = format!("{expected:.6}");
+            prop_assert_eq!(instant(&text), Some(expected), "{}", text);
+        }
+    }
+}

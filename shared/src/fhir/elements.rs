@@ -1,0 +1,224 @@
+//! `_elements`: a resource cut down to some of its elements and marked as such (Bulk Data 3.0, `_elements`).
+
+use std::ops::Range;
+
+use super::head::Members;
+use super::json;
+
+/// Elements of the root that a resource must have (FHIR R4, cardinality 1..*), and the marks on them. They are kept
+/// whatever was asked for. What stands here is what the types' definitions say; a type that is missing has none.
+#[rustfmt::skip]
+const MANDATORY: &[(&str, &[&str])] = &[
+    ("AdverseEvent", &["actuality", "subject"]),
+    ("AllergyIntolerance", &["patient"]),
+    ("Appointment", &["participant", "status"]),
+    ("AppointmentResponse", &["appointment", "participantStatus"]),
+    ("AuditEvent", &["agent", "recorded", "source", "type"]),
+    ("Basic", &["code"]),
+    ("Binary", &["contentType"]),
+    ("BodyStructure", &["patient"]),
+    ("CarePlan", &["intent", "status", "subject"]),
+    ("ChargeItem", &["code", "status", "subject"]),
+    ("Claim", &["created", "insurance", "patient", "priority", "provider", "status", "type", "use"]),
+    ("ClaimResponse", &["created", "insurer", "outcome", "patient", "status", "type", "use"]),
+    ("ClinicalImpression", &["status", "subject"]),
+    ("Communication", &["status"]),
+    ("CommunicationRequest", &["status"]),
+    ("Composition", &["author", "date", "status", "title", "type"]),
+    ("Condition", &["subject"]),
+    ("Consent", &["category", "scope", "status"]),
+    ("Coverage", &["beneficiary", "payor", "status"]),
+    ("CoverageEligibilityRequest", &["created", "insurer", "patient", "purpose", "status"]),
+    ("CoverageEligibilityResponse", &["created", "insurer", "outcome", "patient", "purpose", "request", "status"]),
+    ("DetectedIssue", &["status"]),
+    ("DeviceRequest", &["code", "intent", "subject"]),
+    ("DeviceUseStatement", &["device", "status", "subject"]),
+    ("DiagnosticReport", &["code", "status"]),
+    ("DocumentManifest", &["content", "status"]),
+    ("DocumentReference", &["content", "status"]),
+    ("Encounter", &["class", "status"]),
+    ("EpisodeOfCare", &["patient", "status"]),
+    ("ExplanationOfBenefit", &["created", "insurance", "insurer", "outcome", "patient", "provider", "status", "type", "use"]),
+    ("FamilyMemberHistory", &["patient", "relationship", "status"]),
+    ("Flag", &["code", "status", "subject"]),
+    ("Goal", &["description", "lifecycleStatus", "subject"]),
+    ("Group", &["actual", "type"]),
+    ("ImagingStudy", &["status", "subject"]),
+    ("Immunization", &["occurrence", "patient", "status", "vaccineCode"]),
+    ("ImmunizationEvaluation", &["doseStatus", "immunizationEvent", "patient", "status", "targetDisease"]),
+    ("ImmunizationRecommendation", &["date", "patient", "recommendation"]),
+    ("Invoice", &["status"]),
+    ("List", &["mode", "status"]),
+    ("Measure", &["status"]),
+    ("MeasureReport", &["measure", "period", "status", "type"]),
+    ("Media", &["content", "status"]),
+    ("MedicationAdministration", &["medication", "status", "subject"]),
+    ("MedicationDispense", &["medication", "status"]),
+    ("MedicationRequest", &["intent", "medication", "status", "subject"]),
+    ("MedicationStatement", &["medication", "status", "subject"]),
+    ("NutritionOrder", &["dateTime", "intent", "patient", "status"]),
+    ("Observation", &["code", "status"]),
+    ("OperationOutcome", &["issue"]),
+    ("Procedure", &["status", "subject"]),
+    ("Provenance", &["agent", "recorded", "target"]),
+    ("Questionnaire", &["status"]),
+    ("QuestionnaireResponse", &["status"]),
+    ("RelatedPerson", &["patient"]),
+    ("RequestGroup", &["intent", "status"]),
+    ("ResearchSubject", &["individual", "status", "study"]),
+    ("RiskAssessment", &["status", "subject"]),
+    ("Schedule", &["actor"]),
+    ("ServiceRequest", &["intent", "status", "subject"]),
+    ("Slot", &["end", "schedule", "start", "status"]),
+    ("Specimen", &[]),
+    ("Substance", &["code"]),
+    ("SupplyRequest", &["item", "quantity"]),
+    ("Task", &["intent", "status"]),
+    ("VisionPrescription", &["created", "dateWritten", "lensSpecification", "patient", "prescriber", "status"]),
+];
+
+/// The types that an element with a choice of types may end in (FHIR R4, data types).
+#[rustfmt::skip]
+const CHOICES: &[&str] = &[
+    "Address", "Age", "Annotation", "Attachment", "Base64Binary", "Boolean", "Canonical", "Code", "CodeableConcept",
+    "Coding", "ContactPoint", "Count", "Date", "DateTime", "Decimal", "Distance", "Duration", "HumanName", "Id",
+    "Identifier", "Instant", "Integer", "Markdown", "Money", "Oid", "Period", "PositiveInt", "Quantity", "Range",
+    "Ratio", "Reference", "SampledData", "Signature", "String", "Time", "Timing", "UnsignedInt", "Uri", "Url", "Uuid",
+];
+
+/// What tells that a resource is not whole.
+const SUBSETTED: &str =
+    r#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}"#;
+
+/// Writes the resource with the elements that were asked for, those it must have, `resourceType`, `id` and `meta`
+/// with the tag SUBSETTED. Members keep their order and their bytes.
+pub fn subset(
+    line: &[u8],
+    resource_type: &str,
+    members: &Members<'_>,
+    asked: &[&str],
+    written: &mut Vec<u8>,
+) {
+    let mandatory = MANDATORY
+        .binary_search_by_key(&resource_type, |(name, _)| name)
+        .map_or(&[][..], |found| MANDATORY[found].1);
+    let (mut first, mut tagged) = (true, false);
+    written.push(b'{');
+    for (key, value) in members.iter() {
+        let is_meta = key == b"meta";
+        let element = key.strip_prefix(b"_").unwrap_or(key);
+        let kept = is_meta
+            || matches!(element, b"resourceType" | b"id" | b"implicitRules")
+            || mandatory.iter().chain(asked).any(|name| is_element(element, name.as_bytes()));
+        if !kept {
+            continue;
+        }
+        written.extend_from_slice(if first { b"\"" } else { b",\"" });
+        first = false;
+        written.extend_from_slice(key);
+        written.extend_from_slice(b"\":");
+        if is_meta {
+            tagged = true;
+            tag(line, value.clone(), written);
+        } else {
+            written.extend_from_slice(&line[value.clone()]);
+        }
+    }
+    if !tagged {
+        written.extend_from_slice(format!(",\"meta\":{{\"tag\":[{SUBSETTED}]}}").as_bytes());
+    }
+    written.push(b'}');
+}
+
+/// Whether a member is the element of this name: the same, or one of its types where it has a choice; `value[x]` is
+/// `value`.
+fn is_element(key: &[u8], name: &[u8]) -> bool {
+    let name = name.strip_suffix(b"[x]").unwrap_or(name);
+    key.strip_prefix(name).is_some_and(|rest| {
+        rest.is_empty() || CHOICES.binary_search_by(|choice| choice.as_bytes().cmp(rest)).is_ok()
+    })
+}
+
+/// Writes `meta` with one tag more.
+fn tag(line: &[u8], meta: Range<usize>, written: &mut Vec<u8>) {
+    let mut tags = None;
+    json::members(line, meta.clone(), |key, value| {
+        if key == b"tag" {
+            tags = Some(value);
+        }
+    });
+    let mut insert = |at: usize, before: &str, behind: &str| {
+        written.extend_from_slice(&line[meta.start..at]);
+        written.extend_from_slice(before.as_bytes());
+        written.extend_from_slice(SUBSETTED.as_bytes());
+        written.extend_from_slice(behind.as_bytes());
+        written.extend_from_slice(&line[at..meta.end]);
+    };
+    match tags {
+        Some(tags) if json::is_empty(line, tags.clone()) => insert(tags.start + 1, "", ""),
+        Some(tags) => insert(tags.start + 1, "", ","),
+        None if json::is_empty(line, meta.clone()) => insert(meta.start + 1, "\"tag\":[", "]"),
+        None => insert(meta.start + 1, "\"tag\":[", "],"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::fhir::head::head_and_members;
+
+    fn subset_of(line: &str, asked: &[&str]) -> Value {
+        let (head, members) = head_and_members(line.as_bytes()).expect("a resource");
+        let mut written = Vec::new();
+        subset(line.as_bytes(), head.resource_type, &members, asked, &mut written);
+        serde_json::from_slice(&written).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&written)))
+    }
+
+    #[test]
+    fn tables_are_in_order() {
+        assert!(MANDATORY.is_sorted_by_key(|(name, _)| name));
+        assert!(CHOICES.is_sorted());
+    }
+
+    #[test]
+    fn asked_and_mandatory_elements_stay_and_the_rest_goes() {
+        let line = r#"{"resourceType":"Observation","id":"1","meta":{"versionId":"3"},"text":{"div":"x"},"status":"final","code":{"text":"y"},"valueQuantity":{"value":16942.30},"valuePeriodically":1,"effectiveDateTime":"2024","_effectiveDateTime":{"id":"e"},"issued":"z"}"#;
+        let value = subset_of(line, &["value", "effective[x]"]);
+        let mut keys: Vec<_> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            [
+                "_effectiveDateTime",
+                "code",
+                "effectiveDateTime",
+                "id",
+                "meta",
+                "resourceType",
+                "status",
+                "valueQuantity"
+            ]
+        );
+        assert_eq!(value["meta"]["tag"][0]["code"], "SUBSETTED");
+        assert_eq!(value["meta"]["versionId"], "3");
+        let (_, members) = head_and_members(line.as_bytes()).expect("a resource");
+        let mut written = Vec::new();
+        subset(line.as_bytes(), "Observation", &members, &["value"], &mut written);
+        assert!(String::from_utf8_lossy(&written).contains("16942.30"), "digits stay");
+    }
+
+    #[test]
+    fn a_tag_joins_those_that_are_there() {
+        for (line, tags) in [
+            (r#"{"resourceType":"Patient","id":"1"}"#, 1),
+            (r#"{"meta":{},"resourceType":"Patient","id":"1"}"#, 1),
+            (r#"{"meta":{"tag":[]},"resourceType":"Patient"}"#, 1),
+            (r#"{"meta":{"tag":[{"code":"a"},{"code":"b"}],"source":"s"},"resourceType":"Patient"}"#, 3),
+        ] {
+            let value = subset_of(line, &[]);
+            assert_eq!(value["meta"]["tag"].as_array().expect("tags").len(), tags, "{line}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Decides by a [`Selection`] on the lines of a bulk export.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::date::Span;
+use super::head::Members;
+use super::json;
+use super::search::matches::passes;
+use crate::domain::selection::Selection;
+use crate::domain::type_filter::TypeFilter;
+
+/// A selection, ready to decide on many lines.
+pub struct Selector<'s> {
+    selection: &'s Selection,
+    /// Microseconds; what changed later than the export began is not in it.
+    since: Option<i64>,
+    until: i64,
+    rules: HashMap<&'s str, Rules<'s>>,
+    /// Elements that were asked for of all types.
+    of_all: Vec<&'s str>,
+}
+
+/// What is asked of one type.
+#[derive(Default)]
+struct Rules<'s> {
+    filters: Vec<&'s TypeFilter>,
+    constraints: Vec<&'s TypeFilter>,
+    elements: Vec<&'s str>,
+}
+
+impl<'s> Selector<'s> {
+    pub fn new(selection: &'s Selection, transaction_time: Timestamp) -> Self {
+        let mut rules: HashMap<&str, Rules<'_>> = HashMap::new();
+        for filter in &selection.filters {
+            rules.entry(&filter.resource_type).or_default().filters.push(filter);
+        }
+        for filter in &selection.constraint_filters {
+            rules.entry(&filter.resource_type).or_default().constraints.push(filter);
+        }
+        let mut of_all = Vec::new();
+        for element in &selection.elements {
+            match &element.resource_type {
+                Some(resource_type) => {
+                    rules.entry(resource_type).or_default().elements.push(&element.name);
+                }
+                None => of_all.push(element.name.as_str()),
+            }
+        }
+        // `_until` is excluded, the time of the export is not (Bulk Data 3.0, `_until` and `transactionTime`).
+        let end = transaction_time.as_microsecond().saturating_add(1);
+        let until = selection.until.map_or(end, |until| until.as_microsecond().min(end));
+        Self { selection, since: selection.since.map(Timestamp::as_microsecond), until, rules, of_all }
+    }
+
+    pub fn selection(&self) -> &'s Selection {
+        self.selection
+    }
+
+    /// Whether the resource is exported. `whatever_age` passes over `_since`.
+    pub fn keeps(&self, line: &[u8], resource_type: &str, members: &Members<'_>, whatever_age: bool) -> bool {
+        self.selection.wants(resource_type)
+            && self.is_of_age(line, members, whatever_age)
+            && self.has_tag(line, members)
+            && self.rules.get(resource_type).is_none_or(|rules| {
+                let any = |filters: &[&TypeFilter]| {
+                    filters.is_empty() || filters.iter().any(|filter| passes(line, members, filter))
+                };
+                any(&rules.constraints) && any(&rules.filters)
+            })
+    }
+
+    /// The elements that are kept of a type; `None` keeps all.
+    pub fn elements(&self, resource_type: &str) -> Option<Vec<&'s str>> {
+        let own = self.rules.get(resource_type).map_or(&[][..], |rules| &rules.elements);
+        (!own.is_empty() || !self.of_all.is_empty())
+            .then(|| own.iter().chain(&self.of_all).copied().collect())
+    }
+
+    /// Whether something is asked of this type that only a resource can answer.
+    pub fn filters(&self, resource_type: &str) -> bool {
+        let ruled = self.rules.get(resource_type);
+        self.selection.tags.is_some()
+            || ruled.is_some_and(|rules| !rules.filters.is_empty() || !rules.constraints.is_empty())
+    }
+
+    /// When the resource was changed, in microseconds; `None` when it does not say.
+    pub fn changed(line: &[u8], members: &Members<'_>) -> Option<i64> {
+        let value = json::member(line, members.get(b"meta")?, b"lastUpdated")?;
+        Span::of(json::plain_string(line, value)?.as_bytes()).map(|span| span.from)
+    }
+
+    /// Whether something that changed then is within `_since` and `_until`.
+    pub fn is_within(&self, changed: i64) -> bool {
+        self.since.is_none_or(|since| changed > since) && changed < self.until
+    }
+
+    fn is_of_age(&self, line: &[u8], members: &Members<'_>, whatever_age: bool) -> bool {
+        let Some(changed) = Self::changed(line, members) else { return true };
+        if whatever_age { changed < self.until } else { self.is_within(changed) }
+    }
+
+    /// Whether it carries a tag that the token gives access to, where it gives access by tags.
+    pub fn has_tag(&self, line: &[u8], members: &Members<'_>) -> bool {
+        let Some(tags) = &self.selection.tags else { return true };
+        let labels = members.get(b"meta").and_then(|meta| json::member(line, meta, b"security"));
+        let mut found = false;
+        if let Some(labels) = labels {
+            json::elements(line, labels, |label| {
+                let code = json::member(line, label, b"code").and_then(|code| json::string(line, code));
+                found = found || code.is_some_and(|code| tags.contains(code.as_ref()));
+            });
+        }
+        found
+    }
+}

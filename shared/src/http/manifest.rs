@@ -1,0 +1,166 @@
+//! The manifest on the wire (Bulk Data 2.0 to 4.0, response to a complete status; contract, sections 2 and 3).
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::job_json::file_url;
+use crate::config::Settings;
+use crate::domain::chunk::Purpose;
+use crate::domain::dialect::ManifestStyle;
+use crate::domain::job::Job;
+use crate::domain::manifest::{NamedFile, StoredManifest, Summary};
+use crate::error::Result;
+use crate::ports::files::{Files, read_all};
+use crate::security::keys::Keys;
+
+/// The largest page that is read: 10,000 files, and as many as one chunk has.
+const MAX_PAGE: usize = 16 * 1024 * 1024;
+
+/// How long a signed URL is good (Bulk Data 3.0, capability URLs).
+pub const SIGNED: SignedDuration = SignedDuration::from_mins(5);
+
+/// A page, and what it depends on.
+pub struct Page<'p> {
+    pub job: &'p Job,
+    pub transaction_time: Timestamp,
+    pub files: &'p [NamedFile],
+    pub number: u32,
+    /// Whether there is another.
+    pub has_next: bool,
+    /// With these keys URLs carry a signature from now on, instead of needing a token.
+    pub signer: Option<(&'p Keys, Timestamp)>,
+}
+
+impl Page<'_> {
+    /// The page as its job's client reads it.
+    pub fn to_json(&self, settings: &Settings) -> Value {
+        let request = &self.job.core().request;
+        let style = request.dialect().manifest;
+        let stu4 = request.output.stu4;
+        let entries = |wanted: &dyn Fn(Purpose) -> bool| -> Vec<Value> {
+            let files = self.files.iter().filter(|named| wanted(named.file.purpose));
+            files.map(|named| self.entry(named, settings)).collect()
+        };
+        let errors = entries(&|purpose| purpose == Purpose::Error);
+        let mut manifest = json!({
+            "transactionTime": crate::fhir::instant(self.transaction_time),
+            "request": request.url,
+            "requiresAccessToken": self.signer.is_none(),
+            "output": entries(&Purpose::is_data),
+            "deleted": entries(&|purpose| purpose == Purpose::Deleted),
+        });
+        if stu4 {
+            manifest["outcome"] = json!(errors);
+            manifest["outputFormat"] = json!(crate::fhir::FHIR_NDJSON);
+            manifest["manifestType"] = json!("bulk-export");
+        } else {
+            if style == ManifestStyle::Signed {
+                manifest["errors"] = json!(errors);
+            }
+            manifest["error"] = json!(errors);
+        }
+        if request.output.by_patient {
+            manifest["outputOrganizedBy"] = json!("Patient");
+        }
+        if self.has_next {
+            let url = settings.url(&request.dialect().status_path(self.job.id()));
+            manifest["link"] =
+                json!([{ "relation": "next", "url": format!("{url}?page={}", self.number + 1) }]);
+        }
+        if style == ManifestStyle::Standard {
+            self.extend(&mut manifest, settings, stu4);
+        }
+        manifest
+    }
+
+    fn entry(&self, named: &NamedFile, settings: &Settings) -> Value {
+        let request = &self.job.core().request;
+        let mut url = file_url(settings, self.job, &named.name);
+        if let Some((keys, now)) = self.signer {
+            let expires = now.saturating_add(SIGNED).unwrap_or(now).as_second();
+            let signature = keys.file_signature(self.job.id(), &named.name, expires);
+            url = format!("{url}?expires={expires}&signature={signature}");
+        }
+        let mut entry = match named.file.purpose {
+            Purpose::Blocks => json!({ "url": url, "count": named.file.count }),
+            _ => json!({ "type": named.file.resource_type, "url": url, "count": named.file.count }),
+        };
+        match request.dialect().manifest {
+            ManifestStyle::Standard if request.output.stu4 => {
+                entry["fileSize"] = json!(named.file.size);
+                entry["extension"] = json!([
+                    { "url": "https://schema.org/sha256", "valueString": named.file.sha256 },
+                ]);
+            }
+            ManifestStyle::Standard => {
+                entry["extension"] = json!({ "sha256": named.file.sha256, "size": named.file.size });
+            }
+            ManifestStyle::Signed | ManifestStyle::Plain => {}
+        }
+        entry
+    }
+
+    fn extend(&self, manifest: &mut Value, settings: &Settings, stu4: bool) {
+        let metadata = settings.url(&format!("/jobs/{}/metadata", self.job.id()));
+        let documentation = settings.documentation_url.as_deref();
+        if stu4 {
+            let mut extensions = vec![json!({ "url": "metadata", "valueUrl": metadata })];
+            extensions
+                .extend(documentation.map(|url| json!({ "url": "ehiDocumentationUrl", "valueUrl": url })));
+            manifest["extension"] = json!(extensions);
+            return;
+        }
+        let mut extension = json!({ "metadata": metadata });
+        if let Some(url) = documentation {
+            extension["ehiDocumentationUrl"] = json!(url);
+        }
+        manifest["extension"] = extension;
+    }
+}
+
+/// The first page of a job whose export is written, without signatures; `None` before.
+pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> Result<Option<Value>> {
+    page(job, 0, files, settings, None).await
+}
+
+/// A page of a job whose export is written, with what staff attached on the first; `None` before, and where there is
+/// no such page. URLs are signed by `signer` where the job's client wants them so.
+pub async fn page(
+    job: &Job,
+    number: u32,
+    files: &dyn Files,
+    settings: &Settings,
+    signer: Option<(&Keys, Timestamp)>,
+) -> Result<Option<Value>> {
+    let Some(stored) = stored_page(job, number, files).await? else { return Ok(None) };
+    let StoredManifest { transaction_time, files: mut listed } = stored;
+    if let (Job::Complete(complete), 0) = (job, number) {
+        listed.extend(complete.attached.clone());
+    }
+    let has_next = summary(job).is_some_and(|summary| number + 1 < summary.pages);
+    let signer = signer.filter(|_| is_signed(job, settings));
+    Ok(Some(Page { job, transaction_time, files: &listed, number, has_next, signer }.to_json(settings)))
+}
+
+/// Whether the URLs of the job's files carry a signature: in the dialect that has them so, and for clients that are
+/// registered for it.
+pub fn is_signed(job: &Job, settings: &Settings) -> bool {
+    let core = job.core();
+    let registered = super::links::client_of(settings, &core.owner).is_some_and(|client| client.signed_urls);
+    core.request.dialect().manifest == ManifestStyle::Signed || registered
+}
+
+fn summary(job: &Job) -> Option<&Summary> {
+    match job {
+        Job::Complete(complete) => Some(&complete.summary),
+        Job::InReview(review) => Some(&review.summary),
+        _ => None,
+    }
+}
+
+/// A page as Finish stored it; `None` before, and where there is no such page.
+pub async fn stored_page(job: &Job, number: u32, files: &dyn Files) -> Result<Option<StoredManifest>> {
+    let Some(summary) = summary(job).filter(|summary| number < summary.pages) else { return Ok(None) };
+    let bytes = read_all(files, &summary.page_key(number), MAX_PAGE).await?;
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}

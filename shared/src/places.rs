@@ -1,0 +1,71 @@
+//! How many exports a client may have under way: so many places, each held by one job (contract, section 2, 429).
+//!
+//! A place is a grant that names its job. It is free again when that job is no longer under way, whatever ended it, so
+//! that nothing must be given back; two who want the last one race on the grant's version, and one gets it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::domain::ids::JobId;
+use crate::domain::job::Owner;
+use crate::error::Result;
+use crate::ports::grants::{Grant, GrantKind, Grants};
+use crate::ports::jobs::Jobs;
+use crate::security::fingerprint;
+
+/// How long a place is held for a job that is not there yet: its kick-off may still be on its way.
+const ARRIVING: SignedDuration = SignedDuration::from_mins(1);
+/// How long a place is remembered at all.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+#[derive(Serialize, Deserialize)]
+struct Place {
+    job: JobId,
+    since: Timestamp,
+}
+
+/// Takes one of the owner's `most` places for a job; false when all are held.
+pub async fn take(
+    owner: &Owner,
+    most: u64,
+    job: &JobId,
+    grants: &dyn Grants,
+    jobs: &dyn Jobs,
+    now: Timestamp,
+) -> Result<bool> {
+    let place = json!(Place { job: job.clone(), since: now });
+    let expires_at = now.saturating_add(REMEMBERED).unwrap_or(now);
+    // Beginning anywhere, the first that is tried is mostly free.
+    let mut hasher = DefaultHasher::new();
+    job.hash(&mut hasher);
+    let first = hasher.finish() % most.max(1);
+    let keys: Vec<_> = (0..most)
+        .map(|number| fingerprint(&format!("{} {}", owner.key(), (first + number) % most)))
+        .collect();
+    for key in &keys {
+        if grants.put(GrantKind::Place, key, place.clone(), expires_at).await? {
+            return Ok(true);
+        }
+    }
+    for key in &keys {
+        let Some(held) = grants.get(GrantKind::Place, key).await? else {
+            if grants.put(GrantKind::Place, key, place.clone(), expires_at).await? {
+                return Ok(true);
+            }
+            continue;
+        };
+        let holder: Place = held.read()?;
+        let is_held = match jobs.get(&holder.job).await? {
+            Some(stored) => stored.job.is_active(),
+            None => now.duration_since(holder.since) < ARRIVING,
+        };
+        let taken = Grant { value: place.clone(), expires_at, ..held };
+        if !is_held && grants.replace(GrantKind::Place, key, &taken).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
