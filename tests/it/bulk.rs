@@ -427,7 +427,7 @@ async fn patients_are_chosen_by_reference_and_never_become_everybody() {
     assert_eq!(answer.status, StatusCode::ACCEPTED);
     world.work().await;
     let status = answer.header("content-location");
-    let manifest = world.get(&status).bearer(&token).send().await.json();
+    let manifest = world.get(status).bearer(&token).send().await.json();
     let found = resources(&world, &token, &manifest, "output").await;
     let patients: BTreeSet<_> = found
         .iter()
@@ -616,7 +616,7 @@ async fn what_is_wrong_is_named_or_told_in_the_manifest() {
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;
     let long = "Patient,".repeat(1_300);
-    let many: String = (0..200).map(|number| format!("_type=Patient&x{number}=1&")).collect();
+    let many = (0..200).map(|number| format!("x{number}=1")).collect::<Vec<_>>().join("&");
     for (query, named, ignorable) in [
         ("colour=red", "colour", true),
         ("_since=yesterday", "_since", false),
@@ -657,9 +657,9 @@ async fn what_is_wrong_is_named_or_told_in_the_manifest() {
         }
         assert_eq!(lenient.status, StatusCode::ACCEPTED, "{shown}, lenient: {}", lenient.text());
         world.work().await;
-        let manifest = world.get(&lenient.header("content-location")).bearer(&token).send().await.json();
+        let manifest = world.get(lenient.header("content-location")).bearer(&token).send().await.json();
         let told = resources(&world, &token, &manifest, "error").await;
-        let texts: Vec<_> = told.iter().map(|outcome| outcome.to_string()).collect();
+        let texts: Vec<_> = told.iter().map(ToString::to_string).collect();
         assert!(texts.len() == 1 && texts[0].contains(named), "{shown}: {texts:?}");
     }
     for (body, named) in [
@@ -691,7 +691,7 @@ async fn the_dialects_speak_as_their_table_says(world: World) {
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{base}: {}", answer.text());
         let status = answer.header("content-location");
         world.work().await;
-        let done = world.get(&status).bearer(&token).send().await;
+        let done = world.get(status).bearer(&token).send().await;
         assert_eq!(done.status, StatusCode::OK);
         let manifest = done.json();
         let mut members: Vec<_> = manifest.as_object().expect("an object").keys().cloned().collect();
@@ -704,8 +704,8 @@ async fn the_dialects_speak_as_their_table_says(world: World) {
         let with = world.get(&url).bearer(&token).send().await;
         let without = world.get(&url).send().await;
         assert_eq!(with.status, StatusCode::OK, "{base}");
-        let cancelled = world.request(Method::DELETE, &status).bearer(&token).send().await;
-        let gone = world.get(&status).bearer(&token).send().await;
+        let cancelled = world.request(Method::DELETE, status).bearer(&token).send().await;
+        let gone = world.get(status).bearer(&token).send().await;
         assert_eq!(gone.status, StatusCode::NOT_FOUND);
         gone.outcome();
         let id = status.split('/').find(|part| part.len() == 36).expect("an id").to_owned();
@@ -766,10 +766,10 @@ async fn an_export_under_way_says_so_in_each_dialect() {
         .await;
     assert_eq!(answer.header("preference-applied"), "respond-async, separate-export-status");
     let status = answer.header("content-location");
-    let waiting = world.get(&status).bearer(&token).send().await;
+    let waiting = world.get(status).bearer(&token).send().await;
     assert_eq!((waiting.status, waiting.header("x-export-status")), (StatusCode::OK, "202 Accepted"));
     world.work().await;
-    let done = world.get(&status).bearer(&token).send().await;
+    let done = world.get(status).bearer(&token).send().await;
     assert_eq!((done.status, done.header("x-export-status")), (StatusCode::OK, "200 OK"));
 }
 
@@ -888,6 +888,9 @@ async fn tokens_reach_what_they_cover_and_nothing_else() {
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
 }
 
+/// What is wrong with an assertion, and how it becomes so.
+type Change = (&'static str, fn(&mut Value, &mut Value));
+
 #[tokio::test]
 async fn assertions_that_do_not_hold_are_invalid_client() {
     let world = World::new();
@@ -906,7 +909,6 @@ async fn assertions_that_do_not_hold_are_invalid_client() {
     );
     assert!(body.get("refresh_token").is_none());
     assert_eq!(good.header("cache-control"), "no-store");
-    type Change = (&'static str, fn(&mut Value, &mut Value));
     let changes: [Change; 12] = [
         ("algorithm", |header, _| header["alg"] = json!("HS256")),
         ("kid", |header, _| header["kid"] = json!("another")),
@@ -965,13 +967,13 @@ async fn as_many_exports_run_as_a_client_may_have() {
     // A DELETE frees the place at once.
     for _ in 0..4 {
         let status = accepted[0].header("content-location");
-        let first = world.request(Method::DELETE, &status).bearer(&token).send().await;
+        let first = world.request(Method::DELETE, status).bearer(&token).send().await;
         assert!([202, 404].contains(&first.status.as_u16()));
         let next = world.get("/fhir/$export").bearer(&token).send().await;
         assert_eq!(next.status, StatusCode::ACCEPTED);
         let status = next.header("content-location");
         assert_eq!(
-            world.request(Method::DELETE, &status).bearer(&token).send().await.status,
+            world.request(Method::DELETE, status).bearer(&token).send().await.status,
             StatusCode::ACCEPTED
         );
     }
@@ -1095,4 +1097,40 @@ async fn an_ehi_export_is_no_bulk_export() {
         StatusCode::NOT_FOUND
     );
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_capability_statement_lists_what_works() {
+    let world = World::new();
+    let statement = world.get("/fhir/metadata").send().await.json();
+    let rest = &statement["rest"][0];
+    assert_eq!(
+        rest["operation"][0]["definition"],
+        "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"
+    );
+    let resources = rest["resource"].as_array().expect("resources");
+    let named = |name: &str| {
+        resources.iter().find(|resource| resource["type"] == name).unwrap_or_else(|| panic!("{name}"))
+    };
+    let operation = |name: &str| named(name)["operation"].to_string();
+    assert!(operation("Patient").contains("OperationDefinition/patient-export"));
+    assert!(operation("Group").contains("OperationDefinition/group-export"));
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let mut compiled = 0;
+    for resource in resources {
+        for parameter in resource["searchParam"].as_array().expect("parameters") {
+            let value = match parameter["type"].as_str().expect("a type") {
+                "date" => "ge2024-01-01",
+                "quantity" => "gt5.4|http://unitsofmeasure.org|mg",
+                _ => "x",
+            };
+            let search = format!("{}?{}={value}", text(&resource["type"]), text(&parameter["name"]));
+            shared::fhir::search::compile::compile(&search, now)
+                .unwrap_or_else(|problem| panic!("{problem}"));
+            compiled += 1;
+        }
+    }
+    assert!(compiled > 900, "{compiled}");
+    let configuration = world.get("/fhir/.well-known/smart-configuration").send().await.json();
+    assert!(configuration["token_endpoint_auth_methods_supported"].to_string().contains("private_key_jwt"));
 }

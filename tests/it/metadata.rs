@@ -16,7 +16,9 @@ async fn every_base_and_shortcut_is_discoverable(world: World) {
             assert_eq!(capability.header("content-type"), "application/fhir+json");
             let statement = capability.json();
             assert_eq!(text(&statement["implementation"]["url"]), format!("{BASE_URL}{prefix}{base}"));
-            assert_eq!(statement["rest"][0]["resource"][0]["operation"][0]["name"], "ehi-export");
+            let resources = statement["rest"][0]["resource"].as_array().expect("resources");
+            let patient = resources.iter().find(|resource| resource["type"] == "Patient").expect("Patient");
+            assert_eq!(patient["operation"][0]["name"], "ehi-export");
         }
     }
 }

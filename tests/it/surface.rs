@@ -33,14 +33,14 @@ pub(crate) const ROUTES: &[(&str, &str, For)] = &[
     ("GET", "{path}/metadata", For::All),
     ("GET", "{path}/.well-known/smart-configuration", For::All),
     ("POST", "{}{}/Patient/{{patient}}/$ehi-export", For::Owner),
-    ("GET", "{}/$export", For::Client),
-    ("POST", "{}/$export", For::Client),
-    ("GET", "{}/Patient/$export", For::Client),
-    ("POST", "{}/Patient/$export", For::Client),
-    ("GET", "{}/Group/{{group}}/$export", For::Client),
-    ("POST", "{}/Group/{{group}}/$export", For::Client),
-    ("GET", "{}/Group", For::Client),
-    ("GET", "{}/Group/{{group}}", For::Client),
+    ("GET", "{base}/$export", For::Client),
+    ("POST", "{base}/$export", For::Client),
+    ("GET", "{base}/Patient/$export", For::Client),
+    ("POST", "{base}/Patient/$export", For::Client),
+    ("GET", "{base}/Group/{{group}}/$export", For::Client),
+    ("POST", "{base}/Group/{{group}}/$export", For::Client),
+    ("GET", "{base}/Group", For::Client),
+    ("GET", "{base}/Group/{{group}}", For::Client),
     ("GET", "{}/Patient/{{patient}}/$ehi-export/customize", For::PatientPage),
     ("POST", "{}/Patient/{{patient}}/$ehi-export/customize", For::PatientPage),
     ("GET", "/jobs/{job}/customize", For::PatientPage),
@@ -110,12 +110,12 @@ fn the_table_has_every_route() {
 }
 
 fn filled_in(path: &str, job: &str, patient: &str) -> String {
-    let base = if path.starts_with("{}{}") || path.starts_with("{}/") || path.starts_with("{path}") {
+    let base = if ["{}{}", "{}/", "{path}", "{base}"].iter().any(|start| path.starts_with(start)) {
         "/fhir"
     } else {
         ""
     };
-    let path = path.trim_start_matches("{path}").trim_start_matches("{}");
+    let path = path.trim_start_matches("{path}").trim_start_matches("{base}").trim_start_matches("{}");
     let path = path
         .replace("{{patient}}", patient)
         .replace("/jobs/{job}", job)

@@ -67,6 +67,7 @@ const ACTIONS: &[(&str, &[&str])] = &[
     ("jobs.chunks", &["dynamodb:Query"]),
     ("jobs.finish_chunk", &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"]),
     ("queue.send", &["sqs:SendMessage"]),
+    ("files.create_in_parts", &["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]),
     ("files.create", &["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]),
     ("files.size", &["s3:GetObject", "s3:ListBucket"]),
     ("files.open", &["s3:GetObject", "s3:ListBucket"]),
@@ -247,11 +248,15 @@ fn every_route_reaches_the_function_that_has_it() {
             () if route.starts_with("{}{}") || route.starts_with("{path}") => {
                 shortcuts.iter().flat_map(|shortcut| bases.map(|base| format!("{shortcut}{base}"))).collect()
             }
-            () if route.starts_with("{}") => bases.map(str::to_owned).to_vec(),
+            () if route.starts_with("{}") || route.starts_with("{base}") => bases.map(str::to_owned).to_vec(),
             () => vec![String::new()],
         };
-        let rest =
-            route.trim_start_matches("{path}").trim_start_matches("{}").replace("{{", "{").replace("}}", "}");
+        let rest = route
+            .trim_start_matches("{path}")
+            .trim_start_matches("{base}")
+            .trim_start_matches("{}")
+            .replace("{{", "{")
+            .replace("}}", "}");
         for prefix in prefixes {
             let path = format!("{prefix}{rest}");
             let best = routes

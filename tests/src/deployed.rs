@@ -58,7 +58,9 @@ impl Deployed {
         if status == StatusCode::ACCEPTED
             && let Some(job) = answer.header("content-location").strip_prefix(BASE_URL)
         {
-            let job = job.trim_end_matches("/status").to_owned();
+            // Whatever the dialect, the id is one of the segments.
+            let id = job.split('/').find(|part| part.len() == 36).expect("a job's id");
+            let job = format!("/jobs/{id}");
             self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
         }
         answer

@@ -78,7 +78,7 @@ fn patient_lines(number: usize) -> Vec<Value> {
             "code": { "coding": [{ "system": "http://loinc.org", "code": format!("{count}-{number}") }] },
             "subject": { "reference": reference }, "performer": [{ "reference": "Organization/org" }],
             "effectiveDateTime": format!("{}-03-01", 2015 + count + number),
-            "valueQuantity": { "value": 10.50 + count as f64, "unit": "mg" },
+            "valueQuantity": { "value": 10.5 + f64::from(u32::try_from(count).expect("few")), "unit": "mg" },
         }));
     }
     lines.push(json!({
@@ -99,6 +99,6 @@ fn patient_lines(number: usize) -> Vec<Value> {
 fn put(root: &Path, name: &str, lines: &[Value]) {
     let path = root.join(name);
     std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n";
     std::fs::write(path, text).expect("written");
 }

@@ -151,6 +151,10 @@ impl Generator {
             }
             let opened = ahead.next().await.ok_or_else(|| Error::internal("each patient is opened"))??;
             collector.patient(patient, opened, joined.contains(patient)).await?;
+            if running.core.request.output.verbose {
+                let (patients, bytes) = (index + 1, collector.bytes_read());
+                tracing::info!(job.id = %running.core.id, patients, bytes, "patients collected so far");
+            }
         }
         let wanted = self.running(&running.core.id).await?.is_some();
         Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })

@@ -221,6 +221,10 @@ impl<'a> Collector<'a> {
         }
     }
 
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
     /// Takes one line; answers what is wrong with it, if it cannot be used.
     async fn line(
         &mut self,

@@ -33,6 +33,7 @@ struct Stream {
     hash: digest::Context,
     count: u64,
     size: u64,
+    part_bytes: Option<usize>,
 }
 
 impl<'a> Outputs<'a> {
@@ -111,6 +112,7 @@ impl<'a> Outputs<'a> {
             hash: digest::Context::new(&digest::SHA256),
             count: 0,
             size: 0,
+            part_bytes: self.cut.part_bytes,
         });
         self.open.len() - 1
     }
@@ -140,7 +142,7 @@ impl Stream {
         self.size += self.buffer.len() as u64;
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(files.create(&self.key).await?),
+            none => none.insert(files.create_in_parts(&self.key, self.part_bytes).await?),
         };
         self.buffer = writer.write(std::mem::take(&mut self.buffer)).await?;
         // One line of many megabytes must not keep its room for ever.

@@ -130,11 +130,12 @@ impl Generator {
             outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
         }
         let selector = selection.map(|selection| Selector::new(selection, running.transaction_time));
+        let at_once = running.core.request.output.resources_a_read.unwrap_or(BATCH);
         let mut wanted = self.read_references(sources).await?;
         let mut seen: HashSet<String> = wanted.iter().cloned().collect();
         while !wanted.is_empty() {
             let mut batch = BTreeSet::new();
-            while batch.len() < BATCH
+            while batch.len() < at_once
                 && let Some(reference) = wanted.pop_first()
             {
                 batch.insert(reference);

@@ -86,11 +86,11 @@ pub fn router(platform: &dyn Platform) -> Router {
     for dialect in Dialect::all() {
         let base = dialect.base.path();
         router = router
-            .route(&format!("{}/$export", base), exports(dialect, Level::System))
-            .route(&format!("{}/Patient/$export", base), exports(dialect, Level::Patient))
-            .route(&format!("{}/Group/{{group}}/$export", base), exports(dialect, Level::Group))
-            .route(&format!("{}/Group", base), get(groups::list))
-            .route(&format!("{}/Group/{{group}}", base), get(groups::read));
+            .route(&format!("{base}/$export"), exports(dialect, Level::System))
+            .route(&format!("{base}/Patient/$export"), exports(dialect, Level::Patient))
+            .route(&format!("{base}/Group/{{group}}/$export"), exports(dialect, Level::Group))
+            .route(&format!("{base}/Group"), get(groups::list))
+            .route(&format!("{base}/Group/{{group}}"), get(groups::read));
     }
     router.with_state(state)
 }

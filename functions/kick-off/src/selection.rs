@@ -24,7 +24,7 @@ const FILE_BYTES: (u64, u64) = (1_000_000, 100_000_000_000);
 const LEAST_FILE_BYTES: (u64, u64) = (0, 100_000_000);
 const PATIENTS_A_CHUNK: (u64, u64) = (1, 2_000);
 const RESOURCES_A_READ: (u64, u64) = (1, 10_000);
-const PART_BYTES: (u64, u64) = (5 * 1024 * 1024, 64 * 1024 * 1024);
+const PART_BYTES: (u64, u64) = (5 * 1024 * 1024, 16 * 1024 * 1024);
 const RETENTION_SECONDS: (u64, u64) = (60, 30 * 24 * 3600);
 /// Beyond this a worker is a large one.
 const SMALL_BYTES: u64 = 512 * 1024 * 1024;
@@ -304,7 +304,7 @@ impl Compiler<'_> {
             None | Some("false") => {}
             Some("true") => output.partial_manifests = true,
             Some(_) => {
-                self.refuse_unless(true, "'allowPartialManifests' must be true or false".to_owned())?
+                self.refuse_unless(true, "'allowPartialManifests' must be true or false".to_owned())?;
             }
         }
         if output.partial_manifests {

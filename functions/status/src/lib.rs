@@ -223,9 +223,9 @@ fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
 fn amount(stored: &StoredJob, now: Timestamp) -> String {
     let progress = &stored.progress;
     let left = remaining(stored, now).filter(|seconds| *seconds >= 5).map(|seconds| match seconds {
-        ..100 => format!(", about {seconds} s left"),
-        ..6_000 => format!(", about {} min left", seconds.div_ceil(60)),
-        ..360_000 => format!(", about {} h left", seconds.div_ceil(3600)),
+        0..100 => format!(", about {seconds} s left"),
+        100..6_000 => format!(", about {} min left", seconds.div_ceil(60)),
+        6_000..360_000 => format!(", about {} h left", seconds.div_ceil(3600)),
         _ => ", days left".to_owned(),
     });
     format!(

@@ -1,5 +1,5 @@
-//! The settings of a machine that was given none: a sandbox with a public client and two members of staff
-//! whose passwords are made anew at every start.
+//! The settings of a machine that was given none: a sandbox with a public client, a backend service and two members of
+//! staff, whose key and passwords are made anew at every start.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,41 +9,54 @@ use shared::config::Settings;
 use shared::security::passwords;
 
 use crate::Failure;
+use crate::client::ServiceKey;
 
 /// The client that the sandbox registers, with the options that SMART's ehi-app needs.
 pub const TEST_CLIENT: &str = "test_client_id";
+/// The backend service that the sandbox registers, for bulk exports.
+pub const BULK_CLIENT: &str = "bulk-client";
 /// Where the sandbox's own client gets its codes.
 pub const TEST_REDIRECT: &str = "http://127.0.0.1/callback";
 
 /// User names and passwords.
 pub type Passwords = Vec<(&'static str, String)>;
 
-/// Settings, and the passwords that go with them when they are the defaults.
+/// Settings, and the passwords and the key that go with them when they are the defaults.
 pub struct Defaults {
     pub settings: Settings,
     pub passwords: Passwords,
+    /// Of the backend service [`BULK_CLIENT`].
+    pub service_key: Option<ServiceKey>,
 }
 
 /// Reads the settings of a file, or the sandbox's; the environment goes over either.
 pub fn settings(file: Option<&Path>, base_url: &str) -> Result<Defaults, Failure> {
     if file.is_some() {
-        return Ok(Defaults { settings: Settings::load(file, "", Some(base_url))?, passwords: Vec::new() });
+        let settings = Settings::load(file, "", Some(base_url))?;
+        return Ok(Defaults { settings, passwords: Vec::new(), service_key: None });
     }
-    let (text, passwords) = sandbox_settings()?;
-    Ok(Defaults { settings: Settings::load(None, &text, Some(base_url))?, passwords })
+    let (text, passwords, key) = sandbox_settings()?;
+    let settings = Settings::load(None, &text, Some(base_url))?;
+    Ok(Defaults { settings, passwords, service_key: Some(key) })
 }
 
-/// The settings file of a sandbox, and the passwords of its staff.
-pub fn sandbox_settings() -> Result<(String, Passwords), Failure> {
+/// The settings file of a sandbox, the passwords of its staff, and the key of its backend service.
+pub fn sandbox_settings() -> Result<(String, Passwords, ServiceKey), Failure> {
     let mut passwords = Vec::new();
+    let key = ServiceKey::generate()?;
     let mut text = sandbox();
+    let _ = writeln!(
+        text,
+        "[[clients]]\nid = \"{BULK_CLIENT}\"\nscopes = \"system/*.rs\"\njwks = '''{}'''",
+        key.public_set()
+    );
     for username in ["admin", "admin2"] {
         let password = SystemIds.secret()[..16].to_owned();
         let hash = passwords::hash(&password, &SystemIds)?;
         let _ = writeln!(text, "[[staff]]\nusername = \"{username}\"\npassword_hash = \"{hash}\"");
         passwords.push((username, password));
     }
-    Ok((text, passwords))
+    Ok((text, passwords, key))
 }
 
 fn sandbox() -> String {

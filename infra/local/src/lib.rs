@@ -2,10 +2,12 @@
 //!
 //! - [`server`]: all routers merged, the worker and the cleanup; [`worker`]: the queue's loop; [`defaults`]:
 //!   the settings of a machine that was given none.
-//! - [`export`]: a client that goes the whole way of a patient's export and verifies it.
+//! - [`export`]: a client that goes the whole way of an export, a patient's or a bulk one, and verifies it.
+//! - [`client`]: registers clients and makes their keys.
 //! - [`load`]: turns what people have into the lake layout.
 //! - [`sample`]: seeded synthetic patients for load tests.
 
+pub mod client;
 pub mod defaults;
 pub mod export;
 pub mod load;

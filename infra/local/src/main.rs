@@ -34,8 +34,15 @@ enum Command {
     Sample(ehi::sample::Options),
     /// Expire jobs and remove what they left behind, once
     Cleanup(Place),
+    /// Register clients in a settings file
+    #[command(subcommand)]
+    Client(ehi::client::Command),
     /// Print a settings file for a sandbox, and on standard error the passwords of its staff
-    SandboxSettings,
+    SandboxSettings {
+        /// Where the private key of its backend service goes
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
     /// Hash a password for the settings file, read from standard input
     HashPassword,
 }
@@ -107,7 +114,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Load(options)) => ehi::load::run(&options).await,
         Some(Command::Sample(options)) => ehi::sample::run(&options),
         Some(Command::Cleanup(options)) => clean(options).await,
-        Some(Command::SandboxSettings) => print_sandbox_settings(),
+        Some(Command::Client(command)) => ehi::client::run(&command),
+        Some(Command::SandboxSettings { key }) => print_sandbox_settings(key.as_deref()),
         Some(Command::HashPassword) => hash_password(),
     }
 }
@@ -135,7 +143,15 @@ fn open(options: &Place, base_url: &str) -> Result<(Local, Passwords), Failure> 
     let records = options.records.clone().unwrap_or_else(sample_records);
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let platform = Local::open(&options.state, &records, defaults.settings, clock, ids)?;
+    if let Some(key) = defaults.service_key {
+        key.write(&service_key(options))?;
+    }
     Ok((platform, defaults.passwords))
+}
+
+/// Where the sandbox leaves the private key of its backend service.
+fn service_key(place: &Place) -> PathBuf {
+    place.state.join("bulk-client.json")
 }
 
 fn greeting(settings: &shared::config::Settings, passwords: &[(&str, String)], place: &Place) -> String {
@@ -154,6 +170,11 @@ fn greeting(settings: &shared::config::Settings, passwords: &[(&str, String)], p
         lines.push(String::new());
         lines.push("Try it from another terminal:".to_owned());
         lines.push(format!("  cargo run --release -- export --patient anna-lindqvist --server {base}/fhir --auto-approve --out out"));
+        let key = service_key(place);
+        let key = key.display();
+        lines.push(format!(
+            "  cargo run --release -- export --bulk --server {base}/fhir --key {key} --out out-bulk"
+        ));
     }
     lines.join("\n")
 }
@@ -176,8 +197,11 @@ async fn clean(options: Place) -> Result<(), Failure> {
 }
 
 #[expect(clippy::print_stdout, reason = "the settings are what the command is for")]
-fn print_sandbox_settings() -> Result<(), Failure> {
-    let (text, passwords) = sandbox_settings()?;
+fn print_sandbox_settings(file: Option<&std::path::Path>) -> Result<(), Failure> {
+    let (text, passwords, key) = sandbox_settings()?;
+    if let Some(file) = file {
+        key.write(file)?;
+    }
     for (username, password) in passwords {
         eprintln!("Staff: user {username}, password {password}");
     }

@@ -226,14 +226,19 @@ pub async fn queue(
     assert_eq!(inbox.receive(unit).await.expect("an answer"), None);
     advance(unit * 2).await;
     let mut deliveries = 2;
-    while let Some(delivery) = inbox.receive(unit).await.expect("an answer") {
-        deliveries += 1;
-        assert_eq!(delivery.deliveries, deliveries);
-        assert_eq!(inbox.dead().await.expect("an answer"), None);
+    let dead = loop {
+        if let Some(delivery) = inbox.receive(unit).await.expect("an answer") {
+            deliveries += 1;
+            assert_eq!(delivery.deliveries, deliveries);
+            assert_eq!(inbox.dead().await.expect("an answer"), None);
+        } else if let Some(dead) = inbox.dead().await.expect("an answer") {
+            break dead;
+        }
+        // A store far away may take its time to bury a letter; it is delivered no more often for it.
+        assert!(deliveries <= 20, "there is a limit");
         advance(unit * 2).await;
-    }
-    assert!((3..=20).contains(&deliveries), "there is a limit");
-    let dead = inbox.dead().await.expect("an answer").expect("a dead letter");
+    };
+    assert!(deliveries >= 3, "{deliveries}");
     assert_eq!(dead.task, two.task);
     assert!(dead.deliveries >= deliveries, "its count goes with it");
     inbox.acknowledge(&dead).await.expect("acknowledged");

@@ -4,9 +4,39 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::instant;
+use super::search::table::of_type;
+use super::types::TYPES;
 
 /// The canonical URL of the EHI export operation (Argonaut EHI API, 0.1.0).
 pub const EHI_EXPORT: &str = "http://argonautproject.org/ehi-api/OperationDefinition/patient-ehi-export";
+
+/// An operation of Bulk Data.
+fn operation(name: &str) -> String {
+    format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{name}")
+}
+
+/// A type that is exported, with what `_typeFilter` can say of it.
+fn resource(name: &str) -> Value {
+    let parameters = of_type(name);
+    let parameters: Vec<_> = parameters
+        .map(|parameter| json!({ "name": parameter.name, "type": parameter.kind.name() }))
+        .collect();
+    let mut resource = json!({ "type": name, "searchParam": parameters });
+    match name {
+        "Patient" => {
+            resource["operation"] = json!([
+                { "name": "ehi-export", "definition": EHI_EXPORT },
+                { "name": "export", "definition": operation("patient-export") },
+            ]);
+        }
+        "Group" => {
+            resource["interaction"] = json!([{ "code": "read" }, { "code": "search-type" }]);
+            resource["operation"] = json!([{ "name": "export", "definition": operation("group-export") }]);
+        }
+        _ => {}
+    }
+    resource
+}
 
 /// What the server under `base_url` can do; `root` is where its OAuth endpoints are.
 pub fn capability_statement(base_url: &str, root: &str, date: Timestamp) -> Value {
@@ -23,6 +53,7 @@ pub fn capability_statement(base_url: &str, root: &str, date: Timestamp) -> Valu
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": instant(date),
+        "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
         "kind": "instance",
         "software": { "name": "EHI export server", "version": env!("CARGO_PKG_VERSION") },
         "implementation": { "description": "Exports of electronic health information", "url": base_url },
@@ -41,10 +72,8 @@ pub fn capability_statement(base_url: &str, root: &str, date: Timestamp) -> Valu
                 }],
                 "extension": [oauth],
             },
-            "resource": [{
-                "type": "Patient",
-                "operation": [{ "name": "ehi-export", "definition": EHI_EXPORT }],
-            }],
+            "operation": [{ "name": "export", "definition": operation("export") }],
+            "resource": TYPES.iter().map(|name| resource(name)).collect::<Vec<_>>(),
         }],
     })
 }

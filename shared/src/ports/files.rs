@@ -19,6 +19,12 @@ pub trait Files: Send + Sync {
     /// dropped leaves nothing that `open` finds, or a part that [`Files::remove_prefix`] removes.
     async fn create(&self, key: &str) -> Result<Box<dyn FileWriter>>;
 
+    /// As [`Files::create`], where the store takes large files in parts in parts of this size.
+    async fn create_in_parts(&self, key: &str, part_bytes: Option<usize>) -> Result<Box<dyn FileWriter>> {
+        let _ = part_bytes;
+        self.create(key).await
+    }
+
     /// The size of a file; `None` when there is none.
     async fn size(&self, key: &str) -> Result<Option<u64>>;
 

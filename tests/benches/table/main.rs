@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: one table, each figure beside its yardstick from the same run, as a ratio. A time alone says
 //! more of the machine than of the code.
 //!
-//! `-- engine`, `-- latency`, `-- status`, `-- memory`, `-- lambda`, `-- buckets` run one part; `-- --quick` with less data.
+//! `-- engine`, `-- bulk`, `-- latency`, `-- status`, `-- memory`, `-- lambda`, `-- buckets` run one part; `-- --quick` with less data.
 
 mod buckets;
+mod bulk;
 mod engine;
 mod lambda;
 mod latency;
@@ -54,6 +55,9 @@ fn main() {
     let mut rows = Vec::new();
     if wanted("engine") {
         rows.extend(engine::rows(scale));
+    }
+    if wanted("bulk") {
+        rows.extend(bulk::rows(scale));
     }
     if wanted("latency") {
         rows.extend(latency::rows(scale));

@@ -1,6 +1,6 @@
 //! Downloads every file of a manifest, goes on where a download broke, and verifies what arrived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::StreamExt;
-use http::header::{ETAG, IF_RANGE, RANGE};
+use futures_util::stream::{self, StreamExt};
+use http::header::{ETAG, IF_RANGE, LOCATION, RANGE};
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::Value;
@@ -22,6 +22,8 @@ use crate::Failure;
 
 /// Tries for one file.
 const TRIES: u32 = 5;
+/// Files downloaded at once.
+const AT_ONCE: usize = 4;
 
 /// What an export came to.
 #[derive(Debug, Default)]
@@ -31,6 +33,8 @@ pub(crate) struct Exported {
     pub(crate) resources: u64,
     pub(crate) bytes: u64,
     pub(crate) problems: u64,
+    /// Bundles of what was deleted.
+    pub(crate) deleted: u64,
 }
 
 /// What a file must be.
@@ -42,34 +46,52 @@ struct Expected {
     sha256: Option<String>,
     /// SHA-1, base64, as FHIR attachments carry it.
     sha1: Option<String>,
+    /// Whether it is behind the token, and not behind a signature.
+    with_token: bool,
 }
 
-/// Downloads and verifies everything; leaves the manifest beside the files.
+/// Downloads and verifies everything that the pages of a manifest list, several files at once; leaves the manifest
+/// beside the files.
 pub(crate) async fn fetch(
-    session: &mut Session,
-    manifest: &Value,
+    session: &Session,
+    manifests: &[Value],
     out: &Path,
     progress: &ProgressBar,
 ) -> Result<Exported, Failure> {
     let mut exported = Exported::default();
-    let entries = |list: &str| manifest[list].as_array().cloned().unwrap_or_default();
-    let lists = [("output", entries("output")), ("error", entries("error"))];
-    let total: u64 =
-        lists.iter().flat_map(|(_, list)| list).filter_map(|entry| entry["extension"]["size"].as_u64()).sum();
-    progress.set_length(total);
+    let mut wanted = Vec::new();
+    let mut names = HashSet::new();
+    for manifest in manifests {
+        let with_token = manifest["requiresAccessToken"] != false;
+        for list in ["output", "deleted", "error", "outcome"] {
+            for entry in manifest[list].as_array().into_iter().flatten() {
+                let url = entry["url"].as_str().unwrap_or_default().to_owned();
+                let mut name = file_name(&url)?;
+                // Servers may give every file the same last segment.
+                while !names.insert(name.clone()) {
+                    name = format!("{}-{name}", names.len());
+                }
+                let expected = Expected {
+                    url,
+                    count: entry["count"].as_u64(),
+                    size: entry["extension"]["size"].as_u64(),
+                    sha256: entry["extension"]["sha256"].as_str().map(str::to_owned),
+                    sha1: None,
+                    with_token,
+                };
+                wanted.push((list, expected, out.join(name)));
+            }
+        }
+    }
+    progress.set_position(0);
+    progress.set_length(wanted.iter().filter_map(|(_, expected, _)| expected.size).sum());
+    let server = wanted.first().and_then(|(_, first, _)| shared::config::origin_of(&first.url));
     let mut attachments = BTreeMap::new();
-    for (list, entries) in lists {
-        for entry in entries {
-            let expected = Expected {
-                url: entry["url"].as_str().unwrap_or_default().to_owned(),
-                count: entry["count"].as_u64(),
-                size: entry["extension"]["size"].as_u64(),
-                sha256: entry["extension"]["sha256"].as_str().map(str::to_owned),
-                sha1: None,
-            };
-            let path = out.join(file_name(&expected.url)?);
+    let mut fetched = stream::iter(wanted)
+        .map(|(list, expected, path)| async move {
             download(session, &expected, &path, progress).await?;
-            let count = lines(&path, |text| note_attachments(text, &mut attachments))?;
+            let mut noted = BTreeMap::new();
+            let count = lines(&path, |text| note_attachments(text, &mut noted))?;
             if expected.count.is_some_and(|expected| expected != count) {
                 return Err(Failure::new(format!(
                     "{} has {count} lines, the manifest says {:?}",
@@ -77,23 +99,39 @@ pub(crate) async fn fetch(
                     expected.count
                 )));
             }
-            exported.files += 1;
-            exported.bytes += std::fs::metadata(&path)?.len();
-            if list == "error" { exported.problems += count } else { exported.resources += count }
+            Ok((list, count, std::fs::metadata(&path)?.len(), noted))
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(file) = fetched.next().await {
+        let (list, count, bytes, noted) = file?;
+        exported.files += 1;
+        exported.bytes += bytes;
+        match list {
+            "error" | "outcome" => exported.problems += count,
+            "deleted" => exported.deleted += count,
+            _ => exported.resources += count,
         }
+        attachments.extend(noted);
     }
-    let server =
-        manifest["output"][0]["url"].as_str().and_then(shared::config::origin_of).unwrap_or_default();
     // Only what the server itself serves gets the token.
-    attachments.retain(|url, _| shared::config::origin_of(url).as_ref() == Some(&server));
-    for expected in attachments.values() {
-        let path = out.join("attachments").join(file_name(&expected.url)?);
+    attachments.retain(|url, _| shared::config::origin_of(url) == server);
+    if !attachments.is_empty() {
         std::fs::create_dir_all(out.join("attachments"))?;
-        download(session, expected, &path, progress).await?;
-        exported.attachments += 1;
-        exported.bytes += std::fs::metadata(&path)?.len();
     }
-    std::fs::write(out.join("manifest.json"), serde_json::to_vec_pretty(manifest).unwrap_or_default())?;
+    let mut fetched = stream::iter(attachments.into_values())
+        .map(|expected| async move {
+            let path = out.join("attachments").join(file_name(&expected.url)?);
+            download(session, &expected, &path, progress).await?;
+            Ok::<_, Failure>(std::fs::metadata(&path)?.len())
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(bytes) = fetched.next().await {
+        exported.attachments += 1;
+        exported.bytes += bytes?;
+    }
+    let pages: Vec<_> =
+        manifests.iter().map(|page| serde_json::to_string_pretty(page).unwrap_or_default()).collect();
+    std::fs::write(out.join("manifest.json"), pages.join("\n"))?;
     Ok(exported)
 }
 
@@ -106,7 +144,7 @@ fn file_name(url: &str) -> Result<String, Failure> {
 }
 
 async fn download(
-    session: &mut Session,
+    session: &Session,
     expected: &Expected,
     path: &Path,
     progress: &ProgressBar,
@@ -122,7 +160,7 @@ async fn download(
         if attempt > 0 {
             tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
         }
-        match piece(session, &expected.url, &part, progress).await {
+        match piece(session, expected, &part, progress).await {
             Ok(()) => match verify(&part, expected) {
                 Ok(()) => {
                     std::fs::rename(&part, path)?;
@@ -147,15 +185,31 @@ fn tag_of(part: &Path) -> PathBuf {
 }
 
 /// Fetches what is missing of a file.
-async fn piece(session: &mut Session, url: &str, part: &Path, progress: &ProgressBar) -> Result<(), Failure> {
+async fn piece(
+    session: &Session,
+    expected: &Expected,
+    part: &Path,
+    progress: &ProgressBar,
+) -> Result<(), Failure> {
     let have = std::fs::metadata(part).map(|metadata| metadata.len()).unwrap_or_default();
     let tag = std::fs::read_to_string(tag_of(part)).ok().filter(|_| have > 0);
-    let response = session
-        .send(Method::GET, url, |request| match &tag {
-            Some(tag) => request.header(RANGE, format!("bytes={have}-")).header(IF_RANGE, tag),
-            None => request,
-        })
-        .await?;
+    let dress = |request: reqwest::RequestBuilder| match &tag {
+        Some(tag) => request.header(RANGE, format!("bytes={have}-")).header(IF_RANGE, tag),
+        None => request,
+    };
+    let response = match expected.with_token {
+        true => session.send(Method::GET, &expected.url, dress).await?,
+        false => dress(session.client.get(&expected.url)).send().await.map_err(super::smart::unreachable)?,
+    };
+    let response = match response.headers().get(LOCATION).and_then(|location| location.to_str().ok()) {
+        // To the store, which refuses what is both signed and bears a token.
+        Some(location) if response.status().is_redirection() => {
+            let location =
+                response.url().join(location).map_err(|_| Failure::new("a redirect to nowhere"))?;
+            dress(session.client.get(location)).send().await.map_err(super::smart::unreachable)?
+        }
+        _ => response,
+    };
     // Everything was there before, and only its end was not seen.
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         return Ok(());
@@ -242,6 +296,7 @@ fn collect(value: &Value, found: &mut BTreeMap<String, Expected>) {
                     url: url.to_owned(),
                     size: object.get("size").and_then(Value::as_u64),
                     sha1: object.get("hash").and_then(Value::as_str).map(str::to_owned),
+                    with_token: true,
                     ..Expected::default()
                 };
                 found.insert(url.to_owned(), expected);

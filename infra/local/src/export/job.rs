@@ -26,7 +26,7 @@ pub(crate) struct Job {
 }
 
 /// Where a client that was cut off finds its job again.
-fn note(out: &Path) -> PathBuf {
+pub(super) fn note(out: &Path) -> PathBuf {
     out.join(".ehi-export")
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn forget(out: &Path) -> Result<(), Failure> {
 impl Job {
     /// Kicks an export off, or goes on with the one that an earlier run left in this directory.
     pub(crate) async fn begin(
-        mut session: Session,
+        session: Session,
         base: &str,
         patient: &str,
         out: &Path,
@@ -134,7 +134,7 @@ impl Job {
 }
 
 /// The job of an earlier run for the same kick-off.
-fn left_before(out: &Path, kick_off: &str) -> Option<String> {
+pub(super) fn left_before(out: &Path, kick_off: &str) -> Option<String> {
     let text = std::fs::read_to_string(note(out)).ok()?;
     let (of, status_url) = text.trim().split_once('\n')?;
     (of == kick_off).then(|| status_url.to_owned())

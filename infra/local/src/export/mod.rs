@@ -1,6 +1,7 @@
 //! `ehi export`: a client that goes the whole way of a patient's export: discovery, authorization,
-//! kick-off, form, review, download, verification.
+//! kick-off, form, review, download, verification; or, with `--bulk`, of a bulk export.
 
+mod bulk;
 mod fetch;
 mod job;
 mod smart;
@@ -17,14 +18,17 @@ use shared::domain::ids::PatientId;
 use tokio::net::TcpListener;
 
 use crate::Failure;
+use crate::client::ServiceKey;
 use crate::defaults::{sample_records, settings};
 use crate::server::Server;
 
 #[derive(Args)]
 pub struct Options {
-    /// The patient's id
-    #[arg(long, value_name = "ID")]
-    pub patient: String,
+    /// The patient's id; of a bulk export any number of them
+    #[arg(long, value_name = "ID", required_unless_present = "bulk")]
+    pub patient: Vec<String>,
+    #[command(flatten)]
+    pub bulk: bulk::BulkOptions,
     /// Where the files go
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -51,25 +55,30 @@ pub(crate) struct Target {
     base: String,
     /// User name and password of staff, where the client may play them.
     staff: Option<(String, String)>,
+    /// What the client authenticates with as a backend service.
+    service_key: Option<ServiceKey>,
 }
 
 /// Runs the export and tells what it came to.
 pub async fn run(options: Options) -> Result<(), Failure> {
-    PatientId::parse(&options.patient).map_err(|_| Failure::new("--patient is no patient id"))?;
-    let inside = match &options.server {
-        Some(_) => None,
-        None => Some(start_inside(options.records.as_deref()).await?),
-    };
-    let target = match (&options.server, &inside) {
-        (Some(server), _) => Target { base: server.trim_end_matches('/').to_owned(), staff: None },
-        (None, Some((server, password))) => Target {
-            base: format!("http://{}/fhir", server.address),
-            staff: Some(("admin".to_owned(), password.clone())),
-        },
-        (None, None) => return Err(Failure::new("there is no server")),
+    for patient in &options.patient {
+        PatientId::parse(patient).map_err(|_| Failure::new("--patient is no patient id"))?;
+    }
+    if !options.bulk.bulk && options.patient.len() != 1 {
+        return Err(Failure::new("--patient is given once, unless the export is a --bulk one"));
+    }
+    let (target, inside) = match &options.server {
+        Some(server) => {
+            let service_key = options.bulk.key.as_deref().map(ServiceKey::read).transpose()?;
+            (Target { base: server.trim_end_matches('/').to_owned(), staff: None, service_key }, None)
+        }
+        None => {
+            let (target, server) = start_inside(options.records.as_deref()).await?;
+            (target, Some(server))
+        }
     };
     let exported = export(&options, target).await;
-    if let Some((server, _)) = inside {
+    if let Some(server) = inside {
         server.stop().await?;
     }
     let exported = exported?;
@@ -91,27 +100,47 @@ pub async fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn export(options: &Options, target: Target) -> Result<fetch::Exported, Failure> {
-    let base = shortcut(&target.base, options.auto_approve, options.full)?;
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
         .read_timeout(Duration::from_mins(1))
         .build()
         .map_err(|error| Failure::new(error.to_string()))?;
-    let steps = progress();
-    steps.set_message("authorizing");
-    let session = match &options.token_file {
-        Some(file) => smart::Session::with_token(client, std::fs::read_to_string(file)?.trim().to_owned()),
-        None => smart::Session::authorize(client, &base, &options.patient).await?,
-    };
+    let token = options.token_file.as_deref().map(std::fs::read_to_string).transpose()?;
+    let token = token.map(|token| token.trim().to_owned());
     std::fs::create_dir_all(&options.out)?;
-    let mut job = job::Job::begin(session, &base, &options.patient, &options.out).await?;
-    let manifest = job.wait(&target, &steps).await?;
-    let exported = fetch::fetch(&mut job.session, &manifest, &options.out, &steps).await;
+    let steps = progress();
+    let exported = match options.bulk.bulk {
+        true => {
+            let Target { base, service_key, .. } = target;
+            bulk::export(client, &base, options, service_key, token, &steps).await
+        }
+        false => of_patient(client, options, &target, token, &steps).await,
+    };
     steps.finish_and_clear();
     let exported = exported?;
     job::forget(&options.out)?;
     Ok(exported)
+}
+
+/// One patient's export, as their app.
+async fn of_patient(
+    client: reqwest::Client,
+    options: &Options,
+    target: &Target,
+    token: Option<String>,
+    steps: &ProgressBar,
+) -> Result<fetch::Exported, Failure> {
+    let base = shortcut(&target.base, options.auto_approve, options.full)?;
+    let patient = options.patient.first().ok_or_else(|| Failure::new("--patient is missing"))?;
+    steps.set_message("authorizing");
+    let session = match token {
+        Some(token) => smart::Session::with_token(client, token),
+        None => smart::Session::authorize(client, &base, patient).await?,
+    };
+    let mut job = job::Job::begin(session, &base, patient, &options.out).await?;
+    let manifest = job.wait(target, steps).await?;
+    fetch::fetch(&job.session, &[manifest], &options.out, steps).await
 }
 
 /// The base URL behind the sandbox's shortcuts.
@@ -124,15 +153,17 @@ fn shortcut(base: &str, auto_approve: bool, full: bool) -> Result<String, Failur
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// A server of our own on a free port, with a state that is gone afterwards, and its staff password.
-async fn start_inside(records: Option<&Path>) -> Result<(Server, String), Failure> {
+/// A server of our own on a free port, with a state that is gone afterwards.
+async fn start_inside(records: Option<&Path>) -> Result<(Target, Server), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let defaults = settings(None, &format!("http://{}", listener.local_addr()?))?;
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let records = records.map_or_else(sample_records, Path::to_owned);
     let platform = Local::in_memory(&records, defaults.settings, clock, ids)?;
-    let password = defaults.passwords.into_iter().next().map(|(_, password)| password).unwrap_or_default();
-    Ok((Server::start(platform, listener, 1).await?, password))
+    let staff = defaults.passwords.into_iter().next().map(|(name, password)| (name.to_owned(), password));
+    let server = Server::start(platform, listener, 1).await?;
+    let base = format!("http://{}/fhir", server.address);
+    Ok((Target { base, staff, service_key: defaults.service_key }, server))
 }
 
 fn progress() -> ProgressBar {

@@ -1,4 +1,4 @@
-//! Getting a token: SMART standalone launch, the sandbox's pages played by the client itself.
+//! Getting a token: SMART standalone launch, the sandbox's pages played by the client itself; or as a backend service.
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -8,24 +8,80 @@ use http::{Method, StatusCode};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use shared::clock::{Ids, SystemIds};
+use tokio::sync::Mutex;
 use url::Url;
 
 use crate::Failure;
+use crate::client::ServiceKey;
 use crate::defaults::{TEST_CLIENT, TEST_REDIRECT};
 
 const SCOPE: &str = "launch/patient offline_access patient/$ehi-export";
 
-/// A client with an access token, renewed when the server no longer takes it.
+/// A client with an access token, renewed when the server no longer takes it. Several requests may use it at once.
 pub(crate) struct Session {
     pub(crate) client: Client,
-    access_token: String,
-    /// The refresh token and where it is used.
-    refresh: Option<(String, String)>,
+    tokens: Mutex<Tokens>,
+}
+
+struct Tokens {
+    /// `None` talks to servers that want none.
+    access: Option<String>,
+    renewal: Renewal,
+}
+
+/// How a new token is had.
+enum Renewal {
+    Never,
+    /// By a refresh token.
+    Refresh {
+        token: String,
+        endpoint: String,
+    },
+    /// By the key of a backend service.
+    Service {
+        client: String,
+        key: ServiceKey,
+        scope: String,
+        endpoint: String,
+    },
 }
 
 impl Session {
     pub(crate) fn with_token(client: Client, access_token: String) -> Self {
-        Self { client, access_token, refresh: None }
+        Self::new(client, Some(access_token), Renewal::Never)
+    }
+
+    /// For servers that want no token.
+    pub(crate) fn without_token(client: Client) -> Self {
+        Self::new(client, None, Renewal::Never)
+    }
+
+    fn new(client: Client, access: Option<String>, renewal: Renewal) -> Self {
+        Self { client, tokens: Mutex::new(Tokens { access, renewal }) }
+    }
+
+    /// Authenticates as a backend service.
+    pub(crate) async fn service(
+        client: Client,
+        base: &str,
+        id: &str,
+        key: ServiceKey,
+        scope: &str,
+    ) -> Result<Self, Failure> {
+        let discovery =
+            json(send(client.get(format!("{base}/.well-known/smart-configuration"))).await?).await?;
+        let endpoint = discovery["token_endpoint"].as_str();
+        let endpoint =
+            endpoint.ok_or_else(|| Failure::new("the server's smart-configuration has no token_endpoint"))?;
+        let renewal = Renewal::Service {
+            client: id.to_owned(),
+            key,
+            scope: scope.to_owned(),
+            endpoint: endpoint.to_owned(),
+        };
+        let session = Self::new(client, None, renewal);
+        session.renew(&mut *session.tokens.lock().await).await?;
+        Ok(session)
     }
 
     /// Signs in as the patient and agrees, as a person would in a browser.
@@ -79,40 +135,76 @@ impl Session {
             ("client_id", TEST_CLIENT),
             ("code_verifier", &verifier),
         ]);
-        let mut session = Self { client, access_token: String::new(), refresh: None };
-        session.take(&json(send(exchanged).await?).await?, token_endpoint.as_str())?;
+        let answer = json(send(exchanged).await?).await?;
+        let session = Self::new(client, None, Renewal::Never);
+        take(&mut *session.tokens.lock().await, &answer, token_endpoint.as_str())?;
         Ok(session)
     }
 
     /// Sends a request with the token, once more with a new one when it has expired. The answer may be any.
     pub(crate) async fn send(
-        &mut self,
+        &self,
         method: Method,
         url: &str,
         dress: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Failure> {
-        let request = |token: &str| dress(self.client.request(method.clone(), url)).bearer_auth(token);
-        let response = request(&self.access_token).send().await.map_err(unreachable)?;
+        let request = |token: &Option<String>| {
+            let request = dress(self.client.request(method.clone(), url));
+            match token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            }
+        };
+        let used = self.tokens.lock().await.access.clone();
+        let response = request(&used).send().await.map_err(unreachable)?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        let Some((refresh_token, endpoint)) = self.refresh.take() else { return Ok(response) };
-        let renewed = self
-            .client
-            .post(&endpoint)
-            .form(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]);
-        self.take(&json(send(renewed).await?).await?, &endpoint)?;
-        let request = dress(self.client.request(method, url)).bearer_auth(&self.access_token);
-        request.send().await.map_err(unreachable)
+        let mut tokens = self.tokens.lock().await;
+        // Another request may have renewed it in the meantime.
+        if tokens.access == used && !self.renew(&mut tokens).await? {
+            return Ok(response);
+        }
+        let token = tokens.access.clone();
+        drop(tokens);
+        request(&token).send().await.map_err(unreachable)
     }
 
-    fn take(&mut self, answer: &Value, endpoint: &str) -> Result<(), Failure> {
-        let token = answer["access_token"].as_str();
-        self.access_token =
-            String::from(token.ok_or_else(|| Failure::new("the server gave no access token"))?);
-        self.refresh = answer["refresh_token"].as_str().map(|token| (token.to_owned(), endpoint.to_owned()));
-        Ok(())
+    /// Gets a new token; false when there is no way to.
+    async fn renew(&self, tokens: &mut Tokens) -> Result<bool, Failure> {
+        let (fields, endpoint) = match &tokens.renewal {
+            Renewal::Never => return Ok(false),
+            Renewal::Refresh { token, endpoint } => (
+                vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", token.clone())],
+                endpoint.clone(),
+            ),
+            Renewal::Service { client, key, scope, endpoint } => (
+                vec![
+                    ("grant_type", "client_credentials".to_owned()),
+                    ("scope", scope.clone()),
+                    ("client_assertion_type", shared::security::assertion::TYPE.to_owned()),
+                    ("client_assertion", key.assertion(client, endpoint)?),
+                ],
+                endpoint.clone(),
+            ),
+        };
+        let answer = json(send(self.client.post(&endpoint).form(&fields)).await?).await?;
+        take(tokens, &answer, &endpoint)?;
+        Ok(true)
     }
+}
+
+/// Takes the tokens of an answer.
+fn take(tokens: &mut Tokens, answer: &Value, endpoint: &str) -> Result<(), Failure> {
+    let token = answer["access_token"].as_str();
+    tokens.access = Some(String::from(token.ok_or_else(|| Failure::new("the server gave no access token"))?));
+    if !matches!(tokens.renewal, Renewal::Service { .. }) {
+        tokens.renewal = match answer["refresh_token"].as_str() {
+            Some(token) => Renewal::Refresh { token: token.to_owned(), endpoint: endpoint.to_owned() },
+            None => Renewal::Never,
+        };
+    }
+    Ok(())
 }
 
 /// Sends a request whose answer must be a success or a redirect.

@@ -92,11 +92,15 @@ fn content_type(key: &str) -> &'static str {
 #[async_trait]
 impl Files for AwsFiles {
     async fn create(&self, key: &str) -> Result<Box<dyn FileWriter>> {
+        self.create_in_parts(key, None).await
+    }
+
+    async fn create_in_parts(&self, key: &str, part_bytes: Option<usize>) -> Result<Box<dyn FileWriter>> {
+        let part_bytes = part_bytes.unwrap_or(self.part_bytes).clamp(SMALLEST_PART, LARGEST_PART);
         let compress = self.compress && key.ends_with(".ndjson");
         let whole = self.bucket.key(checked_key(key)?);
         let slots = self.slots.clone();
-        let upload =
-            Upload::new(self.bucket.clone(), whole, content_type(key), compress, self.part_bytes, slots);
+        let upload = Upload::new(self.bucket.clone(), whole, content_type(key), compress, part_bytes, slots);
         Ok(Box::new(upload))
     }
 

@@ -1,0 +1,178 @@
+//! `ehi client add`: registers an app or a backend service in a settings file, and makes the key pair of a service.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::encoding::AsBigEndian;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use shared::clock::{Clock, Ids, SystemClock, SystemIds};
+use shared::config::Settings;
+
+use crate::Failure;
+
+/// Seconds that an assertion is good for.
+const LIFETIME: i64 = 240;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Add a client to a settings file
+    Add(Add),
+}
+
+#[derive(Args)]
+pub struct Add {
+    /// The settings file; it is made when it does not exist
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The client's id
+    #[arg(long, value_name = "ID")]
+    id: String,
+    /// What people are shown
+    #[arg(long)]
+    name: Option<String>,
+    /// The most that it can be granted, as "system/*.rs"
+    #[arg(long)]
+    scopes: String,
+    /// Where an app gets its codes; may be repeated
+    #[arg(long, value_name = "URL")]
+    redirect_uri: Vec<String>,
+    /// Make a key pair for a backend service; the private key goes to this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["jwks", "jwks_url"])]
+    make_key: Option<PathBuf>,
+    /// The public keys of a backend service: a file with a JWK set
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_url")]
+    jwks: Option<PathBuf>,
+    /// Where the public keys of a backend service are published
+    #[arg(long, value_name = "URL")]
+    jwks_url: Option<String>,
+}
+
+pub fn run(command: &Command) -> Result<(), Failure> {
+    let Command::Add(options) = command;
+    let jwks = match (&options.make_key, &options.jwks) {
+        (Some(file), _) => {
+            let key = ServiceKey::generate()?;
+            key.write(file)?;
+            eprintln!("The private key is in {}: only the service itself may read it.", file.display());
+            Some(key.public_set().to_string())
+        }
+        (None, Some(file)) => Some(std::fs::read_to_string(file)?.trim().to_owned()),
+        (None, None) => None,
+    };
+    let quoted = |text: &str| Value::from(text).to_string();
+    let mut entry =
+        format!("\n[[clients]]\nid = {}\nscopes = {}\n", quoted(&options.id), quoted(&options.scopes));
+    if let Some(name) = &options.name {
+        let _ = writeln!(entry, "name = {}", quoted(name));
+    }
+    if !options.redirect_uri.is_empty() {
+        let uris: Vec<_> = options.redirect_uri.iter().map(|uri| quoted(uri)).collect();
+        let _ = writeln!(entry, "redirect_uris = [{}]", uris.join(", "));
+    }
+    if let Some(jwks) = jwks {
+        let _ = writeln!(entry, "jwks = {}", quoted(&jwks));
+    }
+    if let Some(url) = &options.jwks_url {
+        let _ = writeln!(entry, "jwks_url = {}", quoted(url));
+    }
+    let before = match std::fs::read_to_string(&options.config) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let text = before + &entry;
+    // What the server would refuse is not written.
+    Settings::parse(&text, |_| None, Some("http://127.0.0.1:8888"))?;
+    let beside = options.config.with_extension("new");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, &options.config)?;
+    eprintln!("Added '{}' to {}", options.id, options.config.display());
+    Ok(())
+}
+
+/// The key of a backend service (ES384).
+pub struct ServiceKey {
+    id: String,
+    pair: EcdsaKeyPair,
+}
+
+impl ServiceKey {
+    pub fn generate() -> Result<Self, Failure> {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)
+            .map_err(|_| Failure::new("no key could be made"))?;
+        Ok(Self { id: SystemIds.secret()[..16].to_owned(), pair })
+    }
+
+    /// Reads a private key: a JWK, or a JWK set with one that signs.
+    pub fn read(file: &Path) -> Result<Self, Failure> {
+        let wrong = || {
+            Failure::new(format!(
+                "{} is no private key for ES384 (a JWK with kid, x, y and d)",
+                file.display()
+            ))
+        };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+        let value: Value = serde_json::from_str(&text).map_err(|_| wrong())?;
+        let is_key = |key: &&Value| key["crv"] == "P-384" && key["d"].is_string();
+        let keys = value["keys"].as_array().map_or_else(|| vec![&value], |keys| keys.iter().collect());
+        let key = keys.into_iter().find(is_key).ok_or_else(wrong)?;
+        let part =
+            |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap_or_default()).map_err(|_| wrong());
+        let (x, y, d) = (part("x")?, part("y")?, part("d")?);
+        let point = [&[4][..], &x, &y].concat();
+        let algorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;
+        let pair =
+            EcdsaKeyPair::from_private_key_and_public_key(algorithm, &d, &point).map_err(|_| wrong())?;
+        Ok(Self { id: key["kid"].as_str().ok_or_else(wrong)?.to_owned(), pair })
+    }
+
+    /// Writes the private key, for its owner's eyes only.
+    pub fn write(&self, file: &Path) -> Result<(), Failure> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt;
+
+        let secret: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
+            self.pair.private_key().as_be_bytes().map_err(|_| Failure::new("the key cannot be written"))?;
+        let mut jwk = self.public();
+        jwk["d"] = json!(URL_SAFE_NO_PAD.encode(secret.as_ref()));
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(file);
+        file?.write_all(jwk.to_string().as_bytes())?;
+        Ok(())
+    }
+
+    /// The public key as a JWK set (RFC 7517).
+    pub fn public_set(&self) -> Value {
+        json!({ "keys": [self.public()] })
+    }
+
+    fn public(&self) -> Value {
+        let (x, y) = self.pair.public_key().as_ref()[1..].split_at(48);
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        json!({
+            "kty": "EC", "crv": "P-384", "alg": "ES384", "use": "sig", "kid": self.id, "x": text(x), "y": text(y),
+        })
+    }
+
+    /// An assertion for a token endpoint (SMART App Launch 2.2, client authentication: asymmetric).
+    pub fn assertion(&self, client: &str, token_endpoint: &str) -> Result<String, Failure> {
+        let header = json!({ "alg": "ES384", "kid": self.id, "typ": "JWT" });
+        let claims = json!({
+            "iss": client, "sub": client, "aud": token_endpoint, "jti": SystemIds.secret(),
+            "exp": SystemClock.now().as_second() + LIFETIME,
+        });
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(&header), part(&claims));
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), message.as_bytes())
+            .map_err(|_| Failure::new("the assertion cannot be signed"))?;
+        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
+    }
+}

@@ -1,0 +1,191 @@
+//! `ehi export --bulk`: a Bulk Data client for any server: token by backend services, kick-off, progress, parallel
+//! downloads that resume, verification (HL7 Bulk Data 2.0 and 3.0).
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use http::header::{CONTENT_LOCATION, RETRY_AFTER};
+use http::{Method, StatusCode};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::fetch::{Exported, fetch};
+use super::job::{left_before, note};
+use super::smart::{Session, checked, json as json_of};
+use crate::Failure;
+use crate::client::ServiceKey;
+use crate::defaults::BULK_CLIENT;
+
+/// Longer than any server should keep a client waiting between two questions.
+const MAX_PAUSE: Duration = Duration::from_mins(2);
+/// Questions asked quickly, because small exports take no longer.
+const QUICK: u32 = 20;
+
+/// What a bulk export is asked for.
+#[derive(Args, Default)]
+pub struct BulkOptions {
+    /// A bulk export of many patients, as a backend service
+    #[arg(long)]
+    pub bulk: bool,
+    /// The members of this group
+    #[arg(long, value_name = "ID", requires = "bulk")]
+    pub group: Option<String>,
+    /// Patients and what belongs to them, without what belongs to nobody
+    #[arg(long, requires = "bulk", conflicts_with = "group")]
+    pub all_patients: bool,
+    /// Only what changed after this instant
+    #[arg(long, value_name = "INSTANT", requires = "bulk")]
+    pub since: Option<String>,
+    /// Only these types, joined by commas
+    #[arg(long = "type", value_name = "TYPES", requires = "bulk")]
+    pub types: Option<String>,
+    /// A search that resources of its type must pass, as Observation?category=laboratory; may be repeated
+    #[arg(long, value_name = "SEARCH", requires = "bulk")]
+    pub type_filter: Vec<String>,
+    /// The backend service's id
+    #[arg(long, value_name = "ID", requires = "bulk", default_value = BULK_CLIENT)]
+    pub client_id: String,
+    /// The backend service's private key (a JWK for ES384)
+    #[arg(long, value_name = "FILE", requires = "bulk")]
+    pub key: Option<PathBuf>,
+    /// What the token is asked for
+    #[arg(long, requires = "bulk", default_value = "system/*.read")]
+    pub scope: String,
+}
+
+/// Exports and verifies; the patients are none for everybody.
+pub(crate) async fn export(
+    client: reqwest::Client,
+    base: &str,
+    options: &super::Options,
+    key: Option<ServiceKey>,
+    token: Option<String>,
+    progress: &ProgressBar,
+) -> Result<Exported, Failure> {
+    let (patients, out, options) = (&options.patient, &options.out, &options.bulk);
+    progress.set_message("authorizing");
+    let session = match (token, key) {
+        (Some(token), _) => Session::with_token(client, token),
+        (None, Some(key)) => Session::service(client, base, &options.client_id, key, &options.scope).await?,
+        (None, None) => Session::without_token(client),
+    };
+    let kick_off = kick_off(base, options, patients)?;
+    let status_url = begin(&session, &kick_off, &asked(options, patients), out).await?;
+    let manifests = wait(&session, &status_url, progress).await?;
+    fetch(&session, &manifests, out, progress).await
+}
+
+/// Where the kick-off is.
+fn kick_off(base: &str, options: &BulkOptions, patients: &[String]) -> Result<Url, Failure> {
+    let operation = match &options.group {
+        Some(group) => format!("Group/{group}/$export"),
+        None if options.all_patients || !patients.is_empty() => "Patient/$export".to_owned(),
+        None => "$export".to_owned(),
+    };
+    Url::parse(&format!("{base}/{operation}")).map_err(|_| Failure::new("--server is no URL"))
+}
+
+/// What is asked for: the parameter, its value, and how a body spells it.
+fn asked(options: &BulkOptions, patients: &[String]) -> Vec<(&'static str, String, &'static str)> {
+    let single = [("_since", &options.since, "valueInstant"), ("_type", &options.types, "valueString")];
+    let single = single.into_iter().filter_map(|(name, value, kind)| Some((name, value.clone()?, kind)));
+    let filters = options.type_filter.iter().map(|filter| ("_typeFilter", filter.clone(), "valueString"));
+    let patients = patients.iter().map(|patient| ("patient", format!("Patient/{patient}"), "valueReference"));
+    single.chain(filters).chain(patients).collect()
+}
+
+/// Kicks off, or goes on with the job that an earlier run left in this directory.
+async fn begin(
+    session: &Session,
+    kick_off: &Url,
+    asked: &[(&'static str, String, &'static str)],
+    out: &Path,
+) -> Result<String, Failure> {
+    // Patients can be named in a body only; every server takes the rest in a query.
+    let posts = asked.iter().any(|(name, ..)| *name == "patient");
+    let mut url = kick_off.clone();
+    if !asked.is_empty() {
+        url.query_pairs_mut().extend_pairs(asked.iter().map(|(name, value, _)| (name, value)));
+    }
+    let name = url.to_string();
+    if let Some(status_url) = left_before(out, &name) {
+        let response = session.send(Method::GET, &status_url, |request| request).await?;
+        if matches!(response.status(), StatusCode::OK | StatusCode::ACCEPTED) {
+            return Ok(status_url);
+        }
+    }
+    let body = parameters(asked).to_string();
+    let (method, url) = if posts { (Method::POST, kick_off) } else { (Method::GET, &url) };
+    let dress = |request: reqwest::RequestBuilder| {
+        let request = request.header("accept", "application/fhir+json").header("prefer", "respond-async");
+        match posts {
+            true => request.header("content-type", "application/fhir+json").body(body.clone()),
+            false => request,
+        }
+    };
+    let response = checked(session.send(method, url.as_str(), dress).await?).await?;
+    let location = response.headers().get(CONTENT_LOCATION).and_then(|value| value.to_str().ok());
+    let status_url = location.ok_or_else(|| Failure::new("the kick-off has no Content-Location"))?.to_owned();
+    std::fs::write(note(out), format!("{name}\n{status_url}\n"))?;
+    Ok(status_url)
+}
+
+fn parameters(asked: &[(&'static str, String, &'static str)]) -> Value {
+    let parameters = asked.iter().map(|(name, value, kind)| match *name {
+        "patient" => json!({ "name": name, *kind: { "reference": value } }),
+        _ => json!({ "name": name, *kind: value }),
+    });
+    json!({ "resourceType": "Parameters", "parameter": parameters.collect::<Vec<_>>() })
+}
+
+/// Waits for the manifest, and reads all of its pages.
+async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Result<Vec<Value>, Failure> {
+    progress.set_length(100);
+    let mut asked = 0;
+    let first = loop {
+        let response = session.send(Method::GET, status_url, |request| request).await?;
+        // A server that is asked too often, or is away for a moment, says when to come again.
+        let again =
+            matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let response = if again { response } else { checked(response).await? };
+        let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let state = text("x-progress").unwrap_or("in progress").to_owned();
+        let seconds = text(RETRY_AFTER.as_str()).and_then(|value| value.parse().ok()).unwrap_or(1);
+        let pause =
+            if asked < QUICK && !again { Duration::from_millis(50) } else { Duration::from_secs(seconds) };
+        if response.status() == StatusCode::OK {
+            let body = json_of(response).await?;
+            match body["status"].as_str() {
+                // The dialect that answers 200 while it works.
+                Some("failed") => {
+                    let reason = body["error"].as_str().unwrap_or("no reason given");
+                    return Err(Failure::new(format!("the export failed: {reason}")));
+                }
+                Some(_) if body.get("output").is_none() => {
+                    progress.set_position(body["progress"].as_u64().unwrap_or_default());
+                }
+                _ => break body,
+            }
+        } else if let Some(percent) = state.split('%').next().and_then(|percent| percent.trim().parse().ok())
+        {
+            progress.set_position(percent);
+        }
+        progress.set_message(format!("exporting: {state}"));
+        asked += 1;
+        tokio::time::sleep(pause.min(MAX_PAUSE)).await;
+    };
+    let mut manifests = vec![first];
+    while let Some(next) = next_page(manifests.last()) {
+        let response = session.send(Method::GET, &next, |request| request).await?;
+        manifests.push(json_of(checked(response).await?).await?);
+    }
+    Ok(manifests)
+}
+
+fn next_page(manifest: Option<&Value>) -> Option<String> {
+    let links = manifest?["link"].as_array()?;
+    let next = links.iter().find(|link| link["relation"] == "next")?;
+    next["url"].as_str().map(str::to_owned)
+}
