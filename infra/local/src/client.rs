@@ -14,6 +14,7 @@ use shared::clock::{Clock, Ids, SystemClock, SystemIds};
 use shared::config::Settings;
 
 use crate::Failure;
+use crate::defaults::BULK_CLIENT;
 
 /// Seconds that an assertion is good for.
 const LIFETIME: i64 = 240;
@@ -22,6 +23,24 @@ const LIFETIME: i64 = 240;
 pub enum Command {
     /// Add a client to a settings file
     Add(Add),
+    /// Print an access token of a backend service, for use with other tools
+    Token(Token),
+}
+
+#[derive(Args)]
+pub struct Token {
+    /// The server's FHIR base URL
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// The backend service's id
+    #[arg(long, value_name = "ID", default_value = BULK_CLIENT)]
+    id: String,
+    /// Its private key (a JWK for ES384)
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// What the token is asked for
+    #[arg(long, default_value = "system/*.read")]
+    scope: String,
 }
 
 #[derive(Args)]
@@ -52,8 +71,22 @@ pub struct Add {
     jwks_url: Option<String>,
 }
 
-pub fn run(command: &Command) -> Result<(), Failure> {
-    let Command::Add(options) = command;
+pub async fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Add(options) => add(options),
+        Command::Token(options) => token(options).await,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the token is what the command is for")]
+async fn token(options: &Token) -> Result<(), Failure> {
+    let key = ServiceKey::read(&options.key)?;
+    let base = options.server.trim_end_matches('/');
+    println!("{}", crate::export::service_token(base, &options.id, key, &options.scope).await?);
+    Ok(())
+}
+
+fn add(options: &Add) -> Result<(), Failure> {
     let jwks = match (&options.make_key, &options.jwks) {
         (Some(file), _) => {
             let key = ServiceKey::generate()?;

@@ -114,7 +114,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Load(options)) => ehi::load::run(&options).await,
         Some(Command::Sample(options)) => ehi::sample::run(&options),
         Some(Command::Cleanup(options)) => clean(options).await,
-        Some(Command::Client(command)) => ehi::client::run(&command),
+        Some(Command::Client(command)) => ehi::client::run(&command).await,
         Some(Command::SandboxSettings { key }) => print_sandbox_settings(key.as_deref()),
         Some(Command::HashPassword) => hash_password(),
     }

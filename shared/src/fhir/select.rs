@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::date::Span;
 use super::head::Members;
 use super::json;
-use super::search::matches::passes;
+use super::search::evaluate::passes;
 use crate::domain::selection::Selection;
 use crate::domain::type_filter::TypeFilter;
 

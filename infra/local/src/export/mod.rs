@@ -100,12 +100,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn export(options: &Options, target: Target) -> Result<fetch::Exported, Failure> {
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_mins(1))
-        .build()
-        .map_err(|error| Failure::new(error.to_string()))?;
+    let client = http_client()?;
     let token = options.token_file.as_deref().map(std::fs::read_to_string).transpose()?;
     let token = token.map(|token| token.trim().to_owned());
     std::fs::create_dir_all(&options.out)?;
@@ -121,6 +116,25 @@ async fn export(options: &Options, target: Target) -> Result<fetch::Exported, Fa
     let exported = exported?;
     job::forget(&options.out)?;
     Ok(exported)
+}
+
+fn http_client() -> Result<reqwest::Client, Failure> {
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(Duration::from_mins(1));
+    client.build().map_err(|error| Failure::new(error.to_string()))
+}
+
+/// An access token of a backend service.
+pub(crate) async fn service_token(
+    base: &str,
+    id: &str,
+    key: ServiceKey,
+    scope: &str,
+) -> Result<String, Failure> {
+    let session = smart::Session::service(http_client()?, base, id, key, scope).await?;
+    session.token().await.ok_or_else(|| Failure::new("the server gave no access token"))
 }
 
 /// One patient's export, as their app.

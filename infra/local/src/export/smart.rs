@@ -170,6 +170,10 @@ impl Session {
         request(&token).send().await.map_err(unreachable)
     }
 
+    pub(crate) async fn token(&self) -> Option<String> {
+        self.tokens.lock().await.access.clone()
+    }
+
     /// Gets a new token; false when there is no way to.
     async fn renew(&self, tokens: &mut Tokens) -> Result<bool, Failure> {
         let (fields, endpoint) = match &tokens.renewal {

@@ -2,8 +2,8 @@
 //!
 //! - [`table`] says which parameters there are, as data.
 //! - [`compile`] reads `Type?parameter=value` and checks it against the table.
-//! - [`matches`] evaluates what was compiled on a line, without building a tree of it.
+//! - [`evaluate`] evaluates what was compiled on a line, without building a tree of it.
 
 pub mod compile;
-pub mod matches;
+pub mod evaluate;
 pub mod table;
