@@ -53,8 +53,13 @@ struct Served {
 
 impl Served {
     fn start(state: &Path) -> Self {
+        Self::start_with(state, &[])
+    }
+
+    fn start_with(state: &Path, more: &[&str]) -> Self {
         let mut command = ehi();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).stderr(Stdio::piped());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).args(more);
+        command.stderr(Stdio::piped());
         command.env("EHI_LOG", "trace,hyper=off,hyper_util=off");
         let mut child = command.spawn().expect("started");
         let mut greeting = BufReader::new(child.stderr.take().expect("piped")).lines();
@@ -175,4 +180,66 @@ fn the_loader_reports_and_exits_1() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("Patient.ndjson:2:"), "{}", said(&output));
     assert!(directory.path().join("lake/Patient/a/records.ndjson").exists());
+}
+
+#[test]
+fn a_bulk_export_is_downloaded_in_parallel_verified_and_gone_on_with() {
+    let out = tempfile::tempdir().expect("a directory");
+    let export = || {
+        let mut command = ehi();
+        command.args(["export", "--bulk", "--type", "Patient,Observation,DocumentReference", "--out"]);
+        command.arg(out.path());
+        command
+    };
+    let first = run(&mut export());
+    assert!(first.status.success(), "{}", said(&first));
+    assert!(said(&first).starts_with("Exported and verified "), "{}", said(&first));
+    let patients = json_lines(&out.path().join("Patient.ndjson"));
+    assert_eq!(patients.len(), 4);
+    let observations = json_lines(&out.path().join("Observation.ndjson")).len();
+    let attachments = std::fs::read_dir(out.path().join("attachments")).expect("attachments").count();
+    assert!(observations > 50 && attachments > 5, "{observations}, {attachments}");
+    assert!(!out.path().join("Condition.ndjson").exists());
+    // What is broken here is fetched again.
+    std::fs::write(out.path().join("Patient.ndjson"), "broken").expect("written");
+    assert!(run(&mut export()).status.success());
+    assert_eq!(json_lines(&out.path().join("Patient.ndjson")), patients);
+    let refused = run(ehi().args(["export", "--bulk", "--group", "nobody", "--out"]).arg(out.path()));
+    assert!(!refused.status.success() && said(&refused).contains("no such group"), "{}", said(&refused));
+}
+
+#[test]
+fn a_registered_service_gets_its_token() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (config, key) = (directory.path().join("settings.toml"), directory.path().join("key.json"));
+    let add = |id: &str, more: &[&str]| {
+        let mut command = ehi();
+        command.args(["client", "add", "--scopes", "system/Patient.rs", "--id", id, "--config"]).arg(&config);
+        run(command.args(more))
+    };
+    let added = add("registry", &["--make-key", key.to_str().expect("a path")]);
+    assert!(added.status.success(), "{}", said(&added));
+    let before = std::fs::read_to_string(&config).expect("settings");
+    for (id, more) in
+        [("registry", &[][..]), ("other", &["--jwks-url", "http://example.org/jwks"]), ("no spaces", &[])]
+    {
+        assert!(!add(id, more).status.success(), "{id} {more:?}");
+        assert_eq!(std::fs::read_to_string(&config).expect("settings"), before, "nothing is written");
+    }
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).expect("a key").permissions());
+    assert_eq!(mode & 0o777, 0o600, "for its owner alone");
+    let state = tempfile::tempdir().expect("a directory");
+    let server = Served::start_with(state.path(), &["--config", config.to_str().expect("a path")]);
+    let base = format!("{}/fhir", server.base);
+    let token = |id: &str| {
+        let mut command = ehi();
+        command.args(["client", "token", "--id", id, "--scope", "system/*.rs", "--server", &base, "--key"]);
+        run(command.arg(&key))
+    };
+    let token_of = token("registry");
+    assert!(token_of.status.success(), "{}", said(&token_of));
+    assert_eq!(String::from_utf8_lossy(&token_of.stdout).split('.').count(), 3);
+    assert!(!token("somebody").status.success());
+    assert!(server.stop().is_some(), "it ends well");
 }

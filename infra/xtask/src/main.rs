@@ -160,7 +160,9 @@ fn emulate() -> Result<(), String> {
     let deployed = emulator.deploy("ehi", at, &base_url, &["Sandbox=true"])?;
     load_sample(&emulator, &deployed)?;
     let mut settings = Command::new(root().join("target/debug/ehi"));
-    settings.arg("sandbox-settings");
+    // Where the program on one machine leaves it.
+    std::fs::create_dir_all(root().join(".ehi")).map_err(|error| error.to_string())?;
+    settings.arg("sandbox-settings").arg("--key").arg(root().join(".ehi/bulk-client.json"));
     let settings = settings.output().map_err(|error| format!("ehi: {error}"))?;
     let secret = deployed.output("SettingsSecretArn")?;
     emulator.put_secret(secret, &String::from_utf8_lossy(&settings.stdout))?;

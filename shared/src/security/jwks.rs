@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use http::header::CACHE_CONTROL;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 
@@ -17,10 +18,13 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(30);
 const TIME_OUT: Duration = Duration::from_secs(5);
 const MAX_SET: usize = 256 * 1024;
 
+/// A set, when it was fetched, and for how long it is good.
+type Remembered = (Timestamp, SignedDuration, JwkSet);
+
 /// Fetches and remembers JWK sets.
 #[derive(Default)]
 pub struct JwksCache {
-    sets: Mutex<HashMap<String, (Timestamp, JwkSet)>>,
+    sets: Mutex<HashMap<String, Remembered>>,
     client: std::sync::OnceLock<reqwest::Client>,
 }
 
@@ -36,28 +40,28 @@ impl JwksCache {
 
     /// The key with this id in the set at `url`.
     pub async fn key(&self, url: &str, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
-        if let Some((fetched, set)) = self.remembered(url) {
+        if let Some((fetched, lifetime, set)) = self.remembered(url) {
             let age = now.duration_since(fetched);
             let key = set.find(id).cloned();
-            if (key.is_some() && age < REMEMBERED) || (key.is_none() && age < LOOK_AGAIN) {
+            if (key.is_some() && age < lifetime) || (key.is_none() && age < LOOK_AGAIN.min(lifetime)) {
                 return Ok(key);
             }
         }
-        let set = self.fetch(url).await?;
+        let (set, lifetime) = self.fetch(url).await?;
         let key = set.find(id).cloned();
-        self.lock().insert(url.to_owned(), (now, set));
+        self.lock().insert(url.to_owned(), (now, lifetime, set));
         Ok(key)
     }
 
-    fn remembered(&self, url: &str) -> Option<(Timestamp, JwkSet)> {
+    fn remembered(&self, url: &str) -> Option<Remembered> {
         self.lock().get(url).cloned()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Timestamp, JwkSet)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
         self.sets.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    async fn fetch(&self, url: &str) -> Result<JwkSet> {
+    async fn fetch(&self, url: &str) -> Result<(JwkSet, SignedDuration)> {
         let client = match self.client.get() {
             Some(client) => client,
             None => {
@@ -70,7 +74,10 @@ impl JwksCache {
             }
         };
         let response = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
-        let mut stream = response.map_err(Error::unavailable)?.bytes_stream();
+        let response = response.map_err(Error::unavailable)?;
+        let lifetime =
+            lifetime_of(response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok()));
+        let mut stream = response.bytes_stream();
         let mut body = Vec::new();
         while let Some(bytes) = stream.next().await {
             body.extend_from_slice(&bytes.map_err(Error::unavailable)?);
@@ -78,6 +85,41 @@ impl JwksCache {
                 return Err(Error::unavailable("a JWK set of over 256 kB"));
             }
         }
-        serde_json::from_slice(&body).map_err(Error::unavailable)
+        Ok((serde_json::from_slice(&body).map_err(Error::unavailable)?, lifetime))
+    }
+}
+
+/// How long a set is remembered: never past its `Cache-Control` (SMART App Launch 2.2, registering keys).
+fn lifetime_of(cache_control: Option<&str>) -> SignedDuration {
+    let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
+    let shortest = directives.filter_map(|directive| match directive.split_once('=') {
+        Some((name, seconds)) if name.eq_ignore_ascii_case("max-age") => {
+            seconds.trim_matches('"').parse().ok().map(SignedDuration::from_secs)
+        }
+        None if directive.eq_ignore_ascii_case("no-store") || directive.eq_ignore_ascii_case("no-cache") => {
+            Some(SignedDuration::ZERO)
+        }
+        _ => None,
+    });
+    shortest.min().unwrap_or(REMEMBERED).min(REMEMBERED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_remembered_no_longer_than_its_owner_says() {
+        for (cache_control, seconds) in [
+            (None, 300),
+            (Some("public"), 300),
+            (Some("max-age=60"), 60),
+            (Some("public, max-age=86400"), 300),
+            (Some("no-store"), 0),
+            (Some("No-Cache, max-age=60"), 0),
+            (Some("max-age=soon"), 300),
+        ] {
+            assert_eq!(lifetime_of(cache_control), SignedDuration::from_secs(seconds), "{cache_control:?}");
+        }
     }
 }
