@@ -14,16 +14,16 @@ use shared::adapters::contract;
 use shared::clock::{Clock, FixedClock, Ids, SystemClock, SystemIds};
 use shared::config::Settings;
 use shared::config::resources::Resources;
-use shared::domain::ids::{ClientId, JobId, PatientId};
-use shared::domain::job::{Job, Owner};
-use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
+use shared::domain::ids::{JobId, PatientId};
+use shared::domain::job::Job;
+use shared::domain::request::{Cohort, SizeClass};
 use shared::domain::task::Task;
 use shared::error::Result;
-use shared::exports::{NewExport, start};
 use shared::platform::Platform;
 use shared::ports::files::{Files, read_all};
 use shared::ports::queue::{Delivery, Inbox, NoDeadline, Queue};
 use tests::deployed::variable;
+use tests::exports;
 use tests::wire::{Fault, Plan, Wire};
 use tests::{BRUNO, reference};
 
@@ -295,23 +295,7 @@ async fn sample_lake() -> &'static str {
 }
 
 async fn begin(platform: &Aws, patients: Vec<PatientId>) -> Job {
-    let new = NewExport {
-        id: None,
-        owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: None },
-        patient: None,
-        request: ExportRequest {
-            url: "http://localhost:8888/x".to_owned(),
-            base: Base::Fhir,
-            cohort: Cohort::of(patients),
-            choices: None,
-            selection: None,
-            output: OutputOptions::default(),
-        },
-        form: false,
-        review: false,
-    };
-    let sources = (&*platform.clock(), &*platform.ids());
-    start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started")
+    exports::begin(platform, exports::new_export(Cohort::of(patients))).await
 }
 
 /// An inbox whose messages come back soon: where the answer to a receive was lost, the message is hidden that long.

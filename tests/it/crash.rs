@@ -17,33 +17,13 @@ const SMALL_CHUNKS: &str = "sandbox = true\nchunk_bytes = 1";
 
 /// Begins an export of all sample patients, as a bulk job will: the engine only knows cohorts.
 async fn begin_everyone(world: &World) -> String {
-    use shared::domain::ids::{ClientId, PatientId};
-    use shared::domain::job::Owner;
-    use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions};
-    use shared::exports::{NewExport, start};
+    use shared::domain::ids::PatientId;
+    use shared::domain::request::Cohort;
+    use tests::exports::{begin, new_export};
 
-    let new = NewExport {
-        id: None,
-        owner: Owner {
-            client: ClientId::parse("app").expect("an id"),
-            issuer: None,
-            patient: PatientId::parse(ANNA).ok(),
-        },
-        patient: None,
-        request: ExportRequest {
-            url: "http://localhost:8888/everyone".to_owned(),
-            base: Base::Fhir,
-            cohort: Cohort::Everyone,
-            choices: None,
-            selection: None,
-            output: OutputOptions::default(),
-        },
-        form: false,
-        review: false,
-    };
-    let platform = world.platform();
-    let sources = (&*platform.clock(), &*platform.ids());
-    let job = start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started");
+    let mut new = new_export(Cohort::Everyone);
+    new.owner.patient = PatientId::parse(ANNA).ok();
+    let job = begin(world.platform(), new).await;
     format!("/jobs/{}", job.id())
 }
 
@@ -261,4 +241,62 @@ async fn what_is_on_disk_goes_on_after_a_restart() {
     world.work().await;
     let counts = counted(&world.resources(&token, &job).await);
     assert!(counts.len() > 300 && counts.values().all(|count| *count == 1));
+}
+
+/// A bulk export with everything that comes beside the patients and behind their chunks: what is shared, groups, what
+/// was deleted, files that are joined.
+#[tokio::test]
+async fn a_bulk_export_survives_dying_at_every_call() {
+    const PATH: &str = "/fhir/$export?_since=2019-01-01T00:00:00Z&_minimumFileSize=1000000";
+
+    let lake = tempfile::tempdir().expect("a directory");
+    tests::lake::write(lake.path());
+    let begun = async |world: &World| {
+        let token = world.service("service", "system/*.rs").await;
+        let answer = world.get(PATH).bearer(&token).send().await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED);
+        answer.header("content-location").to_owned()
+    };
+    // Each line of each file, by the list it is in.
+    let lines = async |world: &World, status: &str| {
+        let token = world.service("service", "system/*.rs").await;
+        let manifest = world.get(status).bearer(&token).send().await;
+        assert_eq!(manifest.status, StatusCode::OK, "{}", manifest.text());
+        let manifest = manifest.json();
+        let mut lines = Vec::new();
+        for list in ["output", "deleted", "error"] {
+            for file in manifest[list].as_array().expect("a list") {
+                let url = tests::text(&file["url"]);
+                let text = world.get(&url).bearer(&token).send().await.text();
+                lines.extend(text.lines().map(|line| format!("{list} {line}")));
+            }
+        }
+        lines.sort();
+        lines
+    };
+    let settings = "sandbox = true\nchunk_bytes = 3000";
+    let expected = {
+        let world = World::with(settings, lake.path());
+        let status = begun(&world).await;
+        world.work().await;
+        lines(&world, &status).await
+    };
+    assert!(expected.len() > 40 && expected.windows(2).all(|two| two[0] != two[1]), "each once");
+    let mut crashes = 0;
+    for call in 0.. {
+        let world = World::with(settings, lake.path());
+        let status = begun(&world).await;
+        let strike = if call % 2 == 0 { Strike::Before } else { Strike::After };
+        let faults = Faults::at(call, strike);
+        work_until_struck(world.platform(), &faults).await;
+        if !faults.has_struck() {
+            break;
+        }
+        crashes += 1;
+        ehi::server::resume(world.platform()).await.expect("resumed");
+        world.advance(61);
+        world.work().await;
+        assert_eq!(lines(&world, &status).await, expected, "call {call}");
+    }
+    assert!(crashes > 100, "{crashes}");
 }

@@ -1,6 +1,7 @@
 //! The World: a whole server in which a test takes three lines. In memory, where its time stands still, or deployed.
 
 pub mod deployed;
+pub mod exports;
 pub mod faults;
 mod http;
 pub mod lake;

@@ -12,13 +12,13 @@ use futures_util::{StreamExt, TryStreamExt};
 use shared::adapters::aws::{Aws, files_at, sdk};
 use shared::clock::{Clock, Ids, SystemClock, SystemIds};
 use shared::config::resources::Resources;
-use shared::domain::ids::{ClientId, PatientId};
-use shared::domain::job::{Job, Owner};
-use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
-use shared::exports::{NewExport, start};
+use shared::domain::ids::PatientId;
+use shared::domain::job::Job;
+use shared::domain::request::{Cohort, SizeClass};
 use shared::platform::Platform;
 use shared::ports::queue::NoDeadline;
 use tests::deployed::variable;
+use tests::exports::{begin, new_export};
 
 use crate::{Row, Scale, directory, megabytes_a_second, memory, runtime, settings};
 
@@ -166,24 +166,9 @@ pub(crate) fn generator() -> String {
         let worker = export_generator::worker(&platform);
         let inboxes = [SizeClass::Small, SizeClass::Large]
             .map(|size| platform.inbox(size, &variable("EHI_TEST_DEAD_LETTERS")));
-        let new = NewExport {
-            id: None,
-            owner: Owner { client: ClientId::parse("bench").expect("an id"), issuer: None, patient: None },
-            patient: None,
-            request: ExportRequest {
-                url: "http://127.0.0.1".to_owned(),
-                base: Base::Fhir,
-                cohort: Cohort::of(vec![PatientId::parse(PATIENT).expect("an id")]),
-                choices: None,
-                selection: None,
-                output: OutputOptions::default(),
-            },
-            form: false,
-            review: false,
-        };
-        let sources = (&*platform.clock(), &*platform.ids());
+        let patient = PatientId::parse(PATIENT).expect("an id");
         let started = Instant::now();
-        let job = start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started");
+        let job = begin(&platform, new_export(Cohort::of(vec![patient]))).await;
         let done = loop {
             let stored = platform.jobs().get(job.id()).await.expect("an answer").expect("the job");
             if !stored.job.is_active() {

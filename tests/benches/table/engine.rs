@@ -9,13 +9,12 @@ use indicatif::ProgressBar;
 use shared::adapters::local::Local;
 use shared::clock::{SystemClock, SystemIds};
 use shared::domain::choices::{Authorization, Choices, Sensitive};
-use shared::domain::ids::ClientId;
-use shared::domain::job::{Job, Owner};
-use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions};
+use shared::domain::job::Job;
+use shared::domain::request::Cohort;
 use shared::domain::selection::Selection;
-use shared::exports::{NewExport, start};
 use shared::platform::Platform;
 use shared::ports::queue::NoDeadline;
+use tests::exports::{begin, new_export};
 
 use crate::{Row, Scale, directory, megabytes_a_second, settings};
 
@@ -148,23 +147,9 @@ fn export(
         let worker = export_generator::worker(&platform);
         let inbox = platform.inbox();
         let started = std::time::Instant::now();
-        let new = NewExport {
-            id: None,
-            owner: Owner { client: ClientId::parse("bench").expect("an id"), issuer: None, patient: None },
-            patient: None,
-            request: ExportRequest {
-                url: "http://127.0.0.1".to_owned(),
-                base: Base::Fhir,
-                cohort: Cohort::Everyone,
-                choices,
-                selection,
-                output: OutputOptions::default(),
-            },
-            form: false,
-            review: false,
-        };
-        let sources = (&*platform.clock(), &*platform.ids());
-        let job = start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started");
+        let mut new = new_export(Cohort::Everyone);
+        (new.request.choices, new.request.selection) = (choices, selection);
+        let job = begin(&platform, new).await;
         let works = (0..workers).map(|_| {
             let (inbox, worker, jobs) = (inbox.clone(), worker.clone(), platform.jobs());
             let id = job.id().clone();

@@ -1,0 +1,34 @@
+//! Exports begun without a request: what the tests and the benchmarks of the engine start from.
+
+use shared::domain::ids::ClientId;
+use shared::domain::job::{Job, Owner};
+use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions};
+use shared::exports::{NewExport, start};
+use shared::platform::Platform;
+
+use crate::BASE_URL;
+
+/// Everything of a cohort, for the client `app`, without form and review.
+pub fn new_export(cohort: Cohort) -> NewExport {
+    NewExport {
+        id: None,
+        owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: None },
+        patient: None,
+        request: ExportRequest {
+            url: format!("{BASE_URL}/exports"),
+            base: Base::Fhir,
+            cohort,
+            choices: None,
+            selection: None,
+            output: OutputOptions::default(),
+        },
+        form: false,
+        review: false,
+    }
+}
+
+/// Starts it on a platform.
+pub async fn begin(platform: &dyn Platform, new: NewExport) -> Job {
+    let sources = (&*platform.clock(), &*platform.ids());
+    start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started")
+}
