@@ -320,7 +320,8 @@ impl Inbox for Brief {
     }
 
     async fn dead(&self) -> Result<Option<Delivery>> {
-        self.0.dead().await
+        // The dead letters are another test's.
+        Ok(None)
     }
 }
 
