@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA384, RsaKeyPair,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -15,22 +18,38 @@ fn key() -> &'static EcdsaKeyPair {
     KEY.get_or_init(|| EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("a key"))
 }
 
-/// The public key as a JWK set.
+fn rsa_key() -> &'static RsaKeyPair {
+    static KEY: OnceLock<RsaKeyPair> = OnceLock::new();
+    KEY.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).expect("a key"))
+}
+
+/// The public keys as a JWK set.
 pub fn jwks() -> Value {
     let point = key().public_key().as_ref();
     let (x, y) = point[1..].split_at(48);
+    // DER: a sequence of the modulus, 256 bytes behind a zero, and the exponent 65537.
+    let der = rsa_key().public_key().as_ref();
+    let (modulus, exponent) = (&der[9..265], &der[der.len() - 3..]);
     let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    json!({ "keys": [{
-        "kty": "EC", "crv": "P-384", "alg": "ES384", "use": "sig", "kid": "service", "x": text(x), "y": text(y),
-    }] })
+    json!({ "keys": [
+        { "kty": "EC", "crv": "P-384", "alg": "ES384", "use": "sig", "kid": "service", "x": text(x), "y": text(y) },
+        { "kty": "RSA", "alg": "RS384", "use": "sig", "kid": "rsa", "n": text(modulus), "e": text(exponent) },
+    ] })
 }
 
-/// A signed JWT.
+/// A JWT, signed with the key that its header names.
 pub fn signed(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(header), part(claims));
-    let signature = key().sign(&SystemRandom::new(), message.as_bytes()).expect("a signature");
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
+    let random = SystemRandom::new();
+    let signature = if header["kid"] == "rsa" {
+        let mut signature = vec![0; rsa_key().public_modulus_len()];
+        rsa_key().sign(&RSA_PKCS1_SHA384, &random, message.as_bytes(), &mut signature).expect("a signature");
+        signature
+    } else {
+        key().sign(&random, message.as_bytes()).expect("a signature").as_ref().to_vec()
+    };
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The header and the claims of an assertion that holds at `now` (seconds), once.

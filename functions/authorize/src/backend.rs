@@ -56,7 +56,6 @@ impl Authorize {
         &self,
         fields: &[(String, String)],
     ) -> Result<&shared::config::Client, OAuthError> {
-        let invalid = || OAuthError::new("invalid_client", "the client did not authenticate");
         if field(fields, "client_assertion_type") != Some(assertion::TYPE) {
             return Err(OAuthError::new(
                 "invalid_request",
@@ -65,18 +64,18 @@ impl Authorize {
         }
         let text = field(fields, "client_assertion")
             .ok_or_else(|| OAuthError::new("invalid_request", "'client_assertion' is missing"))?;
-        let id = claimed_client(text).ok_or_else(invalid)?;
+        let id = claimed_client(text).ok_or(OAuthError::Assertion)?;
         let client = self.settings.client(&id).filter(|client| client.is_backend_service());
         let Some(client) = client else {
             tracing::warn!("an assertion of a client that is no registered backend service");
-            return Err(invalid());
+            return Err(OAuthError::Assertion);
         };
         let audience = self.settings.url("/auth/token");
         let verified =
             assertion::verify(text, client, &audience, &self.jwks, &*self.grants, self.clock.now()).await?;
         verified.map_err(|reason| {
             tracing::warn!(client.id = %client.id, reason, "an assertion that does not hold");
-            invalid()
+            OAuthError::Assertion
         })?;
         Ok(client)
     }

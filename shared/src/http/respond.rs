@@ -42,6 +42,8 @@ impl IntoResponse for PageError {
 /// An error of an OAuth endpoint (RFC 6749, 5.2).
 #[derive(Debug)]
 pub enum OAuthError {
+    /// `invalid_client` of a client whose assertion does not hold: 400, because it tried no scheme of HTTP.
+    Assertion,
     /// One of the specification's codes, and a text for the developer of the client.
     Refused {
         code: &'static str,
@@ -65,6 +67,12 @@ impl<E: Into<Error>> From<E> for OAuthError {
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         match self {
+            Self::Assertion => {
+                let body = json!({
+                    "error": "invalid_client", "error_description": "the client did not authenticate",
+                });
+                json(StatusCode::BAD_REQUEST, &body)
+            }
             Self::Refused { code, description } => {
                 let status =
                     if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };

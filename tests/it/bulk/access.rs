@@ -1,0 +1,250 @@
+//! Who may export what, how often, and until when.
+
+use std::collections::BTreeSet;
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tests::service::{assertion, signed};
+use tests::{ANNA, Answer, World, text};
+
+use super::{EVERYTHING, Lake, begin, exported, resources};
+
+#[tokio::test]
+async fn tokens_reach_what_they_cover_and_nothing_else() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let all = world.service("service", EVERYTHING).await;
+    let patients = world.service("service", "system/Patient.rs").await;
+    let observations = world.service("service", "system/Observation.rs").await;
+    let tagged = world.service("service", "system/*.rs access/open.read").await;
+    let others = world.service("direct-service", "system/*.read").await;
+    let patient = world.tokens("app", "p1").await;
+    let patient = text(&patient["access_token"]);
+    for (token, path, expected) in [
+        (&all, "/fhir/$export", 202),
+        (&patients, "/fhir/$export", 202),
+        (&patients, "/fhir/$export?_type=Patient", 202),
+        (&patients, "/fhir/$export?_type=Patient,Observation", 403),
+        (&patients, "/fhir/Group/all/$export", 202),
+        (&patients, "/fhir/Group", 403),
+        (&patient, "/fhir/$export", 403),
+        (&patient, "/fhir/Patient/$export", 403),
+        (&patient, "/4_0_0/Patient/$export", 403),
+        (&patient, "/fhir/Group/all/$export", 403),
+        (&patient, "/fhir/r4/Group/all/$export", 403),
+    ] {
+        let answer = world.get(path).bearer(token).send().await;
+        assert_eq!(answer.status.as_u16(), expected, "{path}: {}", answer.text());
+        assert_eq!(world.get(path).send().await.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    // Status and files: of the same client, with a token that covers all of the export.
+    for (starts, path, reads) in [
+        (
+            &all,
+            "/fhir/$export",
+            [(&all, 200), (&patients, 403), (&tagged, 403), (&others, 404), (&patient, 404)],
+        ),
+        (
+            &patients,
+            "/fhir/$export",
+            [(&all, 200), (&patients, 200), (&observations, 403), (&others, 404), (&patient, 404)],
+        ),
+        (
+            &tagged,
+            "/fhir/$export",
+            [(&all, 200), (&tagged, 200), (&patients, 403), (&others, 404), (&patient, 404)],
+        ),
+    ] {
+        let status = begin(&world, starts, path).await;
+        world.work().await;
+        let manifest = world.get(&status).bearer(starts).send().await.json();
+        let url = text(&manifest["output"][0]["url"]);
+        for (token, expected) in reads {
+            for path in [status.as_str(), url.as_str()] {
+                let answer = world.get(path).bearer(token).send().await;
+                assert_eq!(answer.status.as_u16(), expected, "{path}");
+            }
+        }
+        assert_eq!(world.get(&status).send().await.status, StatusCode::UNAUTHORIZED);
+        let theirs = world.get("/jobs").bearer(starts).send().await.json();
+        assert!(!theirs.as_array().expect("jobs").is_empty());
+        assert_eq!(world.get("/jobs").bearer(&others).send().await.json(), json!([]));
+    }
+    // A patient in the dialect that has roles: the own record, whatever the address.
+    let launch =
+        tests::Launch { scope: "launch/patient patient/*.rs".to_owned(), ..tests::Launch::new("app") };
+    let code = world.code(&launch, "p1").await;
+    let own = text(&world.redeem(&launch, &code).await.json()["access_token"]);
+    for path in
+        ["/fhir/r4/$export?_type=Patient,Observation", "/fhir/r4/Patient/$export?_type=Patient,Observation"]
+    {
+        let manifest = exported(&world, &own, path).await;
+        let found = resources(&world, &own, &manifest, "output").await;
+        assert_eq!(found.len(), 5, "{path}");
+        assert!(found.iter().all(|found| text(&found["id"]).starts_with("p1")));
+    }
+    let answer = world.get("/fhir/r4/Patient/$export?patient=Patient/p2").bearer(&own).send().await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+/// What is wrong with an assertion, and how it becomes so.
+type Change = (&'static str, fn(&mut Value, &mut Value));
+
+#[tokio::test]
+async fn assertions_that_do_not_hold_are_invalid_client() {
+    let world = World::new();
+    let now = world.now();
+    let ask = async |change: &dyn Fn(&mut Value, &mut Value)| -> Answer {
+        let (mut header, mut claims) = assertion("service", now);
+        change(&mut header, &mut claims);
+        world.by_assertion(&signed(&header, &claims), EVERYTHING).await
+    };
+    let good = ask(&|_, _| {}).await;
+    assert_eq!(good.status, StatusCode::OK, "{}", good.text());
+    let rsa = ask(&|header, _| (header["alg"], header["kid"]) = (json!("RS384"), json!("rsa"))).await;
+    assert_eq!(rsa.status, StatusCode::OK, "{}", rsa.text());
+    let body = good.json();
+    assert_eq!(
+        (&body["token_type"], &body["expires_in"], &body["scope"]),
+        (&json!("bearer"), &json!(300), &json!(EVERYTHING))
+    );
+    assert!(body.get("refresh_token").is_none());
+    assert_eq!(good.header("cache-control"), "no-store");
+    let changes: [Change; 13] = [
+        ("the other key's algorithm", |header, _| header["alg"] = json!("RS384")),
+        ("algorithm", |header, _| header["alg"] = json!("HS256")),
+        ("kid", |header, _| header["kid"] = json!("another")),
+        ("no kid", |header, _| drop(header.as_object_mut().expect("an object").remove("kid"))),
+        ("jku", |header, _| header["jku"] = json!("https://evil.example.org/jwks")),
+        ("typ", |header, _| header["typ"] = json!("JOSE")),
+        ("iss", |_, claims| claims["iss"] = json!("other-service")),
+        ("sub", |_, claims| claims["sub"] = json!("app")),
+        ("aud", |_, claims| claims["aud"] = json!("https://evil.example.org")),
+        ("expired", |_, claims| claims["exp"] = json!(claims["exp"].as_i64().expect("a number") - 400)),
+        ("too long", |_, claims| claims["exp"] = json!(claims["exp"].as_i64().expect("a number") + 60)),
+        ("no jti", |_, claims| claims["jti"] = json!("")),
+        ("nbf", |_, claims| claims["nbf"] = json!(claims["exp"])),
+    ];
+    for (what, change) in changes {
+        let answer = ask(&change).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{what}: {}", answer.text());
+        assert_eq!(answer.json()["error"], "invalid_client", "{what}");
+    }
+    let (header, claims) = assertion("service", now);
+    let once = signed(&header, &claims);
+    assert_eq!(world.by_assertion(&once, EVERYTHING).await.status, StatusCode::OK);
+    assert_eq!(world.by_assertion(&once, EVERYTHING).await.json()["error"], "invalid_client", "replayed");
+    let mut broken = once.clone();
+    broken.replace_range(once.len() - 4.., "AAAA");
+    assert_eq!(world.by_assertion(&broken, EVERYTHING).await.json()["error"], "invalid_client", "signature");
+    let (header, claims) = assertion("service", now);
+    let wrong = world.by_assertion(&signed(&header, &claims), "patient/*.rs").await;
+    assert_eq!(wrong.json()["error"], "invalid_scope");
+    let (header, claims) = assertion("other-service", now);
+    let narrowed = world.by_assertion(&signed(&header, &claims), "system/*.rs").await.json();
+    assert_eq!(narrowed["scope"], "system/Patient.rs system/Observation.rs?category=laboratory");
+    // A backend service has no other way in.
+    let answer = world
+        .post("/auth/token")
+        .form(&[("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", "service")])
+        .send()
+        .await;
+    assert_ne!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn as_many_exports_run_as_a_client_may_have() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("direct-service", "system/*.read").await;
+    let kick_offs = (0..200).map(|_| world.get("/fhir/$export").bearer(&token).send());
+    let answers = futures_util::future::join_all(kick_offs).await;
+    let accepted: Vec<_> = answers.iter().filter(|answer| answer.status == StatusCode::ACCEPTED).collect();
+    assert_eq!(accepted.len(), 3);
+    let refused =
+        answers.iter().find(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS).expect("refused");
+    assert!(refused.header("retry-after").parse::<u32>().is_ok());
+    refused.outcome();
+    assert!(answers.iter().all(|answer| [202, 429].contains(&answer.status.as_u16())));
+    // A DELETE frees the place at once.
+    for _ in 0..4 {
+        let status = accepted[0].header("content-location");
+        let first = world.request(Method::DELETE, status).bearer(&token).send().await;
+        assert!([202, 404].contains(&first.status.as_u16()));
+        let next = world.get("/fhir/$export").bearer(&token).send().await;
+        assert_eq!(next.status, StatusCode::ACCEPTED);
+        let status = next.header("content-location");
+        assert_eq!(
+            world.request(Method::DELETE, status).bearer(&token).send().await.status,
+            StatusCode::ACCEPTED
+        );
+    }
+    world.work().await;
+    assert_eq!(world.get("/fhir/$export").bearer(&token).send().await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn the_same_key_is_the_same_job() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
+    let ask = |path: &'static str, key: &'static str| {
+        world.get(path).bearer(&token).header("idempotency-key", key).send()
+    };
+    let answers = futures_util::future::join_all((0..50).map(|_| ask("/fhir/$export", "k1"))).await;
+    let jobs: BTreeSet<_> = answers.iter().map(|answer| answer.header("content-location")).collect();
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::ACCEPTED));
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    let other = ask("/fhir/$export?_type=Patient", "k1").await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY);
+    other.outcome();
+    assert!(!jobs.contains(&ask("/fhir/$export", "k2").await.header("content-location")));
+    let others = world.service("direct-service", "system/*.read").await;
+    let answer = world.get("/fhir/$export").bearer(&others).header("idempotency-key", "k1").send().await;
+    assert!(!jobs.contains(&answer.header("content-location")), "somebody else's key");
+    world.advance(24 * 3600 + 1);
+    let token = world.service("service", EVERYTHING).await;
+    let later = world.get("/fhir/$export").bearer(&token).header("idempotency-key", "k1").send().await;
+    assert!(!jobs.contains(&later.header("content-location")), "a day later");
+}
+
+#[tokio::test]
+async fn it_can_be_cancelled_at_every_step() {
+    let lake = Lake::new();
+    let mut step = 0;
+    loop {
+        let world = lake.world("chunk_bytes = 3000");
+        let token = world.service("service", EVERYTHING).await;
+        let status =
+            begin(&world, &token, "/fhir/$export?_minimumFileSize=1000000&_since=2020-01-01T00:00:00Z").await;
+        let mut over = false;
+        for _ in 0..step {
+            over = !world.step().await;
+        }
+        let cancelled = world.request(Method::DELETE, &status).bearer(&token).send().await;
+        assert_eq!(cancelled.status, StatusCode::ACCEPTED, "step {step}");
+        world.work().await;
+        assert_eq!(world.get(&status).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
+        world.clean().await;
+        let files = shared::platform::Platform::files(world.platform());
+        assert_eq!(files.list("exports/").await.expect("a list"), Vec::<String>::new(), "step {step}");
+        if over {
+            break;
+        }
+        step += 1;
+    }
+    assert!(step > 8, "{step}");
+}
+
+#[tokio::test]
+async fn an_ehi_export_is_no_bulk_export() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let service = world.service("service", EVERYTHING).await;
+    assert_eq!(
+        world.get(&format!("{job}/status")).bearer(&service).send().await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+}

@@ -1,0 +1,246 @@
+//! Any request, and the export that it makes: a plain filter over the lake, whatever the chunks.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tests::{reference, text};
+
+use super::{EVERYTHING, Lake, exported, resources, sorted};
+
+/// What a request asks for, as its query says it and as a plain filter understands it.
+#[derive(Debug, Clone)]
+struct Asked {
+    level: usize,
+    since: Option<&'static str>,
+    until: Option<&'static str>,
+    types: Vec<&'static str>,
+    filters: Vec<usize>,
+    elements: Option<&'static str>,
+    open_only: bool,
+    chunk_bytes: u64,
+}
+
+type Passes = fn(&Value) -> bool;
+
+/// Searches, and what they mean.
+const FILTERS: [(&str, &str, Passes); 8] = [
+    ("Observation", "category=laboratory", |resource| {
+        resource["category"][0]["coding"][0]["code"] == "laboratory"
+    }),
+    ("Observation", "status:not=final", |resource| resource["status"] != "final"),
+    ("Observation", "date=ge2019&date=lt2021", |resource| {
+        let year = &text(&resource["effectiveDateTime"])[..4];
+        year == "2019" || year == "2020"
+    }),
+    ("Observation", "value-quantity=gt11.5", |resource| {
+        resource["valueQuantity"]["value"].as_f64().expect("a number") > 11.5
+    }),
+    ("Condition", "clinical-status=active", |resource| {
+        resource["clinicalStatus"]["coding"][0]["code"] == "active"
+    }),
+    ("Condition", "onset-date=gt2020", |resource| &text(&resource["onsetDateTime"])[..4] > "2020"),
+    ("Patient", "gender=female&address-state=MA", |resource| {
+        resource["gender"] == "female" && resource["address"][0]["state"] == "MA"
+    }),
+    ("Patient", "_id=p1,p2", |resource| ["p1", "p2"].contains(&resource["id"].as_str().expect("an id"))),
+];
+
+const LEVELS: [&str; 3] = ["/fhir/$export", "/fhir/Patient/$export", "/fhir/Group/all/$export"];
+
+impl Asked {
+    fn path(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.since.map(|at| ("_since", at)));
+        query.extend_pairs(self.until.map(|at| ("_until", at)));
+        if !self.types.is_empty() {
+            query.append_pair("_type", &self.types.join(","));
+        }
+        for filter in &self.filters {
+            query.append_pair("_typeFilter", &format!("{}?{}", FILTERS[*filter].0, FILTERS[*filter].1));
+        }
+        query.extend_pairs(self.elements.map(|elements| ("_elements", elements)));
+        format!("{}?{}", LEVELS[self.level], query.finish())
+    }
+
+    fn wants(&self, resource: &Value) -> bool {
+        self.types.is_empty() || self.types.contains(&resource["resourceType"].as_str().expect("a type"))
+    }
+
+    fn passes(&self, resource: &Value) -> bool {
+        let of_type = || self.filters.iter().filter(|filter| resource["resourceType"] == FILTERS[**filter].0);
+        let has_tag = !self.open_only || resource["meta"]["security"][0]["code"].as_str() == Some("open");
+        has_tag
+            && self.wants(resource)
+            && (of_type().next().is_none() || of_type().any(|filter| (FILTERS[*filter].2)(resource)))
+    }
+
+    fn is_of_age(&self, resource: &Value) -> bool {
+        let Some(updated) = resource["meta"]["lastUpdated"].as_str() else { return true };
+        self.since.is_none_or(|since| updated > since) && self.until.is_none_or(|until| updated < until)
+    }
+
+    fn cut(&self, resource: &Value) -> Value {
+        let Some(elements) = self.elements else { return resource.clone() };
+        let resource_type = text(&resource["resourceType"]);
+        let mandatory: &[&str] = match resource_type.as_str() {
+            "Observation" => &["status", "code"],
+            "Condition" => &["subject"],
+            "Provenance" => &["target", "recorded", "agent"],
+            "Group" => &["type", "actual"],
+            _ => &[],
+        };
+        let asked: Vec<_> = elements
+            .split(',')
+            .filter_map(|element| match element.split_once('.') {
+                Some((of, name)) => (of == resource_type).then_some(name),
+                None => Some(element),
+            })
+            .collect();
+        if asked.is_empty() {
+            return resource.clone();
+        }
+        let mut cut = resource.clone();
+        let members = cut.as_object_mut().expect("an object");
+        members.retain(|name, _| {
+            ["resourceType", "id", "meta"].contains(&name.as_str())
+                || mandatory.contains(&name.as_str())
+                || asked.contains(&name.as_str())
+                || (name == "valueQuantity" && asked.contains(&"value"))
+        });
+        let tag = json!({
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED",
+        });
+        cut["meta"]["tag"] = json!([tag]);
+        cut
+    }
+
+    /// What the export must be.
+    fn expected(&self, all: &[Value]) -> Vec<Value> {
+        let shared = ["Organization", "Practitioner", "Group"];
+        let in_cohort = |resource: &Value| {
+            let id = text(&resource["id"]);
+            match self.level {
+                2 => ["p0", "p2", "p3"]
+                    .iter()
+                    .any(|patient| id == *patient || id.starts_with(&format!("{patient}-"))),
+                _ => true,
+            }
+        };
+        // Who joined the group after the date gives everything, whatever its age.
+        let joined = |resource: &Value| {
+            self.level == 2
+                && text(&resource["id"]).starts_with("p2")
+                && self.since.is_some_and(|since| since < "2025-09-01")
+        };
+        let is_old = |resource: &Value| {
+            self.until
+                .is_none_or(|until| resource["meta"]["lastUpdated"].as_str().is_none_or(|at| at < until))
+        };
+        let is_shared =
+            |resource: &Value| shared.contains(&resource["resourceType"].as_str().expect("a type"));
+        let deleted = |resource: &Value| {
+            resource["id"] == "p1-o1"
+                && self.since.is_some()
+                && self.until.is_none_or(|until| until > "2025-12-30T00:00:00Z")
+        };
+        let mut found: Vec<_> = all
+            .iter()
+            .filter(|resource| self.level == 0 || (!is_shared(resource) && in_cohort(resource)))
+            .filter(|resource| self.passes(resource) && !deleted(resource))
+            .filter(|resource| self.is_of_age(resource) || (joined(resource) && is_old(resource)))
+            .map(|resource| self.cut(resource))
+            .collect();
+        if self.level != 0 {
+            // Of what they refer to, what is asked for and not younger than the end.
+            let referred: BTreeSet<String> = found.iter().flat_map(references).collect();
+            let supporting = all.iter().filter(|resource| is_shared(resource));
+            let supporting = supporting.filter(|resource| referred.contains(&reference(resource)));
+            let supporting = supporting.filter(|resource| self.passes(resource) && is_old(resource));
+            found.extend(supporting.map(|resource| self.cut(resource)).collect::<Vec<_>>());
+        }
+        found
+    }
+}
+
+/// Every `reference` in a resource.
+fn references(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| match (name.as_str(), value) {
+                ("reference", Value::String(text)) => vec![text.clone()],
+                _ => references(value),
+            })
+            .collect(),
+        Value::Array(list) => list.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn any_request() -> impl Strategy<Value = Asked> {
+    let times = prop_oneof![
+        Just(None),
+        Just(Some("2021-06-01T00:00:00Z")),
+        Just(Some("2023-03-01T00:00:00Z")),
+        Just(Some("2024-06-01T00:00:00Z")),
+    ];
+    let ends = prop_oneof![
+        Just(None),
+        Just(None),
+        Just(Some("2024-06-02T00:00:00Z")),
+        Just(Some("2025-03-01T00:00:00Z"))
+    ];
+    let types = prop::sample::subsequence(
+        vec!["Condition", "Observation", "Organization", "Patient", "Practitioner", "Provenance"],
+        0..=4,
+    );
+    let filters = prop::sample::subsequence((0..FILTERS.len()).collect::<Vec<_>>(), 0..=3);
+    let elements = prop_oneof![
+        Just(None),
+        Just(None),
+        Just(Some("gender")),
+        Just(Some("Observation.value,Patient.birthDate")),
+        Just(Some("subject")),
+    ];
+    let chunks = prop_oneof![Just(1), Just(2_500), Just(100_000_000)];
+    (0..LEVELS.len(), times, ends, types, filters, elements, any::<bool>(), chunks).prop_map(
+        |(level, since, until, mut types, filters, elements, open_only, chunk_bytes)| {
+            // What would be refused: no type of a compartment, a filter on what is not exported, no time at all.
+            if level != 0
+                && !types.is_empty()
+                && !types
+                    .iter()
+                    .any(|name| ["Condition", "Observation", "Patient", "Provenance"].contains(name))
+            {
+                types.push("Patient");
+            }
+            let filters = filters
+                .into_iter()
+                .filter(|filter| types.is_empty() || types.contains(&FILTERS[*filter].0))
+                .collect();
+            let until = until.filter(|until| since.is_none_or(|since| since < *until));
+            Asked { level, since, until, types, filters, elements, open_only, chunk_bytes }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Each parameter alone and together with others.
+    #[test]
+    fn an_export_is_a_plain_filter_over_the_lake(asked in any_request()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let lake = Lake::new();
+            let world = lake.world(&format!("chunk_bytes = {}", asked.chunk_bytes));
+            let scopes = if asked.open_only { "system/*.rs access/open.read" } else { EVERYTHING };
+            let token = world.service("service", scopes).await;
+            let manifest = exported(&world, &token, &asked.path()).await;
+            let found = resources(&world, &token, &manifest, "output").await;
+            assert_eq!(sorted(&found), sorted(&asked.expected(&lake.resources)), "{}", asked.path());
+            assert_eq!(manifest["error"], json!([]));
+        });
+    }
+}

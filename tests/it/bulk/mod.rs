@@ -1,0 +1,86 @@
+//! Bulk exports.
+//!
+//! - [`content`]: what they contain; [`filter`]: any request, against a plain filter over the lake.
+//! - [`wire`]: how they speak: what is wrong, dialects, progress, manifests.
+//! - [`access`]: who may have what, and how much of it.
+
+mod access;
+mod content;
+mod filter;
+mod wire;
+
+use std::path::Path;
+
+use http::StatusCode;
+use serde_json::Value;
+use tests::{BASE_URL, World, lake, text};
+
+const EVERYTHING: &str = "system/*.rs";
+
+struct Lake {
+    directory: tempfile::TempDir,
+    resources: Vec<Value>,
+}
+
+impl Lake {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let resources = lake::write(directory.path());
+        Self { directory, resources }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn world(&self, more: &str) -> World {
+        World::with(&format!("sandbox = true\n{more}"), self.path())
+    }
+}
+
+/// Starts an export by GET; the path of its status.
+async fn begin(world: &World, token: &str, path: &str) -> String {
+    let answer = world.get(path).bearer(token).send().await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{path}: {}", answer.text());
+    let location = answer.header("content-location");
+    location.strip_prefix(BASE_URL).unwrap_or_else(|| panic!("not ours: {location}")).to_owned()
+}
+
+/// Exports by GET; the manifest.
+async fn exported(world: &World, token: &str, path: &str) -> Value {
+    let status = begin(world, token, path).await;
+    world.work().await;
+    let answer = world.get(&status).bearer(token).send().await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+    answer.json()
+}
+
+/// The resources of a list of the manifest; counts and types are checked.
+async fn resources(world: &World, token: &str, manifest: &Value, list: &str) -> Vec<Value> {
+    let mut all = Vec::new();
+    for file in manifest[list].as_array().unwrap_or_else(|| panic!("no {list}: {manifest}")) {
+        let answer = world.get(&text(&file["url"])).bearer(token).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{file}");
+        let lines = answer.lines();
+        assert_eq!(file["count"], lines.len(), "{file}");
+        assert!(!lines.is_empty(), "{file}: no empty files");
+        if let Some(resource_type) = file["type"].as_str() {
+            assert!(lines.iter().all(|line| line["resourceType"] == resource_type), "{file}");
+        }
+        all.extend(lines);
+    }
+    all
+}
+
+fn sorted(resources: &[Value]) -> Vec<String> {
+    let mut lines: Vec<_> = resources
+        .iter()
+        .map(|resource| {
+            let mut resource = resource.clone();
+            resource.sort_all_objects();
+            resource.to_string()
+        })
+        .collect();
+    lines.sort();
+    lines
+}

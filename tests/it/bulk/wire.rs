@@ -1,0 +1,346 @@
+//! How bulk exports speak: what is wrong, dialects, progress, manifests, discovery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tests::{BASE_URL, World, both_hosts, text};
+
+use super::{EVERYTHING, Lake, begin, exported, resources};
+
+#[tokio::test]
+async fn pages_of_the_manifest_come_while_it_runs_and_stay_as_they_are() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for number in 0..120 {
+        let patient = directory.path().join(format!("Patient/p{number:03}"));
+        std::fs::create_dir_all(&patient).expect("a directory");
+        let line = format!("{{\"resourceType\":\"Patient\",\"id\":\"p{number:03}\"}}\n");
+        std::fs::write(patient.join("records.ndjson"), line).expect("written");
+    }
+    let world = World::with("sandbox = true\nchunk_bytes = 1", directory.path());
+    let token = world.service("service", EVERYTHING).await;
+    let status = begin(&world, &token, "/fhir/Patient/$export?allowPartialManifests=true").await;
+    let mut early: Option<Value> = None;
+    let mut steps = 0;
+    while world.step().await {
+        steps += 1;
+        let answer = world.get(&status).bearer(&token).send().await;
+        if answer.status == StatusCode::ACCEPTED && !answer.body.is_empty() {
+            let manifest = answer.json();
+            if let Some(early) = &early {
+                assert_eq!(early["output"], manifest["output"], "a page never changes");
+            } else {
+                // What is listed can be fetched already; what is not yet, cannot.
+                assert_eq!(resources(&world, &token, &manifest, "output").await.len(), 50);
+            }
+            early = Some(manifest);
+        }
+    }
+    assert!(steps > 120 && early.is_some());
+    let mut url = status;
+    let mut all = Vec::new();
+    let mut pages = 0;
+    loop {
+        let answer = world.get(&url).bearer(&token).send().await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let manifest = answer.json();
+        if pages == 0 {
+            assert_eq!(early.as_ref().map(|early| &early["output"]), Some(&manifest["output"]));
+        }
+        all.extend(resources(&world, &token, &manifest, "output").await);
+        pages += 1;
+        match manifest["link"][0]["url"].as_str() {
+            Some(next) => next.strip_prefix(BASE_URL).expect("ours").clone_into(&mut url),
+            None => break,
+        }
+    }
+    assert_eq!((pages, all.len()), (3, 120));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_or_told_in_the_manifest() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
+    let long = "Patient,".repeat(1_300);
+    let many = (0..200).map(|number| format!("x{number}=1")).collect::<Vec<_>>().join("&");
+    for (query, named, ignorable) in [
+        ("colour=red", "colour", true),
+        ("_since=yesterday", "_since", false),
+        ("_since=2020-01-01", "_since", false),
+        ("_until=2020", "_until", false),
+        ("_since=2021-01-01T00:00:00Z&_until=2020-01-01T00:00:00Z", "_until", false),
+        ("_type=Patients", "Patients", false),
+        ("_type=Patient,Patients", "Patients", true),
+        ("_outputFormat=csv", "_outputFormat", true),
+        ("_typeFilter=Observation%3Fcolour%3Dred", "colour", true),
+        ("_typeFilter=Observation%3F_sort%3Ddate", "_sort", true),
+        ("_type=Patient&_typeFilter=Observation%3Fstatus%3Dfinal", "Observation", true),
+        ("_typeFilter=status%3Dfinal", "_typeFilter", true),
+        ("_elements=Observation.value.code", "_elements", true),
+        ("includeAssociatedData=_custom", "includeAssociatedData", true),
+        ("organizeOutputBy=Encounter", "organizeOutputBy", true),
+        ("allowPartialManifests=maybe", "allowPartialManifests", true),
+        ("_maximumFileSize=1", "_maximumFileSize", false),
+        ("patientReferenceBatchSize=0", "patientReferenceBatchSize", false),
+        ("uploadPartSize=1", "uploadPartSize", false),
+        ("ttlSecondsAfterFinished=1", "ttlSecondsAfterFinished", false),
+        ("ram=lots", "ram", true),
+        ("loglevel=loud", "loglevel", true),
+        ("patient=Patient/p1", "patient", false),
+        ("_since=2020-01-01T00:00:00Z&_since=2021-01-01T00:00:00Z", "_since", false),
+        (&format!("_type={long}"), "_type", false),
+        (&many, "parameters", false),
+    ] {
+        let path = format!("/fhir/$export?{query}");
+        let strict = world.get(&path).bearer(&token).send().await;
+        let shown = &query[..query.len().min(80)];
+        assert_eq!(strict.status, StatusCode::BAD_REQUEST, "{shown}");
+        assert!(strict.outcome().contains(named), "{shown}: {}", strict.outcome());
+        let lenient = world.get(&path).bearer(&token).header("prefer", "handling=lenient").send().await;
+        if !ignorable {
+            assert_eq!(lenient.status, StatusCode::BAD_REQUEST, "{shown}, lenient");
+            continue;
+        }
+        assert_eq!(lenient.status, StatusCode::ACCEPTED, "{shown}, lenient: {}", lenient.text());
+        world.work().await;
+        let manifest = world.get(lenient.header("content-location")).bearer(&token).send().await.json();
+        let told = resources(&world, &token, &manifest, "error").await;
+        let texts: Vec<_> = told.iter().map(ToString::to_string).collect();
+        assert!(texts.len() == 1 && texts[0].contains(named), "{shown}: {texts:?}");
+    }
+    for (body, named) in [
+        (
+            json!({ "resourceType": "Parameters", "parameter": [{ "name": "_since", "valueBoolean": true }] }),
+            "_since",
+        ),
+        (json!({ "resourceType": "Parameters", "parameter": [{ "name": "_type" }] }), "_type"),
+        (json!({ "resourceType": "Parameters", "parameter": {} }), "parameter"),
+        (json!({ "resourceType": "Parameters", "parameter": [{}] }), "name"),
+        (json!({ "resourceType": "Patient" }), "Parameters"),
+    ] {
+        let answer = world.post("/fhir/$export").bearer(&token).json(&body).send().await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(answer.outcome().contains(named), "{body}");
+    }
+}
+
+both_hosts!(the_dialects_speak_as_their_table_says);
+async fn the_dialects_speak_as_their_table_says(world: World) {
+    let token = world.service("service", EVERYTHING).await;
+    let mut said = BTreeMap::new();
+    for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
+        let answer = world
+            .get(&format!("{base}/Patient/$export?_type=Patient,Provenance"))
+            .bearer(&token)
+            .send()
+            .await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{base}: {}", answer.text());
+        let status = answer.header("content-location");
+        world.work().await;
+        let done = world.get(status).bearer(&token).send().await;
+        assert_eq!(done.status, StatusCode::OK);
+        let manifest = done.json();
+        let mut members: Vec<_> = manifest.as_object().expect("an object").keys().cloned().collect();
+        members.sort();
+        let mut of_file: Vec<_> =
+            manifest["output"][0].as_object().expect("a file").keys().cloned().collect();
+        of_file.sort();
+        assert!(!done.header("expires").is_empty(), "{base}");
+        let url = text(&manifest["output"][0]["url"]);
+        let with = world.get(&url).bearer(&token).send().await;
+        let without = world.get(&url).send().await;
+        assert_eq!(with.status, StatusCode::OK, "{base}");
+        let cancelled = world.request(Method::DELETE, status).bearer(&token).send().await;
+        let gone = world.get(status).bearer(&token).send().await;
+        assert_eq!(gone.status, StatusCode::NOT_FOUND);
+        gone.outcome();
+        let id = status.split('/').find(|part| part.len() == 36).expect("an id").to_owned();
+        said.insert(
+            base,
+            json!({
+                "status": status.strip_prefix(BASE_URL).expect("ours").replace(&id, "{job}"),
+                "manifest": members, "file": of_file, "requiresAccessToken": manifest["requiresAccessToken"],
+                "without a token": without.status.as_u16(), "cancelled": cancelled.status.as_u16(),
+            }),
+        );
+    }
+    insta::assert_json_snapshot!("dialects", said);
+}
+
+#[tokio::test]
+async fn an_export_under_way_says_so_in_each_dialect() {
+    let lake = Lake::new();
+    let world = lake.world("chunk_bytes = 3000");
+    let token = world.service("service", EVERYTHING).await;
+    for (base, status_code, progress) in
+        [("/fhir", 202, "0%"), ("/4_0_0", 202, "in-progress"), ("/fhir/r4", 200, "")]
+    {
+        let status = begin(&world, &token, &format!("{base}/$export")).await;
+        let waiting = world.get(&status).bearer(&token).send().await;
+        assert_eq!(waiting.status.as_u16(), status_code, "{base}");
+        assert_eq!(waiting.header("x-progress"), progress, "{base}");
+        assert_eq!(waiting.header("retry-after"), "1", "{base}");
+        if base == "/fhir/r4" {
+            assert_eq!(waiting.json(), json!({ "status": "pending", "progress": 0, "totalResources": 0 }));
+        }
+        let mut last = 0;
+        while world.step().await {
+            world.advance(10);
+            let answer = world.get(&status).bearer(&token).send().await;
+            match base {
+                "/fhir" if answer.status == StatusCode::ACCEPTED => {
+                    let progress = answer.header("x-progress");
+                    let percent: u32 =
+                        progress.split('%').next().expect("a number").parse().expect("a number");
+                    assert!(percent >= last && progress.len() < 100, "{progress} after {last}%");
+                    last = percent;
+                }
+                "/fhir/r4" if answer.json().get("status").is_some() => {
+                    assert_eq!(answer.json()["status"], "in_progress");
+                }
+                _ => {}
+            }
+        }
+        assert!(base != "/fhir" || last > 20, "{last}%");
+    }
+    let token = world.service("service", EVERYTHING).await;
+    let answer = world
+        .get("/fhir/$export")
+        .bearer(&token)
+        .header("prefer", "respond-async,separate-export-status")
+        .send()
+        .await;
+    assert_eq!(answer.header("preference-applied"), "respond-async, separate-export-status");
+    let status = answer.header("content-location");
+    let waiting = world.get(status).bearer(&token).send().await;
+    assert_eq!((waiting.status, waiting.header("x-export-status")), (StatusCode::OK, "202 Accepted"));
+    world.work().await;
+    let done = world.get(status).bearer(&token).send().await;
+    assert_eq!((done.status, done.header("x-export-status")), (StatusCode::OK, "200 OK"));
+}
+
+#[tokio::test]
+async fn registered_shapes_and_signed_links() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("other-service", EVERYTHING).await;
+    let manifest = exported(&world, &token, "/fhir/Patient/$export").await;
+    assert_eq!(manifest["outcome"], json!([]));
+    assert_eq!(manifest["outputFormat"], "application/fhir+ndjson");
+    assert!(manifest["extension"].is_array() && manifest.get("error").is_none());
+    // Narrowed to what it is registered for: all of Patient, laboratory of Observation.
+    let found = resources(&world, &token, &manifest, "output").await;
+    let patients = found.iter().filter(|found| found["resourceType"] == "Patient").count();
+    let observations: Vec<_> = found.iter().filter(|found| found["resourceType"] == "Observation").collect();
+    assert_eq!((patients, observations.len(), found.len()), (6, 12, 18));
+    assert!(observations.iter().all(|found| found["category"][0]["coding"][0]["code"] == "laboratory"));
+
+    let token = world.service("direct-service", "system/*.read").await;
+    let manifest = exported(&world, &token, "/fhir/Patient/$export?_type=Patient").await;
+    assert_eq!(manifest["requiresAccessToken"], false);
+    let url = text(&manifest["output"][0]["url"]);
+    assert_eq!(world.get(&url).send().await.status, StatusCode::OK);
+    let other = url.replace("Patient.ndjson", "Observation.ndjson");
+    let longer = url.replace("expires=1", "expires=2");
+    for wrong in [
+        other,
+        longer,
+        format!("{url}0"),
+        url.split("signature").next().expect("a URL").to_owned() + "signature=",
+    ] {
+        let answer = world.get(&wrong).send().await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{wrong}");
+        answer.outcome();
+    }
+    world.advance(301);
+    assert_eq!(world.get(&url).send().await.status, StatusCode::FORBIDDEN, "over");
+}
+
+#[tokio::test]
+async fn a_manifest_of_100_000_files_is_read_page_by_page() {
+    use shared::domain::chunk::{OutputFile, Purpose};
+    use shared::domain::job::Job;
+    use shared::domain::manifest::{Names, StoredManifest};
+    use shared::platform::Platform;
+    use shared::ports::files::write_all;
+
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
+    let status = begin(&world, &token, "/fhir/$export").await;
+    world.work().await;
+    let id = status.split('/').find(|part| part.len() == 36).expect("an id");
+    let id = shared::domain::ids::JobId::parse(id).expect("an id");
+    let (jobs, files) = (world.platform().jobs(), world.platform().files());
+    let stored = jobs.get(&id).await.expect("an answer").expect("the job");
+    let Job::Complete(mut complete) = stored.job else { panic!("complete") };
+    complete.summary.pages = 10;
+    for page in 0..10 {
+        let mut names = Names::of_page(page);
+        let listed = (0..10_000).map(|number| {
+            names.name(OutputFile {
+                purpose: Purpose::Output,
+                resource_type: "Observation".to_owned(),
+                key: format!("exports/{id}/{page}-{number}"),
+                count: 1,
+                size: 3,
+                sha256: "0".repeat(64),
+            })
+        });
+        let manifest =
+            StoredManifest { transaction_time: complete.summary.transaction_time, files: listed.collect() };
+        let bytes = serde_json::to_vec(&manifest).expect("JSON");
+        write_all(&*files, &complete.summary.page_key(page), bytes).await.expect("written");
+    }
+    write_all(&*files, &format!("exports/{id}/7-4"), b"{}\n".to_vec()).await.expect("written");
+    jobs.replace(&Job::Complete(complete), stored.version).await.expect("replaced");
+    let (mut url, mut names) = (status, BTreeSet::new());
+    loop {
+        let manifest = world.get(&url).bearer(&token).send().await.json();
+        names.extend(manifest["output"].as_array().expect("output").iter().map(|file| text(&file["url"])));
+        match manifest["link"][0]["url"].as_str() {
+            Some(next) => next.strip_prefix(BASE_URL).expect("ours").clone_into(&mut url),
+            None => break,
+        }
+    }
+    assert_eq!(names.len(), 100_000);
+    let file = world.get(&format!("/jobs/{id}/download/Observation.7-5.ndjson")).bearer(&token).send().await;
+    assert_eq!(file.text(), "{}\n");
+}
+
+#[tokio::test]
+async fn the_capability_statement_lists_what_works() {
+    let world = World::new();
+    let statement = world.get("/fhir/metadata").send().await.json();
+    let rest = &statement["rest"][0];
+    assert_eq!(
+        rest["operation"][0]["definition"],
+        "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"
+    );
+    let resources = rest["resource"].as_array().expect("resources");
+    let named = |name: &str| {
+        resources.iter().find(|resource| resource["type"] == name).unwrap_or_else(|| panic!("{name}"))
+    };
+    let operation = |name: &str| named(name)["operation"].to_string();
+    assert!(operation("Patient").contains("OperationDefinition/patient-export"));
+    assert!(operation("Group").contains("OperationDefinition/group-export"));
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let mut compiled = 0;
+    for resource in resources {
+        for parameter in resource["searchParam"].as_array().expect("parameters") {
+            let value = match parameter["type"].as_str().expect("a type") {
+                "date" => "ge2024-01-01",
+                "quantity" => "gt5.4|http://unitsofmeasure.org|mg",
+                _ => "x",
+            };
+            let search = format!("{}?{}={value}", text(&resource["type"]), text(&parameter["name"]));
+            shared::fhir::search::compile::compile(&search, now)
+                .unwrap_or_else(|problem| panic!("{problem}"));
+            compiled += 1;
+        }
+    }
+    assert!(compiled > 900, "{compiled}");
+    let configuration = world.get("/fhir/.well-known/smart-configuration").send().await.json();
+    assert!(configuration["token_endpoint_auth_methods_supported"].to_string().contains("private_key_jwt"));
+}
