@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -312,7 +312,7 @@ impl Inbox for Brief {
     }
 
     async fn release(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
-        self.0.release(delivery, delay.min(SignedDuration::from_secs(1))).await
+        self.0.release(delivery, delay.min(SignedDuration::from_secs(2))).await
     }
 
     async fn extend(&self, delivery: &Delivery, visibility: SignedDuration) -> Result<()> {
@@ -325,10 +325,15 @@ impl Inbox for Brief {
     }
 }
 
+/// How long a job may take to come to rest, whatever breaks.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// Works as a Lambda would, one message after the other, until the job is no longer under way.
 async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
     let worker = export_generator::worker(platform);
+    let begun = Instant::now();
     loop {
+        assert!(begun.elapsed() < PATIENCE, "{job} does not come to rest");
         if let Ok(Some(stored)) = platform.jobs().get(job).await
             && !stored.job.is_active()
         {
