@@ -127,18 +127,20 @@ impl Generator {
         }
     }
 
-    /// What is exported beside the patients: for a system export everything outside their compartments.
+    /// What is exported beside the patients: for a system export everything outside their compartments, and what was
+    /// deleted of patients who are gone.
     async fn beside(&self, request: &ExportRequest, next: u32) -> Result<Vec<Chunk>> {
-        let Some(selection) = request.selection.as_ref().filter(|selection| selection.all_shared) else {
-            return Ok(Vec::new());
-        };
-        let shared = self.records.area(Area::Shared).await?;
-        let mut works: Vec<_> =
-            shared.into_iter().map(|part| (Work::Shared(part.name), part.bytes)).collect();
-        if selection.wants("Group") {
-            works.push((Work::Groups, 0));
+        let Some(selection) = &request.selection else { return Ok(Vec::new()) };
+        let mut works = Vec::new();
+        if selection.all_shared {
+            let shared = self.records.area(Area::Shared).await?;
+            works.extend(shared.into_iter().map(|part| (Work::Shared(part.name), part.bytes)));
+            if selection.wants("Group") {
+                works.push((Work::Groups, 0));
+            }
         }
-        if selection.since.is_some() {
+        // Lists and groups name patients who are gone; a cohort of everybody does not.
+        if selection.since.is_some() && request.cohort == Cohort::Everyone {
             works.push((Work::Deleted, 0));
         }
         let chunks = (next..).zip(works);

@@ -33,7 +33,9 @@ impl Collector<'_> {
             Err(problem) => return Ok(Some(problem.to_string())),
         };
         let resource_type = head.resource_type;
-        let key = head.id.map(|id| format_key(resource_type, id));
+        // Only who looks for it pays for it.
+        let is_looked_for = !self.tombstones.is_empty() || self.provenance.is_wanted();
+        let key = head.id.filter(|_| is_looked_for).map(|id| format_key(resource_type, id));
         if let Some(key) = key.as_deref()
             && self.tombstones.covers(key, Selector::changed(text, &members))
         {

@@ -35,6 +35,8 @@ struct Line<'l> {
 #[derive(Default)]
 pub(crate) struct Tombstones {
     deleted: HashMap<String, (i64, Option<String>)>,
+    /// Of each patient, which.
+    of_patients: HashMap<String, Vec<String>>,
 }
 
 impl Tombstones {
@@ -58,11 +60,7 @@ impl Tombstones {
                     let at = Span::of(line.deleted.as_bytes()).map(|span| span.from);
                     let Some(at) = at.filter(|at| selector.is_within(*at)) else { continue };
                     if wanted(of) && selector.selection().wants(line.resource_type) {
-                        let known = tombstones
-                            .deleted
-                            .entry(format_key(line.resource_type, line.id))
-                            .or_insert((at, of.map(str::to_owned)));
-                        known.0 = known.0.max(at);
+                        tombstones.add(format_key(line.resource_type, line.id), at, of.map(str::to_owned));
                     }
                 }
                 if !lines.fill().await? {
@@ -71,6 +69,21 @@ impl Tombstones {
             }
         }
         Ok(tombstones)
+    }
+
+    fn add(&mut self, key: String, at: i64, of: Option<String>) {
+        if let Some(known) = self.deleted.get_mut(&key) {
+            known.0 = known.0.max(at);
+            return;
+        }
+        if let Some(patient) = &of {
+            self.of_patients.entry(patient.clone()).or_default().push(key.clone());
+        }
+        self.deleted.insert(key, (at, of));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deleted.is_empty()
     }
 
     /// Whether a line is one that was deleted. One that changed afterwards is there again, and is no longer deleted.
@@ -84,20 +97,17 @@ impl Tombstones {
     }
 
     pub(crate) fn has_patient(&self, patient: &PatientId) -> bool {
-        self.deleted.values().any(|(_, of)| of.as_deref() == Some(patient.as_str()))
+        self.of_patients.contains_key(patient.as_str())
     }
 
     /// Takes out those of one patient, or all.
     fn take(&mut self, patient: Option<&PatientId>) -> Vec<String> {
-        let is_theirs = |of: &Option<String>| match patient {
-            Some(patient) => of.as_deref() == Some(patient.as_str()),
-            None => true,
+        let mut keys: Vec<_> = match patient {
+            Some(patient) => self.of_patients.remove(patient.as_str()).unwrap_or_default(),
+            None => self.deleted.keys().cloned().collect(),
         };
-        let mut keys: Vec<_> =
-            self.deleted.iter().filter(|(_, (_, of))| is_theirs(of)).map(|(key, _)| key.clone()).collect();
-        for key in &keys {
-            self.deleted.remove(key);
-        }
+        // What is there again was taken out before.
+        keys.retain(|key| self.deleted.remove(key).is_some());
         keys.sort_unstable();
         keys
     }
@@ -106,7 +116,14 @@ impl Tombstones {
 impl Collector<'_> {
     /// Writes what was deleted of one patient, or all that is left.
     pub(crate) async fn write_deleted(&mut self, patient: Option<&PatientId>) -> Result<()> {
-        for keys in self.tombstones.take(patient).chunks(IN_BUNDLE) {
+        let mut keys = self.tombstones.take(patient);
+        // What was deleted has no labels and no codes left: where the token lets only some of a type through, nobody can
+        // tell whether this was among them.
+        keys.retain(|key| {
+            let resource_type = key.split('/').next().unwrap_or_default();
+            self.selector.is_some_and(|selector| selector.covers_all_of(resource_type))
+        });
+        for keys in keys.chunks(IN_BUNDLE) {
             let entries: Vec<_> =
                 keys.iter().map(|key| json!({ "request": { "method": "DELETE", "url": key } })).collect();
             let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
@@ -118,7 +135,8 @@ impl Collector<'_> {
     /// The tombstones of patients who are gone themselves, and of nobody; those of others come with their chunks.
     pub(crate) async fn deleted_of_nobody(&mut self, selector: &Selector<'_>) -> Result<()> {
         let records = self.generator.records.clone();
-        let all = Tombstones::read(&*records, selector, |_| true).await?;
+        let all_shared = selector.selection().all_shared;
+        let all = Tombstones::read(&*records, selector, |of| all_shared || of.is_some()).await?;
         let mut gone: HashMap<String, bool> = HashMap::new();
         for (key, (at, of)) in all.deleted {
             if let Some(patient) = &of {
@@ -138,7 +156,7 @@ impl Collector<'_> {
                     continue;
                 }
             }
-            self.tombstones.deleted.insert(key, (at, of));
+            self.tombstones.add(key, at, of);
         }
         // What is there again in `shared/` is in the output.
         let nobodys = self.tombstones.deleted.iter().filter(|(_, (_, of))| of.is_none());

@@ -85,6 +85,12 @@ impl<'s> Selector<'s> {
             || ruled.is_some_and(|rules| !rules.filters.is_empty() || !rules.constraints.is_empty())
     }
 
+    /// Whether the token lets all of a type through.
+    pub fn covers_all_of(&self, resource_type: &str) -> bool {
+        let unconstrained = self.rules.get(resource_type).is_none_or(|rules| rules.constraints.is_empty());
+        self.selection.tags.is_none() && unconstrained
+    }
+
     /// When the resource was changed, in microseconds; `None` when it does not say.
     pub fn changed(line: &[u8], members: &Members<'_>) -> Option<i64> {
         let value = json::member(line, members.get(b"meta")?, b"lastUpdated")?;

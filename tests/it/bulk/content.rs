@@ -61,12 +61,32 @@ async fn what_was_deleted_is_told_and_is_nowhere_else() {
             ),
             (
                 "/fhir/Patient/$export?_since=2020-01-01T00:00:00Z",
-                named(&["Observation/gone", "Observation/p1-o1"]),
+                named(&["Observation/gone", "Observation/p1-o1", "Patient/left"]),
             ),
             ("/fhir/Group/all/$export?_since=2020-01-01T00:00:00Z", named(&["Observation/gone"])),
         ] {
             assert_eq!(deleted(&world, path).await, expected, "{path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_not_told_where_the_token_lets_only_some_through() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    for (client, scopes, told) in [
+        ("service", "system/*.rs access/open.read", 0),
+        ("other-service", "system/Observation.rs?category=laboratory", 0),
+        ("other-service", "system/Patient.rs", 1),
+    ] {
+        let token = world.service(client, scopes).await;
+        let manifest = exported(&world, &token, "/fhir/$export?_since=2020-01-01T00:00:00Z").await;
+        assert_eq!(resources(&world, &token, &manifest, "deleted").await.len(), told, "{scopes}");
+        let output = resources(&world, &token, &manifest, "output").await;
+        assert!(
+            output.iter().all(|resource| resource["id"] != "p1-o1"),
+            "and it is not in the output either"
+        );
     }
 }
 
