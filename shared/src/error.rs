@@ -51,6 +51,9 @@ pub enum Error {
     /// A key that was used for another request.
     #[error("{0}")]
     Reused(&'static str),
+    /// A stored file is not what it should be: truncated, no gzip, not FHIR. Reported by its name; the rest goes on.
+    #[error("{0}")]
+    Damaged(Damage),
     /// The store has no room left. Trying again does not help.
     #[error("the server has no room left to write the export")]
     StorageFull(#[source] Cause),
@@ -60,6 +63,31 @@ pub enum Error {
     /// Ours.
     #[error("something went wrong on the server; it has been logged")]
     Internal(#[source] Cause),
+}
+
+/// A file of the record store that cannot be read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file} cannot be read: {problem}")]
+pub struct Damage {
+    /// The file's path below the root of the lake, such as `Patient/ann/records.ndjson.gz`.
+    pub file: String,
+    pub problem: String,
+}
+
+/// What a worker does about a task that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Somebody else changed the same thing at the same time: tried again at once.
+    Contended,
+    /// A store does not answer: tried again for as long as `outage_hours` says.
+    Unavailable,
+    /// A fault of this server: tried three times, then the job fails and its text has the request id.
+    Defect,
+    /// A stored file cannot be read. The engine reports the file and goes on; where it cannot go on, the job fails and
+    /// its text names the file.
+    Damaged,
+    /// Trying again does not help: the job fails with the text of the error.
+    Refused,
 }
 
 impl Error {
@@ -79,6 +107,45 @@ impl Error {
         Self::Conflict(text.into())
     }
 
+    /// A file of the record store that cannot be read; `file` is its path below the root of the lake.
+    pub fn damaged(file: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Damaged(Damage { file: file.into(), problem: problem.into() })
+    }
+
+    /// A failure to read a compressed file: [`Error::Damaged`] where its bytes are at fault, otherwise what any other
+    /// failure of the store is.
+    pub fn decompressing(file: &str, error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Self::damaged(file, "the gzip data ends early"),
+            std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
+                Self::damaged(file, "it is no gzip file, or its gzip data is damaged")
+            }
+            _ => error.into(),
+        }
+    }
+
+    /// What a worker does about it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Conflict(_) => Kind::Contended,
+            Self::Unavailable(_) | Self::Throttled { .. } => Kind::Unavailable,
+            Self::Internal(_) => Kind::Defect,
+            Self::Damaged(_) => Kind::Damaged,
+            Self::Invalid(_)
+            | Self::NotSupported(_)
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed
+            | Self::TooLarge(_)
+            | Self::UnsupportedMediaType(_)
+            | Self::RangeNotSatisfiable { .. }
+            | Self::TooMany(_)
+            | Self::Reused(_)
+            | Self::StorageFull(_) => Kind::Refused,
+        }
+    }
+
     /// The HTTP status that the error is answered with.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -95,7 +162,7 @@ impl Error {
             Self::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::StorageFull(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Damaged(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -112,6 +179,7 @@ impl Error {
             Self::Throttled { .. } | Self::TooMany(_) => "throttled",
             Self::Reused(_) => "business-rule",
             Self::StorageFull(_) => "no-store",
+            Self::Damaged(_) => "structure",
             Self::Unavailable(_) => "transient",
             Self::Internal(_) => "exception",
         }
@@ -119,21 +187,7 @@ impl Error {
 
     /// Whether a queue worker should give up at once instead of trying the task again.
     pub fn is_final(&self) -> bool {
-        match self {
-            Self::Unavailable(_) | Self::Internal(_) | Self::Throttled { .. } | Self::Conflict(_) => false,
-            Self::Invalid(_)
-            | Self::NotSupported(_)
-            | Self::Unauthorized(_)
-            | Self::Forbidden(_)
-            | Self::NotFound(_)
-            | Self::MethodNotAllowed
-            | Self::TooLarge(_)
-            | Self::UnsupportedMediaType(_)
-            | Self::RangeNotSatisfiable { .. }
-            | Self::TooMany(_)
-            | Self::Reused(_)
-            | Self::StorageFull(_) => true,
-        }
+        matches!(self.kind(), Kind::Damaged | Kind::Refused)
     }
 
     /// How long a task that failed with this waits for its next try: losing a race is tried again at once, anything
@@ -161,7 +215,12 @@ impl Error {
 }
 
 impl From<std::io::Error> for Error {
+    /// What one of our own streams wrapped comes out as it went in.
     fn from(error: std::io::Error) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(ours) => return ours,
+            Err(error) => error,
+        };
         match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 Self::StorageFull(error.into())

@@ -182,7 +182,8 @@ impl<'a> Collector<'a> {
         for part in parts {
             let reader = records.open_area(area, &part.name).await?;
             if area == Area::Groups {
-                let mut text = read_whole(reader, MAX_LINE).await?;
+                let file = format!("{}/{}", area.directory(), part.name);
+                let mut text = read_whole(&file, reader, MAX_LINE).await?;
                 if !compact(&mut text) {
                     self.error("structure", &format!("Group/{} is not JSON", part.name)).await?;
                     continue;

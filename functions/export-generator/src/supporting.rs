@@ -133,6 +133,7 @@ impl Generator {
         let at_once = running.core.request.output.resources_a_read.unwrap_or(BATCH);
         let mut wanted = self.read_references(sources).await?;
         let mut seen: HashSet<String> = wanted.iter().cloned().collect();
+        let mut damaged = Vec::new();
         while !wanted.is_empty() {
             let mut batch = BTreeSet::new();
             while batch.len() < at_once
@@ -140,7 +141,16 @@ impl Generator {
             {
                 batch.insert(reference);
             }
-            for found in self.records.supporting(&batch).await? {
+            let found = self.records.supporting(&batch).await?;
+            for damage in found.damaged {
+                // Every call names all of them.
+                if !damaged.contains(&damage) {
+                    let line = outcome("error", "structure", &damage.to_string()).to_string();
+                    outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
+                    damaged.push(damage);
+                }
+            }
+            for found in found.lines {
                 if let Some(selector) = &selector {
                     let Ok((head, members)) = head_and_members(&found.line) else { continue };
                     refer(&found.line, &mut seen, &mut wanted);

@@ -162,7 +162,7 @@ impl Collector<'_> {
         let nobodys = self.tombstones.deleted.iter().filter(|(_, (_, of))| of.is_none());
         let keys: Vec<_> = nobodys.map(|(key, _)| key.clone()).collect();
         for keys in keys.chunks(IN_BUNDLE) {
-            for found in records.supporting(&keys.iter().cloned().collect()).await? {
+            for found in records.supporting(&keys.iter().cloned().collect()).await?.lines {
                 if let Ok((_, members)) = head_and_members(&found.line) {
                     self.tombstones.covers(&found.reference, Selector::changed(&found.line, &members));
                 }

@@ -356,6 +356,7 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
             .supporting(&BTreeSet::from(["Practitioner/x".to_owned()]))
             .await
             .expect("an answer")
+            .lines
             .is_empty()
     );
     let line =
@@ -413,13 +414,47 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
 
     let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
     let wanted = wanted.map(str::to_owned).into();
-    let mut found: Vec<_> =
-        records.supporting(&wanted).await.expect("lines").into_iter().map(|line| line.reference).collect();
+    let mut found: Vec<_> = records
+        .supporting(&wanted)
+        .await
+        .expect("lines")
+        .lines
+        .into_iter()
+        .map(|line| line.reference)
+        .collect();
     found.sort();
     assert_eq!(found, ["Practitioner/x", "Practitioner/z"]);
     // What changes is seen.
     put("shared/Organization.ndjson", line("Organization", "x").as_bytes()).await;
-    assert_eq!(records.supporting(&wanted).await.expect("lines").len(), 3);
+    assert_eq!(records.supporting(&wanted).await.expect("lines").lines.len(), 3);
+    damaged_records(records, put).await;
+}
+
+/// What stands before the damage is read, and the file is named.
+async fn damaged_records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
+    let patient = PatientId::parse("e").expect("an id");
+    put("Patient/e/false.ndjson.gz", b"no gzip at all, but long enough for a header").await;
+    put("Patient/e/half.ndjson.gz", &GZIPPED[..GZIPPED.len() - 9]).await;
+    for part in records.parts(&patient).await.expect("parts").records {
+        let mut reader = records.open_records(&patient, &part).await.expect("open");
+        let mut text = Vec::new();
+        let error = loop {
+            match reader.read(text.clone()).await {
+                Ok(more) if more.len() == text.len() => panic!("{} ends as if it were whole", part.name),
+                Ok(more) => text = more,
+                Err(error) => break error,
+            }
+        };
+        let whole = b"compressed\n";
+        assert!(whole.starts_with(&text) && (part.name != "half.ndjson.gz" || text == whole), "{text:?}");
+        let Error::Damaged(damage) = error else { panic!("{error:?}") };
+        assert_eq!(damage.file, format!("Patient/e/{}", part.name));
+    }
+    put("shared/Torn.ndjson.gz", &GZIPPED[..GZIPPED.len() - 9]).await;
+    let found = records.supporting(&BTreeSet::from(["Practitioner/x".to_owned()])).await.expect("lines");
+    assert_eq!(found.lines.len(), 1, "the other files are read");
+    let files: Vec<_> = found.damaged.into_iter().map(|damage| damage.file).collect();
+    assert_eq!(files, ["shared/Torn.ndjson.gz"]);
 }
 
 const GZIPPED: &[u8] = &[

@@ -42,10 +42,15 @@ struct Period {
     end: Option<String>,
 }
 
+/// The file of a group below the root of the lake.
+fn file(group: &GroupId) -> String {
+    format!("{}/{group}.json", Area::Groups.directory())
+}
+
 /// The text of a Group resource; `None` when there is no such group.
 pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u8>>> {
     match records.open_area(Area::Groups, &format!("{group}.json")).await {
-        Ok(reader) => read_whole(reader, MAX_GROUP).await.map(Some),
+        Ok(reader) => read_whole(&file(group), reader, MAX_GROUP).await.map(Some),
         Err(Error::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     }
@@ -68,7 +73,7 @@ pub async fn members(
             continue;
         };
         let read: Group = serde_json::from_slice(&text)
-            .map_err(|error| Error::internal(format!("Group/{next} is no Group resource: {error}")))?;
+            .map_err(|error| Error::damaged(file(&next), format!("it is no Group resource: {error}")))?;
         for member in read.member.into_iter().filter(|member| is_active(member, now)) {
             let Some(reference) = member.entity.reference.as_deref().and_then(references::parse) else {
                 continue;

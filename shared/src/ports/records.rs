@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 
 use crate::domain::ids::PatientId;
-use crate::error::Result;
+use crate::error::{Damage, Error, Result};
 
 /// A patient and the stored bytes of their record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,7 @@ impl Area {
 #[async_trait]
 pub trait BlockReader: Send {
     /// Appends the next block to `buffer` and gives it back; an unchanged length means the end.
+    /// [`Error::Damaged`] where the file is truncated or no gzip; the bytes before the damage come first.
     async fn read(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>>;
 }
 
@@ -99,13 +100,22 @@ pub trait Records: Send + Sync {
     /// The files of an area, in the order of their names; empty when there is none.
     async fn area(&self, area: Area) -> Result<Vec<Part>>;
 
-    /// Opens a file of an area by its name; compressed ones are decompressed. [`crate::error::Error::NotFound`] when
+    /// Opens a file of an area by its name; compressed ones are decompressed. [`Error::NotFound`] when
     /// there is none.
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>>;
 
     /// The lines of `shared/` for these references (`Type/id`), in no order. References to what the
-    /// store does not have are passed over. No call holds more than `references` asks for.
-    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>>;
+    /// store does not have are passed over. No call holds more than `references` asks for. Files that cannot be read
+    /// to their end are named, and what stands before the damage is there.
+    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting>;
+}
+
+/// What [`Records::supporting`] found.
+#[derive(Debug, Default)]
+pub struct Supporting {
+    pub lines: Vec<SharedLine>,
+    /// Every damaged file of `shared/`, at each call: what was asked for may have stood in one of them.
+    pub damaged: Vec<Damage>,
 }
 
 /// A resource outside any patient's compartment.
@@ -116,16 +126,14 @@ pub struct SharedLine {
     pub line: Vec<u8>,
 }
 
-/// All of a file; [`crate::error::Error::Invalid`] when it has more than `limit` bytes.
-pub async fn read_whole(mut reader: Box<dyn BlockReader>, limit: usize) -> Result<Vec<u8>> {
+/// All of a file; [`Error::Damaged`] when it has more than `limit` bytes. `file` is its path below the root of the lake.
+pub async fn read_whole(file: &str, mut reader: Box<dyn BlockReader>, limit: usize) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     loop {
         let before = all.len();
         all = reader.read(all).await?;
         if all.len() > limit {
-            return Err(crate::error::Error::invalid(format!(
-                "a file of the lake has more than {limit} bytes"
-            )));
+            return Err(Error::damaged(file, format!("it has more than {limit} bytes")));
         }
         if all.len() == before {
             return Ok(all);

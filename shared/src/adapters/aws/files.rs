@@ -129,7 +129,7 @@ impl Files for AwsFiles {
         if self.compress && key.ends_with(".ndjson") {
             let object = self.bucket.open(key, None).await?;
             return Ok(match object.encoding() {
-                Some("gzip") => decompressed(object.stream(), range),
+                Some("gzip") => decompressed(key, object.stream(), range),
                 // Written before the setting was changed.
                 _ => match range {
                     Some(range) => self.bucket.open(key, Some(range)).await?.stream(),
@@ -140,7 +140,7 @@ impl Files for AwsFiles {
         let object = self.bucket.open(key, range.clone()).await?;
         if object.encoding() == Some("gzip") {
             let whole = self.bucket.open(key, None).await?;
-            return Ok(decompressed(whole.stream(), range));
+            return Ok(decompressed(key, whole.stream(), range));
         }
         Ok(object.stream())
     }

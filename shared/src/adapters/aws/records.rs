@@ -12,10 +12,10 @@ use tokio_util::io::StreamReader;
 use super::objects::{Bucket, Listed, decompressed};
 use crate::adapters::shared_index::{SharedIndex, take};
 use crate::domain::ids::PatientId;
-use crate::error::{Error, Result};
+use crate::error::{Damage, Error, Result};
 use crate::fhir::ndjson::Lines;
 use crate::ports::files::ByteStream;
-use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, SharedLine};
+use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, Supporting};
 
 /// Lines of `shared/` fetched at once.
 const AT_ONCE: usize = 8;
@@ -31,6 +31,7 @@ pub(super) struct AwsRecords {
 struct SharedObjects {
     objects: Vec<(String, String)>,
     index: SharedIndex,
+    damaged: Vec<Damage>,
 }
 
 impl AwsRecords {
@@ -55,44 +56,44 @@ impl AwsRecords {
         Ok(index)
     }
 
-    /// Reads all objects once. Lines that are no resources are passed over and counted in the log.
+    /// Reads all objects once, each up to where it is damaged.
     async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
-        let mut index = SharedIndex::default();
+        let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
         for (number, (key, _)) in objects.iter().enumerate() {
-            let mut lines = Lines::new(self.reader(key, is_gzip(key)).await?);
-            let mut unusable = 0_u64;
-            loop {
-                while let Some(line) = lines.next() {
-                    let Some(text) = line.text else {
-                        unusable += 1;
-                        continue;
-                    };
-                    if !index.add(number, line.offset, text.len(), text) {
-                        unusable += 1;
-                    }
-                }
-                if !lines.fill().await? {
-                    break;
-                }
-            }
-            if unusable > 0 {
-                tracing::warn!(
-                    lines = unusable,
-                    file = number,
-                    "lines that are no resources in shared records"
-                );
+            match self.index_object(number, key, &mut index).await {
+                Err(Error::Damaged(damage)) => damaged.push(damage),
+                read => read?,
             }
         }
-        Ok(SharedObjects { objects, index: index.sorted() })
+        Ok(SharedObjects { objects, index: index.sorted(), damaged })
+    }
+
+    /// Adds the lines of an object. Those that are no resources are passed over and counted in the log.
+    async fn index_object(&self, number: usize, key: &str, index: &mut SharedIndex) -> Result<()> {
+        let mut lines = Lines::new(self.reader(key, is_gzip(key)).await?);
+        let mut unusable = 0_u64;
+        loop {
+            while let Some(line) = lines.next() {
+                let added = line.text.is_some_and(|text| index.add(number, line.offset, text.len(), text));
+                unusable += u64::from(!added);
+            }
+            if !lines.fill().await? {
+                break;
+            }
+        }
+        if unusable > 0 {
+            tracing::warn!(lines = unusable, file = number, "lines that are no resources in shared records");
+        }
+        Ok(())
     }
 
     async fn reader(&self, key: &str, compressed: bool) -> Result<Box<dyn BlockReader>> {
         let object = self.bucket.open(key, None).await?;
         let compressed = compressed || object.encoding() == Some("gzip");
         let stream = object.ahead();
-        let stream: ByteStream = if compressed { decompressed(stream, None) } else { stream };
+        let stream: ByteStream = if compressed { decompressed(key, stream, None) } else { stream };
         let reader = StreamReader::new(stream.map(|piece| piece.map_err(std::io::Error::other)));
-        Ok(Box::new(Blocks { reader: Box::pin(reader) }))
+        Ok(Box::new(Blocks { reader: Box::pin(reader), error: None }))
     }
 
     /// The lines at these places of one object.
@@ -233,7 +234,7 @@ impl Records for AwsRecords {
         self.reader(&format!("{}/{name}", area.directory()), is_gzip(name)).await
     }
 
-    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>> {
+    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         let shared = self.shared().await?;
         let mut found = Vec::new();
         for group in shared.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
@@ -243,21 +244,37 @@ impl Records for AwsRecords {
                 take(&mut found, reference, line);
             }
         }
-        Ok(found)
+        Ok(Supporting { lines: found, damaged: shared.damaged.clone() })
     }
 }
 
 /// A stream as blocks.
 struct Blocks {
     reader: std::pin::Pin<Box<dyn AsyncRead + Send>>,
+    /// What stopped the last read, behind the bytes that it had read.
+    error: Option<Error>,
 }
 
 #[async_trait]
 impl BlockReader for Blocks {
     async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
         buffer.reserve(BLOCK);
+        let before = buffer.len();
         let mut limited = (&mut self.reader).take(BLOCK as u64);
-        while limited.limit() > 0 && limited.read_buf(&mut buffer).await? > 0 {}
+        while limited.limit() > 0 {
+            match limited.read_buf(&mut buffer).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if buffer.len() == before => return Err(error.into()),
+                Err(error) => {
+                    self.error = Some(error.into());
+                    break;
+                }
+            }
+        }
         Ok(buffer)
     }
 }

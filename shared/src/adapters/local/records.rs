@@ -13,7 +13,7 @@ use super::blocking;
 use super::shared_files::SharedFiles;
 use crate::domain::ids::PatientId;
 use crate::error::{Error, Result};
-use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, SharedLine};
+use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, Supporting};
 
 pub(super) struct LocalRecords {
     root: PathBuf,
@@ -28,6 +28,13 @@ impl LocalRecords {
             return Err(Error::invalid(format!("the records directory {} does not exist", root.display())));
         }
         Ok(Self { root: root.to_owned(), shared: Arc::default() })
+    }
+
+    /// Reads a file of the lake.
+    fn blocks(&self, file: &str) -> Blocks {
+        let compressed = Path::new(file).extension().is_some_and(|extension| extension == "gz");
+        let (path, file) = (self.root.join(file), file.to_owned());
+        Blocks { path, file, compressed, source: None, next: Next::Read }
     }
 
     fn patient(&self, patient: &PatientId) -> PathBuf {
@@ -86,12 +93,12 @@ impl Records for LocalRecords {
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        Ok(Box::new(Blocks::new(self.patient(patient).join(&part.name))))
+        Ok(Box::new(self.blocks(&format!("Patient/{patient}/{}", part.name))))
     }
 
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        let path = self.patient(patient).join("files").join(&part.name);
-        Ok(Box::new(Blocks { compressed: false, ..Blocks::new(path) }))
+        let blocks = self.blocks(&format!("Patient/{patient}/files/{}", part.name));
+        Ok(Box::new(Blocks { compressed: false, ..blocks }))
     }
 
     async fn area(&self, area: Area) -> Result<Vec<Part>> {
@@ -105,10 +112,10 @@ impl Records for LocalRecords {
         if !exists {
             return Err(Error::NotFound("there is no such file in the lake"));
         }
-        Ok(Box::new(Blocks::new(path)))
+        Ok(Box::new(self.blocks(&format!("{}/{name}", area.directory()))))
     }
 
-    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>> {
+    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         let (root, cached) = (self.root.join("shared"), self.shared.clone());
         let references = references.clone();
         blocking(move || {
@@ -162,38 +169,55 @@ fn entries(path: &Path) -> Result<impl Iterator<Item = std::io::Result<std::fs::
 /// Reads a file in blocks, off the async threads.
 struct Blocks {
     path: PathBuf,
+    /// Its path below the root of the lake.
+    file: String,
     compressed: bool,
     source: Option<Box<dyn Read + Send>>,
-    ended: bool,
+    next: Next,
 }
 
-impl Blocks {
-    fn new(path: PathBuf) -> Self {
-        let compressed = path.extension().is_some_and(|extension| extension == "gz");
-        Self { path, compressed, source: None, ended: false }
-    }
+/// What the next read of a file gives.
+enum Next {
+    Read,
+    /// The error that stopped the last one, behind the bytes that it had read.
+    Fail(Error),
+    End,
 }
 
 #[async_trait]
 impl BlockReader for Blocks {
     async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
-        if self.ended {
-            return Ok(buffer);
+        match std::mem::replace(&mut self.next, Next::End) {
+            Next::Read => {}
+            Next::Fail(error) => return Err(error),
+            Next::End => return Ok(buffer),
         }
         buffer.reserve(BLOCK + 1);
+        let before = buffer.len();
         let source = self.source.take();
         let (path, compressed) = (self.path.clone(), self.compressed);
-        let (source, buffer, ended) = blocking(move || {
+        let (source, buffer, read) = blocking(move || {
             let mut source = match source {
                 Some(source) => source,
                 None => open(&path, compressed)?,
             };
-            let read = source.by_ref().take(BLOCK as u64).read_to_end(&mut buffer)?;
-            Ok((source, buffer, read < BLOCK))
+            let read = source.by_ref().take(BLOCK as u64).read_to_end(&mut buffer);
+            Ok((source, buffer, read))
         })
         .await?;
         self.source = Some(source);
-        self.ended = ended;
+        let error = match read {
+            Ok(read) => {
+                self.next = if read == BLOCK { Next::Read } else { Next::End };
+                return Ok(buffer);
+            }
+            Err(error) if self.compressed => Error::decompressing(&self.file, error),
+            Err(error) => error.into(),
+        };
+        if buffer.len() == before {
+            return Err(error);
+        }
+        self.next = Next::Fail(error);
         Ok(buffer)
     }
 }

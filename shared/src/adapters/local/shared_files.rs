@@ -6,9 +6,9 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::error::Result;
+use crate::error::{Damage, Error, Result};
 use crate::fhir::MAX_LINE;
-use crate::ports::records::SharedLine;
+use crate::ports::records::Supporting;
 
 use super::records::open;
 use crate::adapters::shared_index::{Entry, SharedIndex, take};
@@ -26,6 +26,7 @@ pub(super) struct SharedFile {
 pub(super) struct SharedFiles {
     files: Vec<SharedFile>,
     index: SharedIndex,
+    damaged: Vec<Damage>,
 }
 
 impl SharedFiles {
@@ -51,33 +52,21 @@ impl SharedFiles {
         self.files == files
     }
 
-    /// Reads all files once. Lines that are no resources are passed over and counted in the log.
+    /// Reads all files once, each up to where it is damaged. Lines that are no resources are passed over and counted in
+    /// the log.
     pub(super) fn build(files: Vec<SharedFile>) -> Result<Self> {
-        let mut index = SharedIndex::default();
+        let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
         for (number, file) in files.iter().enumerate() {
-            let mut reader = BufReader::new(open(&file.path, file.compressed)?);
-            let (mut line, mut offset, mut unusable) = (Vec::new(), 0, 0_u64);
-            loop {
-                line.clear();
-                let length = reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)?;
-                if length == 0 {
-                    break;
-                }
-                let text = line.trim_ascii();
-                if !index.add(number, offset, length, text) && !text.is_empty() {
-                    unusable += 1;
-                }
-                offset += length as u64;
-            }
-            if unusable > 0 {
-                tracing::warn!(lines = unusable, file = %file.path.display(), "lines that are no resources in shared records");
+            match read(number, file, &mut index) {
+                Err(Error::Damaged(damage)) => damaged.push(damage),
+                read => read?,
             }
         }
-        Ok(Self { files, index: index.sorted() })
+        Ok(Self { files, index: index.sorted(), damaged })
     }
 
     /// The lines of these references; of duplicates the one that stands last.
-    pub(super) fn lines(&self, references: &BTreeSet<String>) -> Result<Vec<SharedLine>> {
+    pub(super) fn lines(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         let mut found = Vec::new();
         for group in self.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
             let mut reader = LineReader::open(&self.files[group[0].0.file as usize])?;
@@ -85,8 +74,35 @@ impl SharedFiles {
                 take(&mut found, reference, reader.read(entry)?);
             }
         }
-        Ok(found)
+        Ok(Supporting { lines: found, damaged: self.damaged.clone() })
     }
+}
+
+/// Adds the lines of a file to the index; [`Error::Damaged`] where it cannot be read to its end.
+fn read(number: usize, file: &SharedFile, index: &mut SharedIndex) -> Result<()> {
+    let mut reader = BufReader::new(open(&file.path, file.compressed)?);
+    let (mut line, mut offset, mut unusable) = (Vec::new(), 0, 0_u64);
+    loop {
+        line.clear();
+        let length = match reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if file.compressed => {
+                let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+                return Err(Error::decompressing(&format!("shared/{name}"), error));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let text = line.trim_ascii();
+        if !index.add(number, offset, length, text) && !text.is_empty() {
+            unusable += 1;
+        }
+        offset += length as u64;
+    }
+    if unusable > 0 {
+        tracing::warn!(lines = unusable, file = %file.path.display(), "lines that are no resources in shared records");
+    }
+    Ok(())
 }
 
 /// Reads lines at growing offsets of one file.
