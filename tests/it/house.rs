@@ -73,6 +73,17 @@ fn the_readme_names_every_function_and_setting() {
     }
 }
 
+#[test]
+fn the_readme_has_the_table_of_limits() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("a README");
+    for limit in shared::config::limits::LIMITS {
+        let (least, most) = (limit.range.start(), limit.range.end());
+        let row =
+            format!("| `{}` | {} | {least} to {most} | {} |\n", limit.name, limit.default, limit.reason);
+        assert!(readme.contains(&row), "README.md lacks the row: {row}");
+    }
+}
+
 fn no_routes(_: &dyn shared::platform::Platform) -> axum::Router {
     axum::Router::new()
 }

@@ -1,6 +1,7 @@
 //! Settings: read once, at start, from a TOML file and from the environment over it. Every wrong one is named.
 
 mod clients;
+pub mod limits;
 mod reader;
 pub mod resources;
 
@@ -9,6 +10,7 @@ use std::path::Path;
 use url::Url;
 
 pub use self::clients::{Client, Issuer, IssuerKeys, LargeFiles, LinkStyle, PatientAccount, StaffAccount};
+pub use self::limits::Limits;
 use self::reader::Reader;
 use crate::domain::request::{Base, Prefix};
 use crate::domain::retention::Retention;
@@ -48,6 +50,8 @@ pub struct Settings {
     pub staff: Vec<StaffAccount>,
     pub accounts: Vec<PatientAccount>,
     pub issuers: Vec<Issuer>,
+    /// What keeps strangers from exhausting the server.
+    pub limits: Limits,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +61,7 @@ pub enum SameSite {
 }
 
 /// The names of the settings in a file, and in capitals after `EHI_` in the environment.
-pub const KEYS: [&str; 20] = [
+pub const KEYS: [&str; 21] = [
     "base_url",
     "sandbox",
     "sandbox_in_public",
@@ -78,6 +82,7 @@ pub const KEYS: [&str; 20] = [
     "staff",
     "accounts",
     "issuers",
+    "limits",
 ];
 
 /// Everything that is wrong with the settings, a line each.
@@ -87,7 +92,6 @@ pub struct InvalidSettings(pub Vec<String>);
 
 impl Settings {
     /// Reads the file, or `defaults` where none is named, and the environment of the process over it.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn load(
         file: Option<&Path>,
         defaults: &str,
@@ -98,13 +102,23 @@ impl Settings {
                 .map_err(|error| InvalidSettings(vec![format!("cannot read {}: {error}", path.display())]))?,
             None => defaults.to_owned(),
         };
-        Self::parse(&text, |name| std::env::var(name).ok(), default_base_url)
+        Self::of_environment(&text, default_base_url)
     }
 
     /// Reads settings from the text of a file that was fetched, and the environment of the process over it.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_text(text: &str) -> Result<Self, InvalidSettings> {
-        Self::parse(text, |name| std::env::var(name).ok(), None)
+        Self::of_environment(text, None)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    fn of_environment(text: &str, default_base_url: Option<&str>) -> Result<Self, InvalidSettings> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let unknown = unknown_variables(names);
+        match Self::parse(text, |name| std::env::var(name).ok(), default_base_url) {
+            Ok(settings) if unknown.is_empty() => Ok(settings),
+            Ok(_) => Err(InvalidSettings(unknown)),
+            Err(InvalidSettings(errors)) => Err(InvalidSettings([errors, unknown].concat())),
+        }
     }
 
     /// Reads settings from the text of a file and from variables over it.
@@ -113,7 +127,8 @@ impl Settings {
         variable: impl Fn(&str) -> Option<String>,
         default_base_url: Option<&str>,
     ) -> Result<Self, InvalidSettings> {
-        let mut read = Reader::new(text, &KEYS, variable);
+        let mut read = Reader::new(text, &KEYS, &variable);
+        let limits = Limits::read(&mut read, &variable);
         let defaults = Retention::default();
         let base_url = read.text("base_url").or_else(|| default_base_url.map(str::to_owned));
         let in_public = read.flag("sandbox_in_public").unwrap_or(false);
@@ -149,6 +164,7 @@ impl Settings {
             staff: read.list("staff"),
             accounts: read.list("accounts"),
             issuers: read.list("issuers"),
+            limits,
         };
         settings.check(&mut read, in_public);
         let errors = read.finish();
@@ -241,6 +257,25 @@ impl Settings {
     }
 }
 
+/// The variables that look like ours and are none: a misspelt one would otherwise do nothing, in silence.
+fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let is_known = |name: &str| {
+        let of_setting = |key: &str| name == format!("EHI_{}", key.to_ascii_uppercase());
+        // Tests tell each other where their deployment is.
+        name.starts_with("EHI_TEST_")
+            || OTHER_VARIABLES.contains(&name)
+            || KEYS.iter().any(|key| of_setting(key))
+            || limits::LIMITS.iter().any(|limit| limits::variable_of(limit.name) == name)
+            || resources::VARIABLES.iter().any(|(known, _)| *known == name)
+    };
+    let ours = names.filter(|name| name.starts_with("EHI_") && !is_known(name));
+    ours.map(|name| format!("{name}: there is no such variable; it is misspelt, or of another version"))
+        .collect()
+}
+
+/// Variables that are read before the settings are.
+const OTHER_VARIABLES: [&str; 1] = ["EHI_LOG"];
+
 /// What is logged, in the syntax of `RUST_LOG`: the variable `EHI_LOG`, or what the host wants where it is not set.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn log_filter(default: &str) -> String {
@@ -292,6 +327,14 @@ mod tests {
         let variables = |name: &str| (name == "EHI_SANDBOX").then(|| "true".to_owned());
         let settings = Settings::parse("base_url = \"http://127.0.0.1:1\"\nsandbox = false", variables, None);
         assert!(settings.expect("valid").sandbox);
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_named() {
+        let names = ["EHI_SANBOX", "EHI_SANDBOX", "EHI_LOG", "EHI_LIMITS_CONNECTIONS", "EHI_RECORDS", "HOME"];
+        let unknown = unknown_variables(names.into_iter().map(str::to_owned));
+        assert_eq!(unknown.len(), 1, "{unknown:?}");
+        assert!(unknown[0].starts_with("EHI_SANBOX: "), "{unknown:?}");
     }
 
     #[test]

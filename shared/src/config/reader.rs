@@ -65,6 +65,13 @@ impl Reader {
         })
     }
 
+    pub(super) fn table(&mut self, key: &str) -> Option<Table> {
+        self.take(key, "must be a table", |value| match value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        })
+    }
+
     fn take<T>(&mut self, key: &str, what: &str, read: impl FnOnce(Value) -> Option<T>) -> Option<T> {
         let read = read(self.table.remove(key)?);
         if read.is_none() {
@@ -75,7 +82,7 @@ impl Reader {
 }
 
 /// A variable's text as a TOML value: lists, numbers and flags as TOML spells them, anything else is text.
-fn of_variable(text: &str) -> Value {
+pub(super) fn of_variable(text: &str) -> Value {
     let table = format!("value = {text}").parse::<Table>().ok();
     table.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
 }
