@@ -35,7 +35,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Reads JSON, FHIR JSON or a form; anything else is 415, and JSON that is none is 400.
+    /// Reads JSON, FHIR JSON or a form; anything else is 415. What is not JSON, or names a member twice, is 400.
     pub async fn read(headers: &HeaderMap, body: Body) -> Result<Self> {
         let bytes = read_body(body, MAX_BODY).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -51,7 +51,7 @@ impl Content {
                 Ok(Self::Form(fields))
             }
             "application/json" | "application/fhir+json" | "text/json" => {
-                let value = serde_json::from_slice(&bytes);
+                let value = super::unique_json::parse(&bytes);
                 Ok(Self::Json(
                     value.map_err(|error| Error::invalid(format!("the body is not JSON: {error}")))?,
                 ))
