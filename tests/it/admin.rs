@@ -122,7 +122,7 @@ async fn the_job_has_everything_a_staff_app_reads() {
       "autoApprove": false,
       "manifest": null,
       "progress": {
-        "percent": 99,
+        "percent": 100,
         "bytesDone": 65805,
         "bytesPlanned": 65805,
         "resources": 98
@@ -149,7 +149,10 @@ async fn the_job_has_everything_a_staff_app_reads() {
     }
     "#);
     assert_eq!(shown["parameters"]["labs"]["notes"], "");
-    assert_eq!(shown["authorizations"]["genetic"], json!({ "name": "Genetic tests", "value": "" }));
+    assert_eq!(
+        shown["authorizations"]["genetic"],
+        json!({ "name": "Genetic tests", "value": false, "text": "" })
+    );
 }
 
 both_hosts!(approval_releases_the_files_with_what_staff_attached);
@@ -365,4 +368,34 @@ async fn the_pages_do_what_the_api_does(world: World) {
     let out = world.post("/staff/logout").cookie(&staff).send().await;
     assert_eq!(out.status, StatusCode::SEE_OTHER);
     assert_eq!(world.get("/staff").cookie(&staff).send().await.status, StatusCode::SEE_OTHER);
+}
+
+/// The pages before and after the workers are in it.
+#[tokio::test]
+async fn the_review_page_says_what_was_asked_for() {
+    const COMPLETE: &str = "No form: the complete record";
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let staff = world.staff().await;
+    let page = async |job: &str| world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
+    let waiting = world.kick_off(&token, "", ANNA).await;
+    let shown = page(&waiting).await;
+    assert!(shown.contains("has not filled in the form yet") && !shown.contains(COMPLETE), "{shown}");
+    assert!(!shown.contains("Sensitive information authorized"));
+    let labs = json!({ "parameters": { "labs": { "enabled": true, "from": "2020" } } });
+    world.post(&waiting).bearer(&token).json(&labs).send().await;
+    let shown = page(&waiting).await;
+    assert!(shown.contains("Laboratory results") && shown.contains("2020-01-01"), "{shown}");
+    assert!(!shown.contains(COMPLETE) && shown.contains("Sensitive information authorized: none"));
+    let complete = world.kick_off(&token, "/no-form", ANNA).await;
+    assert!(page(&complete).await.contains(COMPLETE));
+    let service = world.service("service", "system/*.rs").await;
+    let path = "/fhir/Patient/$export?_type=Patient,Observation&_since=2020-01-01T00:00:00Z&_elements=id";
+    let bulk = world.get(path).bearer(&service).send().await.job();
+    let shown = page(&bulk).await;
+    for said in ["the records of all patients", "Observation, Patient", "2020-01-01", "Only the elements: id"]
+    {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    assert!(!shown.contains(COMPLETE));
 }

@@ -76,7 +76,7 @@ both_hosts!(the_jobs_token_may_choose_as_well);
 async fn the_jobs_token_may_choose_as_well(world: World) {
     let token = world.token(ANNA).await;
     let (job, _) = form_of(&world, &token).await;
-    let body = json!({ "parameters": {}, "authorizations": {} });
+    let body = json!({ "parameters": { "visits": { "enabled": true } }, "authorizations": {} });
     let bruno = world.token(BRUNO).await;
     assert_eq!(world.post(&job).bearer(&bruno).json(&body).send().await.status, StatusCode::NOT_FOUND);
     assert_eq!(world.post(&job).bearer(&token).json(&body).send().await.status, StatusCode::OK);
@@ -88,9 +88,14 @@ async fn wrong_choices_are_named_and_change_nothing(world: World) {
     let (job, form) = form_of(&world, &token).await;
     for (body, named) in [
         (json!({ "parameters": { "lab": { "enabled": true } } }), "lab"),
-        (json!({ "parameters": { "labs": { "from": "yesterday" } } }), "from"),
-        (json!({ "parameters": { "labs": { "from": "2021-01-01", "to": "2020-01-01" } } }), "labs"),
+        (json!({ "parameters": { "labs": { "enabled": true, "from": "yesterday" } } }), "labs.from"),
+        (
+            json!({ "parameters": { "labs": { "enabled": true, "from": "2021-01-01", "to": "2020-01-01" } } }),
+            "labs",
+        ),
         (json!({ "authorizations": { "hepatitis": { "value": true } } }), "hepatitis"),
+        (json!({ "parameters": {}, "authorizations": { "hiv": { "value": true } } }), "at least one group"),
+        (json!({}), "at least one group"),
     ] {
         let answer = submit(&world, &job, &form, &body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
@@ -151,4 +156,146 @@ async fn a_patient_can_begin_with_the_form() {
     assert_eq!(jobs.as_array().map(Vec::len), Some(1));
     assert_eq!(text(&jobs[0]["status"]), "requested");
     assert_eq!(jobs[0]["parameters"]["billing"]["enabled"], true);
+}
+
+const NO_GENES: &str = "no, do not include any genetic tests";
+
+/// The references of an export, once staff have let it go.
+async fn released(world: &World, token: &str, job: &str) -> Vec<String> {
+    world.work().await;
+    world.resources(token, job).await.iter().map(reference).collect()
+}
+
+both_hosts!(a_description_is_not_consent_in_any_shape);
+async fn a_description_is_not_consent_in_any_shape(world: World) {
+    let token = world.token(ANNA).await;
+    let (job, form) = form_of(&world, &token).await;
+    let code = code_of(&form);
+    let record = json!({ "medicalRecord": { "enabled": true } });
+    let part = |name: &str, part: Value| json!({ "name": name, "part": part });
+    let enabled = part("medicalRecord", json!([{ "name": "enabled", "valueBoolean": true }]));
+    for text in [NO_GENES, "no", "none", "n/a"] {
+        let in_json = json!({ "parameters": record, "authorizations": { "genetic": { "value": text } } });
+        let described =
+            json!({ "parameters": record, "authorizations": { "other": { "value": false, "text": text } } });
+        let in_parameters = json!({ "resourceType": "Parameters", "parameter": [
+            part("parameters", json!([enabled])),
+            part("authorizations", json!([{ "name": "genetic", "valueString": text }])),
+        ]});
+        for (body, field) in [
+            (in_json, "authorizations.genetic"),
+            (described, "authorizations.other"),
+            (in_parameters, "authorizations.genetic"),
+        ] {
+            let answer = submit(&world, &job, &form, &body).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
+            assert!(answer.outcome().contains(field), "{}", answer.outcome());
+        }
+        let fields = [
+            ("code", code.as_str()),
+            ("parameters.medicalRecord.enabled", "on"),
+            ("parameters.medicalRecord.notes", "all of it"),
+            ("authorizations.hiv", "on"),
+            ("authorizations.genetic.text", text),
+        ];
+        let page = world.post(&job).form(&fields).send().await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+        let page = page.text();
+        // At the field, and with what was entered.
+        assert!(page.contains("Genetic tests is described but not authorized"), "{page}");
+        for kept in [text, "all of it", "name=\"authorizations.hiv\" checked", &code] {
+            assert!(page.contains(kept), "{kept}: {page}");
+        }
+        assert!(!page.contains("parameters.labs.enabled\" checked"), "what was not ticked stays so");
+    }
+    assert_eq!(world.status(&token, &job).await.header("x-progress"), "waiting for the patient's choices");
+}
+
+/// It counts what the job's JSON says, word by word.
+#[tokio::test]
+async fn what_is_not_given_is_false_and_staff_read_the_description() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let (job, form) = form_of(&world, &token).await;
+    let choices = json!({
+        "parameters": { "medicalRecord": { "enabled": true }, "radiation": { "enabled": true } },
+        "authorizations": { "genetic": { "value": true, "text": "BRCA1 <only>" } },
+    });
+    let shown = submit(&world, &job, &form, &choices).await.json();
+    assert_eq!(shown["parameters"]["radiology"]["enabled"], true, "radiation is an older name");
+    let given = shown["authorizations"].as_object().expect("authorizations");
+    assert_eq!(given.len(), 8);
+    for (key, authorization) in given {
+        assert_eq!(authorization["value"], key == "genetic", "{key}");
+    }
+    assert_eq!(given["genetic"]["text"], "BRCA1 <only>");
+    assert_eq!(given["other"]["text"], "");
+    let staff = world.staff().await;
+    let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
+    assert!(page.contains("Genetic tests (\u{201c}BRCA1 &#60;only&#62;\u{201d})"), "{page}");
+    // What a job's JSON shows can be sent back.
+    let (again, form) = form_of(&world, &token).await;
+    let sent_back = json!({ "parameters": shown["parameters"], "authorizations": shown["authorizations"] });
+    let answer = submit(&world, &again, &form, &sent_back).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.json()["authorizations"], shown["authorizations"]);
+    let references = released(&world, &token, &again).await;
+    assert!(!references.iter().any(|reference| reference.contains("hiv")), "{references:?}");
+}
+
+both_hosts!(an_empty_form_starts_nothing);
+async fn an_empty_form_starts_nothing(world: World) {
+    let token = world.token(ANNA).await;
+    let (job, form) = form_of(&world, &token).await;
+    let code = code_of(&form);
+    for fields in [&[("code", code.as_str())][..], &[("code", code.as_str()), ("authorizations.hiv", "on")]] {
+        let page = world.post(&job).form(fields).send().await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+        assert!(page.text().contains("Choose at least one part of your record"), "{}", page.text());
+    }
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
+    assert_eq!(world.get(&form).send().await.status, StatusCode::OK, "the form is still to be filled in");
+}
+
+/// A worker of a deployment may begin before staff can act.
+#[tokio::test]
+async fn staff_can_change_the_choices_until_a_worker_begins() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let staff = world.staff().await;
+    let post = |job: &str, body: Value| world.post(job).cookie(&staff).json(&body).send();
+    let (job, form) = form_of(&world, &token).await;
+    let visits =
+        json!({ "parameters": { "visits": { "enabled": true } }, "authorizations": { "hiv": true } });
+    let labs = json!({ "parameters": { "labs": { "enabled": true } } });
+    let stranger = world.post(&job).json(&labs).send().await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    let other_site = world.post(&job).cookie(&staff).header("origin", "https://evil.example.org").json(&labs);
+    assert_eq!(other_site.send().await.status, StatusCode::FORBIDDEN);
+    submit(&world, &job, &form, &visits).await;
+    let changed = post(&job, labs.clone()).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text());
+    let changed = changed.json();
+    assert_eq!(
+        (&changed["parameters"]["visits"]["enabled"], &changed["parameters"]["labs"]["enabled"]),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(changed["authorizations"]["hiv"]["value"], false, "an authorization can be taken away");
+    let last = changed["history"].as_array().and_then(|history| history.last()).expect("a history").clone();
+    assert_eq!((&last["who"], &last["what"]), (&json!("admin"), &json!("changed what to export")));
+    // Staff do not consent in the patient's place.
+    let more = json!({ "parameters": { "labs": { "enabled": true } }, "authorizations": { "hiv": true } });
+    let refused = post(&job, more).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.outcome().contains("authorizations.hiv"), "{}", refused.outcome());
+    let exported = released(&world, &token, &job).await;
+    assert!(!exported.iter().any(|reference| reference.starts_with("Encounter/")), "{exported:?}");
+    let late = post(&job, labs.clone()).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert!(late.outcome().contains("approved"), "{}", late.outcome());
+    // With the patient at the desk, staff fill in the form.
+    let (job, _) = form_of(&world, &token).await;
+    assert_eq!(post(&job, visits).await.json()["status"], "requested");
+    let nowhere = post("/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651", labs).await;
+    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
 }

@@ -65,10 +65,50 @@ async fn what_is_wrong_with_the_body_is_named(world: World) {
     assert!(answer.outcome().contains("_since"));
     assert_eq!(post().body("application/json", "{").send().await.status, StatusCode::BAD_REQUEST);
     assert_eq!(post().body("text/plain", "x").send().await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let twice = r#"{"resourceType":"Parameters","parameter":[],"parameter":[]}"#;
+    let answer = post().body("application/fhir+json", twice).send().await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.outcome().contains("'parameter' is given twice"), "{}", answer.outcome());
     let large = format!("{{\"x\":\"{}\"}}", "x".repeat(110_000));
     let answer = post().body("application/json", large).send().await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     answer.outcome();
+}
+
+both_hosts!(parameters_of_the_wrong_shape_are_named_and_start_nothing);
+async fn parameters_of_the_wrong_shape_are_named_and_start_nothing(world: World) {
+    let token = world.token(ANNA).await;
+    let post = |list: serde_json::Value| {
+        let body = json!({ "resourceType": "Parameters", "parameter": list });
+        world.post(&export_of(ANNA)).bearer(&token).json(&body).send()
+    };
+    let enabled = json!({ "name": "enabled", "valueBoolean": true });
+    for (list, named) in [
+        (
+            json!([{ "name": "parameters", "part": [{ "name": "visits", "valueBoolean": true }] }]),
+            "parameters.visits",
+        ),
+        (json!([{ "name": "parameters", "valueString": "visits" }]), "'parameters'"),
+        (
+            json!([
+                { "name": "parameters", "part": [{ "name": "labs", "part": [enabled] }] },
+                { "name": "authorizations", "part": [{ "name": "hiv", "part": [enabled] }] },
+            ]),
+            "authorizations.hiv",
+        ),
+        (
+            json!([{ "name": "parameters", "part": [{ "name": "labs", "part": [{ "name": "enabled", "valueBoolean": false }] }] }]),
+            "at least one group",
+        ),
+    ] {
+        let answer = post(list.clone()).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{list}");
+        assert!(answer.outcome().contains(named), "{list}: {}", answer.outcome());
+    }
+    // Parameters that say nothing are no body: the patient chooses.
+    let answer = post(json!([])).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    assert!(answer.header("link").contains("patient-interaction"));
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! The patient's form: shown, and its choices taken (contract, section 1).
 //!
-//! Who may: the holder of the link from the kick-off, which carries a code bound to the job; the patient, signed in; or
-//! the bearer of the job's token.
+//! - [`access`]: who may: the holder of the link from the kick-off, which carries a code bound to the job; the patient,
+//!   signed in; the bearer of the job's token; and staff, until a worker has begun;
+//! - [`portal`]: the form before any job.
 
+mod access;
 mod portal;
 
 use std::sync::Arc;
@@ -19,15 +21,14 @@ use shared::domain::choices::Choices;
 use shared::domain::ids::JobId;
 use shared::domain::job::Job;
 use shared::domain::request::Base;
+use shared::domain::states::Illegal;
 use shared::error::{Error, Result};
 use shared::exports::{change, resume};
-use shared::fhir::choices::{from_form, from_json};
-use shared::http::caller::{bearer_token, owned};
-use shared::http::extract::{Content, JobPath, NO_JOB, Query, field};
+use shared::fhir::choices::{Problem, from_form, from_json};
+use shared::http::extract::{Content, JobPath, Query, field};
 use shared::http::job_json::job_json;
 use shared::http::links::client_of;
 use shared::http::respond::{PageError, found, html, json, see_other};
-use shared::http::session::{PATIENT, PatientSession, check_origin, current};
 use shared::pages::{FormDonePage, FormPage};
 use shared::platform::Platform;
 use shared::ports::grants::Grants;
@@ -37,6 +38,8 @@ use shared::ports::records::Records;
 use shared::security::keys::Keys;
 use shared::security::verify::Verifier;
 use url::Url;
+
+use self::access::Chooser;
 
 /// The ports of the form.
 #[derive(Clone)]
@@ -59,8 +62,8 @@ pub fn router(platform: &dyn Platform) -> Router {
         let path = format!("{}/Patient/{{patient}}/$ehi-export/customize", base.path());
         router = router.route(
             &path,
-            get(portal::show).post(async move |state, patient, query, headers, body| {
-                portal::submit(base, state, patient, query, headers, body).await
+            get(portal::show).post(async move |state, patient, query, headers, uri, body| {
+                portal::submit(base, state, patient, query, headers, uri, body).await
             }),
         );
     }
@@ -78,9 +81,6 @@ pub fn router(platform: &dyn Platform) -> Router {
 }
 
 const ALREADY_CUSTOMIZED: &str = "this export was customized before; its choices cannot change any more";
-const UNAUTHORIZED: Error =
-    Error::Unauthorized("the link's code, the patient's session or the job's token is needed");
-
 async fn show(
     State(state): State<Customize>,
     JobPath(id): JobPath,
@@ -95,12 +95,7 @@ async fn show(
     }
     let redirect = state.redirect(&stored, query.get("redirect"))?;
     let Job::AwaitingInput(_) = &stored.job else { return Err(Error::invalid(ALREADY_CUSTOMIZED).into()) };
-    let patient = stored.job.core().patient.as_ref();
-    let mut hidden = Vec::new();
-    hidden.extend(code.map(|code| ("code", code.to_owned())));
-    hidden.extend(redirect.map(|redirect| ("redirect", redirect)));
-    let name = patient.map(|patient| patient.name.clone()).unwrap_or_default();
-    Ok(html(StatusCode::OK, &FormPage::new(name, format!("/jobs/{id}"), hidden)))
+    Ok(html(StatusCode::OK, &form_page(&stored, code, redirect)))
 }
 
 async fn submit(
@@ -121,7 +116,7 @@ async fn submit(
             state.submit_json(&id, choices, &query, &headers).await.into_response()
         }
         Ok(Content::Empty) => {
-            let choices = Err(Error::invalid("the body has no choices"));
+            let choices = from_form(&[], &[]);
             state.submit_json(&id, choices, &query, &headers).await.into_response()
         }
         Err(error) => error.into_response(),
@@ -129,16 +124,6 @@ async fn submit(
 }
 
 impl Customize {
-    async fn job(&self, id: &JobId) -> Result<StoredJob> {
-        self.jobs.get(id).await?.filter(|stored| !stored.job.state().is_gone()).ok_or(NO_JOB)
-    }
-
-    async fn is_patient_of(&self, stored: &StoredJob, headers: &HeaderMap) -> Result<bool> {
-        let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;
-        let patient = stored.job.core().patient.as_ref();
-        Ok(session.zip(patient).is_some_and(|(session, patient)| session.patient == patient.id))
-    }
-
     /// Where to send the patient afterwards: only to an origin that the job's client registered.
     fn redirect(&self, stored: &StoredJob, redirect: Option<&str>) -> Result<Option<String>> {
         let Some(text) = redirect.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -146,33 +131,20 @@ impl Customize {
         allowed_return(text, client).map(Some)
     }
 
-    /// The code, the patient's session or the job's token.
-    async fn authorize(&self, stored: &StoredJob, code: Option<&str>, headers: &HeaderMap) -> Result<()> {
-        if code.is_some_and(|code| self.keys.is_form_code(stored.job.id(), code)) {
-            return Ok(());
-        }
-        if let Some(token) = bearer_token(headers) {
-            let caller = self.verifier.verify(token).await?;
-            return owned(Some(stored.clone()), &caller).map(|_| ());
-        }
-        if self.is_patient_of(stored, headers).await? {
-            return check_origin(headers, &self.settings);
-        }
-        Err(UNAUTHORIZED)
-    }
-
     async fn submit_json(
         &self,
         id: &JobId,
-        choices: Result<Choices>,
+        choices: Result<Choices, Problem>,
         query: &Query,
         headers: &HeaderMap,
     ) -> Result<Response> {
-        let stored = self.known_to(id, query.get("code"), headers).await?;
-        let customized = self.customize(&stored, choices?).await?;
+        let (stored, chooser) = self.known_to(id, query.get("code"), headers).await?;
+        let customized = self.customize(&stored, &choices?, &chooser).await?;
         Ok(json(StatusCode::OK, &job_json(&customized, &self.settings, None)))
     }
 
+    /// Saves what a browser's form says. A form with a mistake comes back with everything that was entered, and the
+    /// mistake named at its field.
     async fn submit_form(
         &self,
         id: &JobId,
@@ -181,42 +153,50 @@ impl Customize {
         headers: &HeaderMap,
     ) -> Result<Response> {
         let code = field(fields, "code").or(query.get("code"));
-        let stored = self.known_to(id, code, headers).await?;
+        let (stored, chooser) = self.known_to(id, code, headers).await?;
         let redirect = self.redirect(&stored, field(fields, "redirect").or(query.get("redirect")))?;
-        let choices = from_form(fields, &["code", "redirect", "_patient"])?;
-        let customized = self.customize(&stored, choices).await?;
+        let choices = match from_form(fields, &["code", "redirect", "_patient"]) {
+            Ok(choices) => choices,
+            Err(problem) => {
+                let page = form_page(&stored, code, redirect).again(fields, &problem);
+                return Ok(html(StatusCode::BAD_REQUEST, &page));
+            }
+        };
+        let customized = self.customize(&stored, &choices, &chooser).await?;
         Ok(match redirect {
             Some(redirect) => see_other(&redirect),
             None => done(&customized.job),
         })
     }
 
-    /// The job, for those who may know of it.
-    async fn known_to(&self, id: &JobId, code: Option<&str>, headers: &HeaderMap) -> Result<StoredJob> {
-        let stored = self.job(id).await;
-        match &stored {
-            Ok(stored) => self.authorize(stored, code, headers).await?,
-            // Strangers learn nothing of which jobs exist.
-            Err(_) => match bearer_token(headers) {
-                Some(token) => self.verifier.verify(token).await.map(|_| ())?,
-                None => return Err(UNAUTHORIZED),
-            },
-        }
-        stored
-    }
-
-    async fn customize(&self, stored: &StoredJob, choices: Choices) -> Result<StoredJob> {
-        let who = stored.job.core().patient.as_ref().map_or("patient", |_| "the patient");
-        let customized = change(&*self.jobs, stored.job.id(), |job| match job {
-            Job::AwaitingInput(state) => {
-                Ok(Job::Queued(state.customize(choices.clone(), who, self.clock.now())))
+    /// Saves the choices. The patient chooses once; staff can correct the choices until a worker has begun.
+    async fn customize(&self, stored: &StoredJob, choices: &Choices, chooser: &Chooser) -> Result<StoredJob> {
+        let now = self.clock.now();
+        let customized = change(&*self.jobs, stored.job.id(), |job| match (job, chooser) {
+            (Job::AwaitingInput(state), _) => {
+                Ok(Job::Queued(state.customize(choices.clone(), chooser.actor(), now)))
             }
-            _ => Err(Error::invalid(ALREADY_CUSTOMIZED)),
+            (Job::Queued(state), Chooser::Staff(name)) => {
+                Ok(Job::Queued(state.choose_again(choices.clone(), name, now)?))
+            }
+            (job, Chooser::Staff(_)) => {
+                Err(Illegal { state: job.state(), action: "change the choices of" }.into())
+            }
+            (_, Chooser::Patient) => Err(Error::invalid(ALREADY_CUSTOMIZED)),
         })
         .await?;
         resume(&customized.job, &*self.queue).await?;
         Ok(customized)
     }
+}
+
+fn form_page(stored: &StoredJob, code: Option<&str>, redirect: Option<String>) -> FormPage {
+    let mut hidden = Vec::new();
+    hidden.extend(code.map(|code| ("code", code.to_owned())));
+    hidden.extend(redirect.map(|redirect| ("redirect", redirect)));
+    let patient = stored.job.core().patient.as_ref();
+    let name = patient.map(|patient| patient.name.clone()).unwrap_or_default();
+    FormPage::new(name, format!("/jobs/{}", stored.job.id()), hidden)
 }
 
 /// An address of the client's own, in the spelling of a browser.

@@ -36,11 +36,15 @@ pub(crate) async fn show(
     }
     let client = state.client(query.get("client_id"))?;
     let patient = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let redirect = query.get("redirect").filter(|text| !text.is_empty());
+    let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
+    Ok(html(StatusCode::OK, &form_page(patient.name, uri.path(), client, redirect)))
+}
+
+fn form_page(patient: String, path: &str, client: &Client, redirect: Option<String>) -> FormPage {
     let mut hidden = vec![("client_id", client.id.to_string())];
-    if let Some(redirect) = query.get("redirect").filter(|text| !text.is_empty()) {
-        hidden.push(("redirect", allowed_return(redirect, Some(client))?));
-    }
-    Ok(html(StatusCode::OK, &FormPage::new(patient.name, uri.path().to_owned(), hidden)))
+    hidden.extend(redirect.map(|redirect| ("redirect", redirect)));
+    FormPage::new(patient, path.to_owned(), hidden)
 }
 
 pub(crate) async fn submit(
@@ -49,6 +53,7 @@ pub(crate) async fn submit(
     PatientPath(patient): PatientPath,
     query: Query,
     headers: HeaderMap,
+    uri: http::Uri,
     body: Body,
 ) -> Result<Response, PageError> {
     if !state.is_signed_in(&patient, &headers).await? {
@@ -59,8 +64,14 @@ pub(crate) async fn submit(
     let client = state.client(field(&fields, "client_id").or(query.get("client_id")))?;
     let redirect = field(&fields, "redirect").filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
-    let choices = from_form(&fields, &["client_id", "redirect"])?;
     let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let choices = match from_form(&fields, &["client_id", "redirect"]) {
+        Ok(choices) => choices,
+        Err(problem) => {
+            let page = form_page(summary.name, uri.path(), client, redirect).again(&fields, &problem);
+            return Ok(html(StatusCode::BAD_REQUEST, &page));
+        }
+    };
     let new = NewExport {
         id: None,
         owner: Owner { client: client.id.clone(), issuer: None, patient: Some(patient.clone()) },
@@ -70,7 +81,7 @@ pub(crate) async fn submit(
             base,
             cohort: Cohort::of(vec![patient]),
             // The same reading as the kick-off's of a Parameters body.
-            choices: Some(from_parameters(&to_parameters(&choices))?),
+            choices: from_parameters(&to_parameters(&choices))?,
             selection: None,
             output: OutputOptions {
                 one_document_per_file: client.one_document_per_file,

@@ -156,11 +156,11 @@ async fn ehi_export(
     Ok(response)
 }
 
-/// The filters of the body; `None` without one.
+/// The choices of the body; `None` without a body, and where its Parameters resource has no parameter.
 async fn choices(headers: &HeaderMap, body: Body) -> Result<Option<Choices>> {
     match Content::read(headers, body).await? {
         Content::Empty => Ok(None),
-        Content::Json(parameters) => fhir::choices::from_parameters(&parameters).map(Some),
+        Content::Json(parameters) => Ok(fhir::choices::from_parameters(&parameters)?),
         Content::Form(_) => {
             Err(Error::UnsupportedMediaType("the body must be a FHIR Parameters resource".to_owned()))
         }

@@ -191,7 +191,7 @@ fn in_words(stored: &StoredJob) -> Value {
     };
     let mut words = json!({
         "status": status,
-        "progress": stored.progress.percent(),
+        "progress": stored.percent(),
         "totalResources": stored.progress.resources,
     });
     if let Some(reason) = reason {

@@ -50,7 +50,9 @@ impl RecordGroup {
         }
     }
 
+    /// Reads a key; `radiation` is the name that older ehi-servers give to `radiology`.
     pub fn parse(key: &str) -> Option<Self> {
+        let key = if key == "radiation" { "radiology" } else { key };
         Self::ALL.into_iter().find(|group| group.key() == key)
     }
 
@@ -142,8 +144,8 @@ impl Sensitive {
         }
     }
 
-    /// `genetic` and `other` are authorized in words, the others with yes or no.
-    pub fn is_text(self) -> bool {
+    /// Whether the patient can describe what the authorization covers. The description never authorizes anything.
+    pub fn has_description(self) -> bool {
         matches!(self, Self::Genetic | Self::Other)
     }
 
@@ -224,23 +226,39 @@ impl Day {
     }
 }
 
-/// What the form says of a sensitive category.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Authorization {
-    Flag(bool),
-    Text(String),
+/// What the form says of a sensitive category: whether its release is authorized, and the patient's description.
+///
+/// Only `given` decides. A description is free text in which "no", "none" or "n/a" can stand, so it is never read as
+/// consent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredAuthorization")]
+pub struct Authorization {
+    pub given: bool,
+    /// The patient's words, shown to staff; only where [`Sensitive::has_description`].
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
 }
 
-impl Authorization {
-    pub fn none(category: Sensitive) -> Self {
-        if category.is_text() { Self::Text(String::new()) } else { Self::Flag(false) }
-    }
+/// The shapes in which stored jobs have an authorization. Jobs of earlier versions have a bare flag or a bare text;
+/// the text was typed into a form without a checkbox, so it is kept as a description and authorizes nothing.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredAuthorization {
+    Flag(bool),
+    Text(String),
+    Full {
+        given: bool,
+        #[serde(default)]
+        description: String,
+    },
+}
 
-    pub fn is_given(&self) -> bool {
-        match self {
-            Self::Flag(given) => *given,
-            Self::Text(text) => !text.trim().is_empty(),
+impl From<StoredAuthorization> for Authorization {
+    fn from(stored: StoredAuthorization) -> Self {
+        match stored {
+            StoredAuthorization::Flag(given) => Self { given, description: String::new() },
+            StoredAuthorization::Text(description) => Self { given: false, description },
+            StoredAuthorization::Full { given, description } => Self { given, description },
         }
     }
 }
@@ -256,13 +274,10 @@ impl Choices {
     /// Every group, every sensitive category: the complete record, by the patient's own word.
     pub fn everything() -> Self {
         let on = Choice { enabled: true, ..Choice::default() };
-        let given = |category: Sensitive| match category.is_text() {
-            true => Authorization::Text("authorized".to_owned()),
-            false => Authorization::Flag(true),
-        };
+        let given = Authorization { given: true, ..Authorization::default() };
         Self {
             parameters: RecordGroup::ALL.into_iter().map(|group| (group, on.clone())).collect(),
-            authorizations: Sensitive::ALL.into_iter().map(|category| (category, given(category))).collect(),
+            authorizations: Sensitive::ALL.into_iter().map(|category| (category, given.clone())).collect(),
         }
     }
 
@@ -271,7 +286,19 @@ impl Choices {
     }
 
     pub fn authorizes(&self, category: Sensitive) -> bool {
-        self.authorizations.get(&category).is_some_and(Authorization::is_given)
+        self.authorizations.get(&category).is_some_and(|authorization| authorization.given)
+    }
+
+    /// Whether no group is enabled, so that almost nothing would be exported.
+    pub fn is_empty(&self) -> bool {
+        !self.parameters.values().any(|choice| choice.enabled)
+    }
+
+    /// The first category that `self` authorizes and `before` does not.
+    pub fn authorizes_beyond(&self, before: &Self) -> Option<Sensitive> {
+        Sensitive::ALL
+            .into_iter()
+            .find(|category| self.authorizes(*category) && !before.authorizes(*category))
     }
 }
 
@@ -293,10 +320,26 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_text_authorizes_nothing() {
+        for (stored, given) in [
+            (r#"{"authorizations":{"genetic":"authorized"},"parameters":{}}"#, false),
+            (r#"{"authorizations":{"genetic":true},"parameters":{}}"#, true),
+            (r#"{"authorizations":{"genetic":{"given":true,"description":"BRCA"}},"parameters":{}}"#, true),
+            (r#"{"authorizations":{"genetic":{"given":false}},"parameters":{}}"#, false),
+        ] {
+            let choices: Choices = serde_json::from_str(stored).expect("choices");
+            assert_eq!(choices.authorizes(Sensitive::Genetic), given, "{stored}");
+            let again = serde_json::to_string(&choices).expect("JSON");
+            assert_eq!(serde_json::from_str::<Choices>(&again).expect("the same"), choices);
+        }
+    }
+
+    #[test]
     fn keys_are_unique_and_parse_back() {
         for group in RecordGroup::ALL {
             assert_eq!(RecordGroup::parse(group.key()), Some(group));
         }
+        assert_eq!(RecordGroup::parse("radiation"), Some(RecordGroup::Radiology));
         for category in Sensitive::ALL {
             assert_eq!(Sensitive::parse(category.key()), Some(category));
         }

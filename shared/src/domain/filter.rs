@@ -231,11 +231,10 @@ mod tests {
             let label = category.labels()[0];
             let resource = facts("Condition", &[], &[label], None);
             assert_eq!(choices.decide(&resource), Decision::Withhold(category));
-            let given = if category.is_text() {
-                Authorization::Text("yes".into())
-            } else {
-                Authorization::Flag(true)
-            };
+            let described = Authorization { given: false, description: "yes, all of it".to_owned() };
+            choices.authorizations.insert(category, described);
+            assert_eq!(choices.decide(&resource), Decision::Withhold(category));
+            let given = Authorization { given: true, ..Authorization::default() };
             choices.authorizations.insert(category, given);
             assert_eq!(choices.decide(&resource), Decision::Keep);
         }

@@ -11,7 +11,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::choices::Choices;
+use super::choices::{Choices, Sensitive};
 use super::job::{Attachment, Core, Event, Job, State};
 use super::manifest::{NamedFile, Summary};
 use super::retention::Retention;
@@ -93,6 +93,24 @@ impl From<Illegal> for crate::error::Error {
     }
 }
 
+/// Choices that cannot replace those of the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("a bulk export has no form")]
+    NoForm,
+    #[error(
+        "'authorizations.{}' was not authorized by the patient: staff can take an authorization away, and not add one",
+        .0.key()
+    )]
+    NotAuthorized(Sensitive),
+}
+
+impl From<Refused> for crate::error::Error {
+    fn from(refused: Refused) -> Self {
+        Self::invalid(refused.to_string())
+    }
+}
+
 impl Core {
     fn note(mut self, now: Timestamp, who: &str, what: impl Into<String>) -> Self {
         self.changed_at = now;
@@ -109,6 +127,20 @@ impl AwaitingInput {
 }
 
 impl Queued {
+    /// Replaces the choices before a worker has begun. What the patient did not authorize stays unauthorized.
+    pub fn choose_again(mut self, choices: Choices, who: &str, now: Timestamp) -> Result<Self, Refused> {
+        let request = &mut self.core.request;
+        if request.selection.is_some() {
+            return Err(Refused::NoForm);
+        }
+        let beyond = request.choices.as_ref().and_then(|before| choices.authorizes_beyond(before));
+        if let Some(category) = beyond {
+            return Err(Refused::NotAuthorized(category));
+        }
+        request.choices = Some(choices);
+        Ok(Self { core: self.core.note(now, who, "changed what to export") })
+    }
+
     pub fn begin(self, transaction_time: Timestamp) -> Running {
         Running { core: self.core.note(transaction_time, "server", "began to collect"), transaction_time }
     }

@@ -7,7 +7,8 @@ use crate::domain::job::Job;
 use crate::fhir::choices::complete;
 use crate::ports::jobs::StoredJob;
 
-/// The job with its choices, attachments, progress and history. `manifest` is what it has, or null.
+/// The job with its choices, attachments, progress and history. `manifest` is what it has, or null. An authorization's
+/// `value` is always a boolean: clients take anything but `false` as given.
 pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value>) -> Value {
     let job = &stored.job;
     let core = job.core();
@@ -28,8 +29,12 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
         .collect();
     let authorizations: Map<_, _> = categories
         .into_iter()
-        .map(|(category, given)| {
-            (category.key().to_owned(), json!({ "name": category.name(), "value": given }))
+        .map(|(category, authorization)| {
+            let mut value = json!({ "name": category.name(), "value": authorization.given });
+            if category.has_description() {
+                value["text"] = json!(authorization.description);
+            }
+            (category.key().to_owned(), value)
         })
         .collect();
     let attachments: Vec<_> = core
@@ -68,7 +73,7 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
         "autoApprove": !core.review,
         "manifest": manifest,
         "progress": {
-            "percent": progress.percent(),
+            "percent": stored.percent(),
             "bytesDone": progress.bytes_done,
             "bytesPlanned": progress.bytes_planned,
             "resources": progress.resources,

@@ -2,11 +2,13 @@
 
 use askama::Template;
 
-use crate::domain::choices::{RecordGroup, Sensitive};
 use crate::domain::job::{Attachment, PatientSummary};
 
+pub use self::form::FormPage;
 pub use self::staff::{ChoiceRow, FileRow, HistoryRow, JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
 
+mod asked;
+mod form;
 mod staff;
 
 #[derive(Template)]
@@ -44,38 +46,6 @@ pub struct ConsentPage {
     pub request: String,
     pub scopes: Vec<String>,
     pub redirect_origin: String,
-}
-
-/// The form. Everything but what is sensitive is chosen to begin with.
-#[derive(Template)]
-#[template(path = "form.html")]
-pub struct FormPage {
-    pub patient: String,
-    pub action: String,
-    pub hidden: Vec<(&'static str, String)>,
-    pub parts: [FormPart; 2],
-    pub categories: [Sensitive; 8],
-}
-
-pub struct FormPart {
-    pub title: &'static str,
-    pub groups: Vec<RecordGroup>,
-}
-
-impl FormPage {
-    pub fn new(patient: String, action: String, hidden: Vec<(&'static str, String)>) -> Self {
-        let groups = |part| RecordGroup::ALL.into_iter().filter(|group| group.part() == part).collect();
-        Self {
-            patient,
-            action,
-            hidden,
-            parts: [
-                FormPart { title: "Electronic records", groups: groups(1) },
-                FormPart { title: "Other documents", groups: groups(2) },
-            ],
-            categories: Sensitive::ALL,
-        }
-    }
 }
 
 #[derive(Template)]

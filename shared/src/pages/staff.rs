@@ -4,8 +4,8 @@ use askama::Template;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Attachment;
-use crate::domain::choices::{Choices, RecordGroup, Sensitive};
+use super::{Attachment, asked};
+use crate::domain::choices::{Choices, RecordGroup};
 use crate::domain::job::{Event, Job};
 use crate::domain::manifest::StoredManifest;
 use crate::ports::jobs::StoredJob;
@@ -37,8 +37,10 @@ pub struct StaffJobPage {
     pub running: bool,
     pub percent: u8,
     pub in_review: bool,
+    pub asked: Vec<String>,
     pub choices: Vec<ChoiceRow>,
-    pub authorized: String,
+    /// `None` where no form was filled in.
+    pub authorized: Option<String>,
     pub withheld: Vec<(&'static str, u64)>,
     pub files: Vec<FileRow>,
     pub attachments: Vec<Attachment>,
@@ -125,10 +127,11 @@ impl StaffJobPage {
             client: core.owner.client.to_string(),
             error,
             running: stored.job.is_active(),
-            percent: stored.progress.percent(),
+            percent: stored.percent(),
             in_review: matches!(stored.job, Job::InReview(_)),
+            asked: asked::sentences(&stored.job),
             choices: choices.map(choice_rows).unwrap_or_default(),
-            authorized: choices.map(authorized).unwrap_or_default(),
+            authorized: choices.map(asked::authorized),
             withheld: withheld
                 .into_iter()
                 .flatten()
@@ -160,15 +163,6 @@ fn choice_rows(choices: &Choices) -> Vec<ChoiceRow> {
         })
     };
     RecordGroup::ALL.into_iter().filter_map(chosen).collect()
-}
-
-fn authorized(choices: &Choices) -> String {
-    let names: Vec<_> = Sensitive::ALL
-        .into_iter()
-        .filter(|category| choices.authorizes(*category))
-        .map(Sensitive::name)
-        .collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn readable(at: Timestamp) -> String {

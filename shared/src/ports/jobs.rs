@@ -16,6 +16,21 @@ pub struct StoredJob {
     pub progress: Progress,
 }
 
+impl StoredJob {
+    /// Whole percent: 100 once everything is written, at most 99 before.
+    pub fn percent(&self) -> u8 {
+        match &self.job {
+            Job::InReview(_) | Job::Complete(_) | Job::Rejected(_) => 100,
+            Job::AwaitingInput(_)
+            | Job::Queued(_)
+            | Job::Running(_)
+            | Job::Failed(_)
+            | Job::Cancelled(_)
+            | Job::Expired(_) => self.progress.percent(),
+        }
+    }
+}
+
 /// Which jobs to list; newest first.
 #[derive(Debug, Clone, Default)]
 pub struct JobQuery {

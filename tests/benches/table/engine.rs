@@ -125,7 +125,7 @@ fn filters() -> Choices {
     for choice in choices.parameters.values_mut() {
         choice.from = shared::domain::choices::Day::first("2005-01-01");
     }
-    choices.authorizations.insert(Sensitive::MentalHealth, Authorization::Flag(false));
+    choices.authorizations.insert(Sensitive::MentalHealth, Authorization::default());
     choices
 }
 

@@ -1,0 +1,76 @@
+//! Who may fill in the form of a job.
+
+use http::HeaderMap;
+use shared::domain::ids::JobId;
+use shared::error::{Error, Result};
+use shared::http::caller::{bearer_token, owned};
+use shared::http::extract::NO_JOB;
+use shared::http::session::{PATIENT, PatientSession, STAFF, StaffSession, check_origin, current};
+use shared::ports::jobs::StoredJob;
+
+use crate::Customize;
+
+const UNAUTHORIZED: Error =
+    Error::Unauthorized("the link's code, the patient's or a staff session, or the job's token is needed");
+
+/// Who chose what to export.
+pub(crate) enum Chooser {
+    /// The patient: by the code of the link, a session, or an app with the job's token.
+    Patient,
+    /// A member of staff, by name.
+    Staff(String),
+}
+
+impl Chooser {
+    /// The actor in the job's history.
+    pub(crate) fn actor(&self) -> &str {
+        match self {
+            Self::Patient => "the patient",
+            Self::Staff(name) => name,
+        }
+    }
+}
+
+impl Customize {
+    pub(crate) async fn job(&self, id: &JobId) -> Result<StoredJob> {
+        self.jobs.get(id).await?.filter(|stored| !stored.job.state().is_gone()).ok_or(NO_JOB)
+    }
+
+    pub(crate) async fn is_patient_of(&self, stored: &StoredJob, headers: &HeaderMap) -> Result<bool> {
+        let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;
+        let patient = stored.job.core().patient.as_ref();
+        Ok(session.zip(patient).is_some_and(|(session, patient)| session.patient == patient.id))
+    }
+
+    /// The job and who asks for it, for those who may choose. A stranger gets the same 401 for every id.
+    pub(crate) async fn known_to(
+        &self,
+        id: &JobId,
+        code: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<(StoredJob, Chooser)> {
+        let stored = self.job(id).await;
+        if let Ok(stored) = &stored
+            && code.is_some_and(|code| self.keys.is_form_code(id, code))
+        {
+            return Ok((stored.clone(), Chooser::Patient));
+        }
+        if let Some(token) = bearer_token(headers) {
+            let caller = self.verifier.verify(token).await?;
+            if caller.is_staff {
+                return Ok((stored?, Chooser::Staff(caller.subject.clone())));
+            }
+            return Ok((owned(Some(stored?), &caller)?, Chooser::Patient));
+        }
+        if let Ok(stored) = &stored
+            && self.is_patient_of(stored, headers).await?
+        {
+            check_origin(headers, &self.settings)?;
+            return Ok((stored.clone(), Chooser::Patient));
+        }
+        let session: Option<StaffSession> = current(STAFF, headers, &*self.grants, &*self.clock).await?;
+        let session = session.ok_or(UNAUTHORIZED)?;
+        check_origin(headers, &self.settings)?;
+        Ok((stored?, Chooser::Staff(session.username)))
+    }
+}
