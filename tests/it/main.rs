@@ -19,6 +19,7 @@ mod house;
 mod load;
 mod program;
 mod sample;
+mod supporting;
 mod surface;
 mod synthea;
 mod template;

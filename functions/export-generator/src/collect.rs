@@ -14,13 +14,10 @@ use shared::domain::states::Running;
 use shared::error::Result;
 use shared::fhir::MAX_LINE;
 use shared::fhir::attachments::{has_attachments, linked_attachments};
-use shared::fhir::compartments::has_compartment;
 use shared::fhir::head::{NotAResource, head, head_and_facts};
 use shared::fhir::json::compact;
-use shared::fhir::json::plain_string;
 use shared::fhir::ndjson::{Line, Lines};
 use shared::fhir::outcome::outcome;
-use shared::fhir::references::{parse, reference_values};
 use shared::fhir::select::Selector;
 use shared::ports::records::{Area, BlockReader, Part, Parts, Records, read_whole};
 
@@ -28,8 +25,9 @@ use crate::Generator;
 use crate::documents::PatientDocuments;
 use crate::outputs::Outputs;
 use crate::provenance::Associated;
+use crate::references::{ReferenceSet, ReferredBy};
 use crate::spool::Spool;
-use crate::supporting::ReferenceSet;
+use crate::supporting::is_passed_over;
 use crate::tombstones::Tombstones;
 
 /// Outcomes written for one chunk; beyond that they are counted.
@@ -252,14 +250,19 @@ impl<'a> Collector<'a> {
             documents.note(&linked, decision);
         }
         match decision {
-            Decision::LeaveOut => return Ok(None),
+            Decision::LeaveOut => {
+                if self.choices.is_some_and(|choices| is_passed_over(choices, &facts)) {
+                    self.refer(text, ReferredBy::LeftOut).await?;
+                }
+                return Ok(None);
+            }
             Decision::Withhold(category) => {
                 self.withhold(category);
                 return Ok(None);
             }
             Decision::Keep => {}
         }
-        self.refer(text).await?;
+        self.refer(text, ReferredBy::Exported).await?;
         if linked.is_empty() {
             self.outputs.write(Purpose::Output, head, text).await?;
         } else {
@@ -278,18 +281,8 @@ impl<'a> Collector<'a> {
     }
 
     /// Notes the references of a line that leave the compartment.
-    pub(crate) async fn refer(&mut self, line: &[u8]) -> Result<()> {
-        reference_values(line, |value| {
-            // Nearly all references are to the patient and the encounter, which stay: they cost no more than this look.
-            let inside = &line[value.start + 1..value.end - 1];
-            if inside.starts_with(b"Patient/") || inside.starts_with(b"Encounter/") {
-                return;
-            }
-            let reference = plain_string(line, value).and_then(parse);
-            if let Some(reference) = reference.filter(|reference| !has_compartment(reference.resource_type)) {
-                self.references.add(reference.text);
-            }
-        });
+    pub(crate) async fn refer(&mut self, line: &[u8], by: ReferredBy) -> Result<()> {
+        self.references.add_all(line, by);
         self.references.spill().await
     }
 

@@ -16,6 +16,7 @@ mod merge;
 mod outputs;
 mod plan;
 mod provenance;
+mod references;
 mod select;
 mod spool;
 mod supporting;

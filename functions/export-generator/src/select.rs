@@ -6,17 +6,17 @@ use std::borrow::Cow;
 use shared::domain::chunk::Purpose;
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::PatientId;
-use shared::domain::selection::Provenance;
+use shared::domain::selection::{LeftOut, Provenance};
 use shared::error::Result;
 use shared::fhir::attachments::{Target, has_attachments, linked_attachments};
-use shared::fhir::elements::subset;
 use shared::fhir::head::head_and_members;
 use shared::fhir::json;
 use shared::fhir::references::{Reference, reference_values};
-use shared::fhir::select::Selector;
+use shared::fhir::select::{Selector, Verdict};
 
 use crate::collect::Collector;
 use crate::documents::PatientDocuments;
+use crate::references::ReferredBy;
 
 impl Collector<'_> {
     /// Takes one line of a patient's record, or of `shared/` with no documents; answers what is wrong with it, if it
@@ -49,7 +49,8 @@ impl Collector<'_> {
             }
             return documents.binary(text, &Facts::default(), self).await;
         }
-        let keeps = selector.keeps(text, resource_type, &members, whatever_age);
+        let verdict = selector.judge(text, resource_type, &members, whatever_age);
+        let keeps = verdict == Verdict::Keep;
         let linked = match &mut documents {
             Some(documents) if has_attachments(resource_type) => {
                 let linked = linked_attachments(text, resource_type);
@@ -58,27 +59,23 @@ impl Collector<'_> {
             }
             _ => Vec::new(),
         };
-        if !keeps {
+        if let Verdict::LeaveOut(reason) = verdict {
+            if reason == LeftOut::Since && !selector.selection().all_shared {
+                self.refer(text, ReferredBy::LeftOut).await?;
+            }
             return Ok(None);
         }
-        let line = match selector.elements(resource_type) {
-            Some(asked) => {
-                let mut written = Vec::with_capacity(text.len() + 128);
-                subset(text, resource_type, &members, &asked, &mut written);
-                Cow::Owned(written)
-            }
-            None => Cow::Borrowed(text),
-        };
         if resource_type == "Provenance" && selector.selection().provenance != Provenance::All {
             let key = format!("{}provenance.ndjson", self.prefix);
-            self.provenance.hold(&line, key, &*self.generator.files).await?;
+            self.provenance.hold(text, key, &*self.generator.files).await?;
             return Ok(None);
         }
+        let line = selector.cut(text, resource_type, &members);
         if let Some(key) = &key {
             self.provenance.exported(key);
         }
         if !selector.selection().all_shared {
-            self.refer(&line).await?;
+            self.refer(text, ReferredBy::Exported).await?;
         }
         match documents {
             Some(documents) if !linked.is_empty() => documents.spool(&line, self).await?,
@@ -103,8 +100,7 @@ impl Collector<'_> {
                     continue;
                 }
                 if kind == Provenance::Relevant {
-                    self.refer(text).await?;
-                    self.emit(Purpose::Output, "Provenance", text).await?;
+                    self.write_provenance(text).await?;
                     continue;
                 }
                 let recorded = recorded(text);
@@ -129,13 +125,21 @@ impl Collector<'_> {
             latest.into_values().map(|(_, number)| number).collect();
         for number in wanted {
             let line = std::mem::take(&mut kept[number]);
-            self.refer(&line).await?;
-            self.emit(Purpose::Output, "Provenance", &line).await?;
+            self.write_provenance(&line).await?;
         }
         match spilled {
             Some(key) => self.generator.files.remove(&key).await,
             None => Ok(()),
         }
+    }
+
+    async fn write_provenance(&mut self, line: &[u8]) -> Result<()> {
+        self.refer(line, ReferredBy::Exported).await?;
+        let cut = match (self.selector, head_and_members(line)) {
+            (Some(selector), Ok((_, members))) => selector.cut(line, "Provenance", &members),
+            _ => Cow::Borrowed(line),
+        };
+        self.emit(Purpose::Output, "Provenance", &cut).await
     }
 
     /// Writes a line to its file, or to the patient's block.

@@ -1,89 +1,185 @@
-//! Resources outside any compartment that the exported ones refer to: Practitioner, Organization,
-//! Location, Medication and so on, each once, and what they refer to in turn.
+//! Resources of `shared/` that an export of patients takes along: Practitioner, Organization, Location, Medication and
+//! so on, each once.
+//!
+//! One rule for EHI exports and for bulk exports of patients and groups (contract, sections 1 and 2):
+//!
+//! 1. A resource of `shared/` is exported when an exported resource refers to it and the filter lets it through:
+//!    `_type`, `_typeFilter`, tags, scopes and `_until`, or the choices of the form. `_since` does not matter: what is
+//!    exported must not refer to what the client never got.
+//! 2. It is also exported when only resources refer to it that *`_since` alone* left out, if it changed since then
+//!    itself. A practitioner who moved is part of tonight's update, whether or not an encounter changed. What does not
+//!    say when it changed counts as changed, as everywhere.
+//! 3. In an EHI export Practitioner and Organization are exported *always*: also when only resources refer to them that
+//!    a choice of the form left out. It does not mean those of the whole lake, which do not belong to the patient's
+//!    record; and nothing follows from what is withheld, or would be if it had been chosen, because the name of a clinic
+//!    can say what was withheld.
+//! 4. References are those of the resource as it is stored, before `_elements` cuts it. They are followed from exported
+//!    resources, and, for the second and third case only, from those that were left out as said there. Nothing is
+//!    followed from a resource that is not exported for another reason: with `_type=Observation,Organization` the
+//!    organization of a practitioner is not exported.
+//!
+//! The result does not depend on the order in which references are followed: what was left out at first is looked at
+//! again when an exported resource turns out to refer to it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use shared::domain::choices::Sensitive;
+use shared::domain::choices::{Choices, Sensitive};
 use shared::domain::chunk::{Chunk, ChunkResult, Purpose, Work};
-use shared::domain::filter::Decision;
+use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::ChunkId;
+use shared::domain::selection::LeftOut;
 use shared::domain::states::Running;
 use shared::error::Result;
-use shared::fhir::compartments::has_compartment;
-use shared::fhir::elements::subset;
-use shared::fhir::head::{head_and_facts, head_and_members};
-use shared::fhir::ndjson::Lines;
+use shared::fhir::head::{head, head_and_facts, head_and_members};
 use shared::fhir::outcome::outcome;
-use shared::fhir::references::references;
-use shared::fhir::select::Selector;
-use shared::ports::files::{FileWriter, Files};
+use shared::fhir::select::{Selector, Verdict};
+use shared::ports::records::SharedLine;
 
 use crate::Generator;
 use crate::outputs::Outputs;
-use crate::spool::StreamReader;
+use crate::references::{self, ReferredBy, leaving};
 
-/// References held before they go to the store.
-const MAX_HELD: usize = 100_000;
 /// Resources fetched at once.
 const BATCH: usize = 200;
 
-/// The references of a chunk, each once as long as memory holds them.
-pub(crate) struct ReferenceSet<'a> {
-    files: &'a dyn Files,
-    key: String,
-    held: HashSet<String>,
-    writer: Option<Box<dyn FileWriter>>,
+/// What becomes of a resource of `shared/`.
+enum Outcome<'l> {
+    /// It is exported, as this line.
+    Export {
+        resource_type: &'l str,
+        line: Cow<'l, [u8]>,
+    },
+    /// It is left out, but what it refers to may be exported.
+    PassOver,
+    LeaveOut,
+    Withhold(Sensitive),
 }
 
-impl<'a> ReferenceSet<'a> {
-    pub(crate) fn new(files: &'a dyn Files, prefix: String) -> Self {
-        Self { files, key: prefix + "references.txt", held: HashSet::new(), writer: None }
-    }
+/// Who decides on resources of `shared/`.
+enum Filter<'f> {
+    Everything,
+    Choices(&'f Choices),
+    Selection(Selector<'f>),
+}
 
-    pub(crate) fn add(&mut self, reference: &str) {
-        if !self.held.contains(reference) {
-            self.held.insert(reference.to_owned());
+impl<'f> Filter<'f> {
+    fn of(running: &'f Running) -> Self {
+        let request = &running.core.request;
+        match (&request.selection, &request.choices) {
+            (Some(selection), _) => Self::Selection(Selector::new(selection, running.transaction_time)),
+            (None, Some(choices)) => Self::Choices(choices),
+            (None, None) => Self::Everything,
         }
     }
 
-    /// Moves the references to the store when there are many.
-    pub(crate) async fn spill(&mut self) -> Result<()> {
-        if self.held.len() >= MAX_HELD { self.write().await } else { Ok(()) }
-    }
-
-    /// The key of the file with all of them; `None` when there are none.
-    pub(crate) async fn finish(mut self) -> Result<Option<String>> {
-        self.write().await?;
-        match self.writer {
-            Some(writer) => writer.finish().await.map(|()| Some(self.key)),
-            None => Ok(None),
+    /// Decides on a line; `None` when it is no resource.
+    fn judge<'l>(&self, line: &'l [u8], by: ReferredBy) -> Option<Outcome<'l>> {
+        match self {
+            Self::Everything => {
+                let head = head(line).ok()?;
+                Some(Outcome::Export { resource_type: head.resource_type, line: line.into() })
+            }
+            Self::Choices(choices) => {
+                let (head, facts) = head_and_facts(line).ok()?;
+                Some(match decide(choices, &facts, by) {
+                    Decision::Keep => {
+                        Outcome::Export { resource_type: head.resource_type, line: line.into() }
+                    }
+                    Decision::Withhold(category) => Outcome::Withhold(category),
+                    Decision::LeaveOut if is_passed_over(choices, &facts) => Outcome::PassOver,
+                    Decision::LeaveOut => Outcome::LeaveOut,
+                })
+            }
+            Self::Selection(selector) => {
+                let (head, members) = head_and_members(line).ok()?;
+                let resource_type = head.resource_type;
+                let ignore_since = by == ReferredBy::Exported;
+                Some(match selector.judge(line, resource_type, &members, ignore_since) {
+                    Verdict::Keep => {
+                        let line = selector.cut(line, resource_type, &members);
+                        Outcome::Export { resource_type, line }
+                    }
+                    Verdict::LeaveOut(LeftOut::Since) => Outcome::PassOver,
+                    Verdict::LeaveOut(_) => Outcome::LeaveOut,
+                })
+            }
         }
     }
+}
 
-    async fn write(&mut self) -> Result<()> {
-        if self.held.is_empty() {
-            return Ok(());
+fn decide(choices: &Choices, facts: &Facts<'_>, by: ReferredBy) -> Decision {
+    match by {
+        ReferredBy::LeftOut if !Choices::always_keep(facts.resource_type) => Decision::LeaveOut,
+        ReferredBy::LeftOut | ReferredBy::Exported => choices.decide(facts),
+    }
+}
+
+/// Whether what a resource refers to may be exported although a choice of the form left the resource out: unless it
+/// would have been withheld otherwise.
+pub(crate) fn is_passed_over(choices: &Choices, facts: &Facts<'_>) -> bool {
+    choices.unless_sensitive(facts) == Decision::Keep
+}
+
+/// The resources that are referred to, and how far they were followed. Each is held once, about 100 bytes.
+#[derive(Default)]
+struct Walk {
+    known: HashMap<String, Known>,
+    /// To be fetched. What exported resources refer to comes first, so that little is fetched twice.
+    by_exported: BTreeSet<String>,
+    by_left_out: BTreeSet<String>,
+}
+
+struct Known {
+    by: ReferredBy,
+    /// Nothing can change what was decided.
+    is_settled: bool,
+}
+
+impl Walk {
+    fn want(&mut self, reference: &str, by: ReferredBy) {
+        match self.known.get_mut(reference) {
+            Some(known) if known.is_settled || known.by >= by => return,
+            Some(known) => {
+                known.by = by;
+                self.by_left_out.remove(reference);
+            }
+            None => {
+                self.known.insert(reference.to_owned(), Known { by, is_settled: false });
+            }
         }
-        let mut text: Vec<_> = self.held.drain().collect();
-        text.sort_unstable();
-        let text = text.join("\n") + "\n";
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => none.insert(self.files.create(&self.key).await?),
+        let wanted = match by {
+            ReferredBy::Exported => &mut self.by_exported,
+            ReferredBy::LeftOut => &mut self.by_left_out,
         };
-        writer.write(text.into_bytes()).await.map(|_| ())
+        wanted.insert(reference.to_owned());
     }
-}
 
-/// Wants what a line refers to, unless that was seen before.
-fn refer(line: &[u8], seen: &mut HashSet<String>, wanted: &mut BTreeSet<String>) {
-    references(line, |reference| {
-        if !has_compartment(reference.resource_type) && !seen.contains(reference.text) {
-            seen.insert(reference.text.to_owned());
-            wanted.insert(reference.text.to_owned());
+    /// The next references to fetch; none at the end.
+    fn next(&mut self, at_once: usize) -> BTreeSet<String> {
+        let wanted = if self.by_exported.is_empty() { &mut self.by_left_out } else { &mut self.by_exported };
+        std::iter::from_fn(|| wanted.pop_first()).take(at_once).collect()
+    }
+
+    /// The kind of resources that refer to it.
+    fn referred_by(&self, reference: &str) -> Option<ReferredBy> {
+        self.known.get(reference).filter(|known| !known.is_settled).map(|known| known.by)
+    }
+
+    /// Notes what was decided on a resource, and wants what it refers to, if that follows.
+    fn settle(&mut self, found: &SharedLine, outcome: &Outcome<'_>) {
+        let follows = match outcome {
+            Outcome::Export { .. } => Some(ReferredBy::Exported),
+            Outcome::PassOver => Some(ReferredBy::LeftOut),
+            Outcome::LeaveOut | Outcome::Withhold(_) => None,
+        };
+        if let Some(known) = self.known.get_mut(&found.reference) {
+            known.is_settled = !matches!(outcome, Outcome::PassOver);
         }
-    });
+        if let Some(by) = follows {
+            leaving(&found.line, |reference| self.want(reference, by));
+        }
+    }
 }
 
 impl Generator {
@@ -116,7 +212,7 @@ impl Generator {
         Ok(())
     }
 
-    /// Fetches what is referred to, wave by wave. Memory holds each reference once, about 100 bytes a resource.
+    /// Fetches what is referred to, wave by wave.
     async fn collect_supporting(
         &self,
         running: &Running,
@@ -124,22 +220,22 @@ impl Generator {
         outputs: &mut Outputs<'_>,
     ) -> Result<BTreeMap<Sensitive, u64>> {
         let mut withheld = BTreeMap::new();
-        let selection = running.core.request.selection.as_ref();
-        for ignored in selection.iter().flat_map(|selection| &selection.ignored) {
+        let request = &running.core.request;
+        for ignored in request.selection.iter().flat_map(|selection| &selection.ignored) {
             let line = outcome("warning", "not-supported", ignored).to_string();
             outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
         }
-        let selector = selection.map(|selection| Selector::new(selection, running.transaction_time));
-        let at_once = running.core.request.output.resources_a_read.unwrap_or(BATCH);
-        let mut wanted = self.read_references(sources).await?;
-        let mut seen: HashSet<String> = wanted.iter().cloned().collect();
+        let filter = Filter::of(running);
+        let at_once = request.output.resources_a_read.unwrap_or(BATCH);
+        let mut walk = Walk::default();
+        for (reference, by) in references::read(&*self.files, sources).await? {
+            walk.want(&reference, by);
+        }
         let mut damaged = Vec::new();
-        while !wanted.is_empty() {
-            let mut batch = BTreeSet::new();
-            while batch.len() < at_once
-                && let Some(reference) = wanted.pop_first()
-            {
-                batch.insert(reference);
+        loop {
+            let batch = walk.next(at_once);
+            if batch.is_empty() {
+                return Ok(withheld);
             }
             let found = self.records.supporting(&batch).await?;
             for damage in found.damaged {
@@ -151,56 +247,17 @@ impl Generator {
                 }
             }
             for found in found.lines {
-                if let Some(selector) = &selector {
-                    let Ok((head, members)) = head_and_members(&found.line) else { continue };
-                    refer(&found.line, &mut seen, &mut wanted);
-                    // Whatever its age: what is exported must not refer to what the client never got.
-                    if selector.keeps(&found.line, head.resource_type, &members, true) {
-                        let mut line = Cow::Borrowed(&found.line);
-                        if let Some(asked) = selector.elements(head.resource_type) {
-                            let mut written = Vec::new();
-                            subset(&found.line, head.resource_type, &members, &asked, &mut written);
-                            line = Cow::Owned(written);
-                        }
-                        outputs.write(Purpose::Output, head.resource_type, &line).await?;
+                let Some(by) = walk.referred_by(&found.reference) else { continue };
+                let Some(outcome) = filter.judge(&found.line, by) else { continue };
+                walk.settle(&found, &outcome);
+                match outcome {
+                    Outcome::Export { resource_type, line } => {
+                        outputs.write(Purpose::Output, resource_type, &line).await?;
                     }
-                    continue;
-                }
-                let Ok((head, facts)) = head_and_facts(&found.line) else { continue };
-                match running
-                    .core
-                    .request
-                    .choices
-                    .as_ref()
-                    .map_or(Decision::Keep, |choices| choices.decide(&facts))
-                {
-                    Decision::Keep => {}
-                    Decision::LeaveOut => continue,
-                    Decision::Withhold(category) => {
-                        *withheld.entry(category).or_default() += 1;
-                        continue;
-                    }
-                }
-                refer(&found.line, &mut seen, &mut wanted);
-                outputs.write(Purpose::Output, head.resource_type, &found.line).await?;
-            }
-        }
-        Ok(withheld)
-    }
-
-    async fn read_references(&self, sources: &[String]) -> Result<BTreeSet<String>> {
-        let mut all = BTreeSet::new();
-        for key in sources {
-            let mut lines = Lines::new(Box::new(StreamReader(self.files.open(key, None).await?)));
-            loop {
-                while let Some(line) = lines.next() {
-                    all.extend(line.text.and_then(|text| std::str::from_utf8(text).ok()).map(str::to_owned));
-                }
-                if !lines.fill().await? {
-                    break;
+                    Outcome::Withhold(category) => *withheld.entry(category).or_default() += 1,
+                    Outcome::PassOver | Outcome::LeaveOut => {}
                 }
             }
         }
-        Ok(all)
     }
 }

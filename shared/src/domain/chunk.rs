@@ -50,7 +50,8 @@ pub struct ChunkResult {
     /// Resources withheld as sensitive, by category.
     #[serde(default)]
     pub withheld: BTreeMap<Sensitive, u64>,
-    /// References to resources outside the compartments, one a line; `None` when there are none.
+    /// Key of the file with the references to resources outside the compartments, one a line; `None` when there are
+    /// none. A `~` before a reference says that only resources which were left out refer to it.
     #[serde(default)]
     pub references: Option<String>,
     /// Stored bytes read.

@@ -77,6 +77,11 @@ impl Choices {
         self.choice(RecordGroup::MedicalRecord).is_some_and(|choice| choice.enabled)
     }
 
+    /// Whether the choices never leave a type out: Patient, Practitioner and Organization (contract, section 1).
+    pub fn always_keep(resource_type: &str) -> bool {
+        ALWAYS.contains(&resource_type)
+    }
+
     /// Withheld when it is of a category that was not authorized, kept otherwise, whatever its group.
     pub fn unless_sensitive(&self, facts: &Facts<'_>) -> Decision {
         if ALWAYS.contains(&facts.resource_type) {

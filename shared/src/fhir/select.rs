@@ -1,14 +1,16 @@
 //! Decides by a [`Selection`] on the lines of a bulk export.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 
 use super::date::Span;
+use super::elements::subset;
 use super::head::Members;
 use super::json;
 use super::search::evaluate::passes;
-use crate::domain::selection::Selection;
+use crate::domain::selection::{LeftOut, Selection};
 use crate::domain::type_filter::TypeFilter;
 
 /// A selection, ready to decide on many lines.
@@ -20,6 +22,13 @@ pub struct Selector<'s> {
     rules: HashMap<&'s str, Rules<'s>>,
     /// Elements that were asked for of all types.
     of_all: Vec<&'s str>,
+}
+
+/// What a selection decides on one resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Keep,
+    LeaveOut(LeftOut),
 }
 
 /// What is asked of one type.
@@ -58,24 +67,55 @@ impl<'s> Selector<'s> {
         self.selection
     }
 
-    /// Whether the resource is exported. `whatever_age` passes over `_since`.
-    pub fn keeps(&self, line: &[u8], resource_type: &str, members: &Members<'_>, whatever_age: bool) -> bool {
-        self.selection.wants(resource_type)
-            && self.is_of_age(line, members, whatever_age)
-            && self.has_tag(line, members)
-            && self.rules.get(resource_type).is_none_or(|rules| {
-                let any = |filters: &[&TypeFilter]| {
-                    filters.is_empty() || filters.iter().any(|filter| passes(line, members, filter))
-                };
-                any(&rules.constraints) && any(&rules.filters)
-            })
+    /// Decides on one resource. `ignore_since` keeps it however long ago it changed.
+    pub fn judge(
+        &self,
+        line: &[u8],
+        resource_type: &str,
+        members: &Members<'_>,
+        ignore_since: bool,
+    ) -> Verdict {
+        if !self.selection.wants(resource_type) {
+            return Verdict::LeaveOut(LeftOut::Type);
+        }
+        let changed = Self::changed(line, members);
+        if changed.is_some_and(|changed| changed >= self.until) {
+            return Verdict::LeaveOut(LeftOut::Until);
+        }
+        if !self.has_tag(line, members) {
+            return Verdict::LeaveOut(LeftOut::Tag);
+        }
+        if let Some(rules) = self.rules.get(resource_type) {
+            let passes_any = |filters: &[&TypeFilter]| {
+                filters.is_empty() || filters.iter().any(|filter| passes(line, members, filter))
+            };
+            if !passes_any(&rules.constraints) {
+                return Verdict::LeaveOut(LeftOut::Scope);
+            }
+            if !passes_any(&rules.filters) {
+                return Verdict::LeaveOut(LeftOut::Filter);
+            }
+        }
+        // Last, so that `Since` means: this alone.
+        match changed.filter(|_| !ignore_since) {
+            Some(changed) if !self.is_within(changed) => Verdict::LeaveOut(LeftOut::Since),
+            _ => Verdict::Keep,
+        }
     }
 
     /// The elements that are kept of a type; `None` keeps all.
-    pub fn elements(&self, resource_type: &str) -> Option<Vec<&'s str>> {
+    fn elements(&self, resource_type: &str) -> Option<Vec<&'s str>> {
         let own = self.rules.get(resource_type).map_or(&[][..], |rules| &rules.elements);
         (!own.is_empty() || !self.of_all.is_empty())
             .then(|| own.iter().chain(&self.of_all).copied().collect())
+    }
+
+    /// The line with the elements that are kept (`_elements`).
+    pub fn cut<'l>(&self, line: &'l [u8], resource_type: &str, members: &Members<'_>) -> Cow<'l, [u8]> {
+        let Some(asked) = self.elements(resource_type) else { return Cow::Borrowed(line) };
+        let mut written = Vec::with_capacity(line.len() + 128);
+        subset(line, resource_type, members, &asked, &mut written);
+        Cow::Owned(written)
     }
 
     /// Whether something is asked of this type that only a resource can answer.
@@ -100,11 +140,6 @@ impl<'s> Selector<'s> {
     /// Whether something that changed then is within `_since` and `_until`.
     pub fn is_within(&self, changed: i64) -> bool {
         self.since.is_none_or(|since| changed > since) && changed < self.until
-    }
-
-    fn is_of_age(&self, line: &[u8], members: &Members<'_>, whatever_age: bool) -> bool {
-        let Some(changed) = Self::changed(line, members) else { return true };
-        if whatever_age { changed < self.until } else { self.is_within(changed) }
     }
 
     /// Whether it carries a tag that the token gives access to, where it gives access by tags.

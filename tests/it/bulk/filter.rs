@@ -144,22 +144,27 @@ impl Asked {
                 && self.since.is_some()
                 && self.until.is_none_or(|until| until > "2025-12-30T00:00:00Z")
         };
-        let mut found: Vec<_> = all
-            .iter()
-            .filter(|resource| self.level == 0 || (!is_shared(resource) && in_cohort(resource)))
-            .filter(|resource| self.passes(resource) && !deleted(resource))
-            .filter(|resource| self.is_of_age(resource) || (joined(resource) && is_old(resource)))
-            .map(|resource| self.cut(resource))
-            .collect();
+        let in_record =
+            all.iter().filter(|resource| self.level == 0 || (!is_shared(resource) && in_cohort(resource)));
+        let in_record =
+            in_record.filter(|resource| self.passes(resource) && !deleted(resource) && is_old(resource));
+        let (mut found, passed_over): (Vec<_>, Vec<_>) =
+            in_record.partition(|resource| self.is_of_age(resource) || joined(resource));
         if self.level != 0 {
-            // Of what they refer to, what is asked for and not younger than the end.
-            let referred: BTreeSet<String> = found.iter().flat_map(references).collect();
-            let supporting = all.iter().filter(|resource| is_shared(resource));
-            let supporting = supporting.filter(|resource| referred.contains(&reference(resource)));
-            let supporting = supporting.filter(|resource| self.passes(resource) && is_old(resource));
-            found.extend(supporting.map(|resource| self.cut(resource)).collect::<Vec<_>>());
+            // What they refer to, and what changed of what only `_since` takes away the referrers of.
+            let referred_by = |resources: &[&Value]| -> BTreeSet<String> {
+                resources.iter().flat_map(|resource| references(resource)).collect()
+            };
+            let (by_exported, by_passed_over) = (referred_by(&found), referred_by(&passed_over));
+            found.extend(all.iter().filter(|resource| is_shared(resource) && self.passes(resource)).filter(
+                |resource| {
+                    let name = reference(resource);
+                    (is_old(resource) && by_exported.contains(&name))
+                        || (self.is_of_age(resource) && by_passed_over.contains(&name))
+                },
+            ));
         }
-        found
+        found.into_iter().map(|resource| self.cut(resource)).collect()
     }
 }
 

@@ -1,0 +1,128 @@
+//! References that leave the patients' compartments: collected by each chunk, followed at the end by
+//! [`supporting`](crate::supporting).
+
+use std::collections::{BTreeMap, HashMap};
+
+use shared::error::Result;
+use shared::fhir::compartments::has_compartment;
+use shared::fhir::json::plain_string;
+use shared::fhir::ndjson::Lines;
+use shared::fhir::references::{parse, reference_values};
+use shared::ports::files::{FileWriter, Files};
+
+use crate::spool::StreamReader;
+
+/// References held before they go to the store.
+const MAX_HELD: usize = 100_000;
+/// Stands in the file before references of resources that were left out. No type's name begins with it.
+const LEFT_OUT_MARK: char = '~';
+
+/// Which kind of resource refers to another. One reference by an exported resource outweighs all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ReferredBy {
+    /// Only by resources that `_since` alone, or a choice of the form, left out.
+    LeftOut,
+    /// By a resource of the export.
+    Exported,
+}
+
+/// Shows the references of a line that leave the compartments.
+pub(crate) fn leaving(line: &[u8], mut visit: impl FnMut(&str)) {
+    reference_values(line, |value| {
+        // Fast path: nearly all references are to the patient and the encounter.
+        let inside = &line[value.start + 1..value.end - 1];
+        if inside.starts_with(b"Patient/") || inside.starts_with(b"Encounter/") {
+            return;
+        }
+        let reference = plain_string(line, value).and_then(parse);
+        if let Some(reference) = reference.filter(|reference| !has_compartment(reference.resource_type)) {
+            visit(reference.text);
+        }
+    });
+}
+
+/// The references of a chunk, each once as long as memory holds them.
+pub(crate) struct ReferenceSet<'a> {
+    files: &'a dyn Files,
+    key: String,
+    held: HashMap<String, ReferredBy>,
+    writer: Option<Box<dyn FileWriter>>,
+}
+
+impl<'a> ReferenceSet<'a> {
+    pub(crate) fn new(files: &'a dyn Files, prefix: String) -> Self {
+        Self { files, key: prefix + "references.txt", held: HashMap::new(), writer: None }
+    }
+
+    /// Adds what a line refers to.
+    pub(crate) fn add_all(&mut self, line: &[u8], by: ReferredBy) {
+        leaving(line, |reference| self.add(reference, by));
+    }
+
+    pub(crate) fn add(&mut self, reference: &str, by: ReferredBy) {
+        match self.held.get_mut(reference) {
+            Some(known) => *known = (*known).max(by),
+            None => {
+                self.held.insert(reference.to_owned(), by);
+            }
+        }
+    }
+
+    /// Moves the references to the store when there are many.
+    pub(crate) async fn spill(&mut self) -> Result<()> {
+        if self.held.len() >= MAX_HELD { self.write().await } else { Ok(()) }
+    }
+
+    /// The key of the file with all of them; `None` when there are none.
+    pub(crate) async fn finish(mut self) -> Result<Option<String>> {
+        self.write().await?;
+        match self.writer {
+            Some(writer) => writer.finish().await.map(|()| Some(self.key)),
+            None => Ok(None),
+        }
+    }
+
+    async fn write(&mut self) -> Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let mut held: Vec<_> = self.held.drain().collect();
+        held.sort_unstable();
+        let mut text = String::new();
+        for (reference, by) in held {
+            if by == ReferredBy::LeftOut {
+                text.push(LEFT_OUT_MARK);
+            }
+            text.push_str(&reference);
+            text.push('\n');
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(self.files.create(&self.key).await?),
+        };
+        writer.write(text.into_bytes()).await.map(|_| ())
+    }
+}
+
+/// Reads the references of all chunks, each once.
+pub(crate) async fn read(files: &dyn Files, keys: &[String]) -> Result<BTreeMap<String, ReferredBy>> {
+    let mut all = BTreeMap::new();
+    for key in keys {
+        let mut lines = Lines::new(Box::new(StreamReader(files.open(key, None).await?)));
+        loop {
+            while let Some(line) = lines.next() {
+                let Some(text) = line.text.and_then(|text| std::str::from_utf8(text).ok()) else { continue };
+                let (reference, by) = match text.strip_prefix(LEFT_OUT_MARK) {
+                    Some(reference) => (reference, ReferredBy::LeftOut),
+                    None => (text, ReferredBy::Exported),
+                };
+                let known = all.entry(reference.to_owned()).or_insert(by);
+                *known = (*known).max(by);
+            }
+            if !lines.fill().await? {
+                break;
+            }
+        }
+    }
+    Ok(all)
+}
