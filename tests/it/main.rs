@@ -4,6 +4,7 @@ mod admin;
 mod authorize;
 mod bulk;
 mod cleanup;
+mod client;
 mod customize;
 mod download;
 mod kick_off;

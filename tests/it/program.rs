@@ -13,7 +13,7 @@ use tests::{ANNA, json_lines};
 use crate::house::root;
 
 /// The program, built as these tests are.
-fn ehi() -> Command {
+pub(crate) fn ehi() -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let program = BUILT.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
@@ -31,7 +31,7 @@ fn run(command: &mut Command) -> Output {
     command.output().expect("the program runs")
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -97,6 +97,8 @@ fn one_command_leaves_a_verified_export() {
     let output = run(ehi().args(["export", "--patient", ANNA, "--out"]).arg(out.path()));
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("Exported and verified 98 resources"), "{}", said(&output));
+    // Of attachments no more is verified than their resources say.
+    assert!(said(&output).contains("of the attachments: "), "{}", said(&output));
     assert_eq!(lines_below(out.path()), 98);
     assert_eq!(std::fs::read_dir(out.path().join("attachments")).expect("attachments").count(), 8);
     let manifest: Value =
@@ -120,19 +122,34 @@ fn a_server_is_asked_and_a_broken_download_goes_on() {
     let (state, out) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let server = Served::start(state.path());
     let base = format!("{}/fhir", server.base);
-    // What an earlier run left: half of a file, and something else under another file's name.
-    std::fs::write(out.path().join("Patient.ndjson"), "not what it should be").expect("written");
-    std::fs::write(out.path().join("Observation.ndjson.part"), "half").expect("written");
     let export = || {
         run(ehi()
-            .args(["export", "--patient", ANNA, "--server", &base, "--full", "--auto-approve", "--out"])
+            .args(["export", "--patient", ANNA, "--server", &base, "--full", "--auto-approve"])
+            .args(["--retry-for", "0", "--out"])
             .arg(out.path()))
     };
-    for _ in 0..2 {
+    let note = out.path().join(".ehi-export.json");
+    let mut jobs = Vec::new();
+    for cut in [false, true, false] {
+        if cut {
+            // What a run that was cut off leaves: half of a file, and something broken under another file's name.
+            let mut text: Value =
+                serde_json::from_slice(&std::fs::read(&note).expect("a note")).expect("JSON");
+            text["complete"] = Value::Bool(false);
+            std::fs::write(&note, text.to_string()).expect("written");
+            let observations = out.path().join("Observation.ndjson");
+            std::fs::write(out.path().join("Patient.ndjson"), "not what it should be").expect("written");
+            std::fs::rename(&observations, observations.with_extension("ndjson.part")).expect("renamed");
+        }
         let output = export();
         assert!(output.status.success(), "{}", said(&output));
         assert_eq!(lines_below(out.path()), 98);
+        let text: Value = serde_json::from_slice(&std::fs::read(&note).expect("a note")).expect("JSON");
+        jobs.push(text["status"].clone());
+        assert_eq!(std::fs::read_dir(out.path().join("attachments")).expect("attachments").count(), 8);
     }
+    assert_eq!(jobs[0], jobs[1], "what was cut off goes on");
+    assert_ne!(jobs[1], jobs[2], "what was complete is exported anew");
     let whole = server.stop().expect("SIGTERM ends it well");
     let (_, log) = whole.split_once("--out out").expect("the greeting, which suggests a patient");
     assert!(log.contains("$ehi-export") && log.contains("export finished"), "{log}");
@@ -204,7 +221,8 @@ fn a_bulk_export_is_downloaded_in_parallel_verified_and_gone_on_with() {
     std::fs::write(out.path().join("Patient.ndjson"), "broken").expect("written");
     assert!(run(&mut export()).status.success());
     assert_eq!(json_lines(&out.path().join("Patient.ndjson")), patients);
-    let refused = run(ehi().args(["export", "--bulk", "--group", "nobody", "--out"]).arg(out.path()));
+    let refused =
+        run(ehi().args(["export", "--bulk", "--group", "nobody", "--out"]).arg(out.path().join("x")));
     assert!(!refused.status.success() && said(&refused).contains("no such group"), "{}", said(&refused));
 }
 

@@ -11,6 +11,7 @@ pub mod client;
 pub mod defaults;
 pub mod export;
 pub mod load;
+mod private;
 pub mod sample;
 pub mod server;
 pub mod worker;
@@ -23,6 +24,11 @@ pub struct Failure(pub String);
 impl Failure {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// What went wrong with a file or a directory.
+    pub(crate) fn of_path(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self(format!("{}: {error}", path.display()))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 use ehi::Failure;
 use ehi::defaults::{Passwords, sample_records, sandbox_settings, settings};
-use ehi::server::Server;
+use ehi::server::{Server, Signals};
 use shared::adapters::local::Local;
 use shared::clock::{SystemClock, SystemIds};
 use shared::platform::Platform;
@@ -122,6 +122,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 
 async fn serve(options: Serve) -> Result<(), Failure> {
     ehi::server::log();
+    let mut signals = Signals::new()?;
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", options.listen)))?;
@@ -133,7 +134,7 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         options.workers.or_else(|| std::thread::available_parallelism().map(usize::from).ok()).unwrap_or(1);
     let server = Server::start(platform, listener, workers).await?;
     eprintln!("{}", greeting(&shown, &passwords, &options.place));
-    stopped().await?;
+    signals.received().await;
     eprintln!("Stopping: requests finish, exports go on at the next start.");
     server.stop().await
 }
@@ -177,16 +178,6 @@ fn greeting(settings: &shared::config::Settings, passwords: &[(&str, String)], p
         ));
     }
     lines.join("\n")
-}
-
-/// Waits for SIGTERM or Ctrl-C.
-async fn stopped() -> Result<(), Failure> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        done = tokio::signal::ctrl_c() => done?,
-    }
-    Ok(())
 }
 
 async fn clean(options: Place) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use shared::http::host::host;
 use shared::platform::Platform;
 use shared::ports::jobs::JobQuery;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::Failure;
@@ -27,6 +28,26 @@ pub fn log() {
     shared::telemetry::for_people(&shared::config::log_filter(
         "warn,shared=info,export_generator=info,ehi=info",
     ));
+}
+
+/// SIGTERM and Ctrl-C, from when this is made: neither ends the process by itself any more.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub fn new() -> Result<Self, Failure> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for either.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Every function's routes, without what a host puts around them.

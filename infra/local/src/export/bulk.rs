@@ -1,18 +1,21 @@
 //! `ehi export --bulk`: a Bulk Data client for any server: token by backend services, kick-off, progress, parallel
 //! downloads that resume, verification (HL7 Bulk Data 2.0 and 3.0).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use http::header::{CONTENT_LOCATION, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use shared::clock::{Clock, SystemClock};
 use url::Url;
 
+use super::directory::OutputDirectory;
 use super::fetch::{Exported, fetch};
-use super::job::{left_before, note};
+use super::job::{resume, status_url};
+use super::retry::{Patience, Repeat, pause_until};
 use super::smart::{Session, checked, json as json_of};
 use crate::Failure;
 use crate::client::ServiceKey;
@@ -22,6 +25,7 @@ use crate::defaults::BULK_CLIENT;
 const MAX_PAUSE: Duration = Duration::from_mins(2);
 /// Questions asked quickly, because small exports take no longer.
 const QUICK: u32 = 20;
+const QUICK_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a bulk export is asked for.
 #[derive(Args, Default)]
@@ -55,26 +59,48 @@ pub struct BulkOptions {
     pub scope: String,
 }
 
-/// Exports and verifies; the patients are none for everybody.
+/// Exports and verifies; no patients means everybody.
 pub(crate) async fn export(
-    client: reqwest::Client,
+    session: Session,
     base: &str,
     options: &super::Options,
-    key: Option<ServiceKey>,
-    token: Option<String>,
+    directory: &mut OutputDirectory,
     progress: &ProgressBar,
 ) -> Result<Exported, Failure> {
-    let (patients, out, options) = (&options.patient, &options.out, &options.bulk);
-    progress.set_message("authorizing");
-    let session = match (token, key) {
-        (Some(token), _) => Session::with_token(client, token),
-        (None, Some(key)) => Session::service(client, base, &options.client_id, key, &options.scope).await?,
-        (None, None) => Session::without_token(client),
-    };
+    let (patients, options) = (&options.patient, &options.bulk);
     let kick_off = kick_off(base, options, patients)?;
-    let status_url = begin(&session, &kick_off, &asked(options, patients), out).await?;
+    let status_url = begin(&session, &kick_off, &asked(options, patients), directory).await?;
     let manifests = wait(&session, &status_url, progress).await?;
-    fetch(&session, &manifests, out, progress).await
+    fetch(&session, &manifests, directory, progress).await
+}
+
+/// Gets the token that a bulk export needs, if the server wants one.
+pub(crate) async fn session(
+    client: reqwest::Client,
+    patience: Patience,
+    base: &str,
+    options: &BulkOptions,
+    key: Option<ServiceKey>,
+    token: Option<String>,
+) -> Result<Session, Failure> {
+    match (token, key) {
+        (Some(token), _) => Ok(Session::with_token(client, patience, token)),
+        (None, Some(key)) => {
+            Session::service(client, patience, base, &options.client_id, key, &options.scope).await
+        }
+        (None, None) => Ok(Session::without_token(client, patience)),
+    }
+}
+
+/// The request, for people and to know it again: the operation and its parameters.
+pub(crate) fn request(options: &super::Options) -> Result<String, Failure> {
+    let base = "http://server";
+    let mut url = kick_off(base, &options.bulk, &options.patient)?;
+    let asked = asked(&options.bulk, &options.patient);
+    if !asked.is_empty() {
+        url.query_pairs_mut().extend_pairs(asked.iter().map(|(name, value, _)| (name, value)));
+    }
+    Ok(url.as_str().trim_start_matches(base).trim_start_matches('/').to_owned())
 }
 
 /// Where the kick-off is.
@@ -101,34 +127,31 @@ async fn begin(
     session: &Session,
     kick_off: &Url,
     asked: &[(&'static str, String, &'static str)],
-    out: &Path,
+    directory: &mut OutputDirectory,
 ) -> Result<String, Failure> {
+    if resume(session, directory).await?.is_some() {
+        return Ok(directory.unfinished_job().unwrap_or_default().to_owned());
+    }
+    let key = directory.begin()?;
     // Patients can be named in a body only; every server takes the rest in a query.
     let posts = asked.iter().any(|(name, ..)| *name == "patient");
     let mut url = kick_off.clone();
     if !asked.is_empty() {
         url.query_pairs_mut().extend_pairs(asked.iter().map(|(name, value, _)| (name, value)));
     }
-    let name = url.to_string();
-    if let Some(status_url) = left_before(out, &name) {
-        let response = session.send(Method::GET, &status_url, |request| request).await?;
-        if matches!(response.status(), StatusCode::OK | StatusCode::ACCEPTED) {
-            return Ok(status_url);
-        }
-    }
     let body = parameters(asked).to_string();
     let (method, url) = if posts { (Method::POST, kick_off) } else { (Method::GET, &url) };
     let dress = |request: reqwest::RequestBuilder| {
         let request = request.header("accept", "application/fhir+json").header("prefer", "respond-async");
+        let request = request.header("idempotency-key", &key);
         match posts {
             true => request.header("content-type", "application/fhir+json").body(body.clone()),
             false => request,
         }
     };
-    let response = checked(session.send(method, url.as_str(), dress).await?).await?;
-    let location = response.headers().get(CONTENT_LOCATION).and_then(|value| value.to_str().ok());
-    let status_url = location.ok_or_else(|| Failure::new("the kick-off has no Content-Location"))?.to_owned();
-    std::fs::write(note(out), format!("{name}\n{status_url}\n"))?;
+    let response = session.send_again(Repeat::IfRefused, method, url.as_str(), dress).await?;
+    let status_url = status_url(&checked(response).await?)?;
+    directory.begun(&status_url)?;
     Ok(status_url)
 }
 
@@ -145,16 +168,11 @@ async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Re
     progress.set_length(100);
     let mut asked = 0;
     let first = loop {
-        let response = session.send(Method::GET, status_url, |request| request).await?;
-        // A server that is asked too often, or is away for a moment, says when to come again.
-        let again =
-            matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let response = if again { response } else { checked(response).await? };
+        let response = checked(session.send(Method::GET, status_url, |request| request).await?).await?;
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let state = text("x-progress").unwrap_or("in progress").to_owned();
-        let seconds = text(RETRY_AFTER.as_str()).and_then(|value| value.parse().ok()).unwrap_or(1);
-        let pause =
-            if asked < QUICK && !again { Duration::from_millis(50) } else { Duration::from_secs(seconds) };
+        let pause = text(RETRY_AFTER.as_str()).and_then(|text| pause_until(text, SystemClock.now()));
+        let pause = if asked < QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
         if response.status() == StatusCode::OK {
             let body = json_of(response).await?;
             match body["status"].as_str() {

@@ -1,29 +1,29 @@
 //! Downloads every file of a manifest, goes on where a download broke, and verifies what arrived.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use aws_lc_rs::digest;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::{self, StreamExt};
 use http::header::{ETAG, IF_RANGE, LOCATION, RANGE};
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::Value;
-use shared::clock::hex;
 use shared::domain::ids::FileName;
 use tokio::io::AsyncWriteExt;
 
+use super::directory::{OutputDirectory, part_of, tag_of};
+use super::retry::{Repeat, Trouble};
 use super::smart::{Session, checked};
-use crate::Failure;
+use super::verify::{Expected, Verified, verify};
+use crate::{Failure, private};
 
-/// Tries for one file.
-const TRIES: u32 = 5;
 /// Files downloaded at once.
 const AT_ONCE: usize = 4;
+/// Times that a whole file is fetched that does not verify.
+const WHOLE_TRIES: u32 = 3;
+/// The directory of the attachments, and the file of the manifest.
+const ATTACHMENTS: &str = "attachments";
+const MANIFEST: &str = "manifest.json";
 
 /// What an export came to.
 #[derive(Debug, Default)]
@@ -35,19 +35,17 @@ pub(crate) struct Exported {
     pub(crate) problems: u64,
     /// Bundles of what was deleted.
     pub(crate) deleted: u64,
+    /// How the files of the manifest were verified, and the attachments.
+    pub(crate) files_verified: Verified,
+    pub(crate) attachments_verified: Verified,
 }
 
-/// What a file must be.
-#[derive(Debug, Clone, Default)]
-struct Expected {
-    url: String,
-    count: Option<u64>,
-    size: Option<u64>,
-    sha256: Option<String>,
-    /// SHA-1, base64, as FHIR attachments carry it.
-    sha1: Option<String>,
-    /// Whether it is behind the token, and not behind a signature.
-    with_token: bool,
+/// A file of the manifest.
+struct Wanted {
+    /// The manifest's list that names it.
+    list: &'static str,
+    expected: Expected,
+    name: String,
 }
 
 /// Downloads and verifies everything that the pages of a manifest list, several files at once; leaves the manifest
@@ -55,57 +53,40 @@ struct Expected {
 pub(crate) async fn fetch(
     session: &Session,
     manifests: &[Value],
-    out: &Path,
+    directory: &mut OutputDirectory,
     progress: &ProgressBar,
 ) -> Result<Exported, Failure> {
     let mut exported = Exported::default();
-    let mut wanted = Vec::new();
-    let mut names = HashSet::new();
-    for manifest in manifests {
-        let with_token = manifest["requiresAccessToken"] != false;
-        for list in ["output", "deleted", "error", "outcome"] {
-            for entry in manifest[list].as_array().into_iter().flatten() {
-                let url = entry["url"].as_str().unwrap_or_default().to_owned();
-                let mut name = file_name(&url)?;
-                // Servers may give every file the same last segment.
-                while !names.insert(name.clone()) {
-                    name = format!("{}-{name}", names.len());
-                }
-                let expected = Expected {
-                    url,
-                    count: entry["count"].as_u64(),
-                    size: entry["extension"]["size"].as_u64(),
-                    sha256: entry["extension"]["sha256"].as_str().map(str::to_owned),
-                    sha1: None,
-                    with_token,
-                };
-                wanted.push((list, expected, out.join(name)));
-            }
-        }
-    }
+    let wanted = listed(manifests)?;
+    let names = wanted.iter().map(|file| file.name.clone());
+    directory.expect_files(names.chain([MANIFEST.to_owned()]))?;
+    let (out, resumed) = (directory.path().to_owned(), directory.is_resumed());
     progress.set_position(0);
-    progress.set_length(wanted.iter().filter_map(|(_, expected, _)| expected.size).sum());
-    let server = wanted.first().and_then(|(_, first, _)| shared::config::origin_of(&first.url));
+    progress.set_length(wanted.iter().filter_map(|file| file.expected.size).sum());
+    let server = wanted.first().and_then(|file| shared::config::origin_of(&file.expected.url));
     let mut attachments = BTreeMap::new();
     let mut fetched = stream::iter(wanted)
-        .map(|(list, expected, path)| async move {
-            download(session, &expected, &path, progress).await?;
-            let mut noted = BTreeMap::new();
-            let count = lines(&path, |text| note_attachments(text, &mut noted))?;
-            if expected.count.is_some_and(|expected| expected != count) {
-                return Err(Failure::new(format!(
-                    "{} has {count} lines, the manifest says {:?}",
-                    path.display(),
-                    expected.count
-                )));
+        .map(|Wanted { list, expected, name }| {
+            let path = out.join(name);
+            async move {
+                download(session, &expected, &path, resumed, progress).await?;
+                let mut noted = BTreeMap::new();
+                let count = lines(&path, |text| note_attachments(text, &mut noted))?;
+                if let Some(expected) = expected.count.filter(|expected| *expected != count) {
+                    return Err(Failure::new(format!(
+                        "{} has {count} lines, the manifest says {expected}",
+                        path.display()
+                    )));
+                }
+                Ok((list, count, bytes_of(&path)?, noted, expected.check()))
             }
-            Ok((list, count, std::fs::metadata(&path)?.len(), noted))
         })
         .buffer_unordered(AT_ONCE);
     while let Some(file) = fetched.next().await {
-        let (list, count, bytes, noted) = file?;
+        let (list, count, bytes, noted, check) = file?;
         exported.files += 1;
         exported.bytes += bytes;
+        exported.files_verified.add(check);
         match list {
             "error" | "outcome" => exported.problems += count,
             "deleted" => exported.deleted += count,
@@ -115,24 +96,89 @@ pub(crate) async fn fetch(
     }
     // Only what the server itself serves gets the token.
     attachments.retain(|url, _| shared::config::origin_of(url) == server);
-    if !attachments.is_empty() {
-        std::fs::create_dir_all(out.join("attachments"))?;
-    }
-    let mut fetched = stream::iter(attachments.into_values())
-        .map(|expected| async move {
-            let path = out.join("attachments").join(file_name(&expected.url)?);
-            download(session, &expected, &path, progress).await?;
-            Ok::<_, Failure>(std::fs::metadata(&path)?.len())
-        })
-        .buffer_unordered(AT_ONCE);
-    while let Some(bytes) = fetched.next().await {
-        exported.attachments += 1;
-        exported.bytes += bytes?;
-    }
+    fetch_attachments(session, attachments, directory, progress, &mut exported).await?;
     let pages: Vec<_> =
         manifests.iter().map(|page| serde_json::to_string_pretty(page).unwrap_or_default()).collect();
-    std::fs::write(out.join("manifest.json"), pages.join("\n"))?;
+    private::replace(&out.join(MANIFEST), pages.join("\n").as_bytes())?;
     Ok(exported)
+}
+
+/// The files of the manifest's lists, each with a name of its own.
+fn listed(manifests: &[Value]) -> Result<Vec<Wanted>, Failure> {
+    let mut wanted = Vec::new();
+    let mut names = HashSet::from([MANIFEST.to_owned(), ATTACHMENTS.to_owned()]);
+    for manifest in manifests {
+        let with_token = manifest["requiresAccessToken"] != false;
+        for list in ["output", "deleted", "error", "outcome"] {
+            for entry in manifest[list].as_array().into_iter().flatten() {
+                let url = entry["url"].as_str().unwrap_or_default().to_owned();
+                let name = unique(file_name(&url)?, &mut names);
+                let expected = Expected {
+                    url,
+                    count: entry["count"].as_u64(),
+                    size: entry["extension"]["size"].as_u64(),
+                    sha256: entry["extension"]["sha256"].as_str().map(str::to_owned),
+                    sha1: None,
+                    with_token,
+                };
+                wanted.push(Wanted { list, expected, name });
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+/// Downloads the attachments that the resources refer to.
+async fn fetch_attachments(
+    session: &Session,
+    attachments: BTreeMap<String, Expected>,
+    directory: &mut OutputDirectory,
+    progress: &ProgressBar,
+    exported: &mut Exported,
+) -> Result<(), Failure> {
+    if attachments.is_empty() {
+        return Ok(());
+    }
+    let mut names = HashSet::new();
+    let mut wanted = Vec::new();
+    for expected in attachments.into_values() {
+        let name = unique(file_name(&expected.url)?, &mut names);
+        wanted.push((expected, format!("{ATTACHMENTS}/{name}")));
+    }
+    directory.expect_files(wanted.iter().map(|(_, name)| name.clone()))?;
+    let (out, resumed) = (directory.path().to_owned(), directory.is_resumed());
+    private::create_directory(&out.join(ATTACHMENTS))?;
+    let mut fetched = stream::iter(wanted)
+        .map(|(expected, name)| {
+            let path = out.join(name);
+            async move {
+                download(session, &expected, &path, resumed, progress).await?;
+                Ok::<_, Failure>((bytes_of(&path)?, expected.check()))
+            }
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some(file) = fetched.next().await {
+        let (bytes, check) = file?;
+        exported.attachments += 1;
+        exported.bytes += bytes;
+        exported.attachments_verified.add(check);
+    }
+    Ok(())
+}
+
+/// Servers may give every file the same last segment.
+fn unique(name: String, names: &mut HashSet<String>) -> String {
+    let mut unique = name.clone();
+    let mut number = 1;
+    while !names.insert(unique.clone()) {
+        number += 1;
+        unique = format!("{number}-{name}");
+    }
+    unique
+}
+
+fn bytes_of(path: &Path) -> Result<u64, Failure> {
+    Ok(std::fs::metadata(path).map_err(|error| Failure::of_path(path, &error))?.len())
 }
 
 /// The last segment of a URL, as a name that stays in its directory.
@@ -143,131 +189,128 @@ fn file_name(url: &str) -> Result<String, Failure> {
     Ok(FileName::sanitize(last).to_string())
 }
 
+/// Fetches a file until it is whole, and gives it its name when it verifies.
 async fn download(
     session: &Session,
     expected: &Expected,
     path: &Path,
+    resumed: bool,
     progress: &ProgressBar,
 ) -> Result<(), Failure> {
-    if path.exists() && verify(path, expected).is_ok() {
+    if resumed && path.exists() && verify(path, expected).is_ok() {
         return Ok(());
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     progress.set_message(name.clone());
-    let part = path.with_file_name(format!("{name}.part"));
-    let mut problem = Failure::new("not tried");
-    for attempt in 0..TRIES {
-        if attempt > 0 {
-            tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
-        }
-        match piece(session, expected, &part, progress).await {
+    let part = part_of(path);
+    let mut attempts = session.patience.attempts();
+    let mut whole = 0;
+    let failed = |failure: Failure| Failure::new(format!("{name}: {failure}"));
+    loop {
+        let before = length(&part);
+        match piece(session, expected, path, progress).await {
             Ok(()) => match verify(&part, expected) {
                 Ok(()) => {
-                    std::fs::rename(&part, path)?;
-                    let _ = std::fs::remove_file(tag_of(&part));
+                    std::fs::rename(&part, path).map_err(|error| Failure::of_path(path, &error))?;
+                    let _ = std::fs::remove_file(tag_of(path));
                     return Ok(());
                 }
-                Err(error) => {
+                Err(failure) => {
                     // What does not verify is not resumed.
                     let _ = std::fs::remove_file(&part);
-                    problem = error;
+                    whole += 1;
+                    if whole >= WHOLE_TRIES {
+                        return Err(failed(failure));
+                    }
                 }
             },
-            Err(error) => problem = error,
+            Err(trouble) => {
+                if length(&part) > before {
+                    attempts.progressed();
+                }
+                attempts.pause(trouble).await.map_err(failed)?;
+            }
         }
     }
-    Err(Failure::new(format!("{name}: {problem}")))
 }
 
-/// Where the tag of a partial file is kept: only the same file is gone on with.
-fn tag_of(part: &Path) -> PathBuf {
-    part.with_extension("tag")
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default()
 }
 
 /// Fetches what is missing of a file.
 async fn piece(
     session: &Session,
     expected: &Expected,
-    part: &Path,
+    path: &Path,
     progress: &ProgressBar,
-) -> Result<(), Failure> {
-    let have = std::fs::metadata(part).map(|metadata| metadata.len()).unwrap_or_default();
-    let tag = std::fs::read_to_string(tag_of(part)).ok().filter(|_| have > 0);
+) -> Result<(), Trouble> {
+    let part = part_of(path);
+    let have = length(&part);
+    let tag = std::fs::read_to_string(tag_of(path)).ok().filter(|_| have > 0);
     let dress = |request: reqwest::RequestBuilder| match &tag {
         Some(tag) => request.header(RANGE, format!("bytes={have}-")).header(IF_RANGE, tag),
         None => request,
     };
+    // A store refuses what is both signed and bears a token.
+    let signed = async |url: url::Url| {
+        let request =
+            async || dress(session.client.get(url.clone())).send().await.map_err(Trouble::of_transport);
+        session.patience.send(Repeat::Safe, request).await
+    };
     let response = match expected.with_token {
         true => session.send(Method::GET, &expected.url, dress).await?,
-        false => dress(session.client.get(&expected.url)).send().await.map_err(super::smart::unreachable)?,
+        false => signed(expected.url.parse().map_err(|_| Failure::new("its URL is none"))?).await?,
     };
     let response = match response.headers().get(LOCATION).and_then(|location| location.to_str().ok()) {
-        // To the store, which refuses what is both signed and bears a token.
         Some(location) if response.status().is_redirection() => {
-            let location =
-                response.url().join(location).map_err(|_| Failure::new("a redirect to nowhere"))?;
-            dress(session.client.get(location)).send().await.map_err(super::smart::unreachable)?
+            let location = response.url().join(location);
+            signed(location.map_err(|_| Failure::new("a redirect to nowhere"))?).await?
         }
         _ => response,
     };
     // Everything was there before, and only its end was not seen.
-    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && have > 0 {
         return Ok(());
     }
     let response = checked(response).await?;
-    let resumed = response.status() == StatusCode::PARTIAL_CONTENT;
+    let goes_on = response.status() == StatusCode::PARTIAL_CONTENT;
     if let Some(tag) = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()) {
-        std::fs::write(tag_of(part), tag)?;
+        private::replace(&tag_of(path), tag.as_bytes())?;
     }
+    let broken = |error: std::io::Error| Failure::of_path(&part, &error);
     let mut options = tokio::fs::OpenOptions::new();
-    let mut file = options.create(true).write(true).append(resumed).truncate(!resumed).open(part).await?;
+    options.create(true).write(true).append(goes_on).truncate(!goes_on).mode(private::FILE_MODE);
+    let mut file = options.open(&part).await.map_err(broken)?;
     let mut stream = response.bytes_stream();
+    let mut received = Ok(());
     while let Some(bytes) = stream.next().await {
-        let bytes = bytes.map_err(super::smart::unreachable)?;
-        file.write_all(&bytes).await?;
-        progress.inc(bytes.len() as u64);
-    }
-    file.flush().await?;
-    Ok(())
-}
-
-fn verify(path: &Path, expected: &Expected) -> Result<(), Failure> {
-    let mut file = std::fs::File::open(path)?;
-    let mut sha256 = digest::Context::new(&digest::SHA256);
-    let mut sha1 = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
-    let (mut size, mut buffer) = (0, vec![0; 256 * 1024]);
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        size += read as u64;
-        sha256.update(&buffer[..read]);
-        if expected.sha1.is_some() {
-            sha1.update(&buffer[..read]);
+        match bytes {
+            Ok(bytes) => {
+                file.write_all(&bytes).await.map_err(broken)?;
+                progress.inc(bytes.len() as u64);
+            }
+            Err(error) => {
+                received = Err(Trouble::broken(super::smart::unreachable(error)));
+                break;
+            }
         }
     }
-    if expected.size.is_some_and(|expected| expected != size) {
-        return Err(Failure::new(format!("{size} bytes arrived, the server says {:?}", expected.size)));
-    }
-    if expected.sha256.as_ref().is_some_and(|expected| *expected != hex(sha256.finish().as_ref())) {
-        return Err(Failure::new("the SHA-256 is not the one in the manifest"));
-    }
-    if expected.sha1.as_ref().is_some_and(|expected| *expected != STANDARD.encode(sha1.finish())) {
-        return Err(Failure::new("the hash is not the one in the DocumentReference"));
-    }
-    Ok(())
+    file.flush().await.map_err(broken)?;
+    received
 }
 
-/// Shows each line of a file; answers how many there are.
+/// Shows each line of a file; returns how many there are.
 fn lines(path: &Path, mut show: impl FnMut(&[u8])) -> Result<u64, Failure> {
     use std::io::BufRead;
 
-    let mut reader = std::io::BufReader::with_capacity(256 * 1024, std::fs::File::open(path)?);
+    let broken = |error: std::io::Error| Failure::of_path(path, &error);
+    let file = std::fs::File::open(path).map_err(broken)?;
+    let mut reader = std::io::BufReader::with_capacity(256 * 1024, file);
     let (mut count, mut text) = (0, Vec::new());
     loop {
         text.clear();
-        if reader.read_until(b'\n', &mut text)? == 0 {
+        if reader.read_until(b'\n', &mut text).map_err(broken)? == 0 {
             return Ok(count);
         }
         if !text.trim_ascii().is_empty() {

@@ -1,16 +1,18 @@
 //! From the kick-off to the manifest.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::header::{CONTENT_LOCATION, LINK, RETRY_AFTER};
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::Value;
+use shared::clock::{Clock, SystemClock};
 use shared::domain::choices::Choices;
 use url::Url;
 
 use super::Target;
+use super::directory::OutputDirectory;
+use super::retry::pause_until;
 use super::smart::{Session, checked, json, send};
 use crate::Failure;
 
@@ -18,21 +20,12 @@ use crate::Failure;
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// Questions asked quickly, because most exports of one patient take no longer.
 const QUICK: u32 = 20;
+const QUICK_PAUSE: Duration = Duration::from_millis(25);
 
 pub(crate) struct Job {
     pub(crate) session: Session,
     status_url: String,
     form: Option<String>,
-}
-
-/// Where a client that was cut off finds its job again.
-pub(super) fn note(out: &Path) -> PathBuf {
-    out.join(".ehi-export")
-}
-
-/// The export is complete: nothing is left to find again.
-pub(crate) fn forget(out: &Path) -> Result<(), Failure> {
-    Ok(std::fs::remove_file(note(out))?)
 }
 
 impl Job {
@@ -41,23 +34,20 @@ impl Job {
         session: Session,
         base: &str,
         patient: &str,
-        out: &Path,
+        directory: &mut OutputDirectory,
     ) -> Result<Self, Failure> {
-        let kick_off = format!("{base}/Patient/{patient}/$ehi-export");
-        if let Some(status_url) = left_before(out, &kick_off) {
-            let response = session.send(Method::GET, &status_url, |request| request).await?;
-            if matches!(response.status(), StatusCode::OK | StatusCode::ACCEPTED) {
-                return Ok(Self { form: form(&response), session, status_url });
-            }
+        if let Some(response) = resume(&session, directory).await? {
+            let status_url = directory.unfinished_job().unwrap_or_default().to_owned();
+            return Ok(Self { form: form(&response), session, status_url });
         }
-        let response = session
-            .send(Method::POST, &kick_off, |request| request.header("prefer", "respond-async"))
-            .await?;
-        let response = checked(response).await?;
-        let location = response.headers().get(CONTENT_LOCATION).and_then(|value| value.to_str().ok());
-        let status_url =
-            location.ok_or_else(|| Failure::new("the kick-off has no Content-Location"))?.to_owned();
-        std::fs::write(note(out), format!("{kick_off}\n{status_url}\n"))?;
+        let key = directory.begin()?;
+        let kick_off = format!("{base}/Patient/{patient}/$ehi-export");
+        let dress = |request: reqwest::RequestBuilder| {
+            request.header("prefer", "respond-async").header("idempotency-key", &key)
+        };
+        let response = checked(session.send(Method::POST, &kick_off, dress).await?).await?;
+        let status_url = status_url(&response)?;
+        directory.begun(&status_url)?;
         Ok(Self { form: form(&response), session, status_url })
     }
 
@@ -94,8 +84,8 @@ impl Job {
                 continue;
             }
             asked += 1;
-            let seconds = text(RETRY_AFTER.as_str()).and_then(|value| value.parse().ok()).unwrap_or(1);
-            let pause = if asked <= QUICK { Duration::from_millis(25) } else { Duration::from_secs(seconds) };
+            let pause = text(RETRY_AFTER.as_str()).and_then(|text| pause_until(text, SystemClock.now()));
+            let pause = if asked <= QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
             tokio::time::sleep(pause.min(MAX_PAUSE)).await;
         }
     }
@@ -133,11 +123,24 @@ impl Job {
     }
 }
 
-/// The job of an earlier run for the same kick-off.
-pub(super) fn left_before(out: &Path, kick_off: &str) -> Option<String> {
-    let text = std::fs::read_to_string(note(out)).ok()?;
-    let (of, status_url) = text.trim().split_once('\n')?;
-    (of == kick_off).then(|| status_url.to_owned())
+/// The status of the job that an earlier run began, if the server still has it.
+pub(super) async fn resume(
+    session: &Session,
+    directory: &mut OutputDirectory,
+) -> Result<Option<reqwest::Response>, Failure> {
+    let Some(status_url) = directory.unfinished_job().map(str::to_owned) else { return Ok(None) };
+    let response = session.send(Method::GET, &status_url, |request| request).await?;
+    if !matches!(response.status(), StatusCode::OK | StatusCode::ACCEPTED) {
+        return Ok(None);
+    }
+    directory.resume();
+    Ok(Some(response))
+}
+
+/// Where a kick-off's answer says that the status is.
+pub(super) fn status_url(response: &reqwest::Response) -> Result<String, Failure> {
+    let location = response.headers().get(CONTENT_LOCATION).and_then(|value| value.to_str().ok());
+    Ok(location.ok_or_else(|| Failure::new("the kick-off has no Content-Location"))?.to_owned())
 }
 
 /// The address of the form, while it is to be filled in; with and without the brackets of RFC 8288.

@@ -2,9 +2,12 @@
 //! kick-off, form, review, download, verification; or, with `--bulk`, of a bulk export.
 
 mod bulk;
+mod directory;
 mod fetch;
 mod job;
+mod retry;
 mod smart;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +20,13 @@ use shared::clock::{SystemClock, SystemIds};
 use shared::domain::ids::PatientId;
 use tokio::net::TcpListener;
 
+use self::directory::OutputDirectory;
+use self::fetch::Exported;
+use self::retry::Patience;
 use crate::Failure;
 use crate::client::ServiceKey;
 use crate::defaults::{sample_records, settings};
-use crate::server::Server;
+use crate::server::{Server, Signals};
 
 #[derive(Args)]
 pub struct Options {
@@ -29,9 +35,13 @@ pub struct Options {
     pub patient: Vec<String>,
     #[command(flatten)]
     pub bulk: bulk::BulkOptions,
-    /// Where the files go
+    /// Where the files go: a directory of this export's own. The same command goes on where it was cut off, and
+    /// replaces the files of an export that is complete
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// How long a request is tried again when the server does not answer or is out of order
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub retry_for: u64,
     /// The FHIR base URL of a server; one is started inside when not given
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
@@ -61,6 +71,7 @@ pub(crate) struct Target {
 
 /// Runs the export and tells what it came to.
 pub async fn run(options: Options) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
     for patient in &options.patient {
         PatientId::parse(patient).map_err(|_| Failure::new("--patient is no patient id"))?;
     }
@@ -77,45 +88,126 @@ pub async fn run(options: Options) -> Result<(), Failure> {
             (target, Some(server))
         }
     };
-    let exported = export(&options, target).await;
+    let is_inside = inside.is_some();
+    let exported = tokio::select! {
+        exported = export(&options, target) => exported,
+        () = signals.received() => {
+            let goes_on = if is_inside { "" } else { ": run the same command again to go on" };
+            Err(Failure::new(format!("the export was interrupted{goes_on}")))
+        }
+    };
     if let Some(server) = inside {
+        // Its temporary directory holds records, and is removed with it.
         server.stop().await?;
     }
-    let exported = exported?;
+    report(&exported?, &options.out);
+    Ok(())
+}
+
+/// Tells what was exported, and what of it was verified.
+fn report(exported: &Exported, out: &Path) {
+    let verified = if exported.files_verified.all_by_hash() { " and verified" } else { "" };
     eprintln!(
-        "Exported and verified {} resources in {} files and {} attachments ({} bytes) to {}",
+        "Exported{verified} {} resources in {} files and {} attachments ({} bytes) to {}",
         exported.resources,
         exported.files,
         exported.attachments,
         exported.bytes,
-        options.out.display()
+        out.display()
     );
+    // "Verified" is said of nothing more than was verified.
+    for (what, verified) in
+        [("files", &exported.files_verified), ("attachments", &exported.attachments_verified)]
+    {
+        if !verified.all_by_hash() {
+            eprintln!("Not all have a hash; of the {what}: {verified}");
+        }
+    }
+    if exported.deleted > 0 {
+        eprintln!("{} Bundles of what was deleted: see the manifest's 'deleted'", exported.deleted);
+    }
     if exported.problems > 0 {
         eprintln!(
-            "The server reports {} problems with the record: see the OperationOutcome files",
+            "{} problems were reported by the server: see the OperationOutcome files",
             exported.problems
         );
     }
-    Ok(())
 }
 
-async fn export(options: &Options, target: Target) -> Result<fetch::Exported, Failure> {
+async fn export(options: &Options, target: Target) -> Result<Exported, Failure> {
     let client = http_client()?;
-    let token = options.token_file.as_deref().map(std::fs::read_to_string).transpose()?;
-    let token = token.map(|token| token.trim().to_owned());
-    std::fs::create_dir_all(&options.out)?;
-    let steps = progress();
-    let exported = match options.bulk.bulk {
-        true => {
-            let Target { base, service_key, .. } = target;
-            bulk::export(client, &base, options, service_key, token, &steps).await
-        }
-        false => of_patient(client, options, &target, token, &steps).await,
+    let token = options.token_file.as_deref().map(read_token).transpose()?;
+    let base = match options.bulk.bulk {
+        true => target.base.clone(),
+        false => shortcut(&target.base, options.auto_approve, options.full)?,
     };
+    let mut directory = open_directory(options, &base)?;
+    let steps = progress();
+    let patience = Patience::new(Duration::from_secs(options.retry_for), steps.clone());
+    let exported = exchange(client, patience, options, target, &base, token, &mut directory, &steps).await;
     steps.finish_and_clear();
-    let exported = exported?;
-    job::forget(&options.out)?;
+    let exported = exported.map_err(|failure| match directory.unfinished_job() {
+        Some(job) if options.server.is_some() => {
+            Failure::new(format!("{failure} (the job is {job}: run the same command again to go on with it)"))
+        }
+        _ => failure,
+    })?;
+    directory.complete()?;
     Ok(exported)
+}
+
+fn read_token(file: &Path) -> Result<String, Failure> {
+    let token = std::fs::read_to_string(file).map_err(|error| Failure::of_path(file, &error))?;
+    Ok(token.trim().to_owned())
+}
+
+/// The directory belongs to the request and the server; one inside is known by its records.
+fn open_directory(options: &Options, base: &str) -> Result<OutputDirectory, Failure> {
+    let request = match options.bulk.bulk {
+        true => bulk::request(options)?,
+        false => format!("Patient/{}/$ehi-export", options.patient.join(",")),
+    };
+    match (&options.server, &options.records) {
+        (Some(_), _) => OutputDirectory::open(&options.out, base, &request),
+        (None, Some(records)) => {
+            let server = format!("a server inside with the records in {}", records.display());
+            OutputDirectory::open(&options.out, &server, &request)
+        }
+        (None, None) => {
+            OutputDirectory::open(&options.out, "a server inside with the sample patients", &request)
+        }
+    }
+}
+
+/// From the authorization to the last file.
+#[expect(clippy::too_many_arguments, reason = "called once, with what the caller keeps for afterwards")]
+async fn exchange(
+    client: reqwest::Client,
+    patience: Patience,
+    options: &Options,
+    target: Target,
+    base: &str,
+    token: Option<String>,
+    directory: &mut OutputDirectory,
+    steps: &ProgressBar,
+) -> Result<Exported, Failure> {
+    // Nothing of a server inside is left after a run.
+    if options.server.is_none() {
+        directory.abandon();
+    }
+    steps.set_message("authorizing");
+    if options.bulk.bulk {
+        let session = bulk::session(client, patience, base, &options.bulk, target.service_key, token).await?;
+        return bulk::export(session, base, options, directory, steps).await;
+    }
+    let patient = options.patient.first().ok_or_else(|| Failure::new("--patient is missing"))?;
+    let session = match token {
+        Some(token) => smart::Session::with_token(client, patience, token),
+        None => smart::Session::authorize(client, patience, base, patient).await?,
+    };
+    let mut job = job::Job::begin(session, base, patient, directory).await?;
+    let manifest = job.wait(&target, steps).await?;
+    fetch::fetch(&job.session, &[manifest], directory, steps).await
 }
 
 fn http_client() -> Result<reqwest::Client, Failure> {
@@ -133,28 +225,8 @@ pub(crate) async fn service_token(
     key: ServiceKey,
     scope: &str,
 ) -> Result<String, Failure> {
-    let session = smart::Session::service(http_client()?, base, id, key, scope).await?;
+    let session = smart::Session::service(http_client()?, Patience::none(), base, id, key, scope).await?;
     session.token().await.ok_or_else(|| Failure::new("the server gave no access token"))
-}
-
-/// One patient's export, as their app.
-async fn of_patient(
-    client: reqwest::Client,
-    options: &Options,
-    target: &Target,
-    token: Option<String>,
-    steps: &ProgressBar,
-) -> Result<fetch::Exported, Failure> {
-    let base = shortcut(&target.base, options.auto_approve, options.full)?;
-    let patient = options.patient.first().ok_or_else(|| Failure::new("--patient is missing"))?;
-    steps.set_message("authorizing");
-    let session = match token {
-        Some(token) => smart::Session::with_token(client, token),
-        None => smart::Session::authorize(client, &base, patient).await?,
-    };
-    let mut job = job::Job::begin(session, &base, patient, &options.out).await?;
-    let manifest = job.wait(target, steps).await?;
-    fetch::fetch(&job.session, &[manifest], &options.out, steps).await
 }
 
 /// The base URL behind the sandbox's shortcuts.

@@ -11,6 +11,7 @@ use shared::clock::{Ids, SystemIds};
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::retry::{Patience, Repeat, Trouble};
 use crate::Failure;
 use crate::client::ServiceKey;
 use crate::defaults::{TEST_CLIENT, TEST_REDIRECT};
@@ -20,6 +21,7 @@ const SCOPE: &str = "launch/patient offline_access patient/$ehi-export";
 /// A client with an access token, renewed when the server no longer takes it. Several requests may use it at once.
 pub(crate) struct Session {
     pub(crate) client: Client,
+    pub(crate) patience: Patience,
     tokens: Mutex<Tokens>,
 }
 
@@ -47,29 +49,29 @@ enum Renewal {
 }
 
 impl Session {
-    pub(crate) fn with_token(client: Client, access_token: String) -> Self {
-        Self::new(client, Some(access_token), Renewal::Never)
+    pub(crate) fn with_token(client: Client, patience: Patience, access_token: String) -> Self {
+        Self::new(client, patience, Some(access_token), Renewal::Never)
     }
 
     /// For servers that want no token.
-    pub(crate) fn without_token(client: Client) -> Self {
-        Self::new(client, None, Renewal::Never)
+    pub(crate) fn without_token(client: Client, patience: Patience) -> Self {
+        Self::new(client, patience, None, Renewal::Never)
     }
 
-    fn new(client: Client, access: Option<String>, renewal: Renewal) -> Self {
-        Self { client, tokens: Mutex::new(Tokens { access, renewal }) }
+    fn new(client: Client, patience: Patience, access: Option<String>, renewal: Renewal) -> Self {
+        Self { client, patience, tokens: Mutex::new(Tokens { access, renewal }) }
     }
 
     /// Authenticates as a backend service.
     pub(crate) async fn service(
         client: Client,
+        patience: Patience,
         base: &str,
         id: &str,
         key: ServiceKey,
         scope: &str,
     ) -> Result<Self, Failure> {
-        let discovery =
-            json(send(client.get(format!("{base}/.well-known/smart-configuration"))).await?).await?;
+        let discovery = discovery(&client, &patience, base).await?;
         let endpoint = discovery["token_endpoint"].as_str();
         let endpoint =
             endpoint.ok_or_else(|| Failure::new("the server's smart-configuration has no token_endpoint"))?;
@@ -79,15 +81,19 @@ impl Session {
             scope: scope.to_owned(),
             endpoint: endpoint.to_owned(),
         };
-        let session = Self::new(client, None, renewal);
+        let session = Self::new(client, patience, None, renewal);
         session.renew(&mut *session.tokens.lock().await).await?;
         Ok(session)
     }
 
     /// Signs in as the patient and agrees, as a person would in a browser.
-    pub(crate) async fn authorize(client: Client, base: &str, patient: &str) -> Result<Self, Failure> {
-        let discovery =
-            json(send(client.get(format!("{base}/.well-known/smart-configuration"))).await?).await?;
+    pub(crate) async fn authorize(
+        client: Client,
+        patience: Patience,
+        base: &str,
+        patient: &str,
+    ) -> Result<Self, Failure> {
+        let discovery = discovery(&client, &patience, base).await?;
         let endpoint = |name: &str| {
             let url = discovery[name].as_str().and_then(|url| Url::parse(url).ok());
             url.ok_or_else(|| Failure::new(format!("the server's smart-configuration has no {name}")))
@@ -136,18 +142,40 @@ impl Session {
             ("code_verifier", &verifier),
         ]);
         let answer = json(send(exchanged).await?).await?;
-        let session = Self::new(client, None, Renewal::Never);
+        let session = Self::new(client, patience, None, Renewal::Never);
         take(&mut *session.tokens.lock().await, &answer, token_endpoint.as_str())?;
         Ok(session)
     }
 
-    /// Sends a request with the token, once more with a new one when it has expired. The answer may be any.
+    /// Sends a request with the token, once more with a new one when it has expired, and again as [`Patience`] says.
+    /// Returns any response but those that mean that the server is out of order.
     pub(crate) async fn send(
         &self,
         method: Method,
         url: &str,
         dress: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Failure> {
+        let repeat = if method.is_safe() { Repeat::Safe } else { Repeat::IfRefused };
+        self.send_again(repeat, method, url, dress).await
+    }
+
+    /// Like [`Session::send`], for a request that may be done twice or must not be.
+    pub(crate) async fn send_again(
+        &self,
+        repeat: Repeat,
+        method: Method,
+        url: &str,
+        dress: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        self.patience.send(repeat, async || self.attempt(&method, url, &dress).await).await
+    }
+
+    async fn attempt(
+        &self,
+        method: &Method,
+        url: &str,
+        dress: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Trouble> {
         let request = |token: &Option<String>| {
             let request = dress(self.client.request(method.clone(), url));
             match token {
@@ -156,7 +184,7 @@ impl Session {
             }
         };
         let used = self.tokens.lock().await.access.clone();
-        let response = request(&used).send().await.map_err(unreachable)?;
+        let response = request(&used).send().await.map_err(Trouble::of_transport)?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -167,7 +195,7 @@ impl Session {
         }
         let token = tokens.access.clone();
         drop(tokens);
-        request(&token).send().await.map_err(unreachable)
+        request(&token).send().await.map_err(Trouble::of_transport)
     }
 
     pub(crate) async fn token(&self) -> Option<String> {
@@ -176,26 +204,45 @@ impl Session {
 
     /// Gets a new token; false when there is no way to.
     async fn renew(&self, tokens: &mut Tokens) -> Result<bool, Failure> {
-        let (fields, endpoint) = match &tokens.renewal {
+        // A refresh token may be good for one use: it is not sent again when the server may have seen it.
+        let (repeat, endpoint) = match &tokens.renewal {
             Renewal::Never => return Ok(false),
-            Renewal::Refresh { token, endpoint } => (
-                vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", token.clone())],
-                endpoint.clone(),
-            ),
-            Renewal::Service { client, key, scope, endpoint } => (
-                vec![
-                    ("grant_type", "client_credentials".to_owned()),
-                    ("scope", scope.clone()),
-                    ("client_assertion_type", shared::security::assertion::TYPE.to_owned()),
-                    ("client_assertion", key.assertion(client, endpoint)?),
-                ],
-                endpoint.clone(),
-            ),
+            Renewal::Refresh { endpoint, .. } => (Repeat::IfRefused, endpoint.clone()),
+            Renewal::Service { endpoint, .. } => (Repeat::Safe, endpoint.clone()),
         };
-        let answer = json(send(self.client.post(&endpoint).form(&fields)).await?).await?;
+        let request = async || {
+            // An assertion is good for one use as well, so each attempt has its own.
+            let fields = fields(&tokens.renewal)?;
+            self.client.post(&endpoint).form(&fields).send().await.map_err(Trouble::of_transport)
+        };
+        let answer = json(checked(self.patience.send(repeat, request).await?).await?).await?;
         take(tokens, &answer, &endpoint)?;
         Ok(true)
     }
+}
+
+/// What a token endpoint is sent for a new token.
+fn fields(renewal: &Renewal) -> Result<Vec<(&'static str, String)>, Failure> {
+    Ok(match renewal {
+        Renewal::Never => Vec::new(),
+        Renewal::Refresh { token, .. } => {
+            vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", token.clone())]
+        }
+        Renewal::Service { client, key, scope, endpoint } => vec![
+            ("grant_type", "client_credentials".to_owned()),
+            ("scope", scope.clone()),
+            ("client_assertion_type", shared::security::assertion::TYPE.to_owned()),
+            ("client_assertion", key.assertion(client, endpoint)?),
+        ],
+    })
+}
+
+async fn discovery(client: &Client, patience: &Patience, base: &str) -> Result<Value, Failure> {
+    let request = async || {
+        let request = client.get(format!("{base}/.well-known/smart-configuration"));
+        request.send().await.map_err(Trouble::of_transport)
+    };
+    json(checked(patience.send(Repeat::Safe, request).await?).await?).await
 }
 
 /// Takes the tokens of an answer.
@@ -222,11 +269,15 @@ pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
     if status.is_success() || status.is_redirection() {
         return Ok(response);
     }
-    let url = response.url().path().to_owned();
+    let path = response.url().path().to_owned();
     let text = response.text().await.unwrap_or_default();
-    let body: Value = serde_json::from_str(&text).unwrap_or_default();
+    Err(refusal(status, &path, &serde_json::from_str(&text).unwrap_or_default()))
+}
+
+/// What the server says is wrong, in one line.
+pub(crate) fn refusal(status: StatusCode, path: &str, body: &Value) -> Failure {
     let said = body["issue"][0]["diagnostics"].as_str().or_else(|| body["error_description"].as_str());
-    Err(Failure::new(format!("the server answers {status} at {url}: {}", said.unwrap_or("no reason given"))))
+    Failure::new(format!("the server answers {status} at {path}: {}", said.unwrap_or("no reason given")))
 }
 
 pub(crate) async fn json(response: Response) -> Result<Value, Failure> {

@@ -1,0 +1,292 @@
+//! The directory that an export writes to. It belongs to one export: a note in it names the server, the request and the
+//! job, so that a command that was cut off goes on, one that is repeated replaces its files, and another one is refused.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use shared::clock::{Ids, SystemIds};
+
+use crate::Failure;
+use crate::private;
+
+/// The note's name.
+const NOTE: &str = ".ehi-export.json";
+/// Where the files of the last complete export wait until the new one is complete.
+const EARLIER: &str = ".earlier";
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    /// The FHIR base URL, or what the server inside has for records.
+    server: String,
+    /// The operation and its parameters.
+    request: String,
+    /// Sent with the kick-off, so that one that is repeated begins no second job.
+    idempotency_key: String,
+    /// The job's status URL, once the server gave one.
+    #[serde(default)]
+    status: Option<String>,
+    complete: bool,
+    /// The export's files, relative to the directory, also those that have not arrived yet.
+    #[serde(default)]
+    files: BTreeSet<String>,
+}
+
+/// A directory that belongs to one export.
+#[derive(Debug)]
+pub(crate) struct OutputDirectory {
+    path: PathBuf,
+    note: Note,
+    /// Whether the files that are there are of the job that the note names.
+    resumed: bool,
+}
+
+impl OutputDirectory {
+    /// Opens the directory for a request to a server, and makes it where it does not exist.
+    ///
+    /// # Errors
+    /// When it holds the export of another request, or files that are of no export.
+    pub(crate) fn open(path: &Path, server: &str, request: &str) -> Result<Self, Failure> {
+        private::create_directory(path)?;
+        let found = match std::fs::read_to_string(path.join(NOTE)) {
+            Ok(text) => Some(serde_json::from_str::<Note>(&text).map_err(|error| {
+                Failure::new(format!("{}: {error}: choose another directory", path.join(NOTE).display()))
+            })?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Failure::of_path(&path.join(NOTE), &error)),
+        };
+        let note = match found {
+            Some(note) if note.server == server && note.request == request => note,
+            Some(note) => {
+                let state = if note.complete { "complete" } else { "not complete" };
+                let job = note.status.map(|status| format!(", job {status}")).unwrap_or_default();
+                return Err(Failure::new(format!(
+                    "{} holds another export ({} of {}, {state}{job}): choose another directory",
+                    path.display(),
+                    note.request,
+                    note.server
+                )));
+            }
+            None if holds_files(path)? => {
+                return Err(Failure::new(format!(
+                    "{} has files that are of no export: choose a new or an empty directory",
+                    path.display()
+                )));
+            }
+            None => Note {
+                server: server.to_owned(),
+                request: request.to_owned(),
+                idempotency_key: SystemIds.secret(),
+                status: None,
+                complete: false,
+                files: BTreeSet::new(),
+            },
+        };
+        Ok(Self { path: path.to_owned(), note, resumed: false })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The status URL of a job that an earlier run began and did not finish.
+    pub(crate) fn unfinished_job(&self) -> Option<&str> {
+        self.note.status.as_deref().filter(|_| !self.note.complete)
+    }
+
+    /// Forgets an unfinished job that cannot be there any more.
+    pub(crate) fn abandon(&mut self) {
+        if !self.note.complete {
+            self.note.status = None;
+            self.note.idempotency_key = SystemIds.secret();
+        }
+    }
+
+    /// Goes on with the unfinished job: its files are kept.
+    pub(crate) fn resume(&mut self) {
+        self.resumed = true;
+    }
+
+    /// Whether the files that are there are of the job that is downloaded.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Makes room for a new job. The files of a complete export wait aside until the new one is complete; those of an
+    /// unfinished job that is gone are removed.
+    ///
+    /// Returns the key that the kick-off is sent with: the same for a kick-off whose answer was never seen.
+    pub(crate) fn begin(&mut self) -> Result<String, Failure> {
+        let earlier = self.path.join(EARLIER);
+        if self.note.complete && !self.note.files.is_empty() {
+            remove_directory(&earlier)?;
+        }
+        for name in std::mem::take(&mut self.note.files) {
+            let from = self.path.join(&name);
+            for beside in [part_of(&from), tag_of(&from)] {
+                remove_file(&beside)?;
+            }
+            if self.note.complete && from.exists() {
+                let to = earlier.join(&name);
+                private::create_directory(to.parent().unwrap_or(&earlier))?;
+                std::fs::rename(&from, &to).map_err(|error| Failure::of_path(&from, &error))?;
+            } else {
+                remove_file(&from)?;
+            }
+        }
+        if self.note.status.take().is_some() {
+            self.note.idempotency_key = SystemIds.secret();
+        }
+        self.note.complete = false;
+        self.resumed = false;
+        self.save()?;
+        Ok(self.note.idempotency_key.clone())
+    }
+
+    /// Remembers the job, so that running the command again goes on with it.
+    pub(crate) fn begun(&mut self, status_url: &str) -> Result<(), Failure> {
+        self.note.status = Some(status_url.to_owned());
+        self.save()
+    }
+
+    /// Names the files that are downloaded now. They are the export's from here on.
+    ///
+    /// # Errors
+    /// When somebody else's file is in the way.
+    pub(crate) fn expect_files(&mut self, names: impl IntoIterator<Item = String>) -> Result<(), Failure> {
+        for name in names {
+            let path = self.path.join(&name);
+            if !self.note.files.contains(&name) && path.exists() {
+                return Err(Failure::new(format!(
+                    "{} is in the way and is no file of this export: move it, then run the command again",
+                    path.display()
+                )));
+            }
+            self.note.files.insert(name);
+        }
+        self.save()
+    }
+
+    /// Everything has arrived: what the last export left is removed.
+    pub(crate) fn complete(&mut self) -> Result<(), Failure> {
+        self.note.complete = true;
+        self.save()?;
+        remove_directory(&self.path.join(EARLIER))
+    }
+
+    fn save(&self) -> Result<(), Failure> {
+        let text =
+            serde_json::to_string_pretty(&self.note).map_err(|error| Failure::new(error.to_string()))?;
+        private::replace(&self.path.join(NOTE), text.as_bytes())
+    }
+}
+
+/// Where a file is kept until it is whole and verified.
+pub(crate) fn part_of(path: &Path) -> PathBuf {
+    beside(path, "part")
+}
+
+/// Where the tag of a partial file is kept: only the same file is gone on with.
+pub(crate) fn tag_of(path: &Path) -> PathBuf {
+    beside(path, "tag")
+}
+
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}.{extension}"))
+}
+
+/// Whether there is anything but hidden files.
+fn holds_files(path: &Path) -> Result<bool, Failure> {
+    let entries = std::fs::read_dir(path).map_err(|error| Failure::of_path(path, &error))?;
+    for entry in entries {
+        let name = entry.map_err(|error| Failure::of_path(path, &error))?.file_name();
+        if !name.to_string_lossy().starts_with('.') {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn remove_file(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::of_path(path, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn remove_directory(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::of_path(path, &error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path, request: &str) -> Result<OutputDirectory, Failure> {
+        OutputDirectory::open(path, "http://h/fhir", request)
+    }
+
+    fn names(path: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(path)
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_directory_belongs_to_one_request() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let path = parent.path().join("out");
+        let mut directory = open(&path, "$export").expect("new");
+        directory.begin().expect("begun");
+        let refused = open(&path, "$export?_type=Patient").expect_err("another request").to_string();
+        assert!(refused.contains("$export of http://h/fhir, not complete"), "{refused}");
+        assert!(OutputDirectory::open(&path, "http://other/fhir", "$export").is_err());
+        let strange = parent.path().join("strange");
+        std::fs::create_dir(&strange).expect("a directory");
+        std::fs::write(strange.join("notes.txt"), "mine").expect("written");
+        assert!(open(&strange, "$export").expect_err("not ours").to_string().contains("no export"));
+    }
+
+    #[test]
+    fn a_repeated_export_replaces_its_files_and_nobody_elses() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let path = parent.path().join("out");
+        let mut directory = open(&path, "$export").expect("new");
+        directory.begin().expect("begun");
+        directory.begun("http://h/1").expect("noted");
+        directory.expect_files(["a.ndjson".to_owned(), "b.ndjson".to_owned()]).expect("planned");
+        std::fs::write(path.join("a.ndjson"), "old").expect("written");
+        std::fs::write(path.join("b.ndjson"), "old").expect("written");
+        directory.complete().expect("complete");
+        std::fs::write(path.join("mine.txt"), "mine").expect("written");
+        let mut again = open(&path, "$export").expect("the same");
+        assert_eq!(again.unfinished_job(), None);
+        again.begin().expect("begun");
+        assert_eq!(names(&path), [EARLIER, NOTE, "mine.txt"], "the last export waits aside");
+        again.begun("http://h/2").expect("noted");
+        assert!(again.expect_files(["mine.txt".to_owned()]).is_err(), "it is not overwritten");
+        again.expect_files(["a.ndjson".to_owned()]).expect("planned");
+        std::fs::write(path.join("a.ndjson"), "new").expect("written");
+        again.complete().expect("complete");
+        assert_eq!(names(&path), [NOTE, "a.ndjson", "mine.txt"]);
+    }
+
+    #[test]
+    fn a_kick_off_without_an_answer_is_repeated_with_its_key() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let key = open(parent.path(), "$export").and_then(|mut directory| directory.begin()).expect("begun");
+        let mut again = open(parent.path(), "$export").expect("the same");
+        assert_eq!(again.begin().expect("begun"), key);
+        again.begun("http://h/1").expect("noted");
+        let mut later = open(parent.path(), "$export").expect("the same");
+        assert_eq!(later.unfinished_job(), Some("http://h/1"));
+        assert_ne!(later.begin().expect("begun"), key, "a new job has a new key");
+    }
+}

@@ -1,0 +1,110 @@
+//! Holds what arrived against what the server said of it, and says how much of it that could verify.
+
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use shared::clock::hex;
+
+use crate::Failure;
+
+/// What a file must be, as far as the server says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Expected {
+    pub(super) url: String,
+    pub(super) count: Option<u64>,
+    pub(super) size: Option<u64>,
+    pub(super) sha256: Option<String>,
+    /// SHA-1, base64, as FHIR attachments carry it.
+    pub(super) sha1: Option<String>,
+    /// Whether it is behind the token, and not behind a signature.
+    pub(super) with_token: bool,
+}
+
+impl Expected {
+    /// The strongest check that can be made of the file.
+    pub(super) fn check(&self) -> Check {
+        if self.sha256.is_some() || self.sha1.is_some() {
+            Check::Hash
+        } else if self.size.is_some() || self.count.is_some() {
+            Check::SizeOrCount
+        } else {
+            Check::Nothing
+        }
+    }
+}
+
+/// How a file was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    Hash,
+    SizeOrCount,
+    Nothing,
+}
+
+/// How many files were verified, and how.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Verified {
+    hashed: usize,
+    measured: usize,
+    unverified: usize,
+}
+
+impl Verified {
+    pub(super) fn add(&mut self, check: Check) {
+        *match check {
+            Check::Hash => &mut self.hashed,
+            Check::SizeOrCount => &mut self.measured,
+            Check::Nothing => &mut self.unverified,
+        } += 1;
+    }
+
+    pub(crate) fn all_by_hash(&self) -> bool {
+        self.measured == 0 && self.unverified == 0
+    }
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{} verified by hash, {} by size or number of lines only, {} not at all",
+            self.hashed, self.measured, self.unverified
+        )
+    }
+}
+
+/// Compares a file's size and hashes with what is expected.
+pub(super) fn verify(path: &Path, expected: &Expected) -> Result<(), Failure> {
+    let broken = |error: std::io::Error| Failure::of_path(path, &error);
+    let mut file = std::fs::File::open(path).map_err(broken)?;
+    let mut sha256 = digest::Context::new(&digest::SHA256);
+    let mut sha1 = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    let (mut size, mut buffer) = (0, vec![0; 256 * 1024]);
+    loop {
+        let read = file.read(&mut buffer).map_err(broken)?;
+        if read == 0 {
+            break;
+        }
+        size += read as u64;
+        if expected.sha256.is_some() {
+            sha256.update(&buffer[..read]);
+        }
+        if expected.sha1.is_some() {
+            sha1.update(&buffer[..read]);
+        }
+    }
+    if let Some(expected) = expected.size.filter(|expected| *expected != size) {
+        return Err(Failure::new(format!("{size} bytes arrived, the server says {expected}")));
+    }
+    if expected.sha256.as_ref().is_some_and(|expected| *expected != hex(sha256.finish().as_ref())) {
+        return Err(Failure::new("the SHA-256 is not the one in the manifest"));
+    }
+    if expected.sha1.as_ref().is_some_and(|expected| *expected != STANDARD.encode(sha1.finish())) {
+        return Err(Failure::new("the hash is not the one in the DocumentReference"));
+    }
+    Ok(())
+}

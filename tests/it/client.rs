@@ -1,0 +1,309 @@
+//! `ehi export` against a server that breaks off, refuses, gives no hashes and forgets jobs.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::program::{ehi, said};
+
+const PATIENTS: &str =
+    "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n{\"resourceType\":\"Patient\",\"id\":\"b\"}\n";
+
+/// What the server does next, and what it was asked.
+#[derive(Default)]
+struct Script {
+    /// Statuses before the manifest, with a body.
+    statuses: VecDeque<(StatusCode, Value)>,
+    /// How often a download breaks off in its middle.
+    broken_downloads: u32,
+    kick_offs: Vec<String>,
+    ranges: Vec<String>,
+    status_requests: u32,
+    /// Files that the manifest names, by name and text.
+    files: Vec<(String, String)>,
+    status_at: Option<SocketAddr>,
+    own: Option<SocketAddr>,
+}
+
+type Shared = Arc<Mutex<Script>>;
+
+fn lock(script: &Shared) -> std::sync::MutexGuard<'_, Script> {
+    script.lock().expect("no test panics with it")
+}
+
+async fn kick_off(State(script): State<Shared>, headers: HeaderMap) -> Response {
+    let mut script = lock(&script);
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
+    script.kick_offs.push(key.to_owned());
+    let status = script.status_at.or(script.own).expect("an address");
+    let url = format!("http://{status}/status/{}", script.kick_offs.len());
+    (StatusCode::ACCEPTED, [("content-location", url)]).into_response()
+}
+
+async fn status(State(script): State<Shared>) -> Response {
+    let mut script = lock(&script);
+    script.status_requests += 1;
+    if let Some((status, body)) = script.statuses.pop_front() {
+        return (status, [("retry-after", "0")], body.to_string()).into_response();
+    }
+    let own = script.own.expect("an address");
+    let output = script.files.iter().map(|(name, text)| {
+        let resource_type = name.split('.').next();
+        json!({ "type": resource_type, "url": format!("http://{own}/files/{name}"), "count": text.lines().count() })
+    });
+    let manifest = json!({ "requiresAccessToken": false, "output": output.collect::<Vec<_>>(), "error": [] });
+    manifest.to_string().into_response()
+}
+
+async fn file(
+    State(script): State<Shared>,
+    axum::extract::Path(name): axum::extract::Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let mut script = lock(&script);
+    let Some((_, text)) = script.files.iter().find(|(known, _)| *known == name).cloned() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if script.broken_downloads > 0 {
+        script.broken_downloads -= 1;
+        let half = Bytes::from(text[..text.len() / 2].to_owned());
+        // What came before the cut is on its way when the connection ends.
+        let cut = futures_util::stream::once(async {
+            tokio::task::yield_now().await;
+            Err(std::io::Error::other("cut"))
+        });
+        let broken = futures_util::stream::iter([Ok(half)]).chain(cut);
+        let headers = [("etag", "\"1\"".to_owned()), ("content-length", text.len().to_string())];
+        return (headers, Body::from_stream(broken)).into_response();
+    }
+    if let Some(range) = headers.get("range").and_then(|range| range.to_str().ok()) {
+        script.ranges.push(range.to_owned());
+        let start: usize = range
+            .strip_prefix("bytes=")
+            .and_then(|range| range.strip_suffix('-')?.parse().ok())
+            .expect("a range");
+        return (StatusCode::PARTIAL_CONTENT, [("etag", "\"1\"")], text[start..].to_owned()).into_response();
+    }
+    ([("etag", "\"1\"")], text).into_response()
+}
+
+async fn serve(script: &Shared, listener: TcpListener) {
+    let app = Router::new()
+        .route("/fhir/$export", get(kick_off))
+        .route("/status/{job}", get(status))
+        .route("/files/{name}", get(file))
+        .with_state(script.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+}
+
+async fn start() -> (Shared, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let files = vec![("Patient.ndjson".to_owned(), PATIENTS.to_owned())];
+    let script = Arc::new(Mutex::new(Script { own: Some(address), files, ..Script::default() }));
+    serve(&script, listener).await;
+    (script, format!("http://{address}/fhir"))
+}
+
+fn command(base: &str, out: &Path, more: &[&str]) -> Command {
+    let mut command = ehi();
+    command.args(["export", "--bulk", "--server", base, "--out"]).arg(out).args(more);
+    command
+}
+
+async fn export(base: &str, out: &Path, more: &[&str]) -> Output {
+    let mut command = command(base, out, more);
+    tokio::task::spawn_blocking(move || command.output().expect("the program runs")).await.expect("no panic")
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(directory)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+fn mode(path: &Path) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).expect("a file").permissions()) & 0o777
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_was_verified_is_called_verified_and_files_are_private() {
+    let (script, base) = start().await;
+    let parent = tempfile::tempdir().expect("a directory");
+    let out = parent.path().join("out");
+    let output = export(&base, &out, &[]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!said(&output).contains("Exported and verified"), "{}", said(&output));
+    assert!(
+        said(&output)
+            .contains("of the files: 0 verified by hash, 1 by size or number of lines only, 0 not at all"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(std::fs::read_to_string(out.join("Patient.ndjson")).expect("a file"), PATIENTS);
+    assert_eq!((mode(&out), mode(&out.join("Patient.ndjson"))), (0o700, 0o600));
+    assert_eq!(mode(&out.join("manifest.json")), 0o600);
+    // The count is verified all the same.
+    lock(&script).files[0].1.push_str("{\"resourceType\":\"Patient\",\"id\":\"c\"}\n");
+    let again = export(&base, &out, &[]).await;
+    assert!(again.status.success(), "{}", said(&again));
+    assert_eq!(
+        std::fs::read_to_string(out.join("Patient.ndjson")).expect("a file").lines().count(),
+        3,
+        "an old file is not taken for the new one"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another() {
+    let (script, base) = start().await;
+    let parent = tempfile::tempdir().expect("a directory");
+    let out = parent.path().join("out");
+    lock(&script).files.push(("Claim.ndjson".to_owned(), "{\"resourceType\":\"Claim\"}\n".to_owned()));
+    assert!(export(&base, &out, &[]).await.status.success());
+    assert_eq!(names(&out), [".ehi-export.json", "Claim.ndjson", "Patient.ndjson", "manifest.json"]);
+    let narrower = export(&base, &out, &["--type", "Patient"]).await;
+    assert!(!narrower.status.success());
+    assert!(said(&narrower).contains("holds another export ($export of http://127."), "{}", said(&narrower));
+    assert_eq!(lock(&script).kick_offs.len(), 1, "nothing was begun");
+    lock(&script).files.pop();
+    assert!(export(&base, &out, &[]).await.status.success());
+    assert_eq!(names(&out), [".ehi-export.json", "Patient.ndjson", "manifest.json"], "no stale file is left");
+    let script = lock(&script);
+    assert_eq!(script.kick_offs.len(), 2);
+    assert_ne!(script.kick_offs[0], script.kick_offs[1], "a new job has a new key");
+    let strange = parent.path().join("strange");
+    std::fs::create_dir(&strange).expect("a directory");
+    std::fs::write(strange.join("thesis.txt"), "mine").expect("written");
+    drop(script);
+    let refused = export(&base, &strange, &[]).await;
+    assert!(!refused.status.success() && said(&refused).contains("of no export"), "{}", said(&refused));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_is_tried_again_and_a_broken_download_goes_on() {
+    let (script, base) = start().await;
+    let out = tempfile::tempdir().expect("a directory");
+    let transient = json!({ "resourceType": "OperationOutcome", "issue": [{ "severity": "error", "code": "transient" }] });
+    lock(&script).statuses = VecDeque::from([
+        (StatusCode::SERVICE_UNAVAILABLE, Value::Null),
+        (StatusCode::TOO_MANY_REQUESTS, Value::Null),
+        (StatusCode::INTERNAL_SERVER_ERROR, transient),
+        (StatusCode::BAD_GATEWAY, Value::Null),
+        (StatusCode::ACCEPTED, Value::Null),
+    ]);
+    lock(&script).broken_downloads = 1;
+    let output = export(&base, out.path(), &[]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(std::fs::read_to_string(out.path().join("Patient.ndjson")).expect("a file"), PATIENTS);
+    let script = lock(&script);
+    assert_eq!((script.kick_offs.len(), script.status_requests), (1, 6));
+    assert_eq!(script.ranges, [format!("bytes={}-", PATIENTS.len() / 2)], "only what was missing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_export_is_not_tried_again_and_a_cut_one_goes_on() {
+    let (script, base) = start().await;
+    let out = tempfile::tempdir().expect("a directory");
+    let failed = json!({ "resourceType": "OperationOutcome", "issue": [{ "code": "exception", "diagnostics": "the disk is full" }] });
+    lock(&script).statuses = VecDeque::from([(StatusCode::INTERNAL_SERVER_ERROR, failed)]);
+    let output = export(&base, out.path(), &[]).await;
+    assert!(!output.status.success() && said(&output).contains("the disk is full"), "{}", said(&output));
+    let status_url = format!("{}/status/1", base.trim_end_matches("/fhir"));
+    assert!(
+        said(&output).contains(&status_url) && said(&output).contains("run the same command again"),
+        "{}",
+        said(&output)
+    );
+    // Out of patience at once; then again: the same job, not a new one.
+    lock(&script).statuses = VecDeque::from([(StatusCode::SERVICE_UNAVAILABLE, Value::Null)]);
+    let impatient = export(&base, out.path(), &["--retry-for", "0"]).await;
+    assert!(!impatient.status.success() && said(&impatient).contains(&status_url), "{}", said(&impatient));
+    assert!(export(&base, out.path(), &[]).await.status.success());
+    assert_eq!(lock(&script).kick_offs.len(), 1);
+    // A server that has forgotten the job is asked anew.
+    let note = out.path().join(".ehi-export.json");
+    let mut text: Value = serde_json::from_slice(&std::fs::read(&note).expect("a note")).expect("JSON");
+    text["complete"] = Value::Bool(false);
+    std::fs::write(&note, text.to_string()).expect("written");
+    lock(&script).statuses = VecDeque::from([(StatusCode::NOT_FOUND, Value::Null)]);
+    assert!(export(&base, out.path(), &[]).await.status.success());
+    assert_eq!(lock(&script).kick_offs.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_while_it_is_polled_is_waited_for() {
+    let (script, base) = start().await;
+    let out = tempfile::tempdir().expect("a directory");
+    // A port that nobody listens on, until the client has been refused.
+    let reserved = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = reserved.local_addr().expect("an address");
+    drop(reserved);
+    lock(&script).status_at = Some(address);
+    let mut child =
+        command(&base, out.path(), &[]).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let refused = tokio::task::spawn_blocking(move || {
+        let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains("trying again"));
+        (line, lines)
+    });
+    let (line, mut lines) = refused.await.expect("no panic");
+    assert!(line.is_some_and(|line| line.contains("cannot be reached")));
+    serve(&script, TcpListener::bind(address).await.expect("the port")).await;
+    let done = tokio::task::spawn_blocking(move || {
+        let rest: Vec<_> = lines.by_ref().map_while(Result::ok).collect();
+        (child.wait().expect("it ends"), rest)
+    });
+    let (status, rest) = done.await.expect("no panic");
+    assert!(status.success(), "{rest:?}");
+}
+
+/// A lake that takes a while to export.
+fn large_lake() -> tempfile::TempDir {
+    let lake = tempfile::tempdir().expect("a directory");
+    ehi::sample::write(60, 1, lake.path(), &indicatif::ProgressBar::hidden()).expect("a sample");
+    lake
+}
+
+#[test]
+fn an_interrupted_local_export_leaves_no_records_behind() {
+    let (lake, parent) = (large_lake(), tempfile::tempdir().expect("a directory"));
+    let (temporary, out) = (parent.path().join("tmp"), parent.path().join("out"));
+    std::fs::create_dir(&temporary).expect("a directory");
+    for signal in ["-TERM", "-INT"] {
+        let mut command = ehi();
+        command.args(["export", "--bulk", "--records"]).arg(lake.path()).arg("--out").arg(&out);
+        let mut child =
+            command.env("TMPDIR", &temporary).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let records = || -> Vec<PathBuf> {
+            let entries = std::fs::read_dir(&temporary).expect("a directory");
+            entries.map(|entry| entry.expect("an entry").path()).collect()
+        };
+        while records().is_empty() && child.try_wait().expect("a child").is_none() {
+            std::thread::yield_now();
+        }
+        let killed = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(killed.expect("kill is there").success());
+        let mut text = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut text).expect("text");
+        let status = child.wait().expect("it ends");
+        assert!(!status.success() && text.contains("interrupted"), "{status}: {text}");
+        assert_eq!(records(), Vec::<PathBuf>::new(), "{signal}");
+    }
+}
