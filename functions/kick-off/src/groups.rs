@@ -3,10 +3,15 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shared::domain::ids::GroupId;
+use shared::domain::type_filter::TypeFilter;
 use shared::error::{Error, Result};
 use shared::fhir::group::{self, NO_GROUP};
+use shared::fhir::head::head_and_members;
+use shared::fhir::search::compile::compile;
+use shared::fhir::search::evaluate::passes;
+use shared::fhir::search::table;
 use shared::http::caller::Bearer;
 use shared::http::extract::{GroupPath, Query};
 use shared::http::respond::fhir;
@@ -17,6 +22,8 @@ use crate::KickOff;
 
 /// Groups of a page.
 const PAGE: usize = 100;
+/// Bytes of a search value.
+const MAX_VALUE: usize = 1_000;
 
 /// Reading a group is reading a resource: the token must cover the type.
 fn check(caller: &Caller) -> Result<()> {
@@ -28,7 +35,8 @@ fn check(caller: &Caller) -> Result<()> {
     }
 }
 
-/// A page of groups without their members, who may be many.
+/// A page of groups without their members, who may be many; those that the search in the query finds, such as
+/// `name=diabetes`. Parameters that are not known are left out, as FHIR has it, and out of the `self` link too.
 pub(crate) async fn list(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
@@ -42,33 +50,90 @@ pub(crate) async fn list(
             page.parse::<usize>().map_err(|_| Error::invalid("'page' must be the number of a page"))?
         }
     };
+    let search = search(&query)?;
+    let filter = match search.is_empty() {
+        true => None,
+        false => Some(compile(&format!("Group?{search}"), state.clock.now()).map_err(Error::invalid)?),
+    };
     let all = state.records.area(Area::Groups).await?;
+    let wanted = page.saturating_mul(PAGE)..page.saturating_add(1).saturating_mul(PAGE);
     let mut entries = Vec::new();
-    for part in all.iter().skip(page.saturating_mul(PAGE)).take(PAGE) {
+    let mut total = 0;
+    for part in &all {
+        // Without a search only the groups of the page are read.
+        let is_wanted = wanted.contains(&total);
+        if filter.is_none() && !is_wanted {
+            total += 1;
+            continue;
+        }
         let Some(id) = part.name.strip_suffix(".json").and_then(|id| GroupId::parse(id).ok()) else {
             continue;
         };
-        let Some(text) = group::text(&*state.records, &id).await? else { continue };
-        let Ok(Value::Object(mut resource)) = serde_json::from_slice(&text) else {
-            tracing::warn!(group.id = %id, "a Group that is no JSON object");
+        let Some(resource) = state.group(&id).await? else { continue };
+        if filter.as_ref().is_some_and(|filter| !is_found(&resource, filter)) {
             continue;
-        };
-        let members = resource.remove("member").and_then(|members| members.as_array().map(Vec::len));
-        if let Some(members) = members {
-            resource.entry("quantity").or_insert(json!(members));
         }
-        let url = state.settings.url(&format!("{}/{id}", uri.path()));
-        entries.push(json!({ "fullUrl": url, "resource": resource, "search": { "mode": "match" } }));
+        total += 1;
+        if is_wanted {
+            let url = state.settings.url(&format!("{}/{id}", uri.path()));
+            let resource = without_members(resource);
+            entries.push(json!({ "fullUrl": url, "resource": resource, "search": { "mode": "match" } }));
+        }
     }
-    let mut links = vec![json!({ "relation": "self", "url": state.settings.url(uri.path()) })];
-    if all.len() > page.saturating_add(1).saturating_mul(PAGE) {
-        let next = state.settings.url(&format!("{}?page={}", uri.path(), page + 1));
-        links.push(json!({ "relation": "next", "url": next }));
+    let url = |page: Option<usize>| {
+        let page = page.map(|page| format!("page={page}"));
+        let query: Vec<_> =
+            [Some(search.clone()).filter(|search| !search.is_empty()), page].into_iter().flatten().collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        state.settings.url(&format!("{}{mark}{}", uri.path(), query.join("&")))
+    };
+    let mut links = vec![json!({ "relation": "self", "url": url((page > 0).then_some(page)) })];
+    if total > wanted.end {
+        links.push(json!({ "relation": "next", "url": url(Some(page + 1)) }));
     }
     let bundle = json!({
-        "resourceType": "Bundle", "type": "searchset", "total": all.len(), "link": links, "entry": entries,
+        "resourceType": "Bundle", "type": "searchset", "total": total, "link": links, "entry": entries,
     });
     Ok(fhir(StatusCode::OK, &bundle))
+}
+
+/// The search parameters of the query that groups have, urlencoded.
+fn search(query: &Query) -> Result<String> {
+    let known = query.0.iter().filter(|(name, value)| {
+        let name = name.split(':').next().unwrap_or_default();
+        !value.is_empty() && table::find("Group", name).is_some()
+    });
+    let pairs: Vec<(&str, &str)> = known.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    if pairs.iter().any(|(_, value)| value.len() > MAX_VALUE) {
+        return Err(Error::invalid(format!("a search parameter has more than {MAX_VALUE} bytes")));
+    }
+    // A space as %20: in a compiled search a plus stands for itself.
+    Ok(serde_urlencoded::to_string(pairs).map_err(Error::internal)?.replace('+', "%20"))
+}
+
+fn is_found(resource: &Map<String, Value>, filter: &TypeFilter) -> bool {
+    let line = Value::Object(resource.clone()).to_string();
+    head_and_members(line.as_bytes()).is_ok_and(|(_, members)| passes(line.as_bytes(), &members, filter))
+}
+
+fn without_members(mut resource: Map<String, Value>) -> Value {
+    let members = resource.remove("member").and_then(|members| members.as_array().map(Vec::len));
+    if let Some(members) = members {
+        resource.entry("quantity").or_insert(json!(members));
+    }
+    Value::Object(resource)
+}
+
+impl KickOff {
+    /// A group as JSON; `None` where there is none that can be read.
+    async fn group(&self, id: &GroupId) -> Result<Option<Map<String, Value>>> {
+        let Some(text) = group::text(&*self.records, id).await? else { return Ok(None) };
+        let Ok(Value::Object(resource)) = serde_json::from_slice(&text) else {
+            tracing::warn!(group.id = %id, "a Group that is no JSON object");
+            return Ok(None);
+        };
+        Ok(Some(resource))
+    }
 }
 
 /// One group, with its members.

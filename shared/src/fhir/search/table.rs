@@ -106,6 +106,7 @@ const DEVICE: &[&str] = &["Device"];
 const SERVICE_REQUEST: &[&str] = &["ServiceRequest"];
 const MEDICATION: &[&str] = &["Medication"];
 const PROVENANCE: &[&str] = &["Provenance"];
+const GROUP: &[&str] = &["Group"];
 
 #[rustfmt::skip]
 const PARAMETERS: &[Parameter] = &[
@@ -115,6 +116,11 @@ const PARAMETERS: &[Parameter] = &[
     row(ALL, "_security", Token, &["meta.security"]),
     row(ALL, "_profile", Uri, &["meta.profile"]),
     row(ALL, "_source", Uri, &["meta.source"]),
+
+    row(GROUP, "name", Text, &["name"]),
+    row(GROUP, "identifier", Token, &["identifier"]),
+    row(GROUP, "code", Token, &["code"]),
+    row(GROUP, "type", Token, &["type"]),
 
     row(OBSERVATION, "category", Token, &["category"]),
     row(OBSERVATION, "code", Token, &["code"]),
