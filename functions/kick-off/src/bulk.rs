@@ -36,6 +36,7 @@ const MAX_KEY: usize = 255;
 /// What `Prefer` says (RFC 7240).
 struct Preferences {
     lenient: bool,
+    strict: bool,
     separate_status: bool,
 }
 
@@ -49,7 +50,11 @@ impl Preferences {
             .map(|word| word.trim().to_ascii_lowercase())
             .collect();
         let has = |word: &str| all.iter().any(|known| known == word);
-        Self { lenient: has("handling=lenient"), separate_status: has("separate-export-status") }
+        Self {
+            lenient: has("handling=lenient"),
+            strict: has("handling=strict"),
+            separate_status: has("separate-export-status"),
+        }
     }
 }
 
@@ -96,7 +101,9 @@ pub(crate) async fn export(
     let preferences = Preferences::of(&headers);
     let asked = Asked::read(&method, query, &headers, body).await?;
     // What a patient starts is an export of that patient, whatever the address.
-    let compiled_level = if own.is_some() { Level::Patient } else { level };
+    // So is one that names patients, where the dialect takes them at the level of the system.
+    let names_patients = level == Level::System && dialect.tolerant && asked.has("patient");
+    let compiled_level = if own.is_some() || names_patients { Level::Patient } else { level };
     let now = state.clock.now();
     let compiler = Compiler {
         asked: &asked,
@@ -104,6 +111,7 @@ pub(crate) async fn export(
         dialect,
         coverage: &coverage,
         lenient: preferences.lenient,
+        tolerant: dialect.tolerant && !preferences.strict,
         now,
         ignored: Vec::new(),
     };
@@ -116,7 +124,7 @@ pub(crate) async fn export(
             Cohort::of(vec![own])
         }
         (None, group) => {
-            state.cohort(level, group, patients, preferences.lenient, &mut selection.ignored).await?
+            state.cohort(compiled_level, group, patients, preferences.lenient, &mut selection.ignored).await?
         }
     };
     let owner = caller.owner();

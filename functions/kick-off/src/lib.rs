@@ -1,13 +1,15 @@
 //! Starts exports.
 //!
 //! - here: `POST {base}/Patient/{patient}/$ehi-export` (contract, section 1).
-//! - [`bulk`]: the three `$export` operations; [`parameters`] reads what came, [`selection`] checks and compiles it;
+//! - [`bulk`]: the three `$export` operations; [`parameters`] reads what came, [`selection`] checks and compiles it,
+//!   and [`tuning`] what says how the work is done;
 //! - [`groups`]: which groups there are to export.
 
 mod bulk;
 mod groups;
 mod parameters;
 mod selection;
+mod tuning;
 
 use std::sync::Arc;
 

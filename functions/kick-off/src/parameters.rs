@@ -15,8 +15,9 @@ const MAX_VALUE: usize = 8 * 1024;
 
 /// The `value[x]` that a parameter may have in a body.
 const TEXT: &[&str] = &["valueString", "valueCode", "valueUri"];
-const INSTANT: &[&str] = &["valueInstant", "valueDateTime"];
+const INSTANT: &[&str] = &["valueInstant", "valueDateTime", "valueDate"];
 const NUMBER: &[&str] = &["valueInteger", "valuePositiveInt", "valueUnsignedInt"];
+const MEMORY: &[&str] = &["valueString", "valueCode", "valueInteger", "valuePositiveInt", "valueUnsignedInt"];
 
 /// Every parameter, and how a body spells its value.
 #[rustfmt::skip]
@@ -32,13 +33,13 @@ pub(crate) const KNOWN: [(&str, &[&str]); 20] = [
     ("allowPartialManifests", &["valueBoolean"]),
     ("fetchResourceBatchSize", NUMBER),
     ("includeAssociatedData", TEXT),
-    ("limitsMemory", TEXT),
+    ("limitsMemory", MEMORY),
     ("loglevel", TEXT),
     ("organizeOutputBy", TEXT),
     ("patient", &["valueReference"]),
     ("patientReferenceBatchSize", NUMBER),
-    ("ram", TEXT),
-    ("requestsMemory", TEXT),
+    ("ram", MEMORY),
+    ("requestsMemory", MEMORY),
     ("ttlSecondsAfterFinished", NUMBER),
     ("uploadPartSize", NUMBER),
 ];
@@ -95,6 +96,11 @@ impl Asked {
         }
     }
 
+    /// Whether a parameter is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str()).filter(|name| {
             // The format of the answer itself is FHIR's; answers are always JSON.
@@ -109,27 +115,39 @@ pub(crate) fn short(name: &str) -> String {
 }
 
 fn of_parameters(body: &Value) -> Result<Vec<(String, String)>> {
-    if body["resourceType"] != "Parameters" {
-        return Err(Error::invalid("the body must be a FHIR Parameters resource"));
+    let members = body.as_object().filter(|_| body["resourceType"] == "Parameters");
+    let members = members.ok_or_else(|| Error::invalid("the body must be a FHIR Parameters resource"))?;
+    if let Some(name) = members.keys().find(|name| !OF_RESOURCE.contains(&name.as_str())) {
+        return Err(Error::invalid(format!("the Parameters resource has an unknown '{}'", short(name))));
     }
-    let list = match &body["parameter"] {
-        Value::Null => return Ok(Vec::new()),
-        Value::Array(list) => list,
-        _ => return Err(Error::invalid("'parameter' must be a list")),
+    let list = match members.get("parameter") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err(Error::invalid("'parameter' must be a list")),
     };
     list.iter().map(of_parameter).collect()
 }
+
+/// Members of the resource that are not parameters and change nothing.
+const OF_RESOURCE: [&str; 5] = ["resourceType", "id", "meta", "language", "parameter"];
 
 fn of_parameter(parameter: &Value) -> Result<(String, String)> {
     let name =
         parameter["name"].as_str().ok_or_else(|| Error::invalid("each of 'parameter' must have a 'name'"))?;
     let members = parameter.as_object().into_iter().flatten();
-    let value = members.into_iter().find(|(key, _)| key.starts_with("value"));
+    let mut others = members.filter(|(key, _)| !matches!(key.as_str(), "name" | "id"));
+    let value = others.next();
     let Ok(known) = KNOWN.binary_search_by_key(&name, |(known, _)| known) else {
         // What it means is not known; that it is there is said later.
         return Ok((name.to_owned(), String::new()));
     };
-    let wrong = || Error::invalid(format!("'{name}' must have a {}", KNOWN[known].1.join(" or ")));
+    let wrong = || {
+        let types = KNOWN[known].1.join(" or ");
+        Error::invalid(format!("'{name}' must have a {types}, and nothing beside it"))
+    };
+    if others.next().is_some() {
+        return Err(wrong());
+    }
     let (key, value) = value.filter(|(key, _)| KNOWN[known].1.contains(&key.as_str())).ok_or_else(wrong)?;
     let text = match (key.as_str(), value) {
         ("valueReference", value) => value["reference"].as_str().map(str::to_owned),
@@ -140,7 +158,7 @@ fn of_parameter(parameter: &Value) -> Result<(String, String)> {
             Some(number.to_string())
         }
         (
-            "valueString" | "valueCode" | "valueUri" | "valueInstant" | "valueDateTime",
+            "valueString" | "valueCode" | "valueUri" | "valueInstant" | "valueDateTime" | "valueDate",
             Value::String(text),
         ) => Some(text.clone()),
         _ => None,

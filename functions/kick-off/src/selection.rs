@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use shared::domain::access::Coverage;
 use shared::domain::dialect::Dialect;
 use shared::domain::ids::PatientId;
-use shared::domain::request::{OutputOptions, SizeClass};
+use shared::domain::request::OutputOptions;
 use shared::domain::selection::{Element, Provenance, Selection};
 use shared::error::{Error, Result};
 use shared::fhir::compartments::has_compartment;
-use shared::fhir::date::instant;
+use shared::fhir::date::{first_moment, instant};
 use shared::fhir::references;
 use shared::fhir::search::compile::{compile, split};
 use shared::fhir::types::is_type;
@@ -19,16 +19,6 @@ use crate::parameters::{Asked, short};
 
 /// Compiled searches of one export.
 const MAX_FILTERS: usize = 100;
-/// Bounds of numbers, so that no request can make a worker or a store suffer.
-const FILE_BYTES: (u64, u64) = (1_000_000, 100_000_000_000);
-const LEAST_FILE_BYTES: (u64, u64) = (0, 100_000_000);
-const PATIENTS_A_CHUNK: (u64, u64) = (1, 2_000);
-const RESOURCES_A_READ: (u64, u64) = (1, 10_000);
-const PART_BYTES: (u64, u64) = (5 * 1024 * 1024, 16 * 1024 * 1024);
-const RETENTION_SECONDS: (u64, u64) = (60, 30 * 24 * 3600);
-/// Beyond this a worker is a large one.
-const SMALL_BYTES: u64 = 512 * 1024 * 1024;
-
 /// Whose resources are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -53,6 +43,8 @@ pub(crate) struct Compiler<'c> {
     pub(crate) dialect: &'static Dialect,
     pub(crate) coverage: &'c Coverage,
     pub(crate) lenient: bool,
+    /// What the dialect tolerates is reported instead of refused.
+    pub(crate) tolerant: bool,
     pub(crate) now: Timestamp,
     pub(crate) ignored: Vec<String>,
 }
@@ -60,8 +52,17 @@ pub(crate) struct Compiler<'c> {
 impl Compiler<'_> {
     pub(crate) fn compile(mut self) -> Result<Compiled> {
         for name in self.asked.unknown() {
-            let text = format!("'{}' is not a parameter of this operation", short(name));
-            self.refuse_unless(true, text)?;
+            match name {
+                "type" if self.is_type_without_underscore() => {
+                    self.ignored.push(
+                        "'type' is not a parameter of this operation; it was read as '_type'".to_owned(),
+                    );
+                }
+                _ => {
+                    let text = format!("'{}' is not a parameter of this operation", short(name));
+                    self.refuse_unless_reported(text)?;
+                }
+            }
         }
         self.output_format()?;
         let (since, until) = (self.time("_since")?, self.time("_until")?);
@@ -89,8 +90,22 @@ impl Compiler<'_> {
         Ok(Compiled { selection, output, patients })
     }
 
+    /// `type=Patient`, as the documentation of Helix has it.
+    fn is_type_without_underscore(&self) -> bool {
+        self.tolerant && !self.asked.has("_type")
+    }
+
+    /// Refuses what is wrong, except where the client or the dialect is content with a report in the manifest.
+    pub(crate) fn refuse_unless_reported(&mut self, text: String) -> Result<()> {
+        if self.tolerant {
+            self.ignored.push(format!("{text}; it was ignored"));
+            return Ok(());
+        }
+        self.refuse_unless(true, text)
+    }
+
     /// Refuses what is wrong; a lenient client is told in the manifest instead, if that is enough.
-    fn refuse_unless(&mut self, can_ignore: bool, text: String) -> Result<()> {
+    pub(crate) fn refuse_unless(&mut self, can_ignore: bool, text: String) -> Result<()> {
         if !(self.lenient && can_ignore) {
             return Err(Error::invalid(text));
         }
@@ -117,11 +132,13 @@ impl Compiler<'_> {
     fn time(&mut self, name: &'static str) -> Result<Option<Timestamp>> {
         let Some(text) = self.asked.one(name)? else { return Ok(None) };
         // A plus that was not encoded arrives as a space.
-        match instant(&text.replace(' ', "+")) {
+        let text = text.replace(' ', "+");
+        let read = if self.tolerant { first_moment(&text) } else { instant(&text) };
+        match read {
             Some(at) => Ok(Some(at)),
             None => Err(Error::invalid(format!(
                 "'{name}' must be an instant such as 2026-01-31T00:00:00Z, and not '{}'",
-                short(text)
+                short(&text)
             ))),
         }
     }
@@ -148,7 +165,8 @@ impl Compiler<'_> {
     fn types(&mut self, provenance: Option<Provenance>) -> Result<Option<BTreeSet<String>>> {
         let mut asked = BTreeSet::new();
         let mut said = false;
-        for name in self.asked.listed("_type") {
+        let parameter = if self.is_type_without_underscore() { "type" } else { "_type" };
+        for name in self.asked.listed(parameter) {
             said = true;
             if !is_type(name) {
                 self.refuse_unless(
@@ -276,84 +294,6 @@ impl Compiler<'_> {
         Ok(elements)
     }
 
-    fn output(&mut self) -> Result<OutputOptions> {
-        let mut output = OutputOptions {
-            max_file_bytes: self.number("_maximumFileSize", FILE_BYTES)?,
-            min_file_bytes: self.number("_minimumFileSize", LEAST_FILE_BYTES)?.filter(|least| *least > 0),
-            resources_a_read: self.count("fetchResourceBatchSize", RESOURCES_A_READ)?,
-            patients_per_chunk: self.count("patientReferenceBatchSize", PATIENTS_A_CHUNK)?,
-            part_bytes: self.count("uploadPartSize", PART_BYTES)?,
-            retention_seconds: self
-                .number("ttlSecondsAfterFinished", RETENTION_SECONDS)?
-                .and_then(|seconds| i64::try_from(seconds).ok()),
-            ..OutputOptions::default()
-        };
-        if output.max_file_bytes.zip(output.min_file_bytes).is_some_and(|(most, least)| least > most) {
-            return Err(Error::invalid("'_minimumFileSize' must not be more than '_maximumFileSize'"));
-        }
-        for value in self.asked.listed("organizeOutputBy") {
-            match value {
-                "Patient" => output.by_patient = true,
-                _ => {
-                    let text = format!("'organizeOutputBy' must be Patient, and not '{}'", short(value));
-                    self.refuse_unless(true, text)?;
-                }
-            }
-        }
-        match self.asked.one("allowPartialManifests")? {
-            None | Some("false") => {}
-            Some("true") => output.partial_manifests = true,
-            Some(_) => {
-                self.refuse_unless(true, "'allowPartialManifests' must be true or false".to_owned())?;
-            }
-        }
-        if output.partial_manifests {
-            // What was listed must stay as it is, so nothing is joined later.
-            output.min_file_bytes = None;
-        }
-        match self.asked.one("loglevel")? {
-            None => {}
-            Some(level) => match level.to_ascii_lowercase().as_str() {
-                "debug" | "trace" => output.verbose = true,
-                "info" | "warn" | "warning" | "error" => {}
-                _ => self
-                    .refuse_unless(true, "'loglevel' must be trace, debug, info, warn or error".to_owned())?,
-            },
-        }
-        for name in ["requestsMemory", "limitsMemory", "ram"] {
-            let Some(text) = self.asked.one(name)? else { continue };
-            match memory(text) {
-                Some(bytes) => {
-                    let size = if bytes > SMALL_BYTES { SizeClass::Large } else { SizeClass::Small };
-                    output.size = output.size.max(Some(size));
-                }
-                None => {
-                    let text = format!(
-                        "'{name}' must be an amount of memory up to 10Gi, such as 512Mi, and not '{}'",
-                        short(text)
-                    );
-                    self.refuse_unless(true, text)?;
-                }
-            }
-        }
-        Ok(output)
-    }
-
-    fn number(&mut self, name: &'static str, (least, most): (u64, u64)) -> Result<Option<u64>> {
-        let Some(text) = self.asked.one(name)? else { return Ok(None) };
-        match text.parse().ok().filter(|number| (least..=most).contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => Err(Error::invalid(format!(
-                "'{name}' must be a number from {least} to {most}, and not '{}'",
-                short(text)
-            ))),
-        }
-    }
-
-    fn count(&mut self, name: &'static str, bounds: (u64, u64)) -> Result<Option<usize>> {
-        Ok(self.number(name, bounds)?.and_then(|number| usize::try_from(number).ok()))
-    }
-
     fn patients(&mut self) -> Result<Option<Vec<PatientId>>> {
         let mut patients = Vec::new();
         for text in self.asked.listed("patient") {
@@ -362,6 +302,11 @@ impl Compiler<'_> {
                     "'patient' has no meaning at the level of the system; use Patient/$export or Group/…/$export",
                 ));
             }
+            // Helix writes the type in lower case.
+            let text = match text.strip_prefix("patient/").filter(|_| self.tolerant) {
+                Some(id) => id,
+                None => text,
+            };
             let id = match references::parse(text) {
                 Some(reference) if reference.resource_type == "Patient" => reference.id,
                 Some(_) => {
@@ -385,21 +330,4 @@ impl Compiler<'_> {
         }
         Ok((!patients.is_empty()).then_some(patients))
     }
-}
-
-/// `512Mi`, `2Gi`, `1G` or bytes, up to 10 GiB.
-fn memory(text: &str) -> Option<u64> {
-    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().ok()?;
-    let unit = match &text[digits..] {
-        "" => 1,
-        "K" | "k" => 1_000,
-        "M" => 1_000_000,
-        "G" => 1_000_000_000,
-        "Ki" => 1 << 10,
-        "Mi" => 1 << 20,
-        "Gi" => 1 << 30,
-        _ => return None,
-    };
-    number.checked_mul(unit).filter(|bytes| (1..=10 << 30).contains(bytes))
 }

@@ -10,6 +10,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::config::Settings;
+use shared::domain::dialect::Dialect;
 use shared::domain::request::Base;
 use shared::fhir::capability::capability_statement;
 use shared::http::respond::{cacheable, fhir, html, json};
@@ -36,10 +37,11 @@ pub fn router(platform: &dyn Platform) -> Router {
         for base in Base::ALL {
             let path = format!("{}{}", prefix.path, base.path());
             let url = state.settings.url(&path);
+            let dialect = Dialect::of(base);
             let capability = async move |State(state): State<Metadata>| {
                 cacheable(fhir(
                     StatusCode::OK,
-                    &capability_statement(&url, &state.settings.base_url, started),
+                    &capability_statement(dialect, &url, &state.settings.base_url, started),
                 ))
             };
             router = router

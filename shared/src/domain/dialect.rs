@@ -18,6 +18,12 @@ pub struct Dialect {
     pub default_types: &'static [&'static str],
     /// Roles of the token decide as well: PATIENT reads the own record, ADMIN everything.
     pub roles: bool,
+    /// Takes kick-off values as Helix does: a date as `_since`, `patient/1` as a reference, `patient` at every level,
+    /// gigabytes where memory has no unit. Parameters that are not known are reported, and numbers that tune the work
+    /// and are out of bounds are clamped and reported, where the others refuse.
+    pub tolerant: bool,
+    /// The server claims to conform to Bulk Data under this base (`CapabilityStatement.instantiates`).
+    pub claims_bulk_data: bool,
 }
 
 /// How an export that is not over answers its status.
@@ -25,7 +31,7 @@ pub struct Dialect {
 pub enum Running {
     /// 202, `X-Progress: 45% …`
     Percent,
-    /// 202, `X-Progress: in-progress`
+    /// 202, `X-Progress: accepted`, then `in-progress`; `completed` beside the manifest
     Word,
     /// 200 with `{"status": "in_progress", "progress": 45, …}`, as a failure is
     Json,
@@ -50,6 +56,8 @@ static DIALECTS: [Dialect; 3] = [
         manifest: ManifestStyle::Standard,
         default_types: &[],
         roles: false,
+        tolerant: false,
+        claims_bulk_data: true,
     },
     Dialect {
         base: Base::Release4,
@@ -59,6 +67,8 @@ static DIALECTS: [Dialect; 3] = [
         manifest: ManifestStyle::Signed,
         default_types: &[],
         roles: false,
+        tolerant: true,
+        claims_bulk_data: true,
     },
     Dialect {
         base: Base::FhirRelease4,
@@ -68,6 +78,9 @@ static DIALECTS: [Dialect; 3] = [
         manifest: ManifestStyle::Plain,
         default_types: &["Consent", "DocumentReference", "Patient", "Provenance"],
         roles: true,
+        tolerant: false,
+        // Its status of a running export is 200, and it leaves types out unless `_type` names them.
+        claims_bulk_data: false,
     },
 ];
 

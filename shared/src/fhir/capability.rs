@@ -6,9 +6,13 @@ use serde_json::{Value, json};
 use super::instant;
 use super::search::table::of_type;
 use super::types::TYPES;
+use crate::domain::dialect::Dialect;
 
 /// The canonical URL of the EHI export operation (Argonaut EHI API, 0.1.0).
 pub const EHI_EXPORT: &str = "http://argonautproject.org/ehi-api/OperationDefinition/patient-ehi-export";
+
+/// The requirements that a dialect with [`Dialect::claims_bulk_data`] meets.
+const BULK_DATA: &str = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data";
 
 /// An operation of Bulk Data.
 fn operation(name: &str) -> String {
@@ -38,8 +42,8 @@ fn resource(name: &str) -> Value {
     resource
 }
 
-/// What the server under `base_url` can do; `root` is where its OAuth endpoints are.
-pub fn capability_statement(base_url: &str, root: &str, date: Timestamp) -> Value {
+/// What the server under `base_url` can do, where it speaks `dialect`; `root` is where its OAuth endpoints are.
+pub fn capability_statement(dialect: &Dialect, base_url: &str, root: &str, date: Timestamp) -> Value {
     let oauth = json!({
         "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
         "extension": [
@@ -49,11 +53,10 @@ pub fn capability_statement(base_url: &str, root: &str, date: Timestamp) -> Valu
             { "url": "revoke", "valueUri": format!("{root}/auth/revoke") },
         ],
     });
-    json!({
+    let mut statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": instant(date),
-        "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
         "kind": "instance",
         "software": { "name": "EHI export server", "version": env!("CARGO_PKG_VERSION") },
         "implementation": { "description": "Exports of electronic health information", "url": base_url },
@@ -75,5 +78,9 @@ pub fn capability_statement(base_url: &str, root: &str, date: Timestamp) -> Valu
             "operation": [{ "name": "export", "definition": operation("export") }],
             "resource": TYPES.iter().map(|name| resource(name)).collect::<Vec<_>>(),
         }],
-    })
+    });
+    if dialect.claims_bulk_data {
+        statement["instantiates"] = json!([BULK_DATA]);
+    }
+    statement
 }

@@ -71,6 +71,11 @@ pub fn instant(text: &str) -> Option<Timestamp> {
     zoned.then(|| Timestamp::from_microsecond(span.from).ok()).flatten()
 }
 
+/// The first moment of a date, a partial date or an instant; what does not say its offset is UTC.
+pub fn first_moment(text: &str) -> Option<Timestamp> {
+    Span::of(text.as_bytes()).and_then(|span| Timestamp::from_microsecond(span.from).ok())
+}
+
 /// Seconds east of Greenwich; nothing said is Greenwich.
 fn offset(text: &[u8]) -> Option<i64> {
     let sign = match text {

@@ -1,12 +1,13 @@
 //! Bulk exports.
 //!
 //! - [`content`]: what they contain; [`filter`]: any request, against a plain filter over the lake.
-//! - [`wire`]: how they speak: what is wrong, dialects, progress, manifests.
+//! - [`helix`]: values as Helix has them; [`wire`]: how they speak: what is wrong, dialects, progress, manifests.
 //! - [`access`]: who may have what, and how much of it.
 
 mod access;
 mod content;
 mod filter;
+mod helix;
 mod wire;
 
 use std::path::Path;

@@ -1,0 +1,173 @@
+//! The parameters that say how files are cut and how the work is done: sizes, batches, memory, retention
+//! (contract, section 2; the defaults and bounds are those of the engine).
+
+use shared::domain::request::{OutputOptions, SizeClass};
+use shared::error::{Error, Result};
+
+use crate::parameters::short;
+use crate::selection::Compiler;
+
+/// Bounds of numbers, so that no request can make a worker or a store suffer.
+const FILE_BYTES: (u64, u64) = (1_000_000, 100_000_000_000);
+const LEAST_FILE_BYTES: (u64, u64) = (0, 100_000_000);
+const PATIENTS_A_CHUNK: (u64, u64) = (1, 2_000);
+const RESOURCES_A_READ: (u64, u64) = (1, 10_000);
+const PART_BYTES: (u64, u64) = (5 * 1024 * 1024, 16 * 1024 * 1024);
+const RETENTION_SECONDS: (u64, u64) = (60, 30 * 24 * 3600);
+/// Beyond this a worker is a large one.
+const SMALL_BYTES: u64 = 512 * 1024 * 1024;
+/// The most memory that can be asked for.
+const MAX_MEMORY: u64 = 10 << 30;
+
+impl Compiler<'_> {
+    /// How the files are cut and the work is done.
+    pub(crate) fn output(&mut self) -> Result<OutputOptions> {
+        let mut output = OutputOptions {
+            max_file_bytes: self.number("_maximumFileSize", FILE_BYTES)?,
+            min_file_bytes: self.number("_minimumFileSize", LEAST_FILE_BYTES)?.filter(|least| *least > 0),
+            resources_a_read: self.tuned("fetchResourceBatchSize", RESOURCES_A_READ)?.map(saturated),
+            patients_per_chunk: self.tuned("patientReferenceBatchSize", PATIENTS_A_CHUNK)?.map(saturated),
+            part_bytes: self.tuned("uploadPartSize", PART_BYTES)?.map(saturated),
+            retention_seconds: self
+                .tuned("ttlSecondsAfterFinished", RETENTION_SECONDS)?
+                .and_then(|seconds| i64::try_from(seconds).ok()),
+            ..OutputOptions::default()
+        };
+        if output.max_file_bytes.zip(output.min_file_bytes).is_some_and(|(most, least)| least > most) {
+            return Err(Error::invalid("'_minimumFileSize' must not be more than '_maximumFileSize'"));
+        }
+        for value in self.asked.listed("organizeOutputBy") {
+            match value {
+                "Patient" => output.by_patient = true,
+                _ => {
+                    let text = format!("'organizeOutputBy' must be Patient, and not '{}'", short(value));
+                    self.refuse_unless(true, text)?;
+                }
+            }
+        }
+        match self.asked.one("allowPartialManifests")? {
+            None | Some("false") => {}
+            Some("true") => output.partial_manifests = true,
+            Some(_) => {
+                self.refuse_unless(true, "'allowPartialManifests' must be true or false".to_owned())?;
+            }
+        }
+        if output.partial_manifests {
+            // What was listed must stay as it is, so nothing is joined later.
+            output.min_file_bytes = None;
+        }
+        output.verbose = self.verbose()?;
+        output.size = self.size()?;
+        Ok(output)
+    }
+
+    /// `loglevel`: whether the job is logged at length.
+    fn verbose(&mut self) -> Result<bool> {
+        let Some(level) = self.asked.one("loglevel")? else { return Ok(false) };
+        match level.to_ascii_lowercase().as_str() {
+            "debug" | "trace" => Ok(true),
+            "info" | "warn" | "warning" | "error" => Ok(false),
+            _ => {
+                let text = "'loglevel' must be trace, debug, info, warn or error".to_owned();
+                self.refuse_unless_reported(text).map(|()| false)
+            }
+        }
+    }
+
+    /// The size class that the memory parameters ask for; the largest of them.
+    fn size(&mut self) -> Result<Option<SizeClass>> {
+        let mut class = None;
+        for name in ["requestsMemory", "limitsMemory", "ram"] {
+            let Some(text) = self.asked.one(name)? else { continue };
+            let bytes = match memory(text, self.dialect.tolerant) {
+                Some(bytes) if (1..=MAX_MEMORY).contains(&bytes) => bytes,
+                Some(bytes) if bytes > MAX_MEMORY && self.tolerant => {
+                    self.ignored
+                        .push(format!("'{name}' is {}, and can be at most 10Gi; 10Gi was used", short(text)));
+                    MAX_MEMORY
+                }
+                _ => {
+                    self.refuse_unless_reported(format!(
+                        "'{name}' must be an amount of memory up to 10Gi, such as 512Mi, and not '{}'",
+                        short(text)
+                    ))?;
+                    continue;
+                }
+            };
+            let size = if bytes > SMALL_BYTES { SizeClass::Large } else { SizeClass::Small };
+            class = class.max(Some(size));
+        }
+        Ok(class)
+    }
+
+    fn number(&mut self, name: &'static str, (least, most): (u64, u64)) -> Result<Option<u64>> {
+        let Some(text) = self.asked.one(name)? else { return Ok(None) };
+        match text.parse().ok().filter(|number| (least..=most).contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(Error::invalid(format!(
+                "'{name}' must be a number from {least} to {most}, and not '{}'",
+                short(text)
+            ))),
+        }
+    }
+
+    /// A number that tunes the work and changes nothing of the result: a tolerant dialect clamps it and says so.
+    fn tuned(&mut self, name: &'static str, (least, most): (u64, u64)) -> Result<Option<u64>> {
+        let text = self.asked.one(name)?.filter(|_| self.tolerant);
+        let digits = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+        let Some(digits) = digits else { return self.number(name, (least, most)) };
+        // Too many digits for a number are a number that is too large.
+        let number: u64 = digits.parse().unwrap_or(u64::MAX);
+        let clamped = number.clamp(least, most);
+        if clamped != number {
+            self.ignored.push(format!(
+                "'{name}' is {}, and must be a number from {least} to {most}; {clamped} was used",
+                short(digits)
+            ));
+        }
+        Ok(Some(clamped))
+    }
+}
+
+fn saturated(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// `512Mi`, `2Gi`, `1G`, or a bare number: of gigabytes where the dialect has it so, otherwise of bytes.
+fn memory(text: &str, in_gigabytes: bool) -> Option<u64> {
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = match &text[digits..] {
+        "" if in_gigabytes => 1_000_000_000,
+        "" => 1,
+        "K" | "k" => 1_000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        _ => return None,
+    };
+    Some(number.saturating_mul(unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_has_a_unit_or_the_dialects_own() {
+        for (text, in_gigabytes, bytes) in [
+            ("512Mi", false, Some(512 << 20)),
+            ("8", false, Some(8)),
+            ("8", true, Some(8_000_000_000)),
+            ("16G", true, Some(16_000_000_000)),
+            ("99999999999G", true, Some(u64::MAX)),
+            ("", true, None),
+            ("8GB", true, None),
+            ("lots", false, None),
+        ] {
+            assert_eq!(memory(text, in_gigabytes), bytes, "{text}");
+        }
+    }
+}

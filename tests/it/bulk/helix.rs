@@ -1,0 +1,149 @@
+//! What Helix's documentation writes, and what the other dialects say to it.
+
+use http::StatusCode;
+use serde_json::json;
+use tests::{World, both_hosts, text};
+
+use super::{EVERYTHING, Lake, exported, resources, sorted};
+
+/// What the manifest's `error` says, one text for each outcome.
+async fn told(world: &World, token: &str, manifest: &serde_json::Value) -> Vec<String> {
+    let outcomes = resources(world, token, manifest, "error").await;
+    outcomes.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect()
+}
+
+#[tokio::test]
+async fn its_values_are_taken_and_what_is_not_known_is_told() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
+    for (query, reports) in [
+        ("_since=2023-10-10", &[][..]),
+        ("_since=2023-10", &[]),
+        ("_type=Patient", &[]),
+        ("type=Patient", &["'type' is not a parameter of this operation; it was read as '_type'"]),
+        ("type=Patient&_type=Condition", &["'type' is not a parameter of this operation; it was ignored"]),
+        ("colour=red", &["'colour' is not a parameter"]),
+        (
+            "uploadPartSize=104857600",
+            &[
+                "'uploadPartSize' is 104857600, and must be a number from 5242880 to 16777216; 16777216 was used",
+            ],
+        ),
+        ("uploadPartSize=1", &["5242880 was used"]),
+        ("fetchResourceBatchSize=99999999999999999999999", &["10000 was used"]),
+        ("patientReferenceBatchSize=100", &[]),
+        ("patientReferenceBatchSize=0", &["; 1 was used"]),
+        ("ttlSecondsAfterFinished=30", &["60 was used"]),
+        ("loglevel=DEBUG&requestsMemory=2G&limitsMemory=8G&ram=1", &[]),
+        ("ram=8", &[]),
+        ("limitsMemory=16G", &["'limitsMemory' is 16G, and can be at most 10Gi; 10Gi was used"]),
+        ("ram=lots", &["'ram' must be an amount of memory"]),
+    ] {
+        let manifest = exported(&world, &token, &format!("/4_0_0/$export?{query}")).await;
+        let told = told(&world, &token, &manifest).await;
+        assert_eq!(told.len(), reports.len(), "{query}: {told:?}");
+        for (told, report) in told.iter().zip(reports) {
+            assert!(told.contains(report), "{query}: {told}");
+        }
+        assert_eq!(manifest["errors"], manifest["error"]);
+        // As the others have it, and where the client insists, it is refused.
+        if !matches!(query, "_type=Patient" | "patientReferenceBatchSize=100" | "ram=8")
+            && !query.contains("ram=1")
+        {
+            let other = world.get(&format!("/fhir/$export?{query}")).bearer(&token).send().await;
+            assert_eq!(other.status, StatusCode::BAD_REQUEST, "{query}");
+        }
+    }
+    let strict = world.get("/4_0_0/$export?colour=red").bearer(&token).header("prefer", "handling=strict");
+    assert_eq!(strict.send().await.status, StatusCode::BAD_REQUEST);
+    for wrong in ["_since=yesterday", "uploadPartSize=big", "ttlSecondsAfterFinished=-1", "patient=Group/all"]
+    {
+        let answer = world.get(&format!("/4_0_0/$export?{wrong}")).bearer(&token).send().await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_date_is_its_first_moment_and_type_without_underscore_narrows() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
+    let found = async |path: &str| {
+        let manifest = exported(&world, &token, path).await;
+        sorted(&resources(&world, &token, &manifest, "output").await)
+    };
+    let by_instant = found("/4_0_0/$export?_type=Patient&_since=2023-03-01T00:00:00Z").await;
+    let by_date = found("/4_0_0/$export?type=Patient&_since=2023-03-01").await;
+    assert!(!by_date.is_empty() && by_date == by_instant, "{by_date:?}");
+}
+
+#[tokio::test]
+async fn patients_are_named_at_every_level_in_either_case() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
+    let found = async |path: &str| {
+        let manifest = exported(&world, &token, path).await;
+        sorted(&resources(&world, &token, &manifest, "output").await)
+    };
+    let expected = found("/fhir/Patient/$export?patient=Patient/p1,Patient/p2").await;
+    for path in
+        ["/4_0_0/$export?patient=patient/p1,p2", "/4_0_0/Patient/$export?patient=Patient/p1,patient/p2"]
+    {
+        assert_eq!(found(path).await, expected, "{path}");
+    }
+    for wrong in ["/fhir/$export?patient=Patient/p1", "/fhir/Patient/$export?patient=patient/p1"] {
+        let answer = world.get(wrong).bearer(&token).send().await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    let nobody = world.get("/4_0_0/$export?patient=patient/nobody").bearer(&token).send().await;
+    assert_eq!(nobody.status, StatusCode::BAD_REQUEST);
+    assert!(nobody.outcome().contains("Patient/nobody"));
+}
+
+both_hosts!(memory_may_be_a_number_in_a_body);
+async fn memory_may_be_a_number_in_a_body(world: World) {
+    let token = world.service("service", EVERYTHING).await;
+    let body = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "ram", "valueInteger": 8 }, { "name": "_since", "valueDate": "2023-10-10" },
+    ]});
+    let answer = world.post("/4_0_0/Patient/$export").bearer(&token).json(&body).send().await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    let answer = world.post("/fhir/Patient/$export").bearer(&token).json(&body).send().await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.outcome().contains("_since"), "{}", answer.outcome());
+}
+
+both_hosts!(groups_are_found_by_name);
+async fn groups_are_found_by_name(world: World) {
+    let token = world.service("service", EVERYTHING).await;
+    for (query, found) in [
+        ("", true),
+        ("?name=All", true),
+        ("?name=all%20sample", true),
+        ("?name=all+sample+patients", true),
+        ("?name=nobody,all", true),
+        ("?name:exact=All%20sample%20patients", true),
+        ("?name:contains=sample", true),
+        ("?name=sample", false),
+        ("?name:exact=all", false),
+        ("?name=all&name=nobody", false),
+        ("?_id=everyone", true),
+        ("?_id=nobody", false),
+        ("?colour=red", true),
+    ] {
+        let bundle = world.get(&format!("/fhir/Group{query}")).bearer(&token).send().await.json();
+        let entries = bundle["entry"].as_array().expect("entries");
+        assert_eq!(
+            entries.iter().any(|entry| entry["resource"]["id"] == "everyone"),
+            found,
+            "{query}: {bundle}"
+        );
+        assert_eq!(bundle["total"], entries.len(), "{query}");
+        let own = text(&bundle["link"][0]["url"]);
+        assert_eq!(own.contains("name"), query.contains("name"), "{own}");
+    }
+    let wrong = world.get("/fhir/Group?name:sounds=all").bearer(&token).send().await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+}
