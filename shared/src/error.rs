@@ -51,6 +51,9 @@ pub enum Error {
     /// A key that was used for another request.
     #[error("{0}")]
     Reused(&'static str),
+    /// A rejected export that its client has deleted: it is gone for the client, who is told why.
+    #[error("{0}")]
+    Dismissed(String),
     /// A stored file is not what it should be: truncated, no gzip, not FHIR. Reported by its name; the rest goes on.
     #[error("{0}")]
     Damaged(Damage),
@@ -142,6 +145,7 @@ impl Error {
             | Self::RangeNotSatisfiable { .. }
             | Self::TooMany(_)
             | Self::Reused(_)
+            | Self::Dismissed(_)
             | Self::StorageFull(_) => Kind::Refused,
         }
     }
@@ -152,7 +156,7 @@ impl Error {
             Self::Invalid(_) | Self::NotSupported(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::Dismissed(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -173,7 +177,7 @@ impl Error {
             Self::NotSupported(_) | Self::MethodNotAllowed | Self::UnsupportedMediaType(_) => "not-supported",
             Self::Unauthorized(_) => "login",
             Self::Forbidden(_) => "forbidden",
-            Self::NotFound(_) => "not-found",
+            Self::NotFound(_) | Self::Dismissed(_) => "not-found",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "too-long",
             Self::Throttled { .. } | Self::TooMany(_) => "throttled",

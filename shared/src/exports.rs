@@ -100,6 +100,25 @@ pub async fn cancel(jobs: &dyn Jobs, files: &dyn Files, id: &JobId, who: &str, n
     files.remove_prefix(&job_prefix(id)).await
 }
 
+/// A client deletes its job. One that staff rejected has no files any more, and stays on their list.
+pub async fn withdraw(
+    jobs: &dyn Jobs,
+    files: &dyn Files,
+    id: &JobId,
+    client: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let withdrawn = change(jobs, id, |job| match job {
+        Job::Rejected(rejected) => Ok(Job::Rejected(rejected.dismiss(client, now))),
+        job => Ok(Job::Cancelled(job.cancel(client, now)?)),
+    })
+    .await?;
+    match withdrawn.job {
+        Job::Rejected(_) => Ok(()),
+        _ => files.remove_prefix(&job_prefix(id)).await,
+    }
+}
+
 /// The page of a running export's manifest that the files of a chunk are on.
 pub fn page_of(chunk: ChunkId) -> u32 {
     chunk.index / PARTIAL_PAGE_CHUNKS

@@ -99,8 +99,8 @@ async fn deleting_cancels_removes_and_is_404_afterwards() {
     assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
 }
 
-both_hosts!(rejected_and_failed_exports_say_why);
-async fn rejected_and_failed_exports_say_why(world: World) {
+both_hosts!(a_rejected_export_says_why_and_stays_with_staff_when_the_client_deletes_it);
+async fn a_rejected_export_says_why_and_stays_with_staff_when_the_client_deletes_it(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
@@ -110,6 +110,69 @@ async fn rejected_and_failed_exports_say_why(world: World) {
     let rejected = world.status(&token, &job).await;
     assert_eq!(rejected.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(rejected.outcome().contains("Please call us"));
+    let delete = || world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send();
+    assert_eq!(delete().await.status, StatusCode::ACCEPTED);
+    for gone in [
+        world.status(&token, &job).await,
+        world.get(&format!("{job}/metadata")).bearer(&token).send().await,
+        world.get(&job).bearer(&token).send().await,
+        delete().await,
+    ] {
+        assert_eq!(gone.status, StatusCode::NOT_FOUND);
+        assert!(gone.outcome().contains("Please call us"), "{}", gone.outcome());
+        assert_eq!(gone.json()["issue"][0]["code"], "not-found");
+    }
+    let own = world.get("/jobs").bearer(&token).send().await.text();
+    let id = job.rsplit('/').next().expect("an id");
+    assert!(!own.contains(id), "{own}");
+    let stranger = world.status(&world.token(BRUNO).await, &job).await;
+    assert!(!stranger.outcome().contains("Please call us"), "the reason is for the patient's app");
+    let kept = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
+    assert_eq!((&kept["status"], &kept["error"]), (&"rejected".into(), &"Please call us".into()));
+    let listed = world.get("/admin/jobs?status=rejected").cookie(&staff).send().await.text();
+    assert!(listed.contains(id), "{listed}");
+    // Staff delete it for good.
+    let deleted = world.request(http::Method::DELETE, &format!("/admin{job}")).cookie(&staff).send().await;
+    assert_eq!(deleted.status, StatusCode::OK);
+    assert_eq!(world.get(&format!("/admin{job}")).cookie(&staff).send().await.status, StatusCode::NOT_FOUND);
+}
+
+/// Its clock goes in steps.
+#[tokio::test]
+async fn a_client_never_waits_longer_than_the_export_has_taken() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for number in 0..90 {
+        let patient = directory.path().join(format!("Patient/p{number:02}"));
+        std::fs::create_dir_all(&patient).expect("a directory");
+        // A small one first: its size says nothing of the rate.
+        let filler = "x".repeat(if number == 0 { 1 } else { 2_000 });
+        let line = format!("{{\"resourceType\":\"Patient\",\"id\":\"p{number:02}\",\"x\":\"{filler}\"}}\n");
+        std::fs::write(patient.join("records.ndjson"), line).expect("written");
+    }
+    let world = World::with("sandbox = true\nchunk_bytes = 1", directory.path());
+    let token = world.service("service", "system/*.rs").await;
+    let answer = world.get("/fhir/$export").bearer(&token).send().await;
+    let url = answer.header("content-location").to_owned();
+    let began = world.now();
+    let (mut steps, mut estimates, mut longest) = (0, 0, 0);
+    while world.step().await {
+        let answer = world.get(&url).bearer(&token).send().await;
+        if answer.status != StatusCode::ACCEPTED {
+            break;
+        }
+        let (progress, passed) = (answer.header("x-progress"), world.now() - began);
+        let seconds: i64 = answer.header("retry-after").parse().expect("seconds");
+        assert!(seconds <= passed, "{seconds} s after {passed} s");
+        longest = longest.max(seconds);
+        let percent: u32 = progress.split('%').next().expect("a percentage").parse().expect("a number");
+        if progress.contains("left") {
+            assert!(percent >= 5 || passed >= 10, "{progress} after {passed} s");
+            estimates += 1;
+        }
+        steps += 1;
+        world.advance(i64::from(steps > 2));
+    }
+    assert!(estimates > 50 && longest >= 5, "{estimates} estimates, at most {longest} s");
 }
 
 /// The emulator answers preflights itself.

@@ -1,23 +1,25 @@
 //! Progress, manifest and cancelling, in the words of the job's dialect (contract, sections 1 to 3; FHIR asynchronous
 //! pattern).
 
+mod progress;
+
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{EXPIRES, HeaderName, LINK, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, EXPIRES, HeaderName, LINK, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::domain::dialect::Running;
 use shared::domain::job::Job;
 use shared::domain::states;
 use shared::error::{Error, Result};
-use shared::exports::{cancel, running_page};
+use shared::exports::{running_page, withdraw};
 use shared::fhir::outcome::outcome;
 use shared::http::caller::{Bearer, HasVerifier, owned};
 use shared::http::extract::{JobPath, NO_JOB, Query};
@@ -31,8 +33,9 @@ use shared::ports::jobs::{Jobs, StoredJob};
 use shared::security::keys::Keys;
 use shared::security::verify::Verifier;
 
-/// The longest time after which a client shall ask again: every client is done soon after its export is.
-const MAX_RETRY_AFTER: u64 = 30;
+use self::progress::{amount, in_words, retry_after};
+
+const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
 /// The ports of the status.
 #[derive(Clone)]
@@ -81,7 +84,7 @@ async fn status(
     };
     let answer = state.answer(&stored, page).await?;
     match stored.job.core().request.output.separate_status {
-        true => separated(answer),
+        true => separated(answer, status_of(&stored.job)),
         false => Ok(answer),
     }
 }
@@ -98,6 +101,9 @@ impl Status {
                 let manifest = manifest.ok_or(Error::NotFound("the manifest has no such page"))?;
                 let mut response = json_answer(StatusCode::OK, &manifest);
                 response.headers_mut().insert(EXPIRES, http_date(complete.expires_at)?);
+                if dialect.running == Running::Word {
+                    response.headers_mut().insert(X_PROGRESS, HeaderValue::from_static("completed"));
+                }
                 Ok(response)
             }
             (Job::Cancelled(_) | Job::Expired(_), _) => Err(NO_JOB),
@@ -112,32 +118,42 @@ impl Status {
                 let text = format!("The export failed: {}", failed.reason);
                 Ok(fhir(StatusCode::INTERNAL_SERVER_ERROR, &outcome("fatal", &failed.code, &text)))
             }
-            (Job::AwaitingInput(_) | Job::Queued(_) | Job::Running(_) | Job::InReview(_), Running::Json) => {
-                let mut response = json_answer(StatusCode::OK, &in_words(stored));
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after(stored, now)));
-                Ok(response)
-            }
-            (Job::Queued(_) | Job::Running(_), Running::Word) => {
-                Ok(in_progress("in-progress", retry_after(stored, now)))
-            }
-            (Job::Running(_), Running::Percent) if stored.job.core().request.output.partial_manifests => {
+            (Job::Running(_), _) if stored.job.core().request.output.partial_manifests => {
                 self.partial(stored, page, now).await
             }
-            (Job::AwaitingInput(_), _) => {
-                let mut response = in_progress("waiting for the patient's choices", 1);
+            (Job::AwaitingInput(_) | Job::Queued(_) | Job::Running(_) | Job::InReview(_), _) => {
+                self.unfinished(stored, now)
+            }
+        }
+    }
+
+    /// An export that is not over and has nothing to fetch yet, in the words of its dialect.
+    fn unfinished(&self, stored: &StoredJob, now: Timestamp) -> Result<Response> {
+        let seconds = retry_after(stored, now);
+        match (&stored.job, stored.job.core().request.dialect().running) {
+            (_, Running::Json) => {
+                let mut response = json_answer(StatusCode::OK, &in_words(stored));
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+                Ok(response)
+            }
+            (Job::Queued(_), Running::Word) => Ok(in_progress("accepted", seconds)),
+            (_, Running::Word) => Ok(in_progress("in-progress", seconds)),
+            (Job::AwaitingInput(_), Running::Percent) => {
+                let mut response = in_progress("waiting for the patient's choices", seconds);
                 let link = interaction_link(&stored.job, &self.settings, &self.keys)?;
                 response.headers_mut().extend(link.map(|link| (LINK, link)));
                 Ok(response)
             }
-            (Job::Queued(_), _) => Ok(in_progress("0%", 1)),
-            (Job::Running(_), _) => Ok(in_progress(&amount(stored, now), retry_after(stored, now))),
-            (Job::InReview(_), _) => Ok(in_progress("100%, in review", 5)),
+            (Job::Queued(_), Running::Percent) => Ok(in_progress("0%", seconds)),
+            (Job::InReview(_), Running::Percent) => Ok(in_progress("100%, in review", seconds)),
+            (_, Running::Percent) => Ok(in_progress(&amount(stored, now), seconds)),
         }
     }
 
-    /// 202 with what can be fetched already (Bulk Data 3.0, `allowPartialManifests`).
+    /// What can be fetched already, beside what the dialect says of a running export (Bulk Data 3.0,
+    /// `allowPartialManifests`).
     async fn partial(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Response> {
-        let running = in_progress(&amount(stored, now), retry_after(stored, now));
+        let running = self.unfinished(stored, now)?;
         let Job::Running(states::Running { transaction_time, .. }) = &stored.job else { return Ok(running) };
         let files = running_page(stored, &*self.jobs, page).await?;
         let Some(files) = files else { return Ok(running) };
@@ -151,16 +167,38 @@ impl Status {
             has_next,
             signer,
         };
-        let mut response = json_answer(StatusCode::ACCEPTED, &page.to_json(&self.settings));
-        let headers = running.headers().clone();
-        response.headers_mut().extend(headers);
+        let mut manifest = page.to_json(&self.settings);
+        if stored.job.core().request.dialect().running == Running::Json
+            && let (Some(manifest), Value::Object(words)) = (manifest.as_object_mut(), in_words(stored))
+        {
+            manifest.extend(words);
+        }
+        let mut response = json_answer(running.status(), &manifest);
+        let headers = running
+            .headers()
+            .iter()
+            .filter(|(name, _)| **name == X_PROGRESS || **name == RETRY_AFTER || **name == CACHE_CONTROL);
+        for (name, value) in headers {
+            response.headers_mut().insert(name, value.clone());
+        }
         Ok(response)
     }
 }
 
-/// The same answer as 200, with its status in a header (Bulk Data 3.0, `separate-export-status`).
-fn separated(mut response: Response) -> Result<Response> {
-    let status = HeaderValue::from_str(&response.status().to_string()).map_err(Error::internal)?;
+/// The status of the export itself, whatever status its dialect answers with.
+fn status_of(job: &Job) -> StatusCode {
+    match job {
+        Job::Complete(_) => StatusCode::OK,
+        Job::AwaitingInput(_) | Job::Queued(_) | Job::Running(_) | Job::InReview(_) => StatusCode::ACCEPTED,
+        Job::Rejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Job::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Job::Cancelled(_) | Job::Expired(_) => StatusCode::NOT_FOUND,
+    }
+}
+
+/// The same answer as 200, with the export's status in a header (Bulk Data 3.0, `separate-export-status`).
+fn separated(mut response: Response, status: StatusCode) -> Result<Response> {
+    let status = HeaderValue::from_str(&status.to_string()).map_err(Error::internal)?;
     response.headers_mut().insert(HeaderName::from_static("x-export-status"), status);
     *response.status_mut() = StatusCode::OK;
     Ok(response)
@@ -172,81 +210,11 @@ fn in_progress(progress: &str, retry_after: u32) -> Response {
     *response.status_mut() = StatusCode::ACCEPTED;
     let headers = response.headers_mut();
     if let Ok(progress) = HeaderValue::from_str(progress) {
-        headers.insert(HeaderName::from_static("x-progress"), progress);
+        headers.insert(X_PROGRESS, progress);
     }
     headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));
-    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// The status as the quick-reference dialect says it.
-fn in_words(stored: &StoredJob) -> Value {
-    let (status, reason) = match &stored.job {
-        Job::AwaitingInput(_) | Job::Queued(_) => ("pending", None),
-        Job::Running(_) | Job::InReview(_) => ("in_progress", None),
-        Job::Complete(_) => ("completed", None),
-        Job::Rejected(rejected) => ("failed", Some(&rejected.reason)),
-        Job::Failed(failed) => ("failed", Some(&failed.reason)),
-        Job::Cancelled(_) | Job::Expired(_) => ("cancelled", None),
-    };
-    let mut words = json!({
-        "status": status,
-        "progress": stored.percent(),
-        "totalResources": stored.progress.resources,
-    });
-    if let Some(reason) = reason {
-        words["error"] = json!(reason);
-    }
-    words
-}
-
-/// Seconds until the end at the rate so far; `None` before anything can be said.
-fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
-    let Job::Running(running) = &stored.job else { return None };
-    let progress = &stored.progress;
-    if !progress.plan_complete || progress.bytes_done == 0 {
-        return None;
-    }
-    let elapsed = u64::try_from(now.duration_since(running.transaction_time).as_secs()).ok()?.max(1);
-    let left = progress.bytes_planned.saturating_sub(progress.bytes_done);
-    let seconds = u128::from(elapsed) * u128::from(left) / u128::from(progress.bytes_done);
-    u64::try_from(seconds).ok()
-}
-
-/// Seconds after which asking again tells something new: a tenth of what remains.
-fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
-    let tenth = remaining(stored, now).unwrap_or_default() / 10;
-    u32::try_from(tenth.clamp(1, MAX_RETRY_AFTER)).unwrap_or(1)
-}
-
-/// `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes.
-fn amount(stored: &StoredJob, now: Timestamp) -> String {
-    let progress = &stored.progress;
-    let left = remaining(stored, now).filter(|seconds| *seconds >= 5).map(|seconds| match seconds {
-        0..100 => format!(", about {seconds} s left"),
-        100..6_000 => format!(", about {} min left", seconds.div_ceil(60)),
-        6_000..360_000 => format!(", about {} h left", seconds.div_ceil(3600)),
-        _ => ", days left".to_owned(),
-    });
-    format!(
-        "{}% ({} of {}{})",
-        progress.percent(),
-        size(progress.bytes_done),
-        size(progress.bytes_planned),
-        left.unwrap_or_default()
-    )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
 async fn delete(
@@ -256,7 +224,8 @@ async fn delete(
 ) -> Result<Response> {
     let stored = owned(state.jobs.get(&id).await?, &caller)?;
     let cancelled_status = stored.job.core().request.dialect().cancelled;
-    let cancelled = cancel(&*state.jobs, &*state.files, &id, caller.client.as_str(), state.clock.now()).await;
+    let cancelled =
+        withdraw(&*state.jobs, &*state.files, &id, caller.client.as_str(), state.clock.now()).await;
     match cancelled {
         Ok(()) => match cancelled_status {
             204 => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -278,23 +247,4 @@ async fn metadata(
         _ => None,
     };
     Ok(json_answer(StatusCode::OK, &job_json(&stored, &state.settings, manifest.as_ref())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_short_and_readable() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (450_000_000, "450.0 MB"),
-            (999_960_000, "1.0 GB"),
-            (27_400_000_000, "27.4 GB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-        assert!(size(u64::MAX).len() < 20);
-    }
 }

@@ -59,6 +59,9 @@ pub struct Complete {
 pub struct Rejected {
     pub core: Core,
     pub reason: String,
+    /// The client has deleted it: it is gone for the client, and stays on the staff's list until it expires.
+    #[serde(default)]
+    pub dismissed: bool,
     pub expires_at: Timestamp,
 }
 
@@ -182,6 +185,7 @@ impl InReview {
         Rejected {
             core: self.core.note(now, who, format!("rejected: {reason}")),
             reason: reason.to_owned(),
+            dismissed: false,
             expires_at: retention.finished_at(now),
         }
     }
@@ -208,6 +212,16 @@ impl InReview {
         let names: Vec<_> = removed.iter().map(|file| file.name.as_str()).collect();
         let what = format!("removed {}", names.join(", "));
         (Self { core: self.core.note(now, who, what), ..self }, removed)
+    }
+}
+
+impl Rejected {
+    /// The client deletes it, which leaves the record of the staff's decision.
+    pub fn dismiss(self, who: &str, now: Timestamp) -> Self {
+        if self.dismissed {
+            return self;
+        }
+        Self { core: self.core.note(now, who, "deleted by the client"), dismissed: true, ..self }
     }
 }
 

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
+use crate::domain::job::Job;
 use crate::domain::scopes::Level;
 use crate::error::{Error, Result};
 use crate::ports::jobs::StoredJob;
@@ -40,11 +41,17 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The job, if it is this caller's and not gone. Somebody else's is 404, as if there were none.
+/// The job, if it is this caller's and not gone. Somebody else's is 404, as if there were none; so is one that was
+/// rejected and that the caller has deleted since, but with the reason.
 pub fn owned(stored: Option<StoredJob>, caller: &Caller) -> Result<StoredJob> {
     let stored = stored.ok_or(NO_JOB)?;
     if stored.job.state().is_gone() || stored.job.core().owner != caller.owner() {
         return Err(NO_JOB);
+    }
+    if let Job::Rejected(rejected) = &stored.job
+        && rejected.dismissed
+    {
+        return Err(Error::Dismissed(format!("the export was rejected: {}", rejected.reason)));
     }
     if let Some(selection) = &stored.job.core().request.selection {
         return match caller.coverage().covers_export(selection) {

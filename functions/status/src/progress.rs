@@ -1,0 +1,108 @@
+//! How far an export is, in the words of each dialect, and when to ask again.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::domain::job::Job;
+use shared::ports::jobs::StoredJob;
+
+/// The longest time after which a client shall ask again, in seconds: every client is done soon after its export is.
+const MAX_RETRY_AFTER: u64 = 30;
+/// What has to be known before the time that is left is estimated: this share of the bytes, or this time.
+const ESTIMATE_FROM_PERCENT: u8 = 5;
+const ESTIMATE_FROM_MILLIS: u64 = 10_000;
+
+/// Seconds after which asking again tells something new: a tenth of what remains, and never more than has passed since
+/// the kick-off, so that a short export is not waited for longer than it takes. In the first second that is 0.
+pub(crate) fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
+    let wanted = match &stored.job {
+        Job::InReview(_) => 5,
+        _ => remaining(stored, now).unwrap_or_default() / 10,
+    };
+    let passed = now.duration_since(stored.job.core().created_at).as_secs();
+    let seconds = wanted.clamp(1, MAX_RETRY_AFTER).min(u64::try_from(passed).unwrap_or_default());
+    u32::try_from(seconds).unwrap_or_default()
+}
+
+/// Seconds until the end at the rate so far; `None` while too little is known of that rate.
+fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
+    let Job::Running(running) = &stored.job else { return None };
+    let progress = &stored.progress;
+    let elapsed = u64::try_from(now.duration_since(running.transaction_time).as_millis()).ok()?;
+    let is_known = progress.percent() >= ESTIMATE_FROM_PERCENT || elapsed >= ESTIMATE_FROM_MILLIS;
+    if !progress.plan_complete || progress.bytes_done == 0 || !is_known {
+        return None;
+    }
+    let left = progress.bytes_planned.saturating_sub(progress.bytes_done);
+    let seconds = u128::from(elapsed) * u128::from(left) / u128::from(progress.bytes_done) / 1000;
+    u64::try_from(seconds).ok()
+}
+
+/// `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes.
+pub(crate) fn amount(stored: &StoredJob, now: Timestamp) -> String {
+    let progress = &stored.progress;
+    let left = remaining(stored, now).filter(|seconds| *seconds >= 5).map(|seconds| match seconds {
+        0..100 => format!(", about {seconds} s left"),
+        100..6_000 => format!(", about {} min left", seconds.div_ceil(60)),
+        6_000..360_000 => format!(", about {} h left", seconds.div_ceil(3600)),
+        _ => ", days left".to_owned(),
+    });
+    format!(
+        "{}% ({} of {}{})",
+        stored.percent(),
+        size(progress.bytes_done),
+        size(progress.bytes_planned),
+        left.unwrap_or_default()
+    )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// The status as the quick-reference dialect says it.
+pub(crate) fn in_words(stored: &StoredJob) -> Value {
+    let (status, reason) = match &stored.job {
+        Job::AwaitingInput(_) | Job::Queued(_) => ("pending", None),
+        Job::Running(_) | Job::InReview(_) => ("in_progress", None),
+        Job::Complete(_) => ("completed", None),
+        Job::Rejected(rejected) => ("failed", Some(&rejected.reason)),
+        Job::Failed(failed) => ("failed", Some(&failed.reason)),
+        Job::Cancelled(_) | Job::Expired(_) => ("cancelled", None),
+    };
+    let mut words = json!({
+        "status": status,
+        "progress": stored.percent(),
+        "totalResources": stored.progress.resources,
+    });
+    if let Some(reason) = reason {
+        words["error"] = json!(reason);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short_and_readable() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (450_000_000, "450.0 MB"),
+            (999_960_000, "1.0 GB"),
+            (27_400_000_000, "27.4 GB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+        assert!(size(u64::MAX).len() < 20);
+    }
+}
