@@ -103,10 +103,14 @@ async fn the_list_is_newest_first_filtered_and_paged() {
 #[tokio::test]
 async fn the_job_has_everything_a_staff_app_reads() {
     let world = World::new();
-    let (job, _, staff) = in_review(&world).await;
+    let (job, token, staff) = in_review(&world).await;
+    let own = world.get(&job).bearer(&token).send().await.json();
+    assert_eq!(own["manifest"], Value::Null, "its owner waits for the review");
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
     assert_eq!(world.get(&job).cookie(&staff).send().await.json(), shown);
-    insta::assert_json_snapshot!(shown, { ".id" => "[id]", ".parameters" => "[parameters]", ".authorizations" => "[authorizations]" }, @r#"
+    let files = shown["manifest"]["output"].as_array().expect("staff see what they review");
+    assert!(files.iter().any(|file| file["type"] == "Observation"), "{files:?}");
+    insta::assert_json_snapshot!(shown, { ".id" => "[id]", ".manifest" => "[manifest]", ".parameters" => "[parameters]", ".authorizations" => "[authorizations]" }, @r#"
     {
       "id": "[id]",
       "patient": {
@@ -120,7 +124,7 @@ async fn the_job_has_everything_a_staff_app_reads() {
       "authorizations": "[authorizations]",
       "attachments": [],
       "autoApprove": false,
-      "manifest": null,
+      "manifest": "[manifest]",
       "progress": {
         "percent": 100,
         "bytesDone": 65805,
@@ -398,4 +402,35 @@ async fn the_review_page_says_what_was_asked_for() {
         assert!(shown.contains(said), "{said}: {shown}");
     }
     assert!(!shown.contains(COMPLETE));
+}
+
+both_hosts!(fields_beside_the_files_are_read_past);
+async fn fields_beside_the_files_are_read_past(world: World) {
+    let (job, _, staff) = in_review(&world).await;
+    let field = |name: &str, bytes: usize| {
+        format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{}\r\n", "x".repeat(bytes))
+    };
+    let file = "--XX\r\nContent-Disposition: form-data; name=\"attachments\"; filename=\"results.csv\"\r\nContent-Type: application/octet-stream\r\n\r\na,b\r\n";
+    let send = |fields: &str| {
+        let body = format!("{fields}{file}{}--XX--\r\n", field("after", 3));
+        world
+            .post(&format!("/admin{job}/add-files"))
+            .cookie(&staff)
+            .body("multipart/form-data; boundary=XX", body)
+            .send()
+    };
+    let attached = send(&field("action", 14)).await;
+    assert_eq!(attached.status, StatusCode::OK, "{}", attached.text());
+    let listed = attached.json()["attachments"].clone();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&listed[0]["title"], &listed[0]["contentType"]),
+        (&json!("results.csv"), &json!("text/csv")),
+        "the name says more than octet-stream"
+    );
+    for too_much in
+        [field("action", 70_000), field("action", 40_000).repeat(2), field("action", 1).repeat(21)]
+    {
+        assert_eq!(send(&too_much).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
 }

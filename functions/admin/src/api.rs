@@ -34,6 +34,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response> {
     let who = state.who(&method, &headers).await?;
+    let is_staff = matches!(who, Who::Staff(_));
     let mut job_query = job_query(&query)?;
     match who {
         Who::Staff(_) => {}
@@ -46,8 +47,13 @@ pub(crate) async fn list(
     }
     let page = state.jobs.list(&job_query).await?;
     let mut jobs = Vec::with_capacity(page.jobs.len());
-    for stored in &page.jobs {
-        jobs.push(state.json(stored).await?);
+    // What its client has deleted is gone for the client.
+    let is_shown = |stored: &&StoredJob| match &stored.job {
+        Job::Rejected(rejected) => is_staff || !rejected.dismissed,
+        _ => true,
+    };
+    for stored in page.jobs.iter().filter(is_shown) {
+        jobs.push(state.json(stored, is_staff).await?);
     }
     let body = Value::from(jobs).to_string();
     let etag = format!("\"{}\"", &hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref())[..32]);
@@ -115,17 +121,16 @@ pub(crate) async fn show(
     uri: http::Uri,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let stored = match state.who(&method, &headers).await? {
-        Who::Staff(_) => state.job(&id).await?,
+    match state.who(&method, &headers).await? {
+        Who::Staff(_) => state.answer(&state.job(&id).await?).await,
         Who::Owner(caller) => {
             let stored = owned(state.jobs.get(&id).await?, &caller)?;
             if uri.path().starts_with("/admin") {
                 return Err(Error::Forbidden("this is for staff; your own job is at /jobs".to_owned()));
             }
-            stored
+            Ok(json(StatusCode::OK, &state.json(&stored, false).await?))
         }
-    };
-    state.answer(&stored).await
+    }
 }
 
 pub(crate) async fn approve(
@@ -194,12 +199,15 @@ pub(crate) async fn delete(
 }
 
 impl Admin {
+    /// The job as staff see it.
     pub(crate) async fn answer(&self, stored: &StoredJob) -> Result<Response> {
-        Ok(json(StatusCode::OK, &self.json(stored).await?))
+        Ok(json(StatusCode::OK, &self.json(stored, true).await?))
     }
 
-    async fn json(&self, stored: &StoredJob) -> Result<Value> {
+    /// The job's JSON. Staff see the manifest of a job in review, whose files nobody can fetch yet; its owner does not.
+    async fn json(&self, stored: &StoredJob, is_staff: bool) -> Result<Value> {
         let manifest = match &stored.job {
+            Job::InReview(_) if is_staff => manifest(&stored.job, &*self.files, &self.settings).await?,
             Job::Complete(_) => manifest(&stored.job, &*self.files, &self.settings).await?,
             _ => None,
         };

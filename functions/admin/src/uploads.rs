@@ -21,6 +21,10 @@ const MAX_FILES: usize = 5;
 const MAX_ATTACHED: usize = 100;
 /// Bytes collected before they are written.
 const PIECE: usize = 256 * 1024;
+/// Fields beside the files, and their bytes in all. They are read and not looked at: ehi-app sends
+/// `action=addAttachments`.
+const MAX_OTHER_FIELDS: usize = 20;
+const MAX_OTHER_BYTES: usize = 64 * 1024;
 
 impl Admin {
     /// Takes the files of a multipart request's `attachments` and attaches them to a job in review.
@@ -53,9 +57,15 @@ impl Admin {
         mut multipart: Multipart,
         received: &mut Vec<Attachment>,
     ) -> Result<()> {
+        let (mut others, mut other_bytes) = (0, 0);
         while let Some(field) = multipart.next_field().await.map_err(broken)? {
             if field.name() != Some("attachments") {
-                return Err(Error::invalid("the files must be in the field 'attachments'"));
+                others += 1;
+                other_bytes += read_past(field, MAX_OTHER_BYTES - other_bytes).await?;
+                if others > MAX_OTHER_FIELDS {
+                    return Err(too_much_beside());
+                }
+                continue;
             }
             if received.len() == MAX_FILES {
                 return Err(Error::TooLarge(format!("at most {MAX_FILES} files at a time")));
@@ -97,6 +107,24 @@ impl Admin {
     }
 }
 
+/// Reads a field to its end; the bytes that it had, which are at most `limit`.
+async fn read_past(mut field: Field<'_>, limit: usize) -> Result<usize> {
+    let mut bytes = 0;
+    while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        bytes += chunk.len();
+        if bytes > limit {
+            return Err(too_much_beside());
+        }
+    }
+    Ok(bytes)
+}
+
+fn too_much_beside() -> Error {
+    Error::TooLarge(format!(
+        "beside the field 'attachments' there are at most {MAX_OTHER_FIELDS} fields of {MAX_OTHER_BYTES} bytes in all"
+    ))
+}
+
 /// A file that comes in: what it is called, and where it goes. Of its type only what is safe to serve is believed.
 pub(crate) fn described(
     job: &JobId,
@@ -107,7 +135,11 @@ pub(crate) fn described(
     let title: String = title.chars().filter(|c| !c.is_control()).take(200).collect();
     let name = FileName::sanitize(&title);
     let known = media_types::of_extension(&name.extension());
-    let content_type = content_type.filter(|given| media_types::safe(given) == *given).unwrap_or(known);
+    // Clients send what they cannot tell as octet-stream: then the name says more.
+    let is_telling = |given: &&str| {
+        !given.eq_ignore_ascii_case(media_types::UNKNOWN) && media_types::safe(given) == *given
+    };
+    let content_type = content_type.filter(is_telling).unwrap_or(known);
     Attachment {
         key: format!("{}uploads/{upload}/{name}", job_prefix(job)),
         content_type: content_type.to_owned(),

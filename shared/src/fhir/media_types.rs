@@ -25,10 +25,13 @@ const TYPES: [(&str, &str); 22] = [
     ("bin", "application/octet-stream"),
 ];
 
+/// The content type of a file of which nothing is known.
+pub const UNKNOWN: &str = "application/octet-stream";
+
 /// The content type of a file by its extension.
 pub fn of_extension(extension: &str) -> &'static str {
     let known = TYPES.iter().find(|(of, _)| *of == extension);
-    known.map_or("application/octet-stream", |(_, content_type)| content_type)
+    known.map_or(UNKNOWN, |(_, content_type)| content_type)
 }
 
 /// The extension for a content type; parameters such as a charset do not count.
