@@ -13,8 +13,8 @@ use shared::domain::selection::Provenance;
 use shared::domain::states::Running;
 use shared::error::Result;
 use shared::fhir::MAX_LINE;
-use shared::fhir::attachments::{has_attachments, linked_attachments};
-use shared::fhir::head::{NotAResource, head, head_and_facts};
+use shared::fhir::attachments::{has_attachments, linked_attachments, mentioned};
+use shared::fhir::head::{Head, NotAResource, Plain, head, head_and_facts};
 use shared::fhir::json::compact;
 use shared::fhir::ndjson::{Line, Lines};
 use shared::fhir::outcome::outcome;
@@ -32,6 +32,10 @@ use crate::tombstones::Tombstones;
 
 /// Outcomes written for one chunk; beyond that they are counted.
 const MAX_ERRORS: u64 = 1_000;
+
+/// Why a resource is withheld whose label nobody can read.
+pub(crate) const UNREADABLE_LABEL: &str =
+    "a security label of the resource cannot be read, so the resource is withheld: correct its meta.security";
 
 /// Files of one patient that are opened before their turn.
 const OPENED_AHEAD: usize = 4;
@@ -237,22 +241,32 @@ impl<'a> Collector<'a> {
         if let Some(selector) = self.selector {
             return self.select_line(text, selector, Some(documents), whatever_age).await;
         }
-        let (head, facts) = match self.read(text) {
+        let mut plain = Plain::default();
+        let (head, facts) = match self.read(text, &mut plain) {
             Ok(read) => read,
-            Err(problem) => return Ok(Some(problem.to_string())),
+            Err(problem) => {
+                if self.choices.is_some() {
+                    // It may refer to what must not go.
+                    mentioned(text).into_iter().for_each(|target| documents.withhold(target));
+                }
+                return Ok(Some(problem.to_string()));
+            }
         };
-        if head == "Binary" {
-            return documents.binary(text, &facts, self).await;
+        if head.resource_type == "Binary" {
+            return documents.binary(head.text, &facts, self).await;
         }
         let decision = self.choices.map_or(Decision::Keep, |choices| choices.decide(&facts));
-        let linked = if has_attachments(head) { linked_attachments(text, head) } else { Vec::new() };
+        let linked = match has_attachments(head.resource_type) {
+            true => linked_attachments(head.text, head.resource_type),
+            false => Vec::new(),
+        };
         if !linked.is_empty() {
             documents.note(&linked, decision);
         }
         match decision {
             Decision::LeaveOut => {
                 if self.choices.is_some_and(|choices| is_passed_over(choices, &facts)) {
-                    self.refer(text, ReferredBy::LeftOut).await?;
+                    self.refer(head.text, ReferredBy::LeftOut).await?;
                 }
                 return Ok(None);
             }
@@ -260,11 +274,12 @@ impl<'a> Collector<'a> {
                 self.withhold(category);
                 return Ok(None);
             }
+            Decision::Unreadable => return Ok(Some(UNREADABLE_LABEL.to_owned())),
             Decision::Keep => {}
         }
-        self.refer(text, ReferredBy::Exported).await?;
+        self.refer(head.text, ReferredBy::Exported).await?;
         if linked.is_empty() {
-            self.outputs.write(Purpose::Output, head, text).await?;
+            self.outputs.write(Purpose::Output, head.resource_type, text).await?;
         } else {
             // Its URLs are known when the whole patient is.
             documents.spool(text, self).await?;
@@ -272,15 +287,19 @@ impl<'a> Collector<'a> {
         Ok(None)
     }
 
-    /// The type, and the facts where there is somebody to look at them.
-    fn read<'l>(&self, text: &'l [u8]) -> Result<(&'l str, Facts<'l>), NotAResource> {
+    /// The head, and the facts where there is somebody to look at them.
+    fn read<'l>(
+        &self,
+        line: &'l [u8],
+        plain: &'l mut Plain,
+    ) -> Result<(Head<'l>, Facts<'l>), NotAResource> {
         if self.choices.is_some() {
-            return head_and_facts(text).map(|(head, facts)| (head.resource_type, facts));
+            return head_and_facts(line, plain);
         }
-        head(text).map(|head| (head.resource_type, Facts::default()))
+        head(line, plain).map(|head| (head, Facts::default()))
     }
 
-    /// Notes the references of a line that leave the compartment.
+    /// Notes the references of a line, in its plain spelling, that leave the compartment.
     pub(crate) async fn refer(&mut self, line: &[u8], by: ReferredBy) -> Result<()> {
         self.references.add_all(line, by);
         self.references.spill().await

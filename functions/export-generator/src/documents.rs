@@ -18,12 +18,12 @@ use shared::error::Result;
 use shared::fhir::attachments::{
     Document, LinkedAttachment, Target, document_reference, linked_attachments, rewrite,
 };
-use shared::fhir::head::head;
+use shared::fhir::head::{Plain, head};
 use shared::fhir::{instant, json, media_types};
 use shared::ports::files::FileWriter;
 use shared::ports::records::Part;
 
-use crate::collect::Collector;
+use crate::collect::{Collector, UNREADABLE_LABEL};
 use crate::spool::Spool;
 
 /// Base64 is decoded this much at a time; a multiple of four.
@@ -64,7 +64,7 @@ impl<'p> PatientDocuments<'p> {
         let targets = linked.iter().map(|attachment| attachment.target.clone());
         match decision {
             Decision::Keep => self.claimed.extend(targets),
-            Decision::Withhold(_) => self.withheld.extend(targets),
+            Decision::Withhold(_) | Decision::Unreadable => self.withheld.extend(targets),
             Decision::LeaveOut => self.left_out.extend(targets),
         }
     }
@@ -81,7 +81,7 @@ impl<'p> PatientDocuments<'p> {
         self.spool.push(line, key, &*collector.generator.files).await
     }
 
-    /// Takes a Binary; answers what is wrong with it, if it cannot be used.
+    /// Takes a Binary in its plain spelling; answers what is wrong with it, if it cannot be used.
     pub(crate) async fn binary(
         &mut self,
         line: &[u8],
@@ -90,7 +90,7 @@ impl<'p> PatientDocuments<'p> {
     ) -> Result<Option<String>> {
         let (mut id, mut content_type, mut data): (_, _, Option<Range<usize>>) = (None, None, None);
         json::members(line, 0..line.len(), |key, value| match key {
-            b"id" => id = json::plain_string(line, value),
+            b"id" => id = json::string(line, value),
             b"contentType" => content_type = json::string(line, value),
             b"data" => data = Some(value),
             _ => {}
@@ -99,12 +99,18 @@ impl<'p> PatientDocuments<'p> {
         let Some(data) = data.and_then(|data| json::string(line, data)) else {
             return Ok(Some("a Binary without data".to_owned()));
         };
-        if let Some(Decision::Withhold(category)) =
-            collector.choices.map(|choices| choices.unless_sensitive(facts))
-        {
-            self.withheld.insert(Target::Binary(id.to_owned()));
-            collector.withhold(category);
-            return Ok(None);
+        let target = Target::Binary(id.clone().into_owned());
+        match collector.choices.map(|choices| choices.unless_sensitive(facts)) {
+            Some(Decision::Withhold(category)) => {
+                self.withheld.insert(target);
+                collector.withhold(category);
+                return Ok(None);
+            }
+            Some(Decision::Unreadable) => {
+                self.withheld.insert(target);
+                return Ok(Some(UNREADABLE_LABEL.to_owned()));
+            }
+            _ => {}
         }
         let content_type = media_types::safe(content_type.as_deref().unwrap_or_default());
         let name = FileName::sanitize(&format!("{id}.{}", media_types::extension_of(content_type)));
@@ -116,7 +122,7 @@ impl<'p> PatientDocuments<'p> {
             };
             writing.write(bytes).await?;
         }
-        self.binaries.insert(id.to_owned(), writing.finish().await?);
+        self.binaries.insert(id.into_owned(), writing.finish().await?);
         Ok(None)
     }
 
@@ -169,14 +175,15 @@ impl<'p> PatientDocuments<'p> {
         kept: &HashMap<Target, Written>,
         collector: &mut Collector<'_>,
     ) -> Result<()> {
-        let Ok(head) = head(line) else { return Ok(()) };
-        let linked = linked_attachments(line, head.resource_type);
+        let mut plain = Plain::default();
+        let Ok(head) = head(line, &mut plain) else { return Ok(()) };
+        let linked = linked_attachments(head.text, head.resource_type);
         let mut rewritten = Vec::with_capacity(line.len() + 256);
-        let mut missing = Vec::new();
+        let (mut missing, mut is_changed) = (Vec::new(), false);
         rewrite(
-            line,
+            head.text,
             &linked,
-            |target| match kept.get(target) {
+            |target| match kept.get(target).inspect(|_| is_changed = true) {
                 Some(written) => Some((written.document.url.clone(), written.document.title.clone())),
                 None => {
                     if !self.withheld.contains(target) {
@@ -196,7 +203,7 @@ impl<'p> PatientDocuments<'p> {
             );
             collector.error("not-found", &text).await?;
         }
-        collector.emit(Purpose::Output, head.resource_type, &rewritten).await
+        collector.emit(Purpose::Output, head.resource_type, if is_changed { &rewritten } else { line }).await
     }
 
     /// One DocumentReference for what nothing of the record describes.

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use shared::error::Result;
 use shared::fhir::compartments::has_compartment;
-use shared::fhir::json::plain_string;
 use shared::fhir::ndjson::Lines;
-use shared::fhir::references::{parse, reference_values};
+use shared::fhir::references::references;
 use shared::ports::files::{FileWriter, Files};
 
 use crate::spool::StreamReader;
@@ -26,16 +25,10 @@ pub(crate) enum ReferredBy {
     Exported,
 }
 
-/// Shows the references of a line that leave the compartments.
-pub(crate) fn leaving(line: &[u8], mut visit: impl FnMut(&str)) {
-    reference_values(line, |value| {
-        // Fast path: nearly all references are to the patient and the encounter.
-        let inside = &line[value.start + 1..value.end - 1];
-        if inside.starts_with(b"Patient/") || inside.starts_with(b"Encounter/") {
-            return;
-        }
-        let reference = plain_string(line, value).and_then(parse);
-        if let Some(reference) = reference.filter(|reference| !has_compartment(reference.resource_type)) {
+/// Shows the references of a line, in its plain spelling, that leave the compartments.
+pub(crate) fn leaving(text: &[u8], mut visit: impl FnMut(&str)) {
+    references(text, |reference| {
+        if !has_compartment(reference.resource_type) {
             visit(reference.text);
         }
     });

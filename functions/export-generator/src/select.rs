@@ -9,10 +9,11 @@ use shared::domain::ids::PatientId;
 use shared::domain::selection::{LeftOut, Provenance};
 use shared::error::Result;
 use shared::fhir::attachments::{Target, has_attachments, linked_attachments};
-use shared::fhir::head::head_and_members;
+use shared::fhir::head::{Plain, head_and_members};
 use shared::fhir::json;
-use shared::fhir::references::{Reference, reference_values};
+use shared::fhir::references::references;
 use shared::fhir::select::{Selector, Verdict};
+use shared::fhir::spelling::plainly;
 
 use crate::collect::Collector;
 use crate::documents::PatientDocuments;
@@ -23,16 +24,17 @@ impl Collector<'_> {
     /// cannot be used.
     pub(crate) async fn select_line(
         &mut self,
-        text: &[u8],
+        line: &[u8],
         selector: &Selector<'_>,
         mut documents: Option<&mut PatientDocuments<'_>>,
         whatever_age: bool,
     ) -> Result<Option<String>> {
-        let (head, members) = match head_and_members(text) {
+        let mut plain = Plain::default();
+        let (head, members) = match head_and_members(line, &mut plain) {
             Ok(read) => read,
             Err(problem) => return Ok(Some(problem.to_string())),
         };
-        let resource_type = head.resource_type;
+        let (text, resource_type) = (head.text, head.resource_type);
         // Only who looks for it pays for it.
         let is_looked_for = !self.tombstones.is_empty() || self.provenance.is_wanted();
         let key = head.id.filter(|_| is_looked_for).map(|id| format_key(resource_type, id));
@@ -67,10 +69,10 @@ impl Collector<'_> {
         }
         if resource_type == "Provenance" && selector.selection().provenance != Provenance::All {
             let key = format!("{}provenance.ndjson", self.prefix);
-            self.provenance.hold(text, key, &*self.generator.files).await?;
+            self.provenance.hold(line, key, &*self.generator.files).await?;
             return Ok(None);
         }
-        let line = selector.cut(text, resource_type, &members);
+        let line = selector.cut(text, resource_type, &members).map_or(Cow::Borrowed(line), Cow::Owned);
         if let Some(key) = &key {
             self.provenance.exported(key);
         }
@@ -93,7 +95,8 @@ impl Collector<'_> {
         loop {
             while let Some(line) = lines.next() {
                 let Some(text) = line.text else { continue };
-                let targets = targets(text);
+                let plain = plainly(text);
+                let targets = targets(&plain);
                 let relevant: Vec<_> =
                     targets.into_iter().filter(|target| exported.contains(target)).collect();
                 if relevant.is_empty() {
@@ -103,7 +106,7 @@ impl Collector<'_> {
                     self.write_provenance(text).await?;
                     continue;
                 }
-                let recorded = recorded(text);
+                let recorded = recorded(&plain);
                 let number = kept.len();
                 let mut is_latest = false;
                 for target in relevant {
@@ -134,12 +137,13 @@ impl Collector<'_> {
     }
 
     async fn write_provenance(&mut self, line: &[u8]) -> Result<()> {
-        self.refer(line, ReferredBy::Exported).await?;
-        let cut = match (self.selector, head_and_members(line)) {
-            (Some(selector), Ok((_, members))) => selector.cut(line, "Provenance", &members),
-            _ => Cow::Borrowed(line),
-        };
-        self.emit(Purpose::Output, "Provenance", &cut).await
+        let mut plain = Plain::default();
+        let mut cut = None;
+        if let Ok((head, members)) = head_and_members(line, &mut plain) {
+            self.refer(head.text, ReferredBy::Exported).await?;
+            cut = self.selector.and_then(|selector| selector.cut(head.text, "Provenance", &members));
+        }
+        self.emit(Purpose::Output, "Provenance", cut.as_deref().unwrap_or(line)).await
     }
 
     /// Writes a line to its file, or to the patient's block.
@@ -199,24 +203,18 @@ pub(crate) fn format_key(resource_type: &str, id: &str) -> String {
 }
 
 /// What a Provenance is about.
-fn targets(line: &[u8]) -> Vec<String> {
+fn targets(text: &[u8]) -> Vec<String> {
     let mut targets = Vec::new();
-    let Some(target) = json::member(line, 0..line.len(), b"target") else { return targets };
-    let within = target.clone();
-    reference_values(line, |value| {
-        if within.contains(&value.start) {
-            let reference: Option<Reference<'_>> =
-                json::plain_string(line, value).and_then(shared::fhir::references::parse);
-            targets.extend(reference.map(|reference| reference.text.to_owned()));
-        }
-    });
+    if let Some(target) = json::member(text, 0..text.len(), b"target") {
+        references(&text[target], |reference| targets.push(reference.text.to_owned()));
+    }
     targets
 }
 
 /// When a Provenance was recorded, in microseconds.
 fn recorded(line: &[u8]) -> i64 {
     json::member(line, 0..line.len(), b"recorded")
-        .and_then(|value| json::plain_string(line, value))
+        .and_then(|value| json::string(line, value))
         .and_then(|text| shared::fhir::date::Span::of(text.as_bytes()))
         .map_or(i64::MIN, |span| span.from)
 }

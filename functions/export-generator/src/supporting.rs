@@ -31,12 +31,14 @@ use shared::domain::ids::ChunkId;
 use shared::domain::selection::LeftOut;
 use shared::domain::states::Running;
 use shared::error::Result;
-use shared::fhir::head::{head, head_and_facts, head_and_members};
-use shared::fhir::outcome::outcome;
+use shared::fhir::head::{Plain, head, head_and_facts, head_and_members};
+use shared::fhir::outcome::outcome as problem;
 use shared::fhir::select::{Selector, Verdict};
+use shared::fhir::spelling::plainly;
 use shared::ports::records::SharedLine;
 
 use crate::Generator;
+use crate::collect::UNREADABLE_LABEL;
 use crate::outputs::Outputs;
 use crate::references::{self, ReferredBy, leaving};
 
@@ -54,6 +56,8 @@ enum Outcome<'l> {
     PassOver,
     LeaveOut,
     Withhold(Sensitive),
+    /// It has a label that cannot be read.
+    Unreadable,
 }
 
 /// Who decides on resources of `shared/`.
@@ -74,30 +78,32 @@ impl<'f> Filter<'f> {
     }
 
     /// Decides on a line; `None` when it is no resource.
-    fn judge<'l>(&self, line: &'l [u8], by: ReferredBy) -> Option<Outcome<'l>> {
+    fn judge<'l>(&self, line: &'l [u8], plain: &'l mut Plain, by: ReferredBy) -> Option<Outcome<'l>> {
         match self {
             Self::Everything => {
-                let head = head(line).ok()?;
+                let head = head(line, plain).ok()?;
                 Some(Outcome::Export { resource_type: head.resource_type, line: line.into() })
             }
             Self::Choices(choices) => {
-                let (head, facts) = head_and_facts(line).ok()?;
+                let (head, facts) = head_and_facts(line, plain).ok()?;
                 Some(match decide(choices, &facts, by) {
                     Decision::Keep => {
                         Outcome::Export { resource_type: head.resource_type, line: line.into() }
                     }
                     Decision::Withhold(category) => Outcome::Withhold(category),
+                    Decision::Unreadable => Outcome::Unreadable,
                     Decision::LeaveOut if is_passed_over(choices, &facts) => Outcome::PassOver,
                     Decision::LeaveOut => Outcome::LeaveOut,
                 })
             }
             Self::Selection(selector) => {
-                let (head, members) = head_and_members(line).ok()?;
+                let (head, members) = head_and_members(line, plain).ok()?;
                 let resource_type = head.resource_type;
                 let ignore_since = by == ReferredBy::Exported;
-                Some(match selector.judge(line, resource_type, &members, ignore_since) {
+                Some(match selector.judge(head.text, resource_type, &members, ignore_since) {
                     Verdict::Keep => {
-                        let line = selector.cut(line, resource_type, &members);
+                        let cut = selector.cut(head.text, resource_type, &members);
+                        let line = cut.map_or(Cow::Borrowed(line), Cow::Owned);
                         Outcome::Export { resource_type, line }
                     }
                     Verdict::LeaveOut(LeftOut::Since) => Outcome::PassOver,
@@ -171,13 +177,13 @@ impl Walk {
         let follows = match outcome {
             Outcome::Export { .. } => Some(ReferredBy::Exported),
             Outcome::PassOver => Some(ReferredBy::LeftOut),
-            Outcome::LeaveOut | Outcome::Withhold(_) => None,
+            Outcome::LeaveOut | Outcome::Withhold(_) | Outcome::Unreadable => None,
         };
         if let Some(known) = self.known.get_mut(&found.reference) {
             known.is_settled = !matches!(outcome, Outcome::PassOver);
         }
         if let Some(by) = follows {
-            leaving(&found.line, |reference| self.want(reference, by));
+            leaving(&plainly(&found.line), |reference| self.want(reference, by));
         }
     }
 }
@@ -222,7 +228,7 @@ impl Generator {
         let mut withheld = BTreeMap::new();
         let request = &running.core.request;
         for ignored in request.selection.iter().flat_map(|selection| &selection.ignored) {
-            let line = outcome("warning", "not-supported", ignored).to_string();
+            let line = problem("warning", "not-supported", ignored).to_string();
             outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
         }
         let filter = Filter::of(running);
@@ -241,18 +247,24 @@ impl Generator {
             for damage in found.damaged {
                 // Every call names all of them.
                 if !damaged.contains(&damage) {
-                    let line = outcome("error", "structure", &damage.to_string()).to_string();
+                    let line = problem("error", "structure", &damage.to_string()).to_string();
                     outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
                     damaged.push(damage);
                 }
             }
             for found in found.lines {
                 let Some(by) = walk.referred_by(&found.reference) else { continue };
-                let Some(outcome) = filter.judge(&found.line, by) else { continue };
+                let mut plain = Plain::default();
+                let Some(outcome) = filter.judge(&found.line, &mut plain, by) else { continue };
                 walk.settle(&found, &outcome);
                 match outcome {
                     Outcome::Export { resource_type, line } => {
                         outputs.write(Purpose::Output, resource_type, &line).await?;
+                    }
+                    Outcome::Unreadable => {
+                        let text = format!("{}: {UNREADABLE_LABEL}", found.reference);
+                        let line = problem("error", "structure", &text).to_string();
+                        outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
                     }
                     Outcome::Withhold(category) => *withheld.entry(category).or_default() += 1,
                     Outcome::PassOver | Outcome::LeaveOut => {}

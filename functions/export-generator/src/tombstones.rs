@@ -1,6 +1,7 @@
 //! What was deleted (lake, `deleted/`): with `_since`, transaction Bundles of DELETE requests, and never in the output
 //! as well (Bulk Data 3.0, `deleted`).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use shared::domain::chunk::Purpose;
 use shared::domain::ids::PatientId;
 use shared::error::Result;
 use shared::fhir::date::Span;
-use shared::fhir::head::head_and_members;
+use shared::fhir::head::{Plain, head_and_members};
 use shared::fhir::ndjson::Lines;
 use shared::fhir::select::Selector;
 use shared::ports::records::{Area, Records};
@@ -24,11 +25,14 @@ const IN_BUNDLE: usize = 100;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'l> {
-    resource_type: &'l str,
-    id: &'l str,
-    #[serde(default)]
-    patient: Option<&'l str>,
-    deleted: &'l str,
+    #[serde(borrow)]
+    resource_type: Cow<'l, str>,
+    #[serde(borrow)]
+    id: Cow<'l, str>,
+    #[serde(default, borrow)]
+    patient: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    deleted: Cow<'l, str>,
 }
 
 /// Deleted resources by `Type/id`: when, in microseconds, and of whom.
@@ -53,14 +57,15 @@ impl Tombstones {
                 while let Some(line) = lines.next() {
                     let read = line.text.and_then(|text| serde_json::from_slice::<Line<'_>>(text).ok());
                     let Some(line) = read else { continue };
-                    let of = match line.resource_type {
-                        "Patient" => Some(line.id),
-                        _ => line.patient.map(|patient| patient.strip_prefix("Patient/").unwrap_or(patient)),
+                    let of = match (line.resource_type.as_ref(), &line.patient) {
+                        ("Patient", _) => Some(line.id.as_ref()),
+                        (_, Some(patient)) => Some(patient.strip_prefix("Patient/").unwrap_or(patient)),
+                        (_, None) => None,
                     };
                     let at = Span::of(line.deleted.as_bytes()).map(|span| span.from);
                     let Some(at) = at.filter(|at| selector.is_within(*at)) else { continue };
-                    if wanted(of) && selector.selection().wants(line.resource_type) {
-                        tombstones.add(format_key(line.resource_type, line.id), at, of.map(str::to_owned));
+                    if wanted(of) && selector.selection().wants(&line.resource_type) {
+                        tombstones.add(format_key(&line.resource_type, &line.id), at, of.map(str::to_owned));
                     }
                 }
                 if !lines.fill().await? {
@@ -163,8 +168,9 @@ impl Collector<'_> {
         let keys: Vec<_> = nobodys.map(|(key, _)| key.clone()).collect();
         for keys in keys.chunks(IN_BUNDLE) {
             for found in records.supporting(&keys.iter().cloned().collect()).await?.lines {
-                if let Ok((_, members)) = head_and_members(&found.line) {
-                    self.tombstones.covers(&found.reference, Selector::changed(&found.line, &members));
+                let mut plain = Plain::default();
+                if let Ok((head, members)) = head_and_members(&found.line, &mut plain) {
+                    self.tombstones.covers(&found.reference, Selector::changed(head.text, &members));
                 }
             }
         }

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::fhir::head::head;
+use crate::fhir::head::{Plain, head};
+use crate::fhir::json::without_mark;
 use crate::ports::records::SharedLine;
 
 /// A resource: the hash of `Type/id`, and where its line is in the decompressed file.
@@ -27,7 +28,9 @@ pub(super) struct SharedIndex {
 impl SharedIndex {
     /// Adds the line that stands at `offset` and has `length` bytes with its end; false when it is no resource.
     pub(super) fn add(&mut self, file: usize, offset: u64, length: usize, line: &[u8]) -> bool {
-        let named = head(line).ok().and_then(|head| Some((head.resource_type, head.id?)));
+        let mut plain = Plain::default();
+        let named =
+            head(without_mark(line), &mut plain).ok().and_then(|head| Some((head.resource_type, head.id?)));
         let Some((resource_type, id)) = named else { return false };
         self.entries.push(Entry {
             hash: hash(&format!("{resource_type}/{id}")),
@@ -60,8 +63,10 @@ impl SharedIndex {
 /// Takes the line into `found` if it is the resource of this reference; of duplicates the one that stands last wins.
 pub(super) fn take(found: &mut Vec<SharedLine>, reference: &str, mut line: Vec<u8>) {
     line.truncate(line.trim_ascii_end().len());
-    let is_it =
-        head(&line).is_ok_and(|head| reference.split_once('/') == head.id.map(|id| (head.resource_type, id)));
+    line.drain(..line.len() - without_mark(&line).len());
+    let mut plain = Plain::default();
+    let is_it = head(&line, &mut plain)
+        .is_ok_and(|head| reference.split_once('/') == head.id.map(|id| (head.resource_type, id)));
     if is_it {
         found.retain(|known| known.reference != reference);
         found.push(SharedLine { reference: reference.to_owned(), line });

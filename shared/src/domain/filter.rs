@@ -1,17 +1,21 @@
 //! What the choices do to one resource: keep it, leave it out, or withhold it as sensitive.
 
+use std::borrow::Cow;
+
 use super::choices::{Choice, Choices, RecordGroup, Sensitive};
 
 /// What the filter looks at. Everything is borrowed from the resource's line.
 #[derive(Debug, Clone, Default)]
 pub struct Facts<'a> {
     pub resource_type: &'a str,
-    /// Codes of `meta.security`.
-    pub labels: Vec<&'a str>,
+    /// Codes of `meta.security`, of the resource and of those in it.
+    pub labels: Vec<Cow<'a, str>>,
+    /// Something stands where a label is expected and does not say which.
+    pub has_unreadable_label: bool,
     /// Codes of `category`.
-    pub categories: Vec<&'a str>,
+    pub categories: Vec<Cow<'a, str>>,
     /// Codes of `type`.
-    pub types: Vec<&'a str>,
+    pub types: Vec<Cow<'a, str>>,
     /// First and last day of what the resource speaks of, `YYYY-MM-DD`, where it says so.
     pub days: Option<Days>,
 }
@@ -55,6 +59,8 @@ pub enum Decision {
     LeaveOut,
     /// Selected, but of a category that the patient did not authorize.
     Withhold(Sensitive),
+    /// Selected, but with a security label that cannot be read: it may be of any category.
+    Unreadable,
 }
 
 impl Choices {
@@ -88,10 +94,20 @@ impl Choices {
             return Decision::Keep;
         }
         let unauthorized = |category: &Sensitive| {
-            let labelled = facts.labels.iter().any(|label| category.labels().contains(label));
-            labelled && !self.authorizes(*category)
+            let is_of =
+                |label: &str| category.labels().iter().any(|known| known.eq_ignore_ascii_case(label.trim()));
+            !self.authorizes(*category) && facts.labels.iter().any(|label| is_of(label))
         };
-        Sensitive::ALL.into_iter().find(unauthorized).map_or(Decision::Keep, Decision::Withhold)
+        if let Some(category) = Sensitive::ALL.into_iter().find(unauthorized) {
+            return Decision::Withhold(category);
+        }
+        // Where every category is authorized, so is the one that cannot be read.
+        let may_be_unauthorized = || Sensitive::ALL.into_iter().any(|category| !self.authorizes(category));
+        if facts.has_unreadable_label && may_be_unauthorized() {
+            Decision::Unreadable
+        } else {
+            Decision::Keep
+        }
     }
 }
 
@@ -105,7 +121,8 @@ pub fn group_of(facts: &Facts<'_>) -> Option<RecordGroup> {
         "Encounter" | "Procedure" => Some(RecordGroup::Visits),
         "Claim" | "ExplanationOfBenefit" => Some(RecordGroup::Billing),
         "DiagnosticReport" | "Observation" => {
-            let laboratory = facts.categories.iter().any(|code| matches!(*code, "laboratory" | "LAB"));
+            let laboratory =
+                facts.categories.iter().any(|code| matches!(code.as_ref(), "laboratory" | "LAB"));
             laboratory.then_some(RecordGroup::Labs)
         }
         "DocumentReference" | "Media" => Some(document_group(facts)),
@@ -117,7 +134,7 @@ fn document_group(facts: &Facts<'_>) -> RecordGroup {
     let codes = || facts.types.iter().chain(&facts.categories);
     DOCUMENTS
         .iter()
-        .find(|(_, loinc)| codes().any(|code| loinc.contains(code)))
+        .find(|(_, loinc)| codes().any(|code| loinc.contains(&code.as_ref())))
         .map_or(RecordGroup::Other, |(group, _)| *group)
 }
 
@@ -175,8 +192,9 @@ mod tests {
     ) -> Facts<'a> {
         Facts {
             resource_type,
-            categories: categories.to_vec(),
-            labels: labels.to_vec(),
+            categories: categories.iter().copied().map(Cow::Borrowed).collect(),
+            labels: labels.iter().copied().map(Cow::Borrowed).collect(),
+            has_unreadable_label: false,
             types: Vec::new(),
             days: date.and_then(|date| Days::of(date.as_bytes())),
         }
@@ -248,9 +266,9 @@ mod tests {
     #[test]
     fn documents_follow_their_loinc_type() {
         let mut document = facts("DocumentReference", &[], &[], None);
-        document.types = vec!["18842-5"];
+        document.types = vec![Cow::Borrowed("18842-5")];
         assert_eq!(group_of(&document), Some(RecordGroup::DischargeSummary));
-        document.types = vec!["99999-9"];
+        document.types = vec![Cow::Borrowed("99999-9")];
         assert_eq!(group_of(&document), Some(RecordGroup::Other));
     }
 }

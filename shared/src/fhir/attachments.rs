@@ -31,7 +31,8 @@ pub fn has_attachments(resource_type: &str) -> bool {
     matches!(resource_type, "DocumentReference" | "Media" | "DiagnosticReport")
 }
 
-/// The attachments with URLs that may lie in the patient's record. The line was checked before.
+/// The attachments with URLs that may lie in the patient's record. The line was checked before and is in its plain
+/// spelling.
 pub fn linked_attachments(line: &[u8], resource_type: &str) -> Vec<LinkedAttachment> {
     let mut found = Vec::new();
     let mut attachment = |value: Range<usize>| found.extend(linked_attachment(line, value));
@@ -48,6 +49,13 @@ pub fn linked_attachments(line: &[u8], resource_type: &str) -> Vec<LinkedAttachm
         _ => {}
     });
     found
+}
+
+/// What any string of a line may point to. For a line that cannot be read: whatever it may speak of is held back.
+pub fn mentioned(line: &[u8]) -> Vec<Target> {
+    let plain = super::spelling::plain(line);
+    let strings = plain.split(|byte| *byte == b'"').filter_map(|string| std::str::from_utf8(string).ok());
+    strings.filter_map(target).collect()
 }
 
 fn linked_attachment(line: &[u8], value: Range<usize>) -> Option<LinkedAttachment> {

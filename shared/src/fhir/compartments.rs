@@ -95,7 +95,8 @@ pub fn has_compartment(resource_type: &str) -> bool {
     resource_type == "Binary" || !paths(resource_type).is_empty()
 }
 
-/// Shows the `reference` values at a dotted path of a line that was checked before, quotes included.
+/// Shows the `reference` values at a dotted path of a line that was checked before and is in its plain spelling, quotes
+/// included.
 pub fn values_at(line: &[u8], path: &str, mut visit: impl FnMut(Range<usize>)) {
     at_path(line, 0..line.len(), path, &mut |value| {
         json::members(line, value, |key, value| {
@@ -135,7 +136,7 @@ mod tests {
             "recorder":{"reference":"Patient/not-this"},"contained":[{"subject":{"reference":"Patient/nor-this"}}]}"#;
         let mut found = Vec::new();
         for path in paths("Procedure") {
-            values_at(line, path, |value| found.extend(json::plain_string(line, value)));
+            values_at(line, path, |value| found.extend(json::string(line, value)));
         }
         assert_eq!(found, ["Patient/a", "Practitioner/x", "Patient/b"]);
         assert!(paths("Organization").is_empty() && paths("Group").is_empty());
@@ -160,7 +161,7 @@ mod tests {
                 let line = nested(path, lists, &reference).to_string();
                 let mut found = Vec::new();
                 for path in super::paths(resource_type) {
-                    values_at(line.as_bytes(), path, |value| found.extend(json::plain_string(line.as_bytes(), value)));
+                    values_at(line.as_bytes(), path, |value| found.extend(json::string(line.as_bytes(), value)));
                 }
                 // Two paths of one type can be the same place: none is missed, and none is made up.
                 proptest::prop_assert!(!found.is_empty() && found.iter().all(|found| *found == reference), "{} {}", resource_type, path);

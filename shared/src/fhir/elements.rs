@@ -139,26 +139,32 @@ fn is_element(key: &[u8], name: &[u8]) -> bool {
     })
 }
 
-/// Writes `meta` with one tag more.
+/// Writes `meta` with one tag more. What is no `meta` and no list of tags gives way.
 fn tag(line: &[u8], meta: Range<usize>, written: &mut Vec<u8>) {
-    let mut tags = None;
-    json::members(line, meta.clone(), |key, value| {
-        if key == b"tag" {
-            tags = Some(value);
-        }
-    });
-    let mut insert = |at: usize, before: &str, behind: &str| {
-        written.extend_from_slice(&line[meta.start..at]);
-        written.extend_from_slice(before.as_bytes());
-        written.extend_from_slice(SUBSETTED.as_bytes());
-        written.extend_from_slice(behind.as_bytes());
-        written.extend_from_slice(&line[at..meta.end]);
+    let whole = format!("\"tag\":[{SUBSETTED}]");
+    if line[meta.start] != b'{' {
+        return written.extend_from_slice(format!("{{{whole}}}").as_bytes());
+    }
+    let mut insert = |place: Range<usize>, text: String| {
+        written.extend_from_slice(&line[meta.start..place.start]);
+        written.extend_from_slice(text.as_bytes());
+        written.extend_from_slice(&line[place.end..meta.end]);
     };
-    match tags {
-        Some(tags) if json::is_empty(line, tags.clone()) => insert(tags.start + 1, "", ""),
-        Some(tags) => insert(tags.start + 1, "", ","),
-        None if json::is_empty(line, meta.clone()) => insert(meta.start + 1, "\"tag\":[", "]"),
-        None => insert(meta.start + 1, "\"tag\":[", "],"),
+    let separator = |value: Range<usize>| if json::is_empty(line, value) { "" } else { "," };
+    match json::member(line, meta.clone(), b"tag") {
+        Some(tags) if line[tags.start] == b'[' => {
+            let at = tags.start + 1;
+            insert(at..at, format!("{SUBSETTED}{}", separator(tags)));
+        }
+        Some(tags) if line[tags.start] == b'{' => {
+            let tag = String::from_utf8_lossy(&line[tags.clone()]);
+            insert(tags, format!("[{SUBSETTED},{tag}]"));
+        }
+        Some(tags) => insert(tags, format!("[{SUBSETTED}]")),
+        None => {
+            let at = meta.start + 1;
+            insert(at..at, format!("{whole}{}", separator(meta.clone())));
+        }
     }
 }
 
@@ -167,12 +173,13 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::fhir::head::head_and_members;
+    use crate::fhir::head::{Plain, head_and_members};
 
     fn subset_of(line: &str, asked: &[&str]) -> Value {
-        let (head, members) = head_and_members(line.as_bytes()).expect("a resource");
+        let plain = &mut Plain::default();
+        let (head, members) = head_and_members(line.as_bytes(), plain).expect("a resource");
         let mut written = Vec::new();
-        subset(line.as_bytes(), head.resource_type, &members, asked, &mut written);
+        subset(head.text, head.resource_type, &members, asked, &mut written);
         serde_json::from_slice(&written).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&written)))
     }
 
@@ -203,7 +210,8 @@ mod tests {
         );
         assert_eq!(value["meta"]["tag"][0]["code"], "SUBSETTED");
         assert_eq!(value["meta"]["versionId"], "3");
-        let (_, members) = head_and_members(line.as_bytes()).expect("a resource");
+        let plain = &mut Plain::default();
+        let (_, members) = head_and_members(line.as_bytes(), plain).expect("a resource");
         let mut written = Vec::new();
         subset(line.as_bytes(), "Observation", &members, &["value"], &mut written);
         assert!(String::from_utf8_lossy(&written).contains("16942.30"), "digits stay");
@@ -215,6 +223,9 @@ mod tests {
             (r#"{"resourceType":"Patient","id":"1"}"#, 1),
             (r#"{"meta":{},"resourceType":"Patient","id":"1"}"#, 1),
             (r#"{"meta":{"tag":[]},"resourceType":"Patient"}"#, 1),
+            (r#"{"meta":null,"resourceType":"Patient"}"#, 1),
+            (r#"{"meta":{"tag":null,"source":"s"},"resourceType":"Patient"}"#, 1),
+            (r#"{"meta":{"source":"s","tag":{"code":"a"}},"resourceType":"Patient"}"#, 2),
             (r#"{"meta":{"tag":[{"code":"a"},{"code":"b"}],"source":"s"},"resourceType":"Patient"}"#, 3),
         ] {
             let value = subset_of(line, &[]);

@@ -1,52 +1,121 @@
 //! The few fields of a resource that the engine reads, borrowed from its line.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use super::json::{self, Malformed};
+use memchr::memmem::Finder;
+
+use super::json::{self, Malformed, Spelling};
+use super::spelling;
 use crate::domain::filter::{Days, Facts};
 use crate::domain::ids::{is_fhir_id, is_type_name};
+
+static META: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"meta\""));
 
 /// The head of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head<'a> {
+    /// The line in its plain spelling, in which names and values are compared: the line itself, unless that has needless
+    /// escapes. Whatever reads more of the resource reads this; what is copied is the line.
+    pub text: &'a [u8],
     pub resource_type: &'a str,
     pub id: Option<&'a str>,
 }
 
 /// Why a line is no resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAResource {
     #[error("the line is not JSON: {0}")]
     Json(#[from] Malformed),
     #[error("the line has no resourceType")]
     NoType,
+    /// FHIR and JSON leave open what such an object says, so nothing can be decided on it.
+    #[error("the line has the member '{0}' more than once in one object")]
+    Repeated(String),
+}
+
+/// Room for the plain spelling of a line that has needless escapes.
+#[derive(Debug, Default)]
+pub struct Plain(Vec<u8>);
+
+/// Reads a line; where it has needless escapes, its plain spelling instead.
+fn read<'a, T>(
+    line: &'a [u8],
+    plain: &'a mut Plain,
+    read: impl Fn(&'a [u8]) -> Result<(Spelling, T), Malformed>,
+) -> Result<(&'a [u8], T), NotAResource> {
+    let (mut text, (mut spelling, mut found)) = (line, read(line)?);
+    if spelling.has_escapes {
+        plain.0 = spelling::plain(line);
+        text = &plain.0;
+        (spelling, found) = read(text)?;
+    }
+    match spelling.may_repeat.then(|| spelling::repeated_member(text)).flatten() {
+        Some(name) => Err(NotAResource::Repeated(name)),
+        None => Ok((text, found)),
+    }
+}
+
+/// The type and the id, among the members at the root.
+#[derive(Default)]
+struct Identity {
+    resource_type: Option<Range<usize>>,
+    id: Option<Range<usize>>,
+}
+
+impl Identity {
+    fn of<'a>(&self, text: &'a [u8]) -> Result<Head<'a>, NotAResource> {
+        // No name of a type and no id has anything that must be escaped.
+        let plain = |value: &Option<Range<usize>>| match json::string(text, value.clone()?)? {
+            Cow::Borrowed(plain) => Some(plain),
+            Cow::Owned(_) => None,
+        };
+        let resource_type =
+            plain(&self.resource_type).filter(|name| is_type_name(name)).ok_or(NotAResource::NoType)?;
+        Ok(Head { text, resource_type, id: plain(&self.id).filter(|id| is_fhir_id(id)) })
+    }
 }
 
 /// Checks the whole line and reads its head.
-pub fn head(line: &[u8]) -> Result<Head<'_>, NotAResource> {
-    let (head, _) = read(line, |_, _| {})?;
-    Ok(head)
+pub fn head<'a>(line: &'a [u8], plain: &'a mut Plain) -> Result<Head<'a>, NotAResource> {
+    let (text, identity) = read(line, plain, |text| {
+        let mut identity = Identity::default();
+        let spelling = json::check_object(text, |key, value| match key {
+            b"resourceType" => identity.resource_type = Some(value),
+            b"id" => identity.id = Some(value),
+            _ => {}
+        })?;
+        Ok((spelling, identity))
+    })?;
+    identity.of(text)
 }
 
 /// Checks the whole line and reads its head and what the filter looks at.
-pub fn head_and_facts(line: &[u8]) -> Result<(Head<'_>, Facts<'_>), NotAResource> {
-    let mut facts = Facts::default();
-    let mut dates = Dates::default();
-    let (head, meta) = read(line, |key, value| match key {
-        b"category" => codes(line, value, &mut facts.categories),
-        b"type" => codes(line, value, &mut facts.types),
-        b"context" => json::members(line, value, |key, value| dates.see(line, key, value, 0)),
-        _ => dates.see(line, key, value, 1),
-    })?;
-    if let Some(meta) = meta {
-        json::members(line, meta, |key, value| {
-            if key == b"security" {
-                json::elements(line, value, |coding| code(line, coding, &mut facts.labels));
+pub fn head_and_facts<'a>(
+    line: &'a [u8],
+    plain: &'a mut Plain,
+) -> Result<(Head<'a>, Facts<'a>), NotAResource> {
+    let (text, (identity, mut facts)) = read(line, plain, |text| {
+        let (mut identity, mut facts, mut dates) = (Identity::default(), Facts::default(), Dates::default());
+        let spelling = json::check_object(text, |key, value| match key {
+            b"resourceType" => identity.resource_type = Some(value),
+            b"id" => identity.id = Some(value),
+            b"meta" => labels(text, value, &mut facts),
+            // Where resources stand in resources: each has a `meta` of its own.
+            b"contained" | b"entry" | b"parameter" => {
+                json::named_values(text, value, &META, |meta| labels(text, meta, &mut facts));
             }
-        });
-    }
+            b"category" => codes(text, value, &mut facts.categories),
+            b"type" => codes(text, value, &mut facts.types),
+            b"context" => json::members(text, value, |key, value| dates.see(text, key, value, 0)),
+            _ => dates.see(text, key, value, 1),
+        })?;
+        facts.days = dates.days();
+        Ok((spelling, (identity, facts)))
+    })?;
+    let head = identity.of(text)?;
     facts.resource_type = head.resource_type;
-    facts.days = dates.days();
     Ok((head, facts))
 }
 
@@ -66,52 +135,57 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Checks the whole line and reads its head and where its members are.
-pub fn head_and_members(line: &[u8]) -> Result<(Head<'_>, Members<'_>), NotAResource> {
-    let mut members = Members(Vec::with_capacity(24));
-    json::check_object(line, |key, value| members.0.push((key, value)))?;
-    let text = |name: &[u8]| members.get(name).and_then(|value| json::plain_string(line, value));
-    let resource_type =
-        text(b"resourceType").filter(|text| is_type_name(text)).ok_or(NotAResource::NoType)?;
-    let id = text(b"id").filter(|text| is_fhir_id(text));
-    Ok((Head { resource_type, id }, members))
+/// Checks the whole line and reads its head and where the members are in the head's text.
+pub fn head_and_members<'a>(
+    line: &'a [u8],
+    plain: &'a mut Plain,
+) -> Result<(Head<'a>, Members<'a>), NotAResource> {
+    let (text, members) = object(line, plain)?;
+    let identity = Identity { resource_type: members.get(b"resourceType"), id: members.get(b"id") };
+    Ok((identity.of(text)?, members))
 }
 
-fn read(
-    line: &[u8],
-    mut visit: impl FnMut(&[u8], Range<usize>),
-) -> Result<(Head<'_>, Option<Range<usize>>), NotAResource> {
-    let mut resource_type = None;
-    let mut id = None;
-    let mut meta = None;
-    json::check_object(line, |key, value| match key {
-        b"resourceType" => resource_type = json::plain_string(line, value).filter(|text| is_type_name(text)),
-        b"id" => id = json::plain_string(line, value).filter(|text| is_fhir_id(text)),
-        b"meta" => meta = Some(value),
-        _ => visit(key, value),
-    })?;
-    let resource_type = resource_type.ok_or(NotAResource::NoType)?;
-    Ok((Head { resource_type, id }, meta))
+/// Checks an object of any kind: its plain spelling, and where its members are in that.
+pub fn object<'a>(line: &'a [u8], plain: &'a mut Plain) -> Result<(&'a [u8], Members<'a>), NotAResource> {
+    read(line, plain, |text| {
+        let mut members = Members(Vec::with_capacity(24));
+        let spelling = json::check_object(text, |key, value| members.0.push((key, value)))?;
+        Ok((spelling, members))
+    })
 }
 
 /// The codes of a CodeableConcept, a Coding or a list of either; a plain code as well.
-fn codes<'a>(line: &'a [u8], value: Range<usize>, found: &mut Vec<&'a str>) {
-    json::elements(line, value, |concept| {
-        if let Some(plain) = json::plain_string(line, concept.clone()) {
+fn codes<'a>(text: &'a [u8], value: Range<usize>, found: &mut Vec<Cow<'a, str>>) {
+    json::elements(text, value, |concept| {
+        if let Some(plain) = json::string(text, concept.clone()) {
             return found.push(plain);
         }
-        json::members(line, concept.clone(), |key, value| match key {
-            b"coding" => json::elements(line, value, |coding| code(line, coding, found)),
-            b"code" => found.extend(json::plain_string(line, value)),
+        json::members(text, concept.clone(), |key, value| match key {
+            b"coding" => json::elements(text, value, |coding| {
+                found.extend(json::member(text, coding, b"code").and_then(|code| json::string(text, code)));
+            }),
+            b"code" => found.extend(json::string(text, value)),
             _ => {}
         });
     });
 }
 
-fn code<'a>(line: &'a [u8], coding: Range<usize>, found: &mut Vec<&'a str>) {
-    json::members(line, coding, |key, value| {
-        if key == b"code" {
-            found.extend(json::plain_string(line, value));
+/// The security labels of a `meta`. Whatever may be one and does not say which is noted as unreadable.
+fn labels<'a>(text: &'a [u8], meta: Range<usize>, facts: &mut Facts<'a>) {
+    match text[meta.start] {
+        b'{' => {}
+        b'n' => return,
+        _ => return facts.has_unreadable_label = true,
+    }
+    let Some(security) = json::member(text, meta, b"security") else { return };
+    json::elements(text, security, |coding| {
+        let is_object = text[coding.start] == b'{';
+        if text[coding.start] == b'n' || (is_object && json::is_empty(text, coding.clone())) {
+            return;
+        }
+        match json::member(text, coding, b"code").and_then(|code| json::string(text, code)) {
+            Some(code) => facts.labels.push(code),
+            None => facts.has_unreadable_label = true,
         }
     });
 }
@@ -183,7 +257,7 @@ impl Dates {
 }
 
 fn day(line: &[u8], value: Range<usize>) -> Option<Days> {
-    json::plain_string(line, value).and_then(|text| Days::of(text.as_bytes()))
+    json::string(line, value).and_then(|text| Days::of(text.as_bytes()))
 }
 
 fn period(line: &[u8], value: Range<usize>) -> Option<Days> {
@@ -205,7 +279,8 @@ mod tests {
     use super::*;
 
     fn days(line: &str) -> Option<(String, String)> {
-        let (_, facts) = head_and_facts(line.as_bytes()).expect("a resource");
+        let mut plain = Plain::default();
+        let (_, facts) = head_and_facts(line.as_bytes(), &mut plain).expect("a resource");
         let text = |bytes: [u8; 10]| String::from_utf8(bytes.to_vec()).expect("ASCII");
         facts.days.map(|days| (text(days.first), text(days.last)))
     }
@@ -214,10 +289,93 @@ mod tests {
     fn the_type_is_the_top_level_one_wherever_it_stands() {
         let line =
             br#"{"contained":[{"resourceType":"Practitioner","id":"x"}],"id":"a","resourceType":"Claim"}"#;
-        assert_eq!(head(line), Ok(Head { resource_type: "Claim", id: Some("a") }));
-        assert_eq!(head(br#"{"contained":[{"resourceType":"Practitioner"}]}"#), Err(NotAResource::NoType));
-        assert_eq!(head(br#"{"resourceType":"../x"}"#), Err(NotAResource::NoType));
-        assert_eq!(head(br#"{"resourceType":7}"#), Err(NotAResource::NoType));
+        let plain = &mut Plain::default();
+        assert_eq!(head(line, plain), Ok(Head { text: line, resource_type: "Claim", id: Some("a") }));
+        for line in [
+            r#"{"contained":[{"resourceType":"Practitioner"}]}"#,
+            r#"{"resourceType":"../x"}"#,
+            r#"{"resourceType":"Pat\\ient"}"#,
+            r#"{"resourceType":7}"#,
+        ] {
+            assert_eq!(head(line.as_bytes(), &mut Plain::default()), Err(NotAResource::NoType), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_has_the_same_head_facts_and_members() {
+        let plain = br#"{"resourceType":"Observation","id":"o-1","meta":{"security":[{"code":"HIV"}]},"category":[{"coding":[{"code":"laboratory"}]}],"effectiveDateTime":"2020-05-06"}"#;
+        let spelled = br#"{ "resource\u0054ype":"\u004fbservation","\u0069d":"o\u002d1","m\u0065ta":{"\u0073ecurity":[{"c\u006fde":"\u0048IV"}]},"categ\u006fry":[{"coding":[{"code":"\u006caboratory"}]}],"effectiveDat\u0065Time":"\u0032020-05-06"}"#;
+        let (room, other) = (&mut Plain::default(), &mut Plain::default());
+        let (head, facts) = head_and_facts(plain, room).expect("a resource");
+        let (spelled_head, spelled_facts) = head_and_facts(spelled, other).expect("a resource");
+        assert_eq!((spelled_head.resource_type, spelled_head.id), (head.resource_type, head.id));
+        assert_eq!(
+            (&spelled_facts.labels, &spelled_facts.categories, spelled_facts.days),
+            (&facts.labels, &facts.categories, facts.days)
+        );
+        let (room, other) = (&mut Plain::default(), &mut Plain::default());
+        let (_, members) = head_and_members(plain, room).expect("a resource");
+        let (head, spelled_members) = head_and_members(spelled, other).expect("a resource");
+        let of = |text: &[u8], members: &Members<'_>| {
+            members
+                .iter()
+                .map(|(key, value)| (key.to_vec(), text[value.clone()].to_vec()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(head.text, &spelled_members), of(plain, &members));
+    }
+
+    #[test]
+    fn a_repeated_member_is_named() {
+        for (line, name) in [
+            (r#"{"resourceType":"Claim","meta":{},"meta":{"security":[{"code":"HIV"}]}}"#, "meta"),
+            (r#"{"resourceType":"Claim","meta":{},"m\u0065ta":{}}"#, "meta"),
+            (r#"{"resourceType":"Claim","a":[{"b":1,"\u0062":1}]}"#, "b"),
+        ] {
+            let repeated = Err(NotAResource::Repeated(name.to_owned()));
+            assert_eq!(head(line.as_bytes(), &mut Plain::default()), repeated, "{line}");
+            assert!(head_and_facts(line.as_bytes(), &mut Plain::default()).is_err(), "{line}");
+            assert!(head_and_members(line.as_bytes(), &mut Plain::default()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn labels_count_wherever_a_resource_stands_and_those_that_cannot_be_read_are_noted() {
+        for (line, labels, unreadable) in [
+            (r#"{"meta":{"security":[{"code":"HIV"},{}]}}"#, &["HIV"][..], false),
+            (r#"{"meta":{"security":{"code":" hiv\n"}}}"#, &[" hiv\n"], false),
+            (r#"{"meta":null,"contained":[{"meta":{"security":[{"code":"R"}]}}]}"#, &["R"], false),
+            (
+                r#"{"entry":[{"resource":{"contained":[{"meta" : {"security":[{"code":"V"}]}}]}}]}"#,
+                &["V"],
+                false,
+            ),
+            (
+                r#"{"parameter":[{"part":[{"resource":{"meta":{"security":[{"code":"V"}]}}}]}]}"#,
+                &["V"],
+                false,
+            ),
+            (r#"{"contained":[{"text":"\"meta\":{"},"meta"]}"#, &[], false),
+            (r#"{"meta":{"security":null}}"#, &[], false),
+            (r#"{"meta":{"security":[null]}}"#, &[], false),
+            (r#"{"meta":{"security":"HIV"}}"#, &[], true),
+            (r#"{"meta":{"security":[{"code":7}]}}"#, &[], true),
+            (r#"{"meta":{"security":[{"code":"\ud800"}]}}"#, &[], true),
+            (r#"{"meta":{"security":[{"display":"HIV"}]}}"#, &[], true),
+            (r#"{"meta":{"security":[{"coding":[{"code":"HIV"}]}]}}"#, &[], true),
+            (r#"{"meta":{"security":[[{"code":"HIV"}]]}}"#, &[], true),
+            (r#"{"meta":[{"security":[{"code":"HIV"}]}]}"#, &[], true),
+            (r#"{"contained":[{"meta":7}]}"#, &[], true),
+        ] {
+            let line = line.replacen('{', "{\"resourceType\":\"Basic\",", 1);
+            let plain = &mut Plain::default();
+            let (_, facts) = head_and_facts(line.as_bytes(), plain).expect("a resource");
+            assert_eq!(
+                (&facts.labels[..], facts.has_unreadable_label),
+                (&labels.iter().map(|label| Cow::Borrowed(*label)).collect::<Vec<_>>()[..], unreadable),
+                "{line}"
+            );
+        }
     }
 
     #[test]
@@ -226,7 +384,8 @@ mod tests {
             br#"{"resourceType":"Observation","meta":{"security":[{"system":"s","code":"HIV"},{"code":"R"}]},
             "category":[{"coding":[{"code":"laboratory"}]}],"code":{"coding":[{"code":"not this"}]},
             "issued":"2021-01-01T00:00:00Z","effectiveDateTime":"2020-05-06T01:02:03Z"}"#;
-        let (_, facts) = head_and_facts(line).expect("a resource");
+        let plain = &mut Plain::default();
+        let (_, facts) = head_and_facts(line, plain).expect("a resource");
         assert_eq!(facts.labels, ["HIV", "R"]);
         assert_eq!(facts.categories, ["laboratory"]);
         assert_eq!(facts.days, Some(Days { first: *b"2020-05-06", last: *b"2020-05-06" }));

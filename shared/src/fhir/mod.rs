@@ -11,12 +11,15 @@ pub mod group;
 pub mod head;
 pub mod json;
 pub mod media_types;
+mod names;
 pub mod ndjson;
 pub mod outcome;
 pub mod patient;
 pub mod references;
+mod scan;
 pub mod search;
 pub mod select;
+pub mod spelling;
 pub mod types;
 
 use jiff::Timestamp;

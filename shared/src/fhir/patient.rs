@@ -5,7 +5,7 @@ use crate::domain::job::PatientSummary;
 use crate::error::Result;
 use crate::ports::records::Records;
 
-use super::head::head;
+use super::head::{Plain, head};
 use super::json;
 use super::ndjson::Lines;
 
@@ -24,15 +24,17 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
         let mut lines = Lines::new(records.open_records(patient, part).await?);
         loop {
             while let Some(line) = lines.next() {
-                let Some(text) =
-                    line.text.filter(|text| memchr::memmem::find(text, b"\"Patient\"").is_some())
-                else {
-                    continue;
+                // A name that is spelled otherwise is rare, and looked for as well.
+                let may_be = |text: &[u8]| {
+                    [&b"\"Patient\""[..], b"\\u"]
+                        .iter()
+                        .any(|part| memchr::memmem::find(text, part).is_some())
                 };
-                let is_patient = head(text)
-                    .is_ok_and(|head| head.resource_type == "Patient" && head.id == Some(patient.as_str()));
-                if is_patient {
-                    return Ok(named(name(text).unwrap_or_else(|| patient.to_string())));
+                let Some(text) = line.text.filter(|text| may_be(text)) else { continue };
+                let mut plain = Plain::default();
+                let Ok(head) = head(text, &mut plain) else { continue };
+                if head.resource_type == "Patient" && head.id == Some(patient.as_str()) {
+                    return Ok(named(name(head.text).unwrap_or_else(|| patient.to_string())));
                 }
             }
             blocks += 1;

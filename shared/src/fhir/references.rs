@@ -1,5 +1,6 @@
 //! The references that a resource's line contains.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -38,36 +39,23 @@ pub fn parse(text: &str) -> Option<Reference<'_>> {
     })
 }
 
-/// Shows the range of every `"reference"` member's string value in a line that was checked, quotes included.
-pub fn reference_values(line: &[u8], mut visit: impl FnMut(Range<usize>)) {
-    for at in REFERENCE.find_iter(line) {
-        let mut at = at + b"\"reference\"".len();
-        // A string that happens to be "reference" is not followed by a colon.
-        let skip_space = |at: &mut usize| {
-            while matches!(line.get(*at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-                *at += 1;
-            }
-        };
-        skip_space(&mut at);
-        if line.get(at) != Some(&b':') {
-            continue;
+/// Shows the range of every `"reference"` member's string value, quotes included, in a line that was checked and is in its
+/// plain spelling.
+pub fn reference_values(text: &[u8], mut visit: impl FnMut(Range<usize>)) {
+    json::named_values(text, 0..text.len(), &REFERENCE, |value| {
+        if text[value.start] == b'"' {
+            visit(value);
         }
-        at += 1;
-        skip_space(&mut at);
-        if line.get(at) != Some(&b'"') {
-            continue;
-        }
-        let content = &line[at + 1..];
-        // An escaped quote inside would cut the value short; such a text is no reference anyway.
-        let Some(length) = memchr::memchr(b'"', content) else { continue };
-        visit(at..at + length + 2);
-    }
+    });
 }
 
-/// Shows every `Type/id` reference of a line that was checked.
-pub fn references<'a>(line: &'a [u8], mut visit: impl FnMut(Reference<'a>)) {
-    reference_values(line, |value| {
-        if let Some(reference) = json::plain_string(line, value).and_then(parse) {
+/// Shows every `Type/id` reference of a line that was checked and is in its plain spelling.
+pub fn references<'a>(text: &'a [u8], mut visit: impl FnMut(Reference<'a>)) {
+    reference_values(text, |value| {
+        // No `Type/id` has anything that must be escaped.
+        if let Some(Cow::Borrowed(reference)) = json::string(text, value)
+            && let Some(reference) = parse(reference)
+        {
             visit(reference);
         }
     });
@@ -79,7 +67,7 @@ mod tests {
 
     #[test]
     fn references_are_found_at_any_depth_and_nothing_else_is() {
-        let line = br##"{"resourceType":"Claim","subject":{"reference" : "Patient/1"},"x":"reference","y":["\"reference\":\"Patient/no\""],
+        let line = br##"{"resourceType":"Claim","subject":{"reference" : "Patient/1"},"x":"reference","y":["\"reference\":\"Patient/no\""],"z\"reference":"Patient/no","v":{"reference":"Patient/q\"uote"},
             "contained":[{"a":{"reference":"http://h/fhir/Practitioner/p.1/_history/2"}}],"b":{"reference":"#c"},"d":{"reference":"urn:uuid:1"},
             "e":{"reference":"Practitioner?identifier=1"},"f":{"reference":7},"g":{"reference":"../Organization/x"}}"##;
         let mut found = Vec::new();

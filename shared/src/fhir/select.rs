@@ -1,6 +1,5 @@
 //! Decides by a [`Selection`] on the lines of a bulk export.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -110,12 +109,12 @@ impl<'s> Selector<'s> {
             .then(|| own.iter().chain(&self.of_all).copied().collect())
     }
 
-    /// The line with the elements that are kept (`_elements`).
-    pub fn cut<'l>(&self, line: &'l [u8], resource_type: &str, members: &Members<'_>) -> Cow<'l, [u8]> {
-        let Some(asked) = self.elements(resource_type) else { return Cow::Borrowed(line) };
+    /// The line with the elements that are kept (`_elements`); `None` where all are.
+    pub fn cut(&self, line: &[u8], resource_type: &str, members: &Members<'_>) -> Option<Vec<u8>> {
+        let asked = self.elements(resource_type)?;
         let mut written = Vec::with_capacity(line.len() + 128);
         subset(line, resource_type, members, &asked, &mut written);
-        Cow::Owned(written)
+        Some(written)
     }
 
     /// Whether something is asked of this type that only a resource can answer.
@@ -134,7 +133,7 @@ impl<'s> Selector<'s> {
     /// When the resource was changed, in microseconds; `None` when it does not say.
     pub fn changed(line: &[u8], members: &Members<'_>) -> Option<i64> {
         let value = json::member(line, members.get(b"meta")?, b"lastUpdated")?;
-        Span::of(json::plain_string(line, value)?.as_bytes()).map(|span| span.from)
+        Span::of(json::string(line, value)?.as_bytes()).map(|span| span.from)
     }
 
     /// Whether something that changed then is within `_since` and `_until`.

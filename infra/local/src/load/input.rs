@@ -8,7 +8,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 use shared::fhir::MAX_LINE;
-use shared::fhir::head::head;
+use shared::fhir::head::{Plain, head, object};
 use shared::fhir::json;
 
 use crate::Failure;
@@ -48,8 +48,7 @@ fn lines(mut reader: impl BufRead, take: Take<'_>) -> Result<(), Failure> {
             return Ok(());
         }
         number += 1;
-        let line = text.trim_ascii();
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        let line = json::without_mark(text.trim_ascii()).trim_ascii();
         if text.len() > MAX_LINE + 1 && !text.ends_with(b"\n") {
             take(number, Found::Unusable("longer than 16 MiB".to_owned()))?;
             skip_line(&mut reader)?;
@@ -75,15 +74,14 @@ fn skip_line(reader: &mut impl BufRead) -> Result<(), Failure> {
 
 /// A whole resource in memory; a Bundle is shown as its entries.
 fn resource_or_bundle(text: &[u8], line: u64, take: Take<'_>) -> Result<(), Failure> {
-    match head(text) {
+    let mut plain = Plain::default();
+    match head(text, &mut plain) {
         Ok(head) if head.resource_type == "Bundle" => {
             let mut entries = Vec::new();
-            json::members(text, 0..text.len(), |key, value| {
-                if key == b"entry" {
-                    json::elements(text, value, |entry| entries.push(entry));
-                }
-            });
-            entries.into_iter().try_for_each(|range| entry(&text[range], line, take))
+            if let Some(value) = json::member(head.text, 0..head.text.len(), b"entry") {
+                json::elements(head.text, value, |entry| entries.push(entry));
+            }
+            entries.into_iter().try_for_each(|range| entry(&head.text[range], line, take))
         }
         Ok(_) => take(line, Found::Resource { text, full_url: None }),
         Err(reason) => take(line, Found::Unusable(reason.to_string())),
@@ -92,16 +90,17 @@ fn resource_or_bundle(text: &[u8], line: u64, take: Take<'_>) -> Result<(), Fail
 
 /// An entry of a Bundle. One without a resource, such as a deletion, has nothing to load.
 fn entry(text: &[u8], line: u64, take: Take<'_>) -> Result<(), Failure> {
-    let (mut resource, mut full_url) = (None, None);
-    let checked = json::check_object(text, |key, value| match key {
-        b"resource" => resource = Some(value),
-        b"fullUrl" => full_url = json::plain_string(text, value),
-        _ => {}
-    });
-    match (checked, resource) {
-        (Err(reason), _) => take(line, Found::Unusable(reason.to_string())),
-        (Ok(()), Some(resource)) => take(line, Found::Resource { text: &text[resource], full_url }),
-        (Ok(()), None) => Ok(()),
+    let mut plain = Plain::default();
+    let (text, members) = match object(text, &mut plain) {
+        Ok(read) => read,
+        Err(reason) => return take(line, Found::Unusable(reason.to_string())),
+    };
+    let full_url = members.get(b"fullUrl").and_then(|value| json::string(text, value));
+    match members.get(b"resource") {
+        Some(resource) => {
+            take(line, Found::Resource { text: &text[resource], full_url: full_url.as_deref() })
+        }
+        None => Ok(()),
     }
 }
 

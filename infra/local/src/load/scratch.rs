@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use shared::domain::ids::is_fhir_id;
 use shared::fhir::attachments::{Target, has_attachments, linked_attachments};
 use shared::fhir::compartments::paths;
-use shared::fhir::head::head;
+use shared::fhir::head::{Plain, head};
 use shared::fhir::json;
 use shared::fhir::references::parse;
 use tempfile::TempDir;
@@ -109,11 +109,12 @@ impl Scratch {
         full_url: Option<&str>,
         priority: Priority,
     ) -> Result<Option<String>, Failure> {
-        let head = match head(text) {
+        let mut plain = Plain::default();
+        let head = match head(text, &mut plain) {
             Ok(head) => head,
             Err(reason) => return Ok(Some(reason.to_string())),
         };
-        let resource_type = head.resource_type;
+        let (resource_type, read) = (head.resource_type, head.text);
         let (id, with_id);
         let text = match head.id {
             Some(known) => {
@@ -121,6 +122,10 @@ impl Scratch {
                 text
             }
             None => match id_of(full_url) {
+                // An id that FHIR does not allow is not replaced.
+                Some(_) if json::member(read, 0..read.len(), b"id").is_some() => {
+                    return Ok(Some(format!("a {resource_type} without id that FHIR allows")));
+                }
                 Some(given) => {
                     with_id = insert_id(text, &given);
                     id = given;
@@ -148,13 +153,13 @@ impl Scratch {
         };
         let offset = i64::try_from(self.length).unwrap_or(i64::MAX);
         let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
-        let kept = self.execute(statement, params![resource_type, id, seq, updated(text), offset, length])?;
+        let kept = self.execute(statement, params![resource_type, id, seq, updated(read), offset, length])?;
         if kept == 0 {
             return Ok(None);
         }
         self.spill.write_all(text)?;
         self.length += text.len() as u64;
-        self.note_references(text, resource_type, seq)?;
+        self.note_references(read, resource_type, seq)?;
         Ok(None)
     }
 
@@ -163,7 +168,7 @@ impl Scratch {
         for path in paths(resource_type) {
             shared::fhir::compartments::values_at(text, path, |reference| {
                 targets.extend(
-                    json::plain_string(text, reference)
+                    json::string(text, reference)
                         .filter(|target| target.starts_with("urn:") || parse(target).is_some()),
                 );
             });
@@ -171,7 +176,7 @@ impl Scratch {
         targets.sort_unstable();
         targets.dedup();
         for target in targets {
-            let target = parse(target).map_or(target, |reference| reference.text);
+            let target = parse(&target).map_or(target.as_ref(), |reference| reference.text);
             self.execute("INSERT INTO belongs VALUES (?, ?)", params![seq, target])?;
         }
         if has_attachments(resource_type) {
@@ -266,7 +271,7 @@ fn updated(text: &[u8]) -> i64 {
         if key == b"meta" {
             json::members(text, value, |key, value| {
                 if key == b"lastUpdated" {
-                    let at = json::plain_string(text, value).and_then(|text| text.parse::<Timestamp>().ok());
+                    let at = json::string(text, value).and_then(|text| text.parse::<Timestamp>().ok());
                     updated = at.map_or(updated, Timestamp::as_millisecond);
                 }
             });

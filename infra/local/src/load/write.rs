@@ -6,7 +6,9 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use shared::domain::ids::{PatientId, is_fhir_id, is_type_name};
+use shared::fhir::json;
 use shared::fhir::references::reference_values;
+use shared::fhir::spelling::plainly;
 
 use super::scratch::Scratch;
 use super::{Loaded, files};
@@ -104,23 +106,25 @@ struct Lines<'s> {
 }
 
 impl Lines<'_> {
-    fn write(&mut self, text: &[u8], pending: &mut Pending) -> Result<(), Failure> {
+    fn write(&mut self, line: &[u8], pending: &mut Pending) -> Result<(), Failure> {
+        let text = plainly(line);
         let mut urns = Vec::new();
-        reference_values(text, |value| {
+        reference_values(&text, |value| {
             if text[value.clone()].starts_with(b"\"urn:") {
                 urns.push(value);
             }
         });
         let mut copied = 0;
         for value in urns {
-            let urn = String::from_utf8_lossy(&text[value.start + 1..value.end - 1]).into_owned();
-            if let Some(target) = self.resolve(urn)? {
+            let Some(urn) = json::string(&text, value.clone()) else { continue };
+            if let Some(target) = self.resolve(urn.into_owned())? {
                 pending.file.write_all(&text[copied..=value.start])?;
                 pending.file.write_all(target.as_bytes())?;
                 copied = value.end - 1;
             }
         }
-        pending.file.write_all(&text[copied..])?;
+        // Where nothing is replaced, every byte stays.
+        pending.file.write_all(if copied == 0 { line } else { &text[copied..] })?;
         Ok(pending.file.write_all(b"\n")?)
     }
 

@@ -131,11 +131,11 @@ fn has_date(line: &[u8], value: Range<usize>, dates: &[DateValue]) -> bool {
 /// The time of a date or a Period; a Period is open where it says nothing.
 fn span(line: &[u8], value: Range<usize>) -> Option<Span> {
     if line[value.start] != b'{' {
-        return json::plain_string(line, value).and_then(|text| Span::of(text.as_bytes()));
+        return json::string(line, value).and_then(|text| Span::of(text.as_bytes()));
     }
     let (mut start, mut end) = (None, None);
     json::members(line, value, |key, value| {
-        let span = || json::plain_string(line, value).and_then(|text| Span::of(text.as_bytes()));
+        let span = || json::string(line, value).and_then(|text| Span::of(text.as_bytes()));
         match key {
             b"start" => start = span(),
             b"end" => end = span(),
@@ -149,12 +149,11 @@ fn span(line: &[u8], value: Range<usize>) -> Option<Span> {
 }
 
 fn refers(line: &[u8], value: Range<usize>, references: &[String]) -> bool {
-    let Some(found) =
-        json::member(line, value, b"reference").and_then(|value| json::plain_string(line, value))
+    let Some(found) = json::member(line, value, b"reference").and_then(|value| json::string(line, value))
     else {
         return false;
     };
-    let found = found.split("/_history/").next().unwrap_or(found);
+    let found = found.split("/_history/").next().unwrap_or(&found);
     references.iter().any(|wanted| {
         // An id alone stands for any type, and a relative reference for what an absolute one ends in.
         found == wanted || found.strip_suffix(wanted.as_str()).is_some_and(|before| before.ends_with('/'))
@@ -193,15 +192,16 @@ mod tests {
 
     use super::super::compile::compile;
     use super::*;
-    use crate::fhir::head::head_and_members;
+    use crate::fhir::head::{Plain, head_and_members};
 
     fn check(line: &str, cases: &[(&str, bool)]) {
-        let (head, members) = head_and_members(line.as_bytes()).expect("a resource");
+        let plain = &mut Plain::default();
+        let (head, members) = head_and_members(line.as_bytes(), plain).expect("a resource");
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a timestamp");
         for (query, expected) in cases {
             let search = format!("{}?{query}", head.resource_type);
             let filter = compile(&search, now).unwrap_or_else(|problem| panic!("{problem}"));
-            assert_eq!(passes(line.as_bytes(), &members, &filter), *expected, "{search}");
+            assert_eq!(passes(head.text, &members, &filter), *expected, "{search}");
         }
     }
 
