@@ -20,6 +20,7 @@ mod house;
 mod load;
 mod program;
 mod sample;
+mod spelling;
 mod supporting;
 mod surface;
 mod synthea;

@@ -288,11 +288,7 @@ impl<'a> Collector<'a> {
     }
 
     /// The head, and the facts where there is somebody to look at them.
-    fn read<'l>(
-        &self,
-        line: &'l [u8],
-        plain: &'l mut Plain,
-    ) -> Result<(Head<'l>, Facts<'l>), NotAResource> {
+    fn read<'l>(&self, line: &'l [u8], plain: &'l mut Plain) -> Result<(Head<'l>, Facts<'l>), NotAResource> {
         if self.choices.is_some() {
             return head_and_facts(line, plain);
         }

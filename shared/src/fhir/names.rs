@@ -34,7 +34,7 @@ pub(super) struct Names {
     levels: [(u64, u8); MAX_LEVELS],
     count: usize,
     /// Where each name begins and ends.
-    names: [(u32, u32); MAX_NAMES],
+    places: [(u32, u32); MAX_NAMES],
 }
 
 impl Names {
@@ -44,12 +44,12 @@ impl Names {
             level: 0,
             levels: [(0, 0); MAX_LEVELS],
             count: 0,
-            names: [(0, 0); MAX_NAMES],
+            places: [(0, 0); MAX_NAMES],
         }
     }
 
     fn compare(&mut self, text: &[u8], first: usize, name: &[u8]) {
-        let mut known = self.names[first.min(self.count)..self.count].iter();
+        let mut known = self.places[first.min(self.count)..self.count].iter();
         self.may_repeat = known.any(|(start, end)| text[*start as usize..*end as usize] == *name);
     }
 }
@@ -85,7 +85,7 @@ impl Watch for Names {
             self.compare(text, first, &text[start..end]);
         }
         let place = u32::try_from(start).ok().zip(u32::try_from(end).ok());
-        match (self.names.get_mut(self.count), place) {
+        match (self.places.get_mut(self.count), place) {
             (Some(name), Some(place)) => {
                 *name = place;
                 self.count += 1;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::ops::Range;
 
 use super::json::members;
 
@@ -94,12 +93,14 @@ fn encode(character: char, plain: &mut Vec<u8>) {
 /// The first name that one object of the text has twice. The text was checked before and has no needless escapes.
 /// Parsers disagree about what such an object says: RFC 8259, section 4.
 pub fn repeated_member(text: &[u8]) -> Option<String> {
-    let mut open: Vec<Range<usize>> = vec![0..text.len()];
-    while let Some(value) = open.pop() {
+    let mut open = Vec::new();
+    let mut next = Some(0..text.len());
+    while let Some(value) = next {
         let start = text[value.clone()].iter().position(|byte| !byte.is_ascii_whitespace());
         let value = value.start + start.unwrap_or_default()..value.end;
         if text.get(value.start) == Some(&b'[') {
             super::json::elements(text, value, |element| open.push(element));
+            next = open.pop();
             continue;
         }
         let (mut names, mut repeated) = (HashSet::new(), None);
@@ -114,6 +115,7 @@ pub fn repeated_member(text: &[u8]) -> Option<String> {
         if repeated.is_some() {
             return repeated;
         }
+        next = open.pop();
     }
     None
 }
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn members_that_are_repeated_are_found_wherever_they_are() {
-        let many: String = (0..200).map(|number| format!("\"n{number}\":{{}},")).collect();
+        let many = (0..200).map(|number| format!("\"n{number}\":{{}},")).collect::<Vec<_>>().concat();
         let deep = format!("{}{{\"a\":1,\"a\":2}}{}", "{\"x\":".repeat(40), "}".repeat(40));
         for (text, repeated) in [
             (r#"{"a":1,"b":{"a":2},"c":[{"a":1},{"a":2}]}"#.to_owned(), None),
@@ -213,7 +215,7 @@ mod tests {
 
         #[test]
         fn plain_text_means_the_same(units in prop::collection::vec(any::<u16>(), 0..12)) {
-            let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let escaped = units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat();
             let text = format!("{{\"{escaped}\":\"{escaped}\"}}");
             let plain = plain(text.as_bytes());
             check_object(&plain, |_, _| {}).expect("still JSON");

@@ -120,6 +120,28 @@ fn objects(reader: impl BufRead, take: Take<'_>) -> Result<(), Failure> {
     }
 }
 
+/// What a top-level object is, as far as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unknown,
+    Bundle,
+    Resource,
+}
+
+/// What an object is that has such an entry (FHIR R4: `Bundle.entry`, `List.entry`).
+fn kind_by_entry(text: &[u8]) -> Kind {
+    let mut plain = Plain::default();
+    let Ok((_, members)) = object(text, &mut plain) else { return Kind::Unknown };
+    let has = |names: &[&str]| names.iter().any(|name| members.get(name.as_bytes()).is_some());
+    if has(&["resource", "fullUrl", "request", "response", "search"]) {
+        Kind::Bundle
+    } else if has(&["item", "flag", "deleted", "date"]) {
+        Kind::Resource
+    } else {
+        Kind::Unknown
+    }
+}
+
 /// Reads JSON byte by byte, keeping what is asked for without the white space.
 struct Scan<R> {
     reader: R,
@@ -158,16 +180,16 @@ impl<R: BufRead> Scan<R> {
         let mut kept = Vec::new();
         self.bump()?;
         kept.push(b'{');
-        let mut is_bundle = None;
+        let mut kind = Kind::Unknown;
         loop {
             match self.next_significant()? {
                 Some(b'}') => {
                     self.bump()?;
                     kept.push(b'}');
-                    return match is_bundle {
-                        Some(true) => Ok(()),
-                        _ => resource_or_bundle(&kept, first_line, take),
-                    };
+                    if kept.len() > MAX_LINE {
+                        return take(first_line, Found::Unusable("longer than 16 MiB".to_owned()));
+                    }
+                    return resource_or_bundle(&kept, first_line, take);
                 }
                 Some(b',') => {
                     self.bump()?;
@@ -176,23 +198,22 @@ impl<R: BufRead> Scan<R> {
                 Some(b'"') => {
                     let key_start = kept.len();
                     self.value(&mut kept)?;
-                    let is_key = |name: &[u8]| kept[key_start..] == *name;
-                    let (is_entry, is_type) = (is_key(b"\"entry\""), is_key(b"\"resourceType\""));
+                    let key = json::string(&kept, key_start..kept.len()).unwrap_or_default().into_owned();
                     if self.next_significant()? == Some(b':') {
                         self.bump()?;
                         kept.push(b':');
                     }
-                    if is_entry && is_bundle != Some(false) && self.next_significant()? == Some(b'[') {
-                        self.entries(take)?;
-                        kept.extend_from_slice(b"[]");
-                        is_bundle = Some(true);
+                    let next = self.next_significant()?;
+                    if key == "entry" && kind != Kind::Resource && next == Some(b'[') {
+                        self.entries(&mut kind, &mut kept, take)?;
                         continue;
                     }
-                    self.next_significant()?;
                     let start = kept.len();
                     self.value(&mut kept)?;
-                    if is_type {
-                        is_bundle = Some(kept[start..] == *b"\"Bundle\"");
+                    if key == "resourceType" {
+                        let is_bundle =
+                            json::string(&kept, start..kept.len()).is_some_and(|name| name == "Bundle");
+                        kind = if is_bundle { Kind::Bundle } else { Kind::Resource };
                     }
                 }
                 _ => return Err(self.broken()),
@@ -200,14 +221,17 @@ impl<R: BufRead> Scan<R> {
         }
     }
 
-    /// The list of a Bundle's entries.
-    fn entries(&mut self, take: Take<'_>) -> Result<(), Failure> {
+    /// A list of entries. Those of a Bundle are shown one by one and not kept; a List has entries as well, which are
+    /// kept. Where the type comes behind them, they tell themselves what they are.
+    fn entries(&mut self, kind: &mut Kind, kept: &mut Vec<u8>, take: Take<'_>) -> Result<(), Failure> {
         self.bump()?;
-        let mut kept = Vec::new();
+        kept.push(b'[');
+        let (start, mut one) = (kept.len(), Vec::new());
         loop {
             match self.next_significant()? {
                 Some(b']') => {
                     self.bump()?;
+                    kept.push(b']');
                     return Ok(());
                 }
                 Some(b',') => {
@@ -215,12 +239,21 @@ impl<R: BufRead> Scan<R> {
                 }
                 Some(b'{') => {
                     let line = self.line;
-                    kept.clear();
-                    self.value(&mut kept)?;
-                    if kept.len() > MAX_LINE {
+                    one.clear();
+                    self.value(&mut one)?;
+                    if *kind == Kind::Unknown {
+                        *kind = kind_by_entry(&one);
+                    }
+                    if *kind != Kind::Bundle {
+                        // Past the limit no more is kept, and the whole is told of.
+                        if kept.len() <= MAX_LINE {
+                            kept.extend(&b","[..usize::from(kept.len() > start)]);
+                            kept.append(&mut one);
+                        }
+                    } else if one.len() > MAX_LINE {
                         take(line, Found::Unusable("longer than 16 MiB".to_owned()))?;
                     } else {
-                        entry(&kept, line, take)?;
+                        entry(&one, line, take)?;
                     }
                 }
                 _ => return Err(self.broken()),
