@@ -247,7 +247,9 @@ impl<'a> Collector<'a> {
             Err(problem) => {
                 if self.choices.is_some() {
                     // It may refer to what must not go.
-                    mentioned(text).into_iter().for_each(|target| documents.withhold(target));
+                    for target in mentioned(text) {
+                        documents.withhold(target);
+                    }
                 }
                 return Ok(Some(problem.to_string()));
             }
