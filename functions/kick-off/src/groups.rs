@@ -8,7 +8,7 @@ use shared::domain::ids::GroupId;
 use shared::domain::type_filter::TypeFilter;
 use shared::error::{Error, Result};
 use shared::fhir::group::{self, NO_GROUP};
-use shared::fhir::head::head_and_members;
+use shared::fhir::head::{Plain, head_and_members};
 use shared::fhir::search::compile::compile;
 use shared::fhir::search::evaluate::passes;
 use shared::fhir::search::table;
@@ -113,7 +113,8 @@ fn search(query: &Query) -> Result<String> {
 
 fn is_found(resource: &Map<String, Value>, filter: &TypeFilter) -> bool {
     let line = Value::Object(resource.clone()).to_string();
-    head_and_members(line.as_bytes()).is_ok_and(|(_, members)| passes(line.as_bytes(), &members, filter))
+    head_and_members(line.as_bytes(), &mut Plain::default())
+        .is_ok_and(|(head, members)| passes(head.text, &members, filter))
 }
 
 fn without_members(mut resource: Map<String, Value>) -> Value {
