@@ -7,7 +7,7 @@
 use std::error::Error as StdError;
 
 use http::StatusCode;
-use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -77,7 +77,40 @@ pub struct Damage {
     pub problem: String,
 }
 
-/// What a worker does about a task that failed.
+/// A store that the server depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Store {
+    /// The patients' records.
+    Records,
+    /// The exported files.
+    Files,
+    /// Jobs and everything else that is kept in rows.
+    Database,
+    Queue,
+}
+
+impl Store {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Records => "records",
+            Self::Files => "files",
+            Self::Database => "database",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+/// The cause of an [`Error::Unavailable`] where it is known which store it was.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .store.name())]
+struct Outage {
+    store: Store,
+    #[source]
+    cause: Cause,
+}
+
+/// What a worker does about a task that failed. [`crate::retries`] decides what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Somebody else changed the same thing at the same time: tried again at once.
@@ -124,6 +157,24 @@ impl Error {
                 Self::damaged(file, "it is no gzip file, or its gzip data is damaged")
             }
             _ => error.into(),
+        }
+    }
+
+    /// The same error, which says that it was this store that did not answer.
+    pub fn of_store(self, store: Store) -> Self {
+        match self {
+            Self::Unavailable(cause) if !cause.is::<Outage>() => {
+                Self::Unavailable(Box::new(Outage { store, cause }))
+            }
+            other => other,
+        }
+    }
+
+    /// The store that did not answer, where that is known.
+    pub fn store(&self) -> Option<Store> {
+        match self {
+            Self::Unavailable(cause) => cause.downcast_ref::<Outage>().map(|outage| outage.store),
+            _ => None,
         }
     }
 
@@ -189,20 +240,6 @@ impl Error {
         }
     }
 
-    /// Whether a queue worker should give up at once instead of trying the task again.
-    pub fn is_final(&self) -> bool {
-        matches!(self.kind(), Kind::Damaged | Kind::Refused)
-    }
-
-    /// How long a task that failed with this waits for its next try: losing a race is tried again at once, anything
-    /// else later and later.
-    pub fn pause(&self, deliveries: u32) -> SignedDuration {
-        match self {
-            Self::Conflict(_) => SignedDuration::ZERO,
-            _ => SignedDuration::from_secs(1 << deliveries.min(5)),
-        }
-    }
-
     /// The causes, innermost last, for the log.
     pub fn causes(&self) -> String {
         let mut text = String::new();
@@ -237,5 +274,42 @@ impl From<std::io::Error> for Error {
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
         Self::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn what_a_stream_wraps_comes_out_as_it_went_in() {
+        let wrapped = std::io::Error::other(Error::damaged("Patient/ann/a.ndjson.gz", "it ends early"));
+        assert_eq!(Error::from(wrapped).kind(), Kind::Damaged);
+        let wrapped = std::io::Error::other(Error::unavailable("gone").of_store(Store::Records));
+        assert_eq!(Error::decompressing("a.gz", wrapped).store(), Some(Store::Records));
+    }
+
+    #[test]
+    fn a_read_that_fails_is_damage_only_where_the_bytes_are_at_fault() {
+        for (kind, expected) in [
+            (ErrorKind::UnexpectedEof, Kind::Damaged),
+            (ErrorKind::InvalidInput, Kind::Damaged),
+            (ErrorKind::InvalidData, Kind::Damaged),
+            (ErrorKind::NotFound, Kind::Unavailable),
+            (ErrorKind::PermissionDenied, Kind::Unavailable),
+            (ErrorKind::TimedOut, Kind::Unavailable),
+            (ErrorKind::StorageFull, Kind::Refused),
+        ] {
+            assert_eq!(Error::decompressing("a.gz", kind.into()).kind(), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_store_that_was_named_first_stays() {
+        let error = Error::unavailable("no route").of_store(Store::Files).of_store(Store::Database);
+        assert_eq!((error.store(), error.causes().as_str()), (Some(Store::Files), "files: no route"));
+        assert_eq!(Error::internal("ours").of_store(Store::Files).store(), None);
     }
 }

@@ -20,7 +20,7 @@ use crate::domain::task::Task;
 use crate::error::Result;
 use crate::http::host::host;
 use crate::platform::Platform;
-use crate::ports::queue::{Deadline, Worker};
+use crate::ports::queue::{Deadline, Delivery, Settled, Worker};
 use crate::telemetry::{self, Metric};
 
 pub use lambda_http::Error;
@@ -185,6 +185,11 @@ struct Failure {
 }
 
 impl Message {
+    fn delivery(&self, task: Task) -> Delivery {
+        let deliveries = self.deliveries();
+        Delivery { task, receipt: self.receipt_handle.clone(), deliveries }
+    }
+
     fn deliveries(&self) -> u32 {
         self.attributes.approximate_receive_count.parse().unwrap_or(1)
     }
@@ -242,68 +247,70 @@ impl Consumer {
                 return self.takes_dead_letters;
             }
         };
+        let delivery = message.delivery(task);
         let done = if self.takes_dead_letters {
-            self.give_up(&task, message).await
+            self.bury(&delivery, message).await
         } else {
             telemetry::metrics(&[(Metric::QueueAge, age_ms)]);
-            self.work(&task, message, context).await
+            self.work(&delivery, message, context).await
         };
+        let task = &delivery.task;
         let duration_ms = self.clock.since(started);
         let (task, job) = (task.name(), task.job());
         tracing::info!(job.id = %job, task, message.id = %message.id, deliveries = message.deliveries(), queue.age_ms = age_ms, duration_ms, done, "task");
         done
     }
 
-    async fn work(&self, task: &Task, message: &Message, context: &Context) -> bool {
+    async fn work(&self, delivery: &Delivery, message: &Message, context: &Context) -> bool {
+        let settled = match self.worker.admit(delivery).await {
+            Some(settled) => settled,
+            None => {
+                let handled = self.handle(&delivery.task, context).await;
+                self.worker.settle(delivery, handled).await
+            }
+        };
+        match settled {
+            Settled::Done => true,
+            Settled::Again(pause) => {
+                self.release(message, pause).await;
+                false
+            }
+        }
+    }
+
+    async fn handle(&self, task: &Task, context: &Context) -> Result<()> {
         let now = self.clock.now();
         let end = Timestamp::try_from(context.deadline()).unwrap_or(now);
         let left = end.duration_since(now);
         let deadline = InvocationDeadline { near: end - MARGIN.min(left / 3) };
         let longest = Duration::try_from(left).unwrap_or_default().saturating_sub(LAST_SECONDS);
         let handled = tokio::time::timeout(longest, self.worker.handle(task, &deadline)).await;
-        let handled = handled
-            .unwrap_or_else(|_| Err(crate::error::Error::unavailable("the invocation's time was over")));
-        let error = match handled {
-            Ok(()) => return true,
-            Err(error) => error,
-        };
-        if error.is_final() {
-            return match self.worker.give_up(task, &error, &story(task, message)).await {
-                Ok(()) => true,
-                Err(problem) => self.failed(task, message, &problem).await,
-            };
-        }
-        self.failed(task, message, &error).await
+        // A store that hangs ends its calls earlier; what takes longer than that takes too long every time.
+        handled.unwrap_or_else(|_| Err(crate::error::Error::internal("the invocation's time was over")))
     }
 
-    async fn give_up(&self, task: &Task, message: &Message) -> bool {
-        let reason = crate::error::Error::unavailable("the task failed as often as it may");
-        match self.worker.give_up(task, &reason, &story(task, message)).await {
+    async fn bury(&self, delivery: &Delivery, message: &Message) -> bool {
+        match self.worker.bury(&delivery.task, &story(delivery, message)).await {
             Ok(()) => true,
-            Err(problem) => self.failed(task, message, &problem).await,
+            Err(problem) => {
+                tracing::warn!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a dead letter stays");
+                false
+            }
         }
     }
 
-    /// Says so, and has the message back soon instead of at the end of its visibility.
-    async fn failed(&self, task: &Task, message: &Message, error: &crate::error::Error) -> bool {
-        let deliveries = message.deliveries();
-        tracing::warn!(job.id = %task.job(), task = task.name(), deliveries, error = %error, cause = error.causes(), "task failed; it will be tried again");
+    /// Has the message back after the pause instead of at the end of its visibility.
+    async fn release(&self, message: &Message, pause: SignedDuration) {
         let name = message.event_source_arn.rsplit(':').next().unwrap_or_default();
         let own = self.queues.iter().flatten().find(|url| url.rsplit('/').next() == Some(name));
         if let Some(url) = own {
-            self.releases.release(url, &message.receipt_handle, error.pause(deliveries)).await;
+            self.releases.release(url, &message.receipt_handle, pause).await;
         }
-        false
     }
 }
 
 /// What became of a message, for the job's history.
-fn story(task: &Task, message: &Message) -> String {
+fn story(delivery: &Delivery, message: &Message) -> String {
     let sent = message.sent_at().map_or_else(|| "at an unknown time".to_owned(), |at| at.to_string());
-    format!(
-        "task {}, message {} sent {sent}, delivered {} times",
-        task.name(),
-        message.id,
-        message.deliveries()
-    )
+    format!("{}, message {} sent {sent}", delivery.story(), message.id)
 }

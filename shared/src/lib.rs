@@ -7,7 +7,8 @@
 //! 5. [`http`] and [`pages`]: how a request becomes typed values and an answer becomes bytes.
 //! 6. [`security`]: signing keys, tokens, passwords.
 //! 7. [`exports`]: starting and changing jobs through the ports, as several functions do.
-//! 8. [`config`], [`clock`], [`error`], [`telemetry`], [`lambda`]: around it all.
+//! 8. [`retries`]: what follows from a task that failed.
+//! 9. [`config`], [`clock`], [`error`], [`telemetry`], [`lambda`]: around it all.
 
 pub mod adapters;
 pub mod clock;
@@ -23,5 +24,6 @@ pub mod pages;
 pub mod places;
 pub mod platform;
 pub mod ports;
+pub mod retries;
 pub mod security;
 pub mod telemetry;

@@ -13,10 +13,10 @@ use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, BRUNO, World, reference};
 
 /// Small chunks, so that the patients are several.
-const SMALL_CHUNKS: &str = "sandbox = true\nchunk_bytes = 1";
+pub(crate) const SMALL_CHUNKS: &str = "sandbox = true\nchunk_bytes = 1";
 
 /// Begins an export of all sample patients, as a bulk job will: the engine only knows cohorts.
-async fn begin_everyone(world: &World) -> String {
+pub(crate) async fn begin_everyone(world: &World) -> String {
     use shared::domain::ids::PatientId;
     use shared::domain::request::Cohort;
     use tests::exports::{begin, new_export};
@@ -43,7 +43,7 @@ async fn work_until_struck(platform: &Local, faults: &std::sync::Arc<Faults>) {
 }
 
 /// How often each resource was exported.
-fn counted(resources: &[Value]) -> BTreeMap<String, u32> {
+pub(crate) fn counted(resources: &[Value]) -> BTreeMap<String, u32> {
     resources.iter().filter(|resource| !reference(resource).starts_with("DocumentReference/documents-")).fold(
         BTreeMap::new(),
         |mut counts, resource| {
@@ -143,26 +143,6 @@ async fn a_full_disk_fails_the_job_and_lists_nothing() {
             "nothing is left behind"
         );
     }
-}
-
-#[tokio::test]
-async fn a_task_that_never_succeeds_fails_its_job_with_a_reason() {
-    let world = World::new();
-    let token = world.token(ANNA).await;
-    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
-    let inbox = world.platform().inbox();
-    let worker =
-        export_generator::worker(&Faulty::new(world.platform().clone(), Faults::at(3, Strike::Before)));
-    for _ in 0..10 {
-        while ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.is_ok_and(|did| did) {}
-        world.advance(60);
-    }
-    // The process that buries it is a healthy one.
-    world.work().await;
-    let token = world.token(ANNA).await;
-    let status = world.status(&token, &job).await;
-    assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(status.outcome().contains("failed"), "{}", status.outcome());
 }
 
 #[tokio::test]

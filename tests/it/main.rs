@@ -9,6 +9,7 @@ mod customize;
 mod download;
 mod kick_off;
 mod metadata;
+mod outages;
 mod status;
 
 mod aws;

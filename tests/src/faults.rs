@@ -1,27 +1,28 @@
 //! A platform that dies at its n-th call, before or after doing what it was asked, and stays dead. It wraps a
-//! real one, so that what was stored before is really there.
+//! real one, so that what was stored before is really there. Or one store that does not answer for a while.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use shared::adapters::local::Local;
-use shared::clock::{Clock, Ids};
+use shared::clock::{Clock, FixedClock, Ids};
 use shared::config::Settings;
 use shared::domain::chunk::{Chunk, ChunkResult, Progress};
-use shared::domain::ids::{ChunkId, JobId};
+use shared::domain::ids::{ChunkId, JobId, PatientId};
 use shared::domain::job::Job;
 use shared::domain::request::SizeClass;
 use shared::domain::task::Task;
-use shared::error::{Error, Result};
+use shared::error::{Error, Result, Store};
 use shared::platform::Platform;
 use shared::ports::files::{ByteStream, FileWriter, Files, UploadForm};
 use shared::ports::grants::Grants;
 use shared::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob};
-use shared::ports::queue::Queue;
-use shared::ports::records::Records;
+use shared::ports::queue::{Delivery, Inbox, Queue};
+use shared::ports::records::{Area, BlockReader, CohortPage, Member, Part, Parts, Records, Supporting};
 use shared::security::keys::Keys;
 use shared::security::verify::Verifier;
 
@@ -34,6 +35,8 @@ pub enum Strike {
     After,
     /// Writing finds the disk full; nothing dies.
     DiskFull,
+    /// From then on every call for files ends in a defect of ours; nothing dies.
+    Defect,
 }
 
 /// Shared by all ports of one platform.
@@ -41,11 +44,34 @@ pub struct Faults {
     strike: Strike,
     calls_left: AtomicI64,
     struck: AtomicBool,
+    outage: Option<Outage>,
+}
+
+/// A store that does not answer until then.
+struct Outage {
+    store: Store,
+    clock: FixedClock,
+    until: Timestamp,
 }
 
 impl Faults {
     pub fn at(call: i64, strike: Strike) -> Arc<Self> {
-        Arc::new(Self { strike, calls_left: AtomicI64::new(call), struck: AtomicBool::new(false) })
+        Arc::new(Self {
+            strike,
+            calls_left: AtomicI64::new(call),
+            struck: AtomicBool::new(false),
+            outage: None,
+        })
+    }
+
+    /// From the call on, the store does not answer until the time has come; nothing dies.
+    pub fn outage(store: Store, call: i64, clock: FixedClock, until: Timestamp) -> Arc<Self> {
+        Arc::new(Self {
+            strike: Strike::Before,
+            calls_left: AtomicI64::new(call),
+            struck: AtomicBool::new(false),
+            outage: Some(Outage { store, clock, until }),
+        })
     }
 
     /// Whether the fault came.
@@ -53,11 +79,28 @@ impl Faults {
         self.struck.load(Ordering::SeqCst)
     }
 
-    async fn call<T>(&self, writes: bool, call: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn call<T>(&self, store: Store, writes: bool, call: impl Future<Output = Result<T>>) -> Result<T> {
+        if let Some(outage) = &self.outage {
+            let is_down = outage.store == store
+                && self.calls_left.fetch_sub(1, Ordering::SeqCst) <= 0
+                && outage.clock.now() < outage.until;
+            if is_down {
+                self.struck.store(true, Ordering::SeqCst);
+                return Err(Error::unavailable("no route to the store").of_store(store));
+            }
+            return call.await;
+        }
         if self.strike == Strike::DiskFull {
             if writes && self.calls_left.fetch_sub(1, Ordering::SeqCst) <= 0 {
                 self.struck.store(true, Ordering::SeqCst);
                 return Err(Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull)));
+            }
+            return call.await;
+        }
+        if self.strike == Strike::Defect {
+            if store == Store::Files && self.calls_left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+                self.struck.store(true, Ordering::SeqCst);
+                return Err(Error::internal("a defect"));
             }
             return call.await;
         }
@@ -91,6 +134,13 @@ impl Faulty {
     }
 }
 
+impl Faulty {
+    /// The receiving end of the queue, which fails as the sending one does.
+    pub fn inbox(&self) -> Arc<dyn Inbox> {
+        Arc::new(FaultyInbox { inner: self.inner.inbox(), faults: self.faults.clone() })
+    }
+}
+
 impl Platform for Faulty {
     fn settings(&self) -> Arc<Settings> {
         self.inner.settings()
@@ -117,7 +167,7 @@ impl Platform for Faulty {
     }
 
     fn records(&self) -> Arc<dyn Records> {
-        self.inner.records()
+        Arc::new(FaultyRecords { inner: self.inner.records(), faults: self.faults.clone() })
     }
 
     fn grants(&self) -> Arc<dyn Grants> {
@@ -141,35 +191,35 @@ struct FaultyJobs {
 #[async_trait]
 impl Jobs for FaultyJobs {
     async fn create(&self, job: &Job) -> Result<()> {
-        self.faults.call(false, self.inner.create(job)).await
+        self.faults.call(Store::Database, false, self.inner.create(job)).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<StoredJob>> {
-        self.faults.call(false, self.inner.get(id)).await
+        self.faults.call(Store::Database, false, self.inner.get(id)).await
     }
 
     async fn replace(&self, job: &Job, version: u64) -> Result<u64> {
-        self.faults.call(false, self.inner.replace(job, version)).await
+        self.faults.call(Store::Database, false, self.inner.replace(job, version)).await
     }
 
     async fn remove(&self, id: &JobId) -> Result<()> {
-        self.faults.call(false, self.inner.remove(id)).await
+        self.faults.call(Store::Database, false, self.inner.remove(id)).await
     }
 
     async fn list(&self, query: &JobQuery) -> Result<JobPage> {
-        self.faults.call(false, self.inner.list(query)).await
+        self.faults.call(Store::Database, false, self.inner.list(query)).await
     }
 
     async fn add_chunks(&self, job: &JobId, chunks: &[Chunk], last: bool) -> Result<Progress> {
-        self.faults.call(false, self.inner.add_chunks(job, chunks, last)).await
+        self.faults.call(Store::Database, false, self.inner.add_chunks(job, chunks, last)).await
     }
 
     async fn chunk(&self, job: &JobId, chunk: ChunkId) -> Result<Option<StoredChunk>> {
-        self.faults.call(false, self.inner.chunk(job, chunk)).await
+        self.faults.call(Store::Database, false, self.inner.chunk(job, chunk)).await
     }
 
     async fn chunks(&self, job: &JobId, after: Option<ChunkId>, count: usize) -> Result<ChunkPage> {
-        self.faults.call(false, self.inner.chunks(job, after, count)).await
+        self.faults.call(Store::Database, false, self.inner.chunks(job, after, count)).await
     }
 
     async fn finish_chunk(
@@ -179,7 +229,7 @@ impl Jobs for FaultyJobs {
         result: &ChunkResult,
         rest: Option<&Chunk>,
     ) -> Result<Finished> {
-        self.faults.call(false, self.inner.finish_chunk(job, chunk, result, rest)).await
+        self.faults.call(Store::Database, false, self.inner.finish_chunk(job, chunk, result, rest)).await
     }
 }
 
@@ -191,7 +241,104 @@ struct FaultyQueue {
 #[async_trait]
 impl Queue for FaultyQueue {
     async fn send(&self, size: SizeClass, tasks: &[Task]) -> Result<()> {
-        self.faults.call(false, self.inner.send(size, tasks)).await
+        self.faults.call(Store::Queue, false, self.inner.send(size, tasks)).await
+    }
+}
+
+struct FaultyInbox {
+    inner: Arc<dyn Inbox>,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Inbox for FaultyInbox {
+    async fn receive(&self, visibility: SignedDuration) -> Result<Option<Delivery>> {
+        self.faults.call(Store::Queue, false, self.inner.receive(visibility)).await
+    }
+
+    async fn acknowledge(&self, delivery: &Delivery) -> Result<()> {
+        self.faults.call(Store::Queue, false, self.inner.acknowledge(delivery)).await
+    }
+
+    async fn release(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
+        self.faults.call(Store::Queue, false, self.inner.release(delivery, delay)).await
+    }
+
+    async fn extend(&self, delivery: &Delivery, visibility: SignedDuration) -> Result<()> {
+        self.faults.call(Store::Queue, false, self.inner.extend(delivery, visibility)).await
+    }
+
+    async fn dead(&self) -> Result<Option<Delivery>> {
+        self.faults.call(Store::Queue, false, self.inner.dead()).await
+    }
+}
+
+/// Reading records is no call of the crash tests, which count those that change something; it is one of an outage.
+struct FaultyRecords {
+    inner: Arc<dyn Records>,
+    faults: Arc<Faults>,
+}
+
+impl FaultyRecords {
+    async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.faults.outage.is_none() {
+            return call.await;
+        }
+        self.faults.call(Store::Records, false, call).await
+    }
+
+    fn reader(&self, inner: Box<dyn BlockReader>) -> Box<dyn BlockReader> {
+        match self.faults.outage {
+            Some(_) => Box::new(FaultyReader { inner, faults: self.faults.clone() }),
+            None => inner,
+        }
+    }
+}
+
+#[async_trait]
+impl Records for FaultyRecords {
+    async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
+        self.call(self.inner.member(patient)).await
+    }
+
+    async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
+        self.call(self.inner.members(after, count)).await
+    }
+
+    async fn parts(&self, patient: &PatientId) -> Result<Parts> {
+        self.call(self.inner.parts(patient)).await
+    }
+
+    async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        Ok(self.reader(self.call(self.inner.open_records(patient, part)).await?))
+    }
+
+    async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        Ok(self.reader(self.call(self.inner.open_document(patient, part)).await?))
+    }
+
+    async fn area(&self, area: Area) -> Result<Vec<Part>> {
+        self.call(self.inner.area(area)).await
+    }
+
+    async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
+        Ok(self.reader(self.call(self.inner.open_area(area, name)).await?))
+    }
+
+    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
+        self.call(self.inner.supporting(references)).await
+    }
+}
+
+struct FaultyReader {
+    inner: Box<dyn BlockReader>,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl BlockReader for FaultyReader {
+    async fn read(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>> {
+        self.faults.clone().call(Store::Records, false, self.inner.read(buffer)).await
     }
 }
 
@@ -203,20 +350,20 @@ struct FaultyFiles {
 #[async_trait]
 impl Files for FaultyFiles {
     async fn create(&self, key: &str) -> Result<Box<dyn FileWriter>> {
-        let inner = self.faults.call(false, self.inner.create(key)).await?;
+        let inner = self.faults.call(Store::Files, false, self.inner.create(key)).await?;
         Ok(Box::new(FaultyWriter { inner, faults: self.faults.clone() }))
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {
-        self.faults.call(false, self.inner.size(key)).await
+        self.faults.call(Store::Files, false, self.inner.size(key)).await
     }
 
     async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream> {
-        self.faults.call(false, self.inner.open(key, range)).await
+        self.faults.call(Store::Files, false, self.inner.open(key, range)).await
     }
 
     async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>> {
-        self.faults.call(false, self.inner.link(key, lifetime, file_name)).await
+        self.faults.call(Store::Files, false, self.inner.link(key, lifetime, file_name)).await
     }
 
     async fn upload_form(
@@ -226,19 +373,21 @@ impl Files for FaultyFiles {
         limit: u64,
         lifetime: SignedDuration,
     ) -> Result<Option<UploadForm>> {
-        self.faults.call(false, self.inner.upload_form(key, content_type, limit, lifetime)).await
+        self.faults
+            .call(Store::Files, false, self.inner.upload_form(key, content_type, limit, lifetime))
+            .await
     }
 
     async fn remove(&self, key: &str) -> Result<()> {
-        self.faults.call(false, self.inner.remove(key)).await
+        self.faults.call(Store::Files, false, self.inner.remove(key)).await
     }
 
     async fn remove_prefix(&self, prefix: &str) -> Result<()> {
-        self.faults.call(false, self.inner.remove_prefix(prefix)).await
+        self.faults.call(Store::Files, false, self.inner.remove_prefix(prefix)).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        self.faults.call(false, self.inner.list(prefix)).await
+        self.faults.call(Store::Files, false, self.inner.list(prefix)).await
     }
 }
 
@@ -250,10 +399,10 @@ struct FaultyWriter {
 #[async_trait]
 impl FileWriter for FaultyWriter {
     async fn write(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>> {
-        self.faults.clone().call(true, self.inner.write(buffer)).await
+        self.faults.clone().call(Store::Files, true, self.inner.write(buffer)).await
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {
-        self.faults.clone().call(true, self.inner.finish()).await
+        self.faults.clone().call(Store::Files, true, self.inner.finish()).await
     }
 }

@@ -12,6 +12,7 @@ use shared::exports::resume;
 use shared::platform::Platform;
 use shared::ports::files::Files;
 use shared::ports::jobs::{JobQuery, Jobs, StoredJob};
+use shared::retries::is_over;
 
 /// Jobs looked at at once.
 const PAGE: usize = 100;
@@ -80,11 +81,20 @@ impl Cleanup<'_> {
             }
             State::Rejected | State::Failed => self.files.remove_prefix(&job_prefix(&id)).await,
             State::InReview | State::Complete => self.orphaned_attempts(&id).await,
+            // Its tasks come again by themselves, and more of them would ask a store that is down more often.
+            State::Running if self.waits(&stored) => Ok(()),
             State::Queued | State::Running if retention.is_over(unchanged_since, STANDS_STILL, self.now) => {
                 resume(&stored.job, &*self.platform.queue()).await
             }
             State::Queued | State::Running | State::AwaitingInput => Ok(()),
         }
+    }
+
+    /// Whether a job waits for a store that may still be waited for.
+    fn waits(&self, stored: &StoredJob) -> bool {
+        let Job::Running(running) = &stored.job else { return false };
+        let outage = self.platform.settings().outage;
+        running.waiting.is_some_and(|waiting| !is_over(waiting.since, outage, self.now))
     }
 
     /// Attempts of a finished job that were not recorded.

@@ -4,10 +4,12 @@
 //! - [`chunk`] runs one chunk: [`collect`] reads a patient and filters, [`documents`] takes care of what is no
 //!   line of NDJSON, [`outputs`] writes a stream per type, [`supporting`] fetches what the others refer to.
 //! - [`finish`] assembles the manifest.
+//! - [`budget`] keeps account of tasks that failed, and fails their jobs.
 //!
 //! Every task may run twice and may be cut off anywhere. What counts is what the store of jobs recorded:
 //! files carry their attempt in their keys, and only a recorded attempt is ever listed.
 
+mod budget;
 mod chunk;
 mod collect;
 mod documents;
@@ -27,7 +29,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use shared::clock::{Clock, Ids};
 use shared::config::Settings;
-use shared::domain::chunk::job_prefix;
 use shared::domain::ids::JobId;
 use shared::domain::job::Job;
 use shared::domain::states::Running;
@@ -36,9 +37,8 @@ use shared::error::{Error, Result};
 use shared::platform::Platform;
 use shared::ports::files::Files;
 use shared::ports::jobs::{Jobs, StoredJob};
-use shared::ports::queue::{Deadline, Queue, Worker};
+use shared::ports::queue::{Deadline, Delivery, Queue, Settled, Worker};
 use shared::ports::records::Records;
-use shared::telemetry::{self, Metric};
 
 /// The worker of a platform.
 pub fn worker(platform: &dyn Platform) -> Arc<dyn Worker> {
@@ -73,22 +73,20 @@ impl Worker for Generator {
         }
     }
 
-    async fn give_up(&self, task: &Task, reason: &Error, story: &str) -> Result<()> {
-        let id = task.job();
-        let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
-        let failed = stored.job.fail(
-            &reason.to_string(),
-            reason.issue_code(),
-            story,
-            self.clock.now(),
-            &self.settings.retention,
-        );
-        // What is not under way any more cannot fail: somebody cancelled it, or another delivery finished it.
-        let Ok(failed) = failed else { return Ok(()) };
-        tracing::error!(job.id = %id, task = task.name(), error = %reason, cause = reason.causes(), "export failed");
-        self.jobs.replace(&Job::Failed(failed), stored.version).await?;
-        telemetry::metrics(&[(Metric::ExportsFailed, 1)]);
-        self.files.remove_prefix(&job_prefix(id)).await
+    async fn admit(&self, delivery: &Delivery) -> Option<Settled> {
+        self.count_delivery(delivery).await
+    }
+
+    async fn settle(&self, delivery: &Delivery, handled: Result<()>) -> Settled {
+        match handled {
+            Ok(()) => self.succeeded(delivery).await,
+            Err(error) => self.failed(delivery, &error).await,
+        }
+    }
+
+    async fn bury(&self, task: &Task, story: &str) -> Result<()> {
+        let reason = Error::unavailable("the task was delivered as often as it may be");
+        self.fail_job(task, &reason, None, story).await
     }
 }
 

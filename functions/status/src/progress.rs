@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::domain::job::Job;
+use shared::domain::states::Running;
 use shared::ports::jobs::StoredJob;
 
 /// The longest time after which a client shall ask again, in seconds: every client is done soon after its export is.
@@ -37,8 +38,11 @@ fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
     u64::try_from(seconds).ok()
 }
 
-/// `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes.
+/// `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes; or the store that the export waits for.
 pub(crate) fn amount(stored: &StoredJob, now: Timestamp) -> String {
+    if let Job::Running(Running { waiting: Some(waiting), .. }) = &stored.job {
+        return waiting.describe();
+    }
     let progress = &stored.progress;
     let left = remaining(stored, now).filter(|seconds| *seconds >= 5).map(|seconds| match seconds {
         0..100 => format!(", about {seconds} s left"),
@@ -84,6 +88,9 @@ pub(crate) fn in_words(stored: &StoredJob) -> Value {
     });
     if let Some(reason) = reason {
         words["error"] = json!(reason);
+    }
+    if let Job::Running(Running { waiting: Some(waiting), .. }) = &stored.job {
+        words["waiting"] = json!(waiting.describe());
     }
     words
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use shared::error::{Error, Result};
-use shared::ports::queue::{Deadline, Delivery, Inbox, Worker};
+use shared::error::Result;
+use shared::ports::queue::{Deadline, Delivery, Inbox, Settled, Worker};
 use tokio::sync::Notify;
 
 /// How long a task is hidden from others; prolonged while it is worked on.
@@ -45,23 +45,21 @@ impl Deadline for Shutdown {
 /// Settles one delivery if one is due; false when none is.
 pub async fn step(inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadline) -> Result<bool> {
     if let Some(dead) = inbox.dead().await? {
-        let reason = Error::unavailable("the task failed as often as it may");
-        worker.give_up(&dead.task, &reason, &story(&dead)).await?;
+        worker.bury(&dead.task, &dead.story()).await?;
         inbox.acknowledge(&dead).await?;
         return Ok(true);
     }
     let Some(delivery) = inbox.receive(VISIBILITY).await? else { return Ok(false) };
-    match handle(&delivery, inbox, worker, deadline).await {
-        Ok(()) => inbox.acknowledge(&delivery).await?,
-        Err(error) if error.is_final() => {
-            worker.give_up(&delivery.task, &error, &story(&delivery)).await?;
-            inbox.acknowledge(&delivery).await?;
+    let settled = match worker.admit(&delivery).await {
+        Some(settled) => settled,
+        None => {
+            let handled = handle(&delivery, inbox, worker, deadline).await;
+            worker.settle(&delivery, handled).await
         }
-        Err(error) => {
-            let task = delivery.task.name();
-            tracing::warn!(job.id = %delivery.task.job(), task, deliveries = delivery.deliveries, error = %error, cause = error.causes(), "task failed; it will be tried again");
-            inbox.release(&delivery, error.pause(delivery.deliveries)).await?;
-        }
+    };
+    match settled {
+        Settled::Done => inbox.acknowledge(&delivery).await?,
+        Settled::Again(pause) => inbox.release(&delivery, pause).await?,
     }
     Ok(true)
 }
@@ -78,12 +76,12 @@ async fn handle(
     loop {
         tokio::select! {
             done = &mut work => return done,
-            () = tokio::time::sleep(HEARTBEAT) => inbox.extend(delivery, VISIBILITY).await?,
+            () = tokio::time::sleep(HEARTBEAT) => {
+                // Others may get it as well then, which costs time and nothing else.
+                if let Err(error) = inbox.extend(delivery, VISIBILITY).await {
+                    tracing::warn!(error = %error, cause = error.causes(), "a task is not hidden any longer");
+                }
+            }
         }
     }
-}
-
-/// What became of a task, for the job's history.
-fn story(delivery: &Delivery) -> String {
-    format!("task {}, delivered {} times", delivery.task.name(), delivery.deliveries)
 }

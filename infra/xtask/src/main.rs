@@ -88,7 +88,12 @@ fn test(arguments: &[String]) -> Result<(), String> {
         "http://localhost:8888",
         &["Sandbox=true", "CleanupSchedule=\"rate(1 minute)\""],
     )?;
-    let adapters = emulator.deploy("adapters", door()?, "http://localhost:8888", &["Workers=false"])?;
+    let adapters = emulator.deploy(
+        "adapters",
+        door()?,
+        "http://localhost:8888",
+        &["Workers=false", "MaxReceiveCount=12"],
+    )?;
     let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
     command.args(arguments);
     if !arguments.iter().any(|argument| argument == "--") {
@@ -192,7 +197,8 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     }
     let emulator = Emulator::start("release")?;
     let door = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
-    let stack = emulator.deploy("bench", door, "http://localhost:8888", &["Workers=false"])?;
+    let stack =
+        emulator.deploy("bench", door, "http://localhost:8888", &["Workers=false", "MaxReceiveCount=12"])?;
     command.envs(emulator.environment());
     point_adapters(&mut command, &stack)?;
     run(command)

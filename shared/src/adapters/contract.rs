@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::ports::files::{Files, read_all, write_all};
 use crate::ports::grants::{GrantKind, Grants};
 use crate::ports::jobs::{JobQuery, Jobs, StoredJob};
-use crate::ports::queue::{Inbox, Queue};
+use crate::ports::queue::{Inbox, MAX_DELIVERIES, Queue};
 use crate::ports::records::{BlockReader, Records};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -236,7 +236,10 @@ pub async fn queue(
         }
         // A store far away may take its time to bury a letter; it is delivered no more often for it.
         looked += 1;
-        assert!(deliveries <= 20 && looked <= 40, "there is a limit, and a dead letter");
+        assert!(
+            deliveries <= MAX_DELIVERIES && looked <= 2 * MAX_DELIVERIES,
+            "there is a limit, and a dead letter"
+        );
         advance(unit * 2).await;
     };
     assert!(deliveries >= 3, "{deliveries}");

@@ -32,6 +32,8 @@ pub struct Settings {
     pub refresh_lifetime: SignedDuration,
     /// Stored bytes a chunk of an export should have.
     pub chunk_bytes: u64,
+    /// How long an export waits for a store that does not answer.
+    pub outage: SignedDuration,
     /// Exports that one client may have under way.
     pub max_running_exports: u64,
     /// Whether a group's member who joined after `_since` gives all of their data, and not only what is new.
@@ -61,7 +63,7 @@ pub enum SameSite {
 }
 
 /// The names of the settings in a file, and in capitals after `EHI_` in the environment.
-pub const KEYS: [&str; 21] = [
+pub const KEYS: [&str; 22] = [
     "base_url",
     "sandbox",
     "sandbox_in_public",
@@ -71,6 +73,7 @@ pub const KEYS: [&str; 21] = [
     "token_lifetime_seconds",
     "refresh_lifetime_seconds",
     "chunk_bytes",
+    "outage_hours",
     "max_running_exports",
     "whole_record_of_new_members",
     "max_upload_bytes",
@@ -146,6 +149,7 @@ impl Settings {
                 .seconds("refresh_lifetime_seconds")
                 .unwrap_or(SignedDuration::from_hours(24 * 30)),
             chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
+            outage: outage(&mut read),
             max_running_exports: read.count("max_running_exports").unwrap_or(10),
             whole_record_of_new_members: read.flag("whole_record_of_new_members").unwrap_or(true),
             max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
@@ -276,6 +280,18 @@ fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
 /// Variables that are read before the settings are.
 const OTHER_VARIABLES: [&str; 1] = ["EHI_LOG"];
 
+/// `outage_hours`. More than three days are longer than SQS delivers a message again and again.
+fn outage(read: &mut Reader) -> SignedDuration {
+    let hours = read.count("outage_hours").unwrap_or(6);
+    match i64::try_from(hours).ok().filter(|hours| (1..=72).contains(hours)) {
+        Some(hours) => SignedDuration::from_hours(hours),
+        None => {
+            read.wrong("outage_hours", "must be from 1 to 72");
+            SignedDuration::from_hours(6)
+        }
+    }
+}
+
 /// What is logged, in the syntax of `RUST_LOG`: the variable `EHI_LOG`, or what the host wants where it is not set.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn log_filter(default: &str) -> String {
@@ -313,11 +329,12 @@ mod tests {
             review = "yes"
             retention_seconds = -1
             colour = "red"
+            outage_hours = 0
             [[clients]]
             id = "a b"
         "#;
         let errors = parse(text).expect_err("wrong").to_string();
-        for name in ["base_url", "review", "retention_seconds", "colour", "clients"] {
+        for name in ["base_url", "review", "retention_seconds", "colour", "outage_hours", "clients"] {
             assert!(errors.contains(name), "{name} in {errors}");
         }
     }

@@ -8,6 +8,8 @@
 //! every state that is not gone -> Cancelled; what waits or runs -> Failed
 //! ```
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,7 @@ use super::choices::{Choices, Sensitive};
 use super::job::{Attachment, Core, Event, Job, State};
 use super::manifest::{NamedFile, Summary};
 use super::retention::Retention;
+use crate::error::Store;
 
 /// The patient has not filled in the form yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,31 @@ pub struct Running {
     pub core: Core,
     /// Upper bound of what the export contains, frozen by the plan.
     pub transaction_time: Timestamp,
+    /// The store that its tasks wait for, while one does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// What tasks failed by, other than by a store. Empty for nearly all jobs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub troubles: BTreeMap<String, Trouble>,
+}
+
+/// A store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub since: Timestamp,
+    /// Which one, where that is known.
+    pub store: Option<Store>,
+}
+
+/// How often a task failed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// By a fault of this server.
+    #[serde(default)]
+    pub defects: u32,
+    /// The worker began with it and was not heard of again.
+    #[serde(default)]
+    pub lost: u32,
 }
 
 /// Everything is written; staff must approve.
@@ -145,7 +173,17 @@ impl Queued {
     }
 
     pub fn begin(self, transaction_time: Timestamp) -> Running {
-        Running { core: self.core.note(transaction_time, "server", "began to collect"), transaction_time }
+        let core = self.core.note(transaction_time, "server", "began to collect");
+        Running { core, transaction_time, waiting: None, troubles: BTreeMap::new() }
+    }
+}
+
+impl Waiting {
+    /// `waiting for the store since 10:42 (records)`; the time is UTC.
+    pub fn describe(&self) -> String {
+        let since = self.since.strftime("%H:%M");
+        let store = self.store.map(|store| format!(" ({})", store.name())).unwrap_or_default();
+        format!("waiting for the store since {since}{store}")
     }
 }
 

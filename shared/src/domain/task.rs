@@ -22,6 +22,14 @@ impl Task {
         }
     }
 
+    /// What names it within its job.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Plan { .. } | Self::Finish { .. } => self.name().to_owned(),
+            Self::Chunk { chunk, .. } => format!("chunk {chunk}"),
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Self::Plan { .. } => "plan",

@@ -4,6 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Settings;
 use crate::domain::job::Job;
+use crate::domain::states::Running;
+use crate::error::Store;
 use crate::fhir::choices::complete;
 use crate::ports::jobs::StoredJob;
 
@@ -61,7 +63,7 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
         }
     };
     let progress = &stored.progress;
-    json!({
+    let mut value = json!({
         "id": core.id,
         "patient": core.patient,
         "status": job.state().ehi_status(),
@@ -83,7 +85,15 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
             "at": event.at.as_millisecond(), "who": event.who, "what": event.what,
         })).collect::<Vec<_>>(),
         "error": error,
-    })
+    });
+    if let Job::Running(Running { waiting: Some(waiting), .. }) = job {
+        value["waiting"] = json!({
+            "since": waiting.since.as_millisecond(),
+            "store": waiting.store.map(Store::name),
+            "text": waiting.describe(),
+        });
+    }
+    value
 }
 
 /// The URL of a file that staff attached.

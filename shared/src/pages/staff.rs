@@ -36,6 +36,8 @@ pub struct StaffJobPage {
     pub error: Option<String>,
     pub running: bool,
     pub percent: u8,
+    /// The store that the export waits for.
+    pub waiting: Option<String>,
     pub in_review: bool,
     pub asked: Vec<String>,
     pub choices: Vec<ChoiceRow>,
@@ -128,6 +130,10 @@ impl StaffJobPage {
             error,
             running: stored.job.is_active(),
             percent: stored.percent(),
+            waiting: match &stored.job {
+                Job::Running(running) => running.waiting.map(|waiting| waiting.describe()),
+                _ => None,
+            },
             in_review: matches!(stored.job, Job::InReview(_)),
             asked: asked::sentences(&stored.job),
             choices: choices.map(choice_rows).unwrap_or_default(),

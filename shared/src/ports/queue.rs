@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::request::SizeClass;
 use crate::domain::task::Task;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Where tasks are sent.
 #[async_trait]
@@ -24,10 +24,21 @@ pub struct Delivery {
     pub deliveries: u32,
 }
 
+impl Delivery {
+    /// What became of the task, for the job's history.
+    pub fn story(&self) -> String {
+        format!("task {}, delivered {} times", self.task.key(), self.deliveries)
+    }
+}
+
+/// How often a task is delivered at most: the most that SQS allows.
+pub const MAX_DELIVERIES: u32 = 1_000;
+
 /// The receiving end, where the host must poll for itself.
 ///
 /// A delivery that is neither acknowledged nor released within its visibility time-out is delivered again.
-/// A task delivered as often as the limit says goes to the dead letters instead of being delivered once more.
+/// A task delivered [`MAX_DELIVERIES`] times goes to the dead letters instead of being delivered once more. The limit is
+/// for what nothing else ends: an outage is waited for by time, and a defect ends a job after few tries.
 #[async_trait]
 pub trait Inbox: Send + Sync {
     /// The next task that is due, hidden from others for `visibility`.
@@ -63,10 +74,27 @@ impl Deadline for NoDeadline {
 /// What handles tasks.
 #[async_trait]
 pub trait Worker: Send + Sync {
-    /// Does one task. `Err` means: deliver it again, unless [`Error::is_final`], which fails the job.
+    /// Does one task.
     async fn handle(&self, task: &Task, deadline: &dyn Deadline) -> Result<()>;
 
-    /// The task cannot be done: fails its job with the reason, for the client and for staff. `story` says what became
-    /// of the task and stays in the job's history.
-    async fn give_up(&self, task: &Task, reason: &Error, story: &str) -> Result<()>;
+    /// Asked before a delivery is handled. `Some` when it is not to be handled: its workers died once too often, and
+    /// the job has failed for that.
+    async fn admit(&self, delivery: &Delivery) -> Option<Settled>;
+
+    /// Decides what becomes of a delivery that was handled (see [`crate::retries`]). Always returns: where even that
+    /// cannot be written down, the task is tried again.
+    async fn settle(&self, delivery: &Delivery, handled: Result<()>) -> Settled;
+
+    /// A dead letter: fails its job, for the client and for staff. `story` says what became of the task and stays in
+    /// the job's history. An error means that the letter must stay.
+    async fn bury(&self, task: &Task, story: &str) -> Result<()>;
+}
+
+/// What becomes of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It must never be delivered again.
+    Done,
+    /// It must be delivered again after this time.
+    Again(SignedDuration),
 }

@@ -7,7 +7,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::clock::Ids;
-use crate::error::Error;
+use crate::error::{Error, Store};
 
 /// Tries of one call; with the waits between them well below any function's own deadline.
 const TRIES: u32 = 5;
@@ -39,13 +39,56 @@ pub(super) fn upload_timeouts() -> TimeoutConfig {
 }
 
 /// The error of a call that failed after all its tries: 503 for the caller, the cause for the log. What AWS says
-/// names tables, keys and actions, never what was stored.
+/// names tables, keys and actions, never what was stored. A call that AWS calls invalid is a defect of ours, which
+/// waiting does not cure; one that it does not allow may be allowed again.
 pub(super) fn failed<E, R>(call: &'static str) -> impl Fn(SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
 {
-    move |error| Error::unavailable(format!("{call}: {}", described(&error)))
+    move |error| {
+        let text = format!("{call}: {}", described(&error));
+        let is_ours = matches!(&error, SdkError::ConstructionFailure(_))
+            || error.code().is_some_and(|code| INVALID.contains(&code));
+        if is_ours {
+            return Error::internal(text);
+        }
+        match store_of(call) {
+            Some(store) => Error::unavailable(text).of_store(store),
+            None => Error::unavailable(text),
+        }
+    }
+}
+
+/// What AWS calls a request that it will never take.
+const INVALID: [&str; 5] = [
+    "ValidationException",
+    "SerializationException",
+    "InvalidParameterValue",
+    "InvalidMessageContents",
+    "MalformedXML",
+];
+
+/// The store behind a call. Reading objects and listing them is done for two: the bucket knows for which.
+fn store_of(call: &str) -> Option<Store> {
+    match call.split(' ').next().unwrap_or_default() {
+        "SendMessage"
+        | "SendMessageBatch"
+        | "ReceiveMessage"
+        | "ChangeMessageVisibility"
+        | "DeleteMessage" => Some(Store::Queue),
+        "PutItem" | "GetItem" | "UpdateItem" | "Query" | "BatchGetItem" | "BatchWriteItem"
+        | "TransactWriteItems" => Some(Store::Database),
+        "PutObject"
+        | "HeadObject"
+        | "DeleteObjects"
+        | "CreateMultipartUpload"
+        | "UploadPart"
+        | "CompleteMultipartUpload"
+        | "AbortMultipartUpload"
+        | "ListMultipartUploads" => Some(Store::Files),
+        _ => None,
+    }
 }
 
 fn described<E, R>(error: &SdkError<E, R>) -> String

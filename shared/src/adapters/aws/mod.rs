@@ -23,7 +23,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::resources::Resources;
 use crate::config::{Settings, is_loopback};
 use crate::domain::request::SizeClass;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Store};
 use crate::platform::Platform;
 use crate::ports::files::Files;
 use crate::ports::grants::Grants;
@@ -206,7 +206,12 @@ pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc
         .ok_or_else(|| Error::invalid(format!("'{url}' is not s3://bucket or s3://bucket/prefix")))?;
     let client = s3(sdk);
     let links = Links::new(sdk.clone(), client.clone(), None, clock);
-    Ok(Arc::new(AwsFiles::new(Bucket { client, name, prefix }, links, false, PART_BYTES)))
+    Ok(Arc::new(AwsFiles::new(
+        Bucket { client, name, prefix, store: Store::Files },
+        links,
+        false,
+        PART_BYTES,
+    )))
 }
 
 impl Platform for Aws {
@@ -241,7 +246,8 @@ impl Platform for Aws {
         let client = self.s3();
         let role = self.resources.get("EHI_SIGNING_ROLE").map(str::to_owned);
         let links = Links::new(self.sdk.clone(), client.clone(), role, self.clock.clone());
-        let bucket = Bucket { client, name: self.need("EHI_FILES_BUCKET"), prefix: String::new() };
+        let (name, prefix) = (self.need("EHI_FILES_BUCKET"), String::new());
+        let bucket = Bucket { client, name, prefix, store: Store::Files };
         let part_bytes = self.resources.get("EHI_UPLOAD_PART_BYTES").and_then(|bytes| bytes.parse().ok());
         let compress = self.resources.flag("EHI_COMPRESS_FILES");
         Arc::new(AwsFiles::new(bucket, links, compress, part_bytes.unwrap_or(PART_BYTES)))
@@ -258,7 +264,7 @@ impl Platform for Aws {
             }
             Default::default()
         });
-        Arc::new(AwsRecords::new(Bucket { client: self.s3(), name, prefix }))
+        Arc::new(AwsRecords::new(Bucket { client: self.s3(), name, prefix, store: Store::Records }))
     }
 
     fn grants(&self) -> Arc<dyn Grants> {

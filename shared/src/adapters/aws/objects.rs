@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
 use super::calls::failed;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Store};
 use crate::ports::files::ByteStream;
 
 /// A bucket, or what is below a prefix of one.
@@ -21,6 +21,8 @@ pub(super) struct Bucket {
     pub(super) name: String,
     /// Ends in `/`, or is empty.
     pub(super) prefix: String,
+    /// What the bucket is for.
+    pub(super) store: Store,
 }
 
 /// An object of a listing; its key is below the bucket's prefix.
@@ -90,7 +92,8 @@ impl Walk {
                 .prefix(&self.prefix)
                 .set_start_after(self.start_after.clone())
                 .set_continuation_token(self.next.take());
-            let listed = list.send().await.map_err(failed("ListObjectsV2"))?;
+            let listed = list.send().await.map_err(failed("ListObjectsV2"));
+            let listed = listed.map_err(|error| error.of_store(self.bucket.store))?;
             self.next = listed.next_continuation_token;
             self.ended = self.next.is_none();
             self.page.extend(listed.contents.unwrap_or_default().into_iter().filter_map(|object| {
@@ -144,7 +147,7 @@ impl Object {
                 return Err(Error::NotFound("there is no such file"));
             }
             Err(error) if error.code() == Some("InvalidRange") => return Ok(Body::default()),
-            Err(error) => return Err(failed("GetObject")(error)),
+            Err(error) => return Err(failed("GetObject")(error).of_store(self.bucket.store)),
         };
         self.etag = object.e_tag.or(self.etag.take());
         self.encoding = object.content_encoding.filter(|encoding| encoding != "aws-chunked");
@@ -177,7 +180,8 @@ impl Object {
             self.body = None;
             self.resumes += 1;
             if self.resumes > RESUMES {
-                return Err(Error::unavailable(format!("GetObject broke {} times: {problem}", self.resumes)));
+                return Err(Error::unavailable(format!("GetObject broke {} times: {problem}", self.resumes))
+                    .of_store(self.bucket.store));
             }
             self.body = Some(self.request().await?);
         }

@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::blocking;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Store};
 
 type Shared = Arc<Mutex<Connection>>;
 
@@ -16,6 +16,11 @@ pub(super) struct Database {
     relaxed: Shared,
     readers: Vec<Shared>,
 }
+
+/// The schema, version by version: what is here never changes, and what is new comes behind it. A database counts its
+/// version in `user_version`; the first one is also that of databases from before versions were counted.
+/// (`rusqlite_migration` does the same, but has no release yet for the version of `rusqlite` that is used here.)
+const MIGRATIONS: &[&str] = &[SCHEMA];
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS jobs (
@@ -53,7 +58,10 @@ impl Database {
             Ok(Arc::new(Mutex::new(connection)))
         };
         let writer = connect("full")?;
-        lock(&writer).execute_batch(SCHEMA).map_err(sql)?;
+        migrate(&mut lock(&writer)).map_err(|problem| match problem {
+            Error::Invalid(what) => Error::invalid(format!("{}: {what}", path.display())),
+            other => other,
+        })?;
         Ok(Self {
             writer,
             relaxed: connect("normal")?,
@@ -62,8 +70,8 @@ impl Database {
     }
 
     pub(super) fn in_memory() -> Result<Self> {
-        let connection = Connection::open_in_memory().map_err(sql)?;
-        connection.execute_batch(SCHEMA).map_err(sql)?;
+        let mut connection = Connection::open_in_memory().map_err(sql)?;
+        migrate(&mut connection)?;
         connection.set_prepared_statement_cache_capacity(64);
         let only: Shared = Arc::new(Mutex::new(connection));
         Ok(Self { writer: only.clone(), relaxed: only.clone(), readers: vec![only] })
@@ -75,7 +83,7 @@ impl Database {
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let writer = self.writer.clone();
-        blocking(move || transact(&writer, work)).await
+        blocking(Store::Database, move || transact(&writer, work)).await
     }
 
     /// One transaction that a power cut may undo: only for what then happens again by itself.
@@ -84,7 +92,7 @@ impl Database {
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let relaxed = self.relaxed.clone();
-        blocking(move || transact(&relaxed, work)).await
+        blocking(Store::Database, move || transact(&relaxed, work)).await
     }
 
     /// A read by key, which takes microseconds: right here, not on another thread.
@@ -93,6 +101,24 @@ impl Database {
         let connection = free.unwrap_or_else(|| lock(&self.readers[0]));
         work(&connection).map_err(sql)
     }
+}
+
+/// Brings a database to the newest version, all or nothing. One of a later program is refused: it would be read wrongly.
+fn migrate(connection: &mut Connection) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
+    let missing = MIGRATIONS.get(version as usize..).ok_or_else(|| {
+        Error::invalid(
+            "the database was written by a newer version of this program; start that one, or use another --state",
+        )
+    })?;
+    for migration in missing {
+        transaction.execute_batch(migration).map_err(sql)?;
+    }
+    if !missing.is_empty() {
+        transaction.pragma_update(None, "user_version", integer(MIGRATIONS.len() as u64)).map_err(sql)?;
+    }
+    transaction.commit().map_err(sql)
 }
 
 fn transact<T>(connection: &Shared, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
@@ -108,11 +134,19 @@ fn lock(connection: &Shared) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A failure of SQLite as one of ours.
+/// A failure of SQLite as one of ours: a statement that is wrong is a defect, which waiting does not cure.
 pub(super) fn sql(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => Error::StorageFull(error.into()),
-        _ => Error::unavailable(error),
+        Some(ErrorCode::DiskFull) => Error::StorageFull(error.into()),
+        None
+        | Some(
+            ErrorCode::Unknown
+            | ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch
+            | ErrorCode::ApiMisuse
+            | ErrorCode::ParameterOutOfRange,
+        ) => Error::internal(error),
+        Some(_) => Error::unavailable(error).of_store(Store::Database),
     }
 }
 

@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::blocking;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Store};
 use crate::ports::files::{ByteStream, FileWriter, Files, UploadForm, checked_key};
 
 /// How much of a file a stream holds.
@@ -51,7 +51,7 @@ impl Files for LocalFiles {
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {
         let path = self.path(key)?;
-        blocking(move || match std::fs::metadata(path) {
+        blocking(Store::Files, move || match std::fs::metadata(path) {
             Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error.into()),
@@ -62,7 +62,7 @@ impl Files for LocalFiles {
     async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream> {
         let path = self.path(key)?;
         let range = range.unwrap_or(0..u64::MAX);
-        let file = blocking(move || {
+        let file = blocking(Store::Files, move || {
             let mut file =
                 File::open(path).map_err(|error| if is_missing(&error) { NO_FILE } else { error.into() })?;
             if range.start > 0 {
@@ -75,7 +75,7 @@ impl Files for LocalFiles {
             // Made here, where it is dropped as well: memory that changes threads is given back late.
             let wanted = PIECE.min(file.limit());
             let mut piece = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default() + 1);
-            blocking(move || {
+            blocking(Store::Files, move || {
                 Read::by_ref(&mut file).take(wanted).read_to_end(&mut piece)?;
                 Ok((!piece.is_empty()).then(|| (Bytes::from(piece), file)))
             })
@@ -92,12 +92,12 @@ impl Files for LocalFiles {
 
     async fn remove(&self, key: &str) -> Result<()> {
         let path = self.path(key)?;
-        blocking(move || ignore_missing(std::fs::remove_file(path))).await
+        blocking(Store::Files, move || ignore_missing(std::fs::remove_file(path))).await
     }
 
     async fn remove_prefix(&self, prefix: &str) -> Result<()> {
         let path = self.path(prefix)?;
-        blocking(move || {
+        blocking(Store::Files, move || {
             // A worker may still be writing into it: once more then.
             for _ in 0..3 {
                 match std::fs::remove_dir_all(&path) {
@@ -112,7 +112,7 @@ impl Files for LocalFiles {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let path = self.path(prefix)?;
-        blocking(move || {
+        blocking(Store::Files, move || {
             let entries = match std::fs::read_dir(path) {
                 Ok(entries) => entries,
                 Err(error) if is_missing(&error) => return Ok(Vec::new()),
@@ -141,7 +141,7 @@ impl FileWriter for Writer {
     async fn write(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>> {
         let file = self.file.take();
         let path = self.path.clone();
-        let (file, buffer) = blocking(move || {
+        let (file, buffer) = blocking(Store::Files, move || {
             let mut file = created(file, &path)?;
             let mut buffer = buffer;
             file.write_all(&buffer)?;
@@ -154,7 +154,7 @@ impl FileWriter for Writer {
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {
-        blocking(move || {
+        blocking(Store::Files, move || {
             created(self.file, &self.path)?.sync_all()?;
             // The name must last as well as the bytes.
             if let Some(directory) = self.path.parent() {

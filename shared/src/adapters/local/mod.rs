@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, Ids};
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Store};
 use crate::platform::Platform;
 use crate::ports::files::Files;
 use crate::ports::grants::Grants;
@@ -164,7 +164,11 @@ fn keys_of(path: &Path, ids: &dyn Ids) -> Result<Keys> {
     Keys::new(&stored)
 }
 
-/// Runs blocking work off the async threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+/// Runs blocking work for a store off the async threads.
+async fn blocking<T: Send + 'static>(
+    store: Store,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
+    done.map_err(|error| error.of_store(store))
 }

@@ -13,10 +13,7 @@ use crate::clock::{Clock, Ids};
 use crate::domain::request::SizeClass;
 use crate::domain::task::Task;
 use crate::error::Result;
-use crate::ports::queue::{Delivery, Inbox, Queue};
-
-/// How often a task is delivered before it is a dead letter.
-const DELIVERY_LIMIT: u32 = 5;
+use crate::ports::queue::{Delivery, Inbox, MAX_DELIVERIES, Queue};
 
 pub struct LocalQueue {
     database: Arc<Database>,
@@ -73,7 +70,7 @@ impl LocalQueue {
             .database
             .write_relaxed(move |transaction| {
                 let bury = "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND due_at <= ? AND deliveries >= ?";
-                transaction.prepare_cached(bury).map_err(sql)?.execute(params![now, DELIVERY_LIMIT]).map_err(sql)?;
+                transaction.prepare_cached(bury).map_err(sql)?.execute(params![now, MAX_DELIVERIES]).map_err(sql)?;
                 let taken = take(transaction, now, &receipt).optional().map_err(sql)?;
                 Ok(taken.map(|(body, deliveries)| (body, deliveries, receipt)))
             })
@@ -157,7 +154,7 @@ impl Inbox for LocalQueue {
                 "SELECT 1 FROM messages WHERE dead = 1 OR (due_at <= ? AND deliveries >= ?) LIMIT 1";
             connection
                 .prepare_cached(statement)?
-                .query_row(params![now, DELIVERY_LIMIT], |_| Ok(()))
+                .query_row(params![now, MAX_DELIVERIES], |_| Ok(()))
                 .optional()
         })?;
         if any.is_none() {

@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use super::blocking;
 use super::shared_files::SharedFiles;
 use crate::domain::ids::PatientId;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Store};
 use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, Supporting};
 
 pub(super) struct LocalRecords {
@@ -46,7 +46,7 @@ impl LocalRecords {
 impl Records for LocalRecords {
     async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
         let (path, patient) = (self.patient(patient), patient.clone());
-        blocking(move || {
+        blocking(Store::Records, move || {
             Ok(path.is_dir().then(|| parts_of(&path)).transpose()?.map(|parts| member(patient, &parts)))
         })
         .await
@@ -55,7 +55,7 @@ impl Records for LocalRecords {
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
         let root = self.root.join("Patient");
         let after = after.map(|after| format!("{after}/")).unwrap_or_default();
-        blocking(move || {
+        blocking(Store::Records, move || {
             // One pass that keeps the first `count` names behind `after`: memory for a page, however
             // many patients there are.
             let mut first = BinaryHeap::with_capacity(count + 2);
@@ -89,7 +89,7 @@ impl Records for LocalRecords {
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
         let path = self.patient(patient);
-        blocking(move || parts_of(&path)).await
+        blocking(Store::Records, move || parts_of(&path)).await
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
@@ -103,7 +103,7 @@ impl Records for LocalRecords {
 
     async fn area(&self, area: Area) -> Result<Vec<Part>> {
         let path = self.root.join(area.directory());
-        blocking(move || files_in(&path, |name| area.has(name))).await
+        blocking(Store::Records, move || files_in(&path, |name| area.has(name))).await
     }
 
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
@@ -118,7 +118,7 @@ impl Records for LocalRecords {
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         let (root, cached) = (self.root.join("shared"), self.shared.clone());
         let references = references.clone();
-        blocking(move || {
+        blocking(Store::Records, move || {
             let known = cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let files = SharedFiles::files(&root)?;
             let index = match known.filter(|index| index.is_of(&files)) {
@@ -196,7 +196,7 @@ impl BlockReader for Blocks {
         let before = buffer.len();
         let source = self.source.take();
         let (path, compressed) = (self.path.clone(), self.compressed);
-        let (source, buffer, read) = blocking(move || {
+        let (source, buffer, read) = blocking(Store::Records, move || {
             let mut source = match source {
                 Some(source) => source,
                 None => open(&path, compressed)?,

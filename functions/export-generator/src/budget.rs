@@ -1,0 +1,209 @@
+//! Keeps account of tasks that failed, on the row of their job, and fails the job when [`retries`] says so.
+
+use shared::domain::chunk::job_prefix;
+use shared::domain::job::Job;
+use shared::domain::states::{Running, Trouble, Waiting};
+use shared::domain::task::Task;
+use shared::error::{Error, Kind, Result};
+use shared::ports::queue::{Delivery, Settled};
+use shared::retries::{self, Decision, FREE_DELIVERIES, MAX_LOST, Tries};
+use shared::telemetry::{self, Metric};
+
+use crate::Generator;
+
+/// How often a change of a job's row is tried when others change it at the same time.
+const RACES: u32 = 20;
+
+/// A job's row after something was noted on it.
+enum Noted {
+    /// As it is now; `None` where there is nowhere to note anything, because no worker has begun.
+    Active(Option<Box<Running>>),
+    /// Cancelled, finished or removed: its tasks have nothing to do any more.
+    Inactive,
+}
+
+impl Generator {
+    /// Counts a delivery that comes again although nothing is known to have failed: its worker died. A few deaths are
+    /// those of a server that was stopped; a task that its workers die of again and again fails its job.
+    pub(crate) async fn count_delivery(&self, delivery: &Delivery) -> Option<Settled> {
+        if delivery.deliveries <= FREE_DELIVERIES {
+            return None;
+        }
+        let key = delivery.task.key();
+        let counted = self
+            .note(&delivery.task, |running| {
+                // While a store is down, tasks come again without having died.
+                let outage = self.settings.outage;
+                let now = self.clock.now();
+                if running.waiting.is_some_and(|waiting| !retries::is_over(waiting.since, outage, now)) {
+                    return;
+                }
+                running.troubles.entry(key.clone()).or_default().lost += 1;
+            })
+            .await;
+        match counted {
+            Ok(Noted::Active(Some(running))) => {
+                let lost = running.troubles.get(&key).map_or(0, |trouble| trouble.lost);
+                if lost <= MAX_LOST {
+                    return None;
+                }
+                let reason = Error::internal(format!("the worker died {lost} times with this task"));
+                Some(self.end(delivery, &reason).await)
+            }
+            Ok(_) => None,
+            Err(error) => Some(self.again(delivery, &error, None)),
+        }
+    }
+
+    /// Forgets what is known of a task's failures: its store answers again.
+    pub(crate) async fn succeeded(&self, delivery: &Delivery) -> Settled {
+        if delivery.deliveries > 1 {
+            let key = delivery.task.key();
+            let forgotten = self
+                .note(&delivery.task, |running| {
+                    running.waiting = None;
+                    running.troubles.remove(&key);
+                })
+                .await;
+            if let Err(error) = forgotten {
+                tracing::debug!(error = %error, cause = error.causes(), "the end of an outage is not noted");
+            }
+        }
+        Settled::Done
+    }
+
+    /// Notes why a task failed, and decides what becomes of it.
+    pub(crate) async fn failed(&self, delivery: &Delivery, error: &Error) -> Settled {
+        let kind = retries::kind(error, delivery.deliveries);
+        let (now, key) = (self.clock.now(), delivery.task.key());
+        let noted = self
+            .note(&delivery.task, |running| {
+                let trouble = running.troubles.remove(&key).unwrap_or_default();
+                let mut trouble = Trouble { lost: 0, ..trouble };
+                match kind {
+                    Kind::Defect => trouble.defects += 1,
+                    Kind::Unavailable => {
+                        let waiting = Waiting { since: now, store: error.store() };
+                        running.waiting.get_or_insert(waiting);
+                    }
+                    Kind::Contended | Kind::Damaged | Kind::Refused => {}
+                }
+                if trouble != Trouble::default() {
+                    running.troubles.insert(key.clone(), trouble);
+                }
+            })
+            .await;
+        let running = match noted {
+            Ok(Noted::Active(running)) => running,
+            Ok(Noted::Inactive) => return Settled::Done,
+            Err(problem) => {
+                tracing::warn!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a failure cannot be noted");
+                return self.again(delivery, error, None);
+            }
+        };
+        let tries = Tries {
+            deliveries: delivery.deliveries,
+            defects: match &running {
+                Some(running) => running.troubles.get(&key).map_or(0, |trouble| trouble.defects),
+                None => delivery.deliveries,
+            },
+            waiting_since: running.as_ref().and_then(|running| running.waiting).map(|waiting| waiting.since),
+        };
+        match retries::decide(kind, tries, self.settings.outage, now, &*self.ids) {
+            Decision::Again(pause) => self.again(delivery, error, Some(pause)),
+            Decision::Fail => self.end(delivery, error).await,
+        }
+    }
+
+    fn again(&self, delivery: &Delivery, error: &Error, pause: Option<jiff::SignedDuration>) -> Settled {
+        let pause = pause.unwrap_or_else(|| retries::pause(delivery.deliveries, &*self.ids));
+        let (task, deliveries) = (delivery.task.key(), delivery.deliveries);
+        tracing::warn!(job.id = %delivery.task.job(), task, deliveries, wait.seconds = pause.as_secs(), error = %error, cause = error.causes(), "task failed; it will be tried again");
+        Settled::Again(pause)
+    }
+
+    /// Fails the job; where that cannot be written, the task comes again.
+    async fn end(&self, delivery: &Delivery, reason: &Error) -> Settled {
+        let waited = (reason.kind() == Kind::Unavailable).then(|| self.settings.outage.as_hours());
+        match self.fail_job(&delivery.task, reason, waited, &delivery.story()).await {
+            Ok(()) => Settled::Done,
+            Err(problem) => self.again(delivery, &problem, None),
+        }
+    }
+
+    /// Fails the job of a task, unless it is not under way any more. `waited` is how many hours a store was waited for.
+    pub(crate) async fn fail_job(
+        &self,
+        task: &Task,
+        reason: &Error,
+        waited: Option<i64>,
+        story: &str,
+    ) -> Result<()> {
+        let id = task.job();
+        for _ in 0..RACES {
+            let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
+            let request = stored.job.core().request_id.clone();
+            let text = match (reason.kind(), waited, request) {
+                (Kind::Unavailable, Some(hours), _) => {
+                    format!(
+                        "a store that the export needs did not answer for {hours} hours; start the export again"
+                    )
+                }
+                (Kind::Damaged | Kind::Refused, ..) => reason.to_string(),
+                (_, _, Some(request)) => format!("{reason}; tell the operator the request id {request}"),
+                (_, _, None) => format!("{reason}; tell the operator the job id {id}"),
+            };
+            let (now, retention) = (self.clock.now(), &self.settings.retention);
+            let failed = stored.job.fail(&text, reason.issue_code(), story, now, retention);
+            // What is not under way any more cannot fail: somebody cancelled it, or another delivery finished it.
+            let Ok(failed) = failed else { return Ok(()) };
+            match self.jobs.replace(&Job::Failed(failed), stored.version).await {
+                Ok(_) => {
+                    tracing::error!(job.id = %id, task = task.key(), error = %reason, cause = reason.causes(), "export failed");
+                    telemetry::metrics(&[(Metric::ExportsFailed, 1)]);
+                    return self.remove_files(id).await;
+                }
+                Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::conflict("the job is being changed by many at once"))
+    }
+
+    /// The job has failed whether or not its files can be removed now: cleanup removes them as well.
+    async fn remove_files(&self, id: &shared::domain::ids::JobId) -> Result<()> {
+        if let Err(error) = self.files.remove_prefix(&job_prefix(id)).await {
+            tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "files of a failed export are left for cleanup");
+        }
+        Ok(())
+    }
+
+    /// Changes what is noted on a running job. Nothing is written when nothing changes.
+    async fn note(&self, task: &Task, change: impl Fn(&mut Running) + Send) -> Result<Noted> {
+        for _ in 0..RACES {
+            let Some(stored) = self.jobs.get(task.job()).await? else { return Ok(Noted::Inactive) };
+            let running = match stored.job {
+                Job::Running(running) => running,
+                Job::Queued(_) => return Ok(Noted::Active(None)),
+                _ => return Ok(Noted::Inactive),
+            };
+            let mut changed = running.clone();
+            change(&mut changed);
+            if changed == running {
+                return Ok(Noted::Active(Some(Box::new(running))));
+            }
+            match self.jobs.replace(&Job::Running(changed.clone()), stored.version).await {
+                Ok(_) => {
+                    if changed.waiting != running.waiting {
+                        let since = changed.waiting.map(|waiting| waiting.since);
+                        tracing::info!(job.id = %task.job(), since = since.map(tracing::field::display), "waiting for a store changed");
+                    }
+                    return Ok(Noted::Active(Some(Box::new(changed))));
+                }
+                Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::conflict("the job is being changed by many at once"))
+    }
+}

@@ -1,0 +1,191 @@
+//! What the engine does when something fails: it waits for a store by time, tries again what is our fault three times,
+//! and gives a task up that its workers die of.
+
+use http::StatusCode;
+use jiff::SignedDuration;
+use shared::clock::Clock;
+use shared::domain::job::Job;
+use shared::error::Store;
+use shared::platform::Platform;
+use shared::ports::queue::{Inbox, NoDeadline};
+use tests::faults::{Faults, Faulty, Strike};
+use tests::{ANNA, World, text};
+
+use crate::crash::{SMALL_CHUNKS, begin_everyone, counted};
+
+/// Lets workers over a faulty platform work while time passes.
+async fn work_for(world: &World, faulty: &Faulty, minutes: i64) {
+    let worker = export_generator::worker(faulty);
+    let inbox = faulty.inbox();
+    for _ in 0..minutes * 2 {
+        // A queue that does not answer is asked again later, as the server does.
+        while matches!(ehi::worker::step(&*inbox, &*worker, &NoDeadline).await, Ok(true)) {}
+        world.advance(30);
+    }
+}
+
+/// A platform with an outage that begins at that call and ends in so many minutes.
+fn outage(world: &World, store: Store, call: i64, minutes: i64) -> (Faulty, std::sync::Arc<Faults>) {
+    let until = world.clock().now() + SignedDuration::from_mins(minutes);
+    let faults = Faults::outage(store, call, world.clock().clone(), until);
+    (Faulty::new(world.platform().clone(), faults.clone()), faults)
+}
+
+/// An outage of ten minutes at a port, beginning at several of its calls: the export is whole.
+async fn survives(store: Store) {
+    let expected = {
+        let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
+        let job = begin_everyone(&world).await;
+        world.work().await;
+        counted(&world.resources(&world.token(ANNA).await, &job).await)
+    };
+    let mut outages = 0;
+    for call in [0, 1, 2, 4, 7, 12, 20, 33, 54, 88] {
+        let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
+        let job = begin_everyone(&world).await;
+        let (faulty, faults) = outage(&world, store, call, 10);
+        work_for(&world, &faulty, 30).await;
+        outages += u32::from(faults.has_struck());
+        let token = world.token(ANNA).await;
+        let status = world.status(&token, &job).await;
+        assert_eq!(status.status, StatusCode::OK, "{store:?}, call {call}: {}", status.text());
+        assert_eq!(counted(&world.resources(&token, &job).await), expected, "{store:?}, call {call}");
+    }
+    assert!(outages >= 4, "{outages}");
+}
+
+#[tokio::test]
+async fn ten_minutes_without_records() {
+    survives(Store::Records).await;
+}
+
+#[tokio::test]
+async fn ten_minutes_without_files() {
+    survives(Store::Files).await;
+}
+
+#[tokio::test]
+async fn ten_minutes_without_the_database() {
+    survives(Store::Database).await;
+}
+
+#[tokio::test]
+async fn ten_minutes_without_the_queue() {
+    survives(Store::Queue).await;
+}
+
+#[tokio::test]
+async fn the_status_says_since_when_and_for_what_it_waits() {
+    let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
+    let job = begin_everyone(&world).await;
+    world.step().await;
+    world.advance(60 * 42);
+    let (faulty, _) = outage(&world, Store::Records, 0, 10);
+    work_for(&world, &faulty, 5).await;
+    let token = world.token(ANNA).await;
+    let status = world.status(&token, &job).await;
+    assert_eq!(status.status, StatusCode::ACCEPTED);
+    assert_eq!(status.header("x-progress"), "waiting for the store since 12:42 (records)");
+    let staff = world.staff().await;
+    let json = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
+    assert_eq!(text(&json["waiting"]["store"]), "records");
+    assert_eq!(json["waiting"]["since"], 1_772_368_920_000_i64);
+    let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
+    assert!(page.contains("waiting for the store since 12:42"), "{page}");
+    // Cleanup sends no more tasks to a store that is down.
+    world.advance(60 * 61);
+    let before = world.platform().jobs().get(&id(&job)).await.expect("an answer");
+    world.clean().await;
+    assert_eq!(world.platform().jobs().get(&id(&job)).await.expect("an answer"), before);
+    // It answers again.
+    work_for(&world, &faulty, 10).await;
+    let token = world.token(ANNA).await;
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+}
+
+fn id(job: &str) -> shared::domain::ids::JobId {
+    shared::domain::ids::JobId::parse(job.trim_start_matches("/jobs/")).expect("an id")
+}
+
+#[tokio::test]
+async fn an_outage_beyond_the_budget_fails_the_job() {
+    let settings = format!("{SMALL_CHUNKS}\noutage_hours = 1");
+    let world = World::with(&settings, &ehi::defaults::sample_records());
+    let job = begin_everyone(&world).await;
+    let (faulty, _) = outage(&world, Store::Records, 5, 600);
+    work_for(&world, &faulty, 55).await;
+    let token = world.token(ANNA).await;
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED, "within the hour it waits");
+    work_for(&world, &faulty, 15).await;
+    let token = world.token(ANNA).await;
+    let status = world.status(&token, &job).await;
+    assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(status.outcome().contains("did not answer for 1 hours"), "{}", status.outcome());
+    assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
+}
+
+#[tokio::test]
+async fn a_defect_is_tried_three_times_and_the_text_has_the_request_id() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let kicked = world
+        .post(&format!("/auto-approve/no-form/fhir/Patient/{ANNA}/$ehi-export"))
+        .bearer(&token)
+        .header("x-request-id", "request-4711")
+        .send()
+        .await;
+    assert_eq!(kicked.status, StatusCode::ACCEPTED, "{}", kicked.text());
+    let job = kicked.job();
+    let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
+    let request = stored.job.core().request_id.clone().expect("a request id");
+    let faulty = Faulty::new(world.platform().clone(), Faults::at(3, Strike::Defect));
+    work_for(&world, &faulty, 2).await;
+    let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
+    let Job::Failed(failed) = &stored.job else { panic!("{:?}", stored.job.state()) };
+    assert!(failed.reason.contains(&request), "{}", failed.reason);
+    let last = stored.job.core().history.last().expect("history");
+    assert!(last.what.contains("delivered 3 times"), "{}", last.what);
+    assert!(last.what.contains("chunk"), "{}", last.what);
+}
+
+#[tokio::test]
+async fn a_task_that_its_workers_die_of_fails_its_job() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
+    world.step().await;
+    let worker = export_generator::worker(world.platform());
+    let inbox = world.platform().inbox();
+    let mut deaths = 0;
+    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer") {
+        if worker.admit(&delivery).await.is_some() {
+            inbox.acknowledge(&delivery).await.expect("acknowledged");
+            break;
+        }
+        // Here the process dies.
+        deaths += 1;
+        world.advance(61);
+    }
+    assert_eq!(deaths, 5);
+    let status = world.status(&token, &job).await;
+    assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR, "{}", status.text());
+    assert!(status.outcome().contains("request id"), "{}", status.outcome());
+}
+
+/// Staff may cancel while a worker gives up: neither is an error of the queue.
+#[tokio::test]
+async fn a_job_that_was_cancelled_does_not_fail_as_well() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
+    world.step().await;
+    let worker = export_generator::worker(world.platform());
+    let inbox = world.platform().inbox();
+    let delivery = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
+    let deleted = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+    assert_eq!(deleted.status, StatusCode::ACCEPTED);
+    let settled = worker.settle(&delivery, Err(shared::error::Error::internal("a defect"))).await;
+    assert_eq!(settled, shared::ports::queue::Settled::Done);
+    worker.bury(&delivery.task, &delivery.story()).await.expect("nothing is left to fail");
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
+}
