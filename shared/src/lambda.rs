@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use axum::Router;
 use jiff::{SignedDuration, Timestamp};
-use lambda_http::Request;
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt};
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,6 +22,7 @@ use crate::error::Result;
 use crate::http::host::host;
 use crate::platform::Platform;
 use crate::ports::queue::{Deadline, Delivery, Settled, Worker};
+use crate::security::address::PeerAddress;
 use crate::telemetry::{self, Metric};
 
 pub use lambda_http::Error;
@@ -31,12 +33,24 @@ pub async fn serve(router: fn(&dyn Platform) -> Router) -> Result<(), Error> {
     let app = App { router, served: RwLock::new(Served::of(router, platform).map_err(refusal)?) };
     let app = &app;
     lambda_http::run(service_fn(move |request: Request| async move {
-        match app.current().await.oneshot(request).await {
+        match app.current().await.oneshot(with_address(request)).await {
             Ok(response) => Ok::<_, Error>(response),
             Err(never) => match never {},
         }
     }))
     .await
+}
+
+/// Puts the caller's address where [`host`] looks for it. API Gateway vouches for it; no header is believed.
+fn with_address(mut request: Request) -> Request {
+    let source = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
+        _ => None,
+    };
+    if let Some(address) = source.and_then(|text| text.parse().ok()) {
+        request.extensions_mut().insert(PeerAddress(address));
+    }
+    request
 }
 
 /// Runs a scheduled function on the Lambda runtime.

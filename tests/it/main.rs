@@ -22,6 +22,7 @@ mod load;
 mod program;
 mod sample;
 mod spelling;
+mod strangers;
 mod supporting;
 mod surface;
 mod synthea;

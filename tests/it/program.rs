@@ -27,7 +27,7 @@ pub(crate) fn ehi() -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     command.output().expect("the program runs")
 }
 
@@ -45,9 +45,9 @@ fn lines_below(directory: &Path) -> usize {
 }
 
 /// A server that is ended with the test.
-struct Served {
-    child: Child,
-    base: String,
+pub(crate) struct Served {
+    pub(crate) child: Child,
+    pub(crate) base: String,
     log: JoinHandle<String>,
 }
 
@@ -57,7 +57,11 @@ impl Served {
     }
 
     fn start_with(state: &Path, more: &[&str]) -> Self {
-        let mut command = ehi();
+        Self::start_as(ehi(), state, more)
+    }
+
+    /// `command` is the program, or what starts it.
+    pub(crate) fn start_as(mut command: Command, state: &Path, more: &[&str]) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).args(more);
         command.stderr(Stdio::piped());
         command.env("EHI_LOG", "trace,hyper=off,hyper_util=off");
@@ -75,7 +79,7 @@ impl Served {
     }
 
     /// Ends it with SIGTERM; what it logged, if it ended well.
-    fn stop(mut self) -> Option<String> {
+    pub(crate) fn stop(mut self) -> Option<String> {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(killed.expect("kill is there").success());
         let deadline = Instant::now() + Duration::from_mins(1);

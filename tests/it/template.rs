@@ -113,9 +113,7 @@ const HELPERS: &[(&str, &[&str])] = &[
     ("current(STAFF", &["grants.get", "grants.replace"]),
     ("current(PATIENT", &["grants.get", "grants.replace"]),
     ("end(STAFF", &["grants.take"]),
-    ("failures::check(", &["grants.get"]),
-    ("failures::add(", &["grants.get", "grants.put", "grants.replace"]),
-    ("failures::clear(", &["grants.take"]),
+    ("attempts::verify(", &["grants.get", "grants.put", "grants.replace"]),
 ];
 
 /// The actions that the ports in a function's sources need.

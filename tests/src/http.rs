@@ -4,6 +4,8 @@ use ::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use axum::body::Body;
 use serde_json::Value;
+use shared::security::address::PeerAddress;
+use std::net::IpAddr;
 
 use crate::{BASE_URL, World, text};
 
@@ -14,11 +16,12 @@ pub struct Call<'w> {
     path: String,
     headers: HeaderMap,
     body: Vec<u8>,
+    peer: Option<IpAddr>,
 }
 
 impl<'w> Call<'w> {
     pub(crate) fn new(world: &'w World, method: Method, path: String) -> Self {
-        Self { world, method, path, headers: HeaderMap::new(), body: Vec::new() }
+        Self { world, method, path, headers: HeaderMap::new(), body: Vec::new(), peer: None }
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -29,6 +32,12 @@ impl<'w> Call<'w> {
 
     pub fn bearer(self, token: &str) -> Self {
         self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
+    }
+
+    /// Over a connection from this address. In memory only: a deployment sees the test's own.
+    pub fn from(mut self, address: &str) -> Self {
+        self.peer = Some(address.parse().expect("an address"));
+        self
     }
 
     /// The cookies that an answer set.
@@ -74,6 +83,9 @@ impl<'w> Call<'w> {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.path.parse().expect("a path");
         *request.headers_mut() = self.headers;
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(PeerAddress(peer));
+        }
         self.world.send(request).await
     }
 }

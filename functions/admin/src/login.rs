@@ -8,10 +8,11 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use shared::error::{Error, Result};
 use shared::http::extract::{Content, field, read_form};
+use shared::http::notes;
 use shared::http::respond::{PageError, html, json, see_other};
-use shared::http::session::{STAFF, StaffSession, begin, check_origin, end, failures};
+use shared::http::session::{STAFF, StaffSession, begin, check_origin, end};
 use shared::pages::StaffLoginPage;
-use shared::security::passwords;
+use shared::security::attempts::{self, Account, Guard};
 
 use crate::Admin;
 
@@ -77,14 +78,17 @@ fn text(value: Option<&str>) -> String {
 impl Admin {
     /// The cookie of a new session; `None` when name or password is wrong.
     async fn sign_in(&self, username: &str, password: &str) -> Result<Option<HeaderValue>> {
-        let name = format!("staff {username}");
-        failures::check(&name, &*self.grants, &*self.clock).await?;
         let account = self.settings.staff.iter().find(|account| account.username == username);
-        if !passwords::verify(password, account.map(|account| account.password_hash.as_str())).await? {
-            failures::add(&name, &*self.grants, &*self.clock).await?;
+        let hash = account.map(|account| account.password_hash.as_str());
+        let guard = Guard {
+            grants: &*self.grants,
+            clock: &*self.clock,
+            limits: &self.settings.limits,
+            address: notes::address(),
+        };
+        if !attempts::verify(Account::Staff(username), password, hash, &guard).await? {
             return Ok(None);
         }
-        failures::clear(&name, &*self.grants).await?;
         let session = StaffSession { username: username.to_owned() };
         let sources = (&*self.clock, &*self.ids);
         begin(STAFF, &session, &*self.grants, sources, &self.settings).await.map(Some)

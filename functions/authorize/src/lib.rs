@@ -25,9 +25,11 @@ use shared::config::Settings;
 use shared::domain::ids::{ClientId, PatientId};
 use shared::domain::scopes::Scopes;
 use shared::error::{Error, Result};
+use shared::http::notes;
 use shared::platform::Platform;
 use shared::ports::grants::Grants;
 use shared::ports::records::Records;
+use shared::security::attempts::Guard;
 use shared::security::jwks::JwksCache;
 use shared::security::keys::Keys;
 use shared::security::verify::Verifier;
@@ -105,6 +107,16 @@ pub(crate) const REQUEST_LIFETIME: SignedDuration = SignedDuration::from_mins(15
 pub(crate) const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 impl Authorize {
+    /// What limits guesses of passwords and secrets.
+    pub(crate) fn guard(&self) -> Guard<'_> {
+        Guard {
+            grants: &*self.grants,
+            clock: &*self.clock,
+            limits: &self.settings.limits,
+            address: notes::address(),
+        }
+    }
+
     pub(crate) fn after(&self, lifetime: SignedDuration) -> Result<Timestamp> {
         self.clock.now().saturating_add(lifetime).map_err(Error::internal)
     }

@@ -11,10 +11,11 @@ use shared::error::{Error, Result};
 use shared::fhir::patient::summary;
 use shared::http::extract::{Query, field, read_form};
 use shared::http::respond::{PageError, html, see_other};
-use shared::http::session::{PATIENT, PatientSession, begin, check_origin, failures};
+use shared::http::session::{PATIENT, PatientSession, begin, check_origin};
 use shared::pages::PatientLoginPage;
 use shared::ports::grants::{Grant, GrantKind};
-use shared::security::{fingerprint, passwords};
+use shared::security::attempts::{self, Account};
+use shared::security::fingerprint;
 
 use crate::{AuthorizationRequest, Authorize};
 
@@ -108,15 +109,10 @@ impl Authorize {
     }
 
     async fn by_password(&self, username: &str, password: &str) -> Result<Option<PatientId>> {
-        let name = format!("patient {username}");
-        failures::check(&name, &*self.grants, &*self.clock).await?;
         let account = self.settings.accounts.iter().find(|account| account.username == username);
-        if passwords::verify(password, account.map(|account| account.password_hash.as_str())).await? {
-            failures::clear(&name, &*self.grants).await?;
-            return Ok(account.map(|account| account.patient.clone()));
-        }
-        failures::add(&name, &*self.grants, &*self.clock).await?;
-        Ok(None)
+        let hash = account.map(|account| account.password_hash.as_str());
+        let right = attempts::verify(Account::Patient(username), password, hash, &self.guard()).await?;
+        Ok(account.filter(|_| right).map(|account| account.patient.clone()))
     }
 
     async fn page(

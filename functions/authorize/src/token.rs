@@ -15,8 +15,9 @@ use shared::domain::scopes::Scopes;
 use shared::http::extract::{field, read_form};
 use shared::http::respond::{OAuthError, json};
 use shared::ports::grants::{Grant, GrantKind};
+use shared::security::attempts::{self, Account};
 use shared::security::tokens::{Claims, sign};
-use shared::security::{fingerprint, passwords, same_secret};
+use shared::security::{fingerprint, same_secret};
 
 use crate::{Authorize, CodeGrant, RefreshGrant};
 
@@ -179,7 +180,13 @@ impl Authorize {
                 Ok(Some(client))
             }
             Some((client, Some(hash)))
-                if passwords::verify(secret.unwrap_or_default(), Some(hash)).await? =>
+                if attempts::verify(
+                    Account::Client(id),
+                    secret.unwrap_or_default(),
+                    Some(hash),
+                    &self.guard(),
+                )
+                .await? =>
             {
                 Ok(Some(client))
             }

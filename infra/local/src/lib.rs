@@ -2,13 +2,18 @@
 //!
 //! - [`server`]: all routers merged, the worker and the cleanup; [`worker`]: the queue's loop; [`defaults`]:
 //!   the settings of a machine that was given none.
+//! - [`connections`]: accepts and serves them, within limits; [`descriptors`]: how many there may be.
+//! - [`allocator`]: gives memory back.
 //! - [`export`]: a client that goes the whole way of an export, a patient's or a bulk one, and verifies it.
 //! - [`client`]: registers clients and makes their keys.
 //! - [`load`]: turns what people have into the lake layout.
 //! - [`sample`]: seeded synthetic patients for load tests.
 
+pub mod allocator;
 pub mod client;
+mod connections;
 pub mod defaults;
+pub mod descriptors;
 pub mod export;
 pub mod load;
 mod private;

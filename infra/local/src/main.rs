@@ -88,13 +88,20 @@ impl Default for Serve {
 const BLOCKING_THREADS: usize = 16;
 
 fn main() -> ExitCode {
+    ehi::allocator::fix_threshold();
     let cli = Cli::parse();
+    ehi::descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build();
     let done = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli)),
+        Ok(runtime) => {
+            let done = runtime.block_on(run(cli));
+            // A thread that reads from a store that hangs must not keep the process.
+            runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+            done
+        }
         Err(error) => Err(error.into()),
     };
     match done {

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use jiff::SignedDuration;
 use shared::adapters::local::Local;
 use shared::error::Result;
@@ -15,13 +14,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::Failure;
 use crate::worker::{Shutdown, step};
+use crate::{Failure, connections};
 
 /// How often cleanup runs.
 const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
-/// How long a shutdown waits for requests that are under way.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Begins to log, for people.
 pub fn log() {
@@ -66,8 +63,10 @@ pub fn routers(platform: &dyn Platform) -> Router {
 pub struct Server {
     pub address: SocketAddr,
     shutdown: Shutdown,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
+    /// How long workers have to come to a patient's end.
+    patience: std::time::Duration,
 }
 
 impl Server {
@@ -77,35 +76,27 @@ impl Server {
         let shutdown = Shutdown::default();
         resume(&platform).await?;
         let app = host(routers(&platform), &platform);
-        // Heads and bodies leave at once: small files must not wait for the other side's delayed acknowledgement.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(error = %error, "a connection keeps its delay");
-            }
-        });
-        let stop = shutdown.clone();
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, app).with_graceful_shutdown(async move { stop.begun().await }).await
-        });
+        let limits = Arc::new(platform.settings().limits.clone());
+        let patience = std::time::Duration::from_secs(limits.stop_seconds);
+        let serving = tokio::spawn(connections::serve(listener, app, limits, shutdown.clone()));
         let mut background: Vec<_> =
             (0..workers).map(|_| tokio::spawn(work(platform.clone(), shutdown.clone()))).collect();
         background.push(tokio::spawn(clean(Arc::new(platform), shutdown.clone())));
-        Ok(Self { address, shutdown, serving, background })
+        Ok(Self { address, shutdown, serving, background, patience })
     }
 
     /// Finishes the requests that are under way; workers stop at the next patient and leave the rest to the next start.
+    /// Whoever is not done after `stop_seconds` is cut off: clients resume downloads, and every task may run twice.
     pub async fn stop(self) -> Result<(), Failure> {
         self.shutdown.begin();
-        let requests = tokio::time::timeout(PATIENCE, self.serving).await;
-        for task in self.background {
-            let _ = task.await;
+        let served = self.serving.await;
+        let until = tokio::time::Instant::now() + self.patience;
+        for mut task in self.background {
+            if tokio::time::timeout_at(until, &mut task).await.is_err() {
+                task.abort();
+            }
         }
-        match requests {
-            Ok(Ok(served)) => Ok(served?),
-            Ok(Err(error)) => Err(Failure::new(error.to_string())),
-            // Somebody reads slowly; the download can be resumed.
-            Err(_) => Ok(()),
-        }
+        served.map_err(|error| Failure::new(error.to_string()))
     }
 }
 

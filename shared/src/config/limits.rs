@@ -59,12 +59,12 @@ limits! {
     body_bytes_per_second: 1_000, 1..=1_000_000, "The slowest upload, on average. A slow mobile connection has ten times as much";
     upload_idle_seconds: 30, 1..=3_600, "Seconds for which a request's body may bring nothing";
     download_idle_seconds: 60, 1..=3_600, "Seconds for which a client may read nothing of its response. A download goes on with Range";
-    drain_bytes: 1_048_576, 0..=104_857_600, "Bytes of a refused body that are read and dropped, so that the client sees the response and not a reset connection";
+    drain_bytes: 67_108_864, 0..=1_073_741_824, "Bytes of a refused body that are read and dropped, so that the client sees the response and not a reset connection";
     stop_seconds: 5, 0..=600, "Seconds that requests have to finish after SIGTERM";
     hashes_at_once: 2, 1..=64, "Passwords and client secrets hashed at once, each with 19 MiB of memory and a core";
-    hashes_waiting: 200, 1..=10_000, "Log-ins that wait for their hash; beyond it they are refused with 503";
+    hashes_waiting: 200, 1..=10_000, "Log-ins that wait for their hash; beyond it they are refused (429)";
     login_attempts: 5, 1..=1_000, "Failed log-ins of one user from one address within `login_window_seconds`; beyond it one attempt each time that a fifth of the window has passed (429)";
-    login_attempts_by_user: 100, 1..=100_000, "Failed log-ins of one user, or client, from all unknown addresses within `login_window_seconds`. Many, so that a stranger cannot lock the owner out";
+    login_attempts_by_user: 100, 1..=100_000, "Failed log-ins of one user or client within `login_window_seconds`. Addresses where the password was right in the last 30 days are not held to it, so that strangers cannot lock the owner out";
     login_attempts_by_address: 50, 1..=100_000, "Failed log-ins from one address within `login_window_seconds`, of all users. A hospital may share one address";
     login_window_seconds: 300, 10..=86_400, "The time in which failed log-ins are forgotten";
     key_set_seconds: 30, 1..=3_600, "Seconds between two fetches of the same key set, also after a failure and for unknown key ids";

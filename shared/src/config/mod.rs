@@ -7,6 +7,7 @@ pub mod resources;
 
 use std::path::Path;
 
+use ipnet::IpNet;
 use url::Url;
 
 pub use self::clients::{Client, Issuer, IssuerKeys, LargeFiles, LinkStyle, PatientAccount, StaffAccount};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub staff: Vec<StaffAccount>,
     pub accounts: Vec<PatientAccount>,
     pub issuers: Vec<Issuer>,
+    /// Proxies in front of the server, whose `X-Forwarded-For` tells where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// What keeps strangers from exhausting the server.
     pub limits: Limits,
 }
@@ -63,7 +66,7 @@ pub enum SameSite {
 }
 
 /// The names of the settings in a file, and in capitals after `EHI_` in the environment.
-pub const KEYS: [&str; 22] = [
+pub const KEYS: [&str; 23] = [
     "base_url",
     "sandbox",
     "sandbox_in_public",
@@ -85,6 +88,7 @@ pub const KEYS: [&str; 22] = [
     "staff",
     "accounts",
     "issuers",
+    "trusted_proxies",
     "limits",
 ];
 
@@ -168,6 +172,7 @@ impl Settings {
             staff: read.list("staff"),
             accounts: read.list("accounts"),
             issuers: read.list("issuers"),
+            trusted_proxies: networks(&mut read),
             limits,
         };
         settings.check(&mut read, in_public);
@@ -261,6 +266,22 @@ impl Settings {
     }
 }
 
+/// Addresses and networks of proxies.
+fn networks(read: &mut Reader) -> Vec<IpNet> {
+    let texts: Vec<String> = read.list("trusted_proxies");
+    let network = |text: &String| {
+        let network = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        if network.is_err() {
+            read.wrong(
+                "trusted_proxies",
+                &format!("has '{text}', which is no address such as 127.0.0.1 or 10.0.0.0/8"),
+            );
+        }
+        network.ok()
+    };
+    texts.iter().filter_map(network).collect()
+}
+
 /// The variables that look like ours and are none: a misspelt one would otherwise do nothing, in silence.
 fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
     let is_known = |name: &str| {
@@ -296,6 +317,11 @@ fn outage(read: &mut Reader) -> SignedDuration {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn log_filter(default: &str) -> String {
     std::env::var("EHI_LOG").unwrap_or_else(|_| default.to_owned())
+}
+
+/// Whether the environment has a variable that is not ours.
+pub fn has_variable(name: &str) -> bool {
+    std::env::var_os(name).is_some()
 }
 
 /// Whether a URL's host is this machine.

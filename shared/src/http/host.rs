@@ -22,6 +22,7 @@ use crate::config::Settings;
 use crate::domain::ids::JobId;
 use crate::error::Error;
 use crate::platform::Platform;
+use crate::security::address::{PeerAddress, client_address};
 
 #[derive(Clone)]
 struct Host {
@@ -63,6 +64,8 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     // Ours, never one that a header brings.
     let request_id = host.ids.attempt().to_string();
     let mut client = None;
+    let address = request.extensions().get::<PeerAddress>();
+    let address = address.map(|peer| client_address(*peer, request.headers(), &host.settings));
     let allowed = Allowed::of(uri.path(), request.headers(), &host.settings);
     let mut response = if cors::is_preflight(&method, request.headers()) {
         let headers = cors::preflight_headers(request.headers());
@@ -71,7 +74,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         // A panic is a defect, but it must not cost other requests their connection.
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
         let answered;
-        (answered, client) = Notes::during(request_id.clone(), answer).await;
+        (answered, client) = Notes::during(request_id.clone(), address, answer).await;
         answered.unwrap_or_else(|_| Error::internal("a handler panicked").into_response())
     };
     let headers = response.headers_mut();

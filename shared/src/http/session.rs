@@ -5,7 +5,6 @@ use http::header::{COOKIE, HeaderValue, ORIGIN};
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::clock::{Clock, Ids};
 use crate::config::{SameSite, Settings};
@@ -125,48 +124,4 @@ fn cookie(kind: SessionKind, value: &str, max_age: Option<u32>, settings: &Setti
     let max_age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
     let text = format!("{}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{max_age}", kind.cookie);
     HeaderValue::from_str(&text).map_err(Error::internal)
-}
-
-/// Counts failed log-ins by name: after five, each further one makes the next wait longer, up to a minute.
-pub mod failures {
-    use super::{Clock, Error, Grant, GrantKind, Grants, Result, SignedDuration, Value, fingerprint};
-    use serde_json::json;
-
-    const FREE: u64 = 5;
-
-    /// [`Error::Throttled`] while the name must wait.
-    pub async fn check(name: &str, grants: &dyn Grants, clock: &dyn Clock) -> Result<()> {
-        let Some(grant) = grants.get(GrantKind::Failures, &fingerprint(name)).await? else { return Ok(()) };
-        let wait_until = grant.value["wait_until"].as_i64().unwrap_or_default();
-        let wait = wait_until - clock.now().as_second();
-        if wait > 0 { Err(Error::Throttled { retry_after: wait.unsigned_abs() }) } else { Ok(()) }
-    }
-
-    /// One more failed.
-    pub async fn add(name: &str, grants: &dyn Grants, clock: &dyn Clock) -> Result<()> {
-        let key = fingerprint(name);
-        let now = clock.now();
-        let expires_at = now.saturating_add(SignedDuration::from_mins(15)).map_err(Error::internal)?;
-        loop {
-            let known = grants.get(GrantKind::Failures, &key).await?;
-            let count =
-                known.as_ref().and_then(|grant| grant.value["count"].as_u64()).unwrap_or_default() + 1;
-            let wait = if count < FREE { 0 } else { 1_i64 << (count - FREE).min(6) }.min(60);
-            let value: Value = json!({ "count": count, "wait_until": now.as_second() + wait });
-            let stored = match known {
-                Some(grant) => {
-                    grants.replace(GrantKind::Failures, &key, &Grant { value, expires_at, ..grant }).await?
-                }
-                None => grants.put(GrantKind::Failures, &key, value, expires_at).await?,
-            };
-            if stored {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The right password came.
-    pub async fn clear(name: &str, grants: &dyn Grants) -> Result<()> {
-        grants.take(GrantKind::Failures, &fingerprint(name)).await.map(|_| ())
-    }
 }

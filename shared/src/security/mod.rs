@@ -1,6 +1,8 @@
 //! Keys, tokens and passwords.
 
+pub mod address;
 pub mod assertion;
+pub mod attempts;
 pub mod jwks;
 pub mod keys;
 pub mod passwords;

@@ -1,9 +1,15 @@
-//! Passwords as argon2 hashes.
+//! Passwords as argon2 hashes. A hash takes 19 MiB and a core for tens of milliseconds, so that only a few are made at
+//! once, on threads of their own: the threads for files and SQLite stay free.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use crate::clock::Ids;
+use crate::config::Limits;
 use crate::error::{Error, Result};
 
 /// The longest password that is looked at.
@@ -24,22 +30,132 @@ pub fn hash(password: &str, ids: &dyn Ids) -> Result<String> {
     Ok(hash.map_err(|error| Error::internal(error.to_string()))?.to_string())
 }
 
-/// Checks a password against a hash, off the async threads. `None` takes as long and is never right,
-/// so that an answer does not tell which users exist.
-pub async fn verify(password: &str, hash: Option<&str>) -> Result<bool> {
-    /// Of a password that nobody knows.
-    const NOBODY: &str =
-        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$f3rAHYQmlyMNjvFjE7cdWU4yGYZzT9UeCZP2Fz9Xh0A";
+/// The right to make one hash.
+pub struct Turn {
+    hashers: &'static Hashers,
+    _permit: SemaphorePermit<'static>,
+}
 
-    if password.len() > MAX_PASSWORD {
-        return Ok(false);
+/// Waits for a turn; [`Error::Throttled`] when too many wait already.
+pub async fn turn(limits: &Limits) -> Result<Turn> {
+    /// One pool for the process, because the memory is the process's. The first settings size it.
+    static HASHERS: OnceLock<Hashers> = OnceLock::new();
+    let hashers = HASHERS.get_or_init(|| Hashers::start(limits));
+    let _waits = Waits::begin(&hashers.waiting, limits.hashes_waiting)?;
+    let permit = hashers.turns.acquire().await.map_err(Error::internal)?;
+    Ok(Turn { hashers, _permit: permit })
+}
+
+impl Turn {
+    /// Checks a password against a hash. `None` takes as long and is never right, so that an answer does not tell which
+    /// users exist.
+    pub async fn verify(self, password: &str, hash: Option<&str>) -> Result<bool> {
+        /// Of a password that nobody knows.
+        const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$f3rAHYQmlyMNjvFjE7cdWU4yGYZzT9UeCZP2Fz9Xh0A";
+
+        if password.len() > MAX_PASSWORD {
+            return Ok(false);
+        }
+        let (answer, right) = oneshot::channel();
+        let password = password.to_owned();
+        let known = hash.map(str::to_owned);
+        let is_known = known.is_some();
+        let work = move || {
+            let hash = known.as_deref().unwrap_or(NOBODY);
+            let parsed = PasswordHash::new(hash).ok();
+            let right = parsed
+                .is_some_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
+            // Whoever asked may have gone.
+            let _ = answer.send(right);
+        };
+        self.hashers.give(Box::new(work))?;
+        Ok(right.await.map_err(Error::internal)? && is_known)
     }
-    let known = hash.is_some();
-    let password = password.to_owned();
-    let hash = hash.unwrap_or(NOBODY).to_owned();
-    let right = tokio::task::spawn_blocking(move || {
-        let parsed = PasswordHash::new(&hash).ok();
-        parsed.is_some_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
-    });
-    Ok(right.await.map_err(Error::internal)? && known)
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The threads that hash, and the turns that bound them.
+struct Hashers {
+    turns: Semaphore,
+    waiting: AtomicU64,
+    work: Mutex<mpsc::Sender<Work>>,
+}
+
+impl Hashers {
+    fn start(limits: &Limits) -> Self {
+        let threads = usize::try_from(limits.hashes_at_once).unwrap_or(1);
+        let (work, taken) = mpsc::channel::<Work>();
+        let taken = std::sync::Arc::new(Mutex::new(taken));
+        for number in 0..threads {
+            let taken = taken.clone();
+            let hashing = move || {
+                loop {
+                    let next = taken.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(work) = next else { return };
+                    work();
+                }
+            };
+            if let Err(error) = std::thread::Builder::new().name(format!("hash-{number}")).spawn(hashing) {
+                tracing::error!(error = %error, "a thread for passwords cannot be started");
+            }
+        }
+        Self { turns: Semaphore::new(threads), waiting: AtomicU64::new(0), work: Mutex::new(work) }
+    }
+
+    fn give(&self, work: Work) -> Result<()> {
+        let sender = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.send(work).map_err(|_| Error::internal("no thread is left that hashes passwords"))
+    }
+}
+
+/// Counts one who waits, until it is dropped.
+struct Waits<'w>(&'w AtomicU64);
+
+impl<'w> Waits<'w> {
+    fn begin(waiting: &'w AtomicU64, most: u64) -> Result<Self> {
+        let waits = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) < most {
+            Ok(waits)
+        } else {
+            Err(Error::Throttled { retry_after: 1 })
+        }
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SeededIds;
+
+    #[tokio::test]
+    async fn right_wrong_and_nobody() {
+        let limits = Limits::default();
+        let known = hash("a long password", &SeededIds::new(1)).expect("a hash");
+        for (password, hash, right) in [
+            ("a long password", Some(known.as_str()), true),
+            ("another password", Some(&known), false),
+            ("a long password", None, false),
+            ("a long password", Some("no hash"), false),
+        ] {
+            let turn = turn(&limits).await.expect("a turn");
+            assert_eq!(turn.verify(password, hash).await.expect("verified"), right, "{password} {hash:?}");
+        }
+    }
+
+    #[test]
+    fn more_than_may_wait_are_refused() {
+        let waiting = AtomicU64::new(0);
+        let first = Waits::begin(&waiting, 1).expect("room");
+        assert!(matches!(Waits::begin(&waiting, 1), Err(Error::Throttled { .. })));
+        drop(first);
+        assert!(Waits::begin(&waiting, 1).is_ok());
+        assert_eq!(waiting.load(Ordering::Relaxed), 0);
+    }
 }

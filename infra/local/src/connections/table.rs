@@ -1,0 +1,387 @@
+//! The open connections: what each is doing, since when, and which limit it breaks.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use shared::config::Limits;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A connection with a request under way is closed for a new one only when nothing has moved for so long.
+const STALLED_MS: u64 = 5_000;
+/// How long a refused body is drained, at most.
+const DRAIN_MS: u64 = 10_000;
+/// How often a full table looks again for a connection to close.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// What a connection is told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Finish the request that is under way, and no other.
+    Finish = 1,
+    /// Close, whatever is under way.
+    Close = 2,
+}
+
+/// Milliseconds since the table was made, as of the last sweep: reading it costs nothing.
+type CoarseClock = Arc<AtomicU64>;
+
+/// What one connection is doing.
+pub(super) struct Connection {
+    clock: CoarseClock,
+    /// When the wait for the current head began, or the current request.
+    since: AtomicU64,
+    /// When a byte last moved.
+    moved: AtomicU64,
+    /// A request is being answered.
+    busy: AtomicBool,
+    /// The handler waits for more of the body.
+    wants_body: AtomicBool,
+    /// The body has not been read to its end.
+    body_open: AtomicBool,
+    body_bytes: AtomicU64,
+    /// The client does not read what was written.
+    write_blocked: AtomicBool,
+    /// The rest of a refused body is dropped.
+    draining: AtomicBool,
+    order: AtomicU8,
+    ordered: Notify,
+}
+
+impl Connection {
+    fn new(clock: CoarseClock) -> Self {
+        let now = clock.load(Relaxed);
+        Self {
+            clock,
+            since: AtomicU64::new(now),
+            moved: AtomicU64::new(now),
+            busy: AtomicBool::new(false),
+            wants_body: AtomicBool::new(false),
+            body_open: AtomicBool::new(false),
+            body_bytes: AtomicU64::new(0),
+            write_blocked: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            order: AtomicU8::new(0),
+            ordered: Notify::new(),
+        }
+    }
+
+    fn restart(&self) {
+        let now = self.clock.load(Relaxed);
+        self.since.store(now, Relaxed);
+        self.moved.store(now, Relaxed);
+    }
+
+    pub(super) fn request_begins(&self) {
+        self.restart();
+        self.busy.store(true, Relaxed);
+    }
+
+    pub(super) fn response_ends(&self) {
+        self.restart();
+        self.busy.store(false, Relaxed);
+    }
+
+    pub(super) fn body_begins(&self) {
+        self.body_bytes.store(0, Relaxed);
+        self.body_open.store(true, Relaxed);
+    }
+
+    pub(super) fn body_waits(&self) {
+        self.wants_body.store(true, Relaxed);
+    }
+
+    pub(super) fn body_brought(&self, bytes: u64) {
+        self.body_bytes.fetch_add(bytes, Relaxed);
+        self.wants_body.store(false, Relaxed);
+    }
+
+    pub(super) fn body_ends(&self) {
+        self.wants_body.store(false, Relaxed);
+        self.body_open.store(false, Relaxed);
+    }
+
+    /// Nobody will read the rest of the body.
+    pub(super) fn body_dropped(&self) {
+        self.wants_body.store(false, Relaxed);
+    }
+
+    pub(super) fn moved(&self) {
+        self.moved.store(self.clock.load(Relaxed), Relaxed);
+    }
+
+    pub(super) fn write_blocked(&self, blocked: bool) {
+        self.write_blocked.store(blocked, Relaxed);
+    }
+
+    /// Whether the client may still be sending a body that was not read.
+    pub(super) fn has_unread_body(&self) -> bool {
+        self.body_open.load(Relaxed)
+    }
+
+    pub(super) fn drains(&self) {
+        if !self.draining.swap(true, Relaxed) {
+            self.restart();
+        }
+    }
+
+    fn tell(&self, order: Order) {
+        self.order.fetch_max(order as u8, Relaxed);
+        self.ordered.notify_one();
+    }
+
+    /// Waits for an order.
+    pub(super) async fn ordered(&self) -> Order {
+        self.ordered.notified().await;
+        if self.order.load(Relaxed) == Order::Close as u8 { Order::Close } else { Order::Finish }
+    }
+
+    /// Which limit the connection breaks, in words for the log.
+    fn broken_limit(&self, now: u64, limits: &Limits) -> Option<&'static str> {
+        let age = now.saturating_sub(self.since.load(Relaxed));
+        let silence = now.saturating_sub(self.moved.load(Relaxed));
+        if self.draining.load(Relaxed) {
+            return (age > DRAIN_MS).then_some("drain_bytes");
+        }
+        if self.write_blocked.load(Relaxed) {
+            return (silence > limits.download_idle_seconds * 1_000).then_some("download_idle_seconds");
+        }
+        if !self.busy.load(Relaxed) {
+            return (age > limits.head_seconds * 1_000).then_some("head_seconds");
+        }
+        if self.wants_body.load(Relaxed) {
+            let earned = self.body_bytes.load(Relaxed).saturating_mul(1_000) / limits.body_bytes_per_second;
+            if silence > limits.upload_idle_seconds * 1_000 {
+                return Some("upload_idle_seconds");
+            }
+            return (age > limits.body_seconds * 1_000 + earned).then_some("body_seconds");
+        }
+        None
+    }
+
+    /// How long it has been silent; `None` while it must not be closed for another one.
+    fn silence(&self, now: u64) -> Option<u64> {
+        let silence = now.saturating_sub(self.moved.load(Relaxed));
+        (!self.busy.load(Relaxed) || silence > STALLED_MS).then_some(silence)
+    }
+}
+
+/// All open connections.
+pub(super) struct Table {
+    most: usize,
+    limits: Arc<Limits>,
+    begun: Instant,
+    clock: CoarseClock,
+    open: Mutex<Open>,
+    left: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    connections: HashMap<u64, Arc<Connection>>,
+}
+
+impl Table {
+    pub(super) fn new(most: usize, limits: Arc<Limits>) -> Self {
+        Self {
+            most,
+            limits,
+            begun: Instant::now(),
+            clock: CoarseClock::default(),
+            open: Mutex::default(),
+            left: Notify::new(),
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open().connections.len()
+    }
+
+    pub(super) fn enter(self: &Arc<Self>) -> Place {
+        let connection = Arc::new(Connection::new(self.clock.clone()));
+        let mut open = self.open();
+        let id = open.next;
+        open.next += 1;
+        open.connections.insert(id, connection.clone());
+        Place { id, connection, table: self.clone() }
+    }
+
+    /// Waits until one more connection may be open, and closes silent ones for it.
+    pub(super) async fn room(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.len() < self.most {
+                return;
+            }
+            self.close_silent();
+            let _ = tokio::time::timeout(LOOK_AGAIN, left).await;
+        }
+    }
+
+    /// Closes the connections that have been silent longest: a twentieth of all, so that a flood costs one look at all
+    /// for many closed ones.
+    pub(super) fn close_silent(&self) {
+        let now = self.clock.load(Relaxed);
+        let open = self.open();
+        let mut silent: Vec<_> = open
+            .connections
+            .values()
+            .filter(|connection| connection.order.load(Relaxed) != Order::Close as u8)
+            .filter_map(|connection| Some((connection.silence(now)?, connection)))
+            .collect();
+        let count = (self.most / 20).max(1).min(silent.len());
+        if count == 0 {
+            return;
+        }
+        silent.select_nth_unstable_by_key(count - 1, |(silence, _)| std::cmp::Reverse(*silence));
+        for (_, connection) in &silent[..count] {
+            connection.tell(Order::Close);
+        }
+        tracing::debug!(closed = count, open = open.connections.len(), "silent connections make room");
+    }
+
+    /// Closes the connections that broke a limit.
+    pub(super) fn sweep(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.clock.store(now, Relaxed);
+        for connection in self.open().connections.values() {
+            if let Some(limit) = connection.broken_limit(now, &self.limits) {
+                tracing::debug!(limit, "a connection is closed");
+                connection.tell(Order::Close);
+            }
+        }
+    }
+
+    /// Closes idle connections at once and the others when their request is done, or when `stop_seconds` are over.
+    pub(super) async fn stop(&self) {
+        self.tell_all(Order::Finish);
+        let patience = Duration::from_secs(self.limits.stop_seconds);
+        if tokio::time::timeout(patience, self.emptied()).await.is_err() {
+            tracing::warn!(connections = self.len(), "requests were cut off; downloads can be resumed");
+            self.tell_all(Order::Close);
+            let _ = tokio::time::timeout(Duration::from_secs(1), self.emptied()).await;
+        }
+    }
+
+    async fn emptied(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.len() == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    fn tell_all(&self, order: Order) {
+        self.open().connections.values().for_each(|connection| connection.tell(order));
+    }
+}
+
+/// A connection's place in the table, which it leaves when it is dropped.
+pub(super) struct Place {
+    id: u64,
+    connection: Arc<Connection>,
+    table: Arc<Table>,
+}
+
+impl Place {
+    pub(super) fn connection(&self) -> Arc<Connection> {
+        self.connection.clone()
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.table.limits
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.table.open().connections.remove(&self.id);
+        self.table.left.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(most: usize) -> Arc<Table> {
+        Arc::new(Table::new(most, Arc::new(Limits::default())))
+    }
+
+    fn at(table: &Table, seconds: u64) -> u64 {
+        table.clock.store(seconds * 1_000, Relaxed);
+        seconds * 1_000
+    }
+
+    fn is_closed(place: &Place) -> bool {
+        place.connection.order.load(Relaxed) == Order::Close as u8
+    }
+
+    #[test]
+    fn each_phase_has_its_limit() {
+        let limits = Limits::default();
+        let table = table(16);
+        let place = table.enter();
+        let connection = &place.connection;
+        let broken = |seconds| connection.broken_limit(at(&table, seconds), &limits);
+        // A byte now and then does not prolong the wait for a head.
+        at(&table, 29);
+        connection.moved();
+        assert_eq!((broken(30), broken(31)), (None, Some("head_seconds")));
+        at(&table, 31);
+        connection.request_begins();
+        assert_eq!(broken(10_000), None, "the handler works");
+        at(&table, 31);
+        connection.body_begins();
+        connection.body_waits();
+        assert_eq!((broken(61), broken(62)), (None, Some("upload_idle_seconds")));
+        // A drip keeps it from being idle, and is too slow all the same.
+        for second in 32..120 {
+            at(&table, second);
+            connection.moved();
+            connection.body_brought(1);
+            connection.body_waits();
+        }
+        assert_eq!(connection.broken_limit(120_000, &limits), Some("body_seconds"));
+        connection.body_brought(100_000);
+        connection.body_waits();
+        assert_eq!(connection.broken_limit(120_000, &limits), None, "what came earns time");
+        connection.body_ends();
+        connection.write_blocked(true);
+        assert_eq!((broken(179), broken(180)), (None, Some("download_idle_seconds")));
+        connection.write_blocked(false);
+        at(&table, 200);
+        connection.response_ends();
+        assert_eq!((broken(230), broken(231)), (None, Some("head_seconds")));
+    }
+
+    #[test]
+    fn the_most_silent_make_room_and_a_request_under_way_is_spared() {
+        let table = table(3);
+        let (first, working, last) = (table.enter(), table.enter(), table.enter());
+        at(&table, 2);
+        working.connection.request_begins();
+        at(&table, 4);
+        last.connection.moved();
+        table.close_silent();
+        assert_eq!([is_closed(&first), is_closed(&working), is_closed(&last)], [true, false, false]);
+        drop(first);
+        at(&table, 6);
+        table.close_silent();
+        assert!(is_closed(&last) && !is_closed(&working));
+        // Nothing moves any more: then it has to go as well.
+        at(&table, 10);
+        table.close_silent();
+        assert!(is_closed(&working));
+        assert_eq!(table.len(), 2);
+    }
+}

@@ -1,0 +1,169 @@
+//! Strangers who are slow, silent, many, or do not read: each is closed, and others are served meanwhile.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::routing::{get, post};
+use futures_util::stream;
+use shared::error::Error;
+use shared::http::extract::{MAX_BODY, read_body};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+struct Served {
+    address: SocketAddr,
+    shutdown: Shutdown,
+    serving: JoinHandle<()>,
+}
+
+/// Every time-out is a second.
+fn impatient() -> Limits {
+    Limits {
+        head_seconds: 1,
+        body_seconds: 1,
+        upload_idle_seconds: 1,
+        download_idle_seconds: 1,
+        stop_seconds: 0,
+        ..Limits::default()
+    }
+}
+
+async fn start(limits: Limits) -> Served {
+    let endless =
+        stream::repeat_with(|| Ok::<_, Infallible>(axum::body::Bytes::from_static(&[b'x'; 16 * 1024])));
+    let app = Router::new()
+        .route("/", get(async || "here"))
+        .route("/endless", get(async || Body::from_stream(endless)))
+        .route("/read", post(async |body: Body| read_body(body, MAX_BODY).await.map(|_| "read")))
+        .route("/refuse", post(async || Error::TooLarge("too large".to_owned())))
+        .route("/never", get(async || std::future::pending::<()>().await));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let shutdown = Shutdown::default();
+    let serving = tokio::spawn(serve(listener, app, Arc::new(limits), shutdown.clone()));
+    Served { address, shutdown, serving }
+}
+
+async fn connect(served: &Served) -> TcpStream {
+    TcpStream::connect(served.address).await.expect("connected")
+}
+
+/// Sends this and reads until the server closes; what it said.
+async fn until_closed(served: &Served, sent: &str) -> String {
+    let mut stream = connect(served).await;
+    stream.write_all(sent.as_bytes()).await.expect("sent");
+    let mut said = Vec::new();
+    // A reset is a way of closing as well.
+    let _ = stream.read_to_end(&mut said).await;
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+async fn answers(served: &Served) -> bool {
+    until_closed(served, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.ends_with("here")
+}
+
+#[tokio::test]
+async fn who_is_slow_in_any_phase_is_closed() {
+    let served = start(impatient()).await;
+    let (silent, half_a_head, half_a_body, kept_alive) = tokio::join!(
+        until_closed(&served, ""),
+        until_closed(&served, "GET / HTTP/1.1\r\nHost: x\r\nX-A: b"),
+        until_closed(&served, "POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\nhalf"),
+        until_closed(&served, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    );
+    assert_eq!((silent.as_str(), half_a_head.as_str(), half_a_body.as_str()), ("", "", ""));
+    assert!(kept_alive.starts_with("HTTP/1.1 200"), "{kept_alive}");
+    assert!(answers(&served).await);
+}
+
+#[tokio::test]
+async fn who_does_not_read_the_response_is_closed() {
+    let served = start(impatient()).await;
+    let mut stream = connect(&served).await;
+    stream.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
+    // Reads nothing, and learns of the end when sending fails.
+    while stream.write_all(&[b'x'; 1024]).await.is_ok() {}
+    assert!(answers(&served).await);
+}
+
+#[tokio::test]
+async fn when_the_table_is_full_the_most_silent_make_room() {
+    let served = start(Limits { connections: 16, ..Limits::default() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(connect(&served).await);
+        if silent.len() % 50 == 0 {
+            assert!(answers(&served).await, "beside {} silent connections", silent.len());
+        }
+    }
+    // The first ones were closed for it.
+    let mut nothing = [0];
+    assert!(matches!(silent[0].read(&mut nothing).await, Ok(0) | Err(_)));
+}
+
+/// The client sends all of its body before it reads. Were the connection closed at once, the rest of the body would
+/// reset it, and the response would be lost.
+#[tokio::test]
+async fn a_refused_body_is_drained_so_that_the_response_is_seen() {
+    let served = start(Limits::default()).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_send_buffer_size(64 * 1024).expect("set");
+    let mut stream = socket.connect(served.address).await.expect("connected");
+    let length = 16 * 1024 * 1024;
+    let head = format!("POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(&vec![b'x'; length]).await.expect("the whole body is taken");
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said).await.expect("read");
+    assert!(said.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&said));
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_drain_is_not_read() {
+    let served = start(Limits { drain_bytes: 0, ..Limits::default() }).await;
+    let mut stream = connect(&served).await;
+    stream
+        .write_all(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n\r\n")
+        .await
+        .expect("sent");
+    while stream.write_all(&[b'x'; 16 * 1024]).await.is_ok() {}
+}
+
+#[tokio::test]
+async fn stopping_ends_whatever_is_open() {
+    let served = start(impatient()).await;
+    let silent = connect(&served).await;
+    let mut open = vec![silent];
+    for sent in [
+        "GET / HTTP/1.1\r\nHost: x\r\nX-A: b",
+        "POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\nhalf",
+        "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /never HTTP/1.1\r\nHost: x\r\n\r\n",
+    ] {
+        let mut stream = connect(&served).await;
+        stream.write_all(sent.as_bytes()).await.expect("sent");
+        open.push(stream);
+    }
+    assert!(answers(&served).await);
+    served.shutdown.begin();
+    served.serving.await.expect("it ends");
+    assert!(TcpStream::connect(served.address).await.is_err(), "nobody listens");
+}
+
+#[tokio::test]
+async fn an_order_to_finish_lets_the_request_finish() {
+    let limits = Limits { stop_seconds: 60, ..Limits::default() };
+    let served = start(limits).await;
+    let mut stream = connect(&served).await;
+    stream.write_all(b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf").await.expect("sent");
+    assert!(answers(&served).await);
+    served.shutdown.begin();
+    stream.write_all(b"half").await.expect("sent");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.expect("read");
+    assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("read"), "{said}");
+    served.serving.await.expect("it ends");
+}

@@ -1,0 +1,172 @@
+//! Strangers cannot exhaust the server: connections, log-ins, memory.
+
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+
+use futures_util::future::join_all;
+use http::StatusCode;
+use shared::clock::SeededIds;
+use shared::security::passwords;
+use tests::{ANNA, PASSWORD, World};
+
+use crate::program::{Served, ehi, run, said};
+
+const HOME: &str = "192.0.2.7";
+
+fn few_attempts() -> World {
+    let limits = "limits = { login_attempts = 3, login_attempts_by_user = 8, login_attempts_by_address = 6 }";
+    World::with(&format!("sandbox = false\n{limits}"), &ehi::defaults::sample_records())
+}
+
+async fn log_in(world: &World, username: &str, password: &str, address: &str) -> StatusCode {
+    let fields = [("username", username), ("password", password)];
+    world.post("/admin/login").from(address).form(&fields).send().await.status
+}
+
+const RIGHT: StatusCode = StatusCode::OK;
+const WRONG: StatusCode = StatusCode::UNAUTHORIZED;
+const LATER: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+
+#[tokio::test]
+async fn of_parallel_guesses_as_many_are_checked_as_may_be_and_a_right_one_costs_nothing() {
+    let world = few_attempts();
+    let guesses = join_all((0..40).map(|_| log_in(&world, "admin", "wrong", "198.51.100.1"))).await;
+    let checked = guesses.iter().filter(|status| **status == WRONG).count();
+    assert_eq!((checked, guesses.iter().filter(|status| **status == LATER).count()), (3, 37));
+    assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT, "the owner is elsewhere");
+    for _ in 0..20 {
+        assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT);
+    }
+    // A third of the window, and one attempt is back.
+    world.advance(100);
+    assert_eq!(log_in(&world, "admin", "wrong", "198.51.100.1").await, WRONG);
+    assert_eq!(log_in(&world, "admin", "wrong", "198.51.100.1").await, LATER);
+}
+
+#[tokio::test]
+async fn many_addresses_together_do_not_lock_the_owner_out() {
+    let world = few_attempts();
+    assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT);
+    let mut seen = Vec::new();
+    for host in 1..=10 {
+        seen.push(log_in(&world, "admin", "wrong", &format!("203.0.113.{host}")).await);
+    }
+    assert_eq!(seen, [vec![WRONG; 8], vec![LATER; 2]].concat());
+    assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT, "where the owner was before");
+    // An attempt from a new place comes back soon, for the owner as well.
+    world.advance(38);
+    assert_eq!(log_in(&world, "admin", PASSWORD, "203.0.113.99").await, RIGHT);
+}
+
+#[tokio::test]
+async fn one_password_tried_on_many_users_is_slowed_down() {
+    let world = few_attempts();
+    let mut seen = Vec::new();
+    for number in 0..8 {
+        // Half of an IPv6 address is the customer's to choose.
+        let address = format!("2001:db8:0:1::{number}");
+        seen.push(log_in(&world, &format!("user{number}"), "Password123!", &address).await);
+    }
+    assert_eq!(seen, [vec![WRONG; 6], vec![LATER; 2]].concat());
+    assert_eq!(log_in(&world, "admin", PASSWORD, "2001:db8:0:2::1").await, RIGHT);
+}
+
+#[tokio::test]
+async fn a_forwarded_address_is_believed_only_from_a_proxy_of_ours() {
+    for (setting, believed) in [("", false), ("trusted_proxies = [\"10.0.0.0/8\"]", true)] {
+        let limits = "limits = { login_attempts = 2, login_attempts_by_address = 2 }";
+        let world =
+            World::with(&format!("sandbox = false\n{setting}\n{limits}"), &ehi::defaults::sample_records());
+        let mut seen = Vec::new();
+        for number in 0..4 {
+            let call = world.post("/admin/login").from("10.0.0.1");
+            let call = call.header("x-forwarded-for", &format!("198.51.100.{number}"));
+            let fields = [("username", "admin"), ("password", "wrong")];
+            seen.push(call.form(&fields).send().await.status);
+        }
+        let expected = if believed { vec![WRONG; 4] } else { vec![WRONG, WRONG, LATER, LATER] };
+        assert_eq!(seen, expected, "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn guesses_at_a_clients_secret_are_limited_and_its_own_requests_are_not() {
+    let world = few_attempts();
+    let ask = async |secret: &str, address: &str| {
+        let fields = [("client_id", "confidential"), ("client_secret", secret), ("token", "x")];
+        world.post("/auth/introspect").from(address).form(&fields).send().await
+    };
+    let parallel = join_all((0..30).map(|_| ask(PASSWORD, HOME))).await;
+    assert!(parallel.iter().all(|answer| answer.status == StatusCode::OK), "{:?}", parallel[0].text());
+    let guesses = join_all((0..30).map(|_| ask("wrong", "198.51.100.1"))).await;
+    assert_eq!(guesses.iter().filter(|answer| answer.status == WRONG).count(), 6);
+    let slowed = guesses.iter().find(|answer| answer.status == LATER).expect("slowed down");
+    assert!(slowed.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds <= 60));
+    assert_eq!(ask(PASSWORD, HOME).await.status, StatusCode::OK);
+}
+
+/// The program, allowed no more than this many descriptors.
+fn with_descriptors(count: u32) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\"")]);
+    command.arg(ehi().get_program());
+    command
+}
+
+fn address(server: &Served) -> SocketAddr {
+    server.base.strip_prefix("http://").expect("a base").parse().expect("an address")
+}
+
+/// Silent connections need descriptors of this process as well: as many as it may have, and 5,000 where it may.
+#[test]
+fn silent_connections_keep_nobody_from_an_export() {
+    ehi::descriptors::raise();
+    let state = tempfile::tempdir().expect("a directory");
+    let server = Served::start_as(with_descriptors(1_024), state.path(), &[]);
+    let address = address(&server);
+    let silent: Vec<_> = (0..5_000).map_while(|_| TcpStream::connect(address).ok()).collect();
+    assert!(
+        silent.len() > 1_100,
+        "only {} connections: this process may have too few descriptors",
+        silent.len()
+    );
+    let out = tempfile::tempdir().expect("a directory");
+    let base = format!("{}/fhir", server.base);
+    let output = run(ehi()
+        .args(["export", "--patient", ANNA, "--server", &base, "--full", "--auto-approve", "--out"])
+        .arg(out.path()));
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("Exported and verified 98 resources"), "{}", said(&output));
+    assert!(server.stop().is_some(), "SIGTERM ends it well, whatever is open");
+    drop(silent);
+}
+
+/// The most memory that a process ever had, in kilobytes.
+fn peak_kilobytes(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("kilobytes")
+}
+
+#[test]
+fn two_hundred_log_ins_at_once_take_little_memory() {
+    let state = tempfile::tempdir().expect("a directory");
+    let config = state.path().join("settings.toml");
+    let hash = passwords::hash(PASSWORD, &SeededIds::new(1)).expect("a hash");
+    let staff = (0..200)
+        .map(|number| format!("[[staff]]\nusername = \"user{number}\"\npassword_hash = \"{hash}\"\n"));
+    let text = "limits = { hashes_waiting = 300, login_attempts_by_address = 1000 }\n".to_owned();
+    std::fs::write(&config, text + &staff.collect::<String>()).expect("written");
+    let server = Served::start_as(ehi(), state.path(), &["--config", config.to_str().expect("a path")]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let url = format!("{}/admin/login", server.base);
+    let client = reqwest::Client::new();
+    let answers = runtime.block_on(join_all((0..200).map(async |number| {
+        let fields = [("username", format!("user{number}")), ("password", PASSWORD.to_owned())];
+        client.post(&url).form(&fields).send().await.expect("an answer").status()
+    })));
+    assert!(answers.iter().all(|status| *status == StatusCode::OK), "{answers:?}");
+    let peak = peak_kilobytes(server.child.id());
+    assert!(peak < 150_000, "{peak} kB");
+    assert!(server.stop().is_some());
+}
