@@ -2,7 +2,7 @@
 //! the same log.
 
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -80,31 +80,33 @@ impl Metric {
 /// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "EhiExport";
 
-/// Whether somebody collects metrics from the log: on Lambda.
-static COLLECTED: AtomicBool = AtomicBool::new(false);
+/// Where somebody collects metrics from the log, on Lambda: the deployment's stage, which is their dimension.
+static COLLECTED: OnceLock<String> = OnceLock::new();
 
 /// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the
 /// log that CloudWatch reads. Nowhere else does it do anything.
 pub fn metrics(values: &[(Metric, u64)]) {
-    if COLLECTED.load(Ordering::Relaxed) {
-        let _ =
-            writeln!(std::io::stdout().lock(), "{}", embedded(values, SystemClock.now().as_millisecond()));
+    if let Some(stage) = COLLECTED.get() {
+        let line = embedded(values, stage, SystemClock.now().as_millisecond());
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 }
 
-fn embedded(values: &[(Metric, u64)], at: i64) -> Value {
+fn embedded(values: &[(Metric, u64)], stage: &str, at: i64) -> Value {
     let described = |(metric, _): &(Metric, u64)| json!({ "Name": metric.name(), "Unit": metric.unit() });
     let mut line: Map<_, _> =
         values.iter().map(|(metric, value)| (metric.name().to_owned(), json!(value))).collect();
     let metrics: Vec<_> = values.iter().map(described).collect();
-    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics });
+    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [["Stage"]], "Metrics": metrics });
+    line.insert("Stage".to_owned(), json!(stage));
     line.insert("_aws".to_owned(), json!({ "Timestamp": at, "CloudWatchMetrics": [directive] }));
     Value::Object(line)
 }
 
-/// Lines of JSON, as log services want them.
-pub fn for_machines(filter: &str) {
-    COLLECTED.store(true, Ordering::Relaxed);
+/// Lines of JSON, as log services want them, and metrics of `stage` among them.
+pub fn for_machines(filter: &str, stage: &str) {
+    // A second call is a test's; the first one counts.
+    let _ = COLLECTED.set(stage.to_owned());
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
     let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
 }
@@ -115,9 +117,10 @@ mod tests {
 
     #[test]
     fn a_line_describes_each_value_that_it_has() {
-        let line = embedded(&[(Metric::Bytes, 7), (Metric::ExportsFinished, 1)], 5);
+        let line = embedded(&[(Metric::Bytes, 7), (Metric::ExportsFinished, 1)], "dev", 5);
         assert_eq!((&line["Bytes"], &line["ExportsFinished"]), (&json!(7), &json!(1)));
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!((&line["Stage"], &directive["Dimensions"]), (&json!("dev"), &json!([["Stage"]])));
         let names: Vec<_> =
             directive["Metrics"].as_array().expect("metrics").iter().map(|metric| &metric["Name"]).collect();
         assert_eq!(names, ["Bytes", "ExportsFinished"]);

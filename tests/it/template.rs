@@ -102,6 +102,7 @@ const HELPERS: &[(&str, &[&str])] = &[
     ("running_page(", &["jobs.chunks"]),
     ("resume(", &["queue.send"]),
     ("change(", &["jobs.get", "jobs.replace"]),
+    ("withdraw(", &["jobs.get", "jobs.replace", "files.remove_prefix"]),
     ("cancel(", &["jobs.get", "jobs.replace", "files.remove_prefix"]),
     ("stored_page(", &["files.open"]),
     ("manifest(", &["files.open"]),
@@ -312,4 +313,102 @@ fn the_dashboard_and_the_alarms_know_the_metrics() {
         assert!(text.contains(&format!("\"{}\"", metric.name())), "{} is on no dashboard", metric.name());
     }
     assert!(text.contains(&format!("MetricName: {}", Metric::ExportsFailed.name())));
+    // Two stages in one account are two curves.
+    for shown in text.split("[\"EhiExport\", \"").skip(1) {
+        let (metric, dimension) = shown.split_once("\", ").expect("a name");
+        assert!(dimension.starts_with("\"Stage\", \"${Stage}\""), "{metric} of all stages");
+    }
+    for (id, alarm) in resources(&text, "AWS::CloudWatch::Alarm") {
+        let of_ours = alarm.contains("Namespace: EhiExport\n");
+        assert!(!of_ours || alarm.contains("{ Name: Stage, Value: !Ref Stage }"), "{id}: of all stages");
+    }
+}
+
+#[test]
+fn no_alarm_counts_the_messages_of_a_queue_that_a_function_empties() {
+    let text = template();
+    let emptied: Vec<_> = resources(&text, "AWS::Lambda::EventSourceMapping")
+        .into_values()
+        .map(|mapping| {
+            let (_, queue) = mapping.split_once("EventSourceArn: !GetAtt ").expect("a queue");
+            queue.split('.').next().unwrap_or_default().to_owned()
+        })
+        .collect();
+    assert!(emptied.contains(&"DeadLetterQueue".to_owned()), "{emptied:?}");
+    for (id, alarm) in resources(&text, "AWS::CloudWatch::Alarm") {
+        let counts = alarm.contains("MetricName: ApproximateNumberOfMessagesVisible");
+        let of_emptied = emptied.iter().any(|queue| alarm.contains(&format!("!GetAtt {queue}.QueueName")));
+        assert!(!(counts && of_emptied), "{id} watches what is gone before it is measured");
+    }
+    let dead_letters = &resources(&text, "AWS::CloudWatch::Alarm")["DeadLettersAlarm"];
+    assert!(
+        dead_letters.contains("MetricName: Invocations") && dead_letters.contains("!Ref DeadLettersFunction")
+    );
+}
+
+#[test]
+fn the_sandbox_is_public_only_where_somebody_says_so() {
+    let text = template();
+    assert!(text.contains("EHI_SANDBOX_IN_PUBLIC: !Ref SandboxInPublic\n"));
+    let (_, parameter) = text.split_once("\n  SandboxInPublic:\n").expect("a parameter");
+    let parameter = parameter.split("AllowedValues").next().unwrap_or_default();
+    assert!(parameter.contains("Default: \"false\""), "{parameter}");
+    let (_, rule) = text.split_once("  PublicSandboxIsMeant:\n").expect("a rule");
+    assert!(
+        rule.lines().nth(2).is_some_and(|line| line.contains("!Equals [!Ref SandboxInPublic, \"true\"]"))
+    );
+}
+
+#[test]
+fn sign_ins_and_tokens_are_throttled_on_their_own_and_a_domain_is_the_only_address() {
+    let text = template();
+    let stage = &resources(&text, "AWS::ApiGatewayV2::Stage")["ApiStage"];
+    let settings = stage.split("\n      RouteSettings:").nth(1).expect("settings of routes");
+    let routes = resources(&text, "AWS::ApiGatewayV2::Route");
+    for (method, path, _) in ROUTES {
+        let costs_a_hash = *method == "POST" && (path.ends_with("login") || *path == "/auth/token");
+        let key = format!("\"{method} {path}\"");
+        assert_eq!(settings.contains(&format!("{key}: {{ ThrottlingRateLimit")), costs_a_hash, "{key}");
+        if costs_a_hash {
+            let route = routes.iter().find(|(_, text)| text.contains(&format!("RouteKey: {key}")));
+            let (id, _) = route.unwrap_or_else(|| panic!("{key} is no route of the template"));
+            assert!(
+                value(stage, "DependsOn").len() > 1 && stage.contains(id.as_str()),
+                "{id} comes after the stage"
+            );
+        }
+    }
+    let api = &resources(&text, "AWS::ApiGatewayV2::Api")["Api"];
+    assert!(api.contains("DisableExecuteApiEndpoint: !If [HasDomain, true, false]"));
+}
+
+/// A key of the operator's own is used by the services that hold the data, in this region, and not by functions
+/// themselves.
+#[test]
+fn keys_are_used_through_the_services_of_each_policy_alone() {
+    let text = template();
+    let mut holders: BTreeMap<_, _> = functions().into_iter().map(|(id, (_, text))| (id, text)).collect();
+    holders.extend(resources(&text, "AWS::IAM::Role"));
+    let mut keys = 0;
+    for (id, holder) in holders {
+        let mut services = BTreeSet::new();
+        for action in ["dynamodb", "sqs", "s3", "secretsmanager"] {
+            if holder.contains(&format!("[{action}:")) || holder.contains(&format!("Action: {action}:")) {
+                services.insert(action);
+            }
+        }
+        let Some((_, key)) = holder.split_once("Sid: Key") else { continue };
+        keys += 1;
+        let (_, via) = key.split_once("\"kms:ViaService\": [").unwrap_or_else(|| panic!("{id}: any service"));
+        let via: BTreeSet<_> = via
+            .split(']')
+            .next()
+            .unwrap_or_default()
+            .split("!Sub \"")
+            .skip(1)
+            .filter_map(|service| service.split(".${AWS::Region}.${AWS::URLSuffix}").next())
+            .collect();
+        assert_eq!(via, services, "{id}");
+    }
+    assert_eq!(keys, text.matches("Resource: !Ref KmsKeyArn").count());
 }

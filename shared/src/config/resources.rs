@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 /// The variables, and what each one names.
-pub const VARIABLES: [(&str, &str); 12] = [
+pub const VARIABLES: [(&str, &str); 13] = [
+    ("EHI_STAGE", "the deployment's stage, by which its metrics are told from others' in the account"),
     ("EHI_JOBS_TABLE", "the DynamoDB table of jobs and chunks"),
     ("EHI_GRANTS_TABLE", "the DynamoDB table of codes, refresh tokens and sessions"),
     ("EHI_SMALL_QUEUE", "the URL of the SQS queue for exports of one patient"),
