@@ -296,6 +296,11 @@ async fn staff_can_change_the_choices_until_a_worker_begins() {
     // With the patient at the desk, staff fill in the form.
     let (job, _) = form_of(&world, &token).await;
     assert_eq!(post(&job, visits).await.json()["status"], "requested");
+    let service = world.service("service", "system/*.rs").await;
+    let bulk = world.get("/fhir/Patient/$export").bearer(&service).send().await.job();
+    let refused = post(&bulk, labs.clone()).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.outcome().contains("no form"), "{}", refused.outcome());
     let nowhere = post("/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651", labs).await;
     assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
 }
