@@ -18,6 +18,7 @@ mod crash;
 mod deployment;
 mod generator;
 mod house;
+mod ledger;
 mod load;
 mod program;
 mod sample;
