@@ -13,7 +13,8 @@ pub struct Coverage {
     everything: bool,
     /// Types with the constraints under which they may be read; none means all of the type.
     types: BTreeMap<String, BTreeSet<String>>,
-    /// The tags of `access/<tag>.read` scopes; `None` where the token has no such scope, or `access/*.*`.
+    /// The tags of `access/<tag>.read` scopes; `None` where the token has no such scope, or `access/*.*`. An empty set
+    /// lets nothing through.
     tags: Option<BTreeSet<String>>,
 }
 
@@ -48,7 +49,7 @@ impl Coverage {
     }
 
     pub fn is_empty(&self) -> bool {
-        !self.everything && self.types.is_empty()
+        (!self.everything && self.types.is_empty()) || self.tags.as_ref().is_some_and(BTreeSet::is_empty)
     }
 
     pub fn covers(&self, resource_type: &str) -> bool {

@@ -16,8 +16,25 @@ enum Scope {
     Operation { level: Level, name: String },
     /// `patient/Observation.rs?category=…`, `system/*.read`.
     Resource { level: Level, resource_type: String, access: Access, constraint: Option<String>, text: String },
+    /// `access/<tag>.read`: limits whatever else is granted to resources with one of the tags.
+    Tag(TagScope),
     /// `launch/patient`, `openid`, `offline_access`.
     Other(String),
+}
+
+/// A word that begins with `access/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TagScope {
+    /// `None` where the word gives no access that can be read and searched by; such a word limits all the same.
+    tag: Option<String>,
+    text: String,
+}
+
+impl TagScope {
+    /// `access/*.*`, `access/*.read`: no limit.
+    fn is_everything(&self) -> bool {
+        self.tag.as_deref() == Some("*")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,31 +117,58 @@ impl Scopes {
         })
     }
 
-    /// The tags of `access/<tag>.read` and `access/<tag>.*`; `None` without any, and with `access/*.*`.
-    pub fn access_tags(&self) -> Option<BTreeSet<String>> {
-        let mut tags = BTreeSet::new();
-        for scope in &self.0 {
-            let Scope::Other(text) = scope else { continue };
-            let Some((tag, access)) = text.strip_prefix("access/").and_then(|rest| rest.rsplit_once('.'))
-            else {
-                continue;
-            };
-            match (tag, access) {
-                ("*", "*" | "read") => return None,
-                (tag, "*" | "read") if !tag.is_empty() => {
-                    tags.insert(tag.to_owned());
-                }
-                _ => {}
+    /// Whether a resource of a type may be read by its id at a level, whatever the resource holds.
+    pub fn may_read(&self, level: Level, wanted: &str) -> bool {
+        let needed = Access::parse("r");
+        self.0.iter().any(|scope| match scope {
+            Scope::Resource { level: at, resource_type, access, constraint: None, .. } => {
+                *at == level
+                    && (resource_type == "*" || resource_type == wanted)
+                    && needed.is_some_and(|needed| access.includes(needed))
             }
+            _ => false,
+        })
+    }
+
+    /// Whether any scope speaks of resources, operations or tags.
+    pub fn speak_of_data(&self) -> bool {
+        self.0.iter().any(|scope| !matches!(scope, Scope::Other(word) if !has_level(word)))
+    }
+
+    /// The tags to which `access/` scopes limit everything; `None` without any, and with `access/*.*`. An `access/`
+    /// scope that cannot be read limits to nothing.
+    pub fn access_tags(&self) -> Option<BTreeSet<String>> {
+        let tags: Vec<&TagScope> = self.tag_scopes().collect();
+        if tags.is_empty() || tags.iter().any(|scope| scope.is_everything()) {
+            return None;
         }
-        (!tags.is_empty()).then_some(tags)
+        Some(tags.into_iter().filter_map(|scope| scope.tag.clone()).collect())
+    }
+
+    fn tag_scopes(&self) -> impl Iterator<Item = &TagScope> {
+        self.0.iter().filter_map(|scope| match scope {
+            Scope::Tag(tag) => Some(tag),
+            _ => None,
+        })
+    }
+
+    /// The words that look like scopes for data and are none: an unknown resource type, letters out of order, an
+    /// `access/` scope without read access.
+    pub fn malformed(&self) -> Vec<String> {
+        let is_malformed = |scope: &&Scope| match scope {
+            Scope::Other(word) => has_level(word),
+            Scope::Tag(tag) => tag.tag.is_none(),
+            Scope::Resource { .. } | Scope::Operation { .. } => false,
+        };
+        self.0.iter().filter(is_malformed).map(Scope::text).collect()
     }
 
     /// The scopes of `self` that `registered` covers, in the order they were asked for; in the place of one that asks
-    /// for more, those of `registered` that it covers.
+    /// for more, those of `registered` that it covers. A limit by tags is never lost: where `registered` has one, the
+    /// result is limited to some of its tags, to all of them when none of them was asked for.
     pub fn narrowed_to(&self, registered: &Self) -> Self {
         let mut narrowed: Vec<Scope> = Vec::new();
-        for asked in &self.0 {
+        for asked in self.0.iter().filter(|asked| !matches!(asked, Scope::Tag(_))) {
             let mut take = |scope: &Scope| {
                 if !narrowed.contains(scope) {
                     narrowed.push(scope.clone());
@@ -136,12 +180,34 @@ impl Scopes {
                 registered.0.iter().filter(|held| asked.covers(held)).for_each(take);
             }
         }
+        if !narrowed.is_empty() {
+            narrowed.extend(self.narrowed_tags(registered).into_iter().cloned().map(Scope::Tag));
+        }
         Self(narrowed)
     }
 
-    /// Whether every scope of `self` is covered by `other`.
+    /// The `access/` scopes of a token: those asked for, as far as they are within the registered ones.
+    fn narrowed_tags<'s>(&'s self, registered: &'s Self) -> Vec<&'s TagScope> {
+        let Some(held) = registered.access_tags() else {
+            // Nothing to lose: the client may limit itself.
+            return self.tag_scopes().collect();
+        };
+        let within = |scope: &&TagScope| scope.tag.as_ref().is_some_and(|tag| held.contains(tag));
+        let asked: Vec<_> = self.tag_scopes().filter(within).collect();
+        if asked.is_empty() { registered.tag_scopes().collect() } else { asked }
+    }
+
+    /// Whether every scope of `self` is covered by `other`. A limit by tags may be left out, because
+    /// [`Scopes::narrowed_to`] adds it; other tags than those of `other` are more.
     pub fn is_within(&self, other: &Self) -> bool {
-        self.narrowed_to(other) == *self
+        let covered = |asked: &Scope| match asked {
+            // One that cannot be read gives access to nothing, which is not more.
+            Scope::Tag(tag) => {
+                other.access_tags().is_none_or(|held| tag.tag.as_ref().is_none_or(|tag| held.contains(tag)))
+            }
+            asked => other.0.iter().any(|held| held.covers(asked)),
+        };
+        self.0.iter().all(covered)
     }
 
     /// Whether a refresh token goes with these scopes: asked for, or an EHI export (Argonaut EHI, 1).
@@ -164,6 +230,15 @@ impl Scope {
     fn parse_known(word: &str) -> Option<Self> {
         let (level, rest) = word.split_once('/')?;
         let level = match level {
+            "access" => {
+                let needed = Access::parse("rs")?;
+                let readable = |(tag, access): (&str, &str)| {
+                    let may_read = Access::parse(access).is_some_and(|access| access.includes(needed));
+                    (may_read && !tag.is_empty()).then(|| tag.to_owned())
+                };
+                let tag = rest.rsplit_once('.').and_then(readable);
+                return Some(Self::Tag(TagScope { tag, text: word.to_owned() }));
+            }
             "patient" => Level::Patient,
             "user" => Level::User,
             "system" => Level::System,
@@ -178,7 +253,7 @@ impl Scope {
             None => (access, None),
         };
         let access = Access::parse(access)?;
-        let valid = resource_type == "*" || super::ids::is_type_name(resource_type);
+        let valid = resource_type == "*" || super::types::is_type(resource_type);
         valid.then(|| Self::Resource {
             level,
             resource_type: resource_type.to_owned(),
@@ -199,6 +274,8 @@ impl Scope {
                     && access.includes(*to)
                     && (constraint.is_none() || constraint == only)
             }
+            // What only looks like a scope for data is never granted.
+            (Self::Other(held), Self::Other(asked)) => held == asked && !has_level(held),
             (held, asked) => held == asked,
         }
     }
@@ -213,9 +290,16 @@ impl Scope {
                 };
                 format!("{level}/{name}")
             }
-            Self::Resource { text, .. } | Self::Other(text) => text.clone(),
+            Self::Resource { text, .. } | Self::Tag(TagScope { text, .. }) | Self::Other(text) => {
+                text.clone()
+            }
         }
     }
+}
+
+/// Whether a word begins as a scope for data does.
+fn has_level(word: &str) -> bool {
+    ["patient/", "user/", "system/"].iter().any(|level| word.starts_with(level))
 }
 
 impl fmt::Display for Scopes {
@@ -270,12 +354,75 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_no_type_of_fhir_is_no_scope() {
+        for word in [
+            "system/Bogus.rs",
+            "patient/observation.read",
+            "system/Observation.sr",
+            "access/a.write",
+            "access/.read",
+        ] {
+            let scopes = Scopes::parse(word);
+            assert_eq!(scopes.malformed(), [word]);
+            assert!(Scopes::parse(&format!("{word} system/*.*")).narrowed_to(&scopes).is_empty(), "{word}");
+        }
+        assert_eq!(
+            Scopes::parse("system/*.rs access/a.read openid launch/patient patient/$x").malformed(),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_registered_limit_by_tags_is_always_in_the_token() {
+        for (registered, asked, tags) in [
+            ("system/*.rs access/a.read", "system/*.rs", Some(&["a"][..])),
+            ("system/*.rs access/a.read", "system/*.rs access/b.read", Some(&["a"][..])),
+            ("system/*.rs access/a.read", "system/*.rs access/*.*", Some(&["a"][..])),
+            ("system/*.rs access/a.read", "system/*.rs access/*.read", Some(&["a"][..])),
+            ("system/*.rs access/a.read", "system/*.rs access/a.write", Some(&["a"][..])),
+            ("system/*.rs access/a.read access/b.read", "system/*.rs access/b.rs", Some(&["b"][..])),
+            (
+                "system/*.rs access/a.read access/b.read",
+                "system/*.rs access/b.read access/c.read",
+                Some(&["b"][..]),
+            ),
+            ("system/*.rs access/*.*", "system/*.rs", None),
+            ("system/*.rs access/*.*", "system/*.rs access/a.read", Some(&["a"][..])),
+            ("system/*.rs", "system/*.rs access/a.read", Some(&["a"][..])),
+            // What cannot be read lets nothing through.
+            ("system/*.rs access/a.write", "system/*.rs", Some(&[][..])),
+        ] {
+            let token = Scopes::parse(asked).narrowed_to(&Scopes::parse(registered));
+            let expected = tags.map(|tags| tags.iter().map(|tag| (*tag).to_owned()).collect());
+            assert_eq!(token.access_tags(), expected, "{asked} of {registered}");
+            assert!(token.is_within(&Scopes::parse(registered)), "{asked} of {registered}");
+        }
+    }
+
+    /// Words of every kind that a scope can be of.
+    fn words() -> impl Strategy<Value = String> {
+        let word = prop_oneof![
+            "(patient|user|system)/(\\*|Patient|Observation|Bogus)\\.(read|write|\\*|c?r?u?d?s?)(\\?a=b)?",
+            "access/(\\*|a|b|c)\\.(read|write|\\*|rs|x)",
+            "(patient|system)/\\$(ehi-export|export)",
+            "openid|offline_access|launch/patient|[a-z/$*.A-Z-]{0,12}",
+        ];
+        prop::collection::vec(word, 0..6).prop_map(|words| words.join(" "))
+    }
+
     proptest! {
         #[test]
-        fn narrowing_never_gives_what_was_not_held(asked in "[a-z/$*. A-Z-]{0,60}", held in "[a-z/$*. A-Z-]{0,60}") {
+        fn narrowing_never_gives_what_was_not_held(asked in words(), held in words()) {
             let held = Scopes::parse(&held);
             let narrowed = Scopes::parse(&asked).narrowed_to(&held);
             prop_assert!(narrowed.is_within(&held));
+            prop_assert!(narrowed.malformed().iter().all(|word| word.starts_with("access/")));
+            if let Some(limit) = held.access_tags() && !narrowed.is_empty() {
+                let tags = narrowed.access_tags();
+                prop_assert!(tags.is_some_and(|tags| tags.is_subset(&limit)), "the limit is lost: {}", narrowed);
+            }
+            prop_assert_eq!(narrowed.narrowed_to(&held), narrowed, "narrowing twice changes nothing");
         }
 
         #[test]

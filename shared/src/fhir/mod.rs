@@ -20,9 +20,10 @@ mod scan;
 pub mod search;
 pub mod select;
 pub mod spelling;
-pub mod types;
 
 use jiff::Timestamp;
+
+pub use crate::domain::types;
 
 /// A FHIR instant with milliseconds (FHIR R4, 2.24.0.1 instant).
 pub fn instant(at: Timestamp) -> String {
