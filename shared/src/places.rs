@@ -43,7 +43,7 @@ pub async fn take(
     job.hash(&mut hasher);
     let first = hasher.finish() % most.max(1);
     let keys: Vec<_> = (0..most)
-        .map(|number| fingerprint(&format!("{} {}", owner.key(), (first + number) % most)))
+        .map(|number| fingerprint(&format!("{} {}", owner.account_key(), (first + number) % most)))
         .collect();
     for key in &keys {
         if grants.put(GrantKind::Place, key, place.clone(), expires_at).await? {

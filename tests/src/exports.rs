@@ -12,7 +12,7 @@ use crate::BASE_URL;
 pub fn new_export(cohort: Cohort) -> NewExport {
     NewExport {
         id: None,
-        owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: None },
+        owner: Owner::new(ClientId::parse("app").expect("an id"), None, None, "app"),
         patient: None,
         request: ExportRequest {
             url: format!("{BASE_URL}/exports"),

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{ClientId, FileName, JobId, PatientId};
-use super::manifest::Summary;
 use super::request::ExportRequest;
 use super::states::{AwaitingInput, Complete, Failed, Gone, InReview, Queued, Rejected, Running};
 
@@ -45,7 +44,7 @@ pub struct Core {
     pub attachments: Vec<Attachment>,
 }
 
-/// Who started a job. Only a token of the same client, for the same patient, sees it.
+/// Who started a job: issuer, client, subject and patient together. Only a token that agrees in all four sees the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
@@ -55,11 +54,37 @@ pub struct Owner {
     pub issuer: Option<String>,
     /// The patient of the token; `None` for a system's token.
     pub patient: Option<PatientId>,
+    /// The user of the token (`sub`), where client and patient do not name the user already: see [`Owner::new`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
 }
 
 impl Owner {
-    /// The owner as one text, by which stores find the owner's jobs.
+    /// The owner that a token stands for. A subject that adds nothing is left out: a client that acts for itself, and
+    /// the patient of one of our own tokens. Jobs of these, stored before subjects were, keep their owner that way;
+    /// older jobs of other subjects cannot be told apart by user and belong to nobody.
+    pub fn new(client: ClientId, issuer: Option<String>, patient: Option<PatientId>, subject: &str) -> Self {
+        let is_client = subject == client.as_str();
+        let is_patient = issuer.is_none()
+            && patient
+                .as_ref()
+                .is_some_and(|patient| subject.strip_prefix("Patient/") == Some(patient.as_str()));
+        let subject = (!is_client && !is_patient).then(|| subject.to_owned());
+        Self { client, issuer, patient, subject }
+    }
+
+    /// The owner as one text, by which stores find the owner's jobs. Of all parts only the last, the subject, may
+    /// contain spaces, so that the parts cannot run together.
     pub fn key(&self) -> String {
+        match &self.subject {
+            Some(subject) => format!("{} {subject}", self.account_key()),
+            None => self.account_key(),
+        }
+    }
+
+    /// The owner without the subject, as one text: what limits on concurrent exports are counted by. A client cannot
+    /// multiply its limit by the number of its users.
+    pub fn account_key(&self) -> String {
         let patient = self.patient.as_ref().map_or("", |patient| patient.as_str());
         format!("{} {patient} {}", self.client, self.issuer.as_deref().unwrap_or_default())
     }
@@ -187,21 +212,6 @@ impl Job {
         }
     }
 
-    /// The totals of an export that is written.
-    pub fn summary(&self) -> Option<&Summary> {
-        match self {
-            Self::Complete(complete) => Some(&complete.summary),
-            Self::InReview(review) => Some(&review.summary),
-            Self::AwaitingInput(_)
-            | Self::Queued(_)
-            | Self::Running(_)
-            | Self::Rejected(_)
-            | Self::Failed(_)
-            | Self::Cancelled(_)
-            | Self::Expired(_) => None,
-        }
-    }
-
     pub fn id(&self) -> &JobId {
         &self.core().id
     }
@@ -209,5 +219,57 @@ impl Job {
     /// Whether a worker may still write for this job.
     pub fn is_active(&self) -> bool {
         matches!(self, Self::Queued(_) | Self::Running(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(client: &str, issuer: Option<&str>, patient: Option<&str>, subject: &str) -> Owner {
+        let patient = patient.map(|patient| PatientId::parse(patient).expect("an id"));
+        Owner::new(ClientId::parse(client).expect("an id"), issuer.map(str::to_owned), patient, subject)
+    }
+
+    #[test]
+    fn an_owner_stored_before_subjects_were_is_the_same_owner() {
+        for (stored, key, now) in [
+            (
+                r#"{"client":"service","issuer":null,"patient":null}"#,
+                "service  ",
+                owner("service", None, None, "service"),
+            ),
+            (r#"{"client":"app","patient":"p1"}"#, "app p1 ", owner("app", None, Some("p1"), "Patient/p1")),
+            (
+                r#"{"client":"svc","issuer":"https://i.example.org","patient":null}"#,
+                "svc  https://i.example.org",
+                owner("svc", Some("https://i.example.org"), None, "svc"),
+            ),
+        ] {
+            let stored: Owner = serde_json::from_str(stored).expect("an owner");
+            assert_eq!((stored.key().as_str(), &stored), (key, &now));
+        }
+    }
+
+    #[test]
+    fn owners_who_differ_in_one_part_have_different_keys() {
+        let issuer = Some("https://i.example.org");
+        let owners = [
+            owner("app", issuer, None, "u1"),
+            owner("app", issuer, None, "u2"),
+            owner("app", issuer, None, "app"),
+            owner("app", issuer, Some("u1"), "app"),
+            owner("app", issuer, Some("p1"), "Patient/p1"),
+            owner("app", issuer, Some("p1"), "Patient/p2"),
+            owner("app", None, Some("p1"), "Patient/p1"),
+            owner("app", None, None, "app"),
+            owner("app2", issuer, None, "u1"),
+        ];
+        for (number, one) in owners.iter().enumerate() {
+            for other in &owners[number + 1..] {
+                assert_ne!(one.key(), other.key());
+                assert_ne!(one, other);
+            }
+        }
     }
 }

@@ -350,7 +350,7 @@ mod tests {
         Job::AwaitingInput(AwaitingInput {
             core: Core {
                 id,
-                owner: Owner { client: ClientId::parse("app").expect("an id"), issuer: None, patient: None },
+                owner: Owner::new(ClientId::parse("app").expect("an id"), None, None, "app"),
                 patient: None,
                 request: ExportRequest {
                     url: String::new(),
@@ -380,7 +380,6 @@ mod tests {
             resources: 0,
             bytes: 0,
             withheld: [].into(),
-            ledger: None,
         }
     }
 
