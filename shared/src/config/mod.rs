@@ -10,11 +10,15 @@ use std::path::Path;
 use ipnet::IpNet;
 use url::Url;
 
-pub use self::clients::{Client, Issuer, IssuerKeys, LargeFiles, LinkStyle, PatientAccount, StaffAccount};
+pub use self::clients::{
+    Client, IdTokenAlg, Issuer, IssuerKeys, LargeFiles, LinkStyle, PatientAccount, RefreshTokens,
+    StaffAccount,
+};
 pub use self::limits::Limits;
 use self::reader::Reader;
 use crate::domain::request::{Base, Prefix};
 use crate::domain::retention::Retention;
+use crate::security::rsa::RsaKey;
 use jiff::SignedDuration;
 
 /// All settings. [`KEYS`] lists their names.
@@ -31,6 +35,8 @@ pub struct Settings {
     pub token_lifetime: SignedDuration,
     /// Seconds a refresh token is good for since its last use.
     pub refresh_lifetime: SignedDuration,
+    /// RSA keys (PKCS #8, PEM): the first signs ID tokens with RS256, all are in our key set.
+    pub rsa_keys: Vec<String>,
     /// Stored bytes a chunk of an export should have.
     pub chunk_bytes: u64,
     /// How long an export waits for a store that does not answer.
@@ -66,7 +72,7 @@ pub enum SameSite {
 }
 
 /// The names of the settings in a file, and in capitals after `EHI_` in the environment.
-pub const KEYS: [&str; 23] = [
+pub const KEYS: [&str; 24] = [
     "base_url",
     "sandbox",
     "sandbox_in_public",
@@ -75,6 +81,7 @@ pub const KEYS: [&str; 23] = [
     "unfinished_retention_seconds",
     "token_lifetime_seconds",
     "refresh_lifetime_seconds",
+    "rsa_keys",
     "chunk_bytes",
     "outage_hours",
     "max_running_exports",
@@ -152,6 +159,7 @@ impl Settings {
             refresh_lifetime: read
                 .seconds("refresh_lifetime_seconds")
                 .unwrap_or(SignedDuration::from_hours(24 * 30)),
+            rsa_keys: read.list("rsa_keys"),
             chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
             outage: outage(&mut read),
             max_running_exports: read.count("max_running_exports").unwrap_or(10),
@@ -205,8 +213,17 @@ impl Settings {
         if self.chunk_bytes == 0 {
             read.wrong("chunk_bytes", "must be at least 1");
         }
+        if let Err(error) = RsaKey::all(&self.rsa_keys) {
+            read.wrong("rsa_keys", &error.to_string());
+        }
         for client in &self.clients {
             client.check(read);
+            if client.id_token_alg == Some(IdTokenAlg::RS256) && self.rsa_keys.is_empty() {
+                read.wrong(
+                    "clients",
+                    &format!("'{}' wants ID tokens with RS256, which needs rsa_keys", client.id),
+                );
+            }
             if self.clients.iter().filter(|other| other.id == client.id).count() > 1 {
                 read.wrong("clients", &format!("has '{}' more than once", client.id));
             }
@@ -228,6 +245,12 @@ impl Settings {
         for account in &self.accounts {
             account.check(read);
         }
+    }
+
+    /// What the ID tokens of a client are signed with.
+    pub fn id_token_alg(&self, client: &Client) -> IdTokenAlg {
+        let usual = if self.rsa_keys.is_empty() { IdTokenAlg::ES256 } else { IdTokenAlg::RS256 };
+        client.id_token_alg.unwrap_or(usual)
     }
 
     pub fn client(&self, id: &str) -> Option<&Client> {

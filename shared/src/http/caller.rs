@@ -54,15 +54,17 @@ pub fn owned(stored: Option<StoredJob>, caller: &Caller) -> Result<StoredJob> {
         return Err(Error::Dismissed(format!("the export was rejected: {}", rejected.reason)));
     }
     if let Some(selection) = &stored.job.core().request.selection {
-        return match caller.coverage().covers_export(selection) {
+        let dialect = stored.job.core().request.dialect();
+        return match caller.coverage(dialect).covers_export(selection) {
             true => Ok(stored),
             false => Err(Error::Forbidden("the token does not cover all that the job exports".to_owned())),
         };
     }
     let level = if caller.patient.is_some() { Level::Patient } else { Level::System };
-    if !caller.scopes.allows_operation(level, "$ehi-export") {
+    if !caller.scopes.allows_operation(level, "$ehi-export") || caller.scopes.access_tags().is_some() {
         return Err(Error::Forbidden(
-            "the token does not cover what the job exports: it needs $ehi-export".to_owned(),
+            "the token does not cover what the job exports: it needs $ehi-export, and no access/ scopes"
+                .to_owned(),
         ));
     }
     Ok(stored)

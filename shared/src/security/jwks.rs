@@ -1,13 +1,17 @@
 //! Key sets of others, fetched by URL and remembered for a while.
+//!
+//! What a stranger can make this server fetch is bounded: one request at a time to a URL, and none within
+//! [`FLOOR`] of the last one, however that one ended.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use http::header::CACHE_CONTROL;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
+use serde_json::Value;
 
 use crate::config::IssuerKeys;
 use crate::error::{Error, Result};
@@ -15,17 +19,60 @@ use crate::error::{Error, Result};
 /// How long a fetched set is good, and how soon an unknown key makes us look again.
 const REMEMBERED: SignedDuration = SignedDuration::from_mins(5);
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(30);
+/// The least time between two requests to one URL, after success, failure and time-out alike, and whatever
+/// `Cache-Control` says.
+const FLOOR: SignedDuration = SignedDuration::from_secs(5);
+/// The longest that a request takes, its body included.
 const TIME_OUT: Duration = Duration::from_secs(5);
+/// The largest set, in bytes.
 const MAX_SET: usize = 256 * 1024;
 
-/// A set, when it was fetched, and for how long it is good.
-type Remembered = (Timestamp, SignedDuration, JwkSet);
+/// A set as it was fetched.
+#[derive(Clone)]
+struct Fetched {
+    at: Timestamp,
+    lifetime: SignedDuration,
+    set: Arc<JwkSet>,
+}
+
+/// What a set that is fresh enough says of a key.
+enum Known {
+    Key(Box<Jwk>),
+    NoSuchKey,
+    /// There is no such set.
+    Nothing,
+}
+
+/// One URL.
+#[derive(Default)]
+struct Source {
+    known: Mutex<Option<Fetched>>,
+    /// When the last request began; held while one is under way.
+    flight: tokio::sync::Mutex<Option<Timestamp>>,
+}
 
 /// Fetches and remembers JWK sets.
 #[derive(Default)]
 pub struct JwksCache {
-    sets: Mutex<HashMap<String, Remembered>>,
-    client: std::sync::OnceLock<reqwest::Client>,
+    sources: Mutex<HashMap<String, Arc<Source>>>,
+    client: OnceLock<reqwest::Client>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Source {
+    /// What is known of a key.
+    fn answer(&self, id: &str, now: Timestamp) -> Known {
+        let Some(fetched) = lock(&self.known).clone() else { return Known::Nothing };
+        let age = now.duration_since(fetched.at);
+        match fetched.set.find(id) {
+            Some(key) if age < fetched.lifetime => Known::Key(Box::new(key.clone())),
+            None if age < fetched.lifetime.min(LOOK_AGAIN) => Known::NoSuchKey,
+            _ => Known::Nothing,
+        }
+    }
 }
 
 impl JwksCache {
@@ -38,27 +85,29 @@ impl JwksCache {
         }
     }
 
-    /// The key with this id in the set at `url`.
+    /// The key with this id in the set at `url`. [`Error::Unavailable`] when the set cannot be had now.
     pub async fn key(&self, url: &str, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
-        if let Some((fetched, lifetime, set)) = self.remembered(url) {
-            let age = now.duration_since(fetched);
-            let key = set.find(id).cloned();
-            if (key.is_some() && age < lifetime) || (key.is_none() && age < LOOK_AGAIN.min(lifetime)) {
-                return Ok(key);
-            }
+        let source = lock(&self.sources).entry(url.to_owned()).or_default().clone();
+        match source.answer(id, now) {
+            Known::Key(key) => return Ok(Some(*key)),
+            Known::NoSuchKey => return Ok(None),
+            Known::Nothing => {}
         }
+        let mut last = source.flight.lock().await;
+        // Somebody else may have fetched it meanwhile.
+        match source.answer(id, now) {
+            Known::Key(key) => return Ok(Some(*key)),
+            Known::NoSuchKey => return Ok(None),
+            Known::Nothing => {}
+        }
+        if last.is_some_and(|last| now.duration_since(last) < FLOOR) {
+            return Err(Error::unavailable("the key set could not be fetched a moment ago"));
+        }
+        *last = Some(now);
         let (set, lifetime) = self.fetch(url).await?;
         let key = set.find(id).cloned();
-        self.lock().insert(url.to_owned(), (now, lifetime, set));
+        *lock(&source.known) = Some(Fetched { at: now, lifetime, set: Arc::new(set) });
         Ok(key)
-    }
-
-    fn remembered(&self, url: &str) -> Option<Remembered> {
-        self.lock().get(url).cloned()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Remembered>> {
-        self.sets.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     async fn fetch(&self, url: &str) -> Result<(JwkSet, SignedDuration)> {
@@ -85,11 +134,21 @@ impl JwksCache {
                 return Err(Error::unavailable("a JWK set of over 256 kB"));
             }
         }
-        Ok((serde_json::from_slice(&body).map_err(Error::unavailable)?, lifetime))
+        let set = key_set(&body).ok_or_else(|| Error::unavailable("what was fetched is no JWK set"))?;
+        Ok((set, lifetime))
     }
 }
 
-/// How long a set is remembered: never past its `Cache-Control` (SMART App Launch 2.2, registering keys).
+/// Reads a JWK set. Keys of a kind that is not known are left out (RFC 7517, 5).
+pub fn key_set(text: &[u8]) -> Option<JwkSet> {
+    let value: Value = serde_json::from_slice(text).ok()?;
+    let keys = value.get("keys")?.as_array()?;
+    let known = keys.iter().filter_map(|key| serde_json::from_value(key.clone()).ok());
+    Some(JwkSet { keys: known.collect() })
+}
+
+/// How long a set is remembered: never past its `Cache-Control` (SMART App Launch 2.2, registering keys), but for
+/// [`FLOOR`].
 fn lifetime_of(cache_control: Option<&str>) -> SignedDuration {
     let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
     let shortest = directives.filter_map(|directive| match directive.split_once('=') {
@@ -101,7 +160,7 @@ fn lifetime_of(cache_control: Option<&str>) -> SignedDuration {
         }
         _ => None,
     });
-    shortest.min().unwrap_or(REMEMBERED).min(REMEMBERED)
+    shortest.min().unwrap_or(REMEMBERED).clamp(FLOOR, REMEMBERED)
 }
 
 #[cfg(test)]
@@ -115,11 +174,24 @@ mod tests {
             (Some("public"), 300),
             (Some("max-age=60"), 60),
             (Some("public, max-age=86400"), 300),
-            (Some("no-store"), 0),
-            (Some("No-Cache, max-age=60"), 0),
+            (Some("no-store"), 5),
+            (Some("No-Cache, max-age=60"), 5),
+            (Some("max-age=0"), 5),
+            (Some("max-age=-9"), 5),
             (Some("max-age=soon"), 300),
         ] {
             assert_eq!(lifetime_of(cache_control), SignedDuration::from_secs(seconds), "{cache_control:?}");
+        }
+    }
+
+    #[test]
+    fn one_key_that_cannot_be_read_does_not_hide_the_others() {
+        let set = key_set(
+            br#"{"keys":[{"kid":7},{"kty":"AKP","kid":"new"},{"kty":"oct","k":"AAAA","kid":"old"}]}"#,
+        );
+        assert!(set.is_some_and(|set| set.find("old").is_some()));
+        for text in ["", "[]", "{}", r#"{"keys":{}}"#] {
+            assert!(key_set(text.as_bytes()).is_none(), "{text}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The keys of this server: one signs access tokens, one derives the codes in links.
+//! The keys of this server: one signs access tokens and ID tokens, one derives the codes in links. RSA keys of the
+//! settings sign ID tokens for clients that want RS256.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use aws_lc_rs::{agreement, hkdf, hmac};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fingerprint;
+use super::rsa::RsaKey;
 use crate::clock::{Ids, hex};
 use crate::domain::ids::JobId;
 use crate::error::{Error, Result};
@@ -70,6 +72,8 @@ pub struct Keys {
     signing: Key,
     /// The other of two keys while they are rotated.
     other: Option<Key>,
+    /// The first signs.
+    rsa: Vec<RsaKey>,
 }
 
 /// One generation of keys.
@@ -91,8 +95,7 @@ impl Key {
         let point = pair.public_key().as_ref();
         let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..65]));
         let id = fingerprint(&format!("{x}.{y}"))[..16].to_owned();
-        let jwk =
-            json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256", "kid": id });
+        let jwk = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "key_ops": ["verify"], "alg": "ES256", "kid": id });
         Ok(Self {
             signing: EncodingKey::from_ec_der(&signing),
             verifying: DecodingKey::from_ec_components(&x, &y).map_err(Error::internal)?,
@@ -109,12 +112,17 @@ impl Key {
 
 impl Keys {
     pub fn new(stored: &StoredKeys) -> Result<Self> {
-        Ok(Self { signing: Key::new(stored)?, other: None })
+        Ok(Self { signing: Key::new(stored)?, other: None, rsa: Vec::new() })
     }
 
     /// Keys that are being rotated: `signing` signs, and what `other` signed or will sign is good as well.
     pub fn rotating(signing: &StoredKeys, other: &StoredKeys) -> Result<Self> {
-        Ok(Self { signing: Key::new(signing)?, other: Some(Key::new(other)?) })
+        Ok(Self { signing: Key::new(signing)?, other: Some(Key::new(other)?), rsa: Vec::new() })
+    }
+
+    /// The same keys, and the RSA keys of the settings, in PEM. [`Error::Invalid`] for what is none.
+    pub fn with_rsa(self, pems: &[String]) -> Result<Self> {
+        Ok(Self { rsa: RsaKey::all(pems)?, ..self })
     }
 
     pub(super) fn signing(&self) -> &Key {
@@ -125,9 +133,15 @@ impl Keys {
         std::iter::once(&self.signing).chain(&self.other)
     }
 
+    /// The RSA key that signs, where the settings have one.
+    pub(super) fn rsa(&self) -> Option<&RsaKey> {
+        self.rsa.first()
+    }
+
     /// Our public keys as a JWK set (RFC 7517).
     pub fn jwks(&self) -> Value {
-        json!({ "keys": self.all().map(|key| &key.jwk).collect::<Vec<_>>() })
+        let keys = self.all().map(|key| &key.jwk).chain(self.rsa.iter().map(RsaKey::jwk));
+        json!({ "keys": keys.collect::<Vec<_>>() })
     }
 
     /// The code that the link to a job's form carries. It is derived, so nothing secret is stored with the

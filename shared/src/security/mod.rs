@@ -3,9 +3,13 @@
 pub mod address;
 pub mod assertion;
 pub mod attempts;
+pub mod caller;
+pub mod id_token;
 pub mod jwks;
+pub mod jwt;
 pub mod keys;
 pub mod passwords;
+pub mod rsa;
 pub mod tokens;
 pub mod verify;
 

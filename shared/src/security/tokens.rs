@@ -20,6 +20,9 @@ pub struct Claims {
     pub iat: i64,
     pub exp: i64,
     pub jti: String,
+    /// The absolute URL of the user's resource, where it was granted.
+    #[serde(rename = "fhirUser", default, skip_serializing_if = "Option::is_none")]
+    pub fhir_user: Option<String>,
     /// The authorization that the token came from; revoking that revokes the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,

@@ -5,80 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
+pub use super::caller::{Caller, EhiAccess};
 use super::jwks::JwksCache;
+use super::jwt::{Refused, Unverified, signed_part};
 use super::keys::Keys;
-use super::tokens;
+use super::{fingerprint, tokens};
 use crate::clock::Clock;
 use crate::config::{Issuer, Settings};
-use crate::domain::access::Coverage;
-use crate::domain::ids::{ClientId, PatientId};
-use crate::domain::job::Owner;
-use crate::domain::scopes::{Level, Scopes};
 use crate::error::{Error, Result};
 use crate::ports::grants::{GrantKind, Grants};
-
-/// What a verified token says of its bearer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Caller {
-    pub client: ClientId,
-    /// For tokens that are not ours.
-    pub issuer: Option<String>,
-    pub patient: Option<PatientId>,
-    pub scopes: Scopes,
-    /// Role ADMIN of an issuer whose staff is ours.
-    pub is_staff: bool,
-    pub subject: String,
-    expires_at: Timestamp,
-    jti: Option<String>,
-    family: Option<String>,
-}
-
-impl Caller {
-    /// What jobs of this caller carry as their owner.
-    pub fn owner(&self) -> Owner {
-        Owner { client: self.client.clone(), issuer: self.issuer.clone(), patient: self.patient.clone() }
-    }
-
-    /// What the caller may read: staff everything, a patient's token what its `patient/` scopes say (of that patient
-    /// alone), others what `system/` scopes say, or `user/` scopes where there are none.
-    pub fn coverage(&self) -> Coverage {
-        if self.is_staff {
-            return Coverage::of_everything();
-        }
-        if self.patient.is_some() {
-            return Coverage::of(&self.scopes, Level::Patient);
-        }
-        let system = Coverage::of(&self.scopes, Level::System);
-        if system.is_empty() { Coverage::of(&self.scopes, Level::User) } else { system }
-    }
-
-    /// Whether the caller may start and follow an EHI export of this patient.
-    pub fn may_export_ehi(&self, patient: &PatientId) -> EhiAccess {
-        if self.scopes.allows_operation(Level::System, "$ehi-export") && self.patient.is_none() {
-            return EhiAccess::System;
-        }
-        if self.patient.as_ref() != Some(patient) {
-            return EhiAccess::OtherPatient;
-        }
-        match self.scopes.allows_operation(Level::Patient, "$ehi-export") {
-            true => EhiAccess::Patient,
-            false => EhiAccess::MissingScope,
-        }
-    }
-}
-
-/// See [`Caller::may_export_ehi`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EhiAccess {
-    Patient,
-    /// An internal app, which needs no form.
-    System,
-    OtherPatient,
-    MissingScope,
-}
 
 /// How long a verified token is believed without asking whether it was revoked. Within one process
 /// a revocation counts at once.
@@ -121,6 +58,9 @@ impl Verifier {
             Some(claims) => self.own(claims).await?,
             None => self.foreign(token, now).await?,
         };
+        if self.grants.get(GrantKind::Revoked, &caller.revocation_key).await?.is_some() {
+            return Err(UNAUTHORIZED);
+        }
         let caller = Arc::new(caller);
         let mut remembered = self.lock();
         if remembered.len() >= MAX_REMEMBERED {
@@ -146,50 +86,34 @@ impl Verifier {
     }
 
     async fn own(&self, claims: tokens::Claims) -> Result<Caller> {
-        if self.grants.get(GrantKind::Revoked, &claims.jti).await?.is_some() {
-            return Err(UNAUTHORIZED);
-        }
         if let Some(family) = &claims.family
             && self.grants.get(GrantKind::Family, family).await?.is_none()
         {
             return Err(UNAUTHORIZED);
         }
-        Ok(Caller {
-            client: ClientId::parse(&claims.client_id).map_err(|_| UNAUTHORIZED)?,
-            issuer: None,
-            patient: claims.patient.as_deref().map(PatientId::parse).transpose().map_err(|_| UNAUTHORIZED)?,
-            scopes: Scopes::parse(&claims.scope),
-            is_staff: false,
-            subject: claims.sub,
-            expires_at: Timestamp::from_second(claims.exp).map_err(|_| UNAUTHORIZED)?,
-            jti: Some(claims.jti),
-            family: claims.family,
-        })
+        Caller::of_own(claims).ok_or(UNAUTHORIZED)
     }
 
     /// A token of another issuer, by its published keys.
     async fn foreign(&self, token: &str, now: Timestamp) -> Result<Caller> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| UNAUTHORIZED)?;
-        let unverified: Value =
-            jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| UNAUTHORIZED)?;
-        let issuer = self.settings.issuers.iter().find(|issuer| unverified["iss"] == issuer.issuer.as_str());
-        let issuer = issuer.ok_or(UNAUTHORIZED)?;
         // Only signatures by private keys: a public key must never serve as a shared secret.
-        let allowed = [Algorithm::RS256, Algorithm::RS384, Algorithm::ES256, Algorithm::ES384];
-        if !allowed.contains(&header.alg) {
-            return Err(UNAUTHORIZED);
+        let unverified = Unverified::read(
+            token,
+            &["RS256", "RS384", "ES256", "ES384"],
+            &["jwt", "at+jwt", "application/at+jwt"],
+        )
+        .map_err(refused)?;
+        let named = unverified.claimed("iss");
+        let issuer = self.settings.issuers.iter().find(|issuer| named == Some(issuer.issuer.as_str()));
+        let issuer = issuer.ok_or(UNAUTHORIZED)?;
+        let key = self.jwks.find(issuer.keys(), &unverified.key_id, now).await?.ok_or(UNAUTHORIZED)?;
+        let claims = unverified.verify(&key).map_err(refused)?;
+        if !claims.is_for(&self.audiences(issuer), false) {
+            return Err(refused("another audience"));
         }
-        let id = header.kid.as_deref().ok_or(UNAUTHORIZED)?;
-        let key = self.jwks.find(issuer.keys(), id, now).await?;
-        let key = DecodingKey::from_jwk(&key.ok_or(UNAUTHORIZED)?).map_err(|_| UNAUTHORIZED)?;
-        let mut validation = Validation::new(header.alg);
-        validation.validate_exp = false;
-        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        validation.set_issuer(&[&issuer.issuer]);
-        validation.set_audience(&self.audiences(issuer));
-        let claims =
-            jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(|_| UNAUTHORIZED)?.claims;
-        foreign_caller(issuer, &claims, now).ok_or(UNAUTHORIZED)
+        // By what is signed, and not by the signature, which somebody else could spell differently.
+        let revocation_key = fingerprint(signed_part(token));
+        Caller::of_issuer(issuer, &claims, revocation_key, now).map_err(refused)
     }
 
     fn audiences(&self, issuer: &Issuer) -> Vec<String> {
@@ -205,47 +129,16 @@ impl Verifier {
         if let Some(family) = &caller.family {
             self.grants.take(GrantKind::Family, family).await?;
         }
-        if let Some(jti) = &caller.jti {
-            self.grants.put(GrantKind::Revoked, jti, Value::Null, caller.expires_at).await?;
-        }
+        self.grants.put(GrantKind::Revoked, &caller.revocation_key, Value::Null, caller.expires_at).await?;
         self.forget();
         Ok(())
     }
 }
 
-impl Caller {
-    pub fn expires_at(&self) -> Timestamp {
-        self.expires_at
-    }
-}
-
-fn foreign_caller(issuer: &Issuer, claims: &Value, now: Timestamp) -> Option<Caller> {
-    let text = |name: &str| claims[name].as_str();
-    let leeway = tokens::LEEWAY.as_secs();
-    let expires = claims["exp"].as_i64()?;
-    let too_early = claims["nbf"].as_i64().is_some_and(|from| from > now.as_second() + leeway);
-    if expires <= now.as_second() || too_early {
-        return None;
-    }
-    let client =
-        text("client_id").or_else(|| text("azp")).or_else(|| text("appid")).or_else(|| text("sub"))?;
-    let roles = ["role", "roles"].into_iter().flat_map(|name| match &claims[name] {
-        Value::String(role) => vec![role.as_str()],
-        Value::Array(roles) => roles.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    });
-    let has_role = roles.into_iter().any(|role| role == "ADMIN");
-    Some(Caller {
-        client: ClientId::parse(client).ok()?,
-        issuer: Some(issuer.issuer.clone()),
-        patient: text("patient").map(PatientId::parse).transpose().ok()?,
-        scopes: Scopes::parse(text("scope").or_else(|| text("scp")).unwrap_or_default()),
-        is_staff: has_role && issuer.staff,
-        subject: text("sub").unwrap_or(client).to_owned(),
-        expires_at: Timestamp::from_second(expires).ok()?,
-        jti: text("jti").map(str::to_owned),
-        family: None,
-    })
+/// The reason goes to the log only.
+fn refused(reason: Refused) -> Error {
+    tracing::debug!(reason, "a token that does not hold");
+    UNAUTHORIZED
 }
 
 fn digest_of(token: &str) -> [u8; 32] {

@@ -72,6 +72,7 @@ pub(crate) fn token(platform: &Local, patient: &str) -> String {
         iat: now,
         exp: now + 3_600,
         jti: patient.to_owned(),
+        fhir_user: None,
         family: None,
     };
     sign(&platform.keys(), &claims).expect("signed")

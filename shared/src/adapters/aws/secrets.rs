@@ -35,7 +35,8 @@ impl Secrets {
         let text = text.ok_or_else(|| Error::invalid("EHI_SETTINGS_SECRET: the secret has no value"))?;
         let settings = Settings::of_text(text.secret_string().unwrap_or_default())
             .map_err(|wrong| Error::invalid(wrong.0.join("; ")))?;
-        Ok(Self { keys: keys(&current, previous.as_ref(), now)?, settings, read_at: now })
+        let keys = keys(&current, previous.as_ref(), now)?.with_rsa(&settings.rsa_keys)?;
+        Ok(Self { keys, settings, read_at: now })
     }
 }
 

@@ -56,7 +56,7 @@ impl Local {
     ) -> Result<Self> {
         std::fs::create_dir_all(state)?;
         let database = Database::open(&state.join("state.sqlite"))?;
-        let keys = keys_of(&state.join("keys.json"), &*ids)?;
+        let keys = keys_of(&state.join("keys.json"), &*ids)?.with_rsa(&settings.rsa_keys)?;
         let files = LocalFiles::new(state.join("files"))?;
         Ok(Self::new(database, files, keys, LocalRecords::new(records)?, settings, clock, ids))
     }
@@ -68,7 +68,7 @@ impl Local {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Self> {
-        let keys = Keys::new(&StoredKeys::generate(&*ids)?)?;
+        let keys = Keys::new(&StoredKeys::generate(&*ids)?)?.with_rsa(&settings.rsa_keys)?;
         let records = LocalRecords::new(records)?;
         Ok(Self::new(Database::in_memory()?, LocalFiles::temporary()?, keys, records, settings, clock, ids))
     }

@@ -1,0 +1,310 @@
+//! What every JWT of somebody else must be, before and behind its signature (RFC 7515, RFC 7519, RFC 8725).
+//!
+//! Reading is strict: what is given twice, is of another type than specified, or asks for an extension that this server
+//! does not know, is refused.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// The longest token that is looked at.
+const MAX_TOKEN: usize = 16 * 1024;
+/// The longest `kid`.
+const MAX_KEY_ID: usize = 512;
+/// The last second of the year 9999, which is as far as times go.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// Why a token does not hold, for the log.
+pub type Refused = &'static str;
+
+/// A token of somebody else, read and not verified.
+#[derive(Debug)]
+pub struct Unverified<'t> {
+    token: &'t str,
+    algorithm: Algorithm,
+    pub key_id: String,
+    /// `jku` of the header.
+    pub key_set: Option<String>,
+    claims: Map<String, Value>,
+}
+
+/// The claims of a token whose signature was verified.
+#[derive(Debug)]
+pub struct Claims(Map<String, Value>);
+
+/// The part of a token that is signed.
+pub fn signed_part(token: &str) -> &str {
+    token.rsplit_once('.').map_or(token, |(signed, _)| signed)
+}
+
+impl<'t> Unverified<'t> {
+    /// Reads a token whose header has one of the `algorithms` (as in `alg`) and, if any, one of the `types` (as in
+    /// `typ`, in lower case).
+    pub fn read(token: &'t str, algorithms: &[&str], types: &[&str]) -> Result<Self, Refused> {
+        if token.len() > MAX_TOKEN {
+            return Err("a token that is too long");
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(claims), Some(_), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err("no signed JWT");
+        };
+        let header = object(header).ok_or("a header that is no JSON object with each member once")?;
+        let text = |name: &str| match header.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err("a header with a value of the wrong type"),
+        };
+        // No extension is known here, so that any critical one is unknown (RFC 7515, 4.1.11; RFC 7797).
+        if ["crit", "b64", "zip", "enc"].iter().any(|name| header.contains_key(*name)) {
+            return Err("a header with an extension that is not known (crit, b64, zip or enc)");
+        }
+        let algorithm =
+            text("alg")?.filter(|name| algorithms.contains(name)).and_then(|name| name.parse().ok());
+        if text("typ")?.is_some_and(|kind| !types.contains(&kind.to_ascii_lowercase().as_str())) {
+            return Err("another typ");
+        }
+        let key_id = text("kid")?.filter(|id| (1..=MAX_KEY_ID).contains(&id.len())).ok_or("no kid")?;
+        Ok(Self {
+            token,
+            algorithm: algorithm.ok_or("an algorithm that is not accepted")?,
+            key_id: key_id.to_owned(),
+            key_set: text("jku")?.map(str::to_owned),
+            claims: object(claims).ok_or("claims that are no JSON object with each member once")?,
+        })
+    }
+
+    /// A claim that is a text. It proves nothing yet.
+    pub fn claimed(&self, name: &str) -> Option<&str> {
+        self.claims.get(name)?.as_str()
+    }
+
+    /// Verifies the signature with a key that is meant for it.
+    pub fn verify(self, key: &Jwk) -> Result<Claims, Refused> {
+        if !is_meant_for(key, self.algorithm) {
+            return Err("a key for another purpose or algorithm");
+        }
+        let key = DecodingKey::from_jwk(key).map_err(|_| "a key that cannot be used")?;
+        let mut validation = Validation::new(self.algorithm);
+        // Everything else is checked in `Claims`, more strictly and by our own clock.
+        validation.required_spec_claims.clear();
+        (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
+        match jsonwebtoken::decode::<Value>(self.token, &key, &validation) {
+            Ok(_) => Ok(Claims(self.claims)),
+            Err(_) => Err("a wrong signature"),
+        }
+    }
+}
+
+/// Whether a key may verify signatures of an algorithm (RFC 7517, 4.2 to 4.4).
+fn is_meant_for(key: &Jwk, algorithm: Algorithm) -> bool {
+    let common = &key.common;
+    let signs = !matches!(common.public_key_use, Some(PublicKeyUse::Encryption | PublicKeyUse::Other(_)));
+    let verifies = common.key_operations.as_ref().is_none_or(|known| known.contains(&KeyOperations::Verify));
+    let same = common.key_algorithm.is_none_or(|known| known.to_string() == format!("{algorithm:?}"));
+    signs && verifies && same
+}
+
+impl Claims {
+    /// A claim that is a text; refused when it is there and is something else.
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, Refused> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err("a claim of the wrong type"),
+        }
+    }
+
+    pub fn get(&self, name: &str) -> &Value {
+        self.0.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// Whether the token is for one of these audiences. With `only`, it must be for nobody else.
+    pub fn is_for(&self, audiences: &[String], only: bool) -> bool {
+        let named: Option<Vec<&str>> = match self.get("aud") {
+            Value::String(one) => Some(vec![one]),
+            Value::Array(list) => list.iter().map(Value::as_str).collect(),
+            _ => None,
+        };
+        // A list with anything but texts cannot be read for certain.
+        let named = named.unwrap_or_default();
+        let ours = |name: &&str| audiences.iter().any(|audience| audience == name);
+        if only { named.len() == 1 && named.iter().all(ours) } else { named.iter().any(ours) }
+    }
+
+    /// When the token ends, in seconds since 1970. Refuses one that has ended, has not begun, or does not say when it
+    /// ends (RFC 7519, 4.1.4 to 4.1.6).
+    pub fn ends(&self, now: Timestamp, leeway: SignedDuration) -> Result<i64, Refused> {
+        let (now, leeway) = (now.as_second(), leeway.as_secs());
+        let end = self.seconds("exp")?.ok_or("no exp")?;
+        if end <= now {
+            return Err("a time that is over");
+        }
+        if self.seconds("nbf")?.is_some_and(|begin| begin > now + leeway) {
+            return Err("a time that has not begun");
+        }
+        self.seconds("iat")?;
+        Ok(end)
+    }
+
+    /// A NumericDate: whole seconds, or the second that a fraction is in.
+    fn seconds(&self, name: &str) -> Result<Option<i64>, Refused> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        #[expect(clippy::cast_possible_truncation, reason = "the range is checked below")]
+        let seconds = value
+            .as_i64()
+            .or_else(|| value.as_f64().filter(|_| value.is_f64()).map(|seconds| seconds.floor() as i64));
+        match seconds {
+            Some(seconds @ 0..=LAST_SECOND) => Ok(Some(seconds)),
+            _ => Err("a time that is no number of seconds"),
+        }
+    }
+}
+
+/// A part of a token as a JSON object in which no member comes twice.
+fn object(part: &str) -> Option<Map<String, Value>> {
+    struct Unique(Map<String, Value>);
+
+    impl<'de> Deserialize<'de> for Unique {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Members;
+
+            impl<'de> Visitor<'de> for Members {
+                type Value = Unique;
+
+                fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    formatter.write_str("a JSON object")
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Unique, A::Error> {
+                    let mut members = Map::new();
+                    while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                        if members.insert(name, value).is_some() {
+                            return Err(A::Error::custom("a member comes twice"));
+                        }
+                    }
+                    Ok(Unique(members))
+                }
+            }
+
+            deserializer.deserialize_map(Members)
+        }
+    }
+
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+    serde_json::from_slice::<Unique>(&bytes).ok().map(|unique| unique.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn token(header: &str, claims: &str) -> String {
+        format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims), "AAAA")
+    }
+
+    fn read(token: &str) -> Result<(), Refused> {
+        Unverified::read(token, &["ES256"], &["jwt", "at+jwt"]).map(|_| ())
+    }
+
+    #[test]
+    fn headers_are_read_strictly() {
+        for (header, good) in [
+            (r#"{"alg":"ES256","kid":"k"}"#, true),
+            (r#"{"alg":"ES256","kid":"k","typ":"at+JWT"}"#, true),
+            (r#"{"alg":"ES256","kid":"k","x":[1]}"#, true),
+            (r#"{"alg":"ES256"}"#, false),
+            (r#"{"alg":"ES256","kid":""}"#, false),
+            (r#"{"alg":"ES256","kid":7}"#, false),
+            (r#"{"alg":"none","kid":"k"}"#, false),
+            (r#"{"alg":"HS256","kid":"k"}"#, false),
+            (r#"{"alg":"es256","kid":"k"}"#, false),
+            (r#"{"alg":["ES256"],"kid":"k"}"#, false),
+            (r#"{"alg":"ES256","alg":"ES256","kid":"k"}"#, false),
+            (r#"{"alg":"ES256","kid":"k","crit":["exp"]}"#, false),
+            (r#"{"alg":"ES256","kid":"k","crit":[]}"#, false),
+            (r#"{"alg":"ES256","kid":"k","b64":false}"#, false),
+            (r#"{"alg":"ES256","kid":"k","zip":"DEF"}"#, false),
+            (r#"{"alg":"ES256","kid":"k","typ":"JOSE"}"#, false),
+            (r#"{"alg":"ES256","kid":"k","typ":null}"#, false),
+            (r#"["ES256"]"#, false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(read(&token(header, "{}")).is_ok(), good, "{header}");
+        }
+        let header = r#"{"alg":"ES256","kid":"k"}"#;
+        assert!(read(&token(header, r#"{"sub":"a","sub":"b"}"#)).is_err(), "a claim comes twice");
+        assert!(read(&token(header, "[]")).is_err());
+        let good = token(header, "{}");
+        assert!(read(&good).is_ok());
+        for wrong in
+            [&good[..good.len() - 5], &format!("{good}.x"), &good.replace('.', " "), &"x".repeat(20_000)]
+        {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_numbers_of_seconds() {
+        let now = Timestamp::from_second(1_000).expect("a time");
+        for (claims, ends) in [
+            (json!({ "exp": 1_001 }), Some(1_001)),
+            (json!({ "exp": 1_001.9 }), Some(1_001)),
+            (json!({ "exp": 1_000 }), None),
+            (json!({ "exp": 1_000.9 }), None),
+            (json!({}), None),
+            (json!({ "exp": null }), None),
+            (json!({ "exp": "1001" }), None),
+            (json!({ "exp": -5 }), None),
+            (json!({ "exp": 1e300 }), None),
+            (json!({ "exp": u64::MAX }), None),
+            (json!({ "exp": 253_402_300_800_i64 }), None),
+            (json!({ "exp": 1_001, "nbf": 1_004 }), Some(1_001)),
+            (json!({ "exp": 1_001, "nbf": 1_006 }), None),
+            (json!({ "exp": 1_001, "nbf": 1_006.5 }), None),
+            (json!({ "exp": 1_001, "nbf": "900" }), None),
+            (json!({ "exp": 1_001, "nbf": null }), None),
+            (json!({ "exp": 1_001, "iat": "yesterday" }), None),
+        ] {
+            let Value::Object(members) = claims.clone() else { panic!("an object") };
+            assert_eq!(Claims(members).ends(now, SignedDuration::from_secs(5)).ok(), ends, "{claims}");
+        }
+    }
+
+    #[test]
+    fn audiences_are_texts() {
+        let ours = ["a".to_owned(), "b".to_owned()];
+        for (audience, any, only) in [
+            (json!("a"), true, true),
+            (json!(["b"]), true, true),
+            (json!(["x", "b"]), true, false),
+            (json!(["a", "b"]), true, false),
+            (json!(["a", 1]), false, false),
+            (json!([]), false, false),
+            (json!("A"), false, false),
+            (json!("a "), false, false),
+            (json!({ "a": 1 }), false, false),
+            (json!(null), false, false),
+        ] {
+            let claims = Claims(Map::from_iter([("aud".to_owned(), audience.clone())]));
+            assert_eq!((claims.is_for(&ours, false), claims.is_for(&ours, true)), (any, only), "{audience}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[a-zA-Z0-9_.=-]{0,200}", header in ".{0,60}", claims in ".{0,60}") {
+            let _ = read(&text);
+            let _ = read(&token(&header, &claims));
+        }
+    }
+}
