@@ -1,7 +1,7 @@
 //! The SMART authorization server.
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::{ANNA, BRUNO, Launch, PASSWORD, World, authorize_path, both_hosts, parameter, text};
 
 both_hosts!(the_token_response_has_what_smart_wants);
@@ -40,6 +40,10 @@ async fn requests_that_are_wrong_go_back_to_the_app_with_the_reason(world: World
         (with("code_challenge_method", Some("plain")), "invalid_request"),
         (with("code_challenge_method", None), "invalid_request"),
         (with("scope", Some("system/*.rs")), "invalid_scope"),
+        (with("scope", Some("patient/Bogus.rs")), "invalid_scope"),
+        (with("prompt", Some("none")), "login_required"),
+        (with("request", Some("x.y.z")), "request_not_supported"),
+        (with("nonce", Some(&"x".repeat(600))), "invalid_request"),
     ] {
         let location = world.get(&path).send().await.location();
         assert!(location.starts_with("https://app.example.org/callback?"), "{location}");
@@ -63,11 +67,69 @@ async fn nothing_is_sent_to_an_address_that_is_not_registered(world: World) {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{value}");
         assert!(answer.header("content-type").starts_with("text/html"));
     }
-    // A varying query is fine.
-    let mut launch = Launch::new("app");
+}
+
+both_hosts!(a_varying_query_of_the_redirect_uri_is_a_setting_of_the_client);
+async fn a_varying_query_of_the_redirect_uri_is_a_setting_of_the_client(world: World) {
+    for (client, query, expected) in [
+        ("app", "?referer=x", StatusCode::BAD_REQUEST),
+        ("lasting-app", "?referer=x", StatusCode::FOUND),
+        ("lasting-app", "?code=x", StatusCode::BAD_REQUEST),
+        ("lasting-app", "?referer=x&state=x", StatusCode::BAD_REQUEST),
+        ("lasting-app", "?iss=x", StatusCode::BAD_REQUEST),
+        ("lasting-app", "?error=x", StatusCode::BAD_REQUEST),
+    ] {
+        let mut launch = Launch::new(client);
+        launch.redirect_uri.push_str(query);
+        let answer = world.get(&launch.authorize()).send().await;
+        assert_eq!(answer.status, expected, "{client} {query}");
+    }
+    let mut launch = Launch::new("lasting-app");
     launch.redirect_uri.push_str("?referer=x");
     let code = world.code(&launch, ANNA).await;
     assert_eq!(world.redeem(&launch, &code).await.status, StatusCode::OK);
+}
+
+both_hosts!(parameters_that_come_twice_are_an_error);
+async fn parameters_that_come_twice_are_an_error(world: World) {
+    for name in ["scope", "aud", "state", "code_challenge", "response_type", "nonce", "anything"] {
+        let mut fields = Launch::new("app").fields();
+        let value = fields
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map_or("x".to_owned(), |(_, value)| value.clone());
+        fields.retain(|(known, _)| *known != name);
+        fields.extend([(name, value.clone()), (name, value)]);
+        let location = world.get(&authorize_path(&fields)).send().await.location();
+        assert_eq!(parameter(&location, "error").as_deref(), Some("invalid_request"), "{name}");
+        let state = (name != "state").then_some("xyz");
+        assert_eq!(parameter(&location, "state").as_deref(), state, "{name}");
+    }
+    for name in ["client_id", "redirect_uri"] {
+        let mut fields = Launch::new("app").fields();
+        fields.push((name, fields.iter().find(|(known, _)| *known == name).expect("there").1.clone()));
+        let answer = world.get(&authorize_path(&fields)).send().await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{name}");
+    }
+    for path in ["/auth/token", "/auth/introspect", "/auth/revoke"] {
+        let fields = [("grant_type", "refresh_token"), ("token", "a"), ("token", "b"), ("client_id", "app")];
+        let answer = world.post(path).form(&fields).send().await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(answer.json()["error"], "invalid_request", "{path}");
+    }
+}
+
+both_hosts!(state_is_needed_unless_the_client_waives_it);
+async fn state_is_needed_unless_the_client_waives_it(world: World) {
+    let without = |client: &str| {
+        let mut fields = Launch::new(client).fields();
+        fields.retain(|(name, _)| *name != "state");
+        authorize_path(&fields)
+    };
+    let location = world.get(&without("app")).send().await.location();
+    assert_eq!(parameter(&location, "error").as_deref(), Some("invalid_request"));
+    let location = world.get(&without("lasting-app")).send().await.location();
+    assert!(location.contains("/patient-login?request="), "{location}");
 }
 
 both_hosts!(authorize_takes_a_form_as_well);
@@ -150,7 +212,72 @@ async fn a_refresh_cannot_ask_for_more(world: World) {
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let fields =
         [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("scope", "patient/*.rs")];
-    assert_eq!(world.post("/auth/token").form(&fields).send().await.json()["error"], "invalid_scope");
+    for _ in 0..2 {
+        assert_eq!(world.post("/auth/token").form(&fields).send().await.json()["error"], "invalid_scope");
+    }
+    // The mistake did not use the token up.
+    let refreshed = refresh(&world, &token).await;
+    assert_eq!(refreshed.status, StatusCode::OK, "{}", refreshed.text());
+}
+
+/// Time passes.
+#[tokio::test]
+async fn a_client_may_be_registered_to_keep_its_refresh_token() {
+    let world = World::new();
+    let first = world.tokens("lasting-app", ANNA).await;
+    let token = text(&first["refresh_token"]);
+    for _ in 0..3 {
+        world.advance(20 * 24 * 3600);
+        let answer = refresh(&world, &token).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        assert_eq!(text(&answer.json()["refresh_token"]), token);
+        let access = text(&answer.json()["access_token"]);
+        assert_eq!(world.get("/jobs").bearer(&access).send().await.status, StatusCode::OK);
+    }
+    let (one, other) = tokio::join!(refresh(&world, &token), refresh(&world, &token));
+    assert_eq!((one.status, other.status), (StatusCode::OK, StatusCode::OK));
+    let revoked = [("token", token.as_str()), ("client_id", "lasting-app")];
+    assert_eq!(world.post("/auth/revoke").form(&revoked).send().await.status, StatusCode::OK);
+    assert_eq!(refresh(&world, &token).await.status, StatusCode::BAD_REQUEST);
+    // Unused for longer than its time, it is gone.
+    let token = text(&world.tokens("lasting-app", ANNA).await["refresh_token"]);
+    world.advance(30 * 24 * 3600 + 1);
+    assert_eq!(refresh(&world, &token).await.status, StatusCode::BAD_REQUEST);
+}
+
+/// What the client is registered for when it refreshes counts, and not what it was registered for when the patient
+/// agreed.
+#[tokio::test]
+async fn a_registration_that_shrank_shrinks_the_next_token() {
+    use shared::ports::grants::GrantKind;
+
+    let world = World::new();
+    let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
+    let grants = shared::platform::Platform::grants(world.platform());
+    let key = shared::security::fingerprint(&token);
+    let mut stored = grants.get(GrantKind::Refresh, &key).await.expect("a store").expect("a token");
+    stored.value["scopes"] = json!("offline_access patient/$ehi-export system/*.rs patient/Bogus.rs");
+    assert!(grants.replace(GrantKind::Refresh, &key, &stored).await.expect("a store"));
+    let refreshed = refresh(&world, &token).await.json();
+    assert_eq!(refreshed["scope"], "offline_access patient/$ehi-export");
+}
+
+/// Tokens of before the sign-in was kept have no base, time or nonce.
+#[tokio::test]
+async fn refresh_tokens_of_an_earlier_version_are_good() {
+    use shared::ports::grants::GrantKind;
+
+    let world = World::new();
+    let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
+    let grants = shared::platform::Platform::grants(world.platform());
+    let key = shared::security::fingerprint(&token);
+    let mut stored = grants.get(GrantKind::Refresh, &key).await.expect("a store").expect("a token");
+    let kept = ["client", "scopes", "patient", "family", "used"];
+    stored.value.as_object_mut().expect("an object").retain(|name, _| kept.contains(&name.as_str()));
+    assert_eq!(stored.value.as_object().map(serde_json::Map::len), Some(5));
+    assert!(grants.replace(GrantKind::Refresh, &key, &stored).await.expect("a store"));
+    let refreshed = refresh(&world, &token).await;
+    assert_eq!(refreshed.json()["patient"], ANNA, "{}", refreshed.text());
 }
 
 both_hosts!(a_confidential_client_must_authenticate);
@@ -285,98 +412,4 @@ async fn the_sandbox_lists_patients_and_finds_one_by_id() {
     }
     let found = world.get(&format!("{login}&from={BRUNO}")).send().await.text();
     assert!(found.contains("Bruno Keller") && !found.contains("Anna Lindqvist"));
-}
-
-/// A token of another issuer, and the settings that trust it.
-fn foreign(claims: &Value) -> (String, String) {
-    use aws_lc_rs::rand::SystemRandom;
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-    let encode = |bytes: &[u8]| base64::Engine::encode(&URL_SAFE_NO_PAD, bytes);
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
-    let point = pair.public_key().as_ref();
-    let jwks = json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "k", "alg": "ES256", "x": encode(&point[1..33]), "y": encode(&point[33..]) }] });
-    let head = encode(br#"{"alg":"ES256","kid":"k"}"#);
-    let message = format!("{head}.{}", encode(claims.to_string().as_bytes()));
-    let signature = pair.sign(&SystemRandom::new(), message.as_bytes()).expect("signed");
-    (format!("{message}.{}", encode(signature.as_ref())), jwks.to_string())
-}
-
-fn foreign_claims() -> Value {
-    json!({
-        "iss": "https://login.example.org", "aud": "http://localhost:8888/fhir", "sub": "u1", "azp": "portal",
-        "exp": 1_900_000_000, "scope": "patient/$ehi-export", "patient": ANNA, "roles": ["ADMIN"],
-    })
-}
-
-fn trusting(jwks: &str, staff: bool) -> World {
-    let issuer =
-        format!("issuers = [{{ issuer = \"https://login.example.org\", jwks = '{jwks}', staff = {staff} }}]");
-    World::with(&issuer, &ehi::defaults::sample_records())
-}
-
-#[tokio::test]
-async fn tokens_of_trusted_issuers_are_accepted() {
-    let (token, jwks) = foreign(&foreign_claims());
-    let world = trusting(&jwks, false);
-    let job = world.kick_off(&token, "", ANNA).await;
-    assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
-    // The same client id of ours is somebody else.
-    let ours = world.get("/jobs").bearer(&token).send().await.json();
-    assert_eq!(ours.as_array().map(Vec::len), Some(1));
-    let admin = world.get("/admin/jobs").bearer(&token).send().await;
-    assert_eq!(admin.status, StatusCode::FORBIDDEN, "its administrators are not ours");
-    let world = trusting(&jwks, true);
-    assert_eq!(world.get("/admin/jobs").bearer(&token).send().await.status, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn tokens_of_trusted_issuers_must_hold_too() {
-    for (name, value) in [
-        ("aud", json!("https://elsewhere.example.org")),
-        ("iss", json!("https://evil.example.org")),
-        ("exp", json!(1_000)),
-        ("nbf", json!(1_890_000_000)),
-        ("patient", json!("../x")),
-    ] {
-        let mut claims = foreign_claims();
-        claims[name] = value;
-        let (token, jwks) = foreign(&claims);
-        let answer = trusting(&jwks, true).get("/jobs").bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}");
-    }
-    let (token, _) = foreign(&foreign_claims());
-    let (_, other_keys) = foreign(&foreign_claims());
-    assert_eq!(
-        trusting(&other_keys, true).get("/jobs").bearer(&token).send().await.status,
-        StatusCode::UNAUTHORIZED
-    );
-}
-
-#[tokio::test]
-async fn an_issuers_keys_are_fetched_and_remembered() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    let (token, jwks) = foreign(&foreign_claims());
-    let fetched = Arc::new(AtomicUsize::new(0));
-    let count = fetched.clone();
-    let app = axum::Router::new().route(
-        "/keys",
-        axum::routing::get(async move || {
-            count.fetch_add(1, Ordering::SeqCst);
-            jwks
-        }),
-    );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let issuer = format!("issuers = [{{ issuer = \"https://login.example.org\", jwks_url = \"{url}\" }}]");
-    let world = World::with(&issuer, &ehi::defaults::sample_records());
-    for _ in 0..3 {
-        assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::OK);
-        world.advance(31);
-    }
-    assert_eq!(fetched.load(Ordering::SeqCst), 1);
 }

@@ -19,6 +19,12 @@ async fn every_base_and_shortcut_is_discoverable(world: World) {
             let resources = statement["rest"][0]["resource"].as_array().expect("resources");
             let patient = resources.iter().find(|resource| resource["type"] == "Patient").expect("Patient");
             assert_eq!(patient["operation"][0]["name"], "ehi-export");
+            assert_eq!(patient["interaction"], serde_json::json!([{ "code": "read" }]));
+            let smart = smart.json();
+            assert_eq!(text(&smart["issuer"]), BASE_URL);
+            assert_eq!(text(&smart["jwks_uri"]), format!("{BASE_URL}/.well-known/jwks.json"));
+            let capabilities = smart["capabilities"].as_array().expect("capabilities");
+            assert!(capabilities.contains(&serde_json::json!("sso-openid-connect")));
         }
     }
 }
@@ -26,6 +32,13 @@ async fn every_base_and_shortcut_is_discoverable(world: World) {
 both_hosts!(the_keys_are_public_and_only_public);
 async fn the_keys_are_public_and_only_public(world: World) {
     let keys = world.get("/.well-known/jwks.json").send().await.json();
+    for key in keys["keys"].as_array().expect("keys") {
+        assert_eq!(
+            (&key["use"], &key["key_ops"]),
+            (&serde_json::json!("sig"), &serde_json::json!(["verify"]))
+        );
+        assert!(["d", "p", "q", "dp", "dq", "qi"].iter().all(|secret| key.get(*secret).is_none()));
+    }
     insta::allow_duplicates! {
         insta::assert_json_snapshot!(keys["keys"][0].as_object().expect("a key").keys().collect::<Vec<_>>(), @r#"
     [
@@ -34,6 +47,7 @@ async fn the_keys_are_public_and_only_public(world: World) {
       "x",
       "y",
       "use",
+      "key_ops",
       "alg",
       "kid"
     ]

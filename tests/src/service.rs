@@ -23,6 +23,15 @@ fn rsa_key() -> &'static RsaKeyPair {
     KEY.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).expect("a key"))
 }
 
+/// The RSA key in PEM, with which the server signs ID tokens in the tests.
+pub fn rsa_key_pem() -> String {
+    use aws_lc_rs::encoding::AsDer;
+
+    let der = rsa_key().as_der().expect("PKCS #8");
+    let text = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
+    format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
+}
+
 /// The public keys as a JWK set.
 pub fn jwks() -> Value {
     let point = key().public_key().as_ref();
@@ -65,6 +74,15 @@ pub fn assertion(client: &str, now: i64) -> (Value, Value) {
 }
 
 impl World {
+    /// The fields of an OAuth request with which a client authenticates by an assertion.
+    pub fn asserting(&self, client: &str) -> Vec<(&'static str, String)> {
+        let (header, claims) = assertion(client, self.now());
+        vec![
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()),
+            ("client_assertion", signed(&header, &claims)),
+        ]
+    }
+
     /// Asks for a token with an assertion.
     pub async fn by_assertion(&self, assertion: &str, scope: &str) -> Answer {
         let fields = [

@@ -1,13 +1,13 @@
 //! `client_credentials`: access tokens for backend services (SMART App Launch 2.2, Backend Services).
 
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
 use serde_json::json;
 use shared::domain::scopes::Scopes;
 use shared::http::extract::field;
 use shared::http::respond::{OAuthError, json as json_answer};
-use shared::security::assertion::{self, claimed_client};
+use shared::security::assertion;
 use shared::security::tokens::{Claims, sign};
 
 use crate::Authorize;
@@ -16,9 +16,17 @@ use crate::Authorize;
 const LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 impl Authorize {
-    /// Answers a request with `grant_type=client_credentials`.
-    pub(crate) async fn by_assertion(&self, fields: &[(String, String)]) -> Result<Response, OAuthError> {
-        let client = self.asserted_client(fields).await?;
+    /// Answers a request with `grant_type=client_credentials`, which only an assertion can authenticate.
+    pub(crate) async fn by_assertion(
+        &self,
+        headers: &HeaderMap,
+        fields: &[(String, String)],
+    ) -> Result<Response, OAuthError> {
+        if field(fields, "client_assertion_type") != Some(assertion::TYPE) {
+            let text = format!("'client_assertion_type' must be {}", assertion::TYPE);
+            return Err(OAuthError::new("invalid_request", text));
+        }
+        let client = self.client(headers, fields, "/auth/token").await?.ok_or(OAuthError::Assertion)?;
         let asked = field(fields, "scope").filter(|scope| !scope.trim().is_empty());
         let asked = asked.ok_or_else(|| OAuthError::new("invalid_scope", "'scope' is missing"))?;
         let scopes = Scopes::parse(asked).narrowed_to(&client.scopes);
@@ -40,6 +48,7 @@ impl Authorize {
             iat: now.as_second(),
             exp: now.as_second() + lifetime.as_secs(),
             jti: self.ids.secret(),
+            fhir_user: None,
             family: None,
         };
         let answer = json!({
@@ -49,34 +58,5 @@ impl Authorize {
             "scope": claims.scope,
         });
         Ok(json_answer(StatusCode::OK, &answer))
-    }
-
-    /// The backend service that an assertion is from. What is wrong with it is in the log, and not in the answer.
-    async fn asserted_client(
-        &self,
-        fields: &[(String, String)],
-    ) -> Result<&shared::config::Client, OAuthError> {
-        if field(fields, "client_assertion_type") != Some(assertion::TYPE) {
-            return Err(OAuthError::new(
-                "invalid_request",
-                format!("'client_assertion_type' must be {}", assertion::TYPE),
-            ));
-        }
-        let text = field(fields, "client_assertion")
-            .ok_or_else(|| OAuthError::new("invalid_request", "'client_assertion' is missing"))?;
-        let id = claimed_client(text).ok_or(OAuthError::Assertion)?;
-        let client = self.settings.client(&id).filter(|client| client.is_backend_service());
-        let Some(client) = client else {
-            tracing::warn!("an assertion of a client that is no registered backend service");
-            return Err(OAuthError::Assertion);
-        };
-        let audience = self.settings.url("/auth/token");
-        let verified =
-            assertion::verify(text, client, &audience, &self.jwks, &*self.grants, self.clock.now()).await?;
-        verified.map_err(|reason| {
-            tracing::warn!(client.id = %client.id, reason, "an assertion that does not hold");
-            OAuthError::Assertion
-        })?;
-        Ok(client)
     }
 }

@@ -17,7 +17,7 @@ use shared::ports::grants::GrantKind;
 use shared::security::fingerprint;
 
 use crate::launch::answer_url;
-use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant};
+use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
 
 pub(crate) async fn show(
     State(state): State<Authorize>,
@@ -69,7 +69,7 @@ pub(crate) async fn submit(
         redirect_uri: pending.redirect_uri,
         scopes: pending.scopes,
         challenge: pending.challenge,
-        patient,
+        sign_in: SignIn { patient, base: pending.base, at: pending.signed_in_at, nonce: pending.nonce },
     };
     state.grants.put(GrantKind::Code, &fingerprint(&code), json!(grant), state.after(CODE_LIFETIME)?).await?;
     Ok(found(&answer_url(&redirect_uri, &[("code", &code)], app_state.as_deref())?))
@@ -94,6 +94,10 @@ fn in_words(scopes: &Scopes) -> Vec<String> {
         "online_access" => "do so while you are signed in".to_owned(),
         "launch/patient" => "know which patient you are".to_owned(),
         "openid" | "fhirUser" | "profile" => "know who you are".to_owned(),
+        word if word.starts_with("access/") => format!("only what carries a label of {word}"),
+        "patient/Patient.r" | "patient/Patient.rs" | "patient/Patient.read" => {
+            "read who you are and how to reach you".to_owned()
+        }
         _ => word,
     };
     scopes.words().map(line).collect()

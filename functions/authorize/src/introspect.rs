@@ -4,7 +4,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
+use shared::config::Client;
 use shared::domain::ids::ClientId;
 use shared::error::Error;
 use shared::http::caller::bearer_token;
@@ -12,56 +13,57 @@ use shared::http::extract::{field, read_form};
 use shared::http::respond::{OAuthError, json};
 use shared::ports::grants::GrantKind;
 use shared::security::fingerprint;
+use shared::security::verify::Caller;
 
-use crate::{Authorize, RefreshGrant};
+use crate::{Authorize, RefreshGrant, check_once};
 
-/// What is known of a token: to the client it was given to, and to nobody else.
+/// Who asks about a token: a client id is only unique within its issuer.
+struct Asking {
+    client: ClientId,
+    /// `None` is this server.
+    issuer: Option<String>,
+    /// A resource server, which may ask about anybody's tokens.
+    about_all: bool,
+}
+
+impl Asking {
+    fn registered(client: &Client) -> Self {
+        Self { client: client.id.clone(), issuer: None, about_all: client.introspects }
+    }
+
+    fn may_know(&self, client: &ClientId, issuer: Option<&str>) -> bool {
+        self.about_all || (self.client == *client && self.issuer.as_deref() == issuer)
+    }
+}
+
+fn token_of(fields: &[(String, String)]) -> Result<&str, OAuthError> {
+    field(fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))
+}
+
+/// What is known of a token: to the client it was given to, and to resource servers.
 pub(crate) async fn introspect(
     State(state): State<Authorize>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, OAuthError> {
     let fields = read_form(&headers, body).await?;
+    check_once(&fields)?;
     let asking = state.asking(&headers, &fields).await?;
-    let token =
-        field(&fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))?;
+    let token = token_of(&fields)?;
     let inactive = || Ok(json(StatusCode::OK, &json!({ "active": false })));
     if let Some(refresh) = state.refresh_grant(token).await? {
-        if refresh.client != asking || !state.is_alive(&refresh).await? {
+        if !asking.may_know(&refresh.client, None) || !state.is_alive(&refresh).await? {
             return inactive();
         }
-        let patient = refresh.patient;
-        return Ok(json(
-            StatusCode::OK,
-            &json!({
-                "active": true,
-                "client_id": refresh.client,
-                "scope": refresh.scopes,
-                "sub": format!("Patient/{patient}"),
-                "patient": patient,
-                "iss": state.settings.base_url,
-            }),
-        ));
+        return Ok(json(StatusCode::OK, &state.described_refresh(&refresh)));
     }
-    let caller = match state.verifier.verify(token).await {
-        Ok(caller) if caller.client == asking => caller,
-        Ok(_) | Err(Error::Unauthorized(_)) => return inactive(),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(json(
-        StatusCode::OK,
-        &json!({
-            "active": true,
-            "client_id": caller.client,
-            "scope": caller.scopes,
-            "sub": caller.subject,
-            "patient": caller.patient,
-            "exp": caller.expires_at().as_second(),
-            "iss": caller.issuer.as_deref().unwrap_or(&state.settings.base_url),
-            "aud": state.settings.base_url,
-            "token_type": "bearer",
-        }),
-    ))
+    match state.verifier.verify(token).await {
+        Ok(caller) if asking.may_know(&caller.client, caller.issuer.as_deref()) => {
+            Ok(json(StatusCode::OK, &state.described(&caller)))
+        }
+        Ok(_) | Err(Error::Unauthorized(_)) => inactive(),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Revokes a token and all that came from the same authorization. Unknown tokens are fine (RFC 7009, 2.2).
@@ -71,20 +73,24 @@ pub(crate) async fn revoke(
     body: Body,
 ) -> Result<Response, OAuthError> {
     let fields = read_form(&headers, body).await?;
-    let client = state.client(&headers, &fields).await?.map(|client| client.id.clone());
-    let token =
-        field(&fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))?;
+    check_once(&fields)?;
+    // The bearer of a token speaks for its client: so a token of another issuer can be given up here.
+    let asking = match bearer_token(&headers) {
+        Some(bearer) => Some(state.bearer(bearer).await?),
+        None => state.client(&headers, &fields, "/auth/revoke").await?.map(Asking::registered),
+    };
+    let token = token_of(&fields)?;
     // Whoever holds a public client's token may give it up; a confidential client says who it is.
-    let may = |owner: &ClientId| match &client {
-        Some(client) => client == owner,
-        None => state.settings.client(owner.as_str()).is_some_and(shared::config::Client::is_public),
+    let may = |client: &ClientId, issuer: Option<&str>| match &asking {
+        Some(asking) => asking.client == *client && asking.issuer.as_deref() == issuer,
+        None => issuer.is_none() && state.settings.client(client.as_str()).is_some_and(Client::is_public),
     };
     if let Some(refresh) = state.refresh_grant(token).await? {
-        if may(&refresh.client) {
+        if may(&refresh.client, None) {
             state.end_family(&refresh.family).await?;
         }
     } else if let Ok(caller) = state.verifier.verify(token).await
-        && may(&caller.client)
+        && may(&caller.client, caller.issuer.as_deref())
     {
         state.verifier.revoke(&caller).await?;
     }
@@ -93,17 +99,60 @@ pub(crate) async fn revoke(
 
 impl Authorize {
     /// Who asks: an authenticated confidential client, or the bearer of an access token.
-    async fn asking(&self, headers: &HeaderMap, fields: &[(String, String)]) -> Result<ClientId, OAuthError> {
+    async fn asking(&self, headers: &HeaderMap, fields: &[(String, String)]) -> Result<Asking, OAuthError> {
         if let Some(token) = bearer_token(headers) {
-            return Ok(self.verifier.verify(token).await?.client.clone());
+            return self.bearer(token).await;
         }
-        match self.client(headers, fields).await? {
-            Some(client) if !client.is_public() => Ok(client.id.clone()),
+        match self.client(headers, fields, "/auth/introspect").await? {
+            Some(client) if !client.is_public() => Ok(Asking::registered(client)),
             _ => Err(OAuthError::new(
                 "invalid_client",
-                "introspection needs the client's secret or an access token",
+                "introspection needs the client's authentication or an access token",
             )),
         }
+    }
+
+    async fn bearer(&self, token: &str) -> Result<Asking, OAuthError> {
+        let caller = self.verifier.verify(token).await?;
+        // A resource server's own token, and not one that a patient gave it.
+        let is_own = caller.issuer.is_none() && caller.patient.is_none();
+        let client = self.settings.client(caller.client.as_str()).filter(|_| is_own);
+        Ok(Asking {
+            client: caller.client.clone(),
+            issuer: caller.issuer.clone(),
+            about_all: client.is_some_and(|client| client.introspects),
+        })
+    }
+
+    fn described_refresh(&self, refresh: &RefreshGrant) -> Value {
+        json!({
+            "active": true,
+            "client_id": refresh.client,
+            "scope": refresh.scopes,
+            "sub": refresh.sign_in.subject(),
+            "patient": refresh.sign_in.patient,
+            "iss": self.settings.base_url,
+        })
+    }
+
+    fn described(&self, caller: &Caller) -> Value {
+        let mut described = json!({
+            "active": true,
+            "client_id": caller.client,
+            "scope": caller.scopes,
+            "sub": caller.subject,
+            "patient": caller.patient,
+            "exp": caller.expires_at().as_second(),
+            "iss": caller.issuer.as_deref().unwrap_or(&self.settings.base_url),
+            "token_type": "bearer",
+        });
+        if caller.issuer.is_none() {
+            described["aud"] = json!(self.settings.base_url);
+        }
+        if let Some(user) = &caller.fhir_user {
+            described["fhirUser"] = json!(user);
+        }
+        described
     }
 
     async fn refresh_grant(&self, token: &str) -> Result<Option<RefreshGrant>, OAuthError> {

@@ -15,7 +15,10 @@ use shared::ports::grants::GrantKind;
 use shared::security::fingerprint;
 use url::Url;
 
-use crate::{AuthorizationRequest, Authorize, REQUEST_LIFETIME};
+use crate::{AuthorizationRequest, Authorize, REQUEST_LIFETIME, repeated};
+
+/// The longest `nonce`.
+const MAX_NONCE: usize = 512;
 
 pub(crate) async fn by_query(state: State<Authorize>, query: Query) -> Result<Response, PageError> {
     authorize(state, query.0).await
@@ -34,14 +37,23 @@ async fn authorize(
     fields: Vec<(String, String)>,
 ) -> Result<Response, PageError> {
     let get = |name: &str| field(&fields, name).filter(|value| !value.is_empty());
+    let repeated = repeated(&fields);
+    if let Some(name @ ("client_id" | "redirect_uri")) = repeated {
+        return Err(Error::invalid(format!("'{name}' comes more than once")).into());
+    }
     // Before the client and its address are known to be good, nothing is sent there.
     let client = get("client_id").and_then(|id| state.settings.client(id));
     let client = client.ok_or_else(|| Error::invalid("'client_id' is not registered here"))?;
     let redirect_uri = get("redirect_uri").filter(|uri| client.allows_redirect(uri));
     let redirect_uri =
         redirect_uri.ok_or_else(|| Error::invalid("'redirect_uri' is not registered for this app"))?;
-    let app_state = get("state");
-    let scopes = match check(&state, client, &get) {
+    let is_doubtful = fields.iter().filter(|(name, _)| name == "state").count() > 1;
+    let app_state = get("state").filter(|_| !is_doubtful);
+    let checked = match repeated {
+        Some(_) => Err(("invalid_request", "a parameter comes more than once".to_owned())),
+        None => check(&state, client, &get),
+    };
+    let scopes = match checked {
         Ok(scopes) => scopes,
         Err((code, description)) => {
             let fields = [("error", code), ("error_description", description.as_str())];
@@ -54,7 +66,10 @@ async fn authorize(
         scopes,
         state: app_state.map(str::to_owned),
         challenge: get("code_challenge").map(str::to_owned),
+        base: get("aud").map(|aud| aud.trim_end_matches('/').to_owned()),
+        nonce: get("nonce").map(str::to_owned),
         patient: None,
+        signed_in_at: 0,
     };
     let id = state.ids.secret();
     let expires_at = state.after(REQUEST_LIFETIME)?;
@@ -71,6 +86,21 @@ fn check<'f>(
     let invalid = |text: &str| ("invalid_request", text.to_owned());
     if get("response_type") != Some("code") {
         return Err(("unsupported_response_type", "'response_type' must be code".to_owned()));
+    }
+    if get("state").is_none() && !client.state_optional {
+        return Err(invalid("'state' is missing: the app recognizes its own request by it"));
+    }
+    if get("nonce").is_some_and(|nonce| nonce.len() > MAX_NONCE) {
+        return Err(invalid("'nonce' is too long"));
+    }
+    if get("request").is_some() || get("request_uri").is_some() {
+        let code =
+            if get("request").is_some() { "request_not_supported" } else { "request_uri_not_supported" };
+        return Err((code, "parameters must be in the request itself".to_owned()));
+    }
+    // Whoever asks is always shown a page to sign in (OpenID Connect Core 1.0, 3.1.2.1).
+    if get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
+        return Err(("login_required", "the patient must sign in".to_owned()));
     }
     match get("aud") {
         Some(aud) if state.settings.is_fhir_base(aud) => {}

@@ -3,16 +3,19 @@
 //! - [`launch`]: `/auth/authorize` checks an app's request and keeps it while
 //! - [`login`]: the patient says who they are, and
 //! - [`consent`]: agrees, which makes a code;
-//! - [`token`]: `/auth/token` turns codes and refresh tokens into access tokens;
+//! - [`token`]: `/auth/token` turns codes and refresh tokens into access tokens and ID tokens;
 //! - [`backend`]: and the assertions of backend services;
-//! - [`introspect`]: `/auth/introspect` and `/auth/revoke`.
+//! - [`client`]: which client asks, and whether it is;
+//! - [`introspect`]: `/auth/introspect` and `/auth/revoke`; [`userinfo`]: `/auth/userinfo`.
 
 mod backend;
+mod client;
 mod consent;
 mod introspect;
 mod launch;
 mod login;
 mod token;
+mod userinfo;
 
 use std::sync::Arc;
 
@@ -26,6 +29,7 @@ use shared::domain::ids::{ClientId, PatientId};
 use shared::domain::scopes::Scopes;
 use shared::error::{Error, Result};
 use shared::http::notes;
+use shared::http::respond::OAuthError;
 use shared::platform::Platform;
 use shared::ports::grants::Grants;
 use shared::ports::records::Records;
@@ -44,7 +48,7 @@ pub(crate) struct Authorize {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
-    /// Keys of backend services.
+    /// Keys of clients that authenticate with assertions.
     jwks: Arc<JwksCache>,
 }
 
@@ -56,6 +60,7 @@ pub fn router(platform: &dyn Platform) -> Router {
         .route("/auth/token", post(token::token))
         .route("/auth/introspect", post(introspect::introspect))
         .route("/auth/revoke", post(introspect::revoke))
+        .route("/auth/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .with_state(Authorize {
             grants: platform.grants(),
             records: platform.records(),
@@ -76,8 +81,44 @@ pub(crate) struct AuthorizationRequest {
     scopes: Scopes,
     state: Option<String>,
     challenge: Option<String>,
+    /// The FHIR base URL of the app's `aud`.
+    #[serde(default)]
+    base: Option<String>,
+    #[serde(default)]
+    nonce: Option<String>,
     /// Who signed in for it.
     patient: Option<PatientId>,
+    /// When, in seconds since 1970.
+    #[serde(default)]
+    signed_in_at: i64,
+}
+
+/// Who signed in, as tokens say it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SignIn {
+    patient: PatientId,
+    /// The FHIR base URL that the app asked for; `None` for what was granted before it was kept.
+    #[serde(default)]
+    base: Option<String>,
+    /// In seconds since 1970.
+    #[serde(default)]
+    at: i64,
+    /// What the app sent along to recognize its ID token by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nonce: Option<String>,
+}
+
+impl SignIn {
+    /// `sub` of access tokens and ID tokens.
+    pub(crate) fn subject(&self) -> String {
+        format!("Patient/{}", self.patient)
+    }
+
+    /// The absolute URL of the patient, where the scopes let the app know it.
+    pub(crate) fn fhir_user(&self, scopes: &Scopes) -> Option<String> {
+        let is_granted = scopes.has("openid") && (scopes.has("fhirUser") || scopes.has("profile"));
+        self.base.as_ref().filter(|_| is_granted).map(|base| format!("{base}/Patient/{}", self.patient))
+    }
 }
 
 /// What a code stands for.
@@ -87,7 +128,8 @@ pub(crate) struct CodeGrant {
     redirect_uri: String,
     scopes: Scopes,
     challenge: Option<String>,
-    patient: PatientId,
+    #[serde(flatten)]
+    sign_in: SignIn,
 }
 
 /// What a refresh token stands for.
@@ -95,11 +137,28 @@ pub(crate) struct CodeGrant {
 pub(crate) struct RefreshGrant {
     client: ClientId,
     scopes: Scopes,
-    patient: PatientId,
+    #[serde(flatten)]
+    sign_in: SignIn,
     /// The authorization that it came from.
     family: String,
     /// Rotated: seeing it again means that it was stolen, and ends the family.
     used: bool,
+}
+
+/// The first parameter that an OAuth request has more than once, which it must not (RFC 6749, 3.1 and 3.2). `resource`
+/// and `audience` may be repeated (RFC 8707; RFC 8693).
+pub(crate) fn repeated(fields: &[(String, String)]) -> Option<&str> {
+    let mut seen = std::collections::HashSet::new();
+    let names = fields.iter().map(|(name, _)| name.as_str());
+    names.filter(|name| !matches!(*name, "resource" | "audience")).find(|name| !seen.insert(*name))
+}
+
+/// Refuses a request with a parameter that comes twice.
+pub(crate) fn check_once(fields: &[(String, String)]) -> Result<(), OAuthError> {
+    match repeated(fields) {
+        None => Ok(()),
+        Some(_) => Err(OAuthError::new("invalid_request", "a parameter comes more than once")),
+    }
 }
 
 /// How long a request waits for the patient, and a code for the app.

@@ -56,7 +56,8 @@ pub(crate) async fn submit(
     };
     let target = match pending {
         Some((grant, pending)) => {
-            let pending = AuthorizationRequest { patient: Some(patient.clone()), ..pending };
+            let signed_in_at = state.clock.now().as_second();
+            let pending = AuthorizationRequest { patient: Some(patient.clone()), signed_in_at, ..pending };
             let signed_in = Grant { value: json!(pending), ..grant };
             if !state.grants.replace(GrantKind::Authorization, &fingerprint(request), &signed_in).await? {
                 return Err(Error::conflict("this request was answered in another window").into());

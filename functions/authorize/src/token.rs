@@ -5,30 +5,31 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use shared::config::Client;
-use shared::domain::ids::{ClientId, PatientId};
+use shared::config::{Client, RefreshTokens};
+use shared::domain::ids::ClientId;
 use shared::domain::scopes::Scopes;
 use shared::http::extract::{field, read_form};
 use shared::http::respond::{OAuthError, json};
 use shared::ports::grants::{Grant, GrantKind};
-use shared::security::attempts::{self, Account};
+use shared::security::id_token::{self, IdClaims};
 use shared::security::tokens::{Claims, sign};
 use shared::security::{fingerprint, same_secret};
 
-use crate::{Authorize, CodeGrant, RefreshGrant};
+use crate::{Authorize, CodeGrant, RefreshGrant, SignIn, check_once};
 
 type Answer<T = Response> = Result<T, OAuthError>;
 
 pub(crate) async fn token(State(state): State<Authorize>, headers: HeaderMap, body: Body) -> Answer {
     let fields = read_form(&headers, body).await?;
+    check_once(&fields)?;
     let mut response = match field(&fields, "grant_type") {
         Some("authorization_code") => state.by_code(&headers, &fields).await,
         Some("refresh_token") => state.by_refresh(&headers, &fields).await,
-        Some("client_credentials") => state.by_assertion(&fields).await,
+        Some("client_credentials") => state.by_assertion(&headers, &fields).await,
         Some(_) => Err(OAuthError::new(
             "unsupported_grant_type",
             "'grant_type' must be authorization_code, refresh_token or client_credentials",
@@ -43,9 +44,19 @@ fn invalid_grant(description: &str) -> OAuthError {
     OAuthError::new("invalid_grant", description)
 }
 
+/// The tokens of one response.
+struct Issued<'g> {
+    client: &'g Client,
+    sign_in: &'g SignIn,
+    scopes: Scopes,
+    family: &'g str,
+    refresh_token: Option<String>,
+    id_token: Option<String>,
+}
+
 impl Authorize {
     async fn by_code(&self, headers: &HeaderMap, fields: &[(String, String)]) -> Answer {
-        let client = self.client(headers, fields).await?;
+        let client = self.client(headers, fields, "/auth/token").await?;
         let code =
             field(fields, "code").ok_or_else(|| OAuthError::new("invalid_request", "'code' is missing"))?;
         // The family is named by its code, so that a code that comes again ends what came of it (RFC 6749, 4.1.2).
@@ -55,9 +66,9 @@ impl Authorize {
             return Err(invalid_grant("the code is unknown, used or expired"));
         };
         let grant: CodeGrant = grant.read()?;
-        if client.is_none_or(|client| client.id != grant.client) {
+        let Some(client) = client.filter(|client| client.id == grant.client) else {
             return Err(invalid_grant("the code was not given to this client"));
-        }
+        };
         if field(fields, "redirect_uri") != Some(grant.redirect_uri.as_str()) {
             return Err(invalid_grant("'redirect_uri' is not the one that the code was sent to"));
         }
@@ -66,68 +77,107 @@ impl Authorize {
             (None, None) => {}
             _ => return Err(invalid_grant("'code_verifier' does not match the code's challenge")),
         }
+        let scopes = registered(&grant.scopes, client)?;
         let expires_at = self.after(self.settings.refresh_lifetime)?;
         if !self.grants.put(GrantKind::Family, &family, Value::Null, expires_at).await? {
             return Err(invalid_grant("the code is unknown, used or expired"));
         }
-        self.issue(&grant.client, &grant.patient, &grant.scopes, &grant.scopes, &family).await
+        let refresh_token = match scopes.wants_refresh() {
+            true => Some(self.refresh_token(client, &scopes, &grant.sign_in, &family).await?),
+            false => None,
+        };
+        let id_token = self.id_token(client, &scopes, &grant.sign_in)?;
+        self.issue(Issued {
+            client,
+            sign_in: &grant.sign_in,
+            scopes,
+            family: &family,
+            refresh_token,
+            id_token,
+        })
     }
 
     async fn by_refresh(&self, headers: &HeaderMap, fields: &[(String, String)]) -> Answer {
-        let client = self.client(headers, fields).await?;
+        let client = self.client(headers, fields, "/auth/token").await?;
         let token = field(fields, "refresh_token")
             .ok_or_else(|| OAuthError::new("invalid_request", "'refresh_token' is missing"))?;
         let key = fingerprint(token);
         let unknown = || invalid_grant("the refresh token is unknown, used or expired");
         let stored = self.grants.get(GrantKind::Refresh, &key).await?.ok_or_else(unknown)?;
         let grant: RefreshGrant = stored.read()?;
-        self.check_refresh_client(client, &grant.client)?;
-        let rotated = Grant { value: json!(RefreshGrant { used: true, ..grant.clone() }), ..stored };
-        if grant.used || !self.grants.replace(GrantKind::Refresh, &key, &rotated).await? {
+        let client = self.refreshing_client(client, &grant.client)?;
+        // What is wrong with the request is said before the token is used up.
+        let granted = registered(&grant.scopes, client)?;
+        let scopes = refreshed_scopes(fields, &granted)?;
+        if self.grants.get(GrantKind::Family, &grant.family).await?.is_none() {
+            return Err(unknown());
+        }
+        let is_reusable = client.refresh_tokens == RefreshTokens::Reusable;
+        if !self.use_up(&key, stored, &grant, is_reusable).await? {
             // Somebody has a copy: nobody can tell who is the thief.
             self.end_family(&grant.family).await?;
             tracing::warn!(client.id = %grant.client, "a refresh token came a second time; its family is revoked");
             return Err(unknown());
         }
-        let Some(family) = self.grants.get(GrantKind::Family, &grant.family).await? else {
+        if !self.prolong(&grant.family, is_reusable).await? {
             return Err(unknown());
+        }
+        let refresh_token = match (is_reusable, granted.wants_refresh()) {
+            (true, _) => Some(token.to_owned()),
+            (false, true) => {
+                Some(self.refresh_token(client, &grant.scopes, &grant.sign_in, &grant.family).await?)
+            }
+            (false, false) => None,
         };
-        let expires_at = self.after(self.settings.refresh_lifetime)?;
-        if !self.grants.replace(GrantKind::Family, &grant.family, &Grant { expires_at, ..family }).await? {
-            return Err(unknown());
-        }
-        let asked = field(fields, "scope").filter(|scope| !scope.is_empty()).map(Scopes::parse);
-        let scopes = asked.unwrap_or_else(|| grant.scopes.clone());
-        if !scopes.is_within(&grant.scopes) {
-            return Err(OAuthError::new(
-                "invalid_scope",
-                "the scope is more than what the patient agreed to",
-            ));
-        }
-        self.issue(&grant.client, &grant.patient, &scopes, &grant.scopes, &grant.family).await
+        let sign_in = &grant.sign_in;
+        self.issue(Issued { client, sign_in, scopes, family: &grant.family, refresh_token, id_token: None })
     }
 
-    /// Signs an access token for `scopes` and, where they want one, makes a refresh token for all that was `granted`.
-    async fn issue(
+    /// Marks a refresh token as used, or prolongs it where it may be used again. False when it was used before.
+    async fn use_up(
         &self,
-        client: &ClientId,
-        patient: &PatientId,
-        scopes: &Scopes,
-        granted: &Scopes,
-        family: &str,
-    ) -> Answer {
+        key: &str,
+        stored: Grant,
+        grant: &RefreshGrant,
+        is_reusable: bool,
+    ) -> Answer<bool> {
+        if grant.used {
+            return Ok(false);
+        }
+        let used = match is_reusable {
+            true => Grant { expires_at: self.after(self.settings.refresh_lifetime)?, ..stored },
+            false => Grant { value: json!(RefreshGrant { used: true, ..grant.clone() }), ..stored },
+        };
+        // Of two requests at once with a token that may be used again, either prolongs it.
+        Ok(self.grants.replace(GrantKind::Refresh, key, &used).await? || is_reusable)
+    }
+
+    /// Keeps an authorization alive. False when it was ended meanwhile.
+    async fn prolong(&self, family: &str, is_reusable: bool) -> Answer<bool> {
+        let Some(known) = self.grants.get(GrantKind::Family, family).await? else { return Ok(false) };
+        let kept = Grant { expires_at: self.after(self.settings.refresh_lifetime)?, ..known };
+        if self.grants.replace(GrantKind::Family, family, &kept).await? {
+            return Ok(true);
+        }
+        Ok(is_reusable && self.grants.get(GrantKind::Family, family).await?.is_some())
+    }
+
+    /// Signs the access token and answers with it and the others.
+    fn issue(&self, issued: Issued<'_>) -> Answer {
+        let Issued { client, sign_in, scopes, family, refresh_token, id_token } = issued;
         let now = self.clock.now();
         let lifetime = self.settings.token_lifetime;
         let claims = Claims {
             iss: self.settings.base_url.clone(),
             aud: self.settings.base_url.clone(),
-            sub: format!("Patient/{patient}"),
-            client_id: client.to_string(),
+            sub: sign_in.subject(),
+            client_id: client.id.to_string(),
             scope: scopes.to_string(),
-            patient: Some(patient.to_string()),
+            patient: Some(sign_in.patient.to_string()),
             iat: now.as_second(),
             exp: now.as_second() + lifetime.as_secs(),
             jti: self.ids.secret(),
+            fhir_user: sign_in.fhir_user(&scopes),
             family: Some(family.to_owned()),
         };
         let mut answer = json!({
@@ -135,22 +185,55 @@ impl Authorize {
             "token_type": "bearer",
             "expires_in": lifetime.as_secs(),
             "scope": claims.scope,
-            "patient": patient,
+            "patient": sign_in.patient,
         });
-        if granted.wants_refresh() {
-            let refresh = self.ids.secret();
-            let grant = RefreshGrant {
-                client: client.clone(),
-                scopes: granted.clone(),
-                patient: patient.clone(),
-                family: family.to_owned(),
-                used: false,
-            };
-            let expires_at = self.after(self.settings.refresh_lifetime)?;
-            self.grants.put(GrantKind::Refresh, &fingerprint(&refresh), json!(grant), expires_at).await?;
-            answer["refresh_token"] = json!(refresh);
+        for (name, token) in [("refresh_token", refresh_token), ("id_token", id_token)] {
+            if let Some(token) = token {
+                answer[name] = json!(token);
+            }
         }
         Ok(json(StatusCode::OK, &answer))
+    }
+
+    /// Makes a refresh token for all that was granted.
+    async fn refresh_token(
+        &self,
+        client: &Client,
+        scopes: &Scopes,
+        sign_in: &SignIn,
+        family: &str,
+    ) -> Answer<String> {
+        let token = self.ids.secret();
+        let grant = RefreshGrant {
+            client: client.id.clone(),
+            scopes: scopes.clone(),
+            // Only the ID token of the code carries it.
+            sign_in: SignIn { nonce: None, ..sign_in.clone() },
+            family: family.to_owned(),
+            used: false,
+        };
+        let expires_at = self.after(self.settings.refresh_lifetime)?;
+        self.grants.put(GrantKind::Refresh, &fingerprint(&token), json!(grant), expires_at).await?;
+        Ok(token)
+    }
+
+    /// The ID token, where `openid` was granted (OpenID Connect Core 1.0, 3.1.3.3).
+    fn id_token(&self, client: &Client, scopes: &Scopes, sign_in: &SignIn) -> Answer<Option<String>> {
+        if !scopes.has("openid") {
+            return Ok(None);
+        }
+        let now = self.clock.now().as_second();
+        let claims = IdClaims {
+            iss: self.settings.base_url.clone(),
+            sub: sign_in.subject(),
+            aud: client.id.to_string(),
+            iat: now,
+            exp: now + self.settings.token_lifetime.as_secs(),
+            auth_time: sign_in.at,
+            nonce: sign_in.nonce.clone(),
+            fhir_user: sign_in.fhir_user(scopes),
+        };
+        Ok(Some(id_token::sign(&self.keys, self.settings.id_token_alg(client), &claims)?))
     }
 
     /// Revokes all tokens of an authorization.
@@ -160,69 +243,37 @@ impl Authorize {
         Ok(())
     }
 
-    /// The client that the request names and, if it is confidential, has authenticated. `None` names nobody.
-    pub(crate) async fn client(
-        &self,
-        headers: &HeaderMap,
-        fields: &[(String, String)],
-    ) -> Answer<Option<&Client>> {
-        let basic = basic_credentials(headers);
-        let (id, secret) = match &basic {
-            Some((id, secret)) => (Some(id.as_str()), Some(secret.as_str())),
-            None => (field(fields, "client_id"), field(fields, "client_secret")),
-        };
-        let Some(id) = id else { return Ok(None) };
-        let client = self.settings.client(id);
-        let invalid =
-            || OAuthError::new("invalid_client", "the client is not registered or did not authenticate");
-        match client.map(|client| (client, client.secret_hash.as_deref())) {
-            Some((client, None)) if client.is_public() && secret.is_none_or(str::is_empty) => {
-                Ok(Some(client))
-            }
-            Some((client, Some(hash)))
-                if attempts::verify(
-                    Account::Client(id),
-                    secret.unwrap_or_default(),
-                    Some(hash),
-                    &self.guard(),
-                )
-                .await? =>
-            {
-                Ok(Some(client))
-            }
-            _ => Err(invalid()),
-        }
-    }
-
-    /// Public clients need not name themselves at a refresh; confidential ones must authenticate.
-    fn check_refresh_client(&self, client: Option<&Client>, owner: &ClientId) -> Answer<()> {
-        let known = self.settings.client(owner.as_str());
-        match (client, known) {
+    /// The client whose refresh token it is. Public ones need not name themselves; confidential ones must authenticate.
+    fn refreshing_client<'c>(&'c self, client: Option<&'c Client>, owner: &ClientId) -> Answer<&'c Client> {
+        match (client, self.settings.client(owner.as_str())) {
             (Some(client), _) if client.id != *owner => {
                 Err(invalid_grant("the refresh token was not given to this client"))
             }
-            (Some(_), _) => Ok(()),
-            (None, Some(known)) if known.is_public() => Ok(()),
+            (Some(client), _) => Ok(client),
+            (None, Some(known)) if known.is_public() => Ok(known),
             (None, _) => Err(OAuthError::new("invalid_client", "the client must authenticate")),
         }
     }
 }
 
-fn challenge_of(verifier: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
+/// The scopes that a refresh asks for, or all that were granted.
+fn refreshed_scopes(fields: &[(String, String)], granted: &Scopes) -> Answer<Scopes> {
+    match field(fields, "scope").filter(|scope| !scope.is_empty()).map(Scopes::parse) {
+        None => Ok(granted.clone()),
+        Some(asked) if asked.is_within(granted) => Ok(asked.narrowed_to(granted)),
+        Some(_) => Err(OAuthError::new("invalid_scope", "the scope is more than what the patient agreed to")),
+    }
 }
 
-/// `Authorization: Basic …`, both parts urlencoded (RFC 6749, 2.3.1).
-fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
-    let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
+/// What a patient agreed to, as far as the client is still registered for it.
+fn registered(granted: &Scopes, client: &Client) -> Answer<Scopes> {
+    let scopes = granted.narrowed_to(&client.scopes);
+    match scopes.is_empty() {
+        true => Err(invalid_grant("the client is no longer registered for what was granted")),
+        false => Ok(scopes),
     }
-    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (id, secret) = decoded.split_once(':')?;
-    let plain = |text: &str| {
-        let mut pairs = url::form_urlencoded::parse(text.as_bytes());
-        pairs.next().map(|(text, _)| text.into_owned()).unwrap_or_default()
-    };
-    Some((plain(id), plain(secret)))
+}
+
+fn challenge_of(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
 }

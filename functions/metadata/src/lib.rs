@@ -1,4 +1,7 @@
-//! Discovery: CapabilityStatement, SMART configuration, our keys, and a page for people (contract, section 5).
+//! Discovery: CapabilityStatement, SMART and OpenID configuration, our keys, and a page for people (contract,
+//! section 5).
+
+mod discovery;
 
 use std::sync::Arc;
 
@@ -7,7 +10,6 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use http::StatusCode;
-use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::domain::dialect::Dialect;
@@ -32,6 +34,7 @@ pub fn router(platform: &dyn Platform) -> Router {
     let mut router = Router::new()
         .route("/", get(landing))
         .route("/.well-known/jwks.json", get(jwks))
+        .route("/.well-known/openid-configuration", get(openid_configuration))
         .route("/.well-known/smart-configuration", get(smart_configuration));
     for prefix in state.settings.prefixes() {
         for base in Base::ALL {
@@ -61,41 +64,9 @@ async fn jwks(State(state): State<Metadata>) -> Response {
 }
 
 async fn smart_configuration(State(state): State<Metadata>) -> Response {
-    cacheable(json(StatusCode::OK, &configuration(&state.settings)))
+    cacheable(json(StatusCode::OK, &discovery::smart(&state.settings)))
 }
 
-/// SMART App Launch 2.2, conformance.
-fn configuration(settings: &Settings) -> Value {
-    let url = |path: &str| settings.url(path);
-    json!({
-        "issuer": settings.base_url,
-        "jwks_uri": url("/.well-known/jwks.json"),
-        "authorization_endpoint": url("/auth/authorize"),
-        "token_endpoint": url("/auth/token"),
-        "introspection_endpoint": url("/auth/introspect"),
-        "revocation_endpoint": url("/auth/revoke"),
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "response_types_supported": ["code"],
-        "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported":
-            ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
-        "scopes_supported": [
-            "launch/patient", "offline_access", "online_access", "patient/$ehi-export", "patient/*.rs",
-            "system/$ehi-export", "system/*.rs", "system/*.read",
-        ],
-        "capabilities": [
-            "launch-standalone",
-            "context-standalone-patient",
-            "client-public",
-            "client-confidential-symmetric",
-            "client-confidential-asymmetric",
-            "permission-offline",
-            "permission-online",
-            "permission-patient",
-            "permission-v1",
-            "permission-v2",
-            "authorize-post",
-        ],
-    })
+async fn openid_configuration(State(state): State<Metadata>) -> Response {
+    cacheable(json(StatusCode::OK, &discovery::openid(&state.settings)))
 }

@@ -173,6 +173,8 @@ impl ServiceKey {
         let secret: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
             self.pair.private_key().as_be_bytes().map_err(|_| Failure::new("the key cannot be written"))?;
         let mut jwk = self.public();
+        // Some clients look for the key that signs (RFC 7517, 4.3).
+        jwk["key_ops"] = json!(["sign"]);
         jwk["d"] = json!(URL_SAFE_NO_PAD.encode(secret.as_ref()));
         let mut options = std::fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(file);
@@ -189,7 +191,7 @@ impl ServiceKey {
         let (x, y) = self.pair.public_key().as_ref()[1..].split_at(48);
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         json!({
-            "kty": "EC", "crv": "P-384", "alg": "ES384", "use": "sig", "kid": self.id, "x": text(x), "y": text(y),
+            "kty": "EC", "crv": "P-384", "alg": "ES384", "use": "sig", "key_ops": ["verify"], "kid": self.id, "x": text(x), "y": text(y),
         })
     }
 

@@ -4,6 +4,10 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use shared::clock::{Ids, SystemIds};
 use shared::config::Settings;
 use shared::security::passwords;
@@ -44,7 +48,7 @@ pub fn settings(file: Option<&Path>, base_url: &str) -> Result<Defaults, Failure
 pub fn sandbox_settings() -> Result<(String, Passwords, ServiceKey), Failure> {
     let mut passwords = Vec::new();
     let key = ServiceKey::generate()?;
-    let mut text = sandbox();
+    let mut text = sandbox(&rsa_key()?);
     let _ = writeln!(
         text,
         "[[clients]]\nid = \"{BULK_CLIENT}\"\nscopes = \"system/*.rs\"\njwks = '''{}'''",
@@ -59,7 +63,23 @@ pub fn sandbox_settings() -> Result<(String, Passwords, ServiceKey), Failure> {
     Ok((text, passwords, key))
 }
 
-fn sandbox() -> String {
+/// A new RSA key in PEM, for ID tokens.
+fn rsa_key() -> Result<String, Failure> {
+    let wrong = |_| Failure::new("no RSA key could be made");
+    let der = RsaKeyPair::generate(KeySize::Rsa2048).and_then(|pair| pair.as_der()).map_err(wrong)?;
+    let text = STANDARD.encode(der.as_ref());
+    let mut lines = vec!["-----BEGIN PRIVATE KEY-----"];
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(64));
+        lines.push(line);
+        rest = more;
+    }
+    lines.push("-----END PRIVATE KEY-----");
+    Ok(lines.join("\n"))
+}
+
+fn sandbox(rsa_key: &str) -> String {
     // ehi-app counts its institutions; the first few are enough to try it.
     let callbacks = ["localhost", "127.0.0.1"].map(|host| {
         let of_institution = |id: u32| format!("    \"http://{host}/api/institutions/{id}/redirect\",\n");
@@ -68,12 +88,17 @@ fn sandbox() -> String {
     format!(
         "sandbox = true
 staff_origins = [\"http://localhost:3000\", \"http://127.0.0.1:3000\"]
+rsa_keys = ['''
+{rsa_key}
+''']
 [[clients]]
 id = \"{TEST_CLIENT}\"
 name = \"The sandbox's test app\"
-scopes = \"launch/patient offline_access online_access openid fhirUser patient/$ehi-export patient/*.rs\"
+scopes = \"launch/patient offline_access online_access openid fhirUser profile patient/$ehi-export patient/*.rs\"
 link_style = \"bare\"
 one_document_per_file = true
+varying_redirect_query = true
+refresh_tokens = \"reusable\"
 redirect_uris = [
 {}]
 ",

@@ -49,6 +49,8 @@ pub enum OAuthError {
         code: &'static str,
         description: String,
     },
+    /// 403 for a token without a scope that is needed (RFC 6750, 3.1).
+    InsufficientScope(&'static str),
     Other(Error),
 }
 
@@ -82,6 +84,10 @@ impl IntoResponse for OAuthError {
                 }
                 response
             }
+            Self::InsufficientScope(text) => json(
+                StatusCode::FORBIDDEN,
+                &json!({ "error": "insufficient_scope", "error_description": text }),
+            ),
             Self::Other(error) => {
                 let code = match error.status() {
                     StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
@@ -134,6 +140,11 @@ fn body(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Respon
 /// A FHIR resource.
 pub fn fhir(status: StatusCode, resource: &Value) -> Response {
     body(status, FHIR_JSON, resource.to_string().into_bytes())
+}
+
+/// A FHIR resource as it is stored.
+pub fn fhir_text(resource: Vec<u8>) -> Response {
+    body(StatusCode::OK, FHIR_JSON, resource)
 }
 
 /// A notice as an OperationOutcome.
