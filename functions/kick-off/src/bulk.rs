@@ -1,7 +1,7 @@
 //! `$export`, `Patient/$export`, `Group/{group}/$export` (Bulk Data 3.0, kick-off request; contract, sections 2 and 3).
 
 use axum::body::Body;
-use axum::extract::{RawPathParams, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
@@ -16,7 +16,7 @@ use shared::error::{Error, Result};
 use shared::exports::{NewExport, start};
 use shared::fhir::group::{self, NO_GROUP};
 use shared::http::caller::Bearer;
-use shared::http::extract::Query;
+use shared::http::extract::{GroupPath, Query};
 use shared::http::links::{client_of, status_url};
 use shared::http::respond::notice;
 use shared::places;
@@ -80,19 +80,17 @@ pub(crate) struct Request {
 pub(crate) async fn export(
     request: Request,
     State(state): State<KickOff>,
-    path: RawPathParams,
     Bearer(caller): Bearer,
+    group: Result<GroupPath>,
 ) -> Result<Response> {
     let Request { dialect, level, method, query, raw_query, headers, body } = request;
     let group = match level {
-        Level::Group => {
-            let id = path.iter().find(|(name, _)| *name == "group").map(|(_, id)| id);
-            Some(id.and_then(|id| GroupId::parse(id).ok()).ok_or(NO_GROUP)?)
-        }
+        Level::Group => Some(group?.0),
         Level::System | Level::Patient => None,
     };
+    let group_name = group.as_ref().map(ToString::to_string);
     let own = own_patient(&caller, dialect, level)?;
-    let coverage = caller.coverage();
+    let coverage = caller.coverage(dialect);
     if coverage.is_empty() {
         return Err(Error::Forbidden(
             "the token has no scope to read and search, such as system/*.rs".to_owned(),
@@ -136,7 +134,7 @@ pub(crate) async fn export(
     let place = match (level, &cohort) {
         (Level::System, _) => "$export".to_owned(),
         (_, Cohort::Group(group)) => format!("Group/{group}/$export"),
-        (Level::Group, _) => format!("Group/{}/$export", path.iter().next().map_or("", |(_, id)| id)),
+        (Level::Group, _) => format!("Group/{}/$export", group_name.unwrap_or_default()),
         (Level::Patient, _) => "Patient/$export".to_owned(),
     };
     // The whole URL of a GET; a POST's parameters are in its body (Bulk Data 3.0, `request`).

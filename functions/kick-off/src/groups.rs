@@ -4,7 +4,10 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
+use shared::domain::access::Coverage;
+use shared::domain::dialect::Dialect;
 use shared::domain::ids::GroupId;
+use shared::domain::request::Base;
 use shared::domain::type_filter::TypeFilter;
 use shared::error::{Error, Result};
 use shared::fhir::group::{self, NO_GROUP};
@@ -19,20 +22,29 @@ use shared::ports::records::Area;
 use shared::security::verify::Caller;
 
 use crate::KickOff;
+use crate::visible::labels;
 
 /// Groups of a page.
 const PAGE: usize = 100;
 /// Bytes of a search value.
 const MAX_VALUE: usize = 1_000;
 
-/// Reading a group is reading a resource: the token must cover the type.
-fn check(caller: &Caller) -> Result<()> {
-    match caller.patient.is_none() && caller.coverage().covers("Group") {
-        true => Ok(()),
+/// Reading a group is reading a resource: the token must cover the type, without a search that was not made.
+fn check(caller: &Caller) -> Result<Coverage> {
+    let coverage = caller.coverage(Dialect::of(Base::Fhir));
+    let is_covered = coverage.covers("Group") && !coverage.constraints().contains_key("Group");
+    match caller.patient.is_none() && is_covered {
+        true => Ok(coverage),
         false => {
             Err(Error::Forbidden("the token does not cover Group, such as by system/Group.rs".to_owned()))
         }
     }
+}
+
+/// Whether a group carries a tag that the token gives access to, where it gives access by tags.
+fn is_visible(group: &Map<String, Value>, coverage: &Coverage) -> bool {
+    let Some(tags) = coverage.tags() else { return true };
+    labels(group).is_some_and(|labels| !tags.is_disjoint(&labels.own))
 }
 
 /// A page of groups without their members, who may be many; those that the search in the query finds, such as
@@ -43,7 +55,7 @@ pub(crate) async fn list(
     query: Query,
     uri: http::Uri,
 ) -> Result<Response> {
-    check(&caller)?;
+    let coverage = check(&caller)?;
     let page = match query.get("page") {
         None => 0,
         Some(page) => {
@@ -60,9 +72,9 @@ pub(crate) async fn list(
     let mut entries = Vec::new();
     let mut total = 0;
     for part in &all {
-        // Without a search only the groups of the page are read.
+        // Where all count, only the groups of the page are read.
         let is_wanted = wanted.contains(&total);
-        if filter.is_none() && !is_wanted {
+        if filter.is_none() && coverage.tags().is_none() && !is_wanted {
             total += 1;
             continue;
         }
@@ -70,7 +82,8 @@ pub(crate) async fn list(
             continue;
         };
         let Some(resource) = state.group(&id).await? else { continue };
-        if filter.as_ref().is_some_and(|filter| !is_found(&resource, filter)) {
+        let is_found = filter.as_ref().is_none_or(|filter| is_found(&resource, filter));
+        if !is_found || !is_visible(&resource, &coverage) {
             continue;
         }
         total += 1;
@@ -143,8 +156,11 @@ pub(crate) async fn read(
     Bearer(caller): Bearer,
     GroupPath(id): GroupPath,
 ) -> Result<Response> {
-    check(&caller)?;
+    let coverage = check(&caller)?;
     let text = group::text(&*state.records, &id).await?.ok_or(NO_GROUP)?;
     let resource: Value = serde_json::from_slice(&text)?;
+    if !resource.as_object().is_some_and(|group| is_visible(group, &coverage)) {
+        return Err(NO_GROUP);
+    }
     Ok(fhir(StatusCode::OK, &resource))
 }

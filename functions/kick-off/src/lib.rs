@@ -3,13 +3,16 @@
 //! - here: `POST {base}/Patient/{patient}/$ehi-export` (contract, section 1).
 //! - [`bulk`]: the three `$export` operations; [`parameters`] reads what came, [`selection`] checks and compiles it,
 //!   and [`tuning`] what says how the work is done;
-//! - [`groups`]: which groups there are to export.
+//! - [`groups`]: which groups there are to export; [`patients`]: the patient of a token; [`visible`]: what their labels
+//!   say.
 
 mod bulk;
 mod groups;
 mod parameters;
+mod patients;
 mod selection;
 mod tuning;
+mod visible;
 
 use std::sync::Arc;
 
@@ -79,10 +82,12 @@ pub fn router(platform: &dyn Platform) -> Router {
     for prefix in state.settings.prefixes() {
         for base in Base::ALL {
             let path = format!("{}{}/Patient/{{patient}}/$ehi-export", prefix.path, base.path());
-            let handler = async move |state, patient, bearer, headers, body| {
-                ehi_export(*prefix, base, state, patient, bearer, headers, body).await
+            let handler = async move |state, bearer, patient, headers, body| {
+                ehi_export(*prefix, base, state, bearer, patient, headers, body).await
             };
-            router = router.route(&path, post(handler));
+            router = router
+                .route(&path, post(handler))
+                .route(&format!("{}{}/Patient/{{patient}}", prefix.path, base.path()), get(patients::read));
         }
     }
     for dialect in Dialect::all() {
@@ -99,9 +104,9 @@ pub fn router(platform: &dyn Platform) -> Router {
 
 /// A bulk kick-off, by GET and by POST.
 fn exports(dialect: &'static Dialect, level: Level) -> MethodRouter<KickOff> {
-    let handler = async move |state, params, bearer, method, query, RawQuery(raw_query), headers, body| {
+    let handler = async move |state, bearer, group, method, query, RawQuery(raw_query), headers, body| {
         let request = Request { dialect, level, method, query, raw_query, headers, body };
-        export(request, state, params, bearer).await
+        export(request, state, bearer, group).await
     };
     get(handler).post(handler)
 }
@@ -110,8 +115,8 @@ async fn ehi_export(
     prefix: Prefix,
     base: Base,
     State(state): State<KickOff>,
-    PatientPath(patient): PatientPath,
     Bearer(caller): Bearer,
+    PatientPath(patient): PatientPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
@@ -121,6 +126,12 @@ async fn ehi_export(
         EhiAccess::OtherPatient => return Err(NO_PATIENT),
         EhiAccess::MissingScope => {
             return Err(Error::Forbidden("the token lacks the scope patient/$ehi-export".to_owned()));
+        }
+        EhiAccess::LimitedByTags => {
+            return Err(Error::Forbidden(
+                "the token is limited by access/ scopes, and an EHI export is always of everything"
+                    .to_owned(),
+            ));
         }
     };
     let choices = choices(&headers, body).await?;

@@ -28,6 +28,7 @@ fn resource(name: &str) -> Value {
     let mut resource = json!({ "type": name, "searchParam": parameters });
     match name {
         "Patient" => {
+            resource["interaction"] = json!([{ "code": "read" }]);
             resource["operation"] = json!([
                 { "name": "ehi-export", "definition": EHI_EXPORT },
                 { "name": "export", "definition": operation("patient-export") },

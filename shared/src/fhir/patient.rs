@@ -18,7 +18,15 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
     if records.member(patient).await?.is_none() {
         return Ok(None);
     }
-    let named = |name: String| Some(PatientSummary { id: patient.clone(), name });
+    let line = resource(records, patient).await?;
+    let mut plain = Plain::default();
+    let head = line.as_deref().and_then(|line| head(line, &mut plain).ok());
+    let name = head.and_then(|head| name(head.text)).unwrap_or_else(|| patient.to_string());
+    Ok(Some(PatientSummary { id: patient.clone(), name }))
+}
+
+/// The Patient resource as it is stored; `None` where there is none near the beginning of the record.
+pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Option<Vec<u8>>> {
     let mut blocks = 0;
     for part in &records.parts(patient).await?.records {
         let mut lines = Lines::new(records.open_records(patient, part).await?);
@@ -34,7 +42,7 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
                 let mut plain = Plain::default();
                 let Ok(head) = head(text, &mut plain) else { continue };
                 if head.resource_type == "Patient" && head.id == Some(patient.as_str()) {
-                    return Ok(named(name(head.text).unwrap_or_else(|| patient.to_string())));
+                    return Ok(Some(text.to_vec()));
                 }
             }
             blocks += 1;
@@ -43,7 +51,7 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
             }
         }
     }
-    Ok(named(patient.to_string()))
+    Ok(None)
 }
 
 /// Given and family names of the first HumanName, or its text.

@@ -9,8 +9,7 @@ use super::elements::subset;
 use super::head::Members;
 use super::json;
 use super::search::evaluate::passes;
-use crate::domain::ledger::Reason;
-use crate::domain::selection::Selection;
+use crate::domain::selection::{LeftOut, Selection};
 use crate::domain::type_filter::TypeFilter;
 
 /// A selection, ready to decide on many lines.
@@ -28,7 +27,7 @@ pub struct Selector<'s> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Keep,
-    LeaveOut(Reason),
+    LeaveOut(LeftOut),
 }
 
 /// What is asked of one type.
@@ -76,29 +75,29 @@ impl<'s> Selector<'s> {
         ignore_since: bool,
     ) -> Verdict {
         if !self.selection.wants(resource_type) {
-            return Verdict::LeaveOut(Reason::Type);
+            return Verdict::LeaveOut(LeftOut::Type);
         }
         let changed = Self::changed(line, members);
         if changed.is_some_and(|changed| changed >= self.until) {
-            return Verdict::LeaveOut(Reason::Until);
+            return Verdict::LeaveOut(LeftOut::Until);
         }
         if !self.has_tag(line, members) {
-            return Verdict::LeaveOut(Reason::Tag);
+            return Verdict::LeaveOut(LeftOut::Tag);
         }
         if let Some(rules) = self.rules.get(resource_type) {
             let passes_any = |filters: &[&TypeFilter]| {
                 filters.is_empty() || filters.iter().any(|filter| passes(line, members, filter))
             };
             if !passes_any(&rules.constraints) {
-                return Verdict::LeaveOut(Reason::Scope);
+                return Verdict::LeaveOut(LeftOut::Scope);
             }
             if !passes_any(&rules.filters) {
-                return Verdict::LeaveOut(Reason::Filter);
+                return Verdict::LeaveOut(LeftOut::Filter);
             }
         }
         // Last, so that `Since` means: this alone.
         match changed.filter(|_| !ignore_since) {
-            Some(changed) if !self.is_within(changed) => Verdict::LeaveOut(Reason::Since),
+            Some(changed) if !self.is_within(changed) => Verdict::LeaveOut(LeftOut::Since),
             _ => Verdict::Keep,
         }
     }

@@ -11,4 +11,4 @@ pub mod manifest;
 pub mod notes;
 pub mod respond;
 pub mod session;
-mod unique_json;
+pub mod unique_json;

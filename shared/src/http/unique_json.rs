@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Value};
 
 /// Parses `bytes`; an object with two members of one name is an error that names it.
-pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
+pub fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_slice(bytes).map(|Unique(value)| value)
 }
 
