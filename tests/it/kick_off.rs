@@ -134,6 +134,7 @@ fn signed(world: &World, change: impl FnOnce(&mut Claims)) -> String {
         iat: now,
         exp: now + 300,
         jti: "j".to_owned(),
+        fhir_user: None,
         family: None,
     };
     change(&mut claims);

@@ -29,10 +29,12 @@ pub(crate) enum For {
 pub(crate) const ROUTES: &[(&str, &str, For)] = &[
     ("GET", "/", For::All),
     ("GET", "/.well-known/jwks.json", For::All),
+    ("GET", "/.well-known/openid-configuration", For::All),
     ("GET", "/.well-known/smart-configuration", For::All),
     ("GET", "{path}/metadata", For::All),
     ("GET", "{path}/.well-known/smart-configuration", For::All),
     ("POST", "{}{}/Patient/{{patient}}/$ehi-export", For::Owner),
+    ("GET", "{}{}/Patient/{{patient}}", For::Owner),
     ("GET", "{base}/$export", For::Client),
     ("POST", "{base}/$export", For::Client),
     ("GET", "{base}/Patient/$export", For::Client),
@@ -86,6 +88,8 @@ pub(crate) const ROUTES: &[(&str, &str, For)] = &[
     ("POST", "/auth/token", For::OAuth),
     ("POST", "/auth/introspect", For::OAuth),
     ("POST", "/auth/revoke", For::OAuth),
+    ("GET", "/auth/userinfo", For::OAuth),
+    ("POST", "/auth/userinfo", For::OAuth),
 ];
 
 /// The paths in the sources' `.route("…"` and `format!("…"` of routers.
@@ -202,5 +206,149 @@ async fn without_a_job_a_stranger_gets_the_same_401(world: World) {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let answer = world.request(method.clone(), &filled_in(path, nowhere, ANNA)).send().await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+    }
+}
+
+/// Ids that are none, as they stand in an address.
+const ODD_IDS: [&str; 10] = [
+    "nothing",
+    "01a1fb95-ab0a-7a46-aeea",
+    "%2e%2e",
+    "a%2Fb",
+    "%FF",
+    "%00",
+    "01A1FB95-AB0A-7A46-AEEA-001492BD7651",
+    "%F0%9F%92%A9",
+    "~",
+    "x'--",
+];
+
+both_hosts!(before_anything_else_a_stranger_is_asked_who_it_is);
+async fn before_anything_else_a_stranger_is_asked_who_it_is(world: World) {
+    let bruno = world.token(BRUNO).await;
+    for (method, path, whom) in ROUTES {
+        let is_private = matches!(whom, For::Owner | For::Client | For::Staff | For::StaffPage);
+        if !is_private || !path.contains('{') {
+            continue;
+        }
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        for odd in ODD_IDS {
+            let path = path.replace("{{group}}", odd).replace("{file}", odd).replace("{upload}", odd);
+            let path = filled_in(&path, &format!("/jobs/{odd}"), odd);
+            let shown = format!("{method} {path}");
+            let stranger = world.request(method.clone(), &path).send().await;
+            if *whom == For::StaffPage {
+                assert!(
+                    stranger.status.is_redirection() || stranger.status == StatusCode::UNAUTHORIZED,
+                    "{shown}: {}",
+                    stranger.status
+                );
+                continue;
+            }
+            assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
+            stranger.outcome();
+            let nonsense = world.request(method.clone(), &path).bearer("nonsense").send().await;
+            assert_eq!(nonsense.status, StatusCode::UNAUTHORIZED, "{shown}");
+            let others = world.request(method.clone(), &path).bearer(&bruno).send().await;
+            assert!(
+                matches!(others.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN),
+                "{shown}: {}",
+                others.status
+            );
+        }
+    }
+}
+
+/// On a deployment API Gateway stands before it.
+#[tokio::test]
+async fn pages_of_patients_do_not_tell_which_jobs_exist() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "", ANNA).await;
+    let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
+    for path in [job.as_str(), nowhere, "/jobs/nothing", "/jobs/%FF"] {
+        let answer = world.get(&format!("{path}/customize")).send().await;
+        assert!(answer.location().contains("/patient-login?next="), "{path}: {}", answer.status);
+    }
+    for patient in [ANNA, "nobody", "%FF", "a%2Fb"] {
+        let path = format!("/fhir/Patient/{patient}/$ehi-export/customize");
+        assert!(world.get(&path).send().await.location().contains("/patient-login?next="), "{patient}");
+        assert_eq!(world.post(&path).send().await.status, StatusCode::UNAUTHORIZED, "{patient}");
+    }
+}
+
+/// The emulator answers preflights itself.
+#[tokio::test]
+async fn what_takes_a_cookie_is_for_registered_origins_only() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let (staff, registered, stranger) =
+        (world.staff().await, "http://localhost:3000", "https://evil.example.org");
+    for (method, path, whom) in ROUTES {
+        let takes_cookie =
+            matches!(whom, For::Staff | For::StaffPage | For::PatientPage) && !path.starts_with("/auth/");
+        if !takes_cookie {
+            continue;
+        }
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let path = filled_in(path, &job, ANNA);
+        for (method, path) in [(method.clone(), path.clone()), (method.clone(), path.replace('$', "%24"))] {
+            let shown = format!("{method} {path}");
+            let allowed = |answer: &tests::Answer| {
+                (
+                    answer.header("access-control-allow-origin").to_owned(),
+                    answer.header("access-control-allow-credentials").to_owned(),
+                )
+            };
+            let preflight = |origin: &'static str| {
+                world
+                    .request(Method::OPTIONS, &path)
+                    .header("origin", origin)
+                    .header("access-control-request-method", method.as_str())
+                    .send()
+            };
+            let sent = |origin: &'static str| {
+                world.request(method.clone(), &path).cookie(&staff).header("origin", origin).send()
+            };
+            let (nothing, with_cookie) = (("", ""), (registered, "true"));
+            for answer in [preflight(stranger).await, sent(stranger).await] {
+                let (origin, credentials) = allowed(&answer);
+                assert_eq!((origin.as_str(), credentials.as_str()), nothing, "{shown}");
+            }
+            if method == Method::GET {
+                for answer in [preflight(registered).await, sent(registered).await] {
+                    let (origin, credentials) = allowed(&answer);
+                    assert_eq!((origin.as_str(), credentials.as_str()), with_cookie, "{shown}");
+                }
+            }
+        }
+    }
+}
+
+/// Whoever reads a cookie falls under its rules, also at an address that nobody thought of.
+#[tokio::test]
+async fn a_route_that_reads_a_cookie_cannot_be_forgotten() {
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use shared::http::session::{STAFF, StaffSession, current};
+    use shared::platform::Platform;
+    use tower::ServiceExt;
+
+    let world = World::new();
+    let (grants, clock) = (world.platform().grants(), world.platform().clock());
+    let reads = async move |headers: http::HeaderMap| {
+        let session: Option<StaffSession> =
+            current(STAFF, &headers, &*grants, &*clock).await.expect("a store");
+        session.map_or("nobody", |_| "somebody").to_owned()
+    };
+    let routes = axum::Router::new().route("/new", get(reads)).route("/open", get(async || "hello"));
+    let app = shared::http::host::host(routes, world.platform());
+    for (path, allowed) in [("/new", false), ("/open", true)] {
+        let request = http::Request::get(path).header("origin", "https://evil.example.org");
+        let answer = app.clone().oneshot(request.body(axum::body::Body::empty()).expect("a request")).await;
+        let answer = answer.expect("the app is infallible");
+        assert_eq!(answer.headers().contains_key("access-control-allow-origin"), allowed, "{path}");
+        answer.into_body().collect().await.expect("a body");
     }
 }

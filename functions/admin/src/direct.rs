@@ -5,7 +5,7 @@
 
 use aws_lc_rs::digest;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use shared::domain::ids::{Attempt, JobId};
 use shared::domain::job::Attachment;
 use shared::error::{Error, Result};
-use shared::http::extract::{Content, JobPath, NO_JOB};
+use shared::http::extract::{Content, JobPath, NO_JOB, UploadPath};
 use shared::http::respond;
 use shared::ports::grants::GrantKind;
 
@@ -81,7 +81,7 @@ pub(crate) async fn begin(
 pub(crate) async fn complete(
     State(state): State<Admin>,
     JobPath(id): JobPath,
-    Path((_, upload)): Path<(String, String)>,
+    UploadPath(upload): UploadPath,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {

@@ -87,12 +87,18 @@ async fn show(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let stored = state.job(&id).await?;
+    let stored = state.job(&id).await;
     let code = query.get("code").filter(|code| state.keys.is_form_code(&id, code));
-    if code.is_none() && !state.is_patient_of(&stored, &headers).await? {
+    let is_known = match &stored {
+        Ok(stored) => code.is_some() || state.is_patient_of(stored, &headers).await?,
+        Err(_) => code.is_some(),
+    };
+    // Strangers learn nothing of which jobs exist.
+    if !is_known {
         let next = format!("/jobs/{id}/customize");
         return Ok(found(&state.settings.url(&format!("/patient-login?next={next}"))));
     }
+    let stored = stored?;
     let redirect = state.redirect(&stored, query.get("redirect"))?;
     let Job::AwaitingInput(_) = &stored.job else { return Err(Error::invalid(ALREADY_CUSTOMIZED).into()) };
     Ok(html(StatusCode::OK, &form_page(&stored, code, redirect)))

@@ -23,17 +23,17 @@ use crate::{Customize, allowed_return, done};
 
 pub(crate) async fn show(
     State(state): State<Customize>,
-    PatientPath(patient): PatientPath,
+    patient: Result<PatientPath>,
     query: Query,
     headers: HeaderMap,
     uri: http::Uri,
 ) -> Result<Response, PageError> {
-    if !state.is_signed_in(&patient, &headers).await? {
+    let Some(patient) = state.signed_in(patient, &headers).await? else {
         let next: String = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let mut login = url::Url::parse(&state.settings.url("/patient-login")).map_err(Error::internal)?;
         login.query_pairs_mut().append_pair("next", &next);
         return Ok(found(login.as_str()));
-    }
+    };
     let client = state.client(query.get("client_id"))?;
     let patient = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let redirect = query.get("redirect").filter(|text| !text.is_empty());
@@ -50,15 +50,15 @@ fn form_page(patient: String, path: &str, client: &Client, redirect: Option<Stri
 pub(crate) async fn submit(
     base: Base,
     State(state): State<Customize>,
-    PatientPath(patient): PatientPath,
+    patient: Result<PatientPath>,
     query: Query,
     headers: HeaderMap,
     uri: http::Uri,
     body: Body,
 ) -> Result<Response, PageError> {
-    if !state.is_signed_in(&patient, &headers).await? {
+    let Some(patient) = state.signed_in(patient, &headers).await? else {
         return Err(Error::Unauthorized("sign in as the patient first").into());
-    }
+    };
     check_origin(&headers, &state.settings)?;
     let fields = read_form(&headers, body).await?;
     let client = state.client(field(&fields, "client_id").or(query.get("client_id")))?;
@@ -74,7 +74,7 @@ pub(crate) async fn submit(
     };
     let new = NewExport {
         id: None,
-        owner: Owner { client: client.id.clone(), issuer: None, patient: Some(patient.clone()) },
+        owner: Owner::new(client.id.clone(), None, Some(patient.clone()), &format!("Patient/{patient}")),
         patient: Some(summary),
         request: ExportRequest {
             url: state.settings.url(&format!("{}/Patient/{patient}/$ehi-export", base.path())),
@@ -96,9 +96,15 @@ pub(crate) async fn submit(
 }
 
 impl Customize {
-    async fn is_signed_in(&self, patient: &PatientId, headers: &HeaderMap) -> Result<bool> {
+    /// The patient of the address, if it is the one who is signed in.
+    async fn signed_in(
+        &self,
+        patient: Result<PatientPath>,
+        headers: &HeaderMap,
+    ) -> Result<Option<PatientId>> {
         let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;
-        Ok(session.is_some_and(|session| session.patient == *patient))
+        let patient = patient.ok().map(|PatientPath(patient)| patient);
+        Ok(patient.filter(|patient| session.is_some_and(|session| session.patient == *patient)))
     }
 
     /// The app that the export is for; the only one that there is need not be named.

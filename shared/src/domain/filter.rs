@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::choices::{Choice, Choices, RecordGroup, Sensitive};
-use super::ledger::Reason;
 
 /// What the filter looks at. Everything is borrowed from the resource's line.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +56,7 @@ impl Days {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     Keep,
-    LeaveOut(Reason),
+    LeaveOut,
     /// Selected, but of a category that the patient did not authorize.
     Withhold(Sensitive),
     /// Selected, but with a security label that cannot be read: it may be of any category.
@@ -70,8 +69,7 @@ impl Choices {
         let Some(group) = group_of(facts) else { return self.unless_sensitive(facts) };
         match self.choice(group) {
             Some(choice) if choice.enabled && overlaps(choice, facts.days) => self.unless_sensitive(facts),
-            Some(choice) if choice.enabled => Decision::LeaveOut(Reason::DateRange),
-            _ => Decision::LeaveOut(Reason::FormGroup),
+            _ => Decision::LeaveOut,
         }
     }
 
@@ -221,12 +219,11 @@ mod tests {
         for resource_type in ["Encounter", "Procedure", "Claim", "Condition", "DocumentReference", "Media"] {
             assert_eq!(
                 none.decide(&facts(resource_type, &[], &[], None)),
-                Decision::LeaveOut(Reason::FormGroup),
+                Decision::LeaveOut,
                 "{resource_type}"
             );
         }
-        let laboratory = facts("Observation", &["laboratory"], &[], None);
-        assert_eq!(none.decide(&laboratory), Decision::LeaveOut(Reason::FormGroup));
+        assert_eq!(none.decide(&facts("Observation", &["laboratory"], &[], None)), Decision::LeaveOut);
     }
 
     #[test]
@@ -241,8 +238,7 @@ mod tests {
             ("2019", false),
         ] {
             let decision = visits.decide(&facts("Encounter", &[], &[], Some(date)));
-            let expected = if kept { Decision::Keep } else { Decision::LeaveOut(Reason::DateRange) };
-            assert_eq!(decision, expected, "{date}");
+            assert_eq!(decision == Decision::Keep, kept, "{date}");
         }
         assert_eq!(
             visits.decide(&facts("Encounter", &[], &[], None)),

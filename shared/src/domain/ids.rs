@@ -99,6 +99,11 @@ impl JobId {
     pub fn from_uuid(id: uuid::Uuid) -> Self {
         Self(id.to_string())
     }
+
+    /// An id that no job ever has.
+    pub fn of_no_job() -> Self {
+        Self::from_uuid(uuid::Uuid::nil())
+    }
 }
 
 impl Attempt {

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::choices::Sensitive;
 use super::chunk::{OutputFile, Purpose};
 use super::ids::{Attempt, JobId};
-use super::ledger::Ledger;
 
 /// Where one attempt at Finish puts the pages of the manifest; the job's [`Summary`] names the one that counts.
 pub fn manifest_prefix(job: &JobId, attempt: &Attempt) -> String {
@@ -53,9 +52,6 @@ pub struct Summary {
     pub bytes: u64,
     #[serde(default)]
     pub withheld: BTreeMap<Sensitive, u64>,
-    /// The sum over all chunks; `None` in rows of versions that did not count.
-    #[serde(default)]
-    pub ledger: Option<Ledger>,
 }
 
 impl Summary {

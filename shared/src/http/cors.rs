@@ -1,5 +1,9 @@
 //! Cross-origin rules (contract, section 1): routes that take a token answer any origin, routes that take
 //! a cookie only those that are registered, with credentials.
+//!
+//! A route that reads a cookie cannot be forgotten: reading one makes the answer follow the rules for cookies, whatever
+//! the path. Paths are known only for preflights, which no handler sees; a route that is missing among them is not
+//! usable with credentials from elsewhere, and nothing more.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -28,12 +32,13 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    pub fn of(path: &str, request: &HeaderMap, settings: &Settings) -> Self {
-        let Some(origin) = request.get(ORIGIN) else { return Self { origin: None, credentials: false } };
+    /// `took_cookie` is whether the answer depends on a cookie.
+    pub fn of(path: &str, took_cookie: bool, origin: Option<HeaderValue>, settings: &Settings) -> Self {
+        let Some(origin) = origin else { return Self { origin: None, credentials: false } };
         let registered = settings.staff_origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
-        let takes_cookie = takes_cookie(path);
+        let takes_cookie = took_cookie || takes_cookie(path);
         let is_allowed = registered || !takes_cookie;
-        Self { origin: is_allowed.then(|| origin.clone()), credentials: registered && takes_cookie }
+        Self { origin: is_allowed.then_some(origin), credentials: registered && takes_cookie }
     }
 
     /// Adds the headers that say so.
@@ -62,10 +67,12 @@ pub fn preflight_headers(request: &HeaderMap) -> HeaderMap {
 
 /// The routes that look at a cookie.
 fn takes_cookie(path: &str) -> bool {
-    let mut segments = path.trim_start_matches('/').split('/');
-    match (segments.next(), segments.next(), segments.next()) {
-        (Some("admin" | "staff" | "patient-login" | "authorize-app"), _, _) | (Some("jobs"), _, None) => true,
-        (Some("jobs"), Some(_), Some(last)) => last == "customize",
-        _ => false,
+    if path.ends_with("/customize") {
+        return true;
     }
+    let mut segments = path.trim_start_matches('/').split('/');
+    matches!(
+        (segments.next(), segments.next(), segments.next()),
+        (Some("admin" | "staff" | "patient-login" | "authorize-app"), _, _) | (Some("jobs"), _, None)
+    )
 }

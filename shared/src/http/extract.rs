@@ -102,7 +102,8 @@ async fn path_parameter<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str
     parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
 
-/// The `{job}` of the path. What cannot be a job's id is no job.
+/// The `{job}` of the path. What cannot be a job's id becomes the id of no job, so that a handler finds out who asks
+/// before anybody learns that there is none.
 pub struct JobPath(pub JobId);
 
 pub const NO_JOB: Error = Error::NotFound("there is no such job");
@@ -113,8 +114,8 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let text = path_parameter(parts, state, "job").await.ok_or(NO_JOB)?;
-        JobId::parse(&text).map(Self).map_err(|_| NO_JOB)
+        let text = path_parameter(parts, state, "job").await.unwrap_or_default();
+        Ok(Self(JobId::parse(&text).unwrap_or_else(|_| JobId::of_no_job())))
     }
 }
 
@@ -142,6 +143,17 @@ impl<S: Send + Sync> FromRequestParts<S> for PatientPath {
     }
 }
 
+/// The `{upload}` of the path. What cannot be decoded is no upload.
+pub struct UploadPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for UploadPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        Ok(Self(path_parameter(parts, state, "upload").await.unwrap_or_default()))
+    }
+}
+
 /// The `{file}` of the path, decoded and otherwise as it came.
 pub struct FilePath(pub String);
 
@@ -149,6 +161,7 @@ impl<S: Send + Sync> FromRequestParts<S> for FilePath {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        path_parameter(parts, state, "file").await.map(Self).ok_or(NO_FILE)
+        // No file has an empty name.
+        Ok(Self(path_parameter(parts, state, "file").await.unwrap_or_default()))
     }
 }

@@ -11,11 +11,11 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
 use http::{StatusCode, Uri};
 
 use super::cors::{self, Allowed};
-use super::notes::Notes;
+use super::notes::{Noted, Notes};
 use super::respond::Logged;
 use crate::clock::{Clock, Ids};
 use crate::config::Settings;
@@ -63,10 +63,10 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     let (method, uri) = (request.method().clone(), request.uri().clone());
     // Ours, never one that a header brings.
     let request_id = host.ids.attempt().to_string();
-    let mut client = None;
+    let mut noted = Noted::default();
     let address = request.extensions().get::<PeerAddress>();
     let address = address.map(|peer| client_address(*peer, request.headers(), &host.settings));
-    let allowed = Allowed::of(uri.path(), request.headers(), &host.settings);
+    let origin = request.headers().get(ORIGIN).cloned();
     let mut response = if cors::is_preflight(&method, request.headers()) {
         let headers = cors::preflight_headers(request.headers());
         (StatusCode::NO_CONTENT, headers).into_response()
@@ -74,11 +74,11 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         // A panic is a defect, but it must not cost other requests their connection.
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
         let answered;
-        (answered, client) = Notes::during(request_id.clone(), address, answer).await;
+        (answered, noted) = Notes::during(request_id.clone(), address, answer).await;
         answered.unwrap_or_else(|_| Error::internal("a handler panicked").into_response())
     };
     let headers = response.headers_mut();
-    allowed.tell(headers);
+    Allowed::of(uri.path(), noted.took_cookie, origin, &host.settings).tell(headers);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     // Not `no-referrer`: browsers would then send our own forms with `Origin: null`.
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));
@@ -90,7 +90,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     }
     let request = Logline {
         id: &request_id,
-        client: client.as_ref().map_or("", |client| client.as_str()),
+        client: noted.client.as_ref().map_or("", |client| client.as_str()),
         method: &method,
         path: uri.path(),
         duration_ms: host.clock.since(started),
@@ -132,7 +132,7 @@ fn job(path: &str) -> &str {
 
 /// A path for the log: what could name somebody or something is left out.
 fn route(path: &str) -> String {
-    const WORDS: [&str; 37] = [
+    const WORDS: [&str; 39] = [
         "4_0_0",
         "admin",
         "add-files",
@@ -148,6 +148,7 @@ fn route(path: &str) -> String {
         "$ehi-export",
         "fhir",
         "introspect",
+        "openid-configuration",
         "jobs",
         "jwks.json",
         "login",
@@ -165,6 +166,7 @@ fn route(path: &str) -> String {
         "status",
         "token",
         "uploads",
+        "userinfo",
         "complete",
         ".well-known",
         "",

@@ -1,7 +1,9 @@
-//! What is known of a request while it is answered: its id, whose token it carries, and where it comes from.
+//! What is known of a request while it is answered: its id, whose token it carries, where it comes from, and whether a
+//! cookie was looked at.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task_local;
 
@@ -17,20 +19,32 @@ pub(super) struct Notes {
     request: String,
     client: OnceLock<ClientId>,
     address: Option<IpAddr>,
+    took_cookie: AtomicBool,
+}
+
+/// What was noted of a request.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    pub(super) client: Option<ClientId>,
+    pub(super) took_cookie: bool,
 }
 
 impl Notes {
-    /// Runs what answers the request with this id; afterwards whose token it was.
+    /// Runs what answers the request with this id; afterwards what was noted meanwhile.
     pub(super) async fn during<T>(
         request: String,
         address: Option<IpAddr>,
         answer: impl Future<Output = T>,
-    ) -> (T, Option<ClientId>) {
-        let notes = Self { request, client: OnceLock::new(), address };
+    ) -> (T, Noted) {
+        let notes = Self { request, client: OnceLock::new(), address, took_cookie: AtomicBool::new(false) };
         NOTES
             .scope(notes, async {
                 let answer = answer.await;
-                (answer, NOTES.with(|notes| notes.client.get().cloned()))
+                let noted = NOTES.with(|notes| Noted {
+                    client: notes.client.get().cloned(),
+                    took_cookie: notes.took_cookie.load(Ordering::Relaxed),
+                });
+                (answer, noted)
             })
             .await
     }
@@ -39,6 +53,11 @@ impl Notes {
 /// Notes whose token the request carries.
 pub(super) fn client(client: &ClientId) {
     let _ = NOTES.try_with(|notes| notes.client.set(client.clone()));
+}
+
+/// Notes that the answer depends on a cookie.
+pub(super) fn cookie() {
+    let _ = NOTES.try_with(|notes| notes.took_cookie.store(true, Ordering::Relaxed));
 }
 
 /// The id of the request that is being answered, which a job keeps so that its last chunk can be traced to it.

@@ -48,6 +48,7 @@ pub async fn begin(
     (clock, ids): (&dyn Clock, &dyn Ids),
     settings: &Settings,
 ) -> Result<HeaderValue> {
+    super::notes::cookie();
     let secret = ids.secret();
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
     grants.put(kind.grant, &fingerprint(&secret), serde_json::to_value(session)?, expires_at).await?;
@@ -103,7 +104,9 @@ pub fn check_origin(headers: &HeaderMap, settings: &Settings) -> Result<()> {
     }
 }
 
+/// The value of a cookie. Whoever reads one has the answer fall under the cross-origin rules for cookies.
 fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    super::notes::cookie();
     let cookies = headers
         .get_all(COOKIE)
         .iter()
