@@ -57,6 +57,9 @@ pub enum Error {
     /// A stored file is not what it should be: truncated, no gzip, not FHIR. Reported by its name; the rest goes on.
     #[error("{0}")]
     Damaged(Damage),
+    /// The ledger of an export does not balance, so it must not complete; the text names the chunk.
+    #[error("{0}")]
+    Unbalanced(String),
     /// The store has no room left. Trying again does not help.
     #[error("the server has no room left to write the export")]
     StorageFull(#[source] Cause),
@@ -197,6 +200,7 @@ impl Error {
             | Self::TooMany(_)
             | Self::Reused(_)
             | Self::Dismissed(_)
+            | Self::Unbalanced(_)
             | Self::StorageFull(_) => Kind::Refused,
         }
     }
@@ -217,7 +221,7 @@ impl Error {
             Self::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::StorageFull(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Damaged(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Damaged(_) | Self::Unbalanced(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -236,7 +240,7 @@ impl Error {
             Self::StorageFull(_) => "no-store",
             Self::Damaged(_) => "structure",
             Self::Unavailable(_) => "transient",
-            Self::Internal(_) => "exception",
+            Self::Unbalanced(_) | Self::Internal(_) => "exception",
         }
     }
 

@@ -132,6 +132,28 @@ async fn the_job_has_everything_a_staff_app_reads() {
         "resources": 98
       },
       "withheld": {},
+      "ledger": {
+        "patients": {
+          "planned": 1,
+          "exported": 1,
+          "absent": 0,
+          "failed": 0
+        },
+        "resources": {
+          "read": 102,
+          "written": 102,
+          "attachments": 5,
+          "leftOut": {},
+          "withheld": {},
+          "duplicates": 0,
+          "problems": 0,
+          "made": 1
+        },
+        "problems": {
+          "reported": 0,
+          "unlisted": 0
+        }
+      },
       "history": [
         {
           "at": 1772366400000,

@@ -19,6 +19,7 @@ mod crash;
 mod deployment;
 mod generator;
 mod house;
+mod ledger;
 mod load;
 mod program;
 mod sample;

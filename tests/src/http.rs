@@ -108,6 +108,17 @@ impl Answer {
             .unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
     }
 
+    /// A manifest accounts for everything that was read.
+    pub(crate) fn check_ledger(&self) {
+        if self.status != StatusCode::OK {
+            return;
+        }
+        let manifest = serde_json::from_slice(&self.body).ok();
+        if let Some(ledger) = manifest.as_ref().and_then(crate::ledger::of_manifest) {
+            crate::ledger::check_laws(&ledger);
+        }
+    }
+
     /// Lines of NDJSON, each of which must end.
     pub fn lines(&self) -> Vec<Value> {
         assert!(self.body.ends_with(b"\n"), "the last line has no end");

@@ -5,6 +5,7 @@ pub mod exports;
 pub mod faults;
 mod http;
 pub mod lake;
+pub mod ledger;
 pub mod service;
 pub mod wire;
 
@@ -51,6 +52,8 @@ struct Here {
     clock: FixedClock,
     app: Router,
     worker: Arc<dyn Worker>,
+    /// The exports whose ledger was checked.
+    checked: ledger::Checked,
 }
 
 /// A story that is told to both hosts: the process in memory, and the deployment of `cargo xtask test`.
@@ -173,7 +176,8 @@ impl World {
     pub fn over(platform: Local, clock: FixedClock) -> Self {
         let app = host(ehi::server::routers(&platform), &platform);
         let worker = export_generator::worker(&platform);
-        Self { host: Host::Here(Box::new(Here { platform, clock, app, worker })) }
+        let checked = ledger::Checked::default();
+        Self { host: Host::Here(Box::new(Here { platform, clock, app, worker, checked })) }
     }
 
     /// The deployment, with the settings of [`World::new`].
@@ -199,12 +203,18 @@ impl World {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let here = match &self.host {
             Host::Here(here) => here,
-            Host::Deployed(deployed) => return deployed.send(request).await,
+            Host::Deployed(deployed) => {
+                let answer = deployed.send(request).await;
+                answer.check_ledger();
+                return answer;
+            }
         };
         let response = here.app.clone().oneshot(request).await.expect("the app is infallible");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes().to_vec();
-        Answer { status: parts.status, headers: parts.headers, body }
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        answer.check_ledger();
+        answer
     }
 
     /// The time, in seconds since 1970: the World's own, or the deployment's.
@@ -236,7 +246,7 @@ impl World {
         self.clock().advance(SignedDuration::from_secs(seconds));
     }
 
-    /// The workers do all that is due.
+    /// The workers do all that is due; what they exported accounts for everything.
     pub async fn work(&self) {
         let here = match &self.host {
             Host::Here(here) => here,
@@ -244,6 +254,7 @@ impl World {
         };
         let inbox = here.platform.inbox();
         while ehi::worker::step(&*inbox, &*here.worker, &NoDeadline).await.expect("the queue answers") {}
+        ledger::check_all(&here.platform, &here.checked).await;
     }
 
     /// The workers do one thing; false when nothing is due.

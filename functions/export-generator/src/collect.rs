@@ -1,11 +1,11 @@
 //! Collects the resources of patients: reads, filters, and hands each line to its stream.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use shared::domain::choices::{Choices, Sensitive};
+use shared::domain::choices::Choices;
 use shared::domain::chunk::{ChunkResult, Purpose, attempt_prefix};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::{Attempt, ChunkId, JobId, PatientId};
@@ -17,11 +17,11 @@ use shared::fhir::attachments::{has_attachments, linked_attachments, mentioned};
 use shared::fhir::head::{Head, NotAResource, Plain, head, head_and_facts};
 use shared::fhir::json::compact;
 use shared::fhir::ndjson::{Line, Lines};
-use shared::fhir::outcome::outcome;
 use shared::fhir::select::Selector;
 use shared::ports::records::{Area, BlockReader, Part, Parts, Records, read_whole};
 
 use crate::Generator;
+use crate::account::Account;
 use crate::documents::PatientDocuments;
 use crate::outputs::Outputs;
 use crate::provenance::Associated;
@@ -29,9 +29,6 @@ use crate::references::{ReferenceSet, ReferredBy};
 use crate::spool::Spool;
 use crate::supporting::is_passed_over;
 use crate::tombstones::Tombstones;
-
-/// Outcomes written for one chunk; beyond that they are counted.
-const MAX_ERRORS: u64 = 1_000;
 
 /// Why a resource is withheld whose label nobody can read.
 pub(crate) const UNREADABLE_LABEL: &str =
@@ -81,9 +78,8 @@ pub(crate) struct Collector<'a> {
     /// Names of attachments that this chunk has given away.
     pub(crate) names: HashSet<String>,
     pub(crate) prefix: String,
+    pub(crate) account: Account,
     references: ReferenceSet<'a>,
-    withheld: BTreeMap<Sensitive, u64>,
-    errors: u64,
     bytes_read: u64,
 }
 
@@ -112,9 +108,8 @@ impl<'a> Collector<'a> {
             block: core.request.output.by_patient.then(Block::default),
             names: HashSet::new(),
             prefix: prefix.clone(),
+            account: Account::default(),
             references: ReferenceSet::new(&*generator.files, prefix),
-            withheld: BTreeMap::new(),
-            errors: 0,
             bytes_read: 0,
         }
     }
@@ -129,9 +124,13 @@ impl<'a> Collector<'a> {
         let records = &self.generator.records;
         let Opened { parts, readers } = opened;
         let mut readers = readers.into_iter();
-        if parts.records.is_empty() && parts.documents.is_empty() && !self.tombstones.has_patient(patient) {
+        let is_absent = parts.records.is_empty() && parts.documents.is_empty();
+        if is_absent && !self.tombstones.has_patient(patient) {
             self.error("not-found", &format!("Patient/{patient} is no longer in the record store")).await?;
         }
+        let patients = &mut self.account.ledger.patients;
+        patients.planned += 1;
+        *(if is_absent { &mut patients.absent } else { &mut patients.exported }) += 1;
         let mut documents = PatientDocuments::new(patient, &parts.documents);
         for part in &parts.records {
             let reader = match readers.next() {
@@ -141,13 +140,11 @@ impl<'a> Collector<'a> {
             let mut lines = Lines::new(reader);
             loop {
                 while let Some(line) = lines.next() {
+                    self.account.ledger.resources.read += 1;
                     let problem = self.line(line, &mut documents, whatever_age).await?;
                     if let Some(problem) = problem {
-                        self.error(
-                            "structure",
-                            &format!("Patient/{patient}/{} line {}: {problem}", part.name, line.number),
-                        )
-                        .await?;
+                        let place = format!("Patient/{patient}/{} line {}", part.name, line.number);
+                        self.unusable(&format!("{place}: {problem}")).await?;
                     }
                 }
                 if !lines.fill().await? {
@@ -187,7 +184,8 @@ impl<'a> Collector<'a> {
                 let file = format!("{}/{}", area.directory(), part.name);
                 let mut text = read_whole(&file, reader, MAX_LINE).await?;
                 if !compact(&mut text) {
-                    self.error("structure", &format!("Group/{} is not JSON", part.name)).await?;
+                    self.account.ledger.resources.read += 1;
+                    self.unusable(&format!("Group/{} is not JSON", part.name)).await?;
                     continue;
                 }
                 self.area_line(area, part, 1, &text, selector).await?;
@@ -215,10 +213,11 @@ impl<'a> Collector<'a> {
         text: &[u8],
         selector: &Selector<'_>,
     ) -> Result<()> {
+        self.account.ledger.resources.read += 1;
         match self.select_line(text, selector, None, false).await? {
             Some(problem) => {
                 let place = format!("{}/{} line {number}: {problem}", area.directory(), part.name);
-                self.error("structure", &place).await
+                self.unusable(&place).await
             }
             None => Ok(()),
         }
@@ -248,7 +247,7 @@ impl<'a> Collector<'a> {
                 if self.choices.is_some() {
                     // It may refer to what must not go.
                     for target in mentioned(text) {
-                        documents.withhold(target);
+                        documents.hold_back(target);
                     }
                 }
                 return Ok(Some(problem.to_string()));
@@ -265,19 +264,16 @@ impl<'a> Collector<'a> {
         if !linked.is_empty() {
             documents.note(&linked, decision);
         }
-        match decision {
-            Decision::LeaveOut => {
-                if self.choices.is_some_and(|choices| is_passed_over(choices, &facts)) {
-                    self.refer(head.text, ReferredBy::LeftOut).await?;
-                }
-                return Ok(None);
+        if decision == Decision::Unreadable {
+            return Ok(Some(UNREADABLE_LABEL.to_owned()));
+        }
+        self.account.decided(decision);
+        if decision != Decision::Keep {
+            let is_left_out = matches!(decision, Decision::LeaveOut(_));
+            if is_left_out && self.choices.is_some_and(|choices| is_passed_over(choices, &facts)) {
+                self.refer(head.text, ReferredBy::LeftOut).await?;
             }
-            Decision::Withhold(category) => {
-                self.withhold(category);
-                return Ok(None);
-            }
-            Decision::Unreadable => return Ok(Some(UNREADABLE_LABEL.to_owned())),
-            Decision::Keep => {}
+            return Ok(None);
         }
         self.refer(head.text, ReferredBy::Exported).await?;
         if linked.is_empty() {
@@ -303,31 +299,23 @@ impl<'a> Collector<'a> {
         self.references.spill().await
     }
 
-    pub(crate) fn withhold(&mut self, category: Sensitive) {
-        *self.withheld.entry(category).or_default() += 1;
+    /// Reports a resource that was read and cannot be used.
+    pub(crate) async fn unusable(&mut self, text: &str) -> Result<()> {
+        self.account.unusable(&mut self.outputs, "structure", text).await
     }
 
     /// Writes an OperationOutcome to the error file.
     pub(crate) async fn error(&mut self, code: &str, text: &str) -> Result<()> {
-        self.errors += 1;
-        if self.errors > MAX_ERRORS {
-            return Ok(());
-        }
-        let line = outcome("error", code, text).to_string();
-        self.outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await
+        self.account.problem(&mut self.outputs, code, text).await
     }
 
     /// Ends all streams; what they came to.
-    pub(crate) async fn finish(mut self) -> Result<ChunkResult> {
-        if self.errors > MAX_ERRORS {
-            let text = format!("{} more problems are not listed", self.errors - MAX_ERRORS);
-            let line = outcome("error", "too-costly", &text).to_string();
-            self.outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
-        }
+    pub(crate) async fn finish(self) -> Result<ChunkResult> {
+        let (files, ledger) = self.account.finish(self.outputs).await?;
         Ok(ChunkResult {
             attempt: self.attempt,
-            files: self.outputs.finish().await?,
-            withheld: self.withheld,
+            files,
+            ledger: Some(ledger),
             references: self.references.finish().await?,
             bytes_read: self.bytes_read,
         })

@@ -10,10 +10,11 @@ use std::ops::Range;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shared::domain::choices::Choices;
+use shared::domain::choices::{Choices, Sensitive};
 use shared::domain::chunk::{Purpose, RecordAttachment, attempt_prefix};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::{FileName, PatientId};
+use shared::domain::ledger::Reason;
 use shared::error::Result;
 use shared::fhir::attachments::{
     Document, LinkedAttachment, Target, document_reference, linked_attachments, rewrite,
@@ -24,6 +25,7 @@ use shared::ports::files::FileWriter;
 use shared::ports::records::Part;
 
 use crate::collect::{Collector, UNREADABLE_LABEL};
+use crate::select::TOO_LONG;
 use crate::spool::Spool;
 
 /// Base64 is decoded this much at a time; a multiple of four.
@@ -35,7 +37,8 @@ pub(crate) struct PatientDocuments<'p> {
     /// Binaries that are written, by id.
     binaries: HashMap<String, Written>,
     claimed: HashSet<Target>,
-    withheld: HashSet<Target>,
+    /// Of which category, where a sensitive resource refers to it.
+    withheld: HashMap<Target, Option<Sensitive>>,
     left_out: HashSet<Target>,
     spool: Spool,
 }
@@ -53,7 +56,7 @@ impl<'p> PatientDocuments<'p> {
             parts,
             binaries: HashMap::new(),
             claimed: HashSet::new(),
-            withheld: HashSet::new(),
+            withheld: HashMap::new(),
             left_out: HashSet::new(),
             spool: Spool::default(),
         }
@@ -64,14 +67,17 @@ impl<'p> PatientDocuments<'p> {
         let targets = linked.iter().map(|attachment| attachment.target.clone());
         match decision {
             Decision::Keep => self.claimed.extend(targets),
-            Decision::Withhold(_) | Decision::Unreadable => self.withheld.extend(targets),
-            Decision::LeaveOut => self.left_out.extend(targets),
+            Decision::Withhold(category) => {
+                self.withheld.extend(targets.map(|target| (target, Some(category))));
+            }
+            Decision::Unreadable => self.withheld.extend(targets.map(|target| (target, None))),
+            Decision::LeaveOut(_) => self.left_out.extend(targets),
         }
     }
 
     /// Holds a document back, whatever refers to it.
-    pub(crate) fn withhold(&mut self, target: Target) {
-        self.withheld.insert(target);
+    pub(crate) fn hold_back(&mut self, target: Target) {
+        self.withheld.entry(target).or_insert(None);
     }
 
     /// Sets a line aside until it is known what its URLs become.
@@ -102,12 +108,12 @@ impl<'p> PatientDocuments<'p> {
         let target = Target::Binary(id.clone().into_owned());
         match collector.choices.map(|choices| choices.unless_sensitive(facts)) {
             Some(Decision::Withhold(category)) => {
-                self.withheld.insert(target);
-                collector.withhold(category);
+                self.withheld.insert(target, Some(category));
+                collector.account.decided(Decision::Withhold(category));
                 return Ok(None);
             }
             Some(Decision::Unreadable) => {
-                self.withheld.insert(target);
+                self.hold_back(target);
                 return Ok(Some(UNREADABLE_LABEL.to_owned()));
             }
             _ => {}
@@ -122,7 +128,10 @@ impl<'p> PatientDocuments<'p> {
             };
             writing.write(bytes).await?;
         }
-        self.binaries.insert(id.into_owned(), writing.finish().await?);
+        if let Some(earlier) = self.binaries.insert(id.into_owned(), writing.finish().await?) {
+            collector.account.ledger.resources.duplicates += 1;
+            collector.generator.files.remove(&earlier.attachment.key(collector.job)).await?;
+        }
         Ok(None)
     }
 
@@ -133,7 +142,11 @@ impl<'p> PatientDocuments<'p> {
             let target = Target::Binary(id);
             if self.goes(&target, collector.keeps_by_default(Choices::keeps_medical_record)) {
                 kept.insert(target, written);
+                collector.account.ledger.resources.attachments += 1;
             } else {
+                let category = self.withheld.get(&target).copied().flatten();
+                let decision = category.map_or(Decision::LeaveOut(Reason::Document), Decision::Withhold);
+                collector.account.decided(decision);
                 collector.generator.files.remove(&written.attachment.key(collector.job)).await?;
             }
         }
@@ -148,8 +161,9 @@ impl<'p> PatientDocuments<'p> {
             std::mem::take(&mut self.spool).replay(&*collector.generator.files).await?;
         loop {
             while let Some(line) = lines.next() {
-                if let Some(text) = line.text {
-                    self.write_linked(text, &kept, collector).await?;
+                match line.text {
+                    Some(text) => self.write_linked(text, &kept, collector).await?,
+                    None => collector.unusable(TOO_LONG).await?,
                 }
             }
             if !lines.fill().await? {
@@ -165,7 +179,7 @@ impl<'p> PatientDocuments<'p> {
     /// Whether a document is exported; `by_default` where nothing refers to it.
     fn goes(&self, target: &Target, by_default: bool) -> bool {
         // One resource that must not go is enough to hold back what others refer to as well.
-        !self.withheld.contains(target)
+        !self.withheld.contains_key(target)
             && (self.claimed.contains(target) || (by_default && !self.left_out.contains(target)))
     }
 
@@ -176,7 +190,10 @@ impl<'p> PatientDocuments<'p> {
         collector: &mut Collector<'_>,
     ) -> Result<()> {
         let mut plain = Plain::default();
-        let Ok(head) = head(line, &mut plain) else { return Ok(()) };
+        let head = match head(line, &mut plain) {
+            Ok(head) => head,
+            Err(problem) => return collector.unusable(&problem.to_string()).await,
+        };
         let linked = linked_attachments(head.text, head.resource_type);
         let mut rewritten = Vec::with_capacity(line.len() + 256);
         let (mut missing, mut is_changed) = (Vec::new(), false);
@@ -186,7 +203,7 @@ impl<'p> PatientDocuments<'p> {
             |target| match kept.get(target).inspect(|_| is_changed = true) {
                 Some(written) => Some((written.document.url.clone(), written.document.title.clone())),
                 None => {
-                    if !self.withheld.contains(target) {
+                    if !self.withheld.contains_key(target) {
                         missing.push(described(target));
                     }
                     None
@@ -226,6 +243,7 @@ impl<'p> PatientDocuments<'p> {
             &documents,
         );
         let line = resource.to_string();
+        collector.account.ledger.resources.made += 1;
         collector.emit(Purpose::Documents, "DocumentReference", line.as_bytes()).await
     }
 }

@@ -1,7 +1,5 @@
 //! Finish: all chunks are recorded. Fetches what they refer to, assembles the manifest into the store and moves the job on.
 
-use std::collections::BTreeMap;
-
 use shared::domain::chunk::{OutputFile, Work};
 use shared::domain::ids::{ChunkId, JobId};
 use shared::domain::manifest::{Names, PAGE_FILES, StoredManifest, Summary, manifest_prefix};
@@ -13,6 +11,7 @@ use shared::ports::files::Files;
 use shared::telemetry::{self, Metric};
 
 use crate::Generator;
+use crate::balance::{Balance, Unbalanced};
 use crate::merge::Merges;
 
 /// Chunks read at once.
@@ -59,7 +58,15 @@ impl Generator {
                 return self.queue.send(running.core.request.size_class(), &tasks).await;
             }
         }
-        let summary = self.write_manifest(&running, &recorded.merges).await?;
+        let summary = match self.write_manifest(&running, &recorded.merges).await? {
+            Ok(summary) => summary,
+            // What does not account for everything is never shown as complete.
+            Err(unbalanced) => {
+                let ledger = &unbalanced.ledger;
+                tracing::error!(job.id = %id, error = %unbalanced, %ledger, "the ledger does not balance");
+                return Err(Error::Unbalanced(unbalanced.to_string()));
+            }
+        };
         let now = self.clock.now();
         let (resources, bytes) = (summary.resources, summary.bytes);
         let (manifest, request_id) = (summary.manifest.clone(), running.core.request_id.clone());
@@ -103,7 +110,11 @@ impl Generator {
     }
 
     /// Writes the manifest page by page, as the chunks come.
-    async fn write_manifest(&self, running: &Running, merges: &Merges) -> Result<Summary> {
+    async fn write_manifest(
+        &self,
+        running: &Running,
+        merges: &Merges,
+    ) -> Result<Result<Summary, Unbalanced>> {
         let id = &running.core.id;
         let output = &running.core.request.output;
         let least = output.min_file_bytes.unwrap_or_default();
@@ -118,9 +129,11 @@ impl Generator {
                 files: 0,
                 resources: 0,
                 bytes: 0,
-                withheld: BTreeMap::new(),
+                withheld: [].into(),
+                ledger: None,
             },
         };
+        let mut balance = Balance::new();
         let mut after = None;
         loop {
             let page = self.jobs.chunks(id, after, PAGE).await?;
@@ -133,9 +146,9 @@ impl Generator {
                 if is_over {
                     manifest.end_page().await?;
                 }
-                let Some(result) = stored.result else { continue };
-                for (category, count) in result.withheld {
-                    *manifest.summary.withheld.entry(category).or_default() += count;
+                let result = stored.result.ok_or_else(|| Error::conflict("a chunk is open again"))?;
+                if let Err(unbalanced) = balance.add(chunk, &stored.chunk.work, &result) {
+                    return Ok(Err(unbalanced));
                 }
                 let files = result.files.into_iter().filter(|file| !merges.has(chunk, file, least));
                 files.for_each(|file| manifest.file(file));
@@ -146,7 +159,14 @@ impl Generator {
             }
         }
         manifest.end_page().await?;
-        Ok(manifest.summary)
+        let mut summary = manifest.summary;
+        summary.ledger = match balance.finish(summary.resources) {
+            Ok(ledger) => ledger,
+            Err(unbalanced) => return Ok(Err(unbalanced)),
+        };
+        summary.withheld =
+            summary.ledger.as_ref().map(|ledger| ledger.resources.withheld.clone()).unwrap_or_default();
+        Ok(Ok(summary))
     }
 }
 

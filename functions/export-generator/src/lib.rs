@@ -9,6 +9,8 @@
 //! Every task may run twice and may be cut off anywhere. What counts is what the store of jobs recorded:
 //! files carry their attempt in their keys, and only a recorded attempt is ever listed.
 
+mod account;
+mod balance;
 mod budget;
 mod chunk;
 mod collect;

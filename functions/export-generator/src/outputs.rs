@@ -22,6 +22,8 @@ pub(crate) struct Outputs<'a> {
     done: Vec<Stream>,
     /// Where the last line went: the next one is mostly of the same type.
     last: usize,
+    /// Lines of files that were appended as they are.
+    joined: u64,
 }
 
 struct Stream {
@@ -38,7 +40,7 @@ struct Stream {
 
 impl<'a> Outputs<'a> {
     pub(crate) fn new(files: &'a dyn Files, prefix: String, cut: &'a OutputOptions) -> Self {
-        Self { files, prefix, cut, open: Vec::new(), done: Vec::new(), last: 0 }
+        Self { files, prefix, cut, open: Vec::new(), done: Vec::new(), last: 0, joined: 0 }
     }
 
     /// Appends a line, without its end, to the stream of its purpose and type.
@@ -61,6 +63,13 @@ impl<'a> Outputs<'a> {
         if (is_single || is_full) && self.done.len() < MAX_FILES { self.close_last().await } else { Ok(()) }
     }
 
+    /// Appends the header of a block, which is not a resource of the export and is not counted.
+    pub(crate) async fn write_header(&mut self, resource_type: &str, line: &[u8]) -> Result<()> {
+        self.write(Purpose::Blocks, resource_type, line).await?;
+        self.open[self.last].count -= 1;
+        Ok(())
+    }
+
     /// Appends a file that was written before, as it is.
     pub(crate) async fn append(&mut self, file: &OutputFile) -> Result<()> {
         let is_it =
@@ -76,7 +85,13 @@ impl<'a> Outputs<'a> {
             }
         }
         stream.count += file.count;
+        self.joined += file.count;
         Ok(())
+    }
+
+    /// Lines that came with [`Outputs::append`]: other chunks wrote them.
+    pub(crate) fn joined(&self) -> u64 {
+        self.joined
     }
 
     /// A block ends here: a file that is full may be followed by another.

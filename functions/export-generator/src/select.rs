@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use shared::domain::chunk::Purpose;
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::PatientId;
-use shared::domain::selection::{LeftOut, Provenance};
+use shared::domain::ledger::Reason;
+use shared::domain::selection::Provenance;
 use shared::error::Result;
 use shared::fhir::attachments::{Target, has_attachments, linked_attachments};
 use shared::fhir::head::{Plain, head_and_members};
@@ -18,6 +19,9 @@ use shared::fhir::spelling::plainly;
 use crate::collect::Collector;
 use crate::documents::PatientDocuments;
 use crate::references::ReferredBy;
+
+/// A line that grew over the limit because of what the export adds to it.
+pub(crate) const TOO_LONG: &str = "a resource is longer than 16 MiB once it is rewritten";
 
 impl Collector<'_> {
     /// Takes one line of a patient's record, or of `shared/` with no documents; answers what is wrong with it, if it
@@ -41,28 +45,34 @@ impl Collector<'_> {
         if let Some(key) = key.as_deref()
             && self.tombstones.covers(key, Selector::changed(text, &members))
         {
+            self.account.decided(Decision::LeaveOut(Reason::Deleted));
             return Ok(None);
         }
         if let (Some(documents), "Binary") = (&mut documents, resource_type) {
             // It goes where the resources go that refer to it.
             if !selector.has_tag(text, &members) {
-                documents.withhold(Target::Binary(head.id.unwrap_or_default().to_owned()));
+                documents.hold_back(Target::Binary(head.id.unwrap_or_default().to_owned()));
+                self.account.decided(Decision::LeaveOut(Reason::Tag));
                 return Ok(None);
             }
             return documents.binary(text, &Facts::default(), self).await;
         }
         let verdict = selector.judge(text, resource_type, &members, whatever_age);
-        let keeps = verdict == Verdict::Keep;
+        let decision = match verdict {
+            Verdict::Keep => Decision::Keep,
+            Verdict::LeaveOut(reason) => Decision::LeaveOut(reason),
+        };
         let linked = match &mut documents {
             Some(documents) if has_attachments(resource_type) => {
                 let linked = linked_attachments(text, resource_type);
-                documents.note(&linked, if keeps { Decision::Keep } else { Decision::LeaveOut });
+                documents.note(&linked, decision);
                 linked
             }
             _ => Vec::new(),
         };
+        self.account.decided(decision);
         if let Verdict::LeaveOut(reason) = verdict {
-            if reason == LeftOut::Since && !selector.selection().all_shared {
+            if reason == Reason::Since && !selector.selection().all_shared {
                 self.refer(text, ReferredBy::LeftOut).await?;
             }
             return Ok(None);
@@ -94,12 +104,16 @@ impl Collector<'_> {
         let mut kept: Vec<Vec<u8>> = Vec::new();
         loop {
             while let Some(line) = lines.next() {
-                let Some(text) = line.text else { continue };
+                let Some(text) = line.text else {
+                    self.unusable(TOO_LONG).await?;
+                    continue;
+                };
                 let plain = plainly(text);
                 let targets = targets(&plain);
                 let relevant: Vec<_> =
                     targets.into_iter().filter(|target| exported.contains(target)).collect();
                 if relevant.is_empty() {
+                    self.account.decided(Decision::LeaveOut(Reason::Provenance));
                     continue;
                 }
                 if kind == Provenance::Relevant {
@@ -118,6 +132,8 @@ impl Collector<'_> {
                 }
                 if is_latest {
                     kept.push(text.to_vec());
+                } else {
+                    self.account.decided(Decision::LeaveOut(Reason::Provenance));
                 }
             }
             if !lines.fill().await? {
@@ -126,6 +142,8 @@ impl Collector<'_> {
         }
         let wanted: std::collections::BTreeSet<usize> =
             latest.into_values().map(|(_, number)| number).collect();
+        let outdated = kept.len() - wanted.len();
+        self.account.ledger.resources.left_out.add(Reason::Provenance, outdated as u64);
         for number in wanted {
             let line = std::mem::take(&mut kept[number]);
             self.write_provenance(&line).await?;
@@ -172,15 +190,16 @@ impl Collector<'_> {
             "resourceType": "Parameters",
             "parameter": [{ "name": "header", "valueReference": { "reference": format!("Patient/{patient}") } }],
         });
-        self.outputs.write(Purpose::Blocks, "Patient", header.to_string().as_bytes()).await?;
+        self.outputs.write_header("Patient", header.to_string().as_bytes()).await?;
         if let Some(own) = own {
             self.outputs.write(Purpose::Blocks, "Patient", &own).await?;
         }
         let (mut lines, spilled) = spool.replay(&*self.generator.files).await?;
         loop {
             while let Some(line) = lines.next() {
-                if let Some(text) = line.text {
-                    self.outputs.write(Purpose::Blocks, "Patient", text).await?;
+                match line.text {
+                    Some(text) => self.outputs.write(Purpose::Blocks, "Patient", text).await?,
+                    None => self.unusable(TOO_LONG).await?,
                 }
             }
             if !lines.fill().await? {

@@ -22,22 +22,23 @@
 //! again when an exported resource turns out to refer to it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use shared::domain::choices::{Choices, Sensitive};
 use shared::domain::chunk::{Chunk, ChunkResult, Purpose, Work};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::ChunkId;
-use shared::domain::selection::LeftOut;
+use shared::domain::ledger::Reason;
 use shared::domain::states::Running;
 use shared::error::Result;
-use shared::fhir::head::{Plain, head, head_and_facts, head_and_members};
+use shared::fhir::head::{NotAResource, Plain, head, head_and_facts, head_and_members};
 use shared::fhir::outcome::outcome as problem;
 use shared::fhir::select::{Selector, Verdict};
 use shared::fhir::spelling::plainly;
 use shared::ports::records::SharedLine;
 
 use crate::Generator;
+use crate::account::Account;
 use crate::collect::UNREADABLE_LABEL;
 use crate::outputs::Outputs;
 use crate::references::{self, ReferredBy, leaving};
@@ -53,8 +54,8 @@ enum Outcome<'l> {
         line: Cow<'l, [u8]>,
     },
     /// It is left out, but what it refers to may be exported.
-    PassOver,
-    LeaveOut,
+    PassOver(Reason),
+    LeaveOut(Reason),
     Withhold(Sensitive),
     /// It has a label that cannot be read.
     Unreadable,
@@ -77,37 +78,44 @@ impl<'f> Filter<'f> {
         }
     }
 
-    /// Decides on a line; `None` when it is no resource.
-    fn judge<'l>(&self, line: &'l [u8], plain: &'l mut Plain, by: ReferredBy) -> Option<Outcome<'l>> {
+    /// Decides on a line.
+    fn judge<'l>(
+        &self,
+        line: &'l [u8],
+        plain: &'l mut Plain,
+        by: ReferredBy,
+    ) -> Result<Outcome<'l>, NotAResource> {
         match self {
             Self::Everything => {
-                let head = head(line, plain).ok()?;
-                Some(Outcome::Export { resource_type: head.resource_type, line: line.into() })
+                let head = head(line, plain)?;
+                Ok(Outcome::Export { resource_type: head.resource_type, line: line.into() })
             }
             Self::Choices(choices) => {
-                let (head, facts) = head_and_facts(line, plain).ok()?;
-                Some(match decide(choices, &facts, by) {
+                let (head, facts) = head_and_facts(line, plain)?;
+                Ok(match decide(choices, &facts, by) {
                     Decision::Keep => {
                         Outcome::Export { resource_type: head.resource_type, line: line.into() }
                     }
                     Decision::Withhold(category) => Outcome::Withhold(category),
                     Decision::Unreadable => Outcome::Unreadable,
-                    Decision::LeaveOut if is_passed_over(choices, &facts) => Outcome::PassOver,
-                    Decision::LeaveOut => Outcome::LeaveOut,
+                    Decision::LeaveOut(reason) if is_passed_over(choices, &facts) => {
+                        Outcome::PassOver(reason)
+                    }
+                    Decision::LeaveOut(reason) => Outcome::LeaveOut(reason),
                 })
             }
             Self::Selection(selector) => {
-                let (head, members) = head_and_members(line, plain).ok()?;
+                let (head, members) = head_and_members(line, plain)?;
                 let resource_type = head.resource_type;
                 let ignore_since = by == ReferredBy::Exported;
-                Some(match selector.judge(head.text, resource_type, &members, ignore_since) {
+                Ok(match selector.judge(head.text, resource_type, &members, ignore_since) {
                     Verdict::Keep => {
                         let cut = selector.cut(head.text, resource_type, &members);
                         let line = cut.map_or(Cow::Borrowed(line), Cow::Owned);
                         Outcome::Export { resource_type, line }
                     }
-                    Verdict::LeaveOut(LeftOut::Since) => Outcome::PassOver,
-                    Verdict::LeaveOut(_) => Outcome::LeaveOut,
+                    Verdict::LeaveOut(Reason::Since) => Outcome::PassOver(Reason::Since),
+                    Verdict::LeaveOut(reason) => Outcome::LeaveOut(reason),
                 })
             }
         }
@@ -116,7 +124,9 @@ impl<'f> Filter<'f> {
 
 fn decide(choices: &Choices, facts: &Facts<'_>, by: ReferredBy) -> Decision {
     match by {
-        ReferredBy::LeftOut if !Choices::always_keep(facts.resource_type) => Decision::LeaveOut,
+        ReferredBy::LeftOut if !Choices::always_keep(facts.resource_type) => {
+            Decision::LeaveOut(Reason::Unreferenced)
+        }
         ReferredBy::LeftOut | ReferredBy::Exported => choices.decide(facts),
     }
 }
@@ -140,6 +150,8 @@ struct Known {
     by: ReferredBy,
     /// Nothing can change what was decided.
     is_settled: bool,
+    /// Why it was passed over, until an exported resource turns out to refer to it.
+    passed_over: Option<Reason>,
 }
 
 impl Walk {
@@ -151,7 +163,7 @@ impl Walk {
                 self.by_left_out.remove(reference);
             }
             None => {
-                self.known.insert(reference.to_owned(), Known { by, is_settled: false });
+                self.known.insert(reference.to_owned(), Known { by, is_settled: false, passed_over: None });
             }
         }
         let wanted = match by {
@@ -174,16 +186,29 @@ impl Walk {
 
     /// Notes what was decided on a resource, and wants what it refers to, if that follows.
     fn settle(&mut self, found: &SharedLine, outcome: &Outcome<'_>) {
-        let follows = match outcome {
-            Outcome::Export { .. } => Some(ReferredBy::Exported),
-            Outcome::PassOver => Some(ReferredBy::LeftOut),
-            Outcome::LeaveOut | Outcome::Withhold(_) | Outcome::Unreadable => None,
+        let (follows, passed_over) = match outcome {
+            Outcome::Export { .. } => (Some(ReferredBy::Exported), None),
+            Outcome::PassOver(reason) => (Some(ReferredBy::LeftOut), Some(*reason)),
+            Outcome::LeaveOut(_) | Outcome::Withhold(_) | Outcome::Unreadable => (None, None),
         };
         if let Some(known) = self.known.get_mut(&found.reference) {
-            known.is_settled = !matches!(outcome, Outcome::PassOver);
+            known.is_settled = passed_over.is_none();
+            known.passed_over = passed_over;
         }
         if let Some(by) = follows {
             leaving(&plainly(&found.line), |reference| self.want(reference, by));
+        }
+    }
+
+    /// Whether the resource was fetched before, and passed over.
+    fn was_passed_over(&self, reference: &str) -> bool {
+        self.known.get(reference).is_some_and(|known| known.passed_over.is_some())
+    }
+
+    /// Counts what stays passed over.
+    fn end(self, account: &mut Account) {
+        for reason in self.known.into_values().filter_map(|known| known.passed_over) {
+            account.decided(Decision::LeaveOut(reason));
         }
     }
 }
@@ -204,14 +229,14 @@ impl Generator {
         let prefix = shared::domain::chunk::attempt_prefix(id, chunk, &attempt);
         let mut outputs = Outputs::new(&*self.files, prefix.clone(), &running.core.request.output);
         let collected = match self.collect_supporting(running, references, &mut outputs).await {
-            Ok(withheld) => outputs.finish().await.map(|files| (files, withheld)),
+            Ok(account) => account.finish(outputs).await,
             Err(error) => Err(error),
         };
-        let (files, withheld) = match collected {
+        let (files, ledger) = match collected {
             Ok(collected) => collected,
             Err(error) => return self.abandon(&prefix, error).await,
         };
-        let result = ChunkResult { attempt, files, withheld, references: None, bytes_read: 0 };
+        let result = ChunkResult { attempt, files, ledger: Some(ledger), references: None, bytes_read: 0 };
         if !self.jobs.finish_chunk(id, chunk, &result, None).await?.recorded {
             self.files.remove_prefix(&prefix).await?;
         }
@@ -224,8 +249,8 @@ impl Generator {
         running: &Running,
         sources: &[String],
         outputs: &mut Outputs<'_>,
-    ) -> Result<BTreeMap<Sensitive, u64>> {
-        let mut withheld = BTreeMap::new();
+    ) -> Result<Account> {
+        let mut account = Account::default();
         let request = &running.core.request;
         for ignored in request.selection.iter().flat_map(|selection| &selection.ignored) {
             let line = problem("warning", "not-supported", ignored).to_string();
@@ -241,21 +266,29 @@ impl Generator {
         loop {
             let batch = walk.next(at_once);
             if batch.is_empty() {
-                return Ok(withheld);
+                walk.end(&mut account);
+                return Ok(account);
             }
             let found = self.records.supporting(&batch).await?;
             for damage in found.damaged {
                 // Every call names all of them.
                 if !damaged.contains(&damage) {
-                    let line = problem("error", "structure", &damage.to_string()).to_string();
-                    outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
+                    account.problem(outputs, "structure", &damage.to_string()).await?;
                     damaged.push(damage);
                 }
             }
             for found in found.lines {
                 let Some(by) = walk.referred_by(&found.reference) else { continue };
+                account.ledger.resources.read += u64::from(!walk.was_passed_over(&found.reference));
                 let mut plain = Plain::default();
-                let Some(outcome) = filter.judge(&found.line, &mut plain, by) else { continue };
+                let outcome = match filter.judge(&found.line, &mut plain, by) {
+                    Ok(outcome) => outcome,
+                    Err(problem) => {
+                        let text = format!("{}: {problem}", found.reference);
+                        account.unusable(outputs, "structure", &text).await?;
+                        continue;
+                    }
+                };
                 walk.settle(&found, &outcome);
                 match outcome {
                     Outcome::Export { resource_type, line } => {
@@ -263,11 +296,12 @@ impl Generator {
                     }
                     Outcome::Unreadable => {
                         let text = format!("{}: {UNREADABLE_LABEL}", found.reference);
-                        let line = problem("error", "structure", &text).to_string();
-                        outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
+                        account.unusable(outputs, "structure", &text).await?;
                     }
-                    Outcome::Withhold(category) => *withheld.entry(category).or_default() += 1,
-                    Outcome::PassOver | Outcome::LeaveOut => {}
+                    Outcome::Withhold(category) => account.decided(Decision::Withhold(category)),
+                    Outcome::LeaveOut(reason) => account.decided(Decision::LeaveOut(reason)),
+                    // Counted at the end, when nothing can change it.
+                    Outcome::PassOver(_) => {}
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The tests that every adapter passes, the same ones. Each takes a port of an empty platform and panics where the
 //! port breaks its word.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -10,9 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::clock::{Clock, Ids, SeededIds};
+use crate::domain::choices::Sensitive;
 use crate::domain::chunk::{Chunk, ChunkResult, OutputFile, Purpose, Work};
 use crate::domain::ids::{Attempt, ChunkId, ClientId, PatientId};
 use crate::domain::job::{Core, Job, Owner, PatientSummary, State};
+use crate::domain::ledger::{Ledger, Patients, Reason};
 use crate::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
 use crate::domain::states::Queued;
 use crate::domain::task::Task;
@@ -129,6 +131,13 @@ fn chunk(index: u32, bytes: u64) -> Chunk {
 }
 
 fn result(attempt: u8) -> ChunkResult {
+    let patients = Patients { planned: 1, exported: 1, absent: 0, failed: 0 };
+    let mut ledger = Ledger { patients, ..Ledger::default() };
+    (ledger.resources.read, ledger.resources.written) = (u64::MAX, 7);
+    for reason in Reason::ALL {
+        ledger.resources.left_out.add(reason, 3);
+    }
+    ledger.resources.withheld = Sensitive::ALL.into_iter().map(|category| (category, 2)).collect();
     ChunkResult {
         attempt: Attempt::from_bytes([attempt; 8]),
         files: vec![OutputFile {
@@ -139,7 +148,7 @@ fn result(attempt: u8) -> ChunkResult {
             size: 70,
             sha256: "00".to_owned(),
         }],
-        withheld: BTreeMap::new(),
+        ledger: Some(ledger),
         references: None,
         bytes_read: 10,
     }
@@ -192,6 +201,8 @@ async fn chunks(jobs: Arc<dyn Jobs>) {
             jobs.finish_chunk(&id, ChunkId::first(1), &result(1), Some(&rest)).await.expect("finished");
         assert_eq!((finished.progress.chunks_planned, finished.progress.bytes_planned), (4, 35));
     }
+    let stored = jobs.chunk(&id, ChunkId::first(1)).await.expect("an answer").expect("a chunk");
+    assert_eq!(stored.result, Some(result(1)), "what is stored comes back, the ledger as well");
     for id_of in [ChunkId::first(1).rest(), ChunkId::first(2)] {
         jobs.finish_chunk(&id, id_of, &result(2), None).await.expect("finished");
     }

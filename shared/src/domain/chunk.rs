@@ -1,11 +1,9 @@
 //! A bounded piece of an export, and what one attempt at it produced.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::choices::Sensitive;
 use super::ids::{Attempt, ChunkId, FileName, JobId, PatientId};
+use super::ledger::Ledger;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
@@ -47,9 +45,9 @@ pub enum Work {
 pub struct ChunkResult {
     pub attempt: Attempt,
     pub files: Vec<OutputFile>,
-    /// Resources withheld as sensitive, by category.
+    /// What became of everything that the attempt read; `None` in rows of versions that did not count.
     #[serde(default)]
-    pub withheld: BTreeMap<Sensitive, u64>,
+    pub ledger: Option<Ledger>,
     /// Key of the file with the references to resources outside the compartments, one a line; `None` when there are
     /// none. A `~` before a reference says that only resources which were left out refer to it.
     #[serde(default)]

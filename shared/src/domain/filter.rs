@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::choices::{Choice, Choices, RecordGroup, Sensitive};
+use super::ledger::Reason;
 
 /// What the filter looks at. Everything is borrowed from the resource's line.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +57,7 @@ impl Days {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     Keep,
-    LeaveOut,
+    LeaveOut(Reason),
     /// Selected, but of a category that the patient did not authorize.
     Withhold(Sensitive),
     /// Selected, but with a security label that cannot be read: it may be of any category.
@@ -69,7 +70,8 @@ impl Choices {
         let Some(group) = group_of(facts) else { return self.unless_sensitive(facts) };
         match self.choice(group) {
             Some(choice) if choice.enabled && overlaps(choice, facts.days) => self.unless_sensitive(facts),
-            _ => Decision::LeaveOut,
+            Some(choice) if choice.enabled => Decision::LeaveOut(Reason::DateRange),
+            _ => Decision::LeaveOut(Reason::FormGroup),
         }
     }
 
@@ -219,11 +221,12 @@ mod tests {
         for resource_type in ["Encounter", "Procedure", "Claim", "Condition", "DocumentReference", "Media"] {
             assert_eq!(
                 none.decide(&facts(resource_type, &[], &[], None)),
-                Decision::LeaveOut,
+                Decision::LeaveOut(Reason::FormGroup),
                 "{resource_type}"
             );
         }
-        assert_eq!(none.decide(&facts("Observation", &["laboratory"], &[], None)), Decision::LeaveOut);
+        let laboratory = facts("Observation", &["laboratory"], &[], None);
+        assert_eq!(none.decide(&laboratory), Decision::LeaveOut(Reason::FormGroup));
     }
 
     #[test]
@@ -238,7 +241,8 @@ mod tests {
             ("2019", false),
         ] {
             let decision = visits.decide(&facts("Encounter", &[], &[], Some(date)));
-            assert_eq!(decision == Decision::Keep, kept, "{date}");
+            let expected = if kept { Decision::Keep } else { Decision::LeaveOut(Reason::DateRange) };
+            assert_eq!(decision, expected, "{date}");
         }
         assert_eq!(
             visits.decide(&facts("Encounter", &[], &[], None)),

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{ClientId, FileName, JobId, PatientId};
+use super::manifest::Summary;
 use super::request::ExportRequest;
 use super::states::{AwaitingInput, Complete, Failed, Gone, InReview, Queued, Rejected, Running};
 
@@ -209,6 +210,21 @@ impl Job {
             Self::Rejected(state) => &state.core,
             Self::Failed(state) => &state.core,
             Self::Cancelled(state) | Self::Expired(state) => &state.core,
+        }
+    }
+
+    /// The totals of an export that is written.
+    pub fn summary(&self) -> Option<&Summary> {
+        match self {
+            Self::Complete(complete) => Some(&complete.summary),
+            Self::InReview(review) => Some(&review.summary),
+            Self::AwaitingInput(_)
+            | Self::Queued(_)
+            | Self::Running(_)
+            | Self::Rejected(_)
+            | Self::Failed(_)
+            | Self::Cancelled(_)
+            | Self::Expired(_) => None,
         }
     }
 

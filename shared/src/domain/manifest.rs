@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::choices::Sensitive;
 use super::chunk::{OutputFile, Purpose};
 use super::ids::{Attempt, JobId};
+use super::ledger::Ledger;
 
 /// Where one attempt at Finish puts the pages of the manifest; the job's [`Summary`] names the one that counts.
 pub fn manifest_prefix(job: &JobId, attempt: &Attempt) -> String {
@@ -52,6 +53,9 @@ pub struct Summary {
     pub bytes: u64,
     #[serde(default)]
     pub withheld: BTreeMap<Sensitive, u64>,
+    /// The sum over all chunks; `None` in rows of versions that did not count.
+    #[serde(default)]
+    pub ledger: Option<Ledger>,
 }
 
 impl Summary {

@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod filter;
 pub mod ids;
 pub mod job;
+pub mod ledger;
 pub mod manifest;
 pub mod request;
 pub mod retention;

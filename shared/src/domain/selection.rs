@@ -55,24 +55,6 @@ pub enum Provenance {
     Latest,
 }
 
-/// Why a selection leaves a resource out. `Since` is the reason only where nothing else is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum LeftOut {
-    /// `_type`, or the types that the token covers.
-    Type,
-    /// `_since`
-    Since,
-    /// `_until`, or changed after the export began.
-    Until,
-    /// It does not carry a tag that the token gives access to.
-    Tag,
-    /// The constraint of a scope.
-    Scope,
-    /// `_typeFilter`
-    Filter,
-}
-
 impl Selection {
     pub fn wants(&self, resource_type: &str) -> bool {
         self.types.as_ref().is_none_or(|types| types.contains(resource_type))

@@ -380,6 +380,7 @@ mod tests {
             resources: 0,
             bytes: 0,
             withheld: [].into(),
+            ledger: None,
         }
     }
 

@@ -9,7 +9,8 @@ use super::elements::subset;
 use super::head::Members;
 use super::json;
 use super::search::evaluate::passes;
-use crate::domain::selection::{LeftOut, Selection};
+use crate::domain::ledger::Reason;
+use crate::domain::selection::Selection;
 use crate::domain::type_filter::TypeFilter;
 
 /// A selection, ready to decide on many lines.
@@ -27,7 +28,7 @@ pub struct Selector<'s> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Keep,
-    LeaveOut(LeftOut),
+    LeaveOut(Reason),
 }
 
 /// What is asked of one type.
@@ -75,29 +76,29 @@ impl<'s> Selector<'s> {
         ignore_since: bool,
     ) -> Verdict {
         if !self.selection.wants(resource_type) {
-            return Verdict::LeaveOut(LeftOut::Type);
+            return Verdict::LeaveOut(Reason::Type);
         }
         let changed = Self::changed(line, members);
         if changed.is_some_and(|changed| changed >= self.until) {
-            return Verdict::LeaveOut(LeftOut::Until);
+            return Verdict::LeaveOut(Reason::Until);
         }
         if !self.has_tag(line, members) {
-            return Verdict::LeaveOut(LeftOut::Tag);
+            return Verdict::LeaveOut(Reason::Tag);
         }
         if let Some(rules) = self.rules.get(resource_type) {
             let passes_any = |filters: &[&TypeFilter]| {
                 filters.is_empty() || filters.iter().any(|filter| passes(line, members, filter))
             };
             if !passes_any(&rules.constraints) {
-                return Verdict::LeaveOut(LeftOut::Scope);
+                return Verdict::LeaveOut(Reason::Scope);
             }
             if !passes_any(&rules.filters) {
-                return Verdict::LeaveOut(LeftOut::Filter);
+                return Verdict::LeaveOut(Reason::Filter);
             }
         }
         // Last, so that `Since` means: this alone.
         match changed.filter(|_| !ignore_since) {
-            Some(changed) if !self.is_within(changed) => Verdict::LeaveOut(LeftOut::Since),
+            Some(changed) if !self.is_within(changed) => Verdict::LeaveOut(Reason::Since),
             _ => Verdict::Keep,
         }
     }

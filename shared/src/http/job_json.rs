@@ -63,6 +63,7 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
         }
     };
     let progress = &stored.progress;
+    let ledger = job.summary().and_then(|summary| summary.ledger.as_ref());
     let mut value = json!({
         "id": core.id,
         "patient": core.patient,
@@ -81,6 +82,7 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
             "resources": progress.resources,
         },
         "withheld": withheld,
+        "ledger": ledger,
         "history": core.history.iter().map(|event| json!({
             "at": event.at.as_millisecond(), "who": event.who, "what": event.what,
         })).collect::<Vec<_>>(),

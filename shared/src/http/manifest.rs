@@ -1,14 +1,15 @@
 //! The manifest on the wire (Bulk Data 2.0 to 4.0, response to a complete status; contract, sections 2 and 3).
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::job_json::file_url;
 use crate::config::Settings;
 use crate::domain::chunk::Purpose;
 use crate::domain::dialect::ManifestStyle;
 use crate::domain::job::Job;
-use crate::domain::manifest::{NamedFile, StoredManifest, Summary};
+use crate::domain::ledger::Ledger;
+use crate::domain::manifest::{NamedFile, StoredManifest};
 use crate::error::Result;
 use crate::ports::files::{Files, read_all};
 use crate::security::keys::Keys;
@@ -67,9 +68,7 @@ impl Page<'_> {
             manifest["link"] =
                 json!([{ "relation": "next", "url": format!("{url}?page={}", self.number + 1) }]);
         }
-        if style == ManifestStyle::Standard {
-            self.extend(&mut manifest, settings, stu4);
-        }
+        self.extend(&mut manifest, settings, style, stu4);
         manifest
     }
 
@@ -100,21 +99,42 @@ impl Page<'_> {
         entry
     }
 
-    fn extend(&self, manifest: &mut Value, settings: &Settings, stu4: bool) {
-        let metadata = settings.url(&format!("/jobs/{}/metadata", self.job.id()));
-        let documentation = settings.documentation_url.as_deref();
-        if stu4 {
+    /// Adds the extension: the ledger in every dialect, and in the standard one where the job's JSON and the
+    /// documentation of the record are. Bulk Data 4.0 has an array of FHIR extensions, the versions before an object.
+    fn extend(&self, manifest: &mut Value, settings: &Settings, style: ManifestStyle, stu4: bool) {
+        let is_standard = style == ManifestStyle::Standard;
+        let metadata = is_standard.then(|| settings.url(&format!("/jobs/{}/metadata", self.job.id())));
+        let documentation = settings.documentation_url.as_deref().filter(|_| is_standard);
+        let ledger = self.job.summary().and_then(|summary| summary.ledger.as_ref());
+        if stu4 && is_standard {
             let mut extensions = vec![json!({ "url": "metadata", "valueUrl": metadata })];
             extensions
                 .extend(documentation.map(|url| json!({ "url": "ehiDocumentationUrl", "valueUrl": url })));
+            extensions.extend(ledger.map(|ledger| fhir_extension("ledger", &json!(ledger))));
             manifest["extension"] = json!(extensions);
             return;
         }
-        let mut extension = json!({ "metadata": metadata });
-        if let Some(url) = documentation {
-            extension["ehiDocumentationUrl"] = json!(url);
+        let mut extension = Map::new();
+        extension.extend(metadata.map(|url| ("metadata".to_owned(), json!(url))));
+        extension.extend(documentation.map(|url| ("ehiDocumentationUrl".to_owned(), json!(url))));
+        extension.extend(ledger.map(|ledger: &Ledger| ("ledger".to_owned(), json!(ledger))));
+        if !extension.is_empty() {
+            manifest["extension"] = Value::Object(extension);
         }
-        manifest["extension"] = extension;
+    }
+}
+
+/// Counters by name as a FHIR extension, nested as the object is.
+fn fhir_extension(name: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            // FHIR has no empty extensions.
+            let is_filled = |value: &Value| value.as_object().is_none_or(|members| !members.is_empty());
+            let filled = members.iter().filter(|(_, value)| is_filled(value));
+            let nested: Vec<_> = filled.map(|(name, value)| fhir_extension(name, value)).collect();
+            json!({ "url": name, "extension": nested })
+        }
+        count => json!({ "url": name, "valueUnsignedInt": count }),
     }
 }
 
@@ -137,7 +157,7 @@ pub async fn page(
     if let (Job::Complete(complete), 0) = (job, number) {
         listed.extend(complete.attached.clone());
     }
-    let has_next = summary(job).is_some_and(|summary| number + 1 < summary.pages);
+    let has_next = job.summary().is_some_and(|summary| number + 1 < summary.pages);
     let signer = signer.filter(|_| is_signed(job, settings));
     Ok(Some(Page { job, transaction_time, files: &listed, number, has_next, signer }.to_json(settings)))
 }
@@ -150,17 +170,9 @@ pub fn is_signed(job: &Job, settings: &Settings) -> bool {
     core.request.dialect().manifest == ManifestStyle::Signed || registered
 }
 
-fn summary(job: &Job) -> Option<&Summary> {
-    match job {
-        Job::Complete(complete) => Some(&complete.summary),
-        Job::InReview(review) => Some(&review.summary),
-        _ => None,
-    }
-}
-
 /// A page as Finish stored it; `None` before, and where there is no such page.
 pub async fn stored_page(job: &Job, number: u32, files: &dyn Files) -> Result<Option<StoredManifest>> {
-    let Some(summary) = summary(job).filter(|summary| number < summary.pages) else { return Ok(None) };
+    let Some(summary) = job.summary().filter(|summary| number < summary.pages) else { return Ok(None) };
     let bytes = read_all(files, &summary.page_key(number), MAX_PAGE).await?;
     Ok(Some(serde_json::from_slice(&bytes)?))
 }

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use super::{Attachment, asked};
 use crate::domain::choices::{Choices, RecordGroup};
 use crate::domain::job::{Event, Job};
+use crate::domain::ledger::{Ledger, Reason};
 use crate::domain::manifest::StoredManifest;
 use crate::ports::jobs::StoredJob;
 
@@ -44,6 +45,8 @@ pub struct StaffJobPage {
     /// `None` where no form was filled in.
     pub authorized: Option<String>,
     pub withheld: Vec<(&'static str, u64)>,
+    pub ledger: Option<Ledger>,
+    pub left_out: Vec<(&'static str, u64)>,
     pub files: Vec<FileRow>,
     pub attachments: Vec<Attachment>,
     pub max_upload: String,
@@ -114,6 +117,8 @@ impl StaffJobPage {
             | Job::Cancelled(_)
             | Job::Expired(_) => (None, None),
         };
+        let ledger = stored.job.summary().and_then(|summary| summary.ledger.clone());
+        let left_out = |ledger: &Ledger| ledger.resources.left_out.iter().map(left_out_row).collect();
         let files = manifest.map(|manifest| {
             let row = |file: &crate::domain::manifest::NamedFile| FileRow {
                 name: file.name.clone(),
@@ -143,6 +148,8 @@ impl StaffJobPage {
                 .flatten()
                 .map(|(category, count)| (category.name(), *count))
                 .collect(),
+            left_out: ledger.as_ref().map(left_out).unwrap_or_default(),
+            ledger,
             files: files.unwrap_or_default(),
             attachments: core.attachments.clone(),
             max_upload: format!("{} MiB", max_upload_bytes / 1024 / 1024),
@@ -155,6 +162,10 @@ impl HistoryRow {
     fn new(event: &Event) -> Self {
         Self { at: readable(event.at), who: event.who.clone(), what: event.what.clone() }
     }
+}
+
+fn left_out_row((reason, count): (Reason, u64)) -> (&'static str, u64) {
+    (reason.name(), count)
 }
 
 fn choice_rows(choices: &Choices) -> Vec<ChoiceRow> {

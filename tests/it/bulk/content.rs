@@ -207,6 +207,8 @@ async fn output_organized_by_patient_is_one_block_after_the_other() {
         let mut blocks: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for file in manifest["output"].as_array().expect("output") {
             let lines = world.get(&text(&file["url"])).bearer(&token).send().await.lines();
+            let headers = lines.iter().filter(|line| line["resourceType"] == "Parameters").count();
+            assert_eq!(file["count"], lines.len() - headers, "a header is not a resource of the export");
             if file.get("type").is_some() {
                 // What belongs to nobody: beside the blocks.
                 assert!(lines.iter().all(|line| {

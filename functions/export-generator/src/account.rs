@@ -1,0 +1,65 @@
+//! What one attempt at a chunk counts and reports: the ledger, and the error files with their limit.
+
+use shared::domain::chunk::{OutputFile, Purpose};
+use shared::domain::filter::Decision;
+use shared::domain::ledger::Ledger;
+use shared::error::Result;
+use shared::fhir::outcome::outcome;
+
+use crate::outputs::Outputs;
+
+/// Problems of one chunk that get an OperationOutcome each; beyond that they are counted.
+const MAX_PROBLEMS: u64 = 1_000;
+
+/// See the [module](self).
+#[derive(Default)]
+pub(crate) struct Account {
+    pub(crate) ledger: Ledger,
+}
+
+impl Account {
+    /// Counts a resource that a decision keeps out of the output; one that is kept is counted where it is written.
+    pub(crate) fn decided(&mut self, decision: Decision) {
+        let resources = &mut self.ledger.resources;
+        match decision {
+            // What cannot be read for certain is a problem, and counted with its report.
+            Decision::Keep | Decision::Unreadable => {}
+            Decision::LeaveOut(reason) => resources.left_out.add(reason, 1),
+            Decision::Withhold(category) => *resources.withheld.entry(category).or_default() += 1,
+        }
+    }
+
+    /// Reports a resource that cannot be used.
+    pub(crate) async fn unusable(&mut self, outputs: &mut Outputs<'_>, code: &str, text: &str) -> Result<()> {
+        self.ledger.resources.problems += 1;
+        self.problem(outputs, code, text).await
+    }
+
+    /// Writes an OperationOutcome to the error file, or only counts it where there are too many.
+    pub(crate) async fn problem(&mut self, outputs: &mut Outputs<'_>, code: &str, text: &str) -> Result<()> {
+        let problems = &mut self.ledger.problems;
+        if problems.reported >= MAX_PROBLEMS {
+            problems.unlisted += 1;
+            return Ok(());
+        }
+        problems.reported += 1;
+        let line = outcome("error", code, text).to_string();
+        outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await
+    }
+
+    /// Ends all streams. Returns the files, and the ledger with what is in them.
+    pub(crate) async fn finish(mut self, mut outputs: Outputs<'_>) -> Result<(Vec<OutputFile>, Ledger)> {
+        let unlisted = self.ledger.problems.unlisted;
+        if unlisted > 0 {
+            let line = outcome("error", "too-costly", &format!("{unlisted} more problems are not listed"));
+            outputs.write(Purpose::Error, "OperationOutcome", line.to_string().as_bytes()).await?;
+        }
+        let joined = outputs.joined();
+        let files = outputs.finish().await?;
+        let lines: u64 = files.iter().filter(|file| file.purpose.is_data()).map(|file| file.count).sum();
+        let resources = &mut self.ledger.resources;
+        // What the files have more than what the export made and other chunks wrote was read here.
+        resources.written = (lines + resources.attachments).saturating_sub(resources.made + joined);
+        Ok((files, self.ledger))
+    }
+}

@@ -1,0 +1,136 @@
+//! Checks that an export accounts for everything: the two laws of its ledger, against the lines of its files and of the
+//! lake, counted slowly and without the engine.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+use shared::domain::chunk::{Purpose, Work};
+use shared::domain::job::{Job, State};
+use shared::domain::manifest::StoredManifest;
+use shared::platform::Platform;
+use shared::ports::files::{Files, read_all};
+use shared::ports::jobs::{JobQuery, StoredChunk};
+use shared::ports::records::{Records, read_whole};
+
+const LARGE: usize = 1 << 30;
+
+/// The jobs that were checked.
+#[derive(Default)]
+pub struct Checked(Mutex<HashSet<String>>);
+
+/// Checks the exports that are written and were not checked before.
+pub async fn check_all(platform: &dyn Platform, checked: &Checked) {
+    let query =
+        JobQuery { states: vec![State::Complete, State::InReview], count: 1_000, ..JobQuery::default() };
+    let Ok(page) = platform.jobs().list(&query).await else { return };
+    for stored in page.jobs {
+        let is_new = checked.0.lock().expect("no panic").insert(stored.job.id().to_string());
+        if is_new {
+            check(platform, &stored.job).await;
+        }
+    }
+}
+
+/// The laws, as a client can check them in a manifest or in a job's JSON.
+pub fn check_laws(ledger: &Value) {
+    let count = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("no count: {value} in {ledger}"));
+    // FHIR has no empty extensions.
+    let sum = |counts: &Value| counts.as_object().map_or(0, |counts| counts.values().map(count).sum::<u64>());
+    let resources = &ledger["resources"];
+    let accounted = count(&resources["written"])
+        + sum(&resources["leftOut"])
+        + sum(&resources["withheld"])
+        + count(&resources["duplicates"])
+        + count(&resources["problems"]);
+    assert_eq!(count(&resources["read"]), accounted, "{ledger}");
+    assert!(count(&resources["attachments"]) <= count(&resources["written"]), "{ledger}");
+    let patients = &ledger["patients"];
+    let met = count(&patients["exported"]) + count(&patients["absent"]) + count(&patients["failed"]);
+    assert_eq!(count(&patients["planned"]), met, "{ledger}");
+}
+
+/// The ledger in a manifest of any version; `None` where the answer is not a manifest.
+pub fn of_manifest(manifest: &Value) -> Option<Value> {
+    let extension = manifest.get("transactionTime").and(manifest.get("extension"))?;
+    match extension {
+        Value::Array(all) => all.iter().find(|one| one["url"] == "ledger").map(plain),
+        one => one.get("ledger").cloned(),
+    }
+}
+
+/// A FHIR extension of counters as an object.
+fn plain(extension: &Value) -> Value {
+    match extension["extension"].as_array() {
+        Some(nested) => {
+            let member = |one: &Value| (one["url"].as_str().expect("a name").to_owned(), plain(one));
+            Value::Object(nested.iter().map(member).collect())
+        }
+        None => extension["valueUnsignedInt"].clone(),
+    }
+}
+
+async fn check(platform: &dyn Platform, job: &Job) {
+    let summary = job.summary().expect("it is written");
+    let ledger = summary.ledger.as_ref().expect("every export has a ledger");
+    check_laws(&json!(ledger));
+    let files = platform.files();
+    let mut lines = 0;
+    for page in 0..summary.pages {
+        let Ok(stored) = read_all(&*files, &summary.page_key(page), LARGE).await else { return };
+        let stored: StoredManifest = serde_json::from_slice(&stored).expect("a page");
+        for named in stored.files {
+            let file = named.file;
+            let found = resources_in(&*files, &file.key, file.purpose).await;
+            assert_eq!(found, file.count, "{}", named.name);
+            if file.purpose.is_data() {
+                lines += found;
+            }
+        }
+    }
+    let resources = &ledger.resources;
+    assert_eq!(lines + resources.attachments, resources.written + resources.made, "{ledger}");
+    let mut after = None;
+    loop {
+        let page = platform.jobs().chunks(job.id(), after, 100).await.expect("an answer");
+        for chunk in page.chunks {
+            check_chunk(&*platform.records(), &chunk).await;
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return,
+        }
+    }
+}
+
+/// Lines that are not headers of blocks.
+async fn resources_in(files: &dyn Files, key: &str, purpose: Purpose) -> u64 {
+    let bytes = read_all(files, key, LARGE).await.expect("a file");
+    let is_header = |line: &&[u8]| {
+        let parsed: Value = serde_json::from_slice(line).expect("JSON");
+        purpose == Purpose::Blocks && parsed["parameter"][0]["name"] == "header"
+    };
+    non_blank(&bytes).filter(|line| !is_header(line)).count() as u64
+}
+
+/// A chunk of patients read as many resources as their files have lines.
+async fn check_chunk(records: &dyn Records, stored: &StoredChunk) {
+    let ledger = stored.result.as_ref().and_then(|result| result.ledger.as_ref()).expect("a ledger");
+    let Work::Patients(patients) = &stored.chunk.work else { return };
+    // A rest is a chunk of its own, and what is damaged cannot be counted.
+    if ledger.patients.planned != patients.len() as u64 || ledger.patients.failed > 0 {
+        return;
+    }
+    let mut lines = 0;
+    for patient in patients {
+        for part in records.parts(patient).await.expect("an answer").records {
+            let reader = records.open_records(patient, &part).await.expect("a file");
+            lines += non_blank(&read_whole(&part.name, reader, LARGE).await.expect("a file")).count() as u64;
+        }
+    }
+    assert_eq!(ledger.resources.read, lines, "{ledger}");
+}
+
+fn non_blank(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
+}
