@@ -289,7 +289,7 @@ async fn sample_lake() -> &'static str {
             let prefix = format!("sample-{}", SystemIds.attempt());
             let into = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
             let inputs = vec![ehi::defaults::sample_records()];
-            ehi::load::run(&ehi::load::Options { inputs, into: into.into() }).await.expect("loaded");
+            ehi::load::run(ehi::load::Options { inputs, into: into.into() }).await.expect("loaded");
             prefix
         })
         .await

@@ -100,7 +100,7 @@ async fn file(
     ([("etag", "\"1\"")], text).into_response()
 }
 
-async fn serve(script: &Shared, listener: TcpListener) {
+fn serve(script: &Shared, listener: TcpListener) {
     let app = Router::new()
         .route("/fhir/$export", get(kick_off))
         .route("/status/{job}", get(status))
@@ -114,7 +114,7 @@ async fn start() -> (Shared, String) {
     let address = listener.local_addr().expect("an address");
     let files = vec![("Patient.ndjson".to_owned(), PATIENTS.to_owned())];
     let script = Arc::new(Mutex::new(Script { own: Some(address), files, ..Script::default() }));
-    serve(&script, listener).await;
+    serve(&script, listener);
     (script, format!("http://{address}/fhir"))
 }
 
@@ -185,13 +185,14 @@ async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another(
     lock(&script).files.pop();
     assert!(export(&base, &out, &[]).await.status.success());
     assert_eq!(names(&out), [".ehi-export.json", "Patient.ndjson", "manifest.json"], "no stale file is left");
-    let script = lock(&script);
-    assert_eq!(script.kick_offs.len(), 2);
-    assert_ne!(script.kick_offs[0], script.kick_offs[1], "a new job has a new key");
+    {
+        let script = lock(&script);
+        assert_eq!(script.kick_offs.len(), 2);
+        assert_ne!(script.kick_offs[0], script.kick_offs[1], "a new job has a new key");
+    }
     let strange = parent.path().join("strange");
     std::fs::create_dir(&strange).expect("a directory");
     std::fs::write(strange.join("thesis.txt"), "mine").expect("written");
-    drop(script);
     let refused = export(&base, &strange, &[]).await;
     assert!(!refused.status.success() && said(&refused).contains("of no export"), "{}", said(&refused));
 }
@@ -265,7 +266,7 @@ async fn a_server_that_is_away_while_it_is_polled_is_waited_for() {
     });
     let (line, mut lines) = refused.await.expect("no panic");
     assert!(line.is_some_and(|line| line.contains("cannot be reached")));
-    serve(&script, TcpListener::bind(address).await.expect("the port")).await;
+    serve(&script, TcpListener::bind(address).await.expect("the port"));
     let done = tokio::task::spawn_blocking(move || {
         let rest: Vec<_> = lines.by_ref().map_while(Result::ok).collect();
         (child.wait().expect("it ends"), rest)

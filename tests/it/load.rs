@@ -1,5 +1,7 @@
 //! The loader.
 
+mod obvious;
+
 use std::path::Path;
 
 use ehi::load::{Loaded, load};
@@ -177,7 +179,7 @@ fn what_cannot_be_used_is_reported_and_the_rest_is_loaded() {
         ("bad.ndjson:3:", "resourceType"),
         ("bad.ndjson:4:", "without id"),
         ("bad.ndjson:5:", "without id"),
-        ("broken.json:", "breaks off"),
+        ("broken.json:2:", "breaks off"),
     ];
     assert_eq!(loaded.problems.len(), expected.len(), "{:#?}", loaded.problems);
     for (problem, (place, reason)) in loaded.problems.iter().zip(expected) {
@@ -197,4 +199,138 @@ fn compressed_files_are_read() {
     assert!(gzip.expect("gzip is there").success());
     let loaded = load(&[input.path().to_owned()], lake.path(), &ProgressBar::hidden()).expect("loaded");
     assert_eq!(loaded.patients, 1);
+}
+
+#[test]
+fn what_was_decided_is_counted_and_named() {
+    let lake = tempfile::tempdir().expect("a directory");
+    let files = lake.path().join("Patient/a/files");
+    std::fs::create_dir_all(&files).expect("a directory");
+    std::fs::write(files.join("scan.png"), "image").expect("written");
+    let document = |url: &str| json!({"attachment":{"url":url}});
+    let text = [
+        json!({"resourceType":"Patient","id":"a","meta":{"lastUpdated":"2024-01-01T00:00:00Z"},"note":"old"}),
+        json!({"resourceType":"Patient","id":"a","meta":{"lastUpdated":"2024-01-02T00:00:00Z"},"note":"new"}),
+        json!({"resourceType":"Patient","id":"a","meta":{"lastUpdated":"2024-01-02T00:00:00Z"},"note":"new"}),
+        json!({"resourceType":"Claim","id":"1","patient":{"reference":"Patient/a"},"provider":{"reference":"Organization/none"},
+            "insurer":{"reference":"Organization?identifier=7"},"referral":{"reference":"#contained"},"facility":{"reference":"Organization/none"}}),
+        json!({"resourceType":"Claim","id":"2","patient":{"reference":"Patient/ghost"},"provider":{"reference":"urn:uuid:nobody"}}),
+        json!({"resourceType":"DocumentReference","id":"d","subject":{"reference":"Patient/a"},"content":[
+            document("Binary/bin"), document("Binary/none"), document("files/scan.png"), document("files/none.png"),
+            document("letters/1.pdf"), document("https://elsewhere.example/x"), json!({"attachment":{"data":"aGk="}})]}),
+        json!({"resourceType":"Binary","id":"bin","data":"aGk="}),
+    ];
+    let loaded = loaded(&[("all.ndjson", lines(&text))], lake.path());
+    assert_eq!(loaded.problems, Vec::<String>::new());
+    let named = |noted: &ehi::load::Noted, expected: &[&str]| {
+        assert_eq!(noted.named.len(), expected.len(), "{noted:#?}");
+        for (named, expected) in noted.named.iter().zip(expected) {
+            assert!(named.contains(expected), "{named} has no {expected}");
+        }
+    };
+    assert_eq!((loaded.repeated, loaded.replaced.count), (1, 1));
+    named(&loaded.replaced, &["all.ndjson:1: Patient/a: another version stays, from "]);
+    assert!(loaded.replaced.named[0].ends_with("all.ndjson:3"), "{:?}", loaded.replaced.named);
+    assert_eq!(loaded.unresolved.count, 5);
+    named(
+        &loaded.unresolved,
+        &[
+            "all.ndjson:4: Organization/none",
+            "all.ndjson:4: Organization?identifier=7",
+            "all.ndjson:5: Patient/ghost",
+            "all.ndjson:5: urn:uuid:nobody",
+        ],
+    );
+    assert_eq!(loaded.unserved.count, 3);
+    named(
+        &loaded.unserved,
+        &["all.ndjson:6: Binary/none", "all.ndjson:6: files/none.png", "all.ndjson:6: letters/1.pdf"],
+    );
+    assert_eq!((loaded.patients, loaded.without_patient.count), (1, 1), "a ghost is no patient");
+    named(&loaded.without_patient, &["Patient/ghost: 1 resources"]);
+    // Again: all of it is there already, and is told as such.
+    let again = self::loaded(&[("all.ndjson", lines(&text))], lake.path());
+    assert_eq!((again.replaced.count, again.updated), (1, 0));
+    assert_eq!(again.repeated, 6);
+}
+
+#[test]
+fn files_that_are_not_read_are_named() {
+    let (lake, input) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let write = |name: &str, text: &str| {
+        let path = input.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        std::fs::write(path, text).expect("written");
+    };
+    write("Patient.ndjson", "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n");
+    write("patient.xml", "<Patient/>");
+    write("notes.txt", "hello");
+    write("bundle.json", "<Bundle/>");
+    write("manifest.json", "{\"transactionTime\":\"2026-01-01T00:00:00Z\",\"output\":[]}");
+    write(".hidden.txt", "of the system");
+    write("attachments/scan.png", "image");
+    std::os::unix::fs::symlink(input.path().join("Patient.ndjson"), input.path().join("link.ndjson"))
+        .expect("a link");
+    let fifo = input.path().join("pipe.ndjson");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo is there").success());
+    let loaded = load(&[input.path().to_owned()], lake.path(), &ProgressBar::hidden()).expect("loaded");
+    assert_eq!((loaded.patients, loaded.documents), (1, 1));
+    let mut problems = loaded.problems.clone();
+    problems.sort();
+    let expected = [
+        "bundle.json:1: XML",
+        "link.ndjson: not a regular",
+        "notes.txt: not read",
+        "patient.xml: not read",
+        "pipe.ndjson: not a regular",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.contains(expected), "{problem}");
+    }
+    // Named by itself as well.
+    let named = load(&[fifo], lake.path(), &ProgressBar::hidden()).expect("loaded");
+    assert!(named.problems[0].contains("neither a regular file nor a directory"), "{:?}", named.problems);
+}
+
+#[test]
+fn a_load_for_one_patient_leaves_the_records_of_another_whole() {
+    let lake = tempfile::tempdir().expect("a directory");
+    let first = lines(&[
+        json!({"resourceType":"Patient","id":"a"}),
+        json!({"resourceType":"Patient","id":"b"}),
+        json!({"resourceType":"Appointment","id":"1","participant":[{"actor":{"reference":"Patient/a"}},{"actor":{"reference":"Patient/b"}}]}),
+    ]);
+    loaded(&[("1.ndjson", first)], lake.path());
+    let more = lines(&[json!({"resourceType":"Claim","id":"c","patient":{"reference":"Patient/a"}})]);
+    loaded(&[("2.ndjson", more)], lake.path());
+    assert_eq!(of(lake.path(), "Patient/a/records.ndjson"), ["Patient/a", "Appointment/1", "Claim/c"]);
+    assert_eq!(of(lake.path(), "Patient/b/records.ndjson"), ["Patient/b", "Appointment/1"]);
+}
+
+#[test]
+fn what_the_lake_had_and_cannot_be_read_is_kept() {
+    let lake = tempfile::tempdir().expect("a directory");
+    let directory = lake.path().join("Patient/a");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    std::fs::write(directory.join("records.ndjson"), "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n{\"cut")
+        .expect("written");
+    std::fs::write(
+        directory.join("older.ndjson"),
+        "{\"resourceType\":\"Claim\",\"id\":\"1\",\"patient\":{\"reference\":\"Patient/a\"}}\n",
+    )
+    .expect("written");
+    let more = lines(&[json!({"resourceType":"Claim","id":"2","patient":{"reference":"Patient/a"}})]);
+    let loaded = loaded(&[("2.ndjson", more)], lake.path());
+    assert!(
+        loaded.problems.len() == 1 && loaded.problems[0].contains("records.ndjson:2:"),
+        "{:?}",
+        loaded.problems
+    );
+    assert_eq!(of(lake.path(), "Patient/a/records.ndjson"), ["Patient/a", "Claim/1", "Claim/2"]);
+    let kept = std::fs::read_to_string(directory.join("records.ndjson.damaged")).expect("kept");
+    assert!(kept.ends_with("{\"cut"));
+    assert!(!directory.join("older.ndjson").exists(), "its content went into the other file");
 }

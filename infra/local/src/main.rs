@@ -118,7 +118,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         None => serve(Serve::default()).await,
         Some(Command::Serve(options)) => serve(options).await,
         Some(Command::Export(options)) => ehi::export::run(options).await,
-        Some(Command::Load(options)) => ehi::load::run(&options).await,
+        Some(Command::Load(options)) => ehi::load::run(options).await,
         Some(Command::Sample(options)) => ehi::sample::run(&options),
         Some(Command::Cleanup(options)) => clean(options).await,
         Some(Command::Client(command)) => ehi::client::run(&command).await,

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use indicatif::ProgressBar;
@@ -15,7 +16,6 @@ use shared::clock::SystemClock;
 use shared::ports::files::Files;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::scratch::Scratch;
 use super::{Loaded, Options, fill};
 use crate::Failure;
 
@@ -25,7 +25,12 @@ const AT_ONCE: usize = 16;
 const PIECE: usize = 256 * 1024;
 
 /// Loads into the bucket and prefix that `options.into` names.
-pub(super) async fn load(options: &Options, url: &str, bar: &ProgressBar) -> Result<Loaded, Failure> {
+pub(super) async fn load(
+    options: &Options,
+    url: &str,
+    bar: &ProgressBar,
+    stop: &Arc<AtomicBool>,
+) -> Result<Loaded, Failure> {
     let bucket = files_at(&sdk().await, url, Arc::new(SystemClock))?;
     let (lakes, others): (Vec<_>, Vec<_>) =
         options.inputs.iter().cloned().partition(|input| input.join("Patient").is_dir());
@@ -33,9 +38,11 @@ pub(super) async fn load(options: &Options, url: &str, bar: &ProgressBar) -> Res
     if !others.is_empty() {
         let staging = tempfile::tempdir()?;
         let (into, bar, fetched) = (staging.path().to_owned(), bar.clone(), bucket.clone());
+        let stop = stop.clone();
         let runtime = tokio::runtime::Handle::current();
         let filled = tokio::task::spawn_blocking(move || {
-            fill(&others, &into, &bar, |scratch| runtime.block_on(fetch(&*fetched, scratch, &into)))
+            let fetch = |patients: &[String]| runtime.block_on(fetch(&*fetched, patients, &into));
+            fill(&others, &into, None, &bar, &stop, fetch)
         });
         loaded = filled.await.map_err(|error| Failure::new(error.to_string()))??;
         // What was fetched and went into another file is there no more.
@@ -60,15 +67,12 @@ pub(super) async fn load(options: &Options, url: &str, bar: &ProgressBar) -> Res
 /// The list of the keys that were fetched, in the staging directory.
 const FETCHED: &str = "fetched.txt";
 
-/// Fetches what the bucket has of the patients that are loaded, and of what they share.
-async fn fetch(bucket: &dyn Files, scratch: &Scratch, into: &Path) -> Result<(), Failure> {
-    let mut prefixes = vec!["shared/".to_owned()];
-    scratch.patients(|patient| {
-        if shared::domain::ids::PatientId::parse(patient).is_ok() {
-            prefixes.push(format!("Patient/{patient}/"));
-        }
-        Ok(())
-    })?;
+/// Fetches what the bucket has of some patients; without any, what they share.
+async fn fetch(bucket: &dyn Files, patients: &[String], into: &Path) -> Result<(), Failure> {
+    let prefixes = match patients {
+        [] => vec!["shared/".to_owned()],
+        patients => patients.iter().map(|patient| format!("Patient/{patient}/")).collect(),
+    };
     let list = |prefix: String| async move {
         let names = bucket.list(&prefix).await?;
         let records = |name: &String| name.trim_end_matches(".gz").ends_with(".ndjson");
@@ -92,7 +96,11 @@ async fn fetch(bucket: &dyn Files, scratch: &Scratch, into: &Path) -> Result<(),
         }
     };
     stream::iter(keys.iter().map(get)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-    Ok(tokio::fs::write(into.join(FETCHED), keys.join("\n")).await?)
+    let mut list = tokio::fs::OpenOptions::new().create(true).append(true).open(into.join(FETCHED)).await?;
+    for key in keys {
+        list.write_all(format!("{key}\n").as_bytes()).await?;
+    }
+    Ok(list.flush().await?)
 }
 
 /// Sends every file of a lake.

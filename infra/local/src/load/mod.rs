@@ -1,24 +1,46 @@
-//! `ehi load`: turns bulk NDJSON and FHIR Bundles into the lake layout, streaming.
+//! `ehi load`: turns bulk NDJSON and FHIR Bundles into the lake layout, on all cores and in bounded memory.
 //!
-//! [`input`] reads resources one by one, [`scratch`] keeps them and where they belong on disk, so that memory
-//! stays the same whatever comes in, and [`mod@write`] puts them where they belong.
+//! [`files`] finds the files and [`input`] reads them in pieces; [`mod@sort`] reads each resource once ([`arriving`]) and
+//! appends it to a partition on disk ([`spill`], [`streams`]) by a hash of its patient; [`settle`] joins what only all resources together tell; and
+//! [`mod@write`] sorts one partition after the other into the lake. [`report`] is what people are told of it. Of each
+//! resource one bit stays in memory, of each patient eight bytes; all else is one partition a worker.
 
+mod arriving;
 #[cfg(feature = "s3")]
 mod bucket;
+mod files;
 mod input;
-mod scratch;
+mod links;
+mod objects;
+mod report;
+mod settle;
+mod sort;
+mod spill;
+mod streams;
 mod write;
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::input::{Found, read};
-use self::scratch::{Priority, Scratch};
+use self::input::Inputs;
+pub use self::report::{Loaded, Noted};
+use self::report::{Notes, Place};
+use self::settle::parallel;
+use self::sort::{Priority, Sorter};
+use self::spill::{Fields, Stream};
+use self::streams::{Load, Unnamed};
 use crate::Failure;
+use crate::server::Signals;
 
 #[derive(Args)]
+#[command(
+    after_help = "Exit status: 0 when everything was loaded (what was decided on the way is listed: versions that were replaced, references that resolve to nothing), 1 when something could not be used or the load failed, 2 when the command line is wrong."
+)]
 pub struct Options {
     /// Files or directories: NDJSON or FHIR Bundles in JSON, gzip'ed or not
     #[arg(required = true, value_name = "INPUT")]
@@ -28,157 +50,182 @@ pub struct Options {
     pub into: PathBuf,
 }
 
-/// What a load came to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Loaded {
-    pub patients: u64,
-    pub resources: u64,
-    pub shared: u64,
-    pub groups: u64,
-    /// What could not be used: file, line and reason.
-    pub problems: Vec<String>,
-    /// Problems beyond those listed.
-    pub more_problems: u64,
-}
-
-/// Problems listed; beyond that they are counted.
-const MAX_PROBLEMS: usize = 1_000;
-
-impl Loaded {
-    fn problem(&mut self, file: &Path, line: u64, reason: &str) {
-        if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(format!("{}:{line}: {reason}", file.display()));
-        } else {
-            self.more_problems += 1;
-        }
-    }
-}
+/// Bytes of input for which there is one more partition.
+const PARTITION: u64 = 16 * 1024 * 1024;
+const MAX_PARTITIONS: u64 = 256;
 
 /// Loads and reports; an error when anything could not be used.
-pub async fn run(options: &Options) -> Result<(), Failure> {
+pub async fn run(options: Options) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
     let bar = progress();
-    let loaded = match options.into.to_str().filter(|into| into.starts_with("s3:")) {
-        Some(url) => into_bucket(options, url, &bar).await?,
-        None => load(&options.inputs, &options.into, &bar)?,
+    let stop = Arc::new(AtomicBool::new(false));
+    let into = options.into.clone();
+    let loading = loading(options, bar.clone(), stop.clone());
+    tokio::pin!(loading);
+    let loaded = tokio::select! {
+        loaded = &mut loading => loaded,
+        () = signals.received() => {
+            // The temporary directory holds records: it is removed before the program ends.
+            stop.store(true, Ordering::Relaxed);
+            loading.await
+        }
     };
     bar.finish_and_clear();
-    for problem in &loaded.problems {
-        eprintln!("{problem}");
-    }
-    eprintln!(
-        "Loaded {} resources of {} patients, {} shared resources and {} groups into {}",
-        loaded.resources,
-        loaded.patients,
-        loaded.shared,
-        loaded.groups,
-        options.into.display()
-    );
-    match loaded.problems.len() as u64 + loaded.more_problems {
+    let loaded = loaded?;
+    loaded.tell(&into);
+    match loaded.problem_count() {
         0 => Ok(()),
-        problems => {
-            Err(Failure::new(format!("{problems} lines or entries could not be used; the rest is loaded")))
-        }
+        problems => Err(Failure::new(format!(
+            "{problems} lines, entries or files could not be used; the rest is loaded"
+        ))),
     }
+}
+
+async fn loading(options: Options, bar: ProgressBar, stop: Arc<AtomicBool>) -> Result<Loaded, Failure> {
+    if let Some(url) = options.into.to_str().filter(|into| into.starts_with("s3:")) {
+        return into_bucket(&options, url, &bar, &stop).await;
+    }
+    let done = tokio::task::spawn_blocking(move || {
+        fill(&options.inputs, &options.into, Some(options.into.clone()), &bar, &stop, |_| Ok(()))
+    });
+    done.await.map_err(|error| Failure::new(error.to_string()))?
 }
 
 #[cfg(feature = "s3")]
-async fn into_bucket(options: &Options, url: &str, bar: &ProgressBar) -> Result<Loaded, Failure> {
-    bucket::load(options, &format!("s3://{}", url.trim_start_matches("s3:").trim_start_matches('/')), bar)
-        .await
+async fn into_bucket(
+    options: &Options,
+    url: &str,
+    bar: &ProgressBar,
+    stop: &Arc<AtomicBool>,
+) -> Result<Loaded, Failure> {
+    let url = format!("s3://{}", url.trim_start_matches("s3:").trim_start_matches('/'));
+    bucket::load(options, &url, bar, stop).await
 }
 
 #[cfg(not(feature = "s3"))]
-async fn into_bucket(_: &Options, _: &str, _: &ProgressBar) -> Result<Loaded, Failure> {
+#[expect(clippy::unused_async, reason = "it is, where there are buckets")]
+async fn into_bucket(_: &Options, _: &str, _: &ProgressBar, _: &Arc<AtomicBool>) -> Result<Loaded, Failure> {
     Err(Failure::new("this build cannot write to a bucket: build it with --features s3"))
 }
 
 /// Loads the inputs into a records directory.
 pub fn load(inputs: &[PathBuf], into: &Path, bar: &ProgressBar) -> Result<Loaded, Failure> {
-    fill(inputs, into, bar, |_| Ok(()))
+    fill(inputs, into, Some(into.to_owned()), bar, &AtomicBool::new(false), |_| Ok(()))
 }
 
-/// Loads the inputs into a records directory. `fetch` brings what another place has already of the same patients.
+/// Loads the inputs into a records directory. `fetch` brings what another place has already of some patients; without
+/// any, what they share. `lake` is where patients and documents of earlier loads can be seen.
 fn fill(
     inputs: &[PathBuf],
     into: &Path,
+    lake: Option<PathBuf>,
     bar: &ProgressBar,
-    fetch: impl FnOnce(&Scratch) -> Result<(), Failure>,
+    stop: &AtomicBool,
+    fetch: impl Fn(&[String]) -> Result<(), Failure>,
 ) -> Result<Loaded, Failure> {
-    let files = files(inputs)?;
-    std::fs::create_dir_all(into)?;
-    let mut scratch = Scratch::new(into)?;
-    let mut loaded = Loaded::default();
-    bar.set_length(files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum());
-    for file in &files {
-        bar.set_message(file.file_name().unwrap_or_default().to_string_lossy().into_owned());
-        take(file, Priority::Incoming, &mut scratch, &mut loaded, bar)?;
-    }
+    let mut notes = Notes::default();
+    let inputs = Inputs::new(files::files(inputs, &mut notes)?);
+    std::fs::create_dir_all(into).map_err(|error| Failure::of_path(into, &error))?;
+    // Beside the records, where there is room for them.
+    let directory = tempfile::Builder::new().prefix(".load-").tempdir_in(into)?;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let partitions = (inputs.bytes() / PARTITION).clamp(workers as u64 * 2, MAX_PARTITIONS);
+    let partitions = usize::try_from(partitions).unwrap_or(1);
+    let load = Load::new(directory.path(), partitions, lake, stop);
+    let stream = |name: &str| Stream::new(directory.path(), name, partitions);
+    bar.set_length(inputs.bytes());
+    read(&load, workers, &inputs, directory.path(), "incoming", Priority::Incoming, bar, &mut notes)?;
+    bar.set_message("reading what is there");
+    let damaged = existing(&load, workers, into, directory.path(), &mut notes, fetch)?;
     bar.set_message("sorting");
-    scratch.settle()?;
-    fetch(&scratch)?;
-    // What is there already is read like an input that loses ties, so that loading twice changes nothing.
-    let before = write::existing_files(into, &scratch)?;
-    for file in &before {
-        take(file, Priority::Existing, &mut scratch, &mut loaded, &ProgressBar::hidden())?;
-    }
-    if !before.is_empty() {
-        scratch.settle()?;
-    }
+    let (losers, more) = settle::decide(&load, workers)?;
+    notes.add(more);
+    notes.add(settle::follow(&load, workers, &losers, &stream("followed"))?);
     bar.set_message("writing");
-    write::write(&mut scratch, into, &before, &mut loaded)?;
-    Ok(loaded)
+    notes.add(write::patients(&load, workers, into, &losers, &damaged)?);
+    notes.add(write::shared(&load, workers, into, &losers, &damaged, &stream("runs"))?);
+    Ok(notes.loaded(&inputs))
 }
 
-/// Reads one file into the scratch.
-fn take(
-    file: &Path,
+/// Reads files, and sends on what waits for names. Returns the files that could not be read whole.
+#[expect(clippy::too_many_arguments, reason = "called twice, with what differs")]
+fn read(
+    load: &Load<'_>,
+    workers: usize,
+    inputs: &Inputs,
+    directory: &Path,
+    round: &str,
     priority: Priority,
-    scratch: &mut Scratch,
-    loaded: &mut Loaded,
     bar: &ProgressBar,
-) -> Result<(), Failure> {
-    let read = read(file, bar, &mut |line, found| {
-        let problem = match found {
-            Found::Resource { text, full_url } => scratch.add(text, full_url, priority)?,
-            Found::Unusable(reason) => Some(reason),
-        };
-        if let Some(reason) = problem {
-            loaded.problem(file, line, &reason);
-        }
-        Ok(())
-    });
-    match read {
-        Err(Failure(reason)) if file.exists() && scratch.is_sound() => {
-            loaded.problem(file, 0, &reason);
-            Ok(())
-        }
-        done => done,
+    notes: &mut Notes,
+) -> Result<BTreeSet<PathBuf>, Failure> {
+    let unnamed = Unnamed::new(directory, round, load.texts.len());
+    let begin = || Sorter::new(load, &unnamed, priority);
+    let sorted = parallel(workers, inputs.pieces.len(), begin, |sorter, index| {
+        let number = u32::try_from(index).unwrap_or(Place::LAKE);
+        sorter.read(number, &inputs.pieces[index], bar)
+    })?;
+    let mut damaged = BTreeSet::new();
+    for sorter in sorted {
+        let (more, files) = sorter.finish()?;
+        notes.add(more);
+        damaged.extend(files);
     }
+    let found = Stream::new(directory, &format!("named-{round}"), load.texts.len());
+    notes.add(settle::names(load, workers, &unnamed, &found, priority)?);
+    Ok(damaged)
 }
 
-/// The files behind the inputs: directories stand for what they hold, in the order of the names.
-fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut files = Vec::new();
-    for input in inputs {
-        if input.is_dir() {
-            let mut inside = std::fs::read_dir(input)?
-                .map(|entry| Ok(entry?.path()))
-                .collect::<Result<Vec<_>, Failure>>()?;
-            inside.sort();
-            let is_input = |path: &PathBuf| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                path.is_dir()
-                    || [".ndjson", ".json", ".ndjson.gz", ".json.gz"].iter().any(|end| name.ends_with(end))
-            };
-            inside.retain(is_input);
-            files.extend(self::files(&inside)?);
-        } else if input.is_file() {
-            files.push(input.clone());
-        } else {
-            return Err(Failure::new(format!("{} does not exist", input.display())));
+/// Reads what the lake has of the same patients and of what they share, like an input that loses ties, so that loading
+/// twice changes nothing. What is read may belong to further patients, whose records are then read as well.
+fn existing(
+    load: &Load<'_>,
+    workers: usize,
+    into: &Path,
+    directory: &Path,
+    notes: &mut Notes,
+    fetch: impl Fn(&[String]) -> Result<(), Failure>,
+) -> Result<BTreeSet<PathBuf>, Failure> {
+    let mut damaged = BTreeSet::new();
+    let mut known: HashSet<u64> = HashSet::new();
+    let hidden = ProgressBar::hidden();
+    fetch(&[])?;
+    let mut files = write::records_in(&into.join("shared"))?;
+    for round in 0_u64.. {
+        let patients = new_patients(load, &mut known)?;
+        if !patients.is_empty() {
+            fetch(&patients)?;
+        }
+        if into.join("Patient").is_dir() {
+            for patient in &patients {
+                files.extend(write::records_in(&into.join("Patient").join(patient))?);
+            }
+        }
+        if files.is_empty() {
+            return Ok(damaged);
+        }
+        let inputs = Inputs::whole(std::mem::take(&mut files));
+        let round = format!("existing-{round}");
+        damaged.extend(read(load, workers, &inputs, directory, &round, Priority::Existing, &hidden, notes)?);
+    }
+    Ok(damaged)
+}
+
+/// The patients that were not known before, in the order of their ids.
+fn new_patients(load: &Load<'_>, known: &mut HashSet<u64>) -> Result<Vec<String>, Failure> {
+    let mut new = Vec::new();
+    for index in 0..load.patients.len() {
+        let bytes = load.patients.read(index)?;
+        let mut fields = Fields(&bytes);
+        while !fields.is_empty() {
+            let patient = fields.text()?;
+            if known.insert(streams::hash(patient)) {
+                new.push(String::from_utf8_lossy(patient).into_owned());
+            }
         }
     }
-    Ok(files)
+    new.sort();
+    Ok(new)
 }
 
 fn progress() -> ProgressBar {

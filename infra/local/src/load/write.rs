@@ -1,164 +1,230 @@
 //! Puts the resources where the lake layout wants them. Each file appears whole or not at all.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use shared::domain::ids::{PatientId, is_fhir_id, is_type_name};
-use shared::fhir::json;
-use shared::fhir::references::reference_values;
-use shared::fhir::spelling::plainly;
+use shared::domain::ids::{is_fhir_id, is_type_name};
 
-use super::scratch::Scratch;
-use super::{Loaded, files};
+use super::report::{Kind, Notes};
+use super::settle::{Losers, parallel};
+use super::spill::{Run, Stream, Writer, put_resource};
+use super::streams::Load;
 use crate::Failure;
 
-/// What a lake has already of the patients that are loaded, and of what they share.
-pub(super) fn existing_files(into: &Path, scratch: &Scratch) -> Result<Vec<PathBuf>, Failure> {
-    let is_records = |path: &PathBuf| path.to_string_lossy().trim_end_matches(".gz").ends_with(".ndjson");
-    let mut existing = Vec::new();
-    let shared = into.join("shared");
-    if shared.is_dir() {
-        existing.extend(files(&[shared])?.into_iter().filter(is_records));
-    }
-    scratch.patients(|patient| {
-        let directory = into.join("Patient").join(patient);
-        if PatientId::parse(patient).is_ok() && directory.is_dir() {
-            for entry in std::fs::read_dir(directory)? {
-                let path = entry?.path();
-                if path.is_file() && is_records(&path) {
-                    existing.push(path);
-                }
-            }
+/// What a lake has already: the files of lines directly in a directory. Hidden ones are no part of a lake.
+pub(super) fn records_in(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let broken = |error: std::io::Error| Failure::of_path(directory, &error);
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(broken)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(broken)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_records = !name.starts_with('.') && name.trim_end_matches(".gz").ends_with(".ndjson");
+        if is_records && entry.file_type().map_err(broken)?.is_file() {
+            found.push(entry.path());
         }
-        Ok(())
-    })?;
-    Ok(existing)
+    }
+    found.sort();
+    Ok(found)
 }
 
-/// Writes everything, then removes the files whose content went into others.
-pub(super) fn write(
-    scratch: &mut Scratch,
+/// Writes the records of the patients.
+pub(super) fn patients(
+    load: &Load<'_>,
+    workers: usize,
     into: &Path,
-    before: &[PathBuf],
-    loaded: &mut Loaded,
-) -> Result<(), Failure> {
-    let mut lines = Lines { scratch, resolved: HashMap::new() };
-    let mut written = Vec::new();
-    let mut current: Option<(String, Pending)> = None;
-    scratch.of_patients(|patient, _, text| {
-        if PatientId::parse(patient).is_err() {
-            loaded.problem(into, 0, &format!("a resource of the patient '{patient}', which is no id"));
-            return Ok(());
-        }
-        if current.as_ref().is_none_or(|(of, _)| of != patient) {
-            written.extend(close(&mut current)?);
-            let path = into.join("Patient").join(patient).join("records.ndjson");
-            current = Some((patient.to_owned(), Pending::new(path)?));
-            loaded.patients += 1;
-        }
-        if let Some((_, pending)) = &mut current {
-            lines.write(text, pending)?;
-            loaded.resources += 1;
-        }
+    losers: &Losers,
+    damaged: &BTreeSet<PathBuf>,
+) -> Result<Notes, Failure> {
+    let written = parallel(workers, load.texts.len(), Notes::default, |notes, index| {
+        load.go_on()?;
+        let mut texts = load.texts.texts(index)?;
+        texts.sort(|number| losers.contains(number));
+        let mut current: Option<Record> = None;
+        texts.each(|head, text| {
+            if current.as_ref().is_none_or(|record| record.patient.as_bytes() != head.home) {
+                close(current.take(), notes, damaged)?;
+                current = Some(Record::new(into, head.home)?);
+            }
+            if let Some(record) = &mut current {
+                record.has_patient |= head.resource_type == b"Patient" && head.id == head.home;
+                record.resources += 1;
+                record.file.line(text)?;
+            }
+            Ok(())
+        })?;
+        close(current, notes, damaged)?;
+        load.texts.remove(index);
         Ok(())
     })?;
-    written.extend(close(&mut current)?);
-    scratch.of_nobody(|id, resource_type, text| {
-        if resource_type == "Group" && is_fhir_id(id) {
-            let mut pending = Pending::new(into.join("Group").join(format!("{id}.json")))?;
-            lines.write(text, &mut pending)?;
-            written.push(pending.keep()?);
-            loaded.groups += 1;
-            return Ok(());
-        }
-        if !is_type_name(resource_type) {
-            return Ok(());
-        }
-        if current.as_ref().is_none_or(|(of, _)| of != resource_type) {
-            written.extend(close(&mut current)?);
-            let path = into.join("shared").join(format!("{resource_type}.ndjson"));
-            current = Some((resource_type.to_owned(), Pending::new(path)?));
-        }
-        if let Some((_, pending)) = &mut current {
-            lines.write(text, pending)?;
-            loaded.shared += 1;
-        }
-        Ok(())
-    })?;
-    written.extend(close(&mut current)?);
-    for file in before.iter().filter(|file| !written.contains(file)) {
-        std::fs::remove_file(file)?;
+    let mut notes = Notes::default();
+    for more in written {
+        notes.add(more);
+    }
+    Ok(notes)
+}
+
+/// One patient's records on their way.
+struct Record {
+    patient: String,
+    has_patient: bool,
+    resources: u64,
+    directory: PathBuf,
+    file: Pending,
+}
+
+impl Record {
+    fn new(into: &Path, patient: &[u8]) -> Result<Self, Failure> {
+        let patient = String::from_utf8_lossy(patient).into_owned();
+        let directory = into.join("Patient").join(&patient);
+        let file = Pending::new(directory.join("records.ndjson"))?;
+        Ok(Self { patient, has_patient: false, resources: 0, directory, file })
+    }
+}
+
+fn close(record: Option<Record>, notes: &mut Notes, damaged: &BTreeSet<PathBuf>) -> Result<(), Failure> {
+    let Some(Record { patient, has_patient, resources, directory, file }) = record else { return Ok(()) };
+    replace(&records_in(&directory)?, vec![file], damaged)?;
+    notes.loaded.resources += resources;
+    if has_patient {
+        notes.loaded.patients += 1;
+    } else {
+        notes.note(Kind::WithoutPatient, None, None, 1, || {
+            format!("Patient/{patient}: {resources} resources")
+        });
     }
     Ok(())
 }
 
-fn close(current: &mut Option<(String, Pending)>) -> Result<Option<PathBuf>, Failure> {
-    current.take().map(|(_, pending)| pending.keep()).transpose()
+/// Gives the new files their names, and removes those whose content went into them. What could not be read whole is kept
+/// under another name.
+fn replace(before: &[PathBuf], new: Vec<Pending>, damaged: &BTreeSet<PathBuf>) -> Result<(), Failure> {
+    for path in before.iter().filter(|path| damaged.contains(*path)) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        std::fs::rename(path, path.with_file_name(format!("{name}.damaged")))
+            .map_err(|error| Failure::of_path(path, &error))?;
+    }
+    let written = new.into_iter().map(Pending::keep).collect::<Result<Vec<_>, Failure>>()?;
+    for path in before.iter().filter(|path| !damaged.contains(*path) && !written.contains(path)) {
+        std::fs::remove_file(path).map_err(|error| Failure::of_path(path, &error))?;
+    }
+    Ok(())
 }
 
-/// Writes lines with their `urn:` references as `Type/id`.
-struct Lines<'s> {
-    scratch: &'s Scratch,
-    /// The last few thousand that were looked up: patients repeat the same ones.
-    resolved: HashMap<String, Option<String>>,
+/// Writes what belongs to nobody: the partitions are sorted, and merged.
+pub(super) fn shared(
+    load: &Load<'_>,
+    workers: usize,
+    into: &Path,
+    losers: &Losers,
+    damaged: &BTreeSet<PathBuf>,
+    runs: &Stream,
+) -> Result<Notes, Failure> {
+    let mut notes = Notes::default();
+    let sorted = parallel(
+        workers,
+        load.shared.len(),
+        || Writer::new(runs),
+        |writer, index| {
+            load.go_on()?;
+            let mut texts = load.shared.texts(index)?;
+            texts.sort(|number| losers.contains(number));
+            // The runs are numbered as the partitions are.
+            let run = index as u64;
+            texts.each(|head, text| writer.push(run, |buffer| put_resource(buffer, &head, text)))?;
+            load.shared.remove(index);
+            Ok(())
+        },
+    )?;
+    sorted.into_iter().try_for_each(Writer::finish)?;
+    let mut files = Vec::new();
+    let mut current: Option<(Vec<u8>, Pending)> = None;
+    merge(runs, |resource_type, id, text| {
+        load.go_on()?;
+        if resource_type == "Group" && is_fhir_id(id) {
+            let mut group = Pending::new(into.join("Group").join(format!("{id}.json")))?;
+            group.line(text)?;
+            notes.loaded.groups += 1;
+            return group.keep().map(|_| ());
+        }
+        if !is_type_name(resource_type) {
+            return Ok(());
+        }
+        if current.as_ref().is_none_or(|(of, _)| of != resource_type.as_bytes()) {
+            files.extend(current.take().map(|(_, pending)| pending));
+            let path = into.join("shared").join(format!("{resource_type}.ndjson"));
+            current = Some((resource_type.as_bytes().to_owned(), Pending::new(path)?));
+        }
+        if let Some((_, pending)) = &mut current {
+            pending.line(text)?;
+            notes.loaded.shared += 1;
+        }
+        Ok(())
+    })?;
+    files.extend(current.map(|(_, pending)| pending));
+    replace(&records_in(&into.join("shared"))?, files, damaged)?;
+    Ok(notes)
 }
 
-impl Lines<'_> {
-    fn write(&mut self, line: &[u8], pending: &mut Pending) -> Result<(), Failure> {
-        let text = plainly(line);
-        let mut urns = Vec::new();
-        reference_values(&text, |value| {
-            if text[value.clone()].starts_with(b"\"urn:") {
-                urns.push(value);
-            }
-        });
-        let mut copied = 0;
-        for value in urns {
-            let Some(urn) = json::string(&text, value.clone()) else { continue };
-            if let Some(target) = self.resolve(urn.into_owned())? {
-                pending.file.write_all(&text[copied..=value.start])?;
-                pending.file.write_all(target.as_bytes())?;
-                copied = value.end - 1;
-            }
-        }
-        // Where nothing is replaced, every byte stays.
-        pending.file.write_all(if copied == 0 { line } else { &text[copied..] })?;
-        Ok(pending.file.write_all(b"\n")?)
+/// Shows the resources of sorted runs in their order: type, id, text.
+fn merge(
+    runs: &Stream,
+    mut show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut open = Vec::new();
+    for index in (0..runs.len()).filter(|index| runs.bytes(*index) > 0) {
+        open.push(runs.run(index)?);
     }
-
-    fn resolve(&mut self, urn: String) -> Result<Option<String>, Failure> {
-        if let Some(known) = self.resolved.get(&urn) {
-            return Ok(known.clone());
+    let key = |run: &Run| {
+        let next = run.next.as_ref()?;
+        Some((next.resource_type.clone(), next.id.clone()))
+    };
+    let mut order: BinaryHeap<_> =
+        open.iter().enumerate().filter_map(|(index, run)| Some(Reverse((key(run)?, index)))).collect();
+    while let Some(Reverse((_, index))) = order.pop() {
+        let run = &mut open[index];
+        if let Some(next) = &run.next {
+            let (resource_type, id) =
+                (String::from_utf8_lossy(&next.resource_type), String::from_utf8_lossy(&next.id));
+            show(&resource_type, &id, &next.text)?;
         }
-        if self.resolved.len() >= 10_000 {
-            self.resolved.clear();
-        }
-        let target = self.scratch.resolve(&urn)?;
-        self.resolved.insert(urn, target.clone());
-        Ok(target)
+        run.advance()?;
+        order.extend(key(run).map(|key| Reverse((key, index))));
     }
+    Ok(())
 }
 
 /// A file that gets its name when it is complete.
 struct Pending {
     path: PathBuf,
+    part: PathBuf,
     file: BufWriter<File>,
 }
 
 impl Pending {
     fn new(path: PathBuf) -> Result<Self, Failure> {
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)?;
+            std::fs::create_dir_all(directory).map_err(|error| Failure::of_path(directory, &error))?;
         }
-        let file = File::create(path.with_extension("part"))?;
-        Ok(Self { path, file: BufWriter::with_capacity(128 * 1024, file) })
+        let part = path.with_extension("part");
+        let file = File::create(&part).map_err(|error| Failure::of_path(&part, &error))?;
+        Ok(Self { path, part, file: BufWriter::with_capacity(128 * 1024, file) })
     }
 
-    fn keep(self) -> Result<PathBuf, Failure> {
-        self.file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        std::fs::rename(self.path.with_extension("part"), &self.path)?;
+    fn line(&mut self, text: &[u8]) -> Result<(), Failure> {
+        let written = self.file.write_all(text).and_then(|()| self.file.write_all(b"\n"));
+        written.map_err(|error| Failure::of_path(&self.part, &error))
+    }
+
+    fn keep(mut self) -> Result<PathBuf, Failure> {
+        let kept = self.file.flush().and_then(|()| std::fs::rename(&self.part, &self.path));
+        kept.map_err(|error| Failure::of_path(&self.path, &error))?;
         Ok(self.path)
     }
 }

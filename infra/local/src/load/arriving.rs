@@ -1,0 +1,106 @@
+//! What the loader reads of a resource: whose it is, and how new.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use jiff::Timestamp;
+use shared::domain::ids::is_fhir_id;
+use shared::fhir::compartments::paths;
+use shared::fhir::head::Members;
+use shared::fhir::json;
+use shared::fhir::references::parse;
+
+use super::report::Place;
+
+/// A resource on its way.
+pub(super) struct Arriving<'a> {
+    pub(super) number: u64,
+    pub(super) place: Place,
+    /// Decides between versions of the same time.
+    pub(super) rank: u64,
+    pub(super) resource_type: &'a str,
+    pub(super) id: &'a str,
+    /// What is written.
+    pub(super) text: &'a [u8],
+    /// What is read: the plain spelling, and the members in it.
+    pub(super) plain: &'a [u8],
+    pub(super) members: &'a Members<'a>,
+}
+
+/// `Type/id`
+pub(super) fn key_of(resource_type: &str, id: &str) -> Vec<u8> {
+    [resource_type.as_bytes(), b"/", id.as_bytes()].concat()
+}
+
+/// The patients that a resource belongs to, and what else makes it belong to someone.
+pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, str>>) {
+    let (mut homes, mut follows) = (Vec::new(), Vec::new());
+    if resource.resource_type == "Patient" {
+        homes.push(resource.id.to_owned());
+    }
+    for path in paths(resource.resource_type) {
+        let (name, rest) = path.split_once('.').map_or((*path, None), |(name, rest)| (name, Some(rest)));
+        let Some(value) = resource.members.get(name.as_bytes()) else { continue };
+        targets(resource.plain, value, rest, &mut |target| {
+            let Some(reference) = parse(&target) else { return };
+            if reference.resource_type == "Patient" {
+                homes.push(reference.id.to_owned());
+            } else if resource.resource_type == "Provenance" {
+                follows.push(Cow::Owned(reference.text.to_owned()));
+            }
+        });
+    }
+    homes.sort_unstable();
+    homes.dedup();
+    follows.sort_unstable();
+    follows.dedup();
+    (homes, follows)
+}
+
+/// Shows the references at the rest of a dotted path, looking into lists on the way.
+fn targets<'a>(text: &'a [u8], value: Range<usize>, path: Option<&str>, show: &mut dyn FnMut(Cow<'a, str>)) {
+    let (name, rest) = match path {
+        None => ("reference", None),
+        Some(path) => {
+            path.split_once('.').map_or((path, Some(None)), |(name, rest)| (name, Some(Some(rest))))
+        }
+    };
+    json::elements(text, value, |element| {
+        let Some(value) = json::member(text, element, name.as_bytes()) else { return };
+        match rest {
+            Some(rest) => targets(text, value, rest, show),
+            None => {
+                if let Some(target) = json::string(text, value) {
+                    show(target);
+                }
+            }
+        }
+    });
+}
+
+/// `meta.lastUpdated` in milliseconds; the least there is without one.
+pub(super) fn updated(resource: &Arriving<'_>) -> i64 {
+    let text = resource.plain;
+    let value = resource.members.get(b"meta").and_then(|meta| json::member(text, meta, b"lastUpdated"));
+    let at = value.and_then(|value| json::string(text, value)?.parse::<Timestamp>().ok());
+    at.map_or(i64::MIN, Timestamp::as_millisecond)
+}
+
+/// The id that an entry's full URL gives to a resource that has none.
+pub(super) fn id_of(url: &str) -> Option<String> {
+    let id = url.strip_prefix("urn:uuid:").or_else(|| parse(url).map(|reference| reference.id))?;
+    is_fhir_id(id).then(|| id.to_owned())
+}
+
+pub(super) fn insert_id(text: &[u8], id: &str) -> Vec<u8> {
+    let mut with_id = format!("{{\"id\":\"{id}\",").into_bytes();
+    let behind_brace = text.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
+    with_id.extend_from_slice(&text[behind_brace..]);
+    with_id
+}
+
+/// Whether an object is the manifest of a bulk export (Bulk Data 2.0, output manifest).
+pub(super) fn is_manifest(text: &[u8]) -> bool {
+    let has = |name: &[u8]| json::member(text, 0..text.len(), name).is_some();
+    has(b"transactionTime") && has(b"output") && !has(b"resourceType")
+}

@@ -1,0 +1,66 @@
+//! The files behind the inputs: regular files only, in the order of their names.
+
+use std::path::{Path, PathBuf};
+
+use super::report::{Kind, Notes};
+use crate::Failure;
+
+/// What is read of a directory.
+const RECORDS: [&str; 4] = [".ndjson", ".json", ".ndjson.gz", ".json.gz"];
+/// Directories that hold documents, not records: of a patient in a lake, and of an export.
+const DOCUMENTS: [&str; 2] = ["files", "attachments"];
+
+/// The files to read; what is none is noted. Directories stand for what they hold.
+pub(super) fn files(inputs: &[PathBuf], notes: &mut Notes) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for input in inputs {
+        // What people name may be a link; inside directories links are not followed.
+        let metadata = std::fs::metadata(input).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Failure::new(format!("{} does not exist", input.display())),
+            _ => Failure::of_path(input, &error),
+        })?;
+        if metadata.is_dir() {
+            inside(input, &mut found, notes)?;
+        } else if metadata.is_file() {
+            found.push(input.clone());
+        } else {
+            unread(input, "neither a regular file nor a directory", notes);
+        }
+    }
+    Ok(found)
+}
+
+fn inside(directory: &Path, found: &mut Vec<PathBuf>, notes: &mut Notes) -> Result<(), Failure> {
+    let broken = |error: std::io::Error| Failure::of_path(directory, &error);
+    let entries = std::fs::read_dir(directory).map_err(broken)?;
+    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(broken)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        // Hidden files are of the system, or of a program that is at work.
+        if name.starts_with('.') {
+            continue;
+        }
+        let kind = entry.file_type().map_err(broken)?;
+        if kind.is_dir() && DOCUMENTS.contains(&name.as_str()) {
+            notes.loaded.documents += std::fs::read_dir(&path).map_err(broken)?.count() as u64;
+        } else if kind.is_dir() {
+            inside(&path, found, notes)?;
+        } else if !kind.is_file() {
+            unread(&path, "not a regular file: links and pipes are not read", notes);
+        } else if RECORDS.iter().any(|end| name.ends_with(end)) {
+            found.push(path);
+        } else {
+            unread(
+                &path,
+                "not read: only NDJSON and JSON are, by the names .ndjson and .json, with .gz or without",
+                notes,
+            );
+        }
+    }
+    Ok(())
+}
+
+fn unread(path: &Path, reason: &str, notes: &mut Notes) {
+    notes.note(Kind::Problem, None, None, 1, || format!("{}: {reason}", path.display()));
+}

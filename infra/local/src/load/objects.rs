@@ -1,0 +1,358 @@
+//! JSON objects of any size, one after the other: the entries of Bundles are shown one by one, so that never more than one
+//! resource is held.
+
+use std::io::BufRead;
+
+use shared::fhir::MAX_LINE;
+use shared::fhir::head::{NotAResource, Plain, object};
+use shared::fhir::json;
+
+use super::input::{Found, Take};
+use crate::Failure;
+
+/// Shows the entries of a whole Bundle, which was checked before and is in its plain spelling.
+pub(super) fn entries(
+    text: &[u8],
+    take: &mut dyn FnMut(Found<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    if let Some(value) = json::member(text, 0..text.len(), b"entry") {
+        json::elements(text, value, |entry| found.push(entry));
+    }
+    for (number, range) in (1_u64..).zip(found) {
+        entry(&text[range], number, &mut |_, found| take(found))?;
+    }
+    Ok(())
+}
+
+/// An entry of a Bundle. One without a resource, such as a deletion, has nothing to load. Shows with it how many lines
+/// behind its beginning it was found.
+fn entry(text: &[u8], number: u64, take: Take<'_>) -> Result<(), Failure> {
+    let mut plain = Plain::default();
+    let (text, members) = match object(text, &mut plain) {
+        Ok(read) => read,
+        Err(reason) => {
+            let line = lines_before(text, &reason);
+            return take(line, Found::Unusable(format!("entry {number}: {reason}")));
+        }
+    };
+    let full_url = members.get(b"fullUrl").and_then(|value| json::string(text, value));
+    match members.get(b"resource") {
+        Some(resource) => take(0, Found::Resource { text: &text[resource], full_url: full_url.as_deref() }),
+        None => Ok(()),
+    }
+}
+
+/// How many lines before a fault the text has.
+fn lines_before(text: &[u8], reason: &NotAResource) -> u64 {
+    let NotAResource::Json(malformed) = reason else { return 0 };
+    memchr::memchr_iter(b'\n', &text[..malformed.at.min(text.len())]).count() as u64
+}
+
+/// JSON objects one after the other, each a resource or a Bundle of any size.
+pub(super) fn objects(reader: impl BufRead, take: Take<'_>) -> Result<(), Failure> {
+    let mut scan = Scan { reader, line: 1 };
+    let read = loop {
+        match scan.next_significant() {
+            Ok(None) => return Ok(()),
+            // A byte order mark.
+            Ok(Some(0xef | 0xbb | 0xbf)) => {
+                scan.reader.consume(1);
+            }
+            Ok(Some(b'{')) => match scan.object(take) {
+                Ok(()) => {}
+                Err(stopped) => break stopped,
+            },
+            Ok(Some(b'<')) => {
+                break Stopped::At("XML, which is not read: only JSON and NDJSON are".to_owned());
+            }
+            Ok(Some(_)) => break Stopped::At("not a JSON object".to_owned()),
+            Err(stopped) => break stopped,
+        }
+    };
+    match read {
+        Stopped::At(reason) => take(scan.line, Found::Unusable(reason)),
+        Stopped::By(failure) => Err(failure),
+    }
+}
+
+/// Why a file is not read further.
+enum Stopped {
+    /// What is wrong with it at the line that was reached.
+    At(String),
+    /// The loader itself failed.
+    By(Failure),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::By(failure)
+    }
+}
+
+impl From<std::io::Error> for Stopped {
+    fn from(error: std::io::Error) -> Self {
+        Self::At(format!("the file cannot be read further: {error}"))
+    }
+}
+
+fn broken() -> Stopped {
+    Stopped::At("the JSON breaks off or is broken".to_owned())
+}
+
+/// What a top-level object is, as far as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unknown,
+    Bundle,
+    Resource,
+}
+
+/// What an object is that has such an entry (FHIR R4: `Bundle.entry`, `List.entry`).
+fn kind_by_entry(text: &[u8]) -> Kind {
+    let mut plain = Plain::default();
+    let Ok((_, members)) = object(text, &mut plain) else { return Kind::Unknown };
+    let has = |names: &[&str]| names.iter().any(|name| members.get(name.as_bytes()).is_some());
+    if has(&["resource", "fullUrl", "request", "response", "search"]) {
+        Kind::Bundle
+    } else if has(&["item", "flag", "deleted", "date"]) {
+        Kind::Resource
+    } else {
+        Kind::Unknown
+    }
+}
+
+/// Reads JSON byte by byte, keeping what is asked for without white space other than the ends of lines, by which faults
+/// are found again.
+struct Scan<R> {
+    reader: R,
+    line: u64,
+}
+
+impl<R: BufRead> Scan<R> {
+    fn peek(&mut self) -> Result<Option<u8>, Stopped> {
+        Ok(self.reader.fill_buf()?.first().copied())
+    }
+
+    fn bump(&mut self) -> Result<Option<u8>, Stopped> {
+        let byte = self.peek()?;
+        if byte == Some(b'\n') {
+            self.line += 1;
+        }
+        if byte.is_some() {
+            self.reader.consume(1);
+        }
+        Ok(byte)
+    }
+
+    fn next_significant(&mut self) -> Result<Option<u8>, Stopped> {
+        while let Some(byte) = self.peek()? {
+            if !byte.is_ascii_whitespace() {
+                return Ok(Some(byte));
+            }
+            self.bump()?;
+        }
+        Ok(None)
+    }
+
+    /// A top-level object: the entries of a Bundle one by one, anything else as a whole.
+    fn object(&mut self, take: Take<'_>) -> Result<(), Stopped> {
+        let first_line = self.line;
+        let mut kept = Vec::new();
+        self.bump()?;
+        kept.push(b'{');
+        let mut kind = Kind::Unknown;
+        loop {
+            match self.next_significant()? {
+                Some(b'}') => {
+                    self.bump()?;
+                    kept.push(b'}');
+                    if kept.len() > MAX_LINE {
+                        return Ok(take(first_line, Found::Unusable("longer than 16 MiB".to_owned()))?);
+                    }
+                    kept.retain(|byte| *byte != b'\n');
+                    return Ok(take(first_line, Found::Resource { text: &kept, full_url: None })?);
+                }
+                Some(b',') => {
+                    self.bump()?;
+                    kept.push(b',');
+                }
+                Some(b'"') => {
+                    let key_start = kept.len();
+                    self.value(&mut kept)?;
+                    let key = json::string(&kept, key_start..kept.len()).unwrap_or_default().into_owned();
+                    if self.next_significant()? == Some(b':') {
+                        self.bump()?;
+                        kept.push(b':');
+                    }
+                    let next = self.next_significant()?;
+                    if key == "entry" && kind != Kind::Resource && next == Some(b'[') {
+                        self.entries(&mut kind, &mut kept, take)?;
+                        continue;
+                    }
+                    let start = kept.len();
+                    self.value(&mut kept)?;
+                    if key == "resourceType" {
+                        let is_bundle =
+                            json::string(&kept, start..kept.len()).is_some_and(|name| name == "Bundle");
+                        kind = if is_bundle { Kind::Bundle } else { Kind::Resource };
+                    }
+                }
+                _ => return Err(broken()),
+            }
+        }
+    }
+
+    /// A list of entries. Those of a Bundle are shown one by one and not kept; a List has entries as well, which are
+    /// kept. Where the type comes behind them, they tell themselves what they are.
+    fn entries(&mut self, kind: &mut Kind, kept: &mut Vec<u8>, take: Take<'_>) -> Result<(), Stopped> {
+        self.bump()?;
+        kept.push(b'[');
+        let (start, mut number) = (kept.len(), 0);
+        loop {
+            match self.next_significant()? {
+                Some(b']') => {
+                    self.bump()?;
+                    kept.push(b']');
+                    return Ok(());
+                }
+                Some(b',') => {
+                    self.bump()?;
+                }
+                Some(b'{') => {
+                    number += 1;
+                    let (line, separator) = (self.line, usize::from(kept.len() > start));
+                    kept.extend(&b","[..separator]);
+                    let from = kept.len();
+                    self.value(kept)?;
+                    if *kind == Kind::Unknown {
+                        *kind = kind_by_entry(&kept[from..]);
+                    }
+                    if *kind == Kind::Bundle {
+                        kept_entry(&kept[from..], number, line, take)?;
+                        kept.truncate(from - separator);
+                    }
+                }
+                _ => return Err(broken()),
+            }
+        }
+    }
+
+    /// One value, kept without white space. Past the limit it is read on, but no more is kept.
+    fn value(&mut self, kept: &mut Vec<u8>) -> Result<(), Stopped> {
+        let (mut depth, mut in_string, mut escaped) = (0_u32, false, false);
+        let start = kept.len();
+        loop {
+            let Some(byte) = self.peek()? else { return Err(broken()) };
+            if !in_string && depth == 0 && matches!(byte, b',' | b'}' | b']' | b':') {
+                return Ok(());
+            }
+            self.bump()?;
+            if in_string || byte == b'\n' || !byte.is_ascii_whitespace() {
+                if kept.len() - start <= MAX_LINE {
+                    kept.push(byte);
+                }
+            } else if depth == 0 {
+                return Ok(());
+            }
+            if in_string {
+                match byte {
+                    _ if escaped => escaped = false,
+                    b'\\' => escaped = true,
+                    b'"' => in_string = false,
+                    _ => continue,
+                }
+            } else {
+                match byte {
+                    b'"' => in_string = true,
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    b'\n' => {}
+                    _ => continue,
+                }
+            }
+            if depth == 0 && !in_string {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// An entry as it was kept, with the line on which it begins.
+fn kept_entry(text: &[u8], number: u64, line: u64, take: Take<'_>) -> Result<(), Stopped> {
+    if text.len() > MAX_LINE {
+        let reason = format!("entry {number}: longer than 16 MiB");
+        return Ok(take(line, Found::Unusable(reason))?);
+    }
+    Ok(entry(text, number, &mut |behind, found| match found {
+        Found::Resource { text, full_url } if memchr::memchr(b'\n', text).is_some() => {
+            let text: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\n').collect();
+            take(line + behind, Found::Resource { text: &text, full_url })
+        }
+        found => take(line + behind, found),
+    })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &[u8]) -> Vec<(u64, String)> {
+        let mut found = Vec::new();
+        let mut take = |line: u64, what: Found<'_>| {
+            let shown = match what {
+                Found::Resource { text, full_url } => {
+                    format!("{}{}", full_url.unwrap_or_default(), String::from_utf8_lossy(text))
+                }
+                Found::Unusable(reason) => format!("! {reason}"),
+            };
+            found.push((line, shown));
+            Ok(())
+        };
+        objects(text, &mut take).expect("read");
+        found
+    }
+
+    #[test]
+    fn bundles_are_read_entry_by_entry_however_they_are_printed() {
+        let pretty = br#"{
+  "resourceType" : "Bundle",
+  "type": "collection", "link": [ { "relation": "self" } ],
+  "entry": [
+    {
+      "fullUrl": "urn:uuid:1",
+      "resource": { "resourceType": "Patient", "id": "a b\"]}", "n": 1.50, "l": [ ], "t": true }
+    }, { "request": { "method": "DELETE" } },
+    { "resource": { "resourceType": "Claim" } }
+  ]
+}
+{ "resourceType": "List", "id": "l", "entry": [ { "item": {} } ] }"#;
+        let found = found(pretty);
+        assert_eq!(
+            found,
+            [
+                (5, "urn:uuid:1{\"resourceType\":\"Patient\",\"id\":\"a b\\\"]}\",\"n\":1.50,\"l\":[],\"t\":true}".to_owned()),
+                (9, "{\"resourceType\":\"Claim\"}".to_owned()),
+                (1, "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"link\":[{\"relation\":\"self\"}],\"entry\":[]}".to_owned()),
+                (12, "{\"resourceType\":\"List\",\"id\":\"l\",\"entry\":[{\"item\":{}}]}".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fault_is_told_of_at_its_own_line() {
+        let text = b"{\"resourceType\":\"Bundle\",\"entry\":[\n{\"resource\":{\"resourceType\":\"Claim\",\n\"id\":\"1\"}},\n{\"resource\":{\n\"resourceType\":\"Claim\",\n\"id\":tru}},\n{\"resource\":{\"resourceType\":\"Claim\",\"id\":\"3\"}}]}";
+        let faults: Vec<_> = found(text).into_iter().filter(|(_, text)| text.starts_with('!')).collect();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].0 == 6 && faults[0].1.contains("entry 2:"), "{faults:?}");
+    }
+
+    #[test]
+    fn a_bundle_that_breaks_off_says_where() {
+        let found = found(
+            b"{\"resourceType\":\"Bundle\",\"entry\":[{\"resource\":{\"resourceType\":\"Claim\"}},\n{\"resou",
+        );
+        let texts: Vec<_> = found.iter().map(|(line, text)| (*line, text.starts_with('!'))).collect();
+        assert_eq!(texts, [(1, false), (2, true)]);
+    }
+}

@@ -1,0 +1,214 @@
+//! What a load came to: counts, and what people should know of, named with file and line up to a limit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::input::Inputs;
+
+/// Problems named; beyond that they are counted.
+const MAX_PROBLEMS: usize = 1_000;
+/// Other notes named of each kind.
+const MAX_NAMED: usize = 100;
+
+/// Things of one kind: all are counted, the first are named.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    pub count: u64,
+    pub named: Vec<String>,
+}
+
+/// What a load came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Patients that have a Patient resource.
+    pub patients: u64,
+    /// Resources of patients; one that is of two patients counts twice.
+    pub resources: u64,
+    pub shared: u64,
+    pub groups: u64,
+    /// What could not be used: file, line and reason.
+    pub problems: Vec<String>,
+    /// Problems beyond those listed.
+    pub more_problems: u64,
+    /// Resources that the inputs or the lake had more than once with the same content.
+    pub repeated: u64,
+    /// Resources of the lake that a newer version replaced.
+    pub updated: u64,
+    /// Resources that were not loaded because another version of the same id was: newer, or read later.
+    pub replaced: Noted,
+    /// References that resolve to nothing that was loaded or that the lake has of the same patients.
+    pub unresolved: Noted,
+    /// URLs of attachments that no export can serve.
+    pub unserved: Noted,
+    /// Patients that resources belong to and that have no Patient resource.
+    pub without_patient: Noted,
+    /// Files beside records in the input that are documents and were not loaded.
+    pub documents: u64,
+}
+
+/// Where a resource was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The piece of the input; the last number there is for what the lake had.
+    pub(super) piece: u32,
+    /// The line in that piece, from 1.
+    pub(super) line: u32,
+}
+
+impl Place {
+    pub(super) const LAKE: u32 = u32::MAX;
+
+    pub(super) fn number(self) -> u64 {
+        u64::from(self.piece) << 32 | u64::from(self.line)
+    }
+
+    pub(super) fn of(number: u64) -> Self {
+        let half = |number: u64| u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
+        Self { piece: half(number >> 32), line: half(number) }
+    }
+}
+
+/// What is noted, and of which kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Problem,
+    Replaced,
+    Unresolved,
+    Unserved,
+    WithoutPatient,
+}
+
+impl Kind {
+    fn limit(self) -> usize {
+        if self == Self::Problem { MAX_PROBLEMS } else { MAX_NAMED }
+    }
+}
+
+/// Words about a resource, in which other places may be named.
+#[derive(Debug)]
+struct Note {
+    place: Option<Place>,
+    text: String,
+    /// Where the version is that replaced it.
+    other: Option<Place>,
+}
+
+/// The notes of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    notes: BTreeMap<Kind, (u64, Vec<Note>)>,
+    /// Counts that need no names.
+    pub(super) loaded: Loaded,
+}
+
+impl Notes {
+    /// Notes something, which counts `count` times. The text is made only while there is room.
+    pub(super) fn note(
+        &mut self,
+        kind: Kind,
+        place: Option<Place>,
+        other: Option<Place>,
+        count: u64,
+        text: impl FnOnce() -> String,
+    ) {
+        let (all, notes) = self.notes.entry(kind).or_default();
+        *all += count;
+        // Each worker keeps as many as can be named, so that the first of all are among them.
+        if notes.len() < kind.limit() {
+            notes.push(Note { place, text: text(), other });
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        for (kind, (count, notes)) in other.notes {
+            let (all, known) = self.notes.entry(kind).or_default();
+            *all += count;
+            known.extend(notes);
+        }
+        let (loaded, more) = (&mut self.loaded, other.loaded);
+        loaded.patients += more.patients;
+        loaded.resources += more.resources;
+        loaded.shared += more.shared;
+        loaded.groups += more.groups;
+        loaded.repeated += more.repeated;
+        loaded.updated += more.updated;
+        loaded.documents += more.documents;
+    }
+
+    /// Names the places: everything is read, so the lines can be counted.
+    pub(super) fn loaded(self, inputs: &Inputs) -> Loaded {
+        let mut loaded = self.loaded;
+        for (kind, (count, mut notes)) in self.notes {
+            notes.sort_by(|a, b| (a.place, &a.text).cmp(&(b.place, &b.text)));
+            let name = |note: &Note| {
+                let mut text = note.place.map(|place| inputs.name(place) + ": ").unwrap_or_default();
+                text.push_str(&note.text);
+                text.push_str(&note.other.map(|other| inputs.name(other)).unwrap_or_default());
+                text
+            };
+            let named: Vec<_> = notes.iter().take(kind.limit()).map(name).collect();
+            let noted = Noted { count, named };
+            match kind {
+                Kind::Problem => {
+                    loaded.more_problems = noted.count.saturating_sub(noted.named.len() as u64);
+                    loaded.problems = noted.named;
+                }
+                Kind::Replaced => loaded.replaced = noted,
+                Kind::Unresolved => loaded.unresolved = noted,
+                Kind::Unserved => loaded.unserved = noted,
+                Kind::WithoutPatient => loaded.without_patient = noted,
+            }
+        }
+        loaded
+    }
+}
+
+impl Loaded {
+    /// Lines and entries that could not be used.
+    pub fn problem_count(&self) -> u64 {
+        self.problems.len() as u64 + self.more_problems
+    }
+
+    /// Tells people, on standard error.
+    pub(super) fn tell(&self, into: &Path) {
+        for problem in &self.problems {
+            eprintln!("{problem}");
+        }
+        let kinds = [
+            (&self.replaced, "resources were not loaded, because another version of the same id was"),
+            (&self.unresolved, "references resolve to nothing that was loaded"),
+            (&self.unserved, "URLs of attachments cannot be served by an export"),
+            (&self.without_patient, "patients have resources and no Patient resource"),
+        ];
+        for (noted, what) in kinds {
+            if noted.count > 0 {
+                eprintln!("{} {what}:", noted.count);
+                noted.named.iter().for_each(|named| eprintln!("  {named}"));
+                let more = noted.count.saturating_sub(noted.named.len() as u64);
+                if more > 0 && noted.named.len() >= MAX_NAMED {
+                    eprintln!("  and more");
+                }
+            }
+        }
+        if self.documents > 0 {
+            eprintln!(
+                "{} documents in directories 'files' and 'attachments' were not loaded: they belong into Patient/ID/files of the records directory",
+                self.documents
+            );
+        }
+        if self.repeated + self.updated > 0 {
+            eprintln!(
+                "{} resources were there more than once with the same content; {} of the lake were replaced by newer versions",
+                self.repeated, self.updated
+            );
+        }
+        eprintln!(
+            "Loaded {} resources of {} patients, {} shared resources and {} groups into {}",
+            self.resources,
+            self.patients,
+            self.shared,
+            self.groups,
+            into.display()
+        );
+    }
+}

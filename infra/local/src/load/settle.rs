@@ -1,0 +1,357 @@
+//! What is settled once everything was read: what a `urn:` stands for, which version of a resource stays, whom a Binary
+//! and a Provenance belong to, and which references resolve to nothing. Each is a join of streams, partition by
+//! partition.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use shared::fhir::references::reference_values;
+
+use super::report::{Kind, Notes, Place};
+use super::sort::{Priority, Sorter};
+use super::spill::{Fields, Stream, Writer, put_number, put_text};
+use super::streams::{Load, Unnamed};
+use crate::Failure;
+
+/// Does something for each of `0..count` on several threads; returns what each thread came to.
+pub(super) fn parallel<W: Send>(
+    workers: usize,
+    count: usize,
+    begin: impl Fn() -> W + Sync,
+    each: impl Fn(&mut W, usize) -> Result<(), Failure> + Sync,
+) -> Result<Vec<W>, Failure> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut worker = begin();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return Ok(worker);
+            }
+            if let Err(failure) = each(&mut worker, index) {
+                // The others end with what they do now.
+                next.store(count, Ordering::Relaxed);
+                return Err(failure);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers.clamp(1, count.max(1))).map(|_| scope.spawn(work)).collect();
+        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined
+            .map(|done| done.unwrap_or_else(|_| Err(Failure::new("a thread of the loader failed"))))
+            .collect()
+    })
+}
+
+/// Resolves the URNs of the resources that were set aside, and sends those on.
+pub(super) fn names(
+    load: &Load<'_>,
+    workers: usize,
+    unnamed: &Unnamed,
+    found: &Stream,
+    priority: Priority,
+) -> Result<Notes, Failure> {
+    let mut notes = Notes::default();
+    if unnamed.texts.is_empty() {
+        return Ok(notes);
+    }
+    let partitions = found.len();
+    let joined = parallel(
+        workers,
+        partitions,
+        || Writer::new(found),
+        |writer, index| {
+            load.go_on()?;
+            let (named, uses) = (load.names.read(index)?, unnamed.uses.read(index)?);
+            let mut targets: HashMap<&[u8], (u64, &[u8])> = HashMap::new();
+            let mut fields = Fields(&named);
+            while !fields.is_empty() {
+                let (urn, place, target) = (fields.text()?, fields.number()?, fields.text()?);
+                // Of several the one read last.
+                let known = targets.entry(urn).or_insert((place, target));
+                if place >= known.0 {
+                    *known = (place, target);
+                }
+            }
+            let mut fields = Fields(&uses);
+            while !fields.is_empty() {
+                let (urn, number) = (fields.text()?, fields.number()?);
+                if let Some((_, target)) = targets.get(urn) {
+                    writer.push(number, |buffer| {
+                        put_number(buffer, number);
+                        put_text(buffer, urn);
+                        put_text(buffer, target);
+                    })?;
+                }
+            }
+            Ok(())
+        },
+    )?;
+    joined.into_iter().try_for_each(Writer::finish)?;
+    // What is still without a name after this is not set aside again.
+    let sent = parallel(
+        workers,
+        partitions,
+        || Sorter::new(load, unnamed, priority),
+        |sorter, index| {
+            load.go_on()?;
+            let (found, texts) = (found.read(index)?, unnamed.texts.read(index)?);
+            let mut targets: HashMap<(u64, &[u8]), &[u8]> = HashMap::new();
+            let mut fields = Fields(&found);
+            while !fields.is_empty() {
+                targets.insert((fields.number()?, fields.text()?), fields.text()?);
+            }
+            let mut fields = Fields(&texts);
+            while !fields.is_empty() {
+                let (number, place, rank) = (fields.number()?, fields.number()?, fields.number()?);
+                let text = renamed(fields.text()?, |urn| targets.get(&(number, urn)).copied());
+                sorter.send_named(number, Place::of(place), rank, &text)?;
+            }
+            unnamed.texts.remove(index);
+            Ok(())
+        },
+    )?;
+    for sorter in sent {
+        notes.add(sorter.finish()?.0);
+    }
+    Ok(notes)
+}
+
+/// The text with its `urn:` references as `Type/id`.
+fn renamed<'t>(text: &[u8], target: impl Fn(&[u8]) -> Option<&'t [u8]>) -> Vec<u8> {
+    let mut renamed = Vec::with_capacity(text.len());
+    let mut copied = 0;
+    reference_values(text, |value| {
+        let urn = &text[value.start + 1..value.end - 1];
+        if let Some(target) = target(urn).filter(|_| urn.starts_with(b"urn:")) {
+            renamed.extend_from_slice(&text[copied..=value.start]);
+            renamed.extend_from_slice(target);
+            copied = value.end - 1;
+        }
+    });
+    renamed.extend_from_slice(&text[copied..]);
+    renamed
+}
+
+/// A bit for each resource that was read: whether another version of it stays.
+pub(super) struct Losers(Vec<AtomicU64>);
+
+impl Losers {
+    fn new(resources: u64) -> Self {
+        Self((0..=resources / 64).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn insert(&self, number: u64) {
+        if let Some(word) = self.word(number) {
+            word.fetch_or(1 << (number % 64), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn contains(&self, number: u64) -> bool {
+        self.word(number).is_some_and(|word| word.load(Ordering::Relaxed) >> (number % 64) & 1 == 1)
+    }
+
+    fn word(&self, number: u64) -> Option<&AtomicU64> {
+        self.0.get(usize::try_from(number / 64).ok()?)
+    }
+}
+
+/// What decides whether a version of a resource stays.
+struct Version<'a> {
+    key: &'a [u8],
+    number: u64,
+    updated: i64,
+    rank: u64,
+    place: Place,
+    content: u64,
+    homes: Vec<&'a [u8]>,
+}
+
+fn versions(bytes: &[u8]) -> Result<Vec<Version<'_>>, Failure> {
+    let (mut found, mut fields) = (Vec::new(), Fields(bytes));
+    while !fields.is_empty() {
+        found.push(Version {
+            key: fields.text()?,
+            number: fields.number()?,
+            updated: fields.number()?.cast_signed(),
+            rank: fields.number()?,
+            place: Place::of(fields.number()?),
+            content: fields.number()?,
+            homes: fields.texts()?,
+        });
+    }
+    Ok(found)
+}
+
+/// Decides which versions stay, and finds references that resolve to nothing.
+pub(super) fn decide(load: &Load<'_>, workers: usize) -> Result<(Losers, Notes), Failure> {
+    let losers = Losers::new(load.resources.load(Ordering::Relaxed));
+    let decided = parallel(workers, load.versions.len(), Notes::default, |notes, index| {
+        load.go_on()?;
+        let bytes = load.versions.read(index)?;
+        let versions = versions(&bytes)?;
+        let mut stays: HashMap<&[u8], &Version<'_>, foldhash::fast::FixedState> = HashMap::default();
+        stays.reserve(versions.len());
+        for version in &versions {
+            let best = stays.entry(version.key).or_insert(version);
+            if (version.updated, version.rank) > (best.updated, best.rank) {
+                *best = version;
+            }
+        }
+        if stays.len() < versions.len() {
+            replaced(&versions, &stays, &losers, notes);
+        }
+        let links = load.links.read(index)?;
+        unresolved(load, &links, |target| stays.contains_key(target), notes)
+    })?;
+    let mut notes = Notes::default();
+    for more in decided {
+        notes.add(more);
+    }
+    Ok((losers, notes))
+}
+
+/// Notes the versions that another one replaces.
+fn replaced(
+    versions: &[Version<'_>],
+    stays: &HashMap<&[u8], &Version<'_>, foldhash::fast::FixedState>,
+    losers: &Losers,
+    notes: &mut Notes,
+) {
+    for version in versions {
+        let Some(best) = stays.get(version.key).filter(|best| best.number != version.number) else {
+            continue;
+        };
+        losers.insert(version.number);
+        let was_there = version.place.piece == Place::LAKE;
+        if version.content == best.content {
+            notes.loaded.repeated += 1;
+        } else if was_there && best.place.piece != Place::LAKE {
+            notes.loaded.updated += 1;
+        } else {
+            let text = || format!("{}: another version stays, from ", String::from_utf8_lossy(version.key));
+            notes.note(Kind::Replaced, Some(version.place), Some(best.place), 1, text);
+        }
+    }
+}
+
+/// Notes the references and attachments whose target is not there.
+fn unresolved(
+    load: &Load<'_>,
+    links: &[u8],
+    is_there: impl Fn(&[u8]) -> bool,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
+    let mut fields = Fields(links);
+    while !fields.is_empty() {
+        let (target, count) = (fields.text()?, fields.number()?);
+        let (of_attachment, place) = (fields.number()? == 1, Place::of(fields.number()?));
+        if is_there(target) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(target);
+        // Of patients that this load is not about the lake may have more.
+        let earlier = text.strip_prefix("Patient/").zip(load.lake.as_ref());
+        if earlier.is_some_and(|(patient, lake)| lake.join("Patient").join(patient).is_dir()) {
+            continue;
+        }
+        let kind = if of_attachment { Kind::Unserved } else { Kind::Unresolved };
+        notes.note(kind, Some(place), None, count, || text.into_owned());
+    }
+    Ok(())
+}
+
+/// Sends on what belongs to whom others belong to.
+pub(super) fn follow(
+    load: &Load<'_>,
+    workers: usize,
+    losers: &Losers,
+    found: &Stream,
+) -> Result<Notes, Failure> {
+    let mut notes = Notes::default();
+    if load.followers.is_empty() {
+        return Ok(notes);
+    }
+    let joined = parallel(
+        workers,
+        found.len(),
+        || Writer::new(found),
+        |writer, index| {
+            load.go_on()?;
+            homes_of_followed(load, losers, index, writer)
+        },
+    )?;
+    joined.into_iter().try_for_each(Writer::finish)?;
+    let none = Unnamed::new(std::path::Path::new(""), "none", 1);
+    let begin = || Sorter::new(load, &none, Priority::Existing);
+    let sent = parallel(workers, found.len(), begin, |sorter, index| {
+        load.go_on()?;
+        let (found, followers) = (found.read(index)?, load.followers.read(index)?);
+        let mut homes: HashMap<u64, BTreeSet<&[u8]>> = HashMap::new();
+        let mut fields = Fields(&found);
+        while !fields.is_empty() {
+            homes.entry(fields.number()?).or_default().insert(fields.text()?);
+        }
+        let mut fields = Fields(&followers);
+        while !fields.is_empty() {
+            let number = fields.number()?;
+            let (resource_type, id, text) = (fields.text()?, fields.text()?, fields.text()?);
+            let mut all = homes.remove(&number).unwrap_or_default();
+            all.extend(fields.texts()?);
+            if losers.contains(number) {
+                continue;
+            }
+            let (resource_type, id) = (String::from_utf8_lossy(resource_type), String::from_utf8_lossy(id));
+            let all: Vec<_> = all.into_iter().collect();
+            sorter.place(number, &resource_type, &id, text, &all)?;
+        }
+        load.followers.remove(index);
+        Ok(())
+    })?;
+    for sorter in sent {
+        notes.add(sorter.finish()?.0);
+    }
+    Ok(notes)
+}
+
+/// Tells the followers of one partition's resources whom those belong to.
+fn homes_of_followed(
+    load: &Load<'_>,
+    losers: &Losers,
+    index: usize,
+    writer: &mut Writer<'_>,
+) -> Result<(), Failure> {
+    let follows = load.follows.read(index)?;
+    let (mut homes, mut followers) = (HashMap::<&[u8], HashSet<&[u8]>>::new(), Vec::new());
+    let mut fields = Fields(&follows);
+    while !fields.is_empty() {
+        let (key, number, tells) = (fields.text()?, fields.number()?, fields.number()? == 1);
+        let told = fields.texts()?;
+        if losers.contains(number) {
+            continue;
+        }
+        homes.entry(key).or_default().extend(told);
+        if !tells {
+            followers.push((key, number));
+        }
+    }
+    if followers.is_empty() {
+        return Ok(());
+    }
+    let bytes = load.versions.read(index)?;
+    for version in versions(&bytes)?.into_iter().filter(|version| !losers.contains(version.number)) {
+        if let Some(homes) = homes.get_mut(version.key) {
+            homes.extend(version.homes);
+        }
+    }
+    for (key, number) in followers {
+        for home in homes.get(key).into_iter().flatten() {
+            writer.push(number, |buffer| {
+                put_number(buffer, number);
+                put_text(buffer, home);
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,385 @@
+//! Reads each resource once and sends it where it belongs: to its patients, to what belongs to nobody, or to those that
+//! must wait until it is known what they refer to.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use indicatif::ProgressBar;
+use shared::fhir::head::{Head, Plain, head_and_members};
+use shared::fhir::json;
+use shared::fhir::references::{parse, reference_values};
+
+use super::arriving::{Arriving, belongs, id_of, insert_id, is_manifest, key_of, updated};
+use super::input::{Found, Piece};
+use super::links::Links;
+use super::objects::entries;
+use super::report::{Kind, Notes, Place};
+use super::spill::{self, Writer, put_number, put_resource, put_text, put_texts};
+use super::streams::{Load, Unnamed, hash};
+use crate::Failure;
+
+/// Which of two resources of the same type, id and time stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Priority {
+    /// The one read later.
+    Incoming,
+    /// The one that is there.
+    Existing,
+}
+
+/// One worker's ends of all streams.
+pub(super) struct Sorter<'l> {
+    load: &'l Load<'l>,
+    priority: Priority,
+    texts: Writer<'l>,
+    shared: Writer<'l>,
+    versions: Writer<'l>,
+    patients: Writer<'l>,
+    followers: Writer<'l>,
+    follows: Writer<'l>,
+    names: Writer<'l>,
+    unnamed: Writer<'l>,
+    uses: Writer<'l>,
+    links: Links<'l>,
+    /// Resources of the piece that was read so far.
+    count: u32,
+    last_patient: Vec<u8>,
+    /// The file that is read.
+    path: Option<Arc<Path>>,
+    notes: Notes,
+    /// Files of the lake that could not be read whole.
+    damaged: BTreeSet<PathBuf>,
+}
+
+impl<'l> Sorter<'l> {
+    pub(super) fn new(load: &'l Load<'l>, unnamed: &'l Unnamed, priority: Priority) -> Self {
+        Self {
+            load,
+            priority,
+            texts: Writer::new(&load.texts),
+            shared: Writer::new(&load.shared),
+            versions: Writer::new(&load.versions),
+            patients: Writer::new(&load.patients),
+            followers: Writer::new(&load.followers),
+            follows: Writer::new(&load.follows),
+            names: Writer::new(&load.names),
+            unnamed: Writer::new(&unnamed.texts),
+            uses: Writer::new(&unnamed.uses),
+            links: Links::new(&load.links),
+            count: 0,
+            last_patient: Vec::new(),
+            path: None,
+            notes: Notes::default(),
+            damaged: BTreeSet::new(),
+        }
+    }
+
+    /// Everything was read: what is still kept goes to the streams.
+    /// Returns what was noted, and the files of the lake that could not be read whole.
+    pub(super) fn finish(self) -> Result<(Notes, BTreeSet<PathBuf>), Failure> {
+        let Self {
+            texts, shared, versions, patients, followers, follows, names, unnamed, uses, links, ..
+        } = self;
+        for writer in [texts, shared, versions, patients, followers, follows, names, unnamed, uses] {
+            writer.finish()?;
+        }
+        links.finish()?;
+        Ok((self.notes, self.damaged))
+    }
+
+    /// Reads a piece.
+    pub(super) fn read(&mut self, number: u32, piece: &Piece, bar: &ProgressBar) -> Result<(), Failure> {
+        self.count = 0;
+        self.path = Some(piece.path.clone());
+        piece.read(bar, &mut |line, found| {
+            self.load.go_on()?;
+            let line = u32::try_from(line).unwrap_or(u32::MAX);
+            self.take(Place { piece: number, line }, found)
+        })
+    }
+
+    fn problem(&mut self, place: Place, reason: String) {
+        match (self.priority, &self.path) {
+            (Priority::Existing, Some(path)) => {
+                self.damaged.insert(path.to_path_buf());
+                let text = || format!("{}:{}: {reason}", path.display(), place.line);
+                self.notes.note(Kind::Problem, None, None, 1, text);
+            }
+            _ => self.notes.note(Kind::Problem, Some(place), None, 1, || reason),
+        }
+    }
+
+    /// Takes what was found.
+    fn take(&mut self, place: Place, found: Found<'_>) -> Result<(), Failure> {
+        let problem = match found {
+            Found::Unusable(reason) => Some(reason),
+            Found::Resource { text, full_url } => self.resource(place, text, full_url)?,
+        };
+        if let Some(reason) = problem {
+            self.problem(place, reason);
+        }
+        Ok(())
+    }
+
+    /// Reads a resource and sends it on; returns what is wrong with it, if it cannot be used.
+    fn resource(
+        &mut self,
+        place: Place,
+        text: &[u8],
+        full_url: Option<&str>,
+    ) -> Result<Option<String>, Failure> {
+        let mut plain = Plain::default();
+        let (head, members) = match head_and_members(text, &mut plain) {
+            Ok(read) => read,
+            // The manifest of a bulk export lies beside its files.
+            Err(_) if is_manifest(text) => return Ok(None),
+            Err(reason) => return Ok(Some(reason.to_string())),
+        };
+        if head.resource_type == "Bundle" {
+            entries(head.text, &mut |found| {
+                let problem = match found {
+                    Found::Unusable(reason) => Some(reason),
+                    Found::Resource { text, full_url } => self.resource(place, text, full_url)?,
+                };
+                if let Some(reason) = problem {
+                    self.problem(place, reason);
+                }
+                Ok(())
+            })?;
+            return Ok(None);
+        }
+        let given = full_url.and_then(id_of);
+        let (id, with_id) = match (head.id, &given) {
+            (Some(id), _) => (id, None),
+            // An id that FHIR does not allow is not replaced.
+            (None, Some(id)) if members.get(b"id").is_none() => (id.as_str(), Some(insert_id(head.text, id))),
+            (None, _) => return Ok(Some(format!("a {} without id", head.resource_type))),
+        };
+        if let Some(urn) = full_url.filter(|url| url.starts_with("urn:")) {
+            let target = format!("{}/{id}", head.resource_type);
+            self.names.push(hash(urn.as_bytes()), |buffer| {
+                put_text(buffer, urn.as_bytes());
+                put_number(buffer, place.number());
+                put_text(buffer, target.as_bytes());
+            })?;
+        }
+        self.count += 1;
+        let order = u64::from(place.piece) << 32 | u64::from(self.count);
+        let rank = match self.priority {
+            Priority::Incoming => order | 1 << 63,
+            Priority::Existing => !order & !(1 << 63),
+        };
+        let number = self.load.resources.fetch_add(1, Ordering::Relaxed);
+        let resource = Arriving {
+            number,
+            place: self.known(place),
+            rank,
+            resource_type: head.resource_type,
+            id,
+            text: with_id.as_deref().unwrap_or(text),
+            plain: head.text,
+            members: &members,
+        };
+        if !self.wait_for_names(&resource, &head)? {
+            self.send(&resource)?;
+        }
+        Ok(None)
+    }
+
+    /// Of what the lake has the places are not kept.
+    fn known(&self, place: Place) -> Place {
+        match self.priority {
+            Priority::Incoming => place,
+            Priority::Existing => Place { piece: Place::LAKE, line: 0 },
+        }
+    }
+
+    /// Sets a resource aside that refers to a `urn:`, until all are known.
+    fn wait_for_names(&mut self, resource: &Arriving<'_>, head: &Head<'_>) -> Result<bool, Failure> {
+        let mut urns = Vec::new();
+        reference_values(head.text, |value| {
+            let urn = &head.text[value.start + 1..value.end - 1];
+            if urn.starts_with(b"urn:") && !urns.contains(&urn) {
+                urns.push(urn);
+            }
+        });
+        if urns.is_empty() {
+            return Ok(false);
+        }
+        for urn in &urns {
+            self.uses.push(hash(urn), |buffer| {
+                put_text(buffer, urn);
+                put_number(buffer, resource.number);
+            })?;
+        }
+        self.unnamed.push(resource.number, |buffer| {
+            put_number(buffer, resource.number);
+            put_number(buffer, resource.place.number());
+            put_number(buffer, resource.rank);
+            // The plain spelling, in which the URNs are found again.
+            let text = if head.id.is_some() { resource.plain } else { resource.text };
+            put_text(buffer, text);
+        })?;
+        Ok(true)
+    }
+
+    /// Sends on a resource whose names were resolved as far as they can be.
+    pub(super) fn send_named(
+        &mut self,
+        number: u64,
+        place: Place,
+        rank: u64,
+        text: &[u8],
+    ) -> Result<(), Failure> {
+        let mut plain = Plain::default();
+        let (head, members) =
+            head_and_members(text, &mut plain).map_err(|reason| Failure::new(reason.to_string()))?;
+        let resource = Arriving {
+            number,
+            place,
+            rank,
+            resource_type: head.resource_type,
+            id: head.id.unwrap_or_default(),
+            text,
+            plain: head.text,
+            members: &members,
+        };
+        self.send(&resource)
+    }
+
+    fn send(&mut self, resource: &Arriving<'_>) -> Result<(), Failure> {
+        let key = key_of(resource.resource_type, resource.id);
+        let (homes, follows) = belongs(resource);
+        let key_hash = hash(&key);
+        self.versions.push(key_hash, |buffer| {
+            put_text(buffer, &key);
+            put_number(buffer, resource.number);
+            put_number(buffer, updated(resource).cast_unsigned());
+            put_number(buffer, resource.rank);
+            put_number(buffer, resource.place.number());
+            put_number(buffer, hash(resource.text));
+            put_texts(buffer, &homes);
+        })?;
+        if self.priority == Priority::Incoming {
+            self.note_links(resource, &homes)?;
+        }
+        super::links::mentions(resource.plain, resource.resource_type, |binary| {
+            let key = key_of("Binary", binary);
+            self.follows.push(hash(&key), |buffer| {
+                put_text(buffer, &key);
+                put_number(buffer, resource.number);
+                // Not to be told where it belongs, but to tell.
+                put_number(buffer, 1);
+                put_texts(buffer, &homes);
+            })
+        })?;
+        for patient in &homes {
+            self.note_patient(patient)?;
+        }
+        if resource.resource_type == "Binary" || !follows.is_empty() {
+            return self.follow(resource, &key, &homes, &follows);
+        }
+        self.place(resource.number, resource.resource_type, resource.id, resource.text, &homes)
+    }
+
+    /// Sets a resource aside that belongs to whom other resources belong to.
+    fn follow<T: AsRef<[u8]>>(
+        &mut self,
+        resource: &Arriving<'_>,
+        key: &[u8],
+        homes: &[T],
+        follows: &[Cow<'_, str>],
+    ) -> Result<(), Failure> {
+        let own = (resource.resource_type == "Binary").then_some(key);
+        for target in own.into_iter().chain(follows.iter().map(|target| target.as_bytes())) {
+            self.follows.push(hash(target), |buffer| {
+                put_text(buffer, target);
+                put_number(buffer, resource.number);
+                put_number(buffer, 0);
+                put_number(buffer, 0);
+            })?;
+        }
+        self.followers.push(resource.number, |buffer| {
+            put_number(buffer, resource.number);
+            put_text(buffer, resource.resource_type.as_bytes());
+            put_text(buffer, resource.id.as_bytes());
+            put_text(buffer, resource.text);
+            put_texts(buffer, homes);
+        })
+    }
+
+    /// Puts a resource to its patients, or to what belongs to nobody.
+    pub(super) fn place<T: AsRef<[u8]>>(
+        &mut self,
+        number: u64,
+        resource_type: &str,
+        id: &str,
+        text: &[u8],
+        homes: &[T],
+    ) -> Result<(), Failure> {
+        let (resource_type, id) = (resource_type.as_bytes(), id.as_bytes());
+        let head = spill::Head { number, home: b"", resource_type, id };
+        if homes.is_empty() {
+            return self.shared.push(hash(id), |buffer| put_resource(buffer, &head, text));
+        }
+        for home in homes {
+            let home = home.as_ref();
+            self.texts
+                .push(hash(home), |buffer| put_resource(buffer, &spill::Head { home, ..head }, text))?;
+        }
+        Ok(())
+    }
+
+    fn note_patient(&mut self, patient: &str) -> Result<(), Failure> {
+        // Most resources are of the same patient as the one before.
+        if self.last_patient == patient.as_bytes() {
+            return Ok(());
+        }
+        patient.as_bytes().clone_into(&mut self.last_patient);
+        self.patients.push(hash(patient.as_bytes()), |buffer| put_text(buffer, patient.as_bytes()))
+    }
+
+    /// Notes what the resource refers to, to see later what is not there.
+    fn note_links<T: AsRef<[u8]>>(&mut self, resource: &Arriving<'_>, homes: &[T]) -> Result<(), Failure> {
+        let (plain, place) = (resource.plain, resource.place);
+        let mut values: Vec<Range<usize>> = Vec::new();
+        reference_values(plain, |value| values.push(value));
+        for value in values {
+            let Some(text) = json::string(plain, value) else { continue };
+            match parse(&text) {
+                _ if text.starts_with('#') || text.is_empty() => {}
+                Some(reference) => self.links.note(reference.text.as_bytes(), false, place)?,
+                // A search, a `urn:` that nothing has, or something that is no reference.
+                None => self.notes.note(Kind::Unresolved, Some(place), None, 1, || text.into_owned()),
+            }
+        }
+        for url in super::links::attachment_urls(plain, resource.resource_type) {
+            let binary = parse(&url).filter(|reference| reference.resource_type == "Binary");
+            if let Some(binary) = binary {
+                self.links.note(binary.text.as_bytes(), true, place)?;
+            } else if !self.can_be_served(&url, homes) {
+                self.notes.note(Kind::Unserved, Some(place), None, 1, || url.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an export can serve the attachment, or hands out an address that is not the lake's.
+    fn can_be_served<T: AsRef<[u8]>>(&self, url: &str, homes: &[T]) -> bool {
+        if url.starts_with("http://") || url.starts_with("https://") {
+            return true;
+        }
+        let name = url.strip_prefix("files/").unwrap_or(url);
+        let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains([':', '/', '\\']);
+        let Some(lake) = &self.load.lake else { return is_name };
+        let has = |home: &T| {
+            let patient = String::from_utf8_lossy(home.as_ref()).into_owned();
+            lake.join("Patient").join(patient).join("files").join(name).is_file()
+        };
+        is_name && homes.iter().any(has)
+    }
+}

@@ -1,0 +1,236 @@
+//! The loader against the obvious way: everything in memory, one loop after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use ehi::load::load;
+use indicatif::ProgressBar;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tests::{json_lines, reference, text};
+
+/// A resource, and the input file that it is in.
+#[derive(Debug, Clone)]
+struct Input {
+    file: usize,
+    resource: Value,
+}
+
+/// How a file is spelled: lines, a pretty Bundle, a Bundle in one line, a Bundle as a line.
+const SPELLINGS: usize = 4;
+
+fn name(spelling: usize, file: usize) -> String {
+    format!("{file}.{}", if spelling == 0 || spelling == 3 { "ndjson" } else { "json" })
+}
+
+fn urn(resource_type: &str, id: u8) -> String {
+    format!("urn:x:{resource_type}:{id}")
+}
+
+/// A reference to a resource: as it is, absolute, or by its URN.
+fn target(resource_type: &'static str, ids: std::ops::Range<u8>) -> impl Strategy<Value = Value> {
+    (ids, 0..3_u8).prop_map(move |(id, form)| {
+        let reference = match form {
+            0 => format!("{resource_type}/{id}"),
+            1 => format!("http://h/fhir/{resource_type}/{id}/_history/2"),
+            _ => urn(resource_type, id),
+        };
+        json!({ "reference": reference })
+    })
+}
+
+fn resource() -> impl Strategy<Value = Value> {
+    let patient = || target("Patient", 0..4);
+    let kinds = prop_oneof![
+        (0..4_u8).prop_map(|id| json!({ "resourceType": "Patient", "id": id.to_string() })),
+        (0..6_u8, proptest::option::of(patient()))
+            .prop_map(|(id, subject)| json!({ "resourceType": "Observation", "id": id.to_string(), "subject": subject })),
+        (0..3_u8, proptest::collection::vec(patient(), 0..3)).prop_map(|(id, actors)| {
+            let participants: Vec<_> = actors.into_iter().map(|actor| json!({ "actor": actor })).collect();
+            json!({ "resourceType": "Appointment", "id": id.to_string(), "participant": participants })
+        }),
+        (0..3_u8, proptest::collection::vec(prop_oneof![target("Observation", 0..6), patient(), target("Binary", 0..3)], 1..3))
+            .prop_map(|(id, targets)| json!({ "resourceType": "Provenance", "id": id.to_string(), "target": targets })),
+        (0..3_u8).prop_map(|id| json!({ "resourceType": "Binary", "id": id.to_string() })),
+        (0..3_u8, patient(), 0..3_u8).prop_map(|(id, subject, binary)| {
+            json!({ "resourceType": "DocumentReference", "id": id.to_string(), "subject": subject,
+                "content": [{ "attachment": { "url": format!("Binary/{binary}") } }] })
+        }),
+        (0..3_u8).prop_map(|id| json!({ "resourceType": "Organization", "id": id.to_string() })),
+        (0..2_u8).prop_map(|id| json!({ "resourceType": "Group", "id": id.to_string() })),
+    ];
+    (kinds, 0..4_u8, any::<u8>()).prop_map(|(mut resource, day, note)| {
+        if day > 0 {
+            resource["meta"] = json!({ "lastUpdated": format!("2024-01-0{day}T00:00:00Z") });
+        }
+        resource["note"] = Value::from(format!("/{note}"));
+        resource
+    })
+}
+
+/// Writes the input files.
+fn write(directory: &Path, inputs: &[Input], spellings: &[usize], escaped: bool) {
+    for (file, spelling) in spellings.iter().enumerate() {
+        let resources: Vec<_> = inputs.iter().filter(|input| input.file == file).collect();
+        let entry = |input: &&Input| {
+            let id: u8 = text(&input.resource["id"]).parse().expect("a number");
+            json!({ "fullUrl": urn(&text(&input.resource["resourceType"]), id), "resource": input.resource })
+        };
+        let bundle = json!({ "resourceType": "Bundle", "type": "collection", "entry": resources.iter().map(entry).collect::<Vec<_>>() });
+        let written = match spelling {
+            0 => resources.iter().map(|input| input.resource.to_string() + "\n").collect(),
+            1 => format!("{bundle:#}"),
+            _ => bundle.to_string(),
+        };
+        let written = if escaped { written.replace('/', "\\/") } else { written };
+        std::fs::write(directory.join(name(*spelling, file)), written).expect("written");
+    }
+}
+
+/// What the lake must be: the lines of each patient, of `shared/` and of the groups.
+fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value>> {
+    let mut in_order: Vec<&Input> = inputs.iter().collect();
+    in_order.sort_by_key(|input| input.file);
+    let named: BTreeSet<String> = in_order
+        .iter()
+        .filter(|input| spellings[input.file] != 0)
+        .map(|input| reference(&input.resource))
+        .collect();
+    // Of several versions the newest stays, and of those the last.
+    let mut stays: BTreeMap<String, Value> = BTreeMap::new();
+    for input in in_order {
+        let updated =
+            |resource: &Value| resource["meta"]["lastUpdated"].as_str().unwrap_or_default().to_owned();
+        let key = reference(&input.resource);
+        let is_newest = stays.get(&key).is_none_or(|known| updated(&input.resource) >= updated(known));
+        if is_newest {
+            stays.insert(key, input.resource.clone());
+        }
+    }
+    for resource in stays.values_mut() {
+        resolve(resource, &named);
+    }
+    let mut homes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (key, resource) in &stays {
+        let direct = patients(resource);
+        if resource["resourceType"] == "DocumentReference" {
+            let binary = text(&resource["content"][0]["attachment"]["url"]);
+            homes.entry(binary).or_default().extend(direct.clone());
+        }
+        homes.entry(key.clone()).or_default().extend(direct);
+    }
+    let known = homes.clone();
+    for (key, resource) in stays.iter().filter(|(_, resource)| resource["resourceType"] == "Provenance") {
+        for target in resource["target"].as_array().expect("targets") {
+            let followed = short(&text(&target["reference"])).and_then(|target| known.get(&target)).cloned();
+            homes.entry(key.clone()).or_default().extend(followed.unwrap_or_default());
+        }
+    }
+    let mut lake: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for (key, resource) in stays {
+        let (resource_type, id) = key.split_once('/').expect("Type/id");
+        let of = homes.remove(&key).unwrap_or_default();
+        if resource_type == "Group" {
+            lake.insert(format!("Group/{id}.json"), vec![resource]);
+        } else if of.is_empty() {
+            lake.entry(format!("shared/{resource_type}.ndjson")).or_default().push(resource);
+        } else {
+            for patient in of {
+                lake.entry(format!("Patient/{patient}/records.ndjson")).or_default().push(resource.clone());
+            }
+        }
+    }
+    for lines in lake.values_mut() {
+        lines.sort_by_key(|line| {
+            let (resource_type, id) = (text(&line["resourceType"]), text(&line["id"]));
+            (resource_type != "Patient", resource_type, id)
+        });
+    }
+    lake
+}
+
+/// `Type/id` of a reference that has one.
+fn short(reference: &str) -> Option<String> {
+    let reference = reference.trim_start_matches("http://h/fhir/").trim_end_matches("/_history/2");
+    (!reference.starts_with("urn:")).then(|| reference.to_owned())
+}
+
+fn resolve(value: &mut Value, named: &BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let target = value
+                    .as_str()
+                    .and_then(|urn| urn.strip_prefix("urn:x:"))
+                    .map(|urn| urn.replace(':', "/"));
+                match target.filter(|target| key == "reference" && named.contains(target)) {
+                    Some(target) => *value = Value::from(target),
+                    None => resolve(value, named),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| resolve(value, named)),
+        _ => {}
+    }
+}
+
+/// The patients whom a resource belongs to by itself.
+fn patients(resource: &Value) -> BTreeSet<String> {
+    let mut references = vec![resource["subject"]["reference"].clone()];
+    for (list, member) in [("participant", Some("actor")), ("target", None)] {
+        for element in resource[list].as_array().into_iter().flatten() {
+            references.push(member.map_or(element, |member| &element[member])["reference"].clone());
+        }
+    }
+    let mut found: BTreeSet<_> = references
+        .iter()
+        .filter_map(|reference| short(reference.as_str()?)?.strip_prefix("Patient/").map(str::to_owned))
+        .collect();
+    if resource["resourceType"] == "Patient" {
+        found.insert(text(&resource["id"]));
+    }
+    found
+}
+
+fn lake(root: &Path) -> BTreeMap<String, Vec<Value>> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                let name = path.strip_prefix(root).expect("below").to_string_lossy().into_owned();
+                found.insert(name, json_lines(&path));
+            }
+        }
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn the_lake_is_the_same_as_the_obvious_way_makes_it(
+        resources in prop::collection::vec((0..3_usize, resource()), 0..40),
+        spellings in prop::collection::vec(0..SPELLINGS, 3),
+        escaped: bool,
+    ) {
+        let inputs: Vec<_> = resources.into_iter().map(|(file, resource)| Input { file, resource }).collect();
+        let (directory, into) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        write(directory.path(), &inputs, &spellings, escaped);
+        let read = || load(&[directory.path().to_owned()], into.path(), &ProgressBar::hidden()).expect("loaded");
+        let loaded = read();
+        prop_assert_eq!(&loaded.problems, &Vec::<String>::new());
+        let expected = expected(&inputs, &spellings);
+        let found = lake(into.path());
+        prop_assert_eq!(&found, &expected);
+        // The inputs and the counts tell of the same resources.
+        let lines: usize = expected.values().map(Vec::len).sum();
+        prop_assert_eq!(loaded.resources + loaded.shared + loaded.groups, lines as u64);
+        // Loading twice changes nothing.
+        read();
+        prop_assert_eq!(&lake(into.path()), &expected);
+    }
+}
