@@ -16,6 +16,7 @@ mod status;
 mod aws;
 mod contract;
 mod crash;
+mod damaged;
 mod deployment;
 mod generator;
 mod house;

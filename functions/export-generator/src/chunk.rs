@@ -15,7 +15,7 @@ use shared::ports::records::{Area, Part};
 use shared::telemetry::{self, Metric};
 
 use crate::Generator;
-use crate::collect::{Collector, Opened};
+use crate::collect::{Block, Collector, Opened};
 use crate::tombstones::Tombstones;
 
 /// Patients whose files are opened before their turn. A bound on memory: a store may fetch half a megabyte of each file.
@@ -93,6 +93,7 @@ impl Generator {
     ) -> Result<Collected> {
         match (&chunk.work, collector.selector) {
             (Work::Patients(patients), _) => {
+                collector.block = running.core.request.output.by_patient.then(Block::default);
                 self.collect_patients(collector, running, patients, &chunk.joined, deadline).await
             }
             (Work::Merge { purpose, resource_type, from, to }, _) => {
@@ -136,6 +137,7 @@ impl Generator {
             let ours: HashSet<&str> = patients.iter().map(PatientId::as_str).collect();
             let wanted = |of: Option<&str>| of.is_some_and(|of| ours.contains(of));
             collector.tombstones = Tombstones::read(&*self.records, selector, wanted).await?;
+            collector.report_tombstones().await?;
         }
         let records = self.records.clone();
         let mut ahead = stream::iter(patients.to_vec())

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use shared::domain::choices::Choices;
 use shared::domain::chunk::{ChunkResult, Purpose, attempt_prefix};
@@ -11,7 +11,7 @@ use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::{Attempt, ChunkId, JobId, PatientId};
 use shared::domain::selection::Provenance;
 use shared::domain::states::Running;
-use shared::error::Result;
+use shared::error::{Error, Result};
 use shared::fhir::MAX_LINE;
 use shared::fhir::attachments::{has_attachments, linked_attachments, mentioned};
 use shared::fhir::head::{Head, NotAResource, Plain, head, head_and_facts};
@@ -41,14 +41,14 @@ const OPENED_AHEAD: usize = 4;
 /// and its first files, opened.
 pub(crate) struct Opened {
     parts: Parts,
-    readers: Vec<Box<dyn BlockReader>>,
+    readers: Vec<Result<Box<dyn BlockReader>>>,
 }
 
 impl Opened {
     pub(crate) async fn of(records: Arc<dyn Records>, patient: PatientId) -> Result<Self> {
         let parts = records.parts(&patient).await?;
         let first = parts.records.iter().take(OPENED_AHEAD);
-        let readers = try_join_all(first.map(|part| records.open_records(&patient, part))).await?;
+        let readers = join_all(first.map(|part| records.open_records(&patient, part))).await;
         Ok(Self { parts, readers })
     }
 }
@@ -73,7 +73,7 @@ pub(crate) struct Collector<'a> {
     pub(crate) outputs: Outputs<'a>,
     pub(crate) tombstones: Tombstones,
     pub(crate) provenance: Associated,
-    /// Where the output is organized by patient.
+    /// Of patients, where the output is organized by patient. What belongs to nobody has files of its own.
     pub(crate) block: Option<Block>,
     /// Names of attachments that this chunk has given away.
     pub(crate) names: HashSet<String>,
@@ -105,7 +105,7 @@ impl<'a> Collector<'a> {
             outputs: Outputs::new(&*generator.files, prefix.clone(), &core.request.output),
             tombstones: Tombstones::default(),
             provenance: Associated::new(associates),
-            block: core.request.output.by_patient.then(Block::default),
+            block: None,
             names: HashSet::new(),
             prefix: prefix.clone(),
             account: Account::default(),
@@ -128,30 +128,27 @@ impl<'a> Collector<'a> {
         if is_absent && !self.tombstones.has_patient(patient) {
             self.error("not-found", &format!("Patient/{patient} is no longer in the record store")).await?;
         }
-        let patients = &mut self.account.ledger.patients;
-        patients.planned += 1;
-        *(if is_absent { &mut patients.absent } else { &mut patients.exported }) += 1;
         let mut documents = PatientDocuments::new(patient, &parts.documents);
+        let mut is_whole = true;
         for part in &parts.records {
             let reader = match readers.next() {
                 Some(reader) => reader,
-                None => records.open_records(patient, part).await?,
+                None => records.open_records(patient, part).await,
             };
-            let mut lines = Lines::new(reader);
-            loop {
-                while let Some(line) = lines.next() {
-                    self.account.ledger.resources.read += 1;
-                    let problem = self.line(line, &mut documents, whatever_age).await?;
-                    if let Some(problem) = problem {
-                        let place = format!("Patient/{patient}/{} line {}", part.name, line.number);
-                        self.unusable(&format!("{place}: {problem}")).await?;
-                    }
-                }
-                if !lines.fill().await? {
-                    break;
-                }
-            }
+            let file = format!("Patient/{patient}/{}", part.name);
+            let read = match reader {
+                Ok(reader) => self.records_file(reader, &file, &mut documents, whatever_age).await,
+                Err(error) => Err(error),
+            };
+            is_whole &= self.unless_damaged(read).await?;
             self.bytes_read += part.bytes;
+        }
+        let patients = &mut self.account.ledger.patients;
+        patients.planned += 1;
+        match (is_absent, is_whole) {
+            (true, _) => patients.absent += 1,
+            (false, true) => patients.exported += 1,
+            (false, false) => patients.failed += 1,
         }
         self.bytes_read += parts.documents.iter().map(|part| part.bytes).sum::<u64>();
         documents.finish(self).await?;
@@ -162,6 +159,41 @@ impl<'a> Collector<'a> {
         }
         self.end_block(patient).await?;
         self.write_deleted(Some(patient)).await
+    }
+
+    /// Collects the lines of one file of a patient's record. `file` is its path below the root of the lake.
+    async fn records_file(
+        &mut self,
+        reader: Box<dyn BlockReader>,
+        file: &str,
+        documents: &mut PatientDocuments<'_>,
+        whatever_age: bool,
+    ) -> Result<()> {
+        let mut lines = Lines::new(reader);
+        loop {
+            while let Some(line) = lines.next() {
+                self.account.ledger.resources.read += 1;
+                if let Some(problem) = self.line(line, documents, whatever_age).await? {
+                    self.unusable(&format!("{file} line {}: {problem}", line.number)).await?;
+                }
+            }
+            if !lines.fill().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reports a file that is damaged, and returns whether it is not. What stands before the damage was read; what
+    /// stands behind it nobody can count.
+    pub(crate) async fn unless_damaged(&mut self, read: Result<()>) -> Result<bool> {
+        match read {
+            Ok(()) => Ok(true),
+            Err(Error::Damaged(damage)) => {
+                let text = format!("{damage}; what stands before the damage is exported");
+                self.error("structure", &text).await.map(|()| false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether documents go that nothing refers to. They have no labels and no dates: a bulk export has them where it
@@ -177,32 +209,54 @@ impl<'a> Collector<'a> {
 
     /// Collects a file of `shared/`, or the Group resources.
     pub(crate) async fn area(&mut self, area: Area, parts: &[Part], selector: &Selector<'_>) -> Result<()> {
-        let records = self.generator.records.clone();
         for part in parts {
-            let reader = records.open_area(area, &part.name).await?;
-            if area == Area::Groups {
-                let file = format!("{}/{}", area.directory(), part.name);
-                let mut text = read_whole(&file, reader, MAX_LINE).await?;
-                if !compact(&mut text) {
-                    self.account.ledger.resources.read += 1;
-                    self.unusable(&format!("Group/{} is not JSON", part.name)).await?;
-                    continue;
+            let read = match area {
+                Area::Groups => self.group_file(part, selector).await,
+                Area::Shared | Area::Deleted => self.area_file(area, part, selector).await,
+            };
+            match read {
+                // It was there when the export was planned.
+                Err(Error::NotFound(_)) => {
+                    let text = format!("{}/{} is no longer in the record store", area.directory(), part.name);
+                    self.error("not-found", &text).await?;
                 }
-                self.area_line(area, part, 1, &text, selector).await?;
-                continue;
-            }
-            let mut lines = Lines::new(reader);
-            loop {
-                while let Some(line) = lines.next() {
-                    self.area_line(area, part, line.number, line.text.unwrap_or_default(), selector).await?;
-                }
-                if !lines.fill().await? {
-                    break;
+                read => {
+                    self.unless_damaged(read).await?;
                 }
             }
             self.bytes_read += part.bytes;
         }
         Ok(())
+    }
+
+    async fn area_file(&mut self, area: Area, part: &Part, selector: &Selector<'_>) -> Result<()> {
+        let mut lines = Lines::new(self.generator.records.open_area(area, &part.name).await?);
+        loop {
+            while let Some(line) = lines.next() {
+                self.area_line(area, part, line.number, line.text.unwrap_or_default(), selector).await?;
+            }
+            if !lines.fill().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Collects a Group resource: a file, which need not be one line.
+    async fn group_file(&mut self, part: &Part, selector: &Selector<'_>) -> Result<()> {
+        let reader = self.generator.records.open_area(Area::Groups, &part.name).await?;
+        let file = format!("{}/{}", Area::Groups.directory(), part.name);
+        let problem = match read_whole(&file, reader, MAX_LINE).await {
+            Ok(mut text) => {
+                if compact(&mut text) {
+                    return self.area_line(Area::Groups, part, 1, &text, selector).await;
+                }
+                format!("{file} is not JSON")
+            }
+            Err(Error::Damaged(damage)) => damage.to_string(),
+            Err(error) => return Err(error),
+        };
+        self.account.ledger.resources.read += 1;
+        self.unusable(&problem).await
     }
 
     async fn area_line(

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use shared::domain::chunk::Purpose;
 use shared::domain::ids::PatientId;
-use shared::error::Result;
+use shared::error::{Error, Result};
 use shared::fhir::date::Span;
 use shared::fhir::head::{Plain, head_and_members};
 use shared::fhir::ndjson::Lines;
@@ -17,6 +17,9 @@ use shared::ports::records::{Area, Records};
 
 use crate::collect::Collector;
 use crate::select::format_key;
+
+/// Lines that cannot be used and are named.
+const MAX_PROBLEMS: usize = 100;
 
 /// Requests in one Bundle.
 const IN_BUNDLE: usize = 100;
@@ -41,6 +44,8 @@ pub(crate) struct Tombstones {
     deleted: HashMap<String, (i64, Option<String>)>,
     /// Of each patient, which.
     of_patients: HashMap<String, Vec<String>>,
+    /// Lines and files that cannot be used.
+    problems: Vec<String>,
 }
 
 impl Tombstones {
@@ -52,28 +57,53 @@ impl Tombstones {
     ) -> Result<Self> {
         let mut tombstones = Self::default();
         for part in records.area(Area::Deleted).await? {
-            let mut lines = Lines::new(records.open_area(Area::Deleted, &part.name).await?);
-            loop {
-                while let Some(line) = lines.next() {
-                    let read = line.text.and_then(|text| serde_json::from_slice::<Line<'_>>(text).ok());
-                    let Some(line) = read else { continue };
-                    let of = match (line.resource_type.as_ref(), &line.patient) {
-                        ("Patient", _) => Some(line.id.as_ref()),
-                        (_, Some(patient)) => Some(patient.strip_prefix("Patient/").unwrap_or(patient)),
-                        (_, None) => None,
-                    };
-                    let at = Span::of(line.deleted.as_bytes()).map(|span| span.from);
-                    let Some(at) = at.filter(|at| selector.is_within(*at)) else { continue };
-                    if wanted(of) && selector.selection().wants(&line.resource_type) {
-                        tombstones.add(format_key(&line.resource_type, &line.id), at, of.map(str::to_owned));
-                    }
-                }
-                if !lines.fill().await? {
-                    break;
-                }
+            match tombstones.read_file(records, &part.name, selector, &wanted).await {
+                Err(Error::Damaged(damage)) => tombstones.problems.push(damage.to_string()),
+                read => read?,
             }
         }
         Ok(tombstones)
+    }
+
+    async fn read_file(
+        &mut self,
+        records: &dyn Records,
+        name: &str,
+        selector: &Selector<'_>,
+        wanted: &impl Fn(Option<&str>) -> bool,
+    ) -> Result<()> {
+        let mut lines = Lines::new(records.open_area(Area::Deleted, name).await?);
+        loop {
+            while let Some(line) = lines.next() {
+                let number = line.number;
+                let read = line.text.and_then(|text| serde_json::from_slice::<Line<'_>>(text).ok());
+                let at = read.as_ref().and_then(|line| Span::of(line.deleted.as_bytes()));
+                let (Some(line), Some(at)) = (read, at.map(|span| span.from)) else {
+                    self.problem(format!(
+                        "deleted/{name} line {number} does not say what was deleted and when, so it is not listed"
+                    ));
+                    continue;
+                };
+                let of = match (line.resource_type.as_ref(), &line.patient) {
+                    ("Patient", _) => Some(line.id.as_ref()),
+                    (_, Some(patient)) => Some(patient.strip_prefix("Patient/").unwrap_or(patient)),
+                    (_, None) => None,
+                };
+                let is_wanted = selector.is_within(at) && wanted(of);
+                if is_wanted && selector.selection().wants(&line.resource_type) {
+                    self.add(format_key(&line.resource_type, &line.id), at, of.map(str::to_owned));
+                }
+            }
+            if !lines.fill().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn problem(&mut self, text: String) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(text);
+        }
     }
 
     fn add(&mut self, key: String, at: i64, of: Option<String>) {
@@ -119,6 +149,16 @@ impl Tombstones {
 }
 
 impl Collector<'_> {
+    /// Reports what of `deleted/` cannot be used. Each chunk reads all of it: the first one speaks for all.
+    pub(crate) async fn report_tombstones(&mut self) -> Result<()> {
+        for problem in std::mem::take(&mut self.tombstones.problems) {
+            if self.chunk.index == 0 {
+                self.error("structure", &problem).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what was deleted of one patient, or all that is left.
     pub(crate) async fn write_deleted(&mut self, patient: Option<&PatientId>) -> Result<()> {
         let mut keys = self.tombstones.take(patient);

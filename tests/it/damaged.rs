@@ -1,0 +1,104 @@
+//! Damaged files of the lake: each is named in an OperationOutcome, and the rest is exported.
+
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tests::{World, lake, reference, text};
+
+/// Compressed, and cut off in the middle.
+fn truncated(lines: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(lines.as_bytes()).expect("memory");
+    let mut bytes = encoder.finish().expect("memory");
+    bytes.truncate(bytes.len() / 2);
+    bytes
+}
+
+fn write(root: &Path, name: &str, bytes: &[u8]) {
+    std::fs::write(root.join(name), bytes).expect("written");
+}
+
+/// Exports by GET; the manifest, every resource of the output, and what the error files say.
+async fn exported(world: &World, path: &str) -> (Value, Vec<String>, Vec<String>) {
+    let token = world.service("service", "system/*.rs").await;
+    let kicked_off = world.get(path).bearer(&token).send().await;
+    assert_eq!(kicked_off.status, StatusCode::ACCEPTED, "{}", kicked_off.text());
+    world.work().await;
+    let answer = world.get(kicked_off.header("content-location")).bearer(&token).send().await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let manifest = answer.json();
+    let mut lists = Vec::new();
+    for list in ["output", "error"] {
+        let mut lines = Vec::new();
+        for file in manifest[list].as_array().expect("a list") {
+            lines.extend(world.get(&text(&file["url"])).bearer(&token).send().await.lines());
+        }
+        lists.push(lines);
+    }
+    let said = lists[1].iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect();
+    let resources = lists[0].iter().map(reference).collect();
+    (manifest, resources, said)
+}
+
+#[tokio::test]
+async fn damaged_files_are_named_and_the_rest_is_exported() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    let all = lake::write(root);
+    let more = "{\"resourceType\":\"Claim\",\"id\":\"lost\"}\n".repeat(9);
+    write(root, "Patient/p1/more.ndjson.gz", &truncated(&more));
+    write(root, "Patient/p2/more.ndjson.gz", b"{\"resourceType\":\"Claim\",\"id\":\"not-gzip\"}\n");
+    write(root, "shared/third.ndjson.gz", &truncated(&more));
+    write(root, "Group/broken.json", b"{\"resourceType\":\"Group\"");
+    write(root, "deleted/more.ndjson.gz", &truncated(&more));
+    write(
+        root,
+        "deleted/other.ndjson",
+        b"{\"resourceType\":\"Claim\",\"id\":\"x\",\"deleted\":\"yesterday\"}\n",
+    );
+    for chunk_bytes in [1, 100_000_000] {
+        let world = World::with(&format!("sandbox = true\nchunk_bytes = {chunk_bytes}"), root);
+        let (manifest, mut resources, said) =
+            exported(&world, "/fhir/$export?_since=2000-01-01T00:00:00Z").await;
+        let files = [
+            "Patient/p1/more.ndjson.gz",
+            "Patient/p2/more.ndjson.gz",
+            "shared/third.ndjson.gz",
+            "Group/broken.json",
+            "deleted/more.ndjson.gz",
+            "deleted/other.ndjson line 1",
+        ];
+        for file in files {
+            assert_eq!(said.iter().filter(|said| said.contains(file)).count(), 1, "{file}: {said:#?}");
+        }
+        assert_eq!(said.len(), files.len(), "{said:#?}");
+        let ledger = &manifest["extension"]["ledger"];
+        let patients = json!({ "planned": 6, "exported": 4, "absent": 0, "failed": 2 });
+        assert_eq!((&ledger["patients"], &ledger["resources"]["problems"]), (&patients, &json!(1)));
+        // The deletion of one Observation, which is still in the record, is told; the rest is there.
+        let mut expected: Vec<_> =
+            all.iter().map(reference).filter(|name| name != "Observation/p1-o1").collect();
+        (resources.sort(), expected.sort());
+        assert_eq!(resources, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_patient_whose_only_file_is_damaged_is_failed_and_not_absent() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let patient = directory.path().join("Patient/p");
+    std::fs::create_dir_all(&patient).expect("a directory");
+    write(&patient, "records.ndjson.gz", b"no gzip");
+    let world = World::with("sandbox = true", directory.path());
+    let (manifest, resources, said) = exported(&world, "/fhir/Patient/$export").await;
+    assert!(
+        resources.is_empty() && said.len() == 1 && said[0].contains("Patient/p/records.ndjson.gz"),
+        "{said:?}"
+    );
+    let patients = json!({ "planned": 1, "exported": 0, "absent": 0, "failed": 1 });
+    assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
+}
