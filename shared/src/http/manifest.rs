@@ -80,9 +80,10 @@ impl Page<'_> {
             let signature = keys.file_signature(self.job.id(), &named.name, expires);
             url = format!("{url}?expires={expires}&signature={signature}");
         }
-        let mut entry = match named.file.purpose {
-            Purpose::Blocks => json!({ "url": url, "count": named.file.count }),
-            _ => json!({ "type": named.file.resource_type, "url": url, "count": named.file.count }),
+        // Bulk Data 3.0, `organizeOutputBy`: an item of the output has no type.
+        let mut entry = match request.output.by_patient && named.file.purpose.is_data() {
+            true => json!({ "url": url, "count": named.file.count }),
+            false => json!({ "type": named.file.resource_type, "url": url, "count": named.file.count }),
         };
         match request.dialect().manifest {
             ManifestStyle::Standard if request.output.stu4 => {

@@ -209,7 +209,8 @@ async fn output_organized_by_patient_is_one_block_after_the_other() {
             let lines = world.get(&text(&file["url"])).bearer(&token).send().await.lines();
             let headers = lines.iter().filter(|line| line["resourceType"] == "Parameters").count();
             assert_eq!(file["count"], lines.len() - headers, "a header is not a resource of the export");
-            if file.get("type").is_some() {
+            assert_eq!(file.get("type"), None, "an item has no type");
+            if headers == 0 {
                 // What belongs to nobody: beside the blocks.
                 assert!(lines.iter().all(|line| {
                     ["Organization", "Practitioner"].contains(&line["resourceType"].as_str().expect("a type"))
@@ -235,6 +236,25 @@ async fn output_organized_by_patient_is_one_block_after_the_other() {
         }
         assert_eq!(blocks.len(), 6);
         assert!(blocks.values().all(|block| block.len() == 7), "{blocks:?}");
+    }
+}
+
+#[tokio::test]
+async fn output_of_the_system_organized_by_patient_has_what_belongs_to_nobody_as_well() {
+    let lake = Lake::new();
+    for chunk_bytes in [1, 100_000_000] {
+        let world = lake.world(&format!("chunk_bytes = {chunk_bytes}"));
+        let token = world.service("service", EVERYTHING).await;
+        let manifest = exported(&world, &token, "/fhir/$export?organizeOutputBy=Patient").await;
+        let mut resources = Vec::new();
+        for file in manifest["output"].as_array().expect("output") {
+            assert_eq!(file.get("type"), None, "an item has no type");
+            let mut lines = world.get(&text(&file["url"])).bearer(&token).send().await.lines();
+            lines.retain(|line| line["resourceType"] != "Parameters");
+            assert_eq!(file["count"], lines.len());
+            resources.extend(lines);
+        }
+        assert_eq!(sorted(&resources), sorted(&lake.resources));
     }
 }
 
