@@ -240,6 +240,10 @@ async fn attachments_can_be_removed_and_names_never_collide(world: World) {
     let left = remove(json!(["a.txt", "unknown"])).await.json();
     assert_eq!(left["attachments"].as_array().map(Vec::len), Some(2));
     assert_eq!(remove(json!("a.txt")).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(remove(json!([{ "name": "a.txt" }])).await.status, StatusCode::BAD_REQUEST);
+    let unreadable =
+        world.post(&format!("/admin{job}/reject")).cookie(&staff).json(&json!({ "reason": ["no"] }));
+    assert_eq!(unreadable.send().await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

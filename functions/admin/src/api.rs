@@ -153,7 +153,11 @@ pub(crate) async fn reject(
 ) -> Result<Response> {
     let who = state.staff(&method, &headers).await?;
     let reason = match Content::read(&headers, body).await? {
-        Content::Json(value) => value["reason"].as_str().unwrap_or_default().to_owned(),
+        Content::Json(value) => match &value["reason"] {
+            Value::Null => String::new(),
+            Value::String(reason) => reason.clone(),
+            _ => return Err(Error::invalid("'reason' must be a text")),
+        },
         Content::Form(fields) => field(&fields, "reason").unwrap_or_default().to_owned(),
         Content::Empty => String::new(),
     };
@@ -183,7 +187,8 @@ pub(crate) async fn remove_files(
     };
     let names =
         value["params"].as_array().ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
-    let names: Vec<_> = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let names: Option<Vec<_>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+    let names = names.ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
     state.answer(&state.detach(&id, &names, &who).await?).await
 }
 
