@@ -18,6 +18,7 @@ mod contract;
 mod crash;
 mod damaged;
 mod deployment;
+mod documents;
 mod generator;
 mod house;
 mod ledger;

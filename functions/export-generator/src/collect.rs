@@ -13,7 +13,7 @@ use shared::domain::selection::Provenance;
 use shared::domain::states::Running;
 use shared::error::{Error, Result};
 use shared::fhir::MAX_LINE;
-use shared::fhir::attachments::{has_attachments, linked_attachments, mentioned};
+use shared::fhir::attachments::{LinkedAttachment, has_attachments, linked_attachments, mentioned};
 use shared::fhir::head::{Head, NotAResource, Plain, head, head_and_facts};
 use shared::fhir::json::compact;
 use shared::fhir::ndjson::{Line, Lines};
@@ -277,6 +277,24 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// The attachments of a line that have URLs.
+    pub(crate) fn linked(&self, line: &[u8], resource_type: &str) -> Vec<LinkedAttachment> {
+        if has_attachments(resource_type) {
+            linked_attachments(line, resource_type, self.base_url())
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Whether the client reads DocumentReferences one by one, and finds documents through them only.
+    pub(crate) fn one_document_per_file(&self) -> bool {
+        self.outputs.options().one_document_per_file
+    }
+
+    pub(crate) fn base_url(&self) -> &'a str {
+        &self.generator.settings.base_url
+    }
+
     pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
@@ -311,13 +329,8 @@ impl<'a> Collector<'a> {
             return documents.binary(head.text, &facts, self).await;
         }
         let decision = self.choices.map_or(Decision::Keep, |choices| choices.decide(&facts));
-        let linked = match has_attachments(head.resource_type) {
-            true => linked_attachments(head.text, head.resource_type),
-            false => Vec::new(),
-        };
-        if !linked.is_empty() {
-            documents.note(&linked, decision);
-        }
+        let linked = self.linked(head.text, head.resource_type);
+        documents.note(head.resource_type, &linked, decision);
         if decision == Decision::Unreadable {
             return Ok(Some(UNREADABLE_LABEL.to_owned()));
         }
@@ -330,7 +343,7 @@ impl<'a> Collector<'a> {
             return Ok(None);
         }
         self.refer(head.text, ReferredBy::Exported).await?;
-        if linked.is_empty() {
+        if linked.iter().all(LinkedAttachment::is_elsewhere) {
             self.outputs.write(Purpose::Output, head.resource_type, text).await?;
         } else {
             // Its URLs are known when the whole patient is.

@@ -3,7 +3,11 @@
 //!
 //! A document goes where the resources that refer to it go: withheld with one that is withheld, left out with
 //! those left out. What nothing refers to is listed in a DocumentReference of our own.
+//!
+//! A URL in the output can be fetched, or is not there: one of the record becomes an absolute URL of this server, those of
+//! other servers stay, and any other is left out and named in the `error` file.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -17,9 +21,12 @@ use shared::domain::ids::{FileName, PatientId};
 use shared::domain::ledger::Reason;
 use shared::error::Result;
 use shared::fhir::attachments::{
-    Document, LinkedAttachment, Target, document_reference, linked_attachments, rewrite,
+    Document, EHI_EXPORT_TAG, Link, LinkedAttachment, Replacement, Target, document_reference,
+    has_attachments, linked_attachments, rewrite,
 };
-use shared::fhir::head::{Plain, head};
+use shared::fhir::head::{Plain, head, head_and_members};
+use shared::fhir::spelling::plainly;
+use shared::fhir::tags::tagged;
 use shared::fhir::{instant, json, media_types};
 use shared::ports::files::FileWriter;
 use shared::ports::records::Part;
@@ -37,6 +44,8 @@ pub(crate) struct PatientDocuments<'p> {
     /// Binaries that are written, by id.
     binaries: HashMap<String, Written>,
     claimed: HashSet<Target>,
+    /// Those of them that a DocumentReference refers to.
+    claimed_by_documents: HashSet<Target>,
     /// Of which category, where a sensitive resource refers to it.
     withheld: HashMap<Target, Option<Sensitive>>,
     left_out: HashSet<Target>,
@@ -56,6 +65,7 @@ impl<'p> PatientDocuments<'p> {
             parts,
             binaries: HashMap::new(),
             claimed: HashSet::new(),
+            claimed_by_documents: HashSet::new(),
             withheld: HashMap::new(),
             left_out: HashSet::new(),
             spool: Spool::default(),
@@ -63,16 +73,38 @@ impl<'p> PatientDocuments<'p> {
     }
 
     /// Notes what was decided on a resource that refers to these.
-    pub(crate) fn note(&mut self, linked: &[LinkedAttachment], decision: Decision) {
-        let targets = linked.iter().map(|attachment| attachment.target.clone());
-        match decision {
-            Decision::Keep => self.claimed.extend(targets),
-            Decision::Withhold(category) => {
-                self.withheld.extend(targets.map(|target| (target, Some(category))));
+    pub(crate) fn note(&mut self, resource_type: &str, linked: &[LinkedAttachment], decision: Decision) {
+        for attachment in linked {
+            match decision {
+                Decision::Keep => {
+                    let Some(target) = self.meant(&attachment.link) else { continue };
+                    if resource_type == "DocumentReference" {
+                        self.claimed_by_documents.insert(target.clone());
+                    }
+                    self.claimed.insert(target);
+                }
+                // Whatever it may mean.
+                Decision::Withhold(category) => {
+                    let targets = attachment.link.targets().iter().cloned();
+                    self.withheld.extend(targets.map(|target| (target, Some(category))));
+                }
+                Decision::Unreadable => {
+                    let targets = attachment.link.targets().iter().cloned();
+                    self.withheld.extend(targets.map(|target| (target, None)));
+                }
+                Decision::LeaveOut(_) => self.left_out.extend(attachment.link.targets().iter().cloned()),
             }
-            Decision::Unreadable => self.withheld.extend(targets.map(|target| (target, None))),
-            Decision::LeaveOut(_) => self.left_out.extend(targets),
         }
+    }
+
+    /// The document of the record that a URL means.
+    fn meant(&self, link: &Link) -> Option<Target> {
+        let Link::Record(targets) = link else { return None };
+        let is_there = |target: &&Target| match target {
+            Target::File(name) => self.parts.iter().any(|part| part.name == *name),
+            Target::Binary(_) => true,
+        };
+        targets.iter().find(is_there).or(targets.first()).cloned()
     }
 
     /// Holds a document back, whatever refers to it.
@@ -183,6 +215,7 @@ impl<'p> PatientDocuments<'p> {
             && (self.claimed.contains(target) || (by_default && !self.left_out.contains(target)))
     }
 
+    /// Writes a line that was set aside, with the URLs that its documents have now.
     async fn write_linked(
         &self,
         line: &[u8],
@@ -194,40 +227,59 @@ impl<'p> PatientDocuments<'p> {
             Ok(head) => head,
             Err(problem) => return collector.unusable(&problem.to_string()).await,
         };
-        let linked = linked_attachments(head.text, head.resource_type);
+        let linked = linked_attachments(head.text, head.resource_type, collector.base_url());
         let mut rewritten = Vec::with_capacity(line.len() + 256);
-        let (mut missing, mut is_changed) = (Vec::new(), false);
+        let (mut unserved, mut is_served, mut is_changed) = (Vec::new(), false, false);
         rewrite(
             head.text,
             &linked,
-            |target| match kept.get(target).inspect(|_| is_changed = true) {
-                Some(written) => Some((written.document.url.clone(), written.document.title.clone())),
-                None => {
-                    if !self.withheld.contains_key(target) {
-                        missing.push(described(target));
-                    }
-                    None
+            |attachment| {
+                let target = match &attachment.link {
+                    Link::Elsewhere(_) => return Replacement::Keep,
+                    link @ (Link::Record(_) | Link::Nowhere) => self.meant(link),
+                };
+                is_changed = true;
+                if let Some(written) = target.as_ref().and_then(|target| kept.get(target)) {
+                    is_served = true;
+                    let Document { url, title, .. } = &written.document;
+                    return Replacement::Url { url: url.clone(), title: title.clone() };
                 }
+                if target.is_some_and(|target| self.withheld.contains_key(&target)) {
+                    return Replacement::Absent("masked");
+                }
+                unserved.push(attachment.url.clone());
+                Replacement::Absent("unknown")
             },
             &mut rewritten,
         );
-        for target in missing {
-            let text = format!(
-                "Patient/{}: {}/{} refers to {target}, which the record does not have",
-                self.patient,
-                head.resource_type,
-                head.id.unwrap_or_default()
-            );
+        let id = head.id.unwrap_or_default();
+        for url in unserved {
+            let text = unserved_url(&format!("Patient/{}: {}/{id}", self.patient, head.resource_type), &url);
             collector.error("not-found", &text).await?;
         }
-        collector.emit(Purpose::Output, head.resource_type, if is_changed { &rewritten } else { line }).await
+        if !is_changed {
+            return collector.emit(Purpose::Output, head.resource_type, line).await;
+        }
+        let is_document = head.resource_type == "DocumentReference" && collector.one_document_per_file();
+        let mut again = Plain::default();
+        if is_served
+            && is_document
+            && let Ok((head, members)) = head_and_members(&rewritten, &mut again)
+        {
+            let line = tagged(head.text, &members, EHI_EXPORT_TAG);
+            return collector.emit(Purpose::Output, head.resource_type, &line).await;
+        }
+        collector.emit(Purpose::Output, head.resource_type, &rewritten).await
     }
 
-    /// One DocumentReference for what nothing of the record describes.
+    /// One DocumentReference for what nothing of the record describes. Clients that read nothing but DocumentReferences
+    /// get there what other types refer to as well.
     async fn describe(&self, kept: HashMap<Target, Written>, collector: &mut Collector<'_>) -> Result<()> {
+        let described =
+            if collector.one_document_per_file() { &self.claimed_by_documents } else { &self.claimed };
         let mut documents: Vec<_> = kept
             .into_iter()
-            .filter(|(target, _)| !self.claimed.contains(target))
+            .filter(|(target, _)| !described.contains(target))
             .map(|(_, written)| written.document)
             .collect();
         if documents.is_empty() {
@@ -248,12 +300,42 @@ impl<'p> PatientDocuments<'p> {
     }
 }
 
-/// How a notice names a missing document.
-fn described(target: &Target) -> String {
-    match target {
-        Target::Binary(id) => format!("Binary/{id}"),
-        Target::File(name) => format!("the file '{name}'"),
+/// A line of `shared/`, where no documents lie: without the URLs that cannot be served, and what the `error` file says of
+/// them.
+pub(crate) fn without_documents<'l>(
+    line: &'l [u8],
+    resource_type: &str,
+    id: &str,
+    base_url: &str,
+) -> (Cow<'l, [u8]>, Vec<String>) {
+    if !has_attachments(resource_type) {
+        return (Cow::Borrowed(line), Vec::new());
     }
+    let plain = plainly(line);
+    let linked = linked_attachments(&plain, resource_type, base_url);
+    let unserved: Vec<_> = linked
+        .iter()
+        .filter(|attachment| !attachment.is_elsewhere())
+        .map(|attachment| unserved_url(&format!("{resource_type}/{id}"), &attachment.url))
+        .collect();
+    if unserved.is_empty() {
+        return (Cow::Borrowed(line), unserved);
+    }
+    let mut rewritten = Vec::with_capacity(line.len() + 128);
+    let replace = |attachment: &LinkedAttachment| match attachment.is_elsewhere() {
+        true => Replacement::Keep,
+        false => Replacement::Absent("unknown"),
+    };
+    rewrite(&plain, &linked, replace, &mut rewritten);
+    (Cow::Owned(rewritten), unserved)
+}
+
+/// Characters of a URL that are shown.
+const SHOWN: usize = 200;
+
+fn unserved_url(place: &str, url: &str) -> String {
+    let shown: String = url.chars().take(SHOWN).collect();
+    format!("{place} refers to '{shown}', which the record does not have; the URL was left out")
 }
 
 async fn copy(patient: &PatientId, part: &Part, collector: &mut Collector<'_>) -> Result<Written> {

@@ -43,6 +43,10 @@ impl<'a> Outputs<'a> {
         Self { files, prefix, cut, open: Vec::new(), done: Vec::new(), last: 0, joined: 0 }
     }
 
+    pub(crate) fn options(&self) -> &'a OutputOptions {
+        self.cut
+    }
+
     /// Appends a line, without its end, to the stream of its purpose and type.
     pub(crate) async fn write(&mut self, purpose: Purpose, resource_type: &str, line: &[u8]) -> Result<()> {
         let is_it = |stream: &Stream| stream.resource_type == resource_type && stream.purpose == purpose;

@@ -9,7 +9,7 @@ use shared::domain::ids::PatientId;
 use shared::domain::ledger::Reason;
 use shared::domain::selection::Provenance;
 use shared::error::Result;
-use shared::fhir::attachments::{Target, has_attachments, linked_attachments};
+use shared::fhir::attachments::{LinkedAttachment, Target};
 use shared::fhir::head::{Plain, head_and_members};
 use shared::fhir::json;
 use shared::fhir::references::references;
@@ -17,7 +17,7 @@ use shared::fhir::select::{Selector, Verdict};
 use shared::fhir::spelling::plainly;
 
 use crate::collect::Collector;
-use crate::documents::PatientDocuments;
+use crate::documents::{PatientDocuments, without_documents};
 use crate::references::ReferredBy;
 
 /// A line that grew over the limit because of what the export adds to it.
@@ -63,12 +63,12 @@ impl Collector<'_> {
             Verdict::LeaveOut(reason) => Decision::LeaveOut(reason),
         };
         let linked = match &mut documents {
-            Some(documents) if has_attachments(resource_type) => {
-                let linked = linked_attachments(text, resource_type);
-                documents.note(&linked, decision);
+            Some(documents) => {
+                let linked = self.linked(text, resource_type);
+                documents.note(resource_type, &linked, decision);
                 linked
             }
-            _ => Vec::new(),
+            None => Vec::new(),
         };
         self.account.decided(decision);
         if let Verdict::LeaveOut(reason) = verdict {
@@ -90,8 +90,18 @@ impl Collector<'_> {
             self.refer(text, ReferredBy::Exported).await?;
         }
         match documents {
-            Some(documents) if !linked.is_empty() => documents.spool(&line, self).await?,
-            _ => self.emit(Purpose::Output, resource_type, &line).await?,
+            Some(documents) if !linked.iter().all(LinkedAttachment::is_elsewhere) => {
+                documents.spool(&line, self).await?;
+            }
+            Some(_) => self.emit(Purpose::Output, resource_type, &line).await?,
+            None => {
+                let id = head.id.unwrap_or_default();
+                let (line, unserved) = without_documents(&line, resource_type, id, self.base_url());
+                for text in unserved {
+                    self.error("not-found", &text).await?;
+                }
+                self.emit(Purpose::Output, resource_type, &line).await?;
+            }
         }
         Ok(None)
     }

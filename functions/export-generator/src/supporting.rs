@@ -40,6 +40,7 @@ use shared::ports::records::SharedLine;
 use crate::Generator;
 use crate::account::Account;
 use crate::collect::UNREADABLE_LABEL;
+use crate::documents::without_documents;
 use crate::outputs::Outputs;
 use crate::references::{self, ReferredBy, leaving};
 
@@ -292,6 +293,12 @@ impl Generator {
                 walk.settle(&found, &outcome);
                 match outcome {
                     Outcome::Export { resource_type, line } => {
+                        let id = found.reference.rsplit('/').next().unwrap_or_default();
+                        let base_url = &self.settings.base_url;
+                        let (line, unserved) = without_documents(&line, resource_type, id, base_url);
+                        for text in unserved {
+                            account.problem(outputs, "not-found", &text).await?;
+                        }
                         outputs.write(Purpose::Output, resource_type, &line).await?;
                     }
                     Outcome::Unreadable => {

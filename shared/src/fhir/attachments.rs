@@ -1,53 +1,106 @@
-//! Attachments inside resources: which URLs a DocumentReference, Media or DiagnosticReport points to, and
-//! the same line with other URLs.
+//! Attachments inside resources: which URLs they have, the same line with other URLs, and the DocumentReference that the
+//! export makes for documents that have none.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
+use super::attachment_url::link;
+pub use super::attachment_url::{Link, Target};
 use super::json;
-use super::references;
+
+static ATTACHMENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Attachment"));
 
 /// An attachment with a URL inside a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkedAttachment {
-    /// Where the URL stands, quotes included.
-    url: Range<usize>,
+    /// From the quote before the name of the member to behind its value.
+    member: Range<usize>,
+    /// As it was written, unescaped.
+    pub url: String,
+    pub link: Link,
     has_title: bool,
-    pub target: Target,
+    has_content_type: bool,
+    has_data: bool,
+    /// `_url` is there as well.
+    has_extension: bool,
 }
 
-/// What the URL points to, as far as the record can have it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// A Binary by its id.
-    Binary(String),
-    /// A file of the patient's `files/` by its name.
-    File(String),
+impl LinkedAttachment {
+    /// Whether somebody else serves it, so that the URL stays.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self.link, Link::Elsewhere(_))
+    }
 }
 
-/// Whether resources of a type carry attachments that the export looks at.
+/// What becomes of an attachment's URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replacement {
+    Keep,
+    /// Another URL, and a title where it has none.
+    Url {
+        url: String,
+        title: String,
+    },
+    /// The bytes themselves, as base64; a type and a title where it has none.
+    Data {
+        data: String,
+        content_type: String,
+        title: String,
+    },
+    /// No URL, and why: a code of `data-absent-reason`.
+    Absent(&'static str),
+}
+
+/// Whether resources of a type can have attachments that the export looks at.
 pub fn has_attachments(resource_type: &str) -> bool {
-    matches!(resource_type, "DocumentReference" | "Media" | "DiagnosticReport")
+    matches!(
+        resource_type,
+        "BodyStructure"
+            | "Claim"
+            | "Communication"
+            | "CommunicationRequest"
+            | "Consent"
+            | "DiagnosticReport"
+            | "DocumentReference"
+            | "ExplanationOfBenefit"
+            | "HealthcareService"
+            | "Media"
+            | "Patient"
+            | "Person"
+            | "Practitioner"
+            | "QuestionnaireResponse"
+            | "RelatedPerson"
+    )
 }
 
-/// The attachments with URLs that may lie in the patient's record. The line was checked before and is in its plain
-/// spelling.
-pub fn linked_attachments(line: &[u8], resource_type: &str) -> Vec<LinkedAttachment> {
+/// The attachments that have URLs (FHIR R4, elements of the type Attachment). The line was checked before and is in
+/// its plain spelling. `base_url` is
+/// the public address of this server.
+pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> Vec<LinkedAttachment> {
     let mut found = Vec::new();
-    let mut attachment = |value: Range<usize>| found.extend(linked_attachment(line, value));
-    json::members(line, 0..line.len(), |key, value| match (resource_type, key) {
-        ("DocumentReference", b"content") => json::elements(line, value, |content| {
-            json::members(line, content, |key, value| {
-                if key == b"attachment" {
-                    attachment(value);
-                }
-            });
-        }),
-        ("Media", b"content") => attachment(value),
-        ("DiagnosticReport", b"presentedForm") => json::elements(line, value, &mut attachment),
+    let whole = 0..line.len();
+    let mut add = |value: Range<usize>| found.extend(linked_attachment(line, value, base_url));
+    match resource_type {
+        "DocumentReference" => at(line, whole, &["content", "attachment"], &mut add),
+        "Media" => at(line, whole, &["content"], &mut add),
+        "DiagnosticReport" => at(line, whole, &["presentedForm"], &mut add),
+        "BodyStructure" => at(line, whole, &["image"], &mut add),
+        "HealthcareService" | "Patient" | "Person" | "Practitioner" | "RelatedPerson" => {
+            at(line, whole, &["photo"], &mut add);
+        }
+        // Fast path: there are many of these, and few have one.
+        _ if ATTACHMENT.find(line).is_none() => {}
+        "Consent" => at(line, whole, &["sourceAttachment"], &mut add),
+        "Communication" | "CommunicationRequest" => {
+            at(line, whole, &["payload", "contentAttachment"], &mut add);
+        }
+        "Claim" | "ExplanationOfBenefit" => at(line, whole, &["supportingInfo", "valueAttachment"], &mut add),
+        "QuestionnaireResponse" => in_items(line, whole, &mut add),
         _ => {}
-    });
+    }
     found
 }
 
@@ -55,52 +108,107 @@ pub fn linked_attachments(line: &[u8], resource_type: &str) -> Vec<LinkedAttachm
 pub fn mentioned(line: &[u8]) -> Vec<Target> {
     let plain = super::spelling::plain(line);
     let strings = plain.split(|byte| *byte == b'"').filter_map(|string| std::str::from_utf8(string).ok());
-    strings.filter_map(target).collect()
+    strings.flat_map(|string| link(string, "").targets().to_vec()).collect()
 }
 
-fn linked_attachment(line: &[u8], value: Range<usize>) -> Option<LinkedAttachment> {
+/// Shows the values at a path, looking into lists on the way.
+fn at(line: &[u8], value: Range<usize>, path: &[&str], visit: &mut dyn FnMut(Range<usize>)) {
+    let Some((name, rest)) = path.split_first() else { return visit(value) };
+    json::members(line, value, |key, value| {
+        if key == name.as_bytes() {
+            json::elements(line, value, |element| at(line, element, rest, visit));
+        }
+    });
+}
+
+/// Answers of a QuestionnaireResponse; items are in items and in answers.
+fn in_items(line: &[u8], value: Range<usize>, visit: &mut dyn FnMut(Range<usize>)) {
+    json::members(line, value, |key, value| match key {
+        b"item" | b"answer" => json::elements(line, value, |element| in_items(line, element, visit)),
+        b"valueAttachment" => visit(value),
+        _ => {}
+    });
+}
+
+fn linked_attachment(line: &[u8], value: Range<usize>, base_url: &str) -> Option<LinkedAttachment> {
     let mut url = None;
-    let mut has_title = false;
+    let (mut has_title, mut has_content_type, mut has_data, mut has_extension) = (false, false, false, false);
     json::members(line, value, |key, value| match key {
         b"url" => url = Some(value),
         b"title" => has_title = true,
+        b"contentType" => has_content_type = true,
+        b"data" => has_data = true,
+        b"_url" => has_extension = true,
         _ => {}
     });
-    let url = url?;
-    let target = target(&json::string(line, url.clone())?)?;
-    Some(LinkedAttachment { url, has_title, target })
+    let value = url?;
+    let url = json::string(line, value.clone())?.into_owned();
+    let link = link(&url, base_url);
+    let member = member_start(line, value.start)?..value.end;
+    Some(LinkedAttachment { member, url, link, has_title, has_content_type, has_data, has_extension })
 }
 
-fn target(url: &str) -> Option<Target> {
-    if let Some(reference) = references::parse(url)
-        && reference.resource_type == "Binary"
-    {
-        return Some(Target::Binary(reference.id.to_owned()));
-    }
-    let name = url.strip_prefix("files/").unwrap_or(url);
-    (!name.is_empty() && !name.contains([':', '/', '\\'])).then(|| Target::File(name.to_owned()))
+/// Where the member begins whose value begins at `value`.
+fn member_start(line: &[u8], value: usize) -> Option<usize> {
+    let colon = line[..value].trim_ascii_end().strip_suffix(b":")?;
+    let key = colon.trim_ascii_end().strip_suffix(b"\"")?;
+    memchr::memrchr(b'"', key)
 }
 
-/// Appends the line to `out`, each attachment for which `replace` answers with that URL and, where it
-/// had none, that title.
+/// Appends the line to `out`, with what `replace` says in the place of each attachment's URL.
 pub fn rewrite(
     line: &[u8],
     attachments: &[LinkedAttachment],
-    mut replace: impl FnMut(&Target) -> Option<(String, String)>,
+    mut replace: impl FnMut(&LinkedAttachment) -> Replacement,
     out: &mut Vec<u8>,
 ) {
     let mut copied = 0;
     for attachment in attachments {
-        let Some((url, title)) = replace(&attachment.target) else { continue };
-        out.extend_from_slice(&line[copied..attachment.url.start]);
-        out.extend_from_slice(Value::from(url).to_string().as_bytes());
-        if !attachment.has_title {
-            out.extend_from_slice(b",\"title\":");
-            out.extend_from_slice(Value::from(title).to_string().as_bytes());
+        let mut members = Vec::new();
+        let titled = |members: &mut Vec<String>, title: String| {
+            if !attachment.has_title {
+                members.push(format!("\"title\":{}", Value::from(title)));
+            }
+        };
+        match replace(attachment) {
+            Replacement::Keep => continue,
+            Replacement::Url { url, title } => {
+                members.push(format!("\"url\":{}", Value::from(url)));
+                titled(&mut members, title);
+            }
+            Replacement::Data { data, content_type, title } => {
+                if !attachment.has_data {
+                    members.push(format!("\"data\":\"{data}\""));
+                }
+                if !attachment.has_content_type {
+                    members.push(format!("\"contentType\":{}", Value::from(content_type)));
+                }
+                titled(&mut members, title);
+            }
+            Replacement::Absent(reason) if !attachment.has_extension => members.push(format!(
+                "\"_url\":{{\"extension\":[{{\"url\":\"http://hl7.org/fhir/StructureDefinition/data-absent-reason\",\"valueCode\":\"{reason}\"}}]}}"
+            )),
+            Replacement::Absent(_) => {}
         }
-        copied = attachment.url.end;
+        let member =
+            if members.is_empty() { with_comma(line, &attachment.member) } else { attachment.member.clone() };
+        out.extend_from_slice(&line[copied..member.start]);
+        out.extend_from_slice(members.join(",").as_bytes());
+        copied = member.end;
     }
     out.extend_from_slice(&line[copied..]);
+}
+
+/// A member with the comma behind it, or before it when it is the last one.
+fn with_comma(line: &[u8], member: &Range<usize>) -> Range<usize> {
+    let behind = &line[member.end..];
+    if let Some(rest) = behind.trim_ascii_start().strip_prefix(b",") {
+        return member.start..line.len() - rest.len();
+    }
+    match line[..member.start].trim_ascii_end().strip_suffix(b",") {
+        Some(before) => before.len()..member.end,
+        None => member.clone(),
+    }
 }
 
 /// A document that the export itself describes.
@@ -114,8 +222,13 @@ pub struct Document {
     pub hash: String,
 }
 
+/// The tag of a DocumentReference with documents that the export serves: some clients follow no others.
+pub const EHI_EXPORT_TAG: &str = r#"{"system":"http://fhir.smarthealthit.org/codes/tags","code":"ehi-export","display":"generated as part of an ehi-export request"}"#;
+
 /// One DocumentReference for documents that the record describes nowhere: all of them in one resource, each
 /// with its own format (Argonaut EHI, EHIDocumentReference profile; clients read such a file as one JSON document).
+/// Nothing is known of what they are, so `type` is the null flavour "unknown", and `category` is the only one that US Core
+/// has (US Core 6.1, DocumentReference).
 pub fn document_reference(
     id: &str,
     patient: Option<&str>,
@@ -142,8 +255,10 @@ pub fn document_reference(
     let mut resource = json!({
         "resourceType": "DocumentReference",
         "id": id,
-        "meta": { "tag": [{ "system": "http://fhir.smarthealthit.org/codes/tags", "code": "ehi-export", "display": "generated as part of an ehi-export request" }] },
+        "meta": { "tag": [serde_json::from_str::<Value>(EHI_EXPORT_TAG).unwrap_or_default()] },
         "status": "current",
+        "type": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor", "code": "UNK", "display": "unknown" }] },
+        "category": [{ "coding": [{ "system": "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category", "code": "clinical-note", "display": "Clinical Note" }] }],
         "date": date,
         "description": description,
         "content": documents.iter().map(content).collect::<Vec<_>>(),
@@ -158,29 +273,106 @@ pub fn document_reference(
 mod tests {
     use super::*;
 
-    #[test]
-    fn urls_are_replaced_and_all_else_stays_byte_for_byte() {
-        let line = br#"{ "resourceType":"DocumentReference","content":[{"attachment":{"url":"Binary/b1","size":16.50}},
-            {"attachment":{"title":"t","url":"http:\/\/h\/fhir\/Binary\/b2"}},{"attachment":{"url":"https://elsewhere/x.pdf"}},{"attachment":{"data":"aGk="}}] }"#;
-        let found = linked_attachments(line, "DocumentReference");
-        let targets: Vec<_> = found.iter().map(|attachment| attachment.target.clone()).collect();
-        assert_eq!(targets, [Target::Binary("b1".into()), Target::Binary("b2".into())]);
+    const OURS: &str = "https://ehi.example.org";
+
+    fn rewritten(line: &str, replace: impl FnMut(&LinkedAttachment) -> Replacement) -> String {
+        let found = linked_attachments(line.as_bytes(), "DocumentReference", OURS);
         let mut out = Vec::new();
-        rewrite(
-            line,
-            &found,
-            |target| (*target == Target::Binary("b1".into())).then(|| ("http://new".into(), "T\"".into())),
-            &mut out,
-        );
-        let expected =
-            String::from_utf8_lossy(line).replace("\"Binary/b1\"", "\"http://new\",\"title\":\"T\\\"\"");
-        assert_eq!(String::from_utf8_lossy(&out), expected);
+        rewrite(line.as_bytes(), &found, replace, &mut out);
+        String::from_utf8(out).expect("UTF-8")
     }
 
     #[test]
-    fn files_of_the_record_are_targets() {
-        let line = br#"{"resourceType":"Media","content":{"url":"files/scan.png"}}"#;
-        assert_eq!(linked_attachments(line, "Media")[0].target, Target::File("scan.png".into()));
-        assert!(linked_attachments(br#"{"content":{"url":"files/../x"}}"#, "Media").is_empty());
+    fn urls_are_replaced_and_all_else_stays_byte_for_byte() {
+        let line = r#"{ "resourceType":"DocumentReference","content":[{"attachment":{"url" : "Binary/b1","size":16.50}},
+            {"attachment":{"title":"t","url":"https:\/\/ehi.example.org\/fhir\/Binary\/b2"}},{"attachment":{"url":"https://elsewhere/x.pdf"}},{"attachment":{"data":"aGk="}}] }"#;
+        let mut links = Vec::new();
+        let out = rewritten(line, |attachment| {
+            links.push(attachment.link.clone());
+            match attachment.url.as_str() {
+                "Binary/b1" => Replacement::Url { url: "http://new".into(), title: "T\"".into() },
+                _ => Replacement::Keep,
+            }
+        });
+        let binary = |id: &str| Link::Record(vec![Target::Binary(id.into())]);
+        assert_eq!(links, [binary("b1"), binary("b2"), Link::Elsewhere(None)]);
+        let expected = line.replace("\"url\" : \"Binary/b1\"", "\"url\":\"http://new\",\"title\":\"T\\\"\"");
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn data_and_reasons_stand_in_the_place_of_urls() {
+        let line = |attachment: &str| {
+            format!(r#"{{"resourceType":"DocumentReference","content":[{{"attachment":{attachment}}}]}}"#)
+        };
+        let data = || Replacement::Data {
+            data: "aGk=".into(),
+            content_type: "text/plain".into(),
+            title: "a".into(),
+        };
+        for (attachment, replacement, expected) in [
+            (r#"{"url":"x"}"#, data(), r#"{"data":"aGk=","contentType":"text/plain","title":"a"}"#),
+            (
+                r#"{"contentType":"a/b","url":"x","title":"t"}"#,
+                data(),
+                r#"{"contentType":"a/b","data":"aGk=","title":"t"}"#,
+            ),
+            (
+                r#"{"title":"t","url":"x","data":"aGk=","contentType":"a/b"}"#,
+                data(),
+                r#"{"title":"t","data":"aGk=","contentType":"a/b"}"#,
+            ),
+            (
+                r#"{"url":"x"}"#,
+                Replacement::Absent("unknown"),
+                r#"{"_url":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}}"#,
+            ),
+            (
+                r#"{"title":"t" , "url":"x","_url":{"id":"1"}}"#,
+                Replacement::Absent("unknown"),
+                r#"{"title":"t" , "_url":{"id":"1"}}"#,
+            ),
+            (r#"{"_url":{"id":"1"} , "url":"x"}"#, Replacement::Absent("unknown"), r#"{"_url":{"id":"1"} }"#),
+        ] {
+            let out = rewritten(&line(attachment), |_| replacement.clone());
+            assert_eq!(out, line(expected), "{attachment}");
+            serde_json::from_str::<Value>(&out).expect("JSON");
+        }
+    }
+
+    #[test]
+    fn attachments_are_found_in_every_type_that_has_them() {
+        let attachment = json!({ "url": "files/scan.png" });
+        for (resource_type, elements) in [
+            ("Media", json!({ "content": attachment })),
+            ("DocumentReference", json!({ "content": [{ "attachment": attachment }] })),
+            ("DiagnosticReport", json!({ "presentedForm": [attachment] })),
+            ("Patient", json!({ "photo": [attachment] })),
+            ("BodyStructure", json!({ "image": [attachment] })),
+            ("Consent", json!({ "sourceAttachment": attachment })),
+            (
+                "Communication",
+                json!({ "payload": [{ "contentString": "x" }, { "contentAttachment": attachment }] }),
+            ),
+            ("Claim", json!({ "supportingInfo": [{ "valueAttachment": attachment }] })),
+            (
+                "QuestionnaireResponse",
+                json!({ "item": [{ "item": [{ "answer": [{ "item": [{ "answer": [{ "valueAttachment": attachment }] }] }] }] }] }),
+            ),
+        ] {
+            assert!(has_attachments(resource_type));
+            let line = elements.to_string();
+            let found = linked_attachments(line.as_bytes(), resource_type, OURS);
+            assert_eq!(found.len(), 1, "{resource_type}");
+            assert_eq!(found[0].link.targets(), [Target::File("scan.png".into())]);
+        }
+    }
+
+    #[test]
+    fn our_own_document_reference_has_what_us_core_needs() {
+        let resource = document_reference("d", Some("ann"), "x", "2026-01-01T00:00:00Z", &[]);
+        assert_eq!(resource["type"]["coding"][0]["code"], "UNK");
+        assert_eq!(resource["category"][0]["coding"][0]["code"], "clinical-note");
+        assert_eq!(resource["meta"]["tag"][0]["code"], "ehi-export");
     }
 }

@@ -1,9 +1,7 @@
 //! `_elements`: a resource cut down to some of its elements and marked as such (Bulk Data 3.0, `_elements`).
 
-use std::ops::Range;
-
 use super::head::Members;
-use super::json;
+use super::tags;
 
 /// Elements of the root that a resource must have (FHIR R4, cardinality 1..*), and the marks on them. They are kept
 /// whatever was asked for. What stands here is what the types' definitions say; a type that is missing has none.
@@ -119,7 +117,7 @@ pub fn subset(
         written.extend_from_slice(b"\":");
         if is_meta {
             tagged = true;
-            tag(line, value.clone(), written);
+            tags::write_meta(line, value.clone(), SUBSETTED, written);
         } else {
             written.extend_from_slice(&line[value.clone()]);
         }
@@ -137,35 +135,6 @@ fn is_element(key: &[u8], name: &[u8]) -> bool {
     key.strip_prefix(name).is_some_and(|rest| {
         rest.is_empty() || CHOICES.binary_search_by(|choice| choice.as_bytes().cmp(rest)).is_ok()
     })
-}
-
-/// Writes `meta` with one tag more. What is no `meta` and no list of tags gives way.
-fn tag(line: &[u8], meta: Range<usize>, written: &mut Vec<u8>) {
-    let whole = format!("\"tag\":[{SUBSETTED}]");
-    if line[meta.start] != b'{' {
-        return written.extend_from_slice(format!("{{{whole}}}").as_bytes());
-    }
-    let mut insert = |place: Range<usize>, text: String| {
-        written.extend_from_slice(&line[meta.start..place.start]);
-        written.extend_from_slice(text.as_bytes());
-        written.extend_from_slice(&line[place.end..meta.end]);
-    };
-    let separator = |value: Range<usize>| if json::is_empty(line, value) { "" } else { "," };
-    match json::member(line, meta.clone(), b"tag") {
-        Some(tags) if line[tags.start] == b'[' => {
-            let at = tags.start + 1;
-            insert(at..at, format!("{SUBSETTED}{}", separator(tags)));
-        }
-        Some(tags) if line[tags.start] == b'{' => {
-            let tag = String::from_utf8_lossy(&line[tags.clone()]);
-            insert(tags, format!("[{SUBSETTED},{tag}]"));
-        }
-        Some(tags) => insert(tags, format!("[{SUBSETTED}]")),
-        None => {
-            let at = meta.start + 1;
-            insert(at..at, format!("{whole}{}", separator(meta.clone())));
-        }
-    }
 }
 
 #[cfg(test)]
@@ -215,21 +184,5 @@ mod tests {
         let mut written = Vec::new();
         subset(line.as_bytes(), "Observation", &members, &["value"], &mut written);
         assert!(String::from_utf8_lossy(&written).contains("16942.30"), "digits stay");
-    }
-
-    #[test]
-    fn a_tag_joins_those_that_are_there() {
-        for (line, tags) in [
-            (r#"{"resourceType":"Patient","id":"1"}"#, 1),
-            (r#"{"meta":{},"resourceType":"Patient","id":"1"}"#, 1),
-            (r#"{"meta":{"tag":[]},"resourceType":"Patient"}"#, 1),
-            (r#"{"meta":null,"resourceType":"Patient"}"#, 1),
-            (r#"{"meta":{"tag":null,"source":"s"},"resourceType":"Patient"}"#, 1),
-            (r#"{"meta":{"source":"s","tag":{"code":"a"}},"resourceType":"Patient"}"#, 2),
-            (r#"{"meta":{"tag":[{"code":"a"},{"code":"b"}],"source":"s"},"resourceType":"Patient"}"#, 3),
-        ] {
-            let value = subset_of(line, &[]);
-            assert_eq!(value["meta"]["tag"].as_array().expect("tags").len(), tags, "{line}");
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! FHIR as this server needs it: lines of resources read without building trees of them, and the few
 //! resources that it writes itself.
 
+mod attachment_url;
 pub mod attachments;
 pub mod capability;
 pub mod choices;
@@ -20,6 +21,7 @@ mod scan;
 pub mod search;
 pub mod select;
 pub mod spelling;
+pub mod tags;
 
 use jiff::Timestamp;
 

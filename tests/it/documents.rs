@@ -1,0 +1,246 @@
+//! Documents of the record, and the URLs of attachments: each can be fetched, or is not there and named.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tests::{ANNA, BASE_URL, World, reference, text};
+
+const SOMEBODY: &str = "somebody";
+
+/// A lake with one patient: these lines, and these files.
+fn lake(lines: &[Value], files: &[&str]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let patient = directory.path().join("Patient").join(SOMEBODY);
+    std::fs::create_dir_all(patient.join("files")).expect("a directory");
+    put(&patient.join("records.ndjson"), lines);
+    for name in files {
+        std::fs::write(patient.join("files").join(name), format!("file {name}")).expect("written");
+    }
+    directory
+}
+
+fn put(path: &Path, lines: &[Value]) {
+    let lines: String = lines.iter().map(|line| line.to_string() + "\n").collect();
+    std::fs::write(path, lines).expect("written");
+}
+
+fn binary(id: &str) -> Value {
+    json!({ "resourceType": "Binary", "id": id, "contentType": "text/plain", "data": STANDARD.encode(format!("binary {id}")) })
+}
+
+/// A complete EHI export of the patient; its resources, and what its `error` files say.
+async fn exported(world: &World, token: &str) -> (Vec<Value>, Vec<String>) {
+    let job = world.exported(token, SOMEBODY).await;
+    let resources = world.resources(token, &job).await;
+    let manifest = world.status(token, &job).await.json();
+    let mut errors = Vec::new();
+    for file in manifest["error"].as_array().expect("error") {
+        for line in world.get(&text(&file["url"])).bearer(token).send().await.lines() {
+            errors.push(text(&line["issue"][0]["diagnostics"]));
+        }
+    }
+    (resources, errors)
+}
+
+fn named<'r>(resources: &'r [Value], name: &str) -> &'r Value {
+    resources.iter().find(|resource| reference(resource) == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[tokio::test]
+async fn every_url_of_an_attachment_can_be_fetched_or_is_left_out_and_named() {
+    let urls = [
+        ("Binary/b1", Some("binary b1")),
+        ("./Binary/b1", Some("binary b1")),
+        ("/fhir/Binary/b1", Some("binary b1")),
+        ("Binary/b1/_history/1", Some("binary b1")),
+        ("Binary/b%31?_format=text/plain#top", Some("binary b1")),
+        ("http://localhost:8888/4_0_0/Binary/b1", Some("binary b1")),
+        ("files/scan.txt", Some("file scan.txt")),
+        ("scan.txt", Some("file scan.txt")),
+        ("files/a%20b.txt", Some("file a b.txt")),
+        ("files/50%25.txt", Some("file 50%25.txt")),
+        ("Binary/none", None),
+        ("files/none.txt", None),
+        ("/fhir/Patient/somebody", None),
+        ("notes/2024/x.pdf", None),
+        ("urn:uuid:4d2c7e60-0000-4000-8000-000000000000", None),
+        ("http://localhost:8888/jobs/abc/download/attachments/x.pdf", None),
+        ("//other.example/Binary/b1", None),
+    ];
+    let attachment = |url: &str| json!({ "attachment": { "url": url, "title": url } });
+    let elsewhere = "https://other.example/fhir/Binary/b1";
+    let content: Vec<_> =
+        urls.iter().map(|(url, _)| attachment(url)).chain([attachment(elsewhere)]).collect();
+    let lines = [
+        json!({ "resourceType": "DocumentReference", "id": "d", "status": "current", "content": content }),
+        binary("b1"),
+    ];
+    let directory = lake(&lines, &["scan.txt", "a b.txt", "50%25.txt"]);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let (resources, errors) = exported(&world, &token).await;
+    assert_eq!(resources.len(), 1, "nothing is described twice: {resources:#?}");
+    let found = resources[0]["content"].as_array().expect("content");
+    for (content, (url, expected)) in found.iter().zip(urls) {
+        let attachment = &content["attachment"];
+        let named = errors.iter().filter(|error| error.contains(&format!("'{url}'"))).count();
+        let Some(expected) = expected else {
+            assert_eq!(attachment["url"], Value::Null, "{url}");
+            assert_eq!(attachment["_url"]["extension"][0]["valueCode"], "unknown", "{url}");
+            assert_eq!(named, 1, "{url}: {errors:?}");
+            continue;
+        };
+        assert_eq!(named, 0, "{url}");
+        let served = text(&attachment["url"]);
+        assert!(served.starts_with(&format!("{BASE_URL}/jobs/")), "{url}: {served}");
+        let file = world.get(&served).bearer(&token).send().await;
+        assert_eq!((file.status, file.text().as_str()), (StatusCode::OK, expected), "{url}");
+    }
+    assert_eq!(found[urls.len()]["attachment"]["url"], elsewhere, "others' stay");
+    assert_eq!(errors.len(), 7, "{errors:?}");
+}
+
+#[tokio::test]
+async fn attachments_of_all_types_are_served() {
+    let url = || json!({ "url": "files/scan.txt" });
+    let subject = json!({ "reference": "Patient/somebody" });
+    let lines = [
+        json!({ "resourceType": "Patient", "id": SOMEBODY, "photo": [url(), { "url": "photos/none.png" }] }),
+        json!({ "resourceType": "Media", "id": "m", "subject": subject, "content": url() }),
+        json!({ "resourceType": "DiagnosticReport", "id": "r", "subject": subject, "presentedForm": [url()] }),
+        json!({ "resourceType": "Consent", "id": "c", "patient": subject, "sourceAttachment": url() }),
+        json!({ "resourceType": "Communication", "id": "k", "subject": subject, "payload": [{ "contentAttachment": url() }] }),
+        json!({ "resourceType": "Claim", "id": "l", "patient": subject, "supportingInfo": [{ "valueAttachment": url() }] }),
+        json!({ "resourceType": "QuestionnaireResponse", "id": "q", "subject": subject,
+            "item": [{ "answer": [{ "valueAttachment": url() }] }] }),
+    ];
+    let directory = lake(&lines, &["scan.txt"]);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let (resources, errors) = exported(&world, &token).await;
+    let at = |name: &str, path: &str| named(&resources, name).pointer(path).cloned().unwrap_or_default();
+    for (name, path) in [
+        ("Patient/somebody", "/photo/0/url"),
+        ("Media/m", "/content/url"),
+        ("DiagnosticReport/r", "/presentedForm/0/url"),
+        ("Consent/c", "/sourceAttachment/url"),
+        ("Communication/k", "/payload/0/contentAttachment/url"),
+        ("Claim/l", "/supportingInfo/0/valueAttachment/url"),
+        ("QuestionnaireResponse/q", "/item/0/answer/0/valueAttachment/url"),
+    ] {
+        let served = text(&at(name, path));
+        assert_eq!(world.get(&served).bearer(&token).send().await.text(), "file scan.txt", "{name}");
+    }
+    assert_eq!(at("Patient/somebody", "/photo/1/url"), Value::Null);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("photos/none.png"), "{errors:?}");
+    assert_eq!(resources.len(), lines.len(), "the file is described");
+}
+
+#[tokio::test]
+async fn what_lies_in_shared_has_no_url_that_nobody_serves() {
+    let photo = |id: &str| json!({ "resourceType": "Practitioner", "id": id, "photo": [{ "url": "Binary/none" }, { "url": "https://example.org/p.png" }] });
+    let lines = [
+        json!({ "resourceType": "Patient", "id": SOMEBODY, "generalPractitioner": [{ "reference": "Practitioner/p" }] }),
+    ];
+    let directory = lake(&lines, &[]);
+    std::fs::create_dir(directory.path().join("shared")).expect("a directory");
+    put(&directory.path().join("shared/all.ndjson"), &[photo("p")]);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.service("service", "system/*.rs").await;
+    for path in ["/fhir/$export", "/fhir/Patient/$export"] {
+        let started = world.get(path).bearer(&token).send().await;
+        world.work().await;
+        let manifest = world.get(started.header("content-location")).bearer(&token).send().await.json();
+        let lines = async |list: &str, resource_type: &str| {
+            let files = manifest[list].as_array().expect("a list");
+            let file = files.iter().find(|file| file["type"] == resource_type).expect("one");
+            world.get(&text(&file["url"])).bearer(&token).send().await.lines()
+        };
+        let practitioner = &lines("output", "Practitioner").await[0];
+        assert_eq!(practitioner["photo"][0]["url"], Value::Null, "{path}");
+        assert_eq!(practitioner["photo"][1]["url"], "https://example.org/p.png", "{path}");
+        let said = text(&lines("error", "OperationOutcome").await[0]["issue"][0]["diagnostics"]);
+        assert!(said.contains("Practitioner/p") && said.contains("Binary/none"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_withheld_document_leaves_no_url_and_says_that_it_is_masked() {
+    let lines = [
+        json!({ "resourceType": "DocumentReference", "id": "open", "content": [{ "attachment": { "url": "Binary/b" } }] }),
+        json!({ "resourceType": "DocumentReference", "id": "closed", "meta": { "security": [{ "code": "PSY" }] },
+            "content": [{ "attachment": { "url": "https://ehr.example/fhir/Binary/b" } }] }),
+        binary("b"),
+    ];
+    let directory = lake(&lines, &[]);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let job = world.kick_off(&token, "/auto-approve", SOMEBODY).await;
+    let choices =
+        json!({ "parameters": { "other": { "enabled": true }, "medicalRecord": { "enabled": true } } });
+    world.post(&job).bearer(&token).json(&choices).send().await;
+    world.work().await;
+    let resources = world.resources(&token, &job).await;
+    let names: Vec<_> = resources.iter().map(reference).collect();
+    assert_eq!(names, ["DocumentReference/open"], "the Binary is not described either");
+    let attachment = &resources[0]["content"][0]["attachment"];
+    assert_eq!(attachment["url"], Value::Null);
+    assert_eq!(attachment["_url"]["extension"][0]["valueCode"], "masked");
+}
+
+#[tokio::test]
+async fn a_client_that_follows_tagged_documents_only_finds_all_of_them() {
+    let world = World::new();
+    let token = text(&world.tokens("other-app", ANNA).await["access_token"]);
+    let job = world.exported(&token, ANNA).await;
+    let resources = world.resources(&token, &job).await;
+    // Everything that any resource links to.
+    let linked = |resource: &Value| -> BTreeSet<String> {
+        let attachments = match &resource["content"] {
+            Value::Array(contents) => contents.iter().map(|content| content["attachment"].clone()).collect(),
+            content => vec![content.clone()],
+        };
+        attachments.iter().filter_map(|attachment| attachment["url"].as_str().map(str::to_owned)).collect()
+    };
+    let all: BTreeSet<_> = resources.iter().flat_map(linked).collect();
+    assert_eq!(all.len(), 8, "{all:#?}");
+    // What it follows: tagged DocumentReferences, and each attachment by its title.
+    let is_followed = |resource: &&Value| {
+        let tags = resource["meta"]["tag"].as_array();
+        resource["resourceType"] == "DocumentReference"
+            && tags.is_some_and(|tags| tags.iter().any(|tag| tag["code"] == "ehi-export"))
+    };
+    let followed: Vec<_> = resources.iter().filter(is_followed).collect();
+    let found: BTreeSet<_> = followed.iter().flat_map(|resource| linked(resource)).collect();
+    assert_eq!(found, all);
+    for resource in followed {
+        for content in resource["content"].as_array().expect("content") {
+            assert!(!text(&content["attachment"]["title"]).is_empty(), "{content}");
+        }
+    }
+    // Others get them as they are.
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let resources = world.resources(&token, &job).await;
+    assert_eq!(resources.iter().filter(is_followed).count(), 1, "our own");
+}
+
+#[tokio::test]
+async fn document_references_of_the_server_have_what_us_core_needs() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let resources = world.resources(&token, &job).await;
+    let ours =
+        resources.iter().find(|resource| text(&resource["id"]).starts_with("documents-")).expect("ours");
+    assert_eq!(ours["type"]["coding"][0]["code"], "UNK");
+    assert_eq!(ours["type"]["coding"][0]["system"], "http://terminology.hl7.org/CodeSystem/v3-NullFlavor");
+    assert_eq!(ours["category"][0]["coding"][0]["code"], "clinical-note");
+    assert_eq!(ours["subject"]["reference"], format!("Patient/{ANNA}"));
+    assert!(ours["date"].is_string() && ours["status"] == "current");
+}
