@@ -309,7 +309,7 @@ fn to_form(choices: &Choices) -> Vec<(String, String)> {
     let mut form = Vec::new();
     for (group, choice) in &choices.parameters {
         let mut add = |name: &str, value: &str| {
-            form.push((format!("parameters.{}.{name}", group.key()), value.to_owned()))
+            form.push((format!("parameters.{}.{name}", group.key()), value.to_owned()));
         };
         if choice.enabled {
             add("enabled", "on");
