@@ -40,6 +40,9 @@ pub enum Error {
     TooLarge(String),
     #[error("{0}")]
     UnsupportedMediaType(String),
+    /// A representation was asked for that the server does not have; the text names those that it has.
+    #[error("{0}")]
+    NotAcceptable(String),
     /// The Range header asks for bytes that the file does not have.
     #[error("the file has {size} bytes; the range asked for lies outside")]
     RangeNotSatisfiable { size: u64 },
@@ -196,6 +199,7 @@ impl Error {
             | Self::MethodNotAllowed
             | Self::TooLarge(_)
             | Self::UnsupportedMediaType(_)
+            | Self::NotAcceptable(_)
             | Self::RangeNotSatisfiable { .. }
             | Self::TooMany(_)
             | Self::Reused(_)
@@ -216,6 +220,7 @@ impl Error {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Throttled { .. } | Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -229,7 +234,10 @@ impl Error {
     pub fn issue_code(&self) -> &'static str {
         match self {
             Self::Invalid(_) | Self::RangeNotSatisfiable { .. } => "invalid",
-            Self::NotSupported(_) | Self::MethodNotAllowed | Self::UnsupportedMediaType(_) => "not-supported",
+            Self::NotSupported(_)
+            | Self::MethodNotAllowed
+            | Self::UnsupportedMediaType(_)
+            | Self::NotAcceptable(_) => "not-supported",
             Self::Unauthorized(_) => "login",
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) | Self::Dismissed(_) => "not-found",

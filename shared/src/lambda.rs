@@ -87,7 +87,7 @@ pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(),
 }
 
 async fn sdk_and_log() -> aws_config::SdkConfig {
-    let filter = log_filter("warn,shared=info,export_generator=info,cleanup=info,request=info");
+    let filter = log_filter("warn,shared=info,export_generator=info,cleanup=info,admin=info,request=info");
     telemetry::for_machines(&filter, resources().get("EHI_STAGE").unwrap_or("none"));
     telemetry::metrics(&[(Metric::ColdStarts, 1)]);
     sdk().await

@@ -11,6 +11,7 @@
 //! 9. [`config`], [`clock`], [`error`], [`telemetry`], [`lambda`]: around it all.
 
 pub mod adapters;
+pub mod bounded;
 pub mod clock;
 pub mod config;
 pub mod domain;

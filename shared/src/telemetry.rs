@@ -1,7 +1,7 @@
 //! The log: one line a request or task, fields dotted and stable, nothing personal. On Lambda, metrics as lines of
 //! the same log.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
@@ -10,12 +10,21 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock::{Clock, SystemClock};
+use crate::config::LogFormat;
 
-/// Lines for people, as one machine wants them. `filter` is levels by target, as `info,request=debug`.
-pub fn for_people(filter: &str) {
+/// The log of one machine, on standard error. `filter` is levels by target, as `info,request=debug`. Colours only where
+/// a terminal shows them.
+pub fn on_one_machine(filter: &str, format: LogFormat) {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::registry();
     // A second call is a test's; the first one counts.
-    let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
+    let _ = match format {
+        LogFormat::Text => {
+            let lines = lines.with_ansi(std::io::stderr().is_terminal());
+            log.with(lines).with(targets(filter)).try_init()
+        }
+        LogFormat::Json => log.with(lines.json().flatten_event(true)).with(targets(filter)).try_init(),
+    };
 }
 
 fn targets(filter: &str) -> Targets {

@@ -65,6 +65,57 @@ async fn what_is_not_there_is_an_outcome(world: World) {
     method.outcome();
 }
 
+both_hosts!(a_browser_gets_a_page_of_what_went_wrong);
+async fn a_browser_gets_a_page_of_what_went_wrong(world: World) {
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let job = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651/status";
+    for (path, status) in [
+        ("/nothing", StatusCode::NOT_FOUND),
+        (job, StatusCode::UNAUTHORIZED),
+        ("/auth/token", StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let page = world.get(path).header("accept", BROWSER).send().await;
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (status, "text/html; charset=utf-8"),
+            "{path}"
+        );
+        assert!(page.text().contains("That did not work"), "{}", page.text());
+        assert!(page.header("content-security-policy").contains("default-src 'none'"));
+        assert!(page.text().contains("rel=\"icon\""), "no request for an icon");
+        let program = world.get(path).header("accept", "application/fhir+json").send().await;
+        assert_eq!(program.status, status);
+        program.outcome();
+    }
+    let challenge = world.get(job).header("accept", BROWSER).send().await;
+    assert_eq!(challenge.header("www-authenticate"), "Bearer");
+}
+
+both_hosts!(what_is_no_json_is_not_acceptable);
+async fn what_is_no_json_is_not_acceptable(world: World) {
+    for (query, accept, acceptable) in [
+        ("", "", true),
+        ("", "*/*", true),
+        ("", "application/fhir+xml, application/fhir+json;q=0.5", true),
+        ("", "application/fhir+json; fhirVersion=4.0", true),
+        ("", "application/fhir+xml", false),
+        ("", "text/turtle", false),
+        ("?_format=json", "application/fhir+xml", true),
+        ("?_format=application/fhir%2Bjson", "", true),
+        ("?_format=application/fhir+json", "", true),
+        ("?_format=xml", "", false),
+        ("?_format=application/fhir%2Bxml", "application/fhir+json", false),
+    ] {
+        let call = world.get(&format!("/fhir/metadata{query}"));
+        let answer = if accept.is_empty() { call } else { call.header("accept", accept) }.send().await;
+        let expected = if acceptable { StatusCode::OK } else { StatusCode::NOT_ACCEPTABLE };
+        assert_eq!(answer.status, expected, "{query} {accept}");
+        if !acceptable {
+            assert!(answer.outcome().contains("application/fhir+json"));
+        }
+    }
+}
+
 both_hosts!(urls_come_from_the_settings_and_never_from_a_header);
 async fn urls_come_from_the_settings_and_never_from_a_header(world: World) {
     let answer = world

@@ -64,7 +64,9 @@ impl Served {
     pub(crate) fn start_as(mut command: Command, state: &Path, more: &[&str]) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).args(more);
         command.stderr(Stdio::piped());
-        command.env("EHI_LOG", "trace,hyper=off,hyper_util=off");
+        if command.get_envs().all(|(name, _)| name != "EHI_LOG") {
+            command.env("EHI_LOG", "trace,hyper=off,hyper_util=off");
+        }
         let mut child = command.spawn().expect("started");
         let mut greeting = BufReader::new(child.stderr.take().expect("piped")).lines();
         let line = greeting

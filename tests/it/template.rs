@@ -97,6 +97,7 @@ const ACTIONS: &[(&str, &[&str])] = &[
 /// What the library does with the ports that a function hands it: a call in the function's source, and the methods.
 const HELPERS: &[(&str, &[&str])] = &[
     ("platform.verifier()", &["grants.get"]),
+    ("jobs.peek(", &["jobs.get"]),
     ("start(", &["jobs.create", "queue.send"]),
     ("places::take(", &["jobs.get", "grants.get", "grants.put", "grants.replace"]),
     ("running_page(", &["jobs.chunks"]),

@@ -166,7 +166,13 @@ impl World {
 
     /// Other settings, other records.
     pub fn with(more: &str, records: &Path) -> Self {
-        let settings = Settings::parse(&settings(more), |_| None, None).expect("valid settings");
+        Self::at(BASE_URL, more, records)
+    }
+
+    /// At another base URL.
+    pub fn at(base_url: &str, more: &str, records: &Path) -> Self {
+        let text = settings(more).replacen(BASE_URL, base_url, 1);
+        let settings = Settings::parse(&text, |_| None, None).expect("valid settings");
         let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
         let ids = Arc::new(SeededIds::new(7));
         let platform = Local::in_memory(records, settings, Arc::new(clock.clone()), ids).expect("a platform");

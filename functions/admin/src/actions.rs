@@ -10,6 +10,7 @@ use shared::error::{Error, Result};
 use shared::exports::{cancel, change};
 use shared::fhir::attachments::{Document, document_reference};
 use shared::fhir::instant;
+use shared::http::caller::living;
 use shared::http::extract::NO_JOB;
 use shared::http::job_json::attachment_url;
 use shared::ports::files::write_all;
@@ -17,9 +18,14 @@ use shared::ports::jobs::StoredJob;
 
 use crate::Admin;
 
+/// Logs what a member of staff did, by name: they answer for it. Patients are never named.
+fn note(action: &str, job: &JobId, who: &str) {
+    tracing::info!(job.id = %job, staff = who, action, "staff");
+}
+
 impl Admin {
     pub(crate) async fn job(&self, id: &JobId) -> Result<StoredJob> {
-        self.jobs.get(id).await?.filter(|stored| !stored.job.state().is_gone()).ok_or(NO_JOB)
+        living(self.jobs.get(id).await?, self.clock.now())
     }
 
     /// Releases the export to the client. What staff attached is described in one DocumentReference, written now.
@@ -31,7 +37,10 @@ impl Admin {
             let complete =
                 Job::Complete(review.approve(attached, who, self.clock.now(), &self.settings.retention));
             match self.jobs.replace(&complete, stored.version).await {
-                Ok(version) => return Ok(StoredJob { job: complete, version, progress: stored.progress }),
+                Ok(version) => {
+                    note("approved", id, who);
+                    return Ok(StoredJob { job: complete, version, progress: stored.progress });
+                }
                 // Somebody attached another file, or decided otherwise: look again.
                 Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
@@ -50,6 +59,7 @@ impl Admin {
             Ok(Job::Rejected(job.in_review("reject")?.reject(reason, who, now, &self.settings.retention)))
         })
         .await?;
+        note("rejected", id, who);
         // Nobody will ever fetch it.
         self.files.remove_prefix(&job_prefix(id)).await?;
         Ok(rejected)
@@ -57,12 +67,14 @@ impl Admin {
 
     pub(crate) async fn attach(&self, id: &JobId, files: Vec<Attachment>, who: &str) -> Result<StoredJob> {
         let now = self.clock.now();
-        change(&*self.jobs, id, |job| {
+        let attached = change(&*self.jobs, id, |job| {
             let review = job.in_review("attach files to")?;
             let files = crate::uploads::with_free_names(files.clone(), &review.core.attachments);
             Ok(Job::InReview(review.attach(files, who, now)))
         })
-        .await
+        .await?;
+        note("files attached", id, who);
+        Ok(attached)
     }
 
     /// Removes the attachments of these names; unknown names are passed over.
@@ -77,6 +89,7 @@ impl Admin {
             Ok(Job::InReview(review))
         })
         .await?;
+        note("files removed", id, who);
         for file in removed {
             self.files.remove(&file.key).await?;
         }
@@ -88,7 +101,11 @@ impl Admin {
         let stored = self.job(id).await?;
         match cancel(&*self.jobs, &*self.files, id, who, self.clock.now()).await {
             Err(Error::Conflict(_)) => Err(NO_JOB),
-            done => done.map(|()| stored),
+            done => {
+                done?;
+                note("deleted", id, who);
+                Ok(stored)
+            }
         }
     }
 

@@ -45,7 +45,9 @@ pub(crate) async fn list(
             job_query.owner = Some(caller.owner());
         }
     }
-    let page = state.jobs.list(&job_query).await?;
+    let mut page = state.jobs.list(&job_query).await?;
+    let now = state.clock.now();
+    page.jobs.retain(|stored| !stored.job.has_expired(now));
     let mut jobs = Vec::with_capacity(page.jobs.len());
     // What its client has deleted is gone for the client.
     let is_shown = |stored: &&StoredJob| match &stored.job {
@@ -124,7 +126,7 @@ pub(crate) async fn show(
     match state.who(&method, &headers).await? {
         Who::Staff(_) => state.answer(&state.job(&id).await?).await,
         Who::Owner(caller) => {
-            let stored = owned(state.jobs.get(&id).await?, &caller)?;
+            let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
             if uri.path().starts_with("/admin") {
                 return Err(Error::Forbidden("this is for staff; your own job is at /jobs".to_owned()));
             }

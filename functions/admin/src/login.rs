@@ -89,6 +89,7 @@ impl Admin {
         if !attempts::verify(Account::Staff(username), password, hash, &guard).await? {
             return Ok(None);
         }
+        tracing::info!(staff = username, action = "signed in", "staff");
         let session = StaffSession { username: username.to_owned() };
         let sources = (&*self.clock, &*self.ids);
         begin(STAFF, &session, &*self.grants, sources, &self.settings).await.map(Some)

@@ -30,7 +30,9 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let Some(username) = state.signed_in(&method, &headers).await? else { return Ok(state.to_login()) };
-    let page = state.jobs.list(&JobQuery { count: PAGE, ..job_query(&query)? }).await?;
+    let mut page = state.jobs.list(&JobQuery { count: PAGE, ..job_query(&query)? }).await?;
+    let now = state.clock.now();
+    page.jobs.retain(|stored| !stored.job.has_expired(now));
     let chosen = query.get("status").unwrap_or_default();
     let mut statuses: Vec<_> = JobState::ALL
         .into_iter()

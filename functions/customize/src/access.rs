@@ -3,8 +3,7 @@
 use http::HeaderMap;
 use shared::domain::ids::JobId;
 use shared::error::{Error, Result};
-use shared::http::caller::{bearer_token, owned};
-use shared::http::extract::NO_JOB;
+use shared::http::caller::{bearer_token, living, owned};
 use shared::http::session::{PATIENT, PatientSession, STAFF, StaffSession, check_origin, current};
 use shared::ports::jobs::StoredJob;
 
@@ -33,7 +32,7 @@ impl Chooser {
 
 impl Customize {
     pub(crate) async fn job(&self, id: &JobId) -> Result<StoredJob> {
-        self.jobs.get(id).await?.filter(|stored| !stored.job.state().is_gone()).ok_or(NO_JOB)
+        living(self.jobs.get(id).await?, self.clock.now())
     }
 
     pub(crate) async fn is_patient_of(&self, stored: &StoredJob, headers: &HeaderMap) -> Result<bool> {
@@ -60,7 +59,7 @@ impl Customize {
             if caller.is_staff {
                 return Ok((stored?, Chooser::Staff(caller.subject.clone())));
             }
-            return Ok((owned(Some(stored?), &caller)?, Chooser::Patient));
+            return Ok((owned(Some(stored?), &caller, self.clock.now())?, Chooser::Patient));
         }
         if let Ok(stored) = &stored
             && self.is_patient_of(stored, headers).await?

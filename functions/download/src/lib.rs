@@ -17,7 +17,7 @@ use shared::domain::states::Complete;
 use shared::error::{Error, Result};
 use shared::exports::running_page;
 use shared::fhir::{FHIR_NDJSON, media_types};
-use shared::http::caller::{Bearer, HasVerifier, owned};
+use shared::http::caller::{Bearer, HasVerifier, living, owned};
 use shared::http::download::{Directly, Stored, download};
 use shared::http::extract::{FilePath, JobPath, NO_FILE, Query};
 use shared::http::links::client_of;
@@ -84,7 +84,7 @@ impl Download {
     async fn job(&self, JobPath(id): JobPath, file: &str, asker: &Asker) -> Result<StoredJob> {
         let stored = self.jobs.get(&id).await?;
         match asker {
-            Asker::Caller(caller) => owned(stored, caller),
+            Asker::Caller(caller) => owned(stored, caller, self.clock.now()),
             Asker::Signed { expires, signature } => {
                 let is_good = *expires > self.clock.now().as_second()
                     && self.keys.is_file_signature(&id, file, *expires, signature);
@@ -93,6 +93,7 @@ impl Download {
                         "the link is not good any more; ask for the manifest again".to_owned(),
                     ));
                 }
+                let stored = living(stored, self.clock.now()).ok();
                 stored.filter(|stored| is_signed(&stored.job, &self.settings)).ok_or(NO_FILE)
             }
         }

@@ -3,19 +3,24 @@
 
 mod discovery;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use http::StatusCode;
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::domain::dialect::Dialect;
 use shared::domain::request::Base;
+use shared::error::{Error, Result};
+use shared::fhir::FHIR_JSON;
 use shared::fhir::capability::capability_statement;
-use shared::http::respond::{cacheable, fhir, html, json};
+use shared::http::extract::Query;
+use shared::http::respond::{cacheable, html, json, ready};
 use shared::pages::LandingPage;
 use shared::platform::Platform;
 use shared::security::keys::Keys;
@@ -41,11 +46,12 @@ pub fn router(platform: &dyn Platform) -> Router {
             let path = format!("{}{}", prefix.path, base.path());
             let url = state.settings.url(&path);
             let dialect = Dialect::of(base);
-            let capability = async move |State(state): State<Metadata>| {
-                cacheable(fhir(
-                    StatusCode::OK,
-                    &capability_statement(dialect, &url, &state.settings.base_url, started),
-                ))
+            let made = Arc::new(OnceLock::new());
+            let capability = async move |State(state): State<Metadata>, query: Query, headers: HeaderMap| {
+                accepts_json(&query, &headers)?;
+                let statement = || capability_statement(dialect, &url, &state.settings.base_url, started);
+                let bytes = made.get_or_init(|| Bytes::from(statement().to_string()));
+                Ok::<_, Error>(cacheable(ready(StatusCode::OK, FHIR_JSON, bytes.clone())))
             };
             router = router
                 .route(&format!("{path}/metadata"), get(capability))
@@ -53,6 +59,32 @@ pub fn router(platform: &dyn Platform) -> Router {
         }
     }
     router.with_state(state)
+}
+
+/// Whether the client takes FHIR JSON, the one format there is (FHIR RESTful API, content types; `_format` goes over
+/// `Accept`).
+fn accepts_json(query: &Query, headers: &HeaderMap) -> Result<()> {
+    /// The spellings of `_format`. A `+` that was not encoded has become a space.
+    const JSON: [&str; 5] =
+        ["json", "application/json", "application/fhir+json", "application/fhir json", "text/json"];
+    const ACCEPTED: [&str; 5] =
+        ["*/*", "application/*", "application/json", "application/fhir+json", "text/json"];
+
+    let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_accepted = match query.get("_format").filter(|format| !format.is_empty()) {
+        Some(format) => JSON.contains(&essence(format).as_str()),
+        None => {
+            let mut lines = headers.get_all(ACCEPT).iter().peekable();
+            let has_none = lines.peek().is_none();
+            let mut ranges =
+                lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(essence);
+            has_none || ranges.any(|range| ACCEPTED.contains(&range.as_str()))
+        }
+    };
+    if is_accepted {
+        return Ok(());
+    }
+    Err(Error::NotAcceptable("this server speaks FHIR as application/fhir+json only".to_owned()))
 }
 
 async fn landing(State(state): State<Metadata>) -> Response {

@@ -6,6 +6,7 @@ mod progress;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -13,9 +14,11 @@ use http::header::{CACHE_CONTROL, EXPIRES, HeaderName, LINK, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
+use shared::bounded::Bounded;
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::domain::dialect::Running;
+use shared::domain::ids::JobId;
 use shared::domain::job::Job;
 use shared::domain::states;
 use shared::error::{Error, Result};
@@ -26,7 +29,7 @@ use shared::http::extract::{JobPath, NO_JOB, Query};
 use shared::http::job_json::job_json;
 use shared::http::links::{http_date, interaction_link};
 use shared::http::manifest::{self, Page};
-use shared::http::respond::{fhir, json as json_answer, notice};
+use shared::http::respond::{fhir, json as json_answer, notice, ready};
 use shared::platform::Platform;
 use shared::ports::files::Files;
 use shared::ports::jobs::{Jobs, StoredJob};
@@ -46,7 +49,11 @@ struct Status {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
+    manifests: Arc<Manifests>,
 }
+
+/// Rendered pages of manifests, by job, version of the job, and number of the page.
+type Manifests = Bounded<(JobId, u64, u32), Bytes>;
 
 impl HasVerifier for Status {
     fn verifier(&self) -> &Verifier {
@@ -68,6 +75,7 @@ pub fn router(platform: &dyn Platform) -> Router {
             settings: platform.settings(),
             keys: platform.keys(),
             verifier: platform.verifier(),
+            manifests: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes)),
         })
 }
 
@@ -77,7 +85,7 @@ async fn status(
     Bearer(caller): Bearer,
     query: Query,
 ) -> Result<Response> {
-    let stored = owned(state.jobs.get(&id).await?, &caller)?;
+    let stored = owned(state.jobs.peek(&id).await?, &caller, state.clock.now())?;
     let page = match query.get("page") {
         None => 0,
         Some(page) => page.parse().map_err(|_| Error::invalid("'page' must be the number of a page"))?,
@@ -95,11 +103,8 @@ impl Status {
         let now = self.clock.now();
         match (&stored.job, dialect.running) {
             (Job::Complete(complete), _) => {
-                let signer = Some((&*self.keys, now));
-                let manifest =
-                    manifest::page(&stored.job, page, &*self.files, &self.settings, signer).await?;
-                let manifest = manifest.ok_or(Error::NotFound("the manifest has no such page"))?;
-                let mut response = json_answer(StatusCode::OK, &manifest);
+                let manifest = self.manifest(stored, page, now).await?;
+                let mut response = ready(StatusCode::OK, "application/json", manifest);
                 response.headers_mut().insert(EXPIRES, http_date(complete.expires_at)?);
                 if dialect.running == Running::Word {
                     response.headers_mut().insert(X_PROGRESS, HeaderValue::from_static("completed"));
@@ -125,6 +130,23 @@ impl Status {
                 self.unfinished(stored, now)
             }
         }
+    }
+
+    /// A page of the manifest as it is sent. It changes only with the job's version, so that it is rendered once; with
+    /// signatures it is rendered each time. Whoever asks was checked against the job as it is now.
+    async fn manifest(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Bytes> {
+        let key = (stored.job.id().clone(), stored.version, page);
+        if let Some(kept) = self.manifests.get(&key) {
+            return Ok(kept);
+        }
+        let signer = Some((&*self.keys, now));
+        let manifest = manifest::page(&stored.job, page, &*self.files, &self.settings, signer).await?;
+        let manifest = manifest.ok_or(Error::NotFound("the manifest has no such page"))?;
+        let bytes = Bytes::from(manifest.to_string());
+        if !manifest::is_signed(&stored.job, &self.settings) {
+            self.manifests.put(key, bytes.clone(), bytes.len() as u64);
+        }
+        Ok(bytes)
     }
 
     /// An export that is not over and has nothing to fetch yet, in the words of its dialect.
@@ -222,7 +244,7 @@ async fn delete(
     JobPath(id): JobPath,
     Bearer(caller): Bearer,
 ) -> Result<Response> {
-    let stored = owned(state.jobs.get(&id).await?, &caller)?;
+    let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
     let cancelled_status = stored.job.core().request.dialect().cancelled;
     let cancelled =
         withdraw(&*state.jobs, &*state.files, &id, caller.client.as_str(), state.clock.now()).await;
@@ -241,7 +263,7 @@ async fn metadata(
     JobPath(id): JobPath,
     Bearer(caller): Bearer,
 ) -> Result<Response> {
-    let stored = owned(state.jobs.get(&id).await?, &caller)?;
+    let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
     let manifest = match &stored.job {
         Job::Complete(_) => manifest::manifest(&stored.job, &*state.files, &state.settings).await?,
         _ => None,

@@ -128,7 +128,6 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn serve(options: Serve) -> Result<(), Failure> {
-    ehi::server::log();
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(options.listen)
         .await
@@ -148,6 +147,7 @@ async fn serve(options: Serve) -> Result<(), Failure> {
 
 fn open(options: &Place, base_url: &str) -> Result<(Local, Passwords), Failure> {
     let defaults = settings(options.config.as_deref(), base_url)?;
+    ehi::server::log(&defaults.settings);
     let records = options.records.clone().unwrap_or_else(sample_records);
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let platform = Local::open(&options.state, &records, defaults.settings, clock, ids)?;
@@ -188,7 +188,6 @@ fn greeting(settings: &shared::config::Settings, passwords: &[(&str, String)], p
 }
 
 async fn clean(options: Place) -> Result<(), Failure> {
-    ehi::server::log();
     let base_url = options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8888".to_owned());
     let (platform, _) = open(&options, &base_url)?;
     Ok(cleanup::run(Arc::new(platform)).await?)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use jiff::SignedDuration;
 use shared::adapters::local::Local;
+use shared::config::{Settings, log_filter};
 use shared::error::Result;
 use shared::http::host::host;
 use shared::platform::Platform;
@@ -20,11 +21,10 @@ use crate::{Failure, connections};
 /// How often cleanup runs.
 const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
 
-/// Begins to log, for people.
-pub fn log() {
-    shared::telemetry::for_people(&shared::config::log_filter(
-        "warn,shared=info,export_generator=info,ehi=info",
-    ));
+/// Begins to log: a line for each request, each action of staff, and each step of an export.
+pub fn log(settings: &Settings) {
+    let filter = log_filter("warn,shared=info,export_generator=info,ehi=info,admin=info,request=info");
+    shared::telemetry::on_one_machine(&filter, settings.log_format);
 }
 
 /// SIGTERM and Ctrl-C, from when this is made: neither ends the process by itself any more.

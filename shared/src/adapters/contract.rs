@@ -71,7 +71,10 @@ pub async fn jobs(jobs: Arc<dyn Jobs>) {
     let stored = jobs.get(first.id()).await.expect("an answer").expect("a job");
     assert_eq!((&stored.job, stored.version), (&first, 1));
     assert_eq!(jobs.get(job(99, "a").id()).await.expect("an answer"), None);
+    let look = async || jobs.peek(first.id()).await.expect("an answer").map(|stored| stored.version);
+    assert_eq!((look().await, look().await), (Some(1), Some(1)));
     assert_eq!(jobs.replace(&first, 1).await.expect("replaced"), 2);
+    assert_eq!(look().await, Some(2), "a look sees each change");
     assert!(is_conflict(jobs.replace(&first, 1).await), "an old version loses");
     assert!(is_conflict(jobs.replace(&job(99, "a"), 1).await), "a job that is not there cannot change");
     let racing = (0..20).map(|_| {
@@ -193,6 +196,8 @@ async fn chunks(jobs: Arc<dyn Jobs>) {
         (1, 10, 7)
     );
     assert_eq!(stored.version, 1, "counting does not change the version");
+    let looked_at = jobs.peek(&id).await.expect("an answer").expect("a job");
+    assert_eq!(*looked_at, stored, "a look sees the counters");
 
     // The rest of a chunk comes with its end, or not at all.
     let rest = Chunk::new(ChunkId::first(1).rest(), Work::Supporting, 0);
@@ -214,6 +219,7 @@ async fn chunks(jobs: Arc<dyn Jobs>) {
         jobs.remove(&id).await.expect("removed");
     }
     assert_eq!(jobs.get(&id).await.expect("an answer"), None);
+    assert_eq!(jobs.peek(&id).await.expect("an answer"), None);
     assert_eq!(jobs.chunk(&id, ChunkId::first(0)).await.expect("an answer"), None);
     assert!(jobs.add_chunks(&id, &[chunk(0, 1)], false).await.is_err(), "nothing is added to what is gone");
 }

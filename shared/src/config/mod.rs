@@ -61,6 +61,8 @@ pub struct Settings {
     pub issuers: Vec<Issuer>,
     /// Proxies in front of the server, whose `X-Forwarded-For` tells where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
+    /// How one machine logs.
+    pub log_format: LogFormat,
     /// What keeps strangers from exhausting the server.
     pub limits: Limits,
 }
@@ -71,8 +73,15 @@ pub enum SameSite {
     None,
 }
 
+/// How one machine logs: lines for people, or JSON for a log service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
 /// The names of the settings in a file, and in capitals after `EHI_` in the environment.
-pub const KEYS: [&str; 24] = [
+pub const KEYS: &[&str] = &[
     "base_url",
     "sandbox",
     "sandbox_in_public",
@@ -96,6 +105,7 @@ pub const KEYS: [&str; 24] = [
     "accounts",
     "issuers",
     "trusted_proxies",
+    "log_format",
     "limits",
 ];
 
@@ -141,7 +151,7 @@ impl Settings {
         variable: impl Fn(&str) -> Option<String>,
         default_base_url: Option<&str>,
     ) -> Result<Self, InvalidSettings> {
-        let mut read = Reader::new(text, &KEYS, &variable);
+        let mut read = Reader::new(text, KEYS, &variable);
         let limits = Limits::read(&mut read, &variable);
         let defaults = Retention::default();
         let base_url = read.text("base_url").or_else(|| default_base_url.map(str::to_owned));
@@ -181,6 +191,14 @@ impl Settings {
             accounts: read.list("accounts"),
             issuers: read.list("issuers"),
             trusted_proxies: networks(&mut read),
+            log_format: match read.text("log_format").as_deref() {
+                None | Some("text") => LogFormat::Text,
+                Some("json") => LogFormat::Json,
+                Some(_) => {
+                    read.wrong("log_format", "must be \"text\" or \"json\"");
+                    LogFormat::Text
+                }
+            },
             limits,
         };
         settings.check(&mut read, in_public);
@@ -260,6 +278,12 @@ impl Settings {
     /// The absolute URL of a path of ours.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
+    }
+
+    /// The path of the public base URL, without a slash at the end: mostly empty.
+    pub fn path(&self) -> String {
+        let url = Url::parse(&self.base_url);
+        url.map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
     }
 
     /// Whether cookies can be limited to TLS.

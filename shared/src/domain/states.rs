@@ -304,6 +304,21 @@ impl Job {
         }
     }
 
+    /// Whether the time in its `Expires` has come: from then on it is gone for everybody, also before cleanup removes it.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Complete(Complete { expires_at, .. })
+            | Self::Rejected(Rejected { expires_at, .. })
+            | Self::Failed(Failed { expires_at, .. }) => *expires_at <= now,
+            Self::AwaitingInput(_)
+            | Self::Queued(_)
+            | Self::Running(_)
+            | Self::InReview(_)
+            | Self::Cancelled(_)
+            | Self::Expired(_) => false,
+        }
+    }
+
     /// When the job must go, if it may go by time alone.
     pub fn is_expired(&self, now: Timestamp, retention: &Retention) -> bool {
         match self {

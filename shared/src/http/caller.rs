@@ -1,11 +1,13 @@
 //! The bearer of the request's access token, verified.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use jiff::Timestamp;
 
 use crate::domain::job::Job;
 use crate::domain::scopes::Level;
@@ -41,11 +43,21 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// The job, if it is there, is not gone and has not expired.
+pub fn living<J: Borrow<StoredJob>>(found: Option<J>, now: Timestamp) -> Result<J> {
+    let is_living = |found: &J| {
+        let job = &found.borrow().job;
+        !job.state().is_gone() && !job.has_expired(now)
+    };
+    found.filter(is_living).ok_or(NO_JOB)
+}
+
 /// The job, if it is this caller's and not gone. Somebody else's is 404, as if there were none; so is one that was
 /// rejected and that the caller has deleted since, but with the reason.
-pub fn owned(stored: Option<StoredJob>, caller: &Caller) -> Result<StoredJob> {
-    let stored = stored.ok_or(NO_JOB)?;
-    if stored.job.state().is_gone() || stored.job.core().owner != caller.owner() {
+pub fn owned<J: Borrow<StoredJob>>(found: Option<J>, caller: &Caller, now: Timestamp) -> Result<J> {
+    let found = living(found, now)?;
+    let stored = found.borrow();
+    if stored.job.core().owner != caller.owner() {
         return Err(NO_JOB);
     }
     if let Job::Rejected(rejected) = &stored.job
@@ -56,7 +68,7 @@ pub fn owned(stored: Option<StoredJob>, caller: &Caller) -> Result<StoredJob> {
     if let Some(selection) = &stored.job.core().request.selection {
         let dialect = stored.job.core().request.dialect();
         return match caller.coverage(dialect).covers_export(selection) {
-            true => Ok(stored),
+            true => Ok(found),
             false => Err(Error::Forbidden("the token does not cover all that the job exports".to_owned())),
         };
     }
@@ -67,5 +79,5 @@ pub fn owned(stored: Option<StoredJob>, caller: &Caller) -> Result<StoredJob> {
                 .to_owned(),
         ));
     }
-    Ok(stored)
+    Ok(found)
 }

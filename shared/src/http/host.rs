@@ -11,12 +11,12 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
-use http::{StatusCode, Uri};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
+use http::{HeaderMap, StatusCode, Uri};
 
 use super::cors::{self, Allowed};
 use super::notes::{Noted, Notes};
-use super::respond::Logged;
+use super::respond::{Logged, Shown, as_page};
 use crate::clock::{Clock, Ids};
 use crate::config::Settings;
 use crate::domain::ids::JobId;
@@ -29,11 +29,15 @@ struct Host {
     settings: Arc<Settings>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    /// The path of the public base URL.
+    prefix: Arc<str>,
 }
 
 /// Wraps routers for serving.
 pub fn host(routers: Router, platform: &dyn Platform) -> Router {
-    let state = Host { settings: platform.settings(), clock: platform.clock(), ids: platform.ids() };
+    let settings = platform.settings();
+    let prefix = settings.path().into();
+    let state = Host { settings, clock: platform.clock(), ids: platform.ids(), prefix };
     let routed = routers
         .fallback(async || Error::NotFound("there is nothing at this address"))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
@@ -41,14 +45,19 @@ pub fn host(routers: Router, platform: &dyn Platform) -> Router {
     Router::new().fallback_service(routed).layer(from_fn_with_state(state, around))
 }
 
-/// Some clients send `%24ehi-export`; routes are spelt with `$`.
-fn decode_dollar(request: &mut Request) {
+/// Spells the path as routes do. Some clients send `%24ehi-export`; and the path of the public base URL is taken off,
+/// unless a proxy has done so.
+fn normalize(request: &mut Request, prefix: &str) {
     let uri = request.uri();
+    let inner = uri.path().strip_prefix(prefix).filter(|_| !prefix.is_empty());
+    let inner = inner.filter(|inner| inner.is_empty() || inner.starts_with('/'));
     if let Some(path) = uri.path_and_query()
-        && path.path().contains("%24")
+        && (inner.is_some() || path.path().contains("%24"))
     {
         let query = path.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let path = path.path().replace("%24", "$") + &query;
+        let inner = inner.unwrap_or(path.path());
+        let inner = if inner.is_empty() { "/" } else { inner };
+        let path = inner.replace("%24", "$") + &query;
         let mut parts = uri.clone().into_parts();
         parts.path_and_query = path.parse().ok();
         if let Ok(uri) = Uri::from_parts(parts) {
@@ -58,11 +67,12 @@ fn decode_dollar(request: &mut Request) {
 }
 
 async fn around(State(host): State<Host>, mut request: Request, next: Next) -> Response {
-    decode_dollar(&mut request);
+    normalize(&mut request, &host.prefix);
     let started = host.clock.now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     // Ours, never one that a header brings.
     let request_id = host.ids.attempt().to_string();
+    let wants_page = wants_page(&method, request.headers());
     let mut noted = Noted::default();
     let address = request.extensions().get::<PeerAddress>();
     let address = address.map(|peer| client_address(*peer, request.headers(), &host.settings));
@@ -71,12 +81,17 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         let headers = cors::preflight_headers(request.headers());
         (StatusCode::NO_CONTENT, headers).into_response()
     } else {
+        let notes = Notes::new(request_id.clone(), address, host.prefix.clone());
         // A panic is a defect, but it must not cost other requests their connection.
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
         let answered;
-        (answered, noted) = Notes::during(request_id.clone(), address, answer).await;
+        (answered, noted) = notes.during(answer).await;
         answered.unwrap_or_else(|_| Error::internal("a handler panicked").into_response())
     };
+    if wants_page && response.extensions().get::<Shown>().is_some() {
+        let notes = Notes::new(request_id.clone(), None, host.prefix.clone());
+        (response, _) = notes.during(async { as_page(response) }).await;
+    }
     let headers = response.headers_mut();
     Allowed::of(uri.path(), noted.took_cookie, origin, &host.settings).tell(headers);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
@@ -97,6 +112,14 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     };
     log(&request, &response);
     response
+}
+
+/// Whether a person reads the response in a browser: it asks for a page, and no program's format.
+fn wants_page(method: &http::Method, headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    matches!(*method, http::Method::GET | http::Method::HEAD)
+        && accept.contains("text/html")
+        && !accept.contains("json")
 }
 
 /// What the log says of a request beside its answer.
@@ -131,31 +154,38 @@ fn job(path: &str) -> &str {
 }
 
 /// A path for the log: what could name somebody or something is left out.
-fn route(path: &str) -> String {
-    const WORDS: [&str; 39] = [
+pub fn route(path: &str) -> String {
+    const WORDS: [&str; 41] = [
+        "",
+        "$ehi-export",
+        "$export",
+        "$export-status",
+        ".well-known",
         "4_0_0",
-        "admin",
+        "Group",
+        "Patient",
         "add-files",
+        "admin",
         "approve",
         "attachments",
         "auth",
         "authorize",
         "authorize-app",
         "auto-approve",
+        "complete",
         "customize",
         "delete",
         "download",
-        "$ehi-export",
+        "favicon.ico",
         "fhir",
         "introspect",
-        "openid-configuration",
         "jobs",
         "jwks.json",
         "login",
         "logout",
         "metadata",
         "no-form",
-        "Patient",
+        "openid-configuration",
         "patient-login",
         "r4",
         "reject",
@@ -167,11 +197,6 @@ fn route(path: &str) -> String {
         "token",
         "uploads",
         "userinfo",
-        "complete",
-        ".well-known",
-        "",
-        "$export",
-        "Group",
     ];
     let segments = path.split('/').map(|segment| if WORDS.contains(&segment) { segment } else { "*" });
     segments.collect::<Vec<_>>().join("/")
@@ -179,7 +204,40 @@ fn route(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::route;
+    use super::*;
+
+    #[test]
+    fn the_path_of_the_base_is_taken_off() {
+        for (prefix, path, expected) in [
+            ("/ehi", "/ehi/fhir/metadata?x=1", "/fhir/metadata?x=1"),
+            ("/ehi", "/ehi", "/"),
+            ("/ehi", "/ehi?x", "/?x"),
+            ("/ehi", "/ehix/fhir", "/ehix/fhir"),
+            ("/ehi", "/fhir/Patient/a/%24ehi-export", "/fhir/Patient/a/$ehi-export"),
+            ("/a/b", "/a/b/fhir/%24export", "/fhir/$export"),
+            ("", "/fhir/metadata", "/fhir/metadata"),
+        ] {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = path.parse().expect("a path");
+            normalize(&mut request, prefix);
+            assert_eq!(request.uri().to_string(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_no_browser() {
+        for (accept, page) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("application/fhir+json", false),
+            ("text/html, application/fhir+json", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(wants_page(&http::Method::GET, &headers), page, "{accept}");
+            assert!(!wants_page(&http::Method::POST, &headers));
+        }
+    }
 
     #[test]
     fn the_log_names_nobody() {

@@ -2,8 +2,8 @@
 //! cookie was looked at.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::task_local;
 
@@ -19,6 +19,7 @@ pub(super) struct Notes {
     request: String,
     client: OnceLock<ClientId>,
     address: Option<IpAddr>,
+    prefix: Arc<str>,
     took_cookie: AtomicBool,
 }
 
@@ -30,15 +31,15 @@ pub(super) struct Noted {
 }
 
 impl Notes {
-    /// Runs what answers the request with this id; afterwards what was noted meanwhile.
-    pub(super) async fn during<T>(
-        request: String,
-        address: Option<IpAddr>,
-        answer: impl Future<Output = T>,
-    ) -> (T, Noted) {
-        let notes = Self { request, client: OnceLock::new(), address, took_cookie: AtomicBool::new(false) };
+    /// `prefix` is the path of the public base URL.
+    pub(super) fn new(request: String, address: Option<IpAddr>, prefix: Arc<str>) -> Self {
+        Self { request, client: OnceLock::new(), address, prefix, took_cookie: AtomicBool::new(false) }
+    }
+
+    /// Runs what answers the request; afterwards what was noted meanwhile.
+    pub(super) async fn during<T>(self, answer: impl Future<Output = T>) -> (T, Noted) {
         NOTES
-            .scope(notes, async {
+            .scope(self, async {
                 let answer = answer.await;
                 let noted = NOTES.with(|notes| Noted {
                     client: notes.client.get().cloned(),
@@ -68,4 +69,9 @@ pub fn request_id() -> Option<String> {
 /// The address that the request comes from, for limits on attempts; `None` where the host does not know it.
 pub fn address() -> Option<IpAddr> {
     NOTES.try_with(|notes| notes.address).ok().flatten()
+}
+
+/// The path of the public base URL, which links within pages begin with; mostly empty.
+pub(super) fn prefix() -> String {
+    NOTES.try_with(|notes| notes.prefix.to_string()).unwrap_or_default()
 }

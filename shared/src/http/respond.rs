@@ -1,8 +1,9 @@
 //! Answers: errors in their three renderings, FHIR and plain JSON, pages, redirects.
 
 use askama::Template;
+use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
@@ -15,12 +16,31 @@ use crate::pages::ErrorPage;
 #[derive(Debug, Clone)]
 pub struct Logged(pub String);
 
+/// An error that was answered with an OperationOutcome: its text, for the page that a browser gets instead.
+#[derive(Debug, Clone)]
+pub(super) struct Shown(pub(super) String);
+
 impl IntoResponse for Error {
-    /// As an OperationOutcome.
+    /// As an OperationOutcome. The host makes a page of it where a browser asks for one.
     fn into_response(self) -> Response {
-        let body = outcome("error", self.issue_code(), &self.to_string());
-        with_error_headers(&self, fhir(self.status(), &body))
+        let text = self.to_string();
+        let body = outcome("error", self.issue_code(), &text);
+        let mut response = with_error_headers(&self, fhir(self.status(), &body));
+        response.extensions_mut().insert(Shown(text));
+        response
     }
+}
+
+/// The same error as a page: status and headers stay.
+pub(super) fn as_page(response: Response) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let Some(Shown(text)) = parts.extensions.remove() else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    let (page, body) = html(parts.status, &ErrorPage { status: parts.status.as_u16(), text }).into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.extend(page.headers);
+    Response::from_parts(parts, body)
 }
 
 /// An error that is answered with a page.
@@ -128,8 +148,13 @@ fn with_error_headers(error: &Error, mut response: Response) -> Response {
     response
 }
 
-fn body(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
-    let mut response = (status, body).into_response();
+/// A response of bytes that were made before.
+pub fn ready(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
+    body(status, content_type, bytes)
+}
+
+fn body(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = (status, body.into()).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     // What answers hold is for one person's eyes; the few public ones say otherwise themselves.
@@ -158,7 +183,8 @@ pub fn json(status: StatusCode, value: &Value) -> Response {
 
 /// A page.
 pub fn html(status: StatusCode, page: &impl Template) -> Response {
-    match page.render() {
+    let prefix: Box<dyn std::any::Any> = Box::new(super::notes::prefix());
+    match page.render_with_values(&(crate::pages::PREFIX, prefix)) {
         Ok(text) => body(status, "text/html; charset=utf-8", text.into_bytes()),
         Err(error) => Error::internal(error).into_response(),
     }

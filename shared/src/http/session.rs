@@ -124,7 +124,10 @@ fn cookie(kind: SessionKind, value: &str, max_age: Option<u32>, settings: &Setti
         SameSite::None | SameSite::Lax => "Lax",
     };
     let secure = if settings.secure_cookies() { "; Secure" } else { "" };
+    let path = settings.path();
+    let path = if path.is_empty() { "/" } else { &path };
     let max_age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
-    let text = format!("{}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{max_age}", kind.cookie);
+    let text =
+        format!("{}={value}; Path={path}; HttpOnly; SameSite={same_site}{secure}{max_age}", kind.cookie);
     HeaderValue::from_str(&text).map_err(Error::internal)
 }

@@ -2,6 +2,8 @@
 
 use askama::Template;
 
+use super::filters;
+
 use crate::domain::choices::{RecordGroup, Sensitive};
 use crate::fhir::choices::Problem;
 

@@ -11,6 +11,27 @@ mod asked;
 mod form;
 mod staff;
 
+/// The name under which a page finds the path of the public base URL.
+pub const PREFIX: &str = "prefix";
+
+#[expect(
+    unreachable_pub,
+    clippy::inline_always,
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "so the macro makes a filter"
+)]
+mod filters {
+    use askama::{Values, filter_fn, get_value};
+
+    /// A path of ours as a browser needs it: below the path of the public base URL.
+    #[filter_fn]
+    pub(super) fn at(path: &str, values: &dyn Values) -> askama::Result<String> {
+        let prefix = get_value::<String>(values, super::PREFIX).map(String::as_str).unwrap_or_default();
+        Ok(format!("{prefix}{path}"))
+    }
+}
+
 #[derive(Template)]
 #[template(path = "error.html")]
 pub struct ErrorPage {

@@ -1,6 +1,8 @@
 //! The pages of staff.
 
 use askama::Template;
+
+use super::filters;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 

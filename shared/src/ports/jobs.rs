@@ -1,5 +1,7 @@
 //! Jobs and their chunks.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::domain::chunk::{Chunk, ChunkResult, Progress};
@@ -82,6 +84,12 @@ pub trait Jobs: Send + Sync {
     async fn create(&self, job: &Job) -> Result<()>;
 
     async fn get(&self, id: &JobId) -> Result<Option<StoredJob>>;
+
+    /// The job as [`Jobs::get`] returns it, to look at only. A store may return what it has parsed before, as long as it
+    /// asks each time whether that is still what it has.
+    async fn peek(&self, id: &JobId) -> Result<Option<Arc<StoredJob>>> {
+        Ok(self.get(id).await?.map(Arc::new))
+    }
 
     /// Replaces the job if it is still at `version`; answers the new version.
     /// [`crate::error::Error::Conflict`] when it is not, or is gone.

@@ -42,25 +42,32 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
         };
         // In turns, so that neither has the machine's better minutes; the best of each.
-        let mut best = [0.0_f64; 3];
+        let mut best = [0.0_f64; 4];
         for _ in 0..3 {
-            for (best, (address, path)) in
-                best.iter_mut().zip([(bare, "/constant"), (address, &waiting), (address, &complete)])
-            {
+            for (best, (address, path)) in best.iter_mut().zip([
+                (bare, "/constant"),
+                (address, &waiting),
+                (address, &complete),
+                (address, "/fhir/metadata"),
+            ]) {
                 *best = best.max(load(address, request(path), length / 3).await);
             }
         }
         server.stop().await.expect("stopped");
-        [("while it waits (202)", best[1]), ("when it is complete (200, manifest)", best[2])]
-            .into_iter()
-            .map(|(what, rate)| Row {
-                what: format!("status {what}, {CONNECTIONS} connections"),
-                measured: format!("{rate:.0}/s"),
-                yardstick: format!("bare route: {:.0}/s", best[0]),
-                ratio: Some(rate / best[0]),
-                aim: "0.50",
-            })
-            .collect()
+        [
+            ("status while it waits (202)", best[1], "0.50"),
+            ("status when it is complete (200, manifest)", best[2], "0.30"),
+            ("`/fhir/metadata`", best[3], "0.50"),
+        ]
+        .into_iter()
+        .map(|(what, rate, aim)| Row {
+            what: format!("{what}, {CONNECTIONS} connections"),
+            measured: format!("{rate:.0}/s"),
+            yardstick: format!("bare route: {:.0}/s", best[0]),
+            ratio: Some(rate / best[0]),
+            aim,
+        })
+        .collect()
     })
 }
 

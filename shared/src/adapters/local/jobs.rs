@@ -7,6 +7,7 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 
 use super::database::{Database, count, integer, sql};
+use crate::bounded::Bounded;
 use crate::domain::chunk::{Chunk, ChunkResult, Progress};
 use crate::domain::ids::{ChunkId, JobId};
 use crate::domain::job::{Core, Job};
@@ -15,22 +16,35 @@ use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChu
 
 pub(super) struct LocalJobs {
     database: Arc<Database>,
+    /// Jobs that were looked at, as they were at their version.
+    looked_at: Bounded<JobId, Arc<StoredJob>>,
 }
+
+/// Bytes of jobs, as they are stored, that are kept parsed.
+const KEPT: u64 = 4 * 1024 * 1024;
 
 impl LocalJobs {
     pub(super) fn new(database: Arc<Database>) -> Self {
-        Self { database }
+        Self { database, looked_at: Bounded::new(KEPT) }
     }
 }
 
 /// The columns of a [`RawJob`].
 macro_rules! columns {
     () => {
-        "job, version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources"
+        concat!("job, ", counters!())
+    };
+}
+
+/// The columns that say whether a job is still what it was.
+macro_rules! counters {
+    () => {
+        "version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources"
     };
 }
 
 const GET: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?");
+const PEEK: &str = concat!("SELECT ", counters!(), " FROM jobs WHERE id = ?");
 
 /// A row before its JSON is read.
 struct RawJob {
@@ -41,18 +55,7 @@ struct RawJob {
 
 impl RawJob {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            job: row.get(0)?,
-            version: row.get(1)?,
-            progress: Progress {
-                chunks_planned: row.get(2)?,
-                chunks_done: row.get(3)?,
-                plan_complete: row.get(4)?,
-                bytes_planned: count(row.get(5)?),
-                bytes_done: count(row.get(6)?),
-                resources: count(row.get(7)?),
-            },
-        })
+        Ok(Self { job: row.get(0)?, version: row.get(1)?, progress: progress(row, 2)? })
     }
 
     fn stored(self) -> Result<StoredJob> {
@@ -64,9 +67,22 @@ impl RawJob {
     }
 }
 
+/// The counters of a row, from this column on.
+fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<Progress> {
+    Ok(Progress {
+        chunks_planned: row.get(first)?,
+        chunks_done: row.get(first + 1)?,
+        plan_complete: row.get(first + 2)?,
+        bytes_planned: count(row.get(first + 3)?),
+        bytes_done: count(row.get(first + 4)?),
+        resources: count(row.get(first + 5)?),
+    })
+}
+
 #[async_trait]
 impl Jobs for LocalJobs {
     async fn create(&self, job: &Job) -> Result<()> {
+        self.looked_at.remove(job.id());
         let row = JobRow::of(job)?;
         self.database
             .write(move |transaction| {
@@ -90,6 +106,32 @@ impl Jobs for LocalJobs {
         found.map(RawJob::stored).transpose()
     }
 
+    async fn peek(&self, id: &JobId) -> Result<Option<Arc<StoredJob>>> {
+        // Two short reads may see two versions: what is kept is what one row had, and the next look compares again.
+        let current = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(PEEK)?;
+            select.query_row([id.as_str()], |row| Ok((row.get(0)?, progress(row, 1)?))).optional()
+        })?;
+        let Some((version, progress)) = current else {
+            self.looked_at.remove(id);
+            return Ok(None);
+        };
+        let version = count(version);
+        let is_current = |kept: &Arc<StoredJob>| kept.version == version && kept.progress == progress;
+        if let Some(kept) = self.looked_at.get(id).filter(is_current) {
+            return Ok(Some(kept));
+        }
+        let found = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(GET)?;
+            select.query_row([id.as_str()], RawJob::of).optional()
+        })?;
+        let Some(row) = found else { return Ok(None) };
+        let bytes = row.job.len() as u64;
+        let stored = Arc::new(row.stored()?);
+        self.looked_at.put(id.clone(), stored.clone(), bytes);
+        Ok(Some(stored))
+    }
+
     async fn replace(&self, job: &Job, version: u64) -> Result<u64> {
         let row = JobRow::of(job)?;
         self.database
@@ -107,6 +149,7 @@ impl Jobs for LocalJobs {
     }
 
     async fn remove(&self, id: &JobId) -> Result<()> {
+        self.looked_at.remove(id);
         let id = id.to_string();
         self.database
             .write(move |transaction| {

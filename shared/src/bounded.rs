@@ -1,0 +1,115 @@
+//! Keeps what is dear to make and may be made again, within a number of bytes.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A map that drops its oldest entries when it has more than `most` bytes. It never answers whether something may be
+/// seen: whoever asks has checked that, and that what is kept is still true.
+pub struct Bounded<K, V> {
+    most: u64,
+    inner: Mutex<Inner<K, V>>,
+}
+
+struct Inner<K, V> {
+    entries: HashMap<K, Entry<V>>,
+    /// Keys in the order in which they came; some may have gone since.
+    order: VecDeque<(u64, K)>,
+    bytes: u64,
+    next: u64,
+}
+
+struct Entry<V> {
+    number: u64,
+    bytes: u64,
+    value: V,
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Bounded<K, V> {
+    pub fn new(most: u64) -> Self {
+        let inner = Inner { entries: HashMap::new(), order: VecDeque::new(), bytes: 0, next: 0 };
+        Self { most, inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<K, V>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn get(&self, key: &K) -> Option<V> {
+        self.lock().entries.get(key).map(|entry| entry.value.clone())
+    }
+
+    /// Keeps a value of so many bytes; one that would fill a quarter of all room is not kept.
+    pub fn put(&self, key: K, value: V, bytes: u64) {
+        if bytes > self.most / 4 {
+            self.remove(&key);
+            return;
+        }
+        let mut inner = self.lock();
+        inner.remove(&key);
+        while inner.bytes + bytes > self.most {
+            let Some((number, oldest)) = inner.order.pop_front() else { break };
+            if inner.entries.get(&oldest).is_some_and(|entry| entry.number == number) {
+                inner.remove(&oldest);
+            }
+        }
+        let number = inner.next;
+        inner.next += 1;
+        inner.bytes += bytes;
+        inner.order.push_back((number, key.clone()));
+        inner.entries.insert(key, Entry { number, bytes, value });
+        inner.forget_gone_keys();
+    }
+
+    pub fn remove(&self, key: &K) {
+        self.lock().remove(key);
+    }
+}
+
+impl<K: Hash + Eq, V> Inner<K, V> {
+    fn remove(&mut self, key: &K) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.bytes -= entry.bytes;
+        }
+    }
+
+    /// Keys that were replaced or removed must not pile up.
+    fn forget_gone_keys(&mut self) {
+        if self.order.len() > 2 * self.entries.len() + 16 {
+            let entries = &self.entries;
+            self.order.retain(|(number, key)| entries.get(key).is_some_and(|entry| entry.number == *number));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_go_and_the_sum_is_bounded() {
+        let kept = Bounded::new(100);
+        for number in 0..50_u32 {
+            kept.put(number, number, 20);
+        }
+        assert_eq!((44..50).filter_map(|number| kept.get(&number)).collect::<Vec<_>>(), [45, 46, 47, 48, 49]);
+        kept.put(49, 7, 25);
+        assert_eq!((kept.get(&49), kept.get(&45), kept.get(&46)), (Some(7), None, Some(46)));
+        kept.put(46, 8, 26);
+        assert_eq!(kept.get(&46), None, "too large to keep, and what was kept is no longer true");
+        for _ in 0..1_000 {
+            kept.put(1, 1, 1);
+            kept.remove(&1);
+        }
+        let inner = kept.lock();
+        assert!(inner.order.len() <= 2 * inner.entries.len() + 17, "{}", inner.order.len());
+        assert_eq!(inner.bytes, inner.entries.values().map(|entry| entry.bytes).sum::<u64>());
+    }
+
+    #[test]
+    fn without_room_nothing_is_kept() {
+        let kept = Bounded::new(0);
+        kept.put(1, 1, 1);
+        assert_eq!(kept.get(&1), None);
+    }
+}

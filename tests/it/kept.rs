@@ -1,0 +1,128 @@
+//! What a process keeps in memory to answer sooner never shows what is no longer true, or to whom it is not shown; and a
+//! job that has expired is gone at once.
+
+use http::{Method, StatusCode};
+use tests::{ANNA, BRUNO, World, text};
+
+/// How every address of a complete job that its owner's token opens answers; the last one is an attachment's.
+async fn statuses(world: &World, token: &str, job: &str, attachment: &str) -> Vec<StatusCode> {
+    let mut seen = Vec::new();
+    for place in ["/status", "/metadata", "/download/Patient"].map(|place| format!("{job}{place}")) {
+        seen.push(world.get(&place).bearer(token).send().await.status);
+    }
+    seen.push(world.get(attachment).bearer(token).send().await.status);
+    seen
+}
+
+/// The address of an attachment that the export has.
+async fn attachment(world: &World, token: &str, job: &str) -> String {
+    let documents = world.get(&format!("{job}/download/DocumentReference")).bearer(token).send().await.text();
+    let (_, rest) = documents.split_once("/download/attachments/").expect("an attachment");
+    format!("{job}/download/attachments/{}", rest.split('"').next().expect("a name"))
+}
+
+#[tokio::test]
+async fn what_is_kept_is_for_the_owner_alone_and_ends_with_the_job() {
+    for limits in ["", "limits = { manifest_cache_bytes = 0 }"] {
+        let world = World::with(&format!("sandbox = true\n{limits}"), &ehi::defaults::sample_records());
+        let token = world.token(ANNA).await;
+        let job = world.exported(&token, ANNA).await;
+        let first = world.status(&token, &job).await;
+        assert_eq!(first.status, StatusCode::OK);
+        let again = world.status(&token, &job).await;
+        assert_eq!((again.json(), again.header("expires")), (first.json(), first.header("expires")));
+        let bruno = world.token(BRUNO).await;
+        let other_app = text(&world.tokens("other-app", ANNA).await["access_token"]);
+        for stranger in [&bruno, &other_app] {
+            assert_eq!(world.status(stranger, &job).await.status, StatusCode::NOT_FOUND);
+        }
+        world.post("/auth/revoke").form(&[("token", token.as_str())]).send().await;
+        assert_eq!(world.status(&token, &job).await.status, StatusCode::UNAUTHORIZED);
+        let token = world.token(ANNA).await;
+        assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+        let file = attachment(&world, &token, &job).await;
+        assert_eq!(statuses(&world, &token, &job, &file).await, [StatusCode::OK; 4]);
+        world.request(Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+        assert_eq!(statuses(&world, &token, &job, &file).await, [StatusCode::NOT_FOUND; 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_the_job_is_seen_at_once() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    for _ in 0..2 {
+        assert_eq!(world.status(&token, &job).await.header("x-progress"), "0%");
+    }
+    world.step().await;
+    assert_ne!(world.status(&token, &job).await.header("x-progress"), "0%", "progress without a new version");
+    world.work().await;
+    for _ in 0..2 {
+        assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
+    }
+    let staff = world.staff().await;
+    let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff);
+    attached.files(&[("letter.txt", "text/plain", b"A letter.")]).send().await;
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let manifest = world.status(&token, &job).await;
+    assert_eq!(manifest.status, StatusCode::OK);
+    assert!(manifest.text().contains("DocumentReference.attached"), "{}", manifest.text());
+}
+
+#[tokio::test]
+async fn signatures_are_made_anew_for_each_manifest() {
+    let world = World::new();
+    let token = world.service("direct-service", "system/*.read").await;
+    let started = world.get("/fhir/$export?_type=Patient").bearer(&token).send().await;
+    let status = started.header("content-location").to_owned();
+    world.work().await;
+    let signed = async || {
+        let manifest = world.get(&status).bearer(&token).send().await;
+        text(&manifest.json()["output"][0]["url"])
+    };
+    let first = signed().await;
+    world.advance(60);
+    assert_ne!(signed().await, first);
+}
+
+#[tokio::test]
+async fn from_its_expiry_on_a_job_is_gone_before_cleanup() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    world.advance(24 * 3_600 - 1);
+    let token = world.token(ANNA).await;
+    let file = attachment(&world, &token, &job).await;
+    let before = statuses(&world, &token, &job, &file).await;
+    assert_eq!(before, [StatusCode::OK; 4]);
+    let staff = world.staff().await;
+    let id = job.rsplit('/').next().expect("an id");
+    world.advance(1);
+    assert_eq!(statuses(&world, &token, &job, &file).await, [StatusCode::NOT_FOUND; 4]);
+    let deleted = world.request(Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+    assert_eq!(deleted.status, StatusCode::NOT_FOUND);
+    for (path, cookie) in [("/jobs", false), ("/admin/jobs", true), ("/staff", true)] {
+        let call = world.get(path);
+        let call = if cookie { call.cookie(&staff) } else { call.bearer(&token) };
+        let list = call.send().await;
+        assert_eq!(list.status, StatusCode::OK, "{path}");
+        assert!(!list.text().contains(id), "{path}: {}", list.text());
+    }
+    let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await;
+    assert_eq!(shown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_signed_link_ends_with_the_job() {
+    let world = World::with("sandbox = true\nretention_seconds = 100", &ehi::defaults::sample_records());
+    let token = world.service("direct-service", "system/*.read").await;
+    let started = world.get("/fhir/$export?_type=Patient").bearer(&token).send().await;
+    let status = started.header("content-location").to_owned();
+    world.work().await;
+    let manifest = world.get(&status).bearer(&token).send().await.json();
+    let url = text(&manifest["output"][0]["url"]);
+    assert_eq!(world.get(&url).send().await.status, StatusCode::OK);
+    world.advance(100);
+    assert_eq!(world.get(&url).send().await.status, StatusCode::NOT_FOUND);
+}

@@ -1,0 +1,76 @@
+//! What the program logs when nobody asked for more or less: a line for each request and each action of staff.
+
+use std::process::Command;
+
+use http::StatusCode;
+use serde_json::Value;
+use tests::{ANNA, PASSWORD};
+
+use crate::program::{Served, ehi};
+use crate::surface::ROUTES;
+
+/// The program with this setting; it logs what it logs by itself.
+fn logged(setting: &str) -> String {
+    let state = tempfile::tempdir().expect("a directory");
+    let config = state.path().join("settings.toml");
+    let settings = tests::settings(&format!("sandbox = true\n{setting}"));
+    let settings = settings.replacen("base_url", "documentation_url", 1);
+    std::fs::write(&config, settings).expect("written");
+    let mut command: Command = ehi();
+    command.env_remove("EHI_LOG");
+    let server = Served::start_as(command, state.path(), &["--config", config.to_str().expect("a path")]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = reqwest::Client::new();
+        let url = |path: &str| format!("{}{path}", server.base);
+        let unknown = "01a1fb95-ab0a-7a46-aeea-001492bd7651";
+        let asked = client.get(url(&format!("/fhir/r4/$export-status/{unknown}"))).send().await;
+        assert_eq!(asked.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+        let portal = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
+        client.get(url(&portal)).send().await.expect("an answer");
+        let fields = [("username", "admin"), ("password", PASSWORD)];
+        let staff = client.post(url("/admin/login")).form(&fields).send().await.expect("an answer");
+        assert_eq!(staff.status(), StatusCode::OK);
+    });
+    let log = server.stop().expect("it ends well");
+    // The greeting suggests a patient.
+    log.split_once("--out out-bulk").expect("a greeting").1.to_owned()
+}
+
+#[test]
+fn a_line_for_each_request_and_each_action_of_staff() {
+    let log = logged("");
+    assert!(!log.contains('\u{1b}'), "no colours in a file: {log}");
+    assert!(log.contains("/fhir/r4/$export-status/*"), "{log}");
+    assert!(log.contains("/fhir/Patient/*/$ehi-export/customize"), "{log}");
+    assert!(log.lines().any(|line| line.contains("signed in") && line.contains("admin")), "{log}");
+    for secret in [ANNA, PASSWORD, "sid="] {
+        assert!(!log.contains(secret), "the log has {secret}: {log}");
+    }
+}
+
+#[test]
+fn as_json_each_line_is_an_object() {
+    let log = logged("log_format = \"json\"");
+    let lines: Vec<Value> = log
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
+    let route =
+        |line: &Value| line["http.route"] == "/fhir/r4/$export-status/*" && line["http.status"] == 401;
+    assert!(lines.iter().any(route), "{log}");
+    assert!(lines.iter().any(|line| line["staff"] == "admin" && line["action"] == "signed in"), "{log}");
+}
+
+/// What a route says by itself is logged; what could name somebody is not.
+#[test]
+fn every_route_is_logged_by_its_name() {
+    for (_, pattern, _) in ROUTES {
+        let path = pattern.replace("{}{}", "/no-form/fhir").replace("{}/", "/fhir/");
+        let path = path.replace("{path}", "/fhir").replace("{base}", "/fhir/r4");
+        let expected: Vec<_> =
+            path.split('/').map(|segment| if segment.starts_with('{') { "*" } else { segment }).collect();
+        assert_eq!(shared::http::host::route(&path), expected.join("/"), "{pattern}");
+    }
+}
