@@ -413,3 +413,18 @@ async fn the_sandbox_lists_patients_and_finds_one_by_id() {
     let found = world.get(&format!("{login}&from={BRUNO}")).send().await.text();
     assert!(found.contains("Bruno Keller") && !found.contains("Anna Lindqvist"));
 }
+
+/// ehi-app varies the query of its address and keeps its first refresh token; apps under certification want RS256.
+#[test]
+fn the_sandbox_registers_its_app_with_what_it_needs() {
+    use shared::config::{IdTokenAlg, RefreshTokens, Settings};
+
+    let (settings, ..) = ehi::defaults::sandbox_settings().expect("settings");
+    let settings =
+        Settings::parse(&settings, |_| None, Some("http://127.0.0.1:8888")).expect("valid settings");
+    let app = settings.client(ehi::defaults::TEST_CLIENT).expect("the app");
+    assert!(app.allows_redirect("http://127.0.0.1:9000/callback?institution=1"));
+    assert!(!app.allows_redirect("http://127.0.0.1:9000/callback?code=1"));
+    assert_eq!(app.refresh_tokens, RefreshTokens::Reusable);
+    assert_eq!(settings.id_token_alg(app), IdTokenAlg::RS256);
+}

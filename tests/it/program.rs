@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{ANNA, json_lines};
 
 use crate::house::root;
@@ -244,6 +244,11 @@ fn a_registered_service_gets_its_token() {
     let added = add("registry", &["--make-key", key.to_str().expect("a path")]);
     assert!(added.status.success(), "{}", said(&added));
     let before = std::fs::read_to_string(&config).expect("settings");
+    // Other clients look for the key that signs, and servers for one that verifies.
+    let private = std::fs::read_to_string(&key).expect("a key");
+    let private: Value = serde_json::from_str(&private).expect("a JWK");
+    assert_eq!((&private["key_ops"], private["d"].is_string()), (&json!(["sign"]), true));
+    assert!(before.contains(r#"\"key_ops\":[\"verify\"]"#) && !before.contains(r#"\"d\":"#), "{before}");
     for (id, more) in
         [("registry", &[][..]), ("other", &["--jwks-url", "http://example.org/jwks"]), ("no spaces", &[])]
     {

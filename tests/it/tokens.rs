@@ -478,7 +478,7 @@ async fn an_issuers_keys_are_fetched_and_remembered() {
     let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());
     for _ in 0..3 {
         assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::OK);
-        world.advance(1);
+        world.advance(9);
     }
     assert_eq!(fetched.load(Ordering::SeqCst), 1, "no-store is not an invitation to a flood");
     world.advance(60);
@@ -504,7 +504,10 @@ async fn strangers_cannot_make_the_server_fetch_keys_without_end() {
             let expected = if fails { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED };
             assert!(answers.iter().all(|answer| answer.status == expected), "{fails}");
             assert_eq!(fetched.load(Ordering::SeqCst), round, "one a round, failing: {fails}");
-            world.advance(6);
+            world.advance(29);
+            assert_ne!(world.get("/jobs").bearer(&unknown(99)).send().await.status, StatusCode::OK);
+            assert_eq!(fetched.load(Ordering::SeqCst), round, "too early, failing: {fails}");
+            world.advance(1);
         }
     }
     // A set that is too large, or is none, is not waited for again and again.

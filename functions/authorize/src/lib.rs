@@ -69,7 +69,7 @@ pub fn router(platform: &dyn Platform) -> Router {
             settings: platform.settings(),
             keys: platform.keys(),
             verifier: platform.verifier(),
-            jwks: Arc::default(),
+            jwks: Arc::new(JwksCache::new(&platform.settings().limits)),
         })
 }
 

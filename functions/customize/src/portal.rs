@@ -113,7 +113,9 @@ impl Customize {
             .settings
             .clients
             .iter()
-            .filter(|client| client.scopes.allows_operation(Level::Patient, "$ehi-export"));
+            .filter(|client| client.scopes.allows_operation(Level::Patient, "$ehi-export"))
+            // An EHI export cannot be limited by tags, and the client could not read it.
+            .filter(|client| client.scopes.access_tags().is_none());
         let client = match id {
             Some(id) => able.find(|client| client.id.as_str() == id),
             None => able.next().filter(|_| able.next().is_none()),

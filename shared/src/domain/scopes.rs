@@ -194,7 +194,12 @@ impl Scopes {
         };
         let within = |scope: &&TagScope| scope.tag.as_ref().is_some_and(|tag| held.contains(tag));
         let asked: Vec<_> = self.tag_scopes().filter(within).collect();
-        if asked.is_empty() { registered.tag_scopes().collect() } else { asked }
+        if !asked.is_empty() {
+            return asked;
+        }
+        // What cannot be read stands for a limit only where nothing else does.
+        let is_any_readable = !held.is_empty();
+        registered.tag_scopes().filter(|scope| scope.tag.is_some() == is_any_readable).collect()
     }
 
     /// Whether every scope of `self` is covered by `other`. A limit by tags may be left out, because

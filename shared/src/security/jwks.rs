@@ -1,7 +1,7 @@
 //! Key sets of others, fetched by URL and remembered for a while.
 //!
-//! What a stranger can make this server fetch is bounded: one request at a time to a URL, and none within
-//! [`FLOOR`] of the last one, however that one ended.
+//! What a stranger can make this server fetch is bounded: one request at a time to a URL, and none sooner than
+//! `limits.key_set_seconds` after the last one, however that one ended and whatever `Cache-Control` says.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,15 +13,11 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use serde_json::Value;
 
-use crate::config::IssuerKeys;
+use crate::config::{IssuerKeys, Limits};
 use crate::error::{Error, Result};
 
-/// How long a fetched set is good, and how soon an unknown key makes us look again.
+/// How long a fetched set is good.
 const REMEMBERED: SignedDuration = SignedDuration::from_mins(5);
-const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(30);
-/// The least time between two requests to one URL, after success, failure and time-out alike, and whatever
-/// `Cache-Control` says.
-const FLOOR: SignedDuration = SignedDuration::from_secs(5);
 /// The longest that a request takes, its body included.
 const TIME_OUT: Duration = Duration::from_secs(5);
 /// The largest set, in bytes.
@@ -52,8 +48,9 @@ struct Source {
 }
 
 /// Fetches and remembers JWK sets.
-#[derive(Default)]
 pub struct JwksCache {
+    /// The least time between two requests to one URL.
+    floor: SignedDuration,
     sources: Mutex<HashMap<String, Arc<Source>>>,
     client: OnceLock<reqwest::Client>,
 }
@@ -63,19 +60,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Source {
-    /// What is known of a key.
-    fn answer(&self, id: &str, now: Timestamp) -> Known {
+    /// What is known of a key. A set is asked again for an unknown one when `floor` has passed.
+    fn answer(&self, id: &str, now: Timestamp, floor: SignedDuration) -> Known {
         let Some(fetched) = lock(&self.known).clone() else { return Known::Nothing };
         let age = now.duration_since(fetched.at);
         match fetched.set.find(id) {
             Some(key) if age < fetched.lifetime => Known::Key(Box::new(key.clone())),
-            None if age < fetched.lifetime.min(LOOK_AGAIN) => Known::NoSuchKey,
+            None if age < floor => Known::NoSuchKey,
             _ => Known::Nothing,
         }
     }
 }
 
 impl JwksCache {
+    pub fn new(limits: &Limits) -> Self {
+        let floor =
+            i64::try_from(limits.key_set_seconds).map_or(SignedDuration::MAX, SignedDuration::from_secs);
+        Self { floor, sources: Mutex::default(), client: OnceLock::new() }
+    }
+
     /// The key with this id, of a set that is known or published.
     pub async fn find(&self, keys: Option<IssuerKeys<'_>>, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
         match keys {
@@ -88,23 +91,24 @@ impl JwksCache {
     /// The key with this id in the set at `url`. [`Error::Unavailable`] when the set cannot be had now.
     pub async fn key(&self, url: &str, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
         let source = lock(&self.sources).entry(url.to_owned()).or_default().clone();
-        match source.answer(id, now) {
+        match source.answer(id, now, self.floor) {
             Known::Key(key) => return Ok(Some(*key)),
             Known::NoSuchKey => return Ok(None),
             Known::Nothing => {}
         }
         let mut last = source.flight.lock().await;
         // Somebody else may have fetched it meanwhile.
-        match source.answer(id, now) {
+        match source.answer(id, now, self.floor) {
             Known::Key(key) => return Ok(Some(*key)),
             Known::NoSuchKey => return Ok(None),
             Known::Nothing => {}
         }
-        if last.is_some_and(|last| now.duration_since(last) < FLOOR) {
+        if last.is_some_and(|last| now.duration_since(last) < self.floor) {
             return Err(Error::unavailable("the key set could not be fetched a moment ago"));
         }
         *last = Some(now);
         let (set, lifetime) = self.fetch(url).await?;
+        let lifetime = lifetime.max(self.floor);
         let key = set.find(id).cloned();
         *lock(&source.known) = Some(Fetched { at: now, lifetime, set: Arc::new(set) });
         Ok(key)
@@ -147,8 +151,7 @@ pub fn key_set(text: &[u8]) -> Option<JwkSet> {
     Some(JwkSet { keys: known.collect() })
 }
 
-/// How long a set is remembered: never past its `Cache-Control` (SMART App Launch 2.2, registering keys), but for
-/// [`FLOOR`].
+/// How long a set may be remembered: never past its `Cache-Control` (SMART App Launch 2.2, registering keys).
 fn lifetime_of(cache_control: Option<&str>) -> SignedDuration {
     let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
     let shortest = directives.filter_map(|directive| match directive.split_once('=') {
@@ -160,7 +163,7 @@ fn lifetime_of(cache_control: Option<&str>) -> SignedDuration {
         }
         _ => None,
     });
-    shortest.min().unwrap_or(REMEMBERED).clamp(FLOOR, REMEMBERED)
+    shortest.min().unwrap_or(REMEMBERED).clamp(SignedDuration::ZERO, REMEMBERED)
 }
 
 #[cfg(test)]
@@ -174,10 +177,10 @@ mod tests {
             (Some("public"), 300),
             (Some("max-age=60"), 60),
             (Some("public, max-age=86400"), 300),
-            (Some("no-store"), 5),
-            (Some("No-Cache, max-age=60"), 5),
-            (Some("max-age=0"), 5),
-            (Some("max-age=-9"), 5),
+            (Some("no-store"), 0),
+            (Some("No-Cache, max-age=60"), 0),
+            (Some("max-age=0"), 0),
+            (Some("max-age=-9"), 0),
             (Some("max-age=soon"), 300),
         ] {
             assert_eq!(lifetime_of(cache_control), SignedDuration::from_secs(seconds), "{cache_control:?}");

@@ -44,7 +44,8 @@ impl Verifier {
         clock: Arc<dyn Clock>,
         grants: Arc<dyn Grants>,
     ) -> Self {
-        Self { settings, keys, clock, grants, jwks: JwksCache::default(), remembered: Mutex::default() }
+        let jwks = JwksCache::new(&settings.limits);
+        Self { settings, keys, clock, grants, jwks, remembered: Mutex::default() }
     }
 
     /// The bearer of an access token, or [`Error::Unauthorized`].
