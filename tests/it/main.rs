@@ -1,6 +1,7 @@
 //! One test binary; the modules mirror the functions, and what crosses them comes after.
 
 mod admin;
+mod attached;
 mod authorize;
 mod bulk;
 mod cleanup;
