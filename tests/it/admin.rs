@@ -126,8 +126,8 @@ async fn the_job_has_everything_a_staff_app_reads() {
       "manifest": "[manifest]",
       "progress": {
         "percent": 100,
-        "bytesDone": 65805,
-        "bytesPlanned": 65805,
+        "bytesDone": 87861,
+        "bytesPlanned": 87861,
         "resources": 98
       },
       "withheld": {},

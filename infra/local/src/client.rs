@@ -94,7 +94,7 @@ fn add(options: &Add) -> Result<(), Failure> {
             eprintln!("The private key is in {}: only the service itself may read it.", file.display());
             Some(key.public_set().to_string())
         }
-        (None, Some(file)) => Some(std::fs::read_to_string(file)?.trim().to_owned()),
+        (None, Some(file)) => Some(read(file)?.trim().to_owned()),
         (None, None) => None,
     };
     let quoted = |text: &str| Value::from(text).to_string();
@@ -116,16 +116,20 @@ fn add(options: &Add) -> Result<(), Failure> {
     let before = match std::fs::read_to_string(&options.config) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(Failure::of_path(&options.config, &error)),
     };
     let text = before + &entry;
     // What the server would refuse is not written.
     Settings::parse(&text, |_| None, Some("http://127.0.0.1:8888"))?;
     let beside = options.config.with_extension("new");
-    std::fs::write(&beside, text)?;
-    std::fs::rename(&beside, &options.config)?;
+    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &options.config));
+    written.map_err(|error| Failure::of_path(&options.config, &error))?;
     eprintln!("Added '{}' to {}", options.id, options.config.display());
     Ok(())
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| Failure::of_path(file, &error))
 }
 
 /// The key of a backend service (ES384).
@@ -177,9 +181,9 @@ impl ServiceKey {
         jwk["key_ops"] = json!(["sign"]);
         jwk["d"] = json!(URL_SAFE_NO_PAD.encode(secret.as_ref()));
         let mut options = std::fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(file);
-        file?.write_all(jwk.to_string().as_bytes())?;
-        Ok(())
+        let opened = options.write(true).create(true).truncate(true).mode(0o600).open(file);
+        let written = opened.and_then(|mut opened| opened.write_all(jwk.to_string().as_bytes()));
+        written.map_err(|error| Failure::of_path(file, &error))
     }
 
     /// The public key as a JWK set (RFC 7517).

@@ -8,9 +8,12 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use include_dir::{Dir, include_dir};
 use shared::clock::{Ids, SystemIds};
 use shared::config::Settings;
+use shared::domain::ids::PatientId;
 use shared::security::passwords;
+use tempfile::TempDir;
 
 use crate::Failure;
 use crate::client::ServiceKey;
@@ -106,8 +109,43 @@ redirect_uris = [
     )
 }
 
-/// The patients that the project ships.
+/// The patients that the project ships, in the program itself.
+static SAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sample");
+
+/// Where records are read: the directory that was named, or the sample patients in a temporary one, which is removed
+/// with this.
+#[derive(Debug)]
+pub struct Records {
+    directory: PathBuf,
+    _sample: Option<TempDir>,
+}
+
+impl Records {
+    pub fn open(named: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(directory) = named {
+            return Ok(Self { directory: directory.to_owned(), _sample: None });
+        }
+        let sample = tempfile::Builder::new().prefix("ehi-sample-").tempdir()?;
+        SAMPLE.extract(sample.path()).map_err(|error| Failure::of_path(sample.path(), &error))?;
+        Ok(Self { directory: sample.path().to_owned(), _sample: Some(sample) })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A patient that is there, to name one in a hint: the first of those that the directory lists first.
+    pub fn some_patient(&self) -> Option<String> {
+        let entries = std::fs::read_dir(self.directory.join("Patient")).ok()?;
+        let names = entries.take(LOOKED_AT).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter(|name| PatientId::parse(name).is_ok()).min()
+    }
+}
+
+/// Entries of a directory that are looked at for a hint.
+const LOOKED_AT: usize = 1_000;
+
+/// The sample patients beside the source, for tests and benchmarks: the program does not need them there.
 pub fn sample_records() -> PathBuf {
-    let beside_the_source = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample");
-    if beside_the_source.is_dir() { beside_the_source } else { PathBuf::from("infra/local/sample") }
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sample")
 }

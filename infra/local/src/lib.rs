@@ -1,7 +1,7 @@
 //! The `ehi` program: the whole server in one process, and what goes with it.
 //!
 //! - [`server`]: all routers merged, the worker and the cleanup; [`worker`]: the queue's loop; [`defaults`]:
-//!   the settings of a machine that was given none.
+//!   the settings of a machine that was given none; [`greeting`]: what it says at the start.
 //! - [`connections`]: accepts and serves them, within limits; [`descriptors`]: how many there may be.
 //! - [`allocator`]: gives memory back.
 //! - [`export`]: a client that goes the whole way of an export, a patient's or a bulk one, and verifies it.
@@ -15,6 +15,7 @@ mod connections;
 pub mod defaults;
 pub mod descriptors;
 pub mod export;
+pub mod greeting;
 pub mod load;
 mod private;
 pub mod sample;

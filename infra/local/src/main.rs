@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use ehi::Failure;
-use ehi::defaults::{Passwords, sample_records, sandbox_settings, settings};
+use ehi::defaults::{Passwords, Records, sandbox_settings, settings};
+use ehi::greeting::{Started, greeting};
 use ehi::server::{Server, Signals};
 use shared::adapters::local::Local;
 use shared::clock::{SystemClock, SystemIds};
@@ -134,23 +135,35 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", options.listen)))?;
     let address = listener.local_addr()?;
     let base_url = options.place.base_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let (platform, passwords) = open(&options.place, &base_url)?;
+    let records = Records::open(options.place.records.as_deref())?;
+    let (platform, passwords) = open(&options.place, &records, &base_url)?;
     let shown = platform.settings();
     let workers =
         options.workers.or_else(|| std::thread::available_parallelism().map(usize::from).ok()).unwrap_or(1);
     let server = Server::start(platform, listener, workers).await?;
-    eprintln!("{}", greeting(&shown, &passwords, &options.place));
+    let key = service_key(&options.place);
+    let patient = records.some_patient();
+    let program = std::env::args().next().unwrap_or_else(|| "ehi".to_owned());
+    let started = Started {
+        settings: &shown,
+        passwords: &passwords,
+        state: &options.place.state,
+        // With a settings file no key is made.
+        service_key: options.place.config.is_none().then_some(key.as_path()),
+        patient: patient.as_deref(),
+        program: &program,
+    };
+    eprintln!("{}", greeting(&started));
     signals.received().await;
     eprintln!("Stopping: requests finish, exports go on at the next start.");
     server.stop().await
 }
 
-fn open(options: &Place, base_url: &str) -> Result<(Local, Passwords), Failure> {
+fn open(options: &Place, records: &Records, base_url: &str) -> Result<(Local, Passwords), Failure> {
     let defaults = settings(options.config.as_deref(), base_url)?;
     ehi::server::log(&defaults.settings);
-    let records = options.records.clone().unwrap_or_else(sample_records);
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    let platform = Local::open(&options.state, &records, defaults.settings, clock, ids)?;
+    let platform = Local::open(&options.state, records.path(), defaults.settings, clock, ids)?;
     if let Some(key) = defaults.service_key {
         key.write(&service_key(options))?;
     }
@@ -162,34 +175,10 @@ fn service_key(place: &Place) -> PathBuf {
     place.state.join("bulk-client.json")
 }
 
-fn greeting(settings: &shared::config::Settings, passwords: &[(&str, String)], place: &Place) -> String {
-    let base = &settings.base_url;
-    let mut lines = vec![
-        format!("The export server is at {base}"),
-        format!("  FHIR base      {base}/fhir (also /4_0_0 and /fhir/r4)"),
-        format!("  staff          {base}/staff"),
-    ];
-    for (username, password) in passwords {
-        lines.push(format!("                 user {username}, password {password}"));
-    }
-    lines.push(format!("  state          {} (delete it to begin anew)", place.state.display()));
-    if settings.sandbox {
-        lines.push("  sandbox        patients are picked instead of signing in".to_owned());
-        lines.push(String::new());
-        lines.push("Try it from another terminal:".to_owned());
-        lines.push(format!("  cargo run --release -- export --patient anna-lindqvist --server {base}/fhir --auto-approve --out out"));
-        let key = service_key(place);
-        let key = key.display();
-        lines.push(format!(
-            "  cargo run --release -- export --bulk --server {base}/fhir --key {key} --out out-bulk"
-        ));
-    }
-    lines.join("\n")
-}
-
 async fn clean(options: Place) -> Result<(), Failure> {
     let base_url = options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8888".to_owned());
-    let (platform, _) = open(&options, &base_url)?;
+    let records = Records::open(options.records.as_deref())?;
+    let (platform, _) = open(&options, &records, &base_url)?;
     Ok(cleanup::run(Arc::new(platform)).await?)
 }
 

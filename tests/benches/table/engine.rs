@@ -89,6 +89,7 @@ pub(crate) fn part(part: &str, lake: &Path, output: &Path) -> String {
         "copy" => copy(lake, output, false),
         "copy-synced" => copy(lake, output, true),
         "full" => export(lake, output, None, None, 1),
+        "load" | "load-copy" => crate::load::part(part, lake, output),
         "filtered" => export(lake, output, Some(filters()), None, 1),
         _ => {
             let (selection, workers) = crate::bulk::part(part);

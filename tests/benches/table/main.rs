@@ -1,13 +1,14 @@
 //! `cargo xtask bench`: one table, each figure beside its yardstick from the same run, as a ratio. A time alone says
 //! more of the machine than of the code.
 //!
-//! `-- engine`, `-- bulk`, `-- latency`, `-- status`, `-- memory`, `-- lambda`, `-- buckets` run one part; `-- --quick` with less data.
+//! `-- engine`, `-- bulk`, `-- load`, `-- latency`, `-- status`, `-- memory`, `-- lambda`, `-- buckets` run one part; `-- --quick` with less data.
 
 mod buckets;
 mod bulk;
 mod engine;
 mod lambda;
 mod latency;
+mod load;
 mod memory;
 mod status;
 
@@ -58,6 +59,9 @@ fn main() {
     }
     if wanted("bulk") {
         rows.extend(bulk::rows(scale));
+    }
+    if wanted("load") {
+        rows.extend(load::rows(scale));
     }
     if wanted("latency") {
         rows.extend(latency::rows(scale));

@@ -25,7 +25,7 @@ use self::fetch::Exported;
 use self::retry::Patience;
 use crate::Failure;
 use crate::client::ServiceKey;
-use crate::defaults::{sample_records, settings};
+use crate::defaults::{Records, settings};
 use crate::server::{Server, Signals};
 
 #[derive(Args)]
@@ -84,8 +84,8 @@ pub async fn run(options: Options) -> Result<(), Failure> {
             (Target { base: server.trim_end_matches('/').to_owned(), staff: None, service_key }, None)
         }
         None => {
-            let (target, server) = start_inside(options.records.as_deref()).await?;
-            (target, Some(server))
+            let (target, server, records) = start_inside(options.records.as_deref()).await?;
+            (target, Some((server, records)))
         }
     };
     let is_inside = inside.is_some();
@@ -96,7 +96,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
             Err(Failure::new(format!("the export was interrupted{goes_on}")))
         }
     };
-    if let Some(server) = inside {
+    if let Some((server, _records)) = inside {
         // Its temporary directory holds records, and is removed with it.
         server.stop().await?;
     }
@@ -240,16 +240,16 @@ fn shortcut(base: &str, auto_approve: bool, full: bool) -> Result<String, Failur
 }
 
 /// A server of our own on a free port, with a state that is gone afterwards.
-async fn start_inside(records: Option<&Path>) -> Result<(Target, Server), Failure> {
+async fn start_inside(records: Option<&Path>) -> Result<(Target, Server, Records), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let defaults = settings(None, &format!("http://{}", listener.local_addr()?))?;
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    let records = records.map_or_else(sample_records, Path::to_owned);
-    let platform = Local::in_memory(&records, defaults.settings, clock, ids)?;
+    let records = Records::open(records)?;
+    let platform = Local::in_memory(records.path(), defaults.settings, clock, ids)?;
     let staff = defaults.passwords.into_iter().next().map(|(name, password)| (name.to_owned(), password));
     let server = Server::start(platform, listener, 1).await?;
     let base = format!("http://{}/fhir", server.address);
-    Ok((Target { base, staff, service_key: defaults.service_key }, server))
+    Ok((Target { base, staff, service_key: defaults.service_key }, server, records))
 }
 
 fn progress() -> ProgressBar {

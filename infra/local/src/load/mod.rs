@@ -52,7 +52,7 @@ pub struct Options {
 
 /// Bytes of input for which there is one more partition.
 const PARTITION: u64 = 16 * 1024 * 1024;
-const MAX_PARTITIONS: u64 = 256;
+const MAX_PARTITIONS: u64 = 1_024;
 
 /// Loads and reports; an error when anything could not be used.
 pub async fn run(options: Options) -> Result<(), Failure> {
@@ -132,7 +132,7 @@ fn fill(
     let partitions = (inputs.bytes() / PARTITION).clamp(workers as u64 * 2, MAX_PARTITIONS);
     let partitions = usize::try_from(partitions).unwrap_or(1);
     let load = Load::new(directory.path(), partitions, lake, stop);
-    let stream = |name: &str| Stream::new(directory.path(), name, partitions);
+    let stream = |name: &str, partitions| Stream::new(directory.path(), name, partitions);
     bar.set_length(inputs.bytes());
     read(&load, workers, &inputs, directory.path(), "incoming", Priority::Incoming, bar, &mut notes)?;
     bar.set_message("reading what is there");
@@ -140,10 +140,10 @@ fn fill(
     bar.set_message("sorting");
     let (losers, more) = settle::decide(&load, workers)?;
     notes.add(more);
-    notes.add(settle::follow(&load, workers, &losers, &stream("followed"))?);
+    notes.add(settle::follow(&load, workers, &losers, &stream("followed", partitions))?);
     bar.set_message("writing");
     notes.add(write::patients(&load, workers, into, &losers, &damaged)?);
-    notes.add(write::shared(&load, workers, into, &losers, &damaged, &stream("runs"))?);
+    notes.add(write::shared(&load, workers, into, &losers, &damaged, &stream("runs", load.shared.len()))?);
     Ok(notes.loaded(&inputs))
 }
 

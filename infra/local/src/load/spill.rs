@@ -10,10 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use crate::Failure;
 use crate::private::FILE_MODE;
 
-/// Bytes that a writer keeps of one partition before it appends them.
-const BUFFER: usize = 64 * 1024;
+/// Bytes that a writer keeps of a stream; of one partition at least and at most.
+const BUFFERS: usize = 4 * 1024 * 1024;
+const LEAST_BUFFER: usize = 4 * 1024;
+const MOST_BUFFER: usize = 64 * 1024;
 /// A partition up to this size is read into memory as a whole; of a larger one only the heads are.
-const WHOLE: u64 = 128 * 1024 * 1024;
+const WHOLE: u64 = 64 * 1024 * 1024;
 
 /// A stream of records on disk, in partitions.
 pub(super) struct Stream {
@@ -84,11 +86,14 @@ impl Stream {
 pub(super) struct Writer<'s> {
     stream: &'s Stream,
     buffers: Vec<Vec<u8>>,
+    /// Bytes of one partition that are appended together.
+    limit: usize,
 }
 
 impl<'s> Writer<'s> {
     pub(super) fn new(stream: &'s Stream) -> Self {
-        Self { stream, buffers: vec![Vec::new(); stream.len()] }
+        let limit = (BUFFERS / stream.len()).clamp(LEAST_BUFFER, MOST_BUFFER);
+        Self { stream, buffers: vec![Vec::new(); stream.len()], limit }
     }
 
     /// Appends a record to the partition of a hash.
@@ -96,7 +101,7 @@ impl<'s> Writer<'s> {
         let index = self.stream.of(hash);
         let buffer = &mut self.buffers[index];
         write(buffer);
-        if buffer.len() >= BUFFER {
+        if buffer.len() >= self.limit {
             self.stream.append(index, buffer)?;
             buffer.clear();
         }

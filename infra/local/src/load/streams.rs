@@ -63,7 +63,8 @@ impl<'l> Load<'l> {
             stop,
             resources: AtomicU64::new(0),
             texts: stream("texts"),
-            shared: stream("shared"),
+            // These are merged at the end, all open at once.
+            shared: Stream::new(directory, "shared", partitions.min(MOST_OPEN)),
             versions: stream("versions"),
             patients: stream("patients"),
             links: stream("links"),
@@ -76,11 +77,14 @@ impl<'l> Load<'l> {
     /// Fails when the load was interrupted.
     pub(super) fn go_on(&self) -> Result<(), Failure> {
         match self.stop.load(Ordering::Relaxed) {
-            true => Err(Failure::new("the load was interrupted: nothing that is complete was changed")),
+            true => Err(Failure::new("the load was interrupted: run it again to load everything")),
             false => Ok(()),
         }
     }
 }
+
+/// Files that are open at once in a merge.
+const MOST_OPEN: usize = 128;
 
 pub(super) fn hash(text: &[u8]) -> u64 {
     use std::hash::BuildHasher;

@@ -4,7 +4,8 @@
 mod patient;
 mod random;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -40,9 +41,9 @@ const ORGANIZATIONS: u64 = 50;
 
 /// Writes the sample; answers the bytes of the patients' records.
 pub fn write(patients: u64, seed: u64, into: &Path, bar: &indicatif::ProgressBar) -> Result<u64, Failure> {
-    std::fs::create_dir_all(into.join("Group"))?;
+    create_directory(&into.join("Group"))?;
     write_shared(seed, into)?;
-    let mut group = std::io::BufWriter::new(std::fs::File::create(into.join("Group/everyone.json"))?);
+    let mut group = create(&into.join("Group/everyone.json"))?;
     write!(
         group,
         "{{\"resourceType\":\"Group\",\"id\":\"everyone\",\"active\":true,\"type\":\"person\",\"actual\":true,\"name\":\"All sample patients\",\"quantity\":{patients},\"member\":["
@@ -53,8 +54,9 @@ pub fn write(patients: u64, seed: u64, into: &Path, bar: &indicatif::ProgressBar
         let mut random = Random::new(seed, number);
         let record = writer.record(&mut random, number);
         let directory = into.join("Patient").join(&record.id);
-        std::fs::create_dir_all(&directory)?;
-        std::fs::write(directory.join("records.ndjson"), record.lines)?;
+        create_directory(&directory)?;
+        let path = directory.join("records.ndjson");
+        std::fs::write(&path, record.lines).map_err(|error| Failure::of_path(&path, &error))?;
         total += record.lines.len() as u64;
         let comma = if number == 0 { "" } else { "," };
         write!(group, "{comma}{{\"entity\":{{\"reference\":\"Patient/{}\"}}}}", record.id)?;
@@ -65,31 +67,50 @@ pub fn write(patients: u64, seed: u64, into: &Path, bar: &indicatif::ProgressBar
     Ok(total)
 }
 
+fn create_directory(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path).map_err(|error| Failure::of_path(path, &error))
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
+    File::create(path).map(BufWriter::new).map_err(|error| Failure::of_path(path, &error))
+}
+
 fn write_shared(seed: u64, into: &Path) -> Result<(), Failure> {
     let shared = into.join("shared");
-    std::fs::create_dir_all(&shared)?;
-    let mut practitioners =
-        std::io::BufWriter::new(std::fs::File::create(shared.join("Practitioner.ndjson"))?);
+    create_directory(&shared)?;
+    let mut practitioners = create(&shared.join("Practitioner.ndjson"))?;
     for number in 0..PRACTITIONERS {
         let mut random = Random::new(seed ^ 0x5052_4143, number);
         let (given, family) = (random.given(), random.family());
         writeln!(
             practitioners,
-            "{{\"resourceType\":\"Practitioner\",\"id\":\"practitioner-{number}\",\"identifier\":[{{\"system\":\"http://hl7.org/fhir/sid/us-npi\",\"value\":\"{}\"}}],\"active\":true,\"name\":[{{\"family\":\"{family}\",\"given\":[\"{given}\"],\"prefix\":[\"Dr.\"]}}]}}",
-            9_990_000_000_u64 + number
+            "{{\"resourceType\":\"Practitioner\",\"id\":\"practitioner-{number}\",\"identifier\":[{{\"system\":\"http://hl7.org/fhir/sid/us-npi\",\"value\":\"{}\"}}],\"active\":true,\"name\":[{{\"family\":\"{family}\",\"given\":[\"{given}\"],\"prefix\":[\"Dr.\"]}}],\"telecom\":[{{\"system\":\"phone\",\"value\":\"555-0{number:03}\",\"use\":\"work\"}}],\"address\":[{{\"line\":[\"1 Sample Street\"],\"city\":\"Boston\",\"state\":\"MA\",\"postalCode\":\"02101\",\"country\":\"US\"}}]}}",
+            provider_identifier(123_000_000 + number)
         )?;
     }
-    let mut organizations =
-        std::io::BufWriter::new(std::fs::File::create(shared.join("Organization.ndjson"))?);
+    let mut organizations = create(&shared.join("Organization.ndjson"))?;
     for number in 0..ORGANIZATIONS {
         let mut random = Random::new(seed ^ 0x4f52_4741, number);
         writeln!(
             organizations,
-            "{{\"resourceType\":\"Organization\",\"id\":\"organization-{number}\",\"active\":true,\"type\":[{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/organization-type\",\"code\":\"prov\",\"display\":\"Healthcare Provider\"}}]}}],\"name\":\"{} Clinic\",\"address\":[{{\"city\":\"{}\",\"state\":\"MA\",\"country\":\"US\"}}]}}",
+            "{{\"resourceType\":\"Organization\",\"id\":\"organization-{number}\",\"identifier\":[{{\"system\":\"http://hl7.org/fhir/sid/us-npi\",\"value\":\"{}\"}}],\"active\":true,\"type\":[{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/organization-type\",\"code\":\"prov\",\"display\":\"Healthcare Provider\"}}]}}],\"name\":\"{} Clinic\",\"telecom\":[{{\"system\":\"phone\",\"value\":\"555-1{number:03}\"}}],\"address\":[{{\"line\":[\"2 Sample Street\"],\"city\":\"{}\",\"state\":\"MA\",\"postalCode\":\"02101\",\"country\":\"US\"}}]}}",
+            provider_identifier(456_000_000 + number),
             random.family(),
             random.city()
         )?;
     }
     practitioners.flush()?;
     Ok(organizations.flush()?)
+}
+
+/// A National Provider Identifier: nine digits and the check digit of Luhn's formula over them behind 80840.
+fn provider_identifier(digits: u64) -> u64 {
+    // The prefix counts 24 whatever follows.
+    let (mut sum, mut rest, mut doubled) = (24, digits, true);
+    while rest > 0 {
+        let digit = if doubled { rest % 10 * 2 } else { rest % 10 };
+        sum += digit / 10 + digit % 10;
+        (rest, doubled) = (rest / 10, !doubled);
+    }
+    digits * 10 + (10 - sum % 10) % 10
 }

@@ -1,0 +1,98 @@
+//! What a server says when it has started: where it is, and what to try. Nothing is named that is not there.
+
+use std::path::Path;
+
+use shared::config::Settings;
+
+use crate::defaults::TEST_CLIENT;
+
+/// What is known at the start.
+pub struct Started<'s> {
+    pub settings: &'s Settings,
+    /// User names and passwords that were made for this start.
+    pub passwords: &'s [(&'static str, String)],
+    pub state: &'s Path,
+    /// The private key of the sandbox's backend service, where one was made for this start.
+    pub service_key: Option<&'s Path>,
+    /// A patient that is there.
+    pub patient: Option<&'s str>,
+    /// How this program was called.
+    pub program: &'s str,
+}
+
+/// The lines for people.
+pub fn greeting(started: &Started<'_>) -> String {
+    let base = &started.settings.base_url;
+    let mut lines = vec![
+        format!("The export server is at {base}"),
+        format!("  FHIR base      {base}/fhir (also /4_0_0 and /fhir/r4)"),
+        format!("  staff          {base}/staff"),
+    ];
+    for (username, password) in started.passwords {
+        lines.push(format!("                 user {username}, password {password}"));
+    }
+    lines.push(format!("  state          {} (delete it to begin anew)", started.state.display()));
+    if started.settings.sandbox {
+        lines.push("  sandbox        patients are picked instead of signing in".to_owned());
+    }
+    let hints = hints(started);
+    if !hints.is_empty() {
+        lines.push(String::new());
+        lines.push("Try it from another terminal:".to_owned());
+        lines.extend(hints);
+    }
+    lines.join("\n")
+}
+
+/// Commands that work with this server.
+fn hints(started: &Started<'_>) -> Vec<String> {
+    let Started { settings, program, .. } = started;
+    let base = &settings.base_url;
+    let mut hints = Vec::new();
+    if let Some(patient) =
+        started.patient.filter(|_| settings.sandbox && settings.client(TEST_CLIENT).is_some())
+    {
+        hints.push(format!(
+            "  {program} export --patient {patient} --server {base}/fhir --auto-approve --out out-{patient}"
+        ));
+    }
+    if let Some(key) = started.service_key {
+        let key = key.display();
+        hints.push(format!("  {program} export --bulk --server {base}/fhir --key {key} --out out-all"));
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        Settings::parse(text, |_| None, Some("http://127.0.0.1:8888")).expect("settings")
+    }
+
+    #[test]
+    fn only_what_is_there_is_suggested() {
+        let with_client = settings(
+            "sandbox = true\n[[clients]]\nid = \"test_client_id\"\nscopes = \"patient/*.rs\"\nredirect_uris = [\"http://127.0.0.1/callback\"]",
+        );
+        let without = settings("sandbox = true");
+        let started = |settings, patient, service_key| Started {
+            settings,
+            passwords: &[],
+            state: Path::new("state"),
+            service_key,
+            patient,
+            program: "./ehi",
+        };
+        let key = Some(Path::new("state/key.json"));
+        let all = greeting(&started(&with_client, Some("p1"), key));
+        assert!(all.contains("./ehi export --patient p1 ") && all.contains("--key state/key.json"), "{all}");
+        for (settings, patient, key) in
+            [(&with_client, None, None), (&without, Some("p1"), None), (&without, None, None)]
+        {
+            let text = greeting(&started(settings, patient, key));
+            assert!(!text.contains("Try it") && !text.contains("export --"), "{text}");
+        }
+    }
+}
