@@ -20,6 +20,7 @@ mod crash;
 mod damaged;
 mod deployment;
 mod documents;
+mod fuzz;
 mod generator;
 mod house;
 mod kept;

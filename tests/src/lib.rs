@@ -3,10 +3,12 @@
 pub mod deployed;
 pub mod exports;
 pub mod faults;
+pub mod fuzz;
 mod http;
 pub mod lake;
 pub mod ledger;
 pub mod service;
+#[cfg(feature = "aws")]
 pub mod wire;
 
 use self::deployed::Deployed;

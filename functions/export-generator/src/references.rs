@@ -1,12 +1,14 @@
 //! References that leave the patients' compartments: collected by each chunk, followed at the end by
 //! [`supporting`](crate::supporting).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use shared::error::Result;
 use shared::fhir::compartments::has_compartment;
+use shared::fhir::json::string;
 use shared::fhir::ndjson::Lines;
-use shared::fhir::references::references;
+use shared::fhir::references::{parse, reference_values};
 use shared::ports::files::{FileWriter, Files};
 
 use crate::spool::StreamReader;
@@ -27,8 +29,16 @@ pub(crate) enum ReferredBy {
 
 /// Shows the references of a line, in its plain spelling, that leave the compartments.
 pub(crate) fn leaving(text: &[u8], mut visit: impl FnMut(&str)) {
-    references(text, |reference| {
-        if !has_compartment(reference.resource_type) {
+    reference_values(text, |value| {
+        // Fast path: nearly all references are to the patient and the encounter.
+        let inside = &text[value.start + 1..];
+        if inside.starts_with(b"Patient/") || inside.starts_with(b"Encounter/") {
+            return;
+        }
+        if let Some(Cow::Borrowed(reference)) = string(text, value)
+            && let Some(reference) = parse(reference)
+            && !has_compartment(reference.resource_type)
+        {
             visit(reference.text);
         }
     });

@@ -2,6 +2,7 @@
 
 mod door;
 mod emulator;
+mod fuzz;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ const USAGE: &str = "cargo xtask COMMAND
   check    formatting, clippy with warnings denied, docs, licences, bans, sources, unused dependencies, the template
   test     every test of the workspace; installs what it needs or says what is missing
   bench    the benchmark table, in release
+  fuzz     the fuzz targets for an hour in all, or [--minutes N] [TARGET…]; what is found is below target/fuzz/found
   build    the `ehi` program and every function, in release
   emulate  the deployment on this machine: an emulator of AWS, template.yaml, the sample lake; prints the URL
 ";
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Some("check") => check(),
         Some("test") => test(&arguments[1..]),
         Some("bench") => bench(&arguments[1..]),
+        Some("fuzz") => fuzz::fuzz(&arguments[1..]),
         Some("emulate") => emulate(),
         Some("build") => {
             run(cargo(&["build", "--release", "--workspace", "--exclude", "tests", "--exclude", "xtask"]))

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use crate::{cargo, root, run};
 
 /// The versions that are installed where there is none.
-const VERSIONS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-machete", "0.9.2")];
+const VERSIONS: [(&str, &str); 3] =
+    [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2"), ("cargo-machete", "0.9.2")];
 
 /// Tools from PyPI, each set in an environment of its own because they do not agree on their libraries.
 #[derive(Clone, Copy)]

@@ -32,8 +32,9 @@ pub fn check_object<'t>(
 
 /// Shows the members of the value at `value`, which was checked before; nothing if it is no object.
 pub fn members(text: &[u8], value: Range<usize>, mut visit: impl FnMut(&[u8], Range<usize>)) {
-    if text.get(value.start) == Some(&b'{') {
-        let _ = Scan::again().object(text, value.start, &mut visit);
+    let start = skip_space(text, value.start);
+    if text.get(start) == Some(&b'{') {
+        let _ = Scan::again().object(text, start, &mut visit);
     }
 }
 
@@ -148,6 +149,12 @@ mod tests {
         })
         .ok()?;
         Some(found)
+    }
+
+    #[test]
+    fn members_are_found_behind_white_space() {
+        let text = b" \n{ \"a\" : {\"b\":1} } ";
+        assert_eq!(member(text, 0..text.len(), b"a").map(|value| &text[value]), Some(&b"{\"b\":1}"[..]));
     }
 
     #[test]

@@ -21,73 +21,76 @@ impl Watch for () {
 }
 
 /// Names that are remembered at once.
-const MAX_NAMES: usize = 64;
+const MAX_NAMES: usize = 48;
 /// Levels whose names are remembered.
-const MAX_LEVELS: usize = 12;
+const MAX_LEVELS: usize = 8;
 
 /// The names of the objects that are open, to see whether one comes twice. It may err on the side of "twice": then
 /// [`repeated_member`](super::spelling::repeated_member) decides. It allocates nothing and costs a few instructions a name.
 pub(super) struct Names {
     pub(super) may_repeat: bool,
-    level: usize,
-    /// Of each level: a bit for each hash of a name that it has, and where its names begin.
-    levels: [(u64, u8); MAX_LEVELS],
+    /// Of the innermost object: a bit for each hash of a name that it has, and where its names begin in `starts`.
+    seen: u64,
+    first: usize,
+    /// Where each name begins in the text.
+    starts: [u32; MAX_NAMES],
     count: usize,
-    /// Where each name begins and ends.
-    places: [(u32, u32); MAX_NAMES],
+    /// The same of the objects around it.
+    outer: [(u64, u32); MAX_LEVELS],
+    level: usize,
 }
 
 impl Names {
     pub(super) fn new() -> Self {
         Self {
             may_repeat: false,
-            level: 0,
-            levels: [(0, 0); MAX_LEVELS],
+            seen: 0,
+            first: 0,
+            starts: [0; MAX_NAMES],
             count: 0,
-            places: [(0, 0); MAX_NAMES],
+            outer: [(0, 0); MAX_LEVELS],
+            level: 0,
         }
     }
 
-    fn compare(&mut self, text: &[u8], first: usize, name: &[u8]) {
-        let mut known = self.places[first.min(self.count)..self.count].iter();
-        self.may_repeat = known.any(|(start, end)| text[*start as usize..*end as usize] == *name);
+    #[cold]
+    #[inline(never)]
+    fn compare(&mut self, text: &[u8], start: usize, end: usize) {
+        let quoted = &text[start..=end];
+        let known = self.starts.get(self.first..self.count).unwrap_or_default();
+        self.may_repeat |= known.iter().any(|start| text[*start as usize..].starts_with(quoted));
     }
 }
 
 impl Watch for Names {
     #[inline]
     fn enter(&mut self) {
-        self.level += 1;
-        match self.levels.get_mut(self.level - 1) {
-            Some(level) => *level = (0, u8::try_from(self.count).unwrap_or(u8::MAX)),
+        match self.outer.get_mut(self.level) {
+            Some(outer) => *outer = (self.seen, self.first as u32),
             None => self.may_repeat = true,
         }
+        self.level += 1;
+        (self.seen, self.first) = (0, self.count);
     }
 
     #[inline]
     fn leave(&mut self) {
-        self.level = self.level.saturating_sub(1);
-        if let Some((_, first)) = self.levels.get(self.level) {
-            self.count = usize::from(*first);
+        self.level = self.level.wrapping_sub(1);
+        if let Some((seen, first)) = self.outer.get(self.level) {
+            (self.count, self.seen, self.first) = (self.first, *seen, *first as usize);
         }
     }
 
     #[inline]
     fn see(&mut self, text: &[u8], start: usize, end: usize) {
-        let Some((seen, first)) = self.level.checked_sub(1).and_then(|level| self.levels.get_mut(level))
-        else {
-            return;
-        };
-        let bit = 1 << hash(text, start, end);
-        let (collides, first) = (*seen & bit != 0, usize::from(*first));
-        *seen |= bit;
-        if collides && !self.may_repeat {
-            self.compare(text, first, &text[start..end]);
+        let bit = 1_u64 << hash(text, start, end);
+        if self.seen & bit != 0 {
+            self.compare(text, start, end);
         }
-        let place = u32::try_from(start).ok().zip(u32::try_from(end).ok());
-        match (self.places.get_mut(self.count), place) {
-            (Some(name), Some(place)) => {
-                *name = place;
+        self.seen |= bit;
+        match (self.starts.get_mut(self.count), u32::try_from(start)) {
+            (Some(known), Ok(start)) => {
+                *known = start;
                 self.count += 1;
             }
             _ => self.may_repeat = true,
@@ -95,15 +98,16 @@ impl Watch for Names {
     }
 }
 
-/// Six bits of the length and the first bytes of a name.
+/// Six bits of the first bytes of a name and its length.
 #[inline]
 fn hash(text: &[u8], start: usize, end: usize) -> u32 {
-    let length = end - start;
+    // The quote behind an empty name stands for it.
+    let length = (end - start).clamp(1, 8);
     let word = match text.get(start..start + 8).map(<[u8; 8]>::try_from) {
-        Some(Ok(bytes)) if length >= 8 => u64::from_le_bytes(bytes),
-        Some(Ok(bytes)) => u64::from_le_bytes(bytes) & !(u64::MAX << (8 * length)),
-        _ => text[start..end].iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        Some(Ok(bytes)) => u64::from_le_bytes(bytes) << (64 - 8 * length),
+        _ => 0,
     };
-    let mixed = (word ^ (length as u64).rotate_right(8)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    // Of some thousand factors the one under which the names of common types collide least.
+    let mixed = (word ^ (end - start) as u64).wrapping_mul(0x9ed7_cb37_ec1e_05c1);
     (mixed >> 58) as u32
 }

@@ -100,11 +100,16 @@ fn asked_range(request: &HeaderMap, etag: &HeaderValue, size: u64) -> Result<Opt
     // Anything but one range of bytes is ignored, as the RFC allows.
     let Some(spec) = spec.strip_prefix("bytes=").filter(|spec| !spec.contains(',')) else { return Ok(None) };
     let Some((first, last)) = spec.trim().split_once('-') else { return Ok(None) };
-    let number = |text: &str| text.trim().parse::<u64>().ok();
+    // Digits only (RFC 9110, section 14.1.1); more of them than a number has are beyond every file.
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(first) || !is_number(last) {
+        return Ok(None);
+    }
+    let number = |text: &str| (!text.is_empty()).then(|| text.parse::<u64>().unwrap_or(u64::MAX));
     let range = match (number(first), number(last)) {
-        (Some(first), None) if last.trim().is_empty() => first..size,
+        (Some(first), None) => first..size,
         (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(size),
-        (None, Some(length)) if first.trim().is_empty() => size.saturating_sub(length)..size,
+        (None, Some(length)) => size.saturating_sub(length)..size,
         _ => return Ok(None),
     };
     if range.is_empty() { Err(Error::RangeNotSatisfiable { size }) } else { Ok(Some(range)) }
@@ -132,6 +137,11 @@ mod tests {
             ("bytes=0-1,4-5", None),
             ("lines=0-4", None),
             ("bytes=x-", None),
+            ("bytes=-", None),
+            ("bytes=+1-2", None),
+            ("bytes=0- 1", None),
+            ("bytes=-99999999999999999999", Some(0..10)),
+            ("bytes=2-99999999999999999999", Some(2..10)),
         ] {
             assert_eq!(range(spec, 10).expect(spec), expected, "{spec}");
         }
