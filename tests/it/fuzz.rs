@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use tests::fuzz::{TARGETS, Target, target};
 
+#[expect(clippy::disallowed_methods, reason = "how long to fuzz is no setting of the server")]
 fn run(name: &str) {
     let Target { body, cases, .. } = target(name).expect("a target");
     let mut config = ProptestConfig::default();

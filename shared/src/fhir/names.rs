@@ -36,7 +36,7 @@ pub(super) struct Names {
     starts: [u32; MAX_NAMES],
     count: usize,
     /// The same of the objects around it.
-    outer: [(u64, u32); MAX_LEVELS],
+    outer: [(u64, usize); MAX_LEVELS],
     level: usize,
 }
 
@@ -66,7 +66,7 @@ impl Watch for Names {
     #[inline]
     fn enter(&mut self) {
         match self.outer.get_mut(self.level) {
-            Some(outer) => *outer = (self.seen, self.first as u32),
+            Some(outer) => *outer = (self.seen, self.first),
             None => self.may_repeat = true,
         }
         self.level += 1;
@@ -77,7 +77,7 @@ impl Watch for Names {
     fn leave(&mut self) {
         self.level = self.level.wrapping_sub(1);
         if let Some((seen, first)) = self.outer.get(self.level) {
-            (self.count, self.seen, self.first) = (self.first, *seen, *first as usize);
+            (self.count, self.seen, self.first) = (self.first, *seen, *first);
         }
     }
 

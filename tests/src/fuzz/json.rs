@@ -109,9 +109,9 @@ fn compare_with_plain(text: &[u8], tree: &Tree) {
     let judged = |text: &[u8]| {
         let room = &mut Plain::default();
         let (head, members) = head_and_members(text, room).expect("a resource");
-        let linked: BTreeSet<_> = linked_attachments(head.text, head.resource_type)
+        let linked: BTreeSet<_> = linked_attachments(head.text, head.resource_type, crate::BASE_URL)
             .into_iter()
-            .map(|attachment| format!("{:?}", attachment.target))
+            .map(|attachment| format!("{:?}", attachment.link))
             .collect();
         let cut = selector.cut(head.text, head.resource_type, &members).expect("elements were asked for");
         let cut: serde_json::Value = serde_json::from_slice(&cut).expect("JSON");
@@ -151,7 +151,7 @@ fn is_id(id: &str) -> bool {
 
 /// The labels that count, and whether some cannot be read.
 fn labels(tree: &Tree) -> (BTreeSet<String>, bool) {
-    let nested = ["contained", "entry", "parameter"].into_iter().flat_map(|name| tree.get(name));
+    let nested = ["contained", "entry", "parameter"].into_iter().filter_map(|name| tree.get(name));
     let metas = tree
         .get("meta")
         .into_iter()
@@ -241,7 +241,7 @@ fn expected_owners(tree: &Tree, resource_type: &str) -> BTreeSet<String> {
     for path in paths(resource_type) {
         let mut at = vec![tree];
         for name in path.split('.') {
-            at = at.into_iter().flat_map(|tree| tree.all(name)).flat_map(|value| value.elements()).collect();
+            at = at.into_iter().flat_map(|tree| tree.all(name)).flat_map(Tree::elements).collect();
         }
         found.extend(
             at.into_iter()

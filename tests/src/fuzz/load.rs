@@ -145,7 +145,7 @@ fn belongs(tree: &Tree, files: &BTreeMap<String, BTreeSet<String>>) {
     for path in paths(&resource_type) {
         let mut at = vec![tree];
         for name in path.split('.') {
-            at = at.into_iter().flat_map(|tree| tree.all(name)).flat_map(|value| value.elements()).collect();
+            at = at.into_iter().flat_map(|tree| tree.all(name)).flat_map(Tree::elements).collect();
         }
         for reference in at.into_iter().flat_map(|tree| tree.all("reference")).filter_map(Tree::as_text) {
             if let Some(patient) = reference.strip_prefix("Patient/").filter(|id| id.is_ascii()) {

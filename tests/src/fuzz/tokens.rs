@@ -43,6 +43,7 @@ pub(super) fn access_token(bytes: &[u8]) {
         exp: now.as_second() + lifetime,
         jti: source.text(),
         family: None,
+        fhir_user: None,
     };
     let token = tokens::sign(keys, &claims).expect("signed");
     let holds = claims.iss == BASE_URL && claims.aud == BASE_URL && lifetime > 0;
@@ -73,7 +74,7 @@ pub(super) fn assertion(bytes: &[u8]) {
         let settings = Settings::parse(&settings("sandbox = true"), |_| None, None).expect("settings");
         let client =
             settings.clients.iter().find(|client| client.id.as_str() == "service").expect("the client");
-        let (now, audience) = (world.now(), format!("{BASE_URL}/auth/token"));
+        let (now, audiences) = (world.now(), [format!("{BASE_URL}/auth/token")]);
         let (mut header, mut claims) = valid_assertion("service", now);
         let mut holds = true;
         for _ in 0..source.below(3) {
@@ -104,10 +105,10 @@ pub(super) fn assertion(bytes: &[u8]) {
         }
         let assertion = raw.clone().unwrap_or_else(|| signed(&header, &claims));
         let holds = holds && raw.is_none();
-        let cache = JwksCache::default();
+        let cache = JwksCache::new(&settings.limits);
         let grants = world.platform().grants();
         let at = Timestamp::from_second(now).expect("a time");
-        let verify = || assertion::verify(&assertion, client, &audience, &cache, &*grants, at);
+        let verify = || assertion::verify(&assertion, client, &audiences, &cache, &*grants, at);
         let first = runtime.block_on(verify()).expect("nothing is unavailable");
         assert_eq!(first.is_ok(), holds, "{first:?} {header} {claims}");
         let second = runtime.block_on(verify()).expect("nothing is unavailable");

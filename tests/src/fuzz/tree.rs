@@ -165,11 +165,8 @@ fn spell_text(text: &str, source: &mut Source<'_>, out: &mut String) {
             '/' if mode == 1 => out.push_str("\\/"),
             other if escapes => {
                 for unit in other.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&if source.once_in(2) {
-                        format!("\\u{unit:04x}")
-                    } else {
-                        format!("\\u{unit:04X}")
-                    });
+                    let (small, large) = (format!("\\u{unit:04x}"), format!("\\u{unit:04X}"));
+                    out.push_str(if source.once_in(2) { &small } else { &large });
                 }
             }
             other => {
