@@ -82,7 +82,8 @@ async fn damaged_files_are_named_and_the_rest_is_exported() {
         // The deletion of one Observation, which is still in the record, is told; the rest is there.
         let mut expected: Vec<_> =
             all.iter().map(reference).filter(|name| name != "Observation/p1-o1").collect();
-        (resources.sort(), expected.sort());
+        resources.sort();
+        expected.sort();
         assert_eq!(resources, expected);
     }
 }

@@ -9,8 +9,8 @@ use shared::domain::job::Job;
 use shared::domain::ledger::{Ledger, Patients};
 use shared::domain::request::Cohort;
 use shared::platform::Platform;
-use tests::World;
 use tests::exports::{begin, new_export};
+use tests::{World, text};
 
 /// Plans an export of the sample patients in one chunk, records this ledger for it, and does the rest.
 async fn finished_with(world: &World, change: impl FnOnce(&mut Ledger)) -> Job {
@@ -107,4 +107,125 @@ async fn a_manifest_says_why_a_resource_is_not_there() {
             "{query}"
         );
     }
+}
+
+/// Writes the lines of a file of the lake.
+fn put(root: &std::path::Path, name: &str, lines: &[Value]) {
+    let path = root.join(name);
+    std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    let text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    std::fs::write(path, text).expect("written");
+}
+
+/// What the error files say.
+async fn problems(world: &World, manifest: &Value) -> Vec<String> {
+    let token = world.service("service", "system/*.rs").await;
+    let mut said = Vec::new();
+    for file in manifest["error"].as_array().expect("a list") {
+        let lines = world.get(&text(&file["url"])).bearer(&token).send().await.lines();
+        said.extend(lines.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])));
+    }
+    said
+}
+
+/// A lake with the patients `p0` and `p1` and a group with these members.
+fn lake_with_group(members: &[Value]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    for id in ["p0", "p1"] {
+        let patient = json!({ "resourceType": "Patient", "id": id });
+        put(directory.path(), &format!("Patient/{id}/records.ndjson"), &[patient]);
+    }
+    put(
+        directory.path(),
+        "Group/g.json",
+        &[json!({ "resourceType": "Group", "id": "g", "member": members })],
+    );
+    directory
+}
+
+fn member(reference: &str) -> Value {
+    json!({ "entity": { "reference": reference } })
+}
+
+#[tokio::test]
+async fn members_of_a_group_without_records_are_named_whatever_their_form() {
+    let absent = [
+        "urn:uuid:7a1ff2a4-8c3c-4a7e-9d55-1f3a6e1a0001",
+        "https://other.example/fhir/Patient/p1",
+        "Patient/nobody",
+        "Patient?identifier=x",
+        "Practitioner/doc",
+    ];
+    let mut members: Vec<_> = absent.iter().map(|reference| member(reference)).collect();
+    members.push(json!({ "entity": { "display": "Somebody" } }));
+    members.push(member("Patient/p0"));
+    members.push(member(&format!("{}/auto-approve/fhir/Patient/p1", tests::BASE_URL)));
+    members.push(member("Group/nowhere"));
+    let directory = lake_with_group(&members);
+    let world = World::with("sandbox = true", directory.path());
+    let manifest = exported(&world, "system/*.rs", "/fhir/Group/g/$export").await;
+    let said = problems(&world, &manifest).await;
+    for name in absent.iter().chain(&["Group/g member[5]", "Group/nowhere"]) {
+        assert_eq!(said.iter().filter(|said| said.contains(name)).count(), 1, "{name}: {said:#?}");
+    }
+    assert_eq!(said.len(), absent.len() + 2, "{said:#?}");
+    let patients = json!({ "planned": 8, "exported": 2, "absent": 6, "failed": 0 });
+    assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
+}
+
+#[tokio::test]
+async fn of_many_members_without_records_the_first_thousand_are_named_and_the_rest_counted() {
+    let mut members: Vec<_> = (0..1_500).map(|number| member(&format!("urn:uuid:{number}"))).collect();
+    members.push(member("Patient/p0"));
+    let directory = lake_with_group(&members);
+    let world = World::with("sandbox = true", directory.path());
+    let manifest = exported(&world, "system/*.rs", "/fhir/Group/g/$export").await;
+    let said = problems(&world, &manifest).await;
+    assert_eq!(said.len(), 1_001);
+    assert!(said[1_000].contains("500 more"), "{}", said[1_000]);
+    let ledger = &manifest["extension"]["ledger"];
+    let patients = json!({ "planned": 1_501, "exported": 1, "absent": 1_500, "failed": 0 });
+    assert_eq!(ledger["patients"], patients);
+    assert_eq!(ledger["problems"], json!({ "reported": 1_000, "unlisted": 500 }));
+}
+
+#[tokio::test]
+async fn a_patient_of_another_server_cannot_be_asked_for() {
+    let directory = lake_with_group(&[]);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.service("service", "system/*.rs").await;
+    for (reference, status) in [
+        ("https://other.example/fhir/Patient/p0".to_owned(), StatusCode::BAD_REQUEST),
+        (format!("{}/elsewhere/Patient/p0", tests::BASE_URL), StatusCode::BAD_REQUEST),
+        (format!("{}/fhir/r4/Patient/p0", tests::BASE_URL), StatusCode::ACCEPTED),
+        ("Patient/p0".to_owned(), StatusCode::ACCEPTED),
+    ] {
+        let body = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "patient", "valueReference": { "reference": reference } },
+        ] });
+        let answer = world.post("/fhir/Patient/$export").bearer(&token).json(&body).send().await;
+        assert_eq!(answer.status, status, "{reference}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn references_that_resolve_nowhere_are_named_where_the_export_would_have_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let doctors: Vec<_> =
+        (0..1_200).map(|number| json!({ "reference": format!("Practitioner/{number}") })).collect();
+    let patient = json!({
+        "resourceType": "Patient", "id": "p0", "generalPractitioner": doctors,
+        "managingOrganization": { "reference": "Organization/org" },
+    });
+    put(directory.path(), "Patient/p0/records.ndjson", &[patient]);
+    let nested = json!({ "resourceType": "Organization", "id": "org", "partOf": { "reference": "Organization/gone" } });
+    put(directory.path(), "shared/all.ndjson", &[nested]);
+    let world = World::with("sandbox = true", directory.path());
+    let manifest = exported(&world, "system/*.rs", "/fhir/Patient/$export").await;
+    let said = problems(&world, &manifest).await;
+    assert_eq!(said.len(), 1_001);
+    assert!(said[1_000].contains("201 more"), "{}", said[1_000]);
+    let manifest = exported(&world, "system/*.rs", "/fhir/Patient/$export?_type=Patient,Organization").await;
+    let said = problems(&world, &manifest).await;
+    assert!(said.len() == 1 && said[0].contains("Organization/gone"), "{said:?}");
 }

@@ -103,6 +103,7 @@ impl Balance {
 fn patients_of(work: &Work) -> u64 {
     match work {
         Work::Patients(patients) => patients.len() as u64,
+        Work::Absent { members, more, .. } => members.len() as u64 + more,
         Work::Shared(_) | Work::Groups | Work::Deleted | Work::Supporting | Work::Merge { .. } => 0,
     }
 }

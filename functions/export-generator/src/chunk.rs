@@ -96,6 +96,10 @@ impl Generator {
                 collector.block = running.core.request.output.by_patient.then(Block::default);
                 self.collect_patients(collector, running, patients, &chunk.joined, deadline).await
             }
+            (Work::Absent { members, more, problems }, _) => {
+                collector.absent(members, *more, problems).await?;
+                Ok(Collected::Until(Vec::new()))
+            }
             (Work::Merge { purpose, resource_type, from, to }, _) => {
                 self.merge(running, collector, (*purpose, resource_type), (*from, *to)).await?;
                 Ok(Collected::Until(Vec::new()))
@@ -157,6 +161,10 @@ impl Generator {
                 let (patients, bytes) = (index + 1, collector.bytes_read());
                 tracing::info!(job.id = %running.core.id, patients, bytes, "patients collected so far");
             }
+        }
+        if collector.account.ledger.patients.absent > 0 {
+            // A record store that cannot be listed says nothing about who is in it.
+            self.records.members(None, 1).await?;
         }
         let wanted = self.running(&running.core.id).await?.is_some();
         Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })

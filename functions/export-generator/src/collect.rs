@@ -196,6 +196,22 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Names members of a group who have no record here; `more` are only counted.
+    pub(crate) async fn absent(&mut self, members: &[String], more: u64, problems: &[String]) -> Result<()> {
+        for problem in problems {
+            self.error("not-found", problem).await?;
+        }
+        for member in members {
+            let text = format!("the group has the member '{member}', who has no record on this server");
+            self.error("not-found", &text).await?;
+        }
+        let ledger = &mut self.account.ledger;
+        ledger.patients.planned += members.len() as u64 + more;
+        ledger.patients.absent += members.len() as u64 + more;
+        ledger.problems.unlisted += more;
+        Ok(())
+    }
+
     /// Whether documents go that nothing refers to. They have no labels and no dates: a bulk export has them where it
     /// has all DocumentReferences.
     pub(crate) fn keeps_by_default(&self, chosen: impl Fn(&Choices) -> bool) -> bool {

@@ -23,6 +23,11 @@ const LISTED_PAGE: usize = 500;
 const MEMBERS_AT_ONCE: usize = 16;
 /// Patients in a chunk at most, so that its row stays small (a DynamoDB item has at most 400 kB).
 const MAX_PATIENTS: usize = 2_000;
+/// Members of a group without a record who are named, and the characters of each; beyond that they are counted.
+const MAX_NAMED: usize = 1_000;
+const MAX_NAME: usize = 100;
+/// Groups in a group that cannot be read and are named.
+const MAX_NAMED_GROUPS: usize = 100;
 /// Chunks cut by one task, which then sends itself on.
 const CHUNKS_A_TASK: usize = 100;
 
@@ -53,7 +58,7 @@ impl Generator {
             let mut chunks: Vec<_> = cut.map(|cut| cut.chunk(next, &listed)).into_iter().collect();
             next += 1;
             if is_last {
-                chunks.extend(self.beside(&request, next).await?);
+                chunks.extend(self.beside(&request, &listed, next).await?);
             }
             let progress = self.jobs.add_chunks(id, &chunks, is_last).await?;
             let tasks: Vec<_> =
@@ -108,30 +113,37 @@ impl Generator {
         match &request.cohort {
             Cohort::Everyone => Ok(Listed::Everyone),
             Cohort::Patients(patients) => {
-                Ok(Listed::Patients { patients: patients.clone(), joined: BTreeSet::new() })
+                let patients = patients.clone();
+                Ok(Listed::Patients { patients, joined: BTreeSet::new(), absent: None })
             }
             Cohort::Group(group) => {
-                let members = fhir::group::members(&*self.records, group, self.clock.now()).await?;
+                let (now, own) = (self.clock.now(), self.settings.own_bases());
+                let members = fhir::group::members(&*self.records, group, now, &own).await?;
                 let members = members.ok_or(Error::NotFound("the group is no longer in the record store"))?;
                 let since = request.selection.as_ref().and_then(|selection| selection.since);
                 let joined = match since.filter(|_| self.settings.whole_record_of_new_members) {
                     Some(since) => members
+                        .patients
                         .iter()
                         .filter(|(_, joined)| joined.is_some_and(|joined| joined > since))
                         .map(|(patient, _)| patient.clone())
                         .collect(),
                     None => BTreeSet::new(),
                 };
-                Ok(Listed::Patients { patients: members.into_keys().collect(), joined })
+                let absent = absent(members.unknown, members.problems);
+                Ok(Listed::Patients { patients: members.patients.into_keys().collect(), joined, absent })
             }
         }
     }
 
     /// What is exported beside the patients: for a system export everything outside their compartments, and what was
     /// deleted of patients who are gone.
-    async fn beside(&self, request: &ExportRequest, next: u32) -> Result<Vec<Chunk>> {
+    async fn beside(&self, request: &ExportRequest, listed: &Listed, next: u32) -> Result<Vec<Chunk>> {
         let Some(selection) = &request.selection else { return Ok(Vec::new()) };
         let mut works = Vec::new();
+        if let Listed::Patients { absent: Some(absent), .. } = listed {
+            works.push((absent.clone(), 0));
+        }
         if selection.all_shared {
             let shared = self.records.area(Area::Shared).await?;
             works.extend(shared.into_iter().map(|part| (Work::Shared(part.name), part.bytes)));
@@ -219,7 +231,21 @@ enum Listed {
     Patients {
         patients: Vec<PatientId>,
         joined: BTreeSet<PatientId>,
+        /// Members of a group who are no patients of this server.
+        absent: Option<Work>,
     },
+}
+
+/// The chunk that names them; its row stays below the 400 kB of a DynamoDB item.
+fn absent(unknown: BTreeSet<String>, mut problems: Vec<String>) -> Option<Work> {
+    if unknown.is_empty() && problems.is_empty() {
+        return None;
+    }
+    let more = unknown.len().saturating_sub(MAX_NAMED) as u64;
+    let shortened = |text: String| text.chars().take(MAX_NAME).collect();
+    let members = unknown.into_iter().take(MAX_NAMED).map(shortened).collect();
+    problems.truncate(MAX_NAMED_GROUPS);
+    Some(Work::Absent { members, more, problems })
 }
 
 impl Cut {
@@ -243,6 +269,11 @@ struct Cut {
 fn last_patient(stored: &StoredChunk) -> Option<PatientId> {
     match &stored.chunk.work {
         Work::Patients(patients) => patients.last().cloned(),
-        Work::Shared(_) | Work::Groups | Work::Deleted | Work::Supporting | Work::Merge { .. } => None,
+        Work::Absent { .. }
+        | Work::Shared(_)
+        | Work::Groups
+        | Work::Deleted
+        | Work::Supporting
+        | Work::Merge { .. } => None,
     }
 }

@@ -111,6 +111,7 @@ pub(crate) async fn export(
         lenient: preferences.lenient,
         tolerant: dialect.tolerant && !preferences.strict,
         now,
+        own: state.settings.own_bases(),
         ignored: Vec::new(),
     };
     let Compiled { mut selection, mut output, patients } = compiler.compile()?;
@@ -217,14 +218,15 @@ impl KickOff {
                 };
             }
             (Some(group), Some(_)) => {
-                Some(group::members(&*self.records, group, self.clock.now()).await?.ok_or(NO_GROUP)?)
+                let (now, own) = (self.clock.now(), self.settings.own_bases());
+                Some(group::members(&*self.records, group, now, &own).await?.ok_or(NO_GROUP)?)
             }
             (None, _) => None,
         };
         let Some(patients) = patients.filter(|_| level != Level::System) else { return Ok(Cohort::Everyone) };
         let mut known = Vec::new();
         for patient in patients {
-            let is_member = members.as_ref().is_none_or(|members| members.contains_key(&patient));
+            let is_member = members.as_ref().is_none_or(|members| members.patients.contains_key(&patient));
             if is_member && self.records.member(&patient).await?.is_some() {
                 known.push(patient);
                 continue;

@@ -11,7 +11,7 @@ use shared::domain::selection::{Element, Provenance, Selection};
 use shared::error::{Error, Result};
 use shared::fhir::compartments::has_compartment;
 use shared::fhir::date::{first_moment, instant};
-use shared::fhir::references;
+use shared::fhir::references::{self, OwnBases};
 use shared::fhir::search::compile::{compile, split};
 use shared::fhir::types::is_type;
 
@@ -46,6 +46,8 @@ pub(crate) struct Compiler<'c> {
     /// What the dialect tolerates is reported instead of refused.
     pub(crate) tolerant: bool,
     pub(crate) now: Timestamp,
+    /// Our own addresses.
+    pub(crate) own: OwnBases,
     pub(crate) ignored: Vec<String>,
 }
 
@@ -307,7 +309,13 @@ impl Compiler<'_> {
                 Some(id) => id,
                 None => text,
             };
-            let id = match references::parse(text) {
+            if references::parse(text).is_some() && self.own.parse(text).is_none() {
+                return Err(Error::invalid(format!(
+                    "'patient' has '{}', which is not a patient of this server",
+                    short(text)
+                )));
+            }
+            let id = match self.own.parse(text) {
                 Some(reference) if reference.resource_type == "Patient" => reference.id,
                 Some(_) => {
                     return Err(Error::invalid(format!(

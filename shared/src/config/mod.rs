@@ -18,6 +18,7 @@ pub use self::limits::Limits;
 use self::reader::Reader;
 use crate::domain::request::{Base, Prefix};
 use crate::domain::retention::Retention;
+use crate::fhir::references::OwnBases;
 use crate::security::rsa::RsaKey;
 use jiff::SignedDuration;
 
@@ -273,6 +274,13 @@ impl Settings {
 
     pub fn client(&self, id: &str) -> Option<&Client> {
         self.clients.iter().find(|client| client.id.as_str() == id)
+    }
+
+    /// The bases under which the server has its resources: what tells our references from others'.
+    pub fn own_bases(&self) -> OwnBases {
+        let under =
+            |prefix: Prefix| Base::ALL.map(|base| self.url(&format!("{}{}", prefix.path, base.path())));
+        OwnBases::new(Prefix::ALL.into_iter().flat_map(under))
     }
 
     /// The absolute URL of a path of ours.

@@ -32,6 +32,9 @@ pub enum Work {
     Shared(String),
     /// The Group resources.
     Groups,
+    /// Members of the group who have no record here, as it refers to them, and how many more than are named; and what is
+    /// wrong with the groups in it.
+    Absent { members: Vec<String>, more: u64, problems: Vec<String> },
     /// What was deleted of patients who are gone themselves, and outside any compartment.
     Deleted,
     /// What the exported resources refer to outside any compartment, each once.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::date::Span;
-use super::references;
+use super::references::OwnBases;
 use crate::domain::ids::{GroupId, PatientId};
 use crate::error::{Error, Result};
 use crate::ports::records::{Area, Records, read_whole};
@@ -56,47 +56,83 @@ pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u
     }
 }
 
-/// The active members of a group and of the groups in it, each once, in the order of their ids, with the time each
-/// joined where the group says so; the latest, when several do. `None` when there is no such group.
+/// The active members of a group and of the groups in it.
+#[derive(Debug, Default)]
+pub struct Members {
+    /// In the order of their ids, each once, with the time each joined where the group says so; the latest, when several
+    /// do.
+    pub patients: BTreeMap<PatientId, Option<Timestamp>>,
+    /// Members who cannot be patients of this server, each once, as the group refers to them.
+    pub unknown: BTreeSet<String>,
+    /// Groups in the group that are missing or cannot be read.
+    pub problems: Vec<String>,
+}
+
+impl Members {
+    fn add(&mut self, member: &Member, place: &str, own: &OwnBases) -> Option<GroupId> {
+        let Some(text) = member.entity.reference.as_deref() else {
+            self.unknown.insert(format!("{place}, which has no reference"));
+            return None;
+        };
+        let reference = own.parse(text);
+        let patient = reference
+            .filter(|reference| reference.resource_type == "Patient")
+            .and_then(|reference| PatientId::parse(reference.id).ok());
+        if let Some(patient) = patient {
+            let start = member.period.start.as_deref().and_then(|start| Span::of(start.as_bytes()));
+            let joined = start.and_then(|start| Timestamp::from_microsecond(start.from).ok());
+            let known = self.patients.entry(patient).or_insert(joined);
+            *known = (*known).max(joined);
+            return None;
+        }
+        let group = reference
+            .filter(|reference| reference.resource_type == "Group")
+            .and_then(|reference| GroupId::parse(reference.id).ok());
+        if group.is_none() {
+            self.unknown.insert(text.to_owned());
+        }
+        group
+    }
+}
+
+/// The active members of a group and of the groups in it; `None` when there is no such group. [`Error::Damaged`] where
+/// it cannot be read; a group in it that cannot be read is among the problems. `own` tells our patients from others'.
 pub async fn members(
     records: &dyn Records,
     group: &GroupId,
     now: Timestamp,
-) -> Result<Option<BTreeMap<PatientId, Option<Timestamp>>>> {
-    let mut members = BTreeMap::new();
+    own: &OwnBases,
+) -> Result<Option<Members>> {
+    let mut members = Members::default();
     let (mut open, mut seen) = (vec![group.clone()], BTreeSet::from([group.clone()]));
     while let Some(next) = open.pop() {
-        let Some(text) = text(records, &next).await? else {
-            if next == *group {
-                return Ok(None);
-            }
-            continue;
-        };
-        let read: Group = serde_json::from_slice(&text)
-            .map_err(|error| Error::damaged(file(&next), format!("it is no Group resource: {error}")))?;
-        for member in read.member.into_iter().filter(|member| is_active(member, now)) {
-            let Some(reference) = member.entity.reference.as_deref().and_then(references::parse) else {
+        let is_nested = next != *group;
+        let read = match read(records, &next).await {
+            Ok(Some(read)) => read,
+            Ok(None) if is_nested => {
+                members.problems.push(format!("Group/{next}, a member of Group/{group}, does not exist"));
                 continue;
-            };
-            match reference.resource_type {
-                "Patient" => {
-                    let Ok(patient) = PatientId::parse(reference.id) else { continue };
-                    let joined =
-                        member.period.start.as_deref().and_then(|start| {
-                            Timestamp::from_microsecond(Span::of(start.as_bytes())?.from).ok()
-                        });
-                    let known = members.entry(patient).or_insert(joined);
-                    *known = (*known).max(joined);
-                }
-                "Group" => {
-                    let nested = GroupId::parse(reference.id).ok().filter(|id| seen.insert(id.clone()));
-                    open.extend(nested);
-                }
-                _ => {}
             }
+            Ok(None) => return Ok(None),
+            Err(Error::Damaged(damage)) if is_nested => {
+                members.problems.push(format!("a member of Group/{group}: {damage}"));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for (number, member) in read.member.iter().enumerate().filter(|(_, member)| is_active(member, now)) {
+            let place = format!("Group/{next} member[{number}]");
+            let nested = members.add(member, &place, own).filter(|id| seen.insert(id.clone()));
+            open.extend(nested);
         }
     }
     Ok(Some(members))
+}
+
+async fn read(records: &dyn Records, group: &GroupId) -> Result<Option<Group>> {
+    let Some(text) = text(records, group).await? else { return Ok(None) };
+    let read = serde_json::from_slice(&text);
+    read.map(Some).map_err(|error| Error::damaged(file(group), format!("it is no Group resource: {error}")))
 }
 
 /// A member who is not said to be inactive, and whose time in the group is not over.

@@ -39,6 +39,30 @@ pub fn parse(text: &str) -> Option<Reference<'_>> {
     })
 }
 
+/// The addresses under which this server has its resources. What an absolute reference names elsewhere is not ours,
+/// whatever its id.
+#[derive(Debug, Clone)]
+pub struct OwnBases(Vec<String>);
+
+impl OwnBases {
+    /// `bases` are absolute, without a slash at the end.
+    pub fn new(bases: impl IntoIterator<Item = String>) -> Self {
+        Self(bases.into_iter().collect())
+    }
+
+    /// Reads a reference to one of our own resources: `Type/id`, or the same below one of our bases.
+    pub fn parse<'t>(&self, text: &'t str) -> Option<Reference<'t>> {
+        if !text.contains("://") {
+            return parse(text);
+        }
+        let below = |base: &String| {
+            let relative = text.strip_prefix(base.as_str())?.strip_prefix('/')?;
+            parse(relative).filter(|_| !relative.contains("://"))
+        };
+        self.0.iter().find_map(below)
+    }
+}
+
 /// Shows the range of every `"reference"` member's string value, quotes included, in a line that was checked and is in its
 /// plain spelling.
 pub fn reference_values(text: &[u8], mut visit: impl FnMut(Range<usize>)) {
@@ -64,6 +88,36 @@ pub fn references<'a>(text: &'a [u8], mut visit: impl FnMut(Reference<'a>)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_relative_references_and_our_own_addresses_are_ours() {
+        let bases = OwnBases::new([
+            "https://ehi.example/fhir".to_owned(),
+            "https://ehi.example/fhir/r4".to_owned(),
+            "https://ehi.example/4_0_0".to_owned(),
+        ]);
+        let id = |text| bases.parse(text).map(|reference| reference.id);
+        for ours in [
+            "Patient/ann",
+            "https://ehi.example/fhir/Patient/ann",
+            "https://ehi.example/fhir/r4/Patient/ann",
+            "https://ehi.example/4_0_0/Patient/ann/_history/2",
+        ] {
+            assert_eq!(id(ours), Some("ann"), "{ours}");
+        }
+        for other in [
+            "https://other.example/fhir/Patient/ann",
+            "https://ehi.example/other/Patient/ann",
+            "https://ehi.example/fhir/x/Patient/ann",
+            "https://ehi.example/fhir/https://other.example/Patient/ann",
+            "https://ehi.example.org/fhir/Patient/ann",
+            "http://ehi.example/fhir/Patient/ann",
+            "urn:uuid:ann",
+            "ann",
+        ] {
+            assert_eq!(id(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn references_are_found_at_any_depth_and_nothing_else_is() {

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::Value;
 use shared::domain::ids::FileName;
+use shared::domain::ledger::Patients;
 use tokio::io::AsyncWriteExt;
 
 use super::directory::{OutputDirectory, part_of, tag_of};
@@ -33,6 +34,9 @@ pub(crate) struct Exported {
     pub(crate) resources: u64,
     pub(crate) bytes: u64,
     pub(crate) problems: u64,
+    /// Patients whose record the server does not have, and those of whom it could not read all, of so many: where the
+    /// server says so in the manifest's ledger.
+    pub(crate) patients: Option<Patients>,
     /// Bundles of what was deleted.
     pub(crate) deleted: u64,
     /// How the files of the manifest were verified, and the attachments.
@@ -56,7 +60,9 @@ pub(crate) async fn fetch(
     directory: &mut OutputDirectory,
     progress: &ProgressBar,
 ) -> Result<Exported, Failure> {
-    let mut exported = Exported::default();
+    let ledger = manifests.first().map(|manifest| manifest["extension"]["ledger"]["patients"].clone());
+    let patients = ledger.and_then(|patients| serde_json::from_value(patients).ok());
+    let mut exported = Exported { patients, ..Exported::default() };
     let wanted = listed(manifests)?;
     let names = wanted.iter().map(|file| file.name.clone());
     directory.expect_files(names.chain([MANIFEST.to_owned()]))?;

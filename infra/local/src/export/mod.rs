@@ -126,6 +126,12 @@ fn report(exported: &Exported, out: &Path) {
     if exported.deleted > 0 {
         eprintln!("{} Bundles of what was deleted: see the manifest's 'deleted'", exported.deleted);
     }
+    if let Some(patients) = exported.patients.filter(|patients| patients.exported < patients.planned) {
+        eprintln!(
+            "Of {} patients, {} have no record on the server and the records of {} could not be read in full",
+            patients.planned, patients.absent, patients.failed
+        );
+    }
     if exported.problems > 0 {
         eprintln!(
             "{} problems were reported by the server: see the OperationOutcome files",
