@@ -22,7 +22,7 @@
 //! again when an exported resource turns out to refer to it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use shared::domain::choices::{Choices, Sensitive};
 use shared::domain::chunk::{Chunk, ChunkResult, Purpose, Work};
@@ -76,6 +76,16 @@ impl<'f> Filter<'f> {
             (Some(selection), _) => Self::Selection(Selector::new(selection, running.transaction_time)),
             (None, Some(choices)) => Self::Choices(choices),
             (None, None) => Self::Everything,
+        }
+    }
+
+    /// Whether resources of the type of a reference may be exported.
+    fn wants(&self, reference: &str) -> bool {
+        match self {
+            Self::Everything | Self::Choices(_) => true,
+            Self::Selection(selector) => {
+                reference.split('/').next().is_some_and(|name| selector.selection().wants(name))
+            }
         }
     }
 
@@ -276,6 +286,14 @@ impl Generator {
                 if !damaged.contains(&damage) {
                     account.problem(outputs, "structure", &damage.to_string()).await?;
                     damaged.push(damage);
+                }
+            }
+            let there: HashSet<&str> = found.lines.iter().map(|line| line.reference.as_str()).collect();
+            for missing in batch.iter().filter(|reference| !there.contains(reference.as_str())) {
+                if walk.referred_by(missing) == Some(ReferredBy::Exported) && filter.wants(missing) {
+                    let text =
+                        format!("an exported resource refers to {missing}, which is not in the record store");
+                    account.problem(outputs, "not-found", &text).await?;
                 }
             }
             for found in found.lines {
