@@ -29,6 +29,7 @@ mod load;
 mod logs;
 mod prefix;
 mod program;
+mod reckoning;
 mod sample;
 mod spelling;
 mod strangers;
