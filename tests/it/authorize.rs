@@ -176,7 +176,7 @@ async fn a_code_that_comes_again_ends_what_came_of_it() {
     assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::UNAUTHORIZED);
 }
 
-async fn refresh(world: &World, token: &str) -> tests::Answer {
+pub(crate) async fn refresh(world: &World, token: &str) -> tests::Answer {
     world.post("/auth/token").form(&[("grant_type", "refresh_token"), ("refresh_token", token)]).send().await
 }
 
@@ -203,8 +203,14 @@ both_hosts!(two_refreshes_at_once_are_one_refresh_and_one_theft);
 async fn two_refreshes_at_once_are_one_refresh_and_one_theft(world: World) {
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let (one, other) = tokio::join!(refresh(&world, &token), refresh(&world, &token));
-    let succeeded = [one, other].iter().filter(|answer| answer.status == StatusCode::OK).count();
-    assert!(succeeded <= 1);
+    let (granted, refused): (Vec<_>, Vec<_>) =
+        [one, other].into_iter().partition(|answer| answer.status == StatusCode::OK);
+    assert!(!refused.is_empty() && refused.iter().all(|answer| answer.json()["error"] == "invalid_grant"));
+    // Whichever was first, the second ended what it was given.
+    for answer in granted {
+        let next = refresh(&world, &text(&answer.json()["refresh_token"])).await;
+        assert_eq!(next.json()["error"], "invalid_grant");
+    }
 }
 
 both_hosts!(a_refresh_cannot_ask_for_more);
@@ -309,50 +315,6 @@ async fn a_confidential_client_must_authenticate(world: World) {
     assert_eq!(granted.status, StatusCode::OK, "{}", granted.text());
     let refresh_token = text(&granted.json()["refresh_token"]);
     assert_eq!(refresh(&world, &refresh_token).await.json()["error"], "invalid_client");
-}
-
-both_hosts!(introspection_tells_the_client_and_nobody_else);
-async fn introspection_tells_the_client_and_nobody_else(world: World) {
-    let tokens = world.tokens("app", ANNA).await;
-    let (access, refresh_token) = (text(&tokens["access_token"]), text(&tokens["refresh_token"]));
-    let introspect = |bearer: String, token: String| {
-        world.post("/auth/introspect").bearer(&bearer).form(&[("token", token)]).send()
-    };
-    for token in [&access, &refresh_token] {
-        let known = introspect(access.clone(), token.clone()).await.json();
-        assert_eq!(
-            (&known["active"], &known["client_id"], &known["patient"]),
-            (&json!(true), &json!("app"), &json!(ANNA))
-        );
-        let other = text(&world.tokens("other-app", BRUNO).await["access_token"]);
-        assert_eq!(introspect(other, token.clone()).await.json(), json!({ "active": false }));
-    }
-    assert_eq!(introspect(access.clone(), "nonsense".to_owned()).await.json(), json!({ "active": false }));
-    let stranger = world.post("/auth/introspect").form(&[("token", &access)]).send().await;
-    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
-}
-
-/// Another process believes a token for half a minute.
-#[tokio::test]
-async fn revoking_either_token_ends_both() {
-    let world = World::new();
-    for name in ["access_token", "refresh_token"] {
-        let tokens = world.tokens("app", ANNA).await;
-        let other_client = [("token", text(&tokens[name])), ("client_id", "other-app".to_owned())];
-        assert_eq!(world.post("/auth/revoke").form(&other_client).send().await.status, StatusCode::OK);
-        let access = text(&tokens["access_token"]);
-        assert_eq!(
-            world.get("/jobs").bearer(&access).send().await.status,
-            StatusCode::OK,
-            "not another client's to revoke"
-        );
-        let own = [("token", text(&tokens[name])), ("client_id", "app".to_owned())];
-        assert_eq!(world.post("/auth/revoke").form(&own).send().await.status, StatusCode::OK);
-        assert_eq!(world.get("/jobs").bearer(&access).send().await.status, StatusCode::UNAUTHORIZED);
-        assert_eq!(refresh(&world, &text(&tokens["refresh_token"])).await.status, StatusCode::BAD_REQUEST);
-    }
-    let unknown = world.post("/auth/revoke").form(&[("token", "nonsense")]).send().await;
-    assert_eq!(unknown.status, StatusCode::OK);
 }
 
 both_hosts!(a_patient_can_say_no);

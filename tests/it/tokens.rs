@@ -1,7 +1,4 @@
-//! Access tokens of this server and of trusted issuers: what they must be, whose jobs they reach, how they end.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! Access tokens of this server and of trusted issuers: what they must be, and whose jobs they reach.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -9,13 +6,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, BRUNO, PASSWORD, World, both_hosts, lake, text};
+use tests::{ANNA, World, both_hosts, lake, text};
 
 /// Another issuer, with a key of its own.
-struct Issuer(EcdsaKeyPair);
+pub(crate) struct Issuer(EcdsaKeyPair);
 
 impl Issuer {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key"))
     }
 
@@ -27,22 +24,22 @@ impl Issuer {
         })
     }
 
-    fn jwks(&self) -> String {
+    pub(crate) fn jwks(&self) -> String {
         json!({ "keys": [self.key()] }).to_string()
     }
 
-    fn signed(&self, header: &str, claims: &str) -> String {
+    pub(crate) fn signed(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = self.0.sign(&SystemRandom::new(), message.as_bytes()).expect("signed");
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
     }
 
-    fn token(&self, claims: &Value) -> String {
+    pub(crate) fn token(&self, claims: &Value) -> String {
         self.signed(HEADER, &claims.to_string())
     }
 
     /// A world whose settings trust this issuer.
-    fn world(&self, more: &str) -> World {
+    pub(crate) fn world(&self, more: &str) -> World {
         self.world_over(more, &ehi::defaults::sample_records())
     }
 
@@ -53,12 +50,12 @@ impl Issuer {
 
 const HEADER: &str = r#"{"alg":"ES256","kid":"k"}"#;
 
-fn trusting(more: &str, records: &std::path::Path) -> World {
+pub(crate) fn trusting(more: &str, records: &std::path::Path) -> World {
     let issuer = format!("sandbox = true\nissuers = [{{ issuer = \"https://login.example.org\", {more} }}]");
     World::with(&issuer, records)
 }
 
-fn claims() -> Value {
+pub(crate) fn claims() -> Value {
     json!({
         "iss": "https://login.example.org", "aud": "http://localhost:8888/fhir", "sub": "u1", "azp": "portal",
         "exp": 1_900_000_000, "scope": "patient/$ehi-export", "patient": ANNA, "roles": ["ADMIN"],
@@ -376,148 +373,4 @@ async fn a_token_limited_by_tags_sees_no_more_than_these() {
     let manifest = world.get(begun.header("content-location")).bearer(&token).send().await.json();
     let lines = world.get(&text(&manifest["output"][0]["url"])).bearer(&token).send().await.lines();
     assert!(!lines.is_empty() && lines.iter().all(|line| line["meta"]["security"][0]["code"] == "open"));
-}
-
-async fn introspected(world: &World, bearer: &str, token: &str) -> Value {
-    world.post("/auth/introspect").bearer(bearer).form(&[("token", token)]).send().await.json()
-}
-
-#[tokio::test]
-async fn introspection_and_revocation_know_the_issuer_of_a_client() {
-    let issuer = Issuer::new();
-    let world = issuer.world("");
-    // A client of the issuer that has the id of a public client of ours.
-    let mut claims = claims();
-    (claims["azp"], claims["fhirUser"]) = (json!("app"), json!("https://login.example.org/fhir/Patient/x"));
-    let foreign = issuer.token(&claims);
-    let own = world.token(ANNA).await;
-    let inactive = json!({ "active": false });
-    assert_eq!(introspected(&world, &own, &foreign).await, inactive);
-    assert_eq!(introspected(&world, &foreign, &own).await, inactive);
-    let known = introspected(&world, &foreign, &foreign).await;
-    assert_eq!((&known["active"], &known["iss"]), (&json!(true), &claims["iss"]));
-    assert_eq!(known["fhirUser"], claims["fhirUser"]);
-    assert!(known.get("aud").is_none(), "not ours to say");
-    // Our client of that name cannot end the other's token, and the other not ours.
-    let alive = async |token: &str| world.get("/jobs").bearer(token).send().await.status == StatusCode::OK;
-    let fields = [("token", foreign.as_str()), ("client_id", "app")];
-    assert_eq!(world.post("/auth/revoke").form(&fields).send().await.status, StatusCode::OK);
-    world.post("/auth/revoke").bearer(&own).form(&fields[..1]).send().await;
-    assert!(alive(&foreign).await);
-    world.post("/auth/revoke").bearer(&foreign).form(&[("token", own.as_str())]).send().await;
-    assert!(alive(&own).await);
-    // Its own bearer can. It is dead then in every process, whatever it has remembered.
-    let answer = world.post("/auth/revoke").bearer(&foreign).form(&fields[..1]).send().await;
-    assert_eq!(answer.status, StatusCode::OK);
-    assert!(!alive(&foreign).await);
-    let platform = world.platform().clone();
-    let fresh = shared::security::verify::Verifier::new(
-        shared::platform::Platform::settings(&platform),
-        shared::platform::Platform::keys(&platform),
-        shared::platform::Platform::clock(&platform),
-        shared::platform::Platform::grants(&platform),
-    );
-    assert!(fresh.verify(&foreign).await.is_err());
-    assert!(alive(&issuer.token(&json!({ "jti": "another", "azp": "app", "iss": claims["iss"], "aud": claims["aud"], "exp": claims["exp"] }))).await);
-}
-
-both_hosts!(a_resource_server_may_ask_about_all_tokens);
-async fn a_resource_server_may_ask_about_all_tokens(world: World) {
-    let tokens = world.tokens("app", ANNA).await;
-    let basic = base64::engine::general_purpose::STANDARD
-        .encode(format!("resource-server:{}", PASSWORD.replace(' ', "%20")));
-    let ask = async |user: &str, token: &Value| -> Answer {
-        let fields = [("token", text(token))];
-        world.post("/auth/introspect").header("authorization", user).form(&fields).send().await
-    };
-    let server = format!("Basic {basic}");
-    for name in ["access_token", "refresh_token"] {
-        let known = ask(&server, &tokens[name]).await.json();
-        assert_eq!((&known["active"], &known["patient"]), (&json!(true), &json!(ANNA)), "{name}");
-    }
-    // It may ask, and not end.
-    world
-        .post("/auth/revoke")
-        .header("authorization", &server)
-        .form(&[("token", text(&tokens["access_token"]))])
-        .send()
-        .await;
-    assert_eq!(ask(&server, &tokens["access_token"]).await.json()["active"], true);
-    let other = format!("Bearer {}", text(&world.tokens("other-app", BRUNO).await["access_token"]));
-    assert_eq!(ask(&other, &tokens["access_token"]).await.json(), json!({ "active": false }));
-}
-
-/// A server of keys on this machine that counts its requests.
-async fn key_server(
-    answer: impl Fn(usize) -> (StatusCode, String) + Clone + Send + Sync + 'static,
-) -> (String, Arc<AtomicUsize>) {
-    let fetched = Arc::new(AtomicUsize::new(0));
-    let count = fetched.clone();
-    let app = axum::Router::new().route(
-        "/keys",
-        axum::routing::get(async move || {
-            let number = count.fetch_add(1, Ordering::SeqCst);
-            // Others come meanwhile.
-            tokio::task::yield_now().await;
-            let (status, body) = answer(number);
-            (status, [("cache-control", "no-store")], body)
-        }),
-    );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    (url, fetched)
-}
-
-#[tokio::test]
-async fn an_issuers_keys_are_fetched_and_remembered() {
-    let issuer = Issuer::new();
-    let token = issuer.token(&claims());
-    let jwks = issuer.jwks();
-    let (url, fetched) = key_server(move |_| (StatusCode::OK, jwks.clone())).await;
-    let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());
-    for _ in 0..3 {
-        assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::OK);
-        world.advance(9);
-    }
-    assert_eq!(fetched.load(Ordering::SeqCst), 1, "no-store is not an invitation to a flood");
-    world.advance(60);
-    assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::OK);
-    assert_eq!(fetched.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test]
-async fn strangers_cannot_make_the_server_fetch_keys_without_end() {
-    let issuer = Issuer::new();
-    let unknown = |number: usize| {
-        issuer.signed(&format!(r#"{{"alg":"ES256","kid":"unknown-{number}"}}"#), &claims().to_string())
-    };
-    for fails in [false, true] {
-        let jwks = issuer.jwks();
-        let status = if fails { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
-        let (url, fetched) = key_server(move |_| (status, jwks.clone())).await;
-        let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());
-        for round in 1..=3 {
-            let tokens: Vec<_> = (0..50).map(unknown).collect();
-            let answers = tokens.iter().map(|token| world.get("/jobs").bearer(token).send());
-            let answers = futures_util::future::join_all(answers).await;
-            let expected = if fails { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED };
-            assert!(answers.iter().all(|answer| answer.status == expected), "{fails}");
-            assert_eq!(fetched.load(Ordering::SeqCst), round, "one a round, failing: {fails}");
-            world.advance(29);
-            assert_ne!(world.get("/jobs").bearer(&unknown(99)).send().await.status, StatusCode::OK);
-            assert_eq!(fetched.load(Ordering::SeqCst), round, "too early, failing: {fails}");
-            world.advance(1);
-        }
-    }
-    // A set that is too large, or is none, is not waited for again and again.
-    for body in ["x".repeat(300 * 1024), "{}".to_owned()] {
-        let (url, fetched) = key_server(move |_| (StatusCode::OK, body.clone())).await;
-        let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());
-        for number in 0..5 {
-            let answer = world.get("/jobs").bearer(&unknown(number)).send().await;
-            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-        }
-        assert_eq!(fetched.load(Ordering::SeqCst), 1);
-    }
 }

@@ -1,0 +1,122 @@
+//! Introspection (RFC 7662) and revocation (RFC 7009).
+
+use base64::Engine;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tests::{ANNA, Answer, BRUNO, PASSWORD, World, both_hosts, text};
+
+use crate::authorize::refresh;
+use crate::tokens::{Issuer, claims};
+
+both_hosts!(introspection_tells_the_client_and_nobody_else);
+async fn introspection_tells_the_client_and_nobody_else(world: World) {
+    let tokens = world.tokens("app", ANNA).await;
+    let (access, refresh_token) = (text(&tokens["access_token"]), text(&tokens["refresh_token"]));
+    let introspect = |bearer: String, token: String| {
+        world.post("/auth/introspect").bearer(&bearer).form(&[("token", token)]).send()
+    };
+    for token in [&access, &refresh_token] {
+        let known = introspect(access.clone(), token.clone()).await.json();
+        assert_eq!(
+            (&known["active"], &known["client_id"], &known["patient"]),
+            (&json!(true), &json!("app"), &json!(ANNA))
+        );
+        let other = text(&world.tokens("other-app", BRUNO).await["access_token"]);
+        assert_eq!(introspect(other, token.clone()).await.json(), json!({ "active": false }));
+    }
+    assert_eq!(introspect(access.clone(), "nonsense".to_owned()).await.json(), json!({ "active": false }));
+    let stranger = world.post("/auth/introspect").form(&[("token", &access)]).send().await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+}
+
+/// Another process believes a token for half a minute.
+#[tokio::test]
+async fn revoking_either_token_ends_both() {
+    let world = World::new();
+    for name in ["access_token", "refresh_token"] {
+        let tokens = world.tokens("app", ANNA).await;
+        let other_client = [("token", text(&tokens[name])), ("client_id", "other-app".to_owned())];
+        assert_eq!(world.post("/auth/revoke").form(&other_client).send().await.status, StatusCode::OK);
+        let access = text(&tokens["access_token"]);
+        assert_eq!(
+            world.get("/jobs").bearer(&access).send().await.status,
+            StatusCode::OK,
+            "not another client's to revoke"
+        );
+        let own = [("token", text(&tokens[name])), ("client_id", "app".to_owned())];
+        assert_eq!(world.post("/auth/revoke").form(&own).send().await.status, StatusCode::OK);
+        assert_eq!(world.get("/jobs").bearer(&access).send().await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(refresh(&world, &text(&tokens["refresh_token"])).await.status, StatusCode::BAD_REQUEST);
+    }
+    let unknown = world.post("/auth/revoke").form(&[("token", "nonsense")]).send().await;
+    assert_eq!(unknown.status, StatusCode::OK);
+}
+
+async fn introspected(world: &World, bearer: &str, token: &str) -> Value {
+    world.post("/auth/introspect").bearer(bearer).form(&[("token", token)]).send().await.json()
+}
+
+#[tokio::test]
+async fn introspection_and_revocation_know_the_issuer_of_a_client() {
+    let issuer = Issuer::new();
+    let world = issuer.world("");
+    // A client of the issuer that has the id of a public client of ours.
+    let mut claims = claims();
+    (claims["azp"], claims["fhirUser"]) = (json!("app"), json!("https://login.example.org/fhir/Patient/x"));
+    let foreign = issuer.token(&claims);
+    let own = world.token(ANNA).await;
+    let inactive = json!({ "active": false });
+    assert_eq!(introspected(&world, &own, &foreign).await, inactive);
+    assert_eq!(introspected(&world, &foreign, &own).await, inactive);
+    let known = introspected(&world, &foreign, &foreign).await;
+    assert_eq!((&known["active"], &known["iss"]), (&json!(true), &claims["iss"]));
+    assert_eq!(known["fhirUser"], claims["fhirUser"]);
+    assert!(known.get("aud").is_none(), "not ours to say");
+    // Our client of that name cannot end the other's token, and the other not ours.
+    let alive = async |token: &str| world.get("/jobs").bearer(token).send().await.status == StatusCode::OK;
+    let fields = [("token", foreign.as_str()), ("client_id", "app")];
+    assert_eq!(world.post("/auth/revoke").form(&fields).send().await.status, StatusCode::OK);
+    world.post("/auth/revoke").bearer(&own).form(&fields[..1]).send().await;
+    assert!(alive(&foreign).await);
+    world.post("/auth/revoke").bearer(&foreign).form(&[("token", own.as_str())]).send().await;
+    assert!(alive(&own).await);
+    // Its own bearer can. It is dead then in every process, whatever it has remembered.
+    let answer = world.post("/auth/revoke").bearer(&foreign).form(&fields[..1]).send().await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(!alive(&foreign).await);
+    let platform = world.platform().clone();
+    let fresh = shared::security::verify::Verifier::new(
+        shared::platform::Platform::settings(&platform),
+        shared::platform::Platform::keys(&platform),
+        shared::platform::Platform::clock(&platform),
+        shared::platform::Platform::grants(&platform),
+    );
+    assert!(fresh.verify(&foreign).await.is_err());
+    assert!(alive(&issuer.token(&json!({ "jti": "another", "azp": "app", "iss": claims["iss"], "aud": claims["aud"], "exp": claims["exp"] }))).await);
+}
+
+both_hosts!(a_resource_server_may_ask_about_all_tokens);
+async fn a_resource_server_may_ask_about_all_tokens(world: World) {
+    let tokens = world.tokens("app", ANNA).await;
+    let basic = base64::engine::general_purpose::STANDARD
+        .encode(format!("resource-server:{}", PASSWORD.replace(' ', "%20")));
+    let ask = async |user: &str, token: &Value| -> Answer {
+        let fields = [("token", text(token))];
+        world.post("/auth/introspect").header("authorization", user).form(&fields).send().await
+    };
+    let server = format!("Basic {basic}");
+    for name in ["access_token", "refresh_token"] {
+        let known = ask(&server, &tokens[name]).await.json();
+        assert_eq!((&known["active"], &known["patient"]), (&json!(true), &json!(ANNA)), "{name}");
+    }
+    // It may ask, and not end.
+    world
+        .post("/auth/revoke")
+        .header("authorization", &server)
+        .form(&[("token", text(&tokens["access_token"]))])
+        .send()
+        .await;
+    assert_eq!(ask(&server, &tokens["access_token"]).await.json()["active"], true);
+    let other = format!("Bearer {}", text(&world.tokens("other-app", BRUNO).await["access_token"]));
+    assert_eq!(ask(&other, &tokens["access_token"]).await.json(), json!({ "active": false }));
+}

@@ -1,0 +1,83 @@
+//! The key sets of trusted issuers: fetched, remembered, and never at the will of strangers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::StatusCode;
+
+use crate::tokens::{Issuer, claims, trusting};
+
+/// A server of keys on this machine that counts its requests.
+async fn key_server(
+    answer: impl Fn(usize) -> (StatusCode, String) + Clone + Send + Sync + 'static,
+) -> (String, Arc<AtomicUsize>) {
+    let fetched = Arc::new(AtomicUsize::new(0));
+    let count = fetched.clone();
+    let app = axum::Router::new().route(
+        "/keys",
+        axum::routing::get(async move || {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            // Others come meanwhile.
+            tokio::task::yield_now().await;
+            let (status, body) = answer(number);
+            (status, [("cache-control", "no-store")], body)
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (url, fetched)
+}
+
+#[tokio::test]
+async fn an_issuers_keys_are_fetched_and_remembered() {
+    let issuer = Issuer::new();
+    let token = issuer.token(&claims());
+    let jwks = issuer.jwks();
+    let (url, fetched) = key_server(move |_| (StatusCode::OK, jwks.clone())).await;
+    let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());
+    for _ in 0..3 {
+        assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::OK);
+        world.advance(9);
+    }
+    assert_eq!(fetched.load(Ordering::SeqCst), 1, "no-store is not an invitation to a flood");
+    world.advance(60);
+    assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::OK);
+    assert_eq!(fetched.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn strangers_cannot_make_the_server_fetch_keys_without_end() {
+    let issuer = Issuer::new();
+    let unknown = |number: usize| {
+        issuer.signed(&format!(r#"{{"alg":"ES256","kid":"unknown-{number}"}}"#), &claims().to_string())
+    };
+    for fails in [false, true] {
+        let jwks = issuer.jwks();
+        let status = if fails { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
+        let (url, fetched) = key_server(move |_| (status, jwks.clone())).await;
+        let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());
+        for round in 1..=3 {
+            let tokens: Vec<_> = (0..50).map(unknown).collect();
+            let answers = tokens.iter().map(|token| world.get("/jobs").bearer(token).send());
+            let answers = futures_util::future::join_all(answers).await;
+            let expected = if fails { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED };
+            assert!(answers.iter().all(|answer| answer.status == expected), "{fails}");
+            assert_eq!(fetched.load(Ordering::SeqCst), round, "one a round, failing: {fails}");
+            world.advance(29);
+            assert_ne!(world.get("/jobs").bearer(&unknown(99)).send().await.status, StatusCode::OK);
+            assert_eq!(fetched.load(Ordering::SeqCst), round, "too early, failing: {fails}");
+            world.advance(1);
+        }
+    }
+    // A set that is too large, or is none, is not waited for again and again.
+    for body in ["x".repeat(300 * 1024), "{}".to_owned()] {
+        let (url, fetched) = key_server(move |_| (StatusCode::OK, body.clone())).await;
+        let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());
+        for number in 0..5 {
+            let answer = world.get("/jobs").bearer(&unknown(number)).send().await;
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        assert_eq!(fetched.load(Ordering::SeqCst), 1);
+    }
+}
