@@ -269,13 +269,8 @@ async fn the_separate_status_is_the_exports_in_each_dialect() {
         let id = url.split('/').find(|part| part.len() == 36).expect("an id");
         let jobs = world.platform().jobs();
         let stored = jobs.get(&JobId::parse(id).expect("an id")).await.expect("an answer").expect("a job");
-        let failed = stored.job.fail(
-            "no room",
-            "no-store",
-            "a test",
-            jiff::Timestamp::UNIX_EPOCH,
-            &Retention::default(),
-        );
+        let now = world.platform().clock().now();
+        let failed = stored.job.fail("no room", "no-store", "a test", now, &Retention::default());
         let failed = shared::domain::job::Job::Failed(failed.expect("failed"));
         jobs.replace(&failed, stored.version).await.expect("replaced");
         let answer = world.get(url).bearer(&token).send().await;
