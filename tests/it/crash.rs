@@ -94,7 +94,7 @@ async fn survives(strike: Strike) {
 async fn however_it_is_cut_the_export_is_the_same() {
     let mut exports = Vec::new();
     // A chunk for each patient, two patients a chunk, all in one.
-    for (chunk_bytes, chunks) in [(1, 4), (160_000, 2), (1_000_000_000, 1)] {
+    for (chunk_bytes, chunks) in [(1, 4), (220_000, 2), (1_000_000_000, 1)] {
         let settings = format!("sandbox = true\nchunk_bytes = {chunk_bytes}");
         let world = World::with(&settings, &ehi::defaults::sample_records());
         let job = begin_everyone(&world).await;
