@@ -57,6 +57,72 @@ async fn a_broken_download_goes_on_by_range(world: World) {
     assert_eq!(outside.header("content-range"), format!("bytes */{}", whole.body.len()));
 }
 
+#[tokio::test]
+async fn files_are_compressed_for_those_who_take_gzip() {
+    use std::io::Read;
+
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let path = format!("{job}/download/Observation.ndjson");
+    let with = |headers: &[(&str, &str)]| {
+        let call = world.get(&path).bearer(&token);
+        headers.iter().fold(call, |call, (name, value)| call.header(name, value)).send()
+    };
+    let whole = with(&[]).await;
+    let varies =
+        |answer: &Answer| answer.headers.get_all("vary").iter().any(|value| value == "accept-encoding");
+    assert!(varies(&whole) && whole.header("content-encoding").is_empty());
+    let gzip = with(&[("accept-encoding", "gzip, deflate")]).await;
+    assert_eq!((gzip.status, gzip.header("content-encoding")), (StatusCode::OK, "gzip"));
+    assert!(gzip.body.len() * 3 < whole.body.len(), "{} of {}", gzip.body.len(), whole.body.len());
+    assert_eq!(gzip.header("content-length"), "");
+    let mut read = Vec::new();
+    flate2::read::GzDecoder::new(gzip.body.as_slice()).read_to_end(&mut read).expect("gzip");
+    assert_eq!(read, whole.body);
+    // Two representations, two tags.
+    let (tag, gzip_tag) = (whole.header("etag"), gzip.header("etag"));
+    assert_ne!(tag, gzip_tag);
+    assert!(gzip_tag.starts_with("W/"));
+    for (headers, status) in [
+        ([("accept-encoding", "gzip"), ("if-none-match", gzip_tag)], StatusCode::NOT_MODIFIED),
+        ([("accept-encoding", "gzip"), ("if-none-match", tag)], StatusCode::OK),
+        ([("accept-encoding", "identity"), ("if-none-match", tag)], StatusCode::NOT_MODIFIED),
+        ([("accept-encoding", "identity"), ("if-none-match", gzip_tag)], StatusCode::OK),
+        ([("accept-encoding", "gzip"), ("if-none-match", "*")], StatusCode::NOT_MODIFIED),
+    ] {
+        let answer = with(&headers).await;
+        assert_eq!(answer.status, status, "{headers:?}");
+        assert!(varies(&answer), "{headers:?}");
+    }
+    // Ranges are of the file as it is.
+    let part = with(&[("accept-encoding", "gzip"), ("range", "bytes=10-19")]).await;
+    assert_eq!((part.status, part.header("content-encoding")), (StatusCode::PARTIAL_CONTENT, ""));
+    assert_eq!(part.body, whole.body[10..20]);
+    let mixed = [("accept-encoding", "gzip"), ("range", "bytes=10-19"), ("if-range", gzip_tag)];
+    let mixed = with(&mixed).await;
+    assert_eq!((mixed.status, mixed.body.len()), (StatusCode::OK, whole.body.len()));
+    let head = world
+        .request(http::Method::HEAD, &path)
+        .bearer(&token)
+        .header("accept-encoding", "gzip")
+        .send()
+        .await;
+    assert_eq!((head.status, head.header("content-encoding"), head.body.len()), (StatusCode::OK, "gzip", 0));
+    assert_eq!(head.header("etag"), gzip_tag);
+    for refused in ["gzip;q=0", "identity;q=1, gzip;q=0.1", "br"] {
+        assert_eq!(with(&[("accept-encoding", refused)]).await.body, whole.body, "{refused}");
+    }
+    // What is compressed by its kind stays as it is.
+    let token = world.token(ANNA).await;
+    for url in attachment_urls(&world.resources(&token, &job).await) {
+        let file = world.get(&url).bearer(&token).header("accept-encoding", "gzip").send().await;
+        let is_text =
+            file.header("content-type").starts_with("text/") && file.header("content-encoding") == "gzip";
+        assert!(is_text || file.header("content-encoding").is_empty(), "{url}");
+    }
+}
+
 /// An API Gateway decodes paths before the function sees them, and the emulator drops what no path may have.
 #[tokio::test]
 async fn names_that_are_none_are_404() {

@@ -9,13 +9,21 @@ use tests::{World, reference, text};
 
 use crate::house::root;
 
-/// The Bundles, where they are.
+/// Set where the Bundles cannot be had: the test is then passed over, by somebody's decision.
+const WITHOUT: &str = "TESTS_WITHOUT_SYNTHEA";
+
+/// The Bundles, where they are. A test without its data fails, because it would show nothing.
 fn bundles() -> Option<PathBuf> {
     let directory = root().parent()?.join("shared/data/synthea-bundles");
     if directory.is_dir() {
         return Some(directory);
     }
-    eprintln!("skipped: there are no Synthea Bundles at {}", directory.display());
+    let message = format!("there are no Synthea Bundles at {}", directory.display());
+    assert!(
+        std::env::var_os(WITHOUT).is_some(),
+        "{message}: put them there, or set {WITHOUT}=1 to go without"
+    );
+    eprintln!("skipped: {message}, and {WITHOUT} is set");
     None
 }
 

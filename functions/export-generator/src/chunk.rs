@@ -149,7 +149,7 @@ impl Generator {
             .buffered(PATIENTS_AHEAD);
         for (index, patient) in patients.iter().enumerate() {
             // A chunk that stops before its first patient would come back for ever.
-            if index > 0 && deadline.is_near(self.clock.now()) {
+            if index > 0 && (deadline.is_near(self.clock.now()) || collector.outputs.is_crowded()) {
                 return Ok(Collected::Until(patients[index..].to_vec()));
             }
             if index > 0 && self.running(&running.core.id).await?.is_none() {

@@ -51,6 +51,8 @@ struct Group {
 impl Generator {
     /// The joins that make files of at least `least` bytes, as chunks from the index `next` on.
     pub(crate) async fn plan_merges(&self, running: &Running, least: u64, next: u32) -> Result<Vec<Chunk>> {
+        let output = &running.core.request.output;
+        let (most, single) = (output.max_file_bytes.unwrap_or(u64::MAX), output.one_document_per_file);
         let mut groups: BTreeMap<(Purpose, String), Vec<Group>> = BTreeMap::new();
         let mut after = None;
         loop {
@@ -58,11 +60,15 @@ impl Generator {
             for stored in page.chunks {
                 let id = stored.chunk.id;
                 let files = stored.result.into_iter().flat_map(|result| result.files);
-                for file in files.filter(|file| file.size < least) {
+                // Clients that want each DocumentReference alone get it so.
+                let is_single = |file: &OutputFile| single && file.resource_type == "DocumentReference";
+                for file in files.filter(|file| file.size < least && !is_single(file)) {
                     let known = groups.entry((file.purpose, file.resource_type)).or_default();
                     match known.last_mut() {
                         // Files of one chunk stay together, so that chunks name a join.
-                        Some(last) if last.bytes < least || last.to == id => {
+                        Some(last)
+                            if last.to == id || (last.bytes < least && last.bytes + file.size <= most) =>
+                        {
                             last.to = id;
                             last.files += 1;
                             last.bytes += file.size;
@@ -78,12 +84,13 @@ impl Generator {
         }
         let mut chunks = Vec::new();
         for ((purpose, resource_type), mut known) in groups {
-            // What is left at the end joins those before it.
-            if known.len() > 1
-                && let Some(rest) = known.pop_if(|last| last.bytes < least)
-                && let Some(last) = known.last_mut()
+            // What is left at the end joins those before it, if there is room.
+            if let [.., before, rest] = known.as_mut_slice()
+                && rest.bytes < least
+                && before.bytes + rest.bytes <= most
             {
-                (last.to, last.files) = (rest.to, last.files + rest.files);
+                (before.to, before.files) = (rest.to, before.files + rest.files);
+                known.pop();
             }
             for group in known.into_iter().filter(|group| group.files > 1) {
                 let work = Work::Merge {

@@ -1,4 +1,8 @@
 //! One stream of NDJSON per type: buffered, hashed and counted as it goes. The buffers bound the memory, not the export.
+//!
+//! `_maximumFileSize`: no file is larger, but for one that holds a single line which is larger itself, or a single block of
+//! `organizeOutputBy`, which is never cut. A chunk that has [`MAX_FILES`] files puts the rest into one a type; a chunk of
+//! several patients ends before that.
 
 use aws_lc_rs::digest;
 use futures_util::StreamExt;
@@ -54,6 +58,11 @@ impl<'a> Outputs<'a> {
             self.last =
                 self.open.iter().position(is_it).unwrap_or_else(|| self.begin(purpose, resource_type));
         }
+        // A block is never cut in two: [`Outputs::begin_block`] looks at it whole.
+        if purpose != Purpose::Blocks && self.is_too_much(self.last, line.len() as u64 + 1) {
+            self.close(self.last).await?;
+            self.last = self.begin(purpose, resource_type);
+        }
         let stream = &mut self.open[self.last];
         stream.buffer.extend_from_slice(line);
         stream.buffer.push(b'\n');
@@ -62,9 +71,7 @@ impl<'a> Outputs<'a> {
             stream.flush(self.files).await?;
         }
         let is_single = resource_type == "DocumentReference" && self.cut.one_document_per_file;
-        // A block is never cut in two: [`Outputs::end_block`] looks at its end.
-        let is_full = purpose != Purpose::Blocks && self.is_full(self.last);
-        if (is_single || is_full) && self.done.len() < MAX_FILES { self.close_last().await } else { Ok(()) }
+        if is_single && self.done.len() < MAX_FILES { self.close(self.last).await } else { Ok(()) }
     }
 
     /// Appends the header of a block, which is not a resource of the export and is not counted.
@@ -78,8 +85,12 @@ impl<'a> Outputs<'a> {
     pub(crate) async fn append(&mut self, file: &OutputFile) -> Result<()> {
         let is_it =
             |stream: &Stream| stream.resource_type == file.resource_type && stream.purpose == file.purpose;
-        let index =
+        let mut index =
             self.open.iter().position(is_it).unwrap_or_else(|| self.begin(file.purpose, &file.resource_type));
+        if self.is_too_much(index, file.size) {
+            self.close(index).await?;
+            index = self.begin(file.purpose, &file.resource_type);
+        }
         let mut bytes = self.files.open(&file.key, None).await?;
         let stream = &mut self.open[index];
         while let Some(piece) = bytes.next().await {
@@ -98,19 +109,30 @@ impl<'a> Outputs<'a> {
         self.joined
     }
 
-    /// A block ends here: a file that is full may be followed by another.
-    pub(crate) async fn end_block(&mut self) -> Result<()> {
-        let is_full = !self.open.is_empty() && self.is_full(self.last);
-        if is_full && self.done.len() < MAX_FILES { self.close_last().await } else { Ok(()) }
+    /// A block of so many bytes follows: it goes into another file where this one has no room for it.
+    pub(crate) async fn begin_block(&mut self, bytes: u64) -> Result<()> {
+        let open = self.open.iter().position(|stream| stream.purpose == Purpose::Blocks);
+        match open.filter(|index| self.is_too_much(*index, bytes)) {
+            Some(index) => self.close(index).await,
+            None => Ok(()),
+        }
     }
 
-    fn is_full(&self, index: usize) -> bool {
+    /// Whether so many files are full that a chunk should end before its next patient.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.done.len() >= MAX_FILES / 2
+    }
+
+    /// Whether a file that has something already would exceed `_maximumFileSize` with so many bytes more.
+    fn is_too_much(&self, index: usize, bytes: u64) -> bool {
         let stream = &self.open[index];
-        self.cut.max_file_bytes.is_some_and(|most| stream.size + stream.buffer.len() as u64 >= most)
+        let size = stream.size + stream.buffer.len() as u64;
+        let is_over = self.cut.max_file_bytes.is_some_and(|most| size + bytes > most);
+        is_over && size > 0 && self.done.len() < MAX_FILES
     }
 
-    async fn close_last(&mut self) -> Result<()> {
-        let mut stream = self.open.swap_remove(self.last);
+    async fn close(&mut self, index: usize) -> Result<()> {
+        let mut stream = self.open.swap_remove(index);
         stream.close(self.files).await?;
         self.done.push(stream);
         Ok(())
@@ -186,6 +208,95 @@ impl Stream {
             count: self.count,
             size: self.size,
             sha256: shared::clock::hex(self.hash.finish().as_ref()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shared::platform::Platform;
+    use shared::ports::files::read_all;
+
+    use super::*;
+
+    const MOST: u64 = 60;
+
+    fn run<T>(story: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(story)
+    }
+
+    fn options() -> OutputOptions {
+        OutputOptions { max_file_bytes: Some(MOST), ..OutputOptions::default() }
+    }
+
+    /// The texts of files, in their order; each is as it is described.
+    async fn texts(files: &dyn Files, written: &[OutputFile]) -> Vec<String> {
+        let mut texts = Vec::new();
+        for file in written {
+            let text = read_all(files, &file.key, usize::MAX).await.expect("a file");
+            assert_eq!(file.size, text.len() as u64);
+            texts.push(String::from_utf8(text).expect("text"));
+        }
+        texts
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_exceeds_the_maximum_but_for_a_single_line(lengths in prop::collection::vec(0_usize..90, 1..40)) {
+            run(async {
+                let platform = crate::spool::tests::platform();
+                let (files, options) = (platform.files(), options());
+                let mut outputs = Outputs::new(&*files, "exports/a/".to_owned(), &options);
+                let lines: Vec<_> = lengths.iter().enumerate().map(|(number, length)| format!("{number}{}", "x".repeat(*length))).collect();
+                for (number, line) in lines.iter().enumerate() {
+                    let resource_type = if number % 3 == 0 { "Claim" } else { "Patient" };
+                    outputs.write(Purpose::Output, resource_type, line.as_bytes()).await.expect("written");
+                }
+                let written = outputs.finish().await.expect("finished");
+                assert!(written.iter().all(|file| file.size <= MOST || file.count == 1), "{written:?}");
+                let mut found: Vec<_> = texts(&*files, &written).await.iter().flat_map(|text| text.lines().map(str::to_owned)).collect();
+                found.sort();
+                let mut expected = lines.clone();
+                expected.sort();
+                assert_eq!(found, expected);
+                // As large as they may be: each file and the first line of the next one are too much together.
+                let mut joined = Outputs::new(&*files, "exports/b/".to_owned(), &options);
+                for file in &written {
+                    joined.append(file).await.expect("appended");
+                }
+                let count: u64 = written.iter().map(|file| file.count).sum();
+                let joined = joined.finish().await.expect("finished");
+                assert!(joined.iter().all(|file| file.size <= MOST || file.count == 1), "{joined:?}");
+                assert_eq!(joined.iter().map(|file| file.count).sum::<u64>(), count);
+                assert_eq!(texts(&*files, &joined).await.iter().map(String::len).sum::<usize>(), lines.iter().map(|line| line.len() + 1).sum::<usize>());
+            });
+        }
+
+        #[test]
+        fn no_file_exceeds_the_maximum_but_for_a_single_block(blocks in prop::collection::vec(prop::collection::vec(0_usize..40, 1..5), 1..20)) {
+            run(async {
+                let platform = crate::spool::tests::platform();
+                let (files, options) = (platform.files(), options());
+                let mut outputs = Outputs::new(&*files, "exports/a/".to_owned(), &options);
+                for (number, lengths) in blocks.iter().enumerate() {
+                    let lines: Vec<_> = lengths.iter().map(|length| format!("{number} {}", "x".repeat(*length))).collect();
+                    outputs.begin_block(lines.iter().map(|line| line.len() as u64 + 1).sum()).await.expect("begun");
+                    for line in lines {
+                        outputs.write(Purpose::Blocks, "Patient", line.as_bytes()).await.expect("written");
+                    }
+                }
+                let written = outputs.finish().await.expect("finished");
+                let mut seen = std::collections::BTreeSet::new();
+                for text in texts(&*files, &written).await {
+                    let mut numbers: Vec<_> = text.lines().map(|line| line.split_once(' ').expect("a number").0.to_owned()).collect();
+                    numbers.dedup();
+                    assert!(text.len() as u64 <= MOST || numbers.len() == 1, "{text}");
+                    assert!(numbers.into_iter().all(|number| seen.insert(number)), "a block in two files");
+                }
+                assert_eq!(seen.len(), blocks.len());
+            });
         }
     }
 }

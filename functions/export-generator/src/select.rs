@@ -200,7 +200,11 @@ impl Collector<'_> {
             "resourceType": "Parameters",
             "parameter": [{ "name": "header", "valueReference": { "reference": format!("Patient/{patient}") } }],
         });
-        self.outputs.write_header("Patient", header.to_string().as_bytes()).await?;
+        let header = header.to_string();
+        let length = |line: &[u8]| line.len() as u64 + 1;
+        let bytes = length(header.as_bytes()) + own.as_deref().map_or(0, length) + spool.bytes();
+        self.outputs.begin_block(bytes).await?;
+        self.outputs.write_header("Patient", header.as_bytes()).await?;
         if let Some(own) = own {
             self.outputs.write(Purpose::Blocks, "Patient", &own).await?;
         }
@@ -219,7 +223,7 @@ impl Collector<'_> {
         if let Some(key) = spilled {
             self.generator.files.remove(&key).await?;
         }
-        self.outputs.end_block().await
+        Ok(())
     }
 }
 

@@ -12,12 +12,18 @@ const MAX_HELD: usize = 4 * 1024 * 1024;
 #[derive(Default)]
 pub(crate) struct Spool {
     held: Vec<u8>,
+    /// All that was set aside, with the ends of lines.
+    bytes: u64,
     spilled: Option<(String, Box<dyn FileWriter>)>,
 }
 
 impl Spool {
     pub(crate) fn is_empty(&self) -> bool {
         self.held.is_empty() && self.spilled.is_none()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Sets a line aside. `key` is where lines go that memory cannot hold.
@@ -29,6 +35,7 @@ impl Spool {
     ) -> Result<()> {
         self.held.extend_from_slice(line);
         self.held.push(b'\n');
+        self.bytes += line.len() as u64 + 1;
         if self.held.len() < MAX_HELD {
             return Ok(());
         }
@@ -70,12 +77,12 @@ impl BlockReader for StreamReader {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[tokio::test]
     async fn what_memory_cannot_hold_comes_back_in_order() {
-        let platform = shared_test_platform();
+        let platform = platform();
         let files = shared::platform::Platform::files(&platform);
         let mut spool = Spool::default();
         let line = |number: usize| format!("{number} {}", "x".repeat(1_000_000)).into_bytes();
@@ -97,7 +104,7 @@ mod tests {
         assert_eq!(read, 9);
     }
 
-    fn shared_test_platform() -> shared::adapters::local::Local {
+    pub(crate) fn platform() -> shared::adapters::local::Local {
         let settings = shared::config::Settings::parse("base_url = \"http://localhost\"", |_| None, None);
         let clock = std::sync::Arc::new(shared::clock::SystemClock);
         let ids = std::sync::Arc::new(shared::clock::SystemIds);

@@ -199,8 +199,8 @@ async fn chunks(jobs: Arc<dyn Jobs>) {
     let looked_at = jobs.peek(&id).await.expect("an answer").expect("a job");
     assert_eq!(*looked_at, stored, "a look sees the counters");
 
-    // The rest of a chunk comes with its end, or not at all.
-    let rest = Chunk::new(ChunkId::first(1).rest(), Work::Supporting, 0);
+    // The rest of a chunk comes with its end, or not at all. Its bytes were planned with the chunk.
+    let rest = Chunk::new(ChunkId::first(1).rest(), Work::Supporting, 13);
     for _ in 0..2 {
         let finished =
             jobs.finish_chunk(&id, ChunkId::first(1), &result(1), Some(&rest)).await.expect("finished");

@@ -20,6 +20,11 @@ impl Chunk {
     pub fn new(id: ChunkId, work: Work, bytes: u64) -> Self {
         Self { id, work, joined: Vec::new(), bytes }
     }
+
+    /// Bytes that it adds to what is planned: the rest of a chunk was counted with the chunk that it was cut from.
+    pub fn planned_bytes(&self) -> u64 {
+        if self.id.part == 0 { self.bytes } else { 0 }
+    }
 }
 
 /// What a chunk collects.

@@ -118,7 +118,7 @@ pub struct OutputOptions {
     pub by_patient: bool,
     /// `allowPartialManifests`: pages of the manifest while the export is running.
     pub partial_manifests: bool,
-    /// `_maximumFileSize`: a file that has so many bytes is followed by another.
+    /// `_maximumFileSize`: only a single line, or a single block, that is larger itself makes a larger file.
     pub max_file_bytes: Option<u64>,
     /// `_minimumFileSize`: files of several chunks are joined until they have so many bytes.
     pub min_file_bytes: Option<u64>,

@@ -457,7 +457,8 @@ impl Jobs for AwsJobs {
 
     async fn add_chunks(&self, job: &JobId, chunks: &[Chunk], last: bool) -> Result<Progress> {
         for chunk in chunks {
-            let added = self.count(job, &[("chunks_planned", 1), ("bytes_planned", chunk.bytes)])?;
+            let added =
+                self.count(job, &[("chunks_planned", 1), ("bytes_planned", chunk.planned_bytes())])?;
             let items = vec![put(self.chunk_put(job, chunk)?), update(added)];
             match self.transact(items).await? {
                 // It is there already, and was counted when it came.
@@ -546,7 +547,7 @@ impl Jobs for AwsJobs {
             .map_err(Error::internal)?;
         let mut added = vec![("chunks_done", 1), ("bytes_done", result.bytes_read), ("resources", resources)];
         if let Some(rest) = rest {
-            added.extend([("chunks_planned", 1), ("bytes_planned", rest.bytes)]);
+            added.extend([("chunks_planned", 1), ("bytes_planned", rest.planned_bytes())]);
         }
         let mut items = vec![update(done), update(self.count(job, &added)?)];
         if let Some(rest) = rest {

@@ -304,8 +304,7 @@ fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<
     let statement = "INSERT OR IGNORE INTO chunks (job, id, chunk) VALUES (?, ?, ?)";
     let text = serde_json::to_string(chunk)?;
     if transaction.execute(statement, params![job, chunk.id.to_string(), text]).map_err(sql)? == 1 {
-        // The rest of a chunk was counted with the chunk that it was cut from.
-        let bytes = if chunk.id.part == 0 { integer(chunk.bytes) } else { 0 };
+        let bytes = integer(chunk.planned_bytes());
         let statement = "UPDATE jobs SET chunks_planned = chunks_planned + 1, bytes_planned = bytes_planned + ? WHERE id = ?";
         transaction.execute(statement, params![bytes, job]).map_err(sql)?;
     }
