@@ -45,27 +45,44 @@ pub async fn take(
     let keys: Vec<_> = (0..most)
         .map(|number| fingerprint(&format!("{} {}", owner.account_key(), (first + number) % most)))
         .collect();
+    // A repeated kick-off has its job's place already, and tries the places in the same order as the first one.
     for key in &keys {
         if grants.put(GrantKind::Place, key, place.clone(), expires_at).await? {
             return Ok(true);
         }
+        if holder(grants, key).await?.is_some_and(|(_, holder)| holder.job == *job) {
+            return Ok(true);
+        }
     }
     for key in &keys {
-        let Some(held) = grants.get(GrantKind::Place, key).await? else {
+        let Some((held, holder)) = holder(grants, key).await? else {
             if grants.put(GrantKind::Place, key, place.clone(), expires_at).await? {
                 return Ok(true);
             }
             continue;
         };
-        let holder: Place = held.read()?;
         let is_held = match jobs.get(&holder.job).await? {
+            _ if holder.job == *job => return Ok(true),
             Some(stored) => stored.job.is_active(),
             None => now.duration_since(holder.since) < ARRIVING,
         };
+        if is_held {
+            continue;
+        }
         let taken = Grant { value: place.clone(), expires_at, ..held };
-        if !is_held && grants.replace(GrantKind::Place, key, &taken).await? {
+        if grants.replace(GrantKind::Place, key, &taken).await? {
+            return Ok(true);
+        }
+        // Somebody was faster: the same kick-off, perhaps.
+        if self::holder(grants, key).await?.is_some_and(|(_, holder)| holder.job == *job) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Who has a place.
+async fn holder(grants: &dyn Grants, key: &str) -> Result<Option<(Grant, Place)>> {
+    let held = grants.get(GrantKind::Place, key).await?;
+    held.map(|held| held.read().map(|holder| (held, holder))).transpose()
 }

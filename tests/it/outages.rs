@@ -103,6 +103,111 @@ async fn the_status_says_since_when_and_for_what_it_waits() {
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
 }
 
+/// Renamed away while the plan walks it, and renamed back: nothing is lost.
+#[tokio::test]
+async fn a_lake_that_is_moved_away_is_waited_for() {
+    let lake = tempfile::tempdir().expect("a directory");
+    tests::lake::write(lake.path());
+    let away = lake.path().with_extension("away");
+    let begun = async |world: &World| {
+        let token = world.service("service", "system/*.rs").await;
+        let kicked = world.get("/fhir/$export").bearer(&token).send().await;
+        assert_eq!(kicked.status, StatusCode::ACCEPTED, "{}", kicked.text());
+        kicked.job()
+    };
+    let exported = async |world: &World, job: &str| {
+        let token = world.service("service", "system/*.rs").await;
+        counted(&world.resources(&token, job).await)
+    };
+    for (of, part) in [("Patient", lake.path().join("Patient")), ("the lake", lake.path().to_owned())] {
+        let expected = {
+            let world = World::with(SMALL_CHUNKS, lake.path());
+            let job = begun(&world).await;
+            world.work().await;
+            exported(&world, &job).await
+        };
+        assert!(expected.len() > 10, "{expected:?}");
+        for steps in 0..4 {
+            let world = World::with(SMALL_CHUNKS, lake.path());
+            let job = begun(&world).await;
+            for _ in 0..steps {
+                assert!(world.step().await);
+            }
+            std::fs::rename(&part, &away).expect("moved away");
+            world.work().await;
+            world.advance(60);
+            world.work().await;
+            let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
+            let Job::Running(running) = &stored.job else {
+                panic!("{of}, {steps}: {:?}", stored.job.state())
+            };
+            let waiting = running.waiting.expect("it waits");
+            assert_eq!(waiting.store, Some(Store::Records), "{of}, {steps}");
+            let token = world.service("service", "system/*.rs").await;
+            let kicked = world.get("/fhir/Patient/$export?patient=p0").bearer(&token).send().await;
+            assert_eq!(kicked.status, StatusCode::SERVICE_UNAVAILABLE, "no patient is said not to be there");
+            std::fs::rename(&away, &part).expect("back");
+            for _ in 0..6 {
+                world.advance(60);
+                world.work().await;
+            }
+            assert_eq!(exported(&world, &job).await, expected, "{of}, {steps}");
+        }
+    }
+}
+
+/// The machine's clock is set back by an hour: what is under way goes on.
+#[tokio::test]
+async fn a_clock_that_is_set_back_stops_nothing() {
+    for steps in [0, 1, 3] {
+        let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
+        let job = begin_everyone(&world).await;
+        for _ in 0..steps {
+            world.step().await;
+        }
+        // A worker that dies with a task in its hands, and one that failed and is to come again.
+        let inbox = world.platform().inbox();
+        inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
+        if steps > 1 {
+            let other =
+                inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
+            inbox.release(&other, SignedDuration::from_mins(5)).await.expect("released");
+        }
+        world.advance(-3600);
+        world.work().await;
+        let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
+        assert!(matches!(stored.job, Job::Complete(_)), "{steps}: {:?}", stored.job.state());
+    }
+}
+
+/// Whatever lies in the lake, an export ends: a pipe is never waited for.
+#[tokio::test]
+async fn what_is_no_regular_file_stops_no_export() {
+    for name in ["shared/pipe.ndjson", "Patient/p0/pipe.ndjson", "Patient/p0/files/pipe", "Group/pipe.json"] {
+        let lake = tempfile::tempdir().expect("a directory");
+        tests::lake::write(lake.path());
+        let path = lake.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is there");
+        assert!(made.success());
+        let world = World::with("sandbox = true", lake.path());
+        let token = world.service("service", "system/*.rs").await;
+        let begun = world.get("/fhir/$export").bearer(&token).send().await;
+        let status = begun.header("content-location").to_owned();
+        let worked = tokio::time::timeout(std::time::Duration::from_mins(1), world.work()).await;
+        assert!(worked.is_ok(), "{name}");
+        let answer = world.get(&status).bearer(&token).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text());
+        let errors = answer.json()["error"].as_array().expect("a list").clone();
+        let mut named = false;
+        for file in errors {
+            let text = world.get(&text(&file["url"])).bearer(&token).send().await.text();
+            named |= text.contains(name) && text.contains("only regular files are read");
+        }
+        assert!(named, "{name} is named");
+    }
+}
+
 fn id(job: &str) -> shared::domain::ids::JobId {
     shared::domain::ids::JobId::parse(job.trim_start_matches("/jobs/")).expect("an id")
 }

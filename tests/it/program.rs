@@ -272,3 +272,95 @@ fn a_registered_service_gets_its_token() {
     assert!(!token("somebody").status.success());
     assert!(server.stop().is_some(), "it ends well");
 }
+
+/// A state directory belongs to one process; cleanup beside it is refused, and makes no keys where there are none.
+#[test]
+fn a_state_in_use_is_refused_with_its_owner() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let state = directory.path().join("state");
+    let nothing = run(ehi().arg("cleanup").arg("--state").arg(&state));
+    assert!(!nothing.status.success() && said(&nothing).contains("no state directory"), "{}", said(&nothing));
+    assert!(!state.exists());
+    let server = Served::start(&state);
+    let owner = format!("in use by process {}", server.child.id());
+    let key = std::fs::read(state.join("bulk-client.json")).expect("a key");
+    let second = run(ehi().args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(&state));
+    assert!(!second.status.success() && said(&second).contains(&owner), "{}", said(&second));
+    let beside = run(ehi().arg("cleanup").arg("--state").arg(&state));
+    assert!(!beside.status.success() && said(&beside).contains(&owner), "{}", said(&beside));
+    assert!(server.stop().is_some());
+    std::fs::remove_file(state.join("keys.json")).expect("removed");
+    let alone = run(ehi().arg("cleanup").arg("--state").arg(&state));
+    assert!(alone.status.success(), "{}", said(&alone));
+    assert!(!state.join("keys.json").exists(), "cleanup signs nothing");
+    assert_eq!(std::fs::read(state.join("bulk-client.json")).expect("a key"), key);
+    for entry in std::fs::read_dir(&state).expect("the state") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?} is for its owner", entry.file_name());
+    }
+    assert_eq!(std::fs::metadata(&state).expect("metadata").permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn no_workers_and_no_records_are_refused_in_a_sentence() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let state = directory.path().join("state");
+    let none = run(ehi().args(["serve", "--workers", "0", "--listen", "127.0.0.1:0", "--state"]).arg(&state));
+    assert!(
+        !none.status.success() && said(&none).contains("--workers 0: no export would ever run"),
+        "{}",
+        said(&none)
+    );
+    let serve = run(ehi()
+        .args(["serve", "--listen", "127.0.0.1:0", "--records", "/nowhere/at/all", "--state"])
+        .arg(&state));
+    assert!(
+        !serve.status.success() && said(&serve).contains("/nowhere/at/all does not exist"),
+        "{}",
+        said(&serve)
+    );
+    assert!(!state.exists(), "nothing is begun");
+    let export = run(ehi()
+        .args(["export", "--patient", ANNA, "--records", "/nowhere/at/all", "--out"])
+        .arg(directory.path().join("out")));
+    assert!(
+        !export.status.success() && said(&export).contains("/nowhere/at/all does not exist"),
+        "{}",
+        said(&export)
+    );
+}
+
+/// What an export writes is for its owner, whatever the umask.
+#[tokio::test]
+async fn exported_files_are_for_their_owner() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn check(path: &Path) -> usize {
+        let found = std::fs::symlink_metadata(path).expect("metadata");
+        assert_eq!(found.permissions().mode() & 0o077, 0, "{}", path.display());
+        if !found.is_dir() {
+            return 1;
+        }
+        let entries = std::fs::read_dir(path).expect("a directory");
+        entries.map(|entry| check(&entry.expect("an entry").path())).sum()
+    }
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let state = directory.path().join("state");
+    let clock = shared::clock::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+    let settings = shared::config::Settings::parse(&tests::settings("sandbox = true"), |_| None, None);
+    let platform = shared::adapters::local::Local::open(
+        &state,
+        &ehi::defaults::sample_records(),
+        settings.expect("valid settings"),
+        std::sync::Arc::new(clock.clone()),
+        std::sync::Arc::new(shared::clock::SystemIds),
+    );
+    let world = tests::World::over(platform.expect("a platform"), clock);
+    let token = world.token(ANNA).await;
+    world.exported(&token, ANNA).await;
+    assert!(check(&state) > 10);
+}

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use shared::domain::chunk::{attempt_prefix, job_prefix};
 use shared::domain::ids::JobId;
 use shared::domain::job::{Job, State};
-use shared::error::{Error, Result};
+use shared::error::{Error, Kind, Result};
 use shared::exports::resume;
 use shared::platform::Platform;
 use shared::ports::files::Files;
@@ -127,8 +127,14 @@ impl Cleanup<'_> {
     async fn orphans(&self) -> Result<()> {
         for name in self.files.list("exports/").await? {
             let Ok(id) = JobId::parse(name.trim_end_matches('/')) else { continue };
-            if self.jobs.get(&id).await?.is_none() {
-                self.files.remove_prefix(&job_prefix(&id)).await?;
+            match self.jobs.get(&id).await {
+                Ok(Some(_)) => {}
+                Ok(None) => self.files.remove_prefix(&job_prefix(&id)).await?,
+                // A job that cannot be read may be mended, and has its files then.
+                Err(error) if error.kind() == Kind::Defect => {
+                    tracing::error!(job.id = %id, error = %error, cause = error.causes(), "a job cannot be read; its files stay");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())

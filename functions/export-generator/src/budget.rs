@@ -96,6 +96,11 @@ impl Generator {
         let running = match noted {
             Ok(Noted::Active(running)) => running,
             Ok(Noted::Inactive) => return Settled::Done,
+            // The row of the job cannot be read: nobody can work for it, and cleanup wakes it when it was mended.
+            Err(problem) if problem.kind() == Kind::Defect && delivery.deliveries >= retries::MAX_DEFECTS => {
+                tracing::error!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a task is dropped, because its job cannot be read");
+                return Settled::Done;
+            }
             Err(problem) => {
                 tracing::warn!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a failure cannot be noted");
                 return self.again(delivery, error, None);

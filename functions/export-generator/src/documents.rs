@@ -19,7 +19,7 @@ use shared::domain::chunk::{Purpose, RecordAttachment, attempt_prefix};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::{FileName, PatientId};
 use shared::domain::ledger::Reason;
-use shared::error::Result;
+use shared::error::{Error, Result};
 use shared::fhir::attachments::{
     Document, EHI_EXPORT_TAG, Link, LinkedAttachment, Replacement, Target, document_reference,
     has_attachments, linked_attachments, rewrite,
@@ -185,8 +185,14 @@ impl<'p> PatientDocuments<'p> {
         for part in self.parts {
             let target = Target::File(part.name.clone());
             if self.goes(&target, collector.keeps_by_default(Choices::keeps_files)) {
-                let written = copy(self.patient, part, collector).await?;
-                kept.insert(target, written);
+                match copy(self.patient, part, collector).await {
+                    Ok(written) => drop(kept.insert(target, written)),
+                    // Half of a document is none: what refers to it says that it is missing.
+                    Err(Error::Damaged(damage)) => {
+                        collector.error("structure", &damage.to_string()).await?;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         let (mut lines, spilled) =

@@ -35,7 +35,7 @@ use shared::domain::ids::JobId;
 use shared::domain::job::Job;
 use shared::domain::states::Running;
 use shared::domain::task::Task;
-use shared::error::{Error, Result};
+use shared::error::{Error, Kind, Result};
 use shared::platform::Platform;
 use shared::ports::files::Files;
 use shared::ports::jobs::{Jobs, StoredJob};
@@ -88,7 +88,14 @@ impl Worker for Generator {
 
     async fn bury(&self, task: &Task, story: &str) -> Result<()> {
         let reason = Error::unavailable("the task was delivered as often as it may be");
-        self.fail_job(task, &reason, None, story).await
+        match self.fail_job(task, &reason, None, story).await {
+            // A letter that nobody can act on must not stand in the way of the others.
+            Err(error) if error.kind() == Kind::Defect => {
+                tracing::error!(job.id = %task.job(), error = %error, cause = error.causes(), "a dead letter is dropped, because its job cannot be read");
+                Ok(())
+            }
+            done => done,
+        }
     }
 }
 

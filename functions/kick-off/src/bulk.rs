@@ -30,6 +30,8 @@ use crate::selection::{Compiled, Compiler, Level};
 
 /// How long a repeated kick-off finds the job of the first.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+/// How often a kick-off looks again when others with its key are faster.
+const RACES: u32 = 10;
 /// The longest `Idempotency-Key`.
 const MAX_KEY: usize = 255;
 
@@ -255,21 +257,39 @@ impl KickOff {
         let key = fingerprint(&format!("{owner} {key}"));
         let request = fingerprint(&format!("{} {:?}", new.request.url, asked.0));
         let now = self.clock.now();
-        let fresh = Repeatable { job: self.ids.job(now), request: request.clone() };
         let expires_at = now.saturating_add(REMEMBERED).map_err(Error::internal)?;
-        if self.grants.put(GrantKind::Idempotency, &key, json!(fresh), expires_at).await? {
-            new.id = Some(fresh.job);
-            return Ok(None);
+        for _ in 0..RACES {
+            let fresh = Repeatable { job: self.ids.job(now), request: request.clone() };
+            if self.grants.put(GrantKind::Idempotency, &key, json!(fresh), expires_at).await? {
+                new.id = Some(fresh.job);
+                return Ok(None);
+            }
+            // One that expired meanwhile is free again.
+            let Some(grant) = self.grants.get(GrantKind::Idempotency, &key).await? else { continue };
+            let known: Repeatable = grant.read()?;
+            if known.request != request {
+                return Err(Error::Reused(
+                    "this 'Idempotency-Key' was used for another request; use a new one",
+                ));
+            }
+            match self.jobs.get(&known.job).await? {
+                Some(stored) if !stored.job.state().is_gone() => return Ok(Some(stored.job)),
+                // Its job was deleted: the key begins a new one.
+                Some(_) => {
+                    let renewed = Grant { value: json!(fresh), expires_at, ..grant };
+                    if self.grants.replace(GrantKind::Idempotency, &key, &renewed).await? {
+                        new.id = Some(fresh.job);
+                        return Ok(None);
+                    }
+                }
+                // The first one broke off before its job was there, or its limit was reached: this one goes on in its
+                // place.
+                None => {
+                    new.id = Some(known.job);
+                    return Ok(None);
+                }
+            }
         }
-        let known: Option<Grant> = self.grants.get(GrantKind::Idempotency, &key).await?;
-        let Some(known) = known else { return Ok(None) };
-        let known: Repeatable = known.read()?;
-        if known.request != request {
-            return Err(Error::Reused("this 'Idempotency-Key' was used for another request; use a new one"));
-        }
-        let job = self.jobs.get(&known.job).await?;
-        // The first one broke off before its job was there, or its limit was reached: this one goes on in its place.
-        new.id = job.is_none().then_some(known.job);
-        Ok(job.map(|stored| stored.job))
+        Err(Error::conflict("the same kick-off is under way; try again"))
     }
 }

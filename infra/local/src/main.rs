@@ -129,6 +129,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn serve(options: Serve) -> Result<(), Failure> {
+    if options.workers == Some(0) {
+        return Err(Failure::new("--workers 0: no export would ever run; it must be at least 1"));
+    }
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(options.listen)
         .await
@@ -178,7 +181,10 @@ fn service_key(place: &Place) -> PathBuf {
 async fn clean(options: Place) -> Result<(), Failure> {
     let base_url = options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8888".to_owned());
     let records = Records::open(options.records.as_deref())?;
-    let (platform, _) = open(&options, &records, &base_url)?;
+    let settings = settings(options.config.as_deref(), &base_url)?.settings;
+    ehi::server::log(&settings);
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let platform = Local::open_to_clean(&options.state, records.path(), settings, clock, ids)?;
     Ok(cleanup::run(Arc::new(platform)).await?)
 }
 

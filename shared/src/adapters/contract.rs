@@ -18,17 +18,17 @@ use crate::domain::ledger::{Ledger, Patients, Reason};
 use crate::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
 use crate::domain::states::Queued;
 use crate::domain::task::Task;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Store};
 use crate::ports::files::{Files, read_all, write_all};
 use crate::ports::grants::{GrantKind, Grants};
 use crate::ports::jobs::{JobQuery, Jobs, StoredJob};
 use crate::ports::queue::{Inbox, MAX_DELIVERIES, Queue};
-use crate::ports::records::{BlockReader, Records};
+use crate::ports::records::{Area, BlockReader, Parts, Records};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// A job of a patient, created some seconds after the beginning.
-fn job(seconds: i64, patient: &str) -> Job {
+pub(super) fn job(seconds: i64, patient: &str) -> Job {
     let at = Timestamp::from_second(1_700_000_000 + seconds).expect("a time");
     let patient = PatientId::parse(patient).expect("an id");
     Job::Queued(Queued {
@@ -379,16 +379,25 @@ async fn read(mut reader: Box<dyn BlockReader>) -> Vec<u8> {
 /// [`Records`]: the lake layout. `put` stores a file of the lake under its path.
 pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     let patient = |id: &str| PatientId::parse(id).expect("an id");
+    // A lake that is not there is none of an empty one.
+    let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
+    let errors = [
+        records.member(&patient("a")).await.map(|_| ()),
+        records.members(None, 10).await.map(|_| ()),
+        records.parts(&patient("a")).await.map(|_| ()),
+        records.area(Area::Groups).await.map(|_| ()),
+        records.open_area(Area::Groups, "g.json").await.map(|_| ()),
+        records.supporting(&wanted).await.map(|_| ()),
+    ];
+    for error in errors {
+        assert_eq!(error.expect_err("no lake").store(), Some(Store::Records));
+    }
+    put("Patient/other/records.ndjson", b"{}").await;
     assert_eq!(records.member(&patient("a")).await.expect("an answer"), None);
-    assert_eq!(records.members(None, 10).await.expect("a page").members, []);
-    assert!(
-        records
-            .supporting(&BTreeSet::from(["Practitioner/x".to_owned()]))
-            .await
-            .expect("an answer")
-            .lines
-            .is_empty()
-    );
+    assert_eq!(records.parts(&patient("a")).await.expect("an answer"), Parts::default());
+    assert_eq!(records.area(Area::Groups).await.expect("an answer"), []);
+    assert!(matches!(records.open_area(Area::Groups, "g.json").await, Err(Error::NotFound(_))));
+    assert!(records.supporting(&wanted).await.expect("an answer").lines.is_empty());
     let line =
         |resource_type: &str, id: &str| format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}");
     let large = format!("{}\n", line("Observation", "o")).repeat(40_000);
@@ -440,7 +449,7 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
             None => break,
         }
     }
-    assert_eq!(seen, ["a-b", "a", "b", "c", "d"], "every patient once, in the order of prefixes");
+    assert_eq!(seen, ["a-b", "a", "b", "c", "d", "other"], "every patient once, in the order of prefixes");
 
     let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
     let wanted = wanted.map(str::to_owned).into();

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::domain::chunk::{Chunk, ChunkResult, Progress};
 use crate::domain::ids::{ChunkId, JobId, PatientId};
 use crate::domain::job::{Job, Owner, State};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A job as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +74,11 @@ pub struct Finished {
     pub progress: Progress,
 }
 
+/// Logs a row that a list leaves out.
+pub(crate) fn unreadable(id: &str, error: &Error) {
+    tracing::error!(job.id = id, error = %error, cause = error.causes(), "a job cannot be read and is left out");
+}
+
 /// The store of jobs.
 ///
 /// Every method is atomic and, when it answers, durable. Two racing replaces of one version: exactly
@@ -98,6 +103,7 @@ pub trait Jobs: Send + Sync {
     /// Removes a job and its chunks. Removing what is not there is no error.
     async fn remove(&self, id: &JobId) -> Result<()>;
 
+    /// A page of jobs. A row that cannot be read is left out and logged by its id, so that it hides no other.
     async fn list(&self, query: &JobQuery) -> Result<JobPage>;
 
     /// Adds chunks that are not there yet; those that are stay as they are. With `last` the plan is

@@ -79,6 +79,9 @@ pub trait BlockReader: Send {
 pub const BLOCK: usize = 256 * 1024;
 
 /// The store of records. It is only read.
+///
+/// A lake that is not there is [`Error::Unavailable`], and never an empty one: without the directory `Patient/`, or in a
+/// bucket without a key below it, nothing can be said of any patient.
 #[async_trait]
 pub trait Records: Send + Sync {
     /// One patient and the size of the record; `None` when there is no such patient.
@@ -88,7 +91,8 @@ pub trait Records: Send + Sync {
     /// patient `after`.
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage>;
 
-    /// The files of a patient's prefix, in the order of their names; empty when there is no such patient.
+    /// The files of a patient's prefix, in the order of their names; empty when there is no such patient. What is no
+    /// regular file (a pipe, a link, a directory named so) is among them, and reading it is [`Error::Damaged`].
     async fn parts(&self, patient: &PatientId) -> Result<Parts>;
 
     /// Opens a file of resource lines; compressed ones are decompressed.

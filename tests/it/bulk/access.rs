@@ -208,6 +208,37 @@ async fn the_same_key_is_the_same_job() {
     assert!(!jobs.contains(&later.header("content-location")), "a day later");
 }
 
+/// One kick-off, however often it is repeated at once, takes one place; and a key whose job is gone begins a new one.
+#[tokio::test]
+async fn a_repeated_kick_off_takes_one_place() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    // Three exports at once.
+    let token = world.service("direct-service", "system/*.read").await;
+    let ask = |key: &str| {
+        let asked = world.get("/fhir/$export").bearer(&token).header("idempotency-key", key);
+        asked.send()
+    };
+    let answers = futures_util::future::join_all((0..20).map(|_| ask("k1"))).await;
+    let jobs: BTreeSet<_> =
+        answers.iter().map(|answer| answer.header("content-location").to_owned()).collect();
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::ACCEPTED), "{}", answers.len());
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    assert_eq!(ask("k2").await.status, StatusCode::ACCEPTED);
+    assert_eq!(ask("k3").await.status, StatusCode::ACCEPTED);
+    assert_eq!(ask("k4").await.status, StatusCode::TOO_MANY_REQUESTS);
+    let first = jobs.first().expect("a job");
+    let deleted = world.request(Method::DELETE, first).bearer(&token).send().await;
+    assert_eq!(deleted.status, StatusCode::ACCEPTED);
+    let answers = futures_util::future::join_all((0..20).map(|_| ask("k1"))).await;
+    let again: BTreeSet<_> =
+        answers.iter().map(|answer| answer.header("content-location").to_owned()).collect();
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert!(!again.contains(first), "the key of a deleted job begins a new one");
+    let status = world.get(again.first().expect("a job")).bearer(&token).send().await;
+    assert_eq!(status.status, StatusCode::ACCEPTED);
+}
+
 #[tokio::test]
 async fn it_can_be_cancelled_at_every_step() {
     let lake = Lake::new();

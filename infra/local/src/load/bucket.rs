@@ -16,7 +16,7 @@ use shared::clock::SystemClock;
 use shared::ports::files::Files;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Loaded, Options, fill};
+use super::{Loaded, Options, fill, private};
 use crate::Failure;
 
 /// Files that travel at once.
@@ -36,7 +36,7 @@ pub(super) async fn load(
         options.inputs.iter().cloned().partition(|input| input.join("Patient").is_dir());
     let mut loaded = Loaded::default();
     if !others.is_empty() {
-        let staging = tempfile::tempdir()?;
+        let staging = private().tempdir()?;
         let (into, bar, fetched) = (staging.path().to_owned(), bar.clone(), bucket.clone());
         let stop = stop.clone();
         let runtime = tokio::runtime::Handle::current();

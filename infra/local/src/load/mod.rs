@@ -127,7 +127,7 @@ fn fill(
     let inputs = Inputs::new(files::files(inputs, &mut notes)?);
     std::fs::create_dir_all(into).map_err(|error| Failure::of_path(into, &error))?;
     // Beside the records, where there is room for them.
-    let directory = tempfile::Builder::new().prefix(".load-").tempdir_in(into)?;
+    let directory = private().tempdir_in(into)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let partitions = (inputs.bytes() / PARTITION).clamp(workers as u64 * 2, MAX_PARTITIONS);
     let partitions = usize::try_from(partitions).unwrap_or(1);
@@ -226,6 +226,15 @@ fn new_patients(load: &Load<'_>, known: &mut HashSet<u64>) -> Result<Vec<String>
     }
     new.sort();
     Ok(new)
+}
+
+/// Temporary directories with records are for their owner only.
+fn private() -> tempfile::Builder<'static, 'static> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".load-").permissions(std::fs::Permissions::from_mode(0o700));
+    builder
 }
 
 fn progress() -> ProgressBar {

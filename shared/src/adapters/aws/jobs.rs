@@ -42,7 +42,7 @@ use crate::domain::ids::{ChunkId, JobId};
 use crate::domain::job::{Core, Job, Owner};
 use crate::domain::retention::Retention;
 use crate::error::{Error, Result};
-use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob};
+use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, unreadable};
 
 pub(super) struct AwsJobs {
     pub(super) client: Client,
@@ -215,10 +215,12 @@ impl AwsJobs {
             }
         }
         let both = |id: &String| match found.remove(id) {
-            Some((Some(job), Some(progress))) => Some(stored(&job, &progress)),
+            Some((Some(job), Some(progress))) => {
+                stored(&job, &progress).inspect_err(|error| unreadable(id, error)).ok()
+            }
             _ => None,
         };
-        ids.iter().filter_map(both).collect()
+        Ok(ids.iter().filter_map(both).collect())
     }
 
     /// Deletes these keys, as often as DynamoDB leaves some.

@@ -12,7 +12,7 @@ use tokio_util::io::StreamReader;
 use super::objects::{Bucket, Listed, decompressed};
 use crate::adapters::shared_index::{SharedIndex, take};
 use crate::domain::ids::PatientId;
-use crate::error::{Damage, Error, Result};
+use crate::error::{Damage, Error, Result, Store};
 use crate::fhir::ndjson::Lines;
 use crate::ports::files::ByteStream;
 use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, Supporting};
@@ -39,6 +39,15 @@ impl AwsRecords {
         Self { bucket, shared: Mutex::default() }
     }
 
+    /// To S3 a prefix without keys and one that does not exist are the same. A lake without a single key below
+    /// `Patient/` was moved away or is not loaded yet: it is waited for, because nothing can tell it from an empty one.
+    async fn check(&self) -> Result<()> {
+        match self.bucket.walk("Patient/", None).next().await? {
+            Some(_) => Ok(()),
+            None => Err(Error::unavailable("the lake has no key below Patient/").of_store(Store::Records)),
+        }
+    }
+
     async fn shared(&self) -> Result<Arc<SharedObjects>> {
         let mut walk = self.bucket.walk("shared/", None);
         let mut objects = Vec::new();
@@ -46,6 +55,9 @@ impl AwsRecords {
             if is_records(&object.key) {
                 objects.push((object.key, object.etag));
             }
+        }
+        if objects.is_empty() {
+            self.check().await?;
         }
         let mut known = self.shared.lock().await;
         if let Some(index) = known.as_ref().filter(|index| index.objects == objects) {
@@ -171,6 +183,9 @@ impl Records for AwsRecords {
             let known = member.get_or_insert(Member { patient: patient.clone(), bytes: 0 });
             known.bytes += if counted { size } else { 0 };
         }
+        if member.is_none() {
+            self.check().await?;
+        }
         Ok(member)
     }
 
@@ -192,6 +207,9 @@ impl Records for AwsRecords {
                 last.bytes += size;
             }
         }
+        if members.is_empty() {
+            self.check().await?;
+        }
         Ok(CohortPage { members, next: None })
     }
 
@@ -204,6 +222,9 @@ impl Records for AwsRecords {
                 Some(name) => parts.documents.push(Part { name: name.to_owned(), bytes }),
                 None => parts.records.push(Part { name: rest.to_owned(), bytes }),
             }
+        }
+        if parts == Parts::default() {
+            self.check().await?;
         }
         Ok(parts)
     }
@@ -224,6 +245,9 @@ impl Records for AwsRecords {
             let name = key.strip_prefix(&directory).filter(|name| !name.contains('/') && area.has(name));
             parts.extend(name.map(|name| Part { name: name.to_owned(), bytes }));
         }
+        if parts.is_empty() {
+            self.check().await?;
+        }
         Ok(parts)
     }
 
@@ -231,7 +255,11 @@ impl Records for AwsRecords {
         if !area.has(name) || name.contains('/') {
             return Err(Error::NotFound("there is no such file in the lake"));
         }
-        self.reader(&format!("{}/{name}", area.directory()), is_gzip(name)).await
+        let opened = self.reader(&format!("{}/{name}", area.directory()), is_gzip(name)).await;
+        if matches!(opened, Err(Error::NotFound(_))) {
+            self.check().await?;
+        }
+        opened
     }
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {

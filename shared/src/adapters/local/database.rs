@@ -20,7 +20,11 @@ pub(super) struct Database {
 /// The schema, version by version: what is here never changes, and what is new comes behind it. A database counts its
 /// version in `user_version`; the first one is also that of databases from before versions were counted.
 /// (`rusqlite_migration` does the same, but has no release yet for the version of `rusqlite` that is used here.)
-const MIGRATIONS: &[&str] = &[SCHEMA];
+const MIGRATIONS: &[&str] = &[
+    SCHEMA,
+    // When a message was hidden until `due_at`: what was hidden in the future was so by a clock that was set back since.
+    "ALTER TABLE messages ADD COLUMN hidden_at INTEGER NOT NULL DEFAULT 0;",
+];
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS jobs (
@@ -57,6 +61,8 @@ impl Database {
             connection.set_prepared_statement_cache_capacity(64);
             Ok(Arc::new(Mutex::new(connection)))
         };
+        // SQLite gives its other files the mode of this one.
+        super::private::kept_file(path)?;
         let writer = connect("full")?;
         migrate(&mut lock(&writer)).map_err(|problem| match problem {
             Error::Invalid(what) => Error::invalid(format!("{}: {what}", path.display())),
@@ -158,4 +164,40 @@ pub(super) fn integer(count: u64) -> i64 {
 /// And back.
 pub(super) fn count(integer: i64) -> u64 {
     u64::try_from(integer).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_from_before_versions_is_brought_up_to_date() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state.sqlite");
+        let old = Connection::open(&path).expect("a database");
+        old.execute_batch(SCHEMA).expect("the first version");
+        old.execute("INSERT INTO messages (body, due_at) VALUES ('{}', 7)", []).expect("a message");
+        drop(old);
+        for _ in 0..2 {
+            let database = Database::open(&path).expect("opened");
+            let kept = database.read(|connection| {
+                connection
+                    .query_row("SELECT due_at + hidden_at FROM messages", [], |row| row.get::<_, i64>(0))
+            });
+            assert_eq!(kept.expect("a row"), 7);
+        }
+    }
+
+    #[test]
+    fn a_database_of_a_newer_version_is_refused_in_a_sentence() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state.sqlite");
+        drop(Database::open(&path).expect("opened"));
+        let newer = Connection::open(&path).expect("a database");
+        newer.pragma_update(None, "user_version", 99).expect("a version");
+        drop(newer);
+        let refused = Database::open(&path).err().expect("refused").to_string();
+        assert!(refused.contains("newer version of this program"), "{refused}");
+        assert!(refused.contains("state.sqlite") && !refused.contains('\n'), "{refused}");
+    }
 }

@@ -12,7 +12,7 @@ use futures_util::stream;
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
-use super::blocking;
+use super::{blocking, private};
 use crate::error::{Error, Result, Store};
 use crate::ports::files::{ByteStream, FileWriter, Files, UploadForm, checked_key};
 
@@ -27,12 +27,12 @@ pub(super) struct LocalFiles {
 
 impl LocalFiles {
     pub(super) fn new(root: PathBuf) -> Result<Self> {
-        std::fs::create_dir_all(&root)?;
+        private::directory(&root)?;
         Ok(Self { root, _temporary: None })
     }
 
     pub(super) fn temporary() -> Result<Self> {
-        let directory = tempfile::tempdir()?;
+        let directory = private::temporary()?;
         Ok(Self { root: directory.path().to_owned(), _temporary: Some(Arc::new(directory)) })
     }
 
@@ -171,9 +171,9 @@ fn created(file: Option<File>, path: &Path) -> Result<File> {
         return Ok(file);
     }
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
+        private::directory(directory)?;
     }
-    Ok(File::create(path)?)
+    Ok(private::file(path)?)
 }
 
 fn ignore_missing(done: std::io::Result<()>) -> Result<()> {

@@ -10,9 +10,9 @@ use super::database::{Database, count, integer, sql};
 use crate::bounded::Bounded;
 use crate::domain::chunk::{Chunk, ChunkResult, Progress};
 use crate::domain::ids::{ChunkId, JobId};
-use crate::domain::job::{Core, Job};
+use crate::domain::job::Job;
 use crate::error::{Error, Result};
-use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob};
+use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, unreadable};
 
 pub(super) struct LocalJobs {
     database: Arc<Database>,
@@ -182,20 +182,28 @@ impl Jobs for LocalJobs {
             values.extend([SqlValue::from(at), SqlValue::from(id.to_owned())]);
         }
         let statement = format!(
-            concat!("SELECT ", columns!(), " FROM jobs WHERE {} ORDER BY created_at DESC, id DESC LIMIT {}"),
+            concat!(
+                "SELECT ",
+                columns!(),
+                ", id, created_at FROM jobs WHERE {} ORDER BY created_at DESC, id DESC LIMIT {}"
+            ),
             conditions.join(" AND "),
             query.count + 1
         );
-        let mut rows: Vec<RawJob> = self.database.read(|connection| {
+        let mut rows: Vec<(String, i64, rusqlite::Result<RawJob>)> = self.database.read(|connection| {
             let mut select = connection.prepare_cached(&statement)?;
-            select.query_map(params_from_iter(values), RawJob::of)?.collect()
+            let row = |row: &Row<'_>| Ok((row.get("id")?, row.get("created_at")?, RawJob::of(row)));
+            select.query_map(params_from_iter(values), row)?.collect()
         })?;
         let more = rows.len() > query.count;
         rows.truncate(query.count);
-        let jobs = rows.into_iter().map(RawJob::stored).collect::<Result<Vec<_>>>()?;
-        let position = |core: &Core| format!("{}.{}", core.created_at.as_millisecond(), core.id);
-        let next = jobs.last().filter(|_| more).map(|stored| position(stored.job.core()));
-        Ok(JobPage { jobs, next })
+        let next = rows.last().filter(|_| more).map(|(id, created_at, _)| format!("{created_at}.{id}"));
+        let readable = rows.into_iter().filter_map(|(id, _, row)| {
+            let stored = row.map_err(sql).and_then(RawJob::stored);
+            // One row that cannot be read must not hide the others.
+            stored.inspect_err(|error| unreadable(&id, error)).ok()
+        });
+        Ok(JobPage { jobs: readable.collect(), next })
     }
 
     async fn add_chunks(&self, job: &JobId, chunks: &[Chunk], last: bool) -> Result<Progress> {
@@ -298,7 +306,6 @@ impl JobRow {
     }
 }
 
-/// The owner as one text. Client ids have no spaces, so the parts cannot run together.
 /// Adds a chunk that is not there yet.
 fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<()> {
     let statement = "INSERT OR IGNORE INTO chunks (job, id, chunk) VALUES (?, ?, ?)";
@@ -324,4 +331,48 @@ fn raw_chunk(row: &Row<'_>) -> rusqlite::Result<(String, Option<String>)> {
 fn stored_chunk((chunk, result): (String, Option<String>)) -> Result<StoredChunk> {
     let result = result.as_deref().map(serde_json::from_str).transpose()?;
     Ok(StoredChunk { chunk: serde_json::from_str(&chunk)?, result })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::contract;
+
+    /// A row of a broken disk, or of another version, hides no other and stops no page.
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
+        let database = Arc::new(Database::in_memory().expect("a database"));
+        let jobs = LocalJobs::new(database.clone());
+        let mut ids = Vec::new();
+        for second in 1..=6 {
+            let job = contract::job(second, "a");
+            jobs.create(&job).await.expect("created");
+            ids.push(job.id().to_string());
+        }
+        let (text, number) = (ids[2].clone(), ids[4].clone());
+        database
+            .write(move |transaction| {
+                transaction
+                    .execute("UPDATE jobs SET job = '{\"future\":{}}' WHERE id = ?", [text])
+                    .map_err(sql)?;
+                let statement = "UPDATE jobs SET chunks_done = 'many' WHERE id = ?";
+                transaction.execute(statement, [number]).map_err(sql)?;
+                Ok(())
+            })
+            .await
+            .expect("damaged");
+        let (mut seen, mut query) = (Vec::new(), JobQuery { count: 1, ..JobQuery::default() });
+        loop {
+            let page = jobs.list(&query).await.expect("a page");
+            seen.extend(page.jobs.iter().map(|stored| stored.job.id().to_string()));
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        let expected = [ids[5].clone(), ids[3].clone(), ids[1].clone(), ids[0].clone()];
+        assert_eq!(seen, expected);
+        let damaged = JobId::parse(&ids[2]).expect("an id");
+        assert_eq!(jobs.get(&damaged).await.expect_err("damaged").kind(), crate::error::Kind::Defect);
+    }
 }

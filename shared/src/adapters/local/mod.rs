@@ -4,10 +4,13 @@ mod database;
 mod files;
 mod grants;
 mod jobs;
+mod private;
 mod queue;
 mod records;
 mod shared_files;
+mod state;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,10 +46,13 @@ pub struct Local {
     grants: Arc<LocalGrants>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
+    /// Keeps other processes out of the state directory until the last of us is dropped.
+    _lock: Option<Arc<File>>,
 }
 
 impl Local {
-    /// Opens, or begins, the state in a directory. One process at a time may have it open.
+    /// Opens, or begins, the state in a directory. One process at a time may have it open; another is refused with the id
+    /// of the first.
     pub fn open(
         state: &Path,
         records: &Path,
@@ -54,11 +60,46 @@ impl Local {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Self> {
-        std::fs::create_dir_all(state)?;
+        let records = LocalRecords::new(records)?;
+        let lock = state::open(state)?;
+        let keys = state::keys(&state.join("keys.json"), &*ids)?;
+        Self::over_state(state, lock, keys, records, settings, clock, ids)
+    }
+
+    /// Opens a state that is there to clean it. Signs nothing, so that it makes no keys.
+    pub fn open_to_clean(
+        state: &Path,
+        records: &Path,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
+        if !state.is_dir() {
+            return Err(Error::invalid(format!("there is no state directory {} to clean", state.display())));
+        }
+        let records = LocalRecords::new(records)?;
+        let lock = state::open(state)?;
+        let keys = match state::read_keys(&state.join("keys.json"))? {
+            Some(keys) => keys,
+            None => Keys::new(&StoredKeys::generate(&*ids)?)?,
+        };
+        Self::over_state(state, lock, keys, records, settings, clock, ids)
+    }
+
+    fn over_state(
+        state: &Path,
+        lock: File,
+        keys: Keys,
+        records: LocalRecords,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
         let database = Database::open(&state.join("state.sqlite"))?;
-        let keys = keys_of(&state.join("keys.json"), &*ids)?.with_rsa(&settings.rsa_keys)?;
+        let keys = keys.with_rsa(&settings.rsa_keys)?;
         let files = LocalFiles::new(state.join("files"))?;
-        Ok(Self::new(database, files, keys, LocalRecords::new(records)?, settings, clock, ids))
+        let opened = Self::new(database, files, keys, records, settings, clock, ids);
+        Ok(Self { _lock: Some(Arc::new(lock)), ..opened })
     }
 
     /// A state that is gone when it is dropped, for tests and one-off exports.
@@ -98,6 +139,7 @@ impl Local {
             ids,
             grants,
             keys,
+            _lock: None,
         }
     }
 
@@ -147,21 +189,6 @@ impl Platform for Local {
     fn verifier(&self) -> Arc<Verifier> {
         self.verifier.clone()
     }
-}
-
-/// Reads the keys, or makes and keeps them, readable by nobody else.
-fn keys_of(path: &Path, ids: &dyn Ids) -> Result<Keys> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    if path.exists() {
-        return Keys::new(&serde_json::from_slice(&std::fs::read(path)?)?);
-    }
-    let stored = StoredKeys::generate(ids)?;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(&serde_json::to_vec(&stored)?)?;
-    file.sync_all()?;
-    Keys::new(&stored)
 }
 
 /// Runs blocking work for a store off the async threads.

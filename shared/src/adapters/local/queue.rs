@@ -15,6 +15,13 @@ use crate::domain::task::Task;
 use crate::error::Result;
 use crate::ports::queue::{Delivery, Inbox, MAX_DELIVERIES, Queue};
 
+/// Whether a message is due at the time `?1`.
+macro_rules! due {
+    () => {
+        "(due_at <= ?1 OR hidden_at > ?1)"
+    };
+}
+
 pub struct LocalQueue {
     database: Arc<Database>,
     clock: Arc<dyn Clock>,
@@ -30,11 +37,13 @@ impl LocalQueue {
     /// Waits for a send, or until the next task is due.
     pub async fn wait(&self) -> Result<()> {
         let sent = self.sent.notified();
+        let now = self.clock.now().as_millisecond();
         let due: Option<i64> = self.database.read(|connection| {
-            let mut select = connection.prepare_cached("SELECT min(due_at) FROM messages WHERE dead = 0")?;
-            select.query_row([], |row| row.get(0))
+            let statement =
+                "SELECT min(CASE WHEN hidden_at > ? THEN 0 ELSE due_at END) FROM messages WHERE dead = 0";
+            connection.prepare_cached(statement)?.query_row([now], |row| row.get(0))
         })?;
-        let wait = due.map_or(i64::from(u32::MAX), |due| due - self.clock.now().as_millisecond());
+        let wait = due.map_or(i64::from(u32::MAX), |due| due - now);
         let wait = std::time::Duration::from_millis(u64::try_from(wait).unwrap_or_default());
         tokio::select! {
             () = sent => {}
@@ -44,12 +53,12 @@ impl LocalQueue {
     }
 
     async fn delay(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
-        let due = self.in_milliseconds(delay);
+        let (now, due) = (self.clock.now().as_millisecond(), self.in_milliseconds(delay));
         let receipt = delivery.receipt.clone();
         self.database
             .write_relaxed(move |transaction| {
-                let statement = "UPDATE messages SET due_at = ? WHERE receipt = ?";
-                transaction.execute(statement, params![due, receipt]).map_err(sql)?;
+                let statement = "UPDATE messages SET due_at = ?, hidden_at = ? WHERE receipt = ?";
+                transaction.execute(statement, params![due, now, receipt]).map_err(sql)?;
                 Ok(())
             })
             .await
@@ -69,8 +78,16 @@ impl LocalQueue {
         let taken = self
             .database
             .write_relaxed(move |transaction| {
-                let bury = "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND due_at <= ? AND deliveries >= ?";
-                transaction.prepare_cached(bury).map_err(sql)?.execute(params![now, MAX_DELIVERIES]).map_err(sql)?;
+                let bury = concat!(
+                    "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND ",
+                    due!(),
+                    " AND deliveries >= ?2"
+                );
+                transaction
+                    .prepare_cached(bury)
+                    .map_err(sql)?
+                    .execute(params![now, MAX_DELIVERIES])
+                    .map_err(sql)?;
                 let taken = take(transaction, now, &receipt).optional().map_err(sql)?;
                 Ok(taken.map(|(body, deliveries)| (body, deliveries, receipt)))
             })
@@ -102,14 +119,14 @@ impl LocalQueue {
 impl Queue for LocalQueue {
     async fn send(&self, _: SizeClass, tasks: &[Task]) -> Result<()> {
         let bodies = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-        let now = self.clock.now().as_millisecond();
         self.database
             .write(move |transaction| {
+                // What is due at once has no time, which a clock that is set back could not reach.
                 let mut insert = transaction
-                    .prepare_cached("INSERT INTO messages (body, due_at) VALUES (?, ?)")
+                    .prepare_cached("INSERT INTO messages (body, due_at) VALUES (?, 0)")
                     .map_err(sql)?;
                 for body in bodies {
-                    insert.execute(params![body, now]).map_err(sql)?;
+                    insert.execute([body]).map_err(sql)?;
                 }
                 Ok(())
             })
@@ -124,10 +141,13 @@ impl Inbox for LocalQueue {
     async fn receive(&self, visibility: SignedDuration) -> Result<Option<Delivery>> {
         let hidden_until = self.in_milliseconds(visibility);
         self.take(move |transaction, now, receipt| {
-            let take = "UPDATE messages SET due_at = ?, receipt = ?, deliveries = deliveries + 1 WHERE id =
-                (SELECT id FROM messages WHERE dead = 0 AND due_at <= ? ORDER BY due_at, id LIMIT 1)
-                RETURNING body, deliveries";
-            transaction.prepare_cached(take)?.query_row(params![hidden_until, receipt, now], taken)
+            let take = concat!(
+                "UPDATE messages SET due_at = ?2, hidden_at = ?1, receipt = ?3, deliveries = deliveries + 1 WHERE id =
+                (SELECT id FROM messages WHERE dead = 0 AND ",
+                due!(),
+                " ORDER BY id LIMIT 1) RETURNING body, deliveries"
+            );
+            transaction.prepare_cached(take)?.query_row(params![now, hidden_until, receipt], taken)
         })
         .await
     }
@@ -150,8 +170,11 @@ impl Inbox for LocalQueue {
         let now = self.clock.now().as_millisecond();
         // Almost never is there one, and looking costs less than a transaction.
         let any = self.database.read(|connection| {
-            let statement =
-                "SELECT 1 FROM messages WHERE dead = 1 OR (due_at <= ? AND deliveries >= ?) LIMIT 1";
+            let statement = concat!(
+                "SELECT 1 FROM messages WHERE dead = 1 OR (",
+                due!(),
+                " AND deliveries >= ?2) LIMIT 1"
+            );
             connection
                 .prepare_cached(statement)?
                 .query_row(params![now, MAX_DELIVERIES], |_| Ok(()))

@@ -22,10 +22,13 @@ pub(super) struct LocalRecords {
 }
 
 impl LocalRecords {
-    /// Refuses a directory that is none.
+    /// Refuses a directory that is none. One without patients is said plainly: it may be loaded while the server runs.
     pub(super) fn new(root: &Path) -> Result<Self> {
         if !root.is_dir() {
             return Err(Error::invalid(format!("the records directory {} does not exist", root.display())));
+        }
+        if !root.join("Patient").is_dir() {
+            tracing::warn!(records = %root.display(), "the records directory has no directory 'Patient': every export waits until there is one");
         }
         Ok(Self { root: root.to_owned(), shared: Arc::default() })
     }
@@ -45,25 +48,29 @@ impl LocalRecords {
 #[async_trait]
 impl Records for LocalRecords {
     async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
-        let (path, patient) = (self.patient(patient), patient.clone());
-        blocking(Store::Records, move || {
-            Ok(path.is_dir().then(|| parts_of(&path)).transpose()?.map(|parts| member(patient, &parts)))
+        let (root, path, patient) = (self.root.clone(), self.patient(patient), patient.clone());
+        blocking(Store::Records, move || match std::fs::metadata(&path) {
+            Ok(found) if found.is_dir() => Ok(Some(member(patient, &parts_of(&root, &path)?))),
+            Ok(_) => Ok(None),
+            Err(error) if is_missing(&error) => check(&root).map(|()| None),
+            Err(error) => Err(error.into()),
         })
         .await
     }
 
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
-        let root = self.root.join("Patient");
+        let lake = self.root.clone();
         let after = after.map(|after| format!("{after}/")).unwrap_or_default();
         blocking(Store::Records, move || {
             // One pass that keeps the first `count` names behind `after`: memory for a page, however
             // many patients there are.
+            let root = lake.join("Patient");
             let mut first = BinaryHeap::with_capacity(count + 2);
-            for entry in entries(&root)? {
+            for entry in entries(&lake, &root)? {
                 let entry = entry?;
                 let Ok(name) = entry.file_name().into_string() else { continue };
                 let prefix = format!("{name}/");
-                if prefix > after && PatientId::parse(&name).is_ok() && entry.file_type()?.is_dir() {
+                if prefix > after && PatientId::parse(&name).is_ok() && is_directory(&entry)? {
                     first.push(prefix);
                     if first.len() > count + 1 {
                         first.pop();
@@ -79,7 +86,7 @@ impl Records for LocalRecords {
             names.truncate(count);
             let next = names.last().filter(|_| more).cloned();
             let members = names.into_iter().filter_map(|name| PatientId::parse(&name).ok()).map(|patient| {
-                let parts = parts_of(&root.join(patient.as_str()))?;
+                let parts = parts_of(&lake, &root.join(patient.as_str()))?;
                 Ok(member(patient, &parts))
             });
             Ok(CohortPage { members: members.collect::<Result<_>>()?, next })
@@ -88,8 +95,8 @@ impl Records for LocalRecords {
     }
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
-        let path = self.patient(patient);
-        blocking(Store::Records, move || parts_of(&path)).await
+        let (root, path) = (self.root.clone(), self.patient(patient));
+        blocking(Store::Records, move || parts_of(&root, &path)).await
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
@@ -102,21 +109,27 @@ impl Records for LocalRecords {
     }
 
     async fn area(&self, area: Area) -> Result<Vec<Part>> {
-        let path = self.root.join(area.directory());
-        blocking(Store::Records, move || files_in(&path, |name| area.has(name))).await
+        let (root, path) = (self.root.clone(), self.root.join(area.directory()));
+        blocking(Store::Records, move || files_in(&root, &path, |name| area.has(name))).await
     }
 
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
-        let path = self.root.join(area.directory()).join(name);
-        let exists = area.has(name) && !name.contains('/') && path.is_file();
-        if !exists {
-            return Err(Error::NotFound("there is no such file in the lake"));
+        const NO_FILE: Error = Error::NotFound("there is no such file in the lake");
+        if !area.has(name) || name.contains('/') {
+            return Err(NO_FILE);
         }
+        let (root, path) = (self.root.clone(), self.root.join(area.directory()).join(name));
+        blocking(Store::Records, move || match std::fs::symlink_metadata(&path) {
+            Ok(_) => Ok(()),
+            Err(error) if is_missing(&error) => check(&root).and(Err(NO_FILE)),
+            Err(error) => Err(error.into()),
+        })
+        .await?;
         Ok(Box::new(self.blocks(&format!("{}/{name}", area.directory()))))
     }
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
-        let (root, cached) = (self.root.join("shared"), self.shared.clone());
+        let (root, cached) = (self.root.clone(), self.shared.clone());
         let references = references.clone();
         blocking(Store::Records, move || {
             let known = cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -139,31 +152,60 @@ fn member(patient: PatientId, parts: &Parts) -> Member {
     Member { patient, bytes: parts.records.iter().chain(&parts.documents).map(|part| part.bytes).sum() }
 }
 
-fn parts_of(path: &Path) -> Result<Parts> {
+fn parts_of(root: &Path, path: &Path) -> Result<Parts> {
     let is_records = |name: &str| name.ends_with(".ndjson") || name.ends_with(".ndjson.gz");
-    Ok(Parts { records: files_in(path, is_records)?, documents: files_in(&path.join("files"), |_| true)? })
+    let records = files_in(root, path, is_records)?;
+    Ok(Parts { records, documents: files_in(root, &path.join("files"), |_| true)? })
 }
 
-/// The plain files of a directory in the order of their names; links are not followed.
-fn files_in(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<Part>> {
+/// The files of a directory in the order of their names. What is no regular file is there with no bytes, and reading it
+/// is [`Error::Damaged`]: so it is named, and never waited for.
+fn files_in(root: &Path, path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
-    for entry in entries(path)? {
+    for entry in entries(root, path)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if wanted(&name) && entry.file_type()?.is_file() {
-            parts.push(Part { name, bytes: entry.metadata()?.len() });
+        if wanted(&name) {
+            let found = entry.metadata()?;
+            parts.push(Part { name, bytes: if found.is_file() { found.len() } else { 0 } });
         }
     }
     parts.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(parts)
 }
 
-fn entries(path: &Path) -> Result<impl Iterator<Item = std::io::Result<std::fs::DirEntry>>> {
+/// The entries of a directory; none when there is no such directory in a lake that is there.
+pub(super) fn entries(
+    root: &Path,
+    path: &Path,
+) -> Result<impl Iterator<Item = std::io::Result<std::fs::DirEntry>> + use<>> {
     match std::fs::read_dir(path) {
         Ok(entries) => Ok(Some(entries).into_iter().flatten()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(error) if is_missing(&error) => check(root).map(|()| None.into_iter().flatten()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A lake has a directory `Patient`. Without it, it is not mounted or was moved away, which is not the same as empty.
+fn check(root: &Path) -> Result<()> {
+    match std::fs::metadata(root.join("Patient")) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Error::unavailable("'Patient' of the records directory is no directory")),
+        Err(error) if is_missing(&error) => {
+            Err(Error::unavailable(format!("{} has no directory 'Patient'", root.display())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Directories may be links to directories; files may not.
+fn is_directory(entry: &std::fs::DirEntry) -> Result<bool> {
+    let kind = entry.file_type()?;
+    Ok(kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
+}
+
+fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Reads a file in blocks, off the async threads.
@@ -195,11 +237,11 @@ impl BlockReader for Blocks {
         buffer.reserve(BLOCK + 1);
         let before = buffer.len();
         let source = self.source.take();
-        let (path, compressed) = (self.path.clone(), self.compressed);
+        let (path, file, compressed) = (self.path.clone(), self.file.clone(), self.compressed);
         let (source, buffer, read) = blocking(Store::Records, move || {
             let mut source = match source {
                 Some(source) => source,
-                None => open(&path, compressed)?,
+                None => open(&path, &file, compressed)?,
             };
             let read = source.by_ref().take(BLOCK as u64).read_to_end(&mut buffer);
             Ok((source, buffer, read))
@@ -222,12 +264,87 @@ impl BlockReader for Blocks {
     }
 }
 
-/// Opens a file of records, decompressed where its name says so.
-pub(super) fn open(path: &Path, compressed: bool) -> Result<Box<dyn Read + Send>> {
-    let file = File::open(path)?;
+/// Opens a file of records, decompressed where its name says so. `file` is its path below the root of the lake.
+/// [`Error::Damaged`] where it is no regular file: a pipe would be waited for without end.
+pub(super) fn open(path: &Path, file: &str, compressed: bool) -> Result<Box<dyn Read + Send>> {
+    let kind = std::fs::symlink_metadata(path)?.file_type();
+    if !kind.is_file() {
+        let what = match kind {
+            kind if kind.is_dir() => "a directory",
+            kind if kind.is_symlink() => "a symbolic link",
+            _ => "a pipe, socket or device",
+        };
+        return Err(Error::damaged(file, format!("it is {what}, and only regular files are read")));
+    }
+    let source = File::open(path)?;
     if compressed {
-        Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(BLOCK / 4, file))))
+        Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(BLOCK / 4, source))))
     } else {
-        Ok(Box::new(file))
+        Ok(Box::new(source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::ports::records::read_whole;
+
+    /// One rule for every place: only regular files are read, and what is none is named.
+    #[tokio::test]
+    async fn only_regular_files_are_read_and_the_others_are_named() {
+        let lake = tempfile::tempdir().expect("a directory");
+        let at = |path: &str| lake.path().join(path);
+        for directory in ["Patient/ann/files", "Group", "shared", "elsewhere"] {
+            std::fs::create_dir_all(at(directory)).expect("a directory");
+        }
+        let line = "{\"resourceType\":\"Practitioner\",\"id\":\"x\"}";
+        std::fs::write(at("elsewhere/file"), line).expect("written");
+        std::fs::write(at("shared/whole.ndjson"), line).expect("written");
+        let ends = |directory: &str| match directory {
+            "Group" => "json",
+            _ => "ndjson",
+        };
+        let places = ["Patient/ann", "Patient/ann/files", "Group", "shared"];
+        for place in places {
+            let named = |name: &str| at(&format!("{place}/{name}.{}", ends(place)));
+            std::fs::create_dir(named("directory")).expect("a directory");
+            symlink(at("elsewhere/file"), named("link")).expect("a link");
+            std::os::unix::net::UnixListener::bind(named("socket")).expect("a socket");
+        }
+        symlink(at("Patient/ann"), at("Patient/bob")).expect("directories may be links");
+        let records = LocalRecords::new(lake.path()).expect("a lake");
+        let patient = |id: &str| PatientId::parse(id).expect("an id");
+        let page = records.members(None, 10).await.expect("a page");
+        assert_eq!(page.members.len(), 2);
+        assert!(records.member(&patient("bob")).await.expect("an answer").is_some());
+
+        let names = |parts: &[Part]| parts.iter().map(|part| part.name.clone()).collect::<Vec<_>>();
+        let parts = records.parts(&patient("ann")).await.expect("parts");
+        let three = ["directory.ndjson", "link.ndjson", "socket.ndjson"];
+        assert_eq!(names(&parts.records), three);
+        assert_eq!(names(&parts.documents), three);
+        let mut readers = Vec::new();
+        for part in &parts.records {
+            readers.push(records.open_records(&patient("ann"), part).await.expect("open"));
+        }
+        for part in &parts.documents {
+            readers.push(records.open_document(&patient("ann"), part).await.expect("open"));
+        }
+        for part in records.area(Area::Groups).await.expect("groups") {
+            readers.push(records.open_area(Area::Groups, &part.name).await.expect("open"));
+        }
+        assert_eq!(readers.len(), 9);
+        for reader in readers {
+            let Err(Error::Damaged(damage)) = read_whole("", reader, 1_000).await else { panic!("read") };
+            assert!(damage.problem.contains("only regular files are read"), "{damage}");
+            assert!(places.iter().any(|place| damage.file.starts_with(place)), "{damage}");
+        }
+        let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
+        let found = records.supporting(&wanted).await.expect("lines");
+        assert_eq!(found.lines.len(), 1, "and only once: not behind the link");
+        let files: Vec<_> = found.damaged.iter().map(|damage| damage.file.as_str()).collect();
+        assert_eq!(files, ["shared/directory.ndjson", "shared/link.ndjson", "shared/socket.ndjson"]);
     }
 }

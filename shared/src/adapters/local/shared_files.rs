@@ -8,15 +8,17 @@ use std::time::SystemTime;
 
 use crate::error::{Damage, Error, Result};
 use crate::fhir::MAX_LINE;
-use crate::ports::records::Supporting;
+use crate::ports::records::{Area, Supporting};
 
-use super::records::open;
+use super::records::{entries, open};
 use crate::adapters::shared_index::{Entry, SharedIndex, take};
 
 /// A file of `shared/` as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SharedFile {
     path: PathBuf,
+    /// Its path below the root of the lake.
+    name: String,
     compressed: bool,
     size: u64,
     modified: Option<SystemTime>,
@@ -30,18 +32,18 @@ pub(super) struct SharedFiles {
 }
 
 impl SharedFiles {
-    /// The files of a directory in the order of their names; none when there is no such directory.
+    /// The files of `shared/` in the order of their names; none when a lake that is there has no such directory. What is
+    /// no regular file is among them, and is named as damaged.
     pub(super) fn files(root: &Path) -> Result<Vec<SharedFile>> {
         let mut files = Vec::new();
-        for entry in std::fs::read_dir(root).into_iter().flatten() {
+        for entry in entries(root, &root.join(Area::Shared.directory()))? {
             let entry = entry?;
-            let path = entry.path();
-            let name = path.to_string_lossy();
-            let compressed = name.ends_with(".ndjson.gz");
-            if compressed || name.ends_with(".ndjson") {
-                let metadata = entry.metadata()?;
-                let modified = metadata.modified().ok();
-                files.push(SharedFile { path: entry.path(), compressed, size: metadata.len(), modified });
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if Area::Shared.has(&name) {
+                let (compressed, metadata) = (!name.ends_with(".ndjson"), entry.metadata()?);
+                let (size, modified) = (metadata.len(), metadata.modified().ok());
+                let name = format!("{}/{name}", Area::Shared.directory());
+                files.push(SharedFile { path: entry.path(), name, compressed, size, modified });
             }
         }
         files.sort_by(|one, other| one.path.cmp(&other.path));
@@ -80,17 +82,14 @@ impl SharedFiles {
 
 /// Adds the lines of a file to the index; [`Error::Damaged`] where it cannot be read to its end.
 fn read(number: usize, file: &SharedFile, index: &mut SharedIndex) -> Result<()> {
-    let mut reader = BufReader::new(open(&file.path, file.compressed)?);
+    let mut reader = BufReader::new(open(&file.path, &file.name, file.compressed)?);
     let (mut line, mut offset, mut unusable) = (Vec::new(), 0, 0_u64);
     loop {
         line.clear();
         let length = match reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line) {
             Ok(0) => break,
             Ok(length) => length,
-            Err(error) if file.compressed => {
-                let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-                return Err(Error::decompressing(&format!("shared/{name}"), error));
-            }
+            Err(error) if file.compressed => return Err(Error::decompressing(&file.name, error)),
             Err(error) => return Err(error.into()),
         };
         let text = line.trim_ascii();
@@ -114,7 +113,7 @@ enum LineReader {
 impl LineReader {
     fn open(file: &SharedFile) -> Result<Self> {
         if file.compressed {
-            return Ok(Self::Compressed { source: open(&file.path, true)?, at: 0 });
+            return Ok(Self::Compressed { source: open(&file.path, &file.name, true)?, at: 0 });
         }
         Ok(Self::Plain(File::open(&file.path)?))
     }
