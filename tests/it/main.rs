@@ -18,6 +18,7 @@ mod aws;
 mod contract;
 mod crash;
 mod damaged;
+mod definitions;
 mod deployment;
 mod documents;
 mod fuzz;

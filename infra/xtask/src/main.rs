@@ -105,6 +105,7 @@ fn test(arguments: &[String]) -> Result<(), String> {
     command.arg("--include-ignored");
     command.envs(emulator.environment());
     command.env("EHI_TEST_AWS", aws);
+    command.env("EHI_TEST_FHIRCLIENT", tools::python_tool(tools::FHIRCLIENT, "python")?);
     command.env("EHI_TEST_URL", format!("http://127.0.0.1:{}", served.door));
     for (name, output) in [
         ("EHI_TEST_SETTINGS_SECRET", "SettingsSecretArn"),

@@ -30,6 +30,10 @@ pub(crate) const SAM: PythonTools =
     PythonTools { name: "sam", packages: &["aws-sam-cli==1.170.0", "cfn-lint==1.58.0"] };
 pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: &["awscli==1.46.2"] };
 
+/// Models of FHIR R4 that were made from its definitions.
+pub(crate) const FHIRCLIENT: PythonTools =
+    PythonTools { name: "fhirclient", packages: &["fhirclient==4.3.0"] };
+
 /// A cargo tool from the path, or installed from crates.io into `target/tools`.
 pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
     if answers(name, "--version") {

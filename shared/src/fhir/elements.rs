@@ -1,88 +1,8 @@
 //! `_elements`: a resource cut down to some of its elements and marked as such (Bulk Data 3.0, `_elements`).
 
 use super::head::Members;
+use super::mandatory::{CHOICES, MANDATORY};
 use super::tags;
-
-/// Elements of the root that a resource must have (FHIR R4, cardinality 1..*), and the marks on them. They are kept
-/// whatever was asked for. What stands here is what the types' definitions say; a type that is missing has none.
-#[rustfmt::skip]
-const MANDATORY: &[(&str, &[&str])] = &[
-    ("AdverseEvent", &["actuality", "subject"]),
-    ("AllergyIntolerance", &["patient"]),
-    ("Appointment", &["participant", "status"]),
-    ("AppointmentResponse", &["appointment", "participantStatus"]),
-    ("AuditEvent", &["agent", "recorded", "source", "type"]),
-    ("Basic", &["code"]),
-    ("Binary", &["contentType"]),
-    ("BodyStructure", &["patient"]),
-    ("CarePlan", &["intent", "status", "subject"]),
-    ("ChargeItem", &["code", "status", "subject"]),
-    ("Claim", &["created", "insurance", "patient", "priority", "provider", "status", "type", "use"]),
-    ("ClaimResponse", &["created", "insurer", "outcome", "patient", "status", "type", "use"]),
-    ("ClinicalImpression", &["status", "subject"]),
-    ("Communication", &["status"]),
-    ("CommunicationRequest", &["status"]),
-    ("Composition", &["author", "date", "status", "title", "type"]),
-    ("Condition", &["subject"]),
-    ("Consent", &["category", "scope", "status"]),
-    ("Coverage", &["beneficiary", "payor", "status"]),
-    ("CoverageEligibilityRequest", &["created", "insurer", "patient", "purpose", "status"]),
-    ("CoverageEligibilityResponse", &["created", "insurer", "outcome", "patient", "purpose", "request", "status"]),
-    ("DetectedIssue", &["status"]),
-    ("DeviceRequest", &["code", "intent", "subject"]),
-    ("DeviceUseStatement", &["device", "status", "subject"]),
-    ("DiagnosticReport", &["code", "status"]),
-    ("DocumentManifest", &["content", "status"]),
-    ("DocumentReference", &["content", "status"]),
-    ("Encounter", &["class", "status"]),
-    ("EpisodeOfCare", &["patient", "status"]),
-    ("ExplanationOfBenefit", &["created", "insurance", "insurer", "outcome", "patient", "provider", "status", "type", "use"]),
-    ("FamilyMemberHistory", &["patient", "relationship", "status"]),
-    ("Flag", &["code", "status", "subject"]),
-    ("Goal", &["description", "lifecycleStatus", "subject"]),
-    ("Group", &["actual", "type"]),
-    ("ImagingStudy", &["status", "subject"]),
-    ("Immunization", &["occurrence", "patient", "status", "vaccineCode"]),
-    ("ImmunizationEvaluation", &["doseStatus", "immunizationEvent", "patient", "status", "targetDisease"]),
-    ("ImmunizationRecommendation", &["date", "patient", "recommendation"]),
-    ("Invoice", &["status"]),
-    ("List", &["mode", "status"]),
-    ("Measure", &["status"]),
-    ("MeasureReport", &["measure", "period", "status", "type"]),
-    ("Media", &["content", "status"]),
-    ("MedicationAdministration", &["medication", "status", "subject"]),
-    ("MedicationDispense", &["medication", "status"]),
-    ("MedicationRequest", &["intent", "medication", "status", "subject"]),
-    ("MedicationStatement", &["medication", "status", "subject"]),
-    ("NutritionOrder", &["dateTime", "intent", "patient", "status"]),
-    ("Observation", &["code", "status"]),
-    ("OperationOutcome", &["issue"]),
-    ("Procedure", &["status", "subject"]),
-    ("Provenance", &["agent", "recorded", "target"]),
-    ("Questionnaire", &["status"]),
-    ("QuestionnaireResponse", &["status"]),
-    ("RelatedPerson", &["patient"]),
-    ("RequestGroup", &["intent", "status"]),
-    ("ResearchSubject", &["individual", "status", "study"]),
-    ("RiskAssessment", &["status", "subject"]),
-    ("Schedule", &["actor"]),
-    ("ServiceRequest", &["intent", "status", "subject"]),
-    ("Slot", &["end", "schedule", "start", "status"]),
-    ("Specimen", &[]),
-    ("Substance", &["code"]),
-    ("SupplyRequest", &["item", "quantity"]),
-    ("Task", &["intent", "status"]),
-    ("VisionPrescription", &["created", "dateWritten", "lensSpecification", "patient", "prescriber", "status"]),
-];
-
-/// The types that an element with a choice of types may end in (FHIR R4, data types).
-#[rustfmt::skip]
-const CHOICES: &[&str] = &[
-    "Address", "Age", "Annotation", "Attachment", "Base64Binary", "Boolean", "Canonical", "Code", "CodeableConcept",
-    "Coding", "ContactPoint", "Count", "Date", "DateTime", "Decimal", "Distance", "Duration", "HumanName", "Id",
-    "Identifier", "Instant", "Integer", "Markdown", "Money", "Oid", "Period", "PositiveInt", "Quantity", "Range",
-    "Ratio", "Reference", "SampledData", "Signature", "String", "Time", "Timing", "UnsignedInt", "Uri", "Url", "Uuid",
-];
 
 /// What tells that a resource is not whole.
 const SUBSETTED: &str =

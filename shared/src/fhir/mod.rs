@@ -11,6 +11,7 @@ pub mod elements;
 pub mod group;
 pub mod head;
 pub mod json;
+pub mod mandatory;
 pub mod media_types;
 mod names;
 pub mod ndjson;
