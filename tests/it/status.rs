@@ -45,8 +45,8 @@ async fn the_manifest_is_what_clients_expect() {
       "url": "[url]",
       "count": 1,
       "extension": {
-        "sha256": "f65b41960eae727e443b8896c6029da8bad1a8b92863372fba814db5adbf4665",
-        "size": 328
+        "sha256": "88ba25ac18309b15c7360d86431b0df52f5309cda99c32f661402f8d2c5d7561",
+        "size": 879
       }
     }
     "#);
