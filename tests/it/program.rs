@@ -157,7 +157,7 @@ fn a_server_is_asked_and_a_broken_download_goes_on() {
     assert_eq!(jobs[0], jobs[1], "what was cut off goes on");
     assert_ne!(jobs[1], jobs[2], "what was complete is exported anew");
     let whole = server.stop().expect("SIGTERM ends it well");
-    let (_, log) = whole.split_once("--out out").expect("the greeting, which suggests a patient");
+    let (_, log) = whole.split_once("--out out-all").expect("the greeting, which suggests a patient");
     assert!(log.contains("$ehi-export") && log.contains("export finished"), "{log}");
     for secret in ["Lindqvist", ANNA, "eyJ", "Observation", "refresh_token="] {
         assert!(!log.contains(secret), "the log has {secret}: {log}");
