@@ -43,7 +43,7 @@ impl Allowed {
 
     /// Adds the headers that say so.
     pub fn tell(self, headers: &mut HeaderMap) {
-        headers.insert(VARY, HeaderValue::from_static("Origin"));
+        headers.append(VARY, HeaderValue::from_static("Origin"));
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         if let Some(origin) = self.origin {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
