@@ -104,9 +104,10 @@ fn hash(text: &[u8], start: usize, end: usize) -> u32 {
     // The quote behind an empty name stands for it.
     let length = (end - start).clamp(1, 8);
     let word = match text.get(start..start + 8).map(<[u8; 8]>::try_from) {
-        Some(Ok(bytes)) => u64::from_le_bytes(bytes) << (64 - 8 * length),
-        _ => 0,
-    };
+        Some(Ok(bytes)) => u64::from_le_bytes(bytes),
+        // Near the end of the text: the same, byte by byte.
+        _ => text[start..].iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    } << (64 - 8 * length);
     // Of some thousand factors the one under which the names of common types collide least.
     let mixed = (word ^ (end - start) as u64).wrapping_mul(0x9ed7_cb37_ec1e_05c1);
     (mixed >> 58) as u32

@@ -159,6 +159,8 @@ mod tests {
             (r#"{"a":1,"b":2,"a":3}"#.to_owned(), Some("a")),
             (r#"{"b":[[{"c":{"x":1,"y":2,"x":3}}]]}"#.to_owned(), Some("x")),
             (r#"{"b":{"":1},"":2,"c":{"":3,"":4}}"#.to_owned(), Some("")),
+            (r#"{"a":1,"b":1,"a":1}"#.to_owned(), Some("a")),
+            (r#"{"":1,"":1}"#.to_owned(), Some("")),
             (r#"{"effectiveDateTime":1,"effectivePeriod":2,"effectiveInstant":3}"#.to_owned(), None),
             (format!("{{{many}\"n7\":1}}"), Some("n7")),
             (format!("{{{many}\"last\":1}}"), None),
