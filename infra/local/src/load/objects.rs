@@ -5,7 +5,8 @@ use std::io::BufRead;
 
 use shared::fhir::MAX_LINE;
 use shared::fhir::head::{NotAResource, Plain, object};
-use shared::fhir::json;
+use shared::fhir::json::{self, check_object};
+use shared::fhir::spelling::plainly;
 
 use super::input::{Found, Take};
 use crate::Failure;
@@ -110,9 +111,14 @@ enum Kind {
 
 /// What an object is that has such an entry (FHIR R4: `Bundle.entry`, `List.entry`).
 fn kind_by_entry(text: &[u8]) -> Kind {
-    let mut plain = Plain::default();
-    let Ok((_, members)) = object(text, &mut plain) else { return Kind::Unknown };
-    let has = |names: &[&str]| names.iter().any(|name| members.get(name.as_bytes()).is_some());
+    if check_object(text, |_, _| {}).is_err() {
+        return Kind::Unknown;
+    }
+    // A repeated member tells as well.
+    let plain = plainly(text);
+    let has = |names: &[&str]| {
+        names.iter().any(|name| json::member(&plain, 0..plain.len(), name.as_bytes()).is_some())
+    };
     if has(&["resource", "fullUrl", "request", "response", "search"]) {
         Kind::Bundle
     } else if has(&["item", "flag", "deleted", "date"]) {
@@ -209,6 +215,8 @@ impl<R: BufRead> Scan<R> {
         self.bump()?;
         kept.push(b'[');
         let (start, mut number) = (kept.len(), 0);
+        // Those that did not tell.
+        let mut held = Vec::new();
         loop {
             match self.next_significant()? {
                 Some(b']') => {
@@ -221,16 +229,27 @@ impl<R: BufRead> Scan<R> {
                 }
                 Some(b'{') => {
                     number += 1;
-                    let (line, separator) = (self.line, usize::from(kept.len() > start));
-                    kept.extend(&b","[..separator]);
+                    let line = self.line;
+                    kept.extend(&b","[..usize::from(kept.len() > start)]);
                     let from = kept.len();
                     self.value(kept)?;
                     if *kind == Kind::Unknown {
                         *kind = kind_by_entry(&kept[from..]);
                     }
+                    if *kind != Kind::Resource {
+                        held.push((from..kept.len(), number, line));
+                    }
                     if *kind == Kind::Bundle {
-                        kept_entry(&kept[from..], number, line, take)?;
-                        kept.truncate(from - separator);
+                        for (range, number, line) in held.drain(..) {
+                            kept_entry(&kept[range], number, line, take)?;
+                        }
+                        kept.truncate(start);
+                    } else {
+                        // Past the limit no more is kept, and the whole is named.
+                        kept.truncate(MAX_LINE + 1);
+                        if kept.len() > MAX_LINE {
+                            *kind = Kind::Resource;
+                        }
                     }
                 }
                 _ => return Err(broken()),
@@ -337,6 +356,16 @@ mod tests {
                 (12, "{\"resourceType\":\"List\",\"id\":\"l\",\"entry\":[{\"item\":{}}]}".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn each_damaged_entry_before_the_type_is_told_of() {
+        let text = br#"{"entry":[{},{"resource":{"resourceType":"Claim","id":"1","id":"2"}},{"resource":{"a":1,"a":2}},
+            {"resource":{"resourceType":"Claim","id":"3"}}],"resourceType":"Bundle"}"#;
+        let texts: Vec<_> = found(text).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts.len(), 4, "{texts:?}");
+        assert!(texts[0].starts_with("! entry 2:") && texts[1].starts_with("! entry 3:"), "{texts:?}");
+        assert!(texts[2].contains("\"3\"") && texts[3].contains("Bundle"), "{texts:?}");
     }
 
     #[test]
