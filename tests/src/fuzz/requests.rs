@@ -213,8 +213,10 @@ pub(super) fn range(bytes: &[u8]) {
 fn asked(spec: &str) -> Option<(Option<u128>, Option<u128>)> {
     let (unit, range) = spec.trim_matches([' ', '\t']).split_once('=')?;
     let (first, last) = range.trim_matches([' ', '\t']).split_once('-')?;
+    // Numbers beyond every file are all the same.
+    let most = u128::from(u64::MAX);
     let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => Some((!text.is_empty()).then(|| text.parse().unwrap_or(u128::MAX))),
+        true => Some((!text.is_empty()).then(|| text.parse().map_or(most, |number: u128| number.min(most)))),
         false => None,
     };
     let (first, last) = (number(first)?, number(last)?);

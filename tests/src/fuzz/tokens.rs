@@ -88,7 +88,7 @@ pub(super) fn assertion(bytes: &[u8]) {
                 6 => (true, "aud", json!(source.pick(&[BASE_URL, "https://other.example/auth/token", ""]))),
                 7 => {
                     let away = i64::from(source.byte()) * 4 - 400;
-                    (away <= -5 || away > 305, "exp", json!(now + away))
+                    (away <= 0 || away > 305, "exp", json!(now + away))
                 }
                 8 => (true, "jti", json!("")),
                 9 => (true, "nbf", json!(now + 6 + i64::from(source.byte()))),
