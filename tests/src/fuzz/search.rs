@@ -96,6 +96,12 @@ impl Test {
             let text = text.split("/_history/").next().unwrap_or(text);
             return text == value || text.ends_with(&format!("/{value}"));
         }
+        if !matches!(element, Tree::Object(_)) {
+            // The system of a plain code is the one that its element is bound to: any that was asked for.
+            let plain = element.as_text().map_or_else(|| element.written(), str::to_owned);
+            let code = value.split_once('|').map_or(value, |(_, code)| code);
+            return !code.is_empty() && plain == code;
+        }
         pairs(element).into_iter().any(|(system, code)| match value.split_once('|') {
             None => code == value,
             Some(("", wanted)) => system.is_none_or(str::is_empty) && code == wanted,
@@ -107,10 +113,6 @@ impl Test {
 
 /// The codes of an element, each with its system.
 fn pairs(element: &Tree) -> Vec<(Option<&str>, String)> {
-    if !matches!(element, Tree::Object(_)) {
-        let plain = element.as_text().map_or_else(|| element.written(), str::to_owned);
-        return vec![(None, plain)];
-    }
     let code =
         ["code", "value"].iter().filter_map(|name| element.get(name).and_then(Tree::as_text)).next_back();
     let own = code.map(|code| (element.get("system").and_then(Tree::as_text), code.to_owned()));
