@@ -184,6 +184,8 @@ fn reckon<'l>(request: &Request, lines: impl Iterator<Item = &'l Line>) -> Value
 
 async fn agrees(patients: &[Vec<Line>], shared: &[Line], request: &Request) {
     let directory = tempfile::tempdir().expect("a directory");
+    // A lake without it is one that is not there.
+    std::fs::create_dir(directory.path().join("Patient")).expect("a directory");
     for (number, lines) in patients.iter().enumerate() {
         write(directory.path(), &format!("Patient/p{number}/records.ndjson"), lines);
     }
