@@ -24,6 +24,7 @@ mod documents;
 mod fuzz;
 mod generator;
 mod house;
+mod inline;
 mod introspect;
 mod kept;
 mod key_sets;

@@ -117,6 +117,16 @@ refresh_tokens = \"reusable\"
 varying_redirect_query = true
 state_optional = true
 [[clients]]
+id = \"inlining-app\"
+scopes = \"offline_access patient/$ehi-export\"
+redirect_uris = [\"https://confidential.example.org/callback\"]
+inline_attachments_bytes = 100
+[[clients]]
+id = \"inlining-service\"
+scopes = \"system/*.rs\"
+jwks = '''{jwks}'''
+inline_attachments_bytes = 100
+[[clients]]
 id = \"signed-app\"
 scopes = \"launch/patient offline_access openid fhirUser patient/$ehi-export patient/*.rs\"
 redirect_uris = [\"https://signed.example.org/callback\"]
@@ -173,8 +183,12 @@ impl World {
 
     /// At another base URL.
     pub fn at(base_url: &str, more: &str, records: &Path) -> Self {
-        let text = settings(more).replacen(BASE_URL, base_url, 1);
-        let settings = Settings::parse(&text, |_| None, None).expect("valid settings");
+        Self::of(&settings(more).replacen(BASE_URL, base_url, 1), records)
+    }
+
+    /// With the text of all settings.
+    pub fn of(text: &str, records: &Path) -> Self {
+        let settings = Settings::parse(text, |_| None, None).expect("valid settings");
         let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
         let ids = Arc::new(SeededIds::new(7));
         let platform = Local::in_memory(records, settings, Arc::new(clock.clone()), ids).expect("a platform");

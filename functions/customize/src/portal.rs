@@ -85,6 +85,7 @@ pub(crate) async fn submit(
             selection: None,
             output: OutputOptions {
                 one_document_per_file: client.one_document_per_file,
+                inline_attachments_bytes: client.inline_attachments_bytes,
                 ..OutputOptions::default()
             },
         },

@@ -307,6 +307,11 @@ impl<'a> Collector<'a> {
         self.outputs.options().one_document_per_file
     }
 
+    /// Attachments up to this many bytes stand in the resources.
+    pub(crate) fn inline_attachments_bytes(&self) -> u64 {
+        self.outputs.options().inline_attachments_bytes
+    }
+
     pub(crate) fn base_url(&self) -> &'a str {
         &self.generator.settings.base_url
     }

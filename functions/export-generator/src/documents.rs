@@ -32,6 +32,7 @@ use shared::ports::files::FileWriter;
 use shared::ports::records::Part;
 
 use crate::collect::{Collector, UNREADABLE_LABEL};
+use crate::inline::{Inlined, Line, put};
 use crate::select::TOO_LONG;
 use crate::spool::Spool;
 
@@ -56,6 +57,14 @@ pub(crate) struct PatientDocuments<'p> {
 struct Written {
     attachment: RecordAttachment,
     document: Document,
+}
+
+impl Written {
+    /// Its bytes as base64, where they go into a line.
+    async fn inline(&self, room: &mut Line, collector: &Collector<'_>) -> Result<Option<String>> {
+        let key = self.attachment.key(collector.job);
+        room.read(&self.document, &key, collector.job, &*collector.generator.files).await
+    }
 }
 
 impl<'p> PatientDocuments<'p> {
@@ -195,12 +204,13 @@ impl<'p> PatientDocuments<'p> {
                 }
             }
         }
+        let mut inlined = Inlined::default();
         let (mut lines, spilled) =
             std::mem::take(&mut self.spool).replay(&*collector.generator.files).await?;
         loop {
             while let Some(line) = lines.next() {
                 match line.text {
-                    Some(text) => self.write_linked(text, &kept, collector).await?,
+                    Some(text) => self.write_linked(text, &kept, &mut inlined, collector).await?,
                     None => collector.unusable(TOO_LONG).await?,
                 }
             }
@@ -211,7 +221,13 @@ impl<'p> PatientDocuments<'p> {
         if let Some(key) = spilled {
             collector.generator.files.remove(&key).await?;
         }
-        self.describe(kept, collector).await
+        self.describe(&kept, &mut inlined, collector).await?;
+        for (target, written) in &kept {
+            if inlined.is_spare(target) {
+                collector.generator.files.remove(&written.attachment.key(collector.job)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a document is exported; `by_default` where nothing refers to it.
@@ -221,11 +237,39 @@ impl<'p> PatientDocuments<'p> {
             && (self.claimed.contains(target) || (by_default && !self.left_out.contains(target)))
     }
 
-    /// Writes a line that was set aside, with the URLs that its documents have now.
+    /// What stands in the place of an attachment's URL.
+    async fn replacement(
+        &self,
+        attachment: &LinkedAttachment,
+        kept: &HashMap<Target, Written>,
+        room: &mut Line,
+        collector: &Collector<'_>,
+    ) -> Result<Replacement> {
+        if attachment.is_elsewhere() {
+            return Ok(Replacement::Keep);
+        }
+        let target = self.meant(&attachment.link);
+        let Some(written) = target.as_ref().and_then(|target| kept.get(target)) else {
+            let is_withheld = target.is_some_and(|target| self.withheld.contains_key(&target));
+            return Ok(Replacement::Absent(if is_withheld { "masked" } else { "unknown" }));
+        };
+        let Document { url, title, content_type, .. } = &written.document;
+        // The record's own bytes stay as they are, and may be others than those of the document.
+        let data = if attachment.has_data() { None } else { written.inline(room, collector).await? };
+        Ok(match data {
+            Some(data) => {
+                Replacement::Data { data, content_type: content_type.clone(), title: title.clone() }
+            }
+            None => Replacement::Url { url: url.clone(), title: title.clone() },
+        })
+    }
+
+    /// Writes a line that was set aside, with the URLs that its documents have now, or with their bytes.
     async fn write_linked(
         &self,
         line: &[u8],
         kept: &HashMap<Target, Written>,
+        inlined: &mut Inlined,
         collector: &mut Collector<'_>,
     ) -> Result<()> {
         let mut plain = Plain::default();
@@ -236,28 +280,25 @@ impl<'p> PatientDocuments<'p> {
         let linked = linked_attachments(head.text, head.resource_type, collector.base_url());
         let mut rewritten = Vec::with_capacity(line.len() + 256);
         let (mut unserved, mut is_served, mut is_changed) = (Vec::new(), false, false);
-        rewrite(
-            head.text,
-            &linked,
-            |attachment| {
-                let target = match &attachment.link {
-                    Link::Elsewhere(_) => return Replacement::Keep,
-                    link @ (Link::Record(_) | Link::Nowhere) => self.meant(link),
-                };
-                is_changed = true;
-                if let Some(written) = target.as_ref().and_then(|target| kept.get(target)) {
+        let mut replacements = Vec::with_capacity(linked.len());
+        let mut room = Line::new(collector.inline_attachments_bytes(), line.len());
+        for attachment in &linked {
+            let replacement = self.replacement(attachment, kept, &mut room, collector).await?;
+            is_changed |= replacement != Replacement::Keep;
+            match (&replacement, self.meant(&attachment.link)) {
+                (Replacement::Url { .. }, Some(target)) => {
                     is_served = true;
-                    let Document { url, title, .. } = &written.document;
-                    return Replacement::Url { url: url.clone(), title: title.clone() };
+                    inlined.linked(&target);
                 }
-                if target.is_some_and(|target| self.withheld.contains_key(&target)) {
-                    return Replacement::Absent("masked");
-                }
-                unserved.push(attachment.url.clone());
-                Replacement::Absent("unknown")
-            },
-            &mut rewritten,
-        );
+                (Replacement::Data { .. }, Some(target)) => inlined.inside(&target),
+                (Replacement::Absent("unknown"), _) => unserved.push(attachment.url.clone()),
+                _ => {}
+            }
+            replacements.push(replacement);
+        }
+        let mut replacements = replacements.into_iter();
+        let replace = |_: &LinkedAttachment| replacements.next().unwrap_or(Replacement::Keep);
+        rewrite(head.text, &linked, replace, &mut rewritten);
         let id = head.id.unwrap_or_default();
         for url in unserved {
             let text = unserved_url(&format!("Patient/{}: {}/{id}", self.patient, head.resource_type), &url);
@@ -280,26 +321,39 @@ impl<'p> PatientDocuments<'p> {
 
     /// One DocumentReference for what nothing of the record describes. Clients that read nothing but DocumentReferences
     /// get there what other types refer to as well.
-    async fn describe(&self, kept: HashMap<Target, Written>, collector: &mut Collector<'_>) -> Result<()> {
+    async fn describe(
+        &self,
+        kept: &HashMap<Target, Written>,
+        inlined: &mut Inlined,
+        collector: &mut Collector<'_>,
+    ) -> Result<()> {
         let described =
             if collector.one_document_per_file() { &self.claimed_by_documents } else { &self.claimed };
-        let mut documents: Vec<_> = kept
-            .into_iter()
-            .filter(|(target, _)| !described.contains(target))
-            .map(|(_, written)| written.document)
-            .collect();
+        let mut documents: Vec<(&Target, &Written)> =
+            kept.iter().filter(|(target, _)| !described.contains(target)).collect();
         if documents.is_empty() {
             return Ok(());
         }
-        documents.sort_by(|one, other| one.url.cmp(&other.url));
+        documents.sort_by(|(_, one), (_, other)| one.document.url.cmp(&other.document.url));
         let id = format!("documents-{}", &shared::security::fingerprint(self.patient.as_str())[..16]);
-        let resource = document_reference(
+        let listed: Vec<_> = documents.iter().map(|(_, written)| written.document.clone()).collect();
+        let mut resource = document_reference(
             &id,
             Some(self.patient.as_str()),
             "Documents of the record that are not FHIR resources",
             &instant(collector.transaction_time),
-            &documents,
+            &listed,
         );
+        let mut room = Line::new(collector.inline_attachments_bytes(), resource.to_string().len());
+        for (index, (target, written)) in documents.into_iter().enumerate() {
+            match written.inline(&mut room, collector).await? {
+                Some(data) => {
+                    put(&mut resource["content"][index]["attachment"], data);
+                    inlined.inside(target);
+                }
+                None => inlined.linked(target),
+            }
+        }
         let line = resource.to_string();
         collector.account.ledger.resources.made += 1;
         collector.emit(Purpose::Documents, "DocumentReference", line.as_bytes()).await

@@ -16,6 +16,7 @@ mod chunk;
 mod collect;
 mod documents;
 mod finish;
+mod inline;
 mod merge;
 mod outputs;
 mod plan;

@@ -131,6 +131,7 @@ pub(crate) async fn export(
     let owner = caller.owner();
     let client = client_of(&state.settings, &owner);
     output.one_document_per_file = client.is_some_and(|client| client.one_document_per_file);
+    output.inline_attachments_bytes = client.map_or(0, |client| client.inline_attachments_bytes);
     output.stu4 = client.is_some_and(|client| client.stu4);
     output.separate_status = preferences.separate_status;
     let most = client.and_then(|client| client.max_running_exports);

@@ -151,6 +151,7 @@ async fn ehi_export(
             selection: None,
             output: OutputOptions {
                 one_document_per_file: client.is_some_and(|client| client.one_document_per_file),
+                inline_attachments_bytes: client.map_or(0, |client| client.inline_attachments_bytes),
                 ..OutputOptions::default()
             },
         },

@@ -10,6 +10,10 @@ use crate::domain::ids::{ClientId, PatientId};
 use crate::domain::scopes::Scopes;
 use crate::security::jwks::key_set;
 
+/// The largest attachment that a client can have inside a resource: as base64 it leaves room for the rest of the line
+/// below the longest that readers take.
+const MAX_INLINE_ATTACHMENT: u64 = 5 * 1024 * 1024;
+
 /// A registered app.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +50,10 @@ pub struct Client {
     /// Each DocumentReference in a file of its own.
     #[serde(default)]
     pub one_document_per_file: bool,
+    /// Attachments of the record up to this many bytes stand in the resources as `data`; at most 5 MiB,
+    /// and none when 0.
+    #[serde(default)]
+    pub inline_attachments_bytes: u64,
     #[serde(default)]
     pub large_files: LargeFiles,
     /// The URLs of its manifests carry signatures that are good for five minutes, and need no token.
@@ -189,6 +197,12 @@ impl Client {
 
     pub(super) fn check(&self, read: &mut Reader) {
         let mut wrong = |what: String| read.wrong("clients", &format!("'{}' {what}", self.id));
+        if self.inline_attachments_bytes > MAX_INLINE_ATTACHMENT {
+            wrong(format!(
+                "has inline_attachments_bytes {}, and the most is {MAX_INLINE_ATTACHMENT}",
+                self.inline_attachments_bytes
+            ));
+        }
         for uri in &self.redirect_uris {
             let url = Url::parse(uri).ok();
             let safe = |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));

@@ -114,6 +114,8 @@ impl ExportRequest {
 pub struct OutputOptions {
     /// Each DocumentReference in a file of its own, for clients that read such a file as one JSON document.
     pub one_document_per_file: bool,
+    /// Attachments of the record up to this many bytes stand in the resources as `data`.
+    pub inline_attachments_bytes: u64,
     /// `organizeOutputBy=Patient`: one block after the other, each with a header.
     pub by_patient: bool,
     /// `allowPartialManifests`: pages of the manifest while the export is running.

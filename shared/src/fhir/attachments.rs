@@ -33,6 +33,11 @@ impl LinkedAttachment {
     pub fn is_elsewhere(&self) -> bool {
         matches!(self.link, Link::Elsewhere(_))
     }
+
+    /// Whether the record itself has bytes beside the URL.
+    pub fn has_data(&self) -> bool {
+        self.has_data
+    }
 }
 
 /// What becomes of an attachment's URL.
