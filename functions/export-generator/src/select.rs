@@ -77,7 +77,9 @@ impl Collector<'_> {
             }
             return Ok(None);
         }
-        if resource_type == "Provenance" && selector.selection().provenance != Provenance::All {
+        // In `shared/` nobody knows yet what other chunks export: rather one Provenance too many than one lost.
+        let is_held = documents.is_some() && selector.selection().provenance != Provenance::All;
+        if resource_type == "Provenance" && is_held {
             let key = format!("{}provenance.ndjson", self.prefix);
             self.provenance.hold(line, key, &*self.generator.files).await?;
             return Ok(None);

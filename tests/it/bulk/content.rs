@@ -197,6 +197,24 @@ async fn provenance_goes_along_as_it_was_asked_for() {
 }
 
 #[tokio::test]
+async fn provenance_that_lies_in_shared_is_in_a_system_export_whatever_was_asked_for() {
+    let lake = Lake::new();
+    let line = json!({
+        "resourceType": "Provenance", "id": "of-many", "recorded": "2022-01-01T00:00:00Z",
+        "target": [{ "reference": "Observation/p0-o1" }, { "reference": "Organization/org" }],
+    });
+    std::fs::write(lake.path().join("shared/provenance.ndjson"), format!("{line}\n")).expect("written");
+    for kind in ["LatestProvenanceResources", "RelevantProvenanceResources"] {
+        let world = lake.world("");
+        let token = world.service("service", EVERYTHING).await;
+        let path = format!("/fhir/$export?includeAssociatedData={kind}");
+        let manifest = exported(&world, &token, &path).await;
+        let found = resources(&world, &token, &manifest, "output").await;
+        assert_eq!(found.iter().filter(|found| found["id"] == "of-many").count(), 1, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn output_organized_by_patient_is_one_block_after_the_other() {
     let lake = Lake::new();
     for chunk_bytes in [1, 100_000_000] {
