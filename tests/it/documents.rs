@@ -194,6 +194,34 @@ async fn a_withheld_document_leaves_no_url_and_says_that_it_is_masked() {
 }
 
 #[tokio::test]
+async fn a_binary_whose_access_follows_another_resource_goes_with_what_refers_to_it_only() {
+    let under = |id: &str, context: &str| {
+        let mut binary = binary(id);
+        binary["securityContext"] = json!({ "reference": context });
+        binary
+    };
+    let lines = [
+        json!({ "resourceType": "Observation", "id": "closed", "meta": { "security": [{ "code": "HIV" }] } }),
+        json!({ "resourceType": "DocumentReference", "id": "open", "content": [{ "attachment": { "url": "Binary/told" } }] }),
+        under("alone", "Observation/closed"),
+        under("told", "DocumentReference/open"),
+        under("own", &format!("Patient/{SOMEBODY}")),
+    ];
+    let directory = lake(&lines, &[]);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let job = world.kick_off(&token, "/auto-approve", SOMEBODY).await;
+    let choices =
+        json!({ "parameters": { "other": { "enabled": true }, "medicalRecord": { "enabled": true } } });
+    world.post(&job).bearer(&token).json(&choices).send().await;
+    world.work().await;
+    let resources = world.resources(&token, &job).await;
+    let shown = serde_json::to_string(&resources).expect("JSON");
+    assert!(shown.contains("told.") && shown.contains("own."), "{shown}");
+    assert!(!shown.contains("alone."), "{shown}");
+}
+
+#[tokio::test]
 async fn a_client_that_follows_tagged_documents_only_finds_all_of_them() {
     let world = World::new();
     let token = text(&world.tokens("other-app", ANNA).await["access_token"]);

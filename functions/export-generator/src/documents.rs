@@ -136,10 +136,12 @@ impl<'p> PatientDocuments<'p> {
         collector: &mut Collector<'_>,
     ) -> Result<Option<String>> {
         let (mut id, mut content_type, mut data): (_, _, Option<Range<usize>>) = (None, None, None);
+        let mut context = None;
         json::members(line, 0..line.len(), |key, value| match key {
             b"id" => id = json::string(line, value),
             b"contentType" => content_type = json::string(line, value),
             b"data" => data = Some(value),
+            b"securityContext" => context = Some(value),
             _ => {}
         });
         let Some(id) = id else { return Ok(Some("a Binary without id".to_owned())) };
@@ -158,6 +160,10 @@ impl<'p> PatientDocuments<'p> {
                 return Ok(Some(UNREADABLE_LABEL.to_owned()));
             }
             _ => {}
+        }
+        if collector.choices.is_some() && context.is_some_and(|context| !self.is_own(line, context)) {
+            // Access to it follows another resource, which may be withheld: it goes with what refers to it only.
+            self.left_out.insert(target);
         }
         let content_type = media_types::safe(content_type.as_deref().unwrap_or_default());
         let name = FileName::sanitize(&format!("{id}.{}", media_types::extension_of(content_type)));
@@ -228,6 +234,13 @@ impl<'p> PatientDocuments<'p> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a `securityContext` is the patient (FHIR, Binary.securityContext).
+    fn is_own(&self, line: &[u8], context: Range<usize>) -> bool {
+        let reference = json::member(line, context, b"reference").and_then(|value| json::string(line, value));
+        let id = reference.as_deref().and_then(|reference| reference.strip_prefix("Patient/"));
+        id.is_some_and(|id| id == self.patient.as_str())
     }
 
     /// Whether a document is exported; `by_default` where nothing refers to it.
