@@ -161,15 +161,16 @@ async fn members_of_a_group_without_records_are_named_whatever_their_form() {
     members.push(member("Patient/p0"));
     members.push(member(&format!("{}/auto-approve/fhir/Patient/p1", tests::BASE_URL)));
     members.push(member("Group/nowhere"));
+    members.push(json!({}));
     let directory = lake_with_group(&members);
     let world = World::with("sandbox = true", directory.path());
     let manifest = exported(&world, "system/*.rs", "/fhir/Group/g/$export").await;
     let said = problems(&world, &manifest).await;
-    for name in absent.iter().chain(&["Group/g member[5]", "Group/nowhere"]) {
+    for name in absent.iter().chain(&["Group/g member[5]", "Group/g member[9]", "Group/nowhere"]) {
         assert_eq!(said.iter().filter(|said| said.contains(name)).count(), 1, "{name}: {said:#?}");
     }
-    assert_eq!(said.len(), absent.len() + 2, "{said:#?}");
-    let patients = json!({ "planned": 8, "exported": 2, "absent": 6, "failed": 0 });
+    assert_eq!(said.len(), absent.len() + 3, "{said:#?}");
+    let patients = json!({ "planned": 9, "exported": 2, "absent": 7, "failed": 0 });
     assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
 }
 

@@ -24,6 +24,7 @@ struct Group {
 
 #[derive(Deserialize)]
 struct Member {
+    #[serde(default)]
     entity: Entity,
     #[serde(default)]
     inactive: bool,
@@ -31,7 +32,7 @@ struct Member {
     period: Period,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Entity {
     reference: Option<String>,
 }
