@@ -104,6 +104,7 @@ fn test(arguments: &[String]) -> Result<(), String> {
     }
     command.arg("--include-ignored");
     command.envs(emulator.environment());
+    without_missing_records(&mut command);
     command.env("EHI_TEST_AWS", aws);
     command.env("EHI_TEST_FHIRCLIENT", tools::python_tool(tools::FHIRCLIENT, "python")?);
     command.env("EHI_TEST_URL", format!("http://127.0.0.1:{}", served.door));
@@ -118,6 +119,19 @@ fn test(arguments: &[String]) -> Result<(), String> {
     point_adapters(&mut command, &adapters)?;
     load_sample(&emulator, &served)?;
     run(command)
+}
+
+/// The test on real records needs Bundles that are no part of the project. Where they are not beside the checkout, it is
+/// passed over, and this says so.
+fn without_missing_records(command: &mut Command) {
+    let bundles = root().join("../shared/data/synthea-bundles");
+    if !bundles.is_dir() {
+        eprintln!(
+            "SKIPPED: the test `synthea`, because there are no Synthea Bundles at {}",
+            bundles.display()
+        );
+        command.env("TESTS_WITHOUT_SYNTHEA", "1");
+    }
 }
 
 /// Tells a program where the resources of a stack are, for the adapters to use directly.
