@@ -11,11 +11,10 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use shared::domain::choices::{Choices, Sensitive};
-use shared::domain::chunk::{Purpose, RecordAttachment, attempt_prefix};
+use shared::domain::chunk::{Purpose, attempt_prefix};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::{FileName, PatientId};
 use shared::domain::ledger::Reason;
@@ -28,16 +27,13 @@ use shared::fhir::head::{Plain, head, head_and_members};
 use shared::fhir::spelling::plainly;
 use shared::fhir::tags::tagged;
 use shared::fhir::{instant, json, media_types};
-use shared::ports::files::FileWriter;
 use shared::ports::records::Part;
 
 use crate::collect::{Collector, UNREADABLE_LABEL};
 use crate::inline::{Inlined, Line, put};
 use crate::select::TOO_LONG;
 use crate::spool::Spool;
-
-/// Base64 is decoded this much at a time; a multiple of four.
-const PIECE: usize = 256 * 1024;
+use crate::stored::{Pieces, Writing, Written, copy};
 
 pub(crate) struct PatientDocuments<'p> {
     patient: &'p PatientId,
@@ -51,20 +47,6 @@ pub(crate) struct PatientDocuments<'p> {
     withheld: HashMap<Target, Option<Sensitive>>,
     left_out: HashSet<Target>,
     spool: Spool,
-}
-
-/// A document in the store.
-struct Written {
-    attachment: RecordAttachment,
-    document: Document,
-}
-
-impl Written {
-    /// Its bytes as base64, where they go into a line.
-    async fn inline(&self, room: &mut Line, collector: &Collector<'_>) -> Result<Option<String>> {
-        let key = self.attachment.key(collector.job);
-        room.read(&self.document, &key, collector.job, &*collector.generator.files).await
-    }
 }
 
 impl<'p> PatientDocuments<'p> {
@@ -128,7 +110,7 @@ impl<'p> PatientDocuments<'p> {
         self.spool.push(line, key, &*collector.generator.files).await
     }
 
-    /// Takes a Binary in its plain spelling; answers what is wrong with it, if it cannot be used.
+    /// Takes a Binary in its plain spelling. Returns what is wrong with it, if it cannot be used.
     pub(crate) async fn binary(
         &mut self,
         line: &[u8],
@@ -409,105 +391,4 @@ const SHOWN: usize = 200;
 fn unserved_url(place: &str, url: &str) -> String {
     let shown: String = url.chars().take(SHOWN).collect();
     format!("{place} refers to '{shown}', which the record does not have; the URL was left out")
-}
-
-async fn copy(patient: &PatientId, part: &Part, collector: &mut Collector<'_>) -> Result<Written> {
-    let name = FileName::sanitize(&part.name);
-    let content_type = media_types::of_extension(&name.extension());
-    let mut reader = collector.generator.records.open_document(patient, part).await?;
-    let mut writing = Writing::begin(name, content_type, collector).await?;
-    writing.document.title.clone_from(&part.name);
-    loop {
-        let block = reader.read(Vec::new()).await?;
-        if block.is_empty() {
-            return writing.finish().await;
-        }
-        writing.write(block).await?;
-    }
-}
-
-/// A document on its way into the store.
-struct Writing {
-    attachment: RecordAttachment,
-    document: Document,
-    key: String,
-    writer: Box<dyn FileWriter>,
-    hash: digest::Context,
-}
-
-impl Writing {
-    async fn begin(name: FileName, content_type: &str, collector: &mut Collector<'_>) -> Result<Self> {
-        let mut free = name.clone();
-        let mut number = 1;
-        while !collector.names.insert(free.to_string()) {
-            number += 1;
-            free = FileName::sanitize(&format!("{number}-{name}"));
-        }
-        let attachment =
-            RecordAttachment { chunk: collector.chunk, attempt: collector.attempt.clone(), name: free };
-        let key = attachment.key(collector.job);
-        let url = format!("/jobs/{}/download/attachments/{}", collector.job, attachment.url_name());
-        let document = Document {
-            title: name.to_string(),
-            content_type: content_type.to_owned(),
-            url: collector.generator.settings.url(&url),
-            size: 0,
-            hash: String::new(),
-        };
-        let writer = collector.generator.files.create(&key).await?;
-        Ok(Self {
-            attachment,
-            document,
-            key,
-            writer,
-            hash: digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY),
-        })
-    }
-
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
-        self.hash.update(&bytes);
-        self.document.size += bytes.len() as u64;
-        self.writer.write(bytes).await.map(|_| ())
-    }
-
-    async fn finish(self) -> Result<Written> {
-        self.writer.finish().await?;
-        let document = Document { hash: STANDARD.encode(self.hash.finish()), ..self.document };
-        Ok(Written { attachment: self.attachment, document })
-    }
-}
-
-/// Base64 text in pieces that can be decoded one by one; white space between them is dropped.
-struct Pieces<'t> {
-    text: std::str::Bytes<'t>,
-}
-
-impl<'t> Pieces<'t> {
-    fn of(text: &'t str) -> Self {
-        Self { text: text.bytes() }
-    }
-}
-
-impl Iterator for Pieces<'_> {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        let piece: Vec<u8> =
-            self.text.by_ref().filter(|byte| !byte.is_ascii_whitespace()).take(PIECE).collect();
-        (!piece.is_empty()).then_some(piece)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_join_to_the_whole() {
-        let bytes: Vec<u8> = (0..=255).cycle().take(PIECE * 2 + 7).collect();
-        let mut text = STANDARD.encode(&bytes);
-        text.insert_str(100, "\n  ");
-        let decoded = Pieces::of(&text).flat_map(|piece| STANDARD.decode(piece).expect("base64"));
-        assert_eq!(decoded.collect::<Vec<_>>(), bytes);
-    }
 }
