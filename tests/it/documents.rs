@@ -169,6 +169,19 @@ async fn what_lies_in_shared_has_no_url_that_nobody_serves() {
     }
 }
 
+/// What an export of these lines has, with medical records and other documents chosen and nothing sensitive authorized.
+async fn chosen(lines: &[Value]) -> Vec<Value> {
+    let directory = lake(lines, &[]);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let job = world.kick_off(&token, "/auto-approve", SOMEBODY).await;
+    let choices =
+        json!({ "parameters": { "other": { "enabled": true }, "medicalRecord": { "enabled": true } } });
+    world.post(&job).bearer(&token).json(&choices).send().await;
+    world.work().await;
+    world.resources(&token, &job).await
+}
+
 #[tokio::test]
 async fn a_withheld_document_leaves_no_url_and_says_that_it_is_masked() {
     let lines = [
@@ -177,15 +190,7 @@ async fn a_withheld_document_leaves_no_url_and_says_that_it_is_masked() {
             "content": [{ "attachment": { "url": "https://ehr.example/fhir/Binary/b" } }] }),
         binary("b"),
     ];
-    let directory = lake(&lines, &[]);
-    let world = World::with("sandbox = true", directory.path());
-    let token = world.token(SOMEBODY).await;
-    let job = world.kick_off(&token, "/auto-approve", SOMEBODY).await;
-    let choices =
-        json!({ "parameters": { "other": { "enabled": true }, "medicalRecord": { "enabled": true } } });
-    world.post(&job).bearer(&token).json(&choices).send().await;
-    world.work().await;
-    let resources = world.resources(&token, &job).await;
+    let resources = chosen(&lines).await;
     let names: Vec<_> = resources.iter().map(reference).collect();
     assert_eq!(names, ["DocumentReference/open"], "the Binary is not described either");
     let attachment = &resources[0]["content"][0]["attachment"];
@@ -207,15 +212,7 @@ async fn a_binary_whose_access_follows_another_resource_goes_with_what_refers_to
         under("told", "DocumentReference/open"),
         under("own", &format!("Patient/{SOMEBODY}")),
     ];
-    let directory = lake(&lines, &[]);
-    let world = World::with("sandbox = true", directory.path());
-    let token = world.token(SOMEBODY).await;
-    let job = world.kick_off(&token, "/auto-approve", SOMEBODY).await;
-    let choices =
-        json!({ "parameters": { "other": { "enabled": true }, "medicalRecord": { "enabled": true } } });
-    world.post(&job).bearer(&token).json(&choices).send().await;
-    world.work().await;
-    let resources = world.resources(&token, &job).await;
+    let resources = chosen(&lines).await;
     let shown = serde_json::to_string(&resources).expect("JSON");
     assert!(shown.contains("told.") && shown.contains("own."), "{shown}");
     assert!(!shown.contains("alone."), "{shown}");
