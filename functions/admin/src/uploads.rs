@@ -21,7 +21,7 @@ const MAX_FILES: usize = 5;
 const MAX_ATTACHED: usize = 100;
 /// Bytes collected before they are written.
 const PIECE: usize = 256 * 1024;
-/// Fields beside the files, and their bytes in all. They are read and not looked at: ehi-app sends
+/// The most fields other than files, and the most bytes of all of them together. They are read and ignored: ehi-app sends
 /// `action=addAttachments`.
 const MAX_OTHER_FIELDS: usize = 20;
 const MAX_OTHER_BYTES: usize = 64 * 1024;

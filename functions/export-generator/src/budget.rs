@@ -136,7 +136,7 @@ impl Generator {
         }
     }
 
-    /// Fails the job of a task, unless it is not under way any more. `waited` is how many hours a store was waited for.
+    /// Fails the job of a task, unless the job has ended. `waited` is the number of hours for which a store was unavailable.
     pub(crate) async fn fail_job(
         &self,
         task: &Task,
@@ -160,7 +160,7 @@ impl Generator {
             };
             let (now, retention) = (self.clock.now(), &self.settings.retention);
             let failed = stored.job.fail(&text, reason.issue_code(), story, now, retention);
-            // What is not under way any more cannot fail: somebody cancelled it, or another delivery finished it.
+            // A job that has ended cannot fail: somebody cancelled it, or another delivery finished it.
             let Ok(failed) = failed else { return Ok(()) };
             match self.jobs.replace(&Job::Failed(failed), stored.version).await {
                 Ok(_) => {

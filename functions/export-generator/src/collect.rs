@@ -320,7 +320,7 @@ impl<'a> Collector<'a> {
         self.bytes_read
     }
 
-    /// Takes one line; answers what is wrong with it, if it cannot be used.
+    /// Takes one line. Returns what is wrong with it, if it cannot be used.
     async fn line(
         &mut self,
         line: Line<'_>,

@@ -24,7 +24,7 @@ use crate::references::ReferredBy;
 pub(crate) const TOO_LONG: &str = "a resource is longer than 16 MiB once it is rewritten";
 
 impl Collector<'_> {
-    /// Takes one line of a patient's record, or of `shared/` with no documents; answers what is wrong with it, if it
+    /// Takes one line of a patient's record, or of `shared/` with no documents. Returns what is wrong with it, if it
     /// cannot be used.
     pub(crate) async fn select_line(
         &mut self,

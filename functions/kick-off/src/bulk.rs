@@ -173,7 +173,13 @@ pub(crate) async fn export(
         // The same kick-off at the same time was faster.
         Err(Error::Conflict(_)) => {
             let stored = state.jobs.get(&id).await?;
-            stored.ok_or_else(|| Error::conflict("the same kick-off is under way; try again"))?.job
+            stored
+                .ok_or_else(|| {
+                    Error::conflict(
+                        "the same kick-off is being handled by another request; try again in a few seconds",
+                    )
+                })?
+                .job
         }
         started => started?,
     };
@@ -291,6 +297,8 @@ impl KickOff {
                 }
             }
         }
-        Err(Error::conflict("the same kick-off is under way; try again"))
+        Err(Error::conflict(
+            "the same kick-off is being handled by another request; try again in a few seconds",
+        ))
     }
 }

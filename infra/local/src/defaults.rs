@@ -145,7 +145,7 @@ impl Records {
 /// Entries of a directory that are looked at for a hint.
 const LOOKED_AT: usize = 1_000;
 
-/// The sample patients beside the source, for tests and benchmarks: the program does not need them there.
+/// The directory of the sample patients in the source tree. Only tests and benchmarks read it; the program has its own copy.
 pub fn sample_records() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sample")
 }

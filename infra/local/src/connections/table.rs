@@ -9,7 +9,7 @@ use shared::config::Limits;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A connection with a request under way is closed for a new one only when nothing has moved for so long.
+/// A connection that is serving a request is closed to make room only after no byte has moved for this long.
 const STALLED_MS: u64 = 5_000;
 /// How long a refused body is drained, at most.
 const DRAIN_MS: u64 = 10_000;
@@ -19,9 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// What a connection is told to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Finish the request that is under way, and no other.
+    /// Finish the current request, and accept no other.
     Finish = 1,
-    /// Close, whatever is under way.
+    /// Close at once, even in the middle of a request.
     Close = 2,
 }
 

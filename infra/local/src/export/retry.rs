@@ -125,7 +125,7 @@ pub(crate) struct Attempts<'p> {
 }
 
 impl Attempts<'_> {
-    /// Something arrived: the time begins anew.
+    /// Something arrived: the time for retries starts again.
     pub(crate) fn progressed(&mut self) {
         (self.pauses, self.since) = (pauses(), None);
     }
