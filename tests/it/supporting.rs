@@ -53,6 +53,29 @@ async fn bulk(world: &World, scopes: &str, path: &str) -> BTreeSet<String> {
     found
 }
 
+/// The manifest of a bulk export.
+async fn exported(world: &World, path: &str) -> Value {
+    let token = world.service("service", "system/*.rs").await;
+    let started = world.get(path).bearer(&token).send().await;
+    assert_eq!(started.status, http::StatusCode::ACCEPTED, "{path}: {}", started.text());
+    world.work().await;
+    world.get(started.header("content-location")).bearer(&token).send().await.json()
+}
+
+/// The lines of a type in the output or the error files of an export.
+async fn lines(world: &World, manifest: &Value, resource_type: &str) -> Vec<Value> {
+    let token = world.service("service", "system/*.rs").await;
+    let mut found = Vec::new();
+    for list in ["output", "error"] {
+        for file in manifest[list].as_array().expect("a list") {
+            if file["type"] == resource_type {
+                found.extend(world.get(&text(&file["url"])).bearer(&token).send().await.lines());
+            }
+        }
+    }
+    found
+}
+
 /// `Type/id` of everything in an EHI export with these choices; each is there once.
 async fn ehi(world: &World, patient: &str, choices: &Value) -> BTreeSet<String> {
     let token = world.token(patient).await;
@@ -167,6 +190,40 @@ async fn practitioners_and_organizations_come_whatever_was_chosen_and_say_nothin
     assert_eq!(nothing, named(&people));
     let visits = ehi(&world, "ann", &json!({ "parameters": { "visits": { "enabled": true } } })).await;
     assert_eq!(visits, &named(&people) | &named(&["Encounter/old"]));
+}
+
+#[tokio::test]
+async fn of_a_resource_that_stands_in_shared_again_the_last_one_is_exported_and_the_others_are_counted() {
+    let mut resources = clinic();
+    let again = |path: &str, city: &str| {
+        let organization = json!({ "resourceType": "Organization", "id": "renamed", "meta": { "lastUpdated": "2025-01-01T00:00:00Z" },
+            "name": city, "extension": [{ "valueReference": { "reference": "Practitioner/same" } }] });
+        (path.to_owned(), organization)
+    };
+    resources.extend([again("shared/all.ndjson", "Bern"), again("shared/other.ndjson", "Basel")]);
+    resources.push(shared(
+        json!({ "resourceType": "Practitioner", "id": "same", "meta": { "lastUpdated": "2020-01-01T00:00:00Z" } }),
+    ));
+    let directory = lake(&resources);
+    let world = World::with("sandbox = true", directory.path());
+    let queries = [
+        ("", 12),
+        // Practitioner/same is looked up twice: first only left-out resources refer to it, then the organization.
+        ("?_since=2024-01-01T00:00:00Z", 12),
+        ("?_type=Patient,Encounter,Location,Organization", 10),
+    ];
+    for (query, read) in queries {
+        let manifest = exported(&world, &format!("/fhir/Patient/$export{query}")).await;
+        let resources = &manifest["extension"]["ledger"]["resources"];
+        assert_eq!(
+            (&resources["duplicates"], &resources["read"]),
+            (&json!(3), &json!(read)),
+            "{query}: {resources}"
+        );
+        let organizations = lines(&world, &manifest, "Organization").await;
+        let named = organizations.iter().find(|found| found["id"] == "renamed").expect("an organization");
+        assert_eq!(named["name"], "Basel", "{query}");
+    }
 }
 
 /// A resource of a random lake.

@@ -298,7 +298,10 @@ impl Generator {
             }
             for found in found.lines {
                 let Some(by) = walk.referred_by(&found.reference) else { continue };
-                account.ledger.resources.read += u64::from(!walk.was_passed_over(&found.reference));
+                if !walk.was_passed_over(&found.reference) {
+                    account.ledger.resources.read += 1 + found.duplicates;
+                    account.ledger.resources.duplicates += found.duplicates;
+                }
                 let mut plain = Plain::default();
                 let outcome = match filter.judge(&found.line, &mut plain, by) {
                     Ok(outcome) => outcome,

@@ -412,7 +412,7 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     put(
         "shared/Practitioner.ndjson",
         format!(
-            "{}\n{}\nnonsense\n{}",
+            "{}\n{}\nnonsense\n{}\n{{\"resourceType\":\"Practitioner\",\"id\":\"x\",\"active\":true}}",
             line("Practitioner", "x"),
             line("Practitioner", "y"),
             line("Practitioner", "z")
@@ -459,10 +459,15 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
         .expect("lines")
         .lines
         .into_iter()
-        .map(|line| line.reference)
+        .map(|line| (line.reference, line.duplicates, String::from_utf8_lossy(&line.line).contains("active")))
         .collect();
     found.sort();
-    assert_eq!(found, ["Practitioner/x", "Practitioner/z"]);
+    let (x, z) = ("Practitioner/x".to_owned(), "Practitioner/z".to_owned());
+    assert_eq!(
+        found,
+        [(x, 1, true), (z, 0, false)],
+        "of duplicates the last one, and the others are counted"
+    );
     // What changes is seen.
     put("shared/Organization.ndjson", line("Organization", "x").as_bytes()).await;
     assert_eq!(records.supporting(&wanted).await.expect("lines").lines.len(), 3);

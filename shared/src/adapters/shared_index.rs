@@ -1,7 +1,7 @@
 //! Where the resources outside any compartment stand in the files of `shared/`: 24 bytes of memory a resource, so
 //! that a patient's export reads the few lines it needs and its cost does not grow with the lake.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::fhir::head::{Plain, head};
@@ -60,16 +60,36 @@ impl SharedIndex {
     }
 }
 
-/// Takes the line into `found` if it is the resource of this reference; of duplicates the one that stands last wins.
-pub(super) fn take(found: &mut Vec<SharedLine>, reference: &str, mut line: Vec<u8>) {
-    line.truncate(line.trim_ascii_end().len());
-    line.drain(..line.len() - without_mark(&line).len());
-    let mut plain = Plain::default();
-    let is_it = head(&line, &mut plain)
-        .is_ok_and(|head| reference.split_once('/') == head.id.map(|id| (head.resource_type, id)));
-    if is_it {
-        found.retain(|known| known.reference != reference);
-        found.push(SharedLine { reference: reference.to_owned(), line });
+/// Lines that were found, by reference.
+#[derive(Debug, Default)]
+pub(super) struct Taken(BTreeMap<String, SharedLine>);
+
+impl Taken {
+    /// Takes the line if it is the resource of this reference. Of duplicates the one that stands last wins, and the
+    /// others are counted.
+    pub(super) fn take(&mut self, reference: &str, mut line: Vec<u8>) {
+        line.truncate(line.trim_ascii_end().len());
+        line.drain(..line.len() - without_mark(&line).len());
+        let mut plain = Plain::default();
+        let is_it = head(&line, &mut plain)
+            .is_ok_and(|head| reference.split_once('/') == head.id.map(|id| (head.resource_type, id)));
+        if !is_it {
+            return;
+        }
+        match self.0.get_mut(reference) {
+            Some(known) => {
+                known.line = line;
+                known.duplicates += 1;
+            }
+            None => {
+                let reference = reference.to_owned();
+                self.0.insert(reference.clone(), SharedLine { reference, line, duplicates: 0 });
+            }
+        }
+    }
+
+    pub(super) fn lines(self) -> Vec<SharedLine> {
+        self.0.into_values().collect()
     }
 }
 

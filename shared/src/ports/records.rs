@@ -127,7 +127,10 @@ pub struct Supporting {
 pub struct SharedLine {
     /// `Type/id`.
     pub reference: String,
+    /// Of duplicates the one that stands last.
     pub line: Vec<u8>,
+    /// How many lines of the same resource stand before it.
+    pub duplicates: u64,
 }
 
 /// All of a file; [`Error::Damaged`] when it has more than `limit` bytes. `file` is its path below the root of the lake.

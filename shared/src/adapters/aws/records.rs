@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio_util::io::StreamReader;
 
 use super::objects::{Bucket, Listed, decompressed};
-use crate::adapters::shared_index::{SharedIndex, take};
+use crate::adapters::shared_index::{SharedIndex, Taken};
 use crate::domain::ids::PatientId;
 use crate::error::{Damage, Error, Result, Store};
 use crate::fhir::ndjson::Lines;
@@ -264,15 +264,15 @@ impl Records for AwsRecords {
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         let shared = self.shared().await?;
-        let mut found = Vec::new();
+        let mut found = Taken::default();
         for group in shared.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
             let (key, _) = &shared.objects[group[0].0.file as usize];
             let places: Vec<_> = group.iter().map(|(entry, _)| (entry.offset, entry.length)).collect();
             for (line, (_, reference)) in self.lines_of(key, &places).await?.into_iter().zip(group) {
-                take(&mut found, reference, line);
+                found.take(reference, line);
             }
         }
-        Ok(Supporting { lines: found, damaged: shared.damaged.clone() })
+        Ok(Supporting { lines: found.lines(), damaged: shared.damaged.clone() })
     }
 }
 

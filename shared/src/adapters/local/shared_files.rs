@@ -11,7 +11,7 @@ use crate::fhir::MAX_LINE;
 use crate::ports::records::{Area, Supporting};
 
 use super::records::{entries, open};
-use crate::adapters::shared_index::{Entry, SharedIndex, take};
+use crate::adapters::shared_index::{Entry, SharedIndex, Taken};
 
 /// A file of `shared/` as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,14 +69,14 @@ impl SharedFiles {
 
     /// The lines of these references; of duplicates the one that stands last.
     pub(super) fn lines(&self, references: &BTreeSet<String>) -> Result<Supporting> {
-        let mut found = Vec::new();
+        let mut found = Taken::default();
         for group in self.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
             let mut reader = LineReader::open(&self.files[group[0].0.file as usize])?;
             for (entry, reference) in group {
-                take(&mut found, reference, reader.read(entry)?);
+                found.take(reference, reader.read(entry)?);
             }
         }
-        Ok(Supporting { lines: found, damaged: self.damaged.clone() })
+        Ok(Supporting { lines: found.lines(), damaged: self.damaged.clone() })
     }
 }
 
