@@ -78,7 +78,8 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file} cannot be read: {problem}")]
 pub struct Damage {
-    /// The file's path below the root of the lake, such as `Patient/ann/records.ndjson.gz`.
+    /// The file's path below the root of the lake, such as `Patient/ann/records.ndjson.gz`; where a line of it is meant,
+    /// that as well, such as `shared/all.ndjson line 3`.
     pub file: String,
     pub problem: String,
 }

@@ -103,3 +103,43 @@ async fn a_patient_whose_only_file_is_damaged_is_failed_and_not_absent() {
     let patients = json!({ "planned": 1, "exported": 0, "absent": 0, "failed": 1 });
     assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
 }
+
+#[tokio::test]
+async fn lines_of_shared_that_are_no_resources_are_named_once_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    for name in ["Patient/p", "shared"] {
+        std::fs::create_dir_all(root.join(name)).expect("a directory");
+    }
+    let patient = json!({
+        "resourceType": "Patient", "id": "p",
+        "generalPractitioner": [{ "reference": "Practitioner/doc" }, { "reference": "Organization/org" }],
+    });
+    write(root, "Patient/p/records.ndjson", patient.to_string().as_bytes());
+    let (practitioner, organization) = (
+        json!({ "resourceType": "Practitioner", "id": "doc" }),
+        json!({ "resourceType": "Organization", "id": "org" }),
+    );
+    let practitioners =
+        format!("\u{feff}\n\n{{\"resourceType\":\"Practitioner\"}}\nnonsense\n{practitioner}\n{{}}\n");
+    write(root, "shared/a.ndjson", practitioners.as_bytes());
+    let long = format!("{organization}\n{}\n\"x\"", "x".repeat(40 << 20));
+    write(root, "shared/b.ndjson", long.as_bytes());
+    // Each reference is asked for in a call of its own.
+    let world = World::with("sandbox = true", root);
+    let (manifest, mut resources, mut said) =
+        exported(&world, "/fhir/Patient/$export?fetchResourceBatchSize=1").await;
+    resources.sort();
+    said.sort();
+    assert_eq!(resources, ["Organization/org", "Patient/p", "Practitioner/doc"]);
+    assert_eq!(
+        said,
+        [
+            "shared/a.ndjson line 3 cannot be read: the resource has no id; 2 more lines of the file cannot be read",
+            "shared/b.ndjson line 2 cannot be read: the line is longer than 16 MiB; another line of the file cannot be read either",
+        ]
+    );
+    let ledger = &manifest["extension"]["ledger"];
+    assert_eq!(ledger["problems"], json!({ "reported": 2, "unlisted": 0 }));
+    assert_eq!(ledger["resources"]["read"], 3, "nobody asked for those lines");
+}

@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::error::Damage;
 use crate::fhir::head::{Plain, head};
 use crate::fhir::json::without_mark;
 use crate::ports::records::SharedLine;
+
+pub(super) const TOO_LONG: &str = "the line is longer than 16 MiB";
 
 /// A resource: the hash of `Type/id`, and where its line is in the decompressed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,19 +29,19 @@ pub(super) struct SharedIndex {
 }
 
 impl SharedIndex {
-    /// Adds the line that stands at `offset` and has `length` bytes with its end; false when it is no resource.
-    pub(super) fn add(&mut self, file: usize, offset: u64, length: usize, line: &[u8]) -> bool {
+    /// Adds the line that stands at `offset` and has `length` bytes with its end. Returns what is wrong with it where it
+    /// is no resource with an id.
+    pub(super) fn add(&mut self, file: usize, offset: u64, length: usize, line: &[u8]) -> Result<(), String> {
         let mut plain = Plain::default();
-        let named =
-            head(without_mark(line), &mut plain).ok().and_then(|head| Some((head.resource_type, head.id?)));
-        let Some((resource_type, id)) = named else { return false };
+        let head = head(without_mark(line), &mut plain).map_err(|problem| problem.to_string())?;
+        let id = head.id.ok_or("the resource has no id")?;
         self.entries.push(Entry {
-            hash: hash(&format!("{resource_type}/{id}")),
+            hash: hash(&format!("{}/{id}", head.resource_type)),
             offset,
             length: u32::try_from(length).unwrap_or(u32::MAX),
             file: u32::try_from(file).unwrap_or(u32::MAX),
         });
-        true
+        Ok(())
     }
 
     pub(super) fn sorted(mut self) -> Self {
@@ -57,6 +60,33 @@ impl SharedIndex {
         }
         wanted.sort_unstable_by_key(|(entry, _)| (entry.file, entry.offset));
         wanted
+    }
+}
+
+/// Lines of one file that are no resources. The first is named, the others are counted.
+#[derive(Debug, Default)]
+pub(super) struct Unusable {
+    first: Option<(u64, String)>,
+    more: u64,
+}
+
+impl Unusable {
+    pub(super) fn add(&mut self, line: u64, problem: String) {
+        match self.first {
+            Some(_) => self.more += 1,
+            None => self.first = Some((line, problem)),
+        }
+    }
+
+    /// What is said of the file; `None` when all of its lines are resources.
+    pub(super) fn damage(self, file: &str) -> Option<Damage> {
+        let (line, problem) = self.first?;
+        let more = match self.more {
+            0 => String::new(),
+            1 => "; another line of the file cannot be read either".to_owned(),
+            more => format!("; {more} more lines of the file cannot be read"),
+        };
+        Some(Damage { file: format!("{file} line {line}"), problem: problem + &more })
     }
 }
 

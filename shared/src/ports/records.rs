@@ -110,7 +110,7 @@ pub trait Records: Send + Sync {
 
     /// The lines of `shared/` for these references (`Type/id`), in no order. References to what the
     /// store does not have are passed over. No call holds more than `references` asks for. Files that cannot be read
-    /// to their end are named, and what stands before the damage is there.
+    /// to their end are named, and what stands before the damage is there. So are lines that are no resources.
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting>;
 }
 
@@ -118,7 +118,8 @@ pub trait Records: Send + Sync {
 #[derive(Debug, Default)]
 pub struct Supporting {
     pub lines: Vec<SharedLine>,
-    /// Every damaged file of `shared/`, at each call: what was asked for may have stood in one of them.
+    /// Every damaged file of `shared/`, and of each file the first line that is no resource, at each call: what was asked
+    /// for may have stood there.
     pub damaged: Vec<Damage>,
 }
 

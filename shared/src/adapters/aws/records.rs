@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio_util::io::StreamReader;
 
 use super::objects::{Bucket, Listed, decompressed};
-use crate::adapters::shared_index::{SharedIndex, Taken};
+use crate::adapters::shared_index::{SharedIndex, TOO_LONG, Taken, Unusable};
 use crate::domain::ids::PatientId;
 use crate::error::{Damage, Error, Result, Store};
 use crate::fhir::ndjson::Lines;
@@ -72,7 +72,10 @@ impl AwsRecords {
     async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
         let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
         for (number, (key, _)) in objects.iter().enumerate() {
-            match self.index_object(number, key, &mut index).await {
+            let mut unusable = Unusable::default();
+            let read = self.index_object(number, key, &mut index, &mut unusable).await;
+            damaged.extend(unusable.damage(key));
+            match read {
                 Err(Error::Damaged(damage)) => damaged.push(damage),
                 read => read?,
             }
@@ -80,23 +83,29 @@ impl AwsRecords {
         Ok(SharedObjects { objects, index: index.sorted(), damaged })
     }
 
-    /// Adds the lines of an object. Those that are no resources are passed over and counted in the log.
-    async fn index_object(&self, number: usize, key: &str, index: &mut SharedIndex) -> Result<()> {
+    /// Adds the lines of an object to the index.
+    async fn index_object(
+        &self,
+        number: usize,
+        key: &str,
+        index: &mut SharedIndex,
+        unusable: &mut Unusable,
+    ) -> Result<()> {
         let mut lines = Lines::new(self.reader(key, is_gzip(key)).await?);
-        let mut unusable = 0_u64;
         loop {
             while let Some(line) = lines.next() {
-                let added = line.text.is_some_and(|text| index.add(number, line.offset, text.len(), text));
-                unusable += u64::from(!added);
+                let added = match line.text {
+                    Some(text) => index.add(number, line.offset, text.len(), text),
+                    None => Err(TOO_LONG.to_owned()),
+                };
+                if let Err(problem) = added {
+                    unusable.add(line.number, problem);
+                }
             }
             if !lines.fill().await? {
-                break;
+                return Ok(());
             }
         }
-        if unusable > 0 {
-            tracing::warn!(lines = unusable, file = number, "lines that are no resources in shared records");
-        }
-        Ok(())
     }
 
     async fn reader(&self, key: &str, compressed: bool) -> Result<Box<dyn BlockReader>> {

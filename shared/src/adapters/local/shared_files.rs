@@ -8,10 +8,11 @@ use std::time::SystemTime;
 
 use crate::error::{Damage, Error, Result};
 use crate::fhir::MAX_LINE;
+use crate::fhir::json::without_mark;
 use crate::ports::records::{Area, Supporting};
 
 use super::records::{entries, open};
-use crate::adapters::shared_index::{Entry, SharedIndex, Taken};
+use crate::adapters::shared_index::{Entry, SharedIndex, TOO_LONG, Taken, Unusable};
 
 /// A file of `shared/` as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +55,15 @@ impl SharedFiles {
         self.files == files
     }
 
-    /// Reads all files once, each up to where it is damaged. Lines that are no resources are passed over and counted in
-    /// the log.
+    /// Reads all files once, each up to where it is damaged. Lines that are no resources are passed over, and named as
+    /// damaged.
     pub(super) fn build(files: Vec<SharedFile>) -> Result<Self> {
         let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
         for (number, file) in files.iter().enumerate() {
-            match read(number, file, &mut index) {
+            let mut unusable = Unusable::default();
+            let read = read(number, file, &mut index, &mut unusable);
+            damaged.extend(unusable.damage(&file.name));
+            match read {
                 Err(Error::Damaged(damage)) => damaged.push(damage),
                 read => read?,
             }
@@ -81,27 +85,34 @@ impl SharedFiles {
 }
 
 /// Adds the lines of a file to the index; [`Error::Damaged`] where it cannot be read to its end.
-fn read(number: usize, file: &SharedFile, index: &mut SharedIndex) -> Result<()> {
+fn read(number: usize, file: &SharedFile, index: &mut SharedIndex, unusable: &mut Unusable) -> Result<()> {
     let mut reader = BufReader::new(open(&file.path, &file.name, file.compressed)?);
-    let (mut line, mut offset, mut unusable) = (Vec::new(), 0, 0_u64);
+    let (mut line, mut offset, mut at) = (Vec::new(), 0, 1);
+    // Behind the first part of a line that is too long.
+    let mut is_rest = false;
     loop {
         line.clear();
         let length = match reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line) {
-            Ok(0) => break,
+            Ok(0) => return Ok(()),
             Ok(length) => length,
             Err(error) if file.compressed => return Err(Error::decompressing(&file.name, error)),
             Err(error) => return Err(error.into()),
         };
-        let text = line.trim_ascii();
-        if !index.add(number, offset, length, text) && !text.is_empty() {
-            unusable += 1;
+        let (text, is_whole) =
+            (without_mark(&line).trim_ascii(), line.ends_with(b"\n") || length <= MAX_LINE);
+        let added = match text {
+            _ if is_rest => Ok(()),
+            [] if is_whole => Ok(()),
+            _ if !is_whole => Err(TOO_LONG.to_owned()),
+            text => index.add(number, offset, length, text),
+        };
+        if let Err(problem) = added {
+            unusable.add(at, problem);
         }
+        is_rest = !is_whole;
+        at += u64::from(is_whole);
         offset += length as u64;
     }
-    if unusable > 0 {
-        tracing::warn!(lines = unusable, file = %file.path.display(), "lines that are no resources in shared records");
-    }
-    Ok(())
 }
 
 /// Reads lines at growing offsets of one file.
