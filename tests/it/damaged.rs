@@ -143,3 +143,78 @@ async fn lines_of_shared_that_are_no_resources_are_named_once_a_file() {
     assert_eq!(ledger["problems"], json!({ "reported": 2, "unlisted": 0 }));
     assert_eq!(ledger["resources"]["read"], 3, "nobody asked for those lines");
 }
+
+/// Whatever stands in the lake and has bytes is exported or named, with its path.
+#[tokio::test]
+async fn what_the_layout_does_not_have_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    lake::write(root);
+    let line =
+        b"{\"resourceType\":\"Observation\",\"id\":\"lost\",\"subject\":{\"reference\":\"Patient/p1\"}}\n";
+    let named = [
+        "Patient/p0/more.NDJSON",
+        "Patient/p1/more.json",
+        "Patient/p2/more",
+        "Patient/p3/2024/more.ndjson",
+        "Patient/flat.ndjson",
+        "Patient/no id!/records.ndjson",
+        "shared/more.jsonl",
+        "Group/no id!.json",
+        "deleted/more.txt",
+    ];
+    for file in named.iter().chain(&[
+        "Patient/p4/.DS_Store",
+        "Patient/p4/.git/HEAD",
+        "shared/.hidden",
+        "Patient/.DS_Store",
+    ]) {
+        std::fs::create_dir_all(root.join(file).parent().expect("a directory")).expect("a directory");
+        write(root, file, line);
+    }
+    let spelled = std::ffi::OsStr::from_bytes(b"caf\xe9.ndjson");
+    std::fs::write(root.join("Patient/p5").join(spelled), line).expect("written");
+    for (path, has_areas) in [
+        ("/fhir/$export?_since=2000-01-01T00:00:00Z", true),
+        ("/fhir/Patient/$export?_since=2000-01-01T00:00:00Z", false),
+    ] {
+        for chunk_bytes in [1, 100_000_000] {
+            let world = World::with(&format!("sandbox = true\nchunk_bytes = {chunk_bytes}"), root);
+            let (manifest, resources, said) = exported(&world, path).await;
+            assert!(!resources.iter().any(|reference| reference == "Observation/lost"));
+            let entry = |file: &str| match file {
+                "Patient/p3/2024/more.ndjson" => "Patient/p3/2024".to_owned(),
+                "Patient/no id!/records.ndjson" => "Patient/no id! ".to_owned(),
+                file => file.to_owned(),
+            };
+            let expected = named.iter().filter(|file| has_areas || !file.starts_with("Group"));
+            let mut expected: Vec<_> = expected.map(|file| entry(file)).collect();
+            expected.push("Patient/p5/caf\u{fffd}.ndjson".to_owned());
+            for file in &expected {
+                assert_eq!(
+                    said.iter().filter(|said| said.contains(file)).count(),
+                    1,
+                    "{path} {file}: {said:#?}"
+                );
+            }
+            assert_eq!(said.len(), expected.len(), "{path}: {said:#?}");
+            let patients = json!({ "planned": 6, "exported": 1, "absent": 0, "failed": 5 });
+            assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lake_in_which_no_patient_has_a_directory_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(directory.path().join("Patient")).expect("a directory");
+    for number in 0..150 {
+        write(directory.path(), &format!("Patient/p{number:03}.ndjson"), b"x");
+    }
+    let world = World::with("sandbox = true", directory.path());
+    let (manifest, resources, said) = exported(&world, "/fhir/Patient/$export").await;
+    assert_eq!((resources.len(), said.len()), (0, 101), "{said:?}");
+    assert!(said[0].contains("Patient/p000.ndjson") && said[100].contains("50 more problems"), "{said:?}");
+    assert_eq!(manifest["extension"]["ledger"]["problems"], json!({ "reported": 100, "unlisted": 50 }));
+}

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use shared::adapters::local::Local;
 use shared::clock::{Clock, FixedClock, Ids};
 use shared::config::Settings;
-use shared::domain::chunk::{Chunk, ChunkResult, Progress};
+use shared::domain::chunk::{Chunk, ChunkResult, Progress, Strays};
 use shared::domain::ids::{ChunkId, JobId, PatientId};
 use shared::domain::job::Job;
 use shared::domain::request::SizeClass;
@@ -303,6 +303,10 @@ impl Records for FaultyRecords {
 
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
         self.call(self.inner.members(after, count)).await
+    }
+
+    async fn strays(&self, after: Option<&str>, until: Option<&str>) -> Result<Strays> {
+        self.call(self.inner.strays(after, until)).await
     }
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {

@@ -94,6 +94,7 @@ impl Generator {
         match (&chunk.work, collector.selector) {
             (Work::Patients(patients), _) => {
                 collector.block = running.core.request.output.by_patient.then(Block::default);
+                collector.strays(&chunk.strays).await?;
                 self.collect_patients(collector, running, patients, &chunk.joined, deadline).await
             }
             (Work::Absent { members, more, problems }, _) => {

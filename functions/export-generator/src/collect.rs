@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use shared::domain::choices::Choices;
-use shared::domain::chunk::{ChunkResult, Purpose, attempt_prefix};
+use shared::domain::chunk::{ChunkResult, Purpose, Strays, attempt_prefix};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::{Attempt, ChunkId, JobId, PatientId};
 use shared::domain::selection::Provenance;
@@ -189,7 +189,7 @@ impl<'a> Collector<'a> {
         match read {
             Ok(()) => Ok(true),
             Err(Error::Damaged(damage)) => {
-                let text = format!("{damage}; what stands before the damage is exported");
+                let text = format!("{damage}; what stands before the damage, if anything, is exported");
                 self.error("structure", &text).await.map(|()| false)
             }
             Err(error) => Err(error),
@@ -209,6 +209,19 @@ impl<'a> Collector<'a> {
         ledger.patients.planned += members.len() as u64 + more;
         ledger.patients.absent += members.len() as u64 + more;
         ledger.problems.unlisted += more;
+        Ok(())
+    }
+
+    /// Names what stands among the patients and is none.
+    pub(crate) async fn strays(&mut self, strays: &Strays) -> Result<()> {
+        for name in &strays.named {
+            let text = format!(
+                "Patient/{name} is not exported: records of a patient stand in a directory whose name is the patient's id \
+                 (1 to 64 letters, digits, '-' and '.')"
+            );
+            self.error("structure", &text).await?;
+        }
+        self.account.ledger.problems.unlisted += strays.more;
         Ok(())
     }
 

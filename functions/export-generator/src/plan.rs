@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use shared::domain::chunk::{Chunk, Work};
+use shared::domain::chunk::{Chunk, Strays, Work};
 use shared::domain::ids::{ChunkId, JobId, PatientId};
 use shared::domain::job::Job;
 use shared::domain::request::{Cohort, ExportRequest, OutputOptions, SizeClass};
@@ -167,13 +167,19 @@ impl Generator {
         after: Option<&PatientId>,
     ) -> Result<Option<Cut>> {
         let most = output.patients_per_chunk.unwrap_or(MAX_PATIENTS).min(MAX_PATIENTS);
-        let mut cut = Cut { patients: Vec::new(), bytes: 0, is_last: false };
+        let mut cut = Cut { patients: Vec::new(), strays: Strays::default(), bytes: 0, is_last: false };
+        let mut has_strays = false;
         let mut cursor = after.map(ToString::to_string);
         loop {
             let page = self.page(cohort, cursor.as_deref()).await?;
+            has_strays |= page.has_strays;
             for member in page.members {
                 let full = cut.bytes + member.bytes > self.settings.chunk_bytes || cut.patients.len() == most;
                 if full && !cut.patients.is_empty() {
+                    if has_strays {
+                        let last = cut.patients.last().map(PatientId::as_str);
+                        cut.strays = self.records.strays(after.map(PatientId::as_str), last).await?;
+                    }
                     return Ok(Some(cut));
                 }
                 cut.bytes += member.bytes;
@@ -183,7 +189,10 @@ impl Generator {
                 Some(next) => cursor = Some(next),
                 None => {
                     cut.is_last = true;
-                    return Ok((!cut.patients.is_empty()).then_some(cut));
+                    if has_strays {
+                        cut.strays = self.records.strays(after.map(PatientId::as_str), None).await?;
+                    }
+                    return Ok((!cut.patients.is_empty() || !cut.strays.is_empty()).then_some(cut));
                 }
             }
         }
@@ -208,7 +217,7 @@ impl Generator {
                     .try_collect::<Vec<_>>()
                     .await?;
                 let next = page.last().filter(|_| behind.len() > page.len()).map(ToString::to_string);
-                Ok(CohortPage { members, next })
+                Ok(CohortPage { members, has_strays: false, next })
             }
         }
     }
@@ -256,12 +265,18 @@ impl Cut {
             }
             Listed::Everyone => Vec::new(),
         };
-        Chunk { joined, ..Chunk::new(ChunkId::first(index), Work::Patients(self.patients), self.bytes) }
+        Chunk {
+            joined,
+            strays: self.strays,
+            ..Chunk::new(ChunkId::first(index), Work::Patients(self.patients), self.bytes)
+        }
     }
 }
 
 struct Cut {
     patients: Vec<PatientId>,
+    /// Entries between them that are no patients.
+    strays: Strays,
     bytes: u64,
     is_last: bool,
 }

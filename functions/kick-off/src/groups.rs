@@ -18,7 +18,7 @@ use shared::fhir::search::table;
 use shared::http::caller::Bearer;
 use shared::http::extract::{GroupPath, Query};
 use shared::http::respond::fhir;
-use shared::ports::records::Area;
+use shared::ports::records::{Area, Part};
 use shared::security::verify::Caller;
 
 use crate::KickOff;
@@ -67,21 +67,20 @@ pub(crate) async fn list(
         true => None,
         false => Some(compile(&format!("Group?{search}"), state.clock.now()).map_err(Error::invalid)?),
     };
-    let all = state.records.area(Area::Groups).await?;
+    let files = state.records.area(Area::Groups).await?;
+    let id = |part: &Part| part.name.strip_suffix(".json").and_then(|id| GroupId::parse(id).ok());
+    let all: Vec<GroupId> = files.iter().filter_map(id).collect();
     let wanted = page.saturating_mul(PAGE)..page.saturating_add(1).saturating_mul(PAGE);
     let mut entries = Vec::new();
     let mut total = 0;
-    for part in &all {
+    for id in &all {
         // Where all count, only the groups of the page are read.
         let is_wanted = wanted.contains(&total);
         if filter.is_none() && coverage.tags().is_none() && !is_wanted {
             total += 1;
             continue;
         }
-        let Some(id) = part.name.strip_suffix(".json").and_then(|id| GroupId::parse(id).ok()) else {
-            continue;
-        };
-        let Some(resource) = state.group(&id).await? else { continue };
+        let Some(resource) = state.group(id).await? else { continue };
         let is_found = filter.as_ref().is_none_or(|filter| is_found(&resource, filter));
         if !is_found || !is_visible(&resource, &coverage) {
             continue;

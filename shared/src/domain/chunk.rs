@@ -12,18 +12,47 @@ pub struct Chunk {
     /// Patients of these who joined the group after `_since`: all of their data is exported.
     #[serde(default)]
     pub joined: Vec<PatientId>,
+    /// Entries of the record store that stand among these patients and are none.
+    #[serde(default, skip_serializing_if = "Strays::is_empty")]
+    pub strays: Strays,
     /// Stored bytes that the chunk reads, as the plan counted them.
     pub bytes: u64,
 }
 
 impl Chunk {
     pub fn new(id: ChunkId, work: Work, bytes: u64) -> Self {
-        Self { id, work, joined: Vec::new(), bytes }
+        Self { id, work, joined: Vec::new(), strays: Strays::default(), bytes }
     }
 
     /// Bytes that it adds to what is planned: the rest of a chunk was counted with the chunk that it was cut from.
     pub fn planned_bytes(&self) -> u64 {
         if self.id.part == 0 { self.bytes } else { 0 }
+    }
+}
+
+/// Entries directly below `Patient/` that are no patient's directory, because their names are no FHIR ids or they are
+/// files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strays {
+    /// The first [`Strays::MAX_NAMED`] of them, each cut to [`Strays::MAX_CHARACTERS`].
+    pub named: Vec<String>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+impl Strays {
+    pub const MAX_NAMED: usize = 100;
+    pub const MAX_CHARACTERS: usize = 100;
+
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    pub fn add(&mut self, name: &str) {
+        match self.named.len() < Self::MAX_NAMED {
+            true => self.named.push(name.chars().take(Self::MAX_CHARACTERS).collect()),
+            false => self.more += 1,
+        }
     }
 }
 

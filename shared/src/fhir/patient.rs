@@ -2,8 +2,8 @@
 
 use crate::domain::ids::PatientId;
 use crate::domain::job::PatientSummary;
-use crate::error::Result;
-use crate::ports::records::Records;
+use crate::error::{Error, Result};
+use crate::ports::records::{Part, Records};
 
 use super::head::{Plain, head};
 use super::json;
@@ -25,33 +25,45 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
     Ok(Some(PatientSummary { id: patient.clone(), name }))
 }
 
-/// The Patient resource as it is stored; `None` where there is none near the beginning of the record.
+/// The Patient resource as it is stored; `None` where there is none near the beginning of the record. Damaged files are
+/// read as far as they can be.
 pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Option<Vec<u8>>> {
     let mut blocks = 0;
     for part in &records.parts(patient).await?.records {
-        let mut lines = Lines::new(records.open_records(patient, part).await?);
-        loop {
-            while let Some(line) = lines.next() {
-                // A name that is spelled otherwise is rare, and looked for as well.
-                let may_be = |text: &[u8]| {
-                    [&b"\"Patient\""[..], b"\\u"]
-                        .iter()
-                        .any(|part| memchr::memmem::find(text, part).is_some())
-                };
-                let Some(text) = line.text.filter(|text| may_be(text)) else { continue };
-                let mut plain = Plain::default();
-                let Ok(head) = head(text, &mut plain) else { continue };
-                if head.resource_type == "Patient" && head.id == Some(patient.as_str()) {
-                    return Ok(Some(text.to_vec()));
-                }
-            }
-            blocks += 1;
-            if blocks > BLOCKS_SEARCHED || !lines.fill().await? {
-                break;
-            }
+        match search(records, patient, part, &mut blocks).await {
+            Ok(None) | Err(Error::Damaged(_)) => {}
+            found => return found,
         }
     }
     Ok(None)
+}
+
+/// Searches one file of a record. `blocks` are those read so far.
+async fn search(
+    records: &dyn Records,
+    patient: &PatientId,
+    part: &Part,
+    blocks: &mut usize,
+) -> Result<Option<Vec<u8>>> {
+    let mut lines = Lines::new(records.open_records(patient, part).await?);
+    loop {
+        while let Some(line) = lines.next() {
+            // A name that is spelled otherwise is rare, and looked for as well.
+            let may_be = |text: &[u8]| {
+                [&b"\"Patient\""[..], b"\\u"].iter().any(|part| memchr::memmem::find(text, part).is_some())
+            };
+            let Some(text) = line.text.filter(|text| may_be(text)) else { continue };
+            let mut plain = Plain::default();
+            let Ok(head) = head(text, &mut plain) else { continue };
+            if head.resource_type == "Patient" && head.id == Some(patient.as_str()) {
+                return Ok(Some(text.to_vec()));
+            }
+        }
+        *blocks += 1;
+        if *blocks > BLOCKS_SEARCHED || !lines.fill().await? {
+            return Ok(None);
+        }
+    }
 }
 
 /// Given and family names of the first HumanName, or its text.

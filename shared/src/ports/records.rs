@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
+use crate::domain::chunk::Strays;
 use crate::domain::ids::PatientId;
 use crate::error::{Damage, Error, Result};
 
@@ -17,8 +18,15 @@ pub struct Member {
 #[derive(Debug)]
 pub struct CohortPage {
     pub members: Vec<Member>,
+    /// Whether entries were seen that [`Records::strays`] names.
+    pub has_strays: bool,
     /// Hand this to the next call; `None` on the last page.
     pub next: Option<String>,
+}
+
+/// Whether a file of this name has lines of resources.
+pub(crate) fn is_records(name: &str) -> bool {
+    name.ends_with(".ndjson") || name.ends_with(".ndjson.gz")
 }
 
 /// A file of a patient's prefix.
@@ -61,7 +69,7 @@ impl Area {
     /// Whether a file of that directory belongs to it.
     pub fn has(self, name: &str) -> bool {
         match self {
-            Self::Shared | Self::Deleted => name.ends_with(".ndjson") || name.ends_with(".ndjson.gz"),
+            Self::Shared | Self::Deleted => is_records(name),
             Self::Groups => name.strip_suffix(".json").is_some_and(crate::domain::ids::is_fhir_id),
         }
     }
@@ -91,8 +99,13 @@ pub trait Records: Send + Sync {
     /// patient `after`.
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage>;
 
+    /// Entries that are no patient's directory, behind the patient `after` and before the patient `until`, in the order
+    /// of [`Records::members`]. Names that begin with a dot, and objects without bytes, are passed over.
+    async fn strays(&self, after: Option<&str>, until: Option<&str>) -> Result<Strays>;
+
     /// The files of a patient's prefix, in the order of their names; empty when there is no such patient. What is no
-    /// regular file (a pipe, a link, a directory named so) is among them, and reading it is [`Error::Damaged`].
+    /// regular file (a pipe, a link, a directory named so) and what has a name that the layout does not have are among
+    /// them, and reading those is [`Error::Damaged`]; names that begin with a dot, and objects without bytes, are not.
     async fn parts(&self, patient: &PatientId) -> Result<Parts>;
 
     /// Opens a file of resource lines; compressed ones are decompressed.
@@ -101,7 +114,8 @@ pub trait Records: Send + Sync {
     /// Opens a document as it is.
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>>;
 
-    /// The files of an area, in the order of their names; empty when there is none.
+    /// The files of an area, in the order of their names; empty when there is none. What does not belong there is among
+    /// them, as in [`Records::parts`].
     async fn area(&self, area: Area) -> Result<Vec<Part>>;
 
     /// Opens a file of an area by its name; compressed ones are decompressed. [`Error::NotFound`] when

@@ -10,7 +10,9 @@ use tokio::sync::Mutex;
 use tokio_util::io::StreamReader;
 
 use super::objects::{Bucket, Listed, decompressed};
+use crate::adapters::layout::{Place, is_stray};
 use crate::adapters::shared_index::{SharedIndex, TOO_LONG, Taken, Unusable};
+use crate::domain::chunk::Strays;
 use crate::domain::ids::PatientId;
 use crate::error::{Damage, Error, Result, Store};
 use crate::fhir::ndjson::Lines;
@@ -51,9 +53,10 @@ impl AwsRecords {
     async fn shared(&self) -> Result<Arc<SharedObjects>> {
         let mut walk = self.bucket.walk("shared/", None);
         let mut objects = Vec::new();
-        while let Some(object) = walk.next().await? {
-            if is_records(&object.key) {
-                objects.push((object.key, object.etag));
+        while let Some(Listed { key, etag, size }) = walk.next().await? {
+            let name = key.strip_prefix("shared/").unwrap_or(&key);
+            if Place::Area(Area::Shared).lists(name, size == 0) {
+                objects.push((key, etag));
             }
         }
         if objects.is_empty() {
@@ -91,6 +94,8 @@ impl AwsRecords {
         index: &mut SharedIndex,
         unusable: &mut Unusable,
     ) -> Result<()> {
+        let name = key.strip_prefix("shared/").unwrap_or(key);
+        Place::Area(Area::Shared).check(name, key)?;
         let mut lines = Lines::new(self.reader(key, is_gzip(key)).await?);
         loop {
             while let Some(line) = lines.next() {
@@ -159,22 +164,31 @@ fn is_gzip(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, extension)| extension == "gz")
 }
 
-fn is_records(key: &str) -> bool {
-    key.ends_with(".ndjson") || key.ends_with(".ndjson.gz")
-}
-
 /// The patient and the rest of a key `Patient/<id>/…`.
 fn split(key: &str) -> Option<(PatientId, &str)> {
     let (id, rest) = key.strip_prefix("Patient/")?.split_once('/')?;
     Some((PatientId::parse(id).ok()?, rest))
 }
 
-/// Whether an object below a patient's prefix is part of the record.
-fn counts(rest: &str) -> bool {
-    match rest.split_once('/') {
-        None => is_records(rest),
-        Some((directory, name)) => directory == "files" && !name.is_empty() && !name.contains('/'),
-    }
+/// Where an object below a patient's prefix stands, and its name there; `None` where it is not listed.
+fn place(rest: &str, size: u64) -> Option<(Place, &str)> {
+    let (place, name) = match rest.strip_prefix("files/") {
+        Some(name) => (Place::Documents, name),
+        None => (Place::Record, rest),
+    };
+    place.lists(name, size == 0).then_some((place, name))
+}
+
+/// The entry directly below `Patient/` that a key belongs to, where that is no patient's directory.
+fn stray(key: &str, size: u64) -> Option<&str> {
+    let rest = key.strip_prefix("Patient/")?;
+    let (name, is_directory) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+    is_stray(name, is_directory, size == 0).then_some(name)
+}
+
+/// Behind every key of that patient; nothing but its own prefix sorts in between.
+fn behind(patient: &str) -> String {
+    format!("Patient/{patient}/\u{10ffff}")
 }
 
 /// A patient's prefix: every part of it.
@@ -188,7 +202,7 @@ impl Records for AwsRecords {
         let mut walk = self.bucket.walk(&prefix(patient), None);
         let mut member = None;
         while let Some(Listed { key, size, .. }) = walk.next().await? {
-            let counted = split(&key).is_some_and(|(_, rest)| counts(rest));
+            let counted = split(&key).is_some_and(|(_, rest)| place(rest, size).is_some());
             let known = member.get_or_insert(Member { patient: patient.clone(), bytes: 0 });
             known.bytes += if counted { size } else { 0 };
         }
@@ -199,38 +213,60 @@ impl Records for AwsRecords {
     }
 
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
-        // Behind every key of that patient; nothing but its own prefix sorts in between.
-        let after = after.map(|after| format!("Patient/{after}/\u{10ffff}"));
+        let after = after.map(behind);
         let mut walk = self.bucket.walk("Patient/", after.as_deref());
         let mut members: Vec<Member> = Vec::new();
+        let mut has_strays = false;
         while let Some(Listed { key, size, .. }) = walk.next().await? {
-            let Some((patient, rest)) = split(&key) else { continue };
+            let Some((patient, rest)) = split(&key) else {
+                has_strays |= stray(&key, size).is_some();
+                continue;
+            };
             if members.last().is_none_or(|last| last.patient != patient) {
                 if members.len() == count {
                     let next = members.last().map(|last| last.patient.to_string());
-                    return Ok(CohortPage { members, next });
+                    return Ok(CohortPage { members, has_strays, next });
                 }
                 members.push(Member { patient, bytes: 0 });
             }
-            if let Some(last) = members.last_mut().filter(|_| counts(rest)) {
+            if let Some(last) = members.last_mut().filter(|_| place(rest, size).is_some()) {
                 last.bytes += size;
             }
         }
         if members.is_empty() {
             self.check().await?;
         }
-        Ok(CohortPage { members, next: None })
+        Ok(CohortPage { members, has_strays, next: None })
+    }
+
+    async fn strays(&self, after: Option<&str>, until: Option<&str>) -> Result<Strays> {
+        let after = after.map(behind);
+        let until = until.map(|until| format!("Patient/{until}/"));
+        let mut walk = self.bucket.walk("Patient/", after.as_deref());
+        let (mut strays, mut last) = (Strays::default(), String::new());
+        while let Some(Listed { key, size, .. }) = walk.next().await? {
+            if until.as_ref().is_some_and(|until| key >= *until) {
+                break;
+            }
+            // Of a directory all keys stand together.
+            if let Some(name) = stray(&key, size).filter(|name| *name != last) {
+                strays.add(name);
+                name.clone_into(&mut last);
+            }
+        }
+        Ok(strays)
     }
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
         let mut walk = self.bucket.walk(&prefix(patient), None);
         let mut parts = Parts::default();
         while let Some(Listed { key, size: bytes, .. }) = walk.next().await? {
-            let Some((_, rest)) = split(&key).filter(|(_, rest)| counts(rest)) else { continue };
-            match rest.strip_prefix("files/") {
-                Some(name) => parts.documents.push(Part { name: name.to_owned(), bytes }),
-                None => parts.records.push(Part { name: rest.to_owned(), bytes }),
-            }
+            let Some((place, name)) = split(&key).and_then(|(_, rest)| place(rest, bytes)) else { continue };
+            let list = match place {
+                Place::Documents => &mut parts.documents,
+                Place::Record | Place::Area(_) => &mut parts.records,
+            };
+            list.push(Part { name: name.to_owned(), bytes });
         }
         if parts == Parts::default() {
             self.check().await?;
@@ -239,11 +275,15 @@ impl Records for AwsRecords {
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        self.reader(&format!("{}{}", prefix(patient), part.name), is_gzip(&part.name)).await
+        let key = format!("{}{}", prefix(patient), part.name);
+        Place::Record.check(&part.name, &key)?;
+        self.reader(&key, is_gzip(&part.name)).await
     }
 
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        self.reader(&format!("{}files/{}", prefix(patient), part.name), false).await
+        let key = format!("{}files/{}", prefix(patient), part.name);
+        Place::Documents.check(&part.name, &key)?;
+        self.reader(&key, false).await
     }
 
     async fn area(&self, area: Area) -> Result<Vec<Part>> {
@@ -251,7 +291,7 @@ impl Records for AwsRecords {
         let mut walk = self.bucket.walk(&directory, None);
         let mut parts = Vec::new();
         while let Some(Listed { key, size: bytes, .. }) = walk.next().await? {
-            let name = key.strip_prefix(&directory).filter(|name| !name.contains('/') && area.has(name));
+            let name = key.strip_prefix(&directory).filter(|name| Place::Area(area).lists(name, bytes == 0));
             parts.extend(name.map(|name| Part { name: name.to_owned(), bytes }));
         }
         if parts.is_empty() {
@@ -261,10 +301,9 @@ impl Records for AwsRecords {
     }
 
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
-        if !area.has(name) || name.contains('/') {
-            return Err(Error::NotFound("there is no such file in the lake"));
-        }
-        let opened = self.reader(&format!("{}/{name}", area.directory()), is_gzip(name)).await;
+        let key = format!("{}/{name}", area.directory());
+        Place::Area(area).check(name, &key)?;
+        let opened = self.reader(&key, is_gzip(name)).await;
         if matches!(opened, Err(Error::NotFound(_))) {
             self.check().await?;
         }

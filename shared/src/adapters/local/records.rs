@@ -11,6 +11,8 @@ use flate2::read::MultiGzDecoder;
 
 use super::blocking;
 use super::shared_files::SharedFiles;
+use crate::adapters::layout::{Place, is_stray};
+use crate::domain::chunk::Strays;
 use crate::domain::ids::PatientId;
 use crate::error::{Error, Result, Store};
 use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, Supporting};
@@ -66,11 +68,18 @@ impl Records for LocalRecords {
             // many patients there are.
             let root = lake.join("Patient");
             let mut first = BinaryHeap::with_capacity(count + 2);
+            let mut has_strays = false;
             for entry in entries(&lake, &root)? {
                 let entry = entry?;
-                let Ok(name) = entry.file_name().into_string() else { continue };
+                let name = entry.file_name();
+                let is_directory = is_directory(&entry)?;
+                if is_stray(&name.to_string_lossy(), is_directory, is_empty(&entry)?) {
+                    has_strays = true;
+                    continue;
+                }
+                let Ok(name) = name.into_string() else { continue };
                 let prefix = format!("{name}/");
-                if prefix > after && PatientId::parse(&name).is_ok() && is_directory(&entry)? {
+                if is_directory && prefix > after && PatientId::parse(&name).is_ok() {
                     first.push(prefix);
                     if first.len() > count + 1 {
                         first.pop();
@@ -89,7 +98,36 @@ impl Records for LocalRecords {
                 let parts = parts_of(&lake, &root.join(patient.as_str()))?;
                 Ok(member(patient, &parts))
             });
-            Ok(CohortPage { members: members.collect::<Result<_>>()?, next })
+            Ok(CohortPage { members: members.collect::<Result<_>>()?, has_strays, next })
+        })
+        .await
+    }
+
+    async fn strays(&self, after: Option<&str>, until: Option<&str>) -> Result<Strays> {
+        let root = self.root.clone();
+        let prefix = |id: &str| format!("{id}/");
+        let (after, until) = (after.map(prefix), until.map(prefix));
+        blocking(Store::Records, move || {
+            // The first names of a directory in any order, without holding all of them.
+            let (mut first, mut count) = (BinaryHeap::new(), 0);
+            for entry in entries(&root, &root.join("Patient"))? {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let place = prefix(&name);
+                let is_between = after.as_ref().is_none_or(|after| place > *after)
+                    && until.as_ref().is_none_or(|until| place < *until);
+                if is_between && is_stray(&name, is_directory(&entry)?, is_empty(&entry)?) {
+                    count += 1;
+                    first.push(name);
+                    if first.len() > Strays::MAX_NAMED {
+                        first.pop();
+                    }
+                }
+            }
+            let mut strays = Strays::default();
+            first.into_sorted_vec().iter().for_each(|name| strays.add(name));
+            strays.more = count - strays.named.len() as u64;
+            Ok(strays)
         })
         .await
     }
@@ -100,24 +138,27 @@ impl Records for LocalRecords {
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        Ok(Box::new(self.blocks(&format!("Patient/{patient}/{}", part.name))))
+        let file = format!("Patient/{patient}/{}", part.name);
+        Place::Record.check(&part.name, &file)?;
+        Ok(Box::new(self.blocks(&file)))
     }
 
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        let blocks = self.blocks(&format!("Patient/{patient}/files/{}", part.name));
+        let file = format!("Patient/{patient}/files/{}", part.name);
+        Place::Documents.check(&part.name, &file)?;
+        let blocks = self.blocks(&file);
         Ok(Box::new(Blocks { compressed: false, ..blocks }))
     }
 
     async fn area(&self, area: Area) -> Result<Vec<Part>> {
         let (root, path) = (self.root.clone(), self.root.join(area.directory()));
-        blocking(Store::Records, move || files_in(&root, &path, |name| area.has(name))).await
+        blocking(Store::Records, move || files_in(&root, &path, Place::Area(area))).await
     }
 
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
         const NO_FILE: Error = Error::NotFound("there is no such file in the lake");
-        if !area.has(name) || name.contains('/') {
-            return Err(NO_FILE);
-        }
+        let file = format!("{}/{name}", area.directory());
+        Place::Area(area).check(name, &file)?;
         let (root, path) = (self.root.clone(), self.root.join(area.directory()).join(name));
         blocking(Store::Records, move || match std::fs::symlink_metadata(&path) {
             Ok(_) => Ok(()),
@@ -125,7 +166,7 @@ impl Records for LocalRecords {
             Err(error) => Err(error.into()),
         })
         .await?;
-        Ok(Box::new(self.blocks(&format!("{}/{name}", area.directory()))))
+        Ok(Box::new(self.blocks(&file)))
     }
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
@@ -153,20 +194,23 @@ fn member(patient: PatientId, parts: &Parts) -> Member {
 }
 
 fn parts_of(root: &Path, path: &Path) -> Result<Parts> {
-    let is_records = |name: &str| name.ends_with(".ndjson") || name.ends_with(".ndjson.gz");
-    let records = files_in(root, path, is_records)?;
-    Ok(Parts { records, documents: files_in(root, &path.join("files"), |_| true)? })
+    let mut records = files_in(root, path, Place::Record)?;
+    let files = path.join("files");
+    if files.is_dir() {
+        records.retain(|part| part.name != "files");
+    }
+    Ok(Parts { records, documents: files_in(root, &files, Place::Documents)? })
 }
 
-/// The files of a directory in the order of their names. What is no regular file is there with no bytes, and reading it
-/// is [`Error::Damaged`]: so it is named, and never waited for.
-fn files_in(root: &Path, path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<Part>> {
+/// The entries of a directory that are listed, in the order of their names. What is no regular file is there with no
+/// bytes, and reading it is [`Error::Damaged`]: so it is named, and never waited for.
+fn files_in(root: &Path, path: &Path, place: Place) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     for entry in entries(root, path)? {
         let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if wanted(&name) {
-            let found = entry.metadata()?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let found = entry.metadata()?;
+        if place.lists(&name, found.is_file() && found.len() == 0) {
             parts.push(Part { name, bytes: if found.is_file() { found.len() } else { 0 } });
         }
     }
@@ -202,6 +246,11 @@ fn check(root: &Path) -> Result<()> {
 fn is_directory(entry: &std::fs::DirEntry) -> Result<bool> {
     let kind = entry.file_type()?;
     Ok(kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
+}
+
+/// Whether an entry is a file without bytes.
+fn is_empty(entry: &std::fs::DirEntry) -> Result<bool> {
+    Ok(entry.file_type()?.is_file() && entry.metadata()?.len() == 0)
 }
 
 fn is_missing(error: &std::io::Error) -> bool {

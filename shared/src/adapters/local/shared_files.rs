@@ -12,6 +12,7 @@ use crate::fhir::json::without_mark;
 use crate::ports::records::{Area, Supporting};
 
 use super::records::{entries, open};
+use crate::adapters::layout::Place;
 use crate::adapters::shared_index::{Entry, SharedIndex, TOO_LONG, Taken, Unusable};
 
 /// A file of `shared/` as it was when it was read.
@@ -33,16 +34,16 @@ pub(super) struct SharedFiles {
 }
 
 impl SharedFiles {
-    /// The files of `shared/` in the order of their names; none when a lake that is there has no such directory. What is
-    /// no regular file is among them, and is named as damaged.
+    /// The files of `shared/` in the order of their names; none when a lake that is there has no such directory. What
+    /// is no regular file, or has a name that the layout does not have, is among them, and is named as damaged.
     pub(super) fn files(root: &Path) -> Result<Vec<SharedFile>> {
         let mut files = Vec::new();
         for entry in entries(root, &root.join(Area::Shared.directory()))? {
             let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if Area::Shared.has(&name) {
-                let (compressed, metadata) = (!name.ends_with(".ndjson"), entry.metadata()?);
-                let (size, modified) = (metadata.len(), metadata.modified().ok());
+            let (name, metadata) = (entry.file_name().to_string_lossy().into_owned(), entry.metadata()?);
+            let (size, modified) = (metadata.len(), metadata.modified().ok());
+            if Place::Area(Area::Shared).lists(&name, metadata.is_file() && size == 0) {
+                let compressed = !name.ends_with(".ndjson");
                 let name = format!("{}/{name}", Area::Shared.directory());
                 files.push(SharedFile { path: entry.path(), name, compressed, size, modified });
             }
@@ -86,6 +87,8 @@ impl SharedFiles {
 
 /// Adds the lines of a file to the index; [`Error::Damaged`] where it cannot be read to its end.
 fn read(number: usize, file: &SharedFile, index: &mut SharedIndex, unusable: &mut Unusable) -> Result<()> {
+    let name = file.name.rsplit('/').next().unwrap_or_default();
+    Place::Area(Area::Shared).check(name, &file.name)?;
     let mut reader = BufReader::new(open(&file.path, &file.name, file.compressed)?);
     let (mut line, mut offset, mut at) = (Vec::new(), 0, 1);
     // Behind the first part of a line that is too long.

@@ -18,12 +18,15 @@ use crate::domain::ledger::{Ledger, Patients, Reason};
 use crate::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
 use crate::domain::states::Queued;
 use crate::domain::task::Task;
-use crate::error::{Error, Result, Store};
+use crate::error::{Error, Result};
 use crate::ports::files::{Files, read_all, write_all};
 use crate::ports::grants::{GrantKind, Grants};
 use crate::ports::jobs::{JobQuery, Jobs, StoredJob};
 use crate::ports::queue::{Inbox, MAX_DELIVERIES, Queue};
-use crate::ports::records::{Area, BlockReader, Parts, Records};
+
+pub use records::records;
+
+mod records;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
@@ -364,147 +367,3 @@ pub async fn grants(grants: Arc<dyn Grants>, clock: &dyn Clock, advance: impl Fn
     grants.sweep().await.expect("swept");
     assert_eq!(grants.sweep().await.expect("swept"), 0, "once is enough");
 }
-
-async fn read(mut reader: Box<dyn BlockReader>) -> Vec<u8> {
-    let mut all = Vec::new();
-    loop {
-        let before = all.len();
-        all = reader.read(all).await.expect("a block");
-        if all.len() == before {
-            return all;
-        }
-    }
-}
-
-/// [`Records`]: the lake layout. `put` stores a file of the lake under its path.
-pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
-    let patient = |id: &str| PatientId::parse(id).expect("an id");
-    // A lake that is not there is none of an empty one.
-    let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
-    let errors = [
-        records.member(&patient("a")).await.map(|_| ()),
-        records.members(None, 10).await.map(|_| ()),
-        records.parts(&patient("a")).await.map(|_| ()),
-        records.area(Area::Groups).await.map(|_| ()),
-        records.open_area(Area::Groups, "g.json").await.map(|_| ()),
-        records.supporting(&wanted).await.map(|_| ()),
-    ];
-    for error in errors {
-        assert_eq!(error.expect_err("no lake").store(), Some(Store::Records));
-    }
-    put("Patient/other/records.ndjson", b"{}").await;
-    assert_eq!(records.member(&patient("a")).await.expect("an answer"), None);
-    assert_eq!(records.parts(&patient("a")).await.expect("an answer"), Parts::default());
-    assert_eq!(records.area(Area::Groups).await.expect("an answer"), []);
-    assert!(matches!(records.open_area(Area::Groups, "g.json").await, Err(Error::NotFound(_))));
-    assert!(records.supporting(&wanted).await.expect("an answer").lines.is_empty());
-    let line =
-        |resource_type: &str, id: &str| format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}");
-    let large = format!("{}\n", line("Observation", "o")).repeat(40_000);
-    put("Patient/b/records.ndjson", large.as_bytes()).await;
-    // The gzip form of "compressed\n".
-    put("Patient/b/more.ndjson.gz", GZIPPED).await;
-    put("Patient/b/ignored.txt", b"x").await;
-    put("Patient/b/files/scan.png", b"png").await;
-    for id in ["a", "a-b", "c", "d"] {
-        put(&format!("Patient/{id}/records.ndjson"), line("Patient", id).as_bytes()).await;
-    }
-    put(
-        "shared/Practitioner.ndjson",
-        format!(
-            "{}\n{}\nnonsense\n{}\n{{\"resourceType\":\"Practitioner\",\"id\":\"x\",\"active\":true}}",
-            line("Practitioner", "x"),
-            line("Practitioner", "y"),
-            line("Practitioner", "z")
-        )
-        .as_bytes(),
-    )
-    .await;
-
-    let parts = records.parts(&patient("b")).await.expect("parts");
-    assert_eq!(
-        parts.records.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),
-        ["more.ndjson.gz", "records.ndjson"]
-    );
-    assert_eq!(
-        parts.documents.iter().map(|part| (part.name.as_str(), part.bytes)).collect::<Vec<_>>(),
-        [("scan.png", 3)]
-    );
-    let member = records.member(&patient("b")).await.expect("an answer").expect("a patient");
-    assert_eq!(member.bytes, large.len() as u64 + GZIPPED.len() as u64 + 3);
-    let open = |part| records.open_records(&member.patient, part);
-    assert_eq!(read(open(&parts.records[0]).await.expect("open")).await, b"compressed\n");
-    assert_eq!(read(open(&parts.records[1]).await.expect("open")).await, large.as_bytes());
-    let document = records.open_document(&member.patient, &parts.documents[0]).await.expect("open");
-    assert_eq!(read(document).await, b"png");
-
-    let mut seen = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = records.members(after.as_deref(), 2).await.expect("a page");
-        assert!(page.members.len() <= 2);
-        seen.extend(page.members.into_iter().map(|member| member.patient.to_string()));
-        match page.next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
-    assert_eq!(seen, ["a-b", "a", "b", "c", "d", "other"], "every patient once, in the order of prefixes");
-
-    let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
-    let wanted = wanted.map(str::to_owned).into();
-    let mut found: Vec<_> = records
-        .supporting(&wanted)
-        .await
-        .expect("lines")
-        .lines
-        .into_iter()
-        .map(|line| (line.reference, line.duplicates, String::from_utf8_lossy(&line.line).contains("active")))
-        .collect();
-    found.sort();
-    let (x, z) = ("Practitioner/x".to_owned(), "Practitioner/z".to_owned());
-    assert_eq!(
-        found,
-        [(x, 1, true), (z, 0, false)],
-        "of duplicates the last one, and the others are counted"
-    );
-    // What changes is seen.
-    put("shared/Organization.ndjson", line("Organization", "x").as_bytes()).await;
-    assert_eq!(records.supporting(&wanted).await.expect("lines").lines.len(), 3);
-    damaged_records(records, put).await;
-}
-
-/// What stands before the damage is read, and the file is named.
-async fn damaged_records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
-    let patient = PatientId::parse("e").expect("an id");
-    put("Patient/e/false.ndjson.gz", b"no gzip at all, but long enough for a header").await;
-    put("Patient/e/half.ndjson.gz", &GZIPPED[..GZIPPED.len() - 9]).await;
-    for part in records.parts(&patient).await.expect("parts").records {
-        let mut reader = records.open_records(&patient, &part).await.expect("open");
-        let mut text = Vec::new();
-        let error = loop {
-            match reader.read(text.clone()).await {
-                Ok(more) if more.len() == text.len() => panic!("{} ends as if it were whole", part.name),
-                Ok(more) => text = more,
-                Err(error) => break error,
-            }
-        };
-        let whole = b"compressed\n";
-        assert!(whole.starts_with(&text) && (part.name != "half.ndjson.gz" || text == whole), "{text:?}");
-        let Error::Damaged(damage) = error else { panic!("{error:?}") };
-        assert_eq!(damage.file, format!("Patient/e/{}", part.name));
-    }
-    put("shared/Torn.ndjson.gz", &GZIPPED[..GZIPPED.len() - 9]).await;
-    let found = records.supporting(&BTreeSet::from(["Practitioner/x".to_owned()])).await.expect("lines");
-    assert_eq!(found.lines.len(), 1, "the other files are read");
-    let files: Vec<_> = found.damaged.into_iter().map(|damage| damage.file).collect();
-    assert_eq!(
-        files,
-        ["shared/Practitioner.ndjson line 3", "shared/Torn.ndjson.gz line 1", "shared/Torn.ndjson.gz"]
-    );
-}
-
-const GZIPPED: &[u8] = &[
-    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x4b, 0xce, 0xcf, 0x2d, 0x28, 0x4a, 0x2d,
-    0x2e, 0x4e, 0x4d, 0xe1, 0x02, 0x00, 0xbb, 0x6d, 0x4f, 0xc8, 0x0b, 0x00, 0x00, 0x00,
-];
