@@ -248,14 +248,16 @@ impl<'p> PatientDocuments<'p> {
             let is_withheld = target.is_some_and(|target| self.withheld.contains_key(&target));
             return Ok(Replacement::Absent(if is_withheld { "masked" } else { "unknown" }));
         };
-        let Document { url, title, content_type, .. } = &written.document;
+        let Document { url, title, content_type, size, hash } = &written.document;
         // The record's own bytes stay as they are, and may be others than those of the document.
         let data = if attachment.has_data() { None } else { written.inline(room, collector).await? };
         Ok(match data {
             Some(data) => {
                 Replacement::Data { data, content_type: content_type.clone(), title: title.clone() }
             }
-            None => Replacement::Url { url: url.clone(), title: title.clone() },
+            None => {
+                Replacement::Url { url: url.clone(), title: title.clone(), size: *size, hash: hash.clone() }
+            }
         })
     }
 

@@ -24,6 +24,8 @@ pub struct LinkedAttachment {
     has_title: bool,
     has_content_type: bool,
     has_data: bool,
+    has_size: bool,
+    has_hash: bool,
     /// `_url` is there as well.
     has_extension: bool,
 }
@@ -44,10 +46,13 @@ impl LinkedAttachment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replacement {
     Keep,
-    /// Another URL, and a title where it has none.
+    /// Another URL; a title where it has none, and the size and the hash of what is there.
     Url {
         url: String,
         title: String,
+        size: u64,
+        /// SHA-1, base64.
+        hash: String,
     },
     /// The bytes themselves, as base64; a type and a title where it has none.
     Data {
@@ -138,11 +143,14 @@ fn in_items(line: &[u8], value: Range<usize>, visit: &mut dyn FnMut(Range<usize>
 fn linked_attachment(line: &[u8], value: Range<usize>, base_url: &str) -> Option<LinkedAttachment> {
     let mut url = None;
     let (mut has_title, mut has_content_type, mut has_data, mut has_extension) = (false, false, false, false);
+    let (mut has_size, mut has_hash) = (false, false);
     json::members(line, value, |key, value| match key {
         b"url" => url = Some(value),
         b"title" => has_title = true,
         b"contentType" => has_content_type = true,
         b"data" => has_data = true,
+        b"size" => has_size = true,
+        b"hash" => has_hash = true,
         b"_url" => has_extension = true,
         _ => {}
     });
@@ -150,7 +158,17 @@ fn linked_attachment(line: &[u8], value: Range<usize>, base_url: &str) -> Option
     let url = json::string(line, value.clone())?.into_owned();
     let link = link(&url, base_url);
     let member = member_start(line, value.start)?..value.end;
-    Some(LinkedAttachment { member, url, link, has_title, has_content_type, has_data, has_extension })
+    Some(LinkedAttachment {
+        member,
+        url,
+        link,
+        has_title,
+        has_content_type,
+        has_data,
+        has_size,
+        has_hash,
+        has_extension,
+    })
 }
 
 /// Where the member begins whose value begins at `value`.
@@ -177,9 +195,16 @@ pub fn rewrite(
         };
         match replace(attachment) {
             Replacement::Keep => continue,
-            Replacement::Url { url, title } => {
+            Replacement::Url { url, title, size, hash } => {
                 members.push(format!("\"url\":{}", Value::from(url)));
                 titled(&mut members, title);
+                // Size and hash are those of `data` where that is there.
+                if !attachment.has_data && !attachment.has_size {
+                    members.push(format!("\"size\":{size}"));
+                }
+                if !attachment.has_data && !attachment.has_hash {
+                    members.push(format!("\"hash\":{}", Value::from(hash)));
+                }
             }
             Replacement::Data { data, content_type, title } => {
                 if !attachment.has_data {
@@ -295,13 +320,21 @@ mod tests {
         let out = rewritten(line, |attachment| {
             links.push(attachment.link.clone());
             match attachment.url.as_str() {
-                "Binary/b1" => Replacement::Url { url: "http://new".into(), title: "T\"".into() },
+                "Binary/b1" => Replacement::Url {
+                    url: "http://new".into(),
+                    title: "T\"".into(),
+                    size: 2,
+                    hash: "aA==".into(),
+                },
                 _ => Replacement::Keep,
             }
         });
         let binary = |id: &str| Link::Record(vec![Target::Binary(id.into())]);
         assert_eq!(links, [binary("b1"), binary("b2"), Link::Elsewhere(None)]);
-        let expected = line.replace("\"url\" : \"Binary/b1\"", "\"url\":\"http://new\",\"title\":\"T\\\"\"");
+        let expected = line.replace(
+            "\"url\" : \"Binary/b1\"",
+            "\"url\":\"http://new\",\"title\":\"T\\\"\",\"hash\":\"aA==\"",
+        );
         assert_eq!(out, expected);
     }
 

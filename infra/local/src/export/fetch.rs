@@ -122,8 +122,8 @@ fn listed(manifests: &[Value]) -> Result<Vec<Wanted>, Failure> {
                 let expected = Expected {
                     url,
                     count: entry["count"].as_u64(),
-                    size: entry["extension"]["size"].as_u64(),
-                    sha256: entry["extension"]["sha256"].as_str().map(str::to_owned),
+                    size: entry["extension"]["size"].as_u64().or(entry["fileSize"].as_u64()),
+                    sha256: sha256(&entry["extension"]).map(str::to_owned),
                     sha1: None,
                     with_token,
                 };
@@ -132,6 +132,13 @@ fn listed(manifests: &[Value]) -> Result<Vec<Wanted>, Failure> {
         }
     }
     Ok(wanted)
+}
+
+/// The hash that a manifest gives: Bulk Data 4.0 has an array of FHIR extensions, the versions before an object.
+fn sha256(extension: &Value) -> Option<&str> {
+    let mut extensions = extension.as_array().into_iter().flatten();
+    let listed = extensions.find(|extension| extension["url"] == "https://schema.org/sha256");
+    listed.map_or(&extension["sha256"], |listed| &listed["valueString"]).as_str()
 }
 
 /// Downloads the attachments that the resources refer to.

@@ -106,23 +106,14 @@ pub async fn run(options: Options) -> Result<(), Failure> {
 
 /// Tells what was exported, and what of it was verified.
 fn report(exported: &Exported, out: &Path) {
-    let verified = if exported.files_verified.all_by_hash() { " and verified" } else { "" };
     eprintln!(
-        "Exported{verified} {} resources in {} files and {} attachments ({} bytes) to {}",
+        "Exported {} resources in {} files and {} attachments ({} bytes) to {}",
         exported.resources,
         exported.files,
         exported.attachments,
         exported.bytes,
         out.display()
     );
-    // "Verified" is said of nothing more than was verified.
-    for (what, verified) in
-        [("files", &exported.files_verified), ("attachments", &exported.attachments_verified)]
-    {
-        if !verified.all_by_hash() {
-            eprintln!("Not all have a hash; of the {what}: {verified}");
-        }
-    }
     if exported.deleted > 0 {
         eprintln!("{} Bundles of what was deleted: see the manifest's 'deleted'", exported.deleted);
     }
@@ -137,6 +128,12 @@ fn report(exported: &Exported, out: &Path) {
             "{} problems were reported by the server: see the OperationOutcome files",
             exported.problems
         );
+    }
+    // "Verified" is said of nothing more than was verified.
+    let files = exported.files_verified.phrases("file");
+    let verified: Vec<_> = files.chain(exported.attachments_verified.phrases("attachment")).collect();
+    if !verified.is_empty() {
+        eprintln!("{}", verified.join("; "));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Holds what arrived against what the server said of it, and says how much of it that could verify.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -27,53 +28,53 @@ pub(super) struct Expected {
 impl Expected {
     /// The strongest check that can be made of the file.
     pub(super) fn check(&self) -> Check {
-        if self.sha256.is_some() || self.sha1.is_some() {
-            Check::Hash
-        } else if self.size.is_some() || self.count.is_some() {
-            Check::SizeOrCount
-        } else {
-            Check::Nothing
+        match self {
+            Self { sha256: Some(_), .. } => Check::Sha256,
+            Self { sha1: Some(_), .. } => Check::Sha1,
+            Self { size: Some(_), .. } => Check::Size,
+            Self { count: Some(_), .. } => Check::Lines,
+            _ => Check::Nothing,
         }
     }
 }
 
-/// How a file was verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a file was verified, the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Check {
-    Hash,
-    SizeOrCount,
+    Sha256,
+    Sha1,
+    Size,
+    Lines,
     Nothing,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Sha256 => "verified by SHA-256",
+            Self::Sha1 => "verified by SHA-1",
+            Self::Size => "by size only, because the server gives no hash for them",
+            Self::Lines => "by number of lines only, because the server gives no hash and no size for them",
+            Self::Nothing => "not verified, because the server says nothing of them",
+        })
+    }
 }
 
 /// How many files were verified, and how.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Verified {
-    hashed: usize,
-    measured: usize,
-    unverified: usize,
-}
+pub(crate) struct Verified(BTreeMap<Check, usize>);
 
 impl Verified {
     pub(super) fn add(&mut self, check: Check) {
-        *match check {
-            Check::Hash => &mut self.hashed,
-            Check::SizeOrCount => &mut self.measured,
-            Check::Nothing => &mut self.unverified,
-        } += 1;
+        *self.0.entry(check).or_default() += 1;
     }
 
-    pub(crate) fn all_by_hash(&self) -> bool {
-        self.measured == 0 && self.unverified == 0
-    }
-}
-
-impl fmt::Display for Verified {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{} verified by hash, {} by size or number of lines only, {} not at all",
-            self.hashed, self.measured, self.unverified
-        )
+    /// One phrase for each way in which files were verified: `12 files verified by SHA-256`.
+    pub(crate) fn phrases(&self, noun: &str) -> impl Iterator<Item = String> {
+        self.0.iter().map(move |(check, number)| {
+            let plural = if *number == 1 { "" } else { "s" };
+            format!("{number} {noun}{plural} {check}")
+        })
     }
 }
 
