@@ -88,6 +88,30 @@ async fn damaged_files_are_named_and_the_rest_is_exported() {
     }
 }
 
+/// Whoever is in the cohort, and whatever the first chunk is.
+#[tokio::test]
+async fn what_is_damaged_in_deleted_is_named_once_for_every_cohort() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    lake::write(root);
+    let nobody = json!({ "resourceType": "Group", "id": "nobody", "type": "person", "actual": true });
+    write(root, "Group/nobody.json", nobody.to_string().as_bytes());
+    let strangers = json!({ "resourceType": "Group", "id": "strangers", "type": "person", "actual": true,
+        "member": [{ "entity": { "reference": "Patient/stranger" } }] });
+    write(root, "Group/strangers.json", strangers.to_string().as_bytes());
+    let line = json!({ "resourceType": "Claim", "id": "x", "deleted": "yesterday" });
+    write(root, "deleted/other.ndjson", format!("{line}\n").as_bytes());
+    let world = World::with("sandbox = true\nchunk_bytes = 1", root);
+    for level in ["", "/Patient", "/Group/nobody", "/Group/strangers"] {
+        let path = format!("/fhir{level}/$export?_since=2000-01-01T00:00:00Z");
+        let (_, _, said) = exported(&world, &path).await;
+        let named = said.iter().filter(|said| said.contains("deleted/other.ndjson line 1"));
+        assert_eq!(named.count(), 1, "{level}: {said:#?}");
+        let (_, _, said) = exported(&world, &format!("/fhir{level}/$export")).await;
+        assert!(!said.iter().any(|said| said.contains("deleted/")), "{level}: without _since: {said:#?}");
+    }
+}
+
 #[tokio::test]
 async fn a_patient_whose_only_file_is_damaged_is_failed_and_not_absent() {
     let directory = tempfile::tempdir().expect("a directory");

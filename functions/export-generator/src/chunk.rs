@@ -142,7 +142,6 @@ impl Generator {
             let ours: HashSet<&str> = patients.iter().map(PatientId::as_str).collect();
             let wanted = |of: Option<&str>| of.is_some_and(|of| ours.contains(of));
             collector.tombstones = Tombstones::read(&*self.records, selector, wanted).await?;
-            collector.report_tombstones().await?;
         }
         let records = self.records.clone();
         let mut ahead = stream::iter(patients.to_vec())

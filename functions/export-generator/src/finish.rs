@@ -8,6 +8,7 @@ use shared::domain::task::Task;
 use shared::error::{Error, Result};
 use shared::exports::page_of;
 use shared::ports::files::Files;
+use shared::ports::records::Area;
 use shared::telemetry::{self, Metric};
 
 use crate::Generator;
@@ -36,9 +37,7 @@ impl Generator {
             return Ok(());
         }
         let mut next = recorded.next;
-        let has_notices =
-            running.core.request.selection.as_ref().is_some_and(|selection| !selection.ignored.is_empty());
-        let wanted = !recorded.references.is_empty() || has_notices;
+        let wanted = !recorded.references.is_empty() || self.has_notices(&running).await?;
         if let Some(chunk) = recorded.supporting.or(wanted.then(|| ChunkId::first(next))) {
             next = next.max(chunk.index + 1);
             let done = self.jobs.chunk(id, chunk).await?.is_some_and(|stored| stored.result.is_some());
@@ -86,6 +85,15 @@ impl Generator {
             (Metric::Bytes, bytes),
         ]);
         Ok(())
+    }
+
+    /// Whether the supporting chunk has something to report that no other chunk does.
+    async fn has_notices(&self, running: &Running) -> Result<bool> {
+        let Some(selection) = &running.core.request.selection else { return Ok(false) };
+        if !selection.ignored.is_empty() {
+            return Ok(true);
+        }
+        Ok(selection.since.is_some() && !self.records.area(Area::Deleted).await?.is_empty())
     }
 
     async fn recorded(&self, id: &JobId) -> Result<Recorded> {

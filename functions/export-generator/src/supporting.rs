@@ -267,6 +267,9 @@ impl Generator {
             let line = problem("warning", "not-supported", ignored).to_string();
             outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
         }
+        for text in self.tombstone_problems(running).await? {
+            account.problem(outputs, "structure", &text).await?;
+        }
         let filter = Filter::of(running);
         let at_once = request.output.resources_a_read.unwrap_or(BATCH);
         let mut walk = Walk::default();

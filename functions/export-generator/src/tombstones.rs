@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use shared::domain::chunk::Purpose;
 use shared::domain::ids::PatientId;
+use shared::domain::states::Running;
 use shared::error::{Error, Result};
 use shared::fhir::date::Span;
 use shared::fhir::head::{Plain, head_and_members};
@@ -15,6 +16,7 @@ use shared::fhir::ndjson::Lines;
 use shared::fhir::select::Selector;
 use shared::ports::records::{Area, Records};
 
+use crate::Generator;
 use crate::collect::Collector;
 use crate::select::format_key;
 
@@ -148,17 +150,20 @@ impl Tombstones {
     }
 }
 
-impl Collector<'_> {
-    /// Reports what of `deleted/` cannot be used. Each chunk reads all of it: the first one speaks for all.
-    pub(crate) async fn report_tombstones(&mut self) -> Result<()> {
-        for problem in std::mem::take(&mut self.tombstones.problems) {
-            if self.chunk.index == 0 {
-                self.error("structure", &problem).await?;
-            }
-        }
-        Ok(())
+impl Generator {
+    /// What of `deleted/` cannot be used. Every chunk of an export with `_since` reads the lines, so none of them reports
+    /// this: Finish does, once.
+    pub(crate) async fn tombstone_problems(&self, running: &Running) -> Result<Vec<String>> {
+        let selection = running.core.request.selection.as_ref();
+        let Some(selection) = selection.filter(|selection| selection.since.is_some()) else {
+            return Ok(Vec::new());
+        };
+        let selector = Selector::new(selection, running.transaction_time);
+        Ok(Tombstones::read(&*self.records, &selector, |_| false).await?.problems)
     }
+}
 
+impl Collector<'_> {
     /// Writes what was deleted of one patient, or all that is left.
     pub(crate) async fn write_deleted(&mut self, patient: Option<&PatientId>) -> Result<()> {
         let mut keys = self.tombstones.take(patient);
