@@ -171,14 +171,22 @@ fn of_duplicates_the_newest_stays_and_loading_twice_changes_nothing() {
 fn what_cannot_be_used_is_reported_and_the_rest_is_loaded() {
     let lake = tempfile::tempdir().expect("a directory");
     let text = "{\"resourceType\":\"Patient\",\"id\":\"a\"}\nnonsense\n{\"id\":\"x\"}\n{\"resourceType\":\"Claim\"}\n{\"resourceType\":\"Claim\",\"id\":\"a/b\"}\n";
+    let claim = |id: &str| format!("{{\"resourceType\":\"Claim\",\"id\":{id}}}\n");
+    let ids = ["\"é\"", "5", "\"\"", "\"..\"", &format!("\"{}\"", "x".repeat(65))].map(claim);
+    let text = format!("{text}{}", ids.concat());
     let broken = "{\"resourceType\":\"Bundle\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"b\"}},\n{\"resource\":";
-    let loaded = loaded(&[("bad.ndjson", text.to_owned()), ("broken.json", broken.to_owned())], lake.path());
+    let loaded = loaded(&[("bad.ndjson", text), ("broken.json", broken.to_owned())], lake.path());
     assert_eq!(loaded.patients, 2);
     let expected = [
         ("bad.ndjson:2:", "not JSON"),
         ("bad.ndjson:3:", "resourceType"),
-        ("bad.ndjson:4:", "without id"),
-        ("bad.ndjson:5:", "without id"),
+        ("bad.ndjson:4:", "a Claim without id"),
+        ("bad.ndjson:5:", "a Claim with the character '/' in its id"),
+        ("bad.ndjson:6:", "a Claim with the character 'é' in its id"),
+        ("bad.ndjson:7:", "a Claim with an id that is no string"),
+        ("bad.ndjson:8:", "a Claim with an empty id"),
+        ("bad.ndjson:9:", "a Claim with an id of dots only"),
+        ("bad.ndjson:10:", "a Claim with an id of 65 characters"),
         ("broken.json:2:", "breaks off"),
     ];
     assert_eq!(loaded.problems.len(), expected.len(), "{:#?}", loaded.problems);

@@ -23,7 +23,7 @@ use shared::fhir::attachments::{
     Document, EHI_EXPORT_TAG, Link, LinkedAttachment, Replacement, Target, document_reference,
     has_attachments, linked_attachments, rewrite,
 };
-use shared::fhir::head::{Plain, head, head_and_members};
+use shared::fhir::head::{Plain, head, head_and_members, id_fault};
 use shared::fhir::spelling::plainly;
 use shared::fhir::tags::tagged;
 use shared::fhir::{instant, json, media_types};
@@ -117,16 +117,18 @@ impl<'p> PatientDocuments<'p> {
         facts: &Facts<'_>,
         collector: &mut Collector<'_>,
     ) -> Result<Option<String>> {
-        let (mut id, mut content_type, mut data): (_, _, Option<Range<usize>>) = (None, None, None);
+        let (mut id, mut content_type, mut data) = (None::<Range<usize>>, None, None::<Range<usize>>);
         let mut context = None;
         json::members(line, 0..line.len(), |key, value| match key {
-            b"id" => id = json::string(line, value),
+            b"id" => id = Some(value),
             b"contentType" => content_type = json::string(line, value),
             b"data" => data = Some(value),
             b"securityContext" => context = Some(value),
             _ => {}
         });
-        let Some(id) = id else { return Ok(Some("a Binary without id".to_owned())) };
+        let Some(id) = id.clone().and_then(|id| json::string(line, id)) else {
+            return Ok(id_fault(line, id).map(|fault| format!("a Binary {fault}")));
+        };
         let Some(data) = data.and_then(|data| json::string(line, data)) else {
             return Ok(Some("a Binary without data".to_owned()));
         };

@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use super::json::{self, Malformed, Spelling};
 use super::spelling;
 use crate::domain::filter::{Days, Facts};
-use crate::domain::ids::{is_fhir_id, is_type_name};
+use crate::domain::ids::{IdFault, is_fhir_id, is_type_name};
 
 static META: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"meta\""));
 
@@ -152,6 +152,12 @@ pub fn object<'a>(line: &'a [u8], plain: &'a mut Plain) -> Result<(&'a [u8], Mem
         let spelling = json::check_object(text, |key, value| members.0.push((key, value)))?;
         Ok((spelling, members))
     })
+}
+
+/// What is wrong with the member `id` of a text in its plain spelling; `None` for a FHIR id.
+pub fn id_fault(text: &[u8], id: Option<Range<usize>>) -> Option<IdFault> {
+    let Some(id) = id else { return Some(IdFault::Missing) };
+    json::string(text, id).map_or(Some(IdFault::NoString), |id| IdFault::of(&id))
 }
 
 /// The codes of a CodeableConcept, a Coding or a list of either; a plain code as well.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use indicatif::ProgressBar;
-use shared::fhir::head::{Head, Plain, head_and_members};
+use shared::domain::ids::IdFault;
+use shared::fhir::head::{Head, Plain, head_and_members, id_fault};
 use shared::fhir::json;
 use shared::fhir::references::{parse, reference_values};
 
@@ -157,7 +158,10 @@ impl<'l> Sorter<'l> {
             (Some(id), _) => (id, None),
             // An id that FHIR does not allow is not replaced.
             (None, Some(id)) if members.get(b"id").is_none() => (id.as_str(), Some(insert_id(head.text, id))),
-            (None, _) => return Ok(Some(format!("a {} without id", head.resource_type))),
+            (None, _) => {
+                let fault = id_fault(head.text, members.get(b"id")).unwrap_or(IdFault::Missing);
+                return Ok(Some(format!("a {} {fault}", head.resource_type)));
+            }
         };
         if let Some(urn) = full_url.filter(|url| url.starts_with("urn:")) {
             let target = format!("{}/{id}", head.resource_type);
