@@ -262,6 +262,51 @@ fn what_was_decided_is_counted_and_named() {
     assert_eq!(again.repeated, 6);
 }
 
+/// A Binary belongs to those whose resources have it as an attachment, whatever their type, and to those whom access to
+/// it follows.
+#[test]
+fn a_binary_goes_to_its_patients_or_is_named() {
+    let lake = tempfile::tempdir().expect("a directory");
+    let binary = |id: &str, context: Value| json!({"resourceType":"Binary","id":id,"data":"aGk=","securityContext":context});
+    let text = [
+        json!({"resourceType":"Patient","id":"a","photo":[{"url":"Binary/photo"}]}),
+        json!({"resourceType":"Observation","id":"o","subject":{"reference":"Patient/a"}}),
+        json!({"resourceType":"Claim","id":"c","patient":{"reference":"Patient/a"},
+            "supportingInfo":[{"valueAttachment":{"url":"./Binary/claim?x=1"}},{"valueAttachment":{"url":"nowhere/x"}}]}),
+        json!({"resourceType":"Practitioner","id":"p","photo":[{"url":"Binary/doctor"}]}),
+        binary("photo", Value::Null),
+        binary("claim", Value::Null),
+        binary("of-patient", json!({"reference":"Patient/a"})),
+        binary("of-observation", json!({"reference":"Observation/o"})),
+        binary("of-practitioner", json!({"reference":"Practitioner/p"})),
+        binary("of-nobody", Value::Null),
+        binary("doctor", Value::Null),
+    ];
+    let loaded = loaded(&[("all.ndjson", lines(&text))], lake.path());
+    assert_eq!(
+        of(lake.path(), "Patient/a/records.ndjson"),
+        [
+            "Patient/a",
+            "Binary/claim",
+            "Binary/of-observation",
+            "Binary/of-patient",
+            "Binary/photo",
+            "Claim/c",
+            "Observation/o"
+        ]
+    );
+    assert_eq!(
+        of(lake.path(), "shared/Binary.ndjson"),
+        ["Binary/doctor", "Binary/of-nobody", "Binary/of-practitioner"]
+    );
+    assert_eq!((loaded.unplaced.count, loaded.unplaced.named.len()), (3, 3));
+    assert!(loaded.unplaced.named[1].ends_with("all.ndjson:10: Binary/of-nobody"), "{:?}", loaded.unplaced);
+    assert_eq!((loaded.unserved.count, loaded.unresolved.count), (1, 0), "{:?}", loaded.unserved);
+    // Another load tells of its own only.
+    let again = self::loaded(&[("more.ndjson", lines(&text[..1]))], lake.path());
+    assert_eq!(again.unplaced.count, 0);
+}
+
 #[test]
 fn files_that_are_not_read_are_named() {
     let (lake, input) =

@@ -51,10 +51,15 @@ fn resource() -> impl Strategy<Value = Value> {
         }),
         (0..3_u8, proptest::collection::vec(prop_oneof![target("Observation", 0..6), patient(), target("Binary", 0..3)], 1..3))
             .prop_map(|(id, targets)| json!({ "resourceType": "Provenance", "id": id.to_string(), "target": targets })),
-        (0..3_u8).prop_map(|id| json!({ "resourceType": "Binary", "id": id.to_string() })),
+        (0..3_u8, proptest::option::of(prop_oneof![patient(), target("Observation", 0..6), target("DocumentReference", 0..3)]))
+            .prop_map(|(id, context)| json!({ "resourceType": "Binary", "id": id.to_string(), "securityContext": context })),
         (0..3_u8, patient(), 0..3_u8).prop_map(|(id, subject, binary)| {
             json!({ "resourceType": "DocumentReference", "id": id.to_string(), "subject": subject,
                 "content": [{ "attachment": { "url": format!("Binary/{binary}") } }] })
+        }),
+        (0..3_u8, patient(), 0..3_u8).prop_map(|(id, subject, binary)| {
+            json!({ "resourceType": "Communication", "id": id.to_string(), "subject": subject,
+                "payload": [{ "contentAttachment": { "url": format!("./Binary/{binary}?_format=json") } }] })
         }),
         (0..3_u8).prop_map(|id| json!({ "resourceType": "Organization", "id": id.to_string() })),
         (0..2_u8).prop_map(|id| json!({ "resourceType": "Group", "id": id.to_string() })),
@@ -113,15 +118,23 @@ fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value
     let mut homes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (key, resource) in &stays {
         let direct = patients(resource);
-        if resource["resourceType"] == "DocumentReference" {
-            let binary = text(&resource["content"][0]["attachment"]["url"]);
-            homes.entry(binary).or_default().extend(direct.clone());
+        let attachment = match text(&resource["resourceType"]).as_str() {
+            "DocumentReference" => &resource["content"][0]["attachment"],
+            "Communication" => &resource["payload"][0]["contentAttachment"],
+            _ => &Value::Null,
+        };
+        if let Some(url) = attachment["url"].as_str() {
+            let binary = url.trim_start_matches("./").trim_end_matches("?_format=json");
+            homes.entry(binary.to_owned()).or_default().extend(direct.clone());
         }
         homes.entry(key.clone()).or_default().extend(direct);
     }
     let known = homes.clone();
-    for (key, resource) in stays.iter().filter(|(_, resource)| resource["resourceType"] == "Provenance") {
-        for target in resource["target"].as_array().expect("targets") {
+    for (key, resource) in &stays {
+        // Of a Provenance the targets, of a Binary the resource that access to it follows.
+        let targets = resource["target"].as_array().into_iter().flatten();
+        let context = Some(&resource["securityContext"]).filter(|context| context.is_object());
+        for target in targets.chain(context) {
             let followed = short(&text(&target["reference"])).and_then(|target| known.get(&target)).cloned();
             homes.entry(key.clone()).or_default().extend(followed.unwrap_or_default());
         }
@@ -176,7 +189,8 @@ fn resolve(value: &mut Value, named: &BTreeSet<String>) {
 
 /// The patients whom a resource belongs to by itself.
 fn patients(resource: &Value) -> BTreeSet<String> {
-    let mut references = vec![resource["subject"]["reference"].clone()];
+    let own = ["subject", "securityContext"].map(|member| resource[member]["reference"].clone());
+    let mut references = own.to_vec();
     for (list, member) in [("participant", Some("actor")), ("target", None)] {
         for element in resource[list].as_array().into_iter().flatten() {
             references.push(member.map_or(element, |member| &element[member])["reference"].clone());
@@ -229,6 +243,8 @@ proptest! {
         // The inputs and the counts tell of the same resources.
         let lines: usize = expected.values().map(Vec::len).sum();
         prop_assert_eq!(loaded.resources + loaded.shared + loaded.groups, lines as u64);
+        let unplaced = expected.get("shared/Binary.ndjson").map_or(0, Vec::len);
+        prop_assert_eq!(loaded.unplaced.count, unplaced as u64);
         // Loading twice changes nothing.
         read();
         prop_assert_eq!(&lake(into.path()), &expected);

@@ -38,14 +38,16 @@ pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, 
     if resource.resource_type == "Patient" {
         homes.push(resource.id.to_owned());
     }
-    for path in paths(resource.resource_type) {
+    // Access to a Binary follows this resource (FHIR R4, Binary.securityContext).
+    let own: &[&str] = if resource.resource_type == "Binary" { &["securityContext"] } else { &[] };
+    for path in paths(resource.resource_type).iter().chain(own) {
         let (name, rest) = path.split_once('.').map_or((*path, None), |(name, rest)| (name, Some(rest)));
         let Some(value) = resource.members.get(name.as_bytes()) else { continue };
         targets(resource.plain, value, rest, &mut |target| {
             let Some(reference) = parse(&target) else { return };
             if reference.resource_type == "Patient" {
                 homes.push(reference.id.to_owned());
-            } else if resource.resource_type == "Provenance" {
+            } else if matches!(resource.resource_type, "Binary" | "Provenance") {
                 follows.push(Cow::Owned(reference.text.to_owned()));
             }
         });

@@ -1,10 +1,6 @@
 //! What resources refer to: references, and the URLs of attachments.
 
-use std::ops::Range;
-
-use shared::fhir::attachments::has_attachments;
-use shared::fhir::json;
-use shared::fhir::references::parse;
+use shared::fhir::attachments::{Link, Target, has_attachments, linked_attachments};
 
 use super::report::Place;
 use super::spill::{Stream, Writer, put_number, put_text};
@@ -15,7 +11,7 @@ use crate::Failure;
 const REMEMBERED: u64 = 4096;
 
 /// References to one resource from one stretch of the input.
-struct Link {
+struct Reference {
     hash: u64,
     count: u64,
     of_attachment: bool,
@@ -27,7 +23,7 @@ struct Link {
 /// One worker's references.
 pub(super) struct Links<'l> {
     writer: Writer<'l>,
-    remembered: Vec<Option<Link>>,
+    remembered: Vec<Option<Reference>>,
 }
 
 impl<'l> Links<'l> {
@@ -49,12 +45,12 @@ impl<'l> Links<'l> {
             return Ok(());
         }
         let mut link =
-            slot.take().unwrap_or(Link { hash, count: 0, of_attachment, place, target: Vec::new() });
+            slot.take().unwrap_or(Reference { hash, count: 0, of_attachment, place, target: Vec::new() });
         if link.count > 0 {
             push(&mut self.writer, &link)?;
         }
         target.clone_into(&mut link.target);
-        *slot = Some(Link { hash, count: 1, of_attachment, place, ..link });
+        *slot = Some(Reference { hash, count: 1, of_attachment, place, ..link });
         Ok(())
     }
 
@@ -66,7 +62,7 @@ impl<'l> Links<'l> {
     }
 }
 
-fn push(writer: &mut Writer<'_>, link: &Link) -> Result<(), Failure> {
+fn push(writer: &mut Writer<'_>, link: &Reference) -> Result<(), Failure> {
     writer.push(link.hash, |buffer| {
         put_text(buffer, &link.target);
         put_number(buffer, link.count);
@@ -75,39 +71,15 @@ fn push(writer: &mut Writer<'_>, link: &Link) -> Result<(), Failure> {
     })
 }
 
-/// The URLs of a resource's attachments (FHIR R4, Attachment). The text was checked before and is in its plain spelling.
-pub(super) fn attachment_urls(text: &[u8], resource_type: &str) -> Vec<String> {
-    let mut found = Vec::new();
+/// The URLs of a resource's attachments, as an export finds them, and where each leads. The text was checked before and
+/// is in its plain spelling.
+pub(super) fn attachment_urls(text: &[u8], resource_type: &str) -> Vec<(String, Link)> {
     if !has_attachments(resource_type) {
-        return found;
+        return Vec::new();
     }
-    let mut attachment = |value: Range<usize>| {
-        found.extend(
-            json::member(text, value, b"url")
-                .and_then(|url| json::string(text, url))
-                .map(std::borrow::Cow::into_owned),
-        );
-    };
-    let root = |name: &[u8]| json::member(text, 0..text.len(), name);
-    match resource_type {
-        "DocumentReference" => {
-            if let Some(content) = root(b"content") {
-                json::elements(text, content, |content| {
-                    if let Some(value) = json::member(text, content, b"attachment") {
-                        attachment(value);
-                    }
-                });
-            }
-        }
-        "Media" => root(b"content").into_iter().for_each(attachment),
-        "DiagnosticReport" => {
-            if let Some(forms) = root(b"presentedForm") {
-                json::elements(text, forms, attachment);
-            }
-        }
-        _ => {}
-    }
-    found
+    // The server's address is not known here: an absolute URL may be its own or not.
+    let linked = linked_attachments(text, resource_type, "");
+    linked.into_iter().map(|attachment| (attachment.url, attachment.link)).collect()
 }
 
 /// Shows the ids of the Binaries that a resource's attachments are.
@@ -116,9 +88,11 @@ pub(super) fn mentions(
     resource_type: &str,
     mut show: impl FnMut(&str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    for url in attachment_urls(text, resource_type) {
-        if let Some(reference) = parse(&url).filter(|reference| reference.resource_type == "Binary") {
-            show(reference.id)?;
+    for (_, link) in attachment_urls(text, resource_type) {
+        for target in link.targets() {
+            if let Target::Binary(id) = target {
+                show(id)?;
+            }
         }
     }
     Ok(())

@@ -40,6 +40,8 @@ pub struct Loaded {
     pub unresolved: Noted,
     /// URLs of attachments that no export can serve.
     pub unserved: Noted,
+    /// Binaries that belong to no patient, so that only system exports have them.
+    pub unplaced: Noted,
     /// Patients that resources belong to and that have no Patient resource.
     pub without_patient: Noted,
     /// Files beside records in the input that are documents and were not loaded.
@@ -75,6 +77,7 @@ pub(super) enum Kind {
     Replaced,
     Unresolved,
     Unserved,
+    Unplaced,
     WithoutPatient,
 }
 
@@ -156,6 +159,7 @@ impl Notes {
                 Kind::Replaced => loaded.replaced = noted,
                 Kind::Unresolved => loaded.unresolved = noted,
                 Kind::Unserved => loaded.unserved = noted,
+                Kind::Unplaced => loaded.unplaced = noted,
                 Kind::WithoutPatient => loaded.without_patient = noted,
             }
         }
@@ -178,6 +182,10 @@ impl Loaded {
             (&self.replaced, "resources were not loaded, because another version of the same id was"),
             (&self.unresolved, "references resolve to nothing that was loaded"),
             (&self.unserved, "URLs of attachments cannot be served by an export"),
+            (
+                &self.unplaced,
+                "Binaries went to shared/, where only system exports have them, because no attachment and no securityContext tells whose they are",
+            ),
             (&self.without_patient, "patients have resources and no Patient resource"),
         ];
         for (noted, what) in kinds {

@@ -295,7 +295,7 @@ pub(super) fn follow(
         }
         let mut fields = Fields(&followers);
         while !fields.is_empty() {
-            let number = fields.number()?;
+            let (number, place) = (fields.number()?, Place::of(fields.number()?));
             let (resource_type, id, text) = (fields.text()?, fields.text()?, fields.text()?);
             let mut all = homes.remove(&number).unwrap_or_default();
             all.extend(fields.texts()?);
@@ -304,6 +304,9 @@ pub(super) fn follow(
             }
             let (resource_type, id) = (String::from_utf8_lossy(resource_type), String::from_utf8_lossy(id));
             let all: Vec<_> = all.into_iter().collect();
+            if resource_type == "Binary" && all.is_empty() && place.piece != Place::LAKE {
+                sorter.note_unplaced(place, &id);
+            }
             sorter.place(number, &resource_type, &id, text, &all)?;
         }
         load.followers.remove(index);

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use indicatif::ProgressBar;
 use shared::domain::ids::IdFault;
+use shared::fhir::attachments::{Link, Target};
 use shared::fhir::head::{Head, Plain, head_and_members, id_fault};
 use shared::fhir::json;
 use shared::fhir::references::{parse, reference_values};
@@ -309,6 +310,7 @@ impl<'l> Sorter<'l> {
         }
         self.followers.push(resource.number, |buffer| {
             put_number(buffer, resource.number);
+            put_number(buffer, resource.place.number());
             put_text(buffer, resource.resource_type.as_bytes());
             put_text(buffer, resource.id.as_bytes());
             put_text(buffer, resource.text);
@@ -338,6 +340,11 @@ impl<'l> Sorter<'l> {
         Ok(())
     }
 
+    /// Notes a Binary that belongs to no patient.
+    pub(super) fn note_unplaced(&mut self, place: Place, id: &str) {
+        self.notes.note(Kind::Unplaced, Some(place), None, 1, || format!("Binary/{id}"));
+    }
+
     fn note_patient(&mut self, patient: &str) -> Result<(), Failure> {
         // Most resources are of the same patient as the one before.
         if self.last_patient == patient.as_bytes() {
@@ -361,29 +368,31 @@ impl<'l> Sorter<'l> {
                 None => self.notes.note(Kind::Unresolved, Some(place), None, 1, || text.into_owned()),
             }
         }
-        for url in super::links::attachment_urls(plain, resource.resource_type) {
-            let binary = parse(&url).filter(|reference| reference.resource_type == "Binary");
-            if let Some(binary) = binary {
-                self.links.note(binary.text.as_bytes(), true, place)?;
-            } else if !self.can_be_served(&url, homes) {
-                self.notes.note(Kind::Unserved, Some(place), None, 1, || url.clone());
+        for (url, link) in super::links::attachment_urls(plain, resource.resource_type) {
+            if let [Target::Binary(id)] = link.targets() {
+                self.links.note(&key_of("Binary", id), true, place)?;
+            } else if !self.can_be_served(&link, homes) {
+                self.notes.note(Kind::Unserved, Some(place), None, 1, || url);
             }
         }
         Ok(())
     }
 
     /// Whether an export can serve the attachment, or hands out an address that is not the lake's.
-    fn can_be_served<T: AsRef<[u8]>>(&self, url: &str, homes: &[T]) -> bool {
-        if url.starts_with("http://") || url.starts_with("https://") {
-            return true;
-        }
-        let name = url.strip_prefix("files/").unwrap_or(url);
-        let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains([':', '/', '\\']);
-        let Some(lake) = &self.load.lake else { return is_name };
-        let has = |home: &T| {
+    fn can_be_served<T: AsRef<[u8]>>(&self, link: &Link, homes: &[T]) -> bool {
+        let targets = match link {
+            Link::Elsewhere(_) => return true,
+            Link::Nowhere => return false,
+            Link::Record(targets) => targets,
+        };
+        let Some(lake) = &self.load.lake else { return true };
+        let has = |home: &T, name: &str| {
             let patient = String::from_utf8_lossy(home.as_ref()).into_owned();
             lake.join("Patient").join(patient).join("files").join(name).is_file()
         };
-        is_name && homes.iter().any(has)
+        targets.iter().any(|target| match target {
+            Target::File(name) => homes.iter().any(|home| has(home, name)),
+            Target::Binary(_) => true,
+        })
     }
 }
