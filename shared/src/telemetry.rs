@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::LogFormat;
+use crate::domain::ids::JobId;
 
 /// The log of one machine, on standard error. `filter` is levels by target, as `info,request=debug`. Colours only where
 /// a terminal shows them.
@@ -29,6 +30,11 @@ pub fn on_one_machine(filter: &str, format: LogFormat) {
 
 fn targets(filter: &str) -> Targets {
     filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
+}
+
+/// Logs what a member of staff did, by name: they answer for it. Patients are never named.
+pub fn staff_action(action: &str, job: &JobId, name: &str) {
+    tracing::info!(job.id = %job, staff = name, action, "staff");
 }
 
 /// What is counted and measured. `template.yaml` has alarms and a dashboard over these names.

@@ -1,5 +1,6 @@
 //! The patient's form.
 
+use crate::logs::Captured;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tests::{ANNA, Answer, BASE_URL, BRUNO, World, both_hosts, reference, text};
@@ -273,7 +274,12 @@ async fn staff_can_change_the_choices_until_a_worker_begins() {
     let other_site = world.post(&job).cookie(&staff).header("origin", "https://evil.example.org").json(&labs);
     assert_eq!(other_site.send().await.status, StatusCode::FORBIDDEN);
     submit(&world, &job, &form, &visits).await;
+    let log = Captured::start();
     let changed = post(&job, labs.clone()).await;
+    let lines = log.with("choices changed");
+    assert!(lines.len() == 1 && lines[0].contains("staff=\"admin\""), "{lines:?}");
+    assert!(lines[0].contains(job.trim_start_matches("/jobs/")) && !lines[0].contains(ANNA), "{lines:?}");
+    drop(log);
     assert_eq!(changed.status, StatusCode::OK, "{}", changed.text());
     let changed = changed.json();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What the program logs when nobody asked for more or less: a line for each request and each action of staff.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
 use serde_json::Value;
@@ -8,6 +9,42 @@ use tests::{ANNA, PASSWORD};
 
 use crate::program::{Served, ehi};
 use crate::surface::ROUTES;
+
+/// What is logged on this thread until it is dropped.
+pub(crate) struct Captured {
+    text: Arc<Mutex<Vec<u8>>>,
+    _subscriber: tracing::subscriber::DefaultGuard,
+}
+
+impl Captured {
+    pub(crate) fn start() -> Self {
+        let text = Arc::<Mutex<Vec<u8>>>::default();
+        let writer = text.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Captured::writer(&writer));
+        Self { text, _subscriber: tracing::subscriber::set_default(log.finish()) }
+    }
+
+    fn writer(text: &Arc<Mutex<Vec<u8>>>) -> impl std::io::Write + use<> {
+        struct Appends(Arc<Mutex<Vec<u8>>>);
+        impl std::io::Write for Appends {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().expect("no panic").extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        Appends(text.clone())
+    }
+
+    /// The lines that have a text in them.
+    pub(crate) fn with(&self, text: &str) -> Vec<String> {
+        let log = String::from_utf8_lossy(&self.text.lock().expect("no panic")).into_owned();
+        log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+    }
+}
 
 /// The program with this setting; it logs what it logs by itself.
 fn logged(setting: &str) -> String {

@@ -15,13 +15,9 @@ use shared::http::extract::NO_JOB;
 use shared::http::job_json::attachment_url;
 use shared::ports::files::write_all;
 use shared::ports::jobs::StoredJob;
+use shared::telemetry::staff_action;
 
 use crate::Admin;
-
-/// Logs what a member of staff did, by name: they answer for it. Patients are never named.
-fn note(action: &str, job: &JobId, who: &str) {
-    tracing::info!(job.id = %job, staff = who, action, "staff");
-}
 
 impl Admin {
     pub(crate) async fn job(&self, id: &JobId) -> Result<StoredJob> {
@@ -38,7 +34,7 @@ impl Admin {
                 Job::Complete(review.approve(attached, who, self.clock.now(), &self.settings.retention));
             match self.jobs.replace(&complete, stored.version).await {
                 Ok(version) => {
-                    note("approved", id, who);
+                    staff_action("approved", id, who);
                     return Ok(StoredJob { job: complete, version, progress: stored.progress });
                 }
                 // Somebody attached another file, or decided otherwise: look again.
@@ -59,7 +55,7 @@ impl Admin {
             Ok(Job::Rejected(job.in_review("reject")?.reject(reason, who, now, &self.settings.retention)))
         })
         .await?;
-        note("rejected", id, who);
+        staff_action("rejected", id, who);
         // Nobody will ever fetch it.
         self.files.remove_prefix(&job_prefix(id)).await?;
         Ok(rejected)
@@ -73,7 +69,7 @@ impl Admin {
             Ok(Job::InReview(review.attach(files, who, now)))
         })
         .await?;
-        note("files attached", id, who);
+        staff_action("files attached", id, who);
         Ok(attached)
     }
 
@@ -89,7 +85,7 @@ impl Admin {
             Ok(Job::InReview(review))
         })
         .await?;
-        note("files removed", id, who);
+        staff_action("files removed", id, who);
         for file in removed {
             self.files.remove(&file.key).await?;
         }
@@ -103,7 +99,7 @@ impl Admin {
             Err(Error::Conflict(_)) => Err(NO_JOB),
             done => {
                 done?;
-                note("deleted", id, who);
+                staff_action("deleted", id, who);
                 Ok(stored)
             }
         }

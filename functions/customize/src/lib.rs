@@ -37,6 +37,7 @@ use shared::ports::queue::Queue;
 use shared::ports::records::Records;
 use shared::security::keys::Keys;
 use shared::security::verify::Verifier;
+use shared::telemetry::staff_action;
 use url::Url;
 
 use self::access::Chooser;
@@ -191,6 +192,9 @@ impl Customize {
             (_, Chooser::Patient) => Err(Error::invalid(ALREADY_CUSTOMIZED)),
         })
         .await?;
+        if let Chooser::Staff(name) = chooser {
+            staff_action("choices changed", stored.job.id(), name);
+        }
         resume(&customized.job, &*self.queue).await?;
         Ok(customized)
     }
