@@ -19,6 +19,20 @@ async fn every_base_and_shortcut_is_discoverable(world: World) {
             let resources = statement["rest"][0]["resource"].as_array().expect("resources");
             let patient = resources.iter().find(|resource| resource["type"] == "Patient").expect("Patient");
             assert_eq!(patient["operation"][0]["name"], "ehi-export");
+            // A shortcut is for EHI exports only: what is listed is there, and the rest is not.
+            let is_shortcut = !prefix.is_empty();
+            let operations = patient["operation"].as_array().map(Vec::len);
+            assert_eq!(
+                (operations, resources.len() == 1),
+                (Some(if is_shortcut { 1 } else { 2 }), is_shortcut)
+            );
+            assert_eq!(statement["rest"][0]["operation"].is_null(), is_shortcut);
+            assert!(statement["instantiates"].is_null() || !is_shortcut);
+            let scopes = smart.json()["scopes_supported"].clone();
+            let has_bulk = scopes.as_array().expect("scopes").contains(&serde_json::json!("system/*.rs"));
+            assert_eq!(has_bulk, !is_shortcut, "{scopes}");
+            let bulk = world.get(&format!("{prefix}{base}/$export")).send().await;
+            assert_eq!(bulk.status == StatusCode::NOT_FOUND, is_shortcut, "{prefix}{base}");
             assert_eq!(patient["interaction"], serde_json::json!([{ "code": "read" }]));
             let smart = smart.json();
             assert_eq!(text(&smart["issuer"]), BASE_URL);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shared::config::Settings;
 use shared::security::assertion;
 
-const SCOPES: [&str; 12] = [
+const SCOPES: [&str; 10] = [
     "openid",
     "fhirUser",
     "profile",
@@ -15,9 +15,10 @@ const SCOPES: [&str; 12] = [
     "patient/*.rs",
     "patient/Patient.rs",
     "system/$ehi-export",
-    "system/*.rs",
-    "system/*.read",
 ];
+
+/// Scopes of bulk exports.
+const BULK_SCOPES: [&str; 2] = ["system/*.rs", "system/*.read"];
 
 const CAPABILITIES: [&str; 12] = [
     "launch-standalone",
@@ -35,7 +36,7 @@ const CAPABILITIES: [&str; 12] = [
 ];
 
 /// What both documents say: the endpoints, and how to use them.
-fn common(settings: &Settings) -> Value {
+fn common(settings: &Settings, scopes: &[&str]) -> Value {
     let url = |path: &str| settings.url(path);
     json!({
         "issuer": settings.base_url,
@@ -50,20 +51,24 @@ fn common(settings: &Settings) -> Value {
         "token_endpoint_auth_methods_supported":
             ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": assertion::ALGORITHMS,
-        "scopes_supported": SCOPES,
+        "scopes_supported": scopes,
     })
 }
 
-/// `.well-known/smart-configuration`.
-pub(crate) fn smart(settings: &Settings) -> Value {
-    let mut document = common(settings);
+/// `.well-known/smart-configuration`. Below a shortcut of the sandbox there is no bulk export.
+pub(crate) fn smart(settings: &Settings, is_shortcut: bool) -> Value {
+    let mut document = if is_shortcut {
+        common(settings, &SCOPES)
+    } else {
+        common(settings, &[&SCOPES[..], &BULK_SCOPES].concat())
+    };
     document["capabilities"] = json!(CAPABILITIES);
     document
 }
 
 /// `.well-known/openid-configuration`.
 pub(crate) fn openid(settings: &Settings) -> Value {
-    let mut document = common(settings);
+    let mut document = common(settings, &[&SCOPES[..], &BULK_SCOPES].concat());
     let algorithms = if settings.rsa_keys.is_empty() { vec!["ES256"] } else { vec!["RS256", "ES256"] };
     document["userinfo_endpoint"] = json!(settings.url("/auth/userinfo"));
     document["response_modes_supported"] = json!(["query"]);

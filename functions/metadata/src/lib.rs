@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 use shared::clock::Clock;
 use shared::config::Settings;
 use shared::domain::dialect::Dialect;
-use shared::domain::request::Base;
+use shared::domain::request::{Base, Prefix};
 use shared::error::{Error, Result};
 use shared::fhir::FHIR_JSON;
 use shared::fhir::capability::capability_statement;
@@ -36,26 +36,30 @@ struct Metadata {
 pub fn router(platform: &dyn Platform) -> Router {
     let state = Metadata { settings: platform.settings(), keys: platform.keys(), clock: platform.clock() };
     let started = state.clock.now();
+    let smart = async |State(state): State<Metadata>| smart_configuration(&state, false);
     let mut router = Router::new()
         .route("/", get(landing))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/.well-known/openid-configuration", get(openid_configuration))
-        .route("/.well-known/smart-configuration", get(smart_configuration));
+        .route("/.well-known/smart-configuration", get(smart));
     for prefix in state.settings.prefixes() {
         for base in Base::ALL {
             let path = format!("{}{}", prefix.path, base.path());
             let url = state.settings.url(&path);
             let dialect = Dialect::of(base);
+            let is_shortcut = *prefix != Prefix::NONE;
             let made = Arc::new(OnceLock::new());
             let capability = async move |State(state): State<Metadata>, query: Query, headers: HeaderMap| {
                 accepts_json(&query, &headers)?;
-                let statement = || capability_statement(dialect, &url, &state.settings.base_url, started);
+                let root = &state.settings.base_url;
+                let statement = || capability_statement(dialect, &url, is_shortcut, root, started);
                 let bytes = made.get_or_init(|| Bytes::from(statement().to_string()));
                 Ok::<_, Error>(cacheable(ready(StatusCode::OK, FHIR_JSON, bytes.clone())))
             };
+            let smart = async move |State(state): State<Metadata>| smart_configuration(&state, is_shortcut);
             router = router
                 .route(&format!("{path}/metadata"), get(capability))
-                .route(&format!("{path}/.well-known/smart-configuration"), get(smart_configuration));
+                .route(&format!("{path}/.well-known/smart-configuration"), get(smart));
         }
     }
     router.with_state(state)
@@ -95,8 +99,8 @@ async fn jwks(State(state): State<Metadata>) -> Response {
     cacheable(json(StatusCode::OK, &state.keys.jwks()))
 }
 
-async fn smart_configuration(State(state): State<Metadata>) -> Response {
-    cacheable(json(StatusCode::OK, &discovery::smart(&state.settings)))
+fn smart_configuration(state: &Metadata, is_shortcut: bool) -> Response {
+    cacheable(json(StatusCode::OK, &discovery::smart(&state.settings, is_shortcut)))
 }
 
 async fn openid_configuration(State(state): State<Metadata>) -> Response {

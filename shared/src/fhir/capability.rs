@@ -43,8 +43,24 @@ fn resource(name: &str) -> Value {
     resource
 }
 
+/// What the server can do below one of the sandbox's shortcuts: EHI exports, and reading the patient of the token.
+fn of_shortcut() -> Value {
+    json!([{
+        "type": "Patient",
+        "interaction": [{ "code": "read" }],
+        "operation": [{ "name": "ehi-export", "definition": EHI_EXPORT }],
+    }])
+}
+
 /// What the server under `base_url` can do, where it speaks `dialect`; `root` is where its OAuth endpoints are.
-pub fn capability_statement(dialect: &Dialect, base_url: &str, root: &str, date: Timestamp) -> Value {
+/// `is_shortcut` is below a prefix of the sandbox, where there is no bulk export.
+pub fn capability_statement(
+    dialect: &Dialect,
+    base_url: &str,
+    is_shortcut: bool,
+    root: &str,
+    date: Timestamp,
+) -> Value {
     let oauth = json!({
         "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
         "extension": [
@@ -76,10 +92,15 @@ pub fn capability_statement(dialect: &Dialect, base_url: &str, root: &str, date:
                 }],
                 "extension": [oauth],
             },
-            "operation": [{ "name": "export", "definition": operation("export") }],
-            "resource": TYPES.iter().map(|name| resource(name)).collect::<Vec<_>>(),
         }],
     });
+    let rest = &mut statement["rest"][0];
+    if is_shortcut {
+        rest["resource"] = of_shortcut();
+        return statement;
+    }
+    rest["operation"] = json!([{ "name": "export", "definition": operation("export") }]);
+    rest["resource"] = TYPES.iter().map(|name| resource(name)).collect();
     if dialect.claims_bulk_data {
         statement["instantiates"] = json!([BULK_DATA]);
     }
