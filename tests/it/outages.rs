@@ -12,6 +12,7 @@ use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, World, text};
 
 use crate::crash::{SMALL_CHUNKS, begin_everyone, counted};
+use crate::logs::Captured;
 
 /// Lets workers over a faulty platform work while time passes.
 async fn work_for(world: &World, faulty: &Faulty, minutes: i64) {
@@ -293,4 +294,36 @@ async fn a_job_that_was_cancelled_does_not_fail_as_well() {
     assert_eq!(settled, shared::ports::queue::Settled::Done);
     worker.bury(&delivery.task, &delivery.story()).await.expect("nothing is left to fail");
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
+}
+
+/// Whoever looks for the cause finds the task, its deliveries, and what is known of its failures.
+#[tokio::test]
+async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
+    world.step().await;
+    let worker = export_generator::worker(world.platform());
+    let inbox = world.platform().inbox();
+    let delivery = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
+    let down = shared::error::Error::unavailable("no route to the store");
+    worker.settle(&delivery, Err(down)).await;
+    worker.settle(&delivery, Err(shared::error::Error::internal("a defect"))).await;
+    let log = Captured::start();
+    worker.bury(&delivery.task, &delivery.story()).await.expect("the job fails");
+    let known = format!(
+        "task {}, delivered 1 times, failed by a fault of the server 1 times, waiting for the store since",
+        delivery.task.key()
+    );
+    let lines = log.with("export failed");
+    assert!(lines.len() == 1 && lines[0].contains(&known), "{lines:?}");
+    assert!(lines[0].contains("delivered as often as it may be"), "{lines:?}");
+    drop(log);
+    let staff = world.staff().await;
+    let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
+    let last = shown["history"].as_array().and_then(|history| history.last()).expect("a history").clone();
+    assert!(text(&last["what"]).contains(&known), "{last}");
+    let status = world.status(&token, &job).await;
+    assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(status.json()["issue"][0]["code"], "exception", "no client waits for it: {}", status.text());
 }

@@ -1,5 +1,7 @@
 //! Keeps account of tasks that failed, on the row of their job, and fails the job when [`retries`] says so.
 
+use std::fmt::Write as _;
+
 use shared::domain::chunk::job_prefix;
 use shared::domain::job::Job;
 use shared::domain::states::{Running, Trouble, Waiting};
@@ -20,6 +22,24 @@ enum Noted {
     Active(Option<Box<Running>>),
     /// Cancelled, finished or removed: its tasks have nothing to do any more.
     Inactive,
+}
+
+/// What the job's row says of a task that failed before, to go behind what became of it.
+fn noted(job: &Job, task: &Task) -> String {
+    let Job::Running(running) = job else { return String::new() };
+    let mut text = String::new();
+    let trouble = running.troubles.get(&task.key()).copied().unwrap_or_default();
+    for (count, what) in
+        [(trouble.defects, "failed by a fault of the server"), (trouble.lost, "lost its worker")]
+    {
+        if count > 0 {
+            let _ = write!(text, ", {what} {count} times");
+        }
+    }
+    if let Some(waiting) = running.waiting {
+        let _ = write!(text, ", {}", waiting.describe());
+    }
+    text
 }
 
 impl Generator {
@@ -148,6 +168,7 @@ impl Generator {
         for _ in 0..RACES {
             let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
             let request = stored.job.core().request_id.clone();
+            let story = format!("{story}{}", noted(&stored.job, task));
             let text = match (reason.kind(), waited, request) {
                 (Kind::Unavailable, Some(hours), _) => {
                     format!(
@@ -159,12 +180,12 @@ impl Generator {
                 (_, _, None) => format!("{reason}; tell the operator the job id {id}"),
             };
             let (now, retention) = (self.clock.now(), &self.settings.retention);
-            let failed = stored.job.fail(&text, reason.issue_code(), story, now, retention);
+            let failed = stored.job.fail(&text, reason.issue_code(), &story, now, retention);
             // A job that has ended cannot fail: somebody cancelled it, or another delivery finished it.
             let Ok(failed) = failed else { return Ok(()) };
             match self.jobs.replace(&Job::Failed(failed), stored.version).await {
                 Ok(_) => {
-                    tracing::error!(job.id = %id, task = task.key(), error = %reason, cause = reason.causes(), "export failed");
+                    tracing::error!(job.id = %id, task = task.key(), story, error = %reason, cause = reason.causes(), "export failed");
                     telemetry::metrics(&[(Metric::ExportsFailed, 1)]);
                     return self.remove_files(id).await;
                 }

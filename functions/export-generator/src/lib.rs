@@ -89,7 +89,7 @@ impl Worker for Generator {
     }
 
     async fn bury(&self, task: &Task, story: &str) -> Result<()> {
-        let reason = Error::unavailable("the task was delivered as often as it may be");
+        let reason = Error::internal("the task was delivered as often as it may be");
         match self.fail_job(task, &reason, None, story).await {
             // A letter that nobody can act on must not stand in the way of the others.
             Err(error) if error.kind() == Kind::Defect => {
