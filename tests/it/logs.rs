@@ -111,3 +111,26 @@ fn every_route_is_logged_by_its_name() {
         assert_eq!(shared::http::host::route(&path), expected.join("/"), "{pattern}");
     }
 }
+
+#[test]
+fn what_the_records_directory_has_and_no_export_reads_is_named_at_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let make = |name: &str| std::fs::create_dir(directory.path().join(name)).expect("a directory");
+    for name in ["Patient", "shared", "Group", "deleted", ".load-x"] {
+        make(name);
+    }
+    let log = Captured::start();
+    let start = || drop(tests::World::with("sandbox = true", directory.path()));
+    start();
+    assert_eq!(log.with("never exported"), Vec::<String>::new());
+    for number in 0..12 {
+        make(&format!("old{number:02}"));
+    }
+    std::fs::write(directory.path().join("Observation.ndjson"), "").expect("written");
+    start();
+    let lines = log.with("never exported");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("Observation.ndjson, old00,") && lines[0].contains("ehi load"), "{lines:?}");
+    assert!(lines[0].contains("old08") && !lines[0].contains("old09"), "ten are named: {lines:?}");
+    assert!(lines[0].contains("more=3") && !lines[0].contains(".load-x"), "{lines:?}");
+}
