@@ -16,6 +16,7 @@ use super::directory::OutputDirectory;
 use super::fetch::{Exported, fetch};
 use super::job::{resume, status_url};
 use super::retry::{Patience, Repeat, pause_until};
+use super::say_waiting;
 use super::smart::{Session, checked, json as json_of};
 use crate::Failure;
 use crate::client::ServiceKey;
@@ -166,7 +167,7 @@ fn parameters(asked: &[(&'static str, String, &'static str)]) -> Value {
 /// Waits for the manifest, and reads all of its pages.
 async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Result<Vec<Value>, Failure> {
     progress.set_length(100);
-    let mut asked = 0;
+    let (mut asked, mut waiting) = (0, String::new());
     let first = loop {
         let response = checked(session.send(Method::GET, status_url, |request| request).await?).await?;
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -191,6 +192,7 @@ async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Re
             progress.set_position(percent);
         }
         progress.set_message(format!("exporting: {state}"));
+        say_waiting(progress, &state, &mut waiting);
         asked += 1;
         tokio::time::sleep(pause.min(MAX_PAUSE)).await;
     };

@@ -10,10 +10,10 @@ use shared::clock::{Clock, SystemClock};
 use shared::domain::choices::Choices;
 use url::Url;
 
-use super::Target;
 use super::directory::OutputDirectory;
 use super::retry::pause_until;
 use super::smart::{Session, checked, json, send};
+use super::{Target, say_waiting};
 use crate::Failure;
 
 /// Longer than any server should keep a client waiting between two questions.
@@ -58,7 +58,7 @@ impl Job {
             self.submit(&form).await?;
         }
         let mut asked = 0;
-        let mut told = false;
+        let (mut told, mut waiting) = (false, String::new());
         loop {
             let status_url = self.status_url.clone();
             let response = self.session.send(Method::GET, &status_url, |request| request).await?;
@@ -72,6 +72,7 @@ impl Job {
             let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             let state = text("x-progress").unwrap_or("in progress").to_owned();
             progress.set_message(state.clone());
+            say_waiting(progress, &state, &mut waiting);
             if state.contains("review") && !told {
                 told = true;
                 match &target.staff {

@@ -248,11 +248,34 @@ async fn start_inside(records: Option<&Path>) -> Result<(Target, Server, Records
     let defaults = settings(None, &format!("http://{}", listener.local_addr()?))?;
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let records = Records::open(records)?;
+    if records.path().is_dir() && !records.path().join("Patient").is_dir() {
+        let path = records.path().display();
+        eprintln!(
+            "The records directory {path} has no directory 'Patient', so the export waits for one: fill it with 'ehi load INPUT --into {path}'"
+        );
+    }
     let platform = Local::in_memory(records.path(), defaults.settings, clock, ids)?;
     let staff = defaults.passwords.into_iter().next().map(|(name, password)| (name.to_owned(), password));
     let server = Server::start(platform, listener, 1).await?;
     let base = format!("http://{}/fhir", server.address);
     Ok((Target { base, staff, service_key: defaults.service_key }, server, records))
+}
+
+/// Says something to people, above the bar where there is one.
+fn say(progress: &ProgressBar, text: &str) {
+    if progress.is_hidden() {
+        eprintln!("{text}");
+    } else {
+        progress.println(text);
+    }
+}
+
+/// Says that the export waits for a store, whenever the server says something new of it. A bar is not seen everywhere.
+fn say_waiting(progress: &ProgressBar, state: &str, said: &mut String) {
+    if state.starts_with("waiting for the store") && state != said {
+        say(progress, &format!("The export goes on when the store answers; the server says: {state}"));
+        state.clone_into(said);
+    }
 }
 
 fn progress() -> ProgressBar {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use shared::clock::{Clock, SystemClock};
 use tokio::time::Instant;
 
+use super::say;
 use super::smart::{refusal, unreachable};
 use crate::Failure;
 
@@ -145,10 +146,8 @@ impl Attempts<'_> {
             return Err(trouble.failure);
         }
         let told = format!("{}; trying again in {:.0?}", trouble.failure, pause);
-        if is_first && !self.patience.progress.is_hidden() {
-            self.patience.progress.println(&told);
-        } else if is_first {
-            eprintln!("{told}");
+        if is_first {
+            say(&self.patience.progress, &told);
         }
         self.patience.progress.set_message(told);
         tokio::time::sleep(pause).await;

@@ -114,8 +114,12 @@ impl Session {
             .append_pair("code_challenge_method", "S256");
         let login = redirect(&send(client.get(authorize)).await?)?;
         let request = parameter(&login, "request").ok_or_else(|| refused(&login))?;
-        let picked = client.post(page(&login)).form(&[("request", request.as_str()), ("patient", patient)]);
-        let picked = picked.send().await.map_err(unreachable)?;
+        let pick = async || {
+            let picked =
+                client.post(page(&login)).form(&[("request", request.as_str()), ("patient", patient)]);
+            picked.send().await.map_err(Trouble::of_transport)
+        };
+        let picked = patience.send(Repeat::IfRefused, pick).await?;
         if picked.status() == StatusCode::UNAUTHORIZED {
             return Err(Failure::new(format!(
                 "the server does not let the patient '{patient}' be picked: there is no such patient, or it is no sandbox (then use --token-file)"
