@@ -42,3 +42,4 @@ mod surface;
 mod synthea;
 mod template;
 mod tokens;
+mod undescribed;

@@ -1,4 +1,4 @@
-//! Checks that an export accounts for everything: the two laws of its ledger, against the lines of its files and of the
+//! Checks that an export accounts for everything: the laws of its ledger, against the lines of its files and of the
 //! lake, counted slowly and without the engine.
 
 use std::collections::HashSet;
@@ -45,6 +45,12 @@ pub fn check_laws(ledger: &Value) {
         + count(&resources["problems"]);
     assert_eq!(count(&resources["read"]), accounted, "{ledger}");
     assert!(count(&resources["attachments"]) <= count(&resources["written"]), "{ledger}");
+    let documents = &ledger["documents"];
+    let accounted = count(&documents["written"])
+        + sum(&documents["leftOut"])
+        + sum(&documents["withheld"])
+        + count(&documents["problems"]);
+    assert_eq!(count(&documents["found"]), accounted, "{ledger}");
     let patients = &ledger["patients"];
     let met = count(&patients["exported"]) + count(&patients["absent"]) + count(&patients["failed"]);
     assert_eq!(count(&patients["planned"]), met, "{ledger}");
@@ -121,14 +127,16 @@ async fn check_chunk(records: &dyn Records, stored: &StoredChunk) {
     if ledger.patients.planned != patients.len() as u64 || ledger.patients.failed > 0 {
         return;
     }
-    let mut lines = 0;
+    let (mut lines, mut documents) = (0, 0);
     for patient in patients {
-        for part in records.parts(patient).await.expect("an answer").records {
+        let parts = records.parts(patient).await.expect("an answer");
+        documents += parts.documents.len() as u64;
+        for part in parts.records {
             let reader = records.open_records(patient, &part).await.expect("a file");
             lines += non_blank(&read_whole(&part.name, reader, LARGE).await.expect("a file")).count() as u64;
         }
     }
-    assert_eq!(ledger.resources.read, lines, "{ledger}");
+    assert_eq!((ledger.resources.read, ledger.documents.found), (lines, documents), "{ledger}");
 }
 
 fn non_blank(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {

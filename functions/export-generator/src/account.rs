@@ -29,6 +29,17 @@ impl Account {
         }
     }
 
+    /// Counts a document of `files/` by what was decided on it; one that is kept is written.
+    pub(crate) fn document(&mut self, decision: Decision) {
+        let documents = &mut self.ledger.documents;
+        match decision {
+            Decision::Keep => documents.written += 1,
+            Decision::LeaveOut(reason) => documents.left_out.add(reason, 1),
+            Decision::Withhold(category) => *documents.withheld.entry(category).or_default() += 1,
+            Decision::Unreadable => documents.problems += 1,
+        }
+    }
+
     /// Reports a resource that cannot be used.
     pub(crate) async fn unusable(&mut self, outputs: &mut Outputs<'_>, code: &str, text: &str) -> Result<()> {
         self.ledger.resources.problems += 1;

@@ -110,7 +110,7 @@ impl Generator {
                     collector.tombstones =
                         Tombstones::read(&*self.records, selector, |of| of.is_none()).await?;
                 }
-                let part = Part { name: name.clone(), bytes: chunk.bytes };
+                let part = Part { name: name.clone(), bytes: chunk.bytes, changed: None };
                 collector.area(Area::Shared, &[part], selector).await?;
                 Ok(Collected::Until(Vec::new()))
             }

@@ -151,7 +151,7 @@ impl<'a> Collector<'a> {
             (false, false) => patients.failed += 1,
         }
         self.bytes_read += parts.documents.iter().map(|part| part.bytes).sum::<u64>();
-        documents.finish(self).await?;
+        documents.finish(self, whatever_age).await?;
         if let Some(selector) = self.selector
             && self.provenance.is_wanted()
         {
@@ -225,15 +225,13 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Whether documents go that nothing refers to. They have no labels and no dates: a bulk export has them where it
-    /// has all DocumentReferences.
-    pub(crate) fn keeps_by_default(&self, chosen: impl Fn(&Choices) -> bool) -> bool {
-        let selected = self.selector.is_none_or(|selector| {
-            selector.selection().wants("DocumentReference")
-                && selector.selection().since.is_none()
-                && !selector.filters("DocumentReference")
-        });
-        selected && self.choices.is_none_or(chosen)
+    /// Whether access to some resources may be refused: by a form's choices, or by tags and constraints of the token.
+    pub(crate) fn withholds(&self) -> bool {
+        let limits = |selector: &Selector<'_>| {
+            let selection = selector.selection();
+            selection.tags.is_some() || !selection.constraint_filters.is_empty()
+        };
+        self.choices.is_some() || self.selector.is_some_and(limits)
     }
 
     /// Collects a file of `shared/`, or the Group resources.
@@ -365,6 +363,10 @@ impl<'a> Collector<'a> {
         let decision = self.choices.map_or(Decision::Keep, |choices| choices.decide(&facts));
         let linked = self.linked(head.text, head.resource_type);
         documents.note(head.resource_type, &linked, decision);
+        if let (Decision::Withhold(_) | Decision::Unreadable, Some(id)) = (decision, head.id) {
+            let category = if let Decision::Withhold(category) = decision { Some(category) } else { None };
+            documents.refuse(head.resource_type, id, category);
+        }
         if decision == Decision::Unreadable {
             return Ok(Some(UNREADABLE_LABEL.to_owned()));
         }

@@ -13,36 +13,45 @@ use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shared::domain::choices::{Choices, Sensitive};
+use shared::domain::choices::Sensitive;
 use shared::domain::chunk::{Purpose, attempt_prefix};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::{FileName, PatientId};
 use shared::domain::ledger::Reason;
 use shared::error::{Error, Result};
 use shared::fhir::attachments::{
-    Document, EHI_EXPORT_TAG, Link, LinkedAttachment, Replacement, Target, document_reference,
-    has_attachments, linked_attachments, rewrite,
+    Document, EHI_EXPORT_TAG, Link, LinkedAttachment, Replacement, Target, has_attachments,
+    linked_attachments, rewrite,
 };
 use shared::fhir::head::{Plain, head, head_and_members, id_fault};
+use shared::fhir::select::Selector;
 use shared::fhir::spelling::plainly;
 use shared::fhir::tags::tagged;
-use shared::fhir::{instant, json, media_types};
+use shared::fhir::{json, media_types};
 use shared::ports::records::Part;
 
 use crate::collect::{Collector, UNREADABLE_LABEL};
-use crate::inline::{Inlined, Line, put};
-use crate::select::TOO_LONG;
+use crate::inline::{Inlined, Line};
+use crate::select::{TOO_LONG, format_key};
 use crate::spool::Spool;
 use crate::stored::{Pieces, Writing, Written, copy};
 
+/// Documents that are exported.
+pub(crate) type Kept = HashMap<Target, Written>;
+
 pub(crate) struct PatientDocuments<'p> {
-    patient: &'p PatientId,
-    parts: &'p [Part],
+    pub(crate) patient: &'p PatientId,
+    pub(crate) parts: &'p [Part],
     /// Binaries that are written, by id.
     binaries: HashMap<String, Written>,
-    claimed: HashSet<Target>,
+    /// When each of them changed, in microseconds, where it says so.
+    pub(crate) changed: HashMap<String, Option<i64>>,
+    /// Resources to which access is refused, and of which category they are; and Binaries whose access follows one.
+    refused: HashMap<String, Option<Sensitive>>,
+    contexts: Vec<(Target, String)>,
+    pub(crate) claimed: HashSet<Target>,
     /// Those of them that a DocumentReference refers to.
-    claimed_by_documents: HashSet<Target>,
+    pub(crate) claimed_by_documents: HashSet<Target>,
     /// Of which category, where a sensitive resource refers to it.
     withheld: HashMap<Target, Option<Sensitive>>,
     left_out: HashSet<Target>,
@@ -55,6 +64,9 @@ impl<'p> PatientDocuments<'p> {
             patient,
             parts,
             binaries: HashMap::new(),
+            changed: HashMap::new(),
+            refused: HashMap::new(),
+            contexts: Vec::new(),
             claimed: HashSet::new(),
             claimed_by_documents: HashSet::new(),
             withheld: HashMap::new(),
@@ -98,6 +110,11 @@ impl<'p> PatientDocuments<'p> {
         targets.iter().find(is_there).or(targets.first()).cloned()
     }
 
+    /// Notes a resource to which access is refused: what has it as `securityContext` is withheld as well.
+    pub(crate) fn refuse(&mut self, resource_type: &str, id: &str, category: Option<Sensitive>) {
+        self.refused.insert(format_key(resource_type, id), category);
+    }
+
     /// Holds a document back, whatever refers to it.
     pub(crate) fn hold_back(&mut self, target: Target) {
         self.withheld.entry(target).or_insert(None);
@@ -118,12 +135,13 @@ impl<'p> PatientDocuments<'p> {
         collector: &mut Collector<'_>,
     ) -> Result<Option<String>> {
         let (mut id, mut content_type, mut data) = (None::<Range<usize>>, None, None::<Range<usize>>);
-        let mut context = None;
+        let (mut context, mut changed) = (None, None);
         json::members(line, 0..line.len(), |key, value| match key {
             b"id" => id = Some(value),
             b"contentType" => content_type = json::string(line, value),
             b"data" => data = Some(value),
             b"securityContext" => context = Some(value),
+            b"meta" => changed = Selector::last_updated(line, value),
             _ => {}
         });
         let Some(id) = id.clone().and_then(|id| json::string(line, id)) else {
@@ -145,9 +163,17 @@ impl<'p> PatientDocuments<'p> {
             }
             _ => {}
         }
-        if collector.choices.is_some() && context.is_some_and(|context| !self.is_own(line, context)) {
-            // Access to it follows another resource, which may be withheld: it goes with what refers to it only.
-            self.left_out.insert(target);
+        if let Some(context) = context.filter(|_| collector.withholds()) {
+            // Access to it follows another resource, which may be withheld. Where it is not the patient, the Binary goes
+            // with what refers to it only.
+            let reference =
+                json::member(line, context, b"reference").and_then(|value| json::string(line, value));
+            let reference = reference.unwrap_or_default();
+            let own = reference.strip_prefix("Patient/").is_some_and(|id| id == self.patient.as_str());
+            if !own {
+                self.contexts.push((target.clone(), reference.into_owned()));
+                self.left_out.insert(target);
+            }
         }
         let content_type = media_types::safe(content_type.as_deref().unwrap_or_default());
         let name = FileName::sanitize(&format!("{id}.{}", media_types::extension_of(content_type)));
@@ -159,7 +185,9 @@ impl<'p> PatientDocuments<'p> {
             };
             writing.write(bytes).await?;
         }
-        if let Some(earlier) = self.binaries.insert(id.into_owned(), writing.finish().await?) {
+        let id = id.into_owned();
+        self.changed.insert(id.clone(), changed);
+        if let Some(earlier) = self.binaries.insert(id, writing.finish().await?) {
             collector.account.ledger.resources.duplicates += 1;
             collector.generator.files.remove(&earlier.attachment.key(collector.job)).await?;
         }
@@ -167,32 +195,44 @@ impl<'p> PatientDocuments<'p> {
     }
 
     /// The whole patient was read: copies the files, settles which documents go, writes the lines set aside.
-    pub(crate) async fn finish(mut self, collector: &mut Collector<'_>) -> Result<()> {
-        let mut kept: HashMap<Target, Written> = HashMap::new();
+    /// `ignore_since` exports documents however long ago they changed.
+    pub(crate) async fn finish(mut self, collector: &mut Collector<'_>, ignore_since: bool) -> Result<()> {
+        for (target, context) in std::mem::take(&mut self.contexts) {
+            if let Some(category) = self.refused.get(&context) {
+                self.withheld.entry(target).or_insert(*category);
+            }
+        }
+        let unreferenced = self.unreferenced(collector, ignore_since);
+        let mut kept = Kept::new();
         for (id, written) in std::mem::take(&mut self.binaries) {
             let target = Target::Binary(id);
-            if self.goes(&target, collector.keeps_by_default(Choices::keeps_medical_record)) {
-                kept.insert(target, written);
-                collector.account.ledger.resources.attachments += 1;
-            } else {
-                let category = self.withheld.get(&target).copied().flatten();
-                let decision = category.map_or(Decision::LeaveOut(Reason::Document), Decision::Withhold);
-                collector.account.decided(decision);
-                collector.generator.files.remove(&written.attachment.key(collector.job)).await?;
+            match self.decide(&target, unreferenced.binaries) {
+                Decision::Keep => {
+                    kept.insert(target, written);
+                    collector.account.ledger.resources.attachments += 1;
+                }
+                decision => {
+                    collector.account.decided(decision);
+                    collector.generator.files.remove(&written.attachment.key(collector.job)).await?;
+                }
             }
         }
         for part in self.parts {
             let target = Target::File(part.name.clone());
-            if self.goes(&target, collector.keeps_by_default(Choices::keeps_files)) {
+            collector.account.ledger.documents.found += 1;
+            let mut decision = self.decide(&target, unreferenced.files);
+            if decision == Decision::Keep {
                 match copy(self.patient, part, collector).await {
                     Ok(written) => drop(kept.insert(target, written)),
                     // Half of a document is none: what refers to it says that it is missing.
                     Err(Error::Damaged(damage)) => {
                         collector.error("structure", &damage.to_string()).await?;
+                        decision = Decision::Unreadable;
                     }
                     Err(error) => return Err(error),
                 }
             }
+            collector.account.document(decision);
         }
         let mut inlined = Inlined::default();
         let (mut lines, spilled) =
@@ -220,25 +260,30 @@ impl<'p> PatientDocuments<'p> {
         Ok(())
     }
 
-    /// Whether a `securityContext` is the patient (FHIR, Binary.securityContext).
-    fn is_own(&self, line: &[u8], context: Range<usize>) -> bool {
-        let reference = json::member(line, context, b"reference").and_then(|value| json::string(line, value));
-        let id = reference.as_deref().and_then(|reference| reference.strip_prefix("Patient/"));
-        id.is_some_and(|id| id == self.patient.as_str())
+    /// Whether a resource of the record refers to a document, exported or not.
+    pub(crate) fn is_referred_to(&self, target: &Target) -> bool {
+        self.withheld.contains_key(target) || self.claimed.contains(target) || self.left_out.contains(target)
     }
 
-    /// Whether a document is exported; `by_default` where nothing refers to it.
-    fn goes(&self, target: &Target, by_default: bool) -> bool {
+    /// Decides on a document; `otherwise` where nothing refers to it.
+    fn decide(&self, target: &Target, otherwise: Decision) -> Decision {
         // One resource that must not go is enough to hold back what others refer to as well.
-        !self.withheld.contains_key(target)
-            && (self.claimed.contains(target) || (by_default && !self.left_out.contains(target)))
+        if let Some(category) = self.withheld.get(target) {
+            category.map_or(Decision::LeaveOut(Reason::Document), Decision::Withhold)
+        } else if self.claimed.contains(target) {
+            Decision::Keep
+        } else if self.left_out.contains(target) {
+            Decision::LeaveOut(Reason::Document)
+        } else {
+            otherwise
+        }
     }
 
     /// What stands in the place of an attachment's URL.
     async fn replacement(
         &self,
         attachment: &LinkedAttachment,
-        kept: &HashMap<Target, Written>,
+        kept: &Kept,
         room: &mut Line,
         collector: &Collector<'_>,
     ) -> Result<Replacement> {
@@ -267,7 +312,7 @@ impl<'p> PatientDocuments<'p> {
     async fn write_linked(
         &self,
         line: &[u8],
-        kept: &HashMap<Target, Written>,
+        kept: &Kept,
         inlined: &mut Inlined,
         collector: &mut Collector<'_>,
     ) -> Result<()> {
@@ -316,46 +361,6 @@ impl<'p> PatientDocuments<'p> {
             return collector.emit(Purpose::Output, head.resource_type, &line).await;
         }
         collector.emit(Purpose::Output, head.resource_type, &rewritten).await
-    }
-
-    /// One DocumentReference for what nothing of the record describes. Clients that read nothing but DocumentReferences
-    /// get there what other types refer to as well.
-    async fn describe(
-        &self,
-        kept: &HashMap<Target, Written>,
-        inlined: &mut Inlined,
-        collector: &mut Collector<'_>,
-    ) -> Result<()> {
-        let described =
-            if collector.one_document_per_file() { &self.claimed_by_documents } else { &self.claimed };
-        let mut documents: Vec<(&Target, &Written)> =
-            kept.iter().filter(|(target, _)| !described.contains(target)).collect();
-        if documents.is_empty() {
-            return Ok(());
-        }
-        documents.sort_by(|(_, one), (_, other)| one.document.url.cmp(&other.document.url));
-        let id = format!("documents-{}", &shared::security::fingerprint(self.patient.as_str())[..16]);
-        let listed: Vec<_> = documents.iter().map(|(_, written)| written.document.clone()).collect();
-        let mut resource = document_reference(
-            &id,
-            Some(self.patient.as_str()),
-            "Documents of the record that are not FHIR resources",
-            &instant(collector.transaction_time),
-            &listed,
-        );
-        let mut room = Line::new(collector.inline_attachments_bytes(), resource.to_string().len());
-        for (index, (target, written)) in documents.into_iter().enumerate() {
-            match written.inline(&mut room, collector).await? {
-                Some(data) => {
-                    put(&mut resource["content"][index]["attachment"], data);
-                    inlined.inside(target);
-                }
-                None => inlined.linked(target),
-            }
-        }
-        let line = resource.to_string();
-        collector.account.ledger.resources.made += 1;
-        collector.emit(Purpose::Documents, "DocumentReference", line.as_bytes()).await
     }
 }
 

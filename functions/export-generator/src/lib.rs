@@ -2,7 +2,7 @@
 //!
 //! - [`plan`] walks the cohort and cuts it into chunks by bytes.
 //! - [`chunk`] runs one chunk: [`collect`] reads a patient and filters, [`documents`] takes care of what is no
-//!   line of NDJSON, and [`stored`] writes it; [`outputs`] writes a stream per type, [`supporting`] fetches what the others refer to.
+//!   line of NDJSON, [`undescribed`] lists what nothing refers to, and [`stored`] writes it; [`outputs`] writes a stream per type, [`supporting`] fetches what the others refer to.
 //! - [`finish`] assembles the manifest.
 //! - [`budget`] keeps account of tasks that failed, and fails their jobs.
 //!
@@ -27,6 +27,7 @@ mod spool;
 mod stored;
 mod supporting;
 mod tombstones;
+mod undescribed;
 
 use std::sync::Arc;
 

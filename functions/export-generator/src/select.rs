@@ -57,7 +57,11 @@ impl Collector<'_> {
             }
             return documents.binary(text, &Facts::default(), self).await;
         }
-        let verdict = selector.judge(text, resource_type, &members, whatever_age);
+        let mut verdict = selector.judge(text, resource_type, &members, whatever_age);
+        if resource_type == "Binary" && self.withholds() && members.get(b"securityContext").is_some() {
+            // In `shared/` nobody can look at the resource that access to it follows.
+            verdict = Verdict::LeaveOut(Reason::Tag);
+        }
         let decision = match verdict {
             Verdict::Keep => Decision::Keep,
             Verdict::LeaveOut(reason) => Decision::LeaveOut(reason),
@@ -66,6 +70,9 @@ impl Collector<'_> {
             Some(documents) => {
                 let linked = self.linked(text, resource_type);
                 documents.note(resource_type, &linked, decision);
+                if let (Verdict::LeaveOut(Reason::Tag | Reason::Scope), Some(id)) = (verdict, head.id) {
+                    documents.refuse(resource_type, id, None);
+                }
                 linked
             }
             None => Vec::new(),

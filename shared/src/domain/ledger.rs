@@ -1,9 +1,10 @@
 //! The ledger of an export: it accounts for every resource that was read and every patient that was planned.
 //!
-//! Two laws hold for each chunk, and so for the sum of them:
+//! Three laws hold for each chunk, and so for the sum of them:
 //!
 //! ```text
 //! resources: read = written + left out + withheld + duplicates + problems
+//! documents: found = written + left out + withheld + problems
 //! patients:  planned = exported + absent + failed
 //! ```
 //!
@@ -23,7 +24,23 @@ use super::choices::Sensitive;
 pub struct Ledger {
     pub patients: Patients,
     pub resources: Resources,
+    pub documents: Documents,
     pub problems: Problems,
+}
+
+/// What became of the documents in the patients' `files/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Documents {
+    /// Files found in the record store.
+    pub found: u64,
+    /// Those in the output, as attachments or inside of resources.
+    pub written: u64,
+    pub left_out: LeftOut,
+    /// Documents of resources of a sensitive category that the patient did not authorize.
+    pub withheld: BTreeMap<Sensitive, u64>,
+    /// Files that could not be read.
+    pub problems: u64,
 }
 
 /// What became of the patients.
@@ -94,7 +111,7 @@ pub enum Reason {
     Deleted,
     /// A Provenance that `includeAssociatedData` does not ask for.
     Provenance,
-    /// A Binary that belongs to a resource which is not exported.
+    /// A Binary or a file that belongs to a resource which is not exported.
     Document,
     /// A resource outside the compartments to which only resources refer that are left out.
     Unreferenced,
@@ -210,18 +227,21 @@ impl Imbalance {
 }
 
 impl Ledger {
-    /// Checks both laws.
+    /// Checks the three laws.
     pub fn check(&self) -> Result<(), Imbalance> {
         let Resources { read, written, left_out, withheld, duplicates, problems, .. } = &self.resources;
         let found = written + left_out.total() + withheld.values().sum::<u64>() + duplicates + problems;
         Imbalance::check("resources read", *read, found)?;
+        let Documents { found, written, left_out, withheld, problems } = &self.documents;
+        let accounted = written + left_out.total() + withheld.values().sum::<u64>() + problems;
+        Imbalance::check("documents found", *found, accounted)?;
         let Patients { planned, exported, absent, failed } = self.patients;
         Imbalance::check("patients planned", planned, exported + absent + failed)
     }
 
     /// Adds the counters of another chunk.
     pub fn add(&mut self, other: &Self) {
-        let Self { patients, resources, problems } = other;
+        let Self { patients, resources, documents, problems } = other;
         self.patients.planned += patients.planned;
         self.patients.exported += patients.exported;
         self.patients.absent += patients.absent;
@@ -238,6 +258,15 @@ impl Ledger {
         self.resources.duplicates += resources.duplicates;
         self.resources.problems += resources.problems;
         self.resources.made += resources.made;
+        self.documents.found += documents.found;
+        self.documents.written += documents.written;
+        for (reason, count) in documents.left_out.iter() {
+            self.documents.left_out.add(reason, count);
+        }
+        for (category, count) in &documents.withheld {
+            *self.documents.withheld.entry(*category).or_default() += count;
+        }
+        self.documents.problems += documents.problems;
         self.problems.reported += problems.reported;
         self.problems.unlisted += problems.unlisted;
     }
@@ -279,6 +308,12 @@ mod tests {
         let Resources { written, left_out, withheld, duplicates, problems, .. } = &ledger.resources;
         ledger.resources.read =
             written + left_out.total() + withheld.values().sum::<u64>() + duplicates + problems;
+        ledger.documents.written = next();
+        ledger.documents.left_out.add(Reason::Since, next());
+        ledger.documents.withheld.insert(Sensitive::ALL[0], next());
+        ledger.documents.problems = next();
+        let Documents { written, left_out, withheld, problems, .. } = &ledger.documents;
+        ledger.documents.found = written + left_out.total() + withheld.values().sum::<u64>() + problems;
         ledger.patients = Patients { planned: 0, exported: next(), absent: next(), failed: next() };
         ledger.patients.planned = ledger.patients.exported + ledger.patients.absent + ledger.patients.failed;
         ledger.problems = Problems { reported: next(), unlisted: next() };
@@ -310,6 +345,9 @@ mod tests {
             prop_assert!(ledger.check().is_err());
             let mut ledger = balanced(&counts);
             ledger.patients.absent += 1;
+            prop_assert!(ledger.check().is_err());
+            let mut ledger = balanced(&counts);
+            ledger.documents.found += 1;
             prop_assert!(ledger.check().is_err());
         }
     }

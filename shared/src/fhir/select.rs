@@ -1,6 +1,7 @@
 //! Decides by a [`Selection`] on the lines of a bulk export.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use jiff::Timestamp;
 
@@ -118,11 +119,28 @@ impl<'s> Selector<'s> {
         Some(written)
     }
 
-    /// Whether something is asked of this type that only a resource can answer.
-    pub fn filters(&self, resource_type: &str) -> bool {
-        let ruled = self.rules.get(resource_type);
-        self.selection.tags.is_some()
-            || ruled.is_some_and(|rules| !rules.filters.is_empty() || !rules.constraints.is_empty())
+    /// Decides on a resource that the export makes itself, which has no labels and nothing that a filter could ask for.
+    /// `changed` is in microseconds; `None` where it is not known, and then it counts as changed. It is the record
+    /// store's time, which is not compared with the time of the export.
+    pub fn judge_made(&self, resource_type: &str, changed: Option<i64>, ignore_since: bool) -> Verdict {
+        let rules = self.rules.get(resource_type);
+        let until = self.selection.until.map(Timestamp::as_microsecond);
+        let since = self.since.filter(|_| !ignore_since);
+        Verdict::LeaveOut(if !self.selection.wants(resource_type) {
+            Reason::Type
+        } else if changed.is_some_and(|changed| until.is_some_and(|until| changed >= until)) {
+            Reason::Until
+        } else if self.selection.tags.is_some() {
+            Reason::Tag
+        } else if rules.is_some_and(|rules| !rules.constraints.is_empty()) {
+            Reason::Scope
+        } else if rules.is_some_and(|rules| !rules.filters.is_empty()) {
+            Reason::Filter
+        } else if changed.is_some_and(|changed| since.is_some_and(|since| changed <= since)) {
+            Reason::Since
+        } else {
+            return Verdict::Keep;
+        })
     }
 
     /// Whether the token lets all of a type through.
@@ -133,7 +151,12 @@ impl<'s> Selector<'s> {
 
     /// When the resource was changed, in microseconds; `None` when it does not say.
     pub fn changed(line: &[u8], members: &Members<'_>) -> Option<i64> {
-        let value = json::member(line, members.get(b"meta")?, b"lastUpdated")?;
+        Self::last_updated(line, members.get(b"meta")?)
+    }
+
+    /// The same of the `meta` that stands there.
+    pub fn last_updated(line: &[u8], meta: Range<usize>) -> Option<i64> {
+        let value = json::member(line, meta, b"lastUpdated")?;
         Span::of(json::string(line, value)?.as_bytes()).map(|span| span.from)
     }
 

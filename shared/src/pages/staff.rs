@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Attachment, asked};
-use crate::domain::choices::{Choices, RecordGroup};
+use crate::domain::choices::{Choices, RecordGroup, Sensitive};
 use crate::domain::job::{Event, Job};
-use crate::domain::ledger::{Ledger, Reason};
+use crate::domain::ledger::{Ledger, LeftOut, Reason};
 use crate::domain::manifest::StoredManifest;
 use crate::ports::jobs::StoredJob;
 
@@ -49,6 +49,8 @@ pub struct StaffJobPage {
     pub withheld: Vec<(&'static str, u64)>,
     pub ledger: Option<Ledger>,
     pub left_out: Vec<(&'static str, u64)>,
+    pub documents_left_out: Vec<(&'static str, u64)>,
+    pub documents_withheld: Vec<(&'static str, u64)>,
     pub files: Vec<FileRow>,
     pub attachments: Vec<Attachment>,
     pub max_upload: String,
@@ -120,7 +122,8 @@ impl StaffJobPage {
             | Job::Expired(_) => (None, None),
         };
         let ledger = stored.job.summary().and_then(|summary| summary.ledger.clone());
-        let left_out = |ledger: &Ledger| ledger.resources.left_out.iter().map(left_out_row).collect();
+        let documents = ledger.as_ref().map(|ledger| ledger.documents.clone()).unwrap_or_default();
+        let left_out = |left_out: &LeftOut| left_out.iter().map(left_out_row).collect::<Vec<_>>();
         let files = manifest.map(|manifest| {
             let row = |file: &crate::domain::manifest::NamedFile| FileRow {
                 name: file.name.clone(),
@@ -145,12 +148,10 @@ impl StaffJobPage {
             asked: asked::sentences(&stored.job),
             choices: choices.map(choice_rows).unwrap_or_default(),
             authorized: choices.map(asked::authorized),
-            withheld: withheld
-                .into_iter()
-                .flatten()
-                .map(|(category, count)| (category.name(), *count))
-                .collect(),
-            left_out: ledger.as_ref().map(left_out).unwrap_or_default(),
+            withheld: withheld.into_iter().flatten().map(withheld_row).collect(),
+            left_out: ledger.as_ref().map(|ledger| left_out(&ledger.resources.left_out)).unwrap_or_default(),
+            documents_left_out: left_out(&documents.left_out),
+            documents_withheld: documents.withheld.iter().map(withheld_row).collect(),
             ledger,
             files: files.unwrap_or_default(),
             attachments: core.attachments.clone(),
@@ -168,6 +169,10 @@ impl HistoryRow {
 
 fn left_out_row((reason, count): (Reason, u64)) -> (&'static str, u64) {
     (reason.name(), count)
+}
+
+fn withheld_row((category, count): (&Sensitive, &u64)) -> (&'static str, u64) {
+    (category.name(), *count)
 }
 
 fn choice_rows(choices: &Choices) -> Vec<ChoiceRow> {

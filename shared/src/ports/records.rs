@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::domain::chunk::Strays;
 use crate::domain::ids::PatientId;
@@ -36,6 +37,8 @@ pub struct Part {
     pub name: String,
     /// Stored bytes.
     pub bytes: u64,
+    /// When the store says that it changed.
+    pub changed: Option<Timestamp>,
 }
 
 /// A patient's prefix: lines of resources, and documents that are not FHIR.

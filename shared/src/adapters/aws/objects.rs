@@ -8,6 +8,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream as Body;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::calls::failed;
@@ -30,6 +31,7 @@ pub(super) struct Listed {
     pub(super) key: String,
     pub(super) size: u64,
     pub(super) etag: String,
+    pub(super) changed: Option<Timestamp>,
 }
 
 /// How often one read of an object is resumed.
@@ -102,6 +104,7 @@ impl Walk {
                     key: key.strip_prefix(&self.bucket.prefix)?.to_owned(),
                     size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
                     etag: object.e_tag.unwrap_or_default(),
+                    changed: object.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok()),
                 })
             }));
         }

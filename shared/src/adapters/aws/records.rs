@@ -53,7 +53,7 @@ impl AwsRecords {
     async fn shared(&self) -> Result<Arc<SharedObjects>> {
         let mut walk = self.bucket.walk("shared/", None);
         let mut objects = Vec::new();
-        while let Some(Listed { key, etag, size }) = walk.next().await? {
+        while let Some(Listed { key, etag, size, .. }) = walk.next().await? {
             let name = key.strip_prefix("shared/").unwrap_or(&key);
             if Place::Area(Area::Shared).lists(name, size == 0) {
                 objects.push((key, etag));
@@ -260,13 +260,13 @@ impl Records for AwsRecords {
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
         let mut walk = self.bucket.walk(&prefix(patient), None);
         let mut parts = Parts::default();
-        while let Some(Listed { key, size: bytes, .. }) = walk.next().await? {
+        while let Some(Listed { key, size: bytes, changed, .. }) = walk.next().await? {
             let Some((place, name)) = split(&key).and_then(|(_, rest)| place(rest, bytes)) else { continue };
             let list = match place {
                 Place::Documents => &mut parts.documents,
                 Place::Record | Place::Area(_) => &mut parts.records,
             };
-            list.push(Part { name: name.to_owned(), bytes });
+            list.push(Part { name: name.to_owned(), bytes, changed });
         }
         if parts == Parts::default() {
             self.check().await?;
@@ -290,9 +290,9 @@ impl Records for AwsRecords {
         let directory = format!("{}/", area.directory());
         let mut walk = self.bucket.walk(&directory, None);
         let mut parts = Vec::new();
-        while let Some(Listed { key, size: bytes, .. }) = walk.next().await? {
+        while let Some(Listed { key, size: bytes, changed, .. }) = walk.next().await? {
             let name = key.strip_prefix(&directory).filter(|name| Place::Area(area).lists(name, bytes == 0));
-            parts.extend(name.map(|name| Part { name: name.to_owned(), bytes }));
+            parts.extend(name.map(|name| Part { name: name.to_owned(), bytes, changed }));
         }
         if parts.is_empty() {
             self.check().await?;

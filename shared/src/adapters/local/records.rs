@@ -3,11 +3,13 @@
 use std::collections::{BTreeSet, BinaryHeap};
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use flate2::read::MultiGzDecoder;
+use jiff::Timestamp;
 
 use super::blocking;
 use super::shared_files::SharedFiles;
@@ -232,7 +234,8 @@ fn files_in(root: &Path, path: &Path, place: Place) -> Result<Vec<Part>> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let found = entry.metadata()?;
         if place.lists(&name, found.is_file() && found.len() == 0) {
-            parts.push(Part { name, bytes: if found.is_file() { found.len() } else { 0 } });
+            let bytes = if found.is_file() { found.len() } else { 0 };
+            parts.push(Part { name, bytes, changed: changed(&found) });
         }
     }
     parts.sort_by(|one, other| one.name.cmp(&other.name));
@@ -267,6 +270,13 @@ fn check(root: &Path) -> Result<()> {
 fn is_directory(entry: &std::fs::DirEntry) -> Result<bool> {
     let kind = entry.file_type()?;
     Ok(kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
+}
+
+/// When a file changed, or came to its place: a copy may keep the time of its original.
+fn changed(found: &std::fs::Metadata) -> Option<Timestamp> {
+    let moved = Timestamp::new(found.ctime(), i32::try_from(found.ctime_nsec()).ok()?).ok()?;
+    let written = found.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
+    Some(written.map_or(moved, |written| written.max(moved)))
 }
 
 /// Whether an entry is a file without bytes.

@@ -1,0 +1,155 @@
+//! Documents that nothing of the record refers to, in bulk exports: each is exported or counted by the reason.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tests::{World, text};
+
+const PATIENT: &str = "somebody";
+
+/// A lake with one patient and a group of that patient: these lines, and two files.
+fn lake(lines: &[Value]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    for name in [&format!("Patient/{PATIENT}/files"), "Group"] {
+        std::fs::create_dir_all(root.join(name)).expect("a directory");
+    }
+    let patient = json!({ "resourceType": "Patient", "id": PATIENT, "meta": { "lastUpdated": "2020-01-01T00:00:00Z" } });
+    let lines: String = std::iter::once(&patient).chain(lines).map(|line| line.to_string() + "\n").collect();
+    std::fs::write(root.join(format!("Patient/{PATIENT}/records.ndjson")), lines).expect("written");
+    for name in ["scan.txt", "photo.txt"] {
+        std::fs::write(root.join(format!("Patient/{PATIENT}/files/{name}")), name).expect("written");
+    }
+    let member = json!([{ "entity": { "reference": format!("Patient/{PATIENT}") }, "period": { "start": "2095-01-01" } }]);
+    let group =
+        json!({ "resourceType": "Group", "id": "g", "type": "person", "actual": true, "member": member });
+    std::fs::write(root.join("Group/g.json"), group.to_string()).expect("written");
+    directory
+}
+
+fn binary(id: &str, meta: &Value) -> Value {
+    let data = STANDARD.encode(format!("binary {id}"));
+    json!({ "resourceType": "Binary", "id": id, "meta": meta, "contentType": "text/plain", "data": data })
+}
+
+/// The contents of all attachments of an export, sorted, and its ledger.
+async fn exported(world: &World, scopes: &str, path: &str) -> (Vec<String>, Value) {
+    let token = world.service("service", scopes).await;
+    let kicked_off = world.get(path).bearer(&token).send().await;
+    assert_eq!(kicked_off.status, StatusCode::ACCEPTED, "{}", kicked_off.text());
+    world.work().await;
+    let manifest = world.get(kicked_off.header("content-location")).bearer(&token).send().await.json();
+    let mut found = Vec::new();
+    for file in manifest["output"].as_array().expect("output") {
+        for line in world.get(&text(&file["url"])).bearer(&token).send().await.lines() {
+            for content in line["content"].as_array().into_iter().flatten() {
+                // Without a URL where it may not be had.
+                let Some(url) = content["attachment"]["url"].as_str() else { continue };
+                found.push(world.get(url).bearer(&token).send().await.text());
+            }
+        }
+    }
+    found.sort();
+    (found, manifest["extension"]["ledger"].clone())
+}
+
+#[tokio::test]
+async fn since_exports_all_of_them_when_one_changed() {
+    let old = json!({ "lastUpdated": "2020-01-01T00:00:00Z" });
+    let all = ["binary old", "photo.txt", "scan.txt"];
+    let lake = lake(&[binary("old", &old)]);
+    let world = World::with("sandbox = true", lake.path());
+    // The files were written just now.
+    for path in ["/fhir/Patient/$export", "/fhir/Patient/$export?_since=2021-01-01T00:00:00Z"] {
+        let (found, ledger) = exported(&world, "system/*.rs", path).await;
+        assert_eq!(found, all, "{path}");
+        assert_eq!((&ledger["documents"]["found"], &ledger["documents"]["written"]), (&json!(2), &json!(2)));
+    }
+    let later = "/fhir/Patient/$export?_since=2090-01-01T00:00:00Z";
+    let (found, ledger) = exported(&world, "system/*.rs", later).await;
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(ledger["documents"]["leftOut"], json!({ "since": 2 }));
+    assert_eq!(ledger["resources"]["leftOut"], json!({ "since": 2 }), "the Binary and the Patient");
+    // A Binary that changed since then, or does not say when, takes the others along.
+    for meta in [json!({ "lastUpdated": "2091-01-01T00:00:00Z" }), json!({})] {
+        let lake = self::lake(&[binary("new", &meta)]);
+        let world = World::with("sandbox = true", lake.path());
+        let (found, _) = exported(&world, "system/*.rs", later).await;
+        assert_eq!(found, ["binary new", "photo.txt", "scan.txt"], "{meta}");
+    }
+}
+
+#[tokio::test]
+async fn new_members_of_a_group_have_their_documents() {
+    let lake = lake(&[]);
+    let world = World::with("sandbox = true", lake.path());
+    // To the year 2096.
+    world.clock().advance(SignedDuration::from_hours(24 * 366 * 70));
+    for (since, count) in [("2094-01-01T00:00:00Z", 2), ("2095-06-01T00:00:00Z", 0)] {
+        let path = format!("/fhir/Group/g/$export?_since={since}");
+        let (found, _) = exported(&world, "system/*.rs", &path).await;
+        assert_eq!(found.len(), count, "{since}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_counted_by_its_reason() {
+    let lake = lake(&[]);
+    let world = World::with("sandbox = true", lake.path());
+    let export = "/fhir/Patient/$export";
+    for (scopes, query, reason) in [
+        ("system/*.rs", "?_type=Patient", "type"),
+        ("system/*.rs", "?_typeFilter=DocumentReference%3Fstatus%3Dcurrent", "filter"),
+        ("system/*.rs", "?_until=2021-01-01T00:00:00Z", "until"),
+        ("system/*.rs access/open.read", "", "tag"),
+        ("system/Patient.rs system/DocumentReference.rs?status=current", "", "scope"),
+    ] {
+        let (found, ledger) = exported(&world, scopes, &format!("{export}{query}")).await;
+        assert!(found.is_empty(), "{query}: {found:?}");
+        assert_eq!(ledger["documents"]["leftOut"], json!({ reason: 2 }), "{scopes} {query}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_a_problem() {
+    let lake = lake(&[]);
+    std::fs::create_dir(lake.path().join(format!("Patient/{PATIENT}/files/more"))).expect("a directory");
+    let world = World::with("sandbox = true", lake.path());
+    let (found, ledger) = exported(&world, "system/*.rs", "/fhir/Patient/$export").await;
+    assert_eq!(found, ["photo.txt", "scan.txt"]);
+    let documents = json!({ "found": 3, "written": 2, "leftOut": {}, "withheld": {}, "problems": 1 });
+    assert_eq!(ledger["documents"], documents);
+}
+
+#[tokio::test]
+async fn a_binary_goes_no_further_than_the_resource_that_its_access_follows() {
+    let open = json!({ "security": [{ "code": "open" }] });
+    let under = |id: &str, context: &str| {
+        let mut binary = binary(id, &open);
+        binary["securityContext"] = json!({ "reference": context });
+        binary
+    };
+    let document = |id: &str| {
+        let attachment = json!({ "url": format!("Binary/{id}") });
+        json!({ "resourceType": "DocumentReference", "id": format!("of-{id}"), "meta": open, "content": [{ "attachment": attachment }] })
+    };
+    let lines = [
+        document("free"),
+        document("bound"),
+        under("free", "Observation/shown"),
+        under("bound", "Observation/closed"),
+        json!({ "resourceType": "Observation", "id": "closed" }),
+        json!({ "resourceType": "Observation", "id": "shown", "meta": open }),
+    ];
+    let lake = lake(&lines);
+    std::fs::create_dir(lake.path().join("shared")).expect("a directory");
+    let shared = under("elsewhere", &format!("Patient/{PATIENT}"));
+    std::fs::write(lake.path().join("shared/all.ndjson"), shared.to_string()).expect("written");
+    let world = World::with("sandbox = true", lake.path());
+    let (found, ledger) = exported(&world, "system/*.rs access/open.read", "/fhir/$export").await;
+    assert_eq!(found, ["binary free"]);
+    // The Patient, the Observation, the Group and the Binary of `shared/`.
+    assert_eq!(ledger["resources"]["leftOut"], json!({ "tag": 4, "document": 1 }));
+}
