@@ -34,10 +34,10 @@ impl LocalRecords {
         if !root.join("Patient").is_dir() {
             tracing::warn!(records = %root.display(), "the records directory has no directory 'Patient': every export waits until there is one; 'ehi load INPUT --into DIR' makes it");
         }
-        let strays = strays(root);
-        if !strays.is_empty() {
-            let more = strays.len().saturating_sub(NAMED);
-            let named = strays[..strays.len() - more].join(", ");
+        let unread = unread_entries(root);
+        if !unread.is_empty() {
+            let more = unread.len().saturating_sub(NAMED);
+            let named = unread[..unread.len() - more].join(", ");
             tracing::warn!(records = %root.display(), named, more, "the records directory has files or directories that are never exported: load what they hold with 'ehi load INPUT --into DIR'");
         }
         Ok(Self { root: root.to_owned(), shared: Arc::default() })
@@ -201,15 +201,15 @@ impl Records for LocalRecords {
 const NAMED: usize = 10;
 
 /// What lies in the records directory and is never read, in the order of the names.
-fn strays(root: &Path) -> Vec<String> {
+fn unread_entries(root: &Path) -> Vec<String> {
     let known = [Area::Shared, Area::Groups, Area::Deleted].map(Area::directory);
     let names = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let names = names.map(|name| name.to_string_lossy().into_owned());
-    let is_stray =
+    let is_unread =
         |name: &String| !name.starts_with('.') && name != "Patient" && !known.contains(&name.as_str());
-    let mut strays: Vec<_> = names.filter(is_stray).collect();
-    strays.sort_unstable();
-    strays
+    let mut unread: Vec<_> = names.filter(is_unread).collect();
+    unread.sort_unstable();
+    unread
 }
 
 fn member(patient: PatientId, parts: &Parts) -> Member {
