@@ -335,52 +335,6 @@ fn no_workers_and_no_records_are_refused_in_a_sentence() {
     );
 }
 
-/// Records may be loaded while an export waits for them, which it says.
-#[test]
-fn an_export_of_an_empty_directory_waits_and_says_what_to_do() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let input = directory.path().join("Patient.ndjson");
-    std::fs::write(&input, "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n").expect("written");
-    for (name, more, waits) in [
-        ("patient", &["--patient", "a"][..], "trying again in"),
-        ("bulk", &["--bulk"], "the server says: waiting for the store since"),
-    ] {
-        let records = directory.path().join(name);
-        std::fs::create_dir(&records).expect("a directory");
-        let mut command = ehi();
-        command.arg("export").args(more).arg("--records").arg(&records);
-        command.arg("--out").arg(directory.path().join(format!("out-{name}"))).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("started");
-        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
-        let first = lines.next().expect("a line");
-        assert!(
-            first.contains("has no directory 'Patient'") && first.contains("ehi load INPUT --into"),
-            "{first}"
-        );
-        assert!(lines.any(|line| line.contains(waits)), "{name}");
-        let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&records));
-        assert!(loaded.status.success(), "{}", said(&loaded));
-        let rest: Vec<_> = lines.collect();
-        assert!(child.wait().expect("it ends").success(), "{rest:?}");
-        assert!(rest.iter().any(|line| line.starts_with("Exported 1 resources")), "{rest:?}");
-    }
-    let state = directory.path().join("state");
-    let empty = directory.path().join("empty");
-    std::fs::create_dir(&empty).expect("a directory");
-    let mut command = ehi();
-    command.env_remove("EHI_LOG").args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(&state);
-    command.arg("--records").arg(&empty).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("started");
-    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
-    let first = lines.next().expect("a line");
-    assert!(
-        first.contains("WARN") && first.contains("no directory 'Patient'") && first.contains("ehi load"),
-        "{first}"
-    );
-    child.kill().expect("it ends");
-    child.wait().expect("it ends");
-}
-
 /// What an export writes is for its owner, whatever the umask.
 #[tokio::test]
 async fn exported_files_are_for_their_owner() {
