@@ -35,6 +35,7 @@ mod prefix;
 mod program;
 mod reckoning;
 mod sample;
+mod shared_provenance;
 mod spelling;
 mod strangers;
 mod supporting;

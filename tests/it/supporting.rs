@@ -22,22 +22,22 @@ fn write(root: &Path, resources: &[(String, Value)]) {
     }
 }
 
-fn lake(resources: &[(String, Value)]) -> tempfile::TempDir {
+pub(crate) fn lake(resources: &[(String, Value)]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     write(directory.path(), resources);
     directory
 }
 
-fn of_patient(patient: &str, resource: Value) -> (String, Value) {
+pub(crate) fn of_patient(patient: &str, resource: Value) -> (String, Value) {
     (format!("Patient/{patient}/records.ndjson"), resource)
 }
 
-fn shared(resource: Value) -> (String, Value) {
+pub(crate) fn shared(resource: Value) -> (String, Value) {
     ("shared/all.ndjson".to_owned(), resource)
 }
 
 /// `Type/id` of everything in the output of a bulk export; each is there once, and nothing is wrong.
-async fn bulk(world: &World, scopes: &str, path: &str) -> BTreeSet<String> {
+pub(crate) async fn bulk(world: &World, scopes: &str, path: &str) -> BTreeSet<String> {
     let token = world.service("service", scopes).await;
     let started = world.get(path).bearer(&token).send().await;
     assert_eq!(started.status, http::StatusCode::ACCEPTED, "{path}: {}", started.text());
@@ -54,7 +54,7 @@ async fn bulk(world: &World, scopes: &str, path: &str) -> BTreeSet<String> {
 }
 
 /// The manifest of a bulk export.
-async fn exported(world: &World, path: &str) -> Value {
+pub(crate) async fn exported(world: &World, path: &str) -> Value {
     let token = world.service("service", "system/*.rs").await;
     let started = world.get(path).bearer(&token).send().await;
     assert_eq!(started.status, http::StatusCode::ACCEPTED, "{path}: {}", started.text());
@@ -63,7 +63,7 @@ async fn exported(world: &World, path: &str) -> Value {
 }
 
 /// The lines of a type in the output or the error files of an export.
-async fn lines(world: &World, manifest: &Value, resource_type: &str) -> Vec<Value> {
+pub(crate) async fn lines(world: &World, manifest: &Value, resource_type: &str) -> Vec<Value> {
     let token = world.service("service", "system/*.rs").await;
     let mut found = Vec::new();
     for list in ["output", "error"] {
@@ -77,7 +77,7 @@ async fn lines(world: &World, manifest: &Value, resource_type: &str) -> Vec<Valu
 }
 
 /// `Type/id` of everything in an EHI export with these choices; each is there once.
-async fn ehi(world: &World, patient: &str, choices: &Value) -> BTreeSet<String> {
+pub(crate) async fn ehi(world: &World, patient: &str, choices: &Value) -> BTreeSet<String> {
     let token = world.token(patient).await;
     let job = world.kick_off(&token, "/auto-approve", patient).await;
     let taken = world.post(&job).bearer(&token).json(choices).send().await;
@@ -89,7 +89,7 @@ async fn ehi(world: &World, patient: &str, choices: &Value) -> BTreeSet<String> 
     found
 }
 
-fn named(names: &[&str]) -> BTreeSet<String> {
+pub(crate) fn named(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 

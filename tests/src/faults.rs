@@ -332,6 +332,10 @@ impl Records for FaultyRecords {
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         self.call(self.inner.supporting(references)).await
     }
+
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        self.call(self.inner.provenance(targets)).await
+    }
 }
 
 struct FaultyReader {

@@ -48,13 +48,28 @@ impl Account {
 
     /// Writes an OperationOutcome to the error file, or only counts it where there are too many.
     pub(crate) async fn problem(&mut self, outputs: &mut Outputs<'_>, code: &str, text: &str) -> Result<()> {
+        self.report(outputs, "error", code, text).await
+    }
+
+    /// The same for what is no error of this export.
+    pub(crate) async fn warning(&mut self, outputs: &mut Outputs<'_>, code: &str, text: &str) -> Result<()> {
+        self.report(outputs, "warning", code, text).await
+    }
+
+    async fn report(
+        &mut self,
+        outputs: &mut Outputs<'_>,
+        severity: &str,
+        code: &str,
+        text: &str,
+    ) -> Result<()> {
         let problems = &mut self.ledger.problems;
         if problems.reported >= MAX_PROBLEMS {
             problems.unlisted += 1;
             return Ok(());
         }
         problems.reported += 1;
-        let line = outcome("error", code, text).to_string();
+        let line = outcome(severity, code, text).to_string();
         outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await
     }
 

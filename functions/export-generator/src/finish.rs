@@ -37,7 +37,9 @@ impl Generator {
             return Ok(());
         }
         let mut next = recorded.next;
-        let wanted = !recorded.references.is_empty() || self.has_notices(&running).await?;
+        let wanted = recorded.supporting.is_some()
+            || !recorded.references.is_empty()
+            || self.has_notices(&running).await?;
         if let Some(chunk) = recorded.supporting.or(wanted.then(|| ChunkId::first(next))) {
             next = next.max(chunk.index + 1);
             let done = self.jobs.chunk(id, chunk).await?.is_some_and(|stored| stored.result.is_some());
@@ -89,11 +91,14 @@ impl Generator {
 
     /// Whether the supporting chunk has something to report that no other chunk does.
     async fn has_notices(&self, running: &Running) -> Result<bool> {
-        let Some(selection) = &running.core.request.selection else { return Ok(false) };
-        if !selection.ignored.is_empty() {
+        if let Some(selection) = &running.core.request.selection
+            && (!selection.ignored.is_empty()
+                || (selection.since.is_some() && !self.records.area(Area::Deleted).await?.is_empty()))
+        {
             return Ok(true);
         }
-        Ok(selection.since.is_some() && !self.records.area(Area::Deleted).await?.is_empty())
+        // Also where nothing refers to `shared/`: what is misplaced there does not depend on that.
+        self.has_misplaced_provenance(running).await
     }
 
     async fn recorded(&self, id: &JobId) -> Result<Recorded> {

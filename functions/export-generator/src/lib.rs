@@ -28,6 +28,7 @@ mod stored;
 mod supporting;
 mod tombstones;
 mod undescribed;
+mod walk;
 
 use std::sync::Arc;
 

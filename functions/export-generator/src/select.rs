@@ -11,13 +11,12 @@ use shared::domain::selection::Provenance;
 use shared::error::Result;
 use shared::fhir::attachments::{LinkedAttachment, Target};
 use shared::fhir::head::{Plain, head_and_members};
-use shared::fhir::json;
-use shared::fhir::references::references;
 use shared::fhir::select::{Selector, Verdict};
 use shared::fhir::spelling::plainly;
 
 use crate::collect::Collector;
 use crate::documents::{PatientDocuments, without_documents};
+use crate::provenance::{recorded, targets};
 use crate::references::ReferredBy;
 
 /// A line that grew over the limit because of what the export adds to it.
@@ -242,21 +241,4 @@ pub(crate) fn format_key(resource_type: &str, id: &str) -> String {
     key.push('/');
     key.push_str(id);
     key
-}
-
-/// What a Provenance is about.
-fn targets(text: &[u8]) -> Vec<String> {
-    let mut targets = Vec::new();
-    if let Some(target) = json::member(text, 0..text.len(), b"target") {
-        references(&text[target], |reference| targets.push(reference.text.to_owned()));
-    }
-    targets
-}
-
-/// When a Provenance was recorded, in microseconds.
-fn recorded(line: &[u8]) -> i64 {
-    json::member(line, 0..line.len(), b"recorded")
-        .and_then(|value| json::string(line, value))
-        .and_then(|text| shared::fhir::date::Span::of(text.as_bytes()))
-        .map_or(i64::MIN, |span| span.from)
 }

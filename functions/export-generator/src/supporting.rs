@@ -18,11 +18,21 @@
 //!    followed from a resource that is not exported for another reason: with `_type=Observation,Organization` the
 //!    organization of a practitioner is not exported.
 //!
+//! 5. Provenance of `shared/` is exported with the resource of `shared/` that it is about, where the filter lets it
+//!    through: with `_since` whatever its age, as the resource itself. Of what `_since` alone left out Provenance goes
+//!    that changed since then, where all Provenance is asked for (no `includeAssociatedData`); otherwise none, because
+//!    what it is about is not exported. With `LatestProvenanceResources` the one goes that was recorded last, for each
+//!    exported resource, among those that the filter lets through. Provenance about what a choice of the form left out
+//!    is not exported. What a Provenance is about does not come because of it: who wrote it does.
+//! 6. Provenance of `shared/` that names a patient's resource, alone or among others, is not exported. Nobody knows at
+//!    the end of an export of ten million patients which of their resources were exported, and the Provenance would tell
+//!    one patient of another. How many there are is reported, because they belong in the patients' directories.
+//!
 //! The result does not depend on the order in which references are followed: what was left out at first is looked at
 //! again when an exported resource turns out to refer to it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 
 use shared::domain::choices::{Choices, Sensitive};
 use shared::domain::chunk::{Chunk, ChunkResult, Purpose, Work};
@@ -34,21 +44,21 @@ use shared::error::Result;
 use shared::fhir::head::{NotAResource, Plain, head, head_and_facts, head_and_members};
 use shared::fhir::outcome::outcome as problem;
 use shared::fhir::select::{Selector, Verdict};
-use shared::fhir::spelling::plainly;
-use shared::ports::records::SharedLine;
 
 use crate::Generator;
 use crate::account::Account;
 use crate::collect::UNREADABLE_LABEL;
 use crate::documents::without_documents;
 use crate::outputs::Outputs;
-use crate::references::{self, ReferredBy, leaving};
+use crate::provenance::OfShared;
+use crate::references::{self, ReferredBy};
+use crate::walk::Walk;
 
 /// Resources fetched at once.
 const BATCH: usize = 200;
 
 /// What becomes of a resource of `shared/`.
-enum Outcome<'l> {
+pub(crate) enum Outcome<'l> {
     /// It is exported, as this line.
     Export {
         resource_type: &'l str,
@@ -56,6 +66,8 @@ enum Outcome<'l> {
     },
     /// It is left out, but what it refers to may be exported.
     PassOver(Reason),
+    /// It is a Provenance that goes along with nothing that is exported, as far as is known.
+    NotAskedFor,
     LeaveOut(Reason),
     Withhold(Sensitive),
     /// It has a label that cannot be read.
@@ -63,14 +75,14 @@ enum Outcome<'l> {
 }
 
 /// Who decides on resources of `shared/`.
-enum Filter<'f> {
+pub(crate) enum Filter<'f> {
     Everything,
     Choices(&'f Choices),
     Selection(Selector<'f>),
 }
 
 impl<'f> Filter<'f> {
-    fn of(running: &'f Running) -> Self {
+    pub(crate) fn of(running: &'f Running) -> Self {
         let request = &running.core.request;
         match (&request.selection, &request.choices) {
             (Some(selection), _) => Self::Selection(Selector::new(selection, running.transaction_time)),
@@ -80,7 +92,7 @@ impl<'f> Filter<'f> {
     }
 
     /// Whether resources of the type of a reference may be exported.
-    fn wants(&self, reference: &str) -> bool {
+    pub(crate) fn wants(&self, reference: &str) -> bool {
         match self {
             Self::Everything | Self::Choices(_) => true,
             Self::Selection(selector) => {
@@ -148,82 +160,6 @@ pub(crate) fn is_passed_over(choices: &Choices, facts: &Facts<'_>) -> bool {
     choices.unless_sensitive(facts) == Decision::Keep
 }
 
-/// The resources that are referred to, and how far they were followed. Each is held once, about 100 bytes.
-#[derive(Default)]
-struct Walk {
-    known: HashMap<String, Known>,
-    /// To be fetched. What exported resources refer to comes first, so that little is fetched twice.
-    by_exported: BTreeSet<String>,
-    by_left_out: BTreeSet<String>,
-}
-
-struct Known {
-    by: ReferredBy,
-    /// Nothing can change what was decided.
-    is_settled: bool,
-    /// Why it was passed over, until an exported resource turns out to refer to it.
-    passed_over: Option<Reason>,
-}
-
-impl Walk {
-    fn want(&mut self, reference: &str, by: ReferredBy) {
-        match self.known.get_mut(reference) {
-            Some(known) if known.is_settled || known.by >= by => return,
-            Some(known) => {
-                known.by = by;
-                self.by_left_out.remove(reference);
-            }
-            None => {
-                self.known.insert(reference.to_owned(), Known { by, is_settled: false, passed_over: None });
-            }
-        }
-        let wanted = match by {
-            ReferredBy::Exported => &mut self.by_exported,
-            ReferredBy::LeftOut => &mut self.by_left_out,
-        };
-        wanted.insert(reference.to_owned());
-    }
-
-    /// The next references to fetch; none at the end.
-    fn next(&mut self, at_once: usize) -> BTreeSet<String> {
-        let wanted = if self.by_exported.is_empty() { &mut self.by_left_out } else { &mut self.by_exported };
-        std::iter::from_fn(|| wanted.pop_first()).take(at_once).collect()
-    }
-
-    /// The kind of resources that refer to it.
-    fn referred_by(&self, reference: &str) -> Option<ReferredBy> {
-        self.known.get(reference).filter(|known| !known.is_settled).map(|known| known.by)
-    }
-
-    /// Notes what was decided on a resource, and wants what it refers to, if that follows.
-    fn settle(&mut self, found: &SharedLine, outcome: &Outcome<'_>) {
-        let (follows, passed_over) = match outcome {
-            Outcome::Export { .. } => (Some(ReferredBy::Exported), None),
-            Outcome::PassOver(reason) => (Some(ReferredBy::LeftOut), Some(*reason)),
-            Outcome::LeaveOut(_) | Outcome::Withhold(_) | Outcome::Unreadable => (None, None),
-        };
-        if let Some(known) = self.known.get_mut(&found.reference) {
-            known.is_settled = passed_over.is_none();
-            known.passed_over = passed_over;
-        }
-        if let Some(by) = follows {
-            leaving(&plainly(&found.line), |reference| self.want(reference, by));
-        }
-    }
-
-    /// Whether the resource was fetched before, and passed over.
-    fn was_passed_over(&self, reference: &str) -> bool {
-        self.known.get(reference).is_some_and(|known| known.passed_over.is_some())
-    }
-
-    /// Counts what stays passed over.
-    fn end(self, account: &mut Account) {
-        for reason in self.known.into_values().filter_map(|known| known.passed_over) {
-            account.decided(Decision::LeaveOut(reason));
-        }
-    }
-}
-
 impl Generator {
     /// Runs the supporting chunk of a job whose other chunks are done, unless it is done as well.
     /// `references` are the files with what those refer to.
@@ -254,6 +190,12 @@ impl Generator {
         Ok(())
     }
 
+    /// Whether there is Provenance to report of a job whose resources refer to nothing in `shared/`.
+    pub(crate) async fn has_misplaced_provenance(&self, running: &Running) -> Result<bool> {
+        let provenance = OfShared::new(&Filter::of(running), self.settings.own_bases());
+        Ok(provenance.misplaced(&*self.records).await?.is_some())
+    }
+
     /// Fetches what is referred to, wave by wave.
     async fn collect_supporting(
         &self,
@@ -272,6 +214,7 @@ impl Generator {
         }
         let filter = Filter::of(running);
         let at_once = request.output.resources_a_read.unwrap_or(BATCH);
+        let mut provenance = OfShared::new(&filter, self.settings.own_bases());
         let mut walk = Walk::default();
         for (reference, by) in references::read(&*self.files, sources).await? {
             walk.want(&reference, by);
@@ -280,10 +223,17 @@ impl Generator {
         loop {
             let batch = walk.next(at_once);
             if batch.is_empty() {
+                if provenance.choose(&mut walk) {
+                    continue;
+                }
+                if let Some(text) = provenance.misplaced(&*self.records).await? {
+                    account.warning(outputs, "business-rule", &text).await?;
+                }
                 walk.end(&mut account);
                 return Ok(account);
             }
             let found = self.records.supporting(&batch).await?;
+            provenance.see(found.provenance);
             for damage in found.damaged {
                 // Every call names all of them.
                 if !damaged.contains(&damage) {
@@ -307,7 +257,7 @@ impl Generator {
                 }
                 let mut plain = Plain::default();
                 let outcome = match filter.judge(&found.line, &mut plain, by) {
-                    Ok(outcome) => outcome,
+                    Ok(outcome) => provenance.narrow(outcome, &found, by, &walk),
                     Err(problem) => {
                         let text = format!("{}: {problem}", found.reference);
                         account.unusable(outputs, "structure", &text).await?;
@@ -315,6 +265,7 @@ impl Generator {
                     }
                 };
                 walk.settle(&found, &outcome);
+                provenance.follow(&found.reference, &outcome);
                 match outcome {
                     Outcome::Export { resource_type, line } => {
                         let id = found.reference.rsplit('/').next().unwrap_or_default();
@@ -332,9 +283,10 @@ impl Generator {
                     Outcome::Withhold(category) => account.decided(Decision::Withhold(category)),
                     Outcome::LeaveOut(reason) => account.decided(Decision::LeaveOut(reason)),
                     // Counted at the end, when nothing can change it.
-                    Outcome::PassOver(_) => {}
+                    Outcome::PassOver(_) | Outcome::NotAskedFor => {}
                 }
             }
+            provenance.want(&*self.records, &mut walk).await?;
         }
     }
 }

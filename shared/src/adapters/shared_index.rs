@@ -1,13 +1,16 @@
 //! Where the resources outside any compartment stand in the files of `shared/`: 24 bytes of memory a resource, so
-//! that a patient's export reads the few lines it needs and its cost does not grow with the lake.
+//! that a patient's export reads the few lines it needs and its cost does not grow with the lake. And which Provenance
+//! is about them: 24 bytes a target, and the id once, so that no line is read to find that out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::error::Damage;
+use crate::fhir::compartments::has_compartment;
 use crate::fhir::head::{Plain, head};
 use crate::fhir::json::without_mark;
-use crate::ports::records::SharedLine;
+use crate::fhir::references::{parse, target_values};
+use crate::ports::records::{ProvenanceCounts, SharedLine};
 
 pub(super) const TOO_LONG: &str = "the line is longer than 16 MiB";
 
@@ -26,6 +29,21 @@ pub(super) struct Entry {
 pub(super) struct SharedIndex {
     /// Sorted by hash once it is [`SharedIndex::sorted`].
     entries: Vec<Entry>,
+    /// Sorted by hash as well.
+    targets: Vec<Target>,
+    /// The ids of Provenance resources, one behind the other.
+    ids: String,
+    provenance: ProvenanceCounts,
+}
+
+/// What a Provenance is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Target {
+    /// Of the reference, `Type/id`.
+    hash: u64,
+    /// Where the id of the Provenance begins in [`SharedIndex::ids`].
+    id: usize,
+    length: u8,
 }
 
 impl SharedIndex {
@@ -41,11 +59,54 @@ impl SharedIndex {
             length: u32::try_from(length).unwrap_or(u32::MAX),
             file: u32::try_from(file).unwrap_or(u32::MAX),
         });
+        if head.resource_type == "Provenance" {
+            self.add_provenance(head.text, id);
+        }
         Ok(())
+    }
+
+    /// Provenance that names a patient's resource is only counted: whether that resource was exported nobody knows
+    /// cheaply, and to others the line must not go.
+    fn add_provenance(&mut self, text: &[u8], id: &str) {
+        let (mut hashes, mut is_of_patient) = (Vec::new(), false);
+        target_values(text, |target| {
+            if let Some(reference) = parse(target) {
+                is_of_patient |= has_compartment(reference.resource_type);
+                hashes.push(hash(reference.text));
+            }
+        });
+        if is_of_patient {
+            self.provenance.of_patients += 1;
+        } else if !hashes.is_empty() {
+            self.provenance.of_shared += 1;
+            // An id of FHIR has at most 64 characters.
+            let length = u8::try_from(id.len()).unwrap_or_default();
+            let target = |hash| Target { hash, id: self.ids.len(), length };
+            self.targets.extend(hashes.into_iter().map(target));
+            self.ids.push_str(id);
+        }
+    }
+
+    pub(super) fn provenance(&self) -> ProvenanceCounts {
+        self.provenance
+    }
+
+    /// References to the Provenance that may be about these resources.
+    pub(super) fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for reference in references.iter().filter(|_| !self.targets.is_empty()) {
+            let hash = hash(reference);
+            let from = self.targets.partition_point(|target| target.hash < hash);
+            let same = self.targets[from..].iter().take_while(|target| target.hash == hash);
+            let id = |target: &Target| &self.ids[target.id..target.id + usize::from(target.length)];
+            found.extend(same.map(|target| format!("Provenance/{}", id(target))));
+        }
+        found
     }
 
     pub(super) fn sorted(mut self) -> Self {
         self.entries.sort_unstable();
+        self.targets.sort_unstable();
         self
     }
 

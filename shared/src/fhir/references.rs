@@ -85,6 +85,17 @@ pub fn references<'a>(text: &'a [u8], mut visit: impl FnMut(Reference<'a>)) {
     });
 }
 
+/// Shows what a Provenance is about, each reference as it is written. The line was checked and is in its plain spelling.
+pub fn target_values(text: &[u8], mut visit: impl FnMut(&str)) {
+    let Some(target) = json::member(text, 0..text.len(), b"target") else { return };
+    let text = &text[target];
+    reference_values(text, |value| {
+        if let Some(reference) = json::string(text, value) {
+            visit(&reference);
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -129,6 +129,10 @@ pub trait Records: Send + Sync {
     /// store does not have are passed over. No call holds more than `references` asks for. Files that cannot be read
     /// to their end are named, and what stands before the damage is there. So are lines that are no resources.
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting>;
+
+    /// References (`Provenance/id`) to the Provenance in `shared/` that may be about one of these resources of `shared/`.
+    /// The line decides, because a server is not known here: an absolute reference to another server counts as well.
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>>;
 }
 
 /// What [`Records::supporting`] found.
@@ -138,6 +142,17 @@ pub struct Supporting {
     /// Every damaged file of `shared/`, and of each file the first line that is no resource, at each call: what was asked
     /// for may have stood there.
     pub damaged: Vec<Damage>,
+    /// At each call.
+    pub provenance: ProvenanceCounts,
+}
+
+/// The lines of `shared/` that are Provenance, counted by what they are about.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct ProvenanceCounts {
+    /// Only about resources outside any compartment: [`Records::provenance`] finds them.
+    pub of_shared: u64,
+    /// About a resource of a type that has a compartment, alone or among others.
+    pub of_patients: u64,
 }
 
 /// A resource outside any patient's compartment.

@@ -320,7 +320,12 @@ impl Records for AwsRecords {
                 found.take(reference, line);
             }
         }
-        Ok(Supporting { lines: found.lines(), damaged: shared.damaged.clone() })
+        let provenance = shared.index.provenance();
+        Ok(Supporting { lines: found.lines(), damaged: shared.damaged.clone(), provenance })
+    }
+
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        Ok(self.shared().await?.index.about(targets))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use crate::domain::chunk::Strays;
 use crate::domain::ids::PatientId;
 use crate::error::{Error, Store};
-use crate::ports::records::{Area, BlockReader, Parts, Records};
+use crate::ports::records::{Area, BlockReader, Parts, ProvenanceCounts, Records};
 
 /// [`Records`]: the lake layout. `put` stores a file of the lake under its path.
 pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
@@ -103,8 +105,37 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     // What changes is seen.
     put("shared/Organization.ndjson", line("Organization", "x").as_bytes()).await;
     assert_eq!(records.supporting(&wanted).await.expect("lines").lines.len(), 3);
+    shared_provenance(records, &put).await;
     damaged_records(records, &put).await;
     strange_names(records, &put).await;
+}
+
+/// Provenance is found by what it is about; what is about a patient's resource is only counted.
+async fn shared_provenance(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
+    let wanted = ["Practitioner/x", "Organization/x", "Observation/o"].map(str::to_owned).into();
+    assert_eq!(records.provenance(&wanted).await.expect("an answer"), BTreeSet::new());
+    assert_eq!(records.supporting(&wanted).await.expect("lines").provenance, ProvenanceCounts::default());
+    let mut lines = String::new();
+    for (id, targets) in [
+        ("one", &["Practitioner/x"][..]),
+        ("two", &["https://ehi.example/fhir/Practitioner/x/_history/2", "Organization/x"]),
+        ("other", &["Practitioner/y"]),
+        ("patient", &["Observation/o"]),
+        ("mixed", &["Practitioner/x", "Patient/b"]),
+        ("nothing", &["urn:uuid:x", "#contained"]),
+        ("none", &[]),
+    ] {
+        let targets: Vec<_> = targets.iter().map(|target| json!({ "reference": target })).collect();
+        lines += &json!({ "resourceType": "Provenance", "id": id, "target": targets }).to_string();
+        lines.push('\n');
+    }
+    put("shared/Provenance.ndjson", lines.as_bytes()).await;
+    let found = records.provenance(&wanted).await.expect("an answer");
+    assert_eq!(found, ["Provenance/one", "Provenance/two"].map(str::to_owned).into());
+    let counts = records.supporting(&wanted).await.expect("lines").provenance;
+    assert_eq!(counts, ProvenanceCounts { of_shared: 3, of_patients: 2 });
+    let lines = records.supporting(&found).await.expect("lines").lines;
+    assert_eq!(lines.len(), 2, "they are resources of shared/ as any other");
 }
 
 /// What stands before the damage is read, and the file is named.

@@ -53,6 +53,28 @@ impl LocalRecords {
     fn patient(&self, patient: &PatientId) -> PathBuf {
         self.root.join("Patient").join(patient.as_str())
     }
+
+    /// Asks the files of `shared/` as they are now.
+    async fn of_shared<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&SharedFiles) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (root, cached) = (self.root.clone(), self.shared.clone());
+        blocking(Store::Records, move || {
+            let known = cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let files = SharedFiles::files(&root)?;
+            let index = match known.filter(|index| index.is_of(&files)) {
+                Some(index) => index,
+                None => {
+                    let index = Arc::new(SharedFiles::build(files)?);
+                    *cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
+                    index
+                }
+            };
+            ask(&index)
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -178,22 +200,13 @@ impl Records for LocalRecords {
     }
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
-        let (root, cached) = (self.root.clone(), self.shared.clone());
         let references = references.clone();
-        blocking(Store::Records, move || {
-            let known = cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let files = SharedFiles::files(&root)?;
-            let index = match known.filter(|index| index.is_of(&files)) {
-                Some(index) => index,
-                None => {
-                    let index = Arc::new(SharedFiles::build(files)?);
-                    *cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
-                    index
-                }
-            };
-            index.lines(&references)
-        })
-        .await
+        self.of_shared(move |shared| shared.lines(&references)).await
+    }
+
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        let targets = targets.clone();
+        self.of_shared(move |shared| Ok(shared.about(&targets))).await
     }
 }
 

@@ -81,7 +81,13 @@ impl SharedFiles {
                 found.take(reference, reader.read(entry)?);
             }
         }
-        Ok(Supporting { lines: found.lines(), damaged: self.damaged.clone() })
+        let provenance = self.index.provenance();
+        Ok(Supporting { lines: found.lines(), damaged: self.damaged.clone(), provenance })
+    }
+
+    /// References to the Provenance that may be about these resources.
+    pub(super) fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
+        self.index.about(references)
     }
 }
 

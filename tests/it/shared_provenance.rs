@@ -1,0 +1,202 @@
+//! Provenance in `shared/`: it goes along with the resources of `shared/` that it is about (contract, sections 1 and 2).
+
+use serde_json::{Value, json};
+use tests::{World, text};
+
+use crate::supporting::{bulk, ehi, exported, lake, lines, named, of_patient, shared};
+
+fn at(year: u32) -> Value {
+    json!({ "lastUpdated": format!("{year}-01-01T00:00:00Z") })
+}
+
+fn provenance(id: &str, year: u32, targets: &[&str]) -> Value {
+    let targets: Vec<_> = targets.iter().map(|target| json!({ "reference": target })).collect();
+    json!({
+        "resourceType": "Provenance", "id": id, "meta": at(year), "recorded": format!("{year}-01-01T00:00:00Z"),
+        "target": targets, "agent": [{ "who": { "reference": format!("Organization/wrote-{id}") } }],
+    })
+}
+
+fn organization(id: &str) -> (String, Value) {
+    shared(json!({ "resourceType": "Organization", "id": id, "meta": at(2020) }))
+}
+
+/// A patient whose new observation a practitioner of an organization made; none of the rest is new.
+fn clinic() -> Vec<(String, Value)> {
+    let absolute = format!("{}/fhir/Practitioner/doc/_history/1", tests::BASE_URL);
+    let mut resources = vec![
+        of_patient("ann", json!({ "resourceType": "Patient", "id": "ann", "meta": at(2020) })),
+        of_patient(
+            "ann",
+            json!({ "resourceType": "Observation", "id": "new", "meta": at(2025), "subject": { "reference": "Patient/ann" },
+            "performer": [{ "reference": "Practitioner/doc" }] }),
+        ),
+        shared(json!({ "resourceType": "Practitioner", "id": "doc", "meta": at(2020),
+            "qualification": [{ "issuer": { "reference": "Organization/school" } }] })),
+        organization("school"),
+        shared(provenance("first", 2021, &["Practitioner/doc"])),
+        shared(provenance("second", 2022, &["Practitioner/doc", "Organization/school"])),
+        shared(provenance("third", 2023, &["Organization/school", "Organization/not-of-ann"])),
+        shared(provenance("absolute", 2020, &[&absolute])),
+        shared(provenance("elsewhere", 2024, &["https://other.example/fhir/Practitioner/doc"])),
+        shared(provenance("unrelated", 2024, &["Practitioner/nobody"])),
+        organization("not-of-ann"),
+        // About the author of another one.
+        shared(provenance("author", 2024, &["Organization/wrote-first"])),
+    ];
+    for id in ["first", "second", "third", "absolute", "author"] {
+        resources.push(organization(&format!("wrote-{id}")));
+    }
+    resources
+}
+
+/// What an export has of Provenance when all about the practitioner and the school goes along, and who wrote it.
+const ALL: [&str; 13] = [
+    "Observation/new",
+    "Practitioner/doc",
+    "Organization/school",
+    "Provenance/first",
+    "Provenance/second",
+    "Provenance/third",
+    "Provenance/absolute",
+    "Provenance/author",
+    "Organization/wrote-first",
+    "Organization/wrote-second",
+    "Organization/wrote-third",
+    "Organization/wrote-absolute",
+    "Organization/wrote-author",
+];
+
+#[tokio::test]
+async fn provenance_goes_along_with_the_resources_of_shared_that_it_is_about() {
+    let directory = lake(&clinic());
+    let world = World::with("sandbox = true", directory.path());
+    let latest = [
+        "Observation/new",
+        "Practitioner/doc",
+        "Organization/school",
+        "Provenance/second",
+        "Provenance/third",
+        "Organization/wrote-second",
+        "Organization/wrote-third",
+    ];
+    let types = "_type=Observation,Practitioner,Organization";
+    for (query, expected) in [
+        (format!("{types},Provenance"), &ALL[..]),
+        (format!("{types}&includeAssociatedData=RelevantProvenanceResources"), &ALL),
+        (format!("{types}&includeAssociatedData=LatestProvenanceResources"), &latest),
+        // Whatever its age, as the practitioner.
+        (format!("{types},Provenance&_since=2024-06-01T00:00:00Z"), &ALL),
+        (types.to_owned(), &ALL[..3]),
+        // What it is about is not exported.
+        ("_type=Observation,Organization,Provenance".to_owned(), &ALL[..1]),
+        (format!("{types},Provenance&_until=2020-06-01T00:00:00Z"), &[]),
+    ] {
+        for at_once in [1, 2, 200] {
+            let path = format!("/fhir/Patient/$export?{query}&fetchResourceBatchSize={at_once}");
+            assert_eq!(bulk(&world, "system/*.rs", &path).await, named(expected), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn provenance_of_shared_that_is_not_the_latest_is_counted_as_left_out() {
+    let directory = lake(&clinic());
+    let world = World::with("sandbox = true", directory.path());
+    let path =
+        "/fhir/Patient/$export?includeAssociatedData=LatestProvenanceResources&fetchResourceBatchSize=2";
+    let manifest = exported(&world, path).await;
+    let resources = &manifest["extension"]["ledger"]["resources"];
+    // Read: the two of the patient, the practitioner, the school, the authors of the two latest, and five Provenance.
+    // Left out: the first, the absolute one, and that of another server.
+    assert_eq!(resources["leftOut"], json!({ "provenance": 3 }), "{resources}");
+    assert_eq!((&resources["read"], &resources["written"]), (&json!(11), &json!(8)), "{resources}");
+}
+
+#[tokio::test]
+async fn what_since_left_out_has_its_new_provenance_where_all_provenance_is_asked_for() {
+    let resources = [
+        of_patient("ann", json!({ "resourceType": "Patient", "id": "ann", "meta": at(2020) })),
+        of_patient(
+            "ann",
+            json!({ "resourceType": "Encounter", "id": "old", "meta": at(2020),
+            "participant": [{ "individual": { "reference": "Practitioner/doc" } }] }),
+        ),
+        shared(json!({ "resourceType": "Practitioner", "id": "doc", "meta": at(2020) })),
+        shared(provenance("new", 2025, &["Practitioner/doc"])),
+        shared(provenance("old", 2021, &["Practitioner/doc"])),
+        organization("wrote-new"),
+        organization("wrote-old"),
+    ];
+    let directory = lake(&resources);
+    let world = World::with("sandbox = true", directory.path());
+    let path = "/fhir/Patient/$export?_since=2024-01-01T00:00:00Z";
+    let expected = named(&["Provenance/new", "Organization/wrote-new"]);
+    assert_eq!(bulk(&world, "system/*.rs", path).await, expected);
+    for kind in ["RelevantProvenanceResources", "LatestProvenanceResources"] {
+        let path = format!("{path}&includeAssociatedData={kind}");
+        assert_eq!(bulk(&world, "system/*.rs", &path).await, named(&[]), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_ehi_export_has_provenance_of_shared_as_the_patient_chose() {
+    let mut resources = clinic();
+    let mut sensitive = provenance("sensitive", 2021, &["Practitioner/doc"]);
+    sensitive["meta"]["security"] = json!([{ "code": "PSY" }]);
+    resources.push(shared(sensitive));
+    let directory = lake(&resources);
+    let world = World::with("sandbox = true", directory.path());
+    let choices = |medical_record: bool| {
+        json!({ "parameters": { "labs": { "enabled": true }, "billing": { "enabled": true },
+            "medicalRecord": { "enabled": medical_record } } })
+    };
+    let with_patient = |names: &[&str]| &named(names) | &named(&["Patient/ann"]);
+    let found = ehi(&world, "ann", &choices(true)).await;
+    assert_eq!(found, with_patient(&ALL));
+    // The people of what a choice left out are exported always, and so are theirs.
+    let found = ehi(&world, "ann", &choices(false)).await;
+    assert!(found.contains("Practitioner/doc"), "{found:?}");
+    assert!(!found.iter().any(|name| name.starts_with("Provenance/")), "{found:?}");
+}
+
+#[tokio::test]
+async fn provenance_of_shared_that_names_a_patients_resource_is_reported_and_not_exported() {
+    let referring = json!({ "reference": "Practitioner/doc" });
+    for performer in [json!([referring]), json!([])] {
+        let resources = [
+            of_patient("ann", json!({ "resourceType": "Patient", "id": "ann" })),
+            of_patient("ann", json!({ "resourceType": "Observation", "id": "o", "performer": performer })),
+            of_patient("bob", json!({ "resourceType": "Patient", "id": "bob" })),
+            shared(json!({ "resourceType": "Practitioner", "id": "doc" })),
+            shared(provenance("patients", 2021, &["Observation/o"])),
+            shared(provenance("mixed", 2021, &["Practitioner/doc", "Patient/bob"])),
+        ];
+        let directory = lake(&resources);
+        let world = World::with("sandbox = true", directory.path());
+        for (path, is_told) in [
+            ("/fhir/Patient/$export", true),
+            ("/fhir/Patient/$export?_type=Patient,Provenance", true),
+            ("/fhir/Patient/$export?includeAssociatedData=LatestProvenanceResources", true),
+            ("/fhir/Patient/$export?_type=Patient,Observation,Practitioner", false),
+        ] {
+            let manifest = exported(&world, path).await;
+            let told = lines(&world, &manifest, "OperationOutcome").await;
+            assert_eq!(told.len(), usize::from(is_told), "{path}: {told:?}");
+            for outcome in told {
+                let issue = &outcome["issue"][0];
+                assert_eq!(issue["severity"], "warning");
+                assert!(text(&issue["diagnostics"]).contains("of patients: 2."), "{issue}");
+            }
+            let ledger = &manifest["extension"]["ledger"];
+            assert_eq!(ledger["problems"]["reported"], u64::from(is_told), "{path}: {ledger}");
+            assert_eq!(lines(&world, &manifest, "Provenance").await, [Value::Null; 0], "{path}");
+        }
+        let manifest = exported(&world, "/fhir/$export").await;
+        assert_eq!(manifest["error"], json!([]), "a system export has everything of shared/");
+        let token = world.token("ann").await;
+        let job = world.exported(&token, "ann").await;
+        let found = world.resources(&token, &job).await;
+        assert!(found.iter().all(|resource| resource["resourceType"] != "Provenance"), "{found:?}");
+    }
+}
