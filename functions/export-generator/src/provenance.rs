@@ -11,7 +11,7 @@ use shared::error::Result;
 use shared::fhir::compartments::has_compartment;
 use shared::fhir::json;
 use shared::fhir::ndjson::Lines;
-use shared::fhir::references::{OwnBases, parse, target_values};
+use shared::fhir::references::{parse, target_values};
 use shared::fhir::spelling::plainly;
 use shared::ports::files::Files;
 use shared::ports::records::{ProvenanceCounts, Records, SharedLine};
@@ -67,7 +67,6 @@ pub(crate) struct OfShared {
     kind: Provenance,
     /// Whether it is looked up for what `_since` alone left out.
     follows_left_out: bool,
-    own: OwnBases,
     /// What `shared/` has; `None` before it was asked.
     there: Option<ProvenanceCounts>,
     /// Resources whose Provenance is looked up next.
@@ -80,7 +79,7 @@ pub(crate) struct OfShared {
 }
 
 impl OfShared {
-    pub(crate) fn new(filter: &Filter<'_>, own: OwnBases) -> Self {
+    pub(crate) fn new(filter: &Filter<'_>) -> Self {
         let (kind, all_shared, follows_left_out) = match filter {
             Filter::Selection(selector) => {
                 let selection = selector.selection();
@@ -92,7 +91,6 @@ impl OfShared {
             is_wanted: filter.wants("Provenance") && !all_shared,
             kind,
             follows_left_out,
-            own,
             there: None,
             exported: BTreeSet::new(),
             left_out: BTreeSet::new(),
@@ -124,9 +122,11 @@ impl OfShared {
         let plain = plainly(&found.line);
         let (mut about, mut is_of_patient) = (Vec::new(), false);
         target_values(&plain, |target| {
-            is_of_patient |= parse(target).is_some_and(|named| has_compartment(named.resource_type));
-            let own = self.own.parse(target).filter(|own| walk.is_followed(own.text, by));
-            about.extend(own.map(|own| own.text.to_owned()));
+            let Some(named) = parse(target) else { return };
+            is_of_patient |= has_compartment(named.resource_type);
+            if walk.is_followed(named.text, by) {
+                about.push(named.text.to_owned());
+            }
         });
         if is_of_patient || about.is_empty() {
             return Outcome::NotAskedFor;

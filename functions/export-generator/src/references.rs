@@ -28,6 +28,10 @@ pub(crate) enum ReferredBy {
 }
 
 /// Shows the references of a line, in its plain spelling, that leave the compartments.
+///
+/// An absolute URL counts whatever server it names. `ehi load` keeps the references of another server's records as they
+/// are and places resources by them, so they name what lies in `shared/`: not to follow them would lose parts of the
+/// record.
 pub(crate) fn leaving(text: &[u8], mut visit: impl FnMut(&str)) {
     reference_values(text, |value| {
         // Fast path: nearly all references are to the patient and the encounter.

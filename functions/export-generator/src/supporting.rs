@@ -192,7 +192,7 @@ impl Generator {
 
     /// Whether there is Provenance to report of a job whose resources refer to nothing in `shared/`.
     pub(crate) async fn has_misplaced_provenance(&self, running: &Running) -> Result<bool> {
-        let provenance = OfShared::new(&Filter::of(running), self.settings.own_bases());
+        let provenance = OfShared::new(&Filter::of(running));
         Ok(provenance.misplaced(&*self.records).await?.is_some())
     }
 
@@ -214,7 +214,7 @@ impl Generator {
         }
         let filter = Filter::of(running);
         let at_once = request.output.resources_a_read.unwrap_or(BATCH);
-        let mut provenance = OfShared::new(&filter, self.settings.own_bases());
+        let mut provenance = OfShared::new(&filter);
         let mut walk = Walk::default();
         for (reference, by) in references::read(&*self.files, sources).await? {
             walk.want(&reference, by);

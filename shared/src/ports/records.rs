@@ -131,7 +131,7 @@ pub trait Records: Send + Sync {
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting>;
 
     /// References (`Provenance/id`) to the Provenance in `shared/` that may be about one of these resources of `shared/`.
-    /// The line decides, because a server is not known here: an absolute reference to another server counts as well.
+    /// The line decides: of duplicates another one may have been meant.
     async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>>;
 }
 
