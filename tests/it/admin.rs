@@ -148,6 +148,13 @@ async fn the_job_has_everything_a_staff_app_reads() {
           "problems": 0,
           "made": 1
         },
+        "documents": {
+          "found": 3,
+          "written": 3,
+          "leftOut": {},
+          "withheld": {},
+          "problems": 0
+        },
         "problems": {
           "reported": 0,
           "unlisted": 0
