@@ -4,8 +4,8 @@
 pub(super) trait Watch {
     /// An object begins.
     fn enter(&mut self);
-    /// It has a member of the name at these places of the text.
-    fn see(&mut self, text: &[u8], start: usize, end: usize);
+    /// It has a member of the name at these places of the text. `word` are the first bytes of the name, at most eight.
+    fn see(&mut self, text: &[u8], start: usize, end: usize, word: u64);
     /// It ends.
     fn leave(&mut self);
 }
@@ -15,7 +15,7 @@ impl Watch for () {
     #[inline]
     fn enter(&mut self) {}
     #[inline]
-    fn see(&mut self, _: &[u8], _: usize, _: usize) {}
+    fn see(&mut self, _: &[u8], _: usize, _: usize, _: u64) {}
     #[inline]
     fn leave(&mut self) {}
 }
@@ -82,8 +82,8 @@ impl Watch for Names {
     }
 
     #[inline]
-    fn see(&mut self, text: &[u8], start: usize, end: usize) {
-        let bit = 1_u64 << hash(text, start, end);
+    fn see(&mut self, text: &[u8], start: usize, end: usize, word: u64) {
+        let bit = 1_u64 << hash(word, end - start);
         if self.seen & bit != 0 {
             self.compare(text, start, end);
         }
@@ -100,15 +100,14 @@ impl Watch for Names {
 
 /// Six bits of the first bytes of a name and its length.
 #[inline]
-fn hash(text: &[u8], start: usize, end: usize) -> u32 {
-    // The quote behind an empty name stands for it.
-    let length = (end - start).clamp(1, 8);
-    let word = match text.get(start..start + 8).map(<[u8; 8]>::try_from) {
-        Some(Ok(bytes)) => u64::from_le_bytes(bytes),
-        // Near the end of the text: the same, byte by byte.
-        _ => text[start..].iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    } << (64 - 8 * length);
+fn hash(word: u64, length: usize) -> u32 {
     // Of some thousand factors the one under which the names of common types collide least.
-    let mixed = (word ^ (end - start) as u64).wrapping_mul(0x9ed7_cb37_ec1e_05c1);
+    let mixed = (word ^ length as u64).wrapping_mul(0xa268_b8d4_620a_7145);
     (mixed >> 58) as u32
+}
+
+/// The first bytes of a name, at most eight.
+#[cold]
+pub(super) fn first_bytes(name: &[u8]) -> u64 {
+    name.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }

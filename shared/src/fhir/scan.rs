@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::names::{Names, Watch};
+use super::names::{Names, Watch, first_bytes};
 
 /// Text that is not the JSON it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -144,13 +144,34 @@ impl<W: Watch> Scan<W> {
         if text.get(at) != Some(&b'"') {
             return Err(Malformed { at, what: "expected a name" });
         }
-        let behind = self.string(text, at + 1)?;
-        self.watch.see(text, at + 1, behind - 1);
-        let colon = skip_space(text, behind);
+        let start = at + 1;
+        let (end, word) = self.name(text, start)?;
+        self.watch.see(text, start, end, word);
+        let colon = skip_space(text, end + 1);
         if text.get(colon) != Some(&b':') {
             return Err(Malformed { at: colon, what: "expected `:`" });
         }
-        Ok((behind - 1, skip_space(text, colon + 1)))
+        Ok((end, skip_space(text, colon + 1)))
+    }
+
+    /// From behind the quote of a name to its closing one, and the first bytes of the name, at most eight.
+    #[inline]
+    fn name(&mut self, text: &[u8], start: usize) -> Walk<(usize, u64)> {
+        if let Some(Ok(bytes)) = text.get(start..start + 8).map(<[u8; 8]>::try_from) {
+            let word = u64::from_le_bytes(bytes);
+            let hits = special_bytes(word);
+            if hits == 0 {
+                return Ok((self.string(text, start + 8)? - 1, word));
+            }
+            // Fast path: most names have fewer than eight bytes, and no backslash.
+            let bits = hits.trailing_zeros() & !7;
+            let end = start + bits as usize / 8;
+            if text.get(end) == Some(&b'"') {
+                return Ok((end, word & ((1 << bits) - 1)));
+            }
+        }
+        let end = self.string(text, start)? - 1;
+        Ok((end, first_bytes(&text[start..end])))
     }
 
     /// From behind the opening quote to behind the closing one.
