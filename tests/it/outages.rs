@@ -226,7 +226,8 @@ async fn an_outage_beyond_the_budget_fails_the_job() {
     let token = world.token(ANNA).await;
     let status = world.status(&token, &job).await;
     assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(status.outcome().contains("did not answer for 1 hours"), "{}", status.outcome());
+    assert!(status.outcome().contains("did not answer for 1 hour;"), "{}", status.outcome());
+    assert_eq!(status.json()["issue"][0]["code"], "no-store", "no client shall ask again");
     assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
 }
 

@@ -172,7 +172,8 @@ impl Generator {
             let text = match (reason.kind(), waited, request) {
                 (Kind::Unavailable, Some(hours), _) => {
                     format!(
-                        "a store that the export needs did not answer for {hours} hours; start the export again"
+                        "a store that the export needs did not answer for {hours} hour{}; start the export again",
+                        if hours == 1 { "" } else { "s" }
                     )
                 }
                 (Kind::Damaged | Kind::Refused, ..) => reason.to_string(),
@@ -180,7 +181,9 @@ impl Generator {
                 (_, _, None) => format!("{reason}; tell the operator the job id {id}"),
             };
             let (now, retention) = (self.clock.now(), &self.settings.retention);
-            let failed = stored.job.fail(&text, reason.issue_code(), &story, now, retention);
+            // `transient` would ask clients to look again, and an export that has failed stays failed.
+            let code = if reason.kind() == Kind::Unavailable { "no-store" } else { reason.issue_code() };
+            let failed = stored.job.fail(&text, code, &story, now, retention);
             // A job that has ended cannot fail: somebody cancelled it, or another delivery finished it.
             let Ok(failed) = failed else { return Ok(()) };
             match self.jobs.replace(&Job::Failed(failed), stored.version).await {
