@@ -219,6 +219,32 @@ async fn a_binary_whose_access_follows_another_resource_goes_with_what_refers_to
 }
 
 #[tokio::test]
+async fn what_is_sensitive_holds_its_documents_back_also_when_it_was_not_chosen() {
+    let sensitive = |resource_type: &str, id: &str| {
+        json!({ "resourceType": resource_type, "id": id, "meta": { "security": [{ "code": "HIV" }] },
+            "category": [{ "coding": [{ "code": "laboratory" }] }], "presentedForm": [{ "url": "Binary/form" }] })
+    };
+    let mut under = binary("under");
+    under["securityContext"] = json!({ "reference": "Observation/o/_history/2" });
+    let content =
+        json!([{ "attachment": { "url": "Binary/under" } }, { "attachment": { "url": "Binary/form" } }]);
+    let lines = [
+        json!({ "resourceType": "DocumentReference", "id": "open", "content": content }),
+        sensitive("Observation", "o"),
+        sensitive("DiagnosticReport", "r"),
+        under,
+        binary("form"),
+    ];
+    let resources = chosen(&lines).await;
+    let names: Vec<_> = resources.iter().map(reference).collect();
+    assert_eq!(names, ["DocumentReference/open"]);
+    for content in resources[0]["content"].as_array().expect("content") {
+        assert_eq!(content["attachment"]["url"], Value::Null);
+        assert_eq!(content["attachment"]["_url"]["extension"][0]["valueCode"], "masked");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_follows_tagged_documents_only_finds_all_of_them() {
     let world = World::new();
     let token = text(&world.tokens("other-app", ANNA).await["access_token"]);

@@ -153,3 +153,61 @@ async fn a_binary_goes_no_further_than_the_resource_that_its_access_follows() {
     // The Patient, the Observation, the Group and the Binary of `shared/`.
     assert_eq!(ledger["resources"]["leftOut"], json!({ "tag": 4, "document": 1 }));
 }
+
+/// The documents that are exported of a Binary under an Observation that the token refuses, and is of 2022.
+async fn under_refused(context: &str, scopes: &str, query: &str) -> Vec<String> {
+    let open = json!({ "security": [{ "code": "open" }] });
+    let mut bound = binary("bound", &open);
+    bound["securityContext"] = json!({ "reference": context });
+    let content =
+        json!([{ "attachment": { "url": "Binary/bound" } }, { "attachment": { "url": "scan.txt" } }]);
+    let lines = [
+        json!({ "resourceType": "DocumentReference", "id": "d", "meta": open, "content": content }),
+        bound,
+        json!({ "resourceType": "Observation", "id": "closed", "status": "amended", "meta": { "lastUpdated": "2022-01-01T00:00:00Z" } }),
+    ];
+    let lake = lake(&lines);
+    std::fs::remove_file(lake.path().join(format!("Patient/{PATIENT}/files/photo.txt"))).expect("removed");
+    let world = World::with("sandbox = true", lake.path());
+    exported(&world, scopes, &format!("/fhir/Patient/$export{query}")).await.0
+}
+
+#[tokio::test]
+async fn no_spelling_and_no_parameter_frees_a_binary_from_what_its_access_follows() {
+    let tagged = "system/*.rs access/open.read";
+    for context in [
+        "Observation/closed",
+        "Observation/closed/_history/3",
+        "./Observation/closed",
+        "http://localhost:8888/fhir/Observation/closed",
+        "https://other.example/fhir/Observation/closed/_history/3",
+    ] {
+        assert_eq!(under_refused(context, tagged, "").await, ["scan.txt"], "{context}");
+    }
+    let constrained = "system/DocumentReference.rs system/Binary.rs system/Observation.rs?status=final";
+    for scopes in [tagged, constrained] {
+        for query in
+            ["?_type=DocumentReference", "?_until=2021-01-01T00:00:00Z", "?_since=2023-01-01T00:00:00Z"]
+        {
+            let found = under_refused("Observation/closed", scopes, query).await;
+            assert_eq!(found, ["scan.txt"], "{scopes} {query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn documents_of_what_was_deleted_do_not_come_back_as_documents_of_nothing() {
+    let content =
+        json!([{ "attachment": { "url": "Binary/gone" } }, { "attachment": { "url": "scan.txt" } }]);
+    let document = json!({ "resourceType": "DocumentReference", "id": "d", "meta": { "lastUpdated": "2020-06-01T00:00:00Z" }, "content": content });
+    let lake = lake(&[document, binary("gone", &json!({}))]);
+    std::fs::create_dir(lake.path().join("deleted")).expect("a directory");
+    let deleted = json!({ "resourceType": "DocumentReference", "id": "d", "patient": PATIENT, "deleted": "2022-01-01T00:00:00Z" });
+    std::fs::write(lake.path().join("deleted/all.ndjson"), deleted.to_string()).expect("written");
+    let world = World::with("sandbox = true", lake.path());
+    let (found, ledger) =
+        exported(&world, "system/*.rs", "/fhir/Patient/$export?_since=2021-01-01T00:00:00Z").await;
+    assert_eq!(found, ["photo.txt"]);
+    assert_eq!(ledger["resources"]["leftOut"], json!({ "since": 1, "deleted": 1, "document": 1 }));
+    assert_eq!(ledger["documents"]["leftOut"], json!({ "document": 1 }));
+}

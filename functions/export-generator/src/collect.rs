@@ -363,9 +363,14 @@ impl<'a> Collector<'a> {
         let decision = self.choices.map_or(Decision::Keep, |choices| choices.decide(&facts));
         let linked = self.linked(head.text, head.resource_type);
         documents.note(head.resource_type, &linked, decision);
-        if let (Decision::Withhold(_) | Decision::Unreadable, Some(id)) = (decision, head.id) {
-            let category = if let Decision::Withhold(category) = decision { Some(category) } else { None };
-            documents.refuse(head.resource_type, id, category);
+        // What must not go holds its documents back, whether or not it was chosen itself.
+        let refused = match self.choices.map(|choices| choices.unless_sensitive(&facts)) {
+            Some(Decision::Withhold(category)) => Some(Some(category)),
+            Some(Decision::Unreadable) => Some(None),
+            _ => None,
+        };
+        if let Some(category) = refused {
+            documents.refuse(head.resource_type, head.id, &linked, category);
         }
         if decision == Decision::Unreadable {
             return Ok(Some(UNREADABLE_LABEL.to_owned()));

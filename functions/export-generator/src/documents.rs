@@ -54,6 +54,8 @@ pub(crate) struct PatientDocuments<'p> {
     pub(crate) claimed_by_documents: HashSet<Target>,
     /// Of which category, where a sensitive resource refers to it.
     withheld: HashMap<Target, Option<Sensitive>>,
+    /// The same of a resource that is left out anyhow: only what others claim is withheld because of it.
+    held: HashMap<Target, Option<Sensitive>>,
     left_out: HashSet<Target>,
     spool: Spool,
 }
@@ -70,6 +72,7 @@ impl<'p> PatientDocuments<'p> {
             claimed: HashSet::new(),
             claimed_by_documents: HashSet::new(),
             withheld: HashMap::new(),
+            held: HashMap::new(),
             left_out: HashSet::new(),
             spool: Spool::default(),
         }
@@ -110,9 +113,20 @@ impl<'p> PatientDocuments<'p> {
         targets.iter().find(is_there).or(targets.first()).cloned()
     }
 
-    /// Notes a resource to which access is refused: what has it as `securityContext` is withheld as well.
-    pub(crate) fn refuse(&mut self, resource_type: &str, id: &str, category: Option<Sensitive>) {
-        self.refused.insert(format_key(resource_type, id), category);
+    /// Notes a resource to which access is refused: these documents of it and what has it as `securityContext` do not
+    /// go, whoever else refers to them.
+    pub(crate) fn refuse(
+        &mut self,
+        resource_type: &str,
+        id: Option<&str>,
+        linked: &[LinkedAttachment],
+        category: Option<Sensitive>,
+    ) {
+        if let Some(id) = id {
+            self.refused.insert(format_key(resource_type, id), category);
+        }
+        let targets = linked.iter().flat_map(|attachment| attachment.link.targets());
+        self.held.extend(targets.map(|target| (target.clone(), category)));
     }
 
     /// Holds a document back, whatever refers to it.
@@ -168,10 +182,10 @@ impl<'p> PatientDocuments<'p> {
             // with what refers to it only.
             let reference =
                 json::member(line, context, b"reference").and_then(|value| json::string(line, value));
-            let reference = reference.unwrap_or_default();
+            let reference = named(reference.as_deref().unwrap_or_default());
             let own = reference.strip_prefix("Patient/").is_some_and(|id| id == self.patient.as_str());
             if !own {
-                self.contexts.push((target.clone(), reference.into_owned()));
+                self.contexts.push((target.clone(), reference.to_owned()));
                 self.left_out.insert(target);
             }
         }
@@ -199,7 +213,7 @@ impl<'p> PatientDocuments<'p> {
     pub(crate) async fn finish(mut self, collector: &mut Collector<'_>, ignore_since: bool) -> Result<()> {
         for (target, context) in std::mem::take(&mut self.contexts) {
             if let Some(category) = self.refused.get(&context) {
-                self.withheld.entry(target).or_insert(*category);
+                self.held.entry(target).or_insert(*category);
             }
         }
         let unreferenced = self.unreferenced(collector, ignore_since);
@@ -268,7 +282,8 @@ impl<'p> PatientDocuments<'p> {
     /// Decides on a document; `otherwise` where nothing refers to it.
     fn decide(&self, target: &Target, otherwise: Decision) -> Decision {
         // One resource that must not go is enough to hold back what others refer to as well.
-        if let Some(category) = self.withheld.get(target) {
+        let of_claimed = self.held.get(target).filter(|_| self.claimed.contains(target));
+        if let Some(category) = self.withheld.get(target).or(of_claimed) {
             category.map_or(Decision::LeaveOut(Reason::Document), Decision::Withhold)
         } else if self.claimed.contains(target) {
             Decision::Keep
@@ -292,7 +307,8 @@ impl<'p> PatientDocuments<'p> {
         }
         let target = self.meant(&attachment.link);
         let Some(written) = target.as_ref().and_then(|target| kept.get(target)) else {
-            let is_withheld = target.is_some_and(|target| self.withheld.contains_key(&target));
+            let is_withheld = target
+                .is_some_and(|target| self.withheld.contains_key(&target) || self.held.contains_key(&target));
             return Ok(Replacement::Absent(if is_withheld { "masked" } else { "unknown" }));
         };
         let Document { url, title, content_type, size, hash } = &written.document;
@@ -392,6 +408,15 @@ pub(crate) fn without_documents<'l>(
     };
     rewrite(&plain, &linked, replace, &mut rewritten);
     (Cow::Owned(rewritten), unserved)
+}
+
+/// `Type/id` at the end of a reference, however it is spelled: absolute, with a version, a query or a fragment. Where it
+/// names a resource of another server, rather a document too few than one that must not go.
+fn named(reference: &str) -> &str {
+    let path = reference.trim().split(['?', '#', '|']).next().unwrap_or_default();
+    let path = path.split_once("/_history").map_or(path, |(before, _)| before).trim_end_matches('/');
+    let before_type = path.rmatch_indices('/').nth(1);
+    before_type.map_or(path, |(at, _)| &path[at + 1..])
 }
 
 /// Characters of a URL that are shown.

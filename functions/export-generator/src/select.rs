@@ -44,7 +44,15 @@ impl Collector<'_> {
         if let Some(key) = key.as_deref()
             && self.tombstones.covers(key, Selector::changed(text, &members))
         {
-            self.account.decided(Decision::LeaveOut(Reason::Deleted));
+            let decision = Decision::LeaveOut(Reason::Deleted);
+            if let Some(documents) = &mut documents {
+                // Its documents are not listed as if nothing had ever referred to them.
+                documents.note(resource_type, &self.linked(text, resource_type), decision);
+                if self.withholds() && selector.refuses(text, resource_type, &members) {
+                    documents.refuse(resource_type, head.id, &[], None);
+                }
+            }
+            self.account.decided(decision);
             return Ok(None);
         }
         if let (Some(documents), "Binary") = (&mut documents, resource_type) {
@@ -57,7 +65,8 @@ impl Collector<'_> {
             return documents.binary(text, &Facts::default(), self).await;
         }
         let mut verdict = selector.judge(text, resource_type, &members, whatever_age);
-        if resource_type == "Binary" && self.withholds() && members.get(b"securityContext").is_some() {
+        let is_limited = self.withholds();
+        if resource_type == "Binary" && is_limited && members.get(b"securityContext").is_some() {
             // In `shared/` nobody can look at the resource that access to it follows.
             verdict = Verdict::LeaveOut(Reason::Tag);
         }
@@ -69,8 +78,9 @@ impl Collector<'_> {
             Some(documents) => {
                 let linked = self.linked(text, resource_type);
                 documents.note(resource_type, &linked, decision);
-                if let (Verdict::LeaveOut(Reason::Tag | Reason::Scope), Some(id)) = (verdict, head.id) {
-                    documents.refuse(resource_type, id, None);
+                let is_left_out = verdict != Verdict::Keep;
+                if is_limited && is_left_out && selector.refuses(text, resource_type, &members) {
+                    documents.refuse(resource_type, head.id, &[], None);
                 }
                 linked
             }

@@ -87,13 +87,10 @@ impl<'s> Selector<'s> {
             return Verdict::LeaveOut(Reason::Tag);
         }
         if let Some(rules) = self.rules.get(resource_type) {
-            let passes_any = |filters: &[&TypeFilter]| {
-                filters.is_empty() || filters.iter().any(|filter| passes(line, members, filter))
-            };
-            if !passes_any(&rules.constraints) {
+            if !passes_any(line, members, &rules.constraints) {
                 return Verdict::LeaveOut(Reason::Scope);
             }
-            if !passes_any(&rules.filters) {
+            if !passes_any(line, members, &rules.filters) {
                 return Verdict::LeaveOut(Reason::Filter);
             }
         }
@@ -143,6 +140,13 @@ impl<'s> Selector<'s> {
         })
     }
 
+    /// Whether the token refuses access to a resource by a tag or a constraint, whatever else leaves it out.
+    pub fn refuses(&self, line: &[u8], resource_type: &str, members: &Members<'_>) -> bool {
+        let rules = self.rules.get(resource_type);
+        !self.has_tag(line, members)
+            || rules.is_some_and(|rules| !passes_any(line, members, &rules.constraints))
+    }
+
     /// Whether the token lets all of a type through.
     pub fn covers_all_of(&self, resource_type: &str) -> bool {
         let unconstrained = self.rules.get(resource_type).is_none_or(|rules| rules.constraints.is_empty());
@@ -178,4 +182,9 @@ impl<'s> Selector<'s> {
         }
         found
     }
+}
+
+/// Whether a resource passes one of these filters, where there are some.
+fn passes_any(line: &[u8], members: &Members<'_>, filters: &[&TypeFilter]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| passes(line, members, filter))
 }
