@@ -211,3 +211,56 @@ async fn documents_of_what_was_deleted_do_not_come_back_as_documents_of_nothing(
     assert_eq!(ledger["resources"]["leftOut"], json!({ "since": 1, "deleted": 1, "document": 1 }));
     assert_eq!(ledger["documents"]["leftOut"], json!({ "document": 1 }));
 }
+
+#[tokio::test]
+async fn a_binary_whose_access_follows_a_type_that_the_token_does_not_cover_is_withheld() {
+    let mut bound = binary("bound", &json!({}));
+    bound["securityContext"] = json!({ "reference": "Observation/closed" });
+    let content = json!([{ "attachment": { "url": "Binary/bound" } }]);
+    let document = json!({ "resourceType": "DocumentReference", "id": "d", "content": content });
+    let closed = json!({ "resourceType": "Observation", "id": "closed" });
+    // The Observation may stand in the record or not: nobody could say that the token may see it.
+    for lines in [vec![bound.clone(), document.clone(), closed], vec![document, bound]] {
+        let lake = lake(&lines);
+        let world = World::with("sandbox = true", lake.path());
+        let some = "system/Patient.rs system/DocumentReference.rs system/Binary.rs";
+        let (found, ledger) = exported(&world, some, "/fhir/Patient/$export").await;
+        assert_eq!(found, ["photo.txt", "scan.txt"]);
+        assert_eq!(ledger["resources"]["leftOut"]["document"], 1);
+        let (found, _) =
+            exported(&world, "system/*.rs", "/fhir/Patient/$export?_type=DocumentReference").await;
+        assert_eq!(found, ["binary bound", "photo.txt", "scan.txt"], "what is not asked for is not refused");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_changed_takes_its_document_reference_along() {
+    let content = json!([{ "attachment": { "url": "files/scan.txt" } }]);
+    let meta = json!({ "lastUpdated": "2020-01-01T00:00:00Z" });
+    let document =
+        json!({ "resourceType": "DocumentReference", "id": "d", "meta": meta, "content": content });
+    let lake = lake(&[document]);
+    let world = World::with("sandbox = true", lake.path());
+    // The file was written just now, and its DocumentReference is old.
+    for (since, count) in [("2021-01-01T00:00:00Z", 2), ("2090-01-01T00:00:00Z", 0)] {
+        let path = format!("/fhir/Patient/$export?_since={since}&_type=DocumentReference");
+        let (found, ledger) = exported(&world, "system/*.rs", &path).await;
+        assert_eq!(found.len(), count, "{since}: {found:?}");
+        assert_eq!(ledger["documents"]["written"], count);
+    }
+}
+
+#[tokio::test]
+async fn a_document_to_which_elements_leaves_no_url_is_left_out() {
+    let form = json!([{ "url": "files/photo.txt" }]);
+    let report =
+        json!({ "resourceType": "DiagnosticReport", "id": "r", "status": "final", "presentedForm": form });
+    let lake = lake(&[report]);
+    let world = World::with("sandbox = true", lake.path());
+    let path = "/fhir/Patient/$export?_elements=DiagnosticReport.status";
+    let (found, ledger) = exported(&world, "system/*.rs", path).await;
+    assert_eq!(found, ["scan.txt"]);
+    let documents =
+        json!({ "found": 2, "written": 1, "leftOut": { "document": 1 }, "withheld": {}, "problems": 0 });
+    assert_eq!(ledger["documents"], documents);
+}

@@ -225,11 +225,14 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Whether access to some resources may be refused: by a form's choices, or by tags and constraints of the token.
+    /// Whether access to some resources may be refused: by a form's choices, or by types, tags and constraints of the
+    /// token.
     pub(crate) fn withholds(&self) -> bool {
         let limits = |selector: &Selector<'_>| {
             let selection = selector.selection();
-            selection.tags.is_some() || !selection.constraint_filters.is_empty()
+            selection.granted.is_some()
+                || selection.tags.is_some()
+                || !selection.constraint_filters.is_empty()
         };
         self.choices.is_some() || self.selector.is_some_and(limits)
     }

@@ -129,6 +129,19 @@ impl<'p> PatientDocuments<'p> {
         self.held.extend(targets.map(|target| (target.clone(), category)));
     }
 
+    /// Whether one of these is a file that changed after `_since`: then the resource that describes it goes, however old
+    /// it is.
+    pub(crate) fn have_changed(&self, linked: &[LinkedAttachment], selector: &Selector<'_>) -> bool {
+        let is_new = |name: &String| {
+            let part = self.parts.iter().find(|part| part.name == *name);
+            part.is_some_and(|part| part.changed.is_none_or(|at| selector.is_new(at.as_microsecond())))
+        };
+        linked.iter().any(|attachment| match self.meant(&attachment.link) {
+            Some(Target::File(name)) => is_new(&name),
+            Some(Target::Binary(_)) | None => false,
+        })
+    }
+
     /// Holds a document back, whatever refers to it.
     pub(crate) fn hold_back(&mut self, target: Target) {
         self.withheld.entry(target).or_insert(None);
@@ -212,8 +225,12 @@ impl<'p> PatientDocuments<'p> {
     /// `ignore_since` exports documents however long ago they changed.
     pub(crate) async fn finish(mut self, collector: &mut Collector<'_>, ignore_since: bool) -> Result<()> {
         for (target, context) in std::mem::take(&mut self.contexts) {
-            if let Some(category) = self.refused.get(&context) {
-                self.held.entry(target).or_insert(*category);
+            let is_granted = collector.selector.is_none_or(|selector| {
+                context.split('/').next().is_some_and(|name| selector.selection().grants(name))
+            });
+            let refused = self.refused.get(&context).copied().or((!is_granted).then_some(None));
+            if let Some(category) = refused {
+                self.held.entry(target).or_insert(category);
             }
         }
         let unreferenced = self.unreferenced(collector, ignore_since);

@@ -68,24 +68,38 @@ impl Collector<'_> {
         let is_limited = self.withholds();
         if resource_type == "Binary" && is_limited && members.get(b"securityContext").is_some() {
             // In `shared/` nobody can look at the resource that access to it follows.
-            verdict = Verdict::LeaveOut(Reason::Tag);
+            let has_tags = selector.selection().tags.is_some();
+            verdict = Verdict::LeaveOut(if has_tags { Reason::Tag } else { Reason::Scope });
+        }
+        let mut linked = match &documents {
+            Some(_) => self.linked(text, resource_type),
+            None => Vec::new(),
+        };
+        if let (Some(documents), Verdict::LeaveOut(Reason::Since)) = (&documents, verdict)
+            && documents.have_changed(&linked, selector)
+        {
+            verdict = Verdict::Keep;
         }
         let decision = match verdict {
             Verdict::Keep => Decision::Keep,
             Verdict::LeaveOut(reason) => Decision::LeaveOut(reason),
         };
-        let linked = match &mut documents {
-            Some(documents) => {
-                let linked = self.linked(text, resource_type);
-                documents.note(resource_type, &linked, decision);
-                let is_left_out = verdict != Verdict::Keep;
-                if is_limited && is_left_out && selector.refuses(text, resource_type, &members) {
-                    documents.refuse(resource_type, head.id, &[], None);
-                }
-                linked
-            }
-            None => Vec::new(),
+        let cut = match verdict {
+            Verdict::Keep => selector.cut(text, resource_type, &members),
+            Verdict::LeaveOut(_) => None,
         };
+        if let Some(documents) = &mut documents {
+            if let Some(cut) = &cut {
+                // What `_elements` cuts refers to nothing any more.
+                documents.note(resource_type, &linked, Decision::LeaveOut(Reason::Document));
+                linked = self.linked(cut, resource_type);
+            }
+            documents.note(resource_type, &linked, decision);
+            let is_left_out = verdict != Verdict::Keep;
+            if is_limited && is_left_out && selector.refuses(text, resource_type, &members) {
+                documents.refuse(resource_type, head.id, &[], None);
+            }
+        }
         self.account.decided(decision);
         if let Verdict::LeaveOut(reason) = verdict {
             if reason == Reason::Since && !selector.selection().all_shared {
@@ -100,7 +114,7 @@ impl Collector<'_> {
             self.provenance.hold(line, key, &*self.generator.files).await?;
             return Ok(None);
         }
-        let line = selector.cut(text, resource_type, &members).map_or(Cow::Borrowed(line), Cow::Owned);
+        let line = cut.map_or(Cow::Borrowed(line), Cow::Owned);
         if let Some(key) = &key {
             self.provenance.exported(key);
         }

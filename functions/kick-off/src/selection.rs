@@ -77,6 +77,7 @@ impl Compiler<'_> {
             since,
             until,
             types,
+            granted: self.granted(),
             constraints: self.coverage.constraints(),
             tags: self.coverage.tags().cloned(),
             provenance: provenance.unwrap_or_default(),
@@ -210,8 +211,7 @@ impl Compiler<'_> {
                 )?;
             }
         }
-        let covered = self.coverage.types().map(|types| types.into_iter().collect::<BTreeSet<_>>());
-        let types = match (covered, asked.is_empty()) {
+        let types = match (self.granted(), asked.is_empty()) {
             (None, true) => None,
             (None, false) => Some(asked),
             (Some(covered), true) => Some(covered),
@@ -223,6 +223,11 @@ impl Compiler<'_> {
             ));
         }
         Ok(types)
+    }
+
+    /// The types that the token covers; `None` when it covers all.
+    fn granted(&self) -> Option<BTreeSet<String>> {
+        self.coverage.types().map(|types| types.into_iter().collect())
     }
 
     /// Compiles the constraints of the token's scopes. One that cannot be checked lets nothing through.

@@ -17,6 +17,9 @@ pub struct Selection {
     pub until: Option<Timestamp>,
     /// Only these types; all when not given.
     pub types: Option<BTreeSet<String>>,
+    /// The types that the token covers; all when not given. Others are left out by `types`; and what only belongs to a
+    /// resource of them does not go.
+    pub granted: Option<BTreeSet<String>>,
     /// `_typeFilter`: of a type that has some, what passes one of them.
     pub filters: Vec<TypeFilter>,
     /// The constraints of the token's scopes, as they were written, by type.
@@ -56,6 +59,11 @@ pub enum Provenance {
 }
 
 impl Selection {
+    /// Whether the token covers a type.
+    pub fn grants(&self, resource_type: &str) -> bool {
+        self.granted.as_ref().is_none_or(|types| types.contains(resource_type))
+    }
+
     pub fn wants(&self, resource_type: &str) -> bool {
         self.types.as_ref().is_none_or(|types| types.contains(resource_type))
     }

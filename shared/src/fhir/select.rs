@@ -140,10 +140,16 @@ impl<'s> Selector<'s> {
         })
     }
 
-    /// Whether the token refuses access to a resource by a tag or a constraint, whatever else leaves it out.
+    /// Whether something that changed then changed after `_since`.
+    pub fn is_new(&self, changed: i64) -> bool {
+        self.since.is_none_or(|since| changed > since)
+    }
+
+    /// Whether the token refuses access to a resource by its type, a tag or a constraint, whatever else leaves it out.
     pub fn refuses(&self, line: &[u8], resource_type: &str, members: &Members<'_>) -> bool {
         let rules = self.rules.get(resource_type);
-        !self.has_tag(line, members)
+        !self.selection.grants(resource_type)
+            || !self.has_tag(line, members)
             || rules.is_some_and(|rules| !passes_any(line, members, &rules.constraints))
     }
 

@@ -73,6 +73,15 @@ impl Bucket {
     }
 }
 
+/// The latest time at which an object may have come to the bucket. S3 cuts the time to seconds, and of one that was
+/// uploaded in parts it tells when the upload began (S3 User Guide, system-defined object metadata); its ETag ends in `-`
+/// and the number of parts.
+fn changed_at_latest(last_modified: i64, etag: &str) -> Option<Timestamp> {
+    const LONGEST_UPLOAD: i64 = 24 * 60 * 60;
+    let later = if etag.contains('-') { LONGEST_UPLOAD } else { 1 };
+    Timestamp::from_second(last_modified.saturating_add(later)).ok()
+}
+
 /// A listing under way.
 pub(super) struct Walk {
     bucket: Bucket,
@@ -100,11 +109,12 @@ impl Walk {
             self.ended = self.next.is_none();
             self.page.extend(listed.contents.unwrap_or_default().into_iter().filter_map(|object| {
                 let key = object.key?;
+                let etag = object.e_tag.unwrap_or_default();
                 Some(Listed {
                     key: key.strip_prefix(&self.bucket.prefix)?.to_owned(),
                     size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
-                    etag: object.e_tag.unwrap_or_default(),
-                    changed: object.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok()),
+                    changed: object.last_modified.and_then(|at| changed_at_latest(at.secs(), &etag)),
+                    etag,
                 })
             }));
         }
