@@ -295,3 +295,28 @@ async fn document_references_of_the_server_have_what_us_core_needs() {
     assert_eq!(ours["subject"]["reference"], format!("Patient/{ANNA}"));
     assert!(ours["date"].is_string() && ours["status"] == "current");
 }
+
+#[tokio::test]
+async fn a_wrong_size_or_hash_of_a_document_is_corrected_and_named() {
+    let right = STANDARD
+        .encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, b"file a.txt"));
+    let document = |id: &str, attachment: Value| json!({ "resourceType": "DocumentReference", "id": id, "content": [{ "attachment": attachment }] });
+    let lines = [
+        document("wrong", json!({ "hash": "AAAA", "url": "files/a.txt", "size": 99 })),
+        document("right", json!({ "size": 10, "hash": right, "url": "files/a.txt", "title": "t" })),
+        document("half", json!({ "size": "10", "url": "files/a.txt" })),
+    ];
+    let lake = lake(&lines, &["a.txt"]);
+    let world = World::with("sandbox = true", lake.path());
+    let token = world.token(SOMEBODY).await;
+    let (resources, errors) = exported(&world, &token).await;
+    for id in ["wrong", "right", "half"] {
+        let attachment = &named(&resources, &format!("DocumentReference/{id}"))["content"][0]["attachment"];
+        assert_eq!((&attachment["size"], &attachment["hash"]), (&json!(10), &json!(right)), "{id}");
+        assert_eq!(world.get(&text(&attachment["url"])).bearer(&token).send().await.text(), "file a.txt");
+    }
+    let of = |id: &str| {
+        errors.iter().filter(|error| error.contains(&format!("DocumentReference/{id} states"))).count()
+    };
+    assert_eq!((of("wrong"), of("right"), of("half"), errors.len()), (1, 0, 1, 2), "{errors:?}");
+}

@@ -7,7 +7,6 @@
 //! A URL in the output can be fetched, or is not there: one of the record becomes an absolute URL of this server, those of
 //! other servers stay, and any other is left out and named in the `error` file.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -20,12 +19,10 @@ use shared::domain::ids::{FileName, PatientId};
 use shared::domain::ledger::Reason;
 use shared::error::{Error, Result};
 use shared::fhir::attachments::{
-    Document, EHI_EXPORT_TAG, Link, LinkedAttachment, Replacement, Target, has_attachments,
-    linked_attachments, rewrite,
+    Document, EHI_EXPORT_TAG, Link, LinkedAttachment, Replacement, Target, linked_attachments, rewrite,
 };
 use shared::fhir::head::{Plain, head, head_and_members, id_fault};
 use shared::fhir::select::Selector;
-use shared::fhir::spelling::plainly;
 use shared::fhir::tags::tagged;
 use shared::fhir::{json, media_types};
 use shared::ports::records::Part;
@@ -35,6 +32,7 @@ use crate::inline::{Inlined, Line};
 use crate::select::{TOO_LONG, format_key};
 use crate::spool::Spool;
 use crate::stored::{Pieces, Writing, Written, copy};
+use crate::unserved::{shown, unserved_url};
 
 /// Documents that are exported.
 pub(crate) type Kept = HashMap<Target, Written>;
@@ -356,15 +354,19 @@ impl<'p> PatientDocuments<'p> {
         };
         let linked = linked_attachments(head.text, head.resource_type, collector.base_url());
         let mut rewritten = Vec::with_capacity(line.len() + 256);
-        let (mut unserved, mut is_served, mut is_changed) = (Vec::new(), false, false);
+        let (mut unserved, mut misstated) = (Vec::new(), Vec::new());
+        let (mut is_served, mut is_changed) = (false, false);
         let mut replacements = Vec::with_capacity(linked.len());
         let mut room = Line::new(collector.inline_attachments_bytes(), line.len());
         for attachment in &linked {
             let replacement = self.replacement(attachment, kept, &mut room, collector).await?;
             is_changed |= replacement != Replacement::Keep;
             match (&replacement, self.meant(&attachment.link)) {
-                (Replacement::Url { .. }, Some(target)) => {
+                (Replacement::Url { size, hash, .. }, Some(target)) => {
                     is_served = true;
+                    if attachment.misstates(*size, hash) {
+                        misstated.push(attachment.url.clone());
+                    }
                     inlined.linked(&target);
                 }
                 (Replacement::Data { .. }, Some(target)) => inlined.inside(&target),
@@ -377,9 +379,16 @@ impl<'p> PatientDocuments<'p> {
         let replace = |_: &LinkedAttachment| replacements.next().unwrap_or(Replacement::Keep);
         rewrite(head.text, &linked, replace, &mut rewritten);
         let id = head.id.unwrap_or_default();
+        let place = format!("Patient/{}: {}/{id}", self.patient, head.resource_type);
         for url in unserved {
-            let text = unserved_url(&format!("Patient/{}: {}/{id}", self.patient, head.resource_type), &url);
-            collector.error("not-found", &text).await?;
+            collector.error("not-found", &unserved_url(&place, &url)).await?;
+        }
+        for url in misstated {
+            let text = format!(
+                "{place} states a size or a hash of '{}' that is not that of the document; it was corrected",
+                shown(&url)
+            );
+            collector.error("value", &text).await?;
         }
         if !is_changed {
             return collector.emit(Purpose::Output, head.resource_type, line).await;
@@ -397,36 +406,6 @@ impl<'p> PatientDocuments<'p> {
     }
 }
 
-/// A line of `shared/`, where no documents lie: without the URLs that cannot be served, and what the `error` file says of
-/// them.
-pub(crate) fn without_documents<'l>(
-    line: &'l [u8],
-    resource_type: &str,
-    id: &str,
-    base_url: &str,
-) -> (Cow<'l, [u8]>, Vec<String>) {
-    if !has_attachments(resource_type) {
-        return (Cow::Borrowed(line), Vec::new());
-    }
-    let plain = plainly(line);
-    let linked = linked_attachments(&plain, resource_type, base_url);
-    let unserved: Vec<_> = linked
-        .iter()
-        .filter(|attachment| !attachment.is_elsewhere())
-        .map(|attachment| unserved_url(&format!("{resource_type}/{id}"), &attachment.url))
-        .collect();
-    if unserved.is_empty() {
-        return (Cow::Borrowed(line), unserved);
-    }
-    let mut rewritten = Vec::with_capacity(line.len() + 128);
-    let replace = |attachment: &LinkedAttachment| match attachment.is_elsewhere() {
-        true => Replacement::Keep,
-        false => Replacement::Absent("unknown"),
-    };
-    rewrite(&plain, &linked, replace, &mut rewritten);
-    (Cow::Owned(rewritten), unserved)
-}
-
 /// `Type/id` at the end of a reference, however it is spelled: absolute, with a version, a query or a fragment. Where it
 /// names a resource of another server, rather a document too few than one that must not go.
 fn named(reference: &str) -> &str {
@@ -434,12 +413,4 @@ fn named(reference: &str) -> &str {
     let path = path.split_once("/_history").map_or(path, |(before, _)| before).trim_end_matches('/');
     let before_type = path.rmatch_indices('/').nth(1);
     before_type.map_or(path, |(at, _)| &path[at + 1..])
-}
-
-/// Characters of a URL that are shown.
-const SHOWN: usize = 200;
-
-fn unserved_url(place: &str, url: &str) -> String {
-    let shown: String = url.chars().take(SHOWN).collect();
-    format!("{place} refers to '{shown}', which the record does not have; the URL was left out")
 }

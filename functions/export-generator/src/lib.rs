@@ -28,6 +28,7 @@ mod stored;
 mod supporting;
 mod tombstones;
 mod undescribed;
+mod unserved;
 mod walk;
 
 use std::sync::Arc;

@@ -15,9 +15,10 @@ use shared::fhir::select::{Selector, Verdict};
 use shared::fhir::spelling::plainly;
 
 use crate::collect::Collector;
-use crate::documents::{PatientDocuments, without_documents};
+use crate::documents::PatientDocuments;
 use crate::provenance::{recorded, targets};
 use crate::references::ReferredBy;
+use crate::unserved::without_documents;
 
 /// A line that grew over the limit because of what the export adds to it.
 pub(crate) const TOO_LONG: &str = "a resource is longer than 16 MiB once it is rewritten";

@@ -48,10 +48,10 @@ use shared::fhir::select::{Selector, Verdict};
 use crate::Generator;
 use crate::account::Account;
 use crate::collect::UNREADABLE_LABEL;
-use crate::documents::without_documents;
 use crate::outputs::Outputs;
 use crate::provenance::OfShared;
 use crate::references::{self, ReferredBy};
+use crate::unserved::without_documents;
 use crate::walk::Walk;
 
 /// Resources fetched at once.

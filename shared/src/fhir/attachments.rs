@@ -24,8 +24,9 @@ pub struct LinkedAttachment {
     has_title: bool,
     has_content_type: bool,
     has_data: bool,
-    has_size: bool,
-    has_hash: bool,
+    /// Where its size and its hash stand, and what they say.
+    size: Option<(Range<usize>, String)>,
+    hash: Option<(Range<usize>, String)>,
     /// `_url` is there as well.
     has_extension: bool,
 }
@@ -34,6 +35,22 @@ impl LinkedAttachment {
     /// Whether somebody else serves it, so that the URL stays.
     pub fn is_elsewhere(&self) -> bool {
         matches!(self.link, Link::Elsewhere(_))
+    }
+
+    /// Whether it states another size or another hash than those of the document that its URL gives.
+    pub fn misstates(&self, size: u64, hash: &str) -> bool {
+        self.wrong_size(size).is_some() || self.wrong_hash(hash).is_some()
+    }
+
+    // Both are those of `data` where that is there.
+    fn wrong_size(&self, size: u64) -> Option<&Range<usize>> {
+        let (place, said) = self.size.as_ref().filter(|_| !self.has_data)?;
+        (said.parse() != Ok(size)).then_some(place)
+    }
+
+    fn wrong_hash(&self, hash: &str) -> Option<&Range<usize>> {
+        let (place, said) = self.hash.as_ref().filter(|_| !self.has_data)?;
+        (said != hash).then_some(place)
     }
 
     /// Whether the record itself has bytes beside the URL.
@@ -46,7 +63,7 @@ impl LinkedAttachment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replacement {
     Keep,
-    /// Another URL; a title where it has none, and the size and the hash of what is there.
+    /// Another URL; a title where it has none, and the size and the hash of what is there, also in place of wrong ones.
     Url {
         url: String,
         title: String,
@@ -143,14 +160,17 @@ fn in_items(line: &[u8], value: Range<usize>, visit: &mut dyn FnMut(Range<usize>
 fn linked_attachment(line: &[u8], value: Range<usize>, base_url: &str) -> Option<LinkedAttachment> {
     let mut url = None;
     let (mut has_title, mut has_content_type, mut has_data, mut has_extension) = (false, false, false, false);
-    let (mut has_size, mut has_hash) = (false, false);
+    let (mut size, mut hash) = (None, None);
     json::members(line, value, |key, value| match key {
         b"url" => url = Some(value),
         b"title" => has_title = true,
         b"contentType" => has_content_type = true,
         b"data" => has_data = true,
-        b"size" => has_size = true,
-        b"hash" => has_hash = true,
+        b"size" => size = Some((value.clone(), String::from_utf8_lossy(&line[value]).into_owned())),
+        b"hash" => {
+            let text = json::string(line, value.clone()).unwrap_or_default();
+            hash = Some((value, text.into_owned()));
+        }
         b"_url" => has_extension = true,
         _ => {}
     });
@@ -165,8 +185,8 @@ fn linked_attachment(line: &[u8], value: Range<usize>, base_url: &str) -> Option
         has_title,
         has_content_type,
         has_data,
-        has_size,
-        has_hash,
+        size,
+        hash,
         has_extension,
     })
 }
@@ -185,7 +205,7 @@ pub fn rewrite(
     mut replace: impl FnMut(&LinkedAttachment) -> Replacement,
     out: &mut Vec<u8>,
 ) {
-    let mut copied = 0;
+    let mut changes: Vec<(Range<usize>, String)> = Vec::new();
     for attachment in attachments {
         let mut members = Vec::new();
         let titled = |members: &mut Vec<String>, title: String| {
@@ -198,13 +218,15 @@ pub fn rewrite(
             Replacement::Url { url, title, size, hash } => {
                 members.push(format!("\"url\":{}", Value::from(url)));
                 titled(&mut members, title);
-                // Size and hash are those of `data` where that is there.
-                if !attachment.has_data && !attachment.has_size {
+                if !attachment.has_data && attachment.size.is_none() {
                     members.push(format!("\"size\":{size}"));
                 }
-                if !attachment.has_data && !attachment.has_hash {
-                    members.push(format!("\"hash\":{}", Value::from(hash)));
+                if !attachment.has_data && attachment.hash.is_none() {
+                    members.push(format!("\"hash\":{}", Value::from(hash.as_str())));
                 }
+                let size = attachment.wrong_size(size).map(|place| (place.clone(), size.to_string()));
+                let hash = attachment.wrong_hash(&hash).map(|place| (place.clone(), Value::from(hash).to_string()));
+                changes.extend(size.into_iter().chain(hash));
             }
             Replacement::Data { data, content_type, title } => {
                 if !attachment.has_data {
@@ -222,9 +244,14 @@ pub fn rewrite(
         }
         let member =
             if members.is_empty() { with_comma(line, &attachment.member) } else { attachment.member.clone() };
-        out.extend_from_slice(&line[copied..member.start]);
-        out.extend_from_slice(members.join(",").as_bytes());
-        copied = member.end;
+        changes.push((member, members.join(",")));
+    }
+    changes.sort_unstable_by_key(|(place, _)| place.start);
+    let mut copied = 0;
+    for (place, text) in changes {
+        out.extend_from_slice(&line[copied..place.start]);
+        out.extend_from_slice(text.as_bytes());
+        copied = place.end;
     }
     out.extend_from_slice(&line[copied..]);
 }
