@@ -53,9 +53,15 @@ fn resource() -> impl Strategy<Value = Value> {
             .prop_map(|(id, targets)| json!({ "resourceType": "Provenance", "id": id.to_string(), "target": targets })),
         (0..3_u8, proptest::option::of(prop_oneof![patient(), target("Observation", 0..6), target("DocumentReference", 0..3)]))
             .prop_map(|(id, context)| json!({ "resourceType": "Binary", "id": id.to_string(), "securityContext": context })),
-        (0..3_u8, patient(), 0..3_u8).prop_map(|(id, subject, binary)| {
+        (0..3_u8, patient(), 0..3_u8, 0..4_u8).prop_map(|(id, subject, binary, form)| {
+            let url = match form {
+                0 => format!("Binary/{binary}"),
+                1 => format!("http://h/fhir/Binary/{binary}"),
+                2 => format!("http://h/fhir/Binary/{binary}/_history/2?_format=json"),
+                _ => format!("https://other.example/Binary/{binary}#1"),
+            };
             json!({ "resourceType": "DocumentReference", "id": id.to_string(), "subject": subject,
-                "content": [{ "attachment": { "url": format!("Binary/{binary}") } }] })
+                "content": [{ "attachment": { "url": url } }] })
         }),
         (0..3_u8, patient(), 0..3_u8).prop_map(|(id, subject, binary)| {
             json!({ "resourceType": "Communication", "id": id.to_string(), "subject": subject,
@@ -115,7 +121,7 @@ fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value
     for resource in stays.values_mut() {
         resolve(resource, &named);
     }
-    let mut homes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut known: BTreeMap<String, Known> = BTreeMap::new();
     for (key, resource) in &stays {
         let direct = patients(resource);
         let attachment = match text(&resource["resourceType"]).as_str() {
@@ -124,20 +130,32 @@ fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value
             _ => &Value::Null,
         };
         if let Some(url) = attachment["url"].as_str() {
-            let binary = url.trim_start_matches("./").trim_end_matches("?_format=json");
-            homes.entry(binary.to_owned()).or_default().extend(direct.clone());
+            let (base, rest) = url.split_once("Binary/").expect("a Binary");
+            let binary = known.entry(format!("Binary/{}", &rest[..1])).or_default();
+            let bases = if base.contains("://") { &mut binary.absolute } else { &mut binary.relative };
+            bases.entry(base.to_owned()).or_default().extend(direct.clone());
         }
-        homes.entry(key.clone()).or_default().extend(direct);
+        known.entry(key.clone()).or_default().direct = direct;
     }
-    let known = homes.clone();
+    let mut homes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (key, resource) in &stays {
+        let mut of = known[key].sure();
         // Of a Provenance the targets, of a Binary the resource that access to it follows.
         let targets = resource["target"].as_array().into_iter().flatten();
         let context = Some(&resource["securityContext"]).filter(|context| context.is_object());
         for target in targets.chain(context) {
-            let followed = short(&text(&target["reference"])).and_then(|target| known.get(&target)).cloned();
-            homes.entry(key.clone()).or_default().extend(followed.unwrap_or_default());
+            let Some(target) = short(&text(&target["reference"])) else { continue };
+            let Some(followed) = known.get(&target) else { continue };
+            // Whom a Binary's context belongs to is not asked again, nor what counts only without it.
+            let context =
+                stays.get(&target).and_then(|target| target["securityContext"]["reference"].as_str());
+            let has_context = context.and_then(short).is_some_and(|context| !context.starts_with("Patient/"));
+            of.extend(if has_context { followed.sure() } else { followed.all() });
         }
+        if of.is_empty() {
+            of = known[key].all();
+        }
+        homes.insert(key.clone(), of);
     }
     let mut lake: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for (key, resource) in stays {
@@ -160,6 +178,35 @@ fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value
         });
     }
     lake
+}
+
+/// What tells whom a resource belongs to, before others are followed.
+#[derive(Default)]
+struct Known {
+    direct: BTreeSet<String>,
+    /// The patients of resources that have it as an attachment, by the base of the URL.
+    relative: BTreeMap<String, BTreeSet<String>>,
+    absolute: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Known {
+    fn sure(&self) -> BTreeSet<String> {
+        if self.direct.is_empty() {
+            self.relative.values().flatten().cloned().collect()
+        } else {
+            self.direct.clone()
+        }
+    }
+
+    /// With absolute URLs, where nothing else tells and all of them are of one server.
+    fn all(&self) -> BTreeSet<String> {
+        let sure = self.sure();
+        if sure.is_empty() && self.absolute.len() == 1 {
+            self.absolute.values().flatten().cloned().collect()
+        } else {
+            sure
+        }
+    }
 }
 
 /// `Type/id` of a reference that has one.

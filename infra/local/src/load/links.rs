@@ -82,18 +82,27 @@ pub(super) fn attachment_urls(text: &[u8], resource_type: &str) -> Vec<(String, 
     linked.into_iter().map(|attachment| (attachment.url, attachment.link)).collect()
 }
 
-/// Shows the ids of the Binaries that a resource's attachments are.
+/// Shows the ids of the Binaries that a resource's attachments are, with the bases of absolute URLs.
 pub(super) fn mentions(
     text: &[u8],
     resource_type: &str,
-    mut show: impl FnMut(&str) -> Result<(), Failure>,
+    mut show: impl FnMut(&str, Option<&str>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    for (_, link) in attachment_urls(text, resource_type) {
+    for (url, link) in attachment_urls(text, resource_type) {
         for target in link.targets() {
             if let Target::Binary(id) = target {
-                show(id)?;
+                let is_absolute = matches!(link, Link::Elsewhere(_));
+                show(id, is_absolute.then(|| base(&url, id)))?;
             }
         }
     }
     Ok(())
+}
+
+/// All that stands before `Binary/<id>` in an absolute URL.
+fn base<'u>(url: &'u str, id: &str) -> &'u str {
+    let url = url.trim();
+    let url = url.split_once(['?', '#']).map_or(url, |(before, _)| before);
+    let url = url.split_once("/_history/").map_or(url, |(before, _)| before);
+    url.strip_suffix(id).and_then(|url| url.strip_suffix("Binary/")).unwrap_or(url)
 }

@@ -1,7 +1,7 @@
 //! `ehi load`: turns bulk NDJSON and FHIR Bundles into the lake layout, on all cores and in bounded memory.
 //!
 //! [`files`] finds the files and [`input`] reads them in pieces; [`mod@sort`] reads each resource once ([`arriving`]) and
-//! appends it to a partition on disk ([`spill`], [`streams`]) by a hash of its patient; [`settle`] joins what only all resources together tell; and
+//! appends it to a partition on disk ([`spill`], [`streams`]) by a hash of its patient; [`settle`] joins what only all resources together tell ([`follows`]: whom a Binary belongs to); and
 //! [`mod@write`] sorts one partition after the other into the lake. [`report`] is what people are told of it. Of each
 //! resource one bit stays in memory, of each patient eight bytes; all else is one partition a worker.
 
@@ -9,6 +9,7 @@ mod arriving;
 #[cfg(feature = "s3")]
 mod bucket;
 mod files;
+mod follows;
 mod input;
 mod links;
 mod objects;

@@ -2,11 +2,12 @@
 //! and a Provenance belong to, and which references resolve to nothing. Each is a join of streams, partition by
 //! partition.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use shared::fhir::references::reference_values;
 
+use super::follows::{Claims, Follow, Role};
 use super::report::{Kind, Notes, Place};
 use super::sort::{Priority, Sorter};
 use super::spill::{Fields, Stream, Writer, put_number, put_text};
@@ -288,10 +289,12 @@ pub(super) fn follow(
     let sent = parallel(workers, found.len(), begin, |sorter, index| {
         load.go_on()?;
         let (found, followers) = (found.read(index)?, load.followers.read(index)?);
-        let mut homes: HashMap<u64, BTreeSet<&[u8]>> = HashMap::new();
+        let (mut homes, mut last) = (HashMap::<u64, BTreeSet<&[u8]>>::new(), HashMap::new());
         let mut fields = Fields(&found);
         while !fields.is_empty() {
-            homes.entry(fields.number()?).or_default().insert(fields.text()?);
+            let (number, is_last_resort) = (fields.number()?, fields.number()? == 1);
+            let homes = if is_last_resort { &mut last } else { &mut homes };
+            homes.entry(number).or_default().insert(fields.text()?);
         }
         let mut fields = Fields(&followers);
         while !fields.is_empty() {
@@ -299,6 +302,9 @@ pub(super) fn follow(
             let (resource_type, id, text) = (fields.text()?, fields.text()?, fields.text()?);
             let mut all = homes.remove(&number).unwrap_or_default();
             all.extend(fields.texts()?);
+            if all.is_empty() {
+                all = last.remove(&number).unwrap_or_default();
+            }
             if losers.contains(number) {
                 continue;
             }
@@ -326,17 +332,16 @@ fn homes_of_followed(
     writer: &mut Writer<'_>,
 ) -> Result<(), Failure> {
     let follows = load.follows.read(index)?;
-    let (mut homes, mut followers) = (HashMap::<&[u8], HashSet<&[u8]>>::new(), Vec::new());
+    let (mut claims, mut followers) = (HashMap::<&[u8], Claims<'_>>::new(), Vec::new());
     let mut fields = Fields(&follows);
     while !fields.is_empty() {
-        let (key, number, tells) = (fields.text()?, fields.number()?, fields.number()? == 1);
-        let told = fields.texts()?;
+        let Follow { key, number, role, homes } = Follow::read(&mut fields)?;
         if losers.contains(number) {
             continue;
         }
-        homes.entry(key).or_default().extend(told);
-        if !tells {
-            followers.push((key, number));
+        claims.entry(key).or_default().add(role, homes);
+        if !matches!(role, Role::Attaches(_)) {
+            followers.push((key, number, role));
         }
     }
     if followers.is_empty() {
@@ -344,14 +349,18 @@ fn homes_of_followed(
     }
     let bytes = load.versions.read(index)?;
     for version in versions(&bytes)?.into_iter().filter(|version| !losers.contains(version.number)) {
-        if let Some(homes) = homes.get_mut(version.key) {
-            homes.extend(version.homes);
+        if let Some(claims) = claims.get_mut(version.key) {
+            claims.own(version.homes);
         }
     }
-    for (key, number) in followers {
-        for home in homes.get(key).into_iter().flatten() {
+    for (key, number, role) in followers {
+        let Some((homes, is_last_resort)) = claims.get(key).map(|claims| claims.homes(role)) else {
+            continue;
+        };
+        for home in homes {
             writer.push(number, |buffer| {
                 put_number(buffer, number);
+                put_number(buffer, u64::from(is_last_resort));
                 put_text(buffer, home);
             })?;
         }

@@ -16,6 +16,7 @@ use shared::fhir::json;
 use shared::fhir::references::{parse, reference_values};
 
 use super::arriving::{Arriving, belongs, id_of, insert_id, is_manifest, key_of, updated};
+use super::follows::{Role, put_follow};
 use super::input::{Found, Piece};
 use super::links::Links;
 use super::objects::entries;
@@ -272,15 +273,9 @@ impl<'l> Sorter<'l> {
         if self.priority == Priority::Incoming {
             self.note_links(resource, &homes)?;
         }
-        super::links::mentions(resource.plain, resource.resource_type, |binary| {
-            let key = key_of("Binary", binary);
-            self.follows.push(hash(&key), |buffer| {
-                put_text(buffer, &key);
-                put_number(buffer, resource.number);
-                // Not to be told where it belongs, but to tell.
-                put_number(buffer, 1);
-                put_texts(buffer, &homes);
-            })
+        super::links::mentions(resource.plain, resource.resource_type, |binary, base| {
+            let (key, role) = (key_of("Binary", binary), Role::Attaches(base.map(str::as_bytes)));
+            self.follows.push(hash(&key), |buffer| put_follow(buffer, &key, resource.number, role, &homes))
         })?;
         for patient in &homes {
             self.note_patient(patient)?;
@@ -299,14 +294,12 @@ impl<'l> Sorter<'l> {
         homes: &[T],
         follows: &[Cow<'_, str>],
     ) -> Result<(), Failure> {
-        let own = (resource.resource_type == "Binary").then_some(key);
-        for target in own.into_iter().chain(follows.iter().map(|target| target.as_bytes())) {
-            self.follows.push(hash(target), |buffer| {
-                put_text(buffer, target);
-                put_number(buffer, resource.number);
-                put_number(buffer, 0);
-                put_number(buffer, 0);
-            })?;
+        let itself = Role::Itself { has_context: !follows.is_empty() };
+        let own = (resource.resource_type == "Binary").then_some((key, itself));
+        let others = follows.iter().map(|target| (target.as_bytes(), Role::Follower));
+        for (target, role) in own.into_iter().chain(others) {
+            let put = |buffer: &mut Vec<u8>| put_follow::<&[u8]>(buffer, target, resource.number, role, &[]);
+            self.follows.push(hash(target), put)?;
         }
         self.followers.push(resource.number, |buffer| {
             put_number(buffer, resource.number);
