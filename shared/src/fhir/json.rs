@@ -15,7 +15,7 @@ pub fn check_object<'t>(
     text: &'t [u8],
     mut visit: impl FnMut(&'t [u8], Range<usize>),
 ) -> Result<Spelling, Malformed> {
-    if let Err(error) = std::str::from_utf8(text) {
+    if let Err(error) = simdutf8::compat::from_utf8(text) {
         return Err(Malformed { at: error.valid_up_to(), what: "not UTF-8" });
     }
     let at = skip_space(text, 0);
