@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
 use shared::error::Result;
 use shared::fhir::compartments::has_compartment;
 use shared::fhir::json::string;
@@ -52,13 +53,14 @@ pub(crate) fn leaving(text: &[u8], mut visit: impl FnMut(&str)) {
 pub(crate) struct ReferenceSet<'a> {
     files: &'a dyn Files,
     key: String,
-    held: HashMap<String, ReferredBy>,
+    // Looked up for each reference: the hash is quick, and its seed is another in each process.
+    held: HashMap<String, ReferredBy, RandomState>,
     writer: Option<Box<dyn FileWriter>>,
 }
 
 impl<'a> ReferenceSet<'a> {
     pub(crate) fn new(files: &'a dyn Files, prefix: String) -> Self {
-        Self { files, key: prefix + "references.txt", held: HashMap::new(), writer: None }
+        Self { files, key: prefix + "references.txt", held: HashMap::default(), writer: None }
     }
 
     /// Adds what a line refers to.
