@@ -1,7 +1,7 @@
 //! The names of the lake layout, and what becomes of the others.
 //!
 //! An entry that the layout does not have is listed among the files all the same, and reading it is
-//! [`Error::Damaged`](crate::error::Error::Damaged): so an export names it instead of passing over it. Two kinds of entries
+//! [`Error::Damaged`]: so an export names it instead of passing over it. Two kinds of entries
 //! are passed over, because they hold no record: names that begin with a dot (operating systems and editors write them),
 //! and objects without bytes (some programs mark directories and finished work with them).
 
