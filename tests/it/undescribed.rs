@@ -121,6 +121,7 @@ async fn a_file_that_cannot_be_read_is_a_problem() {
     assert_eq!(found, ["photo.txt", "scan.txt"]);
     let documents = json!({ "found": 3, "written": 2, "leftOut": {}, "withheld": {}, "problems": 1 });
     assert_eq!(ledger["documents"], documents);
+    assert_eq!(ledger["patients"]["failed"], 1, "not all of the record could be read");
 }
 
 #[tokio::test]

@@ -143,6 +143,8 @@ impl<'a> Collector<'a> {
             is_whole &= self.unless_damaged(read).await?;
             self.bytes_read += part.bytes;
         }
+        self.bytes_read += parts.documents.iter().map(|part| part.bytes).sum::<u64>();
+        is_whole &= documents.finish(self, whatever_age).await?;
         let patients = &mut self.account.ledger.patients;
         patients.planned += 1;
         match (is_absent, is_whole) {
@@ -150,8 +152,6 @@ impl<'a> Collector<'a> {
             (false, true) => patients.exported += 1,
             (false, false) => patients.failed += 1,
         }
-        self.bytes_read += parts.documents.iter().map(|part| part.bytes).sum::<u64>();
-        documents.finish(self, whatever_age).await?;
         if let Some(selector) = self.selector
             && self.provenance.is_wanted()
         {

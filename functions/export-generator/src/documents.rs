@@ -220,8 +220,10 @@ impl<'p> PatientDocuments<'p> {
     }
 
     /// The whole patient was read: copies the files, settles which documents go, writes the lines set aside.
-    /// `ignore_since` exports documents however long ago they changed.
-    pub(crate) async fn finish(mut self, collector: &mut Collector<'_>, ignore_since: bool) -> Result<()> {
+    /// `ignore_since` exports documents however long ago they changed. Returns whether every file that should go could be
+    /// read.
+    pub(crate) async fn finish(mut self, collector: &mut Collector<'_>, ignore_since: bool) -> Result<bool> {
+        let mut are_whole = true;
         for (target, context) in std::mem::take(&mut self.contexts) {
             let is_granted = collector.selector.is_none_or(|selector| {
                 context.split('/').next().is_some_and(|name| selector.selection().grants(name))
@@ -257,6 +259,7 @@ impl<'p> PatientDocuments<'p> {
                     Err(Error::Damaged(damage)) => {
                         collector.error("structure", &damage.to_string()).await?;
                         decision = Decision::Unreadable;
+                        are_whole = false;
                     }
                     Err(error) => return Err(error),
                 }
@@ -286,7 +289,7 @@ impl<'p> PatientDocuments<'p> {
                 collector.generator.files.remove(&written.attachment.key(collector.job)).await?;
             }
         }
-        Ok(())
+        Ok(are_whole)
     }
 
     /// Whether a resource of the record refers to a document, exported or not.

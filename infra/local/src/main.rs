@@ -59,7 +59,7 @@ struct Place {
     /// Settings in TOML; a sandbox when not given
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The public base URL; http:// and the address to listen on when not given
+    /// The public base URL, unless the settings name one; http:// and the address to listen on when not given
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
 }

@@ -48,7 +48,8 @@ impl Place {
         } else {
             match self {
                 Self::Record | Self::Area(Area::Shared | Area::Deleted) => {
-                    "its name ends neither in .ndjson nor in .ndjson.gz; rename it"
+                    "its name ends neither in .ndjson nor in .ndjson.gz; rename it or, if it is a directory, move its files \
+                     out of it"
                 }
                 Self::Area(Area::Groups) => {
                     "its name is not the id of a Group with .json behind it; rename it"
