@@ -102,6 +102,7 @@ fn duckdb(lines: &Path, bytes: u64, cores: &str) -> Option<f64> {
     let mut run = Command::new("taskset");
     run.args(["-c", cores, "python3", "-c", DUCKDB]).arg(lines).arg(output.path().join("lake"));
     let run = run.output().ok().filter(|run| run.status.success())?;
-    let seconds: f64 = String::from_utf8_lossy(&run.stdout).trim().parse().ok()?;
+    // Before the time there may be a progress bar.
+    let seconds: f64 = String::from_utf8_lossy(&run.stdout).split_whitespace().last()?.parse().ok()?;
     Some(megabytes_a_second(bytes, std::time::Duration::from_secs_f64(seconds)))
 }
