@@ -121,8 +121,8 @@ fn test(arguments: &[String]) -> Result<(), String> {
     run(command)
 }
 
-/// The test on real records needs Bundles that are no part of the project. Where they are not beside the checkout, it is
-/// passed over, and this says so.
+/// Skips the test on real records, and says so, where its Bundles are not beside the checkout. They are not part of the
+/// project.
 fn without_missing_records(command: &mut Command) {
     let bundles = root().join("../shared/data/synthea-bundles");
     if !bundles.is_dir() {

@@ -180,6 +180,12 @@ impl LeftOut {
         self.0[reason as usize] += count;
     }
 
+    fn add_all(&mut self, other: &Self) {
+        for (reason, count) in other.iter() {
+            self.add(reason, count);
+        }
+    }
+
     pub fn get(&self, reason: Reason) -> u64 {
         self.0[reason as usize]
     }
@@ -249,23 +255,15 @@ impl Ledger {
         self.resources.read += resources.read;
         self.resources.written += resources.written;
         self.resources.attachments += resources.attachments;
-        for (reason, count) in resources.left_out.iter() {
-            self.resources.left_out.add(reason, count);
-        }
-        for (category, count) in &resources.withheld {
-            *self.resources.withheld.entry(*category).or_default() += count;
-        }
+        self.resources.left_out.add_all(&resources.left_out);
+        add_withheld(&mut self.resources.withheld, &resources.withheld);
         self.resources.duplicates += resources.duplicates;
         self.resources.problems += resources.problems;
         self.resources.made += resources.made;
         self.documents.found += documents.found;
         self.documents.written += documents.written;
-        for (reason, count) in documents.left_out.iter() {
-            self.documents.left_out.add(reason, count);
-        }
-        for (category, count) in &documents.withheld {
-            *self.documents.withheld.entry(*category).or_default() += count;
-        }
+        self.documents.left_out.add_all(&documents.left_out);
+        add_withheld(&mut self.documents.withheld, &documents.withheld);
         self.documents.problems += documents.problems;
         self.problems.reported += problems.reported;
         self.problems.unlisted += problems.unlisted;
@@ -274,6 +272,12 @@ impl Ledger {
     /// Resources in the files of the output: those written as lines, and those that the export made.
     pub fn lines(&self) -> u64 {
         (self.resources.written + self.resources.made).saturating_sub(self.resources.attachments)
+    }
+}
+
+fn add_withheld(sum: &mut BTreeMap<Sensitive, u64>, more: &BTreeMap<Sensitive, u64>) {
+    for (category, count) in more {
+        *sum.entry(*category).or_default() += count;
     }
 }
 
