@@ -1,4 +1,7 @@
 //! `GET {base}/Group` and `GET {base}/Group/{group}`: which groups there are to export (Bulk Data 3.0, Group export).
+//!
+//! A group may have hundreds of thousands of members. Its text is held once, its members are never made into values, and
+//! what would be too large for a response is refused with words.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -10,14 +13,15 @@ use shared::domain::ids::GroupId;
 use shared::domain::request::Base;
 use shared::domain::type_filter::TypeFilter;
 use shared::error::{Error, Result};
-use shared::fhir::group::{self, NO_GROUP};
+use shared::fhir::FHIR_JSON;
+use shared::fhir::group::{self, Described, NO_GROUP};
 use shared::fhir::head::{Plain, head_and_members};
 use shared::fhir::search::compile::compile;
 use shared::fhir::search::evaluate::passes;
 use shared::fhir::search::table;
 use shared::http::caller::Bearer;
 use shared::http::extract::{GroupPath, Query};
-use shared::http::respond::fhir;
+use shared::http::respond::{fhir, ready};
 use shared::ports::records::{Area, Part};
 use shared::security::verify::Caller;
 
@@ -72,7 +76,7 @@ pub(crate) async fn list(
     let all: Vec<GroupId> = files.iter().filter_map(id).collect();
     let wanted = page.saturating_mul(PAGE)..page.saturating_add(1).saturating_mul(PAGE);
     let mut entries = Vec::new();
-    let mut total = 0;
+    let (mut total, mut bytes) = (0, 0);
     for id in &all {
         // Where all count, only the groups of the page are read.
         let is_wanted = wanted.contains(&total);
@@ -80,15 +84,22 @@ pub(crate) async fn list(
             total += 1;
             continue;
         }
-        let Some(resource) = state.group(id).await? else { continue };
-        let is_found = filter.as_ref().is_none_or(|filter| is_found(&resource, filter));
-        if !is_found || !is_visible(&resource, &coverage) {
+        let Some((text, group)) = state.group(id).await? else { continue };
+        let is_found = filter.as_ref().is_none_or(|filter| is_found(&text, filter));
+        if !is_found || !is_visible(&group.resource, &coverage) {
             continue;
         }
         total += 1;
         if is_wanted {
             let url = state.settings.url(&format!("{}/{id}", uri.path()));
-            let resource = without_members(resource);
+            let resource = without_members(group);
+            bytes += resource.to_string().len() as u64;
+            if bytes > state.settings.max_direct_bytes {
+                let text = format!(
+                    "the groups of page {page} are too large for one response; search for one by name"
+                );
+                return Err(Error::TooLarge(text));
+            }
             entries.push(json!({ "fullUrl": url, "resource": resource, "search": { "mode": "match" } }));
         }
     }
@@ -123,43 +134,61 @@ fn search(query: &Query) -> Result<String> {
     Ok(serde_urlencoded::to_string(pairs).map_err(Error::internal)?.replace('+', "%20"))
 }
 
-fn is_found(resource: &Map<String, Value>, filter: &TypeFilter) -> bool {
-    let line = Value::Object(resource.clone()).to_string();
-    head_and_members(line.as_bytes(), &mut Plain::default())
+fn is_found(text: &[u8], filter: &TypeFilter) -> bool {
+    head_and_members(text, &mut Plain::default())
         .is_ok_and(|(head, members)| passes(head.text, &members, filter))
 }
 
-fn without_members(mut resource: Map<String, Value>) -> Value {
-    let members = resource.remove("member").and_then(|members| members.as_array().map(Vec::len));
-    if let Some(members) = members {
+fn without_members(group: Described) -> Value {
+    let mut resource = group.resource;
+    if let Some(members) = group.members {
         resource.entry("quantity").or_insert(json!(members));
     }
     Value::Object(resource)
 }
 
 impl KickOff {
-    /// A group as JSON; `None` where there is none that can be read.
-    async fn group(&self, id: &GroupId) -> Result<Option<Map<String, Value>>> {
-        let Some(text) = group::text(&*self.records, id).await? else { return Ok(None) };
-        let Ok(Value::Object(resource)) = serde_json::from_slice(&text) else {
-            tracing::warn!(group.id = %id, "a Group that is no JSON object");
-            return Ok(None);
+    /// A group's text and what it says beside its members; `None` where there is none that can be read.
+    async fn group(&self, id: &GroupId) -> Result<Option<(Vec<u8>, Described)>> {
+        let text = match group::text(&*self.records, id).await {
+            Ok(Some(text)) => text,
+            Ok(None) => return Ok(None),
+            Err(Error::Damaged(damage)) => {
+                tracing::warn!(group.id = %id, damage = %damage, "a Group that cannot be read");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         };
-        Ok(Some(resource))
+        match serde_json::from_slice(&text) {
+            Ok(group) => Ok(Some((text, group))),
+            Err(error) => {
+                tracing::warn!(group.id = %id, line = error.line(), column = error.column(), "a Group that is no Group");
+                Ok(None)
+            }
+        }
     }
 }
 
-/// One group, with its members.
+/// One group, with its members where they fit a response, and without them where `_summary=true` asks for that.
 pub(crate) async fn read(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
     GroupPath(id): GroupPath,
+    query: Query,
 ) -> Result<Response> {
     let coverage = check(&caller)?;
-    let text = group::text(&*state.records, &id).await?.ok_or(NO_GROUP)?;
-    let resource: Value = serde_json::from_slice(&text)?;
-    if !resource.as_object().is_some_and(|group| is_visible(group, &coverage)) {
+    let (text, group) = state.group(&id).await?.ok_or(NO_GROUP)?;
+    if !is_visible(&group.resource, &coverage) {
         return Err(NO_GROUP);
     }
-    Ok(fhir(StatusCode::OK, &resource))
+    if query.get("_summary") == Some("true") {
+        return Ok(fhir(StatusCode::OK, &without_members(group)));
+    }
+    if text.len() as u64 > state.settings.max_direct_bytes {
+        return Err(Error::TooLarge(format!(
+            "the group has {} members, too many for one response; read it with _summary=true, which leaves them out, or export it",
+            group.members.unwrap_or_default(),
+        )));
+    }
+    Ok(ready(StatusCode::OK, FHIR_JSON, text.into()))
 }

@@ -1,9 +1,12 @@
 //! Groups: who is in them (FHIR R4, Group; Bulk Data 3.0, Group export).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
 use super::date::Span;
 use super::references::OwnBases;
@@ -54,6 +57,43 @@ pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u
         Ok(reader) => read_whole(&file(group), reader, MAX_GROUP).await.map(Some),
         Err(Error::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// A Group without its members, who may be hundreds of thousands: they are checked and counted, and not kept.
+#[derive(Debug)]
+pub struct Described {
+    /// Everything but `member`.
+    pub resource: Map<String, Value>,
+    /// How many members the resource lists.
+    pub members: Option<usize>,
+}
+
+impl<'de> Deserialize<'de> for Described {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(DescribedVisitor)
+    }
+}
+
+struct DescribedVisitor;
+
+impl<'de> Visitor<'de> for DescribedVisitor {
+    type Value = Described;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a Group resource")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Described, A::Error> {
+        let mut described = Described { resource: Map::new(), members: None };
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "member" {
+                described.members = Some(map.next_value::<Vec<IgnoredAny>>()?.len());
+            } else {
+                described.resource.insert(name, map.next_value()?);
+            }
+        }
+        Ok(described)
     }
 }
 
