@@ -20,7 +20,7 @@ use shared::config::Settings;
 use shared::domain::dialect::Running;
 use shared::domain::ids::JobId;
 use shared::domain::job::Job;
-use shared::domain::states;
+use shared::domain::manifest::StoredManifest;
 use shared::error::{Error, Result};
 use shared::exports::{running_page, withdraw};
 use shared::fhir::outcome::outcome;
@@ -50,10 +50,17 @@ struct Status {
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
     manifests: Arc<Manifests>,
+    pages: Arc<Pages>,
 }
 
 /// Rendered pages of manifests, by job, version of the job, and number of the page.
 type Manifests = Bounded<(JobId, u64, u32), Bytes>;
+
+/// Pages as they are stored, by job and number, of jobs that are running or complete. Once there, a page never changes.
+type Pages = Bounded<(JobId, bool, u32), Arc<StoredManifest>>;
+
+/// About how many bytes an entry of a page takes in memory.
+const ENTRY_BYTES: u64 = 400;
 
 impl HasVerifier for Status {
     fn verifier(&self) -> &Verifier {
@@ -75,7 +82,8 @@ pub fn router(platform: &dyn Platform) -> Router {
             settings: platform.settings(),
             keys: platform.keys(),
             verifier: platform.verifier(),
-            manifests: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes)),
+            manifests: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
+            pages: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
         })
 }
 
@@ -139,14 +147,45 @@ impl Status {
         if let Some(kept) = self.manifests.get(&key) {
             return Ok(kept);
         }
+        let is_signed = manifest::is_signed(&stored.job, &self.settings);
         let signer = Some((&*self.keys, now));
-        let manifest = manifest::page(&stored.job, page, &*self.files, &self.settings, signer).await?;
-        let manifest = manifest.ok_or(Error::NotFound("the manifest has no such page"))?;
+        let written = self.page(stored, page, is_signed).await?;
+        let written = written.ok_or(Error::NotFound("the manifest has no such page"))?;
+        let manifest = manifest::render(&stored.job, page, &written, &self.settings, signer);
         let bytes = Bytes::from(manifest.to_string());
-        if !manifest::is_signed(&stored.job, &self.settings) {
+        if !is_signed {
             self.manifests.put(key, bytes.clone(), bytes.len() as u64);
         }
         Ok(bytes)
+    }
+
+    /// A page as it is stored. What is rendered anew at each request is kept.
+    async fn page(
+        &self,
+        stored: &StoredJob,
+        number: u32,
+        is_kept: bool,
+    ) -> Result<Option<Arc<StoredManifest>>> {
+        let running = match &stored.job {
+            Job::Running(running) => Some(running.transaction_time),
+            _ => None,
+        };
+        let key = (stored.job.id().clone(), running.is_some(), number);
+        if let Some(kept) = self.pages.get(&key) {
+            return Ok(Some(kept));
+        }
+        let page = match running {
+            Some(transaction_time) => {
+                let files = running_page(stored, &*self.jobs, number).await?;
+                files.map(|files| StoredManifest { transaction_time, files })
+            }
+            None => manifest::stored_page(&stored.job, number, &*self.files).await?,
+        };
+        let page = page.map(Arc::new);
+        if let Some(page) = page.as_ref().filter(|_| is_kept) {
+            self.pages.put(key, page.clone(), page.files.len() as u64 * ENTRY_BYTES);
+        }
+        Ok(page)
     }
 
     /// An export that is not over and has nothing to fetch yet, in the words of its dialect.
@@ -176,15 +215,13 @@ impl Status {
     /// `allowPartialManifests`).
     async fn partial(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Response> {
         let running = self.unfinished(stored, now)?;
-        let Job::Running(states::Running { transaction_time, .. }) = &stored.job else { return Ok(running) };
-        let files = running_page(stored, &*self.jobs, page).await?;
-        let Some(files) = files else { return Ok(running) };
-        let has_next = running_page(stored, &*self.jobs, page.saturating_add(1)).await?.is_some();
+        let Some(written) = self.page(stored, page, true).await? else { return Ok(running) };
+        let has_next = self.page(stored, page.saturating_add(1), true).await?.is_some();
         let signer = manifest::is_signed(&stored.job, &self.settings).then_some((&*self.keys, now));
         let page = Page {
             job: &stored.job,
-            transaction_time: *transaction_time,
-            files: &files,
+            transaction_time: written.transaction_time,
+            files: &written.files,
             number: page,
             has_next,
             signer,

@@ -68,7 +68,7 @@ limits! {
     login_attempts_by_address: 50, 1..=100_000, "Failed log-ins from one address within `login_window_seconds`, of all users. A hospital may share one address";
     login_window_seconds: 300, 10..=86_400, "The time in which failed log-ins are forgotten";
     key_set_seconds: 30, 1..=3_600, "Seconds between two fetches of the same key set, also after a failure and for unknown key ids";
-    manifest_cache_bytes: 16_777_216, 0..=1_073_741_824, "Bytes of rendered manifests kept in memory for status requests";
+    manifest_cache_bytes: 16_777_216, 0..=1_073_741_824, "Bytes of manifests kept in memory for status requests";
 }
 
 impl Limits {

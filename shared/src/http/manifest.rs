@@ -1,5 +1,7 @@
 //! The manifest on the wire (Bulk Data 2.0 to 4.0, response to a complete status; contract, sections 2 and 3).
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -10,6 +12,7 @@ use crate::domain::dialect::ManifestStyle;
 use crate::domain::job::Job;
 use crate::domain::ledger::Ledger;
 use crate::domain::manifest::{NamedFile, StoredManifest};
+use crate::domain::states::Complete;
 use crate::error::Result;
 use crate::ports::files::{Files, read_all};
 use crate::security::keys::Keys;
@@ -154,13 +157,25 @@ pub async fn page(
     signer: Option<(&Keys, Timestamp)>,
 ) -> Result<Option<Value>> {
     let Some(stored) = stored_page(job, number, files).await? else { return Ok(None) };
-    let StoredManifest { transaction_time, files: mut listed } = stored;
-    if let (Job::Complete(complete), 0) = (job, number) {
-        listed.extend(complete.attached.clone());
+    Ok(Some(render(job, number, &stored, settings, signer)))
+}
+
+/// A page of such a job, made of what Finish stored.
+pub fn render(
+    job: &Job,
+    number: u32,
+    stored: &StoredManifest,
+    settings: &Settings,
+    signer: Option<(&Keys, Timestamp)>,
+) -> Value {
+    let mut listed = Cow::Borrowed(&stored.files);
+    if let (Job::Complete(Complete { attached: Some(attached), .. }), 0) = (job, number) {
+        listed.to_mut().push(attached.clone());
     }
     let has_next = job.summary().is_some_and(|summary| number + 1 < summary.pages);
     let signer = signer.filter(|_| is_signed(job, settings));
-    Ok(Some(Page { job, transaction_time, files: &listed, number, has_next, signer }.to_json(settings)))
+    let transaction_time = stored.transaction_time;
+    Page { job, transaction_time, files: &listed, number, has_next, signer }.to_json(settings)
 }
 
 /// Whether the URLs of the job's files carry a signature: in the dialect that has them so, and for clients that are
