@@ -7,7 +7,7 @@
 //! 5. [`http`] and [`pages`]: how a request becomes typed values and an answer becomes bytes.
 //! 6. [`security`]: signing keys, tokens, passwords.
 //! 7. [`exports`]: starting and changing jobs through the ports, as several functions do.
-//! 8. [`retries`]: what follows from a task that failed.
+//! 8. [`hidden`]: what keeps a task from other workers; [`retries`]: what follows from a task that failed.
 //! 9. [`config`], [`clock`], [`error`], [`telemetry`], [`lambda`]: around it all.
 
 pub mod adapters;
@@ -18,6 +18,7 @@ pub mod domain;
 pub mod error;
 pub mod exports;
 pub mod fhir;
+pub mod hidden;
 pub mod http;
 #[cfg(feature = "aws")]
 pub mod lambda;

@@ -52,7 +52,7 @@ fn functions_never_import_each_other() {
 
 #[test]
 fn every_function_is_a_lambda_of_four_lines() {
-    assert_eq!(functions().len(), 9);
+    assert_eq!(functions().len(), 10);
     for name in functions() {
         let main = std::fs::read_to_string(root().join("functions").join(&name).join("src/main.rs"))
             .expect("a main");
@@ -84,13 +84,10 @@ fn the_readme_has_the_table_of_limits() {
     }
 }
 
-fn no_routes(_: &dyn shared::platform::Platform) -> axum::Router {
-    axum::Router::new()
-}
-
 #[test]
-fn a_function_on_lambda_refuses_to_start_with_one_sentence() {
+fn a_worker_on_lambda_refuses_to_start_with_one_sentence() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let refused = runtime.block_on(shared::lambda::serve(no_routes)).expect_err("refused").to_string();
-    assert!(refused.contains("EHI_SIGNING_SECRET") && !refused.contains('\n'), "{refused}");
+    let refused = runtime.block_on(shared::lambda::consume(export_generator::worker)).expect_err("refused");
+    let refused = refused.to_string();
+    assert!(refused.contains("base_url") && !refused.contains('\n'), "{refused}");
 }

@@ -113,7 +113,7 @@ fn the_table_has_every_route() {
     assert_eq!(paths_in_sources(), listed);
 }
 
-fn filled_in(path: &str, job: &str, patient: &str) -> String {
+pub(crate) fn filled_in(path: &str, job: &str, patient: &str) -> String {
     let base = if ["{}{}", "{}/", "{path}", "{base}"].iter().any(|start| path.starts_with(start)) {
         "/fhir"
     } else {

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use shared::error::Result;
-use shared::ports::queue::{Deadline, Delivery, Inbox, Settled, Worker};
+use shared::hidden::{HEARTBEAT, VISIBILITY, hidden_during};
+use shared::ports::queue::{Deadline, Inbox, Settled, Worker};
 use tokio::sync::Notify;
-
-/// How long a task is hidden from others; prolonged while it is worked on.
-const VISIBILITY: SignedDuration = SignedDuration::from_secs(60);
-/// How often it is prolonged.
-const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// Tells workers to stop at the next patient boundary.
 #[derive(Clone, Default)]
@@ -50,38 +46,19 @@ pub async fn step(inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadlin
         return Ok(true);
     }
     let Some(delivery) = inbox.receive(VISIBILITY).await? else { return Ok(false) };
-    let settled = match worker.admit(&delivery).await {
-        Some(settled) => settled,
-        None => {
-            let handled = handle(&delivery, inbox, worker, deadline).await;
-            worker.settle(&delivery, handled).await
+    let work = async {
+        match worker.admit(&delivery).await {
+            Some(settled) => settled,
+            None => {
+                let handled = worker.handle(&delivery.task, deadline).await;
+                worker.settle(&delivery, handled).await
+            }
         }
     };
+    let settled = hidden_during(work, HEARTBEAT, || inbox.extend(&delivery, VISIBILITY)).await;
     match settled {
         Settled::Done => inbox.acknowledge(&delivery).await?,
         Settled::Again(pause) => inbox.release(&delivery, pause).await?,
     }
     Ok(true)
-}
-
-/// Handles a delivery and keeps it hidden from others for as long as that takes.
-async fn handle(
-    delivery: &Delivery,
-    inbox: &dyn Inbox,
-    worker: &dyn Worker,
-    deadline: &dyn Deadline,
-) -> Result<()> {
-    let work = worker.handle(&delivery.task, deadline);
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep(HEARTBEAT) => {
-                // Others may get it as well then, which costs time and nothing else.
-                if let Err(error) = inbox.extend(delivery, VISIBILITY).await {
-                    tracing::warn!(error = %error, cause = error.causes(), "a task is not hidden any longer");
-                }
-            }
-        }
-    }
 }

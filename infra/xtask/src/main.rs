@@ -89,7 +89,7 @@ fn test(arguments: &[String]) -> Result<(), String> {
         "served",
         door()?,
         "http://localhost:8888",
-        &["Sandbox=true", "CleanupSchedule=\"rate(1 minute)\""],
+        &["Sandbox=true", "CleanupSchedule=\"rate(1 minute)\"", "StaffEmail=staff@example.org"],
     )?;
     let adapters = emulator.deploy(
         "adapters",
@@ -117,6 +117,9 @@ fn test(arguments: &[String]) -> Result<(), String> {
         command.env(name, served.output(output)?);
     }
     point_adapters(&mut command, &adapters)?;
+    // Nobody gives it settings.
+    command.env("EHI_TEST_BARE_URL", format!("http://127.0.0.1:{}", adapters.door));
+    command.env("EHI_TEST_BARE_LOGS", adapters.output("LogGroupName")?);
     load_sample(&emulator, &served)?;
     run(command)
 }
@@ -158,8 +161,9 @@ fn load_sample(emulator: &Emulator, deployed: &Deployed) -> Result<(), String> {
     run(load)
 }
 
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 10] = [
     "admin",
+    "announce",
     "authorize",
     "cleanup",
     "customize",

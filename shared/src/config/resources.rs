@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// The variables, and what each one names.
-pub const VARIABLES: [(&str, &str); 13] = [
+pub const VARIABLES: [(&str, &str); 14] = [
     ("EHI_STAGE", "the deployment's stage, by which its metrics are told from others' in the account"),
     ("EHI_JOBS_TABLE", "the DynamoDB table of jobs and chunks"),
     ("EHI_GRANTS_TABLE", "the DynamoDB table of codes, refresh tokens and sessions"),
@@ -17,6 +17,7 @@ pub const VARIABLES: [(&str, &str); 13] = [
         "the Secrets Manager secret with the settings file: clients, staff, accounts, issuers",
     ),
     ("EHI_SIGNING_ROLE", "the role whose credentials sign links to files; the function's own when not set"),
+    ("EHI_EVENT_BUS", "the EventBridge bus that is told what became of exports"),
     ("EHI_UPLOAD_PART_BYTES", "bytes of the first parts of a multipart upload; 8 MiB when not set"),
     ("EHI_COMPRESS_FILES", "true: files are stored as gzip"),
     ("EHI_DEAD_LETTERS", "true: the messages are those that failed too often"),

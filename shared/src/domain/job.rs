@@ -161,6 +161,11 @@ impl State {
         }
     }
 
+    /// The state of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
     /// The status in a job's JSON: the names of SMART's ehi-server (architecture, job states).
     pub fn ehi_status(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ pub mod access;
 pub mod choices;
 pub mod chunk;
 pub mod dialect;
+pub mod event;
 pub mod filter;
 pub mod ids;
 pub mod job;

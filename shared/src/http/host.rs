@@ -35,12 +35,25 @@ struct Host {
 
 /// Wraps routers for serving.
 pub fn host(routers: Router, platform: &dyn Platform) -> Router {
-    let settings = platform.settings();
-    let prefix = settings.path().into();
-    let state = Host { settings, clock: platform.clock(), ids: platform.ids(), prefix };
     let routed = routers
         .fallback(async || Error::NotFound("there is nothing at this address"))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
+    wrapped(routed, platform.settings(), platform.clock(), platform.ids())
+}
+
+/// A host that cannot serve: 503 to every request, and the reason in the log.
+#[cfg(feature = "aws")]
+pub(crate) fn closed(reason: &str, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Router {
+    let settings = Settings::parse("base_url = \"http://localhost\"", |_| None, None);
+    let settings = settings.expect("a base URL is all that settings need");
+    let reason: Arc<str> = reason.into();
+    let refuse = move || std::future::ready(Error::unavailable(reason.to_string()));
+    wrapped(Router::new().fallback(refuse), Arc::new(settings), clock, ids)
+}
+
+fn wrapped(routed: Router, settings: Arc<Settings>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Router {
+    let prefix = settings.path().into();
+    let state = Host { settings, clock, ids, prefix };
     // Outside the router, because a router matches the path before its own layers run.
     Router::new().fallback_service(routed).layer(from_fn_with_state(state, around))
 }

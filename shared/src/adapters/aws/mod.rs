@@ -39,9 +39,9 @@ use self::jobs::AwsJobs;
 use self::links::Links;
 use self::objects::Bucket;
 use self::queue::AwsQueue;
-pub use self::queue::{Releases, SqsInbox};
+pub use self::queue::{SqsInbox, Visibility};
 use self::records::AwsRecords;
-use self::secrets::Secrets;
+use self::secrets::Stored;
 
 /// Bytes of the first parts of a multipart upload.
 const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -54,7 +54,6 @@ pub struct Aws {
     ids: Arc<dyn Ids>,
     settings: Arc<Settings>,
     keys: Option<Arc<Keys>>,
-    secrets_read_at: Option<jiff::Timestamp>,
     /// Variables that a port needed and that are not set.
     missing: Mutex<Vec<&'static str>>,
 }
@@ -92,28 +91,33 @@ impl Aws {
             ids,
             settings: Arc::new(settings),
             keys: keys.map(Arc::new),
-            secrets_read_at: None,
             missing: Mutex::default(),
         }
     }
 
-    /// Connects a function that serves requests: reads keys and settings from Secrets Manager.
+    /// Connects a function that serves requests: reads keys and settings from Secrets Manager, and says of which version
+    /// they are. `None` when that is the one that is known.
     pub async fn connect(
         sdk: SdkConfig,
         resources: Arc<Resources>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
-    ) -> Result<Self> {
+        known: Option<&str>,
+    ) -> Result<Option<(Self, String)>> {
         let secret = |name: &'static str| {
             resources.get(name).ok_or_else(|| Error::invalid(format!("{name}: the variable is not set")))
         };
         let (signing, settings) = (secret("EHI_SIGNING_SECRET")?, secret("EHI_SETTINGS_SECRET")?);
         let client = aws_sdk_secretsmanager::Client::new(&sdk);
-        let secrets = Box::pin(Secrets::read(&client, signing, settings, clock.now())).await?;
-        Ok(Self {
-            secrets_read_at: Some(secrets.read_at),
-            ..Self::new(sdk, resources, secrets.settings, Some(secrets.keys), clock, ids)
-        })
+        let stored = Box::pin(Stored::read(&client, signing, settings)).await?;
+        let now = clock.now();
+        let version = stored.version(now);
+        if known == Some(&version) {
+            return Ok(None);
+        }
+        let settings = stored.settings()?;
+        let keys = stored.keys(now)?.with_rsa(&settings.rsa_keys)?;
+        Ok(Some((Self::new(sdk, resources, settings, Some(keys), clock, ids), version)))
     }
 
     /// Connects a worker, which signs and verifies nothing: its settings are variables.
@@ -125,17 +129,6 @@ impl Aws {
     ) -> Result<Self> {
         let settings = Settings::of_text("").map_err(|wrong| Error::invalid(wrong.0.join("; ")))?;
         Ok(Self::new(sdk, resources, settings, None, clock, ids))
-    }
-
-    /// The same platform with secrets read anew, when those it has are old; `None` while they are fresh.
-    pub async fn refreshed(&self) -> Result<Option<Self>> {
-        let now = self.clock.now();
-        let is_old = self.secrets_read_at.is_some_and(|at| now.duration_since(at) >= secrets::CACHED);
-        if !is_old {
-            return Ok(None);
-        }
-        let (sdk, resources) = (self.sdk.clone(), self.resources.clone());
-        Self::connect(sdk, resources, self.clock.clone(), self.ids.clone()).await.map(Some)
     }
 
     /// What the ports that were asked for lack; one line.
@@ -156,8 +149,9 @@ impl Aws {
         SqsInbox::new(self.sqs(), self.need(name), dead_letters.to_owned())
     }
 
-    pub fn releases(&self) -> Releases {
-        Releases::new(self.sqs())
+    /// When messages of the queues come back.
+    pub fn visibility(&self) -> Visibility {
+        Visibility::new(self.sqs())
     }
 
     fn need(&self, name: &'static str) -> String {

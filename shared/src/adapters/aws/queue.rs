@@ -33,8 +33,9 @@ impl Queue for AwsQueue {
             SizeClass::Large => &self.large,
         };
         if let [task] = tasks {
-            let send = self.client.send_message().queue_url(url).message_body(serde_json::to_string(task)?);
-            send.send().await.map_err(failed("SendMessage"))?;
+            let body = serde_json::to_string(task)?;
+            let send = self.client.send_message().queue_url(url).message_body(body);
+            send.set_message_group_id(group(size, task)).send().await.map_err(failed("SendMessage"))?;
             return Ok(());
         }
         for batch in tasks.chunks(BATCH) {
@@ -42,6 +43,7 @@ impl Queue for AwsQueue {
                 SendMessageBatchRequestEntry::builder()
                     .id(index.to_string())
                     .message_body(serde_json::to_string(task)?)
+                    .set_message_group_id(group(size, task))
                     .build()
                     .map_err(Error::internal)
             };
@@ -61,6 +63,13 @@ impl Queue for AwsQueue {
         }
         Ok(())
     }
+}
+
+/// Who shares the workers fairly: one job with the others. SQS delivers the messages of a job that has many workers
+/// after those of jobs that have few (SQS, fair queues), so that a small export does not wait for all chunks of a large
+/// one. Exports of one patient have one message at a time, and need no share.
+fn group(size: SizeClass, task: &Task) -> Option<String> {
+    (size == SizeClass::Large).then(|| task.job().to_string())
 }
 
 /// The receiving end for a host that polls: tests, and workers outside Lambda.
@@ -90,14 +99,7 @@ impl SqsInbox {
     }
 
     async fn hide(&self, delivery: &Delivery, duration: SignedDuration) -> Result<()> {
-        let change = self
-            .client
-            .change_message_visibility()
-            .queue_url(&self.url)
-            .receipt_handle(&delivery.receipt)
-            .visibility_timeout(seconds(duration));
-        change.send().await.map_err(failed("ChangeMessageVisibility"))?;
-        Ok(())
+        Visibility::new(self.client.clone()).set(&self.url, &delivery.receipt, duration).await
     }
 }
 
@@ -146,26 +148,26 @@ impl Inbox for SqsInbox {
     }
 }
 
-/// Changes how soon messages of a batch that failed come back, from inside the function that got them.
-pub struct Releases {
+/// Changes when messages of an event come back, from inside the function that got them.
+pub struct Visibility {
     client: Client,
 }
 
-impl Releases {
+impl Visibility {
     pub(super) fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// `queue` is the ARN of the event; a message whose release fails comes back when its visibility ends.
-    pub async fn release(&self, url: &str, receipt: &str, delay: SignedDuration) {
+    /// Hides a message of the queue at `url` from now on for this long. Where that fails it comes back when it would
+    /// have come back.
+    pub async fn set(&self, url: &str, receipt: &str, duration: SignedDuration) -> Result<()> {
         let change = self
             .client
             .change_message_visibility()
             .queue_url(url)
             .receipt_handle(receipt)
-            .visibility_timeout(seconds(delay));
-        if let Err(error) = change.send().await.map_err(failed("ChangeMessageVisibility")) {
-            tracing::warn!(error = %error, cause = error.causes(), "a message comes back late");
-        }
+            .visibility_timeout(seconds(duration));
+        change.send().await.map_err(failed("ChangeMessageVisibility"))?;
+        Ok(())
     }
 }

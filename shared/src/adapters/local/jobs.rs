@@ -9,8 +9,9 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use super::database::{Database, count, integer, sql};
 use crate::bounded::Bounded;
 use crate::domain::chunk::{Chunk, ChunkResult, Progress};
+use crate::domain::event::JobEvent;
 use crate::domain::ids::{ChunkId, JobId};
-use crate::domain::job::Job;
+use crate::domain::job::{Job, State};
 use crate::error::{Error, Result};
 use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, unreadable};
 
@@ -134,18 +135,27 @@ impl Jobs for LocalJobs {
 
     async fn replace(&self, job: &Job, version: u64) -> Result<u64> {
         let row = JobRow::of(job)?;
-        self.database
+        let before = self
+            .database
             .write(move |transaction| {
+                let state = "SELECT state FROM jobs WHERE id = ?";
+                let mut state = transaction.prepare_cached(state).map_err(sql)?;
+                let before = state.query_row([&row.id], |row| row.get::<_, String>(0)).optional().map_err(sql)?;
                 let replaced = transaction.execute(
                     "UPDATE jobs SET version = version + 1, state = ?, patient = ?, owner = ?, job = ? WHERE id = ? AND version = ?",
                     params![row.state, row.patient, row.owner, row.job, row.id, integer(version)],
                 );
                 match replaced.map_err(sql)? {
-                    1 => Ok(version + 1),
+                    1 => Ok(before),
                     _ => Err(Error::conflict("the job was changed by somebody else at the same time; look at it again")),
                 }
             })
-            .await
+            .await?;
+        // One machine has no event bus; its log says what a bus would be told.
+        if let Some(event) = JobEvent::of_change(before.as_deref().and_then(State::named), job) {
+            tracing::info!(job.id = %job.id(), job.state = event.state.name(), "job changed its state");
+        }
+        Ok(version + 1)
     }
 
     async fn remove(&self, id: &JobId) -> Result<()> {

@@ -1,0 +1,65 @@
+//! Tells EventBridge what became of exports, from the stream of the table of jobs.
+//!
+//! A change of state is announced because it was written, so that nothing is lost with a process that dies in between,
+//! and no request waits for the bus. Lambda hands over the same changes until they are taken, for a day; whoever
+//! listens may therefore hear of one twice, under the same id.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::error::DisplayErrorContext;
+use aws_sdk_eventbridge::primitives::DateTime;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use shared::config::resources::Resources;
+use shared::domain::event::CloudEvent;
+use shared::error::{Error, Result};
+use shared::ports::events::Events;
+
+/// What rules match on: who sent an event.
+const SOURCE: &str = "ehi-export";
+/// Entries of one call (EventBridge, PutEvents).
+const BATCH: usize = 10;
+
+/// The bus of a deployment.
+pub fn bus(sdk: &SdkConfig, resources: &Resources) -> Result<Arc<dyn Events>> {
+    let name = resources.get("EHI_EVENT_BUS");
+    let name = name.ok_or_else(|| Error::invalid("EHI_EVENT_BUS: the variable is not set"))?.to_owned();
+    Ok(Arc::new(EventBridge { client: Client::new(sdk), name }))
+}
+
+struct EventBridge {
+    client: Client,
+    /// The name or the ARN.
+    name: String,
+}
+
+#[async_trait]
+impl Events for EventBridge {
+    async fn publish(&self, events: &[CloudEvent]) -> Result<()> {
+        for batch in events.chunks(BATCH) {
+            let entries = batch.iter().map(|event| {
+                PutEventsRequestEntry::builder()
+                    .event_bus_name(&self.name)
+                    .source(SOURCE)
+                    .detail_type(&event.event_type)
+                    .time(DateTime::from_millis(event.time.as_millisecond()))
+                    .detail(event.to_json().to_string())
+                    .build()
+            });
+            let put = self.client.put_events().set_entries(Some(entries.collect()));
+            let put = put.send().await;
+            let put = put
+                .map_err(|error| Error::unavailable(format!("PutEvents: {}", DisplayErrorContext(error))))?;
+            // The call as a whole may succeed and some entries not.
+            if let Some(failed) = put.entries().iter().find_map(|entry| entry.error_code()) {
+                return Err(Error::unavailable(format!(
+                    "PutEvents: {} left out, {failed}",
+                    put.failed_entry_count()
+                )));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,276 @@
+//! What an event bus is told of exports: each change that matters once, and never a name.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::{Value, json};
+use shared::clock::{Ids, SystemIds};
+use shared::domain::event::CloudEvent;
+use shared::domain::ids::JobId;
+use shared::domain::job::Job;
+use shared::error::{Error, Result};
+use shared::lambda::changes::{Announcer, Changes};
+use shared::platform::Platform;
+use shared::ports::events::Events;
+use tests::deployed::variable;
+use tests::{ANNA, World};
+
+/// A bus that keeps what it is told, and takes nothing while it is down.
+#[derive(Default)]
+struct Bus {
+    told: Mutex<Vec<Value>>,
+    is_down: Mutex<bool>,
+}
+
+#[async_trait::async_trait]
+impl Events for Bus {
+    async fn publish(&self, events: &[CloudEvent]) -> Result<()> {
+        if *self.is_down.lock().expect("a flag") {
+            return Err(Error::unavailable("the bus is down"));
+        }
+        self.told.lock().expect("a list").extend(events.iter().map(CloudEvent::to_json));
+        Ok(())
+    }
+}
+
+impl Bus {
+    fn take(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.told.lock().expect("a list"))
+    }
+
+    async fn hears(self: &Arc<Self>, records: &[Value]) -> Result<()> {
+        let (source, stage) = ("https://ehi.example.org".to_owned(), "test".to_owned());
+        let announcer = Announcer { events: self.clone(), source, stage };
+        let changes: Changes = serde_json::from_value(json!({ "Records": records })).expect("changes");
+        announcer.announce(&changes).await
+    }
+}
+
+/// A row of the table of jobs as a stream shows it.
+fn row(job: &Job) -> Value {
+    json!({
+        "job_id": { "S": job.id().as_str() },
+        "part": { "S": "job" },
+        "job_state": { "S": job.state().name() },
+        "document": { "S": serde_json::to_string(job).expect("JSON") },
+        "revision": { "N": "7" },
+    })
+}
+
+fn change(before: &Job, after: &Job) -> Value {
+    json!({ "eventName": "MODIFY", "dynamodb": { "OldImage": row(before), "NewImage": row(after), "SequenceNumber": "1" } })
+}
+
+/// A job as it is stored now.
+async fn stored(world: &World, path: &str) -> Job {
+    let id = JobId::parse(path.trim_start_matches("/jobs/")).expect("an id");
+    world.platform().jobs().get(&id).await.expect("an answer").expect("a job").job
+}
+
+#[tokio::test]
+async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let staff = world.staff().await;
+    let job = world.kick_off(&token, "", ANNA).await;
+    let mut states = vec![stored(&world, &job).await];
+    let choices = json!({ "parameters": { "medicalRecord": { "enabled": true } } });
+    world.post(&job).bearer(&token).json(&choices).send().await;
+    states.push(stored(&world, &job).await);
+    world.step().await;
+    states.push(stored(&world, &job).await);
+    world.work().await;
+    states.push(stored(&world, &job).await);
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    states.push(stored(&world, &job).await);
+    world.request(Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+    states.push(stored(&world, &job).await);
+    let names: Vec<_> = states.iter().map(|job| job.state().name()).collect();
+    assert_eq!(names, ["awaiting-input", "queued", "running", "in-review", "complete", "cancelled"]);
+
+    let bus = Arc::new(Bus::default());
+    let changes: Vec<_> = states.windows(2).map(|two| change(&two[0], &two[1])).collect();
+    bus.hears(&changes).await.expect("told");
+    let told = bus.take();
+    let id = job.trim_start_matches("/jobs/");
+    let Some(summary) = states[4].summary() else { panic!("it is written") };
+    let totals = |state: &str| {
+        json!({
+            "job": id, "state": state, "kind": "ehi", "files": summary.files, "resources": summary.resources,
+            "bytes": summary.bytes, "stage": "test",
+        })
+    };
+    let expected = |state: &str, data: Value| {
+        json!({
+            "specversion": "1.0", "id": format!("{id}/{state}"), "source": "https://ehi.example.org",
+            "type": format!("ehi-export.job.{state}"), "subject": id, "time": "2026-03-01T12:00:00Z",
+            "datacontenttype": "application/json", "data": data,
+        })
+    };
+    let gone = json!({ "job": id, "state": "cancelled", "kind": "ehi", "stage": "test" });
+    assert_eq!(
+        told,
+        [
+            expected("in-review", totals("in-review")),
+            expected("complete", totals("complete")),
+            expected("cancelled", gone),
+        ]
+    );
+    let text = json!(told).to_string();
+    for secret in [ANNA, "Lindqvist", "\"app\"", "admin"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn rejected_failed_and_expired_exports_are_told_of() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let staff = world.staff().await;
+    let bus = Arc::new(Bus::default());
+    // Rejected, with a reason that names the patient, and expired.
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    world.work().await;
+    let review = stored(&world, &job).await;
+    let reason = json!({ "reason": "Anna Lindqvist asked for it twice" });
+    world.post(&format!("/admin{job}/reject")).cookie(&staff).json(&reason).send().await;
+    let rejected = stored(&world, &job).await;
+    world.advance(100_000);
+    world.clean().await;
+    let expired = stored(&world, &job).await;
+    // Failed, for a reason that names a file.
+    let failing = world.kick_off(&world.token(ANNA).await, "/no-form", ANNA).await;
+    let queued = stored(&world, &failing).await;
+    let (now, retention) = (world.platform().clock().now(), world.platform().settings().retention);
+    let failed = queued.clone().fail(
+        "Patient/anna-lindqvist/a.ndjson is damaged",
+        "exception",
+        "task",
+        now,
+        &retention,
+    );
+    let failed = Job::Failed(failed.expect("it may fail"));
+    let changes = [change(&review, &rejected), change(&rejected, &expired), change(&queued, &failed)];
+    bus.hears(&changes).await.expect("told");
+    let told = bus.take();
+    let states: Vec<_> = told.iter().map(|event| event["data"]["state"].as_str().expect("a state")).collect();
+    assert_eq!(states, ["rejected", "expired", "failed"]);
+    let text = json!(told).to_string();
+    assert!(!text.contains("Lindqvist") && !text.contains(ANNA), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_no_change_of_state_is_told_to_nobody_and_a_second_telling_is_known() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    let queued = stored(&world, &job).await;
+    world.work().await;
+    let review = stored(&world, &job).await;
+    let bus = Arc::new(Bus::default());
+    let chunk = json!({ "job_id": { "S": "a" }, "part": { "S": "chunk#000000.0" }, "chunk": { "S": "{}" } });
+    let unread = json!({ "part": { "S": "job" }, "job_state": { "S": "complete" }, "document": { "S": "{\"of\":\"tomorrow\"}" } });
+    let silent = [
+        // A file was attached.
+        change(&review, &review),
+        json!({ "eventName": "INSERT", "dynamodb": { "NewImage": chunk, "SequenceNumber": "2" } }),
+        json!({ "eventName": "REMOVE", "dynamodb": { "OldImage": row(&review), "SequenceNumber": "3" } }),
+        json!({ "eventName": "MODIFY", "dynamodb": { "NewImage": unread, "OldImage": row(&review), "SequenceNumber": "4" } }),
+    ];
+    bus.hears(&silent).await.expect("told");
+    assert_eq!(bus.take(), Vec::<Value>::new());
+
+    // A bus that is down holds back the whole batch, which comes again; so does one whose answer was lost.
+    let batch = [silent.as_slice(), &[change(&queued, &review)]].concat();
+    *bus.is_down.lock().expect("a flag") = true;
+    bus.hears(&batch).await.expect_err("nobody was told");
+    *bus.is_down.lock().expect("a flag") = false;
+    bus.hears(&batch).await.expect("told");
+    bus.hears(&batch).await.expect("told");
+    let told = bus.take();
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0], told[1], "the id says that it is the same");
+}
+
+fn aws(arguments: &[&str]) -> Value {
+    let mut command = Command::new(variable("EHI_TEST_AWS"));
+    let output = command.args(arguments).args(["--output", "json"]).output().expect("the AWS command line");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+/// A queue that is sent what a test listens to.
+struct Listener(String);
+
+impl Listener {
+    fn new() -> (Self, String) {
+        let name = format!("listener-{}", SystemIds.attempt());
+        let url = tests::text(&aws(&["sqs", "create-queue", "--queue-name", &name])["QueueUrl"]);
+        let attributes =
+            aws(&["sqs", "get-queue-attributes", "--queue-url", &url, "--attribute-names", "QueueArn"]);
+        (Self(url), tests::text(&attributes["Attributes"]["QueueArn"]))
+    }
+
+    /// The first message that says this.
+    async fn hears(&self, wanted: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let received =
+                aws(&["sqs", "receive-message", "--queue-url", &self.0, "--max-number-of-messages", "10"]);
+            let messages = received["Messages"].as_array().cloned().unwrap_or_default();
+            if let Some(body) = messages
+                .iter()
+                .map(|message| tests::text(&message["Body"]))
+                .find(|body| body.contains(wanted))
+            {
+                return body;
+            }
+            assert!(begun.elapsed() < Duration::from_mins(1), "nobody says '{wanted}'");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn a_deployment_tells_its_event_bus_and_mails_staff() {
+    let (bus, arn) = Listener::new();
+    let rule = format!("listener-{}", SystemIds.attempt());
+    aws(&["events", "put-rule", "--name", &rule, "--event-pattern", "{\"source\":[\"ehi-export\"]}"]);
+    aws(&["events", "put-targets", "--rule", &rule, "--targets", &format!("Id=queue,Arn={arn}")]);
+    let (mail, arn) = Listener::new();
+    let topics = aws(&["sns", "list-topics"]);
+    let topics =
+        topics["Topics"].as_array().expect("topics").iter().map(|topic| tests::text(&topic["TopicArn"]));
+    let topic = topics.into_iter().find(|arn| arn.contains("StaffTopic")).expect("a topic of staff");
+    aws(&["sns", "subscribe", "--topic-arn", &topic, "--protocol", "sqs", "--notification-endpoint", &arn]);
+
+    let world = World::deployed();
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    world.work().await;
+    let id = job.trim_start_matches("/jobs/");
+    let event = bus.hears(&format!("{id}/in-review")).await;
+    let event: Value = serde_json::from_str(&event).expect("JSON");
+    assert_eq!(
+        (&event["source"], &event["detail-type"]),
+        (&json!("ehi-export"), &json!("ehi-export.job.in-review"))
+    );
+    assert_eq!((&event["detail"]["specversion"], &event["detail"]["subject"]), (&json!("1.0"), &json!(id)));
+    assert_eq!(
+        (&event["detail"]["data"]["stage"], &event["detail"]["data"]["kind"]),
+        (&json!("dev"), &json!("ehi"))
+    );
+    assert!(!event.to_string().contains("Lindqvist") && !event.to_string().contains(ANNA), "{event}");
+    let mailed = mail.hears(id).await;
+    assert!(
+        mailed.contains("waits for your review")
+            && mailed.contains(&format!("{}/staff{job}", tests::BASE_URL)),
+        "{mailed}"
+    );
+    let staff = world.staff().await;
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    bus.hears(&format!("{id}/complete")).await;
+}

@@ -1,0 +1,203 @@
+//! Messages in the hands of a worker on Lambda: one that died is replaced, one that settles its task is obeyed, and large
+//! exports share the workers.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use shared::adapters::aws::{Aws, SqsInbox, sdk};
+use shared::clock::{Clock, Ids, SystemClock, SystemIds};
+use shared::config::Settings;
+use shared::config::resources::Resources;
+use shared::domain::request::SizeClass;
+use shared::domain::task::Task;
+use shared::error::Result;
+use shared::lambda::messages::{Batch, Consumer};
+use shared::platform::Platform;
+use shared::ports::queue::{Deadline, Delivery, Inbox, Settled, Worker};
+use tests::deployed::variable;
+
+/// What Lambda hides a message for: longer than its function may run.
+const OF_THE_QUEUE: SignedDuration = SignedDuration::from_mins(16);
+/// Far more than a message takes to come back, and far less than [`OF_THE_QUEUE`].
+const SOON: Duration = Duration::from_secs(30);
+
+/// Works for so long, and settles its task so.
+struct Fixed {
+    works: Duration,
+    settled: Settled,
+}
+
+#[async_trait::async_trait]
+impl Worker for Fixed {
+    async fn handle(&self, _: &Task, _: &dyn Deadline) -> Result<()> {
+        tokio::time::sleep(self.works).await;
+        Ok(())
+    }
+
+    async fn admit(&self, _: &Delivery) -> Option<Settled> {
+        None
+    }
+
+    async fn settle(&self, _: &Delivery, _: Result<()>) -> Settled {
+        self.settled
+    }
+
+    async fn bury(&self, _: &Task, _: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn aws(arguments: &[&str]) -> Value {
+    let output = Command::new(variable("EHI_TEST_AWS"))
+        .args(arguments)
+        .args(["--output", "json"])
+        .output()
+        .expect("the AWS command line");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+/// A queue of the test's own.
+struct Queue {
+    url: String,
+    platform: Aws,
+}
+
+impl Queue {
+    async fn new() -> Self {
+        let name = format!("takeover-{}", SystemIds.attempt());
+        let created = aws(&["sqs", "create-queue", "--queue-name", &name]);
+        let url = tests::text(&created["QueueUrl"]);
+        let resources = Resources::of(|name| name.ends_with("_QUEUE").then(|| url.clone()));
+        let settings =
+            Settings::parse("base_url = \"http://localhost:8888\"", |_| None, None).expect("settings");
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let platform = Aws::new(sdk().await, Arc::new(resources), settings, None, clock, ids);
+        Self { url, platform }
+    }
+
+    fn inbox(&self) -> SqsInbox {
+        self.platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS"))
+    }
+
+    /// Sends a task, and returns it as the event in which Lambda hands it to its function.
+    async fn delivered(&self) -> Batch {
+        let task = Task::Finish { job: SystemIds.job(SystemClock.now()) };
+        self.platform.queue().send(SizeClass::Large, std::slice::from_ref(&task)).await.expect("sent");
+        let delivery = self.inbox().receive(OF_THE_QUEUE).await.expect("an answer").expect("a task");
+        assert_eq!(delivery.task, task);
+        let name = self.url.rsplit('/').next().expect("a name");
+        let record = json!({
+            "messageId": "one",
+            "receiptHandle": delivery.receipt,
+            "body": serde_json::to_string(&task).expect("JSON"),
+            "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{name}"),
+            "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1700000000000" },
+        });
+        serde_json::from_value(json!({ "Records": [record] })).expect("an event")
+    }
+
+    fn consumer(&self, worker: Fixed, hidden: i64) -> Consumer {
+        Consumer {
+            worker: Arc::new(worker),
+            visibility: self.platform.visibility(),
+            queues: vec![self.url.clone()],
+            clock: Arc::new(SystemClock),
+            takes_dead_letters: false,
+            hidden: SignedDuration::from_secs(hidden),
+        }
+    }
+
+    /// How long the message takes to be delivered once more.
+    async fn again(&self) -> Duration {
+        let begun = Instant::now();
+        while self.inbox().receive(OF_THE_QUEUE).await.expect("an answer").is_none() {
+            assert!(begun.elapsed() < SOON, "the message does not come back");
+        }
+        begun.elapsed()
+    }
+}
+
+/// The end of an invocation that may take as long as Lambda lets it.
+fn end() -> Timestamp {
+    SystemClock.now() + SignedDuration::from_mins(15)
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn a_worker_that_was_killed_is_replaced_long_before_its_queue_would_do_it() {
+    let queue = Queue::new().await;
+    let batch = queue.delivered().await;
+    let consumer = queue.consumer(Fixed { works: Duration::from_mins(10), settled: Settled::Done }, 4);
+    // Dropped in the middle of its work, as with its process.
+    let killed = tokio::time::timeout(Duration::from_secs(1), consumer.batch(batch, end())).await;
+    assert!(killed.is_err(), "it was at work");
+    queue.again().await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn a_task_that_is_put_off_comes_back_when_its_worker_said() {
+    let queue = Queue::new().await;
+    let batch = queue.delivered().await;
+    // It ends while the call that hides it is still under way; the pause that follows holds.
+    let worker = Fixed { works: Duration::ZERO, settled: Settled::Again(SignedDuration::from_secs(2)) };
+    let failures = queue.consumer(worker, 900).batch(batch, end()).await;
+    assert_eq!(
+        serde_json::to_value(&failures).expect("JSON")["batchItemFailures"][0]["itemIdentifier"],
+        "one"
+    );
+    queue.again().await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn a_task_that_is_done_stays_hidden_until_lambda_deletes_it() {
+    let queue = Queue::new().await;
+    let batch = queue.delivered().await;
+    let worker = Fixed { works: Duration::from_millis(100), settled: Settled::Done };
+    let failures = queue.consumer(worker, 900).batch(batch, end()).await;
+    assert_eq!(serde_json::to_value(&failures).expect("JSON"), json!({ "batchItemFailures": [] }));
+    assert_eq!(queue.inbox().receive(OF_THE_QUEUE).await.expect("an answer"), None);
+}
+
+/// Messages of a large export belong to its job, one by one and in batches; those of a small one to nobody.
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn large_exports_share_the_workers_by_job() {
+    let queue = Queue::new().await;
+    let jobs = [0, 1].map(|_| SystemIds.job(SystemClock.now()));
+    let task = |job: usize| Task::Finish { job: jobs[job].clone() };
+    let sender = queue.platform.queue();
+    sender.send(SizeClass::Large, &[task(0)]).await.expect("sent");
+    sender.send(SizeClass::Large, &[task(0), task(1)]).await.expect("sent");
+    sender.send(SizeClass::Small, &[task(1)]).await.expect("sent");
+    let mut groups = Vec::new();
+    while groups.len() < 4 {
+        let received = aws(&[
+            "sqs",
+            "receive-message",
+            "--queue-url",
+            &queue.url,
+            "--max-number-of-messages",
+            "10",
+            "--message-system-attribute-names",
+            "MessageGroupId",
+        ]);
+        let messages = received["Messages"].as_array().expect("messages");
+        groups.extend(messages.iter().map(|message| {
+            let group = &message["Attributes"]["MessageGroupId"];
+            let body: Value = serde_json::from_str(message["Body"].as_str().expect("a body")).expect("JSON");
+            assert!(group.is_null() || body.to_string().contains(&tests::text(group)), "{message}");
+            group.as_str().map(str::to_owned)
+        }));
+    }
+    groups.sort();
+    let mut expected =
+        vec![None, Some(jobs[0].to_string()), Some(jobs[0].to_string()), Some(jobs[1].to_string())];
+    expected.sort();
+    assert_eq!(groups, expected);
+}

@@ -1,0 +1,32 @@
+//! A deployment that nobody has given settings yet.
+
+use std::process::Command;
+
+use http::{Method, StatusCode};
+use tests::ANNA;
+use tests::deployed::variable;
+
+use crate::surface::{ROUTES, filled_in};
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn without_settings_every_route_is_503_and_the_log_says_what_to_do() {
+    let server = variable("EHI_TEST_BARE_URL");
+    let client = reqwest::Client::new();
+    let job = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
+    for (method, path, _) in ROUTES {
+        let url = format!("{server}{}", filled_in(path, job, ANNA).replace("{upload}", "one"));
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let response = client.request(method.clone(), &url).send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {url}");
+        let text = response.text().await.expect("text");
+        assert!(text.contains("the server cannot answer now") && !text.contains("EHI_"), "{text}");
+    }
+    let output = Command::new(variable("EHI_TEST_AWS"))
+        .args(["logs", "filter-log-events", "--log-group-name", &variable("EHI_TEST_BARE_LOGS")])
+        .args(["--output", "json"])
+        .output()
+        .expect("the AWS command line");
+    let log = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(log.contains("EHI_SETTINGS_SECRET: there are no settings; put the settings file"), "{log}");
+}
