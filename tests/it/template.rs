@@ -4,17 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::config::resources::VARIABLES;
-use shared::telemetry::Metric;
 
 use crate::house::{root, sources};
 use crate::surface::ROUTES;
 
-fn template() -> String {
+pub(crate) fn template() -> String {
     std::fs::read_to_string(root().join("template.yaml")).expect("a template")
 }
 
 /// The resources of a type: logical id and text.
-fn resources(text: &str, kind: &str) -> BTreeMap<String, String> {
+pub(crate) fn resources(text: &str, kind: &str) -> BTreeMap<String, String> {
     let (_, resources) = text.split_once("\nResources:\n").expect("resources");
     let (resources, _) = resources.split_once("\nOutputs:\n").expect("outputs");
     let mut found: Vec<(String, String)> = Vec::new();
@@ -35,13 +34,13 @@ fn resources(text: &str, kind: &str) -> BTreeMap<String, String> {
 }
 
 /// The word behind `name: `.
-fn value<'a>(text: &'a str, name: &str) -> &'a str {
+pub(crate) fn value<'a>(text: &'a str, name: &str) -> &'a str {
     let (_, rest) = text.split_once(&format!("{name}: ")).unwrap_or_else(|| panic!("no {name} in {text}"));
     rest.split(['\n', ' ', '}', ',']).next().unwrap_or_default()
 }
 
 /// Each Lambda of the template: its crate, and its text.
-fn functions() -> BTreeMap<String, (String, String)> {
+pub(crate) fn functions() -> BTreeMap<String, (String, String)> {
     let functions = resources(&template(), "AWS::Serverless::Function");
     functions.into_iter().map(|(id, text)| (id, (value(&text, "Binary").to_owned(), text))).collect()
 }
@@ -142,6 +141,9 @@ fn needed(function: &str) -> BTreeSet<String> {
     let actions = ACTIONS.iter().filter(|(method, _)| methods.contains(method));
     let mut actions: BTreeSet<String> =
         actions.flat_map(|(_, actions)| actions.iter().map(|action| (*action).to_owned())).collect();
+    if text.contains(".put_events()") {
+        actions.insert("events:PutEvents".to_owned());
+    }
     let main = std::fs::read_to_string(root().join("functions").join(function).join("src/main.rs"));
     if main.expect("a main").contains("serve(") {
         actions.insert("secretsmanager:GetSecretValue".to_owned());
@@ -159,8 +161,8 @@ fn allowed(text: &str) -> BTreeSet<String> {
         let resource = match sid {
             "Records" | "RecordsBucket" => "records ",
             "Grants" => "grants ",
-            // What reading from a queue needs, and a key of the operator's own.
-            "Messages" | "Key" => continue,
+            // What reading from a queue or a stream needs, and keys of the operator's own.
+            "Messages" | "Stream" | "Streams" | "Key" | "RecordsKey" => continue,
             _ => "",
         };
         assert!(!list.contains('*'), "{sid}: {list}");
@@ -277,17 +279,27 @@ fn every_route_reaches_the_function_that_has_it() {
     }
 }
 
+/// The mappings of queues: id, queue, function, text.
+pub(crate) fn of_queues(text: &str) -> Vec<(String, String, String, String)> {
+    let queues = resources(text, "AWS::SQS::Queue");
+    let mappings = resources(text, "AWS::Lambda::EventSourceMapping").into_iter().map(|(id, mapping)| {
+        let named = |name: &str| {
+            let (_, rest) = mapping.split_once(name).expect(name);
+            rest.split('.').next().unwrap_or_default().to_owned()
+        };
+        let (source, function) =
+            (named("EventSourceArn: !GetAtt "), named("FunctionName: !If [Shifts, !Ref "));
+        (id, source, function, mapping)
+    });
+    mappings.filter(|(_, source, ..)| queues.contains_key(source)).collect()
+}
+
 #[test]
 fn queues_hide_messages_for_longer_than_their_workers_take() {
     let text = template();
     let functions = functions();
     let queues = resources(&text, "AWS::SQS::Queue");
-    for (id, mapping) in resources(&text, "AWS::Lambda::EventSourceMapping") {
-        let named = |name: &str| {
-            let (_, rest) = mapping.split_once(&format!("{name}: !GetAtt ")).expect(name);
-            rest.split('.').next().unwrap_or_default().to_owned()
-        };
-        let (queue, function) = (named("EventSourceArn"), named("FunctionName"));
+    for (id, queue, function, mapping) in of_queues(&text) {
         let seconds = |text: &str, name: &str| value(text, name).parse::<u64>().expect("seconds");
         let (hidden, longest) =
             (seconds(&queues[&queue], "VisibilityTimeout"), seconds(&functions[&function].1, "Timeout"));
@@ -305,46 +317,6 @@ fn memory_and_time_have_a_reason_each() {
             assert!(lines[at - 1].trim_start().starts_with("# "), "{id}: {name} has no reason");
         }
     }
-}
-
-#[test]
-fn the_dashboard_and_the_alarms_know_the_metrics() {
-    let text = template();
-    for metric in Metric::ALL {
-        assert!(text.contains(&format!("\"{}\"", metric.name())), "{} is on no dashboard", metric.name());
-    }
-    assert!(text.contains(&format!("MetricName: {}", Metric::ExportsFailed.name())));
-    // Two stages in one account are two curves.
-    for shown in text.split("[\"EhiExport\", \"").skip(1) {
-        let (metric, dimension) = shown.split_once("\", ").expect("a name");
-        assert!(dimension.starts_with("\"Stage\", \"${Stage}\""), "{metric} of all stages");
-    }
-    for (id, alarm) in resources(&text, "AWS::CloudWatch::Alarm") {
-        let of_ours = alarm.contains("Namespace: EhiExport\n");
-        assert!(!of_ours || alarm.contains("{ Name: Stage, Value: !Ref Stage }"), "{id}: of all stages");
-    }
-}
-
-#[test]
-fn no_alarm_counts_the_messages_of_a_queue_that_a_function_empties() {
-    let text = template();
-    let emptied: Vec<_> = resources(&text, "AWS::Lambda::EventSourceMapping")
-        .into_values()
-        .map(|mapping| {
-            let (_, queue) = mapping.split_once("EventSourceArn: !GetAtt ").expect("a queue");
-            queue.split('.').next().unwrap_or_default().to_owned()
-        })
-        .collect();
-    assert!(emptied.contains(&"DeadLetterQueue".to_owned()), "{emptied:?}");
-    for (id, alarm) in resources(&text, "AWS::CloudWatch::Alarm") {
-        let counts = alarm.contains("MetricName: ApproximateNumberOfMessagesVisible");
-        let of_emptied = emptied.iter().any(|queue| alarm.contains(&format!("!GetAtt {queue}.QueueName")));
-        assert!(!(counts && of_emptied), "{id} watches what is gone before it is measured");
-    }
-    let dead_letters = &resources(&text, "AWS::CloudWatch::Alarm")["DeadLettersAlarm"];
-    assert!(
-        dead_letters.contains("MetricName: Invocations") && dead_letters.contains("!Ref DeadLettersFunction")
-    );
 }
 
 #[test]
