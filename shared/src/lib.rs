@@ -7,12 +7,14 @@
 //! 5. [`http`] and [`pages`]: how a request becomes typed values and an answer becomes bytes.
 //! 6. [`security`]: signing keys, tokens, passwords.
 //! 7. [`exports`]: starting and changing jobs through the ports, as several functions do.
-//! 8. [`hidden`]: what keeps a task from other workers; [`retries`]: what follows from a task that failed.
+//! 8. [`packs`]: reading the files of a recorded chunk; [`hidden`]: what keeps a task from other workers; [`retries`]:
+//!    what follows from a task that failed.
 //! 9. [`config`], [`clock`], [`error`], [`telemetry`], [`lambda`]: around it all.
 
 pub mod adapters;
 pub mod bounded;
 pub mod clock;
+mod compressed;
 pub mod config;
 pub mod domain;
 pub mod error;
@@ -22,6 +24,7 @@ pub mod hidden;
 pub mod http;
 #[cfg(feature = "aws")]
 pub mod lambda;
+pub mod packs;
 pub mod pages;
 pub mod places;
 pub mod platform;

@@ -19,6 +19,7 @@ use shared::domain::job::Job;
 use shared::domain::request::{Cohort, SizeClass};
 use shared::domain::task::Task;
 use shared::error::Result;
+use shared::packs;
 use shared::platform::Platform;
 use shared::ports::files::{Files, read_all};
 use shared::ports::queue::{Delivery, Inbox, NoDeadline, Queue};
@@ -386,7 +387,7 @@ async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
         shared::http::manifest::stored_page(job, 0, &*files).await.expect("read").expect("a manifest");
     let mut counts = BTreeMap::new();
     for named in manifest.files.iter().filter(|named| named.file.purpose.is_data()) {
-        let bytes = read_all(&*files, &named.file.key, 100_000_000).await.expect("a file");
+        let bytes = packs::read(&*files, &named.file.location(), 100_000_000).await.expect("a file");
         assert_eq!(bytes.len() as u64, named.file.size);
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let resource: Value = serde_json::from_slice(line).expect("a resource");

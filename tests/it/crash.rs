@@ -28,7 +28,7 @@ pub(crate) async fn begin_everyone(world: &World) -> String {
 }
 
 /// Works until the fault strikes or nothing is left. A process that dies acknowledges nothing.
-async fn work_until_struck(platform: &Local, faults: &std::sync::Arc<Faults>) {
+pub(crate) async fn work_until_struck(platform: &Local, faults: &std::sync::Arc<Faults>) {
     let worker = export_generator::worker(&Faulty::new(platform.clone(), faults.clone()));
     let inbox = platform.inbox();
     while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue answers")
@@ -86,8 +86,8 @@ async fn survives(strike: Strike) {
         world.clean().await;
         assert_eq!(counted(&world.resources(&token, &job).await), expected, "after cleanup, call {call}");
     }
-    // Four patients with their files, the supporting resources and the manifest make this many calls at least.
-    assert!(crashes > 150, "{crashes}");
+    // Four patients with their packs, the supporting resources and the manifest make this many calls at least.
+    assert!(crashes > 50, "{crashes}");
 }
 
 #[tokio::test]
@@ -122,7 +122,8 @@ async fn it_survives_dying_after_every_call() {
 
 #[tokio::test]
 async fn a_full_disk_fails_the_job_and_lists_nothing() {
-    for call in [0, 1, 7, 20, 30] {
+    // Writing and ending the pack of the patient, that of the supporting resources, and the manifest.
+    for call in 0..6 {
         let world = World::new();
         let token = world.token(ANNA).await;
         let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;

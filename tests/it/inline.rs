@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::config::Settings;
 use shared::platform::Platform;
+use tests::packs::attachments_in_packs;
 use tests::{World, reference, text};
 
 const SOMEBODY: &str = "somebody";
@@ -57,11 +58,11 @@ fn decoded(attachment: &Value) -> Vec<u8> {
     STANDARD.decode(text(&attachment["data"])).expect("base64")
 }
 
-/// The attachments of a job that are in the store.
+/// The attachments of a job that are in the store: in packs, and as objects of their own.
 async fn stored(world: &World, job: &str) -> usize {
-    let files = world.platform().files();
     let prefix = format!("exports/{}/", job.rsplit('/').next().expect("an id"));
-    let mut found = 0;
+    let mut found = attachments_in_packs(world.platform(), job).await.len();
+    let files = world.platform().files();
     for attempt in files.list(&prefix).await.expect("a list") {
         if attempt.ends_with('/') {
             let attachments = format!("{prefix}{attempt}attachments/");

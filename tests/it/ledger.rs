@@ -24,6 +24,7 @@ async fn finished_with(world: &World, change: impl FnOnce(&mut Ledger)) -> Job {
         files: Vec::new(),
         ledger: Some(ledger),
         references: None,
+        attachments: None,
         bytes_read: 0,
     };
     let jobs = world.platform().jobs();

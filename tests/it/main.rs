@@ -33,6 +33,7 @@ mod ledger;
 mod load;
 mod logs;
 mod operations;
+mod packs;
 mod prefix;
 mod program;
 mod reckoning;

@@ -107,6 +107,8 @@ const HELPERS: &[(&str, &[&str])] = &[
     ("stored_page(", &["files.open"]),
     ("manifest(", &["files.open"]),
     ("download(", &["files.open", "files.link"]),
+    ("attachments.find(", &["files.open", "files.size"]),
+    ("packs::open(", &["files.open"]),
     ("write_all(", &["files.create"]),
     ("summary(&*", &["records.parts", "records.open_records"]),
     ("begin(STAFF", &["grants.put"]),

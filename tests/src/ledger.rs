@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
-use shared::domain::chunk::{Purpose, Work};
+use shared::domain::chunk::{OutputFile, Purpose, Work};
 use shared::domain::job::{Job, State};
 use shared::domain::manifest::StoredManifest;
+use shared::packs;
 use shared::platform::Platform;
 use shared::ports::files::{Files, read_all};
 use shared::ports::jobs::{JobQuery, StoredChunk};
@@ -87,7 +88,7 @@ async fn check(platform: &dyn Platform, job: &Job) {
         let stored: StoredManifest = serde_json::from_slice(&stored).expect("a page");
         for named in stored.files {
             let file = named.file;
-            let found = resources_in(&*files, &file.key, file.purpose).await;
+            let found = resources_in(&*files, &file).await;
             assert_eq!(found, file.count, "{}", named.name);
             if file.purpose.is_data() {
                 lines += found;
@@ -110,11 +111,11 @@ async fn check(platform: &dyn Platform, job: &Job) {
 }
 
 /// Lines that are not headers of blocks.
-async fn resources_in(files: &dyn Files, key: &str, purpose: Purpose) -> u64 {
-    let bytes = read_all(files, key, LARGE).await.expect("a file");
+async fn resources_in(files: &dyn Files, file: &OutputFile) -> u64 {
+    let bytes = packs::read(files, &file.location(), LARGE).await.expect("a file");
     let is_header = |line: &&[u8]| {
         let parsed: Value = serde_json::from_slice(line).expect("JSON");
-        purpose == Purpose::Blocks && parsed["parameter"][0]["name"] == "header"
+        file.purpose == Purpose::Blocks && parsed["parameter"][0]["name"] == "header"
     };
     non_blank(&bytes).filter(|line| !is_header(line)).count() as u64
 }

@@ -7,6 +7,7 @@ pub mod fuzz;
 mod http;
 pub mod lake;
 pub mod ledger;
+pub mod packs;
 pub mod service;
 #[cfg(feature = "aws")]
 pub mod wire;

@@ -128,6 +128,7 @@ impl Admin {
             purpose: Purpose::Documents,
             resource_type: "DocumentReference".to_owned(),
             key: format!("{}attached-{}/DocumentReference.ndjson", job_prefix(&core.id), self.ids.attempt()),
+            place: None,
             count: 1,
             size: line.len() as u64,
             sha256: hex(digest::digest(&digest::SHA256, &line).as_ref()),

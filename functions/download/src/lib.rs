@@ -13,6 +13,7 @@ use shared::config::{LargeFiles, Settings};
 use shared::domain::chunk::RecordAttachment;
 use shared::domain::job::Job;
 use shared::domain::manifest::{NamedFile, Names};
+use shared::domain::pack::Location;
 use shared::domain::states::Complete;
 use shared::error::{Error, Result};
 use shared::exports::running_page;
@@ -22,6 +23,7 @@ use shared::http::download::{Directly, Stored, download};
 use shared::http::extract::{FilePath, JobPath, NO_FILE, Query};
 use shared::http::links::client_of;
 use shared::http::manifest::{is_signed, stored_page};
+use shared::packs::Attachments;
 use shared::platform::Platform;
 use shared::ports::files::Files;
 use shared::ports::jobs::{Jobs, StoredJob};
@@ -33,6 +35,8 @@ use shared::security::verify::{Caller, Verifier};
 struct Download {
     jobs: Arc<dyn Jobs>,
     files: Arc<dyn Files>,
+    /// Those that exports wrote.
+    attachments: Arc<Attachments>,
     clock: Arc<dyn Clock>,
     settings: Arc<Settings>,
     keys: Arc<Keys>,
@@ -52,6 +56,7 @@ pub fn router(platform: &dyn Platform) -> Router {
         .with_state(Download {
             jobs: platform.jobs(),
             files: platform.files(),
+            attachments: Arc::new(Attachments::new(platform.files())),
             clock: platform.clock(),
             settings: platform.settings(),
             keys: platform.keys(),
@@ -136,7 +141,7 @@ async fn file(
     let named = state.named(&stored, &file).await?.ok_or(NO_FILE)?;
     let job = stored.job;
     let stored = Stored {
-        key: &named.file.key,
+        location: &named.file.location(),
         content_type: FHIR_NDJSON,
         file_name: &named.name,
         etag: format!("\"{}\"", named.file.sha256),
@@ -162,7 +167,7 @@ async fn attachment(
     let by_staff = job.core().attachments.iter().find(|attachment| attachment.name.as_str() == file);
     if let Some(attachment) = by_staff {
         let stored = Stored {
-            key: &attachment.key,
+            location: &Location::object(attachment.key.clone()),
             content_type: media_types::safe(&attachment.content_type),
             file_name: attachment.name.as_str(),
             etag: format!("\"{}\"", attachment.hash),
@@ -173,16 +178,15 @@ async fn attachment(
     let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
     let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
     // Only what the recorded attempt wrote exists.
-    let recorded =
-        chunk.and_then(|chunk| chunk.result).is_some_and(|result| result.attempt == of_record.attempt);
-    let key = of_record.key(job.id());
-    let size = if recorded { state.files.size(&key).await? } else { None };
+    let result = chunk.and_then(|chunk| chunk.result).filter(|result| result.attempt == of_record.attempt);
+    let found = state.attachments.find(job.id(), &of_record, &result.ok_or(NO_FILE)?).await?;
+    let (location, size) = found.ok_or(NO_FILE)?;
     let stored = Stored {
-        key: &key,
+        location: &location,
         content_type: media_types::of_extension(&of_record.name.extension()),
         file_name: of_record.name.as_str(),
         etag: format!("\"{}\"", of_record.url_name()),
-        size: size.ok_or(NO_FILE)?,
+        size,
     };
     download(&stored, &headers, &*state.files, state.directly(&job)).await
 }

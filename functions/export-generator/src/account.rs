@@ -1,12 +1,12 @@
 //! What one attempt at a chunk counts and reports: the ledger, and the error files with their limit.
 
-use shared::domain::chunk::{OutputFile, Purpose};
+use shared::domain::chunk::Purpose;
 use shared::domain::filter::Decision;
 use shared::domain::ledger::Ledger;
 use shared::error::Result;
 use shared::fhir::outcome::outcome;
 
-use crate::outputs::Outputs;
+use crate::outputs::{Finished, Outputs};
 
 /// Problems of one chunk that get an OperationOutcome each; beyond that they are counted.
 const MAX_PROBLEMS: u64 = 1_000;
@@ -73,19 +73,20 @@ impl Account {
         outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await
     }
 
-    /// Ends all streams. Returns the files, and the ledger with what is in them.
-    pub(crate) async fn finish(mut self, mut outputs: Outputs<'_>) -> Result<(Vec<OutputFile>, Ledger)> {
+    /// Ends all streams. Returns what was written, and the ledger with what is in it.
+    pub(crate) async fn finish(mut self, mut outputs: Outputs<'_>) -> Result<(Finished, Ledger)> {
         let unlisted = self.ledger.problems.unlisted;
         if unlisted > 0 {
             let line = outcome("error", "too-costly", &format!("{unlisted} more problems are not listed"));
             outputs.write(Purpose::Error, "OperationOutcome", line.to_string().as_bytes()).await?;
         }
         let joined = outputs.joined();
-        let files = outputs.finish().await?;
-        let lines: u64 = files.iter().filter(|file| file.purpose.is_data()).map(|file| file.count).sum();
+        let written = outputs.finish().await?;
+        let data = written.files.iter().filter(|file| file.purpose.is_data());
+        let lines: u64 = data.map(|file| file.count).sum();
         let resources = &mut self.ledger.resources;
         // What the files have more than what the export made and other chunks wrote was read here.
         resources.written = (lines + resources.attachments).saturating_sub(resources.made + joined);
-        Ok((files, self.ledger))
+        Ok((written, self.ledger))
     }
 }

@@ -130,12 +130,21 @@ mod tests {
             purpose: Purpose::Output,
             resource_type: "Patient".to_owned(),
             key: String::new(),
+            place: None,
             count: 5,
             size: 50,
             sha256: String::new(),
         };
         let attempt = Attempt::from_bytes([0; 8]);
-        ChunkResult { attempt, files: vec![file], ledger: Some(ledger), references: None, bytes_read: 0 }
+        let files = vec![file];
+        ChunkResult {
+            attempt,
+            files,
+            ledger: Some(ledger),
+            references: None,
+            attachments: None,
+            bytes_read: 0,
+        }
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub(crate) struct Collector<'a> {
     pub(crate) block: Option<Block>,
     /// Names of attachments that this chunk has given away.
     pub(crate) names: HashSet<String>,
+    /// Bytes of documents that wait in memory.
+    pub(crate) held_bytes: usize,
     pub(crate) prefix: String,
     pub(crate) account: Account,
     references: ReferenceSet<'a>,
@@ -107,6 +109,7 @@ impl<'a> Collector<'a> {
             provenance: Associated::new(associates),
             block: None,
             names: HashSet::new(),
+            held_bytes: 0,
             prefix: prefix.clone(),
             account: Account::default(),
             references: ReferenceSet::new(&*generator.files, prefix),
@@ -421,13 +424,15 @@ impl<'a> Collector<'a> {
     }
 
     /// Ends all streams; what they came to.
-    pub(crate) async fn finish(self) -> Result<ChunkResult> {
-        let (files, ledger) = self.account.finish(self.outputs).await?;
+    pub(crate) async fn finish(mut self) -> Result<ChunkResult> {
+        let references = self.references.finish(self.outputs.pack()).await?;
+        let (written, ledger) = self.account.finish(self.outputs).await?;
         Ok(ChunkResult {
             attempt: self.attempt,
-            files,
+            files: written.files,
             ledger: Some(ledger),
-            references: self.references.finish().await?,
+            references,
+            attachments: written.attachments,
             bytes_read: self.bytes_read,
         })
     }

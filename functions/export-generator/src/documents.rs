@@ -202,19 +202,19 @@ impl<'p> PatientDocuments<'p> {
         }
         let content_type = media_types::safe(content_type.as_deref().unwrap_or_default());
         let name = FileName::sanitize(&format!("{id}.{}", media_types::extension_of(content_type)));
-        let mut writing = Writing::begin(name, content_type, collector).await?;
+        let mut writing = Writing::begin(name, content_type, collector);
         for piece in Pieces::of(&data) {
             let Ok(bytes) = STANDARD.decode(piece) else {
-                collector.generator.files.remove(&writing.key).await?;
+                writing.discard().await?;
                 return Ok(Some(format!("Binary/{id} has data that is not base64")));
             };
             writing.write(bytes).await?;
         }
         let id = id.into_owned();
         self.changed.insert(id.clone(), changed);
-        if let Some(earlier) = self.binaries.insert(id, writing.finish().await?) {
+        if let Some(earlier) = self.binaries.insert(id, writing.finish(collector).await?) {
             collector.account.ledger.resources.duplicates += 1;
-            collector.generator.files.remove(&earlier.attachment.key(collector.job)).await?;
+            earlier.discard(collector).await?;
         }
         Ok(None)
     }
@@ -244,7 +244,7 @@ impl<'p> PatientDocuments<'p> {
                 }
                 decision => {
                     collector.account.decided(decision);
-                    collector.generator.files.remove(&written.attachment.key(collector.job)).await?;
+                    written.discard(collector).await?;
                 }
             }
         }
@@ -254,7 +254,13 @@ impl<'p> PatientDocuments<'p> {
             let mut decision = self.decide(&target, unreferenced.files);
             if decision == Decision::Keep {
                 match copy(self.patient, part, collector).await {
-                    Ok(written) => drop(kept.insert(target, written)),
+                    Ok(mut written) => {
+                        // Nothing can take it back any more: no line will have its bytes.
+                        if collector.inline_attachments_bytes() == 0 {
+                            written.keep(collector).await?;
+                        }
+                        kept.insert(target, written);
+                    }
                     // Half of a document is none: what refers to it says that it is missing.
                     Err(Error::Damaged(damage)) => {
                         collector.error("structure", &damage.to_string()).await?;
@@ -284,9 +290,10 @@ impl<'p> PatientDocuments<'p> {
             collector.generator.files.remove(&key).await?;
         }
         self.describe(&kept, &mut inlined, collector).await?;
-        for (target, written) in &kept {
-            if inlined.is_spare(target) {
-                collector.generator.files.remove(&written.attachment.key(collector.job)).await?;
+        for (target, mut written) in kept {
+            match inlined.is_spare(&target) {
+                true => written.discard(collector).await?,
+                false => written.keep(collector).await?,
             }
         }
         Ok(are_whole)

@@ -3,6 +3,7 @@
 use shared::domain::chunk::{OutputFile, Work};
 use shared::domain::ids::{ChunkId, JobId};
 use shared::domain::manifest::{Names, PAGE_FILES, StoredManifest, Summary, manifest_prefix};
+use shared::domain::pack::Location;
 use shared::domain::states::Running;
 use shared::domain::task::Task;
 use shared::error::{Error, Result};
@@ -22,7 +23,7 @@ const PAGE: usize = 200;
 #[derive(Default)]
 struct Recorded {
     open: bool,
-    references: Vec<String>,
+    references: Vec<Location>,
     supporting: Option<ChunkId>,
     merges: Merges,
     next: u32,

@@ -57,6 +57,16 @@ impl Line {
         Self { limit, left: MAX_LINE.saturating_sub(length + ROOM) }
     }
 
+    /// These bytes of a document as base64; `None` where it keeps its URL.
+    pub(crate) fn encode(&mut self, bytes: &[u8]) -> Option<String> {
+        let encoded = bytes.len().div_ceil(3).saturating_mul(4);
+        if bytes.is_empty() || bytes.len() as u64 > self.limit || encoded > self.left {
+            return None;
+        }
+        self.left -= encoded;
+        Some(STANDARD.encode(bytes))
+    }
+
     /// The bytes of a document as base64; `None` where it keeps its URL. Bytes that are not those that were written
     /// are an error of the store, and the attempt is repeated.
     pub(crate) async fn read(

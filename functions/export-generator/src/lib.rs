@@ -2,7 +2,9 @@
 //!
 //! - [`plan`] walks the cohort and cuts it into chunks by bytes.
 //! - [`chunk`] runs one chunk: [`collect`] reads a patient and filters, [`documents`] takes care of what is no
-//!   line of NDJSON, [`undescribed`] lists what nothing refers to, and [`stored`] writes it; [`outputs`] writes a stream per type, [`supporting`] fetches what the others refer to.
+//!   line of NDJSON, [`undescribed`] lists what nothing refers to, and [`stored`] writes it; [`outputs`] writes a
+//!   stream per type, [`pack`] the small files of an attempt as one object, and [`supporting`] fetches what the others
+//!   refer to.
 //! - [`finish`] assembles the manifest.
 //! - [`budget`] keeps account of tasks that failed, and fails their jobs.
 //!
@@ -19,6 +21,7 @@ mod finish;
 mod inline;
 mod merge;
 mod outputs;
+mod pack;
 mod plan;
 mod provenance;
 mod references;

@@ -6,14 +6,18 @@
 
 use aws_lc_rs::digest;
 use futures_util::StreamExt;
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use shared::domain::chunk::{OutputFile, Purpose};
+use shared::domain::pack::{IndexPlace, Location, SMALL};
 use shared::domain::request::OutputOptions;
 use shared::error::Result;
+use shared::packs;
 use shared::ports::files::{FileWriter, Files};
 
-/// A stream writes when it holds this many bytes.
-const FLUSH: usize = 256 * 1024;
+use crate::pack::Pack;
+
+/// A stream writes when it holds this many bytes. One that never does goes into the pack.
+const FLUSH: usize = SMALL;
 /// Files of a chunk that were full, or hold one DocumentReference each; the rest share one a type. It keeps the chunk's
 /// row below the 400 kB of a DynamoDB item.
 const MAX_FILES: usize = 1_000;
@@ -22,6 +26,7 @@ pub(crate) struct Outputs<'a> {
     files: &'a dyn Files,
     prefix: String,
     cut: &'a OutputOptions,
+    pack: Pack<'a>,
     open: Vec<Stream>,
     done: Vec<Stream>,
     /// Where the last line went: the next one is mostly of the same type.
@@ -30,10 +35,20 @@ pub(crate) struct Outputs<'a> {
     joined: u64,
 }
 
+/// What the streams came to.
+pub(crate) struct Finished {
+    pub(crate) files: Vec<OutputFile>,
+    /// The index of the attachments in the pack.
+    pub(crate) attachments: Option<IndexPlace>,
+}
+
 struct Stream {
     purpose: Purpose,
     resource_type: String,
+    /// The key of its object, if it becomes one.
     key: String,
+    /// Where it is in the pack, if it went there.
+    packed: Option<Location>,
     writer: Option<Box<dyn FileWriter>>,
     buffer: Vec<u8>,
     hash: digest::Context,
@@ -44,7 +59,13 @@ struct Stream {
 
 impl<'a> Outputs<'a> {
     pub(crate) fn new(files: &'a dyn Files, prefix: String, cut: &'a OutputOptions) -> Self {
-        Self { files, prefix, cut, open: Vec::new(), done: Vec::new(), last: 0, joined: 0 }
+        let pack = Pack::new(files, &prefix, cut.part_bytes);
+        Self { files, prefix, cut, pack, open: Vec::new(), done: Vec::new(), last: 0, joined: 0 }
+    }
+
+    /// The pack of the attempt, for what is no stream.
+    pub(crate) fn pack(&mut self) -> &mut Pack<'a> {
+        &mut self.pack
     }
 
     pub(crate) fn options(&self) -> &'a OutputOptions {
@@ -91,7 +112,7 @@ impl<'a> Outputs<'a> {
             self.close(index).await?;
             index = self.begin(file.purpose, &file.resource_type);
         }
-        let mut bytes = self.files.open(&file.key, None).await?;
+        let mut bytes = packs::open(self.files, &file.location(), None).await?;
         let stream = &mut self.open[index];
         while let Some(piece) = bytes.next().await {
             stream.buffer.extend_from_slice(&piece?);
@@ -133,7 +154,11 @@ impl<'a> Outputs<'a> {
 
     async fn close(&mut self, index: usize) -> Result<()> {
         let mut stream = self.open.swap_remove(index);
-        stream.close(self.files).await?;
+        if stream.is_small() {
+            stream.pack(&mut self.pack).await?;
+        } else {
+            stream.close(self.files).await?;
+        }
         self.done.push(stream);
         Ok(())
     }
@@ -148,6 +173,7 @@ impl<'a> Outputs<'a> {
             purpose,
             resource_type: resource_type.to_owned(),
             key: format!("{}{resource_type}{}{number}.ndjson", self.prefix, purpose.marker()),
+            packed: None,
             writer: None,
             buffer: Vec::new(),
             hash: digest::Context::new(&digest::SHA256),
@@ -158,11 +184,17 @@ impl<'a> Outputs<'a> {
         self.open.len() - 1
     }
 
-    /// Ends every stream, all at once, because each waits for its bytes to be durable.
-    pub(crate) async fn finish(mut self) -> Result<Vec<OutputFile>> {
+    /// Ends every stream and the pack, all at once, because each object waits for its bytes to be durable.
+    pub(crate) async fn finish(mut self) -> Result<Finished> {
         let files = self.files;
-        try_join_all(self.open.iter_mut().map(|stream| stream.close(files))).await?;
-        self.done.append(&mut self.open);
+        let (small, mut large): (Vec<_>, Vec<_>) = self.open.into_iter().partition(Stream::is_small);
+        for mut stream in small {
+            stream.pack(&mut self.pack).await?;
+            self.done.push(stream);
+        }
+        let closed = try_join_all(large.iter_mut().map(|stream| stream.close(files)));
+        let (_, attachments) = try_join(closed, self.pack.finish()).await?;
+        self.done.append(&mut large);
         self.done.sort_by(|one, other| {
             (one.purpose, &one.resource_type, &one.key).cmp(&(
                 other.purpose,
@@ -170,11 +202,24 @@ impl<'a> Outputs<'a> {
                 &other.key,
             ))
         });
-        Ok(self.done.into_iter().map(Stream::described).collect())
+        Ok(Finished { files: self.done.into_iter().map(Stream::described).collect(), attachments })
     }
 }
 
 impl Stream {
+    /// Whether it goes into the pack.
+    fn is_small(&self) -> bool {
+        self.writer.is_none() && self.buffer.len() < SMALL
+    }
+
+    async fn pack(&mut self, pack: &mut Pack<'_>) -> Result<()> {
+        self.hash.update(&self.buffer);
+        self.size += self.buffer.len() as u64;
+        self.packed = Some(pack.append_lines(&self.buffer).await?);
+        self.buffer = Vec::new();
+        Ok(())
+    }
+
     async fn flush(&mut self, files: &dyn Files) -> Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -201,10 +246,12 @@ impl Stream {
     }
 
     fn described(self) -> OutputFile {
+        let Location { key, place } = self.packed.unwrap_or(Location::object(self.key));
         OutputFile {
             purpose: self.purpose,
             resource_type: self.resource_type,
-            key: self.key,
+            key,
+            place,
             count: self.count,
             size: self.size,
             sha256: shared::clock::hex(self.hash.finish().as_ref()),
@@ -216,7 +263,6 @@ impl Stream {
 mod tests {
     use proptest::prelude::*;
     use shared::platform::Platform;
-    use shared::ports::files::read_all;
 
     use super::*;
 
@@ -235,7 +281,7 @@ mod tests {
     async fn texts(files: &dyn Files, written: &[OutputFile]) -> Vec<String> {
         let mut texts = Vec::new();
         for file in written {
-            let text = read_all(files, &file.key, usize::MAX).await.expect("a file");
+            let text = packs::read(files, &file.location(), usize::MAX).await.expect("a file");
             assert_eq!(file.size, text.len() as u64);
             texts.push(String::from_utf8(text).expect("text"));
         }
@@ -254,7 +300,7 @@ mod tests {
                     let resource_type = if number % 3 == 0 { "Claim" } else { "Patient" };
                     outputs.write(Purpose::Output, resource_type, line.as_bytes()).await.expect("written");
                 }
-                let written = outputs.finish().await.expect("finished");
+                let written = outputs.finish().await.expect("finished").files;
                 assert!(written.iter().all(|file| file.size <= MOST || file.count == 1), "{written:?}");
                 let mut found: Vec<_> = texts(&*files, &written).await.iter().flat_map(|text| text.lines().map(str::to_owned)).collect();
                 found.sort();
@@ -267,7 +313,7 @@ mod tests {
                     joined.append(file).await.expect("appended");
                 }
                 let count: u64 = written.iter().map(|file| file.count).sum();
-                let joined = joined.finish().await.expect("finished");
+                let joined = joined.finish().await.expect("finished").files;
                 assert!(joined.iter().all(|file| file.size <= MOST || file.count == 1), "{joined:?}");
                 assert_eq!(joined.iter().map(|file| file.count).sum::<u64>(), count);
                 assert_eq!(texts(&*files, &joined).await.iter().map(String::len).sum::<usize>(), lines.iter().map(|line| line.len() + 1).sum::<usize>());
@@ -287,7 +333,7 @@ mod tests {
                         outputs.write(Purpose::Blocks, "Patient", line.as_bytes()).await.expect("written");
                     }
                 }
-                let written = outputs.finish().await.expect("finished");
+                let written = outputs.finish().await.expect("finished").files;
                 let mut seen = std::collections::BTreeSet::new();
                 for text in texts(&*files, &written).await {
                     let mut numbers: Vec<_> = text.lines().map(|line| line.split_once(' ').expect("a number").0.to_owned()).collect();

@@ -5,13 +5,16 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
+use shared::domain::pack::{Location, SMALL};
 use shared::error::Result;
 use shared::fhir::compartments::has_compartment;
 use shared::fhir::json::string;
 use shared::fhir::ndjson::Lines;
 use shared::fhir::references::{parse, reference_values};
+use shared::packs;
 use shared::ports::files::{FileWriter, Files};
 
+use crate::pack::Pack;
 use crate::spool::StreamReader;
 
 /// References held before they go to the store.
@@ -79,22 +82,33 @@ impl<'a> ReferenceSet<'a> {
 
     /// Moves the references to the store when there are many.
     pub(crate) async fn spill(&mut self) -> Result<()> {
-        if self.held.len() >= MAX_HELD { self.write().await } else { Ok(()) }
+        if self.held.len() < MAX_HELD {
+            return Ok(());
+        }
+        let text = self.text();
+        self.write(text).await
     }
 
-    /// The key of the file with all of them; `None` when there are none.
-    pub(crate) async fn finish(mut self) -> Result<Option<String>> {
-        self.write().await?;
+    /// The file with all of them, in the pack if it is small; `None` when there are none.
+    pub(crate) async fn finish(mut self, pack: &mut Pack<'_>) -> Result<Option<Location>> {
+        let text = self.text();
+        if self.writer.is_none() && text.len() < SMALL {
+            return match text.as_str() {
+                "" => Ok(None),
+                text => pack.append(text.as_bytes()).await.map(Some),
+            };
+        }
+        if !text.is_empty() {
+            self.write(text).await?;
+        }
         match self.writer {
-            Some(writer) => writer.finish().await.map(|()| Some(self.key)),
+            Some(writer) => writer.finish().await.map(|()| Some(Location::object(self.key))),
             None => Ok(None),
         }
     }
 
-    async fn write(&mut self) -> Result<()> {
-        if self.held.is_empty() {
-            return Ok(());
-        }
+    /// Those that are held, in their order, one a line; none is held any more.
+    fn text(&mut self) -> String {
         let mut held: Vec<_> = self.held.drain().collect();
         held.sort_unstable();
         let mut text = String::new();
@@ -105,6 +119,10 @@ impl<'a> ReferenceSet<'a> {
             text.push_str(&reference);
             text.push('\n');
         }
+        text
+    }
+
+    async fn write(&mut self, text: String) -> Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(self.files.create(&self.key).await?),
@@ -114,10 +132,10 @@ impl<'a> ReferenceSet<'a> {
 }
 
 /// Reads the references of all chunks, each once.
-pub(crate) async fn read(files: &dyn Files, keys: &[String]) -> Result<BTreeMap<String, ReferredBy>> {
+pub(crate) async fn read(files: &dyn Files, sources: &[Location]) -> Result<BTreeMap<String, ReferredBy>> {
     let mut all = BTreeMap::new();
-    for key in keys {
-        let mut lines = Lines::new(Box::new(StreamReader(files.open(key, None).await?)));
+    for source in sources {
+        let mut lines = Lines::new(Box::new(StreamReader(packs::open(files, source, None).await?)));
         loop {
             while let Some(line) = lines.next() {
                 let Some(text) = line.text.and_then(|text| std::str::from_utf8(text).ok()) else { continue };

@@ -1,15 +1,19 @@
 //! Documents in the store of files: each is written as it is read, under a name that its chunk has given to no other, and
 //! described by its size and SHA-1 (FHIR R4, Attachment.size and Attachment.hash).
+//!
+//! Small ones wait in memory until it is known whether they are exported, and go into the pack then, so that nothing of
+//! what is withheld stays in it. What waits is bounded: beyond [`MAX_HELD`] they are objects of their own.
 
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use shared::domain::chunk::RecordAttachment;
 use shared::domain::ids::{FileName, PatientId};
+use shared::domain::pack::SMALL;
 use shared::error::Result;
 use shared::fhir::attachments::Document;
 use shared::fhir::media_types;
-use shared::ports::files::FileWriter;
+use shared::ports::files::{FileWriter, Files, write_all};
 use shared::ports::records::Part;
 
 use crate::collect::Collector;
@@ -17,52 +21,88 @@ use crate::inline::Line;
 
 /// Base64 is decoded this much at a time; a multiple of four.
 const PIECE: usize = 256 * 1024;
+/// Bytes of documents that wait in memory.
+const MAX_HELD: usize = 4 * 1024 * 1024;
 
-/// A document in the store.
+/// A document that was read whole.
 pub(crate) struct Written {
     pub(crate) attachment: RecordAttachment,
     pub(crate) document: Document,
+    bytes: Bytes,
+}
+
+/// Where the bytes of a document are.
+enum Bytes {
+    /// In memory, until it is known whether the document is exported.
+    Held(Vec<u8>),
+    Packed,
+    Object,
 }
 
 impl Written {
     /// Its bytes as base64, where they go into a line.
     pub(crate) async fn inline(&self, room: &mut Line, collector: &Collector<'_>) -> Result<Option<String>> {
+        if let Bytes::Held(bytes) = &self.bytes {
+            return Ok(room.encode(bytes));
+        }
         let key = self.attachment.key(collector.job);
         room.read(&self.document, &key, collector.job, &*collector.generator.files).await
     }
+
+    /// Stores what waits in memory: the document is exported.
+    pub(crate) async fn keep(&mut self, collector: &mut Collector<'_>) -> Result<()> {
+        let Bytes::Held(bytes) = std::mem::replace(&mut self.bytes, Bytes::Packed) else { return Ok(()) };
+        collector.held_bytes -= bytes.len();
+        if !collector.outputs.pack().attach(&self.attachment.name, &bytes).await? {
+            self.bytes = Bytes::Object;
+            write_all(&*collector.generator.files, &self.attachment.key(collector.job), bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes it: the document is not exported.
+    pub(crate) async fn discard(self, collector: &mut Collector<'_>) -> Result<()> {
+        match self.bytes {
+            Bytes::Held(bytes) => collector.held_bytes -= bytes.len(),
+            Bytes::Object => collector.generator.files.remove(&self.attachment.key(collector.job)).await?,
+            // Only what is exported goes there.
+            Bytes::Packed => {}
+        }
+        Ok(())
+    }
 }
 
-/// Copies a file of the record into the store. [`Error::Damaged`](shared::error::Error::Damaged) where it cannot be read whole.
+/// Reads a file of the record whole. [`Error::Damaged`](shared::error::Error::Damaged) where that fails.
 pub(crate) async fn copy(patient: &PatientId, part: &Part, collector: &mut Collector<'_>) -> Result<Written> {
     let name = FileName::sanitize(&part.name);
     let content_type = media_types::of_extension(&name.extension());
     let mut reader = collector.generator.records.open_document(patient, part).await?;
-    let mut writing = Writing::begin(name, content_type, collector).await?;
+    let mut writing = Writing::begin(name, content_type, collector);
     writing.document.title.clone_from(&part.name);
     loop {
         let block = reader.read(Vec::new()).await?;
         if block.is_empty() {
-            return writing.finish().await;
+            return writing.finish(collector).await;
         }
         writing.write(block).await?;
     }
 }
 
-/// A document that is being written into the store.
-pub(crate) struct Writing {
+/// A document that is being read.
+pub(crate) struct Writing<'g> {
     attachment: RecordAttachment,
     document: Document,
-    pub(crate) key: String,
-    writer: Box<dyn FileWriter>,
+    key: String,
+    files: &'g dyn Files,
+    /// What was read of it, as long as it is small.
+    held: Vec<u8>,
+    /// Its own object, once it is not.
+    writer: Option<Box<dyn FileWriter>>,
     hash: digest::Context,
 }
 
-impl Writing {
-    pub(crate) async fn begin(
-        name: FileName,
-        content_type: &str,
-        collector: &mut Collector<'_>,
-    ) -> Result<Self> {
+impl<'g> Writing<'g> {
+    pub(crate) fn begin(name: FileName, content_type: &str, collector: &mut Collector<'g>) -> Self {
         let mut free = name.clone();
         let mut number = 1;
         while !collector.names.insert(free.to_string()) {
@@ -80,26 +120,64 @@ impl Writing {
             size: 0,
             hash: String::new(),
         };
-        let writer = collector.generator.files.create(&key).await?;
-        Ok(Self {
+        Self {
             attachment,
             document,
             key,
-            writer,
+            files: &*collector.generator.files,
+            held: Vec::new(),
+            writer: None,
             hash: digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY),
-        })
+        }
     }
 
     pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
         self.hash.update(&bytes);
         self.document.size += bytes.len() as u64;
-        self.writer.write(bytes).await.map(|_| ())
+        if self.writer.is_none() && self.held.len() + bytes.len() < SMALL {
+            self.held.extend_from_slice(&bytes);
+            return Ok(());
+        }
+        self.spill().await?.write(bytes).await.map(|_| ())
     }
 
-    pub(crate) async fn finish(self) -> Result<Written> {
-        self.writer.finish().await?;
+    /// The writer of its own object, behind what was held.
+    async fn spill(&mut self) -> Result<&mut Box<dyn FileWriter>> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => {
+                let mut writer = self.files.create(&self.key).await?;
+                writer.write(std::mem::take(&mut self.held)).await?;
+                writer
+            }
+        };
+        Ok(self.writer.insert(writer))
+    }
+
+    pub(crate) async fn finish(mut self, collector: &mut Collector<'_>) -> Result<Written> {
+        if self.writer.is_none() && collector.held_bytes + self.held.len() > MAX_HELD {
+            self.spill().await?;
+        }
+        let bytes = match self.writer {
+            Some(writer) => {
+                writer.finish().await?;
+                Bytes::Object
+            }
+            None => {
+                collector.held_bytes += self.held.len();
+                Bytes::Held(self.held)
+            }
+        };
         let document = Document { hash: STANDARD.encode(self.hash.finish()), ..self.document };
-        Ok(Written { attachment: self.attachment, document })
+        Ok(Written { attachment: self.attachment, document, bytes })
+    }
+
+    /// Drops what was read of it, because the rest of it cannot be.
+    pub(crate) async fn discard(self) -> Result<()> {
+        match self.writer {
+            Some(_) => self.files.remove(&self.key).await,
+            None => Ok(()),
+        }
     }
 }
 

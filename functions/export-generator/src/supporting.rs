@@ -39,6 +39,7 @@ use shared::domain::chunk::{Chunk, ChunkResult, Purpose, Work};
 use shared::domain::filter::{Decision, Facts};
 use shared::domain::ids::ChunkId;
 use shared::domain::ledger::Reason;
+use shared::domain::pack::Location;
 use shared::domain::states::Running;
 use shared::error::Result;
 use shared::fhir::head::{NotAResource, Plain, head, head_and_facts, head_and_members};
@@ -167,7 +168,7 @@ impl Generator {
         &self,
         running: &Running,
         chunk: ChunkId,
-        references: &[String],
+        references: &[Location],
     ) -> Result<()> {
         let id = &running.core.id;
         let planned = Chunk::new(chunk, Work::Supporting, 0);
@@ -179,11 +180,18 @@ impl Generator {
             Ok(account) => account.finish(outputs).await,
             Err(error) => Err(error),
         };
-        let (files, ledger) = match collected {
+        let (written, ledger) = match collected {
             Ok(collected) => collected,
             Err(error) => return self.abandon(&prefix, error).await,
         };
-        let result = ChunkResult { attempt, files, ledger: Some(ledger), references: None, bytes_read: 0 };
+        let result = ChunkResult {
+            attempt,
+            files: written.files,
+            ledger: Some(ledger),
+            references: None,
+            attachments: written.attachments,
+            bytes_read: 0,
+        };
         if !self.jobs.finish_chunk(id, chunk, &result, None).await?.recorded {
             self.files.remove_prefix(&prefix).await?;
         }
@@ -200,7 +208,7 @@ impl Generator {
     async fn collect_supporting(
         &self,
         running: &Running,
-        sources: &[String],
+        sources: &[Location],
         outputs: &mut Outputs<'_>,
     ) -> Result<Account> {
         let mut account = Account::default();

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{Attempt, ChunkId, FileName, JobId, PatientId};
 use super::ledger::Ledger;
+use super::pack::{IndexPlace, Location, Place};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
@@ -85,10 +86,14 @@ pub struct ChunkResult {
     /// What became of everything that the attempt read; `None` in rows of versions that did not count.
     #[serde(default)]
     pub ledger: Option<Ledger>,
-    /// Key of the file with the references to resources outside the compartments, one a line; `None` when there are
+    /// The file with the references to resources outside the compartments, one a line; `None` when there are
     /// none. A `~` before a reference says that only resources which were left out refer to it.
     #[serde(default)]
-    pub references: Option<String>,
+    pub references: Option<Location>,
+    /// The index of the attachments in the attempt's pack; `None` when there are none, and in rows of versions without
+    /// packs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<IndexPlace>,
     /// Stored bytes read.
     pub bytes_read: u64,
 }
@@ -100,14 +105,24 @@ pub struct OutputFile {
     /// The type of every resource in the file.
     #[serde(rename = "type")]
     pub resource_type: String,
-    /// Where the file is in the store.
+    /// The key of the object in the store that holds the file.
     pub key: String,
+    /// Where the file stands in it; `None` where it is the whole object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Resources, that is lines.
     pub count: u64,
     /// Uncompressed bytes.
     pub size: u64,
     /// SHA-256 of the uncompressed bytes, hexadecimal.
     pub sha256: String,
+}
+
+impl OutputFile {
+    /// Where the file is in the store.
+    pub fn location(&self) -> Location {
+        Location { key: self.key.clone(), place: self.place }
+    }
 }
 
 /// Which list of the manifest a file goes to.
@@ -135,7 +150,7 @@ pub fn attempt_prefix(job: &JobId, chunk: ChunkId, attempt: &Attempt) -> String 
 }
 
 /// How an attachment that the engine wrote is called in URLs: its chunk and attempt, so that the
-/// file is found without an index and no two names collide, then the name it had in the record.
+/// attempt is known without a search and no two names collide, then the name it had in the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordAttachment {
     pub chunk: ChunkId,
@@ -156,6 +171,7 @@ impl RecordAttachment {
         format!("{}-{}-{}", self.chunk, self.attempt, self.name)
     }
 
+    /// The key of one that is not in the pack of its attempt.
     pub fn key(&self, job: &JobId) -> String {
         format!("{}attachments/{}", attempt_prefix(job, self.chunk, &self.attempt), self.name)
     }

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod job;
 pub mod ledger;
 pub mod manifest;
+pub mod pack;
 pub mod request;
 pub mod retention;
 pub mod scopes;

@@ -22,14 +22,16 @@ use jiff::SignedDuration;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::config::LargeFiles;
+use crate::domain::pack::Location;
 use crate::error::{Error, Result};
 use crate::fhir::FHIR_NDJSON;
+use crate::packs;
 use crate::ports::files::{ByteStream, Files};
 
 /// A file to answer with.
 #[derive(Debug)]
 pub struct Stored<'a> {
-    pub key: &'a str,
+    pub location: &'a Location,
     pub content_type: &'a str,
     /// What a browser saves it as.
     pub file_name: &'a str,
@@ -81,15 +83,17 @@ pub async fn download(
                     stored.size, directly.bytes
                 )));
             }
+            // A link has the whole object: what stands in a pack, and is never large, is sent from here.
+            LargeFiles::Redirect if stored.location.place.is_some() => {}
             LargeFiles::Redirect => {
-                if let Some(link) = files.link(stored.key, LINK, stored.file_name).await? {
+                if let Some(link) = files.link(&stored.location.key, LINK, stored.file_name).await? {
                     let headers = [(LOCATION, link), (CACHE_CONTROL, "private, no-store".to_owned())];
                     return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
                 }
             }
         }
     }
-    let bytes = files.open(stored.key, range.clone()).await?;
+    let bytes = packs::open(files, stored.location, range.clone()).await?;
     let body = if is_compressed { Body::from_stream(gzip(bytes)) } else { Body::from_stream(bytes) };
     let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = (status, body).into_response();

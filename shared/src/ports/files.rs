@@ -25,6 +25,11 @@ pub trait Files: Send + Sync {
         self.create(key).await
     }
 
+    /// Whether the store keeps files of lines as gzip, which whoever puts several into one object must do as well.
+    fn compresses(&self) -> bool {
+        false
+    }
+
     /// The size of a file; `None` when there is none.
     async fn size(&self, key: &str) -> Result<Option<u64>>;
 

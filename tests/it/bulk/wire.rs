@@ -344,6 +344,7 @@ async fn a_manifest_of_100_000_files_is_read_page_by_page() {
                 purpose: Purpose::Output,
                 resource_type: "Observation".to_owned(),
                 key: format!("exports/{id}/{page}-{number}"),
+                place: None,
                 count: 1,
                 size: 3,
                 sha256: "0".repeat(64),

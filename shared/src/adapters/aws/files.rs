@@ -12,8 +12,9 @@ use tokio::sync::Semaphore;
 
 use super::calls::failed;
 use super::links::Links;
-use super::objects::{Bucket, decompressed};
+use super::objects::Bucket;
 use super::upload::{PARTS_AT_ONCE, Upload, abort};
+use crate::compressed::decompressed;
 use crate::error::{Error, Result};
 use crate::fhir::{FHIR_NDJSON, media_types};
 use crate::ports::files::{ByteStream, FileWriter, Files, UploadForm, checked_key};
@@ -102,6 +103,10 @@ impl Files for AwsFiles {
         let slots = self.slots.clone();
         let upload = Upload::new(self.bucket.clone(), whole, content_type(key), compress, part_bytes, slots);
         Ok(Box::new(upload))
+    }
+
+    fn compresses(&self) -> bool {
+        self.compress
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {

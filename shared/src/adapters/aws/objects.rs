@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream as Body;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -225,33 +225,4 @@ impl Object {
             Ok(object.next().await?.map(|bytes| (bytes, object)))
         }))
     }
-}
-
-/// The bytes behind gzip, whole or a range of them. A bad stream ends in [`Error::Damaged`], which names `file`.
-pub(super) fn decompressed(file: &str, compressed: ByteStream, range: Option<Range<u64>>) -> ByteStream {
-    use async_compression::tokio::bufread::GzipDecoder;
-    use tokio::io::AsyncReadExt;
-    use tokio_util::io::StreamReader;
-
-    let mut decoder =
-        GzipDecoder::new(StreamReader::new(compressed.map(|piece| piece.map_err(std::io::Error::other))));
-    decoder.multiple_members(true);
-    let range = range.unwrap_or(0..u64::MAX);
-    let state = (decoder, range.start, range.end - range.start, file.to_owned());
-    Box::pin(stream::try_unfold(state, |(mut decoder, mut skip, left, file)| async move {
-        loop {
-            let mut piece = bytes::BytesMut::with_capacity(64 * 1024);
-            let limit = if skip > 0 { skip } else { left };
-            let read = (&mut decoder).take(limit.min(64 * 1024)).read_buf(&mut piece).await;
-            let read = read.map_err(|error| Error::decompressing(&file, error))?;
-            if read == 0 {
-                return Ok(None);
-            }
-            if skip > 0 {
-                skip -= read as u64;
-                continue;
-            }
-            return Ok(Some((piece.freeze(), (decoder, skip, left - read as u64, file))));
-        }
-    }))
 }

@@ -9,9 +9,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Mutex;
 use tokio_util::io::StreamReader;
 
-use super::objects::{Bucket, Listed, decompressed};
+use super::objects::{Bucket, Listed};
 use crate::adapters::layout::{Place, is_stray};
 use crate::adapters::shared_index::{SharedIndex, TOO_LONG, Taken, Unusable};
+use crate::compressed::decompressed;
 use crate::domain::chunk::Strays;
 use crate::domain::ids::PatientId;
 use crate::error::{Damage, Error, Result, Store};

@@ -15,6 +15,7 @@ use crate::domain::chunk::{Chunk, ChunkResult, OutputFile, Purpose, Work};
 use crate::domain::ids::{Attempt, ChunkId, ClientId, PatientId};
 use crate::domain::job::{Core, Job, Owner, PatientSummary, State};
 use crate::domain::ledger::{Ledger, Patients, Reason};
+use crate::domain::pack::{IndexPlace, Location, Place};
 use crate::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
 use crate::domain::states::Queued;
 use crate::domain::task::Task;
@@ -150,12 +151,14 @@ fn result(attempt: u8) -> ChunkResult {
             purpose: Purpose::Output,
             resource_type: "Patient".to_owned(),
             key: "k".to_owned(),
+            place: Some(Place { offset: 5, length: 60, gzip: true }),
             count: 7,
             size: 70,
             sha256: "00".to_owned(),
         }],
         ledger: Some(ledger),
-        references: None,
+        references: Some(Location::object("r".to_owned())),
+        attachments: Some(IndexPlace { offset: 65, length: 9, sha256: "11".to_owned() }),
         bytes_read: 10,
     }
 }

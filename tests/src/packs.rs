@@ -1,0 +1,34 @@
+//! What the packs of an export have in them.
+
+use serde_json::Value;
+use shared::domain::chunk::ChunkResult;
+use shared::domain::ids::{ChunkId, JobId};
+use shared::domain::pack::{Location, Place, pack_key};
+use shared::packs;
+use shared::platform::Platform;
+
+/// The job of a path.
+pub fn job_id(path: &str) -> JobId {
+    JobId::parse(path.rsplit('/').next().expect("a segment")).expect("an id")
+}
+
+/// What was recorded for each chunk of a job.
+pub async fn results(platform: &dyn Platform, job: &str) -> Vec<(ChunkId, ChunkResult)> {
+    let page = platform.jobs().chunks(&job_id(job), None, 1_000).await.expect("chunks");
+    page.chunks.into_iter().filter_map(|stored| Some((stored.chunk.id, stored.result?))).collect()
+}
+
+/// The names of the attachments in the packs of a job, read without the code that reads them otherwise.
+pub async fn attachments_in_packs(platform: &dyn Platform, job: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (chunk, result) in results(platform, job).await {
+        let Some(index) = result.attachments else { continue };
+        let key = pack_key(&job_id(job), chunk, &result.attempt);
+        let place = Place { offset: index.offset, length: index.length, gzip: false };
+        let location = Location { key, place: Some(place) };
+        let bytes = packs::read(&*platform.files(), &location, 1 << 20).await.expect("an index");
+        let entries: Vec<Value> = serde_json::from_slice(&bytes).expect("JSON");
+        names.extend(entries.iter().map(|entry| entry[0].as_str().expect("a name").to_owned()));
+    }
+    names
+}
