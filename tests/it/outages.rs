@@ -245,7 +245,7 @@ async fn a_defect_is_tried_three_times_and_the_text_has_the_request_id() {
     let job = kicked.job();
     let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
     let request = stored.job.core().request_id.clone().expect("a request id");
-    let faulty = Faulty::new(world.platform().clone(), Faults::at(3, Strike::Defect));
+    let faulty = Faulty::new(world.platform().clone(), Faults::at(1, Strike::Defect));
     work_for(&world, &faulty, 2).await;
     let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
     let Job::Failed(failed) = &stored.job else { panic!("{:?}", stored.job.state()) };
