@@ -127,24 +127,17 @@ pub fn page_of(chunk: ChunkId) -> u32 {
 /// The files of a page of a running export, named as they always will be; `None` until all of its chunks are done
 /// (Bulk Data 3.0, `allowPartialManifests`).
 pub async fn running_page(stored: &StoredJob, jobs: &dyn Jobs, page: u32) -> Result<Option<Vec<NamedFile>>> {
+    let from = page.saturating_mul(PARTIAL_PAGE_CHUNKS);
+    let indexes = from..from.saturating_add(PARTIAL_PAGE_CHUNKS);
+    // More chunks of this page may be planned, or be added at the end.
+    if stored.progress.plan_end <= indexes.end {
+        return Ok(None);
+    }
     let mut names = Names::of_page(page);
     let mut files = Vec::new();
-    let mut after = ChunkId::first(page.saturating_mul(PARTIAL_PAGE_CHUNKS)).before();
-    let mut seen = 0;
-    loop {
-        let read = jobs.chunks(stored.job.id(), after, 100).await?;
-        for chunk in read.chunks {
-            if page_of(chunk.chunk.id) > page {
-                return Ok((seen > 0).then_some(files));
-            }
-            let Some(result) = chunk.result else { return Ok(None) };
-            seen += 1;
-            files.extend(result.files.into_iter().map(|file| names.name(file)));
-        }
-        match read.next {
-            Some(next) => after = Some(next),
-            // More chunks of this page may be planned, or be added at the end.
-            None => return Ok(None),
-        }
+    for chunk in jobs.chunks(stored.job.id(), indexes).await? {
+        let Some(result) = chunk.result else { return Ok(None) };
+        files.extend(result.files.into_iter().map(|file| names.name(file)));
     }
+    Ok(Some(files))
 }

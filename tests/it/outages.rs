@@ -258,8 +258,8 @@ async fn a_defect_is_tried_three_times_and_the_text_has_the_request_id() {
 #[tokio::test]
 async fn a_task_that_its_workers_die_of_fails_its_job() {
     let world = World::new();
+    let job = begin_everyone(&world).await;
     let token = world.token(ANNA).await;
-    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     world.step().await;
     let worker = export_generator::worker(world.platform());
     let inbox = world.platform().inbox();
@@ -276,15 +276,15 @@ async fn a_task_that_its_workers_die_of_fails_its_job() {
     assert_eq!(deaths, 5);
     let status = world.status(&token, &job).await;
     assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR, "{}", status.text());
-    assert!(status.outcome().contains("request id"), "{}", status.outcome());
+    assert!(status.outcome().contains("tell the operator the job id"), "{}", status.outcome());
 }
 
 /// Staff may cancel while a worker gives up: neither is an error of the queue.
 #[tokio::test]
 async fn a_job_that_was_cancelled_does_not_fail_as_well() {
     let world = World::new();
+    let job = begin_everyone(&world).await;
     let token = world.token(ANNA).await;
-    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     world.step().await;
     let worker = export_generator::worker(world.platform());
     let inbox = world.platform().inbox();
@@ -301,8 +301,8 @@ async fn a_job_that_was_cancelled_does_not_fail_as_well() {
 #[tokio::test]
 async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() {
     let world = World::new();
+    let job = begin_everyone(&world).await;
     let token = world.token(ANNA).await;
-    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     world.step().await;
     let worker = export_generator::worker(world.platform());
     let inbox = world.platform().inbox();

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use shared::adapters::local::Local;
 use shared::clock::{Clock, FixedClock, Ids};
 use shared::config::Settings;
-use shared::domain::chunk::{Chunk, ChunkResult, Progress, Strays};
+use shared::domain::chunk::{Chunk, ChunkResult, Progress};
 use shared::domain::ids::{ChunkId, JobId, PatientId};
 use shared::domain::job::Job;
 use shared::domain::request::SizeClass;
@@ -20,9 +20,11 @@ use shared::error::{Error, Result, Store};
 use shared::platform::Platform;
 use shared::ports::files::{ByteStream, FileWriter, Files, UploadForm};
 use shared::ports::grants::Grants;
-use shared::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob};
+use shared::ports::jobs::{Append, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult};
 use shared::ports::queue::{Delivery, Inbox, Queue};
-use shared::ports::records::{Area, BlockReader, CohortPage, Member, Part, Parts, Records, Supporting};
+use shared::ports::records::{
+    Area, BlockReader, CohortPage, Entries, Entry, Member, Part, Parts, Records, Supporting,
+};
 use shared::security::keys::Keys;
 use shared::security::verify::Verifier;
 
@@ -210,22 +212,30 @@ impl Jobs for FaultyJobs {
         self.faults.call(Store::Database, false, self.inner.list(query)).await
     }
 
-    async fn add_chunks(&self, job: &JobId, chunks: &[Chunk], last: bool) -> Result<Progress> {
-        self.faults.call(Store::Database, false, self.inner.add_chunks(job, chunks, last)).await
+    async fn is_running(&self, id: &JobId) -> Result<bool> {
+        self.faults.call(Store::Database, false, self.inner.is_running(id)).await
+    }
+
+    async fn append(&self, job: &JobId, append: Append<'_>) -> Result<Option<Progress>> {
+        self.faults.call(Store::Database, false, self.inner.append(job, append)).await
     }
 
     async fn chunk(&self, job: &JobId, chunk: ChunkId) -> Result<Option<StoredChunk>> {
         self.faults.call(Store::Database, false, self.inner.chunk(job, chunk)).await
     }
 
-    async fn chunks(&self, job: &JobId, after: Option<ChunkId>, count: usize) -> Result<ChunkPage> {
-        self.faults.call(Store::Database, false, self.inner.chunks(job, after, count)).await
+    async fn chunks(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredChunk>> {
+        self.faults.call(Store::Database, false, self.inner.chunks(job, indexes)).await
+    }
+
+    async fn results(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredResult>> {
+        self.faults.call(Store::Database, false, self.inner.results(job, indexes)).await
     }
 
     async fn finish_chunk(
         &self,
         job: &JobId,
-        chunk: ChunkId,
+        chunk: &Chunk,
         result: &ChunkResult,
         rest: Option<&Chunk>,
     ) -> Result<Finished> {
@@ -279,6 +289,18 @@ struct FaultyRecords {
     faults: Arc<Faults>,
 }
 
+struct FaultyEntries {
+    inner: Box<dyn Entries>,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Entries for FaultyEntries {
+    async fn next(&mut self) -> Result<Option<Entry>> {
+        self.faults.call(Store::Records, false, self.inner.next()).await
+    }
+}
+
 impl FaultyRecords {
     async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
         if self.faults.outage.is_none() {
@@ -305,12 +327,20 @@ impl Records for FaultyRecords {
         self.call(self.inner.members(after, count)).await
     }
 
-    async fn strays(&self, after: Option<&str>, until: Option<&str>) -> Result<Strays> {
-        self.call(self.inner.strays(after, until)).await
+    fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries> {
+        let inner = self.inner.entries(after);
+        match self.faults.outage {
+            Some(_) => Box::new(FaultyEntries { inner, faults: self.faults.clone() }),
+            None => inner,
+        }
     }
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
         self.call(self.inner.parts(patient)).await
+    }
+
+    async fn parts_of(&self, patients: &[PatientId]) -> Result<Vec<Parts>> {
+        self.call(self.inner.parts_of(patients)).await
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {

@@ -14,8 +14,8 @@ pub fn job_id(path: &str) -> JobId {
 
 /// What was recorded for each chunk of a job.
 pub async fn results(platform: &dyn Platform, job: &str) -> Vec<(ChunkId, ChunkResult)> {
-    let page = platform.jobs().chunks(&job_id(job), None, 1_000).await.expect("chunks");
-    page.chunks.into_iter().filter_map(|stored| Some((stored.chunk.id, stored.result?))).collect()
+    let chunks = platform.jobs().chunks(&job_id(job), 0..1_000).await.expect("chunks");
+    chunks.into_iter().filter_map(|stored| Some((stored.chunk.id, stored.result?))).collect()
 }
 
 /// The names of the attachments in the packs of a job, read without the code that reads them otherwise.

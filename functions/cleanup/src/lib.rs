@@ -16,6 +16,8 @@ use shared::retries::is_over;
 
 /// Jobs looked at at once.
 const PAGE: usize = 100;
+/// Indexes of chunks looked at at once.
+const CHUNKS: u32 = 64;
 /// A job that waits for workers this long has lost its message.
 const STANDS_STILL: SignedDuration = SignedDuration::from_mins(60);
 
@@ -80,7 +82,7 @@ impl Cleanup<'_> {
                 }
             }
             State::Rejected | State::Failed => self.files.remove_prefix(&job_prefix(&id)).await,
-            State::InReview | State::Complete => self.orphaned_attempts(&id).await,
+            State::InReview | State::Complete => self.orphaned_attempts(&id, stored.progress.plan_end).await,
             // Its tasks come again by themselves, and more of them would ask a store that is down more often.
             State::Running if self.waits(&stored) => Ok(()),
             State::Queued | State::Running if retention.is_over(unchanged_since, STANDS_STILL, self.now) => {
@@ -98,19 +100,13 @@ impl Cleanup<'_> {
     }
 
     /// Attempts of a finished job that were not recorded.
-    async fn orphaned_attempts(&self, id: &JobId) -> Result<()> {
+    async fn orphaned_attempts(&self, id: &JobId, plan_end: u32) -> Result<()> {
         let written = self.files.list(&job_prefix(id)).await?;
         let mut recorded = HashSet::new();
-        let mut after = None;
-        loop {
-            let page = self.jobs.chunks(id, after, PAGE).await?;
-            for chunk in page.chunks {
+        for from in (0..plan_end).step_by(CHUNKS as usize) {
+            for stored in self.jobs.chunks(id, from..plan_end.min(from + CHUNKS)).await? {
                 recorded
-                    .extend(chunk.result.map(|result| attempt_prefix(id, chunk.chunk.id, &result.attempt)));
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
+                    .extend(stored.result.map(|result| attempt_prefix(id, stored.chunk.id, &result.attempt)));
             }
         }
         for name in written {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shared::domain::chunk::{ChunkResult, Work};
+use shared::domain::chunk::{ChunkResult, Covered};
 use shared::domain::ids::ChunkId;
 use shared::domain::ledger::{Imbalance, Ledger};
 
@@ -44,7 +44,7 @@ impl Balance {
     pub(crate) fn add(
         &mut self,
         chunk: ChunkId,
-        work: &Work,
+        covered: &Covered,
         result: &ChunkResult,
     ) -> Result<(), Unbalanced> {
         let (Some(sum), Some(ledger)) = (&mut self.ledger, &result.ledger) else {
@@ -55,7 +55,7 @@ impl Balance {
             |imbalance| Unbalanced { chunk: Some(chunk), imbalance, ledger: Box::new(ledger.clone()) };
         ledger.check().map_err(unbalanced)?;
         // A join lists again what other chunks wrote.
-        if !matches!(work, Work::Merge { .. }) {
+        if !matches!(covered, Covered::Merge { .. }) {
             let files = result.files.iter().filter(|file| file.purpose.is_data());
             let lines = files.map(|file| file.count).sum();
             Imbalance::check("resources in files", lines, ledger.lines()).map_err(unbalanced)?;
@@ -63,7 +63,7 @@ impl Balance {
         sum.add(ledger);
         if chunk.part == 0 {
             self.settle()?;
-            self.open = Some((chunk, patients_of(work)));
+            self.open = Some((chunk, patients_of(covered)));
         }
         if let Some((first, left)) = &mut self.open {
             let planned = ledger.patients.planned;
@@ -100,24 +100,23 @@ impl Balance {
     }
 }
 
-fn patients_of(work: &Work) -> u64 {
-    match work {
-        Work::Patients(patients) => patients.len() as u64,
-        Work::Absent { members, more, .. } => members.len() as u64 + more,
-        Work::Shared(_) | Work::Groups | Work::Deleted | Work::Supporting | Work::Merge { .. } => 0,
+fn patients_of(covered: &Covered) -> u64 {
+    match covered {
+        Covered::Patients(patients) => *patients,
+        Covered::Areas | Covered::Supporting | Covered::Merge { .. } | Covered::Gather => 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use shared::domain::chunk::{OutputFile, Purpose};
-    use shared::domain::ids::{Attempt, PatientId};
+    use shared::domain::ids::Attempt;
     use shared::domain::ledger::{Patients, Reason};
 
     use super::*;
 
-    fn work(patients: &[&str]) -> Work {
-        Work::Patients(patients.iter().map(|id| PatientId::parse(id).expect("an id")).collect())
+    fn work(patients: &[&str]) -> Covered {
+        Covered::Patients(patients.len() as u64)
     }
 
     /// What a chunk of so many patients recorded: 7 resources read, 5 written, 2 left out.
@@ -161,9 +160,9 @@ mod tests {
     #[test]
     fn a_chunk_that_lost_a_resource_a_file_or_a_patient_is_named() {
         let id = ChunkId::first(3);
-        let refused = |work: &Work, result: &ChunkResult| {
+        let refused = |covered: &Covered, result: &ChunkResult| {
             let mut balance = Balance::new();
-            let added = balance.add(id, work, result).and_then(|()| balance.finish(5).map(|_| ()));
+            let added = balance.add(id, covered, result).and_then(|()| balance.finish(5).map(|_| ()));
             added.expect_err("out of balance").to_string()
         };
         let mut lost = result(1);

@@ -1,8 +1,9 @@
 //! Chunk: runs one piece of an export and records what it wrote.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use shared::domain::chunk::{Chunk, Work, attempt_prefix};
 use shared::domain::ids::{ChunkId, JobId, PatientId};
 use shared::domain::request::SizeClass;
@@ -11,12 +12,13 @@ use shared::domain::task::Task;
 use shared::error::{Error, Result};
 use shared::fhir::select::Selector;
 use shared::ports::queue::Deadline;
-use shared::ports::records::{Area, Part};
+use shared::ports::records::{Area, Part, Parts, Records};
 use shared::telemetry::{self, Metric};
 
 use crate::Generator;
 use crate::collect::{Block, Collector, Opened};
 use crate::tombstones::Tombstones;
+use crate::watch::Watch;
 
 /// Patients whose files are opened before their turn. A bound on memory: a store may fetch half a megabyte of each file.
 const PATIENTS_AHEAD: usize = 4;
@@ -29,6 +31,21 @@ enum Collected {
     Unwanted,
 }
 
+/// Patients with their files, many found at once.
+fn listed(
+    records: Arc<dyn Records>,
+    patients: &[PatientId],
+) -> impl Stream<Item = Result<(PatientId, Parts)>> + Send {
+    let state = (records, VecDeque::from_iter(patients.iter().cloned()), VecDeque::new());
+    stream::try_unfold(state, |(records, mut left, mut found)| async move {
+        if found.is_empty() && !left.is_empty() {
+            found.extend(records.parts_of(left.make_contiguous()).await?);
+        }
+        let next = found.pop_front().and_then(|parts| left.pop_front().map(|patient| (patient, parts)));
+        Ok(next.map(|next| (next, (records, left, found))))
+    })
+}
+
 impl Generator {
     pub(crate) async fn run_chunk(&self, id: &JobId, chunk: ChunkId, deadline: &dyn Deadline) -> Result<()> {
         let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
@@ -39,7 +56,7 @@ impl Generator {
             .await?
             .ok_or(Error::Conflict("the chunk is not planned yet".to_owned()))?;
         if known.result.is_some() {
-            return self.pass_on(id, size, chunk, stored.progress.all_done()).await;
+            return self.pass_on(id, size, chunk, stored.progress.all_done(), deadline).await;
         }
         if known.chunk.work == Work::Supporting {
             // What others refer to is fetched by Finish, when all of it is known.
@@ -65,7 +82,7 @@ impl Generator {
             joined: known.chunk.joined.clone(),
             ..Chunk::new(chunk.rest(), Work::Patients(rest), 0)
         });
-        let finished = self.jobs.finish_chunk(id, chunk, &result, rest.as_ref()).await?;
+        let finished = self.jobs.finish_chunk(id, &known.chunk, &result, rest.as_ref()).await?;
         if !finished.recorded {
             // Another delivery was faster: its files are the ones that are listed.
             self.files.remove_prefix(&prefix).await?;
@@ -81,7 +98,7 @@ impl Generator {
             recorded = finished.recorded,
             "chunk written"
         );
-        self.pass_on(id, size, chunk, finished.progress.all_done()).await
+        self.pass_on(id, size, chunk, finished.progress.all_done(), deadline).await
     }
 
     async fn collect(
@@ -103,6 +120,10 @@ impl Generator {
             }
             (Work::Merge { purpose, resource_type, from, to }, _) => {
                 self.merge(running, collector, (*purpose, resource_type), (*from, *to)).await?;
+                Ok(Collected::Until(Vec::new()))
+            }
+            (Work::Gather { from, to }, _) => {
+                self.gather(&running.core.id, collector, *from..*to).await?;
                 Ok(Collected::Until(Vec::new()))
             }
             (Work::Shared(name), Some(selector)) => {
@@ -144,15 +165,16 @@ impl Generator {
             collector.tombstones = Tombstones::read(&*self.records, selector, wanted).await?;
         }
         let records = self.records.clone();
-        let mut ahead = stream::iter(patients.to_vec())
-            .map(move |patient| Opened::of(records.clone(), patient))
-            .buffered(PATIENTS_AHEAD);
+        let listed = listed(self.records.clone(), patients);
+        let ahead = listed.map(move |found| Opened::of(records.clone(), found)).buffered(PATIENTS_AHEAD);
+        let mut ahead = std::pin::pin!(ahead);
+        let mut watch = Watch::new(self, &running.core.id);
         for (index, patient) in patients.iter().enumerate() {
             // A chunk that stops before its first patient would come back for ever.
             if index > 0 && (deadline.is_near(self.clock.now()) || collector.outputs.is_crowded()) {
                 return Ok(Collected::Until(patients[index..].to_vec()));
             }
-            if index > 0 && self.running(&running.core.id).await?.is_none() {
+            if index > 0 && !watch.is_wanted().await? {
                 return Ok(Collected::Unwanted);
             }
             let opened = ahead.next().await.ok_or_else(|| Error::internal("each patient is opened"))??;
@@ -166,14 +188,21 @@ impl Generator {
             // A record store that cannot be listed says nothing about who is in it.
             self.records.members(None, 1).await?;
         }
-        let wanted = self.running(&running.core.id).await?.is_some();
+        let wanted = self.jobs.is_running(&running.core.id).await?;
         Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })
     }
 
     /// What comes after a recorded chunk: its rest, or the end. Said again at every delivery, in case it was lost.
-    async fn pass_on(&self, id: &JobId, size: SizeClass, chunk: ChunkId, all_done: bool) -> Result<()> {
+    async fn pass_on(
+        &self,
+        id: &JobId,
+        size: SizeClass,
+        chunk: ChunkId,
+        all_done: bool,
+        deadline: &dyn Deadline,
+    ) -> Result<()> {
         if all_done {
-            return self.queue.send(size, &[Task::Finish { job: id.clone() }]).await;
+            return self.all_done(id, size, deadline).await;
         }
         let rest = self.jobs.chunk(id, chunk.rest()).await?.filter(|rest| rest.result.is_none());
         match rest {

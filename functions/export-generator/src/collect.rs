@@ -45,8 +45,8 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    pub(crate) async fn of(records: Arc<dyn Records>, patient: PatientId) -> Result<Self> {
-        let parts = records.parts(&patient).await?;
+    pub(crate) async fn of(records: Arc<dyn Records>, found: Result<(PatientId, Parts)>) -> Result<Self> {
+        let (patient, parts) = found?;
         let first = parts.records.iter().take(OPENED_AHEAD);
         let readers = join_all(first.map(|part| records.open_records(&patient, part))).await;
         Ok(Self { parts, readers })
@@ -81,7 +81,7 @@ pub(crate) struct Collector<'a> {
     pub(crate) held_bytes: usize,
     pub(crate) prefix: String,
     pub(crate) account: Account,
-    references: ReferenceSet<'a>,
+    pub(crate) references: ReferenceSet<'a>,
     bytes_read: u64,
 }
 

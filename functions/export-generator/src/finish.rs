@@ -1,66 +1,91 @@
-//! Finish: all chunks are recorded. Fetches what they refer to, assembles the manifest into the store and moves the job on.
+//! Finish: all chunks are recorded. Brings the export to its end in stages, each of which is recorded before the next one:
+//!
+//! 1. Many files of references are joined by chunks of their own ([`crate::gather`]).
+//! 2. The supporting chunk fetches what the others refer to. It is run here.
+//! 3. Small files are joined by chunks of their own ([`crate::merge`]), where the client asked for that.
+//! 4. The manifest is written, and the job moves on.
+//!
+//! A stage that was cut off goes on where its chunks in the plan end.
 
-use shared::domain::chunk::{OutputFile, Work};
+use shared::domain::chunk::{Chunk, Covered, Progress, Work};
 use shared::domain::ids::{ChunkId, JobId};
-use shared::domain::manifest::{Names, PAGE_FILES, StoredManifest, Summary, manifest_prefix};
 use shared::domain::pack::Location;
+use shared::domain::request::SizeClass;
 use shared::domain::states::Running;
-use shared::domain::task::Task;
 use shared::error::{Error, Result};
-use shared::exports::page_of;
-use shared::ports::files::Files;
+use shared::ports::jobs::{Append, MAX_APPENDED, Plan};
 use shared::ports::records::Area;
 use shared::telemetry::{self, Metric};
 
 use crate::Generator;
-use crate::balance::{Balance, Unbalanced};
+use crate::gather;
 use crate::merge::Merges;
+use crate::plan::WINDOW;
 
-/// Chunks read at once.
-const PAGE: usize = 200;
-
-/// What a walk over the recorded chunks found.
+/// What a walk over the results found.
 #[derive(Default)]
 struct Recorded {
-    open: bool,
+    /// Files with references, up to the number that is read without gathering them.
     references: Vec<Location>,
-    supporting: Option<ChunkId>,
+    has_many_references: bool,
+    gathered: Vec<Location>,
+    /// Chunks that gathered.
+    gathers: usize,
+    has_supporting: bool,
     merges: Merges,
-    next: u32,
+    /// The index of the first chunk that belongs to a stage of the end.
+    collected: Option<u32>,
+}
+
+impl Recorded {
+    /// The files that the supporting chunk reads.
+    fn sources(&self) -> &[Location] {
+        if self.has_many_references { &self.gathered } else { &self.references }
+    }
+}
+
+fn overtaken() -> Error {
+    Error::conflict("the end of the export is made by another task at the same time")
 }
 
 impl Generator {
     pub(crate) async fn finish(&self, id: &JobId) -> Result<()> {
         let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
-        let recorded = self.recorded(id).await?;
-        if recorded.open || !stored.progress.plan_complete {
-            // Sent too early by a lost count; the last chunk sends it again.
-            return Ok(());
-        }
-        let mut next = recorded.next;
-        let wanted = recorded.supporting.is_some()
-            || !recorded.references.is_empty()
-            || self.has_notices(&running).await?;
-        if let Some(chunk) = recorded.supporting.or(wanted.then(|| ChunkId::first(next))) {
-            next = next.max(chunk.index + 1);
-            let done = self.jobs.chunk(id, chunk).await?.is_some_and(|stored| stored.result.is_some());
-            if !done {
-                self.run_supporting(&running, chunk, &recorded.references).await?;
+        let mut progress = stored.progress;
+        let size = running.core.request.size_class();
+        let Some(supporting) = self.left_to_finish(id, size, &progress).await? else { return Ok(()) };
+        let recorded = self.recorded(id, progress.plan_end).await?;
+        if recorded.has_many_references && !recorded.has_supporting && supporting.is_none() {
+            let works = gather::works(recorded.collected.unwrap_or(progress.plan_end));
+            if recorded.gathers < works.len() {
+                // The last of them calls this again.
+                return self.append_stage(id, size, progress, &works[recorded.gathers..]).await;
             }
         }
-        if let Some(least) = running.core.request.output.min_file_bytes
-            && recorded.merges.is_empty()
-        {
-            let merges = self.plan_merges(&running, least, next).await?;
-            if !merges.is_empty() {
-                self.jobs.add_chunks(id, &merges, true).await?;
-                let tasks: Vec<_> =
-                    merges.iter().map(|chunk| Task::Chunk { job: id.clone(), chunk: chunk.id }).collect();
-                // The last of them sends this task again.
-                return self.queue.send(running.core.request.size_class(), &tasks).await;
+        if !recorded.has_supporting {
+            let wanted =
+                supporting.is_some() || !recorded.sources().is_empty() || self.has_notices(&running).await?;
+            if wanted {
+                let chunk = match supporting {
+                    Some(chunk) => chunk,
+                    None => {
+                        let chunk = Chunk::new(ChunkId::first(progress.plan_end), Work::Supporting, 0);
+                        let chunks = std::slice::from_ref(&chunk);
+                        let append = Append { at: progress.plan_end, chunks, plan: Plan::HasEnded };
+                        progress = self.jobs.append(id, append).await?.ok_or_else(overtaken)?;
+                        chunk
+                    }
+                };
+                self.run_supporting(&running, &chunk, recorded.sources()).await?;
             }
         }
-        let summary = match self.write_manifest(&running, &recorded.merges).await? {
+        if let Some(least) = running.core.request.output.min_file_bytes {
+            let works = self.plan_merges(&running, least, progress.plan_end).await?;
+            if recorded.merges.len() < works.len() {
+                return self.append_stage(id, size, progress, &works[recorded.merges.len()..]).await;
+            }
+        }
+        let summary = match self.write_manifest(&running, &recorded.merges, &progress).await? {
             Ok(summary) => summary,
             // What does not account for everything is never shown as complete.
             Err(unbalanced) => {
@@ -90,6 +115,53 @@ impl Generator {
         Ok(())
     }
 
+    /// Whether all chunks are done that Finish does not do itself. Returns the supporting chunk where that is open, and
+    /// `None` where others are.
+    async fn left_to_finish(
+        &self,
+        id: &JobId,
+        size: SizeClass,
+        progress: &Progress,
+    ) -> Result<Option<Option<Chunk>>> {
+        let open = progress.chunks_planned.saturating_sub(progress.chunks_done);
+        if !progress.plan_complete || open == 0 {
+            return Ok(progress.plan_complete.then_some(None));
+        }
+        if open == 1 {
+            let last = ChunkId::first(progress.plan_end.saturating_sub(1));
+            let last = self.jobs.chunk(id, last).await?;
+            let is_left = |stored: &shared::ports::jobs::StoredChunk| {
+                stored.chunk.work == Work::Supporting && stored.result.is_none()
+            };
+            if let Some(stored) = last.filter(is_left) {
+                return Ok(Some(Some(stored.chunk)));
+            }
+        }
+        // The last chunk of a stage calls Finish again; those of a stage that was cut off may not have been sent.
+        self.send_again(id, size, progress.plan_sent..progress.plan_end).await?;
+        Ok(None)
+    }
+
+    /// Appends chunks of a stage of the end, and sends them.
+    async fn append_stage(
+        &self,
+        id: &JobId,
+        size: SizeClass,
+        mut progress: Progress,
+        works: &[Work],
+    ) -> Result<()> {
+        for works in works.chunks(MAX_APPENDED) {
+            let at = progress.plan_end;
+            let chunks =
+                (at..).zip(works).map(|(index, work)| Chunk::new(ChunkId::first(index), work.clone(), 0));
+            let chunks: Vec<_> = chunks.collect();
+            let append = Append { at, chunks: &chunks, plan: Plan::HasEnded };
+            progress = self.jobs.append(id, append).await?.ok_or_else(overtaken)?;
+            self.send_again(id, size, at..progress.plan_end).await?;
+        }
+        Ok(())
+    }
+
     /// Whether the supporting chunk has something to report that no other chunk does.
     async fn has_notices(&self, running: &Running) -> Result<bool> {
         if let Some(selection) = &running.core.request.selection
@@ -102,112 +174,31 @@ impl Generator {
         self.has_misplaced_provenance(running).await
     }
 
-    async fn recorded(&self, id: &JobId) -> Result<Recorded> {
+    async fn recorded(&self, id: &JobId, end: u32) -> Result<Recorded> {
         let mut recorded = Recorded::default();
-        let mut after = None;
-        loop {
-            let page = self.jobs.chunks(id, after, PAGE).await?;
-            for stored in page.chunks {
-                recorded.next = stored.chunk.id.index + 1;
-                recorded.merges.note(&stored.chunk.work);
-                match (stored.chunk.work, stored.result) {
-                    (Work::Supporting, _) => recorded.supporting = Some(stored.chunk.id),
-                    (_, Some(result)) => recorded.references.extend(result.references),
-                    (_, None) => recorded.open = true,
+        for from in (0..end).step_by(WINDOW as usize) {
+            for stored in self.jobs.results(id, from..end.min(from + WINDOW)).await? {
+                recorded.merges.note(&stored.covered);
+                let references = stored.result.references;
+                match stored.covered {
+                    Covered::Patients(_) | Covered::Areas => {
+                        if recorded.references.len() == gather::AT_ONCE as usize && references.is_some() {
+                            recorded.has_many_references = true;
+                        } else {
+                            recorded.references.extend(references);
+                        }
+                        continue;
+                    }
+                    Covered::Gather => {
+                        recorded.gathers += 1;
+                        recorded.gathered.extend(references);
+                    }
+                    Covered::Supporting => recorded.has_supporting = true,
+                    Covered::Merge { .. } => {}
                 }
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(recorded),
+                recorded.collected.get_or_insert(stored.chunk.index);
             }
         }
-    }
-
-    /// Writes the manifest page by page, as the chunks come.
-    async fn write_manifest(
-        &self,
-        running: &Running,
-        merges: &Merges,
-    ) -> Result<Result<Summary, Unbalanced>> {
-        let id = &running.core.id;
-        let output = &running.core.request.output;
-        let least = output.min_file_bytes.unwrap_or_default();
-        let mut manifest = ManifestWriter {
-            files: &*self.files,
-            page: StoredManifest { transaction_time: running.transaction_time, files: Vec::new() },
-            names: Names::default(),
-            summary: Summary {
-                transaction_time: running.transaction_time,
-                manifest: manifest_prefix(id, &self.ids.attempt()),
-                pages: 0,
-                files: 0,
-                resources: 0,
-                bytes: 0,
-                withheld: [].into(),
-                ledger: None,
-            },
-        };
-        let mut balance = Balance::new();
-        let mut after = None;
-        loop {
-            let page = self.jobs.chunks(id, after, PAGE).await?;
-            for stored in page.chunks {
-                let chunk = stored.chunk.id;
-                let is_over = match output.partial_manifests {
-                    true => page_of(chunk) > manifest.summary.pages,
-                    false => manifest.page.files.len() as u64 >= PAGE_FILES,
-                };
-                if is_over {
-                    manifest.end_page().await?;
-                }
-                let result = stored.result.ok_or_else(|| Error::conflict("a chunk is open again"))?;
-                if let Err(unbalanced) = balance.add(chunk, &stored.chunk.work, &result) {
-                    return Ok(Err(unbalanced));
-                }
-                let files = result.files.into_iter().filter(|file| !merges.has(chunk, file, least));
-                files.for_each(|file| manifest.file(file));
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
-        manifest.end_page().await?;
-        let mut summary = manifest.summary;
-        summary.ledger = match balance.finish(summary.resources) {
-            Ok(ledger) => ledger,
-            Err(unbalanced) => return Ok(Err(unbalanced)),
-        };
-        summary.withheld =
-            summary.ledger.as_ref().map(|ledger| ledger.resources.withheld.clone()).unwrap_or_default();
-        Ok(Ok(summary))
-    }
-}
-
-struct ManifestWriter<'f> {
-    files: &'f dyn Files,
-    page: StoredManifest,
-    names: Names,
-    summary: Summary,
-}
-
-impl ManifestWriter<'_> {
-    fn file(&mut self, file: OutputFile) {
-        self.summary.files += 1;
-        self.summary.bytes += file.size;
-        if file.purpose.is_data() {
-            self.summary.resources += file.count;
-        }
-        self.page.files.push(self.names.name(file));
-    }
-
-    async fn end_page(&mut self) -> Result<()> {
-        let mut writer = self.files.create(&self.summary.page_key(self.summary.pages)).await?;
-        writer.write(serde_json::to_vec(&self.page)?).await?;
-        writer.finish().await?;
-        self.page.files.clear();
-        self.summary.pages += 1;
-        self.names = Names::of_page(self.summary.pages);
-        Ok(())
+        Ok(recorded)
     }
 }

@@ -1,11 +1,12 @@
 //! The export engine: a queue worker that plans, collects, writes and finishes.
 //!
-//! - [`plan`] walks the cohort and cuts it into chunks by bytes.
+//! - [`plan`] walks the cohort ([`cohort`]), cuts it into chunks by bytes ([`cut`]) and appends them to the plan.
 //! - [`chunk`] runs one chunk: [`collect`] reads a patient and filters, [`documents`] takes care of what is no
 //!   line of NDJSON, [`undescribed`] lists what nothing refers to, and [`stored`] writes it; [`outputs`] writes a
 //!   stream per type, [`pack`] the small files of an attempt as one object, and [`supporting`] fetches what the others
 //!   refer to.
-//! - [`finish`] assembles the manifest.
+//! - [`finish`] brings the export to its end in stages, and assembles the manifest; [`gather`] and [`merge`] are stages
+//!   that many workers do at the same time.
 //! - [`budget`] keeps account of tasks that failed, and fails their jobs.
 //!
 //! Every task may run twice and may be cut off anywhere. What counts is what the store of jobs recorded:
@@ -15,10 +16,14 @@ mod account;
 mod balance;
 mod budget;
 mod chunk;
+mod cohort;
 mod collect;
+mod cut;
 mod documents;
 mod finish;
+mod gather;
 mod inline;
+mod manifest;
 mod merge;
 mod outputs;
 mod pack;
@@ -33,6 +38,7 @@ mod tombstones;
 mod undescribed;
 mod unserved;
 mod walk;
+mod watch;
 
 use std::sync::Arc;
 

@@ -3,16 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use shared::domain::chunk::{Chunk, OutputFile, Purpose, Work};
+use shared::domain::chunk::{Covered, OutputFile, Purpose, Work};
 use shared::domain::ids::ChunkId;
 use shared::domain::states::Running;
 use shared::error::Result;
 
 use crate::Generator;
 use crate::collect::Collector;
-
-/// Chunks read at once.
-const PAGE: usize = 200;
+use crate::plan::WINDOW;
 
 /// The joins of an export.
 #[derive(Default)]
@@ -20,14 +18,14 @@ pub(crate) struct Merges(Vec<(Purpose, String, ChunkId, ChunkId)>);
 
 impl Merges {
     /// Notes a join that is planned.
-    pub(crate) fn note(&mut self, work: &Work) {
-        if let Work::Merge { purpose, resource_type, from, to } = work {
+    pub(crate) fn note(&mut self, covered: &Covered) {
+        if let Covered::Merge { purpose, resource_type, from, to } = covered {
             self.0.push((*purpose, resource_type.clone(), *from, *to));
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether a file of a chunk is in a join, and not in the manifest.
@@ -49,17 +47,19 @@ struct Group {
 }
 
 impl Generator {
-    /// The joins that make files of at least `least` bytes, as chunks from the index `next` on.
-    pub(crate) async fn plan_merges(&self, running: &Running, least: u64, next: u32) -> Result<Vec<Chunk>> {
+    /// The joins that make files of at least `least` bytes, of the chunks with the indexes before `end`. They are the same,
+    /// in the same order, however often they are asked for.
+    pub(crate) async fn plan_merges(&self, running: &Running, least: u64, end: u32) -> Result<Vec<Work>> {
         let output = &running.core.request.output;
         let (most, single) = (output.max_file_bytes.unwrap_or(u64::MAX), output.one_document_per_file);
         let mut groups: BTreeMap<(Purpose, String), Vec<Group>> = BTreeMap::new();
-        let mut after = None;
-        loop {
-            let page = self.jobs.chunks(&running.core.id, after, PAGE).await?;
-            for stored in page.chunks {
-                let id = stored.chunk.id;
-                let files = stored.result.into_iter().flat_map(|result| result.files);
+        for from in (0..end).step_by(WINDOW as usize) {
+            let results = self.jobs.results(&running.core.id, from..end.min(from + WINDOW)).await?;
+            for stored in
+                results.into_iter().filter(|stored| !matches!(stored.covered, Covered::Merge { .. }))
+            {
+                let id = stored.chunk;
+                let files = stored.result.files.into_iter();
                 // Clients that want each DocumentReference alone get it so.
                 let is_single = |file: &OutputFile| single && file.resource_type == "DocumentReference";
                 for file in files.filter(|file| file.size < least && !is_single(file)) {
@@ -77,12 +77,8 @@ impl Generator {
                     }
                 }
             }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
         }
-        let mut chunks = Vec::new();
+        let mut works = Vec::new();
         for ((purpose, resource_type), mut known) in groups {
             // What is left at the end joins those before it, if there is room.
             if let [.., before, rest] = known.as_mut_slice()
@@ -93,17 +89,15 @@ impl Generator {
                 known.pop();
             }
             for group in known.into_iter().filter(|group| group.files > 1) {
-                let work = Work::Merge {
+                works.push(Work::Merge {
                     purpose,
                     resource_type: resource_type.clone(),
                     from: group.from,
                     to: group.to,
-                };
-                let index = next + u32::try_from(chunks.len()).unwrap_or(u32::MAX - next);
-                chunks.push(Chunk::new(ChunkId::first(index), work, 0));
+                });
             }
         }
-        Ok(chunks)
+        Ok(works)
     }
 
     /// Writes one joined file.
@@ -118,21 +112,17 @@ impl Generator {
         let is_it = |file: &&OutputFile| {
             file.purpose == purpose && file.resource_type == resource_type && file.size < least
         };
-        let mut after = from.before();
-        loop {
-            let page = self.jobs.chunks(&running.core.id, after, PAGE).await?;
-            for stored in page.chunks.into_iter().filter(|stored| stored.chunk.id >= from) {
-                if stored.chunk.id > to {
-                    return Ok(());
-                }
-                for file in stored.result.iter().flat_map(|result| &result.files).filter(is_it) {
+        let (mut index, end) = (from.index, to.index + 1);
+        while index < end {
+            let next = end.min(index + WINDOW);
+            let results = self.jobs.results(&running.core.id, index..next).await?;
+            for stored in results.into_iter().filter(|stored| (from..=to).contains(&stored.chunk)) {
+                for file in stored.result.files.iter().filter(is_it) {
                     collector.outputs.append(file).await?;
                 }
             }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
-            }
+            index = next;
         }
+        Ok(())
     }
 }

@@ -1,40 +1,49 @@
-//! Plan: walks the cohort page by page and cuts it into chunks by bytes.
+//! Plan: walks the cohort once, cuts it into chunks by bytes, and appends them to the plan of the export.
+//!
+//! The plan is a log that only grows at its end. Its last chunk says where to go on: behind its last patient, or behind
+//! what it has beside the patients. So a plan that was cut off goes on where it was, and two of them at once cannot add
+//! anything twice: whoever appends second is refused, and looks again.
 
-use std::collections::BTreeSet;
-
-use futures_util::stream::{self, StreamExt, TryStreamExt};
-use shared::domain::chunk::{Chunk, Strays, Work};
-use shared::domain::ids::{ChunkId, JobId, PatientId};
+use shared::domain::chunk::{Chunk, Progress, Work};
+use shared::domain::ids::{ChunkId, JobId};
 use shared::domain::job::Job;
-use shared::domain::request::{Cohort, ExportRequest, OutputOptions, SizeClass};
+use shared::domain::request::{Cohort, ExportRequest, SizeClass};
 use shared::domain::task::Task;
 use shared::error::{Error, Result};
-use shared::fhir;
-use shared::ports::jobs::StoredChunk;
+use shared::ports::jobs::{Append, MAX_APPENDED, Plan};
 use shared::ports::queue::Deadline;
-use shared::ports::records::{Area, CohortPage, Member};
+use shared::ports::records::Area;
 
 use crate::Generator;
+use crate::cohort::{Listed, Walk};
+use crate::cut::Cut;
+use crate::watch::Watch;
 
-/// Patients asked for at once.
-const PAGE: usize = 5_000;
-/// Patients of a list looked up for one page, and at the same time.
-const LISTED_PAGE: usize = 500;
-const MEMBERS_AT_ONCE: usize = 16;
-/// Patients in a chunk at most, so that its row stays small (a DynamoDB item has at most 400 kB).
-const MAX_PATIENTS: usize = 2_000;
-/// Members of a group without a record who are named, and the characters of each; beyond that they are counted.
-const MAX_NAMED: usize = 1_000;
-const MAX_NAME: usize = 100;
-/// Groups in a group that cannot be read and are named.
-const MAX_NAMED_GROUPS: usize = 100;
-/// Chunks cut by one task, which then sends itself on.
-const CHUNKS_A_TASK: usize = 100;
+/// How often a plan looks again because another one was faster.
+const RACES: u32 = 20;
+/// Indexes of chunks read at once.
+pub(crate) const WINDOW: u32 = 64;
+
+/// How a try at the plan ended.
+enum Planned {
+    Done,
+    /// Another plan has appended meanwhile.
+    Overtaken,
+}
 
 impl Generator {
     pub(crate) async fn plan(&self, id: &JobId, deadline: &dyn Deadline) -> Result<()> {
-        let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
-        let size = stored.job.core().request.size_class();
+        for _ in 0..RACES {
+            match self.plan_on(id, deadline).await? {
+                Planned::Done => return Ok(()),
+                Planned::Overtaken => {}
+            }
+        }
+        Err(Error::conflict("the plan is being made by many at once"))
+    }
+
+    async fn plan_on(&self, id: &JobId, deadline: &dyn Deadline) -> Result<Planned> {
+        let Some(stored) = self.jobs.get(id).await? else { return Ok(Planned::Done) };
         let request = match stored.job {
             Job::Queued(queued) => {
                 let running = queued.begin(self.clock.now());
@@ -43,102 +52,84 @@ impl Generator {
                 request
             }
             Job::Running(running) => running.core.request,
-            _ => return Ok(()),
+            _ => return Ok(Planned::Done),
         };
-        // What is stored counts: a plan that was cut off goes on behind its last chunk.
-        let planned = self.resend_open_chunks(id, size).await?;
-        if stored.progress.plan_complete {
-            return self.finish_if_done(id, size, !planned.any_open).await;
+        let (size, progress) = (request.size_class(), stored.progress);
+        if progress.plan_complete {
+            return self.wake(id, size, &progress, deadline).await.map(|()| Planned::Done);
         }
+        self.send_again(id, size, progress.plan_sent..progress.plan_end).await?;
+        let last = match progress.plan_end.checked_sub(1) {
+            Some(last) => self.jobs.chunk(id, ChunkId::first(last)).await?.map(|stored| stored.chunk.work),
+            None => None,
+        };
         let listed = self.listed(&request).await?;
-        let (mut next, mut after) = (planned.next, planned.last);
-        for _ in 0..CHUNKS_A_TASK {
-            let cut = self.cut(&listed, &request.output, after.as_ref()).await?;
-            let is_last = cut.as_ref().is_none_or(|cut| cut.is_last);
-            let mut chunks: Vec<_> = cut.map(|cut| cut.chunk(next, &listed)).into_iter().collect();
-            next += 1;
-            if is_last {
-                chunks.extend(self.beside(&request, &listed, next).await?);
-            }
-            let progress = self.jobs.add_chunks(id, &chunks, is_last).await?;
-            let tasks: Vec<_> =
-                chunks.iter().map(|chunk| Task::Chunk { job: id.clone(), chunk: chunk.id }).collect();
-            self.queue.send(size, &tasks).await?;
-            if progress.plan_complete {
-                return self.finish_if_done(id, size, progress.all_done()).await;
-            }
-            // Another plan may have cut this chunk otherwise, from a lake that has changed since. Go on behind that one.
-            let Some(first) = chunks.first() else { continue };
-            after = self.jobs.chunk(id, first.id).await?.as_ref().and_then(last_patient);
-            if deadline.is_near(self.clock.now()) {
-                break;
-            }
+        let mut planner = Planner {
+            generator: self,
+            id,
+            size,
+            request: &request,
+            at: progress.plan_end,
+            chunks: Vec::new(),
+            at_once: 1,
+        };
+        planner.run(listed, last.as_ref(), deadline).await
+    }
+
+    /// Sends everything that is open: a job that stands still has lost a message. The supporting chunk is Finish's.
+    async fn wake(
+        &self,
+        id: &JobId,
+        size: SizeClass,
+        progress: &Progress,
+        deadline: &dyn Deadline,
+    ) -> Result<()> {
+        if progress.all_done() {
+            return self.all_done(id, size, deadline).await;
         }
-        self.queue.send(size, &[Task::Plan { job: id.clone() }]).await
-    }
-
-    async fn finish_if_done(&self, id: &JobId, size: SizeClass, done: bool) -> Result<()> {
-        if done { self.queue.send(size, &[Task::Finish { job: id.clone() }]).await } else { Ok(()) }
-    }
-
-    /// Sends the chunks that are stored and open again. What is fetched at the end is Finish's, open or not.
-    async fn resend_open_chunks(&self, id: &JobId, size: SizeClass) -> Result<Planned> {
-        let mut planned = Planned::default();
-        let mut after = None;
-        loop {
-            let page = self.jobs.chunks(id, after, 500).await?;
-            let open = page
-                .chunks
-                .iter()
-                .filter(|stored| stored.result.is_none() && stored.chunk.work != Work::Supporting);
-            let tasks: Vec<_> =
-                open.map(|stored| Task::Chunk { job: id.clone(), chunk: stored.chunk.id }).collect();
+        let mut from = 0;
+        while from < progress.plan_end {
+            let to = progress.plan_end.min(from + WINDOW);
+            let chunks = self.jobs.chunks(id, from..to).await?;
+            let open = chunks.iter().filter(|stored| stored.result.is_none());
+            let task = |chunk: &Chunk| match chunk.work {
+                Work::Supporting => Task::Finish { job: id.clone() },
+                _ => Task::Chunk { job: id.clone(), chunk: chunk.id },
+            };
+            let tasks: Vec<_> = open.map(|stored| task(&stored.chunk)).collect();
             if !tasks.is_empty() {
-                planned.any_open = true;
                 self.queue.send(size, &tasks).await?;
             }
-            for stored in &page.chunks {
-                planned.next = stored.chunk.id.index + 1;
-                planned.last = last_patient(stored).or(planned.last);
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(planned),
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Sends the tasks of chunks that were appended and perhaps not sent.
+    pub(crate) async fn send_again(
+        &self,
+        id: &JobId,
+        size: SizeClass,
+        indexes: std::ops::Range<u32>,
+    ) -> Result<()> {
+        let task = |index| Task::Chunk { job: id.clone(), chunk: ChunkId::first(index) };
+        let tasks: Vec<_> = indexes.map(task).collect();
+        if tasks.is_empty() { Ok(()) } else { self.queue.send(size, &tasks).await }
+    }
+
+    /// All chunks are done. A short export ends right here; the end of a long one has the time of a task of its own.
+    pub(crate) async fn all_done(&self, id: &JobId, size: SizeClass, deadline: &dyn Deadline) -> Result<()> {
+        match size {
+            SizeClass::Small if !deadline.is_near(self.clock.now()) => Box::pin(self.finish(id)).await,
+            SizeClass::Small | SizeClass::Large => {
+                self.queue.send(size, &[Task::Finish { job: id.clone() }]).await
             }
         }
     }
 
-    /// Who is in the cohort; of a group, as it is now.
-    async fn listed(&self, request: &ExportRequest) -> Result<Listed> {
-        match &request.cohort {
-            Cohort::Everyone => Ok(Listed::Everyone),
-            Cohort::Patients(patients) => {
-                let patients = patients.clone();
-                Ok(Listed::Patients { patients, joined: BTreeSet::new(), absent: None })
-            }
-            Cohort::Group(group) => {
-                let (now, own) = (self.clock.now(), self.settings.own_bases());
-                let members = fhir::group::members(&*self.records, group, now, &own).await?;
-                let members = members.ok_or(Error::NotFound("the group is no longer in the record store"))?;
-                let since = request.selection.as_ref().and_then(|selection| selection.since);
-                let joined = match since.filter(|_| self.settings.whole_record_of_new_members) {
-                    Some(since) => members
-                        .patients
-                        .iter()
-                        .filter(|(_, joined)| joined.is_some_and(|joined| joined > since))
-                        .map(|(patient, _)| patient.clone())
-                        .collect(),
-                    None => BTreeSet::new(),
-                };
-                let absent = absent(members.unknown, members.problems);
-                Ok(Listed::Patients { patients: members.patients.into_keys().collect(), joined, absent })
-            }
-        }
-    }
-
-    /// What is exported beside the patients: for a system export everything outside their compartments, and what was
-    /// deleted of patients who are gone.
-    async fn beside(&self, request: &ExportRequest, listed: &Listed, next: u32) -> Result<Vec<Chunk>> {
+    /// What is exported beside the patients, in an order that stays: for a system export everything outside their
+    /// compartments, and what was deleted of patients who are gone.
+    async fn beside(&self, request: &ExportRequest, listed: &Listed) -> Result<Vec<(Work, u64)>> {
         let Some(selection) = &request.selection else { return Ok(Vec::new()) };
         let mut works = Vec::new();
         if let Listed::Patients { absent: Some(absent), .. } = listed {
@@ -155,140 +146,130 @@ impl Generator {
         if selection.since.is_some() && request.cohort == Cohort::Everyone {
             works.push((Work::Deleted, 0));
         }
-        let chunks = (next..).zip(works);
-        Ok(chunks.map(|(index, (work, bytes))| Chunk::new(ChunkId::first(index), work, bytes)).collect())
-    }
-
-    /// The next chunk's worth of patients behind `after`; `None` when there are no more.
-    async fn cut(
-        &self,
-        cohort: &Listed,
-        output: &OutputOptions,
-        after: Option<&PatientId>,
-    ) -> Result<Option<Cut>> {
-        let most = output.patients_per_chunk.unwrap_or(MAX_PATIENTS).min(MAX_PATIENTS);
-        let mut cut = Cut { patients: Vec::new(), strays: Strays::default(), bytes: 0, is_last: false };
-        let mut has_strays = false;
-        let mut cursor = after.map(ToString::to_string);
-        loop {
-            let page = self.page(cohort, cursor.as_deref()).await?;
-            has_strays |= page.has_strays;
-            for member in page.members {
-                let full = cut.bytes + member.bytes > self.settings.chunk_bytes || cut.patients.len() == most;
-                if full && !cut.patients.is_empty() {
-                    if has_strays {
-                        let last = cut.patients.last().map(PatientId::as_str);
-                        cut.strays = self.records.strays(after.map(PatientId::as_str), last).await?;
-                    }
-                    return Ok(Some(cut));
-                }
-                cut.bytes += member.bytes;
-                cut.patients.push(member.patient);
-            }
-            match page.next {
-                Some(next) => cursor = Some(next),
-                None => {
-                    cut.is_last = true;
-                    if has_strays {
-                        cut.strays = self.records.strays(after.map(PatientId::as_str), None).await?;
-                    }
-                    return Ok((!cut.patients.is_empty() || !cut.strays.is_empty()).then_some(cut));
-                }
-            }
-        }
-    }
-
-    /// The members of the cohort behind `after`, in the order of their ids.
-    async fn page(&self, cohort: &Listed, after: Option<&str>) -> Result<CohortPage> {
-        match cohort {
-            Listed::Everyone => self.records.members(after, PAGE).await,
-            Listed::Patients { patients, .. } => {
-                let from =
-                    patients.partition_point(|patient| after.is_some_and(|after| patient.as_str() <= after));
-                let behind = &patients[from..];
-                let page = &behind[..behind.len().min(LISTED_PAGE)];
-                let members = stream::iter(page.iter().cloned())
-                    .map(|patient| async {
-                        // A patient who is gone since the kick-off: the chunk says so.
-                        let known = self.records.member(&patient).await?;
-                        Ok::<_, Error>(known.unwrap_or(Member { patient, bytes: 0 }))
-                    })
-                    .buffered(MEMBERS_AT_ONCE)
-                    .try_collect::<Vec<_>>()
-                    .await?;
-                let next = page.last().filter(|_| behind.len() > page.len()).map(ToString::to_string);
-                Ok(CohortPage { members, has_strays: false, next })
-            }
-        }
+        Ok(works)
     }
 }
 
-/// What earlier plans stored.
-#[derive(Default)]
-struct Planned {
-    /// The index of the next chunk.
-    next: u32,
-    /// The last patient of the last chunk.
-    last: Option<PatientId>,
-    any_open: bool,
+/// One try at the plan of an export.
+struct Planner<'p> {
+    generator: &'p Generator,
+    id: &'p JobId,
+    size: SizeClass,
+    request: &'p ExportRequest,
+    /// Where the plan ends.
+    at: u32,
+    /// Chunks that are cut and not appended yet.
+    chunks: Vec<Chunk>,
+    /// How many are appended at once: the first goes to a worker at once, and the more there are, the fewer transactions.
+    at_once: usize,
 }
 
-/// A cohort whose members are known.
-enum Listed {
-    Everyone,
-    /// In the order of their ids; those who joined after `_since` give all of their data.
-    Patients {
-        patients: Vec<PatientId>,
-        joined: BTreeSet<PatientId>,
-        /// Members of a group who are no patients of this server.
-        absent: Option<Work>,
-    },
-}
-
-/// The chunk that names them; its row stays below the 400 kB of a DynamoDB item.
-fn absent(unknown: BTreeSet<String>, mut problems: Vec<String>) -> Option<Work> {
-    if unknown.is_empty() && problems.is_empty() {
-        return None;
-    }
-    let more = unknown.len().saturating_sub(MAX_NAMED) as u64;
-    let shortened = |text: String| text.chars().take(MAX_NAME).collect();
-    let members = unknown.into_iter().take(MAX_NAMED).map(shortened).collect();
-    problems.truncate(MAX_NAMED_GROUPS);
-    Some(Work::Absent { members, more, problems })
-}
-
-impl Cut {
-    fn chunk(self, index: u32, cohort: &Listed) -> Chunk {
-        let joined = match cohort {
-            Listed::Patients { joined, .. } => {
-                self.patients.iter().filter(|patient| joined.contains(*patient)).cloned().collect()
-            }
-            Listed::Everyone => Vec::new(),
+impl Planner<'_> {
+    async fn run(&mut self, listed: Listed, last: Option<&Work>, deadline: &dyn Deadline) -> Result<Planned> {
+        let generator = self.generator;
+        let mut watch = Watch::new(generator, self.id);
+        // What stands behind the last patient ends the patients as well.
+        let after = match last {
+            None => Some(None),
+            Some(Work::Patients(patients)) => patients.last().map(Some),
+            Some(_) => None,
         };
-        Chunk {
-            joined,
-            strays: self.strays,
-            ..Chunk::new(ChunkId::first(index), Work::Patients(self.patients), self.bytes)
+        if let Some(after) = after {
+            let mut walk = Walk::of(&listed, after, &*generator.records);
+            let limits = (generator.settings.chunk_bytes, self.request.output.patients_per_chunk);
+            let mut cut = Cut::new(limits);
+            loop {
+                let entry = walk.next(&*generator.records).await?;
+                let is_last = entry.is_none();
+                let Some(full) = cut.add(entry) else { if is_last { break } else { continue } };
+                self.chunks.push(full.chunk(self.next_id(), &listed));
+                if is_last {
+                    break;
+                }
+                if self.chunks.len() >= self.at_once {
+                    if self.append(Plan::Continues).await?.is_none() {
+                        return Ok(Planned::Overtaken);
+                    }
+                    if !watch.is_wanted().await? {
+                        return Ok(Planned::Done);
+                    }
+                    if deadline.is_near(generator.clock.now()) {
+                        let task = Task::Plan { job: self.id.clone() };
+                        return generator.queue.send(self.size, &[task]).await.map(|()| Planned::Done);
+                    }
+                }
+            }
+        }
+        self.end(&listed, last, deadline).await
+    }
+
+    /// Appends what is exported beside the patients, behind what the plan has of it, and ends the plan.
+    async fn end(
+        &mut self,
+        listed: &Listed,
+        last: Option<&Work>,
+        deadline: &dyn Deadline,
+    ) -> Result<Planned> {
+        let beside = self.generator.beside(self.request, listed).await?;
+        for (work, bytes) in
+            beside.into_iter().filter(|(work, _)| last.is_none_or(|last| is_behind(work, last)))
+        {
+            if self.chunks.len() == MAX_APPENDED && self.append(Plan::Continues).await?.is_none() {
+                return Ok(Planned::Overtaken);
+            }
+            self.chunks.push(Chunk::new(self.next_id(), work, bytes));
+        }
+        if self.size == SizeClass::Small && self.at == 0 && self.chunks.len() == 1 {
+            // Nobody else is needed for a single chunk.
+            let Some(_) = self.append_unsent(Plan::Ends).await? else { return Ok(Planned::Overtaken) };
+            let chunk = ChunkId::first(0);
+            Box::pin(self.generator.run_chunk(self.id, chunk, deadline)).await?;
+            return Ok(Planned::Done);
+        }
+        let Some(progress) = self.append(Plan::Ends).await? else { return Ok(Planned::Overtaken) };
+        if progress.all_done() {
+            self.generator.all_done(self.id, self.size, deadline).await?;
+        }
+        Ok(Planned::Done)
+    }
+
+    fn next_id(&self) -> ChunkId {
+        ChunkId::first(self.at + u32::try_from(self.chunks.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Appends the chunks that are cut and sends them; `None` when another plan was faster.
+    async fn append(&mut self, plan: Plan) -> Result<Option<Progress>> {
+        let from = self.at;
+        let progress = self.append_unsent(plan).await?;
+        if progress.is_some() {
+            self.generator.send_again(self.id, self.size, from..self.at).await?;
+            self.at_once = (self.at_once * 2).min(MAX_APPENDED);
+        }
+        Ok(progress)
+    }
+
+    async fn append_unsent(&mut self, plan: Plan) -> Result<Option<Progress>> {
+        let append = Append { at: self.at, chunks: &self.chunks, plan };
+        let progress = self.generator.jobs.append(self.id, append).await?;
+        if let Some(progress) = &progress {
+            self.at = progress.plan_end;
+            self.chunks.clear();
+        }
+        Ok(progress)
+    }
+}
+
+/// Whether a work beside the patients stands behind the last one that the plan has.
+fn is_behind(work: &Work, last: &Work) -> bool {
+    fn place(work: &Work) -> (u8, &str) {
+        match work {
+            Work::Patients(_) => (0, ""),
+            Work::Absent { .. } => (1, ""),
+            Work::Shared(name) => (2, name),
+            Work::Groups => (3, ""),
+            Work::Deleted => (4, ""),
+            Work::Supporting | Work::Gather { .. } | Work::Merge { .. } => (5, ""),
         }
     }
-}
-
-struct Cut {
-    patients: Vec<PatientId>,
-    /// Entries between them that are no patients.
-    strays: Strays,
-    bytes: u64,
-    is_last: bool,
-}
-
-fn last_patient(stored: &StoredChunk) -> Option<PatientId> {
-    match &stored.chunk.work {
-        Work::Patients(patients) => patients.last().cloned(),
-        Work::Absent { .. }
-        | Work::Shared(_)
-        | Work::Groups
-        | Work::Deleted
-        | Work::Supporting
-        | Work::Merge { .. } => None,
-    }
+    place(work) > place(last)
 }

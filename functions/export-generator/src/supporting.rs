@@ -35,9 +35,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use shared::domain::choices::{Choices, Sensitive};
-use shared::domain::chunk::{Chunk, ChunkResult, Purpose, Work};
+use shared::domain::chunk::{Chunk, ChunkResult, Purpose};
 use shared::domain::filter::{Decision, Facts};
-use shared::domain::ids::ChunkId;
 use shared::domain::ledger::Reason;
 use shared::domain::pack::Location;
 use shared::domain::states::Running;
@@ -162,19 +161,16 @@ pub(crate) fn is_passed_over(choices: &Choices, facts: &Facts<'_>) -> bool {
 }
 
 impl Generator {
-    /// Runs the supporting chunk of a job whose other chunks are done, unless it is done as well.
-    /// `references` are the files with what those refer to.
+    /// Runs the supporting chunk of a job whose other chunks are done. `references` are the files with what those refer to.
     pub(crate) async fn run_supporting(
         &self,
         running: &Running,
-        chunk: ChunkId,
+        chunk: &Chunk,
         references: &[Location],
     ) -> Result<()> {
         let id = &running.core.id;
-        let planned = Chunk::new(chunk, Work::Supporting, 0);
-        self.jobs.add_chunks(id, &[planned], true).await?;
         let attempt = self.ids.attempt();
-        let prefix = shared::domain::chunk::attempt_prefix(id, chunk, &attempt);
+        let prefix = shared::domain::chunk::attempt_prefix(id, chunk.id, &attempt);
         let mut outputs = Outputs::new(&*self.files, prefix.clone(), &running.core.request.output);
         let collected = match self.collect_supporting(running, references, &mut outputs).await {
             Ok(account) => account.finish(outputs).await,

@@ -76,6 +76,45 @@ pub enum Work {
     Supporting,
     /// Joins small files of one type that the chunks from one to another wrote.
     Merge { purpose: Purpose, resource_type: String, from: ChunkId, to: ChunkId },
+    /// Joins the references that the chunks with these indexes noted, from the first to before the second.
+    Gather { from: u32, to: u32 },
+}
+
+impl Work {
+    pub fn covered(&self) -> Covered {
+        match self {
+            Self::Patients(patients) => Covered::Patients(patients.len() as u64),
+            Self::Absent { members, more, .. } => Covered::Patients(members.len() as u64 + more),
+            Self::Shared(_) | Self::Groups | Self::Deleted => Covered::Areas,
+            Self::Supporting => Covered::Supporting,
+            Self::Merge { purpose, resource_type, from, to } => Covered::Merge {
+                purpose: *purpose,
+                resource_type: resource_type.clone(),
+                from: *from,
+                to: *to,
+            },
+            Self::Gather { .. } => Covered::Gather,
+        }
+    }
+}
+
+/// What a chunk was about, as the end of the export needs to know it: without the ids of its patients, which are most of
+/// a chunk's row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Covered {
+    /// So many patients.
+    Patients(u64),
+    /// Resources outside any compartment.
+    Areas,
+    Supporting,
+    Merge {
+        purpose: Purpose,
+        resource_type: String,
+        from: ChunkId,
+        to: ChunkId,
+    },
+    Gather,
 }
 
 /// What an attempt wrote, recorded when its chunk is finished. Files of other attempts are never listed.
@@ -96,6 +135,13 @@ pub struct ChunkResult {
     pub attachments: Option<IndexPlace>,
     /// Stored bytes read.
     pub bytes_read: u64,
+}
+
+impl ChunkResult {
+    /// Resources of the export in its files.
+    pub fn resources(&self) -> u64 {
+        self.files.iter().filter(|file| file.purpose.is_data()).map(|file| file.count).sum()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +231,12 @@ pub struct Progress {
     pub chunks_done: u32,
     /// The plan has added its last chunk.
     pub plan_complete: bool,
+    /// The index of the next chunk: the plan has all indexes before it.
+    #[serde(default)]
+    pub plan_end: u32,
+    /// The chunks with smaller indexes were sent to workers; those from here on perhaps not.
+    #[serde(default)]
+    pub plan_sent: u32,
     pub bytes_planned: u64,
     pub bytes_done: u64,
     pub resources: u64,

@@ -188,15 +188,6 @@ impl ChunkId {
         Self { index, part: 0 }
     }
 
-    /// The last id there could be before this one; `None` before the first.
-    pub fn before(self) -> Option<Self> {
-        match (self.index, self.part) {
-            (0, 0) => None,
-            (index, 0) => Some(Self { index: index - 1, part: 99_999_999 }),
-            (index, part) => Some(Self { index, part: part - 1 }),
-        }
-    }
-
     pub fn rest(self) -> Self {
         Self { part: self.part + 1, ..self }
     }

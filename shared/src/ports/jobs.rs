@@ -1,10 +1,11 @@
 //! Jobs and their chunks.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::chunk::{Chunk, ChunkResult, Progress};
+use crate::domain::chunk::{Chunk, ChunkResult, Covered, Progress};
 use crate::domain::ids::{ChunkId, JobId, PatientId};
 use crate::domain::job::{Job, Owner, State};
 use crate::error::{Error, Result};
@@ -60,10 +61,36 @@ pub struct StoredChunk {
     pub result: Option<ChunkResult>,
 }
 
-#[derive(Debug)]
-pub struct ChunkPage {
-    pub chunks: Vec<StoredChunk>,
-    pub next: Option<ChunkId>,
+/// A finished chunk without what it was told to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredResult {
+    pub chunk: ChunkId,
+    pub covered: Covered,
+    pub result: ChunkResult,
+}
+
+/// Chunks that are appended to the plan of an export, all or none.
+#[derive(Debug, Clone)]
+pub struct Append<'c> {
+    /// The index of the first chunk, which is where the plan must end now.
+    pub at: u32,
+    /// With indexes that follow each other; at most [`MAX_APPENDED`].
+    pub chunks: &'c [Chunk],
+    pub plan: Plan,
+}
+
+/// The most chunks of one [`Append`]: their rows fit a transaction of DynamoDB (100 items, 4 MB).
+pub const MAX_APPENDED: usize = 20;
+
+/// What an [`Append`] expects of the plan, and makes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// It is not complete, and stays so.
+    Continues,
+    /// It is not complete, and these chunks are its last ones.
+    Ends,
+    /// It is complete: the chunks belong to the end of the export.
+    HasEnded,
 }
 
 /// What finishing a chunk came to.
@@ -106,22 +133,33 @@ pub trait Jobs: Send + Sync {
     /// A page of jobs. A row that cannot be read is left out and logged by its id, so that it hides no other.
     async fn list(&self, query: &JobQuery) -> Result<JobPage>;
 
-    /// Adds chunks that are not there yet; those that are stay as they are. With `last` the plan is
-    /// complete from then on. Nothing is added to a job that is gone.
-    async fn add_chunks(&self, job: &JobId, chunks: &[Chunk], last: bool) -> Result<Progress>;
+    /// Whether the job is running. A store may return what was true a second ago.
+    async fn is_running(&self, id: &JobId) -> Result<bool> {
+        Ok(self.get(id).await?.is_some_and(|stored| stored.job.state() == State::Running))
+    }
+
+    /// Appends chunks to the plan. `None`, and nothing is appended, when the plan does not end where the call says or is
+    /// not as it expects: somebody else was faster, or an earlier call succeeded whose response was lost. All chunks
+    /// before `at` were sent to workers before ([`Progress::plan_sent`]). [`crate::error::Error::NotFound`] for a job that
+    /// is gone.
+    async fn append(&self, job: &JobId, append: Append<'_>) -> Result<Option<Progress>>;
 
     async fn chunk(&self, job: &JobId, chunk: ChunkId) -> Result<Option<StoredChunk>>;
 
-    /// Chunks in the order of their ids.
-    async fn chunks(&self, job: &JobId, after: Option<ChunkId>, count: usize) -> Result<ChunkPage>;
+    /// The chunks with these indexes and their rests, in the order of their ids.
+    async fn chunks(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredChunk>>;
+
+    /// The results of the chunks with these indexes and their rests, in the order of their ids. Chunks that are open have
+    /// none.
+    async fn results(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredResult>>;
 
     /// Takes a chunk from open to done, adds to the job's counters, and adds `rest` as a new chunk, all
-    /// or nothing, exactly once. For a chunk that is done already nothing changes.
-    /// [`crate::error::Error::NotFound`] when there is no such chunk.
+    /// or nothing, exactly once. For a chunk that is done already nothing changes. The chunk is one that was read from
+    /// here. [`crate::error::Error::NotFound`] for a job that is gone.
     async fn finish_chunk(
         &self,
         job: &JobId,
-        chunk: ChunkId,
+        chunk: &Chunk,
         result: &ChunkResult,
         rest: Option<&Chunk>,
     ) -> Result<Finished>;

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::domain::chunk::Strays;
 use crate::domain::ids::PatientId;
 use crate::error::{Damage, Error, Result};
 
@@ -16,13 +15,31 @@ pub struct Member {
     pub bytes: u64,
 }
 
+impl Member {
+    pub fn of(patient: PatientId, parts: &Parts) -> Self {
+        Self { patient, bytes: parts.records.iter().chain(&parts.documents).map(|part| part.bytes).sum() }
+    }
+}
+
 #[derive(Debug)]
 pub struct CohortPage {
     pub members: Vec<Member>,
-    /// Whether entries were seen that [`Records::strays`] names.
-    pub has_strays: bool,
     /// Hand this to the next call; `None` on the last page.
     pub next: Option<String>,
+}
+
+/// An entry directly below `Patient/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    Patient(Member),
+    /// The name of an entry that is no patient's directory.
+    Stray(String),
+}
+
+/// A walk through the entries below `Patient/`, which keeps a bounded number of them.
+#[async_trait]
+pub trait Entries: Send {
+    async fn next(&mut self) -> Result<Option<Entry>>;
 }
 
 /// Whether a file of this name has lines of resources.
@@ -102,14 +119,18 @@ pub trait Records: Send + Sync {
     /// patient `after`.
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage>;
 
-    /// Entries that are no patient's directory, behind the patient `after` and before the patient `until`, in the order
-    /// of [`Records::members`]. Names that begin with a dot, and objects without bytes, are passed over.
-    async fn strays(&self, after: Option<&str>, until: Option<&str>) -> Result<Strays>;
+    /// All entries behind the patient `after`, in the order of [`Records::members`], and those that are no patient's
+    /// directory among them. Names that begin with a dot, and objects without bytes, are passed over.
+    fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries>;
 
     /// The files of a patient's prefix, in the order of their names; empty when there is no such patient. What is no
     /// regular file (a pipe, a link, a directory named so) and what has a name that the layout does not have are among
     /// them, and reading those is [`Error::Damaged`]; names that begin with a dot, and objects without bytes, are not.
     async fn parts(&self, patient: &PatientId) -> Result<Parts>;
+
+    /// What [`Records::parts`] returns for the first of these patients, for one of them at least and for as many as the
+    /// store finds at once. It takes the fewest requests when the patients stand in the order of [`Records::members`].
+    async fn parts_of(&self, patients: &[PatientId]) -> Result<Vec<Parts>>;
 
     /// Opens a file of resource lines; compressed ones are decompressed.
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>>;

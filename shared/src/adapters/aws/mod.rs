@@ -4,15 +4,18 @@
 //! no more of them than its policy allows it to use.
 
 mod calls;
+mod chunks;
 mod files;
 mod grants;
 mod items;
 mod jobs;
 mod links;
+mod listing;
 mod objects;
 mod queue;
 mod records;
 mod secrets;
+mod table;
 mod upload;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +45,7 @@ use self::queue::AwsQueue;
 pub use self::queue::{SqsInbox, Visibility};
 use self::records::AwsRecords;
 use self::secrets::Stored;
+use self::table::Table;
 
 /// Bytes of the first parts of a multipart upload.
 const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -223,11 +227,13 @@ impl Platform for Aws {
 
     fn jobs(&self) -> Arc<dyn Jobs> {
         Arc::new(AwsJobs {
-            client: self.dynamodb(),
-            table: self.need("EHI_JOBS_TABLE"),
+            table: Table {
+                client: self.dynamodb(),
+                name: self.need("EHI_JOBS_TABLE"),
+                ids: self.ids.clone(),
+            },
             retention: self.settings.retention,
             clock: self.clock.clone(),
-            ids: self.ids.clone(),
         })
     }
 

@@ -94,6 +94,23 @@ pub(super) struct Walk {
 
 impl Walk {
     pub(super) async fn next(&mut self) -> Result<Option<Listed>> {
+        self.fill().await?;
+        Ok(self.page.pop_front())
+    }
+
+    /// The next object, which stays where it is.
+    pub(super) async fn peek(&mut self) -> Result<Option<&Listed>> {
+        self.fill().await?;
+        Ok(self.page.front())
+    }
+
+    /// Passes over the objects before this key, and returns whether it did so without another request.
+    pub(super) fn passes_to(&mut self, key: &str) -> bool {
+        while self.page.pop_front_if(|listed| listed.key.as_str() < key).is_some() {}
+        self.ended || !self.page.is_empty()
+    }
+
+    async fn fill(&mut self) -> Result<()> {
         while self.page.is_empty() && !self.ended {
             let list = self
                 .bucket
@@ -118,7 +135,7 @@ impl Walk {
                 })
             }));
         }
-        Ok(self.page.pop_front())
+        Ok(())
     }
 }
 

@@ -9,19 +9,29 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Mutex;
 use tokio_util::io::StreamReader;
 
+use super::listing::{InTurn, Walked};
 use super::objects::{Bucket, Listed};
 use crate::adapters::layout::{Place, is_stray};
 use crate::adapters::shared_index::{SharedIndex, TOO_LONG, Taken, Unusable};
 use crate::compressed::decompressed;
-use crate::domain::chunk::Strays;
 use crate::domain::ids::PatientId;
 use crate::error::{Damage, Error, Result, Store};
 use crate::fhir::ndjson::Lines;
 use crate::ports::files::ByteStream;
-use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, Supporting};
+use crate::ports::records::{
+    Area, BLOCK, BlockReader, CohortPage, Entries, Entry, Member, Part, Parts, Records, Supporting,
+};
 
 /// Lines of `shared/` fetched at once.
 const AT_ONCE: usize = 8;
+
+/// Files that are listed for one call; the patient who reaches this number is the last one.
+const MAX_PARTS: usize = 20_000;
+/// Patients after whom it is known whether they stand close together.
+const SPARSE: usize = 8;
+/// Patients who are asked for alone in one call, and at the same time.
+const MOST_APART: usize = 256;
+const APART_AT_ONCE: usize = 16;
 
 /// See the [module](self).
 pub(super) struct AwsRecords {
@@ -42,13 +52,8 @@ impl AwsRecords {
         Self { bucket, shared: Mutex::default() }
     }
 
-    /// To S3 a prefix without keys and one that does not exist are the same. A lake without a single key below
-    /// `Patient/` was moved away or is not loaded yet: it is waited for, because nothing can tell it from an empty one.
     async fn check(&self) -> Result<()> {
-        match self.bucket.walk("Patient/", None).next().await? {
-            Some(_) => Ok(()),
-            None => Err(Error::unavailable("the lake has no key below Patient/").of_store(Store::Records)),
-        }
+        check(&self.bucket).await
     }
 
     async fn shared(&self) -> Result<Arc<SharedObjects>> {
@@ -161,12 +166,21 @@ impl AwsRecords {
     }
 }
 
+/// To S3 a prefix without keys and one that does not exist are the same. A lake without a single key below
+/// `Patient/` was moved away or is not loaded yet: it is waited for, because nothing can tell it from an empty one.
+pub(super) async fn check(bucket: &Bucket) -> Result<()> {
+    match bucket.walk("Patient/", None).next().await? {
+        Some(_) => Ok(()),
+        None => Err(Error::unavailable("the lake has no key below Patient/").of_store(Store::Records)),
+    }
+}
+
 fn is_gzip(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, extension)| extension == "gz")
 }
 
 /// The patient and the rest of a key `Patient/<id>/…`.
-fn split(key: &str) -> Option<(PatientId, &str)> {
+pub(super) fn split(key: &str) -> Option<(PatientId, &str)> {
     let (id, rest) = key.strip_prefix("Patient/")?.split_once('/')?;
     Some((PatientId::parse(id).ok()?, rest))
 }
@@ -180,20 +194,31 @@ fn place(rest: &str, size: u64) -> Option<(Place, &str)> {
     place.lists(name, size == 0).then_some((place, name))
 }
 
+/// Whether an object below a patient's prefix is listed.
+pub(super) fn is_part(listed: &Listed) -> bool {
+    split(&listed.key).is_some_and(|(_, rest)| place(rest, listed.size).is_some())
+}
+
+/// Adds an object below a patient's prefix to the patient's files, if it is listed.
+pub(super) fn part(listed: Listed, parts: &mut Parts) {
+    let Listed { key, size: bytes, changed, .. } = listed;
+    let Some((place, name)) = split(&key).and_then(|(_, rest)| place(rest, bytes)) else { return };
+    let list = match place {
+        Place::Documents => &mut parts.documents,
+        Place::Record | Place::Area(_) => &mut parts.records,
+    };
+    list.push(Part { name: name.to_owned(), bytes, changed });
+}
+
 /// The entry directly below `Patient/` that a key belongs to, where that is no patient's directory.
-fn stray(key: &str, size: u64) -> Option<&str> {
+pub(super) fn stray(key: &str, size: u64) -> Option<&str> {
     let rest = key.strip_prefix("Patient/")?;
     let (name, is_directory) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
     is_stray(name, is_directory, size == 0).then_some(name)
 }
 
-/// Behind every key of that patient; nothing but its own prefix sorts in between.
-fn behind(patient: &str) -> String {
-    format!("Patient/{patient}/\u{10ffff}")
-}
-
 /// A patient's prefix: every part of it.
-fn prefix(patient: &PatientId) -> String {
+pub(super) fn prefix(patient: &PatientId) -> String {
     format!("Patient/{patient}/")
 }
 
@@ -202,10 +227,9 @@ impl Records for AwsRecords {
     async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
         let mut walk = self.bucket.walk(&prefix(patient), None);
         let mut member = None;
-        while let Some(Listed { key, size, .. }) = walk.next().await? {
-            let counted = split(&key).is_some_and(|(_, rest)| place(rest, size).is_some());
+        while let Some(listed) = walk.next().await? {
             let known = member.get_or_insert(Member { patient: patient.clone(), bytes: 0 });
-            known.bytes += if counted { size } else { 0 };
+            known.bytes += if is_part(&listed) { listed.size } else { 0 };
         }
         if member.is_none() {
             self.check().await?;
@@ -214,65 +238,60 @@ impl Records for AwsRecords {
     }
 
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
-        let after = after.map(behind);
-        let mut walk = self.bucket.walk("Patient/", after.as_deref());
+        let mut entries = Walked::new(&self.bucket, after);
         let mut members: Vec<Member> = Vec::new();
-        let mut has_strays = false;
-        while let Some(Listed { key, size, .. }) = walk.next().await? {
-            let Some((patient, rest)) = split(&key) else {
-                has_strays |= stray(&key, size).is_some();
-                continue;
-            };
-            if members.last().is_none_or(|last| last.patient != patient) {
-                if members.len() == count {
-                    let next = members.last().map(|last| last.patient.to_string());
-                    return Ok(CohortPage { members, has_strays, next });
-                }
-                members.push(Member { patient, bytes: 0 });
+        while let Some(entry) = entries.next().await? {
+            let Entry::Patient(member) = entry else { continue };
+            if members.len() == count {
+                let next = members.last().map(|last| last.patient.to_string());
+                return Ok(CohortPage { members, next });
             }
-            if let Some(last) = members.last_mut().filter(|_| place(rest, size).is_some()) {
-                last.bytes += size;
-            }
+            members.push(member);
         }
-        if members.is_empty() {
-            self.check().await?;
-        }
-        Ok(CohortPage { members, has_strays, next: None })
+        Ok(CohortPage { members, next: None })
     }
 
-    async fn strays(&self, after: Option<&str>, until: Option<&str>) -> Result<Strays> {
-        let after = after.map(behind);
-        let until = until.map(|until| format!("Patient/{until}/"));
-        let mut walk = self.bucket.walk("Patient/", after.as_deref());
-        let (mut strays, mut last) = (Strays::default(), String::new());
-        while let Some(Listed { key, size, .. }) = walk.next().await? {
-            if until.as_ref().is_some_and(|until| key >= *until) {
-                break;
-            }
-            // Of a directory all keys stand together.
-            if let Some(name) = stray(&key, size).filter(|name| *name != last) {
-                strays.add(name);
-                name.clone_into(&mut last);
-            }
-        }
-        Ok(strays)
+    fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries> {
+        Box::new(Walked::new(&self.bucket, after.map(PatientId::as_str)))
     }
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
         let mut walk = self.bucket.walk(&prefix(patient), None);
         let mut parts = Parts::default();
-        while let Some(Listed { key, size: bytes, changed, .. }) = walk.next().await? {
-            let Some((place, name)) = split(&key).and_then(|(_, rest)| place(rest, bytes)) else { continue };
-            let list = match place {
-                Place::Documents => &mut parts.documents,
-                Place::Record | Place::Area(_) => &mut parts.records,
-            };
-            list.push(Part { name: name.to_owned(), bytes, changed });
+        while let Some(listed) = walk.next().await? {
+            part(listed, &mut parts);
         }
         if parts == Parts::default() {
             self.check().await?;
         }
         Ok(parts)
+    }
+
+    async fn parts_of(&self, patients: &[PatientId]) -> Result<Vec<Parts>> {
+        if let [patient] = patients {
+            return Ok(vec![self.parts(patient).await?]);
+        }
+        let mut turn = InTurn::new(&self.bucket);
+        let (mut all, mut files) = (Vec::new(), 0);
+        for (index, patient) in patients.iter().enumerate() {
+            if files > MAX_PARTS {
+                break;
+            }
+            // Patients far apart in a large lake: each is asked for alone, and many at once.
+            if index >= SPARSE && turn.lists * 2 > index && !turn.reaches(patient) {
+                let apart: Vec<_> = patients[index..].iter().take(MOST_APART).cloned().collect();
+                let parts = stream::iter(apart).map(|patient| async move { self.parts(&patient).await });
+                all.extend(parts.buffered(APART_AT_ONCE).try_collect::<Vec<_>>().await?);
+                break;
+            }
+            let parts = turn.parts(patient).await?;
+            if parts == Parts::default() {
+                self.check().await?;
+            }
+            files += parts.records.len() + parts.documents.len();
+            all.push(parts);
+        }
+        Ok(all)
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {

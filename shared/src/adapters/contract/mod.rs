@@ -10,12 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::clock::{Clock, Ids, SeededIds};
-use crate::domain::choices::Sensitive;
-use crate::domain::chunk::{Chunk, ChunkResult, OutputFile, Purpose, Work};
-use crate::domain::ids::{Attempt, ChunkId, ClientId, PatientId};
+use crate::domain::ids::{ClientId, PatientId};
 use crate::domain::job::{Core, Job, Owner, PatientSummary, State};
-use crate::domain::ledger::{Ledger, Patients, Reason};
-use crate::domain::pack::{IndexPlace, Location, Place};
 use crate::domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
 use crate::domain::states::Queued;
 use crate::domain::task::Task;
@@ -27,6 +23,7 @@ use crate::ports::queue::{Inbox, MAX_DELIVERIES, Queue};
 
 pub use records::records;
 
+mod chunks;
 mod records;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -88,7 +85,7 @@ pub async fn jobs(jobs: Arc<dyn Jobs>) {
     let won = join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count();
     assert_eq!(won, 1, "of racing changes one wins");
     lists(&*jobs).await;
-    chunks(jobs).await;
+    chunks::chunks(jobs).await;
 }
 
 async fn lists(jobs: &dyn Jobs) {
@@ -130,104 +127,6 @@ async fn lists(jobs: &dyn Jobs) {
     assert_eq!(jobs.list(&complete).await.expect("a page").jobs.len(), 0);
     let wrong = JobQuery { count: 9, after: Some("nonsense".to_owned()), ..JobQuery::default() };
     assert!(matches!(jobs.list(&wrong).await, Err(Error::Invalid(_))));
-}
-
-fn chunk(index: u32, bytes: u64) -> Chunk {
-    let patient = PatientId::parse(&format!("p{index}")).expect("an id");
-    Chunk::new(ChunkId::first(index), Work::Patients(vec![patient]), bytes)
-}
-
-fn result(attempt: u8) -> ChunkResult {
-    let patients = Patients { planned: 1, exported: 1, absent: 0, failed: 0 };
-    let mut ledger = Ledger { patients, ..Ledger::default() };
-    (ledger.resources.read, ledger.resources.written) = (u64::MAX, 7);
-    for reason in Reason::ALL {
-        ledger.resources.left_out.add(reason, 3);
-    }
-    ledger.resources.withheld = Sensitive::ALL.into_iter().map(|category| (category, 2)).collect();
-    ChunkResult {
-        attempt: Attempt::from_bytes([attempt; 8]),
-        files: vec![OutputFile {
-            purpose: Purpose::Output,
-            resource_type: "Patient".to_owned(),
-            key: "k".to_owned(),
-            place: Some(Place { offset: 5, length: 60, gzip: true }),
-            count: 7,
-            size: 70,
-            sha256: "00".to_owned(),
-        }],
-        ledger: Some(ledger),
-        references: Some(Location::object("r".to_owned())),
-        attachments: Some(IndexPlace { offset: 65, length: 9, sha256: "11".to_owned() }),
-        bytes_read: 10,
-    }
-}
-
-async fn chunks(jobs: Arc<dyn Jobs>) {
-    let job = job(50, "c");
-    let id = job.id().clone();
-    jobs.create(&job).await.expect("created");
-    let planned = [chunk(0, 10), chunk(1, 20)];
-    let progress = jobs.add_chunks(&id, &planned, false).await.expect("added");
-    assert_eq!((progress.chunks_planned, progress.bytes_planned, progress.all_done()), (2, 30, false));
-    let again = jobs.add_chunks(&id, &[chunk(1, 999), chunk(2, 5)], true).await.expect("added");
-    assert_eq!(
-        (again.chunks_planned, again.bytes_planned, again.plan_complete),
-        (3, 35, true),
-        "planning twice adds nothing twice"
-    );
-    let kept = jobs.chunk(&id, ChunkId::first(1)).await.expect("an answer").expect("a chunk");
-    assert_eq!((kept.chunk.bytes, kept.result), (20, None), "what is stored stays");
-    let page = jobs.chunks(&id, None, 2).await.expect("a page");
-    assert_eq!(
-        page.chunks.iter().map(|stored| stored.chunk.id).collect::<Vec<_>>(),
-        [ChunkId::first(0), ChunkId::first(1)]
-    );
-    let page = jobs.chunks(&id, page.next, 2).await.expect("a page");
-    assert_eq!((page.chunks.len(), page.next), (1, None));
-
-    // Many deliveries of one chunk at once: one is recorded, and counted once.
-    let racing = (0..20).map(|attempt| {
-        let (jobs, id) = (jobs.clone(), id.clone());
-        tokio::spawn(async move {
-            jobs.finish_chunk(&id, ChunkId::first(0), &result(attempt), None).await.expect("an answer")
-        })
-    });
-    let finished = join_all(racing).await;
-    let recorded = finished.iter().flatten().filter(|finished| finished.recorded).count();
-    assert_eq!(recorded, 1);
-    let stored = jobs.get(&id).await.expect("an answer").expect("a job");
-    assert_eq!(
-        (stored.progress.chunks_done, stored.progress.bytes_done, stored.progress.resources),
-        (1, 10, 7)
-    );
-    assert_eq!(stored.version, 1, "counting does not change the version");
-    let looked_at = jobs.peek(&id).await.expect("an answer").expect("a job");
-    assert_eq!(*looked_at, stored, "a look sees the counters");
-
-    // The rest of a chunk comes with its end, or not at all. Its bytes were planned with the chunk.
-    let rest = Chunk::new(ChunkId::first(1).rest(), Work::Supporting, 13);
-    for _ in 0..2 {
-        let finished =
-            jobs.finish_chunk(&id, ChunkId::first(1), &result(1), Some(&rest)).await.expect("finished");
-        assert_eq!((finished.progress.chunks_planned, finished.progress.bytes_planned), (4, 35));
-    }
-    let stored = jobs.chunk(&id, ChunkId::first(1)).await.expect("an answer").expect("a chunk");
-    assert_eq!(stored.result, Some(result(1)), "what is stored comes back, the ledger as well");
-    for id_of in [ChunkId::first(1).rest(), ChunkId::first(2)] {
-        jobs.finish_chunk(&id, id_of, &result(2), None).await.expect("finished");
-    }
-    assert!(jobs.get(&id).await.expect("an answer").expect("a job").progress.all_done());
-    let unknown = jobs.finish_chunk(&id, ChunkId::first(77), &result(1), None).await;
-    assert!(matches!(unknown, Err(Error::NotFound(_))));
-
-    for _ in 0..2 {
-        jobs.remove(&id).await.expect("removed");
-    }
-    assert_eq!(jobs.get(&id).await.expect("an answer"), None);
-    assert_eq!(jobs.peek(&id).await.expect("an answer"), None);
-    assert_eq!(jobs.chunk(&id, ChunkId::first(0)).await.expect("an answer"), None);
-    assert!(jobs.add_chunks(&id, &[chunk(0, 1)], false).await.is_err(), "nothing is added to what is gone");
 }
 
 /// [`Queue`] and [`Inbox`]: at least once, visibility, the limit, dead letters. `advance` moves the time, and `unit` is

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::domain::chunk::Strays;
 use crate::domain::ids::PatientId;
 use crate::error::{Error, Store};
-use crate::ports::records::{Area, BlockReader, Parts, ProvenanceCounts, Records};
+use crate::ports::records::{Area, BlockReader, Entry, Member, Parts, ProvenanceCounts, Records};
 
 /// [`Records`]: the lake layout. `put` stores a file of the lake under its path.
 pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
@@ -17,7 +16,9 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     let errors = [
         records.member(&patient("a")).await.map(|_| ()),
         records.members(None, 10).await.map(|_| ()),
+        records.entries(None).next().await.map(|_| ()),
         records.parts(&patient("a")).await.map(|_| ()),
+        records.parts_of(&[patient("a"), patient("b")]).await.map(|_| ()),
         records.area(Area::Groups).await.map(|_| ()),
         records.open_area(Area::Groups, "g.json").await.map(|_| ()),
         records.supporting(&wanted).await.map(|_| ()),
@@ -84,6 +85,7 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
         }
     }
     assert_eq!(seen, ["a-b", "a", "b", "c", "d", "other"], "every patient once, in the order of prefixes");
+    in_turn(records, &seen).await;
 
     let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
     let wanted = wanted.map(str::to_owned).into();
@@ -207,21 +209,70 @@ async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let damaged = records.supporting(&wanted).await.expect("lines").damaged;
     assert!(damaged.iter().any(|damage| damage.file == "shared/a.json"), "{damaged:?}");
 
-    assert!(!records.members(None, 1_000).await.expect("a page").has_strays);
-    assert_eq!(records.strays(None, None).await.expect("strays"), Strays::default());
+    assert_eq!(strays(records, None).await, [""; 0]);
     for path in
         ["Patient/a b/x.ndjson", "Patient/a b/y.ndjson", "Patient/flat.ndjson", "Patient/.hidden/x.ndjson"]
     {
         put(path, b"x").await;
     }
-    assert!(records.members(None, 1_000).await.expect("a page").has_strays);
-    let between = async |after, until| records.strays(after, until).await.expect("strays").named;
-    assert_eq!(between(None, None).await, ["a b", "flat.ndjson"]);
-    assert_eq!(between(Some("a"), None).await, ["flat.ndjson"], "'a b/' stands before 'a/'");
-    assert_eq!(between(None, Some("c")).await, ["a b"]);
+    assert_eq!(strays(records, None).await, ["a b", "flat.ndjson"]);
+    let behind = PatientId::parse("a").expect("an id");
+    assert_eq!(strays(records, Some(&behind)).await, ["flat.ndjson"], "'a b/' stands before 'a/'");
+}
+
+/// The names of entries below `Patient/` that are no patients.
+async fn strays(records: &dyn Records, after: Option<&PatientId>) -> Vec<String> {
+    let is_stray = |entry| match entry {
+        Entry::Stray(name) => Some(name),
+        Entry::Patient(_) => None,
+    };
+    entries(records, after).await.into_iter().filter_map(is_stray).collect()
+}
+
+async fn entries(records: &dyn Records, after: Option<&PatientId>) -> Vec<Entry> {
+    let (mut walk, mut all) = (records.entries(after), Vec::new());
+    while let Some(entry) = walk.next().await.expect("an entry") {
+        all.push(entry);
+    }
+    all
 }
 
 const GZIPPED: &[u8] = &[
     0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x4b, 0xce, 0xcf, 0x2d, 0x28, 0x4a, 0x2d,
     0x2e, 0x4e, 0x4d, 0xe1, 0x02, 0x00, 0xbb, 0x6d, 0x4f, 0xc8, 0x0b, 0x00, 0x00, 0x00,
 ];
+
+/// The walk and lists of files are what is found of each patient alone, wherever they begin and in whatever order.
+async fn in_turn(records: &dyn Records, ids: &[String]) {
+    let patient = |id: &String| PatientId::parse(id).expect("an id");
+    let mut expected = Vec::new();
+    for id in ids {
+        let member = records.member(&patient(id)).await.expect("a member").expect("a patient");
+        let parts = records.parts(&member.patient).await.expect("files");
+        assert_eq!(Member::of(member.patient.clone(), &parts), member);
+        expected.push(member);
+    }
+    for from in 0..=ids.len() {
+        let after = from.checked_sub(1).map(|before| patient(&ids[before]));
+        let found = entries(records, after.as_ref()).await;
+        assert_eq!(found, expected[from..].iter().cloned().map(Entry::Patient).collect::<Vec<_>>());
+    }
+    let known: Vec<_> = ids.iter().map(patient).collect();
+    let unknown = |id: &str| PatientId::parse(id).expect("an id");
+    let (mut mixed, mut backwards) =
+        (vec![unknown("0"), unknown("a."), unknown("a-bc"), unknown("zz")], known.clone());
+    mixed.extend(known.clone());
+    mixed.extend(known.clone());
+    backwards.reverse();
+    for wanted in [known, mixed, backwards] {
+        let mut left = wanted.as_slice();
+        while !left.is_empty() {
+            let some = records.parts_of(left).await.expect("files");
+            assert!((1..=left.len()).contains(&some.len()));
+            for (patient, parts) in left.iter().zip(&some) {
+                assert_eq!(*parts, records.parts(patient).await.expect("files"), "{patient}");
+            }
+            left = &left[some.len()..];
+        }
+    }
+}

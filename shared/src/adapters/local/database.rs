@@ -24,6 +24,10 @@ const MIGRATIONS: &[&str] = &[
     SCHEMA,
     // When a message was hidden until `due_at`: what was hidden in the future was so by a clock that was set back since.
     "ALTER TABLE messages ADD COLUMN hidden_at INTEGER NOT NULL DEFAULT 0;",
+    // Where the plan of an export ends, and up to where its chunks were sent.
+    "ALTER TABLE jobs ADD COLUMN plan_end INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE jobs ADD COLUMN plan_sent INTEGER NOT NULL DEFAULT 0;
+     UPDATE jobs SET plan_end = chunks_planned;",
 ];
 
 const SCHEMA: &str = "

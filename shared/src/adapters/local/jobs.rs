@@ -1,5 +1,6 @@
 //! Jobs and chunks in SQLite.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,7 +14,9 @@ use crate::domain::event::JobEvent;
 use crate::domain::ids::{ChunkId, JobId};
 use crate::domain::job::{Job, State};
 use crate::error::{Error, Result};
-use crate::ports::jobs::{ChunkPage, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, unreadable};
+use crate::ports::jobs::{
+    Append, Finished, JobPage, JobQuery, Jobs, Plan, StoredChunk, StoredJob, StoredResult, unreadable,
+};
 
 pub(super) struct LocalJobs {
     database: Arc<Database>,
@@ -40,7 +43,7 @@ macro_rules! columns {
 /// The columns that say whether a job is still what it was.
 macro_rules! counters {
     () => {
-        "version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources"
+        "version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, plan_end, plan_sent"
     };
 }
 
@@ -77,6 +80,8 @@ fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<Progress> {
         bytes_planned: count(row.get(first + 3)?),
         bytes_done: count(row.get(first + 4)?),
         resources: count(row.get(first + 5)?),
+        plan_end: row.get(first + 6)?,
+        plan_sent: row.get(first + 7)?,
     })
 }
 
@@ -216,21 +221,24 @@ impl Jobs for LocalJobs {
         Ok(JobPage { jobs: readable.collect(), next })
     }
 
-    async fn add_chunks(&self, job: &JobId, chunks: &[Chunk], last: bool) -> Result<Progress> {
+    async fn append(&self, job: &JobId, append: Append<'_>) -> Result<Option<Progress>> {
         let id = job.to_string();
-        let chunks = chunks.to_vec();
+        let (at, plan) = (append.at, append.plan);
+        let chunks = append.chunks.to_vec();
         self.database
             .write(move |transaction| {
-                progress_of(transaction, &id)?;
+                let known = progress_of(transaction, &id)?;
+                if known.plan_end != at || known.plan_complete != (plan == Plan::HasEnded) {
+                    return Ok(None);
+                }
                 for chunk in &chunks {
                     add_chunk(transaction, &id, chunk)?;
                 }
-                if last {
-                    transaction
-                        .execute("UPDATE jobs SET plan_complete = 1 WHERE id = ?", [&id])
-                        .map_err(sql)?;
-                }
-                progress_of(transaction, &id)
+                let end = u64::from(at) + chunks.len() as u64;
+                let statement = "UPDATE jobs SET plan_end = ?, plan_sent = ?, plan_complete = ? WHERE id = ?";
+                let changed = params![integer(end), at, plan != Plan::Continues, id];
+                transaction.execute(statement, changed).map_err(sql)?;
+                progress_of(transaction, &id).map(Some)
             })
             .await
     }
@@ -244,48 +252,53 @@ impl Jobs for LocalJobs {
         found.map(stored_chunk).transpose()
     }
 
-    async fn chunks(&self, job: &JobId, after: Option<ChunkId>, count: usize) -> Result<ChunkPage> {
+    async fn chunks(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredChunk>> {
         let rows: Vec<_> = self.database.read(|connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT chunk, result FROM chunks WHERE job = ? AND id > ? ORDER BY id LIMIT ?",
-            )?;
-            let after = after.map(|id| id.to_string()).unwrap_or_default();
-            select.query_map(params![job.as_str(), after, integer(count as u64 + 1)], raw_chunk)?.collect()
+            let statement = "SELECT chunk, result FROM chunks WHERE job = ? AND id >= ? AND id < ?";
+            let mut select = connection.prepare_cached(statement)?;
+            let [from, to] = [indexes.start, indexes.end].map(|index| format!("{index:06}."));
+            select.query_map(params![job.as_str(), from, to], raw_chunk)?.collect()
         })?;
-        let more = rows.len() > count;
-        let chunks = rows.into_iter().take(count).map(stored_chunk).collect::<Result<Vec<_>>>()?;
-        let next = chunks.last().filter(|_| more).map(|stored| stored.chunk.id);
-        Ok(ChunkPage { chunks, next })
+        let mut chunks = rows.into_iter().map(stored_chunk).collect::<Result<Vec<_>>>()?;
+        // As texts the ids of a tenth rest and of those behind it stand too early.
+        chunks.sort_by_key(|stored| stored.chunk.id);
+        Ok(chunks)
+    }
+
+    async fn results(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredResult>> {
+        let chunks = self.chunks(job, indexes).await?;
+        let result = |stored: StoredChunk| {
+            let StoredChunk { chunk, result } = stored;
+            result.map(|result| StoredResult { chunk: chunk.id, covered: chunk.work.covered(), result })
+        };
+        Ok(chunks.into_iter().filter_map(result).collect())
     }
 
     async fn finish_chunk(
         &self,
         job: &JobId,
-        chunk: ChunkId,
+        chunk: &Chunk,
         result: &ChunkResult,
         rest: Option<&Chunk>,
     ) -> Result<Finished> {
-        let (id, chunk) = (job.to_string(), chunk.to_string());
-        let resources: u64 =
-            result.files.iter().filter(|file| file.purpose.is_data()).map(|file| file.count).sum();
-        let bytes = integer(result.bytes_read);
+        let (id, chunk) = (job.to_string(), chunk.id.to_string());
+        let (bytes, resources) = (integer(result.bytes_read), integer(result.resources()));
         let result = serde_json::to_string(result)?;
         let rest = rest.cloned();
         self.database
             .write(move |transaction| {
                 let statement = "UPDATE chunks SET result = ? WHERE job = ? AND id = ? AND result IS NULL";
-                let recorded = transaction.execute(statement, params![result, id, chunk]).map_err(sql)? == 1;
-                if recorded {
+                let is_first = transaction.execute(statement, params![result, id, chunk]).map_err(sql)? == 1;
+                if is_first {
                     let statement = "UPDATE jobs SET chunks_done = chunks_done + 1, bytes_done = bytes_done + ?, resources = resources + ? WHERE id = ?";
-                    transaction.execute(statement, params![bytes, integer(resources), id]).map_err(sql)?;
+                    transaction.execute(statement, params![bytes, resources, id]).map_err(sql)?;
                     if let Some(rest) = rest {
                         add_chunk(transaction, &id, &rest)?;
                     }
-                } else {
-                    let statement = "SELECT 1 FROM chunks WHERE job = ? AND id = ?";
-                    let known = transaction.query_row(statement, params![id, chunk], |_| Ok(())).optional().map_err(sql)?;
-                    known.ok_or(Error::NotFound("there is no such chunk"))?;
                 }
+                let statement = "SELECT 1 FROM chunks WHERE job = ? AND id = ? AND result = ?";
+                let own = || transaction.query_row(statement, params![id, chunk, result], |_| Ok(())).optional().map_err(sql);
+                let recorded = is_first || own()?.is_some();
                 Ok(Finished { recorded, progress: progress_of(transaction, &id)? })
             })
             .await
@@ -316,15 +329,15 @@ impl JobRow {
     }
 }
 
-/// Adds a chunk that is not there yet.
+/// Adds a new chunk.
 fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<()> {
-    let statement = "INSERT OR IGNORE INTO chunks (job, id, chunk) VALUES (?, ?, ?)";
+    let statement = "INSERT INTO chunks (job, id, chunk) VALUES (?, ?, ?)";
     let text = serde_json::to_string(chunk)?;
-    if transaction.execute(statement, params![job, chunk.id.to_string(), text]).map_err(sql)? == 1 {
-        let bytes = integer(chunk.planned_bytes());
-        let statement = "UPDATE jobs SET chunks_planned = chunks_planned + 1, bytes_planned = bytes_planned + ? WHERE id = ?";
-        transaction.execute(statement, params![bytes, job]).map_err(sql)?;
-    }
+    transaction.execute(statement, params![job, chunk.id.to_string(), text]).map_err(sql)?;
+    let bytes = integer(chunk.planned_bytes());
+    let statement =
+        "UPDATE jobs SET chunks_planned = chunks_planned + 1, bytes_planned = bytes_planned + ? WHERE id = ?";
+    transaction.execute(statement, params![bytes, job]).map_err(sql)?;
     Ok(())
 }
 

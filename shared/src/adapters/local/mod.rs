@@ -4,6 +4,7 @@ mod database;
 mod files;
 mod grants;
 mod jobs;
+mod listing;
 mod private;
 mod queue;
 mod records;

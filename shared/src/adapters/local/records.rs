@@ -1,6 +1,6 @@
 //! The lake layout in a directory.
 
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -12,12 +12,17 @@ use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
 
 use super::blocking;
+use super::listing::{Walked, patients};
 use super::shared_files::SharedFiles;
-use crate::adapters::layout::{Place, is_stray};
-use crate::domain::chunk::Strays;
+use crate::adapters::layout::Place;
 use crate::domain::ids::PatientId;
 use crate::error::{Error, Result, Store};
-use crate::ports::records::{Area, BLOCK, BlockReader, CohortPage, Member, Part, Parts, Records, Supporting};
+use crate::ports::records::{
+    Area, BLOCK, BlockReader, CohortPage, Entries, Member, Part, Parts, Records, Supporting,
+};
+
+/// Patients whose directories are read on one way to another thread.
+const LISTED_AT_ONCE: usize = 8;
 
 pub(super) struct LocalRecords {
     root: PathBuf,
@@ -82,7 +87,7 @@ impl Records for LocalRecords {
     async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
         let (root, path, patient) = (self.root.clone(), self.patient(patient), patient.clone());
         blocking(Store::Records, move || match std::fs::metadata(&path) {
-            Ok(found) if found.is_dir() => Ok(Some(member(patient, &parts_of(&root, &path)?))),
+            Ok(found) if found.is_dir() => Ok(Some(Member::of(patient, &parts_of(&root, &path)?))),
             Ok(_) => Ok(None),
             Err(error) if is_missing(&error) => check(&root).map(|()| None),
             Err(error) => Err(error.into()),
@@ -91,80 +96,29 @@ impl Records for LocalRecords {
     }
 
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
-        let lake = self.root.clone();
-        let after = after.map(|after| format!("{after}/")).unwrap_or_default();
+        let (root, after) = (self.root.clone(), after.map(str::to_owned));
         blocking(Store::Records, move || {
-            // One pass that keeps the first `count` names behind `after`: memory for a page, however
-            // many patients there are.
-            let root = lake.join("Patient");
-            let mut first = BinaryHeap::with_capacity(count + 2);
-            let mut has_strays = false;
-            for entry in entries(&lake, &root)? {
-                let entry = entry?;
-                let name = entry.file_name();
-                let is_directory = is_directory(&entry)?;
-                if is_stray(&name.to_string_lossy(), is_directory, is_empty(&entry)?) {
-                    has_strays = true;
-                    continue;
-                }
-                let Ok(name) = name.into_string() else { continue };
-                let prefix = format!("{name}/");
-                if is_directory && prefix > after && PatientId::parse(&name).is_ok() {
-                    first.push(prefix);
-                    if first.len() > count + 1 {
-                        first.pop();
-                    }
-                }
-            }
-            let mut names: Vec<_> = first
-                .into_sorted_vec()
-                .iter()
-                .map(|prefix| prefix.trim_end_matches('/').to_owned())
-                .collect();
-            let more = names.len() > count;
-            names.truncate(count);
-            let next = names.last().filter(|_| more).cloned();
-            let members = names.into_iter().filter_map(|name| PatientId::parse(&name).ok()).map(|patient| {
-                let parts = parts_of(&lake, &root.join(patient.as_str()))?;
-                Ok(member(patient, &parts))
-            });
-            Ok(CohortPage { members: members.collect::<Result<_>>()?, has_strays, next })
+            let (members, more) = patients(&root, after.as_deref(), count)?;
+            let next = members.last().filter(|_| more).map(|last| last.patient.to_string());
+            Ok(CohortPage { members, next })
         })
         .await
     }
 
-    async fn strays(&self, after: Option<&str>, until: Option<&str>) -> Result<Strays> {
-        let root = self.root.clone();
-        let prefix = |id: &str| format!("{id}/");
-        let (after, until) = (after.map(prefix), until.map(prefix));
-        blocking(Store::Records, move || {
-            // The first names of a directory in any order, without holding all of them.
-            let (mut first, mut count) = (BinaryHeap::new(), 0);
-            for entry in entries(&root, &root.join("Patient"))? {
-                let entry = entry?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let place = prefix(&name);
-                let is_between = after.as_ref().is_none_or(|after| place > *after)
-                    && until.as_ref().is_none_or(|until| place < *until);
-                if is_between && is_stray(&name, is_directory(&entry)?, is_empty(&entry)?) {
-                    count += 1;
-                    first.push(name);
-                    if first.len() > Strays::MAX_NAMED {
-                        first.pop();
-                    }
-                }
-            }
-            let mut strays = Strays::default();
-            first.into_sorted_vec().iter().for_each(|name| strays.add(name));
-            strays.more = count - strays.named.len() as u64;
-            Ok(strays)
-        })
-        .await
+    fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries> {
+        Box::new(Walked::new(&self.root, after))
     }
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
         let (root, path) = (self.root.clone(), self.patient(patient));
         blocking(Store::Records, move || parts_of(&root, &path)).await
+    }
+
+    async fn parts_of(&self, patients: &[PatientId]) -> Result<Vec<Parts>> {
+        let paths: Vec<_> =
+            patients.iter().take(LISTED_AT_ONCE).map(|patient| self.patient(patient)).collect();
+        let root = self.root.clone();
+        blocking(Store::Records, move || paths.iter().map(|path| parts_of(&root, path)).collect()).await
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
@@ -225,11 +179,7 @@ fn unread_entries(root: &Path) -> Vec<String> {
     unread
 }
 
-fn member(patient: PatientId, parts: &Parts) -> Member {
-    Member { patient, bytes: parts.records.iter().chain(&parts.documents).map(|part| part.bytes).sum() }
-}
-
-fn parts_of(root: &Path, path: &Path) -> Result<Parts> {
+pub(super) fn parts_of(root: &Path, path: &Path) -> Result<Parts> {
     let mut records = files_in(root, path, Place::Record)?;
     let files = path.join("files");
     if files.is_dir() {
@@ -280,7 +230,7 @@ fn check(root: &Path) -> Result<()> {
 }
 
 /// Directories may be links to directories; files may not.
-fn is_directory(entry: &std::fs::DirEntry) -> Result<bool> {
+pub(super) fn is_directory(entry: &std::fs::DirEntry) -> Result<bool> {
     let kind = entry.file_type()?;
     Ok(kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
 }
@@ -293,7 +243,7 @@ fn changed(found: &std::fs::Metadata) -> Option<Timestamp> {
 }
 
 /// Whether an entry is a file without bytes.
-fn is_empty(entry: &std::fs::DirEntry) -> Result<bool> {
+pub(super) fn is_empty(entry: &std::fs::DirEntry) -> Result<bool> {
     Ok(entry.file_type()?.is_file() && entry.metadata()?.len() == 0)
 }
 

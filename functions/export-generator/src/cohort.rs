@@ -1,0 +1,114 @@
+//! Who is in an export, and the walk through them.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use shared::domain::chunk::Work;
+use shared::domain::ids::PatientId;
+use shared::domain::request::{Cohort, ExportRequest};
+use shared::error::{Error, Result};
+use shared::fhir;
+use shared::ports::records::{Entries, Entry, Member, Records};
+
+use crate::Generator;
+
+/// Patients of a list whose files are listed at once, at most.
+const LISTED_AT_ONCE: usize = 500;
+/// Members of a group without a record who are named, and the characters of each; beyond that they are counted.
+const MAX_NAMED: usize = 1_000;
+const MAX_NAME: usize = 100;
+/// Groups in a group that cannot be read and are named.
+const MAX_NAMED_GROUPS: usize = 100;
+
+/// A cohort whose members are known.
+pub(crate) enum Listed {
+    Everyone,
+    /// In the order of their ids; those who joined after `_since` give all of their data.
+    Patients {
+        patients: Vec<PatientId>,
+        joined: BTreeSet<PatientId>,
+        /// Members of a group who are no patients of this server.
+        absent: Option<Work>,
+    },
+}
+
+impl Generator {
+    /// Who is in the cohort; of a group, as it is now.
+    pub(crate) async fn listed(&self, request: &ExportRequest) -> Result<Listed> {
+        match &request.cohort {
+            Cohort::Everyone => Ok(Listed::Everyone),
+            Cohort::Patients(patients) => {
+                let patients = patients.clone();
+                Ok(Listed::Patients { patients, joined: BTreeSet::new(), absent: None })
+            }
+            Cohort::Group(group) => {
+                let (now, own) = (self.clock.now(), self.settings.own_bases());
+                let members = fhir::group::members(&*self.records, group, now, &own).await?;
+                let members = members.ok_or(Error::NotFound("the group is no longer in the record store"))?;
+                let since = request.selection.as_ref().and_then(|selection| selection.since);
+                let joined = match since.filter(|_| self.settings.whole_record_of_new_members) {
+                    Some(since) => members
+                        .patients
+                        .iter()
+                        .filter(|(_, joined)| joined.is_some_and(|joined| joined > since))
+                        .map(|(patient, _)| patient.clone())
+                        .collect(),
+                    None => BTreeSet::new(),
+                };
+                let absent = absent(members.unknown, members.problems);
+                Ok(Listed::Patients { patients: members.patients.into_keys().collect(), joined, absent })
+            }
+        }
+    }
+}
+
+/// The chunk that names them; its row stays below the 400 kB of a DynamoDB item.
+fn absent(unknown: BTreeSet<String>, mut problems: Vec<String>) -> Option<Work> {
+    if unknown.is_empty() && problems.is_empty() {
+        return None;
+    }
+    let more = unknown.len().saturating_sub(MAX_NAMED) as u64;
+    let shortened = |text: String| text.chars().take(MAX_NAME).collect();
+    let members = unknown.into_iter().take(MAX_NAMED).map(shortened).collect();
+    problems.truncate(MAX_NAMED_GROUPS);
+    Some(Work::Absent { members, more, problems })
+}
+
+/// A walk through the members of a cohort, each with the size of the record.
+pub(crate) enum Walk<'l> {
+    Everyone(Box<dyn Entries>),
+    Patients {
+        /// Those whose sizes are not known yet.
+        left: &'l [PatientId],
+        ready: VecDeque<Member>,
+    },
+}
+
+impl<'l> Walk<'l> {
+    /// The members behind `after`.
+    pub(crate) fn of(cohort: &'l Listed, after: Option<&PatientId>, records: &dyn Records) -> Self {
+        match cohort {
+            Listed::Everyone => Self::Everyone(records.entries(after)),
+            Listed::Patients { patients, .. } => {
+                let from = patients.partition_point(|patient| after.is_some_and(|after| patient <= after));
+                Self::Patients { left: &patients[from..], ready: VecDeque::new() }
+            }
+        }
+    }
+
+    pub(crate) async fn next(&mut self, records: &dyn Records) -> Result<Option<Entry>> {
+        match self {
+            Self::Everyone(entries) => entries.next().await,
+            Self::Patients { left, ready } => {
+                if ready.is_empty() && !left.is_empty() {
+                    let some = &left[..left.len().min(LISTED_AT_ONCE)];
+                    let parts = records.parts_of(some).await?;
+                    // A patient who is gone since the kick-off is there with nothing: the chunk says so.
+                    let member = |(patient, parts): (&PatientId, &_)| Member::of(patient.clone(), parts);
+                    ready.extend(some.iter().zip(&parts).map(member));
+                    *left = &left[parts.len()..];
+                }
+                Ok(ready.pop_front().map(Entry::Patient))
+            }
+        }
+    }
+}

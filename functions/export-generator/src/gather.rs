@@ -1,0 +1,44 @@
+//! Gather: joins the references of many chunks into one file. An export of ten million patients has a file of references
+//! for each of ten thousand chunks; the supporting chunk would read them for longer than a task may take.
+
+use std::ops::Range;
+
+use shared::domain::chunk::{Covered, Work};
+use shared::domain::ids::JobId;
+use shared::error::Result;
+
+use crate::Generator;
+use crate::collect::Collector;
+use crate::plan::WINDOW;
+use crate::references;
+
+/// Files of references that the supporting chunk reads itself. With more of them, so many indexes of chunks are gathered
+/// into one file.
+pub(crate) const AT_ONCE: u32 = 256;
+
+/// What joins the references of the chunks with the indexes before `end`.
+pub(crate) fn works(end: u32) -> Vec<Work> {
+    let from = (0..end).step_by(AT_ONCE as usize);
+    from.map(|from| Work::Gather { from, to: end.min(from + AT_ONCE) }).collect()
+}
+
+impl Generator {
+    /// Writes one joined file of references.
+    pub(crate) async fn gather(
+        &self,
+        id: &JobId,
+        collector: &mut Collector<'_>,
+        indexes: Range<u32>,
+    ) -> Result<()> {
+        for from in indexes.clone().step_by(WINDOW as usize) {
+            let results = self.jobs.results(id, from..indexes.end.min(from + WINDOW)).await?;
+            let own = results.into_iter().filter(|stored| stored.covered != Covered::Gather);
+            let sources: Vec<_> = own.filter_map(|stored| stored.result.references).collect();
+            for (reference, by) in references::read(&*self.files, &sources).await? {
+                collector.references.add(&reference, by);
+                collector.references.spill().await?;
+            }
+        }
+        Ok(())
+    }
+}
