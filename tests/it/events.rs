@@ -17,6 +17,8 @@ use shared::ports::events::Events;
 use tests::deployed::variable;
 use tests::{ANNA, World};
 
+use crate::logs::Captured;
+
 /// A bus that keeps what it is told, and takes nothing while it is down.
 #[derive(Default)]
 struct Bus {
@@ -71,6 +73,7 @@ async fn stored(world: &World, path: &str) -> Job {
 
 #[tokio::test]
 async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() {
+    let log = Captured::start();
     let world = World::new();
     let token = world.token(ANNA).await;
     let staff = world.staff().await;
@@ -91,6 +94,13 @@ async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() {
     states.push(stored(&world, &job).await);
     let names: Vec<_> = states.iter().map(|job| job.state().name()).collect();
     assert_eq!(names, ["awaiting-input", "queued", "running", "in-review", "complete", "cancelled"]);
+
+    // The log of one machine says the same.
+    let lines = log.with("job changed its state");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for (line, state) in lines.iter().zip(["in-review", "complete", "cancelled"]) {
+        assert!(line.contains(&format!("job.state=\"{state}\"")) && !line.contains(ANNA), "{line}");
+    }
 
     let bus = Arc::new(Bus::default());
     let changes: Vec<_> = states.windows(2).map(|two| change(&two[0], &two[1])).collect();

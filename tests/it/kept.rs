@@ -2,6 +2,8 @@
 //! job that has expired is gone at once.
 
 use http::{Method, StatusCode};
+use shared::domain::ids::JobId;
+use shared::platform::Platform;
 use tests::{ANNA, BRUNO, World, text};
 
 /// How every address of a complete job that its owner's token opens answers; the last one is an attachment's.
@@ -83,6 +85,11 @@ async fn signatures_are_made_anew_for_each_manifest() {
     };
     let first = signed().await;
     world.advance(60);
+    // The page itself never changes: it is read once.
+    let id = JobId::parse(status.split('/').find(|part| part.len() == 36).expect("an id")).expect("an id");
+    let stored = world.platform().jobs().get(&id).await.expect("an answer").expect("a job");
+    let page = stored.job.summary().expect("a summary").page_key(0);
+    world.platform().files().remove(&page).await.expect("removed");
     assert_ne!(signed().await, first);
 }
 

@@ -2,11 +2,12 @@
 //!
 //! - [`content`]: what they contain; [`filter`]: any request, against a plain filter over the lake.
 //! - [`helix`]: values as Helix has them; [`wire`]: how they speak: what is wrong, dialects, progress, manifests.
-//! - [`access`]: who may have what, and how much of it.
+//! - [`access`]: who may have what, and how much of it; [`groups`]: how much of a group.
 
 mod access;
 mod content;
 mod filter;
+mod groups;
 mod helix;
 mod wire;
 

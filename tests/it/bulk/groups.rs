@@ -1,0 +1,125 @@
+//! Groups with more members than a response or the memory of a function has room for.
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tests::World;
+
+use super::{EVERYTHING, Lake};
+use crate::program::{Served, ehi, run, said};
+
+/// Members of the large group.
+const MEMBERS: usize = 500_000;
+/// What a function of 256 MB may have beside what the server needs anyway.
+const MOST_KILOBYTES: u64 = 120_000;
+
+fn group(id: &str, members: usize) -> String {
+    let mut text = format!(
+        "{{\"resourceType\":\"Group\",\"id\":\"{id}\",\"type\":\"person\",\"actual\":true,\"member\":["
+    );
+    for number in 0..members {
+        let comma = if number == 0 { "" } else { "," };
+        let _ = write!(
+            text,
+            "{comma}{{\"entity\":{{\"reference\":\"Patient/01a1fb95-ab0a-7a46-{number:012}\"}}}}"
+        );
+    }
+    text.push_str("]}");
+    text
+}
+
+#[tokio::test]
+async fn a_group_that_is_too_large_for_a_response_is_refused_with_words() {
+    let lake = Lake::new();
+    std::fs::write(lake.path().join("Group/many.json"), group("many", 200)).expect("written");
+    std::fs::write(lake.path().join("Group/odd.json"), "{\"resourceType\":\"Group\",\"member\":{}}")
+        .expect("written");
+    let world = lake.world("max_direct_bytes = 10000");
+    let get = async |world: &World, path: &str| {
+        let token = world.service("service", EVERYTHING).await;
+        world.get(path).bearer(&token).send().await
+    };
+    let refused = get(&world, "/fhir/Group/many").await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(
+        refused.outcome().contains("200 members") && refused.outcome().contains("_summary=true"),
+        "{}",
+        refused.outcome()
+    );
+    let summary = get(&world, "/fhir/Group/many?_summary=true").await;
+    assert_eq!(
+        (summary.status, summary.json()),
+        (
+            StatusCode::OK,
+            json!({ "resourceType": "Group", "id": "many", "type": "person", "actual": true, "quantity": 200 })
+        )
+    );
+    // One whose members are no list is no group, and hides no other.
+    assert_eq!(get(&world, "/fhir/Group/odd").await.status, StatusCode::NOT_FOUND);
+    let bundle = get(&world, "/fhir/Group").await.json();
+    let ids: Vec<_> =
+        bundle["entry"].as_array().expect("entries").iter().map(|entry| &entry["resource"]["id"]).collect();
+    assert!(ids.contains(&&json!("many")) && !ids.contains(&&json!("odd")), "{bundle}");
+    // A page that is too large as a whole.
+    let narrow = lake.world("max_direct_bytes = 200");
+    let refused = get(&narrow, "/fhir/Group").await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(refused.outcome().contains("search for one by name"), "{}", refused.outcome());
+    assert_eq!(get(&narrow, "/fhir/Group?_id=many").await.json()["entry"][0]["resource"]["quantity"], 200);
+}
+
+/// The most memory that a process has had, in kilobytes.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[tokio::test]
+async fn half_a_million_members_are_counted_within_the_memory_of_a_function() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let lake = directory.path().join("lake");
+    for name in ["Patient/one", "Group"] {
+        std::fs::create_dir_all(lake.join(name)).expect("a directory");
+    }
+    std::fs::write(lake.join("Patient/one/a.ndjson"), "{\"resourceType\":\"Patient\",\"id\":\"one\"}\n")
+        .expect("written");
+    let text = group("large", MEMBERS);
+    assert!(text.len() > 30_000_000, "{}", text.len());
+    std::fs::write(lake.join("Group/large.json"), text).expect("written");
+    let (config, key) = (directory.path().join("settings.toml"), directory.path().join("key.json"));
+    let added = run(ehi()
+        .args(["client", "add", "--id", "registry", "--scopes", "system/*.rs", "--config"])
+        .arg(&config)
+        .arg("--make-key")
+        .arg(&key));
+    assert!(added.status.success(), "{}", said(&added));
+    let mut command = ehi();
+    command.env("EHI_MAX_DIRECT_BYTES", "4194304").env("EHI_LOG", "warn");
+    let (lake, config) = (lake.to_str().expect("a path"), config.to_str().expect("a path"));
+    let state = directory.path().join("state");
+    let server = Served::start_as(command, &state, &["--records", lake, "--config", config]);
+    let base = format!("{}/fhir", server.base);
+    let token = run(ehi()
+        .args(["client", "token", "--id", "registry", "--scope", "system/*.rs", "--server", &base, "--key"])
+        .arg(&key));
+    let token = String::from_utf8_lossy(&token.stdout).trim().to_owned();
+    let client = reqwest::Client::new();
+    let get = async |path: &str| {
+        let answer =
+            client.get(format!("{base}/{path}")).bearer_auth(&token).send().await.expect("an answer");
+        (answer.status(), answer.bytes().await.expect("a body"))
+    };
+    for path in ["Group", "Group?type=person"] {
+        let (status, body) = get(path).await;
+        let bundle: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!((status, &bundle["entry"][0]["resource"]["quantity"]), (StatusCode::OK, &json!(MEMBERS)));
+        assert!(body.len() < 1_000, "{}", body.len());
+    }
+    assert_eq!(get("Group/large").await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(get("Group/large?_summary=true").await.0, StatusCode::OK);
+    let peak = peak(server.child.id());
+    assert!(peak < MOST_KILOBYTES, "{peak} kB");
+    assert!(server.stop().is_some(), "it ends well");
+}
