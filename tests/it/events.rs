@@ -1,6 +1,5 @@
 //! What an event bus is told of exports: each change that matters once, and never a name.
 
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use shared::error::{Error, Result};
 use shared::lambda::changes::{Announcer, Changes};
 use shared::platform::Platform;
 use shared::ports::events::Events;
-use tests::deployed::variable;
+use tests::deployed::aws;
 use tests::{ANNA, World};
 
 use crate::logs::Captured;
@@ -204,13 +203,6 @@ async fn what_is_no_change_of_state_is_told_to_nobody_and_a_second_telling_is_kn
     let told = bus.take();
     assert_eq!(told.len(), 2);
     assert_eq!(told[0], told[1], "the id says that it is the same");
-}
-
-fn aws(arguments: &[&str]) -> Value {
-    let mut command = Command::new(variable("EHI_TEST_AWS"));
-    let output = command.args(arguments).args(["--output", "json"]).output().expect("the AWS command line");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 /// A queue that is sent what a test listens to.

@@ -1,7 +1,6 @@
 //! Messages in the hands of a worker on Lambda: one that died is replaced, one that settles its task is obeyed, and large
 //! exports share the workers.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use shared::error::Result;
 use shared::lambda::messages::{Batch, Consumer};
 use shared::platform::Platform;
 use shared::ports::queue::{Deadline, Delivery, Inbox, Settled, Worker};
-use tests::deployed::variable;
+use tests::deployed::{aws, variable};
 
 /// What Lambda hides a message for: longer than its function may run.
 const OF_THE_QUEUE: SignedDuration = SignedDuration::from_mins(16);
@@ -48,16 +47,6 @@ impl Worker for Fixed {
     async fn bury(&self, _: &Task, _: &str) -> Result<()> {
         Ok(())
     }
-}
-
-fn aws(arguments: &[&str]) -> Value {
-    let output = Command::new(variable("EHI_TEST_AWS"))
-        .args(arguments)
-        .args(["--output", "json"])
-        .output()
-        .expect("the AWS command line");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 /// A queue of the test's own.

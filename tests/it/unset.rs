@@ -1,10 +1,8 @@
 //! A deployment that nobody has given settings yet.
 
-use std::process::Command;
-
 use http::{Method, StatusCode};
 use tests::ANNA;
-use tests::deployed::variable;
+use tests::deployed::{aws, variable};
 
 use crate::surface::{ROUTES, filled_in};
 
@@ -22,11 +20,7 @@ async fn without_settings_every_route_is_503_and_the_log_says_what_to_do() {
         let text = response.text().await.expect("text");
         assert!(text.contains("the server cannot answer now") && !text.contains("EHI_"), "{text}");
     }
-    let output = Command::new(variable("EHI_TEST_AWS"))
-        .args(["logs", "filter-log-events", "--log-group-name", &variable("EHI_TEST_BARE_LOGS")])
-        .args(["--output", "json"])
-        .output()
-        .expect("the AWS command line");
-    let log = String::from_utf8_lossy(&output.stdout).into_owned();
+    let logged = aws(&["logs", "filter-log-events", "--log-group-name", &variable("EHI_TEST_BARE_LOGS")]);
+    let log = logged.to_string();
     assert!(log.contains("EHI_SETTINGS_SECRET: there are no settings; put the settings file"), "{log}");
 }

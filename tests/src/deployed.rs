@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ::http::{Request, StatusCode};
 use axum::body::Body;
 use http_body_util::BodyExt;
+use serde_json::Value;
 
 use crate::{Answer, BASE_URL, PASSWORD, settings};
 
@@ -28,6 +29,16 @@ pub struct Deployed {
 #[expect(clippy::disallowed_methods, reason = "where the deployment is, is no setting of the server")]
 pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`"))
+}
+
+/// Runs the AWS command line against the deployment's emulator; what it says.
+pub fn aws(arguments: &[&str]) -> Value {
+    let mut command = Command::new(variable("EHI_TEST_AWS"));
+    // It knows an older address for queues than the one that it is told in its environment.
+    command.args(arguments).args(["--output", "json", "--endpoint-url", &variable("AWS_ENDPOINT_URL")]);
+    let output = command.output().expect("the AWS command line");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 impl Deployed {
