@@ -214,7 +214,15 @@ impl Listener {
         let url = tests::text(&aws(&["sqs", "create-queue", "--queue-name", &name])["QueueUrl"]);
         let attributes =
             aws(&["sqs", "get-queue-attributes", "--queue-url", &url, "--attribute-names", "QueueArn"]);
-        (Self(url), tests::text(&attributes["Attributes"]["QueueArn"]))
+        let arn = tests::text(&attributes["Attributes"]["QueueArn"]);
+        let allow = json!({
+            "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn,
+            "Principal": { "Service": ["events.amazonaws.com", "sns.amazonaws.com"] },
+        });
+        let policy = json!({ "Version": "2012-10-17", "Statement": [allow] }).to_string();
+        let policy = json!({ "Policy": policy }).to_string();
+        aws(&["sqs", "set-queue-attributes", "--queue-url", &url, "--attributes", &policy]);
+        (Self(url), arn)
     }
 
     /// The first message that says this.
