@@ -23,6 +23,15 @@ pub(crate) fn open(listener: TcpListener, emulator: u16, api: String) -> Result<
     Ok(port)
 }
 
+/// Passes whole connections on to the emulator, until this process ends.
+pub(crate) fn forward(listener: TcpListener, emulator: u16) {
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            thread::spawn(move || both_ways(client, TcpStream::connect(("127.0.0.1", emulator))?));
+        }
+    });
+}
+
 /// Passes one request on: its path goes below the API's, and the connection carries no second one.
 fn pass(mut client: TcpStream, emulator: u16, api: &str) -> std::io::Result<()> {
     let (mut head, mut piece) = (Vec::new(), [0; 8192]);
@@ -49,9 +58,17 @@ fn pass(mut client: TcpStream, emulator: u16, api: &str) -> std::io::Result<()> 
     upstream.write_all(passed.as_bytes())?;
     upstream.write_all(b"\r\n")?;
     upstream.write_all(&body)?;
+    both_ways(client, upstream)
+}
+
+/// What the client still sends goes up while the answer comes down.
+fn both_ways(mut client: TcpStream, mut upstream: TcpStream) -> std::io::Result<()> {
     let (mut from, mut to) = (client.try_clone()?, upstream.try_clone()?);
-    // What is left of the body goes up while the answer comes down.
-    thread::spawn(move || std::io::copy(&mut from, &mut to));
+    thread::spawn(move || {
+        let sent = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+        sent
+    });
     std::io::copy(&mut upstream, &mut client)?;
     client.shutdown(Shutdown::Both)
 }

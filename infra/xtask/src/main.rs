@@ -1,14 +1,20 @@
 //! `cargo xtask COMMAND`: everything that is done to the project beside writing it. No dependencies, so that it is there at once.
 
+mod attended;
 mod door;
 mod emulator;
+mod engine;
 mod fuzz;
+mod pump;
+mod sam;
+mod sam_local;
 mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use self::emulator::{Deployed, Emulator};
+use self::sam::Mode;
 
 const USAGE: &str = "cargo xtask COMMAND
 
@@ -16,8 +22,9 @@ const USAGE: &str = "cargo xtask COMMAND
   test     every test of the workspace; installs what it needs or says what is missing
   bench    the benchmark table, in release
   fuzz     the fuzz targets for an hour in all, or [--minutes N] [TARGET…]; what is found is below target/fuzz/found
-  build    the `ehi` program and every function, in release
+  build    the `ehi` program and, with `sam build`, every function, in release
   emulate  the deployment on this machine: an emulator of AWS, template.yaml, the sample lake; prints the URL
+  sam-local  an export through `sam local start-api`, each function in a container; starts the containers' engine
 ";
 
 fn main() -> ExitCode {
@@ -28,9 +35,8 @@ fn main() -> ExitCode {
         Some("bench") => bench(&arguments[1..]),
         Some("fuzz") => fuzz::fuzz(&arguments[1..]),
         Some("emulate") => emulate(),
-        Some("build") => {
-            run(cargo(&["build", "--release", "--workspace", "--exclude", "tests", "--exclude", "xtask"]))
-        }
+        Some("sam-local") => sam_local::sam_local(&arguments[1..]),
+        Some("build") => build(),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -40,6 +46,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is deployed and what runs on one machine.
+fn build() -> Result<(), String> {
+    run(cargo(&["build", "--release", "--locked", "--package", "ehi"]))?;
+    sam::build(Mode::Release).map(drop)
+}
+
+/// The `ehi` program as the tests use it.
+fn build_program() -> Result<(), String> {
+    run(cargo(&["build", "--workspace", "--all-features", "--locked", "--bin", "ehi"]))
 }
 
 fn check() -> Result<(), String> {
@@ -65,11 +82,8 @@ fn check() -> Result<(), String> {
     let mut lint = Command::new(tools::python_tool(tools::SAM, "cfn-lint")?);
     lint.args(["--regions", "us-east-1", "--", "template.yaml"]);
     run(lint)?;
-    let mut validate = Command::new(tools::python_tool(tools::SAM, "sam")?);
-    validate
-        .args(["validate", "--lint"])
-        .env("AWS_DEFAULT_REGION", "us-east-1")
-        .env("SAM_CLI_TELEMETRY", "0");
+    let mut validate = sam::sam()?;
+    validate.args(["validate", "--lint"]);
     run(validate)?;
     let machete = tools::cargo_tool("cargo-machete")?;
     let mut command = Command::new(machete);
@@ -81,17 +95,20 @@ fn check() -> Result<(), String> {
 /// is the server, with the settings of the tests; in the other the workers are stopped, for the tests of the adapters.
 fn test(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
-    emulator::build()?;
-    let emulator = Emulator::start("debug")?;
+    build_program()?;
+    let template = sam::build(Mode::Debug)?;
+    let emulator = Emulator::start()?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
     let door = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
     let served = emulator.deploy(
+        &template,
         "served",
         door()?,
         "http://localhost:8888",
         &["Sandbox=true", "CleanupSchedule=\"rate(1 minute)\"", "StaffEmail=staff@example.org"],
     )?;
     let adapters = emulator.deploy(
+        &template,
         "adapters",
         door()?,
         "http://localhost:8888",
@@ -106,6 +123,7 @@ fn test(arguments: &[String]) -> Result<(), String> {
     command.envs(emulator.environment());
     without_missing_records(&mut command);
     command.env("EHI_TEST_AWS", aws);
+    command.env("EHI_TEST_SAM", tools::python_tool(tools::SAM, "python")?);
     command.env("EHI_TEST_FHIRCLIENT", tools::python_tool(tools::FHIRCLIENT, "python")?);
     command.env("EHI_TEST_URL", format!("http://127.0.0.1:{}", served.door));
     for (name, output) in [
@@ -161,19 +179,6 @@ fn load_sample(emulator: &Emulator, deployed: &Deployed) -> Result<(), String> {
     run(load)
 }
 
-const FUNCTIONS: [&str; 10] = [
-    "admin",
-    "announce",
-    "authorize",
-    "cleanup",
-    "customize",
-    "download",
-    "export-generator",
-    "kick-off",
-    "metadata",
-    "status",
-];
-
 /// Where the emulated deployment answers: where the program on one machine does.
 const DOOR: u16 = 8888;
 
@@ -181,10 +186,11 @@ fn emulate() -> Result<(), String> {
     tools::c_compiler()?;
     let at =
         std::net::TcpListener::bind(("127.0.0.1", DOOR)).map_err(|error| format!("port {DOOR}: {error}"))?;
-    emulator::build()?;
-    let emulator = Emulator::start("debug")?;
+    build_program()?;
+    let template = sam::build(Mode::Debug)?;
+    let emulator = Emulator::start()?;
     let base_url = format!("http://127.0.0.1:{DOOR}");
-    let deployed = emulator.deploy("ehi", at, &base_url, &["Sandbox=true"])?;
+    let deployed = emulator.deploy(&template, "ehi", at, &base_url, &["Sandbox=true"])?;
     load_sample(&emulator, &deployed)?;
     let mut settings = Command::new(root().join("target/debug/ehi"));
     // Where the program on one machine leaves it.
@@ -194,6 +200,9 @@ fn emulate() -> Result<(), String> {
     let secret = deployed.output("SettingsSecretArn")?;
     emulator.put_secret(secret, &String::from_utf8_lossy(&settings.stdout))?;
     eprint!("{}", String::from_utf8_lossy(&settings.stderr));
+    let engine = tools::answers("docker", "version").then(engine::Engine::running);
+    let endpoint = sam_local::endpoint_for_containers(engine.as_ref(), emulator.port())?;
+    sam_local::variables(&deployed, &endpoint, "http://127.0.0.1:3000", &[])?;
     eprintln!("\nThe deployment answers at {base_url} (AWS at {}). Ctrl-C ends it.", emulator.endpoint());
     emulator.wait()
 }
@@ -204,12 +213,8 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| *name == part);
     tools::c_compiler()?;
     run(cargo(&["build", "--release", "--locked", "--package", "ehi"]))?;
-    if wanted("lambda") || wanted("buckets") {
-        tools::python_tool(tools::SAM, "sam")?;
-        // As they are deployed: without what only the program on one machine has.
-        let mut functions = cargo(&["build", "--release", "--locked", "--bins"]);
-        functions.args(FUNCTIONS.iter().flat_map(|function| ["--package", *function]));
-        run(functions)?;
+    if wanted("lambda") {
+        sam::build(Mode::Release)?;
         run(cargo(&["build", "--release", "--locked", "--package", "tests", "--example", "hello"]))?;
     }
     let mut command = cargo(&["bench", "--locked", "--package", "tests", "--bench", "table", "--"]);
@@ -217,10 +222,16 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     if !wanted("buckets") {
         return run(command);
     }
-    let emulator = Emulator::start("release")?;
+    let template = sam::build(Mode::Release)?;
+    let emulator = Emulator::start()?;
     let door = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
-    let stack =
-        emulator.deploy("bench", door, "http://localhost:8888", &["Workers=false", "MaxReceiveCount=12"])?;
+    let stack = emulator.deploy(
+        &template,
+        "bench",
+        door,
+        "http://localhost:8888",
+        &["Workers=false", "MaxReceiveCount=12"],
+    )?;
     command.envs(emulator.environment());
     point_adapters(&mut command, &stack)?;
     run(command)

@@ -13,26 +13,23 @@ const VERSIONS: [(&str, &str); 3] =
 #[derive(Clone, Copy)]
 pub(crate) struct PythonTools {
     name: &'static str,
-    packages: &'static [&'static str],
+    /// As in a requirements file of pip.
+    packages: &'static str,
 }
 
 /// The emulator of AWS. It is young: the version is what was tested.
 pub(crate) const MINISTACK: PythonTools = PythonTools {
     name: "ministack",
-    packages: &[
-        "ministack==1.5.33",
-        "boto3==1.43.106",
-        "cryptography==50.0.2",
-        "aws-sam-translator==1.115.0",
-    ],
+    packages: "ministack==1.5.33\nboto3==1.43.106\ncryptography==50.0.2\naws-sam-translator==1.115.0\n",
 };
+/// What the README tells people to install who build or deploy.
 pub(crate) const SAM: PythonTools =
-    PythonTools { name: "sam", packages: &["aws-sam-cli==1.170.0", "cfn-lint==1.58.0"] };
-pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: &["awscli==1.46.2"] };
+    PythonTools { name: "sam", packages: include_str!("../../sam-requirements.txt") };
+pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: "awscli==1.46.2\n" };
 
 /// Models of FHIR R4 that were made from its definitions.
 pub(crate) const FHIRCLIENT: PythonTools =
-    PythonTools { name: "fhirclient", packages: &["fhirclient==4.3.0"] };
+    PythonTools { name: "fhirclient", packages: "fhirclient==4.3.0\n" };
 
 /// A cargo tool from the path, or installed from crates.io into `target/tools`.
 pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
@@ -55,17 +52,21 @@ pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, 
     let directory = root().join("target/tools").join(tools.name);
     // Written last, so that an installation that was cut off is done again.
     let installed = directory.join("installed");
-    if std::fs::read_to_string(&installed).unwrap_or_default() != tools.packages.join("\n") {
+    if std::fs::read_to_string(&installed).unwrap_or_default() != tools.packages {
         if !answers("python3", "--version") {
             return Err("Python 3 is missing: install python3 and python3-venv".to_owned());
         }
         let mut create = Command::new("python3");
         create.args(["-m", "venv", "--clear"]).arg(&directory);
         run(create).map_err(|problem| format!("{problem}: is python3-venv installed?"))?;
+        let requirements = directory.join("requirements.txt");
+        std::fs::write(&requirements, tools.packages).map_err(|error| error.to_string())?;
         let mut install = Command::new(directory.join("bin/pip"));
-        install.args(["install", "--quiet", "--disable-pip-version-check"]).args(tools.packages);
+        install
+            .args(["install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(&requirements);
         run(install)?;
-        std::fs::write(&installed, tools.packages.join("\n")).map_err(|error| error.to_string())?;
+        std::fs::rename(&requirements, &installed).map_err(|error| error.to_string())?;
     }
     Ok(directory.join("bin").join(program))
 }

@@ -32,10 +32,10 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     };
     let secrets = stand_in();
     let tries = scale.of(9, 3);
-    let hello = measured(&emulator, "hello", "/", &program("examples/hello"), tries, secrets);
+    let hello = measured(&emulator, "hello", "/", &hello(), tries, secrets);
     let mut rows = Vec::new();
     for (name, path) in SERVING {
-        let of = measured(&emulator, name, path, &program(name), tries, secrets);
+        let of = measured(&emulator, name, path, &function(name), tries, secrets);
         rows.push(Row {
             what: format!("`{name}`, cold start, median of {tries}"),
             measured: format!("{:.1} ms", of.cold),
@@ -54,7 +54,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     for name in SERVING.map(|(name, _)| name).into_iter().chain(["export-generator", "cleanup"]) {
         rows.push(Row {
             what: format!("`{name}`, zipped"),
-            measured: format!("{:.1} MB", zipped(&program(name))),
+            measured: format!("{:.1} MB", zipped(&function(name))),
             yardstick: String::new(),
             ratio: None,
             aim: "6 MB",
@@ -69,17 +69,31 @@ struct Measured {
     resident: f64,
 }
 
-/// A program that `cargo xtask bench` built.
-pub(crate) fn program(name: &str) -> PathBuf {
+/// The program of a function as `sam build` made it, in the directory of the resource that it is deployed as.
+fn function(name: &str) -> PathBuf {
+    let words = match name {
+        "export-generator" => "large-generator",
+        name => name,
+    };
+    let capitalised = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    let resource: String = words.split('-').map(capitalised).collect();
+    root().join("target/sam/release").join(format!("{resource}Function/bootstrap"))
+}
+
+/// The example that cargo built beside this benchmark.
+fn hello() -> PathBuf {
     let this = std::env::current_exe().expect("this program");
-    this.ancestors().nth(2).expect("the release directory").join(name)
+    this.ancestors().nth(2).expect("the release directory").join("examples/hello")
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root of the project")
 }
 
 /// AWS's emulator comes with SAM's command line.
 fn runtime_interface_emulator() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-    let libraries = std::fs::read_dir(root.join("target/tools/sam/lib")).ok()?;
+    let libraries = std::fs::read_dir(root().join("target/tools/sam/lib")).ok()?;
     libraries.flatten().map(|entry| entry.path()).find_map(|python| {
         let path = python.join(format!("site-packages/samcli/local/rapid/aws-lambda-rie-{machine}"));
         path.exists().then_some(path)

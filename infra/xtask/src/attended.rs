@@ -1,0 +1,99 @@
+//! Programs that run beside this one and are ended with it, and what is to be done then, also when this one is killed.
+
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A shell starts the program and waits for the end of a pipe that only this process holds open: the kernel closes it
+/// whichever way this process ends.
+const SHELL: &str = r#"
+trap : INT TERM HUP
+exec 3<&0
+"$@" 3<&- </dev/null &
+program=$!
+{ read -r _ <&3; kill -TERM "$program"; } 2>/dev/null &
+watcher=$!
+code=0
+while kill -0 "$program" 2>/dev/null; do wait "$program"; code=$?; done
+kill "$watcher" 2>/dev/null
+exit "$code"
+"#;
+
+/// How long a program has to end when it is asked to.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Attended {
+    shell: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Attended {
+    /// Starts a program, with the environment, the directory and the outputs of the command.
+    pub(crate) fn start(program: Command, log: std::fs::File) -> Result<Self, String> {
+        let name = program.get_program().to_string_lossy().into_owned();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", SHELL, "sh"]).arg(program.get_program()).args(program.get_args());
+        for (variable, value) in program.get_envs() {
+            match value {
+                Some(value) => shell.env(variable, value),
+                None => shell.env_remove(variable),
+            };
+        }
+        if let Some(directory) = program.get_current_dir() {
+            shell.current_dir(directory);
+        }
+        let errors = log.try_clone().map_err(|error| error.to_string())?;
+        let shell = shell.stdin(Stdio::piped()).stdout(log).stderr(errors);
+        let mut shell = shell.spawn().map_err(|error| format!("{name}: {error}"))?;
+        let pipe = shell.stdin.take();
+        Ok(Self { shell, pipe })
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.shell.try_wait(), Ok(Some(_)) | Err(_))
+    }
+
+    /// Waits until the program ends by itself.
+    pub(crate) fn wait(&mut self) -> Result<(), String> {
+        self.shell.wait().map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// A shell script that runs when this process ends, or when this is dropped.
+pub(crate) struct AtEnd {
+    shell: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl AtEnd {
+    /// The script finds the words in `$1` and so on.
+    pub(crate) fn start(
+        script: &str,
+        words: &[&str],
+        environment: Option<(&str, String)>,
+    ) -> Result<Self, String> {
+        let waiting = format!("trap '' INT TERM HUP\nread -r _\n{script}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &waiting, "sh"]).args(words).envs(environment).stdin(Stdio::piped());
+        let mut shell = shell.stdout(Stdio::null()).spawn().map_err(|error| format!("sh: {error}"))?;
+        let pipe = shell.stdin.take();
+        Ok(Self { shell, pipe })
+    }
+}
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        drop(self.pipe.take());
+        let _ = self.shell.wait();
+    }
+}
+
+impl Drop for Attended {
+    /// Asks the program to end, so that it can end what it started, and waits.
+    fn drop(&mut self) {
+        drop(self.pipe.take());
+        let begun = Instant::now();
+        while !self.has_ended() && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}

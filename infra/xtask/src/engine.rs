@@ -1,0 +1,229 @@
+//! The container engine that `sam local` runs functions in: the one of this machine, or one that is started for the time
+//! of a command, by root, in the network namespace that the command runs in.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::attended::{AtEnd, Attended};
+use crate::sam::ARCHITECTURE;
+use crate::tools::{SAM, answers, python_tool};
+use crate::{root, run};
+
+/// What to do where there is no engine and none can be started.
+const MISSING: &str = "No container engine answers: install Docker (Debian: apt-get install docker.io) and let your user \
+    use it, or run this command as root, which installs and starts an engine for the time of the command.";
+
+/// The packages of Debian that an engine is made of.
+const PACKAGES: [&str; 3] = ["docker.io", "containerd", "runc"];
+
+/// How long an engine has to start.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Which engine there is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Available {
+    /// One answers.
+    Running,
+    /// One can be started.
+    Startable,
+}
+
+/// Removes the containers of an image ($1) that were not there before ($2), which SAM leaves now and then, and the image
+/// where it is ours ($3).
+const CLEAN: &str = r#"
+for container in $(docker ps --all --quiet --filter "ancestor=$1"); do
+    case "$2" in *"$container"*) ;; *) docker rm --force "$container" ;; esac
+done
+[ -z "$3" ] || docker image rm "$3"
+"#;
+
+/// Finds an engine, or installs one where this is root.
+pub(crate) fn available() -> Result<Available, String> {
+    if answers("docker", "version") {
+        return Ok(Available::Running);
+    }
+    let id = Command::new("id").arg("-u").output().map_err(|error| format!("id: {error}"))?;
+    if String::from_utf8_lossy(&id.stdout).trim() != "0" || !cfg!(target_os = "linux") {
+        return Err(MISSING.to_owned());
+    }
+    let is_missing =
+        || !["docker", "dockerd", "containerd", "runc"].iter().all(|name| answers(name, "--version"));
+    if is_missing() {
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES);
+        run(install).map_err(|problem| format!("{problem}\n{MISSING}"))?;
+    }
+    // An installation may have started it.
+    match () {
+        () if answers("docker", "version") => Ok(Available::Running),
+        () if is_missing() => Err(MISSING.to_owned()),
+        () => Ok(Available::Startable),
+    }
+}
+
+/// An engine with the image in which functions run.
+pub(crate) struct Engine {
+    /// The address of one that was started here.
+    host: Option<String>,
+    /// Removes what was made in an engine that goes on.
+    cleaner: Option<AtEnd>,
+    program: Option<Attended>,
+}
+
+/// The tag under which SAM looks for its image of `provided.al2023`.
+const IMAGE: &str = if cfg!(target_arch = "aarch64") {
+    "public.ecr.aws/lambda/provided:al2023-rapid-arm64"
+} else {
+    "public.ecr.aws/lambda/provided:al2023-rapid-x86_64"
+};
+
+impl Engine {
+    /// The engine of this machine.
+    pub(crate) fn running() -> Self {
+        Self { host: None, cleaner: None, program: None }
+    }
+
+    /// Starts an engine. It keeps what it has below `target/`, and changes neither the firewall nor another engine.
+    pub(crate) fn start() -> Result<Self, String> {
+        let directory = root().join("target/sam-local");
+        let (data, state) = (directory.join("engine"), directory.join("engine-state"));
+        for old in [&data, &state] {
+            if old.exists() {
+                std::fs::remove_dir_all(old).map_err(|error| format!("{}: {error}", old.display()))?;
+            }
+            std::fs::create_dir_all(old).map_err(|error| format!("{}: {error}", old.display()))?;
+        }
+        let host = format!("unix://{}", state.join("docker.sock").display());
+        let log = directory.join("engine.log");
+        let mut dockerd = Command::new("dockerd");
+        dockerd
+            .args(["--iptables=false", "--ip6tables=false", "--storage-driver=vfs", "--bip", "172.17.0.1/16"])
+            .args(["--host", &host])
+            .arg("--data-root")
+            .arg(&data)
+            .arg("--exec-root")
+            .arg(&state)
+            .arg("--pidfile")
+            .arg(state.join("docker.pid"));
+        let file = std::fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let program = Attended::start(dockerd, file)?;
+        let mut engine = Self { host: Some(host), cleaner: None, program: Some(program) };
+        let begun = Instant::now();
+        while !engine.has_started() {
+            let ended = engine.program.as_mut().is_some_and(Attended::has_ended);
+            if ended || begun.elapsed() > PATIENCE {
+                return Err(format!("the container engine does not start; see {}", log.display()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(engine)
+    }
+
+    fn has_started(&self) -> bool {
+        let mut version = self.docker();
+        version.arg("version").stdout(Stdio::null()).stderr(Stdio::null());
+        version.status().is_ok_and(|status| status.success())
+    }
+
+    fn docker(&self) -> Command {
+        let mut docker = Command::new("docker");
+        docker.envs(self.environment());
+        docker
+    }
+
+    /// What other programs need to find this engine.
+    pub(crate) fn environment(&self) -> Option<(&'static str, String)> {
+        self.host.clone().map(|host| ("DOCKER_HOST", host))
+    }
+
+    /// The address at which containers reach this machine; empty where the engine does not say.
+    pub(crate) fn gateway(&self) -> Result<String, String> {
+        let mut inspect = self.docker();
+        inspect.args(["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
+        let output = inspect.output().map_err(|error| format!("docker: {error}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        } else {
+            Err(format!("docker network inspect bridge: {}", String::from_utf8_lossy(&output.stderr).trim()))
+        }
+    }
+
+    /// Makes the image in which functions run, where the engine has none: the C library that the functions are linked
+    /// to, certificates, and AWS's runtime interface emulator, which comes with SAM.
+    pub(crate) fn provide_image(&mut self, function: &Path) -> Result<(), String> {
+        let mut inspect = self.docker();
+        inspect.args(["image", "inspect", IMAGE]).stdout(Stdio::null()).stderr(Stdio::null());
+        let has_image = inspect.status().is_ok_and(|status| status.success());
+        if self.program.is_none() {
+            let own = if has_image { "" } else { IMAGE };
+            self.cleaner = Some(AtEnd::start(CLEAN, &[IMAGE, &self.containers()?, own], self.environment())?);
+        }
+        if has_image {
+            return Ok(());
+        }
+        let files = root().join("target/sam-local/image");
+        if files.exists() {
+            std::fs::remove_dir_all(&files).map_err(|error| format!("{}: {error}", files.display()))?;
+        }
+        for directory in ["tmp", "var/task", "var/rapid"] {
+            std::fs::create_dir_all(files.join(directory)).map_err(|error| error.to_string())?;
+        }
+        copy(&runtime_interface_emulator()?, &files.join("var/rapid/aws-lambda-rie"))?;
+        for library in libraries(function)? {
+            let place = library.strip_prefix("/").unwrap_or(&library);
+            copy(&library, &files.join(place))?;
+        }
+        let certificates = Path::new("/etc/ssl/certs/ca-certificates.crt");
+        if certificates.exists() {
+            copy(certificates, &files.join("etc/ssl/certs/ca-certificates.crt"))?;
+        }
+        let archive = files.with_extension("tar");
+        let mut tar = Command::new("tar");
+        tar.arg("--create").arg("--file").arg(&archive).arg("--directory").arg(&files).arg(".");
+        run(tar)?;
+        let mut import = self.docker();
+        import.arg("import").arg(&archive).arg(IMAGE);
+        run(import)
+    }
+
+    /// The ids of the containers that run functions, a line each.
+    fn containers(&self) -> Result<String, String> {
+        let mut list = self.docker();
+        list.args(["ps", "--all", "--quiet", "--filter"]).arg(format!("ancestor={IMAGE}"));
+        let output = list.output().map_err(|error| format!("docker: {error}"))?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+/// The dynamic libraries of a program, and its loader, as `ldd` finds them.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>, String> {
+    let output = Command::new("ldd").arg(program).output().map_err(|error| format!("ldd: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("ldd {}: {}", program.display(), String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(printed
+        .lines()
+        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
+        .map(PathBuf::from)
+        .collect())
+}
+
+/// AWS's emulator of the runtime interface, from SAM's package.
+fn runtime_interface_emulator() -> Result<PathBuf, String> {
+    let mut find = Command::new(python_tool(SAM, "python")?);
+    find.args(["-c", "import samcli, pathlib; print(pathlib.Path(samcli.__file__).parent / 'local/rapid')"]);
+    let output = find.output().map_err(|error| format!("python: {error}"))?;
+    let directory = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(Path::new(&directory).join(format!("aws-lambda-rie-{ARCHITECTURE}")))
+}
+
+/// Copies a file, with its permissions; what a link points to in place of the link.
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    let directory = to.parent().unwrap_or(to);
+    std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::copy(from, to))
+        .map(drop)
+        .map_err(|error| format!("{}: {error}", from.display()))
+}

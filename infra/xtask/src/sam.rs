@@ -1,0 +1,56 @@
+//! The AWS SAM command line: builds the functions as users build them, and reads what `sam local` needs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::tools::{SAM, python_tool};
+use crate::{root, run};
+
+/// What the functions are built for.
+#[derive(Clone, Copy)]
+pub(crate) enum Mode {
+    /// Tests: built quickly.
+    Debug,
+    /// Deployments and measurements.
+    Release,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// The architecture of this machine, as the template names it.
+pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+
+/// `sam`, with the tools beside it that it looks for on the path: cargo-lambda, and a Python that has zig.
+pub(crate) fn sam() -> Result<Command, String> {
+    let program = python_tool(SAM, "sam")?;
+    let own = program.parent().map(Path::to_owned).into_iter();
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(own.chain(std::env::split_paths(&inherited)));
+    let mut sam = Command::new(program);
+    sam.env("PATH", path.map_err(|error| format!("PATH: {error}"))?)
+        .env("SAM_CLI_TELEMETRY", "0")
+        .env("AWS_DEFAULT_REGION", "us-east-1");
+    Ok(sam)
+}
+
+/// Builds every function for this machine with `sam build`; the template that it writes beside them.
+pub(crate) fn build(mode: Mode) -> Result<PathBuf, String> {
+    let directory = root().join("target/sam").join(mode.name());
+    let mut build = sam()?;
+    build.args(["build", "--build-dir"]).arg(&directory);
+    build.arg("--parameter-overrides").arg(format!("Architecture={ARCHITECTURE}"));
+    if matches!(mode, Mode::Debug) {
+        build.env("SAM_BUILD_MODE", "debug");
+        // A third of the size to zip and to unpack; a panic still names its line.
+        build.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
+    }
+    run(build)?;
+    Ok(directory.join("template.yaml"))
+}
