@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
 
 /// Every attachment that the export's resources link to.
-fn attachment_urls(resources: &[Value]) -> Vec<String> {
+pub(crate) fn attachment_urls(resources: &[Value]) -> Vec<String> {
     let linked = resources.iter().flat_map(|resource| match &resource["content"] {
         Value::Array(contents) => contents.iter().map(|content| content["attachment"].clone()).collect(),
         content => vec![content.clone()],

@@ -242,10 +242,34 @@ fn matches(route: &str, path: &str) -> Option<(bool, usize)> {
     }
 }
 
+/// The paths at which a route of [`ROUTES`] is served: below every base, and for some below the shortcuts as well.
+pub(crate) fn paths(route: &str) -> Vec<String> {
+    let bases = ["/fhir", "/4_0_0", "/fhir/r4"];
+    let shortcuts = ["", "/auto-approve", "/no-form", "/auto-approve/no-form", "/no-form/auto-approve"];
+    let prefixes: Vec<String> = match () {
+        () if route.starts_with("{}{}") || route.starts_with("{path}") => {
+            shortcuts.iter().flat_map(|shortcut| bases.map(|base| format!("{shortcut}{base}"))).collect()
+        }
+        () if route.starts_with("{}") || route.starts_with("{base}") => bases.map(str::to_owned).to_vec(),
+        () => vec![String::new()],
+    };
+    let rest = route.trim_start_matches("{path}").trim_start_matches("{base}").trim_start_matches("{}");
+    let rest = rest.replace("{{", "{").replace("}}", "}");
+    prefixes.into_iter().map(|prefix| format!("{prefix}{rest}")).collect()
+}
+
+/// Checks that the function with this logical id has the route in its sources.
+pub(crate) fn assert_has_route(id: &str, route: &str, requested: &str) {
+    let functions = functions();
+    let (binary, _) = functions.get(id).unwrap_or_else(|| panic!("{requested} goes to {id:?}"));
+    let sources = sources(&root().join("functions").join(binary).join("src"));
+    let has = sources.iter().any(|(_, text)| text.contains(&format!("\"{route}\"")));
+    assert!(has, "{requested} goes to {binary}, which does not have {route}");
+}
+
 #[test]
 fn every_route_reaches_the_function_that_has_it() {
     let text = template();
-    let functions = functions();
     let routes: Vec<(String, String)> = resources(&text, "AWS::ApiGatewayV2::Route")
         .into_values()
         .map(|text| {
@@ -255,24 +279,8 @@ fn every_route_reaches_the_function_that_has_it() {
             (key, target.split("Integration").next().unwrap_or_default().to_owned())
         })
         .collect();
-    let bases = ["/fhir", "/4_0_0", "/fhir/r4"];
-    let shortcuts = ["", "/auto-approve", "/no-form", "/auto-approve/no-form", "/no-form/auto-approve"];
     for (method, route, _) in ROUTES {
-        let prefixes: Vec<String> = match () {
-            () if route.starts_with("{}{}") || route.starts_with("{path}") => {
-                shortcuts.iter().flat_map(|shortcut| bases.map(|base| format!("{shortcut}{base}"))).collect()
-            }
-            () if route.starts_with("{}") || route.starts_with("{base}") => bases.map(str::to_owned).to_vec(),
-            () => vec![String::new()],
-        };
-        let rest = route
-            .trim_start_matches("{path}")
-            .trim_start_matches("{base}")
-            .trim_start_matches("{}")
-            .replace("{{", "{")
-            .replace("}}", "}");
-        for prefix in prefixes {
-            let path = format!("{prefix}{rest}");
+        for path in paths(route) {
             let best = routes
                 .iter()
                 .filter_map(|(key, function)| {
@@ -283,10 +291,7 @@ fn every_route_reaches_the_function_that_has_it() {
                 .max();
             let default = routes.iter().find(|(key, _)| key == "$default").map(|(_, function)| function);
             let function = best.map(|(_, function)| function).or(default).expect("a function");
-            let (binary, _) = &functions[&format!("{function}Function")];
-            let sources = sources(&root().join("functions").join(binary).join("src"));
-            let has = sources.iter().any(|(_, text)| text.contains(&format!("\"{route}\"")));
-            assert!(has, "{method} {path} goes to {binary}, which does not have {route}");
+            assert_has_route(&format!("{function}Function"), route, &format!("{method} {path}"));
         }
     }
 }

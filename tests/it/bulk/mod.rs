@@ -49,7 +49,7 @@ async fn begin(world: &World, token: &str, path: &str) -> String {
 }
 
 /// Exports by GET; the manifest.
-async fn exported(world: &World, token: &str, path: &str) -> Value {
+pub(crate) async fn exported(world: &World, token: &str, path: &str) -> Value {
     let status = begin(world, token, path).await;
     world.work().await;
     let answer = world.get(&status).bearer(token).send().await;
@@ -58,7 +58,7 @@ async fn exported(world: &World, token: &str, path: &str) -> Value {
 }
 
 /// The resources of a list of the manifest; counts and types are checked.
-async fn resources(world: &World, token: &str, manifest: &Value, list: &str) -> Vec<Value> {
+pub(crate) async fn resources(world: &World, token: &str, manifest: &Value, list: &str) -> Vec<Value> {
     let mut all = Vec::new();
     for file in manifest[list].as_array().unwrap_or_else(|| panic!("no {list}: {manifest}")) {
         let answer = world.get(&text(&file["url"])).bearer(token).send().await;
