@@ -28,6 +28,8 @@ use tests::exports;
 use tests::wire::{Fault, Plan, Wire};
 use tests::{BRUNO, reference};
 
+use crate::house::root;
+
 /// The stack's resources, with the lake at a prefix of the test's own.
 fn resources(prefix: &str, more: &[(&'static str, &str)]) -> Arc<Resources> {
     let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));

@@ -36,7 +36,8 @@ fn listed(
     records: Arc<dyn Records>,
     patients: &[PatientId],
 ) -> impl Stream<Item = Result<(PatientId, Parts)>> + Send {
-    let state = (records, VecDeque::from_iter(patients.iter().cloned()), VecDeque::new());
+    let left: VecDeque<_> = patients.iter().cloned().collect();
+    let state = (records, left, VecDeque::new());
     stream::try_unfold(state, |(records, mut left, mut found)| async move {
         if found.is_empty() && !left.is_empty() {
             found.extend(records.parts_of(left.make_contiguous()).await?);

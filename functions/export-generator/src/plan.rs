@@ -181,8 +181,9 @@ impl Planner<'_> {
             loop {
                 let entry = walk.next(&*generator.records).await?;
                 let is_last = entry.is_none();
-                let Some(full) = cut.add(entry) else { if is_last { break } else { continue } };
-                self.chunks.push(full.chunk(self.next_id(), &listed));
+                if let Some(full) = cut.add(entry) {
+                    self.chunks.push(full.chunk(self.next_id(), &listed));
+                }
                 if is_last {
                     break;
                 }
