@@ -159,6 +159,8 @@ impl Emulator {
             // The emulator takes the limit of a mapping for a text and stops its poller.
             .args(["SmallConcurrency=0", "LargeConcurrency=0"])
             .args(parameters)
+            // A deployment asks nothing; a terminal would stop it in the background.
+            .stdin(Stdio::null())
             .stdout(Stdio::null());
         run(deploy)?;
         let outputs = self.outputs(stack)?;
