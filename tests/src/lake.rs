@@ -56,7 +56,8 @@ pub fn write(root: &Path) -> Vec<Value> {
     all
 }
 
-fn patient_lines(number: usize) -> Vec<Value> {
+/// A patient's resources, as the lake has them.
+pub fn patient_lines(number: usize) -> Vec<Value> {
     let patient = format!("p{number}");
     let reference = format!("Patient/{patient}");
     let gender = if number.is_multiple_of(2) { "female" } else { "male" };

@@ -10,6 +10,8 @@ pub mod ledger;
 pub mod packs;
 pub mod service;
 #[cfg(feature = "aws")]
+pub mod simulated;
+#[cfg(feature = "aws")]
 pub mod wire;
 
 use self::deployed::Deployed;

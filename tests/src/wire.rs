@@ -20,6 +20,8 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::Sleep;
 
+use crate::simulated::random::mixed;
+
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -117,14 +119,6 @@ impl State {
         }
         fault
     }
-}
-
-/// SplitMix64: the same number for the same input, with all bits mixed.
-fn mixed(input: u64) -> u64 {
-    let mut mixed = input.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// What is called: the target of a JSON protocol, or the method and shape of an S3 request.

@@ -21,6 +21,7 @@ const USAGE: &str = "cargo xtask COMMAND
   check    formatting, clippy with warnings denied, docs, licences, bans, sources, unused dependencies, the template
   test     every test of the workspace; installs what it needs or says what is missing
   bench    the benchmark table, in release
+  scale    exports of a thousand to a hundred million patients over a simulated AWS, or of [N…]; `faults`: the fault runs
   fuzz     the fuzz targets for an hour in all, or [--minutes N] [TARGET…]; what is found is below target/fuzz/found
   build    the `ehi` program and, with `sam build`, every function, in release
   emulate  the deployment on this machine: an emulator of AWS, template.yaml, the sample lake; prints the URL
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Some("check") => check(),
         Some("test") => test(&arguments[1..]),
         Some("bench") => bench(&arguments[1..]),
+        Some("scale") => scale(&arguments[1..]),
         Some("fuzz") => fuzz::fuzz(&arguments[1..]),
         Some("emulate") => emulate(),
         Some("sam-local") => sam_local::sam_local(&arguments[1..]),
@@ -205,6 +207,15 @@ fn emulate() -> Result<(), String> {
     sam_local::variables(&deployed, &endpoint, "http://127.0.0.1:3000", &[])?;
     eprintln!("\nThe deployment answers at {base_url} (AWS at {}). Ctrl-C ends it.", emulator.endpoint());
     emulator.wait()
+}
+
+/// What is shown over a simulated AWS, and takes too long for every test.
+fn scale(arguments: &[String]) -> Result<(), String> {
+    tools::c_compiler()?;
+    let mut command =
+        cargo(&["bench", "--locked", "--profile", "scale", "--package", "tests", "--bench", "scale", "--"]);
+    command.args(arguments);
+    run(command)
 }
 
 /// Benchmarks, of everything or of the parts that are named.

@@ -20,7 +20,7 @@ mod upload;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 
 use crate::clock::{Clock, Ids};
 use crate::config::resources::Resources;
@@ -64,12 +64,14 @@ pub struct Aws {
 
 /// The SDK's configuration from the process's environment, with our time-outs and retries.
 pub async fn sdk() -> SdkConfig {
+    sdk_loader().http_client(http_client()).load().await
+}
+
+/// The same without an HTTP client: for tests that bring their own.
+pub fn sdk_loader() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
         .retry_config(calls::retries())
         .timeout_config(calls::timeouts())
-        .http_client(http_client())
-        .load()
-        .await
 }
 
 fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {

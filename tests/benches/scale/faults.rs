@@ -1,0 +1,36 @@
+//! The fault runs: every kind of cut at every request, and storms.
+
+use tests::simulated::cuts::{Cuts, difference, export};
+use tests::simulated::{Cut, Faults, Storm};
+
+/// Patients of the lake whose export is cut at every request, and of the one that meets storms.
+const PATIENTS: usize = 8;
+const MANY: usize = 200;
+const WORKERS: usize = 20;
+const SEEDS: u64 = 20;
+
+/// Runs all; an error says what was different.
+pub(crate) fn run() -> Result<(), String> {
+    let mut problems = Vec::new();
+    let cuts = Cuts::of(PATIENTS)?;
+    let requests: Vec<_> = (0..cuts.expected.requests).collect();
+    for cut in Cut::ALL {
+        let failures = cuts.at(&requests, cut);
+        println!("{cut:?} at each of {} requests: {} change the export", requests.len(), failures.len());
+        problems
+            .extend(failures.into_iter().map(|(at, problem)| format!("{cut:?} at request {at}: {problem}")));
+    }
+    let expected = export(MANY, WORKERS, Faults::None)?;
+    for seed in 0..SEEDS {
+        let storm = Storm { seed, throttled: 300, lost: 20, dead: 300, duplicates: 200 };
+        let problem = match export(MANY, WORKERS, Faults::Storm(storm)) {
+            Ok(found) => {
+                println!("storm {seed}: {} of {} requests struck", found.struck, found.requests);
+                difference(&expected.lines, &found.lines)
+            }
+            Err(problem) => Some(problem),
+        };
+        problems.extend(problem.map(|problem| format!("storm {seed}: {problem}")));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+}

@@ -1,0 +1,32 @@
+//! The wire to AWS is cut at requests of an export, before and after the request has its effect, also in the middle of one
+//! call of a port; and everything goes wrong at once. What is exported is the same. `cargo xtask scale faults` cuts at
+//! every request; here it is one in a few, each time another one for each kind of cut.
+
+use tests::simulated::cuts::{Cuts, difference, export};
+use tests::simulated::{Cut, Faults, Storm};
+
+/// One request in so many.
+const STRIDE: u64 = 13;
+
+#[test]
+fn cutting_the_wire_changes_nothing() {
+    let cuts = Cuts::of(8).expect("an export");
+    for (offset, cut) in [(0, Cut::DieAfter), (4, Cut::LoseAfter), (8, Cut::DieBefore)] {
+        let requests: Vec<_> =
+            (0..cuts.expected.requests).filter(|request| request % STRIDE == offset).collect();
+        let failures = cuts.at(&requests, cut);
+        assert_eq!(failures, [], "{cut:?}");
+    }
+}
+
+#[test]
+fn many_chunks_survive_a_storm() {
+    let expected = export(60, 8, Faults::None).expect("an export");
+    for seed in 0..2 {
+        let storm = Storm { seed, throttled: 300, lost: 20, dead: 300, duplicates: 200 };
+        let found =
+            export(60, 8, Faults::Storm(storm)).unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
+        assert!(found.struck * 4 > found.requests, "{} of {}", found.struck, found.requests);
+        assert_eq!(difference(&expected.lines, &found.lines), None, "seed {seed}");
+    }
+}

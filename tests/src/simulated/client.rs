@@ -1,0 +1,180 @@
+//! The wire of one worker.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use http_body_util::BodyExt;
+use tokio::sync::Notify;
+
+use super::answer::Answer;
+use super::request::Call;
+use super::{Served, Simulation, Stage, sqs};
+
+/// An HTTP client for the SDK. Clones are the same worker's.
+#[derive(Debug, Clone)]
+pub struct Client {
+    simulation: Simulation,
+    worker: Arc<Worker>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    stage: Mutex<Stage>,
+    is_dead: AtomicBool,
+    died: Notify,
+}
+
+impl Client {
+    pub fn new(simulation: &Simulation, stage: Stage) -> Self {
+        let worker =
+            Worker { stage: Mutex::new(stage), is_dead: AtomicBool::new(false), died: Notify::new() };
+        Self { simulation: simulation.clone(), worker: Arc::new(worker) }
+    }
+
+    pub fn simulation(&self) -> &Simulation {
+        &self.simulation
+    }
+
+    /// What the worker does from now on.
+    pub fn begin(&self, stage: Stage) {
+        *self.worker.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+
+    pub fn stage(&self) -> Stage {
+        *self.worker.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The worker is dead: it gets no answer any more, nor does anything that it left running.
+    pub fn kill(&self) {
+        self.worker.is_dead.store(true, Ordering::SeqCst);
+        self.worker.died.notify_one();
+    }
+
+    fn is_dead(&self) -> bool {
+        self.worker.is_dead.load(Ordering::SeqCst)
+    }
+
+    /// Waits until a fault kills the worker.
+    pub async fn died(&self) {
+        if !self.is_dead() {
+            self.worker.died.notified().await;
+        }
+    }
+
+    /// Answers a request; never, when its worker is dead.
+    async fn answer(&self, call: Option<Call>) -> Result<HttpResponse, ConnectorError> {
+        let Some(call) = call else {
+            return Err(ConnectorError::other("the simulation does not know this request".into(), None));
+        };
+        loop {
+            if self.is_dead() {
+                return std::future::pending().await;
+            }
+            match outside(|| self.serve(&call)) {
+                Served::Answered(after, answer) => {
+                    tokio::time::sleep(after).await;
+                    if call.operation == "ReceiveMessage"
+                        && let Some(wait) = sqs::waits(&call.body, &answer)
+                    {
+                        self.wait_for_messages(wait).await;
+                        return Ok(self.last_look(&call));
+                    }
+                    let response = answer.response();
+                    outside(|| drop((answer, call)));
+                    return Ok(response);
+                }
+                Served::Broken(after) => {
+                    tokio::time::sleep(after).await;
+                    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+                    return Err(ConnectorError::io(broken.into()));
+                }
+                Served::Dead => self.kill(),
+            }
+        }
+    }
+
+    fn serve(&self, call: &Call) -> Served {
+        let stage = self.stage();
+        let now = self.simulation.clock().elapsed();
+        let served = self.simulation.state().serve(stage, call, now);
+        if call.operation.starts_with("Send") || call.operation.starts_with("Change") {
+            self.simulation.arrived().notify_waiters();
+        }
+        served
+    }
+
+    /// Waits until a message arrives, or so long.
+    async fn wait_for_messages(&self, wait: Duration) {
+        let arrived = self.simulation.arrived().notified();
+        let _ = tokio::time::timeout(wait, arrived).await;
+    }
+
+    fn last_look(&self, call: &Call) -> HttpResponse {
+        match self.serve(call) {
+            Served::Answered(_, answer) => answer.response(),
+            Served::Broken(_) | Served::Dead => Answer::new(500).response(),
+        }
+    }
+}
+
+impl HttpClient for Client {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Client {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = self.clone();
+        let known = request.body().bytes().map(|body| outside(|| Call::read(&request, body)));
+        match known {
+            Some(call) => {
+                drop(request);
+                HttpConnectorFuture::new(async move { client.answer(call).await })
+            }
+            // A body that is made while it is sent.
+            None => HttpConnectorFuture::new(async move {
+                let (parts, body) = request.into_parts_and_body();
+                let body =
+                    body.collect().await.map_err(|error| ConnectorError::other(error, None))?.to_bytes();
+                let call = Call::read(&parts, &body);
+                client.answer(call).await
+            }),
+        }
+    }
+}
+
+/// A request, and its body beside it.
+trait IntoPartsAndBody {
+    fn into_parts_and_body(self) -> (HttpRequest, aws_smithy_types::body::SdkBody);
+}
+
+impl IntoPartsAndBody for HttpRequest {
+    fn into_parts_and_body(mut self) -> (HttpRequest, aws_smithy_types::body::SdkBody) {
+        let body = self.take_body();
+        (self, body)
+    }
+}
+
+/// Runs something whose memory is not the worker's: see [`outside_memory`].
+type Outside = fn(&mut dyn FnMut());
+static OUTSIDE: OnceLock<Outside> = OnceLock::new();
+
+/// What counts the memory of workers is told by this what belongs to the simulation.
+pub fn outside_memory(outside: Outside) {
+    let _ = OUTSIDE.set(outside);
+}
+
+pub(crate) fn outside<T>(act: impl FnOnce() -> T) -> T {
+    let Some(outside) = OUTSIDE.get() else { return act() };
+    let (mut act, mut done) = (Some(act), None);
+    outside(&mut || done = act.take().map(|act| act()));
+    done.expect("it was run")
+}

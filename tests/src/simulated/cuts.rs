@@ -1,0 +1,193 @@
+//! A whole system export of a small lake over a simulation that fails: at one request in turn, or everywhere at once. What
+//! is exported must be the same as of an export that nothing disturbs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use shared::domain::chunk::Purpose;
+use shared::domain::ids::JobId;
+use shared::domain::job::{Job, State};
+use shared::domain::manifest::StoredManifest;
+use shared::domain::request::{Cohort, OutputOptions};
+use shared::domain::selection::Selection;
+
+use super::functions::{Function, Functions};
+use super::platform::{consumer, ids, platform};
+use super::{Client, Cut, Faults, Simulation, Stage, run};
+use crate::exports::{begin, new_export};
+use crate::ledger;
+
+/// One patient a chunk.
+const SETTINGS: &str = "sandbox = true\nchunk_bytes = 1";
+
+/// A small lake with everything that a system export has.
+fn lake(simulation: &Simulation, patients: usize) {
+    let directory = tempfile::tempdir().expect("a directory");
+    crate::lake::write(directory.path());
+    simulation.store_directory(directory.path());
+    for number in 6..patients {
+        let lines = crate::lake::patient_lines(number)
+            .iter()
+            .fold(String::new(), |lines, line| lines + &line.to_string() + "\n");
+        simulation.store(&format!("Patient/p{number}/records.ndjson"), lines);
+    }
+    // Several pages of a few keys.
+    simulation.page(4);
+}
+
+/// Begins a system export with all of `shared/`, groups, what was deleted, and files that are joined.
+async fn begun(simulation: &Simulation) -> JobId {
+    let mut new = new_export(Cohort::Everyone);
+    new.request.selection = Some(Selection {
+        since: Some("2019-01-01T00:00:00Z".parse().expect("a time")),
+        all_shared: true,
+        ..Selection::default()
+    });
+    new.request.output = OutputOptions { min_file_bytes: Some(6_000), ..OutputOptions::default() };
+    let platform = platform(&Client::new(simulation, Stage::Outside), SETTINGS, ids(1)).await;
+    begin(&platform, new).await.id().clone()
+}
+
+fn workers(simulation: &Simulation, concurrency: usize) -> Arc<Functions> {
+    let make = Arc::new(|client: Client, number: u64| {
+        async move {
+            let platform = platform(&client, SETTINGS, ids(100 + number)).await;
+            consumer(&platform, export_generator::worker(&platform))
+        }
+        .boxed()
+    });
+    let function = Function { queue: "large", concurrency, timeout: Duration::from_mins(15), make };
+    Functions::new(simulation, function)
+}
+
+/// Works until the job has come to rest.
+async fn worked(simulation: &Simulation, id: &JobId, concurrency: usize) -> Result<Job, String> {
+    let is_over = |simulation: &Simulation| simulation.job(id).is_some_and(|job| !job.is_active());
+    workers(simulation, concurrency).run_until(is_over).await?;
+    simulation.job(id).ok_or_else(|| "the job is gone".to_owned())
+}
+
+/// Every line of every file in the manifest, behind the list that the file is in.
+fn lines(simulation: &Simulation, job: &Job) -> Vec<String> {
+    let summary = job.summary().unwrap_or_else(|| panic!("{:?}: {:?}", job.state(), job.core().history));
+    let at = |place: u64| usize::try_from(place).expect("it fits");
+    let mut lines = Vec::new();
+    for page in 0..summary.pages {
+        let page = simulation.file(&summary.page_key(page)).expect("a page");
+        let page: StoredManifest = serde_json::from_slice(&page).expect("a page");
+        for named in page.files {
+            let bytes = simulation.file(&named.file.key).expect("a file");
+            let bytes = match named.file.place {
+                Some(place) => bytes.slice(at(place.offset)..at(place.offset + place.length)),
+                None => bytes,
+            };
+            assert_eq!(bytes.len() as u64, named.file.size, "{}", named.name);
+            let text = String::from_utf8(bytes.to_vec()).expect("text");
+            let list = match named.file.purpose {
+                Purpose::Output | Purpose::Documents | Purpose::Blocks => "output",
+                Purpose::Deleted => "deleted",
+                Purpose::Error => "error",
+            };
+            lines.extend(text.lines().map(|line| format!("{list} {line}")));
+        }
+    }
+    lines.sort();
+    lines
+}
+
+/// What an export came to.
+#[derive(Debug)]
+pub struct Exported {
+    /// Every line of every file, behind the list of the manifest that the file is in.
+    pub lines: Vec<String>,
+    /// Requests of the workers, and how many of them were struck.
+    pub requests: u64,
+    pub struck: u64,
+    /// The request that was struck last.
+    pub victim: String,
+}
+
+/// Exports a lake of so many patients with so many workers, which meet these faults. An error where the export does not
+/// complete; the laws of its ledger are checked.
+pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exported, String> {
+    run(async {
+        let simulation = Simulation::new();
+        lake(&simulation, patients);
+        let id = begun(&simulation).await;
+        simulation.suffer(faults);
+        let worked = worked(&simulation, &id, concurrency).await;
+        let victim = simulation.victim();
+        let job = worked.map_err(|problem| format!("{victim}: {problem}"))?;
+        let (requests, struck) = simulation.suffered();
+        simulation.suffer(Faults::None);
+        if job.state() != State::Complete {
+            return Err(format!("{victim}: {:?}: {:?}", job.state(), job.core().history));
+        }
+        let platform = platform(&Client::new(&simulation, Stage::Outside), SETTINGS, ids(2)).await;
+        ledger::check_all(&platform, &ledger::Checked::default()).await;
+        Ok(Exported { lines: lines(&simulation, &job), requests, struck, victim })
+    })
+}
+
+/// How two exports differ, in few words.
+pub fn difference(expected: &[String], found: &[String]) -> Option<String> {
+    if expected == found {
+        return None;
+    }
+    let missing = expected.iter().filter(|line| !found.contains(line)).count();
+    let twice = found.windows(2).filter(|two| two[0] == two[1]).count();
+    Some(format!("{} lines for {}, {missing} missing, {twice} twice", found.len(), expected.len()))
+}
+
+/// What an export must be like whatever is cut.
+#[derive(Debug)]
+pub struct Cuts {
+    patients: usize,
+    pub expected: Exported,
+}
+
+impl Cuts {
+    /// Exports once without any fault.
+    pub fn of(patients: usize) -> Result<Self, String> {
+        let expected = export(patients, 1, Faults::None)?;
+        match expected.lines.windows(2).find(|two| two[0] == two[1]) {
+            Some(twice) => Err(format!("exported twice without any fault: {}", twice[0])),
+            None => Ok(Self { patients, expected }),
+        }
+    }
+
+    /// Cuts at these requests, each in an export of its own; what was different then, by request.
+    pub fn at(&self, requests: &[u64], cut: Cut) -> Vec<(u64, String)> {
+        let next = AtomicU64::new(0);
+        let failures = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(|| {
+                    while let Some(at) = requests
+                        .get(usize::try_from(next.fetch_add(1, Ordering::SeqCst)).unwrap_or(usize::MAX))
+                    {
+                        if let Some(problem) = self.problem(*at, cut) {
+                            failures.lock().unwrap_or_else(PoisonError::into_inner).push((*at, problem));
+                        }
+                    }
+                });
+            }
+        });
+        let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failures.sort();
+        failures
+    }
+
+    fn problem(&self, at: u64, cut: Cut) -> Option<String> {
+        match export(self.patients, 1, Faults::At(at, cut)) {
+            Ok(found) if found.struck == 1 => {
+                let problem = difference(&self.expected.lines, &found.lines);
+                problem.map(|problem| format!("{}: {problem}", found.victim))
+            }
+            Ok(_) => Some("the fault did not strike".to_owned()),
+            Err(problem) => Some(problem),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What one partition can take: buckets that fill up every second.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Units a second of one partition (DynamoDB, best practices for partition keys).
+pub(super) const READ_UNITS: f64 = 3_000.0;
+pub(super) const WRITE_UNITS: f64 = 1_000.0;
+/// Requests a second of one partition of a bucket (S3, performance guidelines).
+pub(super) const GETS: f64 = 5_500.0;
+pub(super) const PUTS: f64 = 3_500.0;
+
+/// What is limited, of one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Limited {
+    Reads(&'static str, String),
+    Writes(&'static str, String),
+    Gets(String),
+    Puts(String),
+}
+
+impl Limited {
+    fn rate(&self) -> f64 {
+        match self {
+            Self::Reads(..) => READ_UNITS,
+            Self::Writes(..) => WRITE_UNITS,
+            Self::Gets(_) => GETS,
+            Self::Puts(_) => PUTS,
+        }
+    }
+}
+
+/// How much of each limit is used.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Limits {
+    levels: HashMap<Limited, (f64, Duration)>,
+}
+
+impl Limits {
+    /// What of a second's worth is left, negative where more was used.
+    fn left(&self, limited: &Limited, now: Duration) -> f64 {
+        let rate = limited.rate();
+        match self.levels.get(limited) {
+            Some((left, at)) => (left + now.saturating_sub(*at).as_secs_f64() * rate).min(rate),
+            None => rate,
+        }
+    }
+
+    /// Whether a request is taken at all.
+    pub(crate) fn admits(&self, limited: &Limited, now: Duration) -> bool {
+        self.left(limited, now) > 0.0
+    }
+
+    /// Notes what a request used.
+    pub(crate) fn use_up(&mut self, limited: Limited, units: f64, now: Duration) {
+        let left = self.left(&limited, now) - units;
+        self.levels.insert(limited, (left, now));
+    }
+
+    /// How long a queue of so many requests takes until the last of them is taken.
+    pub(crate) fn reserve(&mut self, limited: Limited, units: f64, now: Duration) -> Duration {
+        let rate = limited.rate();
+        self.use_up(limited.clone(), units, now);
+        let left = self.left(&limited, now);
+        if left >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-left / rate) }
+    }
+}

@@ -1,0 +1,325 @@
+//! AWS in this process: an HTTP client for the SDK that answers as DynamoDB, S3 and SQS do, so that the real adapters
+//! run over it unchanged. Time is simulated, every request is counted, and any of them can be made to fail.
+//!
+//! - [`Simulation`] is the account: tables, buckets, queues, meters and faults, changed by one request at a time.
+//! - [`Client`] is the wire of one worker, by which the simulation knows who asks and whom a fault strikes.
+//! - [`functions`] delivers the queue's messages to workers, as Lambda does; [`platform`] makes a platform over a client.
+//! - [`lake`] makes the records of any number of patients by a formula.
+//!
+//! A simulation runs on one thread, in a runtime whose clock is paused: see [`run`].
+
+mod answer;
+mod client;
+mod clock;
+pub mod cuts;
+mod dynamodb;
+mod faults;
+pub mod functions;
+pub mod lake;
+pub mod latency;
+mod limits;
+mod meter;
+pub mod model;
+pub mod platform;
+pub mod prices;
+pub(crate) mod random;
+mod request;
+mod s3;
+pub mod scale;
+mod sqs;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+pub use self::client::{Client, outside_memory};
+pub use self::clock::SimulatedClock;
+pub use self::faults::{Cut, Faults, Storm};
+pub use self::meter::{Hottest, Meter, Stage};
+pub use self::request::Service;
+pub use self::s3::Generated;
+
+use self::answer::Answer;
+use self::limits::{Limited, Limits};
+use self::request::Call;
+
+/// Runs a story in simulated time: a runtime of one thread whose clock jumps to the next timer.
+pub fn run<T>(story: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    // The SDK spreads its retries by this; the same at every run.
+    fastrand::seed(1);
+    runtime.expect("a runtime").block_on(story)
+}
+
+/// See the [module](self).
+#[derive(Debug, Clone)]
+pub struct Simulation {
+    state: Arc<Mutex<State>>,
+    clock: SimulatedClock,
+    /// Told when a message may be due earlier than was known.
+    arrived: Arc<Notify>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) dynamodb: dynamodb::DynamoDb,
+    pub(crate) s3: s3::S3,
+    pub(crate) sqs: sqs::Sqs,
+    pub(crate) meter: Meter,
+    limits: Limits,
+    /// Partitions that the lake's keys are spread over, in their order.
+    lake_partitions: u32,
+    faults: Faults,
+    /// Requests of workers since the faults were set.
+    requests: u64,
+    struck: u64,
+    /// What was struck last.
+    victim: String,
+    /// Requests of all.
+    number: u64,
+}
+
+/// What becomes of a request.
+pub(crate) enum Served {
+    /// It is answered after a while; the body may be of interest to the caller.
+    Answered(Duration, Answer),
+    /// Its connection breaks after a while.
+    Broken(Duration),
+    /// Its worker is dead.
+    Dead,
+}
+
+impl Simulation {
+    /// An account without objects and jobs. Made inside [`run`].
+    pub fn new() -> Self {
+        let state = State {
+            dynamodb: dynamodb::DynamoDb::new(),
+            s3: s3::S3::new(&[platform::LAKE_BUCKET, platform::FILES_BUCKET]),
+            sqs: sqs::Sqs::new(),
+            meter: Meter::default(),
+            limits: Limits::default(),
+            lake_partitions: 1,
+            faults: Faults::None,
+            requests: 0,
+            struck: 0,
+            victim: String::new(),
+            number: 0,
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            clock: SimulatedClock::new(),
+            arrived: Arc::new(Notify::new()),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn clock(&self) -> SimulatedClock {
+        self.clock
+    }
+
+    pub(crate) fn arrived(&self) -> &Notify {
+        &self.arrived
+    }
+
+    /// Puts an object into the lake without a request.
+    pub fn store(&self, key: &str, bytes: impl Into<Bytes>) {
+        if let Some(bucket) = self.state().s3.bucket_mut(platform::LAKE_BUCKET) {
+            bucket.store(key, bytes.into());
+        }
+    }
+
+    /// Puts the files of a directory into the lake.
+    pub fn store_directory(&self, root: &std::path::Path) {
+        let mut directories = vec![root.to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(&directory).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    directories.push(path);
+                } else {
+                    let key = path.strip_prefix(root).expect("below").to_str().expect("a key").to_owned();
+                    self.store(&key, std::fs::read(&path).expect("a file"));
+                }
+            }
+        }
+    }
+
+    /// The lake has these objects beside those that are stored, spread over so many partitions.
+    pub fn generate(&self, generated: Arc<dyn Generated>, partitions: u32) {
+        let mut state = self.state();
+        state.lake_partitions = partitions;
+        if let Some(bucket) = state.s3.bucket_mut(platform::LAKE_BUCKET) {
+            bucket.generate(generated);
+        }
+    }
+
+    /// Listings have pages of so many keys from now on.
+    pub fn page(&self, keys: usize) {
+        self.state().s3.page = keys;
+    }
+
+    /// From now on, with the count of requests at nothing.
+    pub fn suffer(&self, faults: Faults) {
+        let mut state = self.state();
+        (state.faults, state.requests, state.struck) = (faults, 0, 0);
+        state.sqs.duplicates = faults.duplicates();
+    }
+
+    /// Requests of workers since, and how many were struck.
+    pub fn suffered(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.requests, state.struck)
+    }
+
+    /// The request that was struck last, in words.
+    pub fn victim(&self) -> String {
+        self.state().victim.clone()
+    }
+
+    /// Looks at the counts.
+    pub fn meter<T>(&self, look: impl FnOnce(&Meter) -> T) -> T {
+        look(&self.state().meter)
+    }
+
+    /// An object of the bucket of files, without a request.
+    pub fn file(&self, key: &str) -> Option<Bytes> {
+        let state = self.state();
+        let found = state.s3.bucket(platform::FILES_BUCKET)?.below(key).find(|(known, _)| *known == key);
+        found.map(|(_, object)| object.bytes.clone())
+    }
+
+    /// The keys of the bucket of files below a prefix.
+    pub fn files_below(&self, prefix: &str) -> Vec<String> {
+        let state = self.state();
+        let bucket = state.s3.bucket(platform::FILES_BUCKET);
+        bucket.into_iter().flat_map(|bucket| bucket.below(prefix)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Whether an upload in parts was begun and neither completed nor aborted.
+    pub fn has_open_uploads(&self) -> bool {
+        self.state().s3.bucket(platform::FILES_BUCKET).is_some_and(s3::Bucket::has_uploads)
+    }
+
+    /// The bodies of a queue's messages.
+    pub fn messages(&self, queue: &str) -> Vec<String> {
+        self.state().sqs.bodies(queue)
+    }
+}
+
+impl Default for Simulation {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    /// Serves a request of a stage. Faults strike those of workers.
+    pub(crate) fn serve(&mut self, stage: Stage, call: &Call, now: Duration) -> Served {
+        self.number += 1;
+        let number = self.number;
+        self.meter.count(stage, call.service, call.operation, 1);
+        let cut = if matches!(stage, Stage::Plan | Stage::Chunk | Stage::Finish) {
+            self.requests += 1;
+            let cut = self.faults.of(self.requests - 1);
+            if cut.is_some() {
+                self.struck += 1;
+                self.victim = format!("{} of {stage:?}", call.operation);
+            }
+            cut
+        } else {
+            None
+        };
+        let early = latency::of(call.operation, number, 0, 0, 0);
+        match cut {
+            Some(Cut::DieBefore) => return Served::Dead,
+            Some(Cut::LoseBefore) => return Served::Broken(early),
+            Some(Cut::Throttle) => return Served::Answered(early, faults::throttling(call.service, number)),
+            Some(Cut::DieAfter | Cut::LoseAfter) | None => {}
+        }
+        let answer = self.answer(stage, call, now, early);
+        let keys = answer.headers.iter().find(|(name, _)| *name == "x-keys");
+        let keys = keys.and_then(|(_, keys)| keys.parse().ok()).unwrap_or_default();
+        let (sent, got) = (call.body.len(), answer.body.len());
+        self.meter.size(stage, call.operation, sent.max(got));
+        let after = latency::of(call.operation, number, sent, got, keys);
+        match cut {
+            Some(Cut::DieAfter) => Served::Dead,
+            Some(Cut::LoseAfter) => Served::Broken(after),
+            _ => Served::Answered(after, answer),
+        }
+    }
+
+    fn answer(&mut self, stage: Stage, call: &Call, now: Duration, early: Duration) -> Answer {
+        match call.service {
+            Service::DynamoDb => {
+                let mut context =
+                    dynamodb::Context { now, holds: early, used: Vec::new(), limits: &mut self.limits };
+                let answer = self.dynamodb.call(call.operation, &call.body, &mut context);
+                let used = context.used;
+                for used in &used {
+                    self.meter.units(stage, used, now);
+                }
+                answer
+            }
+            Service::S3 => {
+                let (limited, writes) = self.partition(call);
+                if !self.limits.admits(&limited, now) {
+                    self.meter.throttle();
+                    return Answer::xml_error(503, "SlowDown");
+                }
+                if let Limited::Gets(part) | Limited::Puts(part) = &limited {
+                    self.meter.objects(stage, ("S3", part.clone()), writes, 1.0, now);
+                }
+                self.limits.use_up(limited, 1.0, now);
+                self.s3.call(call, now)
+            }
+            Service::Sqs => self.sqs.call(call.operation, &call.body, now),
+        }
+    }
+
+    /// The partition of a bucket that a request goes to, and whether it writes.
+    fn partition(&self, call: &Call) -> (Limited, bool) {
+        let writes =
+            !matches!(call.operation, "GetObject" | "HeadObject" | "ListObjectsV2" | "ListMultipartUploads");
+        let position = self.s3.bucket(&call.bucket).and_then(|bucket| bucket.position(&call.key));
+        let part = match position {
+            Some(position) => format!("{} {}", call.bucket, share_of(position, self.lake_partitions)),
+            None => format!("{} 0", call.bucket),
+        };
+        (if writes { Limited::Puts(part) } else { Limited::Gets(part) }, writes)
+    }
+
+    /// Counts requests that are made and not simulated one by one, to a place of the lake or of the files; how long the
+    /// last of them waits for its turn.
+    pub(crate) fn modelled(
+        &mut self,
+        stage: Stage,
+        operation: &'static str,
+        times: u64,
+        position: Option<f64>,
+        now: Duration,
+    ) -> Duration {
+        self.meter.count(stage, Service::S3, operation, times);
+        let writes = operation != "GetObject";
+        let part = match position {
+            Some(position) => {
+                format!("{} {}", platform::LAKE_BUCKET, share_of(position, self.lake_partitions))
+            }
+            None => format!("{} 0", platform::FILES_BUCKET),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "counts below a million")]
+        let units = times as f64;
+        self.meter.objects(stage, ("S3", part.clone()), writes, units, now);
+        self.limits.reserve(if writes { Limited::Puts(part) } else { Limited::Gets(part) }, units, now)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
+fn share_of(position: f64, parts: u32) -> u32 {
+    (position * f64::from(parts)) as u32
+}

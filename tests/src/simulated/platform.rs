@@ -1,0 +1,102 @@
+//! The real platform over the simulated account.
+
+use std::sync::Arc;
+
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use shared::adapters::aws::{Aws, sdk_loader};
+use shared::clock::{Clock, Ids, SeededIds};
+use shared::config::Settings;
+use shared::config::resources::Resources;
+use shared::hidden::VISIBILITY;
+use shared::lambda::messages::Consumer;
+use shared::platform::Platform;
+use shared::ports::queue::Worker;
+
+use super::sqs::{DEAD_LETTERS, LARGE_QUEUE, SMALL_QUEUE};
+use super::{Client, Simulation};
+
+pub const JOBS_TABLE: &str = "jobs";
+pub const GRANTS_TABLE: &str = "grants";
+pub const LAKE_BUCKET: &str = "the-lake";
+pub const FILES_BUCKET: &str = "the-files";
+
+/// The address of a queue.
+pub fn queue_url(name: &str) -> String {
+    format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}")
+}
+
+/// The SDK's configuration over a client, with the time-outs and retries of the functions.
+pub async fn sdk(client: &Client) -> SdkConfig {
+    let key = Credentials::new("key", "secret", None, None, "simulated");
+    sdk_loader()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(key)
+        .http_client(SharedHttpClient::new(client.clone()))
+        .load()
+        .await
+}
+
+/// The resources of the simulated account.
+pub fn resources() -> Arc<Resources> {
+    Arc::new(Resources::of(|name| {
+        Some(match name {
+            "EHI_JOBS_TABLE" => JOBS_TABLE.to_owned(),
+            "EHI_GRANTS_TABLE" => GRANTS_TABLE.to_owned(),
+            "EHI_SMALL_QUEUE" => queue_url(SMALL_QUEUE),
+            "EHI_LARGE_QUEUE" => queue_url(LARGE_QUEUE),
+            "EHI_FILES_BUCKET" => FILES_BUCKET.to_owned(),
+            "EHI_RECORDS" => format!("s3://{LAKE_BUCKET}"),
+            _ => return None,
+        })
+    }))
+}
+
+/// A platform of a function's own: its ids differ from those of every other.
+pub async fn platform(client: &Client, settings: &str, ids: Arc<dyn Ids>) -> Aws {
+    over(client, settings, Arc::new(client.simulation().clock()), ids).await
+}
+
+/// A platform whose time is another one than the simulation's.
+pub async fn with_clock(client: &Client, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Aws {
+    over(client, "", clock, ids).await
+}
+
+async fn over(client: &Client, settings: &str, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Aws {
+    let text = format!("base_url = \"{}\"\n{settings}", crate::BASE_URL);
+    let settings = Settings::parse(&text, |_| None, None).expect("valid settings");
+    Aws::new(sdk(client).await, resources(), settings, None, clock, ids)
+}
+
+/// What the function of a platform does with messages, with this worker.
+pub fn consumer(platform: &Aws, worker: Arc<dyn Worker>) -> Arc<Consumer> {
+    Arc::new(Consumer {
+        worker,
+        visibility: platform.visibility(),
+        queues: vec![queue_url(SMALL_QUEUE), queue_url(LARGE_QUEUE)],
+        clock: platform.clock(),
+        takes_dead_letters: false,
+        hidden: VISIBILITY,
+    })
+}
+
+/// Ids that are the same at every run.
+pub fn ids(seed: u64) -> Arc<dyn Ids> {
+    Arc::new(SeededIds::new(seed))
+}
+
+/// The name of the queue for dead letters, where a host that polls must be told.
+pub fn dead_letters() -> String {
+    queue_url(DEAD_LETTERS)
+}
+
+impl Simulation {
+    /// A job as its row says it is now.
+    pub fn job(&self, id: &shared::domain::ids::JobId) -> Option<shared::domain::job::Job> {
+        let state = self.state();
+        let document =
+            state.dynamodb.row(JOBS_TABLE, id.as_str(), "job")?.get("document")?.text()?.to_owned();
+        serde_json::from_str(&document).ok()
+    }
+}

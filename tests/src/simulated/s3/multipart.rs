@@ -1,0 +1,102 @@
+//! Multipart uploads.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::objects::{etag_of, sent_bytes, stored_encoding};
+use super::{Bucket, Object, Refused, escaped, texts};
+use crate::simulated::answer::Answer;
+use crate::simulated::request::Call;
+
+/// The smallest part but the last (S3, limits).
+const SMALLEST: usize = 5 * 1024 * 1024;
+/// Parts of one upload.
+const MAX_PARTS: u32 = 10_000;
+
+#[derive(Debug, Clone)]
+pub(super) struct Upload {
+    content_type: String,
+    encoding: Option<String>,
+    parts: BTreeMap<u32, Bytes>,
+}
+
+impl Bucket {
+    pub(super) fn begin(&mut self, call: &Call, number: u64) -> Answer {
+        let id = format!("upload-{number}");
+        let content_type = call.header("content-type").unwrap_or("binary/octet-stream").to_owned();
+        let upload = Upload { content_type, encoding: stored_encoding(call), parts: BTreeMap::new() };
+        self.uploads.insert((call.key.clone(), id.clone()), upload);
+        Answer::xml(
+            200,
+            format!(
+                "<InitiateMultipartUploadResult><Key>{}</Key><UploadId>{id}</UploadId></InitiateMultipartUploadResult>",
+                escaped(&call.key)
+            ),
+        )
+    }
+
+    fn id(call: &Call) -> Result<(String, String), Refused> {
+        Ok((call.key.clone(), call.parameter("uploadId").ok_or((400, "InvalidRequest"))?.to_owned()))
+    }
+
+    pub(super) fn part(&mut self, call: &Call) -> Result<Answer, Refused> {
+        let number = call.parameter("partNumber").and_then(|number| number.parse().ok());
+        let number =
+            number.filter(|number| (1..=MAX_PARTS).contains(number)).ok_or((400, "InvalidArgument"))?;
+        let bytes = sent_bytes(call).ok_or((400, "IncompleteBody"))?;
+        let upload = self.uploads.get_mut(&Self::id(call)?).ok_or((404, "NoSuchUpload"))?;
+        let mut answer = Answer::new(200).header("etag", etag_of(&bytes));
+        if let Some(checksum) = call.header("x-amz-checksum-crc32") {
+            answer = answer.header("x-amz-checksum-crc32", checksum);
+        }
+        upload.parts.insert(number, bytes);
+        Ok(answer)
+    }
+
+    pub(super) fn complete(&mut self, call: &Call, now: Duration) -> Result<Answer, Refused> {
+        let id = Self::id(call)?;
+        let upload = self.uploads.get(&id).ok_or((404, "NoSuchUpload"))?;
+        let xml = String::from_utf8_lossy(&call.body);
+        let numbers: Vec<u32> =
+            texts(&xml, "PartNumber").iter().filter_map(|number| number.parse().ok()).collect();
+        if numbers.is_empty() || !numbers.is_sorted_by(|one, other| one < other) {
+            return Err((400, "InvalidPartOrder"));
+        }
+        let mut whole = Vec::new();
+        for (place, (number, etag)) in numbers.iter().zip(texts(&xml, "ETag")).enumerate() {
+            let part =
+                upload.parts.get(number).filter(|part| etag_of(part) == etag).ok_or((400, "InvalidPart"))?;
+            if place + 1 < numbers.len() && part.len() < SMALLEST {
+                return Err((400, "EntityTooSmall"));
+            }
+            whole.extend_from_slice(part);
+        }
+        let object = Object::new(whole.into(), &upload.content_type, upload.encoding.clone(), now);
+        let object = object.with_parts(numbers.len());
+        let etag = escaped(object.etag()).into_owned();
+        self.objects.insert(call.key.clone(), object);
+        self.uploads.remove(&id);
+        let body = format!(
+            "<CompleteMultipartUploadResult><Key>{}</Key><ETag>{etag}</ETag></CompleteMultipartUploadResult>",
+            escaped(&call.key)
+        );
+        Ok(Answer::xml(200, body))
+    }
+
+    pub(super) fn abort(&mut self, call: &Call) -> Result<Answer, Refused> {
+        self.uploads.remove(&Self::id(call)?).map(|_| Answer::new(204)).ok_or((404, "NoSuchUpload"))
+    }
+
+    pub(super) fn list_uploads(&self, call: &Call) -> Answer {
+        let prefix = call.parameter("prefix").unwrap_or_default();
+        let mut body = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>".to_owned();
+        for (key, id) in self.uploads.keys().filter(|(key, _)| key.starts_with(prefix)) {
+            let _ = write!(body, "<Upload><Key>{}</Key><UploadId>{id}</UploadId></Upload>", escaped(key));
+        }
+        body.push_str("</ListMultipartUploadsResult>");
+        Answer::xml(200, body)
+    }
+}

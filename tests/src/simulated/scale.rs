@@ -1,0 +1,182 @@
+//! One export of a lake of any size, and what it comes to: requests, units, times, memory, dollars.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use shared::domain::job::{Job, State};
+use shared::domain::request::Cohort;
+use shared::domain::selection::Selection;
+use shared::platform::Platform;
+
+use super::functions::{Function, Functions, Invocations};
+use super::lake::Lake;
+use super::model::Modelled;
+use super::platform::{consumer, ids, platform};
+use super::prices::{
+    DYNAMODB_MILLION_READS, DYNAMODB_MILLION_WRITES, LAMBDA_GB_SECOND, LAMBDA_MILLION_REQUESTS, LOGS_GB,
+    S3_GB_DAY, S3_THOUSAND_GETS, S3_THOUSAND_PUTS, SQS_MILLION_REQUESTS,
+};
+use super::{Client, Hottest, Meter, Service, Simulation, Stage, run};
+use crate::exports::{begin, new_export};
+
+/// What is exported, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    pub lake: Lake,
+    /// Workers at once.
+    pub concurrency: usize,
+    /// Bytes of a chunk, as the settings say.
+    pub chunk_bytes: u64,
+    /// Whether the bytes of chunks are modelled, or really read and written.
+    pub modelled: bool,
+    /// Partitions of the lake's bucket.
+    pub partitions: u32,
+}
+
+/// Memory of the function for large exports, in GB as Lambda counts it.
+const MEMORY: f64 = 1_769.0 / 1_024.0;
+/// Bytes of the log of one invocation: Lambda's own lines and ours.
+const LOG: f64 = 2_000.0;
+/// The longest invocation.
+const TIMEOUT: Duration = Duration::from_mins(15);
+
+/// What an export came to.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    pub patients: u64,
+    pub chunks: u64,
+    pub meter: Meter,
+    /// Until the last chunk was planned, and until the manifest was written.
+    pub planned: Duration,
+    pub wall: Duration,
+    pub invocations: std::collections::BTreeMap<Stage, Invocations>,
+    pub cost: Cost,
+}
+
+/// Dollars.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost {
+    pub lambda: f64,
+    pub dynamodb: f64,
+    pub s3: f64,
+    pub sqs: f64,
+    pub logs: f64,
+    /// The exported files for a day.
+    pub stored: f64,
+}
+
+impl Cost {
+    pub fn total(&self) -> f64 {
+        self.lambda + self.dynamodb + self.s3 + self.sqs + self.logs + self.stored
+    }
+}
+
+/// The stages that work on chunks while the plan goes on.
+pub const WORK: [Stage; 2] = [Stage::Plan, Stage::Chunk];
+
+impl Figures {
+    pub fn calls(&self, stages: &[Stage], operations: &[&str]) -> u64 {
+        self.meter.calls(stages, operations)
+    }
+
+    /// The busiest key of the tables, while chunks are planned and done, and at the end.
+    pub fn hottest_key(&self, stages: &[Stage]) -> Option<Hottest> {
+        self.meter.hottest(&["jobs", "grants"], stages)
+    }
+
+    pub fn hottest_partition(&self) -> Option<Hottest> {
+        self.meter.hottest(&["S3"], &[Stage::Plan, Stage::Chunk, Stage::Finish])
+    }
+
+    pub fn stage(&self, stage: Stage) -> Invocations {
+        self.invocations.get(&stage).copied().unwrap_or_default()
+    }
+}
+
+/// Exports all patients of a lake with all that belongs to them, in a simulation of its own.
+pub fn simulate(plan: Plan) -> Result<Figures, String> {
+    run(async {
+        let simulation = Simulation::new();
+        for (key, bytes) in plan.lake.shared_objects() {
+            simulation.store(key, bytes);
+        }
+        simulation.generate(Arc::new(plan.lake), plan.partitions);
+        let settings = format!("sandbox = true\nchunk_bytes = {}", plan.chunk_bytes);
+        let mut new = new_export(Cohort::Everyone);
+        new.request.selection = Some(Selection::default());
+        let outside = platform(&Client::new(&simulation, Stage::Outside), &settings, ids(1)).await;
+        let id = begin(&outside, new).await.id().clone();
+        let function = Function {
+            queue: "large",
+            concurrency: plan.concurrency,
+            timeout: TIMEOUT,
+            make: Arc::new(move |client, number| {
+                let settings = settings.clone();
+                async move {
+                    let platform = platform(&client, &settings, ids(100 + number)).await;
+                    if !plan.modelled {
+                        return consumer(&platform, export_generator::worker(&platform));
+                    }
+                    let platform = Arc::new(platform);
+                    let modelled = Modelled::new(platform.clone(), client, plan.lake);
+                    consumer(&platform, modelled.worker(export_generator::worker))
+                }
+                .boxed()
+            }),
+        };
+        let functions = Functions::new(&simulation, function);
+        let is_over = |simulation: &Simulation| simulation.job(&id).is_some_and(|job| !job.is_active());
+        functions.run_until(is_over).await?;
+        let job = simulation.job(&id).ok_or("the job is gone")?;
+        if job.state() != State::Complete {
+            return Err(format!("{:?}: {:?}", job.state(), job.core().history));
+        }
+        let stored = outside.jobs().get(&id).await.map_err(|error| error.to_string())?.ok_or("no job")?;
+        Ok(figures(plan, &simulation, &functions, &job, u64::from(stored.progress.chunks_done)))
+    })
+}
+
+fn figures(plan: Plan, simulation: &Simulation, functions: &Functions, _: &Job, chunks: u64) -> Figures {
+    let invocations = functions.invocations();
+    let ended =
+        |stage: Stage| invocations.get(&stage).map_or(Duration::ZERO, |invocations| invocations.ended);
+    let meter = simulation.meter(Meter::clone);
+    Figures {
+        patients: plan.lake.patients,
+        chunks,
+        planned: ended(Stage::Plan),
+        wall: ended(Stage::Finish),
+        cost: cost(plan, &meter, &invocations),
+        meter,
+        invocations,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "dollars")]
+fn cost(plan: Plan, meter: &Meter, invocations: &std::collections::BTreeMap<Stage, Invocations>) -> Cost {
+    let ours = [Stage::Delivery, Stage::Plan, Stage::Chunk, Stage::Finish];
+    let calls = |operations: &[&str]| meter.calls(&ours, operations) as f64;
+    let seconds: f64 = invocations.values().map(|invocations| invocations.total.as_secs_f64()).sum();
+    let count: f64 = invocations.values().map(|invocations| invocations.count as f64).sum();
+    let (half_reads, writes) = meter.capacity();
+    let puts = calls(&[
+        "PutObject",
+        "CreateMultipartUpload",
+        "UploadPart",
+        "CompleteMultipartUpload",
+        "ListObjectsV2",
+        "ListMultipartUploads",
+    ]);
+    let gets = calls(&["GetObject", "HeadObject"]);
+    let gigabytes = plan.lake.patients as f64 * plan.lake.mean_bytes as f64 / 1e9;
+    Cost {
+        lambda: seconds * MEMORY * LAMBDA_GB_SECOND + count / 1e6 * LAMBDA_MILLION_REQUESTS,
+        dynamodb: half_reads as f64 / 2e6 * DYNAMODB_MILLION_READS
+            + writes as f64 / 1e6 * DYNAMODB_MILLION_WRITES,
+        s3: puts / 1e3 * S3_THOUSAND_PUTS + gets / 1e3 * S3_THOUSAND_GETS,
+        sqs: meter.of_service(Service::Sqs) as f64 / 1e6 * SQS_MILLION_REQUESTS,
+        logs: count * LOG / 1e9 * LOGS_GB,
+        stored: gigabytes * S3_GB_DAY,
+    }
+}

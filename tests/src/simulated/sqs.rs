@@ -1,0 +1,292 @@
+//! SQS: messages that are hidden while somebody works on them, and come again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::random::strikes;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) id: u64,
+    pub(crate) body: String,
+    pub(crate) sent_at: Duration,
+    pub(crate) deliveries: u32,
+    visible_at: Duration,
+}
+
+impl Message {
+    /// Names this delivery.
+    pub(crate) fn receipt(&self) -> String {
+        format!("{}-{}", self.id, self.deliveries)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Queue {
+    visibility: Duration,
+    /// Where messages go that were delivered so often.
+    dead_letters: Option<(&'static str, u32)>,
+    messages: BTreeMap<u64, Message>,
+    by_time: BTreeSet<(Duration, u64)>,
+}
+
+/// How many of a thousand deliveries come twice, and the seed that says which.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Duplicates {
+    pub(crate) seed: u64,
+    pub(crate) of_thousand: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Sqs {
+    queues: BTreeMap<&'static str, Queue>,
+    sent: u64,
+    delivered: u64,
+    pub(crate) duplicates: Duplicates,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Request {
+    queue_url: String,
+    message_body: Option<String>,
+    message_group_id: Option<String>,
+    delay_seconds: Option<u64>,
+    entries: Option<Vec<Entry>>,
+    receipt_handle: Option<String>,
+    visibility_timeout: Option<u64>,
+    max_number_of_messages: Option<usize>,
+    wait_time_seconds: Option<u64>,
+    message_system_attribute_names: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Entry {
+    id: String,
+    message_body: Option<String>,
+    message_group_id: Option<String>,
+    receipt_handle: Option<String>,
+}
+
+impl Sqs {
+    /// The queues of `template.yaml`.
+    pub(crate) fn new() -> Self {
+        let queue = |seconds, dead_letters| Queue {
+            visibility: Duration::from_secs(seconds),
+            dead_letters,
+            messages: BTreeMap::new(),
+            by_time: BTreeSet::new(),
+        };
+        let dead = Some((DEAD_LETTERS, MAX_RECEIVES));
+        Self {
+            queues: BTreeMap::from([
+                (SMALL_QUEUE, queue(360, dead)),
+                (LARGE_QUEUE, queue(960, dead)),
+                (DEAD_LETTERS, queue(120, None)),
+            ]),
+            sent: 0,
+            delivered: 0,
+            duplicates: Duplicates::default(),
+        }
+    }
+
+    pub(crate) fn call(&mut self, operation: &str, body: &[u8], now: Duration) -> Answer {
+        let request: Request = match serde_json::from_slice(body) {
+            Ok(request) => request,
+            Err(error) => return refused("InvalidParameterValue", &error.to_string()),
+        };
+        let Some((name, _)) =
+            request.queue_url.rsplit('/').next().and_then(|name| self.queues.get_key_value(name))
+        else {
+            return refused("QueueDoesNotExist", "the queue does not exist");
+        };
+        let name = *name;
+        let done = match operation {
+            "SendMessage" => self.send_one(name, &request, now),
+            "SendMessageBatch" => self.each(name, &request, now, Self::send_entry),
+            "DeleteMessage" => request.receipt_handle.as_deref().and_then(|receipt| {
+                self.delete(name, receipt)?;
+                Some(json!({}))
+            }),
+            "DeleteMessageBatch" => self.each(name, &request, now, |sqs, name, entry, _| {
+                sqs.delete(name, entry.receipt_handle.as_deref()?)
+            }),
+            "ChangeMessageVisibility" => request.receipt_handle.as_deref().and_then(|receipt| {
+                self.hide(name, receipt, now, Duration::from_secs(request.visibility_timeout?))?;
+                Some(json!({}))
+            }),
+            "ReceiveMessage" => Some(self.receive(name, &request, now)),
+            _ => None,
+        };
+        match done {
+            Some(body) => Answer::json(200, &body),
+            None => refused("ReceiptHandleIsInvalid", "no such message, or a request that is not whole"),
+        }
+    }
+
+    fn send_one(&mut self, name: &str, request: &Request, now: Duration) -> Option<Value> {
+        let _ = &request.message_group_id;
+        let at = now + Duration::from_secs(request.delay_seconds.unwrap_or_default());
+        let id = self.send(name, request.message_body.clone()?, now, at)?;
+        Some(json!({ "MessageId": id.to_string(), "MD5OfMessageBody": "" }))
+    }
+
+    fn send_entry(&mut self, name: &str, entry: &Entry, now: Duration) -> Option<()> {
+        let _ = &entry.message_group_id;
+        self.send(name, entry.message_body.clone()?, now, now).map(drop)
+    }
+
+    /// Does something with each entry of a batch.
+    fn each(
+        &mut self,
+        name: &str,
+        request: &Request,
+        now: Duration,
+        act: impl Fn(&mut Self, &str, &Entry, Duration) -> Option<()>,
+    ) -> Option<Value> {
+        let entries = request.entries.as_ref().filter(|entries| (1..=10).contains(&entries.len()))?;
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match act(self, name, entry, now) {
+                Some(()) => done.push(json!({ "Id": entry.id, "MessageId": "m", "MD5OfMessageBody": "" })),
+                None => failed.push(json!({ "Id": entry.id, "Code": "InternalError", "SenderFault": false })),
+            }
+        }
+        Some(json!({ "Successful": done, "Failed": failed }))
+    }
+
+    fn send(&mut self, name: &str, body: String, sent_at: Duration, visible_at: Duration) -> Option<u64> {
+        self.sent += 1;
+        let id = self.sent;
+        let queue = self.queues.get_mut(name)?;
+        queue.by_time.insert((visible_at, id));
+        queue.messages.insert(id, Message { id, body, sent_at, deliveries: 0, visible_at });
+        Some(id)
+    }
+
+    fn receive(&mut self, name: &'static str, request: &Request, now: Duration) -> Value {
+        let _ = (&request.wait_time_seconds, &request.message_system_attribute_names);
+        let visibility = request.visibility_timeout.map(Duration::from_secs);
+        let most = request.max_number_of_messages.unwrap_or(1).clamp(1, 10);
+        let mut messages = Vec::new();
+        while messages.len() < most
+            && let Some(message) = self.take(name, visibility, now)
+        {
+            messages.push(json!({
+                "MessageId": message.id.to_string(),
+                "ReceiptHandle": message.receipt(),
+                "Body": message.body,
+                "MD5OfBody": "",
+                "Attributes": {
+                    "ApproximateReceiveCount": message.deliveries.to_string(),
+                    "SentTimestamp": message.sent_at.as_millis().to_string(),
+                },
+            }));
+        }
+        json!({ "Messages": messages })
+    }
+
+    /// The next message that is due, hidden from others; after the queue's own time when none is given.
+    pub(crate) fn take(
+        &mut self,
+        name: &str,
+        visibility: Option<Duration>,
+        now: Duration,
+    ) -> Option<Message> {
+        loop {
+            let queue = self.queues.get_mut(name)?;
+            let (at, id) = queue.by_time.first().copied().filter(|(at, _)| *at <= now)?;
+            queue.by_time.remove(&(at, id));
+            let message = queue.messages.get_mut(&id)?;
+            if let Some((dead, most)) = queue.dead_letters
+                && message.deliveries >= most
+            {
+                let message = queue.messages.remove(&id)?;
+                let moved = self.send(dead, message.body, now, now)?;
+                // Its count goes with it.
+                if let Some(moved) =
+                    self.queues.get_mut(dead).and_then(|queue| queue.messages.get_mut(&moved))
+                {
+                    moved.deliveries = message.deliveries;
+                }
+                continue;
+            }
+            message.deliveries += 1;
+            self.delivered += 1;
+            message.visible_at = now + visibility.unwrap_or(queue.visibility);
+            if strikes(self.duplicates.seed, self.delivered, self.duplicates.of_thousand) {
+                // Somebody else gets it as well, a moment later.
+                message.visible_at = now + Duration::from_millis(50);
+            }
+            queue.by_time.insert((message.visible_at, id));
+            return Some(message.clone());
+        }
+    }
+
+    fn delivered<'q>(&'q mut self, name: &str, receipt: &str) -> Option<(&'q mut Queue, u64, bool)> {
+        let (id, deliveries) = receipt.split_once('-')?;
+        let (id, deliveries): (u64, u32) = (id.parse().ok()?, deliveries.parse().ok()?);
+        let queue = self.queues.get_mut(name)?;
+        let is_latest = queue.messages.get(&id).is_some_and(|message| message.deliveries == deliveries);
+        Some((queue, id, is_latest))
+    }
+
+    /// Deletes a message. An old receipt succeeds and may delete nothing.
+    pub(crate) fn delete(&mut self, name: &str, receipt: &str) -> Option<()> {
+        let (queue, id, is_latest) = self.delivered(name, receipt)?;
+        if is_latest && let Some(message) = queue.messages.remove(&id) {
+            queue.by_time.remove(&(message.visible_at, id));
+        }
+        Some(())
+    }
+
+    /// Hides a message from now on, or shows it.
+    pub(crate) fn hide(
+        &mut self,
+        name: &str,
+        receipt: &str,
+        now: Duration,
+        visibility: Duration,
+    ) -> Option<()> {
+        let (queue, id, is_latest) = self.delivered(name, receipt)?;
+        let message = queue.messages.get_mut(&id).filter(|_| is_latest)?;
+        queue.by_time.remove(&(message.visible_at, id));
+        message.visible_at = now + visibility;
+        queue.by_time.insert((message.visible_at, id));
+        Some(())
+    }
+
+    /// When the next message of a queue is due.
+    pub(crate) fn next_due(&self, name: &str) -> Option<Duration> {
+        self.queues.get(name)?.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// The bodies of a queue's messages, hidden or not.
+    pub(crate) fn bodies(&self, name: &str) -> Vec<String> {
+        let messages = self.queues.get(name).into_iter().flat_map(|queue| queue.messages.values());
+        messages.map(|message| message.body.clone()).collect()
+    }
+}
+
+/// Whether a receive found nothing and wants to wait; for how long.
+pub(crate) fn waits(body: &[u8], answer: &Answer) -> Option<Duration> {
+    let request: Request = serde_json::from_slice(body).ok()?;
+    let found: Value = serde_json::from_slice(&answer.body).ok()?;
+    let is_empty = found["Messages"].as_array().is_some_and(Vec::is_empty);
+    request.wait_time_seconds.filter(|seconds| *seconds > 0 && is_empty).map(Duration::from_secs)
+}
+
+pub(crate) const SMALL_QUEUE: &str = "small";
+pub(crate) const LARGE_QUEUE: &str = "large";
+pub(crate) const DEAD_LETTERS: &str = "dead-letters";
+/// The most of SQS, as `template.yaml` has it.
+const MAX_RECEIVES: u32 = 1_000;
+
+fn refused(code: &str, message: &str) -> Answer {
+    Answer::json(400, &json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": message }))
+}
