@@ -7,6 +7,7 @@
 
 mod faults;
 mod table;
+mod targets;
 
 use std::process::ExitCode;
 

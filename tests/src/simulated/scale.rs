@@ -1,10 +1,11 @@
 //! One export of a lake of any size, and what it comes to: requests, units, times, memory, dollars.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use shared::domain::job::{Job, State};
+use shared::domain::job::State;
 use shared::domain::request::Cohort;
 use shared::domain::selection::Selection;
 use shared::platform::Platform;
@@ -50,7 +51,9 @@ pub struct Figures {
     /// Until the last chunk was planned, and until the manifest was written.
     pub planned: Duration,
     pub wall: Duration,
-    pub invocations: std::collections::BTreeMap<Stage, Invocations>,
+    pub invocations: BTreeMap<Stage, Invocations>,
+    /// Environments of the function that were begun.
+    pub environments: usize,
     pub cost: Cost,
 }
 
@@ -133,11 +136,11 @@ pub fn simulate(plan: Plan) -> Result<Figures, String> {
             return Err(format!("{:?}: {:?}", job.state(), job.core().history));
         }
         let stored = outside.jobs().get(&id).await.map_err(|error| error.to_string())?.ok_or("no job")?;
-        Ok(figures(plan, &simulation, &functions, &job, u64::from(stored.progress.chunks_done)))
+        Ok(figures(plan, &simulation, &functions, u64::from(stored.progress.chunks_done)))
     })
 }
 
-fn figures(plan: Plan, simulation: &Simulation, functions: &Functions, _: &Job, chunks: u64) -> Figures {
+fn figures(plan: Plan, simulation: &Simulation, functions: &Functions, chunks: u64) -> Figures {
     let invocations = functions.invocations();
     let ended =
         |stage: Stage| invocations.get(&stage).map_or(Duration::ZERO, |invocations| invocations.ended);
@@ -147,6 +150,7 @@ fn figures(plan: Plan, simulation: &Simulation, functions: &Functions, _: &Job, 
         chunks,
         planned: ended(Stage::Plan),
         wall: ended(Stage::Finish),
+        environments: functions.environments(),
         cost: cost(plan, &meter, &invocations),
         meter,
         invocations,
@@ -154,7 +158,7 @@ fn figures(plan: Plan, simulation: &Simulation, functions: &Functions, _: &Job, 
 }
 
 #[expect(clippy::cast_precision_loss, reason = "dollars")]
-fn cost(plan: Plan, meter: &Meter, invocations: &std::collections::BTreeMap<Stage, Invocations>) -> Cost {
+fn cost(plan: Plan, meter: &Meter, invocations: &BTreeMap<Stage, Invocations>) -> Cost {
     let ours = [Stage::Delivery, Stage::Plan, Stage::Chunk, Stage::Finish];
     let calls = |operations: &[&str]| meter.calls(&ours, operations) as f64;
     let seconds: f64 = invocations.values().map(|invocations| invocations.total.as_secs_f64()).sum();
