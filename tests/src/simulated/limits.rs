@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::random::mixed;
+
 /// Units a second of one partition (DynamoDB, best practices for partition keys).
 pub(super) const READ_UNITS: f64 = 3_000.0;
 pub(super) const WRITE_UNITS: f64 = 1_000.0;
@@ -49,6 +51,14 @@ impl Limits {
     /// Whether a request is taken at all.
     pub(crate) fn admits(&self, limited: &Limited, now: Duration) -> bool {
         self.left(limited, now) > 0.0
+    }
+
+    /// Whether the n-th request is taken beside those that wait for their turn: as many of it as of them.
+    pub(crate) fn admits_one(&self, limited: &Limited, number: u64, now: Duration) -> bool {
+        let (rate, owed) = (limited.rate(), (-self.left(limited, now)).max(0.0));
+        #[expect(clippy::cast_precision_loss, reason = "a number below a thousand")]
+        let random = (mixed(number ^ 0x503d) % 1_000) as f64 / 1_000.0;
+        random < rate / (rate + owed)
     }
 
     /// Notes what a request used.

@@ -268,7 +268,7 @@ impl State {
             }
             Service::S3 => {
                 let (limited, writes) = self.partition(call);
-                if !self.limits.admits(&limited, now) {
+                if !self.limits.admits_one(&limited, self.number, now) {
                     self.meter.throttle();
                     return Answer::xml_error(503, "SlowDown");
                 }

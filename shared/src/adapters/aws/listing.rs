@@ -3,15 +3,16 @@
 use async_trait::async_trait;
 
 use super::objects::{Bucket, Listed, Walk};
+use super::ranges::Ranges;
 use super::records::{check, is_part, part, prefix, split, stray};
 use crate::domain::ids::PatientId;
 use crate::error::Result;
 use crate::ports::records::{Entries, Entry, Member, Parts};
 
-/// All that stands below `Patient/`, a thousand keys with each request.
+/// All that stands below `Patient/`.
 pub(super) struct Walked {
     bucket: Bucket,
-    walk: Walk,
+    walk: Ranges,
     is_empty: bool,
 }
 
@@ -19,7 +20,11 @@ impl Walked {
     pub(super) fn new(bucket: &Bucket, after: Option<&str>) -> Self {
         // Behind every key of that patient: nothing but its own prefix sorts in between.
         let after = after.map(|patient| format!("Patient/{patient}/\u{10ffff}"));
-        Self { bucket: bucket.clone(), walk: bucket.walk("Patient/", after.as_deref()), is_empty: true }
+        Self {
+            bucket: bucket.clone(),
+            walk: Ranges::new(bucket, "Patient/", after.as_deref()),
+            is_empty: true,
+        }
     }
 
     /// The objects of this patient that follow.

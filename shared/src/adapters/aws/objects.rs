@@ -34,6 +34,13 @@ pub(super) struct Listed {
     pub(super) changed: Option<Timestamp>,
 }
 
+/// A page of a listing.
+pub(super) struct Page {
+    pub(super) objects: Vec<Listed>,
+    /// Stands for the next page; there is one for it exactly when more follows.
+    pub(super) next: Option<String>,
+}
+
 /// How often one read of an object is resumed.
 const RESUMES: u32 = 5;
 /// Pieces that are fetched ahead of the reader; a piece is at most what one TLS record or socket read holds.
@@ -60,12 +67,41 @@ impl Bucket {
         Ok(object)
     }
 
+    /// The first page of the objects below a prefix and behind a key, or the page that a token stands for.
+    pub(super) async fn list(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+        token: Option<String>,
+    ) -> Result<Page> {
+        let list = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .prefix(self.key(prefix))
+            .set_start_after(start_after.map(|after| self.key(after)))
+            .set_continuation_token(token);
+        let listed = list.send().await.map_err(failed("ListObjectsV2"));
+        let listed = listed.map_err(|error| error.of_store(self.store))?;
+        let objects = listed.contents.unwrap_or_default().into_iter().filter_map(|object| {
+            let key = object.key?;
+            let etag = object.e_tag.unwrap_or_default();
+            Some(Listed {
+                key: key.strip_prefix(&self.prefix)?.to_owned(),
+                size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
+                changed: object.last_modified.and_then(|at| changed_at_latest(at.secs(), &etag)),
+                etag,
+            })
+        });
+        Ok(Page { objects: objects.collect(), next: listed.next_continuation_token })
+    }
+
     /// Every object below a prefix, at most a thousand in memory.
     pub(super) fn walk(&self, prefix: &str, start_after: Option<&str>) -> Walk {
         Walk {
             bucket: self.clone(),
-            prefix: self.key(prefix),
-            start_after: start_after.map(|after| self.key(after)),
+            prefix: prefix.to_owned(),
+            start_after: start_after.map(str::to_owned),
             page: VecDeque::new(),
             next: None,
             ended: false,
@@ -112,28 +148,10 @@ impl Walk {
 
     async fn fill(&mut self) -> Result<()> {
         while self.page.is_empty() && !self.ended {
-            let list = self
-                .bucket
-                .client
-                .list_objects_v2()
-                .bucket(&self.bucket.name)
-                .prefix(&self.prefix)
-                .set_start_after(self.start_after.clone())
-                .set_continuation_token(self.next.take());
-            let listed = list.send().await.map_err(failed("ListObjectsV2"));
-            let listed = listed.map_err(|error| error.of_store(self.bucket.store))?;
-            self.next = listed.next_continuation_token;
+            let page = self.bucket.list(&self.prefix, self.start_after.as_deref(), self.next.take()).await?;
+            self.next = page.next;
             self.ended = self.next.is_none();
-            self.page.extend(listed.contents.unwrap_or_default().into_iter().filter_map(|object| {
-                let key = object.key?;
-                let etag = object.e_tag.unwrap_or_default();
-                Some(Listed {
-                    key: key.strip_prefix(&self.bucket.prefix)?.to_owned(),
-                    size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
-                    changed: object.last_modified.and_then(|at| changed_at_latest(at.secs(), &etag)),
-                    etag,
-                })
-            }));
+            self.page.extend(page.objects);
         }
         Ok(())
     }
