@@ -30,3 +30,13 @@ fn many_chunks_survive_a_storm() {
         assert_eq!(difference(&expected.lines, &found.lines), None, "seed {seed}");
     }
 }
+
+/// A lake that takes a fraction of what the workers ask for: they ask less, and the export takes longer.
+#[test]
+fn a_bucket_that_is_asked_too_much_delays_an_export_and_no_more() {
+    let expected = export(120, 20, Faults::None).expect("an export");
+    let found = export(120, 20, Faults::Slow(40)).expect("an export");
+    assert_eq!(difference(&expected.lines, &found.lines), None);
+    assert_eq!(expected.throttled, 0);
+    assert!(found.throttled > 100 && found.took > expected.took, "{} in {:?}", found.throttled, found.took);
+}

@@ -311,3 +311,34 @@ mod walks {
         assert_eq!(walked(&patients[..99], 100, None).1, 1, "a small lake");
     }
 }
+
+/// Exports of lakes that are made by a formula.
+mod scale {
+    use std::collections::BTreeMap;
+
+    use shared::domain::pack::SMALL;
+    use tests::simulated::Stage;
+    use tests::simulated::lake::Lake;
+    use tests::simulated::scale::{Figures, Plan, simulate};
+
+    fn figures(patients: u64, mean_bytes: u64, chunk_bytes: u64, modelled: bool) -> Figures {
+        let lake = Lake { patients, mean_bytes, shared: 8, seed: 7 };
+        let plan = Plan { lake, concurrency: 50, chunk_bytes, modelled, partitions: 4 };
+        simulate(plan).expect("an export")
+    }
+
+    /// Requests by stage and operation.
+    fn counts(figures: &Figures) -> BTreeMap<(Stage, &'static str), u64> {
+        figures.meter.counts()
+    }
+
+    #[test]
+    fn the_model_counts_what_a_chunk_really_does() {
+        // Files of one type that are larger than what a pack takes, and of another that are larger than a part.
+        let (real, modelled) =
+            (figures(60, 400_000, 24_000_000, false), figures(60, 400_000, 24_000_000, true));
+        let bytes = 24_000_000_u64;
+        assert!(bytes * 46 / 100 > 8 << 20 && bytes / 100 < SMALL as u64, "the lake has files of each kind");
+        assert_eq!(counts(&real), counts(&modelled));
+    }
+}

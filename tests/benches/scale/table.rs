@@ -16,8 +16,8 @@ const SHARED: u64 = 500;
 /// As `template.yaml` sets it.
 const CHUNK_BYTES: u64 = 128 * 1024 * 1024;
 const WORKERS: usize = 500;
-/// Parts of the lake's bucket that S3 serves apart. One is the worst, and a bucket that is new.
-const PARTITIONS: u32 = 1;
+/// Partitions of S3 that serve what is read of the lake at one time.
+const PARTITIONS: u32 = 4;
 
 /// The sizes that are named, or all of them.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {

@@ -15,7 +15,7 @@ use shared::domain::selection::Selection;
 
 use super::functions::{Function, Functions};
 use super::platform::{consumer, ids, platform};
-use super::{Client, Cut, Faults, Simulation, Stage, run};
+use super::{Client, Cut, Faults, Meter, Simulation, Stage, run};
 use crate::exports::{begin, new_export};
 use crate::ledger;
 
@@ -107,6 +107,10 @@ pub struct Exported {
     pub struck: u64,
     /// The request that was struck last.
     pub victim: String,
+    /// Requests that a service had no capacity for.
+    pub throttled: u64,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// Exports a lake of so many patients with so many workers, which meet these faults. An error where the export does not
@@ -117,7 +121,9 @@ pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exp
         lake(&simulation, patients);
         let id = begun(&simulation).await;
         simulation.suffer(faults);
+        let begun = simulation.clock().elapsed();
         let worked = worked(&simulation, &id, concurrency).await;
+        let took = simulation.clock().elapsed().saturating_sub(begun);
         let victim = simulation.victim();
         let job = worked.map_err(|problem| format!("{victim}: {problem}"))?;
         let (requests, struck) = simulation.suffered();
@@ -127,7 +133,8 @@ pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exp
         }
         let platform = platform(&Client::new(&simulation, Stage::Outside), SETTINGS, ids(2)).await;
         ledger::check_all(&platform, &ledger::Checked::default()).await;
-        Ok(Exported { lines: lines(&simulation, &job), requests, struck, victim })
+        let throttled = simulation.meter(Meter::throttled);
+        Ok(Exported { lines: lines(&simulation, &job), requests, struck, victim, throttled, took })
     })
 }
 

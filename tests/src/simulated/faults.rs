@@ -1,6 +1,7 @@
 //! What goes wrong: at one request, or all the time and everywhere.
 
 use super::answer::Answer;
+use super::limits::GETS;
 use super::random::{mixed, strikes};
 use super::request::Service;
 use super::sqs::Duplicates;
@@ -44,13 +45,15 @@ pub enum Faults {
     /// The n-th request from now on.
     At(u64, Cut),
     Storm(Storm),
+    /// S3 takes so many GETs and LISTs of a bucket a second, and refuses the others.
+    Slow(u32),
 }
 
 impl Faults {
     /// What happens to the n-th request.
     pub(crate) fn of(self, number: u64) -> Option<Cut> {
         match self {
-            Self::None => None,
+            Self::None | Self::Slow(_) => None,
             Self::At(at, cut) => (number == at).then_some(cut),
             Self::Storm(storm) => {
                 let side =
@@ -72,7 +75,15 @@ impl Faults {
     pub(crate) fn duplicates(self) -> Duplicates {
         match self {
             Self::Storm(storm) => Duplicates { seed: storm.seed, of_thousand: storm.duplicates },
-            Self::None | Self::At(..) => Duplicates::default(),
+            Self::None | Self::At(..) | Self::Slow(_) => Duplicates::default(),
+        }
+    }
+
+    /// GETs and LISTs that one partition of a bucket takes in a second.
+    pub(crate) fn gets(self) -> f64 {
+        match self {
+            Self::Slow(gets) => f64::from(gets),
+            Self::None | Self::At(..) | Self::Storm(_) => GETS,
         }
     }
 }

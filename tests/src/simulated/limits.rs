@@ -21,27 +21,33 @@ pub(crate) enum Limited {
     Puts(String),
 }
 
-impl Limited {
-    fn rate(&self) -> f64 {
-        match self {
-            Self::Reads(..) => READ_UNITS,
-            Self::Writes(..) => WRITE_UNITS,
-            Self::Gets(_) => GETS,
-            Self::Puts(_) => PUTS,
-        }
-    }
-}
-
 /// How much of each limit is used.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
+    /// GETs and LISTs a second of one partition of a bucket.
+    pub(super) gets: f64,
     levels: HashMap<Limited, (f64, Duration)>,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self { gets: GETS, levels: HashMap::new() }
+    }
+}
+
 impl Limits {
+    fn rate(&self, limited: &Limited) -> f64 {
+        match limited {
+            Limited::Reads(..) => READ_UNITS,
+            Limited::Writes(..) => WRITE_UNITS,
+            Limited::Gets(_) => self.gets,
+            Limited::Puts(_) => PUTS,
+        }
+    }
+
     /// What of a second's worth is left, negative where more was used.
     fn left(&self, limited: &Limited, now: Duration) -> f64 {
-        let rate = limited.rate();
+        let rate = self.rate(limited);
         match self.levels.get(limited) {
             Some((left, at)) => (left + now.saturating_sub(*at).as_secs_f64() * rate).min(rate),
             None => rate,
@@ -55,7 +61,7 @@ impl Limits {
 
     /// Whether the n-th request is taken beside those that wait for their turn: as many of it as of them.
     pub(crate) fn admits_one(&self, limited: &Limited, number: u64, now: Duration) -> bool {
-        let (rate, owed) = (limited.rate(), (-self.left(limited, now)).max(0.0));
+        let (rate, owed) = (self.rate(limited), (-self.left(limited, now)).max(0.0));
         #[expect(clippy::cast_precision_loss, reason = "a number below a thousand")]
         let random = (mixed(number ^ 0x503d) % 1_000) as f64 / 1_000.0;
         random < rate / (rate + owed)
@@ -69,7 +75,7 @@ impl Limits {
 
     /// How long a queue of so many requests takes until the last of them is taken.
     pub(crate) fn reserve(&mut self, limited: Limited, units: f64, now: Duration) -> Duration {
-        let rate = limited.rate();
+        let rate = self.rate(&limited);
         self.use_up(limited.clone(), units, now);
         let left = self.left(&limited, now);
         if left >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-left / rate) }

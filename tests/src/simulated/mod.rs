@@ -43,6 +43,7 @@ pub use self::s3::Generated;
 
 use self::answer::Answer;
 use self::limits::{Limited, Limits};
+use self::random::mixed;
 use self::request::Call;
 
 /// Runs a story in simulated time: a runtime of one thread whose clock jumps to the next timer.
@@ -149,7 +150,7 @@ impl Simulation {
         }
     }
 
-    /// The lake has these objects beside those that are stored, spread over so many partitions.
+    /// The lake has these objects beside those that are stored. So many partitions of S3 serve what is read at one time.
     pub fn generate(&self, generated: Arc<dyn Generated>, partitions: u32) {
         let mut state = self.state();
         state.lake_partitions = partitions;
@@ -168,6 +169,7 @@ impl Simulation {
         let mut state = self.state();
         (state.faults, state.requests, state.struck) = (faults, 0, 0);
         state.sqs.duplicates = faults.duplicates();
+        state.limits.gets = faults.gets();
     }
 
     /// Requests of workers since, and how many were struck.
@@ -288,7 +290,7 @@ impl State {
             !matches!(call.operation, "GetObject" | "HeadObject" | "ListObjectsV2" | "ListMultipartUploads");
         let position = self.s3.bucket(&call.bucket).and_then(|bucket| bucket.position(&call.key));
         let part = match position {
-            Some(position) => format!("{} {}", call.bucket, share_of(position, self.lake_partitions)),
+            Some(position) => format!("{} {}", call.bucket, part_of(position, self.lake_partitions)),
             None => format!("{} 0", call.bucket),
         };
         (if writes { Limited::Puts(part) } else { Limited::Gets(part) }, writes)
@@ -308,7 +310,7 @@ impl State {
         let writes = operation != "GetObject";
         let part = match position {
             Some(position) => {
-                format!("{} {}", platform::LAKE_BUCKET, share_of(position, self.lake_partitions))
+                format!("{} {}", platform::LAKE_BUCKET, part_of(position, self.lake_partitions))
             }
             None => format!("{} 0", platform::FILES_BUCKET),
         };
@@ -319,7 +321,7 @@ impl State {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
-fn share_of(position: f64, parts: u32) -> u32 {
-    (position * f64::from(parts)) as u32
+/// The partition of a place in the lake: neighbours are in different ones, as if S3 had split what is read at one time.
+fn part_of(position: f64, partitions: u32) -> u64 {
+    mixed(position.to_bits()) % u64::from(partitions.max(1))
 }

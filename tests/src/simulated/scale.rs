@@ -31,7 +31,7 @@ pub struct Plan {
     pub chunk_bytes: u64,
     /// Whether the bytes of chunks are modelled, or really read and written.
     pub modelled: bool,
-    /// Partitions of the lake's bucket.
+    /// Partitions of S3 that serve what is read of the lake at one time. One is a new bucket, and the worst.
     pub partitions: u32,
 }
 

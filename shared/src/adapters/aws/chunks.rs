@@ -8,7 +8,7 @@
 //!   patients beside it, and the end of an export reads results alone.
 //! - The first [`FIRST`] chunks of a job are in the job's own partition, and all there is of most jobs. The others are
 //!   spread over [`SHARDS`] partitions by their index, each with counters of its own: however many workers finish chunks,
-//!   each partition sees a sixteenth of them. The progress of a job is the sum of the counters. Whoever finishes the last
+//!   each partition sees a small part of them. The progress of a job is the sum of the counters. Whoever finishes the last
 //!   chunk reads all of them after its own is written, so at least one sees that all are done.
 //! - No item comes near 400 kB: a chunk has at most 1,000 patients and a result one file a type and at most 1,000 single
 //!   files; what is larger is refused with a reason before it is sent.
@@ -31,7 +31,7 @@ pub(super) const PROGRESS: &str = "progress";
 /// Chunks in the job's own partition.
 const FIRST: u32 = 16;
 /// Partitions of the chunks behind them.
-const SHARDS: u32 = 16;
+const SHARDS: u32 = 48;
 
 /// The counters that finished chunks add to.
 const COUNTERS: [&str; 5] = ["chunks_planned", "chunks_done", "bytes_planned", "bytes_done", "resources"];

@@ -6,7 +6,7 @@
 
 use super::objects::Listed;
 
-/// Places behind the first difference that a guess looks at.
+/// Places behind the first difference that a guess looks at, as long as they differ between keys.
 const PRECISION: usize = 5;
 /// Places of a number at most, so that it has fewer than 120 bits.
 const MOST_BITS: u32 = 110;
@@ -29,12 +29,9 @@ impl Guess {
         let [first, .., last] = objects else { return None };
         let (first, last) = (first.key.as_bytes(), last.key.as_bytes());
         let differs = first.iter().zip(last).position(|(first, last)| first != last)?;
-        // Within one part of the path: what follows it says nothing.
-        let part = |key: &[u8]| {
-            let slash = key.iter().skip(differs + 1).position(|byte| *byte == b'/');
-            slash.map_or(key.len(), |slash| differs + 1 + slash)
-        };
-        let end = (differs + PRECISION).min(part(first)).min(part(last));
+        let varies =
+            |place: usize| objects.iter().any(|object| object.key.as_bytes().get(place) != first.get(place));
+        let end = (differs..differs + PRECISION).find(|place| !varies(*place)).unwrap_or(differs + PRECISION);
         let mut is_digit = [false; 256];
         for object in objects {
             for byte in object.key.as_bytes().iter().take(end).skip(differs) {
@@ -132,7 +129,7 @@ mod tests {
 
     #[test]
     fn no_key_is_guessed_behind_the_last_number_or_from_nothing() {
-        let page = objects((0..1_000).map(|number| format!("Patient/{:03}/x", number)));
+        let page = objects((0..1_000).map(|number| format!("Patient/{number:03}/x")));
         let guess = Guess::of("Patient/".len(), &page, 1_000.0).expect("a guess");
         assert_eq!(guess.behind("Patient/999/x"), None);
         assert_eq!(guess.behind("Other/000"), None);

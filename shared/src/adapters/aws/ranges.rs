@@ -34,9 +34,10 @@ pub(super) struct Ranges {
     running: FuturesOrdered<BoxFuture<'static, Result<Range>>>,
     ahead: Ahead,
     guess: Option<Guess>,
-    /// Requests that were made, and the keys and full pages that they returned.
+    /// Requests that were made, the keys that they returned, and how many of them a full page has.
     requests: u64,
-    pages: u64,
+    keys: usize,
+    page: usize,
 }
 
 /// What is behind the last range that was begun.
@@ -72,7 +73,8 @@ impl Ranges {
             ahead: Ahead::Behind(after.map(str::to_owned)),
             guess: None,
             requests: 0,
-            pages: 0,
+            keys: 0,
+            page: 0,
         }
     }
 
@@ -98,7 +100,7 @@ impl Ranges {
 
     /// Begins as many ranges as may be listed now.
     fn begin_ranges(&mut self) {
-        let at_once = self.pages.clamp(1, AT_ONCE);
+        let at_once = self.pages().clamp(1, AT_ONCE);
         while (self.running.len() as u64) < at_once
             && let Ahead::Behind(after) = &self.ahead
         {
@@ -114,7 +116,12 @@ impl Ranges {
 
     fn may_guess(&self) -> bool {
         let soon = 2 * self.running.len() as u64;
-        self.requests + soon <= SPARE + self.pages + self.pages / 4
+        self.requests + soon <= SPARE + self.pages() + self.pages() / 4
+    }
+
+    /// Full pages that the keys would fill.
+    fn pages(&self) -> u64 {
+        (self.keys / self.page.max(1)) as u64
     }
 
     fn list(&self, range: Range) -> BoxFuture<'static, Result<Range>> {
@@ -125,8 +132,9 @@ impl Ranges {
     /// Takes what was listed of the first range.
     fn take(&mut self, mut range: Range) {
         self.requests += range.requests;
+        self.keys += range.objects.len();
+        self.page = self.page.max(range.page);
         if range.page > 0 {
-            self.pages += (range.objects.len() / range.page) as u64;
             self.guess =
                 Guess::of(self.prefix.len(), &range.objects, wanted(range.page)).or(self.guess.take());
         } else if let Some(guess) = &mut self.guess {
