@@ -255,13 +255,21 @@ mod walks {
     use tests::simulated::{Client, Simulation, Stage, run};
 
     /// The patients behind one of them, and the LISTs that it took to find them.
-    fn walked(patients: &[String], page: usize, after: Option<&PatientId>) -> (Vec<String>, u64) {
+    fn walked(
+        patients: &[String],
+        page: usize,
+        holes: bool,
+        after: Option<&PatientId>,
+    ) -> (Vec<String>, u64) {
         run(async {
             let client = Client::new(&Simulation::new(), Stage::Outside);
             for patient in patients {
                 client.simulation().store(&format!("Patient/{patient}/records.ndjson"), "{}");
             }
             client.simulation().page(page);
+            if holes {
+                client.simulation().holes();
+            }
             let records = platform(&client, "", ids(1)).await.records();
             let (mut walk, mut found) = (records.entries(after), Vec::new());
             while let Some(entry) = walk.next().await.expect("an entry") {
@@ -287,17 +295,19 @@ mod walks {
             ],
             page in 1_usize..20,
             after in any::<prop::sample::Index>(),
+            holes in any::<bool>(),
         ) {
             // The order in which S3 lists them.
             let mut patients: Vec<_> = patients.into_iter().filter(|id| PatientId::parse(id).is_ok()).collect();
             patients.sort_by_key(|id| format!("{id}/"));
             prop_assume!(!patients.is_empty());
             let pages = patients.len() as u64 / page as u64;
-            let (found, lists) = walked(&patients, page, None);
+            let (found, lists) = walked(&patients, page, false, None);
             prop_assert_eq!(&found, &patients);
+            prop_assert_eq!(&walked(&patients, page, true, None).0, &patients);
             prop_assert!(lists <= pages + pages / 4 + 24, "{} LIST for {} pages", lists, pages);
             let after = after.index(patients.len());
-            let (found, _) = walked(&patients, page, Some(&PatientId::parse(&patients[after]).expect("an id")));
+            let (found, _) = walked(&patients, page, holes, Some(&PatientId::parse(&patients[after]).expect("an id")));
             prop_assert_eq!(&found[..], &patients[after + 1..]);
         }
     }
@@ -305,10 +315,10 @@ mod walks {
     #[test]
     fn most_lists_are_of_full_pages() {
         let patients: Vec<_> = (0..5_000).map(|number| format!("p{number:05}")).collect();
-        let (found, lists) = walked(&patients, 100, None);
+        let (found, lists) = walked(&patients, 100, false, None);
         assert_eq!(found, patients);
         assert!(lists <= 58, "{lists} LIST for 50 pages");
-        assert_eq!(walked(&patients[..99], 100, None).1, 1, "a small lake");
+        assert_eq!(walked(&patients[..99], 100, false, None).1, 1, "a small lake");
     }
 }
 

@@ -164,6 +164,11 @@ impl Simulation {
         self.state().s3.page = keys;
     }
 
+    /// Pages may be shorter than that from now on, or empty although more follows.
+    pub fn holes(&self) {
+        self.state().s3.holes = true;
+    }
+
     /// From now on, with the count of requests at nothing.
     pub fn suffer(&self, faults: Faults) {
         let mut state = self.state();

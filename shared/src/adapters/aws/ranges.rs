@@ -9,12 +9,12 @@
 use std::collections::VecDeque;
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::guess::Guess;
 use super::objects::{Bucket, Listed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Ranges that are listed at the same time at most. As many as there were pages before, so that a short walk has none.
 const AT_ONCE: u64 = 6;
@@ -31,7 +31,8 @@ pub(super) struct Ranges {
     prefix: String,
     /// What was listed and not returned yet.
     objects: VecDeque<Listed>,
-    running: FuturesOrdered<BoxFuture<'static, Result<Range>>>,
+    /// Tasks of their own, so that they go on while what was listed is worked on.
+    running: FuturesOrdered<AbortOnDropHandle<Result<Range>>>,
     ahead: Ahead,
     guess: Option<Guess>,
     /// Requests that were made, the keys that they returned, and how many of them a full page has.
@@ -42,16 +43,25 @@ pub(super) struct Ranges {
 
 /// What is behind the last range that was begun.
 enum Ahead {
-    /// Everything behind this key.
-    Behind(Option<String>),
+    /// Everything from this place on.
+    From(Place),
     /// What the last range, which has no end, leaves.
     Unknown,
     Nothing,
 }
 
-/// The keys behind `after`, up to and with `until`, and how far they are listed.
-struct Range {
+/// Where a listing goes on.
+#[derive(Clone, Default)]
+struct Place {
+    /// Behind this key; at the first one where there is none.
     after: Option<String>,
+    /// The store's own word for the place, where it gave one.
+    token: Option<String>,
+}
+
+/// The keys from a place up to and with `until`, and how far they are listed.
+struct Range {
+    from: Place,
     until: Option<String>,
     objects: Vec<Listed>,
     requests: u64,
@@ -70,7 +80,7 @@ impl Ranges {
             prefix: prefix.to_owned(),
             objects: VecDeque::new(),
             running: FuturesOrdered::new(),
-            ahead: Ahead::Behind(after.map(str::to_owned)),
+            ahead: Ahead::From(Place { after: after.map(str::to_owned), token: None }),
             guess: None,
             requests: 0,
             keys: 0,
@@ -93,7 +103,7 @@ impl Ranges {
         while self.objects.is_empty() {
             self.begin_ranges();
             let Some(range) = self.running.next().await else { return Ok(()) };
-            self.take(range?);
+            self.take(range.map_err(Error::internal)??);
         }
         Ok(())
     }
@@ -102,14 +112,15 @@ impl Ranges {
     fn begin_ranges(&mut self) {
         let at_once = self.pages().clamp(1, AT_ONCE);
         while (self.running.len() as u64) < at_once
-            && let Ahead::Behind(after) = &self.ahead
+            && let Ahead::From(from) = &self.ahead
         {
-            let until = match (&self.guess, after) {
+            let until = match (&self.guess, &from.after) {
                 (Some(guess), Some(after)) if self.may_guess() => guess.behind(after),
                 _ => None,
             };
-            let range = Range::new(after.clone(), until.clone());
-            self.ahead = until.map_or(Ahead::Unknown, |until| Ahead::Behind(Some(until)));
+            let range = Range::new(from.clone(), until.clone());
+            self.ahead =
+                until.map_or(Ahead::Unknown, |until| Ahead::From(Place { after: Some(until), token: None }));
             self.running.push_back(self.list(range));
         }
     }
@@ -124,9 +135,9 @@ impl Ranges {
         (self.keys / self.page.max(1)) as u64
     }
 
-    fn list(&self, range: Range) -> BoxFuture<'static, Result<Range>> {
+    fn list(&self, range: Range) -> AbortOnDropHandle<Result<Range>> {
         let (bucket, prefix) = (self.bucket.clone(), self.prefix.clone());
-        Box::pin(async move { range.listed(&bucket, &prefix).await })
+        AbortOnDropHandle::new(tokio::spawn(async move { range.listed(&bucket, &prefix).await }))
     }
 
     /// Takes what was listed of the first range.
@@ -144,13 +155,12 @@ impl Ranges {
             self.ahead = Ahead::Nothing;
             self.running.clear();
         } else if !range.is_whole {
-            let after = range.objects.last().map(|last| last.key.clone());
             match &range.until {
                 Some(until) => {
-                    let rest = Range::new(after, Some(until.clone()));
+                    let rest = Range::new(range.from.clone(), Some(until.clone()));
                     self.running.push_front(self.list(rest));
                 }
-                None => self.ahead = Ahead::Behind(after),
+                None => self.ahead = Ahead::From(range.from.clone()),
             }
         }
         self.objects.extend(range.objects.drain(..));
@@ -164,16 +174,16 @@ fn wanted(page: usize) -> f64 {
 }
 
 impl Range {
-    fn new(after: Option<String>, until: Option<String>) -> Self {
-        Self { after, until, objects: Vec::new(), requests: 0, is_whole: false, is_last: false, page: 0 }
+    fn new(from: Place, until: Option<String>) -> Self {
+        Self { from, until, objects: Vec::new(), requests: 0, is_whole: false, is_last: false, page: 0 }
     }
 
     /// One page of a range without an end, [`MOST_PAGES`] at most of one with an end.
     async fn listed(mut self, bucket: &Bucket, prefix: &str) -> Result<Self> {
         let most = if self.until.is_some() { MOST_PAGES } else { 1 };
         for _ in 0..most {
-            let after = self.objects.last().map(|last| last.key.as_str()).or(self.after.as_deref());
-            let page = bucket.list(prefix, after, None).await?;
+            let Place { after, token } = &self.from;
+            let page = bucket.list(prefix, after.as_deref(), token.clone()).await?;
             self.requests += 1;
             let (count, until) = (page.objects.len(), self.until.as_deref());
             if page.next.is_some() {
@@ -185,6 +195,9 @@ impl Range {
             let has_passed = self.objects.len() - before < count;
             self.is_last = page.next.is_none() && !has_passed;
             self.is_whole = self.is_last || has_passed;
+            // A page may be empty and not the last one: its token leads on, and no key.
+            let after = self.objects.last().map(|last| last.key.clone()).or(self.from.after.take());
+            self.from = Place { after, token: page.next };
             if self.is_whole {
                 break;
             }

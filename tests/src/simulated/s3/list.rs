@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Bucket, Generated, escaped, lower_bound};
 use crate::simulated::answer::Answer;
 use crate::simulated::clock::at;
+use crate::simulated::random::mixed;
 use crate::simulated::request::Call;
 
 /// When the generated objects were written.
@@ -19,16 +20,29 @@ struct Entry {
 }
 
 impl Bucket {
-    pub(super) fn list(&self, call: &Call, page: usize) -> Answer {
+    /// With `holes` a page may be short, or empty although more follows: S3 promises no more than that.
+    pub(super) fn list(&self, call: &Call, page: usize, holes: bool) -> Answer {
         let prefix = call.parameter("prefix").unwrap_or_default();
         let delimiter = call.parameter("delimiter").filter(|delimiter| !delimiter.is_empty());
-        let most = call.parameter("max-keys").and_then(|most| most.parse().ok()).unwrap_or(page).min(page);
+        let mut most =
+            call.parameter("max-keys").and_then(|most| most.parse().ok()).unwrap_or(page).min(page);
         // A token counts more than where to start.
         let after = call.parameter("continuation-token").or(call.parameter("start-after"));
         let mut entries = self.entries(prefix, after.unwrap_or_default());
+        let mut is_hole = false;
+        if holes && call.parameter("continuation-token").is_none() {
+            let text = after.unwrap_or_default().bytes();
+            let random = mixed(text.fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(byte.into())));
+            is_hole = random.is_multiple_of(3);
+            most = if random % 3 == 1 { most.div_ceil(2) } else { most };
+        }
         let (mut xml, mut common) = (String::with_capacity(1_024 + 300 * most), Vec::<String>::new());
         let (mut count, mut last, mut is_truncated) = (0, String::new(), false);
-        while let Some(entry) = entries.next() {
+        if is_hole {
+            is_truncated = true;
+            after.unwrap_or(prefix).clone_into(&mut last);
+        }
+        while !is_hole && let Some(entry) = entries.next() {
             let inner = delimiter.and_then(|delimiter| {
                 let end = entry.key[prefix.len()..].find(delimiter)?;
                 Some(entry.key[..prefix.len() + end + delimiter.len()].to_owned())

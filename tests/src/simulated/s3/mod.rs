@@ -60,24 +60,26 @@ pub(crate) struct S3 {
     buckets: BTreeMap<&'static str, Bucket>,
     /// Keys of a page of a listing: a thousand, or fewer, which S3 may return as well.
     pub(crate) page: usize,
+    /// Whether pages may be shorter than that, or empty.
+    pub(crate) holes: bool,
     uploads: u64,
 }
 
 impl S3 {
     pub(crate) fn new(buckets: &[&'static str]) -> Self {
         let buckets = buckets.iter().map(|name| (*name, Bucket::default())).collect();
-        Self { buckets, page: 1_000, uploads: 0 }
+        Self { buckets, page: 1_000, holes: false, uploads: 0 }
     }
 
     pub(crate) fn call(&mut self, call: &Call, now: Duration) -> Answer {
-        let page = self.page;
+        let (page, holes) = (self.page, self.holes);
         self.uploads += 1;
         let number = self.uploads;
         let Some(bucket) = self.buckets.get_mut(call.bucket.as_str()) else {
             return Answer::xml_error(404, "NoSuchBucket");
         };
         let outcome = match call.operation {
-            "ListObjectsV2" => Ok(bucket.list(call, page)),
+            "ListObjectsV2" => Ok(bucket.list(call, page, holes)),
             "GetObject" => bucket.get(call, false),
             "HeadObject" => bucket.get(call, true),
             "PutObject" => bucket.put(call, now),
