@@ -193,11 +193,9 @@ impl AwsJobs {
     }
 
     pub(super) async fn stored_chunks(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredChunk>> {
-        let (chunks, results) = futures_util::future::try_join(
-            self.items(job, Kind::Chunk, indexes.clone()),
-            self.items(job, Kind::Result, indexes),
-        )
-        .await?;
+        // The results first: a chunk that was seen to be done has its rest among the chunks that are read after it.
+        let results = self.items(job, Kind::Result, indexes.clone()).await?;
+        let chunks = self.items(job, Kind::Chunk, indexes).await?;
         let mut results = results.into_iter().peekable();
         let mut stored = Vec::with_capacity(chunks.len());
         for (id, item) in chunks {

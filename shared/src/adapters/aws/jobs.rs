@@ -150,6 +150,8 @@ impl Jobs for AwsJobs {
             .get_item()
             .table_name(&self.table.name)
             .set_key(Some(key(id.as_str(), JOB)))
+            // A replica that lags behind does not know yet that the job has begun.
+            .consistent_read(true)
             .projection_expression("job_state");
         let item = get.send().await.map_err(failed("GetItem of a job's state"))?.item;
         Ok(item.is_some_and(|item| {
