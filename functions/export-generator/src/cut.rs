@@ -15,6 +15,9 @@ pub(crate) struct Cut {
     most_bytes: u64,
     most_patients: usize,
     filled: Filled,
+    /// Entries behind the last patient that are no patients. They go with the next patient, or alone: a plan that goes on
+    /// behind a chunk's last patient finds them again.
+    strays: Strays,
 }
 
 /// What goes into one chunk.
@@ -29,34 +32,41 @@ pub(crate) struct Filled {
 impl Cut {
     pub(crate) fn new((most_bytes, most_patients): (u64, Option<usize>)) -> Self {
         let most_patients = most_patients.unwrap_or(MAX_PATIENTS).clamp(1, MAX_PATIENTS);
-        Self { most_bytes, most_patients, filled: Filled::default() }
+        Self { most_bytes, most_patients, filled: Filled::default(), strays: Strays::default() }
     }
 
-    /// Adds the next entry; `None` is the end of the cohort. Returns a chunk that is full with that.
-    pub(crate) fn add(&mut self, entry: Option<Entry>) -> Option<Filled> {
+    /// Adds the next entry; `None` is the end of the cohort. Returns the chunks that are full with that: one, or two at the
+    /// end, of which the last one has what stands behind all patients.
+    pub(crate) fn add(&mut self, entry: Option<Entry>) -> Vec<Filled> {
         match entry {
             None => {
-                let filled = std::mem::take(&mut self.filled);
-                (!filled.patients.is_empty() || !filled.strays.is_empty()).then_some(filled)
+                let strays = Filled { strays: std::mem::take(&mut self.strays), ..Filled::default() };
+                let left = [std::mem::take(&mut self.filled), strays];
+                left.into_iter().filter(|filled| !filled.is_empty()).collect()
             }
             Some(Entry::Stray(name)) => {
-                self.filled.strays.add(&name);
-                None
+                self.strays.add(&name);
+                Vec::new()
             }
             Some(Entry::Patient(member)) => {
                 let filled = &self.filled;
                 let is_full = filled.bytes + member.bytes > self.most_bytes
                     || filled.patients.len() == self.most_patients;
                 let full = (is_full && !filled.patients.is_empty()).then(|| std::mem::take(&mut self.filled));
+                self.filled.strays.append(std::mem::take(&mut self.strays));
                 self.filled.bytes += member.bytes;
                 self.filled.patients.push(member.patient);
-                full
+                full.into_iter().collect()
             }
         }
     }
 }
 
 impl Filled {
+    fn is_empty(&self) -> bool {
+        self.patients.is_empty() && self.strays.is_empty()
+    }
+
     pub(crate) fn chunk(self, id: ChunkId, cohort: &Listed) -> Chunk {
         let joined = match cohort {
             Listed::Patients { joined, .. } => {
@@ -92,7 +102,7 @@ mod tests {
             let entries: Vec<_> =
                 entries.iter().enumerate().map(|(number, (bytes, is_stray))| entry(number, *bytes, *is_stray)).collect();
             let mut cut = Cut::new((most_bytes, Some(most_patients)));
-            let mut chunks: Vec<Filled> = entries.iter().cloned().filter_map(|entry| cut.add(Some(entry))).collect();
+            let mut chunks: Vec<Filled> = entries.iter().cloned().flat_map(|entry| cut.add(Some(entry))).collect();
             chunks.extend(cut.add(None));
             let patients = chunks.iter().flat_map(|chunk| &chunk.patients).map(PatientId::as_str);
             let expected = entries.iter().filter_map(|entry| match entry {
@@ -106,9 +116,22 @@ mod tests {
                 Entry::Patient(_) => None,
             }).collect();
             prop_assert_eq!(strays, expected);
+            // A plan that goes on behind the last patient of a chunk finds what the others have, and nothing twice.
+            if let Some((first, others)) = chunks.split_first()
+                && let Some(last) = first.patients.last()
+            {
+                let behind = entries.iter().skip_while(|entry| !matches!(entry, Entry::Patient(member) if member.patient == *last)).skip(1);
+                let mut cut = Cut::new((most_bytes, Some(most_patients)));
+                let mut again: Vec<Filled> = behind.cloned().flat_map(|entry| cut.add(Some(entry))).collect();
+                again.extend(cut.add(None));
+                let contents = |chunks: &[Filled]| -> Vec<_> {
+                    chunks.iter().map(|chunk| (chunk.patients.clone(), chunk.strays.clone())).collect()
+                };
+                prop_assert_eq!(contents(&again), contents(others));
+            }
             for chunk in &chunks {
                 prop_assert!(chunk.patients.len() <= most_patients.max(1));
-                prop_assert!(chunk.bytes <= most_bytes || chunk.patients.len() == 1);
+                prop_assert!(chunk.bytes <= most_bytes || chunk.patients.len() <= 1);
             }
         }
     }

@@ -60,7 +60,12 @@ impl Generator {
         }
         self.send_again(id, size, progress.plan_sent..progress.plan_end).await?;
         let last = match progress.plan_end.checked_sub(1) {
-            Some(last) => self.jobs.chunk(id, ChunkId::first(last)).await?.map(|stored| stored.chunk.work),
+            Some(last) => {
+                let stored = self.jobs.chunk(id, ChunkId::first(last)).await?;
+                let stored =
+                    stored.ok_or_else(|| Error::internal("the last chunk of the plan is not there"))?;
+                Some(stored.chunk.work)
+            }
             None => None,
         };
         let listed = self.listed(&request).await?;
@@ -150,6 +155,9 @@ impl Generator {
     }
 }
 
+/// The ids of chunks have six digits, and are read in the order of their texts.
+const MAX_CHUNKS: usize = 999_999;
+
 /// One try at the plan of an export.
 struct Planner<'p> {
     generator: &'p Generator,
@@ -181,7 +189,10 @@ impl Planner<'_> {
             loop {
                 let entry = walk.next(&*generator.records).await?;
                 let is_last = entry.is_none();
-                if let Some(full) = cut.add(entry) {
+                for full in cut.add(entry) {
+                    if self.chunks.len() == MAX_APPENDED && self.append(Plan::Continues).await?.is_none() {
+                        return Ok(Planned::Overtaken);
+                    }
                     self.chunks.push(full.chunk(self.next_id(), &listed));
                 }
                 if is_last {
@@ -250,6 +261,12 @@ impl Planner<'_> {
     }
 
     async fn append_unsent(&mut self, plan: Plan) -> Result<Option<Progress>> {
+        if self.at as usize + self.chunks.len() > MAX_CHUNKS {
+            return Err(Error::TooLarge(
+                "the export would have more than 999,999 chunks; ask for more patients a file, or raise chunk_bytes"
+                    .to_owned(),
+            ));
+        }
         let append = Append { at: self.at, chunks: &self.chunks, plan };
         let progress = self.generator.jobs.append(self.id, append).await?;
         if let Some(progress) = &progress {

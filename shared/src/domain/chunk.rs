@@ -55,6 +55,14 @@ impl Strays {
             false => self.more += 1,
         }
     }
+
+    /// Adds those that were found behind these.
+    pub fn append(&mut self, behind: Self) {
+        for name in &behind.named {
+            self.add(name);
+        }
+        self.more += behind.more;
+    }
 }
 
 /// What a chunk collects.
