@@ -16,6 +16,8 @@ const LISTED_AT_ONCE: usize = 500;
 /// Members of a group without a record who are named, and the characters of each; beyond that they are counted.
 const MAX_NAMED: usize = 1_000;
 const MAX_NAME: usize = 100;
+/// Bytes of their names in JSON, together.
+const MAX_NAMED_BYTES: usize = 150_000;
 /// Groups in a group that cannot be read and are named.
 const MAX_NAMED_GROUPS: usize = 100;
 
@@ -61,15 +63,22 @@ impl Generator {
     }
 }
 
-/// The chunk that names them; its row stays below the 400 kB of a DynamoDB item.
+/// The chunk that names them; its row stays below the 400 kB of a DynamoDB item, also where each character takes six bytes
+/// in JSON.
 fn absent(unknown: BTreeSet<String>, mut problems: Vec<String>) -> Option<Work> {
     if unknown.is_empty() && problems.is_empty() {
         return None;
     }
-    let more = unknown.len().saturating_sub(MAX_NAMED) as u64;
-    let shortened = |text: String| text.chars().take(MAX_NAME).collect();
-    let members = unknown.into_iter().take(MAX_NAMED).map(shortened).collect();
+    let all = unknown.len();
+    let mut left = MAX_NAMED_BYTES;
+    let shortened = |text: String| text.chars().take(MAX_NAME).collect::<String>();
+    let fits = |name: &String| {
+        let bytes = serde_json::to_string(name).map_or(usize::MAX, |json| json.len());
+        left.checked_sub(bytes).map(|rest| left = rest).is_some()
+    };
+    let members: Vec<_> = unknown.into_iter().take(MAX_NAMED).map(shortened).take_while(fits).collect();
     problems.truncate(MAX_NAMED_GROUPS);
+    let more = (all - members.len()) as u64;
     Some(Work::Absent { members, more, problems })
 }
 
@@ -110,5 +119,23 @@ impl<'l> Walk<'l> {
                 Ok(ready.pop_front().map(Entry::Patient))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_members_fit_into_a_row_whatever_their_names_are() {
+        let unknown: BTreeSet<_> =
+            (0..1_500).map(|number| format!("{number:04}{}", "\u{1}".repeat(200))).collect();
+        let Some(Work::Absent { members, more, .. }) = absent(unknown, Vec::new()) else { panic!("none") };
+        assert_eq!(members.len() as u64 + more, 1_500);
+        assert!(members.len() > 200, "{}", members.len());
+        assert!(serde_json::to_string(&members).expect("JSON").len() < 200_000);
+        let short: BTreeSet<_> = (0..1_500).map(|number| number.to_string()).collect();
+        let Some(Work::Absent { members, more, .. }) = absent(short, Vec::new()) else { panic!("none") };
+        assert_eq!((members.len(), more), (MAX_NAMED, 500));
     }
 }

@@ -44,6 +44,14 @@ pub(crate) struct Opened {
     readers: Vec<Result<Box<dyn BlockReader>>>,
 }
 
+/// A file that was listed and is gone by now: the record was changed meanwhile, and the chunk is collected anew.
+pub(crate) fn still_there<T>(opened: Result<T>) -> Result<T> {
+    opened.map_err(|error| match error {
+        Error::NotFound(_) => Error::conflict("a file of a record was removed while its chunk was collected"),
+        error => error,
+    })
+}
+
 impl Opened {
     pub(crate) async fn of(records: Arc<dyn Records>, found: Result<(PatientId, Parts)>) -> Result<Self> {
         let (patient, parts) = found?;
@@ -138,6 +146,7 @@ impl<'a> Collector<'a> {
                 Some(reader) => reader,
                 None => records.open_records(patient, part).await,
             };
+            let reader = still_there(reader);
             let file = format!("Patient/{patient}/{}", part.name);
             let read = match reader {
                 Ok(reader) => self.records_file(reader, &file, &mut documents, whatever_age).await,
@@ -435,5 +444,19 @@ impl<'a> Collector<'a> {
             attachments: written.attachments,
             bytes_read: self.bytes_read,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::error::Kind;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_removed_meanwhile_is_no_reason_to_fail_the_export() {
+        let kind = |error| still_there::<()>(Err(error)).map_err(|error| error.kind());
+        assert_eq!(kind(Error::NotFound("there is no such file")), Err(Kind::Contended));
+        assert_eq!(kind(Error::unavailable("later")), Err(Kind::Unavailable));
     }
 }

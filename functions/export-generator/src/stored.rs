@@ -16,7 +16,7 @@ use shared::fhir::media_types;
 use shared::ports::files::{FileWriter, Files, write_all};
 use shared::ports::records::Part;
 
-use crate::collect::Collector;
+use crate::collect::{Collector, still_there};
 use crate::inline::Line;
 
 /// Base64 is decoded this much at a time; a multiple of four.
@@ -76,7 +76,7 @@ impl Written {
 pub(crate) async fn copy(patient: &PatientId, part: &Part, collector: &mut Collector<'_>) -> Result<Written> {
     let name = FileName::sanitize(&part.name);
     let content_type = media_types::of_extension(&name.extension());
-    let mut reader = collector.generator.records.open_document(patient, part).await?;
+    let mut reader = still_there(collector.generator.records.open_document(patient, part).await)?;
     let mut writing = Writing::begin(name, content_type, collector);
     writing.document.title.clone_from(&part.name);
     loop {
