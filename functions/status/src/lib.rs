@@ -183,7 +183,7 @@ impl Status {
         };
         let page = page.map(Arc::new);
         if let Some(page) = page.as_ref().filter(|_| is_kept) {
-            self.pages.put(key, page.clone(), page.files.len() as u64 * ENTRY_BYTES);
+            self.pages.put(key, page.clone(), (page.files.len() as u64 + 1) * ENTRY_BYTES);
         }
         Ok(page)
     }
