@@ -69,7 +69,8 @@ struct Measured {
     resident: f64,
 }
 
-/// The program of a function as `sam build` made it, in the directory of the resource that it is deployed as.
+/// The program of a function as `sam build` made it, in the directory that its template names: functions with the same
+/// program share one.
 fn function(name: &str) -> PathBuf {
     let words = match name {
         "export-generator" => "large-generator",
@@ -77,7 +78,13 @@ fn function(name: &str) -> PathBuf {
     };
     let capitalised = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
     let resource: String = words.split('-').map(capitalised).collect();
-    root().join("target/sam/release").join(format!("{resource}Function/bootstrap"))
+    let built = root().join("target/sam/release");
+    let template = std::fs::read_to_string(built.join("template.yaml")).expect("what `sam build` wrote");
+    let after = |text: &str, mark: &str| text.split_once(mark).map(|(_, rest)| rest.to_owned());
+    let directory =
+        after(&template, &format!("\n  {resource}Function:\n")).and_then(|rest| after(&rest, "CodeUri: "));
+    let directory = directory.and_then(|rest| rest.lines().next().map(str::to_owned)).expect("a directory");
+    built.join(directory).join("bootstrap")
 }
 
 /// The example that cargo built beside this benchmark.

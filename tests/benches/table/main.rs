@@ -24,6 +24,9 @@ pub(crate) struct Row {
     pub(crate) aim: &'static str,
 }
 
+/// Measures a part of the table.
+type Measure = fn(Scale) -> Vec<Row>;
+
 /// How much is measured.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
@@ -53,36 +56,24 @@ fn main() {
         arguments.iter().all(|argument| argument.starts_with("--"))
             || arguments.iter().any(|argument| argument == name)
     };
-    let mut rows = Vec::new();
-    if wanted("engine") {
-        rows.extend(engine::rows(scale));
-    }
-    if wanted("bulk") {
-        rows.extend(bulk::rows(scale));
-    }
-    if wanted("load") {
-        rows.extend(load::rows(scale));
-    }
-    if wanted("latency") {
-        rows.extend(latency::rows(scale));
-    }
-    if wanted("status") {
-        rows.extend(status::rows(scale));
-    }
-    if wanted("memory") {
-        rows.extend(memory::rows(scale));
-    }
-    if wanted("lambda") {
-        rows.extend(lambda::rows(scale));
-    }
-    if wanted("buckets") {
-        rows.extend(buckets::rows(scale));
-    }
     println!("| what | measured | yardstick, same run | ratio | aim |");
     println!("|---|---|---|---|---|");
-    for row in rows {
-        let ratio = row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-        println!("| {} | {} | {} | {ratio} | {} |", row.what, row.measured, row.yardstick, row.aim);
+    // Each part is printed when it is measured: one that fails does not take the others with it.
+    let parts: [(&str, Measure); 8] = [
+        ("engine", engine::rows),
+        ("bulk", bulk::rows),
+        ("load", load::rows),
+        ("latency", latency::rows),
+        ("status", status::rows),
+        ("memory", memory::rows),
+        ("lambda", lambda::rows),
+        ("buckets", buckets::rows),
+    ];
+    for (_, rows) in parts.into_iter().filter(|(name, _)| wanted(name)) {
+        for row in rows(scale) {
+            let ratio = row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+            println!("| {} | {} | {} | {ratio} | {} |", row.what, row.measured, row.yardstick, row.aim);
+        }
     }
 }
 
