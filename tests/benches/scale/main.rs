@@ -1,6 +1,6 @@
 //! `cargo xtask scale`: what is shown over the simulated AWS and takes too long for every test.
 //!
-//! Without arguments: exports of a thousand to a hundred million patients. With numbers: of so many. With `faults`: the
+//! Without arguments: exports of a thousand to a hundred million patients, which takes hours. With numbers: of so many. With `faults`: the
 //! fault runs. An export that misses a target, or that a fault changes, fails.
 
 #![expect(clippy::print_stdout, reason = "it prints its table")]
