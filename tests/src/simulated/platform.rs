@@ -30,12 +30,24 @@ pub fn queue_url(name: &str) -> String {
 /// The SDK's configuration over a client, with the time-outs and retries of the functions.
 pub async fn sdk(client: &Client) -> SdkConfig {
     let key = Credentials::new("key", "secret", None, None, "simulated");
-    sdk_loader()
+    let loaded = sdk_loader()
         .region(Region::new("us-east-1"))
         .credentials_provider(key)
         .http_client(SharedHttpClient::new(client.clone()))
         .load()
-        .await
+        .await;
+    // Without what the environment says of endpoints: tests of a deployment set them.
+    let mut sdk = SdkConfig::builder();
+    sdk.set_behavior_version(loaded.behavior_version());
+    sdk.set_region(loaded.region().cloned());
+    sdk.set_credentials_provider(loaded.credentials_provider());
+    sdk.set_http_client(loaded.http_client());
+    sdk.set_identity_cache(loaded.identity_cache());
+    sdk.set_retry_config(loaded.retry_config().cloned());
+    sdk.set_sleep_impl(loaded.sleep_impl());
+    sdk.set_time_source(loaded.time_source());
+    sdk.set_timeout_config(loaded.timeout_config().cloned());
+    sdk.build()
 }
 
 /// The resources of the simulated account.
