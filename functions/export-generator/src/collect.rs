@@ -44,7 +44,8 @@ pub(crate) struct Opened {
     readers: Vec<Result<Box<dyn BlockReader>>>,
 }
 
-/// A file that was listed and is gone by now: the record was changed meanwhile, and the chunk is collected anew.
+/// Turns [`Error::NotFound`] into [`Error::Conflict`], so that the chunk is collected again: a file that was listed has been
+/// removed since.
 pub(crate) fn still_there<T>(opened: Result<T>) -> Result<T> {
     opened.map_err(|error| match error {
         Error::NotFound(_) => Error::conflict("a file of a record was removed while its chunk was collected"),

@@ -1,4 +1,4 @@
-//! One export of a lake of any size, and what it comes to: requests, units, times, memory, dollars.
+//! Simulates one export of a lake of any size, and counts its requests, capacity units, time, memory and cost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
