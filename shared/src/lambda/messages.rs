@@ -82,8 +82,9 @@ impl Deadline for InvocationDeadline {
 
 /// Kept back of an invocation's time, to stop at a patient boundary and record what there is.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
-/// Kept back to give a message up in good order, however the work hangs.
-const LAST_SECONDS: Duration = Duration::from_secs(5);
+/// Kept back to give a message up in good order, however the work hangs: noting why is two calls with all their tries, and
+/// releasing the message is one.
+const LAST_SECONDS: Duration = Duration::from_secs(20);
 
 /// Works on the messages of an event.
 pub struct Consumer {
@@ -124,6 +125,7 @@ impl Consumer {
             }
         };
         let delivery = message.delivery(task);
+        telemetry::at_work(&delivery.task.key());
         let done = if self.takes_dead_letters {
             self.bury(&delivery, message).await
         } else {

@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use self::changes::{Announcer, Changes};
 use self::messages::{Batch, Consumer};
 use self::served::{App, Connect};
-use crate::adapters::aws::{Aws, sdk};
+use crate::adapters::aws::{Aws, Caller, sdk_of_function};
 use crate::clock::{Clock, SystemClock, SystemIds};
 use crate::config::{log_filter, resources::Resources};
 use crate::error::Result;
@@ -38,7 +38,7 @@ pub use lambda_http::Error;
 /// Serves a function's router on the Lambda runtime. What it lacks, it asks for again now and then; until it has it,
 /// every request gets 503.
 pub async fn serve(router: fn(&dyn Platform) -> Router) -> Result<(), Error> {
-    let connection = Connection { router, sdk: sdk_and_log().await, resources: resources() };
+    let connection = Connection { router, sdk: sdk_and_log(Caller::Request).await, resources: resources() };
     let app = App::start(connection, clock(), ids()).await;
     let app = &app;
     lambda_http::run(service_fn(move |request: Request| async move {
@@ -67,7 +67,12 @@ pub async fn schedule<F>(run: fn(Arc<dyn Platform>) -> F) -> Result<(), Error>
 where
     F: Future<Output = Result<()>>,
 {
-    let aws = Arc::new(started(Aws::without_secrets(sdk_and_log().await, resources(), clock(), ids()))?);
+    let aws = Arc::new(started(Aws::without_secrets(
+        sdk_and_log(Caller::Worker).await,
+        resources(),
+        clock(),
+        ids(),
+    ))?);
     // Every port is asked for once, so that what is missing is known now and not in an hour.
     let _ = (aws.jobs(), aws.files(), aws.queue(), aws.grants());
     aws.check().map_err(refusal)?;
@@ -79,7 +84,8 @@ where
 /// and their jobs fail.
 pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(), Error> {
     let resources = resources();
-    let aws = started(Aws::without_secrets(sdk_and_log().await, resources.clone(), clock(), ids()))?;
+    let aws =
+        started(Aws::without_secrets(sdk_and_log(Caller::Worker).await, resources.clone(), clock(), ids()))?;
     let consumer = Consumer {
         worker: worker(&aws),
         visibility: aws.visibility(),
@@ -102,7 +108,7 @@ pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(),
 
 /// Runs the function that tells others what became of jobs, from the stream of their table.
 pub async fn announce(bus: fn(&SdkConfig, &Resources) -> Result<Arc<dyn Events>>) -> Result<(), Error> {
-    let (sdk, resources) = (sdk_and_log().await, resources());
+    let (sdk, resources) = (sdk_and_log(Caller::Worker).await, resources());
     let settings =
         Aws::without_secrets(sdk.clone(), resources.clone(), clock(), ids()).map_err(refusal)?.settings();
     let announcer = Announcer {
@@ -122,11 +128,11 @@ fn stage(resources: &Resources) -> &str {
     resources.get("EHI_STAGE").unwrap_or("none")
 }
 
-async fn sdk_and_log() -> SdkConfig {
+async fn sdk_and_log(caller: Caller) -> SdkConfig {
     let filter = log_filter("warn,shared=info,export_generator=info,cleanup=info,admin=info,request=info");
     telemetry::for_machines(&filter, stage(&resources()));
     telemetry::metrics(&[(Metric::ColdStarts, 1)]);
-    sdk().await
+    sdk_of_function(caller).await
 }
 
 fn resources() -> Arc<Resources> {

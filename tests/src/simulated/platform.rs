@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use shared::adapters::aws::{Aws, sdk_loader};
+use shared::adapters::aws::{Aws, Caller, sdk_loader};
 use shared::clock::{Clock, Ids, SeededIds};
 use shared::config::Settings;
 use shared::config::resources::Resources;
@@ -30,7 +30,7 @@ pub fn queue_url(name: &str) -> String {
 /// The SDK's configuration over a client, with the time-outs and retries of the functions.
 pub async fn sdk(client: &Client) -> SdkConfig {
     let key = Credentials::new("key", "secret", None, None, "simulated");
-    let loaded = sdk_loader()
+    let loaded = sdk_loader(Caller::Worker)
         .region(Region::new("us-east-1"))
         .credentials_provider(key)
         .http_client(SharedHttpClient::new(client.clone()))

@@ -4,22 +4,47 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::clock::Ids;
 use crate::error::{Error, Store};
 
-/// Tries of one call; with the waits between them well below any function's own deadline.
-const TRIES: u32 = 5;
+/// Who calls, which decides how often a call is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody waits for an answer: the waits between the tries are less than a second in all.
+    Request,
+    /// A task that would begin anew: the waits are five seconds and a half at most.
+    Worker,
+}
 
-pub(super) fn retries() -> RetryConfig {
+impl Caller {
+    fn tries(self) -> u32 {
+        match self {
+            Self::Request => 5,
+            Self::Worker => 8,
+        }
+    }
+}
+
+/// What a client may spend on retries that do not help: a retry costs 5, or 10 after a broken connection; the last one
+/// is given back when its call succeeds, and a call that succeeds at once gives 1. It is the brake when a service is down.
+const RETRY_TOKENS: usize = 1_000;
+
+pub(super) fn retries(caller: Caller) -> RetryConfig {
     RetryConfig::standard()
-        .with_max_attempts(TRIES)
+        .with_max_attempts(caller.tries())
         .with_initial_backoff(Duration::from_millis(50))
         .with_max_backoff(Duration::from_secs(2))
 }
 
-/// A call that hangs is one that failed. A whole call ends in 20 seconds, where the shortest function has 29.
+/// Each client has tokens of its own. Those of the SDK are shared by all clients of a service in a process.
+pub(super) fn retry_tokens(client: &'static str) -> RetryPartition {
+    RetryPartition::custom(client).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
+}
+
+/// A call that hangs is one that failed. A whole call ends in 20 seconds, where API Gateway waits for 30.
 pub(super) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))

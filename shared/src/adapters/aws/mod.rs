@@ -3,6 +3,7 @@
 //! Clients are made when a function's router or worker asks for a port, at the cold start, so that a function has
 //! no more of them than its policy allows it to use.
 
+mod authorities;
 mod calls;
 mod chunks;
 mod files;
@@ -23,6 +24,9 @@ mod upload;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::clock::{Clock, Ids};
 use crate::config::resources::Resources;
@@ -38,6 +42,7 @@ use crate::ports::records::Records;
 use crate::security::keys::Keys;
 use crate::security::verify::Verifier;
 
+pub use self::calls::Caller;
 use self::files::AwsFiles;
 use self::grants::AwsGrants;
 use self::jobs::AwsJobs;
@@ -66,20 +71,27 @@ pub struct Aws {
 
 /// The SDK's configuration from the process's environment, with our time-outs and retries.
 pub async fn sdk() -> SdkConfig {
-    sdk_loader().http_client(http_client()).load().await
+    sdk_loader(Caller::Worker).http_client(http_client(TrustStore::default())).load().await
+}
+
+/// The same for a function, which trusts only [Amazon's authorities](authorities).
+pub async fn sdk_of_function(caller: Caller) -> SdkConfig {
+    sdk_loader(caller).http_client(http_client(authorities::of_function())).load().await
 }
 
 /// The same without an HTTP client: for tests that bring their own.
-pub fn sdk_loader() -> ConfigLoader {
+pub fn sdk_loader(caller: Caller) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(calls::retries())
+        .retry_config(calls::retries(caller))
         .timeout_config(calls::timeouts())
 }
 
-fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
-    use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
+fn http_client(trusted: TrustStore) -> SharedHttpClient {
+    let context = TlsContext::builder().with_trust_store(trusted).build().expect("a store of certificates");
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context)
+        .build_https()
 }
 
 impl Aws {
@@ -173,11 +185,15 @@ impl Aws {
     }
 
     fn sqs(&self) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::new(&self.sdk)
+        let config =
+            aws_sdk_sqs::config::Builder::from(&self.sdk).retry_partition(calls::retry_tokens("sqs"));
+        aws_sdk_sqs::Client::from_conf(config.build())
     }
 
     fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::new(&self.sdk)
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.sdk)
+            .retry_partition(calls::retry_tokens("dynamodb"));
+        aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
     fn s3(&self) -> aws_sdk_s3::Client {
@@ -188,7 +204,9 @@ impl Aws {
 /// An emulator on this machine has no host name for each bucket.
 fn s3(sdk: &SdkConfig) -> aws_sdk_s3::Client {
     let is_local = sdk.endpoint_url().and_then(|url| url.parse().ok()).is_some_and(|url| is_loopback(&url));
-    let config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(is_local);
+    let config = aws_sdk_s3::config::Builder::from(sdk)
+        .force_path_style(is_local)
+        .retry_partition(calls::retry_tokens("s3"));
     aws_sdk_s3::Client::from_conf(config.build())
 }
 
