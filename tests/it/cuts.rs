@@ -23,10 +23,11 @@ fn cutting_the_wire_changes_nothing() {
 fn many_chunks_survive_a_storm() {
     let expected = export(60, 8, Faults::None).expect("an export");
     for seed in 0..2 {
-        let storm = Storm { seed, throttled: 300, lost: 20, dead: 300, duplicates: 200 };
+        let storm = Storm { seed, throttled: 300, lost: 20, dead: 950, duplicates: 200 };
         let found =
             export(60, 8, Faults::Storm(storm)).unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
         assert!(found.struck * 4 > found.requests, "{} of {}", found.struck, found.requests);
+        assert!(found.died > 0, "seed {seed}: nobody died in {:?}", found.took);
         assert_eq!(difference(&expected.lines, &found.lines), None, "seed {seed}");
     }
 }

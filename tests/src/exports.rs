@@ -3,6 +3,7 @@
 use shared::domain::ids::ClientId;
 use shared::domain::job::{Job, Owner};
 use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions};
+use shared::domain::selection::Selection;
 use shared::exports::{NewExport, start};
 use shared::platform::Platform;
 
@@ -25,6 +26,18 @@ pub fn new_export(cohort: Cohort) -> NewExport {
         form: false,
         review: false,
     }
+}
+
+/// A system export with all of `shared/`, groups, what was deleted, and files that are joined.
+pub fn new_system_export() -> NewExport {
+    let mut new = new_export(Cohort::Everyone);
+    new.request.selection = Some(Selection {
+        since: Some("2019-01-01T00:00:00Z".parse().expect("a time")),
+        all_shared: true,
+        ..Selection::default()
+    });
+    new.request.output = OutputOptions { min_file_bytes: Some(6_000), ..OutputOptions::default() };
+    new
 }
 
 /// Starts it on a platform.

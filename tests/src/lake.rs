@@ -56,6 +56,31 @@ pub fn write(root: &Path) -> Vec<Value> {
     all
 }
 
+/// Writes the lake with more patients, so many in all.
+pub fn write_many(root: &Path, patients: usize) {
+    write(root);
+    for number in 6..patients {
+        put(root, &format!("Patient/p{number}/records.ndjson"), &patient_lines(number));
+    }
+}
+
+/// The files below a directory, as paths from there.
+pub fn files(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                files.push(path.strip_prefix(root).expect("below").to_str().expect("UTF-8").to_owned());
+            }
+        }
+    }
+    files
+}
+
 /// A patient's resources, as the lake has them.
 pub fn patient_lines(number: usize) -> Vec<Value> {
     let patient = format!("p{number}");

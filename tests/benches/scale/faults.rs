@@ -22,10 +22,13 @@ pub(crate) fn run() -> Result<(), String> {
     }
     let expected = export(MANY, WORKERS, Faults::None)?;
     for seed in 0..SEEDS {
-        let storm = Storm { seed, throttled: 300, lost: 20, dead: 300, duplicates: 200 };
+        let storm = Storm { seed, throttled: 300, lost: 20, dead: 950, duplicates: 200 };
         let problem = match export(MANY, WORKERS, Faults::Storm(storm)) {
             Ok(found) => {
-                println!("storm {seed}: {} of {} requests struck", found.struck, found.requests);
+                println!(
+                    "storm {seed}: {} of {} requests struck, {} workers died",
+                    found.struck, found.requests, found.died
+                );
                 difference(&expected.lines, &found.lines)
             }
             Err(problem) => Some(problem),

@@ -27,14 +27,20 @@ pub struct Client {
 #[derive(Debug)]
 struct Worker {
     stage: Mutex<Stage>,
+    /// When a fault ends what it does now.
+    dies_at: Mutex<Option<Duration>>,
     is_dead: AtomicBool,
     died: Notify,
 }
 
 impl Client {
     pub fn new(simulation: &Simulation, stage: Stage) -> Self {
-        let worker =
-            Worker { stage: Mutex::new(stage), is_dead: AtomicBool::new(false), died: Notify::new() };
+        let worker = Worker {
+            stage: Mutex::new(stage),
+            dies_at: Mutex::default(),
+            is_dead: AtomicBool::new(false),
+            died: Notify::new(),
+        };
         Self { simulation: simulation.clone(), worker: Arc::new(worker) }
     }
 
@@ -42,9 +48,11 @@ impl Client {
         &self.simulation
     }
 
-    /// What the worker does from now on.
-    pub fn begin(&self, stage: Stage) {
+    /// What the worker does from now on, and how long it lives.
+    pub fn begin(&self, stage: Stage, life: Option<Duration>) {
         *self.worker.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        let now = self.simulation.clock().elapsed();
+        *self.worker.dies_at.lock().unwrap_or_else(PoisonError::into_inner) = life.map(|life| now + life);
     }
 
     pub fn stage(&self) -> Stage {
@@ -103,7 +111,9 @@ impl Client {
     fn serve(&self, call: &Call) -> Served {
         let stage = self.stage();
         let now = self.simulation.clock().elapsed();
-        let served = self.simulation.state().serve(stage, call, now);
+        let dies_at = *self.worker.dies_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = dies_at.is_some_and(|dies_at| dies_at <= now);
+        let served = self.simulation.state().serve(stage, call, now, is_over);
         if call.operation.starts_with("Send") || call.operation.starts_with("Change") {
             self.simulation.arrived().notify_waiters();
         }

@@ -10,13 +10,11 @@ use shared::domain::chunk::Purpose;
 use shared::domain::ids::JobId;
 use shared::domain::job::{Job, State};
 use shared::domain::manifest::StoredManifest;
-use shared::domain::request::{Cohort, OutputOptions};
-use shared::domain::selection::Selection;
 
 use super::functions::{Function, Functions};
 use super::platform::{consumer, ids, platform};
 use super::{Client, Cut, Faults, Meter, Simulation, Stage, run};
-use crate::exports::{begin, new_export};
+use crate::exports::{begin, new_system_export};
 use crate::ledger;
 
 /// One patient a chunk.
@@ -25,29 +23,15 @@ const SETTINGS: &str = "sandbox = true\nchunk_bytes = 1";
 /// A small lake with everything that a system export has.
 fn lake(simulation: &Simulation, patients: usize) {
     let directory = tempfile::tempdir().expect("a directory");
-    crate::lake::write(directory.path());
+    crate::lake::write_many(directory.path(), patients);
     simulation.store_directory(directory.path());
-    for number in 6..patients {
-        let lines = crate::lake::patient_lines(number)
-            .iter()
-            .fold(String::new(), |lines, line| lines + &line.to_string() + "\n");
-        simulation.store(&format!("Patient/p{number}/records.ndjson"), lines);
-    }
     // Several pages of a few keys.
     simulation.page(4);
 }
 
-/// Begins a system export with all of `shared/`, groups, what was deleted, and files that are joined.
 async fn begun(simulation: &Simulation) -> JobId {
-    let mut new = new_export(Cohort::Everyone);
-    new.request.selection = Some(Selection {
-        since: Some("2019-01-01T00:00:00Z".parse().expect("a time")),
-        all_shared: true,
-        ..Selection::default()
-    });
-    new.request.output = OutputOptions { min_file_bytes: Some(6_000), ..OutputOptions::default() };
     let platform = platform(&Client::new(simulation, Stage::Outside), SETTINGS, ids(1)).await;
-    begin(&platform, new).await.id().clone()
+    begin(&platform, new_system_export()).await.id().clone()
 }
 
 fn workers(simulation: &Simulation, concurrency: usize) -> Arc<Functions> {
@@ -62,11 +46,13 @@ fn workers(simulation: &Simulation, concurrency: usize) -> Arc<Functions> {
     Functions::new(simulation, function)
 }
 
-/// Works until the job has come to rest.
-async fn worked(simulation: &Simulation, id: &JobId, concurrency: usize) -> Result<Job, String> {
+/// Works until the job has come to rest; how many workers died meanwhile.
+async fn worked(simulation: &Simulation, id: &JobId, concurrency: usize) -> Result<(Job, u64), String> {
     let is_over = |simulation: &Simulation| simulation.job(id).is_some_and(|job| !job.is_active());
-    workers(simulation, concurrency).run_until(is_over).await?;
-    simulation.job(id).ok_or_else(|| "the job is gone".to_owned())
+    let workers = workers(simulation, concurrency);
+    workers.run_until(is_over).await?;
+    let died = workers.invocations().values().map(|invocations| invocations.died).sum();
+    simulation.job(id).map(|job| (job, died)).ok_or_else(|| "the job is gone".to_owned())
 }
 
 /// Every line of every file in the manifest, behind the list that the file is in.
@@ -107,6 +93,8 @@ pub struct Exported {
     pub struck: u64,
     /// The request that was struck last.
     pub victim: String,
+    /// Workers that died.
+    pub died: u64,
     /// Requests that a service had no capacity for.
     pub throttled: u64,
     /// How long it took.
@@ -125,7 +113,7 @@ pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exp
         let worked = worked(&simulation, &id, concurrency).await;
         let took = simulation.clock().elapsed().saturating_sub(begun);
         let victim = simulation.victim();
-        let job = worked.map_err(|problem| format!("{victim}: {problem}"))?;
+        let (job, died) = worked.map_err(|problem| format!("{victim}: {problem}"))?;
         let (requests, struck) = simulation.suffered();
         simulation.suffer(Faults::None);
         if job.state() != State::Complete {
@@ -134,7 +122,7 @@ pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exp
         let platform = platform(&Client::new(&simulation, Stage::Outside), SETTINGS, ids(2)).await;
         ledger::check_all(&platform, &ledger::Checked::default()).await;
         let throttled = simulation.meter(Meter::throttled);
-        Ok(Exported { lines: lines(&simulation, &job), requests, struck, victim, throttled, took })
+        Ok(Exported { lines: lines(&simulation, &job), requests, struck, victim, died, throttled, took })
     })
 }
 

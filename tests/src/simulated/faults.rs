@@ -1,5 +1,7 @@
 //! What goes wrong: at one request, or all the time and everywhere.
 
+use std::time::Duration;
+
 use super::answer::Answer;
 use super::limits::GETS;
 use super::random::{mixed, strikes};
@@ -32,7 +34,7 @@ pub struct Storm {
     pub seed: u64,
     pub throttled: u64,
     pub lost: u64,
-    /// Workers that die, in a hundred thousand requests.
+    /// Invocations that die before they are a minute old.
     pub dead: u64,
     pub duplicates: u64,
 }
@@ -49,17 +51,30 @@ pub enum Faults {
     Slow(u32),
 }
 
+/// Keeps deaths apart from what else is drawn from a seed.
+const DEATHS: u64 = 0xdead;
+
 impl Faults {
-    /// What happens to the n-th request.
-    pub(crate) fn of(self, number: u64) -> Option<Cut> {
+    /// How long the n-th invocation lives, if nothing ends it before. The risk of dying is the same in every minute.
+    pub(crate) fn life(self, number: u64) -> Option<Duration> {
+        let Self::Storm(storm) = self else { return None };
+        let minutes = |at: u64, per_thousand: u64| {
+            let left = 1.0 - f64_of(per_thousand) / 1000.0;
+            (f64_of(at + 1) / 1_000_000.0).ln() / left.ln()
+        };
+        let at = mixed(storm.seed.wrapping_mul(1_000_003).wrapping_add(number) ^ DEATHS) % 1_000_000;
+        (storm.dead > 0).then(|| Duration::from_secs_f64(60.0 * minutes(at, storm.dead)))
+    }
+
+    /// What happens to the n-th request, of an invocation that is still to live or not.
+    pub(crate) fn of(self, number: u64, is_over: bool) -> Option<Cut> {
         match self {
             Self::None | Self::Slow(_) => None,
             Self::At(at, cut) => (number == at).then_some(cut),
             Self::Storm(storm) => {
                 let side =
                     |before, after| if mixed(number ^ storm.seed).is_multiple_of(2) { before } else { after };
-                let dies = mixed(storm.seed.wrapping_add(number).wrapping_mul(31)) % 100_000 < storm.dead;
-                if dies {
+                if is_over {
                     Some(side(Cut::DieBefore, Cut::DieAfter))
                 } else if strikes(storm.seed ^ 1, number, storm.throttled) {
                     Some(Cut::Throttle)
@@ -86,6 +101,11 @@ impl Faults {
             Self::None | Self::At(..) | Self::Storm(_) => GETS,
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "below a million")]
+fn f64_of(number: u64) -> f64 {
+    number as f64
 }
 
 /// How a service says that it is asked too much.

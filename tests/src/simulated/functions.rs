@@ -5,7 +5,7 @@
 //! [`Consumer`]'s.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -69,6 +69,8 @@ pub struct Functions {
     function: Function,
     busy: AtomicUsize,
     environments: AtomicUsize,
+    /// Invocations that were begun.
+    begun: AtomicU64,
     invocations: Mutex<BTreeMap<Stage, Invocations>>,
 }
 
@@ -79,6 +81,7 @@ impl Functions {
             function,
             busy: AtomicUsize::new(0),
             environments: AtomicUsize::new(0),
+            begun: AtomicU64::new(0),
             invocations: Mutex::default(),
         })
     }
@@ -179,7 +182,8 @@ impl Functions {
             Task::Chunk { .. } => Stage::Chunk,
             Task::Finish { .. } => Stage::Finish,
         };
-        client.begin(stage);
+        let number = self.begun.fetch_add(1, Ordering::SeqCst);
+        client.begin(stage, self.simulation.life(number));
         let started = self.simulation.clock().elapsed();
         let (consumer, event) = (consumer.clone(), event(self.function.queue, message));
         let ends = at(started + self.function.timeout);

@@ -136,17 +136,8 @@ impl Simulation {
 
     /// Puts the files of a directory into the lake.
     pub fn store_directory(&self, root: &std::path::Path) {
-        let mut directories = vec![root.to_owned()];
-        while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(&directory).expect("a directory") {
-                let path = entry.expect("an entry").path();
-                if path.is_dir() {
-                    directories.push(path);
-                } else {
-                    let key = path.strip_prefix(root).expect("below").to_str().expect("a key").to_owned();
-                    self.store(&key, std::fs::read(&path).expect("a file"));
-                }
-            }
+        for key in crate::lake::files(root) {
+            self.store(&key, std::fs::read(root.join(&key)).expect("a file"));
         }
     }
 
@@ -188,6 +179,11 @@ impl Simulation {
         self.state().victim.clone()
     }
 
+    /// How long the n-th invocation lives, if a fault ends it.
+    pub(crate) fn life(&self, invocation: u64) -> Option<Duration> {
+        self.state().faults.life(invocation)
+    }
+
     /// Looks at the counts.
     pub fn meter<T>(&self, look: impl FnOnce(&Meter) -> T) -> T {
         look(&self.state().meter)
@@ -225,14 +221,14 @@ impl Default for Simulation {
 }
 
 impl State {
-    /// Serves a request of a stage. Faults strike those of workers.
-    pub(crate) fn serve(&mut self, stage: Stage, call: &Call, now: Duration) -> Served {
+    /// Serves a request of a stage, from a worker whose life is over or not. Faults strike those of workers.
+    pub(crate) fn serve(&mut self, stage: Stage, call: &Call, now: Duration, is_over: bool) -> Served {
         self.number += 1;
         let number = self.number;
         self.meter.count(stage, call.service, call.operation, 1);
         let cut = if matches!(stage, Stage::Plan | Stage::Chunk | Stage::Finish) {
             self.requests += 1;
-            let cut = self.faults.of(self.requests - 1);
+            let cut = self.faults.of(self.requests - 1, is_over);
             if cut.is_some() {
                 self.struck += 1;
                 self.victim = format!("{} of {stage:?}", call.operation);
