@@ -31,7 +31,7 @@ use tests::{BRUNO, reference};
 use crate::house::root;
 
 /// The stack's resources, with the lake at a prefix of the test's own.
-fn resources(prefix: &str, more: &[(&'static str, &str)]) -> Arc<Resources> {
+pub(crate) fn resources(prefix: &str, more: &[(&'static str, &str)]) -> Arc<Resources> {
     let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
     Arc::new(Resources::of(|name| {
         if let Some((_, value)) = more.iter().find(|(known, _)| *known == name) {
@@ -381,7 +381,7 @@ async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
 }
 
 /// How often each resource is in the files of a complete job.
-async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
+pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
     let files = platform.files();
     let manifest =
         shared::http::manifest::stored_page(job, 0, &*files).await.expect("read").expect("a manifest");

@@ -43,6 +43,7 @@ mod sample;
 mod shared_provenance;
 mod simulated;
 mod spelling;
+mod storm;
 mod strangers;
 mod supporting;
 mod surface;

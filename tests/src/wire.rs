@@ -20,7 +20,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::Sleep;
 
-use crate::simulated::random::mixed;
+use crate::simulated::random::{mixed, strikes};
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub enum Plan {
     Once(u64, Fault),
     /// One call in so many, each with a fault of its own, from a seed.
     OneIn(u64, u64),
+    /// So many of a thousand calls are throttled, from a seed.
+    Throttled(u64, u64),
 }
 
 /// A wire over a real one.
@@ -89,6 +91,11 @@ impl Wire {
         self.state.operations.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// How many calls were made since.
+    pub fn calls(&self) -> u64 {
+        self.state.calls.load(Ordering::SeqCst)
+    }
+
     /// How many calls were struck since.
     pub fn struck(&self) -> u64 {
         self.state.struck.load(Ordering::SeqCst)
@@ -113,6 +120,7 @@ impl State {
                     .is_multiple_of(rate)
                     .then(|| Fault::ALL[usize::try_from(random / rate % kinds).unwrap_or(0)])
             }
+            Plan::Throttled(of_thousand, seed) => strikes(seed, call, of_thousand).then_some(Fault::Throttle),
         };
         if fault.is_some() {
             self.struck.fetch_add(1, Ordering::SeqCst);
@@ -165,7 +173,13 @@ fn broken() -> ConnectorError {
     ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into())
 }
 
-/// An answer in the words of either protocol.
+/// How S3 says that it is asked too much.
+fn slow_down() -> HttpResponse {
+    let body = "<Error><Code>SlowDown</Code><Message>as the test wants it</Message></Error>";
+    HttpResponse::new(StatusCode::try_from(503).expect("a status"), SdkBody::from(body))
+}
+
+/// A refusal in the words of the JSON protocols.
 fn refusal(status: u16, code: &str) -> HttpResponse {
     let body = format!("{{\"__type\":\"{code}\",\"message\":\"as the test wants it\"}}");
     let mut response =
@@ -178,12 +192,14 @@ fn refusal(status: u16, code: &str) -> HttpResponse {
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let name = operation(&request);
+        let is_s3 = request.headers().get("x-amz-target").is_none();
         *self.state.operations.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
         let fault = self.state.fault();
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             match fault {
                 None => inner.call(request).await,
+                Some(Fault::Throttle) if is_s3 => Ok(slow_down()),
                 Some(Fault::Throttle) => Ok(refusal(400, "ThrottlingException")),
                 Some(Fault::ServerError) => Ok(refusal(500, "InternalServerError")),
                 Some(Fault::Reset) => Err(broken()),

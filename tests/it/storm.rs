@@ -1,0 +1,189 @@
+//! A bulk export of many chunks over the services of the emulator, while a third of all calls are throttled, messages are
+//! delivered twice and workers are killed: what is exported is the same as in calm.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use jiff::SignedDuration;
+use shared::adapters::aws::{Aws, SqsInbox, files_at, sdk};
+use shared::clock::{Ids, SystemClock, SystemIds};
+use shared::config::Settings;
+use shared::domain::job::Job;
+use shared::domain::request::SizeClass;
+use shared::error::Result;
+use shared::platform::Platform;
+use shared::ports::files::write_all;
+use shared::ports::queue::{Delivery, Inbox, NoDeadline};
+use tests::deployed::{aws, variable};
+use tests::exports::{begin, new_system_export};
+use tests::wire::{Plan, Wire};
+use tokio::sync::Notify;
+
+use crate::aws::{exported, resources};
+
+const PATIENTS: usize = 30;
+const WORKERS: usize = 4;
+/// Of a thousand calls.
+const THROTTLED: u64 = 300;
+/// One message in so many is delivered again when its task is done.
+const TWICE_ONE_IN: u64 = 5;
+/// One step of a worker in so many is dropped in the middle of its task.
+const KILLED_ONE_IN: u64 = 6;
+/// Far more than the export takes.
+const PATIENCE: Duration = Duration::from_mins(4);
+/// How long the message of a worker that was killed is hidden: longer than any task of this export takes.
+const HIDDEN: SignedDuration = SignedDuration::from_secs(8);
+/// After which a message comes back whose task is done.
+const AGAIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// What an export met with.
+#[derive(Default)]
+struct Met {
+    messages: AtomicU64,
+    twice: AtomicU64,
+    killed: AtomicU64,
+}
+
+/// An inbox that forgets to acknowledge, where it is stormy.
+struct Forgetful {
+    inbox: SqsInbox,
+    met: Arc<Met>,
+    is_stormy: bool,
+    /// Told when a task was received.
+    received: Notify,
+}
+
+#[async_trait::async_trait]
+impl Inbox for Forgetful {
+    async fn receive(&self, _: SignedDuration) -> Result<Option<Delivery>> {
+        let received = self.inbox.receive(HIDDEN).await?;
+        if received.is_some() {
+            self.received.notify_one();
+        }
+        Ok(received)
+    }
+
+    async fn acknowledge(&self, delivery: &Delivery) -> Result<()> {
+        let number = self.met.messages.fetch_add(1, Ordering::SeqCst);
+        if self.is_stormy && number.is_multiple_of(TWICE_ONE_IN) && delivery.deliveries == 1 {
+            self.met.twice.fetch_add(1, Ordering::SeqCst);
+            return self.inbox.release(delivery, AGAIN).await;
+        }
+        self.inbox.acknowledge(delivery).await
+    }
+
+    async fn release(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
+        self.inbox.release(delivery, delay.min(HIDDEN)).await
+    }
+
+    async fn extend(&self, delivery: &Delivery, _: SignedDuration) -> Result<()> {
+        self.inbox.extend(delivery, HIDDEN).await
+    }
+
+    /// The queue has no dead letters of its own.
+    async fn dead(&self) -> Result<Option<Delivery>> {
+        Ok(None)
+    }
+}
+
+/// A stack's tables and buckets, a lake and a queue of the test's own, and a wire to all of them.
+struct World {
+    platform: Aws,
+    wire: Wire,
+}
+
+/// An export that has come to rest, what its workers met with, and the calls that were made and struck.
+struct Exported {
+    job: Job,
+    met: Arc<Met>,
+    calls: u64,
+    struck: u64,
+}
+
+impl World {
+    async fn new() -> Self {
+        let name = format!("storm-{}", SystemIds.attempt());
+        let lake = format!("{}/{name}", variable("EHI_TEST_LAKE"));
+        let files = files_at(&sdk().await, &lake, Arc::new(SystemClock)).expect("a lake");
+        let directory = tempfile::tempdir().expect("a directory");
+        tests::lake::write_many(directory.path(), PATIENTS);
+        for path in tests::lake::files(directory.path()) {
+            let bytes = std::fs::read(directory.path().join(&path)).expect("a file");
+            write_all(&*files, &path, bytes).await.expect("written");
+        }
+        let created = aws(&["sqs", "create-queue", "--queue-name", &name]);
+        let url = tests::text(&created["QueueUrl"]);
+        let resources = resources(&name, &[("EHI_SMALL_QUEUE", &url), ("EHI_LARGE_QUEUE", &url)]);
+        let wire = Wire::over(sdk().await.http_client().expect("a client"));
+        let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+        // One patient a chunk.
+        let text = "base_url = \"http://localhost:8888\"\nchunk_bytes = 1";
+        let settings = Settings::parse(text, |_| None, None).expect("valid settings");
+        let platform = Aws::new(sdk, resources, settings, None, Arc::new(SystemClock), Arc::new(SystemIds));
+        Self { platform, wire }
+    }
+
+    /// Exports everything with some workers at once, in calm or in the storm of a seed.
+    async fn export(&self, storm: Option<u64>) -> Exported {
+        let job = begin(&self.platform, new_system_export()).await;
+        let met = Arc::<Met>::default();
+        self.wire.follow(storm.map_or(Plan::Nothing, |seed| Plan::Throttled(THROTTLED, seed)));
+        let workers = (0..WORKERS).map(|number| self.work(&job, number as u64, &met, storm.is_some()));
+        let (job, _, _) = futures_util::future::select_all(workers.map(Box::pin)).await;
+        let (calls, struck) = (self.wire.calls(), self.wire.struck());
+        self.wire.follow(Plan::Nothing);
+        Exported { job, met, calls, struck }
+    }
+
+    /// One worker, until the job has come to rest.
+    async fn work(&self, job: &Job, number: u64, met: &Arc<Met>, is_stormy: bool) -> Job {
+        let worker = export_generator::worker(&self.platform);
+        let inbox = self.platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS"));
+        let inbox = Forgetful { inbox, met: met.clone(), is_stormy, received: Notify::new() };
+        let begun = Instant::now();
+        for step in number.. {
+            assert!(begun.elapsed() < PATIENCE, "it does not come to rest");
+            if let Ok(Some(stored)) = self.platform.jobs().get(job.id()).await
+                && !stored.job.is_active()
+            {
+                return stored.job;
+            }
+            let killed = async {
+                inbox.received.notified().await;
+                if !is_stormy || !step.is_multiple_of(KILLED_ONE_IN) {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(Duration::from_millis(step * 37 % 400)).await;
+            };
+            tokio::select! {
+                // The queue's own calls fail as well; the loop goes on.
+                _ = ehi::worker::step(&inbox, &*worker, &NoDeadline) => {}
+                () = killed => {
+                    met.killed.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        }
+        unreachable!("it counts for ever")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn a_storm_over_the_emulator_changes_nothing() {
+    let world = World::new().await;
+    let calm = world.export(None).await;
+    assert!(matches!(calm.job, Job::Complete(_)), "{:?}", calm.job.core().history);
+    assert_eq!((calm.struck, calm.met.killed.load(Ordering::SeqCst)), (0, 0));
+    let expected = exported(&world.platform, &calm.job).await;
+    assert!(expected.len() > 3 * PATIENTS, "{}", expected.len());
+    assert_eq!(expected.values().find(|count| **count != 1), None);
+    for seed in 0..2 {
+        let Exported { job, met, calls, struck } = world.export(Some(seed)).await;
+        assert!(matches!(job, Job::Complete(_)), "seed {seed}: {:?}", job.core().history);
+        assert_eq!(exported(&world.platform, &job).await, expected, "seed {seed}");
+        let (twice, killed) = (met.twice.load(Ordering::SeqCst), met.killed.load(Ordering::SeqCst));
+        assert!(struck * 4 > calls && twice > 2 && killed > 2, "{struck} of {calls}, {twice}, {killed}");
+    }
+}
