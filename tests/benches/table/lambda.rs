@@ -48,10 +48,10 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
             measured: format!("{:.1} MB", of.resident),
             yardstick: format!("hello: {:.1} MB", hello.resident),
             ratio: Some(of.resident / hello.resident),
-            aim: "2.00",
+            aim: "2.50",
         });
     }
-    for name in SERVING.map(|(name, _)| name).into_iter().chain(["export-generator", "cleanup"]) {
+    for name in SERVING.map(|(name, _)| name).into_iter().chain(["export-generator", "cleanup", "announce"]) {
         rows.push(Row {
             what: format!("`{name}`, zipped"),
             measured: format!("{:.1} MB", zipped(&function(name))),
@@ -137,8 +137,6 @@ fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
             ("EHI_BASE_URL", "https://ehi.example.org"),
             ("EHI_LOG", "off"),
-            // One file of certificates, as on Amazon Linux; Debian has each in a file of its own besides.
-            ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
             ("EHI_SIGNING_SECRET", "signing"),
             ("EHI_SETTINGS_SECRET", "settings"),
             ("EHI_JOBS_TABLE", "jobs"),
@@ -148,6 +146,9 @@ fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -
             ("EHI_FILES_BUCKET", "files"),
             ("EHI_RECORDS", "s3://records/lake"),
         ])
+        // On Lambda nothing sets these.
+        .env_remove("SSL_CERT_FILE")
+        .env_remove("SSL_CERT_DIR")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -159,7 +160,8 @@ fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -
     let started = Instant::now();
     let answer = invoke(port, &event(path));
     let cold = started.elapsed().as_secs_f64() * 1e3;
-    assert!(answer["statusCode"].is_u64(), "{name}: {answer}");
+    // 503 is a function without settings, which has done nothing yet.
+    assert!(answer["statusCode"].as_u64().is_some_and(|status| status < 500), "{name}: {answer}");
     let resident = resident(&child, program);
     let _ = child.kill();
     let _ = child.wait();
@@ -243,7 +245,11 @@ fn answer_secrets(mut stream: TcpStream) {
         let (status, body) = if text.contains("AWSPREVIOUS") {
             ("400 Bad Request", json!({ "__type": "ResourceNotFoundException" }))
         } else {
-            let secret = if text.contains("signing") { "s".repeat(64) } else { "# none".to_owned() };
+            let secret = if text.contains("signing") {
+                "s".repeat(64)
+            } else {
+                "token_lifetime_seconds = 300".to_owned()
+            };
             ("200 OK", json!({ "SecretString": secret, "CreatedDate": 1.0 }))
         };
         let body = body.to_string();
