@@ -2,7 +2,7 @@
 //! the same log.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::{Map, Value, json};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -119,11 +119,27 @@ fn embedded(values: &[(Metric, u64)], stage: &str, at: i64) -> Value {
 }
 
 /// Lines of JSON, as log services want them, and metrics of `stage` among them.
+///
+/// A panic is one line as well, which says where it was and what the process was [at work](at_work) on. What it says
+/// itself is left out: it may quote a record.
 pub fn for_machines(filter: &str, stage: &str) {
     // A second call is a test's; the first one counts.
     let _ = COLLECTED.set(stage.to_owned());
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
     let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let task = TASK.try_lock().map(|task| task.clone()).unwrap_or_default();
+        tracing::error!(task, "panicked at {place}");
+    }));
+}
+
+/// The task that this process works on.
+static TASK: Mutex<String> = Mutex::new(String::new());
+
+/// From now on the process works on this task.
+pub fn at_work(task: &str) {
+    task.clone_into(&mut TASK.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 #[cfg(test)]
