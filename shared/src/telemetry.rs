@@ -119,14 +119,16 @@ fn embedded(values: &[(Metric, u64)], stage: &str, at: i64) -> Value {
 }
 
 /// Lines of JSON, as log services want them, and metrics of `stage` among them.
-///
-/// A panic is one line as well, which says where it was and what the process was [at work](at_work) on. What it says
-/// itself is left out: it may quote a record.
 pub fn for_machines(filter: &str, stage: &str) {
     // A second call is a test's; the first one counts.
     let _ = COLLECTED.set(stage.to_owned());
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
     let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
+}
+
+/// From now on a panic is one line of the log, which says where it was and what the process was [at work](at_work) on. What
+/// it says itself is left out: it may quote a record.
+pub fn panics_as_lines() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let task = TASK.try_lock().map(|task| task.clone()).unwrap_or_default();

@@ -131,6 +131,10 @@ fn stage(resources: &Resources) -> &str {
 async fn sdk_and_log(caller: Caller) -> SdkConfig {
     let filter = log_filter("warn,shared=info,export_generator=info,cleanup=info,admin=info,request=info");
     telemetry::for_machines(&filter, stage(&resources()));
+    // Not in a test, whose panics are for people.
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+        telemetry::panics_as_lines();
+    }
     telemetry::metrics(&[(Metric::ColdStarts, 1)]);
     sdk_of_function(caller).await
 }
