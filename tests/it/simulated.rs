@@ -225,9 +225,9 @@ mod dynamodb {
         run(async {
             let simulation = Simulation::new();
             let client = DynamoDb::new(&sdk(&Client::new(&simulation, Stage::Chunk)).await);
-            // Ten times 300 units, in one moment: a second's worth is 1,000.
+            // Sixty times 300 units, in one moment: a second takes 1,000, and the retries wait for a few seconds.
             let large = text(&"x".repeat(300_000));
-            let writes = (0..10).map(|_| {
+            let writes = (0..60).map(|_| {
                 update(&client, "hot", "SET chosen = :v")
                     .expression_attribute_values(":v", large.clone())
                     .send()
@@ -352,7 +352,7 @@ mod scale {
         assert_eq!(counts(&real), counts(&modelled));
     }
 
-    /// The first column of the table in `infra/cost.md`: exactly these requests, and no more.
+    /// The first column of the table in `infra/docs/cost.md`: exactly these requests, and no more.
     #[test]
     fn a_thousand_patients_take_the_requests_that_their_cost_is_reckoned_with() {
         let lake = Lake { patients: 1_000, mean_bytes: 470_000, shared: 500, seed: 7 };
