@@ -18,7 +18,7 @@ use self::sam::Mode;
 
 const USAGE: &str = "cargo xtask COMMAND
 
-  check    formatting, clippy with warnings denied, docs, licences, bans, sources, unused dependencies, the template
+  check    formatting, spelling, clippy with warnings denied, docs, licences, bans, sources, unused dependencies, the template
   test     every test of the workspace; installs what it needs or says what is missing
   bench    the benchmark table, in release
   scale    exports of a thousand to a hundred million patients over a simulated AWS, or of [N…]; `faults`: the fault runs
@@ -63,6 +63,7 @@ fn build_program() -> Result<(), String> {
 
 fn check() -> Result<(), String> {
     run(cargo(&["fmt", "--all", "--check"]))?;
+    run(Command::new(tools::python_tool(tools::TYPOS, "typos")?))?;
     run(cargo(&[
         "clippy",
         "--workspace",

@@ -27,6 +27,9 @@ pub(crate) const SAM: PythonTools =
     PythonTools { name: "sam", packages: include_str!("../../sam-requirements.txt") };
 pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: "awscli==1.46.2\n" };
 
+/// Finds misspelt words.
+pub(crate) const TYPOS: PythonTools = PythonTools { name: "typos", packages: "typos==1.52.0\n" };
+
 /// Models of FHIR R4 that were made from its definitions.
 pub(crate) const FHIRCLIENT: PythonTools =
     PythonTools { name: "fhirclient", packages: "fhirclient==4.3.0\n" };
