@@ -451,7 +451,7 @@ async fn whatever_call_breaks_each_resource_is_exported_once() {
     assert!(complete > 4, "most get through");
 }
 
-/// What one patient's export asks of AWS, which `infra/cost.md` reckons with.
+/// What one patient's export asks of AWS, which `infra/docs/cost.md` reckons with.
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
@@ -481,12 +481,12 @@ async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
     let puts =
         of(&["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2"]);
     let gets = of(&["GetObject", "HeadObject"]);
-    let page = std::fs::read_to_string(root().join("infra/cost.md")).expect("a page");
+    let page = std::fs::read_to_string(root().join("infra/docs/cost.md")).expect("a page");
     for said in [
         format!("| DynamoDB | {reads} reads and {writes} writes ("),
         format!("| S3 | {puts} PUT or LIST, {gets} GET by the engine;"),
         format!("| SQS | {} message,", of(&["SendMessage"]) + 1),
     ] {
-        assert!(page.contains(&said), "infra/cost.md does not say '{said}': {calls:?}");
+        assert!(page.contains(&said), "infra/docs/cost.md does not say '{said}': {calls:?}");
     }
 }

@@ -21,6 +21,7 @@ mod cuts;
 mod damaged;
 mod definitions;
 mod deployment;
+mod docs;
 mod documents;
 mod events;
 mod fuzz;

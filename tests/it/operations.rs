@@ -217,7 +217,7 @@ fn whoever_calls_a_function_calls_the_version_that_takes_over() {
 
 #[test]
 fn the_page_of_costs_has_as_many_metrics_as_are_paid_for() {
-    let page = std::fs::read_to_string(crate::house::root().join("infra/cost.md")).expect("a page");
+    let page = std::fs::read_to_string(crate::house::root().join("infra/docs/cost.md")).expect("a page");
     let alarms = resources(&template(), "AWS::CloudWatch::Alarm");
     let watched: usize = alarms.values().map(|alarm| alarm.matches("MetricStat").count().max(1)).sum();
     assert!(page.contains(&format!("| alarms: {watched} metrics |")), "{watched}");

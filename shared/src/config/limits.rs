@@ -1,5 +1,5 @@
 //! The limits that keep strangers from exhausting the server: one table, from which the settings, their checks and the
-//! README's table come. In the settings file they stand in `[limits]`; a variable is `EHI_LIMITS_` and the name in
+//! table of `infra/docs/settings.md` come. In the settings file they stand in `[limits]`; a variable is `EHI_LIMITS_` and the name in
 //! capitals.
 
 use std::ops::RangeInclusive;

@@ -1,0 +1,97 @@
+//! What the pages for people say: every link leads somewhere, and the tables have what the code has.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::house::{functions, root};
+
+/// The README, the pages of `infra/docs/` and those of `.github/`.
+fn pages() -> BTreeMap<PathBuf, String> {
+    let directories = ["infra/docs", ".github"].map(|name| root().join(name));
+    let entries = directories.iter().flat_map(|directory| std::fs::read_dir(directory).expect("pages"));
+    let paths = entries.map(|entry| entry.expect("an entry").path()).chain([root().join("README.md")]);
+    let pages = paths.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+    pages.map(|path| (path.clone(), std::fs::read_to_string(path).expect("text"))).collect()
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(root().join("infra/docs").join(name)).expect("a page")
+}
+
+/// The targets of the links outside blocks of code.
+fn links(text: &str) -> Vec<String> {
+    let mut is_code = false;
+    let mut links = Vec::new();
+    for line in text.lines() {
+        is_code ^= line.starts_with("```");
+        if !is_code {
+            let parts = line.split("](").skip(1);
+            links.extend(parts.filter_map(|part| part.split_once(')')).map(|(target, _)| target.to_owned()));
+        }
+    }
+    links
+}
+
+/// The anchor that a heading gets: lower case, words joined by hyphens, without other signs.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase().replace(' ', "-");
+    kept.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
+}
+
+fn has_anchor(page: &Path, wanted: &str) -> bool {
+    let text = std::fs::read_to_string(page).expect("text");
+    text.lines()
+        .filter(|line| line.starts_with('#'))
+        .any(|line| anchor(line.trim_start_matches('#')) == wanted)
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file_and_a_heading() {
+    let mut followed = 0;
+    for (path, text) in pages() {
+        for link in links(&text).iter().filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path.clone(),
+                file => path.parent().expect("a directory").join(file),
+            };
+            assert!(target.exists(), "{}: {link}", path.display());
+            assert!(heading.is_empty() || has_anchor(&target, heading), "{}: {link}", path.display());
+            followed += 1;
+        }
+    }
+    assert!(followed > 15, "{followed} links");
+}
+
+#[test]
+fn the_readme_is_short_and_leads_to_every_page() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("a README");
+    assert!(readme.len() <= 8_000, "{} bytes", readme.len());
+    for path in pages().into_keys().filter(|path| !path.ends_with("README.md")) {
+        let name = path.strip_prefix(root()).expect("below the root").to_str().expect("a name");
+        assert!(links(&readme).iter().any(|link| link == name), "{name}");
+    }
+}
+
+#[test]
+fn every_function_and_setting_is_described() {
+    let architecture = page("ARCHITECTURE.md");
+    for name in functions() {
+        assert!(architecture.contains(&format!("`{name}`")), "{name}");
+    }
+    let settings = page("settings.md");
+    for key in shared::config::KEYS {
+        assert!(settings.contains(&format!("\n| `{key}` |")), "{key}");
+    }
+}
+
+#[test]
+fn the_settings_page_has_the_table_of_limits() {
+    let settings = page("settings.md");
+    for limit in shared::config::limits::LIMITS {
+        let (least, most) = (limit.range.start(), limit.range.end());
+        let row =
+            format!("| `{}` | {} | {least} to {most} | {} |\n", limit.name, limit.default, limit.reason);
+        assert!(settings.contains(&row), "settings.md lacks the row: {row}");
+    }
+}
