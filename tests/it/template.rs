@@ -224,6 +224,23 @@ fn every_variable_of_the_template_is_one_that_the_functions_read() {
     );
 }
 
+/// Workers and cleanup have no settings file: what they need of it is a variable of all functions, or of theirs.
+#[test]
+fn what_workers_need_of_the_settings_is_a_variable() {
+    let text = template();
+    let globals =
+        &text[text.find("\nGlobals:").expect("globals")..text.find("\nResources:").expect("resources")];
+    for name in ["EHI_RETENTION_SECONDS", "EHI_UNFINISHED_RETENTION_SECONDS", "EHI_OUTAGE_HOURS"] {
+        assert!(globals.contains(&format!("{name}: !Ref ")), "{name}");
+    }
+    for id in ["SmallGeneratorFunction", "LargeGeneratorFunction"] {
+        let (_, function) = &functions()[id];
+        for name in ["EHI_CHUNK_BYTES", "EHI_WHOLE_RECORD_OF_NEW_MEMBERS"] {
+            assert!(function.contains(&format!("{name}: !Ref ")), "{id}: {name}");
+        }
+    }
+}
+
 /// Whether a route of API Gateway matches a path, and how closely: a greedy part comes last, then literal segments count.
 fn matches(route: &str, path: &str) -> Option<(bool, usize)> {
     let (mut wanted, mut given) = (route.split('/'), path.split('/'));
