@@ -22,7 +22,7 @@ pub(crate) const MINISTACK: PythonTools = PythonTools {
     name: "ministack",
     packages: "ministack==1.5.33\nboto3==1.43.106\ncryptography==50.0.2\naws-sam-translator==1.115.0\n",
 };
-/// What the README tells people to install who build or deploy.
+/// What `infra/docs/aws.md` tells people to install who build or deploy.
 pub(crate) const SAM: PythonTools =
     PythonTools { name: "sam", packages: include_str!("../../sam-requirements.txt") };
 pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: "awscli==1.46.2\n" };
