@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::house::{functions, root};
+use crate::house::{functions, root, sources};
 
 /// The README, the pages of `infra/docs/` and those of `.github/`.
 fn pages() -> BTreeMap<PathBuf, String> {
@@ -71,6 +71,24 @@ fn the_readme_is_short_and_leads_to_every_page() {
         let name = path.strip_prefix(root()).expect("below the root").to_str().expect("a name");
         assert!(links(&readme).iter().any(|link| link == name), "{name}");
     }
+}
+
+/// Comments name sections of the wire contract, as "(contract, sections 1 and 6)".
+#[test]
+fn every_section_of_the_contract_that_a_comment_names_is_there() {
+    let contract = page("api.md");
+    let mut named = 0;
+    for (path, text) in
+        ["shared/src", "functions", "infra/local/src"].iter().flat_map(|of| sources(&root().join(of)))
+    {
+        for rest in text.split("contract, section").skip(1) {
+            let rest = rest.trim_start_matches('s').trim_start();
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            assert!(contract.contains(&format!("\n## {digits}. ")), "{}: section {digits}", path.display());
+            named += 1;
+        }
+    }
+    assert!(named > 10, "{named} comments");
 }
 
 #[test]
