@@ -53,15 +53,22 @@ pub enum Faults {
 
 /// Keeps deaths apart from what else is drawn from a seed.
 const DEATHS: u64 = 0xdead;
+/// One invocation in so many lives for so long only: less than a chunk takes.
+const YOUNG_ONE_IN: u64 = 16;
+const YOUNG: Duration = Duration::from_millis(150);
 
 impl Faults {
-    /// How long the n-th invocation lives, if nothing ends it before. The risk of dying is the same in every minute.
+    /// How long the n-th invocation lives, if nothing ends it before. The risk of dying is the same in every minute, and one in
+    /// a few dies young in every storm.
     pub(crate) fn life(self, number: u64) -> Option<Duration> {
         let Self::Storm(storm) = self else { return None };
         let minutes = |at: u64, per_thousand: u64| {
             let left = 1.0 - f64_of(per_thousand) / 1000.0;
             (f64_of(at + 1) / 1_000_000.0).ln() / left.ln()
         };
+        if storm.dead > 0 && (number + storm.seed).is_multiple_of(YOUNG_ONE_IN) {
+            return Some(YOUNG);
+        }
         let at = mixed(storm.seed.wrapping_mul(1_000_003).wrapping_add(number) ^ DEATHS) % 1_000_000;
         (storm.dead > 0).then(|| Duration::from_secs_f64(60.0 * minutes(at, storm.dead)))
     }
