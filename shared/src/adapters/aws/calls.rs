@@ -15,7 +15,7 @@ use crate::error::{Error, Store};
 pub enum Caller {
     /// Somebody waits for an answer: the waits between the tries are less than a second in all.
     Request,
-    /// A task that would begin anew: the waits are five seconds and a half at most.
+    /// A worker, whose task would start again from the beginning: the waits are five and a half seconds at most in all.
     Worker,
 }
 
