@@ -1,8 +1,8 @@
 //! Files that staff attach to an export in review.
 
 use http::StatusCode;
+use platform::Platform;
 use serde_json::{Value, json};
-use shared::platform::Platform;
 use tests::{ANNA, BASE_URL, World, both_hosts, text};
 
 use crate::admin::in_review;

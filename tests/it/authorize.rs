@@ -255,12 +255,12 @@ async fn a_client_may_be_registered_to_keep_its_refresh_token() {
 /// agreed.
 #[tokio::test]
 async fn a_registration_that_shrank_shrinks_the_next_token() {
-    use shared::ports::grants::GrantKind;
+    use domain::ports::grants::GrantKind;
 
     let world = World::new();
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
-    let grants = shared::platform::Platform::grants(world.platform());
-    let key = shared::security::fingerprint(&token);
+    let grants = platform::Platform::grants(world.platform());
+    let key = crypto::fingerprint(&token);
     let mut stored = grants.get(GrantKind::Refresh, &key).await.expect("a store").expect("a token");
     stored.value["scopes"] = json!("offline_access patient/$ehi-export system/*.rs patient/Bogus.rs");
     assert!(grants.replace(GrantKind::Refresh, &key, &stored).await.expect("a store"));
@@ -271,12 +271,12 @@ async fn a_registration_that_shrank_shrinks_the_next_token() {
 /// Tokens of before the sign-in was kept have no base, time or nonce.
 #[tokio::test]
 async fn refresh_tokens_of_an_earlier_version_are_good() {
-    use shared::ports::grants::GrantKind;
+    use domain::ports::grants::GrantKind;
 
     let world = World::new();
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
-    let grants = shared::platform::Platform::grants(world.platform());
-    let key = shared::security::fingerprint(&token);
+    let grants = platform::Platform::grants(world.platform());
+    let key = crypto::fingerprint(&token);
     let mut stored = grants.get(GrantKind::Refresh, &key).await.expect("a store").expect("a token");
     let kept = ["client", "scopes", "patient", "family", "used"];
     stored.value.as_object_mut().expect("an object").retain(|name, _| kept.contains(&name.as_str()));
@@ -379,7 +379,7 @@ async fn the_sandbox_lists_patients_and_finds_one_by_id() {
 /// ehi-app varies the query of its address and keeps its first refresh token; apps under certification want RS256.
 #[test]
 fn the_sandbox_registers_its_app_with_what_it_needs() {
-    use shared::config::{IdTokenAlg, RefreshTokens, Settings};
+    use settings::{IdTokenAlg, RefreshTokens, Settings};
 
     let (settings, ..) = ehi::defaults::sandbox_settings().expect("settings");
     let settings =

@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws::{Aws, SqsInbox, files_at, sdk};
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use contract::FixedClock;
+use crypto::SystemIds;
+use domain::clock::{Clock, Ids, SystemClock};
+use domain::error::Result;
+use domain::ids::{JobId, PatientId};
+use domain::job::Job;
+use domain::ports::files::{Files, read_all};
+use domain::ports::queue::{Delivery, Inbox, NoDeadline, Queue};
+use domain::request::{Cohort, SizeClass};
+use domain::task::Task;
 use jiff::SignedDuration;
+use platform::Platform;
 use serde_json::Value;
-use shared::adapters::aws::{Aws, SqsInbox, files_at, sdk};
-use shared::adapters::contract;
-use shared::clock::{Clock, FixedClock, Ids, SystemClock, SystemIds};
-use shared::config::Settings;
-use shared::config::resources::Resources;
-use shared::domain::ids::{JobId, PatientId};
-use shared::domain::job::Job;
-use shared::domain::request::{Cohort, SizeClass};
-use shared::domain::task::Task;
-use shared::error::Result;
-use shared::packs;
-use shared::platform::Platform;
-use shared::ports::files::{Files, read_all};
-use shared::ports::queue::{Delivery, Inbox, NoDeadline, Queue};
+use settings::Settings;
+use settings::resources::Resources;
+use storage::packs;
 use tests::deployed::variable;
-use tests::exports;
 use tests::wire::{Fault, Plan, Wire};
-use tests::{BRUNO, reference};
+use tests::{BRUNO, exports, reference};
 
 use crate::house::root;
 
@@ -158,7 +158,7 @@ async fn records_keep_the_contract() {
     let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
     let lake = files_at(&sdk().await, &lake, Arc::new(SystemClock)).expect("a lake");
     contract::records(&*contracted(&prefix).await.records(), async |path, bytes| {
-        shared::ports::files::write_all(&*lake, path, bytes.to_vec()).await.expect("written");
+        domain::ports::files::write_all(&*lake, path, bytes.to_vec()).await.expect("written");
     })
     .await;
 }
@@ -206,7 +206,7 @@ async fn links_are_good_for_one_file_and_a_while() {
         platform(sdk().await, resources("links", &[]), Arc::new(now), Arc::new(SystemIds))
     };
     let files = at(clock.clone()).await.files();
-    shared::ports::files::write_all(&*files, "exports/l/a.pdf", b"text".to_vec()).await.expect("written");
+    domain::ports::files::write_all(&*files, "exports/l/a.pdf", b"text".to_vec()).await.expect("written");
     let minute = SignedDuration::from_mins(1);
     let link = files.link("exports/l/a.pdf", minute, "a.pdf").await.expect("a link").expect("a URL");
     let fetched = reqwest::get(&link).await.expect("S3 answers");
@@ -274,7 +274,7 @@ async fn what_is_missing_is_503_with_its_cause_in_the_log() {
         (platform.queue().send(SizeClass::Small, &task).await.expect_err("missing"), "NonExistentQueue"),
     ];
     for (error, named) in errors {
-        assert_eq!(error.status(), http::StatusCode::SERVICE_UNAVAILABLE, "{error:?}");
+        assert_eq!(web::respond::status_of(&error), http::StatusCode::SERVICE_UNAVAILABLE, "{error:?}");
         assert!(
             error.causes().contains(named) || error.causes().contains("QueueDoesNotExist"),
             "{}",
@@ -383,8 +383,7 @@ async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
 /// How often each resource is in the files of a complete job.
 pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
     let files = platform.files();
-    let manifest =
-        shared::http::manifest::stored_page(job, 0, &*files).await.expect("read").expect("a manifest");
+    let manifest = web::manifest::stored_page(job, 0, &*files).await.expect("read").expect("a manifest");
     let mut counts = BTreeMap::new();
     for named in manifest.files.iter().filter(|named| named.file.purpose.is_data()) {
         let bytes = packs::read(&*files, &named.file.location(), 100_000_000).await.expect("a file");

@@ -1,9 +1,9 @@
 //! Cleanup.
 
+use domain::ids::JobId;
+use domain::ports::files::write_all;
 use http::StatusCode;
-use shared::domain::ids::JobId;
-use shared::platform::Platform;
-use shared::ports::files::write_all;
+use platform::Platform;
 use tests::{ANNA, World};
 
 fn id_of(job: &str) -> JobId {
@@ -71,10 +71,10 @@ async fn a_job_whose_message_was_lost_is_woken() {
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     // The message is received by a worker that never comes back, and is then gone for good.
     let inbox = world.platform().inbox();
-    let lost = shared::ports::queue::Inbox::receive(&*inbox, jiff::SignedDuration::from_secs(1))
+    let lost = domain::ports::queue::Inbox::receive(&*inbox, jiff::SignedDuration::from_secs(1))
         .await
         .expect("an answer");
-    shared::ports::queue::Inbox::acknowledge(&*inbox, &lost.expect("a task")).await.expect("gone");
+    domain::ports::queue::Inbox::acknowledge(&*inbox, &lost.expect("a task")).await.expect("gone");
     world.work().await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
     world.advance(3600);

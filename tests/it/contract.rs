@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use contract::{FixedClock, SeededIds};
 use jiff::SignedDuration;
-use shared::adapters::contract;
-use shared::adapters::local::Local;
-use shared::clock::{FixedClock, SeededIds};
-use shared::config::Settings;
-use shared::platform::Platform;
+use local::Local;
+use platform::Platform;
+use settings::Settings;
 
 /// A platform, its clock, and what keeps its directory.
 fn platforms() -> Vec<(Local, FixedClock, tempfile::TempDir)> {

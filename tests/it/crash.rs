@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use domain::ports::queue::{Inbox, NoDeadline};
 use http::StatusCode;
 use jiff::SignedDuration;
+use local::Local;
+use platform::Platform;
 use serde_json::Value;
-use shared::adapters::local::Local;
-use shared::platform::Platform;
-use shared::ports::queue::{Inbox, NoDeadline};
 use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, BRUNO, World, reference};
 
@@ -17,8 +17,8 @@ pub(crate) const SMALL_CHUNKS: &str = "sandbox = true\nchunk_bytes = 1";
 
 /// Begins an export of all sample patients, as a bulk job will: the engine only knows cohorts.
 pub(crate) async fn begin_everyone(world: &World) -> String {
-    use shared::domain::ids::PatientId;
-    use shared::domain::request::Cohort;
+    use domain::ids::PatientId;
+    use domain::request::Cohort;
     use tests::exports::{begin, new_export};
 
     let mut new = new_export(Cohort::Everyone);
@@ -168,7 +168,7 @@ async fn deleting_during_an_export_stops_it() {
 #[tokio::test]
 async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() {
     struct Always;
-    impl shared::ports::queue::Deadline for Always {
+    impl domain::ports::queue::Deadline for Always {
         fn is_near(&self, _: jiff::Timestamp) -> bool {
             true
         }
@@ -202,11 +202,11 @@ async fn what_is_on_disk_goes_on_after_a_restart() {
     let state = tempfile::tempdir().expect("a directory");
     let settings = || {
         let text = tests::settings("sandbox = true\nchunk_bytes = 1");
-        shared::config::Settings::parse(&text, |_| None, None).expect("valid settings")
+        settings::Settings::parse(&text, |_| None, None).expect("valid settings")
     };
     let start = || {
-        let clock = shared::clock::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
-        let (now, ids) = (Arc::new(clock.clone()), Arc::new(shared::clock::SystemIds));
+        let clock = contract::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+        let (now, ids) = (Arc::new(clock.clone()), Arc::new(crypto::SystemIds));
         let platform = Local::open(state.path(), &ehi::defaults::sample_records(), settings(), now, ids);
         World::over(platform.expect("a platform"), clock)
     };

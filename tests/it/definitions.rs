@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use shared::fhir::mandatory::{CHOICES, MANDATORY};
+use fhir::mandatory::{CHOICES, MANDATORY};
 
 #[test]
 #[ignore = "cargo xtask test installs the R4 models of fhirclient"]

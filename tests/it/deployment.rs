@@ -4,11 +4,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws::{files_at, sdk};
+use crypto::SystemIds;
+use domain::clock::{Clock, Ids, SystemClock};
+use domain::ports::files::{Files, write_all};
 use http::StatusCode;
 use serde_json::Value;
-use shared::adapters::aws::{files_at, sdk};
-use shared::clock::{Clock, Ids, SystemClock, SystemIds};
-use shared::ports::files::{Files, write_all};
 use tests::deployed::variable;
 use tests::{ANNA, World};
 

@@ -79,7 +79,7 @@ fn every_section_of_the_contract_that_a_comment_names_is_there() {
     let contract = page("api.md");
     let mut named = 0;
     for (path, text) in
-        ["shared/src", "functions", "infra/local/src"].iter().flat_map(|of| sources(&root().join(of)))
+        ["shared", "functions", "infra/local/src"].iter().flat_map(|of| sources(&root().join(of)))
     {
         for rest in text.split("contract, section").skip(1) {
             let rest = rest.trim_start_matches('s').trim_start();
@@ -98,7 +98,7 @@ fn every_function_and_setting_is_described() {
         assert!(architecture.contains(&format!("`{name}`")), "{name}");
     }
     let settings = page("settings.md");
-    for key in shared::config::KEYS {
+    for key in settings::KEYS {
         assert!(settings.contains(&format!("\n| `{key}` |")), "{key}");
     }
 }
@@ -106,7 +106,7 @@ fn every_function_and_setting_is_described() {
 #[test]
 fn the_settings_page_has_the_table_of_limits() {
     let settings = page("settings.md");
-    for limit in shared::config::limits::LIMITS {
+    for limit in settings::limits::LIMITS {
         let (least, most) = (limit.range.start(), limit.range.end());
         let row =
             format!("| `{}` | {} | {least} to {most} | {} |\n", limit.name, limit.default, limit.reason);

@@ -3,16 +3,17 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use aws::lambda::changes::{Announcer, Changes};
+use crypto::SystemIds;
+use domain::clock::Ids;
+use domain::error::{Error, Result};
+use domain::event::CloudEvent;
+use domain::ids::JobId;
+use domain::job::Job;
+use domain::ports::events::Events;
 use http::Method;
+use platform::Platform;
 use serde_json::{Value, json};
-use shared::clock::{Ids, SystemIds};
-use shared::domain::event::CloudEvent;
-use shared::domain::ids::JobId;
-use shared::domain::job::Job;
-use shared::error::{Error, Result};
-use shared::lambda::changes::{Announcer, Changes};
-use shared::platform::Platform;
-use shared::ports::events::Events;
 use tests::deployed::aws;
 use tests::{ANNA, World};
 

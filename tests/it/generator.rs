@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::choices::{RecordGroup, Sensitive};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use shared::domain::choices::{RecordGroup, Sensitive};
 use tests::{ANNA, World, reference, stored_lines, text};
 
 const SOMEBODY: &str = "somebody";
@@ -164,7 +164,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let world = World::new();
-            let everything = shared::fhir::choices::to_parameters(&shared::domain::choices::Choices::everything());
+            let everything = domain::choices::reading::to_parameters(&domain::choices::Choices::everything());
             let (all, _, none_withheld) = chosen(&world, &everything).await;
             assert_eq!(none_withheld, 0);
             let (kept, attachments, withheld) = chosen(&world, &choices).await;
@@ -174,7 +174,7 @@ proptest! {
             let (with_all, all_attachments, none_withheld) = chosen(&world, &authorized(&choices)).await;
             assert_eq!(none_withheld, 0);
             assert!(kept.is_subset(&with_all));
-            let of_the_record = |reference: &&String| shared::fhir::compartments::has_compartment(reference.split('/').next().unwrap_or_default());
+            let of_the_record = |reference: &&String| fhir::compartments::has_compartment(reference.split('/').next().unwrap_or_default());
             let added = with_all.difference(&kept).filter(of_the_record).count() as u64;
             assert_eq!(added + all_attachments - attachments, withheld);
         });

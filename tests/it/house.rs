@@ -29,14 +29,70 @@ pub(crate) fn functions() -> BTreeSet<String> {
     names.filter(|name| name != ".cargo").collect()
 }
 
+/// The crates of `shared/`: each may use those that stand before it, but `aws` and `local` not each other.
+const LAYERS: [&str; 10] =
+    ["fhir", "domain", "crypto", "settings", "storage", "security", "platform", "web", "aws", "local"];
+
+/// The dependencies in a section of a crate's manifest.
+fn dependencies(manifest: &Path, section: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(manifest).expect("a manifest");
+    let text: toml::Table = text.parse().expect("TOML");
+    text.get(section)
+        .and_then(toml::Value::as_table)
+        .into_iter()
+        .flat_map(|table| table.keys().cloned())
+        .collect()
+}
+
 #[test]
-fn the_domain_is_pure() {
-    for (path, text) in sources(&root().join("shared/src/domain")) {
-        for forbidden in
-            ["async ", "crate::adapters", "crate::ports", "crate::clock", "std::fs", "tokio", "::now("]
-        {
-            assert!(!text.contains(forbidden), "{} has {forbidden}", path.display());
+fn each_layer_uses_only_those_below_it() {
+    let shared = root().join("shared");
+    for (index, name) in LAYERS.into_iter().enumerate() {
+        let uses = dependencies(&shared.join(name).join("Cargo.toml"), "dependencies");
+        for above in LAYERS[index + 1..].iter().chain(["contract"].iter()) {
+            assert!(!uses.contains(*above), "{name} uses {above}");
         }
+        if name == "local" {
+            assert!(!uses.contains("aws"), "one machine needs nothing of AWS");
+        }
+    }
+    let crates = std::fs::read_dir(shared).expect("shared").count();
+    assert_eq!(crates, LAYERS.len() + 1, "a crate of shared/ has no layer");
+}
+
+#[test]
+fn the_domain_and_fhir_know_neither_http_nor_storage_nor_a_runtime() {
+    let allowed = [
+        "async-trait",
+        "bytes",
+        "fhir",
+        "futures-util",
+        "jiff",
+        "memchr",
+        "serde",
+        "serde_json",
+        "serde_urlencoded",
+        "simdutf8",
+        "thiserror",
+        "tracing",
+        "url",
+        "uuid",
+    ];
+    for name in ["fhir", "domain"] {
+        let uses = dependencies(&root().join("shared").join(name).join("Cargo.toml"), "dependencies");
+        let others: Vec<_> = uses.iter().filter(|used| !allowed.contains(&used.as_str())).collect();
+        assert!(others.is_empty(), "{name} uses {others:?}");
+    }
+}
+
+/// The suite that adapters pass, the fixed clock and the seeded random values.
+#[test]
+fn no_release_has_what_is_for_tests() {
+    let functions = functions().into_iter().map(|name| format!("functions/{name}"));
+    let layers = LAYERS.into_iter().map(|name| format!("shared/{name}"));
+    for path in functions.chain(layers).chain(["infra/local".to_owned(), "infra/xtask".to_owned()]) {
+        let uses = dependencies(&root().join(&path).join("Cargo.toml"), "dependencies");
+        assert!(!uses.contains("contract") && !uses.contains("tests"), "{path}");
     }
 }
 
@@ -60,14 +116,14 @@ fn every_function_is_a_lambda_of_four_lines() {
             .expect("a main");
         let lines = main.lines().filter(|line| !line.is_empty() && !line.starts_with("//")).count();
         assert_eq!(lines, 4, "{name}");
-        assert!(main.contains("shared::lambda::"), "{name}");
+        assert!(main.contains("aws::lambda::"), "{name}");
     }
 }
 
 #[test]
 fn a_worker_on_lambda_refuses_to_start_with_one_sentence() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let refused = runtime.block_on(shared::lambda::consume(export_generator::worker)).expect_err("refused");
+    let refused = runtime.block_on(aws::lambda::consume(export_generator::worker)).expect_err("refused");
     let refused = refused.to_string();
     assert!(refused.contains("base_url") && !refused.contains('\n'), "{refused}");
 }

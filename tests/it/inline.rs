@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode};
+use platform::Platform;
 use serde_json::{Value, json};
-use shared::config::Settings;
-use shared::platform::Platform;
+use settings::Settings;
 use tests::packs::attachments_in_packs;
 use tests::{World, reference, text};
 
@@ -188,7 +188,7 @@ async fn a_line_stays_short_enough_to_be_read() {
     let token = text(&world.tokens("inlining-app", SOMEBODY).await["access_token"]);
     let job = world.exported(&token, SOMEBODY).await;
     let resources = world.resources(&token, &job).await;
-    assert!(resources[0].to_string().len() <= shared::fhir::MAX_LINE);
+    assert!(resources[0].to_string().len() <= fhir::MAX_LINE);
     let content = resources[0]["content"].as_array().expect("content");
     let is_inside: Vec<_> = content.iter().map(|content| content["attachment"]["data"].is_string()).collect();
     assert_eq!(is_inside, [true, true, false, false]);

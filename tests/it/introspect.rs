@@ -85,11 +85,11 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
     assert_eq!(answer.status, StatusCode::OK);
     assert!(!alive(&foreign).await);
     let platform = world.platform().clone();
-    let fresh = shared::security::verify::Verifier::new(
-        shared::platform::Platform::settings(&platform),
-        shared::platform::Platform::keys(&platform),
-        shared::platform::Platform::clock(&platform),
-        shared::platform::Platform::grants(&platform),
+    let fresh = security::verify::Verifier::new(
+        platform::Platform::settings(&platform),
+        platform::Platform::keys(&platform),
+        platform::Platform::clock(&platform),
+        platform::Platform::grants(&platform),
     );
     assert!(fresh.verify(&foreign).await.is_err());
     assert!(alive(&issuer.token(&json!({ "jti": "another", "azp": "app", "iss": claims["iss"], "aud": claims["aud"], "exp": claims["exp"] }))).await);

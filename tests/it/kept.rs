@@ -1,9 +1,9 @@
 //! What a process keeps in memory to answer sooner never shows what is no longer true, or to whom it is not shown; and a
 //! job that has expired is gone at once.
 
+use domain::ids::JobId;
 use http::{Method, StatusCode};
-use shared::domain::ids::JobId;
-use shared::platform::Platform;
+use platform::Platform;
 use tests::{ANNA, BRUNO, World, text};
 
 /// How every address of a complete job that its owner's token opens answers; the last one is an attachment's.

@@ -1,9 +1,9 @@
 //! Starting exports.
 
 use http::StatusCode;
+use platform::Platform;
+use security::tokens::{Claims, sign};
 use serde_json::json;
-use shared::platform::Platform;
-use shared::security::tokens::{Claims, sign};
 use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, parameter};
 
 fn export_of(patient: &str) -> String {

@@ -1,14 +1,14 @@
 //! Every export accounts for what it read (domain, ledger). The World checks the laws after each export of every test;
 //! here is what happens where they are broken, and which counter counts what.
 
+use domain::chunk::ChunkResult;
+use domain::ids::{Attempt, ChunkId};
+use domain::job::Job;
+use domain::ledger::{Ledger, Patients};
+use domain::request::Cohort;
 use http::StatusCode;
+use platform::Platform;
 use serde_json::{Value, json};
-use shared::domain::chunk::ChunkResult;
-use shared::domain::ids::{Attempt, ChunkId};
-use shared::domain::job::Job;
-use shared::domain::ledger::{Ledger, Patients};
-use shared::domain::request::Cohort;
-use shared::platform::Platform;
 use tests::exports::{begin, new_export};
 use tests::{World, text};
 

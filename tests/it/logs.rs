@@ -108,7 +108,7 @@ fn every_route_is_logged_by_its_name() {
         let path = path.replace("{path}", "/fhir").replace("{base}", "/fhir/r4");
         let expected: Vec<_> =
             path.split('/').map(|segment| if segment.starts_with('{') { "*" } else { segment }).collect();
-        assert_eq!(shared::http::host::route(&path), expected.join("/"), "{pattern}");
+        assert_eq!(web::host::route(&path), expected.join("/"), "{pattern}");
     }
 }
 

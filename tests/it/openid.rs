@@ -310,7 +310,7 @@ async fn assertions_are_as_strict_everywhere() {
                 ("grant_type", "refresh_token"),
                 ("refresh_token", "unknown"),
                 ("token", "unknown"),
-                ("client_assertion_type", shared::security::assertion::TYPE),
+                ("client_assertion_type", security::assertion::TYPE),
                 ("client_assertion", &tests::service::signed(&header, &claims)),
             ];
             let answer = world.post(path).form(&fields).send().await.json();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shared::telemetry::Metric;
+use platform::telemetry::Metric;
 
 use crate::template::{functions, of_queues, resources, template, value};
 

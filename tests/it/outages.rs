@@ -1,13 +1,13 @@
 //! What the engine does when something fails: it waits for a store by time, tries again what is our fault three times,
 //! and gives a task up that its workers die of.
 
+use domain::clock::Clock;
+use domain::error::Store;
+use domain::job::Job;
+use domain::ports::queue::{Inbox, NoDeadline};
 use http::StatusCode;
 use jiff::SignedDuration;
-use shared::clock::Clock;
-use shared::domain::job::Job;
-use shared::error::Store;
-use shared::platform::Platform;
-use shared::ports::queue::{Inbox, NoDeadline};
+use platform::Platform;
 use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, World, text};
 
@@ -209,8 +209,8 @@ async fn what_is_no_regular_file_stops_no_export() {
     }
 }
 
-fn id(job: &str) -> shared::domain::ids::JobId {
-    shared::domain::ids::JobId::parse(job.trim_start_matches("/jobs/")).expect("an id")
+fn id(job: &str) -> domain::ids::JobId {
+    domain::ids::JobId::parse(job.trim_start_matches("/jobs/")).expect("an id")
 }
 
 #[tokio::test]
@@ -291,8 +291,8 @@ async fn a_job_that_was_cancelled_does_not_fail_as_well() {
     let delivery = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
     let deleted = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
     assert_eq!(deleted.status, StatusCode::ACCEPTED);
-    let settled = worker.settle(&delivery, Err(shared::error::Error::internal("a defect"))).await;
-    assert_eq!(settled, shared::ports::queue::Settled::Done);
+    let settled = worker.settle(&delivery, Err(domain::error::Error::internal("a defect"))).await;
+    assert_eq!(settled, domain::ports::queue::Settled::Done);
     worker.bury(&delivery.task, &delivery.story()).await.expect("nothing is left to fail");
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
 }
@@ -307,9 +307,9 @@ async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() {
     let worker = export_generator::worker(world.platform());
     let inbox = world.platform().inbox();
     let delivery = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
-    let down = shared::error::Error::unavailable("no route to the store");
+    let down = domain::error::Error::unavailable("no route to the store");
     worker.settle(&delivery, Err(down)).await;
-    worker.settle(&delivery, Err(shared::error::Error::internal("a defect"))).await;
+    worker.settle(&delivery, Err(domain::error::Error::internal("a defect"))).await;
     let log = Captured::start();
     worker.bury(&delivery.task, &delivery.story()).await.expect("the job fails");
     let known = format!(

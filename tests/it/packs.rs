@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use domain::pack::SMALL;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use shared::domain::pack::SMALL;
 use tests::faults::{Faults, Strike};
 use tests::packs::{attachments_in_packs, job_id, results};
 use tests::{ANNA, Answer, World, both_hosts, text};
@@ -41,10 +41,10 @@ impl Kept {
 
         let state = tempfile::tempdir().expect("a directory");
         let text = tests::settings("sandbox = true");
-        let settings = shared::config::Settings::parse(&text, |_| None, None).expect("valid settings");
-        let clock = shared::clock::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
-        let (now, ids) = (Arc::new(clock.clone()), Arc::new(shared::clock::SystemIds));
-        let platform = shared::adapters::local::Local::open(state.path(), records, settings, now, ids);
+        let settings = settings::Settings::parse(&text, |_| None, None).expect("valid settings");
+        let clock = contract::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+        let (now, ids) = (Arc::new(clock.clone()), Arc::new(crypto::SystemIds));
+        let platform = local::Local::open(state.path(), records, settings, now, ids);
         let world = World::over(platform.expect("a platform"), clock);
         let token = world.token(ANNA).await;
         Self { world, state, token }
@@ -384,7 +384,7 @@ async fn what_is_withheld_is_not_in_the_pack() {
 /// A job of the version before packs, whose files are objects of their own, is read as it is.
 #[tokio::test]
 async fn rows_of_versions_without_packs_are_served() {
-    use shared::domain::chunk::{ChunkResult, OutputFile};
+    use domain::chunk::{ChunkResult, OutputFile};
 
     let file: OutputFile = serde_json::from_value(json!({
         "purpose": "output", "type": "Patient", "key": "exports/a/0-b/Patient.ndjson", "count": 1, "size": 3,

@@ -352,14 +352,14 @@ async fn exported_files_are_for_their_owner() {
 
     let directory = tempfile::tempdir().expect("a directory");
     let state = directory.path().join("state");
-    let clock = shared::clock::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
-    let settings = shared::config::Settings::parse(&tests::settings("sandbox = true"), |_| None, None);
-    let platform = shared::adapters::local::Local::open(
+    let clock = contract::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+    let settings = settings::Settings::parse(&tests::settings("sandbox = true"), |_| None, None);
+    let platform = local::Local::open(
         &state,
         &ehi::defaults::sample_records(),
         settings.expect("valid settings"),
         std::sync::Arc::new(clock.clone()),
-        std::sync::Arc::new(shared::clock::SystemIds),
+        std::sync::Arc::new(crypto::SystemIds),
     );
     let world = tests::World::over(platform.expect("a platform"), clock);
     let token = world.token(ANNA).await;

@@ -291,7 +291,7 @@ fn what_is_referred_to_is_there() {
         let there: std::collections::BTreeSet<_> = resources.iter().map(reference).collect();
         for resource in &resources {
             let line = resource.to_string();
-            shared::fhir::references::references(line.as_bytes(), |found| {
+            fhir::references::references(line.as_bytes(), |found| {
                 assert!(
                     there.contains(found.text),
                     "{name}: {} refers to {}",

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use contract::FixedClock;
+use domain::clock::Clock;
+use domain::ports::files::{read_all, write_all};
+use domain::request::SizeClass;
 use jiff::SignedDuration;
-use shared::adapters::contract;
-use shared::clock::{Clock, FixedClock};
-use shared::domain::request::SizeClass;
-use shared::platform::Platform;
-use shared::ports::files::{read_all, write_all};
+use platform::Platform;
 use tests::simulated::platform::{LAKE_BUCKET, dead_letters, ids, platform, sdk};
 use tests::simulated::{Client, Simulation, Stage, run};
 
@@ -31,8 +31,7 @@ fn records_keep_the_contract() {
     run(async {
         let client = client();
         let clock = Arc::new(client.simulation().clock());
-        let lake =
-            shared::adapters::aws::files_at(&sdk(&client).await, &format!("s3://{LAKE_BUCKET}"), clock);
+        let lake = aws::files_at(&sdk(&client).await, &format!("s3://{LAKE_BUCKET}"), clock);
         let lake = lake.expect("a lake");
         contract::records(&*platform(&client, "", ids(1)).await.records(), async |path, bytes| {
             write_all(&*lake, path, bytes.to_vec()).await.expect("written");
@@ -66,11 +65,11 @@ fn the_queue_keeps_the_contract() {
 }
 
 /// Whatever the size, the large queue.
-struct Large(Arc<dyn shared::ports::queue::Queue>);
+struct Large(Arc<dyn domain::ports::queue::Queue>);
 
 #[async_trait::async_trait]
-impl shared::ports::queue::Queue for Large {
-    async fn send(&self, _: SizeClass, tasks: &[shared::domain::task::Task]) -> shared::error::Result<()> {
+impl domain::ports::queue::Queue for Large {
+    async fn send(&self, _: SizeClass, tasks: &[domain::task::Task]) -> domain::error::Result<()> {
         self.0.send(SizeClass::Large, tasks).await
     }
 }
@@ -246,11 +245,11 @@ mod dynamodb {
 mod walks {
     use std::collections::BTreeSet;
 
+    use domain::ids::PatientId;
+    use domain::ports::records::{Entry, Member};
     use futures_util::FutureExt;
+    use platform::Platform;
     use proptest::prelude::*;
-    use shared::domain::ids::PatientId;
-    use shared::platform::Platform;
-    use shared::ports::records::{Entry, Member};
     use tests::simulated::platform::{ids, platform};
     use tests::simulated::{Client, Simulation, Stage, run};
 
@@ -326,7 +325,7 @@ mod walks {
 mod scale {
     use std::collections::BTreeMap;
 
-    use shared::domain::pack::SMALL;
+    use domain::pack::SMALL;
     use tests::simulated::Stage;
     use tests::simulated::lake::Lake;
     use tests::simulated::scale::{Figures, Plan, WORK, simulate};

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use domain::choices::RecordGroup;
 use ehi::load::{Loaded, load};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use shared::domain::choices::RecordGroup;
 use tests::{World, reference, text};
 
 const SOMEBODY: &str = "somebody";

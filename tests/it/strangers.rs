@@ -3,10 +3,10 @@
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
+use contract::SeededIds;
 use futures_util::future::join_all;
 use http::StatusCode;
-use shared::clock::SeededIds;
-use shared::security::passwords;
+use security::passwords;
 use tests::{ANNA, PASSWORD, World};
 
 use crate::program::{Served, ehi, run, said};

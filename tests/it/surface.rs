@@ -333,9 +333,9 @@ async fn what_takes_a_cookie_is_for_registered_origins_only() {
 async fn a_route_that_reads_a_cookie_cannot_be_forgotten() {
     use axum::routing::get;
     use http_body_util::BodyExt;
-    use shared::http::session::{STAFF, StaffSession, current};
-    use shared::platform::Platform;
+    use platform::Platform;
     use tower::ServiceExt;
+    use web::session::{STAFF, StaffSession, current};
 
     let world = World::new();
     let (grants, clock) = (world.platform().grants(), world.platform().clock());
@@ -345,7 +345,7 @@ async fn a_route_that_reads_a_cookie_cannot_be_forgotten() {
         session.map_or("nobody", |_| "somebody").to_owned()
     };
     let routes = axum::Router::new().route("/new", get(reads)).route("/open", get(async || "hello"));
-    let app = shared::http::host::host(routes, world.platform());
+    let app = web::host::host(routes, world.platform());
     for (path, allowed) in [("/new", false), ("/open", true)] {
         let request = http::Request::get(path).header("origin", "https://evil.example.org");
         let answer = app.clone().oneshot(request.body(axum::body::Body::empty()).expect("a request")).await;

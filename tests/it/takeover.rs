@@ -4,18 +4,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws::lambda::messages::{Batch, Consumer};
+use aws::{Aws, SqsInbox, sdk};
+use crypto::SystemIds;
+use domain::clock::{Clock, Ids, SystemClock};
+use domain::error::Result;
+use domain::ports::queue::{Deadline, Delivery, Inbox, Settled, Worker};
+use domain::request::SizeClass;
+use domain::task::Task;
 use jiff::{SignedDuration, Timestamp};
+use platform::Platform;
 use serde_json::{Value, json};
-use shared::adapters::aws::{Aws, SqsInbox, sdk};
-use shared::clock::{Clock, Ids, SystemClock, SystemIds};
-use shared::config::Settings;
-use shared::config::resources::Resources;
-use shared::domain::request::SizeClass;
-use shared::domain::task::Task;
-use shared::error::Result;
-use shared::lambda::messages::{Batch, Consumer};
-use shared::platform::Platform;
-use shared::ports::queue::{Deadline, Delivery, Inbox, Settled, Worker};
+use settings::Settings;
+use settings::resources::Resources;
 use tests::deployed::{aws, variable};
 
 /// What Lambda hides a message for: longer than its function may run.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared::config::resources::VARIABLES;
+use settings::resources::VARIABLES;
 
 use crate::house::{root, sources};
 use crate::surface::ROUTES;
@@ -51,7 +51,7 @@ fn the_template_has_every_function_and_no_other() {
     assert_eq!(deployed, crate::house::functions());
 }
 
-/// What each method of a port does to AWS. The methods are those of the traits in `shared/src/ports`.
+/// What each method of a port does to AWS. The methods are those of the traits in `shared/domain/src/ports`.
 const ACTIONS: &[(&str, &[&str])] = &[
     ("jobs.create", &["dynamodb:PutItem"]),
     ("jobs.get", &["dynamodb:Query", "dynamodb:BatchGetItem"]),
@@ -206,7 +206,7 @@ fn every_function_may_do_what_its_ports_need_and_nothing_else() {
 fn every_variable_of_the_template_is_one_that_the_functions_read() {
     let text = template();
     let settings: BTreeSet<_> =
-        shared::config::KEYS.iter().map(|key| format!("EHI_{}", key.to_ascii_uppercase())).collect();
+        settings::KEYS.iter().map(|key| format!("EHI_{}", key.to_ascii_uppercase())).collect();
     let resources: BTreeSet<_> = VARIABLES.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut set = BTreeSet::new();
     for line in text.lines() {

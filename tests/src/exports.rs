@@ -1,11 +1,11 @@
 //! Exports begun without a request: what the tests and the benchmarks of the engine start from.
 
-use shared::domain::ids::ClientId;
-use shared::domain::job::{Job, Owner};
-use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions};
-use shared::domain::selection::Selection;
-use shared::exports::{NewExport, start};
-use shared::platform::Platform;
+use domain::ids::ClientId;
+use domain::job::{Job, Owner};
+use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
+use domain::selection::Selection;
+use platform::Platform;
+use platform::exports::{NewExport, start};
 
 use crate::BASE_URL;
 
@@ -25,6 +25,7 @@ pub fn new_export(cohort: Cohort) -> NewExport {
         },
         form: false,
         review: false,
+        request_id: None,
     }
 }
 

@@ -7,26 +7,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
-use shared::adapters::local::Local;
-use shared::clock::{Clock, FixedClock, Ids};
-use shared::config::Settings;
-use shared::domain::chunk::{Chunk, ChunkResult, Progress};
-use shared::domain::ids::{ChunkId, JobId, PatientId};
-use shared::domain::job::Job;
-use shared::domain::request::SizeClass;
-use shared::domain::task::Task;
-use shared::error::{Error, Result, Store};
-use shared::platform::Platform;
-use shared::ports::files::{ByteStream, FileWriter, Files, UploadForm};
-use shared::ports::grants::Grants;
-use shared::ports::jobs::{Append, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult};
-use shared::ports::queue::{Delivery, Inbox, Queue};
-use shared::ports::records::{
+use contract::FixedClock;
+use domain::chunk::{Chunk, ChunkResult, Progress};
+use domain::clock::{Clock, Ids};
+use domain::error::{Error, Result, Store};
+use domain::ids::{ChunkId, JobId, PatientId};
+use domain::job::Job;
+use domain::ports::files::{ByteStream, FileWriter, Files, UploadForm};
+use domain::ports::grants::Grants;
+use domain::ports::jobs::{Append, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult};
+use domain::ports::queue::{Delivery, Inbox, Queue};
+use domain::ports::records::{
     Area, BlockReader, CohortPage, Entries, Entry, Member, Part, Parts, Records, Supporting,
 };
-use shared::security::keys::Keys;
-use shared::security::verify::Verifier;
+use domain::request::SizeClass;
+use domain::task::Task;
+use jiff::{SignedDuration, Timestamp};
+use local::Local;
+use platform::Platform;
+use security::keys::Keys;
+use security::verify::Verifier;
+use settings::Settings;
 
 /// What the fault does to the call that it strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

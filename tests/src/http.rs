@@ -1,11 +1,12 @@
 //! Requests that are dressed and sent, and what comes back.
 
+use std::net::IpAddr;
+
 use ::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use axum::body::Body;
+use security::address::PeerAddress;
 use serde_json::Value;
-use shared::security::address::PeerAddress;
-use std::net::IpAddr;
 
 use crate::{BASE_URL, World, text};
 

@@ -4,15 +4,15 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
+use domain::chunk::{OutputFile, Purpose, Work};
+use domain::job::{Job, State};
+use domain::manifest::StoredManifest;
+use domain::ports::files::{Files, read_all};
+use domain::ports::jobs::{JobQuery, StoredChunk};
+use domain::ports::records::{Records, read_whole};
+use platform::Platform;
 use serde_json::{Value, json};
-use shared::domain::chunk::{OutputFile, Purpose, Work};
-use shared::domain::job::{Job, State};
-use shared::domain::manifest::StoredManifest;
-use shared::packs;
-use shared::platform::Platform;
-use shared::ports::files::{Files, read_all};
-use shared::ports::jobs::{JobQuery, StoredChunk};
-use shared::ports::records::{Records, read_whole};
+use storage::packs;
 
 const LARGE: usize = 1 << 30;
 

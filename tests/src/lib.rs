@@ -26,15 +26,16 @@ use axum::Router;
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use contract::{FixedClock, SeededIds};
+use domain::clock::Ids;
+use domain::ports::queue::{NoDeadline, Worker};
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
+use local::Local;
 use serde_json::Value;
-use shared::adapters::local::Local;
-use shared::clock::{FixedClock, Ids, SeededIds};
-use shared::config::Settings;
-use shared::http::host::host;
-use shared::ports::queue::{NoDeadline, Worker};
+use settings::Settings;
 use tower::ServiceExt;
+use web::host::host;
 
 pub const BASE_URL: &str = "http://localhost:8888";
 pub const ANNA: &str = "anna-lindqvist";
@@ -169,8 +170,7 @@ max_running_exports = 3
 /// An argon2 hash that costs a test little.
 fn hash(password: &str) -> String {
     static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    HASH.get_or_init(|| shared::security::passwords::hash(password, &SeededIds::new(1)).expect("a hash"))
-        .clone()
+    HASH.get_or_init(|| security::passwords::hash(password, &SeededIds::new(1)).expect("a hash")).clone()
 }
 
 impl World {
@@ -244,7 +244,7 @@ impl World {
 
     /// The time, in seconds since 1970: the World's own, or the deployment's.
     pub fn now(&self) -> i64 {
-        use shared::clock::{Clock, SystemClock};
+        use domain::clock::{Clock, SystemClock};
 
         match &self.host {
             Host::Here(here) => here.clock.now().as_second(),

@@ -1,11 +1,11 @@
 //! What the packs of an export have in them.
 
+use domain::chunk::ChunkResult;
+use domain::ids::{ChunkId, JobId};
+use domain::pack::{Location, Place, pack_key};
+use platform::Platform;
 use serde_json::Value;
-use shared::domain::chunk::ChunkResult;
-use shared::domain::ids::{ChunkId, JobId};
-use shared::domain::pack::{Location, Place, pack_key};
-use shared::packs;
-use shared::platform::Platform;
+use storage::packs;
 
 /// The job of a path.
 pub fn job_id(path: &str) -> JobId {

@@ -1,21 +1,20 @@
 //! What staff can do to a job: each is one compare-and-set, and of two at once one wins.
 
 use aws_lc_rs::digest;
-use shared::clock::hex;
-use shared::domain::chunk::{OutputFile, Purpose, job_prefix};
-use shared::domain::ids::JobId;
-use shared::domain::job::{Attachment, Job};
-use shared::domain::manifest::NamedFile;
-use shared::error::{Error, Result};
-use shared::exports::{cancel, change};
-use shared::fhir::attachments::{Document, document_reference};
-use shared::fhir::instant;
-use shared::http::caller::living;
-use shared::http::extract::NO_JOB;
-use shared::http::job_json::attachment_url;
-use shared::ports::files::write_all;
-use shared::ports::jobs::StoredJob;
-use shared::telemetry::staff_action;
+use domain::chunk::{OutputFile, Purpose, job_prefix};
+use domain::clock::hex;
+use domain::error::{Error, NO_JOB, Result};
+use domain::ids::JobId;
+use domain::job::{Attachment, Job};
+use domain::manifest::NamedFile;
+use domain::ports::files::write_all;
+use domain::ports::jobs::StoredJob;
+use fhir::attachments::{Document, document_reference};
+use fhir::instant;
+use platform::exports::{cancel, change};
+use platform::telemetry::staff_action;
+use web::caller::living;
+use web::job_json::attachment_url;
 
 use crate::Admin;
 

@@ -4,19 +4,20 @@ use aws_lc_rs::digest;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use domain::clock::hex;
+use domain::error::{Error, Result};
+use domain::ids::PatientId;
+use domain::job::{Job, State as JobState};
+use domain::ports::jobs::{JobQuery, StoredJob};
 use http::header::{ETAG, IF_NONE_MATCH, LINK};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
-use shared::clock::hex;
-use shared::domain::ids::PatientId;
-use shared::domain::job::{Job, State as JobState};
-use shared::error::{Error, Result};
-use shared::http::caller::owned;
-use shared::http::extract::{Content, JobPath, Query, field};
-use shared::http::job_json::job_json;
-use shared::http::manifest::manifest;
-use shared::http::respond::json;
-use shared::ports::jobs::{JobQuery, StoredJob};
+use web::ApiError;
+use web::caller::owned;
+use web::extract::{Content, JobPath, Query, field};
+use web::job_json::job_json;
+use web::manifest::manifest;
+use web::respond::json;
 
 use crate::Admin;
 use crate::who::Who;
@@ -32,14 +33,14 @@ pub(crate) async fn list(
     method: Method,
     uri: http::Uri,
     headers: HeaderMap,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let who = state.who(&method, &headers).await?;
     let is_staff = matches!(who, Who::Staff(_));
     let mut job_query = job_query(&query)?;
     match who {
         Who::Staff(_) => {}
         Who::Owner(_) if uri.path().starts_with("/admin") => {
-            return Err(Error::Forbidden("this is for staff; your own jobs are at /jobs".to_owned()));
+            return Err(Error::Forbidden("this is for staff; your own jobs are at /jobs".to_owned()).into());
         }
         Who::Owner(caller) => {
             job_query.owner = Some(caller.owner());
@@ -122,13 +123,13 @@ pub(crate) async fn show(
     method: Method,
     uri: http::Uri,
     headers: HeaderMap,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     match state.who(&method, &headers).await? {
-        Who::Staff(_) => state.answer(&state.job(&id).await?).await,
+        Who::Staff(_) => Ok(state.answer(&state.job(&id).await?).await?),
         Who::Owner(caller) => {
             let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
             if uri.path().starts_with("/admin") {
-                return Err(Error::Forbidden("this is for staff; your own job is at /jobs".to_owned()));
+                return Err(Error::Forbidden("this is for staff; your own job is at /jobs".to_owned()).into());
             }
             Ok(json(StatusCode::OK, &state.json(&stored, false).await?))
         }
@@ -140,9 +141,9 @@ pub(crate) async fn approve(
     JobPath(id): JobPath,
     method: Method,
     headers: HeaderMap,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let who = state.staff(&method, &headers).await?;
-    state.answer(&state.approve_job(&id, &who).await?).await
+    Ok(state.answer(&state.approve_job(&id, &who).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/reject`, with `{"reason"}` if there is one to tell.
@@ -152,27 +153,27 @@ pub(crate) async fn reject(
     method: Method,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let who = state.staff(&method, &headers).await?;
     let reason = match Content::read(&headers, body).await? {
         Content::Json(value) => match &value["reason"] {
             Value::Null => String::new(),
             Value::String(reason) => reason.clone(),
-            _ => return Err(Error::invalid("'reason' must be a text")),
+            _ => return Err(Error::invalid("'reason' must be a text").into()),
         },
         Content::Form(fields) => field(&fields, "reason").unwrap_or_default().to_owned(),
         Content::Empty => String::new(),
     };
-    state.answer(&state.reject_job(&id, &reason, &who).await?).await
+    Ok(state.answer(&state.reject_job(&id, &reason, &who).await?).await?)
 }
 
 pub(crate) async fn add_files(
     State(state): State<Admin>,
     JobPath(id): JobPath,
     request: Request,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let who = state.staff(request.method(), request.headers()).await?;
-    state.answer(&state.upload(&id, request, &who).await?).await
+    Ok(state.answer(&state.upload(&id, request, &who).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/remove-files` with `{"params": [name]}`.
@@ -182,16 +183,16 @@ pub(crate) async fn remove_files(
     method: Method,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let who = state.staff(&method, &headers).await?;
     let Content::Json(value) = Content::read(&headers, body).await? else {
-        return Err(Error::invalid("the body must be {\"params\": [name]}"));
+        return Err(Error::invalid("the body must be {\"params\": [name]}").into());
     };
     let names =
         value["params"].as_array().ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
     let names: Option<Vec<_>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
     let names = names.ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
-    state.answer(&state.detach(&id, &names, &who).await?).await
+    Ok(state.answer(&state.detach(&id, &names, &who).await?).await?)
 }
 
 pub(crate) async fn delete(
@@ -199,7 +200,7 @@ pub(crate) async fn delete(
     JobPath(id): JobPath,
     method: Method,
     headers: HeaderMap,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let who = state.staff(&method, &headers).await?;
     let was = state.delete_job(&id, &who).await?;
     Ok(json(StatusCode::OK, &job_json(&was, &state.settings, None)))

@@ -9,17 +9,17 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use domain::error::{Error, NO_JOB, Result};
+use domain::ids::{Attempt, JobId};
+use domain::job::Attachment;
+use domain::ports::grants::GrantKind;
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, StatusCode};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared::domain::ids::{Attempt, JobId};
-use shared::domain::job::Attachment;
-use shared::error::{Error, Result};
-use shared::http::extract::{Content, JobPath, NO_JOB, UploadPath};
-use shared::http::respond;
-use shared::ports::grants::GrantKind;
+use web::extract::{Content, JobPath, UploadPath};
+use web::{ApiError, respond};
 
 use crate::Admin;
 use crate::uploads::described;
@@ -53,13 +53,13 @@ pub(crate) async fn begin(
     method: Method,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     state.staff(&method, &headers).await?;
-    let Content::Json(value) = Content::read(&headers, body).await? else { return Err(wrong()) };
+    let Content::Json(value) = Content::read(&headers, body).await? else { return Err(wrong().into()) };
     let announced: Announced = serde_json::from_value(value).map_err(|_| wrong())?;
     let limit = state.settings.max_upload_bytes;
     if announced.size == 0 || announced.size > limit {
-        return Err(Error::TooLarge(format!("'size' must be from 1 to {limit} bytes")));
+        return Err(Error::TooLarge(format!("'size' must be from 1 to {limit} bytes")).into());
     }
     state.job(&id).await?.job.in_review("attach files to")?;
     let upload = state.ids.attempt();
@@ -84,18 +84,18 @@ pub(crate) async fn complete(
     UploadPath(upload): UploadPath,
     method: Method,
     headers: HeaderMap,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let who = state.staff(&method, &headers).await?;
     let upload = Attempt::parse(&upload).map_err(|_| NO_UPLOAD)?;
     let grant = state.grants.get(GrantKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
     let Pending { job, mut file } = grant.read()?;
     if job != id {
-        return Err(NO_JOB);
+        return Err(NO_JOB.into());
     }
     state.measure(&mut file).await?;
     // Of two calls at once one attaches it.
     state.grants.take(GrantKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
-    state.answer(&state.attach(&id, vec![file], &who).await?).await
+    Ok(state.answer(&state.attach(&id, vec![file], &who).await?).await?)
 }
 
 fn wrong() -> Error {

@@ -18,13 +18,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use shared::clock::{Clock, Ids};
-use shared::config::Settings;
-use shared::platform::Platform;
-use shared::ports::files::Files;
-use shared::ports::grants::Grants;
-use shared::ports::jobs::Jobs;
-use shared::security::verify::Verifier;
+use domain::clock::{Clock, Ids};
+use domain::ports::files::Files;
+use domain::ports::grants::Grants;
+use domain::ports::jobs::Jobs;
+use platform::Platform;
+use security::verify::Verifier;
+use settings::Settings;
 
 /// The ports of staff.
 #[derive(Clone)]

@@ -3,21 +3,25 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::error::{Error, Result};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use security::attempts::{self, Account, Guard};
 use serde_json::{Value, json};
-use shared::error::{Error, Result};
-use shared::http::extract::{Content, field, read_form};
-use shared::http::notes;
-use shared::http::respond::{PageError, html, json, see_other};
-use shared::http::session::{STAFF, StaffSession, begin, check_origin, end};
-use shared::pages::StaffLoginPage;
-use shared::security::attempts::{self, Account, Guard};
+use web::extract::{Content, field, read_form};
+use web::pages::StaffLoginPage;
+use web::respond::{PageError, html, json, see_other, status_of};
+use web::session::{STAFF, StaffSession, begin, check_origin, end};
+use web::{ApiError, notes};
 
 use crate::Admin;
 
 /// `POST /admin/login`, JSON or a form.
-pub(crate) async fn by_api(State(state): State<Admin>, headers: HeaderMap, body: Body) -> Result<Response> {
+pub(crate) async fn by_api(
+    State(state): State<Admin>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
     check_origin(&headers, &state.settings)?;
     let (username, password) = match Content::read(&headers, body).await? {
         Content::Form(fields) => (text(field(&fields, "username")), text(field(&fields, "password"))),
@@ -50,14 +54,14 @@ pub(crate) async fn by_page(
             return Ok(response);
         }
         Ok(None) => (StatusCode::UNAUTHORIZED, "User name or password is wrong.".to_owned()),
-        Err(error @ Error::Throttled { .. }) => (error.status(), error.to_string()),
+        Err(error @ Error::Throttled { .. }) => (status_of(&error), error.to_string()),
         Err(error) => return Err(error.into()),
     };
     Ok(html(status, &StaffLoginPage { error: Some(error) }))
 }
 
 /// `GET /admin/logout`.
-pub(crate) async fn logout(State(state): State<Admin>, headers: HeaderMap) -> Result<Response> {
+pub(crate) async fn logout(State(state): State<Admin>, headers: HeaderMap) -> Result<Response, ApiError> {
     let cookie = end(STAFF, &headers, &*state.grants, &state.settings).await?;
     Ok(([(SET_COOKIE, cookie)], json(StatusCode::OK, &Value::Object(serde_json::Map::new()))).into_response())
 }

@@ -1,6 +1,6 @@
 //! Staff on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(admin::router).await
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::lambda::serve(admin::router).await
 }

@@ -3,15 +3,15 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use domain::error::{Error, Result};
+use domain::ids::JobId;
+use domain::job::State as JobState;
+use domain::ports::jobs::JobQuery;
 use http::{HeaderMap, Method, StatusCode};
-use shared::domain::ids::JobId;
-use shared::domain::job::State as JobState;
-use shared::error::{Error, Result};
-use shared::http::extract::{JobPath, Query, field, read_form};
-use shared::http::manifest::stored_page;
-use shared::http::respond::{PageError, html, see_other};
-use shared::pages::{JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
-use shared::ports::jobs::JobQuery;
+use web::extract::{JobPath, Query, field, read_form};
+use web::manifest::stored_page;
+use web::pages::{JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
+use web::respond::{PageError, html, see_other, status_of};
 
 use crate::Admin;
 use crate::api::{job_query, next_query};
@@ -146,7 +146,9 @@ impl Admin {
     async fn back(&self, id: &JobId, username: String, done: Result<()>) -> Result<Response, PageError> {
         match done {
             Ok(()) => Ok(see_other(&self.settings.url(&format!("/staff/jobs/{id}")))),
-            Err(error) if error.status().is_client_error() && error.status() != StatusCode::NOT_FOUND => {
+            Err(error)
+                if status_of(&error).is_client_error() && status_of(&error) != StatusCode::NOT_FOUND =>
+            {
                 Ok(self.page(id, username, Some(error)).await?)
             }
             Err(error) => Err(error.into()),
@@ -156,7 +158,7 @@ impl Admin {
     async fn page(&self, id: &JobId, username: String, problem: Option<Error>) -> Result<Response> {
         let stored = self.job(id).await?;
         let manifest = stored_page(&stored.job, 0, &*self.files).await?;
-        let status = problem.as_ref().map_or(StatusCode::OK, Error::status);
+        let status = problem.as_ref().map_or(StatusCode::OK, status_of);
         let message = problem.map(|problem| problem.to_string());
         let limit = self.settings.max_upload_bytes;
         Ok(html(status, &StaffJobPage::new(&stored, manifest.as_ref(), username, message, limit)))

@@ -5,13 +5,13 @@ use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use domain::chunk::{RecordAttachment, job_prefix};
+use domain::error::{Error, Result};
+use domain::ids::{Attempt, FileName, JobId};
+use domain::job::Attachment;
+use domain::ports::jobs::StoredJob;
+use fhir::media_types;
 use http::StatusCode;
-use shared::domain::chunk::{RecordAttachment, job_prefix};
-use shared::domain::ids::{Attempt, FileName, JobId};
-use shared::domain::job::Attachment;
-use shared::error::{Error, Result};
-use shared::fhir::media_types;
-use shared::ports::jobs::StoredJob;
 
 use crate::Admin;
 

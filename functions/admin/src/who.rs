@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use domain::error::{Error, Result};
 use http::{HeaderMap, Method};
-use shared::error::{Error, Result};
-use shared::http::caller::bearer_token;
-use shared::http::session::{STAFF, StaffSession, check_origin, current};
-use shared::security::verify::Caller;
+use security::verify::Caller;
+use web::caller::bearer_token;
+use web::session::{STAFF, StaffSession, check_origin, current};
 
 use crate::Admin;
 

@@ -12,10 +12,10 @@ use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::error::DisplayErrorContext;
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use shared::config::resources::Resources;
-use shared::domain::event::CloudEvent;
-use shared::error::{Error, Result};
-use shared::ports::events::Events;
+use domain::error::{Error, Result};
+use domain::event::CloudEvent;
+use domain::ports::events::Events;
+use settings::resources::Resources;
 
 /// What rules match on: who sent an event.
 const SOURCE: &str = "ehi-export";

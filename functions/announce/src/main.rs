@@ -1,6 +1,6 @@
 //! Events of exports on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::announce(announce::bus).await
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::lambda::announce(announce::bus).await
 }

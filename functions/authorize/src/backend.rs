@@ -1,14 +1,14 @@
 //! `client_credentials`: access tokens for backend services (SMART App Launch 2.2, Backend Services).
 
 use axum::response::Response;
+use domain::scopes::Scopes;
 use http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
+use security::assertion;
+use security::tokens::{Claims, sign};
 use serde_json::json;
-use shared::domain::scopes::Scopes;
-use shared::http::extract::field;
-use shared::http::respond::{OAuthError, json as json_answer};
-use shared::security::assertion;
-use shared::security::tokens::{Claims, sign};
+use web::extract::field;
+use web::respond::{OAuthError, json as json_answer};
 
 use crate::Authorize;
 

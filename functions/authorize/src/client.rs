@@ -4,11 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use shared::config::Client;
-use shared::http::extract::field;
-use shared::http::respond::OAuthError;
-use shared::security::assertion::{self, claimed_client};
-use shared::security::attempts::{self, Account};
+use security::assertion::{self, claimed_client};
+use security::attempts::{self, Account};
+use settings::Client;
+use web::extract::field;
+use web::respond::OAuthError;
 
 use crate::Authorize;
 

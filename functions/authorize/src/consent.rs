@@ -3,18 +3,18 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use crypto::fingerprint;
+use domain::error::{Error, Result};
+use domain::ids::PatientId;
+use domain::patient::summary;
+use domain::ports::grants::GrantKind;
+use domain::scopes::Scopes;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
-use shared::domain::ids::PatientId;
-use shared::domain::scopes::Scopes;
-use shared::error::{Error, Result};
-use shared::fhir::patient::summary;
-use shared::http::extract::{Query, field, read_form};
-use shared::http::respond::{PageError, found, html};
-use shared::http::session::{PATIENT, PatientSession, check_origin, current};
-use shared::pages::ConsentPage;
-use shared::ports::grants::GrantKind;
-use shared::security::fingerprint;
+use web::extract::{Query, field, read_form};
+use web::pages::ConsentPage;
+use web::respond::{PageError, found, html};
+use web::session::{PATIENT, PatientSession, check_origin, current};
 
 use crate::launch::answer_url;
 use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
@@ -38,7 +38,7 @@ pub(crate) async fn show(
             patient: named.map_or_else(|| patient.to_string(), |named| named.name),
             request: request.to_owned(),
             scopes: in_words(&pending.scopes),
-            redirect_origin: shared::config::origin_of(&pending.redirect_uri).unwrap_or_default(),
+            redirect_origin: settings::origin_of(&pending.redirect_uri).unwrap_or_default(),
         },
     ))
 }

@@ -3,17 +3,17 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use crypto::fingerprint;
+use domain::error::Error;
+use domain::ids::ClientId;
+use domain::ports::grants::GrantKind;
 use http::{HeaderMap, StatusCode};
+use security::verify::Caller;
 use serde_json::{Value, json};
-use shared::config::Client;
-use shared::domain::ids::ClientId;
-use shared::error::Error;
-use shared::http::caller::bearer_token;
-use shared::http::extract::{field, read_form};
-use shared::http::respond::{OAuthError, json};
-use shared::ports::grants::GrantKind;
-use shared::security::fingerprint;
-use shared::security::verify::Caller;
+use settings::Client;
+use web::caller::bearer_token;
+use web::extract::{field, read_form};
+use web::respond::{OAuthError, json};
 
 use crate::{Authorize, RefreshGrant, check_once};
 

@@ -4,16 +4,16 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use crypto::fingerprint;
+use domain::error::{Error, Result};
+use domain::ports::grants::GrantKind;
+use domain::scopes::Scopes;
 use http::HeaderMap;
 use serde_json::json;
-use shared::config::Client;
-use shared::domain::scopes::Scopes;
-use shared::error::{Error, Result};
-use shared::http::extract::{Query, field, read_form};
-use shared::http::respond::{PageError, found};
-use shared::ports::grants::GrantKind;
-use shared::security::fingerprint;
+use settings::Client;
 use url::Url;
+use web::extract::{Query, field, read_form};
+use web::respond::{PageError, found};
 
 use crate::{AuthorizationRequest, Authorize, REQUEST_LIFETIME, repeated};
 

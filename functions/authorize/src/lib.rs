@@ -21,22 +21,22 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use domain::clock::{Clock, Ids};
+use domain::error::{Error, Result};
+use domain::ids::{ClientId, PatientId};
+use domain::ports::grants::Grants;
+use domain::ports::records::Records;
+use domain::scopes::Scopes;
 use jiff::{SignedDuration, Timestamp};
+use platform::Platform;
+use security::attempts::Guard;
+use security::jwks::JwksCache;
+use security::keys::Keys;
+use security::verify::Verifier;
 use serde::{Deserialize, Serialize};
-use shared::clock::{Clock, Ids};
-use shared::config::Settings;
-use shared::domain::ids::{ClientId, PatientId};
-use shared::domain::scopes::Scopes;
-use shared::error::{Error, Result};
-use shared::http::notes;
-use shared::http::respond::OAuthError;
-use shared::platform::Platform;
-use shared::ports::grants::Grants;
-use shared::ports::records::Records;
-use shared::security::attempts::Guard;
-use shared::security::jwks::JwksCache;
-use shared::security::keys::Keys;
-use shared::security::verify::Verifier;
+use settings::Settings;
+use web::notes;
+use web::respond::OAuthError;
 
 /// The ports of the authorization server.
 #[derive(Clone)]

@@ -3,19 +3,19 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use crypto::fingerprint;
+use domain::error::{Error, Result};
+use domain::ids::PatientId;
+use domain::patient::summary;
+use domain::ports::grants::{Grant, GrantKind};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
+use security::attempts::{self, Account};
 use serde_json::json;
-use shared::domain::ids::PatientId;
-use shared::error::{Error, Result};
-use shared::fhir::patient::summary;
-use shared::http::extract::{Query, field, read_form};
-use shared::http::respond::{PageError, html, see_other};
-use shared::http::session::{PATIENT, PatientSession, begin, check_origin};
-use shared::pages::PatientLoginPage;
-use shared::ports::grants::{Grant, GrantKind};
-use shared::security::attempts::{self, Account};
-use shared::security::fingerprint;
+use web::extract::{Query, field, read_form};
+use web::pages::PatientLoginPage;
+use web::respond::{PageError, html, see_other};
+use web::session::{PATIENT, PatientSession, begin, check_origin};
 
 use crate::{AuthorizationRequest, Authorize};
 

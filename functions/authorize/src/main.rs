@@ -1,6 +1,6 @@
 //! The SMART authorization server on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(authorize::router).await
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::lambda::serve(authorize::router).await
 }

@@ -6,18 +6,18 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crypto::{fingerprint, same_secret};
+use domain::ids::ClientId;
+use domain::ports::grants::{Grant, GrantKind};
+use domain::scopes::Scopes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
+use security::id_token::{self, IdClaims};
+use security::tokens::{Claims, sign};
 use serde_json::{Value, json};
-use shared::config::{Client, RefreshTokens};
-use shared::domain::ids::ClientId;
-use shared::domain::scopes::Scopes;
-use shared::http::extract::{field, read_form};
-use shared::http::respond::{OAuthError, json};
-use shared::ports::grants::{Grant, GrantKind};
-use shared::security::id_token::{self, IdClaims};
-use shared::security::tokens::{Claims, sign};
-use shared::security::{fingerprint, same_secret};
+use settings::{Client, RefreshTokens};
+use web::extract::{field, read_form};
+use web::respond::{OAuthError, json};
 
 use crate::{Authorize, CodeGrant, RefreshGrant, SignIn, check_once};
 

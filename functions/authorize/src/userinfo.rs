@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::error::Error;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
-use shared::error::Error;
-use shared::http::caller::bearer_token;
-use shared::http::respond::{OAuthError, json};
+use web::caller::bearer_token;
+use web::respond::{OAuthError, json};
 
 use crate::Authorize;
 

@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use domain::chunk::{attempt_prefix, job_prefix};
+use domain::error::{Error, Kind, Result};
+use domain::ids::JobId;
+use domain::job::{Job, State};
+use domain::ports::files::Files;
+use domain::ports::jobs::{JobQuery, Jobs, StoredJob};
+use domain::retries::is_over;
 use jiff::{SignedDuration, Timestamp};
-use shared::domain::chunk::{attempt_prefix, job_prefix};
-use shared::domain::ids::JobId;
-use shared::domain::job::{Job, State};
-use shared::error::{Error, Kind, Result};
-use shared::exports::resume;
-use shared::platform::Platform;
-use shared::ports::files::Files;
-use shared::ports::jobs::{JobQuery, Jobs, StoredJob};
-use shared::retries::is_over;
+use platform::Platform;
+use platform::exports::resume;
 
 /// Jobs looked at at once.
 const PAGE: usize = 100;

@@ -1,6 +1,6 @@
 //! The hourly cleanup on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::schedule(cleanup::run).await
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::lambda::schedule(cleanup::run).await
 }

@@ -1,11 +1,11 @@
 //! Who may fill in the form of a job.
 
+use domain::error::{Error, Result};
+use domain::ids::JobId;
+use domain::ports::jobs::StoredJob;
 use http::HeaderMap;
-use shared::domain::ids::JobId;
-use shared::error::{Error, Result};
-use shared::http::caller::{bearer_token, living, owned};
-use shared::http::session::{PATIENT, PatientSession, STAFF, StaffSession, check_origin, current};
-use shared::ports::jobs::StoredJob;
+use web::caller::{bearer_token, living, owned};
+use web::session::{PATIENT, PatientSession, STAFF, StaffSession, check_origin, current};
 
 use crate::Customize;
 

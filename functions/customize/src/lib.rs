@@ -14,31 +14,32 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use domain::choices::Choices;
+use domain::choices::reading::{Problem, from_form, from_json};
+use domain::clock::{Clock, Ids};
+use domain::error::{Error, Result};
+use domain::ids::JobId;
+use domain::job::Job;
+use domain::ports::grants::Grants;
+use domain::ports::jobs::{Jobs, StoredJob};
+use domain::ports::queue::Queue;
+use domain::ports::records::Records;
+use domain::request::Base;
+use domain::states::Illegal;
 use http::{HeaderMap, StatusCode};
-use shared::clock::{Clock, Ids};
-use shared::config::Settings;
-use shared::domain::choices::Choices;
-use shared::domain::ids::JobId;
-use shared::domain::job::Job;
-use shared::domain::request::Base;
-use shared::domain::states::Illegal;
-use shared::error::{Error, Result};
-use shared::exports::{change, resume};
-use shared::fhir::choices::{Problem, from_form, from_json};
-use shared::http::extract::{Content, JobPath, Query, field};
-use shared::http::job_json::job_json;
-use shared::http::links::client_of;
-use shared::http::respond::{PageError, found, html, json, see_other};
-use shared::pages::{FormDonePage, FormPage};
-use shared::platform::Platform;
-use shared::ports::grants::Grants;
-use shared::ports::jobs::{Jobs, StoredJob};
-use shared::ports::queue::Queue;
-use shared::ports::records::Records;
-use shared::security::keys::Keys;
-use shared::security::verify::Verifier;
-use shared::telemetry::staff_action;
+use platform::Platform;
+use platform::exports::{change, resume};
+use platform::telemetry::staff_action;
+use security::keys::Keys;
+use security::verify::Verifier;
+use settings::Settings;
 use url::Url;
+use web::ApiError;
+use web::extract::{Content, JobPath, Query, field};
+use web::job_json::job_json;
+use web::links::client_of;
+use web::pages::{FormDonePage, FormPage};
+use web::respond::{PageError, found, html, json, see_other};
 
 use self::access::Chooser;
 
@@ -120,13 +121,13 @@ async fn submit(
         }
         Ok(Content::Json(value)) => {
             let choices = from_json(&value);
-            state.submit_json(&id, choices, &query, &headers).await.into_response()
+            state.submit_json(&id, choices, &query, &headers).await.map_err(ApiError::from).into_response()
         }
         Ok(Content::Empty) => {
             let choices = from_form(&[], &[]);
-            state.submit_json(&id, choices, &query, &headers).await.into_response()
+            state.submit_json(&id, choices, &query, &headers).await.map_err(ApiError::from).into_response()
         }
-        Err(error) => error.into_response(),
+        Err(error) => ApiError(error).into_response(),
     }
 }
 
@@ -210,7 +211,7 @@ fn form_page(stored: &StoredJob, code: Option<&str>, redirect: Option<String>) -
 }
 
 /// An address of the client's own, in the spelling of a browser.
-pub(crate) fn allowed_return(text: &str, client: Option<&shared::config::Client>) -> Result<String> {
+pub(crate) fn allowed_return(text: &str, client: Option<&settings::Client>) -> Result<String> {
     let url = Url::parse(text).ok().filter(|url| client.is_some_and(|client| client.allows_return(url)));
     url.map(String::from).ok_or_else(|| {
         Error::invalid("'redirect' is not an http or https address of an origin that the app registered")

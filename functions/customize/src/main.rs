@@ -1,6 +1,6 @@
 //! The patient's form on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(customize::router).await
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::lambda::serve(customize::router).await
 }

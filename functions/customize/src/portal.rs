@@ -4,26 +4,27 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use domain::choices::reading::{from_form, from_parameters, to_parameters};
+use domain::error::{Error, NO_PATIENT, Result};
+use domain::ids::PatientId;
+use domain::job::Owner;
+use domain::patient::summary;
+use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
+use domain::scopes::Level;
 use http::{HeaderMap, StatusCode};
-use shared::config::Client;
-use shared::domain::ids::PatientId;
-use shared::domain::job::Owner;
-use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions};
-use shared::domain::scopes::Level;
-use shared::error::{Error, Result};
-use shared::exports::{NewExport, start};
-use shared::fhir::choices::{from_form, from_parameters, to_parameters};
-use shared::fhir::patient::summary;
-use shared::http::extract::{NO_PATIENT, PatientPath, Query, field, read_form};
-use shared::http::respond::{PageError, found, html, see_other};
-use shared::http::session::{PATIENT, PatientSession, check_origin, current};
-use shared::pages::FormPage;
+use platform::exports::{NewExport, start};
+use settings::Client;
+use web::ApiError;
+use web::extract::{PatientPath, Query, field, read_form};
+use web::pages::FormPage;
+use web::respond::{PageError, found, html, see_other};
+use web::session::{PATIENT, PatientSession, check_origin, current};
 
 use crate::{Customize, allowed_return, done};
 
 pub(crate) async fn show(
     State(state): State<Customize>,
-    patient: Result<PatientPath>,
+    patient: Result<PatientPath, ApiError>,
     query: Query,
     headers: HeaderMap,
     uri: http::Uri,
@@ -50,7 +51,7 @@ fn form_page(patient: String, path: &str, client: &Client, redirect: Option<Stri
 pub(crate) async fn submit(
     base: Base,
     State(state): State<Customize>,
-    patient: Result<PatientPath>,
+    patient: Result<PatientPath, ApiError>,
     query: Query,
     headers: HeaderMap,
     uri: http::Uri,
@@ -91,6 +92,7 @@ pub(crate) async fn submit(
         },
         form: false,
         review: state.settings.review,
+        request_id: web::notes::request_id(),
     };
     let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.ids)).await?;
     Ok(redirect.map_or_else(|| done(&job), |redirect| see_other(&redirect)))
@@ -100,7 +102,7 @@ impl Customize {
     /// The patient of the address, if it is the one who is signed in.
     async fn signed_in(
         &self,
-        patient: Result<PatientPath>,
+        patient: Result<PatientPath, ApiError>,
         headers: &HeaderMap,
     ) -> Result<Option<PatientId>> {
         let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;

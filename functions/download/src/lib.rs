@@ -6,29 +6,30 @@ use axum::Router;
 use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use axum::routing::get;
+use domain::chunk::RecordAttachment;
+use domain::clock::Clock;
+use domain::error::{Error, NO_FILE, Result};
+use domain::job::Job;
+use domain::manifest::{NamedFile, Names};
+use domain::pack::Location;
+use domain::ports::files::Files;
+use domain::ports::jobs::{Jobs, StoredJob};
+use domain::states::Complete;
+use fhir::{FHIR_NDJSON, media_types};
 use http::HeaderMap;
 use http::request::Parts;
-use shared::clock::Clock;
-use shared::config::{LargeFiles, Settings};
-use shared::domain::chunk::RecordAttachment;
-use shared::domain::job::Job;
-use shared::domain::manifest::{NamedFile, Names};
-use shared::domain::pack::Location;
-use shared::domain::states::Complete;
-use shared::error::{Error, Result};
-use shared::exports::running_page;
-use shared::fhir::{FHIR_NDJSON, media_types};
-use shared::http::caller::{Bearer, HasVerifier, living, owned};
-use shared::http::download::{Directly, Stored, download};
-use shared::http::extract::{FilePath, JobPath, NO_FILE, Query};
-use shared::http::links::client_of;
-use shared::http::manifest::{is_signed, stored_page};
-use shared::packs::Attachments;
-use shared::platform::Platform;
-use shared::ports::files::Files;
-use shared::ports::jobs::{Jobs, StoredJob};
-use shared::security::keys::Keys;
-use shared::security::verify::{Caller, Verifier};
+use platform::Platform;
+use platform::exports::running_page;
+use security::keys::Keys;
+use security::verify::{Caller, Verifier};
+use settings::{LargeFiles, Settings};
+use storage::packs::Attachments;
+use web::ApiError;
+use web::caller::{Bearer, HasVerifier, living, owned};
+use web::download::{Directly, Stored, download};
+use web::extract::{FilePath, JobPath, Query};
+use web::links::client_of;
+use web::manifest::{is_signed, stored_page};
 
 /// The ports of the download.
 #[derive(Clone)]
@@ -71,9 +72,9 @@ enum Asker {
 }
 
 impl FromRequestParts<Download> for Asker {
-    type Rejection = Error;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Download) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, state: &Download) -> Result<Self, ApiError> {
         let query = Query::from_request_parts(parts, state).await?;
         let Some(signature) = query.get("signature") else {
             let Bearer(caller) = Bearer::from_request_parts(parts, state).await?;
@@ -136,7 +137,7 @@ async fn file(
     FilePath(file): FilePath,
     asker: Asker,
     headers: HeaderMap,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let stored = state.job(job, &file, &asker).await?;
     let named = state.named(&stored, &file).await?.ok_or(NO_FILE)?;
     let job = stored.job;
@@ -147,7 +148,7 @@ async fn file(
         etag: format!("\"{}\"", named.file.sha256),
         size: named.file.size,
     };
-    download(&stored, &headers, &*state.files, state.directly(&job)).await
+    Ok(download(&stored, &headers, &*state.files, state.directly(&job)).await?)
 }
 
 async fn attachment(
@@ -156,12 +157,12 @@ async fn attachment(
     FilePath(file): FilePath,
     asker: Asker,
     headers: HeaderMap,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let stored = state.job(job, &file, &asker).await?;
     let is_running =
         matches!(stored.job, Job::Running(_)) && stored.job.core().request.output.partial_manifests;
     if !is_running && !matches!(stored.job, Job::Complete(_)) {
-        return Err(NO_FILE);
+        return Err(NO_FILE.into());
     }
     let job = stored.job;
     let by_staff = job.core().attachments.iter().find(|attachment| attachment.name.as_str() == file);
@@ -173,7 +174,7 @@ async fn attachment(
             etag: format!("\"{}\"", attachment.hash),
             size: attachment.size,
         };
-        return download(&stored, &headers, &*state.files, state.directly(&job)).await;
+        return Ok(download(&stored, &headers, &*state.files, state.directly(&job)).await?);
     }
     let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
     let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
@@ -188,5 +189,5 @@ async fn attachment(
         etag: format!("\"{}\"", of_record.url_name()),
         size,
     };
-    download(&stored, &headers, &*state.files, state.directly(&job)).await
+    Ok(download(&stored, &headers, &*state.files, state.directly(&job)).await?)
 }

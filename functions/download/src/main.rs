@@ -1,6 +1,6 @@
 //! Downloads on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(download::router).await
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::lambda::serve(download::router).await
 }

@@ -1,10 +1,10 @@
 //! What one attempt at a chunk counts and reports: the ledger, and the error files with their limit.
 
-use shared::domain::chunk::Purpose;
-use shared::domain::filter::Decision;
-use shared::domain::ledger::Ledger;
-use shared::error::Result;
-use shared::fhir::outcome::outcome;
+use domain::chunk::Purpose;
+use domain::error::Result;
+use domain::filter::Decision;
+use domain::ledger::Ledger;
+use fhir::outcome::outcome;
 
 use crate::outputs::{Finished, Outputs};
 

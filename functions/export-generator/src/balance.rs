@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use shared::domain::chunk::{ChunkResult, Covered};
-use shared::domain::ids::ChunkId;
-use shared::domain::ledger::{Imbalance, Ledger};
+use domain::chunk::{ChunkResult, Covered};
+use domain::ids::ChunkId;
+use domain::ledger::{Imbalance, Ledger};
 
 /// The sum over the chunks, in the order of their ids.
 pub(crate) struct Balance {
@@ -109,9 +109,9 @@ fn patients_of(covered: &Covered) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::chunk::{OutputFile, Purpose};
-    use shared::domain::ids::Attempt;
-    use shared::domain::ledger::{Patients, Reason};
+    use domain::chunk::{OutputFile, Purpose};
+    use domain::ids::Attempt;
+    use domain::ledger::{Patients, Reason};
 
     use super::*;
 

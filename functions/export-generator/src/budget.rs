@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use shared::domain::chunk::job_prefix;
-use shared::domain::job::Job;
-use shared::domain::states::{Running, Trouble, Waiting};
-use shared::domain::task::Task;
-use shared::error::{Error, Kind, Result};
-use shared::ports::queue::{Delivery, Settled};
-use shared::retries::{self, Decision, FREE_DELIVERIES, MAX_LOST, Tries};
-use shared::telemetry::{self, Metric};
+use domain::chunk::job_prefix;
+use domain::error::{Error, Kind, Result};
+use domain::job::Job;
+use domain::ports::queue::{Delivery, Settled};
+use domain::retries::{self, Decision, FREE_DELIVERIES, MAX_LOST, Tries};
+use domain::states::{Running, Trouble, Waiting};
+use domain::task::Task;
+use platform::telemetry::{self, Metric};
 
 use crate::Generator;
 
@@ -200,7 +200,7 @@ impl Generator {
     }
 
     /// The job has failed whether or not its files can be removed now: cleanup removes them as well.
-    async fn remove_files(&self, id: &shared::domain::ids::JobId) -> Result<()> {
+    async fn remove_files(&self, id: &domain::ids::JobId) -> Result<()> {
         if let Err(error) = self.files.remove_prefix(&job_prefix(id)).await {
             tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "files of a failed export are left for cleanup");
         }

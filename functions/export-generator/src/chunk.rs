@@ -3,17 +3,17 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use domain::chunk::{Chunk, Work, attempt_prefix};
+use domain::error::{Error, Result};
+use domain::ids::{ChunkId, JobId, PatientId};
+use domain::ports::queue::Deadline;
+use domain::ports::records::{Area, Part, Parts, Records};
+use domain::request::SizeClass;
+use domain::selector::Selector;
+use domain::states::Running;
+use domain::task::Task;
 use futures_util::stream::{self, Stream, StreamExt};
-use shared::domain::chunk::{Chunk, Work, attempt_prefix};
-use shared::domain::ids::{ChunkId, JobId, PatientId};
-use shared::domain::request::SizeClass;
-use shared::domain::states::Running;
-use shared::domain::task::Task;
-use shared::error::{Error, Result};
-use shared::fhir::select::Selector;
-use shared::ports::queue::Deadline;
-use shared::ports::records::{Area, Part, Parts, Records};
-use shared::telemetry::{self, Metric};
+use platform::telemetry::{self, Metric};
 
 use crate::Generator;
 use crate::collect::{Block, Collector, Opened};

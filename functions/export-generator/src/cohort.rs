@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use shared::domain::chunk::Work;
-use shared::domain::ids::PatientId;
-use shared::domain::request::{Cohort, ExportRequest};
-use shared::error::{Error, Result};
-use shared::fhir;
-use shared::ports::records::{Entries, Entry, Member, Records};
+use domain::chunk::Work;
+use domain::error::{Error, Result};
+use domain::ids::PatientId;
+use domain::ports::records::{Entries, Entry, Member, Records};
+use domain::request::{Cohort, ExportRequest};
 
 use crate::Generator;
 
@@ -44,7 +43,7 @@ impl Generator {
             }
             Cohort::Group(group) => {
                 let (now, own) = (self.clock.now(), self.settings.own_bases());
-                let members = fhir::group::members(&*self.records, group, now, &own).await?;
+                let members = domain::group::members(&*self.records, group, now, &own).await?;
                 let members = members.ok_or(Error::NotFound("the group is no longer in the record store"))?;
                 let since = request.selection.as_ref().and_then(|selection| selection.since);
                 let joined = match since.filter(|_| self.settings.whole_record_of_new_members) {

@@ -3,22 +3,23 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use domain::choices::Choices;
+use domain::chunk::{ChunkResult, Purpose, Strays, attempt_prefix};
+use domain::error::{Error, Result};
+use domain::filter::Decision;
+use domain::ids::{Attempt, ChunkId, JobId, PatientId};
+use domain::lines::{Line, Lines};
+use domain::ports::records::{Area, BlockReader, Part, Parts, Records, read_whole};
+use domain::selection::Provenance;
+use domain::selector::Selector;
+use domain::states::Running;
+use fhir::MAX_LINE;
+use fhir::attachments::{LinkedAttachment, has_attachments, linked_attachments, mentioned};
+use fhir::facts::Facts;
+use fhir::head::{Head, NotAResource, Plain, head, head_and_facts};
+use fhir::json::compact;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use shared::domain::choices::Choices;
-use shared::domain::chunk::{ChunkResult, Purpose, Strays, attempt_prefix};
-use shared::domain::filter::{Decision, Facts};
-use shared::domain::ids::{Attempt, ChunkId, JobId, PatientId};
-use shared::domain::selection::Provenance;
-use shared::domain::states::Running;
-use shared::error::{Error, Result};
-use shared::fhir::MAX_LINE;
-use shared::fhir::attachments::{LinkedAttachment, has_attachments, linked_attachments, mentioned};
-use shared::fhir::head::{Head, NotAResource, Plain, head, head_and_facts};
-use shared::fhir::json::compact;
-use shared::fhir::ndjson::{Line, Lines};
-use shared::fhir::select::Selector;
-use shared::ports::records::{Area, BlockReader, Part, Parts, Records, read_whole};
 
 use crate::Generator;
 use crate::account::Account;
@@ -450,7 +451,7 @@ impl<'a> Collector<'a> {
 
 #[cfg(test)]
 mod tests {
-    use shared::error::Kind;
+    use domain::error::Kind;
 
     use super::*;
 

@@ -1,8 +1,8 @@
 //! Cuts the patients of a cohort into chunks: by stored bytes and by number.
 
-use shared::domain::chunk::{Chunk, Strays, Work};
-use shared::domain::ids::{ChunkId, PatientId};
-use shared::ports::records::Entry;
+use domain::chunk::{Chunk, Strays, Work};
+use domain::ids::{ChunkId, PatientId};
+use domain::ports::records::Entry;
 
 use crate::cohort::Listed;
 
@@ -80,8 +80,8 @@ impl Filled {
 
 #[cfg(test)]
 mod tests {
+    use domain::ports::records::Member;
     use proptest::prelude::*;
-    use shared::ports::records::Member;
 
     use super::*;
 

@@ -12,20 +12,21 @@ use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shared::domain::choices::Sensitive;
-use shared::domain::chunk::{Purpose, attempt_prefix};
-use shared::domain::filter::{Decision, Facts};
-use shared::domain::ids::{FileName, PatientId};
-use shared::domain::ledger::Reason;
-use shared::error::{Error, Result};
-use shared::fhir::attachments::{
+use domain::choices::Sensitive;
+use domain::chunk::{Purpose, attempt_prefix};
+use domain::error::{Error, Result};
+use domain::filter::Decision;
+use domain::ids::{FileName, PatientId};
+use domain::ledger::Reason;
+use domain::ports::records::Part;
+use domain::selector::Selector;
+use fhir::attachments::{
     Document, EHI_EXPORT_TAG, Link, LinkedAttachment, Replacement, Target, linked_attachments, rewrite,
 };
-use shared::fhir::head::{Plain, head, head_and_members, id_fault};
-use shared::fhir::select::Selector;
-use shared::fhir::tags::tagged;
-use shared::fhir::{json, media_types};
-use shared::ports::records::Part;
+use fhir::facts::Facts;
+use fhir::head::{Plain, head, head_and_members, id_fault};
+use fhir::tags::tagged;
+use fhir::{json, media_types};
 
 use crate::collect::{Collector, UNREADABLE_LABEL};
 use crate::inline::{Inlined, Line};

@@ -7,20 +7,19 @@
 //!
 //! A stage that was cut off goes on where its chunks in the plan end.
 
-use shared::domain::chunk::{Chunk, Covered, Progress, Work};
-use shared::domain::ids::{ChunkId, JobId};
-use shared::domain::pack::Location;
-use shared::domain::request::SizeClass;
-use shared::domain::states::Running;
-use shared::error::{Error, Result};
-use shared::ports::jobs::{Append, MAX_APPENDED, Plan};
-use shared::ports::records::Area;
-use shared::telemetry::{self, Metric};
+use domain::chunk::{Chunk, Covered, Progress, Work};
+use domain::error::{Error, Result};
+use domain::ids::{ChunkId, JobId};
+use domain::pack::Location;
+use domain::ports::jobs::{Append, MAX_APPENDED, Plan};
+use domain::ports::records::Area;
+use domain::request::SizeClass;
+use domain::states::Running;
+use platform::telemetry::{self, Metric};
 
-use crate::Generator;
-use crate::gather;
 use crate::merge::Merges;
 use crate::plan::WINDOW;
+use crate::{Generator, gather};
 
 /// What a walk over the results found.
 #[derive(Default)]
@@ -130,7 +129,7 @@ impl Generator {
         if open == 1 {
             let last = ChunkId::first(progress.plan_end.saturating_sub(1));
             let last = self.jobs.chunk(id, last).await?;
-            let is_left = |stored: &shared::ports::jobs::StoredChunk| {
+            let is_left = |stored: &domain::ports::jobs::StoredChunk| {
                 stored.chunk.work == Work::Supporting && stored.result.is_none()
             };
             if let Some(stored) = last.filter(is_left) {

@@ -3,14 +3,13 @@
 
 use std::ops::Range;
 
-use shared::domain::chunk::{Covered, Work};
-use shared::domain::ids::JobId;
-use shared::error::Result;
+use domain::chunk::{Covered, Work};
+use domain::error::Result;
+use domain::ids::JobId;
 
-use crate::Generator;
 use crate::collect::Collector;
 use crate::plan::WINDOW;
-use crate::references;
+use crate::{Generator, references};
 
 /// Files of references that the supporting chunk reads itself. With more of them, so many indexes of chunks are gathered
 /// into one file.

@@ -11,12 +11,12 @@ use std::collections::HashSet;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use domain::error::Result;
+use domain::ids::JobId;
+use domain::ports::files::{Files, read_all};
+use fhir::MAX_LINE;
+use fhir::attachments::{Document, Target};
 use serde_json::Value;
-use shared::domain::ids::JobId;
-use shared::error::Result;
-use shared::fhir::MAX_LINE;
-use shared::fhir::attachments::{Document, Target};
-use shared::ports::files::{Files, read_all};
 
 /// What else may be written into a line: titles, types, URLs and a tag.
 const ROOM: usize = 64 * 1024;
@@ -85,7 +85,7 @@ impl Line {
         let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &bytes);
         if STANDARD.encode(hash) != document.hash {
             let text = format!("an attachment of job {job} has other bytes in the store than were written");
-            return Err(shared::error::Error::internal(text));
+            return Err(domain::error::Error::internal(text));
         }
         self.left -= encoded;
         Ok(Some(STANDARD.encode(bytes)))

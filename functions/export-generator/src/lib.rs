@@ -43,18 +43,18 @@ mod watch;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::clock::{Clock, Ids};
-use shared::config::Settings;
-use shared::domain::ids::JobId;
-use shared::domain::job::Job;
-use shared::domain::states::Running;
-use shared::domain::task::Task;
-use shared::error::{Error, Kind, Result};
-use shared::platform::Platform;
-use shared::ports::files::Files;
-use shared::ports::jobs::{Jobs, StoredJob};
-use shared::ports::queue::{Deadline, Delivery, Queue, Settled, Worker};
-use shared::ports::records::Records;
+use domain::clock::{Clock, Ids};
+use domain::error::{Error, Kind, Result};
+use domain::ids::JobId;
+use domain::job::Job;
+use domain::ports::files::Files;
+use domain::ports::jobs::{Jobs, StoredJob};
+use domain::ports::queue::{Deadline, Delivery, Queue, Settled, Worker};
+use domain::ports::records::Records;
+use domain::states::Running;
+use domain::task::Task;
+use platform::Platform;
+use settings::Settings;
 
 /// The worker of a platform.
 pub fn worker(platform: &dyn Platform) -> Arc<dyn Worker> {

@@ -1,6 +1,6 @@
 //! The export generator on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::consume(export_generator::worker).await
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::lambda::consume(export_generator::worker).await
 }

@@ -1,11 +1,11 @@
 //! Writes the manifest of an export into the store, page by page, and sums what its chunks account for.
 
-use shared::domain::chunk::{OutputFile, Progress};
-use shared::domain::manifest::{Names, PAGE_FILES, StoredManifest, Summary, manifest_prefix};
-use shared::domain::states::Running;
-use shared::error::{Error, Result};
-use shared::exports::page_of;
-use shared::ports::files::Files;
+use domain::chunk::{OutputFile, Progress};
+use domain::error::{Error, Result};
+use domain::manifest::{Names, PAGE_FILES, StoredManifest, Summary, manifest_prefix};
+use domain::ports::files::Files;
+use domain::states::Running;
+use platform::exports::page_of;
 
 use crate::Generator;
 use crate::balance::{Balance, Unbalanced};

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use shared::domain::chunk::{Covered, OutputFile, Purpose, Work};
-use shared::domain::ids::ChunkId;
-use shared::domain::states::Running;
-use shared::error::Result;
+use domain::chunk::{Covered, OutputFile, Purpose, Work};
+use domain::error::Result;
+use domain::ids::ChunkId;
+use domain::states::Running;
 
 use crate::Generator;
 use crate::collect::Collector;

@@ -5,14 +5,14 @@
 //! several patients ends before that.
 
 use aws_lc_rs::digest;
+use domain::chunk::{OutputFile, Purpose};
+use domain::error::Result;
+use domain::pack::{IndexPlace, Location, SMALL};
+use domain::ports::files::{FileWriter, Files};
+use domain::request::OutputOptions;
 use futures_util::StreamExt;
 use futures_util::future::{try_join, try_join_all};
-use shared::domain::chunk::{OutputFile, Purpose};
-use shared::domain::pack::{IndexPlace, Location, SMALL};
-use shared::domain::request::OutputOptions;
-use shared::error::Result;
-use shared::packs;
-use shared::ports::files::{FileWriter, Files};
+use storage::packs;
 
 use crate::pack::Pack;
 
@@ -254,15 +254,15 @@ impl Stream {
             place,
             count: self.count,
             size: self.size,
-            sha256: shared::clock::hex(self.hash.finish().as_ref()),
+            sha256: domain::clock::hex(self.hash.finish().as_ref()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use platform::Platform;
     use proptest::prelude::*;
-    use shared::platform::Platform;
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! Writes an attempt's [pack](shared::domain::pack): small files back to back, then the index of the attachments.
+//! Writes an attempt's [pack](domain::pack): small files back to back, then the index of the attachments.
 //!
 //! Nothing is created before the first file. The pack can be read when [`Pack::finish`] returns; an attempt that ends
 //! before that leaves what the store's writer leaves when it is dropped.
@@ -6,12 +6,12 @@
 use std::io::Write as _;
 
 use aws_lc_rs::digest;
+use domain::error::Result;
+use domain::ids::FileName;
+use domain::pack::{Index, IndexPlace, Location, MAX_ATTACHMENTS, Place};
+use domain::ports::files::{FileWriter, Files};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use shared::domain::ids::FileName;
-use shared::domain::pack::{Index, IndexPlace, Location, MAX_ATTACHMENTS, Place};
-use shared::error::Result;
-use shared::ports::files::{FileWriter, Files};
 
 /// The pack is written when it holds this many bytes.
 const FLUSH: usize = 512 * 1024;
@@ -78,7 +78,7 @@ impl<'a> Pack<'a> {
             true => None,
             false => {
                 let index = Index::new(std::mem::take(&mut self.attachments)).to_bytes()?;
-                let sha256 = shared::clock::hex(digest::digest(&digest::SHA256, &index).as_ref());
+                let sha256 = domain::clock::hex(digest::digest(&digest::SHA256, &index).as_ref());
                 let Place { offset, length, .. } = self.put(&index).await?;
                 Some(IndexPlace { offset, length, sha256 })
             }
@@ -119,13 +119,13 @@ impl<'a> Pack<'a> {
 
 #[cfg(test)]
 mod tests {
+    use domain::chunk::{ChunkResult, RecordAttachment, attempt_prefix};
+    use domain::ids::{Attempt, ChunkId, JobId};
+    use domain::pack::SMALL;
     use futures_util::TryStreamExt;
+    use platform::Platform;
     use proptest::prelude::*;
-    use shared::domain::chunk::{ChunkResult, RecordAttachment, attempt_prefix};
-    use shared::domain::ids::{Attempt, ChunkId, JobId};
-    use shared::domain::pack::SMALL;
-    use shared::packs::{self, Attachments};
-    use shared::platform::Platform;
+    use storage::packs::{self, Attachments};
 
     use super::*;
 

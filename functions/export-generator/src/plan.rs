@@ -4,15 +4,15 @@
 //! what it has beside the patients. So a plan that was cut off goes on where it was, and two of them at once cannot add
 //! anything twice: whoever appends second is refused, and looks again.
 
-use shared::domain::chunk::{Chunk, Progress, Work};
-use shared::domain::ids::{ChunkId, JobId};
-use shared::domain::job::Job;
-use shared::domain::request::{Cohort, ExportRequest, SizeClass};
-use shared::domain::task::Task;
-use shared::error::{Error, Result};
-use shared::ports::jobs::{Append, MAX_APPENDED, Plan};
-use shared::ports::queue::Deadline;
-use shared::ports::records::Area;
+use domain::chunk::{Chunk, Progress, Work};
+use domain::error::{Error, Result};
+use domain::ids::{ChunkId, JobId};
+use domain::job::Job;
+use domain::ports::jobs::{Append, MAX_APPENDED, Plan};
+use domain::ports::queue::Deadline;
+use domain::ports::records::Area;
+use domain::request::{Cohort, ExportRequest, SizeClass};
+use domain::task::Task;
 
 use crate::Generator;
 use crate::cohort::{Listed, Walk};

@@ -5,16 +5,16 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use shared::domain::ledger::Reason;
-use shared::domain::selection::Provenance;
-use shared::error::Result;
-use shared::fhir::compartments::has_compartment;
-use shared::fhir::json;
-use shared::fhir::ndjson::Lines;
-use shared::fhir::references::{parse, target_values};
-use shared::fhir::spelling::plainly;
-use shared::ports::files::Files;
-use shared::ports::records::{ProvenanceCounts, Records, SharedLine};
+use domain::error::Result;
+use domain::ledger::Reason;
+use domain::lines::Lines;
+use domain::ports::files::Files;
+use domain::ports::records::{ProvenanceCounts, Records, SharedLine};
+use domain::selection::Provenance;
+use fhir::compartments::has_compartment;
+use fhir::json;
+use fhir::references::{parse, target_values};
+use fhir::spelling::plainly;
 
 use crate::references::ReferredBy;
 use crate::spool::Spool;
@@ -215,6 +215,6 @@ pub(crate) fn targets(text: &[u8]) -> Vec<String> {
 pub(crate) fn recorded(line: &[u8]) -> i64 {
     json::member(line, 0..line.len(), b"recorded")
         .and_then(|value| json::string(line, value))
-        .and_then(|text| shared::fhir::date::Span::of(text.as_bytes()))
+        .and_then(|text| fhir::date::Span::of(text.as_bytes()))
         .map_or(i64::MIN, |span| span.from)
 }

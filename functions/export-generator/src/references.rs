@@ -4,15 +4,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use domain::error::Result;
+use domain::lines::Lines;
+use domain::pack::{Location, SMALL};
+use domain::ports::files::{FileWriter, Files};
+use fhir::compartments::has_compartment;
+use fhir::json::string;
+use fhir::references::{parse, reference_values};
 use foldhash::fast::RandomState;
-use shared::domain::pack::{Location, SMALL};
-use shared::error::Result;
-use shared::fhir::compartments::has_compartment;
-use shared::fhir::json::string;
-use shared::fhir::ndjson::Lines;
-use shared::fhir::references::{parse, reference_values};
-use shared::packs;
-use shared::ports::files::{FileWriter, Files};
+use storage::packs;
 
 use crate::pack::Pack;
 use crate::spool::StreamReader;

@@ -3,16 +3,17 @@
 
 use std::borrow::Cow;
 
-use shared::domain::chunk::Purpose;
-use shared::domain::filter::{Decision, Facts};
-use shared::domain::ids::PatientId;
-use shared::domain::ledger::Reason;
-use shared::domain::selection::Provenance;
-use shared::error::Result;
-use shared::fhir::attachments::{LinkedAttachment, Target};
-use shared::fhir::head::{Plain, head_and_members};
-use shared::fhir::select::{Selector, Verdict};
-use shared::fhir::spelling::plainly;
+use domain::chunk::Purpose;
+use domain::error::Result;
+use domain::filter::Decision;
+use domain::ids::PatientId;
+use domain::ledger::Reason;
+use domain::selection::Provenance;
+use domain::selector::{Selector, Verdict};
+use fhir::attachments::{LinkedAttachment, Target};
+use fhir::facts::Facts;
+use fhir::head::{Plain, head_and_members};
+use fhir::spelling::plainly;
 
 use crate::collect::Collector;
 use crate::documents::PatientDocuments;

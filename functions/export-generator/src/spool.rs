@@ -1,10 +1,10 @@
 //! Lines set aside until the whole patient was read: in memory up to a bound, then in the store.
 
+use domain::error::Result;
+use domain::lines::{Lines, MemoryReader};
+use domain::ports::files::{ByteStream, FileWriter, Files};
+use domain::ports::records::{BLOCK, BlockReader};
 use futures_util::StreamExt;
-use shared::error::Result;
-use shared::fhir::ndjson::{Lines, MemoryReader};
-use shared::ports::files::{ByteStream, FileWriter, Files};
-use shared::ports::records::{BLOCK, BlockReader};
 
 /// What is held in memory.
 const MAX_HELD: usize = 4 * 1024 * 1024;
@@ -83,7 +83,7 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn what_memory_cannot_hold_comes_back_in_order() {
         let platform = platform();
-        let files = shared::platform::Platform::files(&platform);
+        let files = platform::Platform::files(&platform);
         let mut spool = Spool::default();
         let line = |number: usize| format!("{number} {}", "x".repeat(1_000_000)).into_bytes();
         for number in 0..9 {
@@ -104,12 +104,11 @@ pub(crate) mod tests {
         assert_eq!(read, 9);
     }
 
-    pub(crate) fn platform() -> shared::adapters::local::Local {
-        let settings = shared::config::Settings::parse("base_url = \"http://localhost\"", |_| None, None);
-        let clock = std::sync::Arc::new(shared::clock::SystemClock);
-        let ids = std::sync::Arc::new(shared::clock::SystemIds);
+    pub(crate) fn platform() -> local::Local {
+        let settings = settings::Settings::parse("base_url = \"http://localhost\"", |_| None, None);
+        let clock = std::sync::Arc::new(domain::clock::SystemClock);
+        let ids = std::sync::Arc::new(crypto::SystemIds);
         let records = std::env::temp_dir();
-        shared::adapters::local::Local::in_memory(&records, settings.expect("valid"), clock, ids)
-            .expect("a platform")
+        local::Local::in_memory(&records, settings.expect("valid"), clock, ids).expect("a platform")
     }
 }

@@ -7,14 +7,14 @@
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shared::domain::chunk::RecordAttachment;
-use shared::domain::ids::{FileName, PatientId};
-use shared::domain::pack::SMALL;
-use shared::error::Result;
-use shared::fhir::attachments::Document;
-use shared::fhir::media_types;
-use shared::ports::files::{FileWriter, Files, write_all};
-use shared::ports::records::Part;
+use domain::chunk::RecordAttachment;
+use domain::error::Result;
+use domain::ids::{FileName, PatientId};
+use domain::pack::SMALL;
+use domain::ports::files::{FileWriter, Files, write_all};
+use domain::ports::records::Part;
+use fhir::attachments::Document;
+use fhir::media_types;
 
 use crate::collect::{Collector, still_there};
 use crate::inline::Line;
@@ -72,7 +72,7 @@ impl Written {
     }
 }
 
-/// Reads a file of the record whole. [`Error::Damaged`](shared::error::Error::Damaged) where that fails.
+/// Reads a file of the record whole. [`Error::Damaged`](domain::error::Error::Damaged) where that fails.
 pub(crate) async fn copy(patient: &PatientId, part: &Part, collector: &mut Collector<'_>) -> Result<Written> {
     let name = FileName::sanitize(&part.name);
     let content_type = media_types::of_extension(&name.extension());

@@ -34,16 +34,17 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use shared::domain::choices::{Choices, Sensitive};
-use shared::domain::chunk::{Chunk, ChunkResult, Purpose};
-use shared::domain::filter::{Decision, Facts};
-use shared::domain::ledger::Reason;
-use shared::domain::pack::Location;
-use shared::domain::states::Running;
-use shared::error::Result;
-use shared::fhir::head::{NotAResource, Plain, head, head_and_facts, head_and_members};
-use shared::fhir::outcome::outcome as problem;
-use shared::fhir::select::{Selector, Verdict};
+use domain::choices::{Choices, Sensitive};
+use domain::chunk::{Chunk, ChunkResult, Purpose};
+use domain::error::Result;
+use domain::filter::Decision;
+use domain::ledger::Reason;
+use domain::pack::Location;
+use domain::selector::{Selector, Verdict};
+use domain::states::Running;
+use fhir::facts::Facts;
+use fhir::head::{NotAResource, Plain, head, head_and_facts, head_and_members};
+use fhir::outcome::outcome as problem;
 
 use crate::Generator;
 use crate::account::Account;
@@ -170,7 +171,7 @@ impl Generator {
     ) -> Result<()> {
         let id = &running.core.id;
         let attempt = self.ids.attempt();
-        let prefix = shared::domain::chunk::attempt_prefix(id, chunk.id, &attempt);
+        let prefix = domain::chunk::attempt_prefix(id, chunk.id, &attempt);
         let mut outputs = Outputs::new(&*self.files, prefix.clone(), &running.core.request.output);
         let collected = match self.collect_supporting(running, references, &mut outputs).await {
             Ok(account) => account.finish(outputs).await,

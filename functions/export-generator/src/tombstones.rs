@@ -4,17 +4,17 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use domain::chunk::Purpose;
+use domain::error::{Error, Result};
+use domain::ids::PatientId;
+use domain::lines::Lines;
+use domain::ports::records::{Area, Records};
+use domain::selector::Selector;
+use domain::states::Running;
+use fhir::date::Span;
+use fhir::head::{Plain, head_and_members};
 use serde::Deserialize;
 use serde_json::json;
-use shared::domain::chunk::Purpose;
-use shared::domain::ids::PatientId;
-use shared::domain::states::Running;
-use shared::error::{Error, Result};
-use shared::fhir::date::Span;
-use shared::fhir::head::{Plain, head_and_members};
-use shared::fhir::ndjson::Lines;
-use shared::fhir::select::Selector;
-use shared::ports::records::{Area, Records};
 
 use crate::Generator;
 use crate::collect::Collector;

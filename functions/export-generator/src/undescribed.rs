@@ -3,14 +3,14 @@
 //! That DocumentReference stands for all of a patient's documents of this kind. It changed when one of them did, so that a
 //! client that comes again with `_since` gets the new document, and no list from which the others are missing.
 
-use shared::domain::choices::Choices;
-use shared::domain::chunk::Purpose;
-use shared::domain::filter::Decision;
-use shared::domain::ledger::Reason;
-use shared::error::Result;
-use shared::fhir::attachments::{Target, document_reference};
-use shared::fhir::instant;
-use shared::fhir::select::Verdict;
+use domain::choices::Choices;
+use domain::chunk::Purpose;
+use domain::error::Result;
+use domain::filter::Decision;
+use domain::ledger::Reason;
+use domain::selector::Verdict;
+use fhir::attachments::{Target, document_reference};
+use fhir::instant;
 
 use crate::collect::Collector;
 use crate::documents::{Kept, PatientDocuments};
@@ -72,7 +72,7 @@ impl PatientDocuments<'_> {
             return Ok(());
         }
         documents.sort_by(|(_, one), (_, other)| one.document.url.cmp(&other.document.url));
-        let id = format!("documents-{}", &shared::security::fingerprint(self.patient.as_str())[..16]);
+        let id = format!("documents-{}", &crypto::fingerprint(self.patient.as_str())[..16]);
         let listed: Vec<_> = documents.iter().map(|(_, written)| written.document.clone()).collect();
         let mut resource = document_reference(
             &id,

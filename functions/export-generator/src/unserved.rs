@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use shared::fhir::attachments::{
-    LinkedAttachment, Replacement, has_attachments, linked_attachments, rewrite,
-};
-use shared::fhir::spelling::plainly;
+use fhir::attachments::{LinkedAttachment, Replacement, has_attachments, linked_attachments, rewrite};
+use fhir::spelling::plainly;
 
 /// A line of `shared/`, where no documents lie: without the URLs that cannot be served, and what the `error` file says of
 /// them.

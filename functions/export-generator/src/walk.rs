@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use shared::domain::filter::Decision;
-use shared::domain::ledger::Reason;
-use shared::fhir::json;
-use shared::fhir::spelling::plainly;
-use shared::ports::records::SharedLine;
+use domain::filter::Decision;
+use domain::ledger::Reason;
+use domain::ports::records::SharedLine;
+use fhir::json;
+use fhir::spelling::plainly;
 
 use crate::account::Account;
 use crate::references::{ReferredBy, leaving};

@@ -1,8 +1,8 @@
 //! Whether a job is still wanted, asked every few seconds.
 
+use domain::error::Result;
+use domain::ids::JobId;
 use jiff::{SignedDuration, Timestamp};
-use shared::domain::ids::JobId;
-use shared::error::Result;
 
 use crate::Generator;
 

@@ -3,26 +3,27 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use crypto::fingerprint;
+use domain::dialect::Dialect;
+use domain::error::{Error, NO_GROUP, Result};
+use domain::group;
+use domain::ids::{GroupId, JobId, PatientId};
+use domain::job::Job;
+use domain::ports::grants::{Grant, GrantKind};
+use domain::request::{Cohort, ExportRequest};
 use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use jiff::SignedDuration;
+use platform::exports::{NewExport, start};
+use platform::places;
+use security::verify::Caller;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::domain::dialect::Dialect;
-use shared::domain::ids::{GroupId, JobId, PatientId};
-use shared::domain::job::Job;
-use shared::domain::request::{Cohort, ExportRequest};
-use shared::error::{Error, Result};
-use shared::exports::{NewExport, start};
-use shared::fhir::group::{self, NO_GROUP};
-use shared::http::caller::Bearer;
-use shared::http::extract::{GroupPath, Query};
-use shared::http::links::{client_of, status_url};
-use shared::http::respond::notice;
-use shared::places;
-use shared::ports::grants::{Grant, GrantKind};
-use shared::security::fingerprint;
-use shared::security::verify::Caller;
+use web::ApiError;
+use web::caller::Bearer;
+use web::extract::{GroupPath, Query};
+use web::links::{client_of, status_url};
+use web::respond::notice;
 
 use crate::KickOff;
 use crate::parameters::Asked;
@@ -83,8 +84,8 @@ pub(crate) async fn export(
     request: Request,
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
-    group: Result<GroupPath>,
-) -> Result<Response> {
+    group: Result<GroupPath, ApiError>,
+) -> Result<Response, ApiError> {
     let Request { dialect, level, method, query, raw_query, headers, body } = request;
     let group = match level {
         Level::Group => Some(group?.0),
@@ -96,7 +97,8 @@ pub(crate) async fn export(
     if coverage.is_empty() {
         return Err(Error::Forbidden(
             "the token has no scope to read and search, such as system/*.rs".to_owned(),
-        ));
+        )
+        .into());
     }
     let preferences = Preferences::of(&headers);
     let asked = Asked::read(&method, query, &headers, body).await?;
@@ -120,7 +122,7 @@ pub(crate) async fn export(
     let cohort = match (own, group) {
         (Some(own), _) => {
             if patients.is_some_and(|patients| patients.iter().any(|patient| *patient != own)) {
-                return Err(Error::Forbidden("the token is for the records of one patient".to_owned()));
+                return Err(Error::Forbidden("the token is for the records of one patient".to_owned()).into());
             }
             Cohort::of(vec![own])
         }
@@ -157,16 +159,17 @@ pub(crate) async fn export(
         },
         form: false,
         review: false,
+        request_id: web::notes::request_id(),
     };
     if let Some(job) = state.repeated(&headers, &mut new, &asked).await? {
-        return accepted(&state, &job, preferences.separate_status);
+        return Ok(accepted(&state, &job, preferences.separate_status)?);
     }
     let most = most.unwrap_or(state.settings.max_running_exports);
     let id = new.id.get_or_insert_with(|| state.ids.job(now)).clone();
     if !places::take(&new.owner, most, &id, &*state.grants, &*state.jobs, now).await? {
         return Err(Error::TooMany(format!(
             "{most} exports of this client are under way, which is as many as it may have: wait for one, or cancel it"
-        )));
+        )).into());
     }
     let started = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.ids)).await;
     let job = match started {
@@ -183,7 +186,7 @@ pub(crate) async fn export(
         }
         started => started?,
     };
-    accepted(&state, &job, preferences.separate_status)
+    Ok(accepted(&state, &job, preferences.separate_status)?)
 }
 
 /// The patient whose token this is, where the dialect lets patients export their own records.

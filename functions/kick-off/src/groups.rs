@@ -5,25 +5,26 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::access::Coverage;
+use domain::dialect::Dialect;
+use domain::error::{Error, NO_GROUP, Result};
+use domain::group::{self, Described};
+use domain::ids::GroupId;
+use domain::ports::records::{Area, Part};
+use domain::request::Base;
+use fhir::FHIR_JSON;
+use fhir::head::{Plain, head_and_members};
+use fhir::search::compile::compile;
+use fhir::search::evaluate::passes;
+use fhir::search::table;
+use fhir::type_filter::TypeFilter;
 use http::StatusCode;
+use security::verify::Caller;
 use serde_json::{Map, Value, json};
-use shared::domain::access::Coverage;
-use shared::domain::dialect::Dialect;
-use shared::domain::ids::GroupId;
-use shared::domain::request::Base;
-use shared::domain::type_filter::TypeFilter;
-use shared::error::{Error, Result};
-use shared::fhir::FHIR_JSON;
-use shared::fhir::group::{self, Described, NO_GROUP};
-use shared::fhir::head::{Plain, head_and_members};
-use shared::fhir::search::compile::compile;
-use shared::fhir::search::evaluate::passes;
-use shared::fhir::search::table;
-use shared::http::caller::Bearer;
-use shared::http::extract::{GroupPath, Query};
-use shared::http::respond::{fhir, ready};
-use shared::ports::records::{Area, Part};
-use shared::security::verify::Caller;
+use web::ApiError;
+use web::caller::Bearer;
+use web::extract::{GroupPath, Query};
+use web::respond::{fhir, ready};
 
 use crate::KickOff;
 use crate::visible::labels;
@@ -58,7 +59,7 @@ pub(crate) async fn list(
     Bearer(caller): Bearer,
     query: Query,
     uri: http::Uri,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let coverage = check(&caller)?;
     let page = match query.get("page") {
         None => 0,
@@ -98,7 +99,7 @@ pub(crate) async fn list(
                 let text = format!(
                     "the groups of page {page} are too large for one response; search for one by name"
                 );
-                return Err(Error::TooLarge(text));
+                return Err(Error::TooLarge(text).into());
             }
             entries.push(json!({ "fullUrl": url, "resource": resource, "search": { "mode": "match" } }));
         }
@@ -175,11 +176,11 @@ pub(crate) async fn read(
     Bearer(caller): Bearer,
     GroupPath(id): GroupPath,
     query: Query,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let coverage = check(&caller)?;
     let (text, group) = state.group(&id).await?.ok_or(NO_GROUP)?;
     if !is_visible(&group.resource, &coverage) {
-        return Err(NO_GROUP);
+        return Err(NO_GROUP.into());
     }
     if query.get("_summary") == Some("true") {
         return Ok(fhir(StatusCode::OK, &without_members(group)));
@@ -188,7 +189,7 @@ pub(crate) async fn read(
         return Err(Error::TooLarge(format!(
             "the group has {} members, too many for one response; read it with _summary=true, which leaves them out, or export it",
             group.members.unwrap_or_default(),
-        )));
+        )).into());
     }
     Ok(ready(StatusCode::OK, FHIR_JSON, text.into()))
 }

@@ -21,27 +21,27 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
+use domain::choices::Choices;
+use domain::clock::{Clock, Ids};
+use domain::dialect::Dialect;
+use domain::error::{Error, NO_PATIENT, Result};
+use domain::ports::grants::Grants;
+use domain::ports::jobs::Jobs;
+use domain::ports::queue::Queue;
+use domain::ports::records::Records;
+use domain::request::{Base, Cohort, ExportRequest, OutputOptions, Prefix};
 use http::header::{CONTENT_LOCATION, LINK};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use shared::clock::{Clock, Ids};
-use shared::config::Settings;
-use shared::domain::choices::Choices;
-use shared::domain::dialect::Dialect;
-use shared::domain::request::{Base, Cohort, ExportRequest, OutputOptions, Prefix};
-use shared::error::{Error, Result};
-use shared::exports::{NewExport, start};
-use shared::fhir;
-use shared::http::caller::{Bearer, HasVerifier};
-use shared::http::extract::{Content, NO_PATIENT, PatientPath};
-use shared::http::links::{client_of, interaction_link, status_url};
-use shared::http::respond::notice;
-use shared::platform::Platform;
-use shared::ports::grants::Grants;
-use shared::ports::jobs::Jobs;
-use shared::ports::queue::Queue;
-use shared::ports::records::Records;
-use shared::security::keys::Keys;
-use shared::security::verify::{EhiAccess, Verifier};
+use platform::Platform;
+use platform::exports::{NewExport, start};
+use security::keys::Keys;
+use security::verify::{EhiAccess, Verifier};
+use settings::Settings;
+use web::ApiError;
+use web::caller::{Bearer, HasVerifier};
+use web::extract::{Content, PatientPath};
+use web::links::{client_of, interaction_link, status_url};
+use web::respond::notice;
 
 use self::bulk::{Request, export};
 use self::selection::Level;
@@ -119,23 +119,24 @@ async fn ehi_export(
     PatientPath(patient): PatientPath,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let is_internal = match caller.may_export_ehi(&patient) {
         EhiAccess::Patient => false,
         EhiAccess::System => true,
-        EhiAccess::OtherPatient => return Err(NO_PATIENT),
+        EhiAccess::OtherPatient => return Err(NO_PATIENT.into()),
         EhiAccess::MissingScope => {
-            return Err(Error::Forbidden("the token lacks the scope patient/$ehi-export".to_owned()));
+            return Err(Error::Forbidden("the token lacks the scope patient/$ehi-export".to_owned()).into());
         }
         EhiAccess::LimitedByTags => {
             return Err(Error::Forbidden(
                 "the token is limited by access/ scopes, and an EHI export is always of everything"
                     .to_owned(),
-            ));
+            )
+            .into());
         }
     };
     let choices = choices(&headers, body).await?;
-    let summary = fhir::patient::summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let summary = domain::patient::summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let owner = caller.owner();
     let client = client_of(&state.settings, &owner);
     let new = NewExport {
@@ -143,6 +144,7 @@ async fn ehi_export(
         patient: Some(summary),
         form: choices.is_none() && !is_internal && !prefix.no_form,
         review: state.settings.review && !prefix.auto_approve,
+        request_id: web::notes::request_id(),
         request: ExportRequest {
             url: state.settings.url(&format!("{}{}/Patient/{patient}/$ehi-export", prefix.path, base.path())),
             base,
@@ -174,7 +176,7 @@ async fn ehi_export(
 async fn choices(headers: &HeaderMap, body: Body) -> Result<Option<Choices>> {
     match Content::read(headers, body).await? {
         Content::Empty => Ok(None),
-        Content::Json(parameters) => Ok(fhir::choices::from_parameters(&parameters)?),
+        Content::Json(parameters) => Ok(domain::choices::reading::from_parameters(&parameters)?),
         Content::Form(_) => {
             Err(Error::UnsupportedMediaType("the body must be a FHIR Parameters resource".to_owned()))
         }

@@ -1,6 +1,6 @@
 //! Starting exports on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(kick_off::router).await
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::lambda::serve(kick_off::router).await
 }

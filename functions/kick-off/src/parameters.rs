@@ -2,10 +2,10 @@
 //! name is known and its value of the right type (Bulk Data 3.0, kick-off request; contract, section 2).
 
 use axum::body::Body;
+use domain::error::{Error, Result};
 use http::{HeaderMap, Method};
 use serde_json::Value;
-use shared::error::{Error, Result};
-use shared::http::extract::{Content, Query};
+use web::extract::{Content, Query};
 
 /// Parameters other than `patient`.
 const MAX_PARAMETERS: usize = 100;

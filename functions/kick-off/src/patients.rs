@@ -3,14 +3,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use shared::domain::choices::Sensitive;
-use shared::domain::scopes::Level;
-use shared::error::{Error, Result};
-use shared::fhir::patient::resource;
-use shared::http::caller::Bearer;
-use shared::http::extract::{NO_PATIENT, PatientPath};
-use shared::http::respond::fhir_text;
-use shared::http::unique_json;
+use domain::choices::Sensitive;
+use domain::error::{Error, NO_PATIENT, Result};
+use domain::patient::resource;
+use domain::scopes::Level;
+use web::caller::Bearer;
+use web::extract::PatientPath;
+use web::respond::fhir_text;
+use web::{ApiError, unique_json};
 
 use crate::KickOff;
 use crate::visible::labels;
@@ -22,18 +22,24 @@ pub(crate) async fn read(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
     PatientPath(patient): PatientPath,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     match &caller.patient {
-        None => return Err(Error::Forbidden("only the token of a patient reads a Patient here".to_owned())),
-        Some(own) if *own != patient => return Err(NO_PATIENT),
+        None => {
+            return Err(
+                Error::Forbidden("only the token of a patient reads a Patient here".to_owned()).into()
+            );
+        }
+        Some(own) if *own != patient => return Err(NO_PATIENT.into()),
         Some(_) => {}
     }
     if !caller.scopes.may_read(Level::Patient, "Patient") {
-        return Err(Error::Forbidden("the token lacks a scope such as patient/Patient.r".to_owned()));
+        return Err(Error::Forbidden("the token lacks a scope such as patient/Patient.r".to_owned()).into());
     }
     let text = resource(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     if text.len() > MAX_PATIENT {
-        return Err(Error::TooLarge(format!("the Patient has more than {MAX_PATIENT} bytes: export it")));
+        return Err(
+            Error::TooLarge(format!("the Patient has more than {MAX_PATIENT} bytes: export it")).into()
+        );
     }
     let withheld = |why: &str| Error::Forbidden(format!("the Patient is withheld: {why}"));
     let value = unique_json::parse(&text).map_err(|_| withheld("its labels cannot be read for certain"))?;
@@ -47,10 +53,10 @@ pub(crate) async fn read(
             .any(|category| category.labels().iter().any(|known| known.eq_ignore_ascii_case(label)))
     };
     if labels.all.iter().any(is_sensitive) {
-        return Err(withheld("it carries a label of sensitive information"));
+        return Err(withheld("it carries a label of sensitive information").into());
     }
     if caller.scopes.access_tags().is_some_and(|tags| tags.is_disjoint(&labels.own)) {
-        return Err(withheld("it carries no tag that the token gives access to"));
+        return Err(withheld("it carries no tag that the token gives access to").into());
     }
     Ok(fhir_text(text))
 }

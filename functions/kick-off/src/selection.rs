@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use domain::access::Coverage;
+use domain::dialect::Dialect;
+use domain::error::{Error, Result};
+use domain::ids::PatientId;
+use domain::request::OutputOptions;
+use domain::selection::{Element, Provenance, Selection};
+use fhir::compartments::has_compartment;
+use fhir::date::{first_moment, instant};
+use fhir::references::{self, OwnBases};
+use fhir::search::compile::{compile, split};
+use fhir::types::is_type;
 use jiff::Timestamp;
-use shared::domain::access::Coverage;
-use shared::domain::dialect::Dialect;
-use shared::domain::ids::PatientId;
-use shared::domain::request::OutputOptions;
-use shared::domain::selection::{Element, Provenance, Selection};
-use shared::error::{Error, Result};
-use shared::fhir::compartments::has_compartment;
-use shared::fhir::date::{first_moment, instant};
-use shared::fhir::references::{self, OwnBases};
-use shared::fhir::search::compile::{compile, split};
-use shared::fhir::types::is_type;
 
 use crate::parameters::{Asked, short};
 
@@ -247,7 +247,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn filters(&mut self, selection: &Selection) -> Result<Vec<shared::domain::type_filter::TypeFilter>> {
+    fn filters(&mut self, selection: &Selection) -> Result<Vec<fhir::type_filter::TypeFilter>> {
         let mut filters = Vec::new();
         let searches: Vec<_> =
             self.asked.all("_typeFilter").flat_map(split).filter(|text| !text.is_empty()).collect();

@@ -1,8 +1,8 @@
 //! The parameters that say how files are cut and how the work is done: sizes, batches, memory, retention
 //! (contract, section 2; the defaults and bounds are those of the engine).
 
-use shared::domain::request::{OutputOptions, SizeClass};
-use shared::error::{Error, Result};
+use domain::error::{Error, Result};
+use domain::request::{OutputOptions, SizeClass};
 
 use crate::parameters::short;
 use crate::selection::Compiler;

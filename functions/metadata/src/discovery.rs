@@ -1,8 +1,8 @@
 //! What clients must know before they ask for tokens (SMART App Launch 2.2, conformance; OpenID Connect Discovery 1.0).
 
+use security::assertion;
 use serde_json::{Value, json};
-use shared::config::Settings;
-use shared::security::assertion;
+use settings::Settings;
 
 const SCOPES: [&str; 10] = [
     "openid",

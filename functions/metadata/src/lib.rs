@@ -10,20 +10,21 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
+use domain::clock::Clock;
+use domain::dialect::Dialect;
+use domain::error::{Error, Result};
+use domain::request::{Base, Prefix};
+use fhir::FHIR_JSON;
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
-use shared::clock::Clock;
-use shared::config::Settings;
-use shared::domain::dialect::Dialect;
-use shared::domain::request::{Base, Prefix};
-use shared::error::{Error, Result};
-use shared::fhir::FHIR_JSON;
-use shared::fhir::capability::capability_statement;
-use shared::http::extract::Query;
-use shared::http::respond::{cacheable, html, json, ready};
-use shared::pages::LandingPage;
-use shared::platform::Platform;
-use shared::security::keys::Keys;
+use platform::Platform;
+use security::keys::Keys;
+use settings::Settings;
+use web::ApiError;
+use web::capability::capability_statement;
+use web::extract::Query;
+use web::pages::LandingPage;
+use web::respond::{cacheable, html, json, ready};
 
 /// Metadata needs no store.
 #[derive(Clone)]
@@ -54,7 +55,7 @@ pub fn router(platform: &dyn Platform) -> Router {
                 let root = &state.settings.base_url;
                 let statement = || capability_statement(dialect, &url, is_shortcut, root, started);
                 let bytes = made.get_or_init(|| Bytes::from(statement().to_string()));
-                Ok::<_, Error>(cacheable(ready(StatusCode::OK, FHIR_JSON, bytes.clone())))
+                Ok::<_, ApiError>(cacheable(ready(StatusCode::OK, FHIR_JSON, bytes.clone())))
             };
             let smart = async move |State(state): State<Metadata>| smart_configuration(&state, is_shortcut);
             router = router

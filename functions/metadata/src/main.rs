@@ -1,6 +1,6 @@
 //! Discovery on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(metadata::router).await
+async fn main() -> Result<(), aws::lambda::Error> {
+    aws::lambda::serve(metadata::router).await
 }

@@ -10,31 +10,32 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use domain::clock::Clock;
+use domain::dialect::Running;
+use domain::error::{Error, NO_JOB, Result};
+use domain::ids::JobId;
+use domain::job::Job;
+use domain::manifest::StoredManifest;
+use domain::ports::files::Files;
+use domain::ports::jobs::{Jobs, StoredJob};
+use fhir::outcome::outcome;
 use http::header::{CACHE_CONTROL, EXPIRES, HeaderName, LINK, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
+use platform::Platform;
+use platform::exports::{running_page, withdraw};
+use security::keys::Keys;
+use security::verify::Verifier;
 use serde_json::Value;
-use shared::bounded::Bounded;
-use shared::clock::Clock;
-use shared::config::Settings;
-use shared::domain::dialect::Running;
-use shared::domain::ids::JobId;
-use shared::domain::job::Job;
-use shared::domain::manifest::StoredManifest;
-use shared::error::{Error, Result};
-use shared::exports::{running_page, withdraw};
-use shared::fhir::outcome::outcome;
-use shared::http::caller::{Bearer, HasVerifier, owned};
-use shared::http::extract::{JobPath, NO_JOB, Query};
-use shared::http::job_json::job_json;
-use shared::http::links::{http_date, interaction_link};
-use shared::http::manifest::{self, Page};
-use shared::http::respond::{fhir, json as json_answer, notice, ready};
-use shared::platform::Platform;
-use shared::ports::files::Files;
-use shared::ports::jobs::{Jobs, StoredJob};
-use shared::security::keys::Keys;
-use shared::security::verify::Verifier;
+use settings::Settings;
+use storage::bounded::Bounded;
+use web::ApiError;
+use web::caller::{Bearer, HasVerifier, owned};
+use web::extract::{JobPath, Query};
+use web::job_json::job_json;
+use web::links::{http_date, interaction_link};
+use web::manifest::{self, Page};
+use web::respond::{fhir, json as json_answer, notice, ready};
 
 use self::progress::{amount, in_words, retry_after};
 
@@ -92,7 +93,7 @@ async fn status(
     JobPath(id): JobPath,
     Bearer(caller): Bearer,
     query: Query,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let stored = owned(state.jobs.peek(&id).await?, &caller, state.clock.now())?;
     let page = match query.get("page") {
         None => 0,
@@ -100,7 +101,7 @@ async fn status(
     };
     let answer = state.answer(&stored, page).await?;
     match stored.job.core().request.output.separate_status {
-        true => separated(answer, status_of(&stored.job)),
+        true => Ok(separated(answer, status_of(&stored.job))?),
         false => Ok(answer),
     }
 }
@@ -280,7 +281,7 @@ async fn delete(
     State(state): State<Status>,
     JobPath(id): JobPath,
     Bearer(caller): Bearer,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
     let cancelled_status = stored.job.core().request.dialect().cancelled;
     let cancelled =
@@ -290,8 +291,8 @@ async fn delete(
             204 => Ok(StatusCode::NO_CONTENT.into_response()),
             _ => Ok(notice(StatusCode::ACCEPTED, "The export was cancelled and its files are removed")),
         },
-        Err(Error::Conflict(_)) => Err(NO_JOB),
-        Err(error) => Err(error),
+        Err(Error::Conflict(_)) => Err(NO_JOB.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -299,7 +300,7 @@ async fn metadata(
     State(state): State<Status>,
     JobPath(id): JobPath,
     Bearer(caller): Bearer,
-) -> Result<Response> {
+) -> Result<Response, ApiError> {
     let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
     let manifest = match &stored.job {
         Job::Complete(_) => manifest::manifest(&stored.job, &*state.files, &state.settings).await?,

@@ -1,10 +1,10 @@
 //! How far an export is, in the words of each dialect, and when to ask again.
 
+use domain::job::Job;
+use domain::ports::jobs::StoredJob;
+use domain::states::Running;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::domain::job::Job;
-use shared::domain::states::Running;
-use shared::ports::jobs::StoredJob;
 
 /// The longest time after which a client shall ask again, in seconds: every client is done soon after its export is.
 const MAX_RETRY_AFTER: u64 = 30;

@@ -14,7 +14,7 @@ const THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
 /// Starts the program again, in the same process, with the threshold fixed. Returns where that is not needed or
 /// not possible: then memory is held longer, and nothing else changes.
 pub fn fix_threshold() {
-    if !cfg!(all(target_os = "linux", target_env = "gnu")) || shared::config::has_variable(THRESHOLD.0) {
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) || settings::has_variable(THRESHOLD.0) {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };

@@ -9,9 +9,10 @@ use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
+use crypto::SystemIds;
+use domain::clock::{Clock, Ids, SystemClock};
 use serde_json::{Value, json};
-use shared::clock::{Clock, Ids, SystemClock, SystemIds};
-use shared::config::Settings;
+use settings::Settings;
 
 use crate::Failure;
 use crate::defaults::BULK_CLIENT;

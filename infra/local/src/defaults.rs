@@ -8,11 +8,12 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use crypto::SystemIds;
+use domain::clock::Ids;
+use domain::ids::PatientId;
 use include_dir::{Dir, include_dir};
-use shared::clock::{Ids, SystemIds};
-use shared::config::Settings;
-use shared::domain::ids::PatientId;
-use shared::security::passwords;
+use security::passwords;
+use settings::Settings;
 use tempfile::TempDir;
 
 use crate::Failure;

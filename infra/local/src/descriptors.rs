@@ -1,7 +1,7 @@
 //! File descriptors: how many this process may have, and how many of them are for connections.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use shared::config::Limits;
+use settings::Limits;
 
 /// More than any table of connections needs.
 const MOST: u64 = 1_048_576;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shared::config::Settings;
+use settings::Settings;
 
 use crate::defaults::TEST_CLIENT;
 

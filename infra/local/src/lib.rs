@@ -38,8 +38,8 @@ impl Failure {
     }
 }
 
-impl From<shared::error::Error> for Failure {
-    fn from(error: shared::error::Error) -> Self {
+impl From<domain::error::Error> for Failure {
+    fn from(error: domain::error::Error) -> Self {
         let causes = error.causes();
         if causes.is_empty() { Self(error.to_string()) } else { Self(format!("{error}: {causes}")) }
     }
@@ -51,8 +51,8 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-impl From<shared::config::InvalidSettings> for Failure {
-    fn from(error: shared::config::InvalidSettings) -> Self {
+impl From<settings::InvalidSettings> for Failure {
+    fn from(error: settings::InvalidSettings) -> Self {
         Self(format!("the settings are wrong:\n{error}"))
     }
 }

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use crypto::SystemIds;
+use domain::clock::SystemClock;
 use ehi::Failure;
 use ehi::defaults::{Passwords, Records, sandbox_settings, settings};
 use ehi::greeting::{Started, greeting};
 use ehi::server::{Server, Signals};
-use shared::adapters::local::Local;
-use shared::clock::{SystemClock, SystemIds};
-use shared::platform::Platform;
+use local::Local;
+use platform::Platform;
 use tokio::net::TcpListener;
 
 /// All of a patient's electronic health information, exported: a server and its tools.
@@ -209,6 +210,6 @@ fn hash_password() -> Result<(), Failure> {
     if password.len() < 12 {
         return Err(Failure::new("a password needs at least 12 characters"));
     }
-    println!("{}", shared::security::passwords::hash(password, &SystemIds)?);
+    println!("{}", security::passwords::hash(password, &SystemIds)?);
     Ok(())
 }

@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use domain::error::Result;
+use domain::ports::jobs::JobQuery;
 use jiff::SignedDuration;
-use shared::adapters::local::Local;
-use shared::config::{Settings, log_filter};
-use shared::error::Result;
-use shared::http::host::host;
-use shared::platform::Platform;
-use shared::ports::jobs::JobQuery;
+use local::Local;
+use platform::Platform;
+use settings::{Settings, log_filter};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
+use web::host::host;
 
 use crate::worker::{Shutdown, step};
 use crate::{Failure, connections};
@@ -24,7 +24,7 @@ const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
 /// Begins to log: a line for each request, each action of staff, and each step of an export.
 pub fn log(settings: &Settings) {
     let filter = log_filter("warn,shared=info,export_generator=info,ehi=info,admin=info,request=info");
-    shared::telemetry::on_one_machine(&filter, settings.log_format);
+    platform::telemetry::on_one_machine(&filter, settings.log_format);
 }
 
 /// SIGTERM and Ctrl-C, from when this is made: neither ends the process by itself any more.
@@ -102,7 +102,7 @@ impl Server {
 
 /// Sends again what an earlier process may not have sent.
 pub async fn resume(platform: &Local) -> Result<()> {
-    use shared::domain::job::State;
+    use domain::job::State;
 
     let (jobs, queue) = (platform.jobs(), platform.queue());
     let mut query =
@@ -111,7 +111,7 @@ pub async fn resume(platform: &Local) -> Result<()> {
         let page = jobs.list(&query).await?;
         for stored in &page.jobs {
             tracing::info!(job.id = %stored.job.id(), "job goes on");
-            shared::exports::resume(&stored.job, &*queue).await?;
+            platform::exports::resume(&stored.job, &*queue).await?;
         }
         match page.next {
             Some(next) => query.after = Some(next),
@@ -136,7 +136,7 @@ async fn work(platform: Local, shutdown: Shutdown) {
 }
 
 /// The store does not answer: say so and do not spin.
-async fn pause(error: &shared::error::Error) {
+async fn pause(error: &domain::error::Error) {
     tracing::error!(error = %error, cause = error.causes(), "the queue does not answer");
     tokio::time::sleep(SignedDuration::from_secs(1).unsigned_abs()).await;
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use domain::error::Result;
+use domain::ports::queue::{Deadline, Inbox, Settled, Worker};
 use jiff::Timestamp;
-use shared::error::Result;
-use shared::hidden::{HEARTBEAT, VISIBILITY, hidden_during};
-use shared::ports::queue::{Deadline, Inbox, Settled, Worker};
+use platform::hidden::{HEARTBEAT, VISIBILITY, hidden_during};
 use tokio::sync::Notify;
 
 /// Tells workers to stop at the next patient boundary.

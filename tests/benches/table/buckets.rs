@@ -5,18 +5,19 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws::{Aws, files_at, sdk};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use crypto::SystemIds;
+use domain::clock::{Clock, Ids, SystemClock};
+use domain::ids::PatientId;
+use domain::job::Job;
+use domain::ports::queue::NoDeadline;
+use domain::request::{Cohort, SizeClass};
 use futures_util::{StreamExt, TryStreamExt};
-use shared::adapters::aws::{Aws, files_at, sdk};
-use shared::clock::{Clock, Ids, SystemClock, SystemIds};
-use shared::config::resources::Resources;
-use shared::domain::ids::PatientId;
-use shared::domain::job::Job;
-use shared::domain::request::{Cohort, SizeClass};
-use shared::platform::Platform;
-use shared::ports::queue::NoDeadline;
+use platform::Platform;
+use settings::resources::Resources;
 use tests::deployed::variable;
 use tests::exports::{begin, new_export};
 

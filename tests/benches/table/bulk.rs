@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::time::Instant;
 
+use domain::clock::{Clock, SystemClock};
+use domain::selection::{Element, Selection};
+use fhir::search::compile::compile;
 use indicatif::ProgressBar;
-use shared::clock::{Clock, SystemClock};
-use shared::domain::selection::{Element, Selection};
-use shared::fhir::search::compile::compile;
 
 use crate::engine::best_of;
 use crate::{Row, Scale, directory, runtime};

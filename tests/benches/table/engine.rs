@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use crypto::SystemIds;
+use domain::choices::{Authorization, Choices, Sensitive};
+use domain::clock::SystemClock;
+use domain::job::Job;
+use domain::ports::queue::NoDeadline;
+use domain::request::Cohort;
+use domain::selection::Selection;
 use indicatif::ProgressBar;
-use shared::adapters::local::Local;
-use shared::clock::{SystemClock, SystemIds};
-use shared::domain::choices::{Authorization, Choices, Sensitive};
-use shared::domain::job::Job;
-use shared::domain::request::Cohort;
-use shared::domain::selection::Selection;
-use shared::platform::Platform;
-use shared::ports::queue::NoDeadline;
+use local::Local;
+use platform::Platform;
 use tests::exports::{begin, new_export};
 
 use crate::{Row, Scale, directory, megabytes_a_second, settings};
@@ -124,7 +125,7 @@ fn records(lake: &Path) -> impl Iterator<Item = PathBuf> {
 fn filters() -> Choices {
     let mut choices = Choices::everything();
     for choice in choices.parameters.values_mut() {
-        choice.from = shared::domain::choices::Day::first("2005-01-01");
+        choice.from = domain::choices::Day::first("2005-01-01");
     }
     choices.authorizations.insert(Sensitive::MentalHealth, Authorization::default());
     choices

@@ -5,13 +5,14 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crypto::SystemIds;
+use domain::clock::SystemClock;
 use ehi::server::Server;
 use http::StatusCode;
 use indicatif::ProgressBar;
-use shared::adapters::local::Local;
-use shared::clock::{SystemClock, SystemIds};
-use shared::platform::Platform;
-use shared::security::tokens::{Claims, sign};
+use local::Local;
+use platform::Platform;
+use security::tokens::{Claims, sign};
 use tokio::net::TcpListener;
 
 use crate::{Row, Scale, directory, runtime, settings};

@@ -87,7 +87,7 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// The settings of the measured servers.
-pub(crate) fn settings(base_url: &str) -> shared::config::Settings {
+pub(crate) fn settings(base_url: &str) -> settings::Settings {
     ehi::defaults::settings(None, base_url).expect("valid settings").settings
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     runtime().block_on(async {
         let (server, base, platform) = serve(lake.path(), state.path()).await;
         let members =
-            shared::platform::Platform::records(&platform).members(None, 1).await.expect("a patient").members;
+            platform::Platform::records(&platform).members(None, 1).await.expect("a patient").members;
         let patient = members[0].patient.to_string();
         let token = token(&platform, &patient);
         let job = async |prefix: &str| {

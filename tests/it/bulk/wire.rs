@@ -241,9 +241,9 @@ async fn an_export_under_way_says_so_in_each_dialect() {
 /// The workers of a deployment do not wait for the test.
 #[tokio::test]
 async fn the_separate_status_is_the_exports_in_each_dialect() {
-    use shared::domain::ids::JobId;
-    use shared::domain::retention::Retention;
-    use shared::platform::Platform;
+    use domain::ids::JobId;
+    use domain::retention::Retention;
+    use platform::Platform;
 
     let lake = Lake::new();
     let world = lake.world("");
@@ -271,7 +271,7 @@ async fn the_separate_status_is_the_exports_in_each_dialect() {
         let stored = jobs.get(&JobId::parse(id).expect("an id")).await.expect("an answer").expect("a job");
         let now = world.platform().clock().now();
         let failed = stored.job.fail("no room", "no-store", "a test", now, &Retention::default());
-        let failed = shared::domain::job::Job::Failed(failed.expect("failed"));
+        let failed = domain::job::Job::Failed(failed.expect("failed"));
         jobs.replace(&failed, stored.version).await.expect("replaced");
         let answer = world.get(url).bearer(&token).send().await;
         assert_eq!(
@@ -320,11 +320,11 @@ async fn registered_shapes_and_signed_links() {
 
 #[tokio::test]
 async fn a_manifest_of_100_000_files_is_read_page_by_page() {
-    use shared::domain::chunk::{OutputFile, Purpose};
-    use shared::domain::job::Job;
-    use shared::domain::manifest::{Names, StoredManifest};
-    use shared::platform::Platform;
-    use shared::ports::files::write_all;
+    use domain::chunk::{OutputFile, Purpose};
+    use domain::job::Job;
+    use domain::manifest::{Names, StoredManifest};
+    use domain::ports::files::write_all;
+    use platform::Platform;
 
     let lake = Lake::new();
     let world = lake.world("");
@@ -332,7 +332,7 @@ async fn a_manifest_of_100_000_files_is_read_page_by_page() {
     let status = begin(&world, &token, "/fhir/$export").await;
     world.work().await;
     let id = status.split('/').find(|part| part.len() == 36).expect("an id");
-    let id = shared::domain::ids::JobId::parse(id).expect("an id");
+    let id = domain::ids::JobId::parse(id).expect("an id");
     let (jobs, files) = (world.platform().jobs(), world.platform().files());
     let stored = jobs.get(&id).await.expect("an answer").expect("the job");
     let Job::Complete(mut complete) = stored.job else { panic!("complete") };
@@ -401,8 +401,7 @@ async fn the_capability_statement_lists_what_works() {
                 _ => "x",
             };
             let search = format!("{}?{}={value}", text(&resource["type"]), text(&parameter["name"]));
-            shared::fhir::search::compile::compile(&search, now)
-                .unwrap_or_else(|problem| panic!("{problem}"));
+            fhir::search::compile::compile(&search, now).unwrap_or_else(|problem| panic!("{problem}"));
             compiled += 1;
         }
     }

@@ -1,8 +1,8 @@
 //! The EHI form in its three shapes: nothing is chosen and nothing is authorized that the body does not say.
 
+use domain::choices::reading::{from_form, from_json, from_parameters, to_parameters};
+use domain::choices::{Choices, RecordGroup, Sensitive};
 use serde_json::{Value, json};
-use shared::domain::choices::{Choices, RecordGroup, Sensitive};
-use shared::fhir::choices::{from_form, from_json, from_parameters, to_parameters};
 
 use super::Source;
 

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use shared::domain::choices::{Choice, Choices, RecordGroup, Sensitive};
-use shared::domain::filter::Decision;
-use shared::domain::selection::{Element, Selection};
-use shared::fhir::attachments::linked_attachments;
-use shared::fhir::compartments::{paths, values_at};
-use shared::fhir::head::{NotAResource, Plain, head, head_and_facts, head_and_members};
-use shared::fhir::json::string;
-use shared::fhir::references::references;
-use shared::fhir::select::Selector;
+use domain::choices::{Choice, Choices, RecordGroup, Sensitive};
+use domain::filter::Decision;
+use domain::selection::{Element, Selection};
+use domain::selector::Selector;
+use fhir::attachments::linked_attachments;
+use fhir::compartments::{paths, values_at};
+use fhir::head::{NotAResource, Plain, head, head_and_facts, head_and_members};
+use fhir::json::string;
+use fhir::references::references;
 
 use super::tree::resource;
 use super::{Source, Tree};
@@ -129,7 +129,7 @@ fn sorted_text(value: &serde_json::Value) -> String {
 
 fn selection() -> Selection {
     let now = "2026-01-01T00:00:00Z".parse().expect("a time");
-    let filter = |search: &str| shared::fhir::search::compile::compile(search, now).expect("a search");
+    let filter = |search: &str| fhir::search::compile::compile(search, now).expect("a search");
     let element = |name: &str| Element { resource_type: None, name: name.to_owned() };
     Selection {
         since: Some("2024-02-01T00:00:00Z".parse().expect("a time")),

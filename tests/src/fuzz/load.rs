@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ehi::load::{Loaded, load as load_into};
+use fhir::compartments::paths;
 use indicatif::ProgressBar;
 use serde_json::Value;
-use shared::fhir::compartments::paths;
 
 use super::tree::resource;
 use super::{Source, Tree};

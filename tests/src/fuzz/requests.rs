@@ -1,10 +1,10 @@
 //! Requests: the parameters of a bulk kick-off, the Range of a download, the files of an upload.
 
+use domain::ids::JobId;
 use futures_util::TryStreamExt;
 use http::{Method, StatusCode};
+use platform::Platform;
 use serde_json::{Value, json};
-use shared::domain::ids::JobId;
-use shared::platform::Platform;
 use tokio::runtime::Runtime;
 
 use super::Source;

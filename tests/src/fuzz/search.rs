@@ -1,9 +1,9 @@
 //! `_typeFilter`: what is split and compiled, and what it finds, against searches on trees.
 
-use shared::domain::type_filter::TypeFilter;
-use shared::fhir::head::{Plain, head_and_members};
-use shared::fhir::search::compile::{compile, split};
-use shared::fhir::search::evaluate::passes;
+use fhir::head::{Plain, head_and_members};
+use fhir::search::compile::{compile, split};
+use fhir::search::evaluate::passes;
+use fhir::type_filter::TypeFilter;
 
 use super::tree::resource;
 use super::{Source, Tree};

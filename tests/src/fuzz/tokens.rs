@@ -2,15 +2,15 @@
 
 use std::sync::OnceLock;
 
+use contract::SeededIds;
 use jiff::Timestamp;
+use platform::Platform;
+use security::assertion;
+use security::jwks::JwksCache;
+use security::keys::{Keys, StoredKeys};
+use security::tokens::{self, Claims};
 use serde_json::json;
-use shared::clock::SeededIds;
-use shared::config::Settings;
-use shared::platform::Platform;
-use shared::security::assertion;
-use shared::security::jwks::JwksCache;
-use shared::security::keys::{Keys, StoredKeys};
-use shared::security::tokens::{self, Claims};
+use settings::Settings;
 
 use super::Source;
 use super::requests::{Server, with_server};

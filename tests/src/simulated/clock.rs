@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use domain::clock::Clock;
 use jiff::{SignedDuration, Timestamp};
-use shared::clock::Clock;
 use tokio::time::Instant;
 
 /// When a simulation begins: 2026-03-01T12:00:00Z.

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::chunk::Purpose;
+use domain::ids::JobId;
+use domain::job::{Job, State};
+use domain::manifest::StoredManifest;
 use futures_util::FutureExt;
-use shared::domain::chunk::Purpose;
-use shared::domain::ids::JobId;
-use shared::domain::job::{Job, State};
-use shared::domain::manifest::StoredManifest;
 
 use super::functions::{Function, Functions};
 use super::platform::{consumer, ids, platform};

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use aws::lambda::messages::{Batch, Consumer, Failures};
+use domain::task::Task;
 use futures_util::future::BoxFuture;
 use serde_json::json;
-use shared::domain::task::Task;
-use shared::lambda::messages::{Batch, Consumer, Failures};
 use tokio::task::JoinSet;
 
 use super::clock::at;

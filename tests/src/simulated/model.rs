@@ -16,24 +16,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
-use shared::adapters::aws::Aws;
-use shared::clock::{Clock, Ids};
-use shared::config::Settings;
-use shared::domain::ids::PatientId;
-use shared::domain::pack::SMALL;
-use shared::domain::task::Task;
-use shared::error::Result;
-use shared::platform::Platform;
-use shared::ports::files::{ByteStream, FileWriter, Files, UploadForm};
-use shared::ports::grants::Grants;
-use shared::ports::jobs::Jobs;
-use shared::ports::queue::{Deadline, Delivery, Queue, Settled, Worker};
-use shared::ports::records::{
+use aws::Aws;
+use domain::clock::{Clock, Ids};
+use domain::error::Result;
+use domain::ids::PatientId;
+use domain::pack::SMALL;
+use domain::ports::files::{ByteStream, FileWriter, Files, UploadForm};
+use domain::ports::grants::Grants;
+use domain::ports::jobs::Jobs;
+use domain::ports::queue::{Deadline, Delivery, Queue, Settled, Worker};
+use domain::ports::records::{
     Area, BlockReader, CohortPage, Entries, Member, Part, Parts, Records, Supporting,
 };
-use shared::security::keys::Keys;
-use shared::security::verify::Verifier;
+use domain::task::Task;
+use jiff::SignedDuration;
+use platform::Platform;
+use security::keys::Keys;
+use security::verify::Verifier;
+use settings::Settings;
 
 use super::lake::{Lake, SHARES};
 use super::s3::lower_bound;

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use aws::lambda::messages::Consumer;
+use aws::{Aws, Caller, sdk_loader};
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use shared::adapters::aws::{Aws, Caller, sdk_loader};
-use shared::clock::{Clock, Ids, SeededIds};
-use shared::config::Settings;
-use shared::config::resources::Resources;
-use shared::hidden::VISIBILITY;
-use shared::lambda::messages::Consumer;
-use shared::platform::Platform;
-use shared::ports::queue::Worker;
+use contract::SeededIds;
+use domain::clock::{Clock, Ids};
+use domain::ports::queue::Worker;
+use platform::Platform;
+use platform::hidden::VISIBILITY;
+use settings::Settings;
+use settings::resources::Resources;
 
 use super::sqs::{DEAD_LETTERS, LARGE_QUEUE, SMALL_QUEUE};
 use super::{Client, Simulation};
@@ -105,7 +106,7 @@ pub fn dead_letters() -> String {
 
 impl Simulation {
     /// A job as its row says it is now.
-    pub fn job(&self, id: &shared::domain::ids::JobId) -> Option<shared::domain::job::Job> {
+    pub fn job(&self, id: &domain::ids::JobId) -> Option<domain::job::Job> {
         let state = self.state();
         let document =
             state.dynamodb.row(JOBS_TABLE, id.as_str(), "job")?.get("document")?.text()?.to_owned();

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::job::State;
+use domain::request::Cohort;
+use domain::selection::Selection;
 use futures_util::FutureExt;
-use shared::domain::job::State;
-use shared::domain::request::Cohort;
-use shared::domain::selection::Selection;
-use shared::platform::Platform;
+use platform::Platform;
 
 use super::functions::{Function, Functions, Invocations};
 use super::lake::Lake;

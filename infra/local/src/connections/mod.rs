@@ -25,8 +25,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use shared::config::Limits;
-use shared::security::address::PeerAddress;
+use security::address::PeerAddress;
+use settings::Limits;
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service as _;
 

@@ -1,11 +1,12 @@
 //! The open connections: what each is doing, since when, and which limit it breaks.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shared::config::Limits;
+use settings::Limits;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::routing::{get, post};
+use domain::error::Error;
 use futures_util::stream;
-use shared::error::Error;
-use shared::http::extract::{MAX_BODY, read_body};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
+use web::ApiError;
+use web::extract::{MAX_BODY, read_body};
 
 use super::*;
 
@@ -37,8 +38,11 @@ async fn start(limits: Limits) -> Served {
     let app = Router::new()
         .route("/", get(async || "here"))
         .route("/endless", get(async || Body::from_stream(endless)))
-        .route("/read", post(async |body: Body| read_body(body, MAX_BODY).await.map(|_| "read")))
-        .route("/refuse", post(async || Error::TooLarge("too large".to_owned())))
+        .route(
+            "/read",
+            post(async |body: Body| read_body(body, MAX_BODY).await.map(|_| "read").map_err(ApiError)),
+        )
+        .route("/refuse", post(async || ApiError(Error::TooLarge("too large".to_owned()))))
         .route("/never", get(async || std::future::pending::<()>().await));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use domain::clock::{Clock, SystemClock};
 use http::header::RETRY_AFTER;
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use shared::clock::{Clock, SystemClock};
 use url::Url;
 
 use super::directory::OutputDirectory;

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crypto::SystemIds;
+use domain::clock::Ids;
 use serde::{Deserialize, Serialize};
-use shared::clock::{Ids, SystemIds};
 
-use crate::Failure;
-use crate::private;
+use crate::{Failure, private};
 
 /// The note's name.
 const NOTE: &str = ".ehi-export.json";

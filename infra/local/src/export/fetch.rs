@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use domain::ids::FileName;
+use domain::ledger::Patients;
 use futures_util::stream::{self, StreamExt};
 use http::header::{ETAG, IF_RANGE, LOCATION, RANGE};
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::Value;
-use shared::domain::ids::FileName;
-use shared::domain::ledger::Patients;
 use tokio::io::AsyncWriteExt;
 
 use super::directory::{OutputDirectory, part_of, tag_of};
@@ -69,7 +69,7 @@ pub(crate) async fn fetch(
     let (out, resumed) = (directory.path().to_owned(), directory.is_resumed());
     progress.set_position(0);
     progress.set_length(wanted.iter().filter_map(|file| file.expected.size).sum());
-    let server = wanted.first().and_then(|file| shared::config::origin_of(&file.expected.url));
+    let server = wanted.first().and_then(|file| settings::origin_of(&file.expected.url));
     let mut attachments = BTreeMap::new();
     let mut fetched = stream::iter(wanted)
         .map(|Wanted { list, expected, name }| {
@@ -101,7 +101,7 @@ pub(crate) async fn fetch(
         attachments.extend(noted);
     }
     // Only what the server itself serves gets the token.
-    attachments.retain(|url, _| shared::config::origin_of(url) == server);
+    attachments.retain(|url, _| settings::origin_of(url) == server);
     fetch_attachments(session, attachments, directory, progress, &mut exported).await?;
     let pages: Vec<_> =
         manifests.iter().map(|page| serde_json::to_string_pretty(page).unwrap_or_default()).collect();

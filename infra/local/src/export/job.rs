@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use domain::choices::Choices;
+use domain::clock::{Clock, SystemClock};
 use http::header::{CONTENT_LOCATION, LINK, RETRY_AFTER};
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::Value;
-use shared::clock::{Clock, SystemClock};
-use shared::domain::choices::Choices;
 use url::Url;
 
 use super::directory::OutputDirectory;
@@ -99,7 +99,7 @@ impl Job {
             &path.ok_or_else(|| Failure::new("the form's address is not one of this kind of server"))?,
         );
         let everything = Choices::everything();
-        let parameters = shared::fhir::choices::to_parameters(&everything).to_string();
+        let parameters = domain::choices::reading::to_parameters(&everything).to_string();
         let request =
             self.session.client.post(url).header("content-type", "application/fhir+json").body(parameters);
         send(request).await.map(|_| ())

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use crypto::SystemIds;
+use domain::clock::SystemClock;
+use domain::ids::PatientId;
 use indicatif::{ProgressBar, ProgressStyle};
-use shared::adapters::local::Local;
-use shared::clock::{SystemClock, SystemIds};
-use shared::domain::ids::PatientId;
+use local::Local;
 use tokio::net::TcpListener;
 
 use self::directory::OutputDirectory;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use domain::clock::{Clock, SystemClock};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use indicatif::ProgressBar;
 use reqwest::Response;
 use serde_json::Value;
-use shared::clock::{Clock, SystemClock};
 use tokio::time::Instant;
 
 use super::say;

@@ -3,11 +3,12 @@
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crypto::SystemIds;
+use domain::clock::Ids;
 use http::header::{LOCATION, SET_COOKIE};
 use http::{Method, StatusCode};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
-use shared::clock::{Ids, SystemIds};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -235,7 +236,7 @@ fn fields(renewal: &Renewal) -> Result<Vec<(&'static str, String)>, Failure> {
         Renewal::Service { client, key, scope, endpoint } => vec![
             ("grant_type", "client_credentials".to_owned()),
             ("scope", scope.clone()),
-            ("client_assertion_type", shared::security::assertion::TYPE.to_owned()),
+            ("client_assertion_type", security::assertion::TYPE.to_owned()),
             ("client_assertion", key.assertion(client, endpoint)?),
         ],
     })

@@ -8,7 +8,7 @@ use std::path::Path;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shared::clock::hex;
+use domain::clock::hex;
 
 use crate::Failure;
 

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use fhir::compartments::paths;
+use fhir::head::Members;
+use fhir::ids::is_fhir_id;
+use fhir::json;
+use fhir::references::parse;
 use jiff::Timestamp;
-use shared::domain::ids::is_fhir_id;
-use shared::fhir::compartments::paths;
-use shared::fhir::head::Members;
-use shared::fhir::json;
-use shared::fhir::references::parse;
 
 use super::report::Place;
 

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use aws::{files_at, sdk};
+use domain::clock::SystemClock;
+use domain::ports::files::Files;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use indicatif::ProgressBar;
-use shared::adapters::aws::{files_at, sdk};
-use shared::clock::SystemClock;
-use shared::ports::files::Files;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Loaded, Options, fill, private};

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fhir::{MAX_LINE, json};
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
-use shared::fhir::MAX_LINE;
-use shared::fhir::json;
 
 use super::objects::objects;
 use super::report::Place;

@@ -1,6 +1,6 @@
 //! What resources refer to: references, and the URLs of attachments.
 
-use shared::fhir::attachments::{Link, Target, has_attachments, linked_attachments};
+use fhir::attachments::{Link, Target, has_attachments, linked_attachments};
 
 use super::report::Place;
 use super::spill::{Stream, Writer, put_number, put_text};

@@ -3,10 +3,10 @@
 
 use std::io::BufRead;
 
-use shared::fhir::MAX_LINE;
-use shared::fhir::head::{NotAResource, Plain, object};
-use shared::fhir::json::{self, check_object};
-use shared::fhir::spelling::plainly;
+use fhir::MAX_LINE;
+use fhir::head::{NotAResource, Plain, object};
+use fhir::json::{self, check_object};
+use fhir::spelling::plainly;
 
 use super::input::{Found, Take};
 use crate::Failure;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use shared::fhir::references::reference_values;
+use fhir::references::reference_values;
 
 use super::follows::{Claims, Follow, Role};
 use super::report::{Kind, Notes, Place};

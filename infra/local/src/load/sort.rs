@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use fhir::attachments::{Link, Target};
+use fhir::head::{Head, Plain, head_and_members, id_fault};
+use fhir::ids::IdFault;
+use fhir::json;
+use fhir::references::{parse, reference_values};
 use indicatif::ProgressBar;
-use shared::domain::ids::IdFault;
-use shared::fhir::attachments::{Link, Target};
-use shared::fhir::head::{Head, Plain, head_and_members, id_fault};
-use shared::fhir::json;
-use shared::fhir::references::{parse, reference_values};
 
 use super::arriving::{Arriving, belongs, id_of, insert_id, is_manifest, key_of, updated};
 use super::follows::{Role, put_follow};

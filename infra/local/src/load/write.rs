@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use shared::domain::ids::{is_fhir_id, is_type_name};
+use fhir::ids::{is_fhir_id, is_type_name};
 
 use super::report::{Kind, Notes};
 use super::settle::{Losers, parallel};

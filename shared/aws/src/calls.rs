@@ -1,0 +1,139 @@
+//! What all calls to AWS share: time-outs, retries, and what their failures are called.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use domain::clock::Ids;
+use domain::error::{Error, Store};
+
+/// Who calls, which decides how often a call is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody waits for an answer: the waits between the tries are less than a second in all.
+    Request,
+    /// A worker, whose task would start again from the beginning: the waits are five and a half seconds at most in all.
+    Worker,
+}
+
+impl Caller {
+    fn tries(self) -> u32 {
+        match self {
+            Self::Request => 5,
+            Self::Worker => 8,
+        }
+    }
+}
+
+/// What a client may spend on retries that do not help: a retry costs 5, or 10 after a broken connection; the last one
+/// is given back when its call succeeds, and a call that succeeds at once gives 1. It is the brake when a service is down.
+const RETRY_TOKENS: usize = 1_000;
+
+pub(super) fn retries(caller: Caller) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(caller.tries())
+        .with_initial_backoff(Duration::from_millis(50))
+        .with_max_backoff(Duration::from_secs(2))
+}
+
+/// Each client has tokens of its own. Those of the SDK are shared by all clients of a service in a process.
+pub(super) fn retry_tokens(client: &'static str) -> RetryPartition {
+    RetryPartition::custom(client).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
+}
+
+/// A call that hangs is one that failed. A whole call ends in 20 seconds, where API Gateway waits for 30.
+pub(super) fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .read_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(20))
+        .build()
+}
+
+/// Uploading a part moves megabytes: the same tries, more time.
+pub(super) fn upload_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .operation_timeout(Duration::from_secs(90))
+        .build()
+}
+
+/// The error of a call that failed after all its tries: 503 for the caller, the cause for the log. What AWS says
+/// names tables, keys and actions, never what was stored. A call that AWS calls invalid is a defect of ours, which
+/// waiting does not cure; one that it does not allow may be allowed again.
+pub(super) fn failed<E, R>(call: &'static str) -> impl Fn(SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    move |error| {
+        let text = format!("{call}: {}", described(&error));
+        let is_ours = matches!(&error, SdkError::ConstructionFailure(_))
+            || error.code().is_some_and(|code| INVALID.contains(&code));
+        if is_ours {
+            return Error::internal(text);
+        }
+        match store_of(call) {
+            Some(store) => Error::unavailable(text).of_store(store),
+            None => Error::unavailable(text),
+        }
+    }
+}
+
+/// What AWS calls a request that it will never take.
+const INVALID: [&str; 5] = [
+    "ValidationException",
+    "SerializationException",
+    "InvalidParameterValue",
+    "InvalidMessageContents",
+    "MalformedXML",
+];
+
+/// The store behind a call. Reading objects and listing them is done for two: the bucket knows for which.
+fn store_of(call: &str) -> Option<Store> {
+    match call.split(' ').next().unwrap_or_default() {
+        "SendMessage"
+        | "SendMessageBatch"
+        | "ReceiveMessage"
+        | "ChangeMessageVisibility"
+        | "DeleteMessage" => Some(Store::Queue),
+        "PutItem" | "GetItem" | "UpdateItem" | "Query" | "BatchGetItem" | "BatchWriteItem"
+        | "TransactWriteItems" => Some(Store::Database),
+        "PutObject"
+        | "HeadObject"
+        | "DeleteObjects"
+        | "CreateMultipartUpload"
+        | "UploadPart"
+        | "CompleteMultipartUpload"
+        | "AbortMultipartUpload"
+        | "ListMultipartUploads" => Some(Store::Files),
+        _ => None,
+    }
+}
+
+fn described<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    match error {
+        SdkError::ServiceError(service) => {
+            let error = service.err();
+            format!("{} {}", error.code().unwrap_or("error"), error.message().unwrap_or_default())
+        }
+        other => DisplayErrorContext(other).to_string().chars().take(500).collect(),
+    }
+}
+
+/// A wait before the next try at something that lost a race: longer each time, and a different one for everybody.
+pub(super) async fn pause(ids: &dyn Ids, tries: u32) {
+    let mut random = [0; 2];
+    ids.fill(&mut random);
+    let longest = 10_u64 << tries.min(6);
+    let wait = u64::from(u16::from_le_bytes(random)) % longest + 1;
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+}

@@ -1,0 +1,45 @@
+//! Attributes of DynamoDB items, typed.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::error::{Error, Result};
+use serde::de::DeserializeOwned;
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// An item may have 400 kB (DynamoDB, limits); keys, indexes and counters take the rest.
+const MAX_DOCUMENT: usize = 390_000;
+
+pub(super) fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+pub(super) fn number(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// A value as the JSON of one attribute.
+pub(super) fn document<T: serde::Serialize>(value: &T) -> Result<AttributeValue> {
+    let document = serde_json::to_string(value)?;
+    if document.len() > MAX_DOCUMENT {
+        return Err(Error::TooLarge(format!(
+            "the entry has more than {MAX_DOCUMENT} bytes; ask for less at once"
+        )));
+    }
+    Ok(AttributeValue::S(document))
+}
+
+pub(super) fn get_text<'a>(item: &'a Item, name: &str) -> Result<&'a str> {
+    let value = item.get(name).and_then(|value| value.as_s().ok());
+    value.map(String::as_str).ok_or_else(|| Error::internal(format!("an item has no text {name}")))
+}
+
+pub(super) fn get_number<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T> {
+    let value = item.get(name).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
+    value.ok_or_else(|| Error::internal(format!("an item has no number {name}")))
+}
+
+pub(super) fn get_document<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T> {
+    Ok(serde_json::from_str(get_text(item, name)?)?)
+}

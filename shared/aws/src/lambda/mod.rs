@@ -1,0 +1,189 @@
+//! The cold start of every Lambda: connect the platform, make the router or worker, serve.
+//!
+//! A worker that lacks a setting refuses to start with one line that names it. A function that serves requests returns
+//! 503 to all of them, and logs the same line.
+
+pub mod changes;
+pub mod messages;
+mod served;
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use axum::Router;
+use crypto::SystemIds;
+use domain::clock::{Clock, SystemClock};
+use domain::error::Result;
+use domain::ports::events::Events;
+use domain::ports::queue::Worker;
+use jiff::Timestamp;
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt};
+use lambda_runtime::{LambdaEvent, service_fn};
+use platform::Platform;
+use platform::hidden::VISIBILITY;
+use platform::telemetry::{self, Metric};
+use security::address::PeerAddress;
+use serde_json::Value;
+use settings::log_filter;
+use settings::resources::Resources;
+use tower::ServiceExt;
+use web::host::host;
+
+use self::changes::{Announcer, Changes};
+use self::messages::{Batch, Consumer};
+use self::served::{App, Connect};
+use crate::{Aws, Caller, sdk_of_function};
+
+pub use lambda_http::Error;
+
+/// Serves a function's router on the Lambda runtime. What it lacks, it asks for again now and then; until it has it,
+/// every request gets 503.
+pub async fn serve(router: fn(&dyn Platform) -> Router) -> Result<(), Error> {
+    let connection = Connection { router, sdk: sdk_and_log(Caller::Request).await, resources: resources() };
+    let app = App::start(connection, clock(), ids()).await;
+    let app = &app;
+    lambda_http::run(service_fn(move |request: Request| async move {
+        match app.router().await.oneshot(with_address(request)).await {
+            Ok(response) => Ok::<_, Error>(response),
+            Err(never) => match never {},
+        }
+    }))
+    .await
+}
+
+/// Puts the caller's address where [`host`] looks for it. API Gateway vouches for it; no header is believed.
+fn with_address(mut request: Request) -> Request {
+    let source = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
+        _ => None,
+    };
+    if let Some(address) = source.and_then(|text| text.parse().ok()) {
+        request.extensions_mut().insert(PeerAddress(address));
+    }
+    request
+}
+
+/// Runs a scheduled function on the Lambda runtime.
+pub async fn schedule<F>(run: fn(Arc<dyn Platform>) -> F) -> Result<(), Error>
+where
+    F: Future<Output = Result<()>>,
+{
+    let aws = Arc::new(started(Aws::without_secrets(
+        sdk_and_log(Caller::Worker).await,
+        resources(),
+        clock(),
+        ids(),
+    ))?);
+    // Every port is asked for once, so that what is missing is known now and not in an hour.
+    let _ = (aws.jobs(), aws.files(), aws.queue(), aws.grants());
+    aws.check().map_err(refusal)?;
+    let handler = |_: LambdaEvent<Value>| async { run(aws.clone()).await.map_err(logged) };
+    lambda_runtime::run(service_fn(handler)).await
+}
+
+/// Runs a queue worker on the Lambda runtime. With `EHI_DEAD_LETTERS` the messages are those that failed too often,
+/// and their jobs fail.
+pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(), Error> {
+    let resources = resources();
+    let aws =
+        started(Aws::without_secrets(sdk_and_log(Caller::Worker).await, resources.clone(), clock(), ids()))?;
+    let consumer = Consumer {
+        worker: worker(&aws),
+        visibility: aws.visibility(),
+        queues: ["EHI_SMALL_QUEUE", "EHI_LARGE_QUEUE"]
+            .into_iter()
+            .filter_map(|name| resources.get(name).map(str::to_owned))
+            .collect(),
+        clock: clock(),
+        takes_dead_letters: resources.flag("EHI_DEAD_LETTERS"),
+        hidden: VISIBILITY,
+    };
+    aws.check().map_err(refusal)?;
+    let consumer = &consumer;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Batch>| async move {
+        let ends = Timestamp::try_from(event.context.deadline()).unwrap_or_else(|_| consumer.clock.now());
+        Ok::<_, Error>(Box::pin(consumer.batch(event.payload, ends)).await)
+    }))
+    .await
+}
+
+/// Runs the function that tells others what became of jobs, from the stream of their table.
+pub async fn announce(bus: fn(&SdkConfig, &Resources) -> Result<Arc<dyn Events>>) -> Result<(), Error> {
+    let (sdk, resources) = (sdk_and_log(Caller::Worker).await, resources());
+    let settings =
+        Aws::without_secrets(sdk.clone(), resources.clone(), clock(), ids()).map_err(refusal)?.settings();
+    let announcer = Announcer {
+        events: bus(&sdk, &resources).map_err(refusal)?,
+        source: settings.base_url.clone(),
+        stage: stage(&resources).to_owned(),
+    };
+    let announcer = &announcer;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Changes>| async move {
+        announcer.announce(&event.payload).await.map_err(logged)
+    }))
+    .await
+}
+
+/// Which of an account's deployments this is.
+fn stage(resources: &Resources) -> &str {
+    resources.get("EHI_STAGE").unwrap_or("none")
+}
+
+async fn sdk_and_log(caller: Caller) -> SdkConfig {
+    let filter = log_filter(telemetry::ON_LAMBDA);
+    telemetry::for_machines(&filter, stage(&resources()));
+    // Not in a test, whose panics are for people.
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+        telemetry::panics_as_lines();
+    }
+    telemetry::metrics(&[(Metric::ColdStarts, 1)]);
+    sdk_of_function(caller).await
+}
+
+fn resources() -> Arc<Resources> {
+    Arc::new(Resources::load())
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+fn ids() -> Arc<SystemIds> {
+    Arc::new(SystemIds)
+}
+
+fn started<T>(connected: Result<T>) -> Result<T, Error> {
+    connected.map_err(refusal)
+}
+
+/// Why a function does not start: one line, with its cause.
+fn refusal(error: domain::error::Error) -> Error {
+    let cause = error.causes();
+    let text = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
+    format!("the function cannot start: {text}").into()
+}
+
+fn logged(error: domain::error::Error) -> Error {
+    tracing::error!(error = %error, cause = error.causes(), "the run failed");
+    error.into()
+}
+
+/// Makes a function's router anew from its secrets.
+struct Connection {
+    router: fn(&dyn Platform) -> Router,
+    sdk: SdkConfig,
+    resources: Arc<Resources>,
+}
+
+impl Connect for Connection {
+    async fn connect(&self, known: Option<&str>) -> Result<Option<(Router, String)>> {
+        let (sdk, resources) = (self.sdk.clone(), self.resources.clone());
+        let Some((platform, version)) = Aws::connect(sdk, resources, clock(), ids(), known).await? else {
+            return Ok(None);
+        };
+        let app = host((self.router)(&platform), &platform);
+        platform.check()?;
+        Ok(Some((app, version)))
+    }
+}

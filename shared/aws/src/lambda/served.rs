@@ -1,0 +1,202 @@
+//! What a function serves, made anew when its secrets are old. Where it cannot be made, such as without settings, every
+//! request gets 503 and the log says what to do; nothing is served half.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use domain::clock::{Clock, Ids};
+use domain::error::{Error, Result};
+use jiff::{SignedDuration, Timestamp};
+use web::host::closed;
+
+/// How long a process uses the secrets that it has read.
+const FRESH: SignedDuration = SignedDuration::from_mins(5);
+/// The wait after the first failure to read them; it doubles with each failure, up to [`FRESH`].
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
+
+/// Makes what is served.
+pub(super) trait Connect {
+    /// What is to be served from now on, and the version of the secrets that it was made with. `None` when they still
+    /// have the version `known`.
+    async fn connect(&self, known: Option<&str>) -> Result<Option<(Router, String)>>;
+}
+
+/// See the [module](self).
+pub(super) struct App<C> {
+    connect: C,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    state: Mutex<State>,
+}
+
+struct State {
+    router: Router,
+    /// The version of the secrets; `None` before any were good.
+    version: Option<String>,
+    /// When secrets are read again.
+    due: Timestamp,
+    /// Failures to read them in a row.
+    failures: u32,
+}
+
+impl<C: Connect> App<C> {
+    pub(super) async fn start(connect: C, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        let router = closed("the function has not started", clock.clone(), ids.clone());
+        let state = State { router, version: None, due: clock.now(), failures: 0 };
+        let app = Self { connect, clock, ids, state: Mutex::new(state) };
+        let _ = app.router().await;
+        app
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The router for a request that comes now.
+    pub(super) async fn router(&self) -> Router {
+        let known = {
+            let mut state = self.state();
+            let now = self.clock.now();
+            if now < state.due {
+                return state.router.clone();
+            }
+            // Requests that come meanwhile do not read as well.
+            state.due = now.saturating_add(FRESH).unwrap_or(now);
+            state.version.clone()
+        };
+        let connected = self.connect.connect(known.as_deref()).await;
+        let mut state = self.state();
+        match connected {
+            Ok(fresh) => {
+                state.failures = 0;
+                if let Some((router, version)) = fresh {
+                    state.router = router;
+                    state.version = Some(version);
+                }
+            }
+            Err(error) => self.failed(&mut state, &error),
+        }
+        state.router.clone()
+    }
+
+    /// What was read before is good enough to go on with. While a store is down or settings are wrong, it is not asked at
+    /// every request.
+    fn failed(&self, state: &mut State, error: &Error) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(10)).min(FRESH);
+        state.due = self.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
+        state.failures = state.failures.saturating_add(1);
+        let (cause, retry_seconds) = (error.causes(), pause.as_secs());
+        if state.version.is_some() {
+            tracing::error!(error = %error, cause, retry_seconds, "secrets cannot be read; the old ones are used");
+        } else {
+            tracing::error!(error = %error, cause, retry_seconds, "the function serves nothing");
+            let reason = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
+            state.router = closed(&reason, self.clock.clone(), self.ids.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use axum::body::Body;
+    use contract::{FixedClock, SeededIds};
+    use http::{Request, StatusCode};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// Secrets of which somebody else says what they are.
+    #[derive(Default)]
+    struct Secrets {
+        version: Mutex<Option<&'static str>>,
+        reads: AtomicU32,
+    }
+
+    impl Connect for &Secrets {
+        async fn connect(&self, known: Option<&str>) -> Result<Option<(Router, String)>> {
+            self.reads.fetch_add(1, Ordering::SeqCst);
+            let version = *self.version.lock().expect("a version");
+            let Some(version) = version else { return Err(Error::unavailable("Secrets Manager is down")) };
+            let router = Router::new().fallback(move || async move { version });
+            Ok((known != Some(version)).then(|| (router, version.to_owned())))
+        }
+    }
+
+    struct World {
+        clock: FixedClock,
+        secrets: &'static Secrets,
+        app: App<&'static Secrets>,
+    }
+
+    impl World {
+        async fn with(version: Option<&'static str>) -> Self {
+            let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+            let secrets: &'static Secrets = Box::leak(Box::default());
+            *secrets.version.lock().expect("a version") = version;
+            let app = App::start(secrets, Arc::new(clock.clone()), Arc::new(SeededIds::new(1))).await;
+            Self { clock, secrets, app }
+        }
+
+        fn set(&self, version: Option<&'static str>) {
+            *self.secrets.version.lock().expect("a version") = version;
+        }
+
+        async fn get(&self) -> (StatusCode, String) {
+            let request = Request::get("/fhir/metadata").body(Body::empty()).expect("a request");
+            let response = self.app.router().await.oneshot(request).await.expect("a response");
+            let status = response.status();
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+            (status, String::from_utf8(body.to_vec()).expect("text"))
+        }
+
+        /// Reads of the secrets in a number of requests, one each second.
+        async fn reads(&self, requests: u32) -> u32 {
+            let before = self.secrets.reads.load(Ordering::SeqCst);
+            for _ in 0..requests {
+                self.clock.advance(SignedDuration::from_secs(1));
+                self.get().await;
+            }
+            self.secrets.reads.load(Ordering::SeqCst) - before
+        }
+    }
+
+    #[tokio::test]
+    async fn without_settings_everything_is_503_until_there_are_some() {
+        let world = World::with(None).await;
+        let (status, body) = world.get().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.contains("OperationOutcome") && !body.contains("Secrets Manager"), "{body}");
+        world.set(Some("one"));
+        assert_eq!(world.get().await.0, StatusCode::SERVICE_UNAVAILABLE, "it is not asked at every request");
+        world.clock.advance(FIRST_PAUSE);
+        assert_eq!(world.get().await, (StatusCode::OK, "one".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn secrets_that_cannot_be_read_are_asked_for_less_and_less() {
+        let world = World::with(Some("one")).await;
+        world.set(None);
+        world.clock.advance(FRESH);
+        assert_eq!(world.get().await, (StatusCode::OK, "one".to_owned()), "the old ones are used");
+        // After 5, 15, 35, 75, 155, 315 seconds, and then every 300.
+        assert_eq!((world.reads(320).await, world.reads(600).await), (6, 2));
+        world.set(Some("two"));
+        world.clock.advance(FRESH);
+        assert_eq!(world.get().await.1, "two");
+        world.set(None);
+        world.clock.advance(FRESH);
+        assert_eq!(world.reads(10).await, 2, "the next outage begins with a short pause");
+    }
+
+    #[tokio::test]
+    async fn good_secrets_are_read_every_five_minutes_and_new_ones_are_used() {
+        let world = World::with(Some("one")).await;
+        assert_eq!(world.reads(601).await, 2);
+        world.set(Some("two"));
+        assert_eq!(world.get().await.1, "one");
+        world.clock.advance(FRESH);
+        assert_eq!(world.get().await.1, "two");
+    }
+}

@@ -1,0 +1,308 @@
+//! The platform on AWS: DynamoDB for jobs and grants, SQS for work, S3 for records and files, Secrets Manager for keys.
+//!
+//! Clients are made when a function's router or worker asks for a port, at the cold start, so that a function has
+//! no more of them than its policy allows it to use.
+
+mod authorities;
+mod calls;
+mod chunks;
+mod files;
+mod grants;
+mod guess;
+mod items;
+mod jobs;
+pub mod lambda;
+mod links;
+mod listing;
+mod objects;
+mod queue;
+mod ranges;
+mod records;
+mod secrets;
+mod table;
+mod upload;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use domain::clock::{Clock, Ids};
+use domain::error::{Error, Result, Store};
+use domain::ports::files::Files;
+use domain::ports::grants::Grants;
+use domain::ports::jobs::Jobs;
+use domain::ports::queue::Queue;
+use domain::ports::records::Records;
+use domain::request::SizeClass;
+use platform::Platform;
+use security::keys::Keys;
+use security::verify::Verifier;
+use settings::resources::Resources;
+use settings::{Settings, is_loopback};
+
+pub use self::calls::Caller;
+use self::files::AwsFiles;
+use self::grants::AwsGrants;
+use self::jobs::AwsJobs;
+use self::links::Links;
+use self::objects::Bucket;
+use self::queue::AwsQueue;
+pub use self::queue::{SqsInbox, Visibility};
+use self::records::AwsRecords;
+use self::secrets::Stored;
+use self::table::Table;
+
+/// Bytes of the first parts of a multipart upload.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// See the [module](self).
+pub struct Aws {
+    sdk: SdkConfig,
+    resources: Arc<Resources>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    settings: Arc<Settings>,
+    keys: Option<Arc<Keys>>,
+    /// Variables that a port needed and that are not set.
+    missing: Mutex<Vec<&'static str>>,
+}
+
+/// The SDK's configuration from the process's environment, with our time-outs and retries.
+pub async fn sdk() -> SdkConfig {
+    sdk_loader(Caller::Worker).http_client(http_client(TrustStore::default())).load().await
+}
+
+/// The same for a function, which trusts only [Amazon's authorities](authorities).
+pub async fn sdk_of_function(caller: Caller) -> SdkConfig {
+    sdk_loader(caller).http_client(http_client(authorities::of_function())).load().await
+}
+
+/// The same without an HTTP client: for tests that bring their own.
+pub fn sdk_loader(caller: Caller) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(calls::retries(caller))
+        .timeout_config(calls::timeouts())
+}
+
+fn http_client(trusted: TrustStore) -> SharedHttpClient {
+    let context = TlsContext::builder().with_trust_store(trusted).build().expect("a store of certificates");
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context)
+        .build_https()
+}
+
+impl Aws {
+    /// A platform with settings and keys that are known.
+    pub fn new(
+        sdk: SdkConfig,
+        resources: Arc<Resources>,
+        settings: Settings,
+        keys: Option<Keys>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Self {
+        Self {
+            sdk,
+            resources,
+            clock,
+            ids,
+            settings: Arc::new(settings),
+            keys: keys.map(Arc::new),
+            missing: Mutex::default(),
+        }
+    }
+
+    /// Connects a function that serves requests: reads keys and settings from Secrets Manager, and says of which version
+    /// they are. `None` when that is the one that is known.
+    pub async fn connect(
+        sdk: SdkConfig,
+        resources: Arc<Resources>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        known: Option<&str>,
+    ) -> Result<Option<(Self, String)>> {
+        let secret = |name: &'static str| {
+            resources.get(name).ok_or_else(|| Error::invalid(format!("{name}: the variable is not set")))
+        };
+        let (signing, settings) = (secret("EHI_SIGNING_SECRET")?, secret("EHI_SETTINGS_SECRET")?);
+        let client = aws_sdk_secretsmanager::Client::new(&sdk);
+        let stored = Box::pin(Stored::read(&client, signing, settings)).await?;
+        let now = clock.now();
+        let version = stored.version(now);
+        if known == Some(&version) {
+            return Ok(None);
+        }
+        let settings = stored.settings()?;
+        let keys = stored.keys(now)?.with_rsa(&settings.rsa_keys)?;
+        Ok(Some((Self::new(sdk, resources, settings, Some(keys), clock, ids), version)))
+    }
+
+    /// Connects a worker, which signs and verifies nothing: its settings are variables.
+    pub fn without_secrets(
+        sdk: SdkConfig,
+        resources: Arc<Resources>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
+        let settings = Settings::of_text("").map_err(|wrong| Error::invalid(wrong.0.join("; ")))?;
+        Ok(Self::new(sdk, resources, settings, None, clock, ids))
+    }
+
+    /// What the ports that were asked for lack; one line.
+    pub fn check(&self) -> Result<()> {
+        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("{}: the variable is not set", missing.join(", "))))
+    }
+
+    /// The receiving end of one queue, for hosts that poll.
+    pub fn inbox(&self, size: SizeClass, dead_letters: &str) -> SqsInbox {
+        let name = match size {
+            SizeClass::Small => "EHI_SMALL_QUEUE",
+            SizeClass::Large => "EHI_LARGE_QUEUE",
+        };
+        SqsInbox::new(self.sqs(), self.need(name), dead_letters.to_owned())
+    }
+
+    /// When messages of the queues come back.
+    pub fn visibility(&self) -> Visibility {
+        Visibility::new(self.sqs())
+    }
+
+    fn need(&self, name: &'static str) -> String {
+        self.resources.get(name).map_or_else(
+            || {
+                self.missing.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+                String::new()
+            },
+            str::to_owned,
+        )
+    }
+
+    fn sqs(&self) -> aws_sdk_sqs::Client {
+        let config =
+            aws_sdk_sqs::config::Builder::from(&self.sdk).retry_partition(calls::retry_tokens("sqs"));
+        aws_sdk_sqs::Client::from_conf(config.build())
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.sdk)
+            .retry_partition(calls::retry_tokens("dynamodb"));
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    fn s3(&self) -> aws_sdk_s3::Client {
+        s3(&self.sdk)
+    }
+}
+
+/// An emulator on this machine has no host name for each bucket.
+fn s3(sdk: &SdkConfig) -> aws_sdk_s3::Client {
+    let is_local = sdk.endpoint_url().and_then(|url| url.parse().ok()).is_some_and(|url| is_loopback(&url));
+    let config = aws_sdk_s3::config::Builder::from(sdk)
+        .force_path_style(is_local)
+        .retry_partition(calls::retry_tokens("s3"));
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
+/// `s3://bucket/prefix` as bucket and prefix, which ends in `/` or is empty.
+fn location(url: &str) -> Option<(String, String)> {
+    let (bucket, prefix) =
+        url.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
+    let prefix = prefix.trim_matches('/');
+    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+    (!bucket.is_empty()).then(|| (bucket.to_owned(), prefix))
+}
+
+/// A bucket, or a prefix of one, as a store of files: what `ehi load` writes a lake to. [`Error::Invalid`] for
+/// anything but `s3://bucket/prefix`.
+pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc<dyn Files>> {
+    let (name, prefix) = location(url)
+        .ok_or_else(|| Error::invalid(format!("'{url}' is not s3://bucket or s3://bucket/prefix")))?;
+    let client = s3(sdk);
+    let links = Links::new(sdk.clone(), client.clone(), None, clock);
+    Ok(Arc::new(AwsFiles::new(
+        Bucket { client, name, prefix, store: Store::Files },
+        links,
+        false,
+        PART_BYTES,
+    )))
+}
+
+impl Platform for Aws {
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.clone()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    fn ids(&self) -> Arc<dyn Ids> {
+        self.ids.clone()
+    }
+
+    fn jobs(&self) -> Arc<dyn Jobs> {
+        Arc::new(AwsJobs {
+            table: Table {
+                client: self.dynamodb(),
+                name: self.need("EHI_JOBS_TABLE"),
+                ids: self.ids.clone(),
+            },
+            retention: self.settings.retention,
+            clock: self.clock.clone(),
+        })
+    }
+
+    fn queue(&self) -> Arc<dyn Queue> {
+        let (small, large) = (self.need("EHI_SMALL_QUEUE"), self.need("EHI_LARGE_QUEUE"));
+        Arc::new(AwsQueue { client: self.sqs(), small, large })
+    }
+
+    fn files(&self) -> Arc<dyn Files> {
+        let client = self.s3();
+        let role = self.resources.get("EHI_SIGNING_ROLE").map(str::to_owned);
+        let links = Links::new(self.sdk.clone(), client.clone(), role, self.clock.clone());
+        let (name, prefix) = (self.need("EHI_FILES_BUCKET"), String::new());
+        let bucket = Bucket { client, name, prefix, store: Store::Files };
+        let part_bytes = self.resources.get("EHI_UPLOAD_PART_BYTES").and_then(|bytes| bytes.parse().ok());
+        let compress = self.resources.flag("EHI_COMPRESS_FILES");
+        Arc::new(AwsFiles::new(bucket, links, compress, part_bytes.unwrap_or(PART_BYTES)))
+    }
+
+    fn records(&self) -> Arc<dyn Records> {
+        let lake = self.need("EHI_RECORDS");
+        let (name, prefix) = location(&lake).unwrap_or_else(|| {
+            if !lake.is_empty() {
+                self.missing
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push("EHI_RECORDS (s3://bucket/prefix)");
+            }
+            Default::default()
+        });
+        Arc::new(AwsRecords::new(Bucket { client: self.s3(), name, prefix, store: Store::Records }))
+    }
+
+    fn grants(&self) -> Arc<dyn Grants> {
+        Arc::new(AwsGrants {
+            client: self.dynamodb(),
+            table: self.need("EHI_GRANTS_TABLE"),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        })
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        self.keys.clone().expect("a function that signs or verifies is served, and has its secrets")
+    }
+
+    fn verifier(&self) -> Arc<Verifier> {
+        Arc::new(Verifier::new(self.settings(), self.keys(), self.clock(), self.grants()))
+    }
+}

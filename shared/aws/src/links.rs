@@ -1,0 +1,159 @@
+//! Presigned requests: links under which a file is fetched, and forms with which one is put, straight from the
+//! bucket. Signed by a role that can do nothing else, where the deployment has one.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_lc_rs::hmac;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Config, Credentials, ProvideCredentials};
+use aws_sdk_s3::presigning::PresigningConfig;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::clock::{Clock, hex};
+use domain::error::{Error, Result};
+use domain::ports::files::UploadForm;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::calls::failed;
+
+/// No link lives longer.
+const LONGEST: SignedDuration = SignedDuration::from_mins(5);
+/// What our clock and that of S3 may differ by: links are good from that much before now.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// Credentials with less time left are fetched anew.
+const TOO_OLD: SignedDuration = SignedDuration::from_mins(10);
+
+/// See the [module](self).
+pub(super) struct Links {
+    sdk: SdkConfig,
+    client: Client,
+    role: Option<String>,
+    clock: Arc<dyn Clock>,
+    credentials: Mutex<Option<Credentials>>,
+}
+
+impl Links {
+    pub(super) fn new(sdk: SdkConfig, client: Client, role: Option<String>, clock: Arc<dyn Clock>) -> Self {
+        Self { sdk, client, role, clock, credentials: Mutex::default() }
+    }
+
+    /// A URL that gets an object.
+    pub(super) async fn download(
+        &self,
+        bucket: &str,
+        key: &str,
+        lifetime: SignedDuration,
+        file_name: &str,
+    ) -> Result<String> {
+        let credentials = self.credentials().await?;
+        let signing = PresigningConfig::builder()
+            .start_time(SystemTime::from(self.now() - SKEW))
+            .expires_in(Duration::try_from(self.lifetime(&credentials, lifetime) + SKEW).unwrap_or_default())
+            .build()
+            .map_err(Error::internal)?;
+        let get = self
+            .client
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .response_content_disposition(format!("attachment; filename=\"{file_name}\""))
+            .response_cache_control("private, no-store");
+        let signed = get
+            .customize()
+            .config_override(Config::builder().credentials_provider(credentials))
+            .presigned(signing)
+            .await
+            .map_err(failed("presigning GetObject"))?;
+        Ok(signed.uri().to_owned())
+    }
+
+    /// A form that puts one object (S3, POST Object; Signature Version 4, POST policy).
+    pub(super) async fn upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_type: &str,
+        limit: u64,
+        lifetime: SignedDuration,
+    ) -> Result<UploadForm> {
+        let credentials = self.credentials().await?;
+        let now = self.now();
+        let expires = now + self.lifetime(&credentials, lifetime);
+        let region = self.sdk.region().map_or("us-east-1", |region| region.as_ref());
+        let (day, at) = (now.strftime("%Y%m%d").to_string(), now.strftime("%Y%m%dT%H%M%SZ").to_string());
+        let scope = format!("{day}/{region}/s3/aws4_request");
+        let mut fields = vec![
+            ("key", key.to_owned()),
+            ("Content-Type", content_type.to_owned()),
+            ("x-amz-algorithm", "AWS4-HMAC-SHA256".to_owned()),
+            ("x-amz-credential", format!("{}/{scope}", credentials.access_key_id())),
+            ("x-amz-date", at),
+        ];
+        fields.extend(credentials.session_token().map(|token| ("x-amz-security-token", token.to_owned())));
+        let mut conditions = vec![json!({ "bucket": bucket }), json!(["content-length-range", 1, limit])];
+        conditions.extend(fields.iter().map(|(name, value)| json!(["eq", format!("${name}"), value])));
+        let policy = json!({ "expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), "conditions": conditions });
+        let policy = STANDARD.encode(policy.to_string());
+        let mut key = format!("AWS4{}", credentials.secret_access_key()).into_bytes();
+        for part in [day.as_str(), region, "s3", "aws4_request", &policy] {
+            key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes()).as_ref().to_vec();
+        }
+        fields.extend([("policy", policy), ("x-amz-signature", hex(&key))]);
+        let url = match self.sdk.endpoint_url() {
+            Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
+            None => format!("https://{bucket}.s3.{region}.amazonaws.com"),
+        };
+        Ok(UploadForm {
+            url,
+            fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Never longer than the credentials that sign.
+    fn lifetime(&self, credentials: &Credentials, lifetime: SignedDuration) -> SignedDuration {
+        let left = credentials
+            .expiry()
+            .and_then(|expiry| Timestamp::try_from(expiry).ok())
+            .map_or(LONGEST, |expiry| expiry.duration_since(self.now()));
+        lifetime.min(LONGEST).min(left).max(SignedDuration::from_secs(1))
+    }
+
+    async fn credentials(&self) -> Result<Credentials> {
+        let mut known = self.credentials.lock().await;
+        if let Some(credentials) = &*known {
+            let expiry = credentials.expiry().and_then(|expiry| Timestamp::try_from(expiry).ok());
+            if expiry.is_some_and(|expiry| expiry.duration_since(self.now()) > TOO_OLD) {
+                return Ok(credentials.clone());
+            }
+        }
+        let credentials = match &self.role {
+            Some(role) => {
+                let assumed = AssumeRoleProvider::builder(role)
+                    .session_name("ehi-links")
+                    .session_length(Duration::from_hours(1))
+                    .configure(&self.sdk)
+                    .build()
+                    .await;
+                assumed.provide_credentials().await
+            }
+            None => {
+                let own = self.sdk.credentials_provider();
+                let own =
+                    own.ok_or_else(|| Error::unavailable("there are no credentials to sign links with"))?;
+                own.provide_credentials().await
+            }
+        };
+        let credentials = credentials.map_err(Error::unavailable)?;
+        *known = Some(credentials.clone());
+        Ok(credentials)
+    }
+}

@@ -1,0 +1,110 @@
+//! Patients of a lake in a bucket, many with each request: LIST is what a patient would cost most.
+
+use async_trait::async_trait;
+use domain::error::Result;
+use domain::ids::PatientId;
+use domain::ports::records::{Entries, Entry, Member, Parts};
+
+use crate::objects::{Bucket, Listed, Walk};
+use crate::ranges::Ranges;
+use crate::records::{check, is_part, part, prefix, split, stray};
+
+/// All that stands below `Patient/`.
+pub(super) struct Walked {
+    bucket: Bucket,
+    walk: Ranges,
+    is_empty: bool,
+}
+
+impl Walked {
+    pub(super) fn new(bucket: &Bucket, after: Option<&str>) -> Self {
+        // Behind every key of that patient: nothing but its own prefix sorts in between.
+        let after = after.map(|patient| format!("Patient/{patient}/\u{10ffff}"));
+        Self {
+            bucket: bucket.clone(),
+            walk: Ranges::new(bucket, "Patient/", after.as_deref()),
+            is_empty: true,
+        }
+    }
+
+    /// The objects of this patient that follow.
+    async fn member(&mut self, patient: PatientId, first: Listed) -> Result<Member> {
+        let prefix = prefix(&patient);
+        let mut bytes = if is_part(&first) { first.size } else { 0 };
+        while let Some(next) = self.walk.peek().await?
+            && next.key.starts_with(&prefix)
+        {
+            bytes += if is_part(next) { next.size } else { 0 };
+            self.walk.next().await?;
+        }
+        Ok(Member { patient, bytes })
+    }
+}
+
+#[async_trait]
+impl Entries for Walked {
+    async fn next(&mut self) -> Result<Option<Entry>> {
+        while let Some(first) = self.walk.next().await? {
+            self.is_empty = false;
+            if let Some((patient, _)) = split(&first.key) {
+                return self.member(patient, first).await.map(|member| Some(Entry::Patient(member)));
+            }
+            let Some(name) = stray(&first.key, first.size).map(str::to_owned) else { continue };
+            // Of a directory all keys stand together.
+            while let Some(next) = self.walk.peek().await?
+                && stray(&next.key, next.size) == Some(&name)
+            {
+                self.walk.next().await?;
+            }
+            return Ok(Some(Entry::Stray(name)));
+        }
+        if self.is_empty {
+            check(&self.bucket).await?;
+        }
+        Ok(None)
+    }
+}
+
+/// The files of one patient after the other. What one request listed is used for all patients in it.
+pub(super) struct InTurn {
+    bucket: Bucket,
+    walk: Option<Walk>,
+    /// The prefix of the last patient.
+    last: String,
+    /// How often a patient was not in what was listed before.
+    pub(super) lists: usize,
+}
+
+impl InTurn {
+    pub(super) fn new(bucket: &Bucket) -> Self {
+        Self { bucket: bucket.clone(), walk: None, last: String::new(), lists: 0 }
+    }
+
+    /// Whether the next patient is in what was listed, or known not to be there.
+    pub(super) fn reaches(&mut self, patient: &PatientId) -> bool {
+        let prefix = prefix(patient);
+        self.last < prefix && self.walk.as_mut().is_some_and(|walk| walk.passes_to(&prefix))
+    }
+
+    pub(super) async fn parts(&mut self, patient: &PatientId) -> Result<Parts> {
+        let prefix = prefix(patient);
+        if !self.reaches(patient) {
+            // Before every key of this patient, and behind those of all before.
+            let before = format!("{}.\u{10ffff}", prefix.trim_end_matches('/'));
+            self.walk = Some(self.bucket.walk("Patient/", Some(&before)));
+            self.lists += 1;
+        }
+        let mut parts = Parts::default();
+        if let Some(walk) = &mut self.walk {
+            while let Some(next) = walk.peek().await?
+                && next.key.starts_with(&prefix)
+            {
+                if let Some(listed) = walk.next().await? {
+                    part(listed, &mut parts);
+                }
+            }
+        }
+        self.last = prefix;
+        Ok(parts)
+    }
+}

@@ -1,0 +1,381 @@
+//! The lake layout in a bucket, below a prefix.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::error::{Damage, Error, Result, Store};
+use domain::ids::PatientId;
+use domain::lines::Lines;
+use domain::ports::files::ByteStream;
+use domain::ports::records::{
+    Area, BLOCK, BlockReader, CohortPage, Entries, Entry, Member, Part, Parts, Records, Supporting,
+};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use storage::compressed::decompressed;
+use storage::layout::{Place, is_stray};
+use storage::shared_index::{SharedIndex, TOO_LONG, Taken, Unusable};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::Mutex;
+use tokio_util::io::StreamReader;
+
+use crate::listing::{InTurn, Walked};
+use crate::objects::{Bucket, Listed};
+
+/// Lines of `shared/` fetched at once.
+const AT_ONCE: usize = 8;
+
+/// Files that are listed for one call; the patient who reaches this number is the last one.
+const MAX_PARTS: usize = 20_000;
+/// Patients after whom it is known whether they stand close together.
+const SPARSE: usize = 8;
+/// Patients who are asked for alone in one call, and at the same time.
+const MOST_APART: usize = 256;
+const APART_AT_ONCE: usize = 16;
+
+/// See the [module](self).
+pub(super) struct AwsRecords {
+    bucket: Bucket,
+    /// Where the lines of `shared/` are; made when first asked for, and again when the objects change.
+    shared: Mutex<Option<Arc<SharedObjects>>>,
+}
+
+/// The objects of `shared/` as they were read: key and ETag.
+struct SharedObjects {
+    objects: Vec<(String, String)>,
+    index: SharedIndex,
+    damaged: Vec<Damage>,
+}
+
+impl AwsRecords {
+    pub(super) fn new(bucket: Bucket) -> Self {
+        Self { bucket, shared: Mutex::default() }
+    }
+
+    async fn check(&self) -> Result<()> {
+        check(&self.bucket).await
+    }
+
+    async fn shared(&self) -> Result<Arc<SharedObjects>> {
+        let mut walk = self.bucket.walk("shared/", None);
+        let mut objects = Vec::new();
+        while let Some(Listed { key, etag, size, .. }) = walk.next().await? {
+            let name = key.strip_prefix("shared/").unwrap_or(&key);
+            if Place::Area(Area::Shared).lists(name, size == 0) {
+                objects.push((key, etag));
+            }
+        }
+        if objects.is_empty() {
+            self.check().await?;
+        }
+        let mut known = self.shared.lock().await;
+        if let Some(index) = known.as_ref().filter(|index| index.objects == objects) {
+            return Ok(index.clone());
+        }
+        let index = Arc::new(self.index(objects).await?);
+        *known = Some(index.clone());
+        Ok(index)
+    }
+
+    /// Reads all objects once, each up to where it is damaged.
+    async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
+        let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
+        for (number, (key, _)) in objects.iter().enumerate() {
+            let mut unusable = Unusable::default();
+            let read = self.index_object(number, key, &mut index, &mut unusable).await;
+            damaged.extend(unusable.damage(key));
+            match read {
+                Err(Error::Damaged(damage)) => damaged.push(damage),
+                read => read?,
+            }
+        }
+        Ok(SharedObjects { objects, index: index.sorted(), damaged })
+    }
+
+    /// Adds the lines of an object to the index.
+    async fn index_object(
+        &self,
+        number: usize,
+        key: &str,
+        index: &mut SharedIndex,
+        unusable: &mut Unusable,
+    ) -> Result<()> {
+        let name = key.strip_prefix("shared/").unwrap_or(key);
+        Place::Area(Area::Shared).check(name, key)?;
+        let mut lines = Lines::new(self.reader(key, is_gzip(key)).await?);
+        loop {
+            while let Some(line) = lines.next() {
+                let added = match line.text {
+                    Some(text) => index.add(number, line.offset, text.len(), text),
+                    None => Err(TOO_LONG.to_owned()),
+                };
+                if let Err(problem) = added {
+                    unusable.add(line.number, problem);
+                }
+            }
+            if !lines.fill().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn reader(&self, key: &str, compressed: bool) -> Result<Box<dyn BlockReader>> {
+        let object = self.bucket.open(key, None).await?;
+        let compressed = compressed || object.encoding() == Some("gzip");
+        let stream = object.ahead();
+        let stream: ByteStream = if compressed { decompressed(key, stream, None) } else { stream };
+        let reader = StreamReader::new(stream.map(|piece| piece.map_err(std::io::Error::other)));
+        Ok(Box::new(Blocks { reader: Box::pin(reader), error: None }))
+    }
+
+    /// The lines at these places of one object.
+    async fn lines_of(&self, key: &str, places: &[(u64, u32)]) -> Result<Vec<Vec<u8>>> {
+        if is_gzip(key) {
+            let mut reader = self.reader(key, true).await?;
+            let (mut buffer, mut at, mut found) = (Vec::new(), 0_u64, Vec::new());
+            for (offset, length) in places {
+                let end = offset + u64::from(*length);
+                loop {
+                    // What lies before the line is not kept.
+                    let skip =
+                        usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
+                    buffer.drain(..skip);
+                    at += skip as u64;
+                    if at + buffer.len() as u64 >= end {
+                        break;
+                    }
+                    let before = buffer.len();
+                    buffer = reader.read(buffer).await?;
+                    if buffer.len() == before {
+                        return Err(Error::unavailable("shared records changed while they were read"));
+                    }
+                }
+                found.push(buffer[..*length as usize].to_vec());
+            }
+            return Ok(found);
+        }
+        let one = |(offset, length): (u64, u32)| async move {
+            let mut object = self.bucket.open(key, Some(offset..offset + u64::from(length))).await?;
+            let mut line = Vec::with_capacity(length as usize);
+            while let Some(bytes) = object.next().await? {
+                line.extend_from_slice(&bytes);
+            }
+            Ok(line)
+        };
+        stream::iter(places.iter().copied()).map(one).buffered(AT_ONCE).try_collect().await
+    }
+}
+
+/// To S3 a prefix without keys and one that does not exist are the same. A lake without a single key below
+/// `Patient/` was moved away or is not loaded yet: it is waited for, because nothing can tell it from an empty one.
+pub(super) async fn check(bucket: &Bucket) -> Result<()> {
+    match bucket.walk("Patient/", None).next().await? {
+        Some(_) => Ok(()),
+        None => Err(Error::unavailable("the lake has no key below Patient/").of_store(Store::Records)),
+    }
+}
+
+fn is_gzip(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, extension)| extension == "gz")
+}
+
+/// The patient and the rest of a key `Patient/<id>/…`.
+pub(super) fn split(key: &str) -> Option<(PatientId, &str)> {
+    let (id, rest) = key.strip_prefix("Patient/")?.split_once('/')?;
+    Some((PatientId::parse(id).ok()?, rest))
+}
+
+/// Where an object below a patient's prefix stands, and its name there; `None` where it is not listed.
+fn place(rest: &str, size: u64) -> Option<(Place, &str)> {
+    let (place, name) = match rest.strip_prefix("files/") {
+        Some(name) => (Place::Documents, name),
+        None => (Place::Record, rest),
+    };
+    place.lists(name, size == 0).then_some((place, name))
+}
+
+/// Whether an object below a patient's prefix is listed.
+pub(super) fn is_part(listed: &Listed) -> bool {
+    split(&listed.key).is_some_and(|(_, rest)| place(rest, listed.size).is_some())
+}
+
+/// Adds an object below a patient's prefix to the patient's files, if it is listed.
+pub(super) fn part(listed: Listed, parts: &mut Parts) {
+    let Listed { key, size: bytes, changed, .. } = listed;
+    let Some((place, name)) = split(&key).and_then(|(_, rest)| place(rest, bytes)) else { return };
+    let list = match place {
+        Place::Documents => &mut parts.documents,
+        Place::Record | Place::Area(_) => &mut parts.records,
+    };
+    list.push(Part { name: name.to_owned(), bytes, changed });
+}
+
+/// The entry directly below `Patient/` that a key belongs to, where that is no patient's directory.
+pub(super) fn stray(key: &str, size: u64) -> Option<&str> {
+    let rest = key.strip_prefix("Patient/")?;
+    let (name, is_directory) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+    is_stray(name, is_directory, size == 0).then_some(name)
+}
+
+/// A patient's prefix: every part of it.
+pub(super) fn prefix(patient: &PatientId) -> String {
+    format!("Patient/{patient}/")
+}
+
+#[async_trait]
+impl Records for AwsRecords {
+    async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
+        let mut walk = self.bucket.walk(&prefix(patient), None);
+        let mut member = None;
+        while let Some(listed) = walk.next().await? {
+            let known = member.get_or_insert(Member { patient: patient.clone(), bytes: 0 });
+            known.bytes += if is_part(&listed) { listed.size } else { 0 };
+        }
+        if member.is_none() {
+            self.check().await?;
+        }
+        Ok(member)
+    }
+
+    async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
+        let mut entries = Walked::new(&self.bucket, after);
+        let mut members: Vec<Member> = Vec::new();
+        while let Some(entry) = entries.next().await? {
+            let Entry::Patient(member) = entry else { continue };
+            if members.len() == count {
+                let next = members.last().map(|last| last.patient.to_string());
+                return Ok(CohortPage { members, next });
+            }
+            members.push(member);
+        }
+        Ok(CohortPage { members, next: None })
+    }
+
+    fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries> {
+        Box::new(Walked::new(&self.bucket, after.map(PatientId::as_str)))
+    }
+
+    async fn parts(&self, patient: &PatientId) -> Result<Parts> {
+        let mut walk = self.bucket.walk(&prefix(patient), None);
+        let mut parts = Parts::default();
+        while let Some(listed) = walk.next().await? {
+            part(listed, &mut parts);
+        }
+        if parts == Parts::default() {
+            self.check().await?;
+        }
+        Ok(parts)
+    }
+
+    async fn parts_of(&self, patients: &[PatientId]) -> Result<Vec<Parts>> {
+        if let [patient] = patients {
+            return Ok(vec![self.parts(patient).await?]);
+        }
+        let mut turn = InTurn::new(&self.bucket);
+        let (mut all, mut files) = (Vec::new(), 0);
+        for (index, patient) in patients.iter().enumerate() {
+            if files > MAX_PARTS {
+                break;
+            }
+            // Patients far apart in a large lake: each is asked for alone, and many at once.
+            if index >= SPARSE && turn.lists * 2 > index && !turn.reaches(patient) {
+                let apart: Vec<_> = patients[index..].iter().take(MOST_APART).cloned().collect();
+                let parts = stream::iter(apart).map(|patient| async move { self.parts(&patient).await });
+                all.extend(parts.buffered(APART_AT_ONCE).try_collect::<Vec<_>>().await?);
+                break;
+            }
+            let parts = turn.parts(patient).await?;
+            if parts == Parts::default() {
+                self.check().await?;
+            }
+            files += parts.records.len() + parts.documents.len();
+            all.push(parts);
+        }
+        Ok(all)
+    }
+
+    async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        let key = format!("{}{}", prefix(patient), part.name);
+        Place::Record.check(&part.name, &key)?;
+        self.reader(&key, is_gzip(&part.name)).await
+    }
+
+    async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        let key = format!("{}files/{}", prefix(patient), part.name);
+        Place::Documents.check(&part.name, &key)?;
+        self.reader(&key, false).await
+    }
+
+    async fn area(&self, area: Area) -> Result<Vec<Part>> {
+        let directory = format!("{}/", area.directory());
+        let mut walk = self.bucket.walk(&directory, None);
+        let mut parts = Vec::new();
+        while let Some(Listed { key, size: bytes, changed, .. }) = walk.next().await? {
+            let name = key.strip_prefix(&directory).filter(|name| Place::Area(area).lists(name, bytes == 0));
+            parts.extend(name.map(|name| Part { name: name.to_owned(), bytes, changed }));
+        }
+        if parts.is_empty() {
+            self.check().await?;
+        }
+        Ok(parts)
+    }
+
+    async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
+        let key = format!("{}/{name}", area.directory());
+        Place::Area(area).check(name, &key)?;
+        let opened = self.reader(&key, is_gzip(name)).await;
+        if matches!(opened, Err(Error::NotFound(_))) {
+            self.check().await?;
+        }
+        opened
+    }
+
+    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
+        let shared = self.shared().await?;
+        let mut found = Taken::default();
+        for group in shared.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
+            let (key, _) = &shared.objects[group[0].0.file as usize];
+            let places: Vec<_> = group.iter().map(|(entry, _)| (entry.offset, entry.length)).collect();
+            for (line, (_, reference)) in self.lines_of(key, &places).await?.into_iter().zip(group) {
+                found.take(reference, line);
+            }
+        }
+        let provenance = shared.index.provenance();
+        Ok(Supporting { lines: found.lines(), damaged: shared.damaged.clone(), provenance })
+    }
+
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        Ok(self.shared().await?.index.about(targets))
+    }
+}
+
+/// A stream as blocks.
+struct Blocks {
+    reader: std::pin::Pin<Box<dyn AsyncRead + Send>>,
+    /// What stopped the last read, behind the bytes that it had read.
+    error: Option<Error>,
+}
+
+#[async_trait]
+impl BlockReader for Blocks {
+    async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        buffer.reserve(BLOCK);
+        let before = buffer.len();
+        let mut limited = (&mut self.reader).take(BLOCK as u64);
+        while limited.limit() > 0 {
+            match limited.read_buf(&mut buffer).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if buffer.len() == before => return Err(error.into()),
+                Err(error) => {
+                    self.error = Some(error.into());
+                    break;
+                }
+            }
+        }
+        Ok(buffer)
+    }
+}

@@ -1,0 +1,141 @@
+//! What Secrets Manager keeps: the text that the signing keys are derived from, and the settings file.
+//!
+//! A rotation puts a new version of the signing secret; the old one becomes AWSPREVIOUS. Both stand in the JWK set
+//! at once. The new one signs when every process has read it, so that no token is ever unknown to anybody.
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+use domain::error::{Error, Result};
+use jiff::{SignedDuration, Timestamp};
+use security::keys::{Keys, StoredKeys};
+use settings::Settings;
+
+use crate::calls::failed;
+
+/// A key signs when it is so old: by then every process has it.
+const SIGNS_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// The secrets as they are stored.
+pub(super) struct Stored {
+    current: GetSecretValueOutput,
+    previous: Option<GetSecretValueOutput>,
+    settings: GetSecretValueOutput,
+}
+
+impl Stored {
+    pub(super) async fn read(client: &Client, signing: &str, settings: &str) -> Result<Self> {
+        let current = async { value(client, signing, "AWSCURRENT").await };
+        let text = async { value(client, settings, "AWSCURRENT").await };
+        let previous = async { value(client, signing, "AWSPREVIOUS").await };
+        let (current, previous, text) = tokio::try_join!(current, previous, text)?;
+        let current = current.ok_or_else(|| Error::invalid("EHI_SIGNING_SECRET: the secret has no value"))?;
+        let settings = text.ok_or_else(no_settings)?;
+        Ok(Self { current, previous, settings })
+    }
+
+    /// Changes whenever keys or settings do: with a new value of a secret, and when a new key begins to sign.
+    pub(super) fn version(&self, now: Timestamp) -> String {
+        let id = |value: &GetSecretValueOutput| value.version_id().unwrap_or_default().to_owned();
+        let previous = self.previous.as_ref().map(id).unwrap_or_default();
+        format!("{} {previous} {} {}", id(&self.current), id(&self.settings), signs(&self.current, now))
+    }
+
+    /// The settings; [`Error::Invalid`] names what is wrong in them.
+    pub(super) fn settings(&self) -> Result<Settings> {
+        let text = self.settings.secret_string().unwrap_or_default();
+        // As the template leaves it: a comment.
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Err(no_settings());
+        }
+        Settings::of_text(text).map_err(|wrong| Error::invalid(wrong.0.join("; ")))
+    }
+
+    /// The keys; the one that signs comes first.
+    pub(super) fn keys(&self, now: Timestamp) -> Result<Keys> {
+        let stored =
+            |value: &GetSecretValueOutput| StoredKeys::from_seed(value.secret_string().unwrap_or_default());
+        let current = stored(&self.current)?;
+        let Some(previous) = &self.previous else { return Keys::new(&current) };
+        let previous = stored(previous)?;
+        match signs(&self.current, now) {
+            true => Keys::rotating(&current, &previous),
+            false => Keys::rotating(&previous, &current),
+        }
+    }
+}
+
+fn no_settings() -> Error {
+    Error::invalid(
+        "EHI_SETTINGS_SECRET: there are no settings; put the settings file into the secret SettingsSecretArn of the stack",
+    )
+}
+
+/// Whether a key is so old that every process knows it.
+fn signs(key: &GetSecretValueOutput, now: Timestamp) -> bool {
+    let created = key.created_date().map_or(0, aws_sdk_secretsmanager::primitives::DateTime::secs);
+    now.as_second().saturating_sub(created) >= SIGNS_AFTER.as_secs()
+}
+
+/// One version of a secret; `None` when it has none of that stage.
+async fn value(client: &Client, secret: &str, stage: &str) -> Result<Option<GetSecretValueOutput>> {
+    match client.get_secret_value().secret_id(secret).version_stage(stage).send().await {
+        Ok(value) => Ok(Some(value)),
+        Err(error)
+            if error.as_service_error().is_some_and(aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError::is_resource_not_found_exception) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(failed("GetSecretValue")(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_secretsmanager::primitives::DateTime;
+
+    use super::*;
+
+    fn secret(text: &str, version: &str, created: i64) -> GetSecretValueOutput {
+        GetSecretValueOutput::builder()
+            .secret_string(text)
+            .version_id(version)
+            .created_date(DateTime::from_secs(created))
+            .build()
+    }
+
+    fn stored(settings: &str) -> Stored {
+        let current = secret(&"b".repeat(40), "two", 1_000);
+        let previous = Some(secret(&"a".repeat(40), "one", 0));
+        Stored { current, previous, settings: secret(settings, "set", 0) }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).expect("a time")
+    }
+
+    #[test]
+    fn a_new_key_signs_when_everybody_knows_it() {
+        let stored = stored("");
+        let first = |now: i64| {
+            let keys = stored.keys(at(now)).expect("keys");
+            assert_eq!(keys.jwks()["keys"].as_array().map(Vec::len), Some(2));
+            keys.jwks()["keys"][0]["kid"].clone()
+        };
+        let kid_of = |letter: &str| {
+            let seed = StoredKeys::from_seed(&letter.repeat(40)).expect("keys");
+            Keys::new(&seed).expect("keys").jwks()["keys"][0]["kid"].clone()
+        };
+        assert_eq!(first(1_599), kid_of("a"), "nobody else may know the new one yet");
+        assert_eq!(first(1_600), kid_of("b"));
+        let versions = [1_000, 1_599, 1_600, 9_000].map(|now| stored.version(at(now)));
+        assert!(versions[0] == versions[1] && versions[1] != versions[2] && versions[2] == versions[3]);
+    }
+
+    #[test]
+    fn a_comment_is_no_settings() {
+        for text in ["", "  \n", "# clients, staff, accounts and issuers: see the README\n", "\n  # a\n#b"] {
+            let error = stored(text).settings().expect_err(text).to_string();
+            assert!(error.contains("put the settings file") && !error.contains('\n'), "{error}");
+        }
+    }
+}

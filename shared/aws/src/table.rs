@@ -1,0 +1,207 @@
+//! The table of jobs: transactions, reads and deletions of many items, each tried until nothing is left.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, DeleteRequest, KeysAndAttributes, Put, TransactWriteItem, Update, WriteRequest,
+};
+use domain::clock::Ids;
+use domain::error::{Error, Result};
+
+use crate::calls::{failed, pause};
+use crate::items::{Item, text};
+
+/// Tries at what another call stands in the way of.
+pub(super) const TRIES: u32 = 30;
+/// Keys of one BatchGetItem (DynamoDB, limits).
+const MOST_READ: usize = 100;
+/// Keys of one BatchWriteItem.
+const MOST_WRITTEN: usize = 25;
+
+/// See the [module](self).
+pub(super) struct Table {
+    pub(super) client: Client,
+    pub(super) name: String,
+    pub(super) ids: Arc<dyn Ids>,
+}
+
+/// What became of a transaction.
+pub(super) enum Written {
+    Done,
+    /// The condition of the item at this place did not hold.
+    Refused(usize),
+}
+
+/// The key of an item.
+pub(super) fn key(partition: &str, part: &str) -> Item {
+    HashMap::from([("job_id".to_owned(), text(partition)), ("part".to_owned(), text(part))])
+}
+
+pub(super) fn update(update: Update) -> TransactWriteItem {
+    TransactWriteItem::builder().update(update).build()
+}
+
+/// The put of an item that must not be there yet.
+pub(super) fn put_once(table: &Table, item: Item) -> Result<TransactWriteItem> {
+    let put = Put::builder()
+        .table_name(&table.name)
+        .set_item(Some(item))
+        .condition_expression("attribute_not_exists(job_id)");
+    let put = put.build().map_err(Error::internal)?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+impl Table {
+    /// Writes all or nothing. The token makes every try of this call the same transaction.
+    pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written> {
+        let token = format!("{}{}", self.ids.attempt(), self.ids.attempt());
+        for tries in 0..TRIES {
+            let transact = self
+                .client
+                .transact_write_items()
+                .client_request_token(&token)
+                .set_transact_items(Some(items.clone()));
+            let Err(error) = transact.send().await else { return Ok(Written::Done) };
+            match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    let codes: Vec<_> = cancelled
+                        .cancellation_reasons()
+                        .iter()
+                        .map(|reason| reason.code().unwrap_or_default())
+                        .collect();
+                    if let Some(place) = codes.iter().position(|code| *code == "ConditionalCheckFailed") {
+                        return Ok(Written::Refused(place));
+                    }
+                    let passes =
+                        ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+                    if !codes.iter().all(|code| passes.contains(code)) {
+                        return Err(failed("TransactWriteItems")(error));
+                    }
+                }
+                Some(TransactWriteItemsError::TransactionInProgressException(_)) => {}
+                _ => return Err(failed("TransactWriteItems")(error)),
+            }
+            pause(&*self.ids, tries).await;
+        }
+        Err(Error::unavailable("TransactWriteItems: lost every race"))
+    }
+
+    pub(super) async fn get(&self, key: Item) -> Result<Option<Item>> {
+        let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
+        Ok(get.send().await.map_err(failed("GetItem of a job"))?.item)
+    }
+
+    /// The items of these keys that are there, in no order.
+    pub(super) async fn get_all(&self, keys: Vec<Item>) -> Result<Vec<Item>> {
+        let mut items = Vec::with_capacity(keys.len());
+        for batch in keys.chunks(MOST_READ) {
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(batch.to_vec()))
+                .consistent_read(true)
+                .build()
+                .map_err(Error::internal)?;
+            let mut wanted = HashMap::from([(self.name.clone(), keys)]);
+            let mut tries = 0;
+            while !wanted.is_empty() {
+                let get = self.client.batch_get_item().set_request_items(Some(wanted));
+                let mut got = get.send().await.map_err(failed("BatchGetItem of jobs"))?;
+                let found = got.responses.as_mut().and_then(|tables| tables.remove(&self.name));
+                items.extend(found.unwrap_or_default());
+                wanted = got.unprocessed_keys.unwrap_or_default();
+                if !wanted.is_empty() {
+                    self.again("BatchGetItem left keys", &mut tries).await?;
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    /// The items of a partition whose sort keys are between these two, both included.
+    pub(super) async fn between(&self, partition: &str, first: &str, last: &str) -> Result<Vec<Item>> {
+        let select = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("job_id = :job AND part BETWEEN :first AND :last")
+            .expression_attribute_values(":job", text(partition))
+            .expression_attribute_values(":first", text(first))
+            .expression_attribute_values(":last", text(last));
+        let (mut items, mut start) = (Vec::new(), None);
+        loop {
+            // A page ends at a megabyte.
+            let page = select.clone().set_exclusive_start_key(start).send().await;
+            let page = page.map_err(failed("Query of a job"))?;
+            items.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Deletes all items of a partition, those that `is_last` names behind the others: what is cut off here is found and
+    /// deleted again.
+    pub(super) async fn clear(&self, partition: &str, is_last: impl Fn(&str) -> bool) -> Result<()> {
+        let is_last = |key: &Item| {
+            key.get("part")
+                .and_then(|part: &AttributeValue| part.as_s().ok())
+                .is_some_and(|part| is_last(part))
+        };
+        loop {
+            let found = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .key_condition_expression("job_id = :job")
+                .projection_expression("job_id, part")
+                .expression_attribute_values(":job", text(partition))
+                .limit(1_000)
+                .send()
+                .await
+                .map_err(failed("Query of a job's items"))?;
+            let mut keys = found.items().to_vec();
+            keys.sort_by_key(is_last);
+            self.delete(&keys).await?;
+            if found.last_evaluated_key().is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deletes these keys, as often as DynamoDB leaves some.
+    async fn delete(&self, keys: &[Item]) -> Result<()> {
+        for batch in keys.chunks(MOST_WRITTEN) {
+            let request = |key: &Item| {
+                let delete =
+                    DeleteRequest::builder().set_key(Some(key.clone())).build().map_err(Error::internal)?;
+                Ok(WriteRequest::builder().delete_request(delete).build())
+            };
+            let requests = batch.iter().map(request).collect::<Result<Vec<_>>>()?;
+            let mut left = HashMap::from([(self.name.clone(), requests)]);
+            let mut tries = 0;
+            while !left.is_empty() {
+                let write = self.client.batch_write_item().set_request_items(Some(left));
+                let written = write.send().await.map_err(failed("BatchWriteItem of a job"))?;
+                left = written.unprocessed_items.unwrap_or_default();
+                if !left.is_empty() {
+                    self.again("BatchWriteItem left items", &mut tries).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn again(&self, problem: &'static str, tries: &mut u32) -> Result<()> {
+        if *tries == TRIES {
+            return Err(Error::unavailable(problem));
+        }
+        pause(&*self.ids, *tries).await;
+        *tries += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,322 @@
+//! Writing an object: from memory in one request while it is small, otherwise in parts.
+//!
+//! Memory is bounded however many files are open and however large they become: a file holds at most
+//! [`IN_MEMORY`] and the rest of a part that is not full yet waits in a temporary file; only [`PARTS_AT_ONCE`] parts
+//! of all files are in memory while they travel. Parts begin at the size that the settings say and double every
+//! 2,000, so that 10,000 parts (S3, limits) are enough for what S3 can store.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_sdk_s3::primitives::ByteStream as Body;
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use domain::error::{Error, Result};
+use domain::ports::files::FileWriter;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::calls::{failed, upload_timeouts};
+use crate::objects::Bucket;
+
+/// Bytes of one file that wait in memory.
+const IN_MEMORY: usize = 1024 * 1024;
+/// Parts in memory at once, of all files together.
+pub(super) const PARTS_AT_ONCE: usize = 3;
+/// The parts of one size.
+const SAME_SIZE: usize = 2_000;
+
+/// See the [module](self).
+pub(super) struct Upload {
+    bucket: Bucket,
+    key: String,
+    content_type: &'static str,
+    part_bytes: usize,
+    slots: Arc<Semaphore>,
+    encoder: Option<GzEncoder<Vec<u8>>>,
+    memory: Vec<u8>,
+    spool: Option<Spool>,
+    /// The id of the multipart upload once there is one.
+    id: Option<String>,
+    begun: i32,
+    parts: JoinSet<Result<CompletedPart>>,
+    done: Vec<CompletedPart>,
+}
+
+/// The part that is being filled, where it does not weigh on memory.
+struct Spool {
+    file: File,
+    length: usize,
+}
+
+impl Upload {
+    pub(super) fn new(
+        bucket: Bucket,
+        key: String,
+        content_type: &'static str,
+        compress: bool,
+        part_bytes: usize,
+        slots: Arc<Semaphore>,
+    ) -> Self {
+        Self {
+            bucket,
+            key,
+            content_type,
+            part_bytes,
+            slots,
+            encoder: compress.then(|| GzEncoder::new(Vec::new(), Compression::fast())),
+            memory: Vec::new(),
+            spool: None,
+            id: None,
+            begun: 0,
+            parts: JoinSet::new(),
+            done: Vec::new(),
+        }
+    }
+
+    fn encoding(&self) -> Option<String> {
+        self.encoder.is_some().then(|| "gzip".to_owned())
+    }
+
+    fn part_size(&self) -> usize {
+        self.part_bytes << ((self.done.len() + self.parts.len()) / SAME_SIZE)
+    }
+
+    fn waiting(&self) -> usize {
+        self.memory.len() + self.spool.as_ref().map_or(0, |spool| spool.length)
+    }
+
+    /// Moves what waits in memory to the temporary file.
+    async fn spill(&mut self) -> Result<()> {
+        let memory = std::mem::take(&mut self.memory);
+        let spool = self.spool.take();
+        let (spool, memory) = blocking(move || {
+            let mut spool = match spool {
+                Some(spool) => spool,
+                None => Spool { file: tempfile::tempfile()?, length: 0 },
+            };
+            spool.file.write_all(&memory)?;
+            spool.length += memory.len();
+            Ok((spool, memory))
+        })
+        .await?;
+        self.spool = Some(spool);
+        self.memory = memory;
+        self.memory.clear();
+        Ok(())
+    }
+
+    /// Takes everything that waits out as one part.
+    async fn take_part(&mut self) -> Result<Vec<u8>> {
+        let memory = std::mem::take(&mut self.memory);
+        let Some(mut spool) = self.spool.take() else { return Ok(memory) };
+        let (spool, part) = blocking(move || {
+            let mut part = Vec::with_capacity(spool.length + memory.len());
+            spool.file.seek(SeekFrom::Start(0))?;
+            spool.file.read_to_end(&mut part)?;
+            part.extend_from_slice(&memory);
+            spool.file.set_len(0)?;
+            spool.file.seek(SeekFrom::Start(0))?;
+            spool.length = 0;
+            Ok((spool, part))
+        })
+        .await?;
+        self.spool = Some(spool);
+        Ok(part)
+    }
+
+    async fn begin(&mut self) -> Result<String> {
+        if let Some(id) = &self.id {
+            return Ok(id.clone());
+        }
+        let create = self
+            .bucket
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .content_type(self.content_type)
+            .set_content_encoding(self.encoding())
+            .checksum_algorithm(ChecksumAlgorithm::Crc32);
+        let created = create.send().await.map_err(failed("CreateMultipartUpload"))?;
+        let id = created.upload_id.ok_or_else(|| Error::unavailable("CreateMultipartUpload gave no id"))?;
+        self.id = Some(id.clone());
+        Ok(id)
+    }
+
+    /// Sends what waits as a part, beside what the caller does next.
+    async fn send_part(&mut self) -> Result<()> {
+        let slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
+        let id = self.begin().await?;
+        let part = bytes::Bytes::from(self.take_part().await?);
+        self.begun += 1;
+        let number = self.begun;
+        let upload = self
+            .bucket
+            .client
+            .upload_part()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .upload_id(id)
+            .part_number(number)
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .body(Body::from(part));
+        self.parts.spawn(async move {
+            let timeouts = aws_sdk_s3::config::Config::builder().timeout_config(upload_timeouts());
+            let uploaded = upload.customize().config_override(timeouts).send().await;
+            drop(slot);
+            let uploaded = uploaded.map_err(failed("UploadPart"))?;
+            let part = CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(uploaded.e_tag)
+                .set_checksum_crc32(uploaded.checksum_crc32);
+            Ok(part.build())
+        });
+        // What failed is known as soon as possible.
+        while let Some(part) = self.parts.try_join_next() {
+            self.done.push(part.map_err(Error::internal)??);
+        }
+        Ok(())
+    }
+
+    async fn complete(&mut self) -> Result<()> {
+        if let Some(encoder) = self.encoder.as_mut() {
+            encoder.try_finish()?;
+            self.memory.append(encoder.get_mut());
+        }
+        if self.id.is_none() {
+            let _slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
+            let body = self.take_part().await?;
+            let put = self
+                .bucket
+                .client
+                .put_object()
+                .bucket(&self.bucket.name)
+                .key(&self.key)
+                .content_type(self.content_type)
+                .set_content_encoding(self.encoding())
+                .checksum_algorithm(ChecksumAlgorithm::Crc32)
+                .body(Body::from(body));
+            put.send().await.map_err(failed("PutObject"))?;
+            return Ok(());
+        }
+        if self.waiting() > 0 {
+            self.send_part().await?;
+        }
+        while let Some(part) = self.parts.join_next().await {
+            self.done.push(part.map_err(Error::internal)??);
+        }
+        self.done.sort_by_key(|part| part.part_number);
+        let parts =
+            CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.done))).build();
+        let complete = self
+            .bucket
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .set_upload_id(self.id.clone())
+            .multipart_upload(parts);
+        match complete.send().await {
+            Ok(_) => {}
+            // The answer to an earlier try was lost: the upload is no more because it is the object now.
+            Err(error) if is_gone(&error) && self.exists().await? => {}
+            Err(error) => return Err(failed("CompleteMultipartUpload")(error)),
+        }
+        self.id = None;
+        Ok(())
+    }
+
+    /// Whether the key, which carries the attempt and is written once, has an object.
+    async fn exists(&self) -> Result<bool> {
+        let head = self.bucket.client.head_object().bucket(&self.bucket.name).key(&self.key);
+        match head.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_s3::operation::head_object::HeadObjectError::is_not_found) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(failed("HeadObject")(error)),
+        }
+    }
+
+    async fn abort(&mut self) {
+        self.parts.shutdown().await;
+        if let Some(id) = self.id.take() {
+            abort(&self.bucket, &self.key, &id).await;
+        }
+    }
+}
+
+fn is_gone<R>(
+    error: &aws_sdk_s3::error::SdkError<
+        aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError,
+        R,
+    >,
+) -> bool {
+    use aws_sdk_s3::error::ProvideErrorMetadata;
+
+    error.code() == Some("NoSuchUpload")
+}
+
+/// Aborts a multipart upload: its parts are not kept. `key` is the object's whole key.
+pub(super) async fn abort(bucket: &Bucket, key: &str, id: &str) {
+    let abort = bucket.client.abort_multipart_upload().bucket(&bucket.name).key(key).upload_id(id);
+    if let Err(error) = abort.send().await.map_err(failed("AbortMultipartUpload")) {
+        tracing::warn!(error = %error, cause = error.causes(), "a multipart upload is left for the bucket's lifecycle");
+    }
+}
+
+#[async_trait]
+impl FileWriter for Upload {
+    async fn write(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        match &mut self.encoder {
+            Some(encoder) => {
+                encoder.write_all(&buffer)?;
+                self.memory.append(encoder.get_mut());
+            }
+            None => self.memory.extend_from_slice(&buffer),
+        }
+        buffer.clear();
+        let written = if self.waiting() >= self.part_size() {
+            self.send_part().await
+        } else if self.memory.len() >= IN_MEMORY {
+            self.spill().await
+        } else {
+            Ok(())
+        };
+        if let Err(error) = written {
+            self.abort().await;
+            return Err(error);
+        }
+        Ok(buffer)
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<()> {
+        let completed = self.complete().await;
+        if completed.is_err() {
+            self.abort().await;
+        }
+        completed
+    }
+}
+
+impl Drop for Upload {
+    /// Dropped in the middle: aborted beside what comes next. What a frozen process does not get to,
+    /// [`Files::remove_prefix`](domain::ports::files::Files::remove_prefix) and the bucket's lifecycle do.
+    fn drop(&mut self) {
+        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) else { return };
+        let (bucket, key) = (self.bucket.clone(), self.key.clone());
+        runtime.spawn(async move { abort(&bucket, &key, &id).await });
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+}

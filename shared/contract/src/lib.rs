@@ -1,0 +1,272 @@
+//! The tests that every adapter passes, the same ones. Each takes a port of an empty platform and panics where the
+//! port breaks its word.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::clock::{Clock, Ids};
+use domain::error::{Error, Result};
+use domain::ids::{ClientId, PatientId};
+use domain::job::{Core, Job, Owner, PatientSummary, State};
+use domain::ports::files::{Files, read_all, write_all};
+use domain::ports::grants::{GrantKind, Grants};
+use domain::ports::jobs::{JobQuery, Jobs, StoredJob};
+use domain::ports::queue::{Inbox, MAX_DELIVERIES, Queue};
+use domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
+use domain::states::Queued;
+use domain::task::Task;
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+pub use fixed::{FixedClock, SeededIds};
+pub use records::records;
+
+mod chunks;
+mod fixed;
+mod records;
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// A job of a patient, created some seconds after the beginning.
+pub fn job(seconds: i64, patient: &str) -> Job {
+    let at = Timestamp::from_second(1_700_000_000 + seconds).expect("a time");
+    let patient = PatientId::parse(patient).expect("an id");
+    Job::Queued(Queued {
+        core: Core {
+            id: SeededIds::new(u64::try_from(seconds).expect("positive")).job(at),
+            owner: Owner::new(
+                ClientId::parse("app").expect("an id"),
+                None,
+                Some(patient.clone()),
+                &format!("Patient/{patient}"),
+            ),
+            patient: Some(PatientSummary { id: patient.clone(), name: "A Name".to_owned() }),
+            request: ExportRequest {
+                url: "http://localhost/x".to_owned(),
+                base: Base::Fhir,
+                cohort: Cohort::Patients(vec![patient]),
+                choices: None,
+                selection: None,
+                output: OutputOptions::default(),
+            },
+            review: false,
+            created_at: at,
+            changed_at: at,
+            history: Vec::new(),
+            request_id: None,
+            attachments: Vec::new(),
+        },
+    })
+}
+
+fn is_conflict<T>(result: Result<T>) -> bool {
+    matches!(result, Err(Error::Conflict(_)))
+}
+
+/// [`Jobs`]: compare-and-set, lists, chunks that count once.
+pub async fn jobs(jobs: Arc<dyn Jobs>) {
+    let first = job(1, "a");
+    jobs.create(&first).await.expect("created");
+    assert!(is_conflict(jobs.create(&first).await), "an id is created once");
+    let stored = jobs.get(first.id()).await.expect("an answer").expect("a job");
+    assert_eq!((&stored.job, stored.version), (&first, 1));
+    assert_eq!(jobs.get(job(99, "a").id()).await.expect("an answer"), None);
+    let look = async || jobs.peek(first.id()).await.expect("an answer").map(|stored| stored.version);
+    assert_eq!((look().await, look().await), (Some(1), Some(1)));
+    assert_eq!(jobs.replace(&first, 1).await.expect("replaced"), 2);
+    assert_eq!(look().await, Some(2), "a look sees each change");
+    assert!(is_conflict(jobs.replace(&first, 1).await), "an old version loses");
+    assert!(is_conflict(jobs.replace(&job(99, "a"), 1).await), "a job that is not there cannot change");
+    let racing = (0..20).map(|_| {
+        let (jobs, first) = (jobs.clone(), first.clone());
+        tokio::spawn(async move { jobs.replace(&first, 2).await.is_ok() })
+    });
+    let won = join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count();
+    assert_eq!(won, 1, "of racing changes one wins");
+    lists(&*jobs).await;
+    chunks::chunks(jobs).await;
+}
+
+async fn lists(jobs: &dyn Jobs) {
+    for seconds in 2..=7 {
+        jobs.create(&job(seconds, if seconds % 2 == 0 { "even" } else { "odd" })).await.expect("created");
+    }
+    // Others may have jobs in the store as well.
+    let ours = |stored: &StoredJob| stored.job.core().created_at < job(10, "a").core().created_at;
+    let mut seen = Vec::new();
+    let mut query = JobQuery { count: 3, ..JobQuery::default() };
+    loop {
+        let page = jobs.list(&query).await.expect("a page");
+        assert!(page.jobs.len() <= 3);
+        seen.extend(
+            page.jobs.iter().filter(|stored| ours(stored)).map(|stored| stored.job.core().created_at),
+        );
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 7);
+    assert!(seen.is_sorted_by(|one, other| one > other), "newest first");
+    let of_patient = JobQuery { count: 9, patient: PatientId::parse("even").ok(), ..JobQuery::default() };
+    assert_eq!(jobs.list(&of_patient).await.expect("a page").jobs.len(), 3);
+    let of_owner =
+        JobQuery { count: 9, owner: Some(job(1, "odd").core().owner.clone()), ..JobQuery::default() };
+    assert_eq!(jobs.list(&of_owner).await.expect("a page").jobs.len(), 3);
+    // Another user of the same client and patient is another owner.
+    let mut other = job(8, "odd");
+    if let Job::Queued(queued) = &mut other {
+        queued.core.owner.subject = Some("somebody else".to_owned());
+    }
+    jobs.create(&other).await.expect("created");
+    assert_eq!(jobs.list(&of_owner).await.expect("a page").jobs.len(), 3);
+    let of_other = JobQuery { owner: Some(other.core().owner.clone()), ..of_owner.clone() };
+    assert_eq!(jobs.list(&of_other).await.expect("a page").jobs.len(), 1);
+    let complete = JobQuery { count: 9, states: vec![State::Complete, State::Failed], ..JobQuery::default() };
+    assert_eq!(jobs.list(&complete).await.expect("a page").jobs.len(), 0);
+    let wrong = JobQuery { count: 9, after: Some("nonsense".to_owned()), ..JobQuery::default() };
+    assert!(matches!(jobs.list(&wrong).await, Err(Error::Invalid(_))));
+}
+
+/// [`Queue`] and [`Inbox`]: at least once, visibility, the limit, dead letters. `advance` moves the time, and `unit` is
+/// what the waits are multiples of: seconds at least, where time cannot be moved and must pass.
+pub async fn queue(
+    queue: &dyn Queue,
+    inbox: &dyn Inbox,
+    unit: SignedDuration,
+    advance: impl AsyncFn(SignedDuration),
+) {
+    let task = |seconds| Task::Plan { job: job(seconds, "a").id().clone() };
+    assert_eq!(inbox.receive(unit).await.expect("an answer"), None);
+    queue.send(SizeClass::Small, &[task(1), task(2)]).await.expect("sent");
+    let one = inbox.receive(unit * 6).await.expect("an answer").expect("a task");
+    let two = inbox.receive(unit * 6).await.expect("an answer").expect("a task");
+    let received: BTreeSet<_> =
+        [&one, &two].into_iter().map(|delivery| delivery.task.job().clone()).collect();
+    assert_eq!(received.len(), 2, "each task once");
+    assert_eq!(inbox.receive(unit).await.expect("an answer"), None, "what is in hands is hidden");
+    inbox.acknowledge(&one).await.expect("acknowledged");
+    advance(unit * 4).await;
+    inbox.extend(&two, unit * 6).await.expect("extended");
+    advance(unit * 4).await;
+    assert_eq!(inbox.receive(unit).await.expect("an answer"), None, "what was extended stays hidden");
+    advance(unit * 3).await;
+    let again = inbox.receive(unit * 6).await.expect("an answer").expect("delivered again");
+    assert_eq!((&again.task, again.deliveries), (&two.task, 2));
+    inbox.release(&again, unit).await.expect("released");
+    assert_eq!(inbox.receive(unit).await.expect("an answer"), None);
+    advance(unit * 2).await;
+    let (mut deliveries, mut looked) = (2, 0);
+    let dead = loop {
+        if let Some(delivery) = inbox.receive(unit).await.expect("an answer") {
+            deliveries += 1;
+            assert_eq!(delivery.deliveries, deliveries);
+            assert_eq!(inbox.dead().await.expect("an answer"), None);
+        } else if let Some(dead) = inbox.dead().await.expect("an answer") {
+            break dead;
+        }
+        // A store far away may take its time to bury a letter; it is delivered no more often for it.
+        looked += 1;
+        assert!(
+            deliveries <= MAX_DELIVERIES && looked <= 2 * MAX_DELIVERIES,
+            "there is a limit, and a dead letter"
+        );
+        advance(unit * 2).await;
+    };
+    assert!(deliveries >= 3, "{deliveries}");
+    assert_eq!(dead.task, two.task);
+    assert!(dead.deliveries >= deliveries, "its count goes with it");
+    inbox.acknowledge(&dead).await.expect("acknowledged");
+    advance(unit).await;
+    assert_eq!(inbox.dead().await.expect("an answer"), None);
+}
+
+/// [`Files`]: whole or not at all, ranges, prefixes.
+pub async fn files(files: &dyn Files) {
+    let text = |range: Option<std::ops::Range<u64>>| async move {
+        let mut stream = files.open("a/b/one", range).await.expect("open");
+        let mut all = Vec::new();
+        while let Some(piece) = stream.next().await {
+            all.extend_from_slice(&piece.expect("a piece"));
+        }
+        String::from_utf8(all).expect("text")
+    };
+    assert!(matches!(files.open("a/b/one", None).await, Err(Error::NotFound(_))));
+    assert_eq!(files.size("a/b/one").await.expect("an answer"), None);
+    let mut writer = files.create("a/b/one").await.expect("created");
+    let buffer = writer.write(b"hello ".to_vec()).await.expect("written");
+    assert!(buffer.is_empty());
+    writer.write(b"world".to_vec()).await.expect("written");
+    writer.finish().await.expect("finished");
+    assert_eq!(files.size("a/b/one").await.expect("an answer"), Some(11));
+    assert_eq!(text(None).await, "hello world");
+    assert_eq!(text(Some(6..9)).await, "wor");
+    assert_eq!(text(Some(9..11)).await, "ld");
+    assert!(read_all(files, "a/b/one", 5).await.is_err(), "a limit holds");
+    files.create("a/b/empty").await.expect("created").finish().await.expect("finished");
+    assert_eq!(files.size("a/b/empty").await.expect("an answer"), Some(0));
+    // Large enough to need several pieces.
+    let large: Vec<u8> = (0..=u8::MAX).cycle().take(3_000_000).collect();
+    write_all(files, "a/large", large.clone()).await.expect("written");
+    assert_eq!(read_all(files, "a/large", large.len()).await.expect("read"), large);
+    let mut dropped = files.create("a/c/dropped").await.expect("created");
+    dropped.write(b"half".to_vec()).await.expect("written");
+    drop(dropped);
+    let mut names = files.list("a/").await.expect("a list");
+    names.retain(|name| name != "c/");
+    names.sort();
+    assert_eq!(names, ["b/", "large"]);
+    files.remove("a/b/empty").await.expect("removed");
+    files.remove("a/b/empty").await.expect("removing twice is no error");
+    files.remove_prefix("a/b/").await.expect("removed");
+    files.remove_prefix("a/c/").await.expect("removed");
+    files.remove_prefix("nothing/").await.expect("removing nothing is no error");
+    assert_eq!(files.size("a/b/one").await.expect("an answer"), None);
+    assert_eq!(files.list("a/").await.expect("a list"), ["large"]);
+    for key in ["../x", "a/../../x", "/etc/passwd", "a//b", "", "a/\0"] {
+        assert!(files.create(key).await.is_err() && files.open(key, None).await.is_err(), "{key:?}");
+    }
+}
+
+/// [`Grants`]: once, for a while, by one. `advance` moves the time.
+pub async fn grants(grants: Arc<dyn Grants>, clock: &dyn Clock, advance: impl Fn(SignedDuration)) {
+    let soon = |seconds| clock.now() + SECOND * seconds;
+    let kind = GrantKind::Code;
+    assert!(grants.put(kind, "k", json!({ "n": 1 }), soon(60)).await.expect("an answer"));
+    assert!(
+        !grants.put(kind, "k", json!({ "n": 2 }), soon(60)).await.expect("an answer"),
+        "what is there stays"
+    );
+    assert!(
+        grants.put(GrantKind::Refresh, "k", json!(null), soon(60)).await.expect("an answer"),
+        "kinds are apart"
+    );
+    let grant = grants.get(kind, "k").await.expect("an answer").expect("a grant");
+    assert_eq!(grant.value, json!({ "n": 1 }));
+    let racing = (0..20).map(|number| {
+        let (grants, mut grant) = (grants.clone(), grant.clone());
+        grant.value = json!(number);
+        tokio::spawn(async move { grants.replace(kind, "k", &grant).await.expect("an answer") })
+    });
+    assert_eq!(join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(), 1);
+    let racing = (0..20).map(|_| {
+        let grants = grants.clone();
+        tokio::spawn(async move { grants.take(kind, "k").await.expect("an answer").is_some() })
+    });
+    assert_eq!(
+        join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(),
+        1,
+        "taken once"
+    );
+    assert_eq!(grants.get(kind, "k").await.expect("an answer"), None);
+    assert!(grants.put(kind, "short", json!(1), soon(10)).await.expect("an answer"));
+    advance(SECOND * 10);
+    assert_eq!(grants.get(kind, "short").await.expect("an answer"), None, "expired is gone");
+    assert_eq!(grants.take(kind, "short").await.expect("an answer"), None);
+    assert!(grants.put(kind, "short", json!(2), soon(10)).await.expect("an answer"), "expired makes room");
+    advance(SECOND * 100);
+    grants.sweep().await.expect("swept");
+    assert_eq!(grants.sweep().await.expect("swept"), 0, "once is enough");
+}

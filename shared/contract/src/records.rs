@@ -1,0 +1,277 @@
+//! The contract of the store of records.
+
+use std::collections::BTreeSet;
+
+use domain::error::{Error, Store};
+use domain::ids::PatientId;
+use domain::ports::records::{Area, BlockReader, Entry, Member, Parts, ProvenanceCounts, Records};
+use serde_json::json;
+
+/// [`Records`]: the lake layout. `put` stores a file of the lake under its path.
+pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
+    let patient = |id: &str| PatientId::parse(id).expect("an id");
+    // A lake that is not there is none of an empty one.
+    let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
+    let errors = [
+        records.member(&patient("a")).await.map(|_| ()),
+        records.members(None, 10).await.map(|_| ()),
+        records.entries(None).next().await.map(|_| ()),
+        records.parts(&patient("a")).await.map(|_| ()),
+        records.parts_of(&[patient("a"), patient("b")]).await.map(|_| ()),
+        records.area(Area::Groups).await.map(|_| ()),
+        records.open_area(Area::Groups, "g.json").await.map(|_| ()),
+        records.supporting(&wanted).await.map(|_| ()),
+    ];
+    for error in errors {
+        assert_eq!(error.expect_err("no lake").store(), Some(Store::Records));
+    }
+    put("Patient/other/records.ndjson", b"{}").await;
+    assert_eq!(records.member(&patient("a")).await.expect("an answer"), None);
+    assert_eq!(records.parts(&patient("a")).await.expect("an answer"), Parts::default());
+    assert_eq!(records.area(Area::Groups).await.expect("an answer"), []);
+    assert!(matches!(records.open_area(Area::Groups, "g.json").await, Err(Error::NotFound(_))));
+    assert!(records.supporting(&wanted).await.expect("an answer").lines.is_empty());
+    let line =
+        |resource_type: &str, id: &str| format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}");
+    let large = format!("{}\n", line("Observation", "o")).repeat(40_000);
+    put("Patient/b/records.ndjson", large.as_bytes()).await;
+    // The gzip form of "compressed\n".
+    put("Patient/b/more.ndjson.gz", GZIPPED).await;
+    put("Patient/b/.DS_Store", b"x").await;
+    put("Patient/b/empty.txt", b"").await;
+    put("Patient/b/files/scan.png", b"png").await;
+    for id in ["a", "a-b", "c", "d"] {
+        put(&format!("Patient/{id}/records.ndjson"), line("Patient", id).as_bytes()).await;
+    }
+    put(
+        "shared/Practitioner.ndjson",
+        format!(
+            "{}\n{}\nnonsense\n{}\n{{\"resourceType\":\"Practitioner\",\"id\":\"x\",\"active\":true}}",
+            line("Practitioner", "x"),
+            line("Practitioner", "y"),
+            line("Practitioner", "z")
+        )
+        .as_bytes(),
+    )
+    .await;
+
+    let parts = records.parts(&patient("b")).await.expect("parts");
+    assert_eq!(
+        parts.records.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),
+        ["more.ndjson.gz", "records.ndjson"]
+    );
+    assert_eq!(
+        parts.documents.iter().map(|part| (part.name.as_str(), part.bytes)).collect::<Vec<_>>(),
+        [("scan.png", 3)]
+    );
+    let member = records.member(&patient("b")).await.expect("an answer").expect("a patient");
+    assert_eq!(member.bytes, large.len() as u64 + GZIPPED.len() as u64 + 3);
+    let open = |part| records.open_records(&member.patient, part);
+    assert_eq!(read(open(&parts.records[0]).await.expect("open")).await, b"compressed\n");
+    assert_eq!(read(open(&parts.records[1]).await.expect("open")).await, large.as_bytes());
+    let document = records.open_document(&member.patient, &parts.documents[0]).await.expect("open");
+    assert_eq!(read(document).await, b"png");
+
+    let mut seen = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = records.members(after.as_deref(), 2).await.expect("a page");
+        assert!(page.members.len() <= 2);
+        seen.extend(page.members.into_iter().map(|member| member.patient.to_string()));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["a-b", "a", "b", "c", "d", "other"], "every patient once, in the order of prefixes");
+    in_turn(records, &seen).await;
+
+    let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
+    let wanted = wanted.map(str::to_owned).into();
+    let mut found: Vec<_> = records
+        .supporting(&wanted)
+        .await
+        .expect("lines")
+        .lines
+        .into_iter()
+        .map(|line| (line.reference, line.duplicates, String::from_utf8_lossy(&line.line).contains("active")))
+        .collect();
+    found.sort();
+    let (x, z) = ("Practitioner/x".to_owned(), "Practitioner/z".to_owned());
+    assert_eq!(
+        found,
+        [(x, 1, true), (z, 0, false)],
+        "of duplicates the last one, and the others are counted"
+    );
+    // What changes is seen.
+    put("shared/Organization.ndjson", line("Organization", "x").as_bytes()).await;
+    assert_eq!(records.supporting(&wanted).await.expect("lines").lines.len(), 3);
+    shared_provenance(records, &put).await;
+    damaged_records(records, &put).await;
+    strange_names(records, &put).await;
+}
+
+/// Provenance is found by what it is about; what is about a patient's resource is only counted.
+async fn shared_provenance(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
+    let wanted = ["Practitioner/x", "Organization/x", "Observation/o"].map(str::to_owned).into();
+    assert_eq!(records.provenance(&wanted).await.expect("an answer"), BTreeSet::new());
+    assert_eq!(records.supporting(&wanted).await.expect("lines").provenance, ProvenanceCounts::default());
+    let mut lines = String::new();
+    for (id, targets) in [
+        ("one", &["Practitioner/x"][..]),
+        ("two", &["https://ehi.example/fhir/Practitioner/x/_history/2", "Organization/x"]),
+        ("other", &["Practitioner/y"]),
+        ("patient", &["Observation/o"]),
+        ("mixed", &["Practitioner/x", "Patient/b"]),
+        ("nothing", &["urn:uuid:x", "#contained"]),
+        ("none", &[]),
+    ] {
+        let targets: Vec<_> = targets.iter().map(|target| json!({ "reference": target })).collect();
+        lines += &json!({ "resourceType": "Provenance", "id": id, "target": targets }).to_string();
+        lines.push('\n');
+    }
+    put("shared/Provenance.ndjson", lines.as_bytes()).await;
+    let found = records.provenance(&wanted).await.expect("an answer");
+    assert_eq!(found, ["Provenance/one", "Provenance/two"].map(str::to_owned).into());
+    let counts = records.supporting(&wanted).await.expect("lines").provenance;
+    assert_eq!(counts, ProvenanceCounts { of_shared: 3, of_patients: 2 });
+    let lines = records.supporting(&found).await.expect("lines").lines;
+    assert_eq!(lines.len(), 2, "they are resources of shared/ as any other");
+}
+
+/// What stands before the damage is read, and the file is named.
+async fn damaged_records(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
+    let patient = PatientId::parse("e").expect("an id");
+    put("Patient/e/false.ndjson.gz", b"no gzip at all, but long enough for a header").await;
+    put("Patient/e/half.ndjson.gz", &GZIPPED[..GZIPPED.len() - 9]).await;
+    for part in records.parts(&patient).await.expect("parts").records {
+        let mut reader = records.open_records(&patient, &part).await.expect("open");
+        let mut text = Vec::new();
+        let error = loop {
+            match reader.read(text.clone()).await {
+                Ok(more) if more.len() == text.len() => panic!("{} ends as if it were whole", part.name),
+                Ok(more) => text = more,
+                Err(error) => break error,
+            }
+        };
+        let whole = b"compressed\n";
+        assert!(whole.starts_with(&text) && (part.name != "half.ndjson.gz" || text == whole), "{text:?}");
+        let Error::Damaged(damage) = error else { panic!("{error:?}") };
+        assert_eq!(damage.file, format!("Patient/e/{}", part.name));
+    }
+    put("shared/Torn.ndjson.gz", &GZIPPED[..GZIPPED.len() - 9]).await;
+    let found = records.supporting(&BTreeSet::from(["Practitioner/x".to_owned()])).await.expect("lines");
+    assert_eq!(found.lines.len(), 1, "the other files are read");
+    let files: Vec<_> = found.damaged.into_iter().map(|damage| damage.file).collect();
+    assert_eq!(
+        files,
+        ["shared/Practitioner.ndjson line 3", "shared/Torn.ndjson.gz line 1", "shared/Torn.ndjson.gz"]
+    );
+}
+
+async fn read(mut reader: Box<dyn BlockReader>) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        all = reader.read(all).await.expect("a block");
+        if all.len() == before {
+            return all;
+        }
+    }
+}
+
+/// What the layout does not have is listed, and reading it is damaged: nothing with bytes is passed over.
+async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
+    let patient = PatientId::parse("s").expect("an id");
+    for path in ["Patient/s/a.NDJSON", "shared/a.json", "deleted/a.ndjson.zst", "Group/a b.json"] {
+        put(path, b"x").await;
+    }
+    let parts = records.parts(&patient).await.expect("parts");
+    let member = records.member(&patient).await.expect("an answer").expect("a patient");
+    assert_eq!((parts.records.len(), parts.documents.len(), member.bytes), (1, 0, 1));
+    let mut opened = vec![("Patient/s/a.NDJSON", records.open_records(&patient, &parts.records[0]).await)];
+    for (path, area) in [
+        ("shared/a.json", Area::Shared),
+        ("deleted/a.ndjson.zst", Area::Deleted),
+        ("Group/a b.json", Area::Groups),
+    ] {
+        let name = path.split_once('/').expect("a directory").1;
+        let listed = records.area(area).await.expect("files");
+        assert!(listed.iter().any(|part| part.name == name), "{path}: {listed:?}");
+        opened.push((path, records.open_area(area, name).await));
+    }
+    for (path, opened) in opened {
+        let Err(Error::Damaged(damage)) = opened else { panic!("{path} was opened") };
+        assert_eq!(damage.file, path);
+    }
+    let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
+    let damaged = records.supporting(&wanted).await.expect("lines").damaged;
+    assert!(damaged.iter().any(|damage| damage.file == "shared/a.json"), "{damaged:?}");
+
+    assert_eq!(strays(records, None).await, [""; 0]);
+    for path in
+        ["Patient/a b/x.ndjson", "Patient/a b/y.ndjson", "Patient/flat.ndjson", "Patient/.hidden/x.ndjson"]
+    {
+        put(path, b"x").await;
+    }
+    assert_eq!(strays(records, None).await, ["a b", "flat.ndjson"]);
+    let behind = PatientId::parse("a").expect("an id");
+    assert_eq!(strays(records, Some(&behind)).await, ["flat.ndjson"], "'a b/' stands before 'a/'");
+}
+
+/// The names of entries below `Patient/` that are no patients.
+async fn strays(records: &dyn Records, after: Option<&PatientId>) -> Vec<String> {
+    let is_stray = |entry| match entry {
+        Entry::Stray(name) => Some(name),
+        Entry::Patient(_) => None,
+    };
+    entries(records, after).await.into_iter().filter_map(is_stray).collect()
+}
+
+async fn entries(records: &dyn Records, after: Option<&PatientId>) -> Vec<Entry> {
+    let (mut walk, mut all) = (records.entries(after), Vec::new());
+    while let Some(entry) = walk.next().await.expect("an entry") {
+        all.push(entry);
+    }
+    all
+}
+
+const GZIPPED: &[u8] = &[
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x4b, 0xce, 0xcf, 0x2d, 0x28, 0x4a, 0x2d,
+    0x2e, 0x4e, 0x4d, 0xe1, 0x02, 0x00, 0xbb, 0x6d, 0x4f, 0xc8, 0x0b, 0x00, 0x00, 0x00,
+];
+
+/// The walk and lists of files are what is found of each patient alone, wherever they begin and in whatever order.
+async fn in_turn(records: &dyn Records, ids: &[String]) {
+    let patient = |id: &String| PatientId::parse(id).expect("an id");
+    let mut expected = Vec::new();
+    for id in ids {
+        let member = records.member(&patient(id)).await.expect("a member").expect("a patient");
+        let parts = records.parts(&member.patient).await.expect("files");
+        assert_eq!(Member::of(member.patient.clone(), &parts), member);
+        expected.push(member);
+    }
+    for from in 0..=ids.len() {
+        let after = from.checked_sub(1).map(|before| patient(&ids[before]));
+        let found = entries(records, after.as_ref()).await;
+        assert_eq!(found, expected[from..].iter().cloned().map(Entry::Patient).collect::<Vec<_>>());
+    }
+    let known: Vec<_> = ids.iter().map(patient).collect();
+    let unknown = |id: &str| PatientId::parse(id).expect("an id");
+    let (mut mixed, mut backwards) =
+        (vec![unknown("0"), unknown("a."), unknown("a-bc"), unknown("zz")], known.clone());
+    mixed.extend(known.clone());
+    mixed.extend(known.clone());
+    backwards.reverse();
+    for wanted in [known, mixed, backwards] {
+        let mut left = wanted.as_slice();
+        while !left.is_empty() {
+            let some = records.parts_of(left).await.expect("files");
+            assert!((1..=left.len()).contains(&some.len()));
+            for (patient, parts) in left.iter().zip(&some) {
+                assert_eq!(*parts, records.parts(patient).await.expect("files"), "{patient}");
+            }
+            left = &left[some.len()..];
+        }
+    }
+}

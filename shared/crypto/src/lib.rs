@@ -1,0 +1,58 @@
+//! Random values, digests, and the reading of keys and password hashes. Knows nothing of settings, requests or jobs.
+
+pub mod rsa;
+
+use argon2::password_hash::phc::PasswordHash;
+use aws_lc_rs::{constant_time, digest};
+use domain::clock::{Ids, hex};
+use jsonwebtoken::jwk::JwkSet;
+use serde_json::Value;
+
+/// The random source of the operating system.
+pub struct SystemIds;
+
+impl Ids for SystemIds {
+    fn fill(&self, bytes: &mut [u8]) {
+        aws_lc_rs::rand::fill(bytes)
+            .expect("the operating system's random source answers or the process is useless");
+    }
+}
+
+/// The key under which a secret is stored: its SHA-256, hexadecimal.
+pub fn fingerprint(secret: &str) -> String {
+    hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
+}
+
+/// Compares in a time that does not depend on where the texts differ.
+pub fn same_secret(one: &str, other: &str) -> bool {
+    constant_time::verify_slices_are_equal(one.as_bytes(), other.as_bytes()).is_ok()
+}
+
+/// Reads a JWK set. Keys of a kind that is not known are left out (RFC 7517, 5).
+pub fn key_set(text: &[u8]) -> Option<JwkSet> {
+    let value: Value = serde_json::from_slice(text).ok()?;
+    let keys = value.get("keys")?.as_array()?;
+    let known = keys.iter().filter_map(|key| serde_json::from_value(key.clone()).ok());
+    Some(JwkSet { keys: known.collect() })
+}
+
+/// Whether a text is an argon2 hash.
+pub fn is_password_hash(text: &str) -> bool {
+    PasswordHash::new(text).is_ok_and(|hash| hash.algorithm.as_str().starts_with("argon2"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_that_cannot_be_read_does_not_hide_the_others() {
+        let set = key_set(
+            br#"{"keys":[{"kid":7},{"kty":"AKP","kid":"new"},{"kty":"oct","k":"AAAA","kid":"old"}]}"#,
+        );
+        assert!(set.is_some_and(|set| set.find("old").is_some()));
+        for text in ["", "[]", "{}", r#"{"keys":{}}"#] {
+            assert!(key_set(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What a token lets its bearer read: types, constraints on them, tags (SMART App Launch 2.2, scopes; contract,
+//! sections 2 and 3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::scopes::{Level, Scopes};
+use crate::selection::Selection;
+
+/// The types that a token covers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Every type, without a constraint.
+    everything: bool,
+    /// Types with the constraints under which they may be read; none means all of the type.
+    types: BTreeMap<String, BTreeSet<String>>,
+    /// The tags of `access/<tag>.read` scopes; `None` where the token has no such scope, or `access/*.*`. An empty set
+    /// lets nothing through.
+    tags: Option<BTreeSet<String>>,
+}
+
+impl Coverage {
+    /// Everything there is.
+    pub fn of_everything() -> Self {
+        Self { everything: true, ..Self::default() }
+    }
+
+    /// What scopes of a level cover.
+    pub fn of(scopes: &Scopes, level: Level) -> Self {
+        let mut coverage = Self::default();
+        for (resource_type, constraint) in scopes.readable(level) {
+            match (resource_type, constraint) {
+                ("*", None) => coverage.everything = true,
+                // A constraint on all types at once cannot be checked against each of them: it covers nothing.
+                ("*", Some(_)) => {}
+                (resource_type, None) => {
+                    coverage.types.insert(resource_type.to_owned(), BTreeSet::new());
+                }
+                (resource_type, Some(constraint)) => {
+                    let all = coverage.types.get(resource_type).is_some_and(BTreeSet::is_empty);
+                    if !all {
+                        let known = coverage.types.entry(resource_type.to_owned()).or_default();
+                        known.insert(constraint.to_owned());
+                    }
+                }
+            }
+        }
+        coverage.tags = scopes.access_tags();
+        coverage
+    }
+
+    pub fn is_empty(&self) -> bool {
+        (!self.everything && self.types.is_empty()) || self.tags.as_ref().is_some_and(BTreeSet::is_empty)
+    }
+
+    pub fn covers(&self, resource_type: &str) -> bool {
+        self.everything || self.types.contains_key(resource_type)
+    }
+
+    /// The types in their order; `None` stands for every type.
+    pub fn types(&self) -> Option<Vec<String>> {
+        (!self.everything).then(|| self.types.keys().cloned().collect())
+    }
+
+    /// The constraints by type, where only what meets one of them may be read.
+    pub fn constraints(&self) -> BTreeMap<String, BTreeSet<String>> {
+        if self.everything {
+            return BTreeMap::new();
+        }
+        let constrained = self.types.iter().filter(|(_, constraints)| !constraints.is_empty());
+        constrained.map(|(resource_type, constraints)| (resource_type.clone(), constraints.clone())).collect()
+    }
+
+    pub fn tags(&self) -> Option<&BTreeSet<String>> {
+        self.tags.as_ref()
+    }
+
+    /// Whether everything that an export selects is covered (Bulk Data 2.0, security; contract, section 2).
+    pub fn covers_export(&self, selection: &Selection) -> bool {
+        let types = match &selection.types {
+            None => self.everything,
+            Some(types) => types.iter().all(|resource_type| self.covers_type_of(selection, resource_type)),
+        };
+        let tags = match (&self.tags, &selection.tags) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(held), Some(exported)) => exported.is_subset(held),
+        };
+        types && tags
+    }
+
+    fn covers_type_of(&self, selection: &Selection, resource_type: &str) -> bool {
+        if self.everything {
+            return true;
+        }
+        match self.types.get(resource_type) {
+            None => false,
+            Some(constraints) if constraints.is_empty() => true,
+            Some(constraints) => selection
+                .constraints
+                .get(resource_type)
+                .is_some_and(|exported| exported.is_subset(constraints)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coverage(scopes: &str) -> Coverage {
+        Coverage::of(&Scopes::parse(scopes), Level::System)
+    }
+
+    #[test]
+    fn only_scopes_to_read_and_search_count() {
+        for (scopes, covered) in [
+            ("system/*.read", true),
+            ("system/*.rs", true),
+            ("system/*.*", true),
+            ("system/Observation.cruds", true),
+            ("system/Observation.r", false),
+            ("system/Observation.write", false),
+            ("patient/*.rs", false),
+            ("system/Patient.rs", false),
+            ("system/*.rs?category=x", false),
+            ("system/Observation.rs?category=x", true),
+        ] {
+            assert_eq!(coverage(scopes).covers("Observation"), covered, "{scopes}");
+        }
+    }
+
+    #[test]
+    fn a_token_with_less_does_not_reach_an_export_of_more() {
+        let selection = |types: Option<&[&str]>, tags: Option<&[&str]>| Selection {
+            types: types.map(|types| types.iter().map(|name| (*name).to_owned()).collect()),
+            tags: tags.map(|tags| tags.iter().map(|name| (*name).to_owned()).collect()),
+            ..Selection::default()
+        };
+        for (scopes, types, tags, reached) in [
+            ("system/*.rs", None, None, true),
+            ("system/Patient.rs", None, None, false),
+            ("system/Patient.rs", Some(&["Patient"][..]), None, true),
+            ("system/Patient.rs", Some(&["Observation", "Patient"][..]), None, false),
+            ("system/*.rs access/a.read", None, None, false),
+            ("system/*.rs access/a.read", None, Some(&["a"][..]), true),
+            ("system/*.rs access/a.read", None, Some(&["a", "b"][..]), false),
+            ("system/*.rs access/*.*", None, Some(&["a"][..]), true),
+            ("system/Patient.rs?active=true", Some(&["Patient"][..]), None, false),
+        ] {
+            assert_eq!(coverage(scopes).covers_export(&selection(types, tags)), reached, "{scopes}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The EHI form: which groups of the record, from when to when, and which sensitive categories.
+
+pub mod reading;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A part of the record that the form can switch on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RecordGroup {
+    Visits,
+    Labs,
+    Billing,
+    MedicalRecord,
+    DischargeSummary,
+    Operative,
+    Pathology,
+    Radiology,
+    Photographs,
+    Other,
+}
+
+impl RecordGroup {
+    pub const ALL: [Self; 10] = [
+        Self::Visits,
+        Self::Labs,
+        Self::Billing,
+        Self::MedicalRecord,
+        Self::DischargeSummary,
+        Self::Operative,
+        Self::Pathology,
+        Self::Radiology,
+        Self::Photographs,
+        Self::Other,
+    ];
+
+    /// The key on the wire.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Visits => "visits",
+            Self::Labs => "labs",
+            Self::Billing => "billing",
+            Self::MedicalRecord => "medicalRecord",
+            Self::DischargeSummary => "dischargeSummary",
+            Self::Operative => "operative",
+            Self::Pathology => "pathology",
+            Self::Radiology => "radiology",
+            Self::Photographs => "photographs",
+            Self::Other => "other",
+        }
+    }
+
+    /// Reads a key; `radiation` is the name that older ehi-servers give to `radiology`.
+    pub fn parse(key: &str) -> Option<Self> {
+        let key = if key == "radiation" { "radiology" } else { key };
+        Self::ALL.into_iter().find(|group| group.key() == key)
+    }
+
+    /// The words on the form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Visits => "Visits and procedures",
+            Self::Labs => "Laboratory results",
+            Self::Billing => "Bills and insurance claims",
+            Self::MedicalRecord => "Everything else in the medical record",
+            Self::DischargeSummary => "Discharge summaries",
+            Self::Operative => "Operative notes",
+            Self::Pathology => "Pathology reports",
+            Self::Radiology => "Radiology reports and images",
+            Self::Photographs => "Photographs",
+            Self::Other => "Other documents",
+        }
+    }
+
+    /// 1 for electronic records, 2 for other documents.
+    pub fn part(self) -> u8 {
+        match self {
+            Self::Visits | Self::Labs | Self::Billing | Self::MedicalRecord => 1,
+            Self::DischargeSummary
+            | Self::Operative
+            | Self::Pathology
+            | Self::Radiology
+            | Self::Photographs
+            | Self::Other => 2,
+        }
+    }
+}
+
+/// A category of information that is withheld unless the patient authorizes its release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Sensitive {
+    Hiv,
+    AlcoholAndDrug,
+    MentalHealth,
+    Confidential,
+    DomesticViolence,
+    SexualAssault,
+    Genetic,
+    Other,
+}
+
+impl Sensitive {
+    pub const ALL: [Self; 8] = [
+        Self::Hiv,
+        Self::AlcoholAndDrug,
+        Self::MentalHealth,
+        Self::Confidential,
+        Self::DomesticViolence,
+        Self::SexualAssault,
+        Self::Genetic,
+        Self::Other,
+    ];
+
+    /// The key on the wire.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Hiv => "hiv",
+            Self::AlcoholAndDrug => "alcoholAndDrug",
+            Self::MentalHealth => "mentalHealth",
+            Self::Confidential => "confidential",
+            Self::DomesticViolence => "domesticViolence",
+            Self::SexualAssault => "sexualAssault",
+            Self::Genetic => "genetic",
+            Self::Other => "other",
+        }
+    }
+
+    pub fn parse(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|category| category.key() == key)
+    }
+
+    /// The words on the form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hiv => "HIV test results and treatment",
+            Self::AlcoholAndDrug => "Alcohol and drug use",
+            Self::MentalHealth => "Mental health",
+            Self::Confidential => "Information marked confidential",
+            Self::DomesticViolence => "Domestic violence",
+            Self::SexualAssault => "Sexual assault",
+            Self::Genetic => "Genetic tests",
+            Self::Other => "Other sensitive information",
+        }
+    }
+
+    /// Whether the patient can describe what the authorization covers. The description never authorizes anything.
+    pub fn has_description(self) -> bool {
+        matches!(self, Self::Genetic | Self::Other)
+    }
+
+    /// The security labels of the category (`meta.security`; HL7 v3 ActCode and Confidentiality).
+    pub fn labels(self) -> &'static [&'static str] {
+        match self {
+            Self::Hiv => &["HIV"],
+            Self::AlcoholAndDrug => &["ETH", "ETHUD", "OPIOIDUD", "SUD", "42CFRPart2"],
+            Self::MentalHealth => &["PSY", "MH", "PSYTHPN", "COGN", "DVD"],
+            Self::Confidential => &["R", "V"],
+            Self::DomesticViolence => &["SDV"],
+            Self::SexualAssault => &["SEX", "VIO"],
+            Self::Genetic => &["GDIS"],
+            Self::Other => {
+                &["BH", "SCA", "STD", "TBOO", "SOC", "SPI", "EMOTDIS", "MENCAT", "SICKLE", "REPH", "ABUSE"]
+            }
+        }
+    }
+}
+
+/// What the form says of one group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    pub enabled: bool,
+    /// First day, `YYYY-MM-DD`.
+    pub from: Option<Day>,
+    /// Last day, included.
+    pub to: Option<Day>,
+    pub notes: String,
+}
+
+/// A calendar day as `YYYY-MM-DD`, which compares as text in the order of time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Day(String);
+
+impl Day {
+    /// The first day that a FHIR date, partial date or dateTime can mean.
+    pub fn first(text: &str) -> Option<Self> {
+        Self::parse(text, "-01-01", "-01")
+    }
+
+    /// The last day that it can mean.
+    pub fn last(text: &str) -> Option<Self> {
+        let day = match text.len() {
+            7 => {
+                let first: jiff::civil::Date = format!("{text}-01").parse().ok()?;
+                Some(first.last_of_month().to_string())
+            }
+            _ => None,
+        };
+        match day {
+            Some(day) => Some(Self(day)),
+            None => Self::parse(text, "-12-31", ""),
+        }
+    }
+
+    fn parse(text: &str, of_year: &str, of_month: &str) -> Option<Self> {
+        let day = match text.len() {
+            4 => format!("{text}{of_year}"),
+            7 => format!("{text}{of_month}"),
+            10 => text.to_owned(),
+            _ => {
+                let is_date_time = text.get(10..11) == Some("T") && text.len() <= 40;
+                let readable =
+                    text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok();
+                if !is_date_time || !readable {
+                    return None;
+                }
+                text.get(..10)?.to_owned()
+            }
+        };
+        day.parse::<jiff::civil::Date>().ok()?;
+        Some(Self(day))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What the form says of a sensitive category: whether its release is authorized, and the patient's description.
+///
+/// Only `given` decides. A description is free text in which "no", "none" or "n/a" can stand, so it is never read as
+/// consent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredAuthorization")]
+pub struct Authorization {
+    pub given: bool,
+    /// The patient's words, shown to staff; only where [`Sensitive::has_description`].
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
+/// The shapes in which stored jobs have an authorization. Jobs of earlier versions have a bare flag or a bare text;
+/// the text was typed into a form without a checkbox, so it is kept as a description and authorizes nothing.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredAuthorization {
+    Flag(bool),
+    Text(String),
+    Full {
+        given: bool,
+        #[serde(default)]
+        description: String,
+    },
+}
+
+impl From<StoredAuthorization> for Authorization {
+    fn from(stored: StoredAuthorization) -> Self {
+        match stored {
+            StoredAuthorization::Flag(given) => Self { given, description: String::new() },
+            StoredAuthorization::Text(description) => Self { given: false, description },
+            StoredAuthorization::Full { given, description } => Self { given, description },
+        }
+    }
+}
+
+/// The whole form. What it does not name is off and withheld.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choices {
+    pub parameters: BTreeMap<RecordGroup, Choice>,
+    pub authorizations: BTreeMap<Sensitive, Authorization>,
+}
+
+impl Choices {
+    /// Every group, every sensitive category: the complete record, by the patient's own word.
+    pub fn everything() -> Self {
+        let on = Choice { enabled: true, ..Choice::default() };
+        let given = Authorization { given: true, ..Authorization::default() };
+        Self {
+            parameters: RecordGroup::ALL.into_iter().map(|group| (group, on.clone())).collect(),
+            authorizations: Sensitive::ALL.into_iter().map(|category| (category, given.clone())).collect(),
+        }
+    }
+
+    pub fn choice(&self, group: RecordGroup) -> Option<&Choice> {
+        self.parameters.get(&group)
+    }
+
+    pub fn authorizes(&self, category: Sensitive) -> bool {
+        self.authorizations.get(&category).is_some_and(|authorization| authorization.given)
+    }
+
+    /// Whether no group is enabled, so that almost nothing would be exported.
+    pub fn is_empty(&self) -> bool {
+        !self.parameters.values().any(|choice| choice.enabled)
+    }
+
+    /// The first category that `self` authorizes and `before` does not.
+    pub fn authorizes_beyond(&self, before: &Self) -> Option<Sensitive> {
+        Sensitive::ALL
+            .into_iter()
+            .find(|category| self.authorizes(*category) && !before.authorizes(*category))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_dates_mean_their_first_and_last_day() {
+        let first = |text| Day::first(text).map(|day| day.0);
+        let last = |text| Day::last(text).map(|day| day.0);
+        assert_eq!(first("2020").as_deref(), Some("2020-01-01"));
+        assert_eq!(last("2020").as_deref(), Some("2020-12-31"));
+        assert_eq!(last("2020-02").as_deref(), Some("2020-02-29"));
+        assert_eq!(first("2020-02-03T23:00:00-05:00").as_deref(), Some("2020-02-03"));
+        for text in ["", "yesterday", "2020-13", "2020-02-30", "2020-02-03Tnoon", "02/03/2020", "12:34"] {
+            assert_eq!((first(text), last(text)), (None, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stored_text_authorizes_nothing() {
+        for (stored, given) in [
+            (r#"{"authorizations":{"genetic":"authorized"},"parameters":{}}"#, false),
+            (r#"{"authorizations":{"genetic":true},"parameters":{}}"#, true),
+            (r#"{"authorizations":{"genetic":{"given":true,"description":"BRCA"}},"parameters":{}}"#, true),
+            (r#"{"authorizations":{"genetic":{"given":false}},"parameters":{}}"#, false),
+        ] {
+            let choices: Choices = serde_json::from_str(stored).expect("choices");
+            assert_eq!(choices.authorizes(Sensitive::Genetic), given, "{stored}");
+            let again = serde_json::to_string(&choices).expect("JSON");
+            assert_eq!(serde_json::from_str::<Choices>(&again).expect("the same"), choices);
+        }
+    }
+
+    #[test]
+    fn keys_are_unique_and_parse_back() {
+        for group in RecordGroup::ALL {
+            assert_eq!(RecordGroup::parse(group.key()), Some(group));
+        }
+        assert_eq!(RecordGroup::parse("radiation"), Some(RecordGroup::Radiology));
+        for category in Sensitive::ALL {
+            assert_eq!(Sensitive::parse(category.key()), Some(category));
+        }
+    }
+}

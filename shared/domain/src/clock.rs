@@ -1,0 +1,60 @@
+//! The only source of time and of randomness; both are fixed in tests.
+
+use jiff::Timestamp;
+
+use crate::ids::{Attempt, JobId};
+
+/// Tells the time. Every `now` in the project comes from here.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+
+    /// Milliseconds since then; none when that is yet to come.
+    fn since(&self, then: Timestamp) -> u64 {
+        u64::try_from(self.now().duration_since(then).as_millis()).unwrap_or_default()
+    }
+}
+
+/// Makes values nobody can guess.
+pub trait Ids: Send + Sync {
+    /// Fills `bytes` with random bytes.
+    fn fill(&self, bytes: &mut [u8]);
+
+    /// A secret of 256 bits as 64 hexadecimal digits: codes, tokens, session ids.
+    fn secret(&self) -> String {
+        let mut bytes = [0; 32];
+        self.fill(&mut bytes);
+        hex(&bytes)
+    }
+
+    /// A new job id: UUID version 7, so that ids sort by their time of creation.
+    fn job(&self, now: Timestamp) -> JobId {
+        let mut bytes = [0; 10];
+        self.fill(&mut bytes);
+        let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        JobId::from_uuid(uuid::Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid())
+    }
+
+    /// A new attempt at a chunk.
+    fn attempt(&self) -> Attempt {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        Attempt::from_bytes(bytes)
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// The time of the machine.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for its time")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

@@ -1,0 +1,231 @@
+//! What the choices do to one resource: keep it, leave it out, or withhold it as sensitive.
+
+use fhir::facts::{Days, Facts};
+
+use crate::choices::{Choice, Choices, RecordGroup, Sensitive};
+use crate::ledger::Reason;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Keep,
+    LeaveOut(Reason),
+    /// Selected, but of a category that the patient did not authorize.
+    Withhold(Sensitive),
+    /// Selected, but with a security label that cannot be read: it may be of any category.
+    Unreadable,
+}
+
+impl Choices {
+    /// Decides on one resource (contract, section 1, what the choices do).
+    pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        let Some(group) = group_of(facts) else { return self.unless_sensitive(facts) };
+        match self.choice(group) {
+            Some(choice) if choice.enabled && overlaps(choice, facts.days) => self.unless_sensitive(facts),
+            Some(choice) if choice.enabled => Decision::LeaveOut(Reason::DateRange),
+            _ => Decision::LeaveOut(Reason::FormGroup),
+        }
+    }
+
+    /// Files of the record that are no FHIR resources carry no kind and no date: they are other documents.
+    pub fn keeps_files(&self) -> bool {
+        self.choice(RecordGroup::Other).is_some_and(|choice| choice.enabled)
+    }
+
+    /// Whether everything else of the medical record was chosen.
+    pub fn keeps_medical_record(&self) -> bool {
+        self.choice(RecordGroup::MedicalRecord).is_some_and(|choice| choice.enabled)
+    }
+
+    /// Whether the choices never leave a type out: Patient, Practitioner and Organization (contract, section 1).
+    pub fn always_keep(resource_type: &str) -> bool {
+        ALWAYS.contains(&resource_type)
+    }
+
+    /// Withheld when it is of a category that was not authorized, kept otherwise, whatever its group.
+    pub fn unless_sensitive(&self, facts: &Facts<'_>) -> Decision {
+        if ALWAYS.contains(&facts.resource_type) {
+            return Decision::Keep;
+        }
+        let unauthorized = |category: &Sensitive| {
+            let is_of =
+                |label: &str| category.labels().iter().any(|known| known.eq_ignore_ascii_case(label.trim()));
+            !self.authorizes(*category) && facts.labels.iter().any(|label| is_of(label))
+        };
+        if let Some(category) = Sensitive::ALL.into_iter().find(unauthorized) {
+            return Decision::Withhold(category);
+        }
+        // Where every category is authorized, so is the one that cannot be read.
+        let may_be_unauthorized = || Sensitive::ALL.into_iter().any(|category| !self.authorizes(category));
+        if facts.has_unreadable_label && may_be_unauthorized() {
+            Decision::Unreadable
+        } else {
+            Decision::Keep
+        }
+    }
+}
+
+/// Types that every export has, whatever was chosen.
+const ALWAYS: [&str; 3] = ["Patient", "Practitioner", "Organization"];
+
+/// The group that switches a resource; `None` for what is always exported.
+pub fn group_of(facts: &Facts<'_>) -> Option<RecordGroup> {
+    match facts.resource_type {
+        resource_type if ALWAYS.contains(&resource_type) => None,
+        "Encounter" | "Procedure" => Some(RecordGroup::Visits),
+        "Claim" | "ExplanationOfBenefit" => Some(RecordGroup::Billing),
+        "DiagnosticReport" | "Observation" => {
+            let laboratory =
+                facts.categories.iter().any(|code| matches!(code.as_ref(), "laboratory" | "LAB"));
+            laboratory.then_some(RecordGroup::Labs)
+        }
+        "DocumentReference" | "Media" => Some(document_group(facts)),
+        _ => Some(RecordGroup::MedicalRecord),
+    }
+}
+
+fn document_group(facts: &Facts<'_>) -> RecordGroup {
+    let codes = || facts.types.iter().chain(&facts.categories);
+    DOCUMENTS
+        .iter()
+        .find(|(_, loinc)| codes().any(|code| loinc.contains(&code.as_ref())))
+        .map_or(RecordGroup::Other, |(group, _)| *group)
+}
+
+/// LOINC document types by group; `image` is the type of a Media that is a photograph.
+const DOCUMENTS: &[(RecordGroup, &[&str])] = &[
+    (
+        RecordGroup::DischargeSummary,
+        &["18842-5", "11490-0", "28655-9", "29761-4", "34105-7", "34106-5", "34745-0"],
+    ),
+    (
+        RecordGroup::Operative,
+        &["11504-8", "28570-0", "34137-0", "34818-5", "34868-0", "34870-6", "34877-1", "8724-7"],
+    ),
+    (
+        RecordGroup::Pathology,
+        &["11526-1", "11529-5", "22634-0", "22637-3", "27898-6", "60567-5", "60568-3", "60571-7"],
+    ),
+    (
+        RecordGroup::Radiology,
+        &[
+            "18726-0",
+            "18748-4",
+            "18782-3",
+            "24590-2",
+            "24627-2",
+            "25045-6",
+            "30746-2",
+            "30954-2",
+            "36643-5",
+            "68604-8",
+            "LP29684-5",
+        ],
+    ),
+    (RecordGroup::Photographs, &["72170-4", "55112-7", "image"]),
+];
+
+fn overlaps(choice: &Choice, days: Option<Days>) -> bool {
+    let Some(days) = days else { return true };
+    let ends_before =
+        choice.from.as_ref().is_some_and(|from| days.last.as_slice() < from.as_str().as_bytes());
+    let starts_after = choice.to.as_ref().is_some_and(|to| days.first.as_slice() > to.as_str().as_bytes());
+    !ends_before && !starts_after
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::choices::{Authorization, Day};
+
+    fn facts<'a>(
+        resource_type: &'a str,
+        categories: &[&'a str],
+        labels: &[&'a str],
+        date: Option<&str>,
+    ) -> Facts<'a> {
+        Facts {
+            resource_type,
+            categories: categories.iter().copied().map(Cow::Borrowed).collect(),
+            labels: labels.iter().copied().map(Cow::Borrowed).collect(),
+            has_unreadable_label: false,
+            types: Vec::new(),
+            days: date.and_then(|date| Days::of(date.as_bytes())),
+        }
+    }
+
+    fn only(group: RecordGroup, from: Option<&str>, to: Option<&str>) -> Choices {
+        let choice = Choice {
+            enabled: true,
+            from: from.and_then(Day::first),
+            to: to.and_then(Day::last),
+            notes: String::new(),
+        };
+        Choices { parameters: [(group, choice)].into(), ..Choices::default() }
+    }
+
+    #[test]
+    fn nothing_chosen_still_gives_people_and_what_is_no_laboratory_result() {
+        let none = Choices::default();
+        for resource_type in ["Patient", "Practitioner", "Organization", "Observation", "DiagnosticReport"] {
+            assert_eq!(none.decide(&facts(resource_type, &[], &[], None)), Decision::Keep, "{resource_type}");
+        }
+        for resource_type in ["Encounter", "Procedure", "Claim", "Condition", "DocumentReference", "Media"] {
+            assert_eq!(
+                none.decide(&facts(resource_type, &[], &[], None)),
+                Decision::LeaveOut(Reason::FormGroup),
+                "{resource_type}"
+            );
+        }
+        let laboratory = facts("Observation", &["laboratory"], &[], None);
+        assert_eq!(none.decide(&laboratory), Decision::LeaveOut(Reason::FormGroup));
+    }
+
+    #[test]
+    fn a_date_range_includes_its_last_day_and_partial_dates_that_touch_it() {
+        let visits = only(RecordGroup::Visits, Some("2020-03-01"), Some("2020-03-31"));
+        for (date, kept) in [
+            ("2020-03-31T23:59:59Z", true),
+            ("2020-04-01", false),
+            ("2020-02-29", false),
+            ("2020-03", true),
+            ("2020", true),
+            ("2019", false),
+        ] {
+            let decision = visits.decide(&facts("Encounter", &[], &[], Some(date)));
+            let expected = if kept { Decision::Keep } else { Decision::LeaveOut(Reason::DateRange) };
+            assert_eq!(decision, expected, "{date}");
+        }
+        assert_eq!(
+            visits.decide(&facts("Encounter", &[], &[], None)),
+            Decision::Keep,
+            "no date says nothing against it"
+        );
+    }
+
+    #[test]
+    fn sensitive_labels_withhold_until_authorized() {
+        let mut choices = only(RecordGroup::MedicalRecord, None, None);
+        for category in Sensitive::ALL {
+            let label = category.labels()[0];
+            let resource = facts("Condition", &[], &[label], None);
+            assert_eq!(choices.decide(&resource), Decision::Withhold(category));
+            let described = Authorization { given: false, description: "yes, all of it".to_owned() };
+            choices.authorizations.insert(category, described);
+            assert_eq!(choices.decide(&resource), Decision::Withhold(category));
+            let given = Authorization { given: true, ..Authorization::default() };
+            choices.authorizations.insert(category, given);
+            assert_eq!(choices.decide(&resource), Decision::Keep);
+        }
+    }
+
+    #[test]
+    fn documents_follow_their_loinc_type() {
+        let mut document = facts("DocumentReference", &[], &[], None);
+        document.types = vec![Cow::Borrowed("18842-5")];
+        assert_eq!(group_of(&document), Some(RecordGroup::DischargeSummary));
+        document.types = vec![Cow::Borrowed("99999-9")];
+        assert_eq!(group_of(&document), Some(RecordGroup::Other));
+    }
+}

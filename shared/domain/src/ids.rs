@@ -1,0 +1,219 @@
+//! Ids: parsed once at the edge, then trusted. The inner value is private; `parse` is the only way in.
+
+use std::fmt;
+
+use fhir::ids::is_fhir_id;
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not an id. It never repeats the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {0}")]
+pub struct InvalidId(pub &'static str);
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok(Self(text.to_owned())) } else { Err(InvalidId($what)) }
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// The id of a Patient resource.
+    PatientId, "patient id", is_fhir_id
+);
+text_id!(
+    /// The id of a Group resource.
+    GroupId, "group id", is_fhir_id
+);
+text_id!(
+    /// The id of a registered client: printable ASCII without spaces (RFC 6749, appendix A.1), at most 128 bytes.
+    ClientId, "client id",
+    |text| (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+);
+text_id!(
+    /// A UUID version 7 in its usual spelling.
+    JobId, "job id",
+    |text| text.len() == 36 && uuid::Uuid::parse_str(text).is_ok_and(|id| id.to_string() == text)
+);
+text_id!(
+    /// Names one try at a chunk: 16 hexadecimal digits, different for every delivery of the task.
+    Attempt, "attempt",
+    |text| text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+);
+text_id!(
+    /// One segment of a URL and of a storage key that names a file: letters, digits, `.`, `-`, `_`, not starting with a dot.
+    FileName, "file name",
+    |text| (1..=160).contains(&text.len())
+        && !text.starts_with('.')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+);
+
+impl JobId {
+    pub fn from_uuid(id: uuid::Uuid) -> Self {
+        Self(id.to_string())
+    }
+
+    /// An id that no job ever has.
+    pub fn of_no_job() -> Self {
+        Self::from_uuid(uuid::Uuid::nil())
+    }
+}
+
+impl Attempt {
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(format!("{:016x}", u64::from_be_bytes(bytes)))
+    }
+}
+
+impl FileName {
+    /// The nearest safe name to what somebody called a file: the last path segment, other
+    /// characters as `_`, at most 120 bytes with the extension kept.
+    pub fn sanitize(name: &str) -> Self {
+        let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+        let mut safe: String = last
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' })
+            .collect();
+        let leading_dots = safe.len() - safe.trim_start_matches('.').len();
+        safe.replace_range(..leading_dots, "");
+        if safe.is_empty() {
+            safe.push_str("file");
+        }
+        if safe.len() > 120 {
+            let extension =
+                safe.rfind('.').filter(|dot| safe.len() - dot <= 12).map(|dot| safe[dot..].to_owned());
+            let extension = extension.unwrap_or_default();
+            safe.truncate(120 - extension.len());
+            safe.push_str(&extension);
+        }
+        Self(safe)
+    }
+
+    /// What follows the last dot, in lower case; empty without one.
+    pub fn extension(&self) -> String {
+        self.0.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
+    }
+}
+
+/// The place of a chunk in its export. A chunk that stopped early leaves its rest to the next part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ChunkId {
+    pub index: u32,
+    pub part: u32,
+}
+
+impl ChunkId {
+    pub fn first(index: u32) -> Self {
+        Self { index, part: 0 }
+    }
+
+    pub fn rest(self) -> Self {
+        Self { part: self.part + 1, ..self }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let (index, part) = text.split_once('.').ok_or(InvalidId("chunk id"))?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= 8;
+        if !digits(index) || !digits(part) {
+            return Err(InvalidId("chunk id"));
+        }
+        let id = Self {
+            index: index.parse().map_err(|_| InvalidId("chunk id"))?,
+            part: part.parse().map_err(|_| InvalidId("chunk id"))?,
+        };
+        if id.to_string() == text { Ok(id) } else { Err(InvalidId("chunk id")) }
+    }
+}
+
+impl fmt::Display for ChunkId {
+    /// Padded, so that ids sort as texts in the order of the chunks.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:06}.{}", self.index, self.part)
+    }
+}
+
+impl From<ChunkId> for String {
+    fn from(id: ChunkId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for ChunkId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        Self::parse(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ids_that_could_leave_their_directory_are_refused() {
+        for text in ["", ".", "..", "a/b", "a\\b", "a\0", "%2e%2e", "ä", &"x".repeat(65)] {
+            assert!(PatientId::parse(text).is_err(), "{text:?}");
+        }
+        for text in ["", ".hidden", "..", "a/b", "a b", "a\0"] {
+            assert!(FileName::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_sanitized_name_is_always_a_file_name(name in ".*") {
+            let safe = FileName::sanitize(&name);
+            prop_assert_eq!(FileName::parse(safe.as_str()), Ok(safe));
+        }
+
+        #[test]
+        fn what_parses_prints_the_same(text in "[0-9a-fA-F.-]{0,40}") {
+            if let Ok(id) = ChunkId::parse(&text) { prop_assert_eq!(id.to_string(), text.clone()); }
+            if let Ok(id) = Attempt::parse(&text) { prop_assert_eq!(id.to_string(), text.clone()); }
+            if let Ok(id) = PatientId::parse(&text) { prop_assert_eq!(id.to_string(), text.clone()); }
+        }
+
+        #[test]
+        fn chunk_ids_sort_as_texts(a in 0u32..999_999, b in 0u32..999_999) {
+            let (first, second) = (ChunkId::first(a), ChunkId::first(b));
+            prop_assert_eq!(first.cmp(&second), first.to_string().cmp(&second.to_string()));
+        }
+    }
+}

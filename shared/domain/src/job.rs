@@ -1,0 +1,296 @@
+//! A job: what all its states share, and the enum over them. The moves are in [`super::states`].
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClientId, FileName, JobId, PatientId};
+use crate::manifest::Summary;
+use crate::request::ExportRequest;
+use crate::states::{AwaitingInput, Complete, Failed, Gone, InReview, Queued, Rejected, Running};
+
+/// A job in one of its states. Stored as one document, changed by compare-and-set on its version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Job {
+    AwaitingInput(AwaitingInput),
+    Queued(Queued),
+    Running(Running),
+    InReview(InReview),
+    Complete(Complete),
+    Rejected(Rejected),
+    Failed(Failed),
+    Cancelled(Gone),
+    Expired(Gone),
+}
+
+/// What every state of a job has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Core {
+    pub id: JobId,
+    pub owner: Owner,
+    /// Whose record it is, for an export of one patient.
+    pub patient: Option<PatientSummary>,
+    pub request: ExportRequest,
+    /// Staff look at it before the client gets it.
+    pub review: bool,
+    pub created_at: Timestamp,
+    /// The last change of state.
+    pub changed_at: Timestamp,
+    pub history: Vec<Event>,
+    /// The id of the request that started it, as the log has it.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// Files that staff attached.
+    pub attachments: Vec<Attachment>,
+}
+
+/// Who started a job: issuer, client, subject and patient together. Only a token that agrees in all four sees the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Owner {
+    pub client: ClientId,
+    /// The token's issuer, for tokens that are not ours: client ids are only unique within it.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// The patient of the token; `None` for a system's token.
+    pub patient: Option<PatientId>,
+    /// The user of the token (`sub`), where client and patient do not name the user already: see [`Owner::new`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
+impl Owner {
+    /// The owner that a token stands for. A subject that adds nothing is left out: a client that acts for itself, and
+    /// the patient of one of our own tokens. Jobs of these, stored before subjects were, keep their owner that way;
+    /// older jobs of other subjects cannot be told apart by user and belong to nobody.
+    pub fn new(client: ClientId, issuer: Option<String>, patient: Option<PatientId>, subject: &str) -> Self {
+        let is_client = subject == client.as_str();
+        let is_patient = issuer.is_none()
+            && patient
+                .as_ref()
+                .is_some_and(|patient| subject.strip_prefix("Patient/") == Some(patient.as_str()));
+        let subject = (!is_client && !is_patient).then(|| subject.to_owned());
+        Self { client, issuer, patient, subject }
+    }
+
+    /// The owner as one text, by which stores find the owner's jobs. Of all parts only the last, the subject, may
+    /// contain spaces, so that the parts cannot run together.
+    pub fn key(&self) -> String {
+        match &self.subject {
+            Some(subject) => format!("{} {subject}", self.account_key()),
+            None => self.account_key(),
+        }
+    }
+
+    /// The owner without the subject, as one text: what limits on concurrent exports are counted by. A client cannot
+    /// multiply its limit by the number of its users.
+    pub fn account_key(&self) -> String {
+        let patient = self.patient.as_ref().map_or("", |patient| patient.as_str());
+        format!("{} {patient} {}", self.client, self.issuer.as_deref().unwrap_or_default())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatientSummary {
+    pub id: PatientId,
+    pub name: String,
+}
+
+/// One line of a job's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Timestamp,
+    pub who: String,
+    pub what: String,
+}
+
+/// A file that staff attached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attachment {
+    pub name: FileName,
+    pub title: String,
+    pub content_type: String,
+    pub size: u64,
+    /// SHA-1, base64: what FHIR's `Attachment.hash` wants.
+    pub hash: String,
+    /// Where it is in the store.
+    pub key: String,
+}
+
+/// The name of a state, as filters and logs spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    AwaitingInput,
+    Queued,
+    Running,
+    InReview,
+    Complete,
+    Rejected,
+    Failed,
+    Cancelled,
+    Expired,
+}
+
+impl State {
+    pub const ALL: [Self; 9] = [
+        Self::AwaitingInput,
+        Self::Queued,
+        Self::Running,
+        Self::InReview,
+        Self::Complete,
+        Self::Rejected,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    /// The name in stores and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AwaitingInput => "awaiting-input",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::InReview => "in-review",
+            Self::Complete => "complete",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The state of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// The status in a job's JSON: the names of SMART's ehi-server (architecture, job states).
+    pub fn ehi_status(self) -> &'static str {
+        match self {
+            Self::AwaitingInput => "awaiting-input",
+            Self::Queued | Self::Running => "requested",
+            Self::InReview => "retrieved",
+            Self::Complete => "approved",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Cancelled | Self::Expired => "gone",
+        }
+    }
+
+    /// The states behind a status of a job's JSON.
+    pub fn with_ehi_status(status: &str) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|state| !state.is_gone() && state.ehi_status() == status).collect()
+    }
+
+    /// Gone for every client: 404.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Expired)
+    }
+}
+
+impl Job {
+    pub fn state(&self) -> State {
+        match self {
+            Self::AwaitingInput(_) => State::AwaitingInput,
+            Self::Queued(_) => State::Queued,
+            Self::Running(_) => State::Running,
+            Self::InReview(_) => State::InReview,
+            Self::Complete(_) => State::Complete,
+            Self::Rejected(_) => State::Rejected,
+            Self::Failed(_) => State::Failed,
+            Self::Cancelled(_) => State::Cancelled,
+            Self::Expired(_) => State::Expired,
+        }
+    }
+
+    pub fn core(&self) -> &Core {
+        match self {
+            Self::AwaitingInput(state) => &state.core,
+            Self::Queued(state) => &state.core,
+            Self::Running(state) => &state.core,
+            Self::InReview(state) => &state.core,
+            Self::Complete(state) => &state.core,
+            Self::Rejected(state) => &state.core,
+            Self::Failed(state) => &state.core,
+            Self::Cancelled(state) | Self::Expired(state) => &state.core,
+        }
+    }
+
+    /// The totals of an export that is written.
+    pub fn summary(&self) -> Option<&Summary> {
+        match self {
+            Self::Complete(complete) => Some(&complete.summary),
+            Self::InReview(review) => Some(&review.summary),
+            Self::AwaitingInput(_)
+            | Self::Queued(_)
+            | Self::Running(_)
+            | Self::Rejected(_)
+            | Self::Failed(_)
+            | Self::Cancelled(_)
+            | Self::Expired(_) => None,
+        }
+    }
+
+    pub fn id(&self) -> &JobId {
+        &self.core().id
+    }
+
+    /// Whether a worker may still write for this job.
+    pub fn is_active(&self) -> bool {
+        matches!(self, Self::Queued(_) | Self::Running(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(client: &str, issuer: Option<&str>, patient: Option<&str>, subject: &str) -> Owner {
+        let patient = patient.map(|patient| PatientId::parse(patient).expect("an id"));
+        Owner::new(ClientId::parse(client).expect("an id"), issuer.map(str::to_owned), patient, subject)
+    }
+
+    #[test]
+    fn an_owner_stored_before_subjects_were_is_the_same_owner() {
+        for (stored, key, now) in [
+            (
+                r#"{"client":"service","issuer":null,"patient":null}"#,
+                "service  ",
+                owner("service", None, None, "service"),
+            ),
+            (r#"{"client":"app","patient":"p1"}"#, "app p1 ", owner("app", None, Some("p1"), "Patient/p1")),
+            (
+                r#"{"client":"svc","issuer":"https://i.example.org","patient":null}"#,
+                "svc  https://i.example.org",
+                owner("svc", Some("https://i.example.org"), None, "svc"),
+            ),
+        ] {
+            let stored: Owner = serde_json::from_str(stored).expect("an owner");
+            assert_eq!((stored.key().as_str(), &stored), (key, &now));
+        }
+    }
+
+    #[test]
+    fn owners_who_differ_in_one_part_have_different_keys() {
+        let issuer = Some("https://i.example.org");
+        let owners = [
+            owner("app", issuer, None, "u1"),
+            owner("app", issuer, None, "u2"),
+            owner("app", issuer, None, "app"),
+            owner("app", issuer, Some("u1"), "app"),
+            owner("app", issuer, Some("p1"), "Patient/p1"),
+            owner("app", issuer, Some("p1"), "Patient/p2"),
+            owner("app", None, Some("p1"), "Patient/p1"),
+            owner("app", None, None, "app"),
+            owner("app2", issuer, None, "u1"),
+        ];
+        for (number, one) in owners.iter().enumerate() {
+            for other in &owners[number + 1..] {
+                assert_ne!(one.key(), other.key());
+                assert_ne!(one, other);
+            }
+        }
+    }
+}

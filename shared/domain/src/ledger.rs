@@ -1,0 +1,373 @@
+//! The ledger of an export: it accounts for every resource that was read and every patient that was planned.
+//!
+//! Three laws hold for each chunk, and so for the sum of them:
+//!
+//! ```text
+//! resources: read = written + left out + withheld + duplicates + problems
+//! documents: found = written + left out + withheld + problems
+//! patients:  planned = exported + absent + failed
+//! ```
+//!
+//! A job whose ledger breaks one of them does not complete. One attempt at one chunk keeps one ledger, so that a task
+//! that is delivered twice counts nothing twice.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::choices::Sensitive;
+
+/// Counters of one chunk, or their sum over a job. Rows of older versions have fewer members: those are zero.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Ledger {
+    pub patients: Patients,
+    pub resources: Resources,
+    pub documents: Documents,
+    pub problems: Problems,
+}
+
+/// What became of the documents in the patients' `files/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Documents {
+    /// Files found in the record store.
+    pub found: u64,
+    /// Those in the output, as attachments or inside of resources.
+    pub written: u64,
+    pub left_out: LeftOut,
+    /// Documents of resources of a sensitive category that the patient did not authorize.
+    pub withheld: BTreeMap<Sensitive, u64>,
+    /// Files that could not be read.
+    pub problems: u64,
+}
+
+/// What became of the patients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Patients {
+    pub planned: u64,
+    /// The whole record was read.
+    pub exported: u64,
+    /// The record store is readable and has no record of them.
+    pub absent: u64,
+    /// Some of the record could not be read. What could be read is exported, and the rest is named in the error files.
+    pub failed: u64,
+}
+
+/// What became of the resources. A document in a patient's `files/` is not a resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Resources {
+    /// Resources read from the record store; a line that is not a resource counts as well.
+    pub read: u64,
+    /// Resources read that are in the output, as a line of a file or as an attachment.
+    pub written: u64,
+    /// Those of `written` that are attachments (Binary).
+    pub attachments: u64,
+    pub left_out: LeftOut,
+    /// Resources of a sensitive category that the patient did not authorize, and the Binaries that belong to them.
+    pub withheld: BTreeMap<Sensitive, u64>,
+    /// Resources that stand in the record again with the same id: the last one is exported.
+    pub duplicates: u64,
+    /// Resources that could not be used.
+    pub problems: u64,
+    /// Resources in the output that the export made itself. They were not read.
+    pub made: u64,
+}
+
+/// What the error files say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Problems {
+    /// Problems with an OperationOutcome of their own.
+    pub reported: u64,
+    /// Problems beyond the limit of a chunk, which were only counted.
+    pub unlisted: u64,
+}
+
+/// Why a resource is not in the output although the patient or the client may have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reason {
+    /// `_type` does not name its type.
+    Type,
+    /// It did not change after `_since`, and nothing else excludes it.
+    Since,
+    /// It changed at or after `_until`, or after the export began.
+    Until,
+    /// It does not pass a `_typeFilter` of its type.
+    Filter,
+    /// The form switches its group of the record off.
+    FormGroup,
+    /// It lies outside the dates that the form names for its group.
+    DateRange,
+    /// It does not carry a tag that the token gives access to.
+    Tag,
+    /// A constraint of the token's scopes excludes it.
+    Scope,
+    /// It was deleted within the time of the export, and is listed as deleted.
+    Deleted,
+    /// A Provenance that `includeAssociatedData` does not ask for.
+    Provenance,
+    /// A Binary or a file that belongs to a resource which is not exported.
+    Document,
+    /// A resource outside the compartments to which only resources refer that are left out.
+    Unreferenced,
+}
+
+impl Reason {
+    pub const ALL: [Self; 12] = [
+        Self::Type,
+        Self::Since,
+        Self::Until,
+        Self::Filter,
+        Self::FormGroup,
+        Self::DateRange,
+        Self::Tag,
+        Self::Scope,
+        Self::Deleted,
+        Self::Provenance,
+        Self::Document,
+        Self::Unreferenced,
+    ];
+
+    /// The key in JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Type => "type",
+            Self::Since => "since",
+            Self::Until => "until",
+            Self::Filter => "filter",
+            Self::FormGroup => "formGroup",
+            Self::DateRange => "dateRange",
+            Self::Tag => "tag",
+            Self::Scope => "scope",
+            Self::Deleted => "deleted",
+            Self::Provenance => "provenance",
+            Self::Document => "document",
+            Self::Unreferenced => "unreferenced",
+        }
+    }
+
+    /// The words on the staff page.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Type => "type not asked for",
+            Self::Since => "not changed since",
+            Self::Until => "changed later",
+            Self::Filter => "excluded by a type filter",
+            Self::FormGroup => "group not chosen",
+            Self::DateRange => "outside the dates chosen",
+            Self::Tag => "no tag that the token gives access to",
+            Self::Scope => "excluded by the token's scopes",
+            Self::Deleted => "deleted",
+            Self::Provenance => "Provenance not asked for",
+            Self::Document => "document of a resource that is not exported",
+            Self::Unreferenced => "only referred to by what is left out",
+        }
+    }
+}
+
+/// Resources left out, by reason. An increment is an addition in an array; JSON has the reasons that occur.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<Reason, u64>", into = "BTreeMap<Reason, u64>")]
+pub struct LeftOut([u64; Reason::ALL.len()]);
+
+impl LeftOut {
+    pub fn add(&mut self, reason: Reason, count: u64) {
+        self.0[reason as usize] += count;
+    }
+
+    fn add_all(&mut self, other: &Self) {
+        for (reason, count) in other.iter() {
+            self.add(reason, count);
+        }
+    }
+
+    pub fn get(&self, reason: Reason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// The reasons that occur, with their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+    }
+
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl From<BTreeMap<Reason, u64>> for LeftOut {
+    fn from(counts: BTreeMap<Reason, u64>) -> Self {
+        let mut left_out = Self::default();
+        for (reason, count) in counts {
+            left_out.add(reason, count);
+        }
+        left_out
+    }
+}
+
+impl From<LeftOut> for BTreeMap<Reason, u64> {
+    fn from(left_out: LeftOut) -> Self {
+        left_out.iter().collect()
+    }
+}
+
+/// A law that a ledger breaks, with both of its sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{expected} {what}, {found} accounted for")]
+pub struct Imbalance {
+    pub what: &'static str,
+    pub expected: u64,
+    pub found: u64,
+}
+
+impl Imbalance {
+    /// An error unless both sides are equal.
+    pub fn check(what: &'static str, expected: u64, found: u64) -> Result<(), Self> {
+        if expected == found { Ok(()) } else { Err(Self { what, expected, found }) }
+    }
+}
+
+impl Ledger {
+    /// Checks the three laws.
+    pub fn check(&self) -> Result<(), Imbalance> {
+        let Resources { read, written, left_out, withheld, duplicates, problems, .. } = &self.resources;
+        let found = written + left_out.total() + withheld.values().sum::<u64>() + duplicates + problems;
+        Imbalance::check("resources read", *read, found)?;
+        let Documents { found, written, left_out, withheld, problems } = &self.documents;
+        let accounted = written + left_out.total() + withheld.values().sum::<u64>() + problems;
+        Imbalance::check("documents found", *found, accounted)?;
+        let Patients { planned, exported, absent, failed } = self.patients;
+        Imbalance::check("patients planned", planned, exported + absent + failed)
+    }
+
+    /// Adds the counters of another chunk.
+    pub fn add(&mut self, other: &Self) {
+        let Self { patients, resources, documents, problems } = other;
+        self.patients.planned += patients.planned;
+        self.patients.exported += patients.exported;
+        self.patients.absent += patients.absent;
+        self.patients.failed += patients.failed;
+        self.resources.read += resources.read;
+        self.resources.written += resources.written;
+        self.resources.attachments += resources.attachments;
+        self.resources.left_out.add_all(&resources.left_out);
+        add_withheld(&mut self.resources.withheld, &resources.withheld);
+        self.resources.duplicates += resources.duplicates;
+        self.resources.problems += resources.problems;
+        self.resources.made += resources.made;
+        self.documents.found += documents.found;
+        self.documents.written += documents.written;
+        self.documents.left_out.add_all(&documents.left_out);
+        add_withheld(&mut self.documents.withheld, &documents.withheld);
+        self.documents.problems += documents.problems;
+        self.problems.reported += problems.reported;
+        self.problems.unlisted += problems.unlisted;
+    }
+
+    /// Resources in the files of the output: those written as lines, and those that the export made.
+    pub fn lines(&self) -> u64 {
+        (self.resources.written + self.resources.made).saturating_sub(self.resources.attachments)
+    }
+}
+
+fn add_withheld(sum: &mut BTreeMap<Sensitive, u64>, more: &BTreeMap<Sensitive, u64>) {
+    for (category, count) in more {
+        *sum.entry(*category).or_default() += count;
+    }
+}
+
+impl fmt::Display for Ledger {
+    /// The numbers as JSON, for the log.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A ledger in balance with these counts.
+    fn balanced(counts: &[u64]) -> Ledger {
+        let mut ledger = Ledger::default();
+        let mut counts = counts.iter().copied().cycle();
+        let mut next = || counts.next().unwrap_or_default();
+        ledger.resources.written = next();
+        for reason in Reason::ALL {
+            ledger.resources.left_out.add(reason, next());
+        }
+        for category in Sensitive::ALL {
+            ledger.resources.withheld.insert(category, next());
+        }
+        ledger.resources.duplicates = next();
+        ledger.resources.problems = next();
+        ledger.resources.made = next();
+        let Resources { written, left_out, withheld, duplicates, problems, .. } = &ledger.resources;
+        ledger.resources.read =
+            written + left_out.total() + withheld.values().sum::<u64>() + duplicates + problems;
+        ledger.documents.written = next();
+        ledger.documents.left_out.add(Reason::Since, next());
+        ledger.documents.withheld.insert(Sensitive::ALL[0], next());
+        ledger.documents.problems = next();
+        let Documents { written, left_out, withheld, problems, .. } = &ledger.documents;
+        ledger.documents.found = written + left_out.total() + withheld.values().sum::<u64>() + problems;
+        ledger.patients = Patients { planned: 0, exported: next(), absent: next(), failed: next() };
+        ledger.patients.planned = ledger.patients.exported + ledger.patients.absent + ledger.patients.failed;
+        ledger.problems = Problems { reported: next(), unlisted: next() };
+        ledger
+    }
+
+    proptest! {
+        #[test]
+        fn sums_of_balanced_ledgers_balance_and_come_back_from_json(
+            one in prop::collection::vec(0u64..1_000, 1..30),
+            other in prop::collection::vec(0u64..1_000, 1..30),
+        ) {
+            let (mut sum, other) = (balanced(&one), balanced(&other));
+            let read = sum.resources.read + other.resources.read;
+            sum.add(&other);
+            prop_assert_eq!(sum.check(), Ok(()));
+            prop_assert_eq!(sum.resources.read, read);
+            let text = serde_json::to_string(&sum).expect("JSON");
+            prop_assert_eq!(serde_json::from_str::<Ledger>(&text).expect("the same"), sum);
+        }
+
+        #[test]
+        fn one_resource_or_patient_more_or_less_breaks_the_law(counts in prop::collection::vec(1u64..1_000, 1..30)) {
+            let mut ledger = balanced(&counts);
+            ledger.resources.read += 1;
+            prop_assert!(ledger.check().is_err());
+            let mut ledger = balanced(&counts);
+            ledger.resources.written -= 1;
+            prop_assert!(ledger.check().is_err());
+            let mut ledger = balanced(&counts);
+            ledger.patients.absent += 1;
+            prop_assert!(ledger.check().is_err());
+            let mut ledger = balanced(&counts);
+            ledger.documents.found += 1;
+            prop_assert!(ledger.check().is_err());
+        }
+    }
+
+    #[test]
+    fn keys_are_the_names_in_json_and_stand_at_their_place() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+            assert_eq!(serde_json::json!(reason), reason.key());
+        }
+    }
+
+    #[test]
+    fn rows_with_fewer_members_are_read() {
+        let ledger: Ledger =
+            serde_json::from_str(r#"{"resources":{"read":2,"leftOut":{"since":2}}}"#).expect("JSON");
+        assert_eq!((ledger.check(), ledger.resources.left_out.get(Reason::Since)), (Ok(()), 2));
+    }
+}

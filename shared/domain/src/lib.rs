@@ -1,0 +1,37 @@
+//! Values, states, rules and ports of the export server. Knows nothing of HTTP, storage or async runtimes; `now` and random
+//! values are arguments.
+//!
+//! In reading order:
+//!
+//! 1. [`request`], [`choices`] and [`selection`]: what is asked for. [`scopes`], [`access`]: what a token allows.
+//! 2. [`job`] and [`states`]: an export and the moves it can make. [`task`], [`chunk`] and [`pack`]: its work.
+//! 3. [`filter`] and [`selector`]: the decision about each resource. [`ledger`]: the account of every resource.
+//! 4. [`manifest`] and [`dialect`]: how the result is described.
+//! 5. [`ports`]: what the outside gives, as traits. [`lines`], [`patient`] and [`group`] read through them.
+//! 6. [`error`], [`retries`] and [`clock`]: around it all.
+
+pub mod access;
+pub mod choices;
+pub mod chunk;
+pub mod clock;
+pub mod dialect;
+pub mod error;
+pub mod event;
+pub mod filter;
+pub mod group;
+pub mod ids;
+pub mod job;
+pub mod ledger;
+pub mod lines;
+pub mod manifest;
+pub mod pack;
+pub mod patient;
+pub mod ports;
+pub mod request;
+pub mod retention;
+pub mod retries;
+pub mod scopes;
+pub mod selection;
+pub mod selector;
+pub mod states;
+pub mod task;

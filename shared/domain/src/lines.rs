@@ -1,0 +1,184 @@
+//! Lines of a stream, in bounded memory: one block and at most one line are held.
+
+use fhir::MAX_LINE;
+
+use crate::error::Result;
+use crate::ports::records::BlockReader;
+
+/// Cuts what a [`BlockReader`] gives into lines.
+///
+/// Call [`Lines::next`] until it answers `None`, then [`Lines::fill`]; when that answers false, all is read.
+pub struct Lines {
+    reader: Box<dyn BlockReader>,
+    buffer: Vec<u8>,
+    /// Where the next line begins.
+    start: usize,
+    /// Up to where the buffer was searched for the end of that line.
+    searched: usize,
+    number: u64,
+    /// Where the buffer begins in the stream.
+    position: u64,
+    ended: bool,
+    /// In a line that is too long: drop all up to its end.
+    dropping: bool,
+}
+
+/// A line and its number, counted from 1. Blank lines are passed over, but counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    pub number: u64,
+    /// Where the text begins in the stream.
+    pub offset: u64,
+    /// Without its line end; `None` for a line over [`MAX_LINE`].
+    pub text: Option<&'a [u8]>,
+}
+
+impl Lines {
+    pub fn new(reader: Box<dyn BlockReader>) -> Self {
+        Self {
+            reader,
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            number: 0,
+            position: 0,
+            ended: false,
+            dropping: false,
+        }
+    }
+
+    /// The next line of what was read so far.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend what it holds")]
+    pub fn next(&mut self) -> Option<Line<'_>> {
+        loop {
+            let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
+            let (line, next) = match found {
+                Some(offset) => {
+                    let end = self.searched + offset;
+                    (self.start..end, end + 1)
+                }
+                None if self.ended && self.start < self.buffer.len() => {
+                    (self.start..self.buffer.len(), self.buffer.len())
+                }
+                None => {
+                    self.searched = self.buffer.len();
+                    return None;
+                }
+            };
+            (self.start, self.searched) = (next, next);
+            self.number += 1;
+            let number = self.number;
+            if std::mem::take(&mut self.dropping) || line.len() > MAX_LINE {
+                return Some(Line { number, offset: self.position + line.start as u64, text: None });
+            }
+            let line = trim(&self.buffer[line.clone()]).map(|(from, to)| line.start + from..line.start + to);
+            if let Some(line) = line {
+                let offset = self.position + line.start as u64;
+                return Some(Line { number, offset, text: Some(&self.buffer[line]) });
+            }
+        }
+    }
+
+    /// Reads the next block; false at the end, when [`Lines::next`] has answered `None` once more.
+    pub async fn fill(&mut self) -> Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        self.buffer.drain(..self.start);
+        self.position += self.start as u64;
+        self.start = 0;
+        self.searched = self.buffer.len();
+        if self.buffer.len() > MAX_LINE {
+            self.position += self.buffer.len() as u64;
+            self.buffer.clear();
+            self.searched = 0;
+            self.dropping = true;
+        }
+        let before = self.buffer.len();
+        self.buffer = self.reader.read(std::mem::take(&mut self.buffer)).await?;
+        self.ended = self.buffer.len() == before;
+        if self.ended && self.dropping && self.buffer.is_empty() {
+            // The line that was too long has no line end: give it one, so that it is told of.
+            self.buffer.push(b'\n');
+            self.searched = 0;
+        }
+        Ok(true)
+    }
+}
+
+/// The text without white space and byte order mark around it, as a range; `None` when nothing is left.
+fn trim(line: &[u8]) -> Option<(usize, usize)> {
+    let from = if line.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let from = from + line[from..].iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let to = line.iter().rposition(|byte| !byte.is_ascii_whitespace())? + 1;
+    Some((from, to))
+}
+
+/// Reads from memory in small blocks.
+pub struct MemoryReader {
+    bytes: Vec<u8>,
+    at: usize,
+    block: usize,
+}
+
+impl MemoryReader {
+    pub fn new(bytes: Vec<u8>, block: usize) -> Self {
+        Self { bytes, at: 0, block }
+    }
+}
+
+#[async_trait::async_trait]
+impl BlockReader for MemoryReader {
+    async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        let end = (self.at + self.block).min(self.bytes.len());
+        buffer.extend_from_slice(&self.bytes[self.at..end]);
+        self.at = end;
+        Ok(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: Vec<u8>, block: usize) -> Vec<(u64, Option<Vec<u8>>)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut lines = Lines::new(Box::new(MemoryReader::new(text, block)));
+            let mut found = Vec::new();
+            loop {
+                while let Some(line) = lines.next() {
+                    found.push((line.number, line.text.map(<[u8]>::to_vec)));
+                }
+                if !lines.fill().await.expect("memory") {
+                    return found;
+                }
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn lines_do_not_depend_on_the_blocks(text in "[a-c \r\n]{0,200}", block in 1usize..50) {
+            let expected: Vec<_> = text.split('\n').zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty())
+                .map(|(line, number)| (number, Some(line.trim_ascii().as_bytes().to_vec()))).collect();
+            prop_assert_eq!(read(text.into_bytes(), block), expected);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_told_of_and_dropped() {
+        for end in ["\n{\"b\":1}\n", ""] {
+            let mut text = b"{\"a\":1}\n".to_vec();
+            text.resize(text.len() + MAX_LINE + 10, b'x');
+            text.extend_from_slice(end.as_bytes());
+            let mut expected = vec![(1, Some(b"{\"a\":1}".to_vec())), (2, None)];
+            if !end.is_empty() {
+                expected.push((3, Some(b"{\"b\":1}".to_vec())));
+            }
+            assert_eq!(read(text, 1 << 20), expected);
+        }
+    }
+}

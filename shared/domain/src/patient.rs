@@ -1,0 +1,111 @@
+//! A patient's name, for the people who review an export and for the pages.
+
+use fhir::head::{Plain, head};
+use fhir::json;
+
+use crate::error::{Error, Result};
+use crate::ids::PatientId;
+use crate::job::PatientSummary;
+use crate::lines::Lines;
+use crate::ports::records::{Part, Records};
+
+/// How much of a record is searched for the Patient resource, in blocks.
+const BLOCKS_SEARCHED: usize = 16;
+
+/// The patient's id and name; `None` when there is no such patient. Without a Patient resource near the
+/// beginning of the record the id stands for the name.
+pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Option<PatientSummary>> {
+    if records.member(patient).await?.is_none() {
+        return Ok(None);
+    }
+    let line = resource(records, patient).await?;
+    let mut plain = Plain::default();
+    let head = line.as_deref().and_then(|line| head(line, &mut plain).ok());
+    let name = head.and_then(|head| name(head.text)).unwrap_or_else(|| patient.to_string());
+    Ok(Some(PatientSummary { id: patient.clone(), name }))
+}
+
+/// The Patient resource as it is stored; `None` where there is none near the beginning of the record. Damaged files are
+/// read as far as they can be.
+pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Option<Vec<u8>>> {
+    let mut blocks = 0;
+    for part in &records.parts(patient).await?.records {
+        match search(records, patient, part, &mut blocks).await {
+            Ok(None) | Err(Error::Damaged(_)) => {}
+            found => return found,
+        }
+    }
+    Ok(None)
+}
+
+/// Searches one file of a record. `blocks` are those read so far.
+async fn search(
+    records: &dyn Records,
+    patient: &PatientId,
+    part: &Part,
+    blocks: &mut usize,
+) -> Result<Option<Vec<u8>>> {
+    let mut lines = Lines::new(records.open_records(patient, part).await?);
+    loop {
+        while let Some(line) = lines.next() {
+            // A name that is spelled otherwise is rare, and looked for as well.
+            let may_be = |text: &[u8]| {
+                [&b"\"Patient\""[..], b"\\u"].iter().any(|part| memchr::memmem::find(text, part).is_some())
+            };
+            let Some(text) = line.text.filter(|text| may_be(text)) else { continue };
+            let mut plain = Plain::default();
+            let Ok(head) = head(text, &mut plain) else { continue };
+            if head.resource_type == "Patient" && head.id == Some(patient.as_str()) {
+                return Ok(Some(text.to_vec()));
+            }
+        }
+        *blocks += 1;
+        if *blocks > BLOCKS_SEARCHED || !lines.fill().await? {
+            return Ok(None);
+        }
+    }
+}
+
+/// Given and family names of the first HumanName, or its text.
+fn name(line: &[u8]) -> Option<String> {
+    let mut found = None;
+    json::members(line, 0..line.len(), |key, value| {
+        if key == b"name" && found.is_none() {
+            json::elements(line, value, |name| {
+                let (mut given, mut family, mut text) = (Vec::new(), None, None);
+                json::members(line, name, |key, value| match key {
+                    b"given" => {
+                        json::elements(line, value, |given_name| {
+                            given.extend(json::string(line, given_name));
+                        });
+                    }
+                    b"family" => family = json::string(line, value),
+                    b"text" => text = json::string(line, value),
+                    _ => {}
+                });
+                given.extend(family);
+                let joined = given.join(" ");
+                let full =
+                    if joined.is_empty() { text.map(std::borrow::Cow::into_owned) } else { Some(joined) };
+                found = found.take().or(full);
+            });
+        }
+    });
+    found.map(|name| name.chars().filter(|c| !c.is_control()).take(120).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_given_then_family() {
+        let of = |text: &str| name(text.as_bytes());
+        assert_eq!(
+            of(r#"{"name":[{"given":["Ana","B."],"family":"O'Neil"},{"text":"x"}]}"#).as_deref(),
+            Some("Ana B. O'Neil")
+        );
+        assert_eq!(of(r#"{"name":[{"text":"J\u00f8rgen"}]}"#).as_deref(), Some("Jørgen"));
+        assert_eq!(of("{}"), None);
+    }
+}

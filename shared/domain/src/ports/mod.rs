@@ -1,0 +1,9 @@
+//! What the outside must give us, as traits. Each says what every adapter must do, and
+//! [`contract`] holds every adapter to it with the same tests.
+
+pub mod events;
+pub mod files;
+pub mod grants;
+pub mod jobs;
+pub mod queue;
+pub mod records;

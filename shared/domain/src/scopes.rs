@@ -1,0 +1,439 @@
+//! SMART scopes, version 1 and 2, and what they let a caller do (SMART App Launch 2.2, scopes).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A set of scopes in the order they were given, each once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Scopes(Vec<Scope>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Scope {
+    /// `patient/$ehi-export`, `system/$ehi-export`.
+    Operation { level: Level, name: String },
+    /// `patient/Observation.rs?category=…`, `system/*.read`.
+    Resource { level: Level, resource_type: String, access: Access, constraint: Option<String>, text: String },
+    /// `access/<tag>.read`: limits whatever else is granted to resources with one of the tags.
+    Tag(TagScope),
+    /// `launch/patient`, `openid`, `offline_access`.
+    Other(String),
+}
+
+/// A word that begins with `access/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TagScope {
+    /// `None` where the word gives no access that can be read and searched by; such a word limits all the same.
+    tag: Option<String>,
+    text: String,
+}
+
+impl TagScope {
+    /// `access/*.*`, `access/*.read`: no limit.
+    fn is_everything(&self) -> bool {
+        self.tag.as_deref() == Some("*")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Patient,
+    User,
+    System,
+}
+
+/// The letters of a version 2 scope; version 1 `read` is `rs`, `write` is `cud`, `*` is all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Access(u8);
+
+impl Access {
+    const LETTERS: [char; 5] = ['c', 'r', 'u', 'd', 's'];
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "read" => return Self::parse("rs"),
+            "write" => return Self::parse("cud"),
+            "*" => return Self::parse("cruds"),
+            "" => return None,
+            _ => {}
+        }
+        let mut bits = 0;
+        for letter in text.chars() {
+            let bit = 1 << Self::LETTERS.iter().position(|known| *known == letter)?;
+            // Letters come in their order, each once.
+            if bits >= bit {
+                return None;
+            }
+            bits |= bit;
+        }
+        Some(Self(bits))
+    }
+
+    fn includes(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl Scopes {
+    /// Reads a scope string. What is no known form is kept as it is and allows nothing.
+    pub fn parse(text: &str) -> Self {
+        let mut scopes: Vec<Scope> = Vec::new();
+        for word in text.split_ascii_whitespace() {
+            let scope = Scope::parse(word);
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        Self(scopes)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn has(&self, word: &str) -> bool {
+        self.0.iter().any(|scope| scope.text() == word)
+    }
+
+    /// Whether an operation such as `$ehi-export` is allowed at a level.
+    pub fn allows_operation(&self, level: Level, operation: &str) -> bool {
+        self.0.iter().any(
+            |scope| matches!(scope, Scope::Operation { level: at, name } if *at == level && name == operation),
+        )
+    }
+
+    /// The types that may be read and searched at a level, each with its constraint; `*` is every type.
+    pub fn readable(&self, level: Level) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let needed = Access::parse("rs");
+        self.0.iter().filter_map(move |scope| match scope {
+            Scope::Resource { level: at, resource_type, access, constraint, .. }
+                if *at == level && needed.is_some_and(|needed| access.includes(needed)) =>
+            {
+                Some((resource_type.as_str(), constraint.as_deref()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether a resource of a type may be read by its id at a level, whatever the resource holds.
+    pub fn may_read(&self, level: Level, wanted: &str) -> bool {
+        let needed = Access::parse("r");
+        self.0.iter().any(|scope| match scope {
+            Scope::Resource { level: at, resource_type, access, constraint: None, .. } => {
+                *at == level
+                    && (resource_type == "*" || resource_type == wanted)
+                    && needed.is_some_and(|needed| access.includes(needed))
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether any scope speaks of resources, operations or tags.
+    pub fn speak_of_data(&self) -> bool {
+        self.0.iter().any(|scope| !matches!(scope, Scope::Other(word) if !has_level(word)))
+    }
+
+    /// The tags to which `access/` scopes limit everything; `None` without any, and with `access/*.*`. An `access/`
+    /// scope that cannot be read limits to nothing.
+    pub fn access_tags(&self) -> Option<BTreeSet<String>> {
+        let tags: Vec<&TagScope> = self.tag_scopes().collect();
+        if tags.is_empty() || tags.iter().any(|scope| scope.is_everything()) {
+            return None;
+        }
+        Some(tags.into_iter().filter_map(|scope| scope.tag.clone()).collect())
+    }
+
+    fn tag_scopes(&self) -> impl Iterator<Item = &TagScope> {
+        self.0.iter().filter_map(|scope| match scope {
+            Scope::Tag(tag) => Some(tag),
+            _ => None,
+        })
+    }
+
+    /// The words that look like scopes for data and are none: an unknown resource type, letters out of order, an
+    /// `access/` scope without read access.
+    pub fn malformed(&self) -> Vec<String> {
+        let is_malformed = |scope: &&Scope| match scope {
+            Scope::Other(word) => has_level(word),
+            Scope::Tag(tag) => tag.tag.is_none(),
+            Scope::Resource { .. } | Scope::Operation { .. } => false,
+        };
+        self.0.iter().filter(is_malformed).map(Scope::text).collect()
+    }
+
+    /// The scopes of `self` that `registered` covers, in the order they were asked for; in the place of one that asks
+    /// for more, those of `registered` that it covers. A limit by tags is never lost: where `registered` has one, the
+    /// result is limited to some of its tags, to all of them when none of them was asked for.
+    pub fn narrowed_to(&self, registered: &Self) -> Self {
+        let mut narrowed: Vec<Scope> = Vec::new();
+        for asked in self.0.iter().filter(|asked| !matches!(asked, Scope::Tag(_))) {
+            let mut take = |scope: &Scope| {
+                if !narrowed.contains(scope) {
+                    narrowed.push(scope.clone());
+                }
+            };
+            if registered.0.iter().any(|held| held.covers(asked)) {
+                take(asked);
+            } else {
+                registered.0.iter().filter(|held| asked.covers(held)).for_each(take);
+            }
+        }
+        if !narrowed.is_empty() {
+            narrowed.extend(self.narrowed_tags(registered).into_iter().cloned().map(Scope::Tag));
+        }
+        Self(narrowed)
+    }
+
+    /// The `access/` scopes of a token: those asked for, as far as they are within the registered ones.
+    fn narrowed_tags<'s>(&'s self, registered: &'s Self) -> Vec<&'s TagScope> {
+        let Some(held) = registered.access_tags() else {
+            // Nothing to lose: the client may limit itself.
+            return self.tag_scopes().collect();
+        };
+        let within = |scope: &&TagScope| scope.tag.as_ref().is_some_and(|tag| held.contains(tag));
+        let asked: Vec<_> = self.tag_scopes().filter(within).collect();
+        if !asked.is_empty() {
+            return asked;
+        }
+        // What cannot be read stands for a limit only where nothing else does.
+        let is_any_readable = !held.is_empty();
+        registered.tag_scopes().filter(|scope| scope.tag.is_some() == is_any_readable).collect()
+    }
+
+    /// Whether every scope of `self` is covered by `other`. A limit by tags may be left out, because
+    /// [`Scopes::narrowed_to`] adds it; other tags than those of `other` are more.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let covered = |asked: &Scope| match asked {
+            // One that cannot be read gives access to nothing, which is not more.
+            Scope::Tag(tag) => {
+                other.access_tags().is_none_or(|held| tag.tag.as_ref().is_none_or(|tag| held.contains(tag)))
+            }
+            asked => other.0.iter().any(|held| held.covers(asked)),
+        };
+        self.0.iter().all(covered)
+    }
+
+    /// Whether a refresh token goes with these scopes: asked for, or an EHI export (Argonaut EHI, 1).
+    pub fn wants_refresh(&self) -> bool {
+        self.has("offline_access")
+            || self.has("online_access")
+            || self.allows_operation(Level::Patient, "$ehi-export")
+    }
+
+    pub fn words(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.iter().map(Scope::text)
+    }
+}
+
+impl Scope {
+    fn parse(word: &str) -> Self {
+        Self::parse_known(word).unwrap_or_else(|| Self::Other(word.to_owned()))
+    }
+
+    fn parse_known(word: &str) -> Option<Self> {
+        let (level, rest) = word.split_once('/')?;
+        let level = match level {
+            "access" => {
+                let needed = Access::parse("rs")?;
+                let readable = |(tag, access): (&str, &str)| {
+                    let may_read = Access::parse(access).is_some_and(|access| access.includes(needed));
+                    (may_read && !tag.is_empty()).then(|| tag.to_owned())
+                };
+                let tag = rest.rsplit_once('.').and_then(readable);
+                return Some(Self::Tag(TagScope { tag, text: word.to_owned() }));
+            }
+            "patient" => Level::Patient,
+            "user" => Level::User,
+            "system" => Level::System,
+            _ => return None,
+        };
+        if rest.starts_with('$') {
+            return Some(Self::Operation { level, name: rest.to_owned() });
+        }
+        let (resource_type, access) = rest.split_once('.')?;
+        let (access, constraint) = match access.split_once('?') {
+            Some((access, constraint)) => (access, Some(constraint.to_owned())),
+            None => (access, None),
+        };
+        let access = Access::parse(access)?;
+        let valid = resource_type == "*" || fhir::types::is_type(resource_type);
+        valid.then(|| Self::Resource {
+            level,
+            resource_type: resource_type.to_owned(),
+            access,
+            constraint,
+            text: word.to_owned(),
+        })
+    }
+
+    fn covers(&self, asked: &Self) -> bool {
+        match (self, asked) {
+            (
+                Self::Resource { level, resource_type, access, constraint, .. },
+                Self::Resource { level: at, resource_type: of, access: to, constraint: only, .. },
+            ) => {
+                level == at
+                    && (resource_type == "*" || resource_type == of)
+                    && access.includes(*to)
+                    && (constraint.is_none() || constraint == only)
+            }
+            // What only looks like a scope for data is never granted.
+            (Self::Other(held), Self::Other(asked)) => held == asked && !has_level(held),
+            (held, asked) => held == asked,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Operation { level, name } => {
+                let level = match level {
+                    Level::Patient => "patient",
+                    Level::User => "user",
+                    Level::System => "system",
+                };
+                format!("{level}/{name}")
+            }
+            Self::Resource { text, .. } | Self::Tag(TagScope { text, .. }) | Self::Other(text) => {
+                text.clone()
+            }
+        }
+    }
+}
+
+/// Whether a word begins as a scope for data does.
+fn has_level(word: &str) -> bool {
+    ["patient/", "user/", "system/"].iter().any(|level| word.starts_with(level))
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, word) in self.words().enumerate() {
+            if index > 0 {
+                formatter.write_str(" ")?;
+            }
+            formatter.write_str(&word)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<String> for Scopes {
+    fn from(text: String) -> Self {
+        Self::parse(&text)
+    }
+}
+
+impl From<Scopes> for String {
+    fn from(scopes: Scopes) -> Self {
+        scopes.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn version_1_and_version_2_cover_each_other() {
+        for (held, asked, covered) in [
+            ("system/*.read", "system/Observation.rs", true),
+            ("system/*.rs", "system/Observation.read", true),
+            ("system/*.rs", "system/Observation.r", true),
+            ("system/*.r", "system/Observation.rs", false),
+            ("system/Observation.rs", "system/*.rs", false),
+            ("patient/*.rs", "system/*.rs", false),
+            ("system/*.*", "system/Patient.cruds", true),
+            ("system/*.sr", "system/Patient.r", false),
+            ("system/Observation.rs?category=laboratory", "system/Observation.rs", false),
+            ("system/Observation.rs", "system/Observation.rs?category=laboratory", true),
+            ("patient/$ehi-export", "patient/$ehi-export", true),
+            ("patient/$ehi-export", "system/$ehi-export", false),
+            ("patient/*.*", "patient/$ehi-export", false),
+        ] {
+            let within = Scopes::parse(asked).is_within(&Scopes::parse(held));
+            assert_eq!(within, covered, "{held} covers {asked}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_type_of_fhir_is_no_scope() {
+        for word in [
+            "system/Bogus.rs",
+            "patient/observation.read",
+            "system/Observation.sr",
+            "access/a.write",
+            "access/.read",
+        ] {
+            let scopes = Scopes::parse(word);
+            assert_eq!(scopes.malformed(), [word]);
+            assert!(Scopes::parse(&format!("{word} system/*.*")).narrowed_to(&scopes).is_empty(), "{word}");
+        }
+        assert_eq!(
+            Scopes::parse("system/*.rs access/a.read openid launch/patient patient/$x").malformed(),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_registered_limit_by_tags_is_always_in_the_token() {
+        for (registered, asked, tags) in [
+            ("system/*.rs access/a.read", "system/*.rs", Some(&["a"][..])),
+            ("system/*.rs access/a.read", "system/*.rs access/b.read", Some(&["a"][..])),
+            ("system/*.rs access/a.read", "system/*.rs access/*.*", Some(&["a"][..])),
+            ("system/*.rs access/a.read", "system/*.rs access/*.read", Some(&["a"][..])),
+            ("system/*.rs access/a.read", "system/*.rs access/a.write", Some(&["a"][..])),
+            ("system/*.rs access/a.read access/b.read", "system/*.rs access/b.rs", Some(&["b"][..])),
+            (
+                "system/*.rs access/a.read access/b.read",
+                "system/*.rs access/b.read access/c.read",
+                Some(&["b"][..]),
+            ),
+            ("system/*.rs access/*.*", "system/*.rs", None),
+            ("system/*.rs access/*.*", "system/*.rs access/a.read", Some(&["a"][..])),
+            ("system/*.rs", "system/*.rs access/a.read", Some(&["a"][..])),
+            // What cannot be read lets nothing through.
+            ("system/*.rs access/a.write", "system/*.rs", Some(&[][..])),
+        ] {
+            let token = Scopes::parse(asked).narrowed_to(&Scopes::parse(registered));
+            let expected = tags.map(|tags| tags.iter().map(|tag| (*tag).to_owned()).collect());
+            assert_eq!(token.access_tags(), expected, "{asked} of {registered}");
+            assert!(token.is_within(&Scopes::parse(registered)), "{asked} of {registered}");
+        }
+    }
+
+    /// Words of every kind that a scope can be of.
+    fn words() -> impl Strategy<Value = String> {
+        let word = prop_oneof![
+            "(patient|user|system)/(\\*|Patient|Observation|Bogus)\\.(read|write|\\*|c?r?u?d?s?)(\\?a=b)?",
+            "access/(\\*|a|b|c)\\.(read|write|\\*|rs|x)",
+            "(patient|system)/\\$(ehi-export|export)",
+            "openid|offline_access|launch/patient|[a-z/$*.A-Z-]{0,12}",
+        ];
+        prop::collection::vec(word, 0..6).prop_map(|words| words.join(" "))
+    }
+
+    proptest! {
+        #[test]
+        fn narrowing_never_gives_what_was_not_held(asked in words(), held in words()) {
+            let held = Scopes::parse(&held);
+            let narrowed = Scopes::parse(&asked).narrowed_to(&held);
+            prop_assert!(narrowed.is_within(&held));
+            prop_assert!(narrowed.malformed().iter().all(|word| word.starts_with("access/")));
+            if let Some(limit) = held.access_tags() && !narrowed.is_empty() {
+                let tags = narrowed.access_tags();
+                prop_assert!(tags.is_some_and(|tags| tags.is_subset(&limit)), "the limit is lost: {}", narrowed);
+            }
+            prop_assert_eq!(narrowed.narrowed_to(&held), narrowed, "narrowing twice changes nothing");
+        }
+
+        #[test]
+        fn printing_and_parsing_is_the_same(text in "[a-z/$*.?= A-Z-]{0,80}") {
+            let scopes = Scopes::parse(&text);
+            prop_assert_eq!(Scopes::parse(&scopes.to_string()), scopes);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Decides by a [`Selection`] on the lines of a bulk export.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use fhir::date::Span;
+use fhir::elements::subset;
+use fhir::head::Members;
+use fhir::json;
+use fhir::search::evaluate::passes;
+use fhir::type_filter::TypeFilter;
+use jiff::Timestamp;
+
+use crate::ledger::Reason;
+use crate::selection::Selection;
+
+/// A selection, ready to decide on many lines.
+pub struct Selector<'s> {
+    selection: &'s Selection,
+    /// Microseconds; what changed later than the export began is not in it.
+    since: Option<i64>,
+    until: i64,
+    rules: HashMap<&'s str, Rules<'s>>,
+    /// Elements that were asked for of all types.
+    of_all: Vec<&'s str>,
+}
+
+/// What a selection decides on one resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Keep,
+    LeaveOut(Reason),
+}
+
+/// What is asked of one type.
+#[derive(Default)]
+struct Rules<'s> {
+    filters: Vec<&'s TypeFilter>,
+    constraints: Vec<&'s TypeFilter>,
+    elements: Vec<&'s str>,
+}
+
+impl<'s> Selector<'s> {
+    pub fn new(selection: &'s Selection, transaction_time: Timestamp) -> Self {
+        let mut rules: HashMap<&str, Rules<'_>> = HashMap::new();
+        for filter in &selection.filters {
+            rules.entry(&filter.resource_type).or_default().filters.push(filter);
+        }
+        for filter in &selection.constraint_filters {
+            rules.entry(&filter.resource_type).or_default().constraints.push(filter);
+        }
+        let mut of_all = Vec::new();
+        for element in &selection.elements {
+            match &element.resource_type {
+                Some(resource_type) => {
+                    rules.entry(resource_type).or_default().elements.push(&element.name);
+                }
+                None => of_all.push(element.name.as_str()),
+            }
+        }
+        // `_until` is excluded, the time of the export is not (Bulk Data 3.0, `_until` and `transactionTime`).
+        let end = transaction_time.as_microsecond().saturating_add(1);
+        let until = selection.until.map_or(end, |until| until.as_microsecond().min(end));
+        Self { selection, since: selection.since.map(Timestamp::as_microsecond), until, rules, of_all }
+    }
+
+    pub fn selection(&self) -> &'s Selection {
+        self.selection
+    }
+
+    /// Decides on one resource. `ignore_since` keeps it however long ago it changed.
+    pub fn judge(
+        &self,
+        line: &[u8],
+        resource_type: &str,
+        members: &Members<'_>,
+        ignore_since: bool,
+    ) -> Verdict {
+        if !self.selection.wants(resource_type) {
+            return Verdict::LeaveOut(Reason::Type);
+        }
+        let changed = Self::changed(line, members);
+        if changed.is_some_and(|changed| changed >= self.until) {
+            return Verdict::LeaveOut(Reason::Until);
+        }
+        if !self.has_tag(line, members) {
+            return Verdict::LeaveOut(Reason::Tag);
+        }
+        if let Some(rules) = self.rules.get(resource_type) {
+            if !passes_any(line, members, &rules.constraints) {
+                return Verdict::LeaveOut(Reason::Scope);
+            }
+            if !passes_any(line, members, &rules.filters) {
+                return Verdict::LeaveOut(Reason::Filter);
+            }
+        }
+        // Last, so that `Since` means: this alone.
+        match changed.filter(|_| !ignore_since) {
+            Some(changed) if !self.is_within(changed) => Verdict::LeaveOut(Reason::Since),
+            _ => Verdict::Keep,
+        }
+    }
+
+    /// The elements that are kept of a type; `None` keeps all.
+    fn elements(&self, resource_type: &str) -> Option<Vec<&'s str>> {
+        let own = self.rules.get(resource_type).map_or(&[][..], |rules| &rules.elements);
+        (!own.is_empty() || !self.of_all.is_empty())
+            .then(|| own.iter().chain(&self.of_all).copied().collect())
+    }
+
+    /// The line with the elements that are kept (`_elements`); `None` where all are.
+    pub fn cut(&self, line: &[u8], resource_type: &str, members: &Members<'_>) -> Option<Vec<u8>> {
+        let asked = self.elements(resource_type)?;
+        let mut written = Vec::with_capacity(line.len() + 128);
+        subset(line, resource_type, members, &asked, &mut written);
+        Some(written)
+    }
+
+    /// Decides on a resource that the export makes itself, which has no labels and nothing that a filter could ask for.
+    /// `changed` is in microseconds; `None` where it is not known, and then it counts as changed. It is the record
+    /// store's time, which is not compared with the time of the export.
+    pub fn judge_made(&self, resource_type: &str, changed: Option<i64>, ignore_since: bool) -> Verdict {
+        let rules = self.rules.get(resource_type);
+        let until = self.selection.until.map(Timestamp::as_microsecond);
+        let since = self.since.filter(|_| !ignore_since);
+        Verdict::LeaveOut(if !self.selection.wants(resource_type) {
+            Reason::Type
+        } else if changed.is_some_and(|changed| until.is_some_and(|until| changed >= until)) {
+            Reason::Until
+        } else if self.selection.tags.is_some() {
+            Reason::Tag
+        } else if rules.is_some_and(|rules| !rules.constraints.is_empty()) {
+            Reason::Scope
+        } else if rules.is_some_and(|rules| !rules.filters.is_empty()) {
+            Reason::Filter
+        } else if changed.is_some_and(|changed| since.is_some_and(|since| changed <= since)) {
+            Reason::Since
+        } else {
+            return Verdict::Keep;
+        })
+    }
+
+    /// Whether something that changed then changed after `_since`.
+    pub fn is_new(&self, changed: i64) -> bool {
+        self.since.is_none_or(|since| changed > since)
+    }
+
+    /// Whether the token refuses access to a resource by its type, a tag or a constraint, whatever else leaves it out.
+    pub fn refuses(&self, line: &[u8], resource_type: &str, members: &Members<'_>) -> bool {
+        let rules = self.rules.get(resource_type);
+        !self.selection.grants(resource_type)
+            || !self.has_tag(line, members)
+            || rules.is_some_and(|rules| !passes_any(line, members, &rules.constraints))
+    }
+
+    /// Whether the token lets all of a type through.
+    pub fn covers_all_of(&self, resource_type: &str) -> bool {
+        let unconstrained = self.rules.get(resource_type).is_none_or(|rules| rules.constraints.is_empty());
+        self.selection.tags.is_none() && unconstrained
+    }
+
+    /// When the resource was changed, in microseconds; `None` when it does not say.
+    pub fn changed(line: &[u8], members: &Members<'_>) -> Option<i64> {
+        Self::last_updated(line, members.get(b"meta")?)
+    }
+
+    /// The same of the `meta` that stands there.
+    pub fn last_updated(line: &[u8], meta: Range<usize>) -> Option<i64> {
+        let value = json::member(line, meta, b"lastUpdated")?;
+        Span::of(json::string(line, value)?.as_bytes()).map(|span| span.from)
+    }
+
+    /// Whether something that changed then is within `_since` and `_until`.
+    pub fn is_within(&self, changed: i64) -> bool {
+        self.since.is_none_or(|since| changed > since) && changed < self.until
+    }
+
+    /// Whether it carries a tag that the token gives access to, where it gives access by tags.
+    pub fn has_tag(&self, line: &[u8], members: &Members<'_>) -> bool {
+        let Some(tags) = &self.selection.tags else { return true };
+        let labels = members.get(b"meta").and_then(|meta| json::member(line, meta, b"security"));
+        let mut found = false;
+        if let Some(labels) = labels {
+            json::elements(line, labels, |label| {
+                let code = json::member(line, label, b"code").and_then(|code| json::string(line, code));
+                found = found || code.is_some_and(|code| tags.contains(code.as_ref()));
+            });
+        }
+        found
+    }
+}
+
+/// Whether a resource passes one of these filters, where there are some.
+fn passes_any(line: &[u8], members: &Members<'_>, filters: &[&TypeFilter]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| passes(line, members, filter))
+}

@@ -1,0 +1,469 @@
+//! The states of a job and the moves between them. A move consumes the old state, so that an
+//! illegal one does not compile; where the state is known only at run time, the methods on [`Job`]
+//! answer [`Illegal`].
+//!
+//! ```text
+//! AwaitingInput -> Queued -> Running -> InReview -> Complete -> Expired
+//!                                   \-> Complete   InReview -> Rejected
+//! every state that is not gone -> Cancelled; what waits or runs -> Failed
+//! ```
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::choices::{Choices, Sensitive};
+use crate::error::Store;
+use crate::job::{Attachment, Core, Event, Job, State};
+use crate::manifest::{NamedFile, Summary};
+use crate::retention::Retention;
+
+/// The patient has not filled in the form yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AwaitingInput {
+    pub core: Core,
+}
+
+/// Everything is known; no worker has begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Queued {
+    pub core: Core,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Running {
+    pub core: Core,
+    /// Upper bound of what the export contains, frozen by the plan.
+    pub transaction_time: Timestamp,
+    /// The store that its tasks wait for, while one does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// What tasks failed by, other than by a store. Empty for nearly all jobs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub troubles: BTreeMap<String, Trouble>,
+}
+
+/// A store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub since: Timestamp,
+    /// Which one, where that is known.
+    pub store: Option<Store>,
+}
+
+/// How often a task failed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// By a fault of this server.
+    #[serde(default)]
+    pub defects: u32,
+    /// The worker began with it and was not heard of again.
+    #[serde(default)]
+    pub lost: u32,
+}
+
+/// Everything is written; staff must approve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InReview {
+    pub core: Core,
+    pub summary: Summary,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Complete {
+    pub core: Core,
+    pub summary: Summary,
+    /// The DocumentReference that lists what staff attached.
+    pub attached: Option<NamedFile>,
+    pub completed_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejected {
+    pub core: Core,
+    pub reason: String,
+    /// The client has deleted it: it is gone for the client, and stays on the staff's list until it expires.
+    #[serde(default)]
+    pub dismissed: bool,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failed {
+    pub core: Core,
+    /// What the client is told.
+    pub reason: String,
+    /// FHIR IssueType code.
+    pub code: String,
+    pub expires_at: Timestamp,
+}
+
+/// Cancelled or expired: 404 for clients. The row stays for a while so that late workers see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gone {
+    pub core: Core,
+}
+
+/// A move that the state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {action} a job whose status is '{}'", .state.ehi_status())]
+pub struct Illegal {
+    pub state: State,
+    pub action: &'static str,
+}
+
+impl From<Illegal> for crate::error::Error {
+    fn from(illegal: Illegal) -> Self {
+        Self::conflict(illegal.to_string())
+    }
+}
+
+/// Choices that cannot replace those of the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("a bulk export has no form")]
+    NoForm,
+    #[error(
+        "'authorizations.{}' was not authorized by the patient: staff can take an authorization away, and not add one",
+        .0.key()
+    )]
+    NotAuthorized(Sensitive),
+}
+
+impl From<Refused> for crate::error::Error {
+    fn from(refused: Refused) -> Self {
+        Self::invalid(refused.to_string())
+    }
+}
+
+impl Core {
+    fn note(mut self, now: Timestamp, who: &str, what: impl Into<String>) -> Self {
+        self.changed_at = now;
+        self.history.push(Event { at: now, who: who.to_owned(), what: what.into() });
+        self
+    }
+}
+
+impl AwaitingInput {
+    pub fn customize(mut self, choices: Choices, who: &str, now: Timestamp) -> Queued {
+        self.core.request.choices = Some(choices);
+        Queued { core: self.core.note(now, who, "chose what to export") }
+    }
+}
+
+impl Queued {
+    /// Replaces the choices before a worker has begun. What the patient did not authorize stays unauthorized.
+    pub fn choose_again(mut self, choices: Choices, who: &str, now: Timestamp) -> Result<Self, Refused> {
+        let request = &mut self.core.request;
+        if request.selection.is_some() {
+            return Err(Refused::NoForm);
+        }
+        let beyond = request.choices.as_ref().and_then(|before| choices.authorizes_beyond(before));
+        if let Some(category) = beyond {
+            return Err(Refused::NotAuthorized(category));
+        }
+        request.choices = Some(choices);
+        Ok(Self { core: self.core.note(now, who, "changed what to export") })
+    }
+
+    pub fn begin(self, transaction_time: Timestamp) -> Running {
+        let core = self.core.note(transaction_time, "server", "began to collect");
+        Running { core, transaction_time, waiting: None, troubles: BTreeMap::new() }
+    }
+}
+
+impl Waiting {
+    /// `waiting for the store since 10:42 (records)`; the time is UTC.
+    pub fn describe(&self) -> String {
+        let since = self.since.strftime("%H:%M");
+        let store = self.store.map(|store| format!(" ({})", store.name())).unwrap_or_default();
+        format!("waiting for the store since {since}{store}")
+    }
+}
+
+impl Running {
+    /// Everything is written: to staff for review, or to the client.
+    pub fn finish(self, summary: Summary, now: Timestamp, retention: &Retention) -> Job {
+        let core = self.core.note(now, "server", format!("collected {} resources", summary.resources));
+        if core.review {
+            return Job::InReview(InReview { core, summary });
+        }
+        let expires_at = match core.request.output.retention_seconds {
+            Some(seconds) => now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(now),
+            None => retention.finished_at(now),
+        };
+        Job::Complete(Complete { core, summary, attached: None, completed_at: now, expires_at })
+    }
+}
+
+impl InReview {
+    pub fn approve(
+        self,
+        attached: Option<NamedFile>,
+        who: &str,
+        now: Timestamp,
+        retention: &Retention,
+    ) -> Complete {
+        Complete {
+            core: self.core.note(now, who, "approved"),
+            summary: self.summary,
+            attached,
+            completed_at: now,
+            expires_at: retention.finished_at(now),
+        }
+    }
+
+    pub fn reject(self, reason: &str, who: &str, now: Timestamp, retention: &Retention) -> Rejected {
+        Rejected {
+            core: self.core.note(now, who, format!("rejected: {reason}")),
+            reason: reason.to_owned(),
+            dismissed: false,
+            expires_at: retention.finished_at(now),
+        }
+    }
+
+    pub fn attach(mut self, files: Vec<Attachment>, who: &str, now: Timestamp) -> Self {
+        let titles: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+        let what = format!("attached {}", titles.join(", "));
+        self.core.attachments.extend(files);
+        Self { core: self.core.note(now, who, what), ..self }
+    }
+
+    /// Removes the attachments that `gone` names and returns them as well.
+    pub fn detach(
+        mut self,
+        gone: impl Fn(&Attachment) -> bool,
+        who: &str,
+        now: Timestamp,
+    ) -> (Self, Vec<Attachment>) {
+        let (removed, kept): (Vec<_>, Vec<_>) = self.core.attachments.into_iter().partition(gone);
+        self.core.attachments = kept;
+        if removed.is_empty() {
+            return (self, removed);
+        }
+        let names: Vec<_> = removed.iter().map(|file| file.name.as_str()).collect();
+        let what = format!("removed {}", names.join(", "));
+        (Self { core: self.core.note(now, who, what), ..self }, removed)
+    }
+}
+
+impl Rejected {
+    /// The client deletes it, which leaves the record of the staff's decision.
+    pub fn dismiss(self, who: &str, now: Timestamp) -> Self {
+        if self.dismissed {
+            return self;
+        }
+        Self { core: self.core.note(now, who, "deleted by the client"), dismissed: true, ..self }
+    }
+}
+
+impl Job {
+    pub fn in_review(self, action: &'static str) -> Result<InReview, Illegal> {
+        match self {
+            Self::InReview(state) => Ok(state),
+            other => Err(Illegal { state: other.state(), action }),
+        }
+    }
+
+    /// The client or staff no longer want it. From every state but those already gone.
+    pub fn cancel(self, who: &str, now: Timestamp) -> Result<Gone, Illegal> {
+        if self.state().is_gone() {
+            return Err(Illegal { state: self.state(), action: "cancel" });
+        }
+        Ok(Gone { core: self.into_core().note(now, who, "cancelled") })
+    }
+
+    /// The export cannot be made. Only what waits or runs can fail. `story` is what led to it, for the history.
+    pub fn fail(
+        self,
+        reason: &str,
+        code: &str,
+        story: &str,
+        now: Timestamp,
+        retention: &Retention,
+    ) -> Result<Failed, Illegal> {
+        match self {
+            Self::AwaitingInput(_) | Self::Queued(_) | Self::Running(_) => Ok(Failed {
+                core: self.into_core().note(now, "server", format!("failed: {reason} ({story})")),
+                reason: reason.to_owned(),
+                code: code.to_owned(),
+                expires_at: retention.finished_at(now),
+            }),
+            Self::InReview(_)
+            | Self::Complete(_)
+            | Self::Rejected(_)
+            | Self::Failed(_)
+            | Self::Cancelled(_)
+            | Self::Expired(_) => Err(Illegal { state: self.state(), action: "fail" }),
+        }
+    }
+
+    /// Whether the time in its `Expires` has come: from then on it is gone for everybody, also before cleanup removes it.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Complete(Complete { expires_at, .. })
+            | Self::Rejected(Rejected { expires_at, .. })
+            | Self::Failed(Failed { expires_at, .. }) => *expires_at <= now,
+            Self::AwaitingInput(_)
+            | Self::Queued(_)
+            | Self::Running(_)
+            | Self::InReview(_)
+            | Self::Cancelled(_)
+            | Self::Expired(_) => false,
+        }
+    }
+
+    /// When the job must go, if it may go by time alone.
+    pub fn is_expired(&self, now: Timestamp, retention: &Retention) -> bool {
+        match self {
+            Self::Complete(Complete { expires_at, .. })
+            | Self::Rejected(Rejected { expires_at, .. })
+            | Self::Failed(Failed { expires_at, .. }) => *expires_at <= now,
+            Self::AwaitingInput(_) | Self::Queued(_) | Self::Running(_) | Self::InReview(_) => {
+                retention.is_over(self.core().changed_at, retention.unfinished, now)
+            }
+            Self::Cancelled(_) | Self::Expired(_) => false,
+        }
+    }
+
+    /// Its time is over.
+    pub fn expire(self, now: Timestamp) -> Gone {
+        Gone { core: self.into_core().note(now, "server", "expired") }
+    }
+
+    fn into_core(self) -> Core {
+        match self {
+            Self::AwaitingInput(state) => state.core,
+            Self::Queued(state) => state.core,
+            Self::Running(state) => state.core,
+            Self::InReview(state) => state.core,
+            Self::Complete(state) => state.core,
+            Self::Rejected(state) => state.core,
+            Self::Failed(state) => state.core,
+            Self::Cancelled(state) | Self::Expired(state) => state.core,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::ids::{ClientId, JobId};
+    use super::super::job::Owner;
+    use super::super::request::{Base, Cohort, ExportRequest, OutputOptions};
+    use super::*;
+
+    fn awaiting(review: bool) -> Job {
+        let id = JobId::parse("01a1fb95-ab0a-7a46-aeea-001492bd7651").expect("an id");
+        Job::AwaitingInput(AwaitingInput {
+            core: Core {
+                id,
+                owner: Owner::new(ClientId::parse("app").expect("an id"), None, None, "app"),
+                patient: None,
+                request: ExportRequest {
+                    url: String::new(),
+                    base: Base::Fhir,
+                    cohort: Cohort::Everyone,
+                    choices: None,
+                    selection: None,
+                    output: OutputOptions::default(),
+                },
+                review,
+                created_at: Timestamp::UNIX_EPOCH,
+                changed_at: Timestamp::UNIX_EPOCH,
+                history: Vec::new(),
+                request_id: None,
+                attachments: Vec::new(),
+            },
+        })
+    }
+
+    fn summary(at: Timestamp) -> Summary {
+        let manifest = String::new();
+        Summary {
+            transaction_time: at,
+            manifest,
+            pages: 1,
+            files: 0,
+            resources: 0,
+            bytes: 0,
+            withheld: [].into(),
+            ledger: None,
+        }
+    }
+
+    /// Somebody tries one of the moves; what the state does not allow leaves the job as it is.
+    fn tried(job: Job, action: u8, now: Timestamp) -> Job {
+        let retention = Retention::default();
+        let before = job.clone();
+        match (action, job) {
+            (0, Job::AwaitingInput(state)) => {
+                Job::Queued(state.customize(Choices::default(), "patient", now))
+            }
+            (1, Job::Queued(state)) => Job::Running(state.begin(now)),
+            (2, Job::Running(state)) => state.finish(summary(now), now, &retention),
+            (3, job) => job
+                .in_review("approve")
+                .map_or(before, |state| Job::Complete(state.approve(None, "admin", now, &retention))),
+            (4, job) => job
+                .in_review("reject")
+                .map_or(before, |state| Job::Rejected(state.reject("no", "admin", now, &retention))),
+            (5, job) => job.cancel("app", now).map_or(before, Job::Cancelled),
+            (6, job) => {
+                job.fail("broken", "exception", "task plan", now, &retention).map_or(before, Job::Failed)
+            }
+            (7, job) if job.is_expired(now, &retention) => Job::Expired(job.expire(now)),
+            (_, job) => job,
+        }
+    }
+
+    /// Whether one move may lead from the one to the other: the picture at the head of this file.
+    fn allowed(from: State, to: State) -> bool {
+        use State::{
+            AwaitingInput, Cancelled, Complete, Expired, Failed, InReview, Queued, Rejected, Running,
+        };
+
+        match (from, to) {
+            (Cancelled | Expired, _) => false,
+            (AwaitingInput, Queued)
+            | (Queued, Running)
+            | (Running, InReview | Complete)
+            | (InReview, Complete | Rejected)
+            | (AwaitingInput | Queued | Running, Failed)
+            | (_, Cancelled | Expired) => true,
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_moves_leaves_the_picture(review: bool, actions in prop::collection::vec((0u8..8, 0i64..40), 0..20)) {
+            let mut job = awaiting(review);
+            let mut now = Timestamp::UNIX_EPOCH;
+            for (action, days) in actions {
+                now += SignedDuration::from_hours(24 * days);
+                let (before, history) = (job.state(), job.core().history.clone());
+                job = tried(job, action, now);
+                let noted = job.core().history.len() - history.len();
+                prop_assert!(job.core().history.starts_with(&history), "what happened is never rewritten");
+                if job.state() == before {
+                    prop_assert_eq!(noted, 0);
+                } else {
+                    prop_assert!(allowed(before, job.state()), "{:?} to {:?}", before, job.state());
+                    prop_assert_eq!((noted, job.core().changed_at), (1, now));
+                    prop_assert!(review || job.state() != State::InReview);
+                    prop_assert!(!review || (before, job.state()) != (State::Running, State::Complete));
+                }
+                let text = serde_json::to_string(&job).expect("JSON");
+                prop_assert_eq!(serde_json::from_str::<Job>(&text).expect("the same"), job.clone());
+            }
+        }
+    }
+}

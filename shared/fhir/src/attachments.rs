@@ -1,0 +1,445 @@
+//! Attachments inside resources: which URLs they have, the same line with other URLs, and the DocumentReference that the
+//! export makes for documents that have none.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use serde_json::{Value, json};
+
+use crate::attachment_url::link;
+pub use crate::attachment_url::{Link, Target};
+use crate::json;
+
+static ATTACHMENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Attachment"));
+
+/// An attachment with a URL inside a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedAttachment {
+    /// From the quote before the name of the member to behind its value.
+    member: Range<usize>,
+    /// As it was written, unescaped.
+    pub url: String,
+    pub link: Link,
+    has_title: bool,
+    has_content_type: bool,
+    has_data: bool,
+    /// Where its size and its hash stand, and what they say.
+    size: Option<(Range<usize>, String)>,
+    hash: Option<(Range<usize>, String)>,
+    /// `_url` is there as well.
+    has_extension: bool,
+}
+
+impl LinkedAttachment {
+    /// Whether somebody else serves it, so that the URL stays.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self.link, Link::Elsewhere(_))
+    }
+
+    /// Whether it states another size or another hash than those of the document that its URL gives.
+    pub fn misstates(&self, size: u64, hash: &str) -> bool {
+        self.wrong_size(size).is_some() || self.wrong_hash(hash).is_some()
+    }
+
+    // Both are those of `data` where that is there.
+    fn wrong_size(&self, size: u64) -> Option<&Range<usize>> {
+        let (place, said) = self.size.as_ref().filter(|_| !self.has_data)?;
+        (said.parse() != Ok(size)).then_some(place)
+    }
+
+    fn wrong_hash(&self, hash: &str) -> Option<&Range<usize>> {
+        let (place, said) = self.hash.as_ref().filter(|_| !self.has_data)?;
+        (said != hash).then_some(place)
+    }
+
+    /// Whether the record itself has bytes beside the URL.
+    pub fn has_data(&self) -> bool {
+        self.has_data
+    }
+}
+
+/// What becomes of an attachment's URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replacement {
+    Keep,
+    /// Another URL; a title where it has none, and the size and the hash of what is there, also in place of wrong ones.
+    Url {
+        url: String,
+        title: String,
+        size: u64,
+        /// SHA-1, base64.
+        hash: String,
+    },
+    /// The bytes themselves, as base64; a type and a title where it has none.
+    Data {
+        data: String,
+        content_type: String,
+        title: String,
+    },
+    /// No URL, and why: a code of `data-absent-reason`.
+    Absent(&'static str),
+}
+
+/// Whether resources of a type can have attachments that the export looks at.
+pub fn has_attachments(resource_type: &str) -> bool {
+    matches!(
+        resource_type,
+        "BodyStructure"
+            | "Claim"
+            | "Communication"
+            | "CommunicationRequest"
+            | "Consent"
+            | "DiagnosticReport"
+            | "DocumentReference"
+            | "ExplanationOfBenefit"
+            | "HealthcareService"
+            | "Media"
+            | "Patient"
+            | "Person"
+            | "Practitioner"
+            | "QuestionnaireResponse"
+            | "RelatedPerson"
+    )
+}
+
+/// The attachments that have URLs (FHIR R4, elements of the type Attachment). The line was checked before and is in
+/// its plain spelling. `base_url` is
+/// the public address of this server.
+pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> Vec<LinkedAttachment> {
+    let mut found = Vec::new();
+    let whole = 0..line.len();
+    let mut add = |value: Range<usize>| found.extend(linked_attachment(line, value, base_url));
+    match resource_type {
+        "DocumentReference" => at(line, whole, &["content", "attachment"], &mut add),
+        "Media" => at(line, whole, &["content"], &mut add),
+        "DiagnosticReport" => at(line, whole, &["presentedForm"], &mut add),
+        "BodyStructure" => at(line, whole, &["image"], &mut add),
+        "HealthcareService" | "Patient" | "Person" | "Practitioner" | "RelatedPerson" => {
+            at(line, whole, &["photo"], &mut add);
+        }
+        // Fast path: there are many of these, and few have one.
+        _ if ATTACHMENT.find(line).is_none() => {}
+        "Consent" => at(line, whole, &["sourceAttachment"], &mut add),
+        "Communication" | "CommunicationRequest" => {
+            at(line, whole, &["payload", "contentAttachment"], &mut add);
+        }
+        "Claim" | "ExplanationOfBenefit" => at(line, whole, &["supportingInfo", "valueAttachment"], &mut add),
+        "QuestionnaireResponse" => in_items(line, whole, &mut add),
+        _ => {}
+    }
+    found
+}
+
+/// What any string of a line may point to. For a line that cannot be read: whatever it may speak of is held back.
+pub fn mentioned(line: &[u8]) -> Vec<Target> {
+    let plain = super::spelling::plain(line);
+    let strings = plain.split(|byte| *byte == b'"').filter_map(|string| std::str::from_utf8(string).ok());
+    strings.flat_map(|string| link(string, "").targets().to_vec()).collect()
+}
+
+/// Shows the values at a path, looking into lists on the way.
+fn at(line: &[u8], value: Range<usize>, path: &[&str], visit: &mut dyn FnMut(Range<usize>)) {
+    let Some((name, rest)) = path.split_first() else { return visit(value) };
+    json::members(line, value, |key, value| {
+        if key == name.as_bytes() {
+            json::elements(line, value, |element| at(line, element, rest, visit));
+        }
+    });
+}
+
+/// Answers of a QuestionnaireResponse; items are in items and in answers.
+fn in_items(line: &[u8], value: Range<usize>, visit: &mut dyn FnMut(Range<usize>)) {
+    json::members(line, value, |key, value| match key {
+        b"item" | b"answer" => json::elements(line, value, |element| in_items(line, element, visit)),
+        b"valueAttachment" => visit(value),
+        _ => {}
+    });
+}
+
+fn linked_attachment(line: &[u8], value: Range<usize>, base_url: &str) -> Option<LinkedAttachment> {
+    let mut url = None;
+    let (mut has_title, mut has_content_type, mut has_data, mut has_extension) = (false, false, false, false);
+    let (mut size, mut hash) = (None, None);
+    json::members(line, value, |key, value| match key {
+        b"url" => url = Some(value),
+        b"title" => has_title = true,
+        b"contentType" => has_content_type = true,
+        b"data" => has_data = true,
+        b"size" => size = Some((value.clone(), String::from_utf8_lossy(&line[value]).into_owned())),
+        b"hash" => {
+            let text = json::string(line, value.clone()).unwrap_or_default();
+            hash = Some((value, text.into_owned()));
+        }
+        b"_url" => has_extension = true,
+        _ => {}
+    });
+    let value = url?;
+    let url = json::string(line, value.clone())?.into_owned();
+    let link = link(&url, base_url);
+    let member = member_start(line, value.start)?..value.end;
+    Some(LinkedAttachment {
+        member,
+        url,
+        link,
+        has_title,
+        has_content_type,
+        has_data,
+        size,
+        hash,
+        has_extension,
+    })
+}
+
+/// Where the member begins whose value begins at `value`.
+fn member_start(line: &[u8], value: usize) -> Option<usize> {
+    let colon = line[..value].trim_ascii_end().strip_suffix(b":")?;
+    let key = colon.trim_ascii_end().strip_suffix(b"\"")?;
+    memchr::memrchr(b'"', key)
+}
+
+/// Appends the line to `out`, with what `replace` says in the place of each attachment's URL.
+pub fn rewrite(
+    line: &[u8],
+    attachments: &[LinkedAttachment],
+    mut replace: impl FnMut(&LinkedAttachment) -> Replacement,
+    out: &mut Vec<u8>,
+) {
+    let mut changes: Vec<(Range<usize>, String)> = Vec::new();
+    for attachment in attachments {
+        let mut members = Vec::new();
+        let titled = |members: &mut Vec<String>, title: String| {
+            if !attachment.has_title {
+                members.push(format!("\"title\":{}", Value::from(title)));
+            }
+        };
+        match replace(attachment) {
+            Replacement::Keep => continue,
+            Replacement::Url { url, title, size, hash } => {
+                members.push(format!("\"url\":{}", Value::from(url)));
+                titled(&mut members, title);
+                if !attachment.has_data && attachment.size.is_none() {
+                    members.push(format!("\"size\":{size}"));
+                }
+                if !attachment.has_data && attachment.hash.is_none() {
+                    members.push(format!("\"hash\":{}", Value::from(hash.as_str())));
+                }
+                let size = attachment.wrong_size(size).map(|place| (place.clone(), size.to_string()));
+                let hash = attachment.wrong_hash(&hash).map(|place| (place.clone(), Value::from(hash).to_string()));
+                changes.extend(size.into_iter().chain(hash));
+            }
+            Replacement::Data { data, content_type, title } => {
+                if !attachment.has_data {
+                    members.push(format!("\"data\":\"{data}\""));
+                }
+                if !attachment.has_content_type {
+                    members.push(format!("\"contentType\":{}", Value::from(content_type)));
+                }
+                titled(&mut members, title);
+            }
+            Replacement::Absent(reason) if !attachment.has_extension => members.push(format!(
+                "\"_url\":{{\"extension\":[{{\"url\":\"http://hl7.org/fhir/StructureDefinition/data-absent-reason\",\"valueCode\":\"{reason}\"}}]}}"
+            )),
+            Replacement::Absent(_) => {}
+        }
+        let member =
+            if members.is_empty() { with_comma(line, &attachment.member) } else { attachment.member.clone() };
+        changes.push((member, members.join(",")));
+    }
+    changes.sort_unstable_by_key(|(place, _)| place.start);
+    let mut copied = 0;
+    for (place, text) in changes {
+        out.extend_from_slice(&line[copied..place.start]);
+        out.extend_from_slice(text.as_bytes());
+        copied = place.end;
+    }
+    out.extend_from_slice(&line[copied..]);
+}
+
+/// A member with the comma behind it, or before it when it is the last one.
+fn with_comma(line: &[u8], member: &Range<usize>) -> Range<usize> {
+    let behind = &line[member.end..];
+    if let Some(rest) = behind.trim_ascii_start().strip_prefix(b",") {
+        return member.start..line.len() - rest.len();
+    }
+    match line[..member.start].trim_ascii_end().strip_suffix(b",") {
+        Some(before) => before.len()..member.end,
+        None => member.clone(),
+    }
+}
+
+/// A document that the export itself describes.
+#[derive(Debug, Clone)]
+pub struct Document {
+    pub title: String,
+    pub content_type: String,
+    pub url: String,
+    pub size: u64,
+    /// SHA-1, base64.
+    pub hash: String,
+}
+
+/// The tag of a DocumentReference with documents that the export serves: some clients follow no others.
+pub const EHI_EXPORT_TAG: &str = r#"{"system":"http://fhir.smarthealthit.org/codes/tags","code":"ehi-export","display":"generated as part of an ehi-export request"}"#;
+
+/// One DocumentReference for documents that the record describes nowhere: all of them in one resource, each
+/// with its own format (Argonaut EHI, EHIDocumentReference profile; clients read such a file as one JSON document).
+/// Nothing is known of what they are, so `type` is the null flavour "unknown", and `category` is the only one that US Core
+/// has (US Core 6.1, DocumentReference).
+pub fn document_reference(
+    id: &str,
+    patient: Option<&str>,
+    description: &str,
+    date: &str,
+    documents: &[Document],
+) -> Value {
+    let content = |document: &Document| {
+        json!({
+            "attachment": {
+                "contentType": document.content_type,
+                "url": document.url,
+                "size": document.size,
+                "hash": document.hash,
+                "title": document.title,
+            },
+            "format": {
+                "system": "http://terminology.hl7.org/CodeSystem/media-type",
+                "code": document.content_type,
+                "display": document.title,
+            },
+        })
+    };
+    let mut resource = json!({
+        "resourceType": "DocumentReference",
+        "id": id,
+        "meta": { "tag": [serde_json::from_str::<Value>(EHI_EXPORT_TAG).unwrap_or_default()] },
+        "status": "current",
+        "type": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor", "code": "UNK", "display": "unknown" }] },
+        "category": [{ "coding": [{ "system": "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category", "code": "clinical-note", "display": "Clinical Note" }] }],
+        "date": date,
+        "description": description,
+        "content": documents.iter().map(content).collect::<Vec<_>>(),
+    });
+    if let Some(patient) = patient {
+        resource["subject"] = json!({ "reference": format!("Patient/{patient}") });
+    }
+    resource
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "https://ehi.example.org";
+
+    fn rewritten(line: &str, replace: impl FnMut(&LinkedAttachment) -> Replacement) -> String {
+        let found = linked_attachments(line.as_bytes(), "DocumentReference", OURS);
+        let mut out = Vec::new();
+        rewrite(line.as_bytes(), &found, replace, &mut out);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn urls_are_replaced_and_all_else_stays_byte_for_byte() {
+        let line = r#"{ "resourceType":"DocumentReference","content":[{"attachment":{"url" : "Binary/b1","size":16.50}},
+            {"attachment":{"title":"t","url":"https:\/\/ehi.example.org\/fhir\/Binary\/b2"}},{"attachment":{"url":"https://elsewhere/x.pdf"}},{"attachment":{"data":"aGk="}}] }"#;
+        let mut links = Vec::new();
+        let out = rewritten(line, |attachment| {
+            links.push(attachment.link.clone());
+            match attachment.url.as_str() {
+                "Binary/b1" => Replacement::Url {
+                    url: "http://new".into(),
+                    title: "T\"".into(),
+                    size: 2,
+                    hash: "aA==".into(),
+                },
+                _ => Replacement::Keep,
+            }
+        });
+        let binary = |id: &str| Link::Record(vec![Target::Binary(id.into())]);
+        assert_eq!(links, [binary("b1"), binary("b2"), Link::Elsewhere(None)]);
+        let expected = line
+            .replace(
+                "\"url\" : \"Binary/b1\"",
+                "\"url\":\"http://new\",\"title\":\"T\\\"\",\"hash\":\"aA==\"",
+            )
+            .replace("\"size\":16.50", "\"size\":2");
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn data_and_reasons_stand_in_the_place_of_urls() {
+        let line = |attachment: &str| {
+            format!(r#"{{"resourceType":"DocumentReference","content":[{{"attachment":{attachment}}}]}}"#)
+        };
+        let data = || Replacement::Data {
+            data: "aGk=".into(),
+            content_type: "text/plain".into(),
+            title: "a".into(),
+        };
+        for (attachment, replacement, expected) in [
+            (r#"{"url":"x"}"#, data(), r#"{"data":"aGk=","contentType":"text/plain","title":"a"}"#),
+            (
+                r#"{"contentType":"a/b","url":"x","title":"t"}"#,
+                data(),
+                r#"{"contentType":"a/b","data":"aGk=","title":"t"}"#,
+            ),
+            (
+                r#"{"title":"t","url":"x","data":"aGk=","contentType":"a/b"}"#,
+                data(),
+                r#"{"title":"t","data":"aGk=","contentType":"a/b"}"#,
+            ),
+            (
+                r#"{"url":"x"}"#,
+                Replacement::Absent("unknown"),
+                r#"{"_url":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}}"#,
+            ),
+            (
+                r#"{"title":"t" , "url":"x","_url":{"id":"1"}}"#,
+                Replacement::Absent("unknown"),
+                r#"{"title":"t" , "_url":{"id":"1"}}"#,
+            ),
+            (r#"{"_url":{"id":"1"} , "url":"x"}"#, Replacement::Absent("unknown"), r#"{"_url":{"id":"1"} }"#),
+        ] {
+            let out = rewritten(&line(attachment), |_| replacement.clone());
+            assert_eq!(out, line(expected), "{attachment}");
+            serde_json::from_str::<Value>(&out).expect("JSON");
+        }
+    }
+
+    #[test]
+    fn attachments_are_found_in_every_type_that_has_them() {
+        let attachment = json!({ "url": "files/scan.png" });
+        for (resource_type, elements) in [
+            ("Media", json!({ "content": attachment })),
+            ("DocumentReference", json!({ "content": [{ "attachment": attachment }] })),
+            ("DiagnosticReport", json!({ "presentedForm": [attachment] })),
+            ("Patient", json!({ "photo": [attachment] })),
+            ("BodyStructure", json!({ "image": [attachment] })),
+            ("Consent", json!({ "sourceAttachment": attachment })),
+            (
+                "Communication",
+                json!({ "payload": [{ "contentString": "x" }, { "contentAttachment": attachment }] }),
+            ),
+            ("Claim", json!({ "supportingInfo": [{ "valueAttachment": attachment }] })),
+            (
+                "QuestionnaireResponse",
+                json!({ "item": [{ "item": [{ "answer": [{ "item": [{ "answer": [{ "valueAttachment": attachment }] }] }] }] }] }),
+            ),
+        ] {
+            assert!(has_attachments(resource_type));
+            let line = elements.to_string();
+            let found = linked_attachments(line.as_bytes(), resource_type, OURS);
+            assert_eq!(found.len(), 1, "{resource_type}");
+            assert_eq!(found[0].link.targets(), [Target::File("scan.png".into())]);
+        }
+    }
+
+    #[test]
+    fn our_own_document_reference_has_what_us_core_needs() {
+        let resource = document_reference("d", Some("ann"), "x", "2026-01-01T00:00:00Z", &[]);
+        assert_eq!(resource["type"]["coding"][0]["code"], "UNK");
+        assert_eq!(resource["category"][0]["coding"][0]["code"], "clinical-note");
+        assert_eq!(resource["meta"]["tag"][0]["code"], "ehi-export");
+    }
+}

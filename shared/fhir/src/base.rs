@@ -1,0 +1,26 @@
+//! The base URLs of the FHIR API.
+
+use serde::{Deserialize, Serialize};
+
+/// The three FHIR base paths the server answers under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Base {
+    #[serde(rename = "/fhir")]
+    Fhir,
+    #[serde(rename = "/4_0_0")]
+    Release4,
+    #[serde(rename = "/fhir/r4")]
+    FhirRelease4,
+}
+
+impl Base {
+    pub const ALL: [Self; 3] = [Self::Fhir, Self::Release4, Self::FhirRelease4];
+
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Fhir => "/fhir",
+            Self::Release4 => "/4_0_0",
+            Self::FhirRelease4 => "/fhir/r4",
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The R4 Patient CompartmentDefinition as a table: which elements of which type make a resource part
+//! of a patient's record (<http://hl7.org/fhir/R4/compartmentdefinition-patient.html>).
+//!
+//! Three additions, because the record must be whole: `Device.patient` (a patient's implant is not in the R4
+//! definition), `Provenance.target` (a Provenance belongs where its target is; Bulk Data 2.0, `includeAssociatedData`) and
+//! Binary, which belongs where the document that refers to it is.
+
+use std::ops::Range;
+
+use crate::json;
+
+/// A type and the paths of its elements that refer to the patient.
+type Row = (&'static str, &'static [&'static str]);
+
+const TABLE: &[Row] = &[
+    ("Account", &["subject"]),
+    ("AdverseEvent", &["subject"]),
+    ("AllergyIntolerance", &["patient", "recorder", "asserter"]),
+    ("Appointment", &["participant.actor"]),
+    ("AppointmentResponse", &["actor"]),
+    ("AuditEvent", &["agent.who", "entity.what"]),
+    ("Basic", &["subject", "author"]),
+    ("BodyStructure", &["patient"]),
+    ("CarePlan", &["subject", "activity.detail.performer"]),
+    ("CareTeam", &["subject", "participant.member"]),
+    ("ChargeItem", &["subject"]),
+    ("Claim", &["patient", "payee.party"]),
+    ("ClaimResponse", &["patient"]),
+    ("ClinicalImpression", &["subject"]),
+    ("Communication", &["subject", "sender", "recipient"]),
+    ("CommunicationRequest", &["subject", "sender", "recipient", "requester"]),
+    ("Composition", &["subject", "author", "attester.party"]),
+    ("Condition", &["subject", "asserter"]),
+    ("Consent", &["patient"]),
+    ("Coverage", &["policyHolder", "subscriber", "beneficiary", "payor"]),
+    ("CoverageEligibilityRequest", &["patient"]),
+    ("CoverageEligibilityResponse", &["patient"]),
+    ("DetectedIssue", &["patient"]),
+    ("Device", &["patient"]),
+    ("DeviceRequest", &["subject", "performer"]),
+    ("DeviceUseStatement", &["subject"]),
+    ("DiagnosticReport", &["subject"]),
+    ("DocumentManifest", &["subject", "author", "recipient"]),
+    ("DocumentReference", &["subject", "author"]),
+    ("Encounter", &["subject"]),
+    ("EnrollmentRequest", &["candidate"]),
+    ("EpisodeOfCare", &["patient"]),
+    ("ExplanationOfBenefit", &["patient", "payee.party"]),
+    ("FamilyMemberHistory", &["patient"]),
+    ("Flag", &["subject"]),
+    ("Goal", &["subject"]),
+    ("ImagingStudy", &["subject"]),
+    ("Immunization", &["patient"]),
+    ("ImmunizationEvaluation", &["patient"]),
+    ("ImmunizationRecommendation", &["patient"]),
+    ("Invoice", &["subject", "recipient"]),
+    ("List", &["subject", "source"]),
+    ("MeasureReport", &["subject"]),
+    ("Media", &["subject"]),
+    ("MedicationAdministration", &["subject", "performer.actor"]),
+    ("MedicationDispense", &["subject", "receiver"]),
+    ("MedicationRequest", &["subject"]),
+    ("MedicationStatement", &["subject"]),
+    ("MolecularSequence", &["patient"]),
+    ("NutritionOrder", &["patient"]),
+    ("Observation", &["subject", "performer"]),
+    ("Patient", &["link.other"]),
+    ("Person", &["link.target"]),
+    ("Procedure", &["subject", "performer.actor"]),
+    ("Provenance", &["target"]),
+    ("QuestionnaireResponse", &["subject", "author"]),
+    ("RelatedPerson", &["patient"]),
+    ("RequestGroup", &["subject", "action.participant"]),
+    ("ResearchSubject", &["individual"]),
+    ("RiskAssessment", &["subject"]),
+    ("Schedule", &["actor"]),
+    ("ServiceRequest", &["subject", "performer"]),
+    ("Specimen", &["subject"]),
+    ("SupplyDelivery", &["patient"]),
+    ("SupplyRequest", &["deliverTo"]),
+    ("VisionPrescription", &["patient"]),
+];
+
+/// The paths that can make a resource of the type part of a patient's record; none for types outside
+/// every compartment.
+pub fn paths(resource_type: &str) -> &'static [&'static str] {
+    match TABLE.binary_search_by(|(known, _)| (*known).cmp(resource_type)) {
+        Ok(row) => TABLE[row].1,
+        Err(_) => &[],
+    }
+}
+
+/// Whether resources of the type stand in patients' compartments.
+pub fn has_compartment(resource_type: &str) -> bool {
+    resource_type == "Binary" || !paths(resource_type).is_empty()
+}
+
+/// Shows the `reference` values at a dotted path of a line that was checked before and is in its plain spelling, quotes
+/// included.
+pub fn values_at(line: &[u8], path: &str, mut visit: impl FnMut(Range<usize>)) {
+    at_path(line, 0..line.len(), path, &mut |value| {
+        json::members(line, value, |key, value| {
+            if key == b"reference" {
+                visit(value);
+            }
+        });
+    });
+}
+
+/// Shows the values at a dotted path, looking into lists on the way.
+fn at_path(line: &[u8], value: Range<usize>, path: &str, visit: &mut dyn FnMut(Range<usize>)) {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    json::members(line, value, |key, value| {
+        if key == name.as_bytes() {
+            json::elements(line, value, |element| match rest {
+                Some(rest) => at_path(line, element, rest, visit),
+                None => visit(element),
+            });
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_as_the_search_needs() {
+        assert!(TABLE.is_sorted_by(|(a, _), (b, _)| a < b));
+    }
+
+    #[test]
+    fn only_the_paths_of_the_definition_count() {
+        let line = br#"{"resourceType":"Procedure","subject":{"reference":"Patient/a"},
+            "performer":[{"actor":{"reference":"Practitioner/x"}},{"actor":{"reference":"Patient/b"}}],
+            "recorder":{"reference":"Patient/not-this"},"contained":[{"subject":{"reference":"Patient/nor-this"}}]}"#;
+        let mut found = Vec::new();
+        for path in paths("Procedure") {
+            values_at(line, path, |value| found.extend(json::string(line, value)));
+        }
+        assert_eq!(found, ["Patient/a", "Practitioner/x", "Patient/b"]);
+        assert!(paths("Organization").is_empty() && paths("Group").is_empty());
+    }
+
+    /// `{"a":[{"b":{"reference":…}}]}` for the path `a.b`, lists where `lists` says so.
+    fn nested(path: &str, lists: bool, reference: &str) -> serde_json::Value {
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let inside = rest.map_or_else(
+            || serde_json::json!({ "reference": reference }),
+            |rest| nested(rest, lists, reference),
+        );
+        serde_json::json!({ name: if lists { serde_json::json!([{}, inside]) } else { inside } })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_reference_at_any_path_of_any_type_is_found(row in 0..TABLE.len(), lists: bool, id in "[a-z0-9-]{1,20}") {
+            let (resource_type, paths) = TABLE[row];
+            for path in paths {
+                let reference = format!("Patient/{id}");
+                let line = nested(path, lists, &reference).to_string();
+                let mut found = Vec::new();
+                for path in super::paths(resource_type) {
+                    values_at(line.as_bytes(), path, |value| found.extend(json::string(line.as_bytes(), value)));
+                }
+                // Two paths of one type can be the same place: none is missed, and none is made up.
+                proptest::prop_assert!(!found.is_empty() && found.iter().all(|found| *found == reference), "{} {}", resource_type, path);
+            }
+        }
+    }
+}

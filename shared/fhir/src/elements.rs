@@ -1,0 +1,108 @@
+//! `_elements`: a resource cut down to some of its elements and marked as such (Bulk Data 3.0, `_elements`).
+
+use crate::head::Members;
+use crate::mandatory::{CHOICES, MANDATORY};
+use crate::tags;
+
+/// What tells that a resource is not whole.
+const SUBSETTED: &str =
+    r#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}"#;
+
+/// Writes the resource with the elements that were asked for, those it must have, `resourceType`, `id` and `meta`
+/// with the tag SUBSETTED. Members keep their order and their bytes.
+pub fn subset(
+    line: &[u8],
+    resource_type: &str,
+    members: &Members<'_>,
+    asked: &[&str],
+    written: &mut Vec<u8>,
+) {
+    let mandatory = MANDATORY
+        .binary_search_by_key(&resource_type, |(name, _)| name)
+        .map_or(&[][..], |found| MANDATORY[found].1);
+    let (mut first, mut tagged) = (true, false);
+    written.push(b'{');
+    for (key, value) in members.iter() {
+        let is_meta = key == b"meta";
+        let element = key.strip_prefix(b"_").unwrap_or(key);
+        let kept = is_meta
+            || matches!(element, b"resourceType" | b"id" | b"implicitRules")
+            || mandatory.iter().chain(asked).any(|name| is_element(element, name.as_bytes()));
+        if !kept {
+            continue;
+        }
+        written.extend_from_slice(if first { b"\"" } else { b",\"" });
+        first = false;
+        written.extend_from_slice(key);
+        written.extend_from_slice(b"\":");
+        if is_meta {
+            tagged = true;
+            tags::write_meta(line, value.clone(), SUBSETTED, written);
+        } else {
+            written.extend_from_slice(&line[value.clone()]);
+        }
+    }
+    if !tagged {
+        written.extend_from_slice(format!(",\"meta\":{{\"tag\":[{SUBSETTED}]}}").as_bytes());
+    }
+    written.push(b'}');
+}
+
+/// Whether a member is the element of this name: the same, or one of its types where it has a choice; `value[x]` is
+/// `value`.
+fn is_element(key: &[u8], name: &[u8]) -> bool {
+    let name = name.strip_suffix(b"[x]").unwrap_or(name);
+    key.strip_prefix(name).is_some_and(|rest| {
+        rest.is_empty() || CHOICES.binary_search_by(|choice| choice.as_bytes().cmp(rest)).is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::head::{Plain, head_and_members};
+
+    fn subset_of(line: &str, asked: &[&str]) -> Value {
+        let plain = &mut Plain::default();
+        let (head, members) = head_and_members(line.as_bytes(), plain).expect("a resource");
+        let mut written = Vec::new();
+        subset(head.text, head.resource_type, &members, asked, &mut written);
+        serde_json::from_slice(&written).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&written)))
+    }
+
+    #[test]
+    fn tables_are_in_order() {
+        assert!(MANDATORY.is_sorted_by_key(|(name, _)| name));
+        assert!(CHOICES.is_sorted());
+    }
+
+    #[test]
+    fn asked_and_mandatory_elements_stay_and_the_rest_goes() {
+        let line = r#"{"resourceType":"Observation","id":"1","meta":{"versionId":"3"},"text":{"div":"x"},"status":"final","code":{"text":"y"},"valueQuantity":{"value":16942.30},"valuePeriodically":1,"effectiveDateTime":"2024","_effectiveDateTime":{"id":"e"},"issued":"z"}"#;
+        let value = subset_of(line, &["value", "effective[x]"]);
+        let mut keys: Vec<_> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            [
+                "_effectiveDateTime",
+                "code",
+                "effectiveDateTime",
+                "id",
+                "meta",
+                "resourceType",
+                "status",
+                "valueQuantity"
+            ]
+        );
+        assert_eq!(value["meta"]["tag"][0]["code"], "SUBSETTED");
+        assert_eq!(value["meta"]["versionId"], "3");
+        let plain = &mut Plain::default();
+        let (_, members) = head_and_members(line.as_bytes(), plain).expect("a resource");
+        let mut written = Vec::new();
+        subset(line.as_bytes(), "Observation", &members, &["value"], &mut written);
+        assert!(String::from_utf8_lossy(&written).contains("16942.30"), "digits stay");
+    }
+}

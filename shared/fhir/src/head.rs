@@ -1,0 +1,426 @@
+//! The few fields of a resource that the engine reads, borrowed from its line.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use crate::facts::{Days, Facts};
+use crate::ids::{IdFault, is_fhir_id, is_type_name};
+use crate::json::{self, Malformed, Spelling};
+use crate::spelling;
+
+static META: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"meta\""));
+
+/// The head of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// The line in its plain spelling, in which names and values are compared: the line itself, unless that has needless
+    /// escapes. Whatever reads more of the resource reads this; what is copied is the line.
+    pub text: &'a [u8],
+    pub resource_type: &'a str,
+    pub id: Option<&'a str>,
+}
+
+/// Why a line is no resource.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAResource {
+    #[error("the line is not JSON: {0}")]
+    Json(#[from] Malformed),
+    #[error("the line has no resourceType")]
+    NoType,
+    /// FHIR and JSON leave open what such an object says, so nothing can be decided on it.
+    #[error("the line has the member '{0}' more than once in one object")]
+    Repeated(String),
+}
+
+/// Room for the plain spelling of a line that has needless escapes.
+#[derive(Debug, Default)]
+pub struct Plain(Vec<u8>);
+
+/// Reads a line; where it has needless escapes, its plain spelling instead.
+fn read<'a, T>(
+    line: &'a [u8],
+    plain: &'a mut Plain,
+    read: impl Fn(&'a [u8]) -> Result<(Spelling, T), Malformed>,
+) -> Result<(&'a [u8], T), NotAResource> {
+    let (mut text, (mut spelling, mut found)) = (line, read(line)?);
+    if spelling.has_escapes {
+        plain.0 = spelling::plain(line);
+        text = &plain.0;
+        (spelling, found) = read(text)?;
+    }
+    match spelling.may_repeat.then(|| spelling::repeated_member(text)).flatten() {
+        Some(name) => Err(NotAResource::Repeated(name)),
+        None => Ok((text, found)),
+    }
+}
+
+/// The type and the id, among the members at the root.
+#[derive(Default)]
+struct Identity {
+    resource_type: Option<Range<usize>>,
+    id: Option<Range<usize>>,
+}
+
+impl Identity {
+    fn of<'a>(&self, text: &'a [u8]) -> Result<Head<'a>, NotAResource> {
+        // No name of a type and no id has anything that must be escaped.
+        let plain = |value: &Option<Range<usize>>| match json::string(text, value.clone()?)? {
+            Cow::Borrowed(plain) => Some(plain),
+            Cow::Owned(_) => None,
+        };
+        let resource_type =
+            plain(&self.resource_type).filter(|name| is_type_name(name)).ok_or(NotAResource::NoType)?;
+        Ok(Head { text, resource_type, id: plain(&self.id).filter(|id| is_fhir_id(id)) })
+    }
+}
+
+/// Checks the whole line and reads its head.
+pub fn head<'a>(line: &'a [u8], plain: &'a mut Plain) -> Result<Head<'a>, NotAResource> {
+    let (text, identity) = read(line, plain, |text| {
+        let mut identity = Identity::default();
+        let spelling = json::check_object(text, |key, value| match key {
+            b"resourceType" => identity.resource_type = Some(value),
+            b"id" => identity.id = Some(value),
+            _ => {}
+        })?;
+        Ok((spelling, identity))
+    })?;
+    identity.of(text)
+}
+
+/// Checks the whole line and reads its head and what the filter looks at.
+pub fn head_and_facts<'a>(
+    line: &'a [u8],
+    plain: &'a mut Plain,
+) -> Result<(Head<'a>, Facts<'a>), NotAResource> {
+    let (text, (identity, mut facts)) = read(line, plain, |text| {
+        let (mut identity, mut facts, mut dates) = (Identity::default(), Facts::default(), Dates::default());
+        let spelling = json::check_object(text, |key, value| match key {
+            b"resourceType" => identity.resource_type = Some(value),
+            b"id" => identity.id = Some(value),
+            b"meta" => labels(text, value, &mut facts),
+            // Where resources stand in resources: each has a `meta` of its own.
+            b"contained" | b"entry" | b"parameter" => {
+                json::named_values(text, value, &META, |meta| labels(text, meta, &mut facts));
+            }
+            b"category" => codes(text, value, &mut facts.categories),
+            b"type" => codes(text, value, &mut facts.types),
+            b"context" => json::members(text, value, |key, value| dates.see(text, key, value, 0)),
+            _ => dates.see(text, key, value, 1),
+        })?;
+        facts.days = dates.days();
+        Ok((spelling, (identity, facts)))
+    })?;
+    let head = identity.of(text)?;
+    facts.resource_type = head.resource_type;
+    Ok((head, facts))
+}
+
+/// The members at the root of a resource.
+#[derive(Debug, Default)]
+pub struct Members<'a>(Vec<(&'a [u8], Range<usize>)>);
+
+impl<'a> Members<'a> {
+    /// The value of a member.
+    pub fn get(&self, name: &[u8]) -> Option<Range<usize>> {
+        self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
+    }
+
+    /// In the order of the line.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &Range<usize>)> {
+        self.0.iter().map(|(key, value)| (*key, value))
+    }
+}
+
+/// Checks the whole line and reads its head and where the members are in the head's text.
+pub fn head_and_members<'a>(
+    line: &'a [u8],
+    plain: &'a mut Plain,
+) -> Result<(Head<'a>, Members<'a>), NotAResource> {
+    let (text, members) = object(line, plain)?;
+    let identity = Identity { resource_type: members.get(b"resourceType"), id: members.get(b"id") };
+    Ok((identity.of(text)?, members))
+}
+
+/// Checks an object of any kind: its plain spelling, and where its members are in that.
+pub fn object<'a>(line: &'a [u8], plain: &'a mut Plain) -> Result<(&'a [u8], Members<'a>), NotAResource> {
+    read(line, plain, |text| {
+        let mut members = Members(Vec::with_capacity(24));
+        let spelling = json::check_object(text, |key, value| members.0.push((key, value)))?;
+        Ok((spelling, members))
+    })
+}
+
+/// What is wrong with the member `id` of a text in its plain spelling; `None` for a FHIR id.
+pub fn id_fault(text: &[u8], id: Option<Range<usize>>) -> Option<IdFault> {
+    let Some(id) = id else { return Some(IdFault::Missing) };
+    json::string(text, id).map_or(Some(IdFault::NoString), |id| IdFault::of(&id))
+}
+
+/// The codes of a CodeableConcept, a Coding or a list of either; a plain code as well.
+fn codes<'a>(text: &'a [u8], value: Range<usize>, found: &mut Vec<Cow<'a, str>>) {
+    json::elements(text, value, |concept| {
+        if let Some(plain) = json::string(text, concept.clone()) {
+            return found.push(plain);
+        }
+        json::members(text, concept.clone(), |key, value| match key {
+            b"coding" => json::elements(text, value, |coding| {
+                found.extend(json::member(text, coding, b"code").and_then(|code| json::string(text, code)));
+            }),
+            b"code" => found.extend(json::string(text, value)),
+            _ => {}
+        });
+    });
+}
+
+/// The security labels of a `meta`. Whatever may be one and does not say which is noted as unreadable.
+fn labels<'a>(text: &'a [u8], meta: Range<usize>, facts: &mut Facts<'a>) {
+    match text[meta.start] {
+        b'{' => {}
+        b'n' => return,
+        _ => return facts.has_unreadable_label = true,
+    }
+    let Some(security) = json::member(text, meta, b"security") else { return };
+    json::elements(text, security, |coding| {
+        let is_object = text[coding.start] == b'{';
+        if text[coding.start] == b'n' || (is_object && json::is_empty(text, coding.clone())) {
+            return;
+        }
+        match json::member(text, coding, b"code").and_then(|code| json::string(text, code)) {
+            Some(code) => facts.labels.push(code),
+            None => facts.has_unreadable_label = true,
+        }
+    });
+}
+
+/// The elements that say when something was, the most telling first. Their names are the same
+/// thing in every type that has them. Those of `context` (DocumentReference) come before all others.
+const DATES: [&[u8]; 22] = [
+    b"period",
+    b"performedPeriod",
+    b"performedDateTime",
+    b"effectivePeriod",
+    b"effectiveDateTime",
+    b"effectiveInstant",
+    b"billablePeriod",
+    b"occurrencePeriod",
+    b"occurrenceDateTime",
+    b"servicedPeriod",
+    b"onsetPeriod",
+    b"onsetDateTime",
+    b"started",
+    b"startDate",
+    b"authoredOn",
+    b"authored",
+    b"recordedDate",
+    b"createdPeriod",
+    b"createdDateTime",
+    b"date",
+    b"created",
+    b"issued",
+];
+
+#[derive(Default)]
+struct Dates {
+    best: Option<(usize, Days)>,
+    /// A condition lasts from its onset to its abatement.
+    is_onset: bool,
+    abated: Option<Days>,
+}
+
+impl Dates {
+    fn see(&mut self, line: &[u8], key: &[u8], value: Range<usize>, level: usize) {
+        if key == b"abatementDateTime" {
+            self.abated = day(line, value);
+            return;
+        }
+        // Only keys of these lengths can be dates; most members are none.
+        if !(4..=18).contains(&key.len()) {
+            return;
+        }
+        let Some(rank) = DATES.iter().position(|name| *name == key) else { return };
+        let rank = rank + level * DATES.len();
+        if self.best.is_some_and(|(best, _)| best <= rank) {
+            return;
+        }
+        let days = if line.get(value.start) == Some(&b'{') { period(line, value) } else { day(line, value) };
+        if let Some(days) = days {
+            self.best = Some((rank, days));
+            self.is_onset = key == b"onsetDateTime";
+        }
+    }
+
+    fn days(self) -> Option<Days> {
+        let (_, mut days) = self.best?;
+        if self.is_onset {
+            days.last = self.abated.map_or(Days::LATEST, |abated| abated.last);
+        }
+        Some(days)
+    }
+}
+
+fn day(line: &[u8], value: Range<usize>) -> Option<Days> {
+    json::string(line, value).and_then(|text| Days::of(text.as_bytes()))
+}
+
+fn period(line: &[u8], value: Range<usize>) -> Option<Days> {
+    let mut days = Days { first: Days::EARLIEST, last: Days::LATEST };
+    let mut bounded = false;
+    json::members(line, value, |key, value| {
+        let Some(at) = day(line, value) else { return };
+        match key {
+            b"start" => (days.first, bounded) = (at.first, true),
+            b"end" => (days.last, bounded) = (at.last, true),
+            _ => {}
+        }
+    });
+    bounded.then_some(days)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(line: &str) -> Option<(String, String)> {
+        let mut plain = Plain::default();
+        let (_, facts) = head_and_facts(line.as_bytes(), &mut plain).expect("a resource");
+        let text = |bytes: [u8; 10]| String::from_utf8(bytes.to_vec()).expect("ASCII");
+        facts.days.map(|days| (text(days.first), text(days.last)))
+    }
+
+    #[test]
+    fn the_type_is_the_top_level_one_wherever_it_stands() {
+        let line =
+            br#"{"contained":[{"resourceType":"Practitioner","id":"x"}],"id":"a","resourceType":"Claim"}"#;
+        let plain = &mut Plain::default();
+        assert_eq!(head(line, plain), Ok(Head { text: line, resource_type: "Claim", id: Some("a") }));
+        for line in [
+            r#"{"contained":[{"resourceType":"Practitioner"}]}"#,
+            r#"{"resourceType":"../x"}"#,
+            r#"{"resourceType":"Pat\\ient"}"#,
+            r#"{"resourceType":7}"#,
+        ] {
+            assert_eq!(head(line.as_bytes(), &mut Plain::default()), Err(NotAResource::NoType), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_has_the_same_head_facts_and_members() {
+        let plain = br#"{"resourceType":"Observation","id":"o-1","meta":{"security":[{"code":"HIV"}]},"category":[{"coding":[{"code":"laboratory"}]}],"effectiveDateTime":"2020-05-06"}"#;
+        let spelled = br#"{ "resource\u0054ype":"\u004fbservation","\u0069d":"o\u002d1","m\u0065ta":{"\u0073ecurity":[{"c\u006fde":"\u0048IV"}]},"categ\u006fry":[{"coding":[{"code":"\u006caboratory"}]}],"effectiveDat\u0065Time":"\u0032020-05-06"}"#;
+        let (room, other) = (&mut Plain::default(), &mut Plain::default());
+        let (head, facts) = head_and_facts(plain, room).expect("a resource");
+        let (spelled_head, spelled_facts) = head_and_facts(spelled, other).expect("a resource");
+        assert_eq!((spelled_head.resource_type, spelled_head.id), (head.resource_type, head.id));
+        assert_eq!(
+            (&spelled_facts.labels, &spelled_facts.categories, spelled_facts.days),
+            (&facts.labels, &facts.categories, facts.days)
+        );
+        let (room, other) = (&mut Plain::default(), &mut Plain::default());
+        let (_, members) = head_and_members(plain, room).expect("a resource");
+        let (head, spelled_members) = head_and_members(spelled, other).expect("a resource");
+        let of = |text: &[u8], members: &Members<'_>| {
+            members
+                .iter()
+                .map(|(key, value)| (key.to_vec(), text[value.clone()].to_vec()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(head.text, &spelled_members), of(plain, &members));
+    }
+
+    #[test]
+    fn a_repeated_member_is_named() {
+        for (line, name) in [
+            (r#"{"resourceType":"Claim","meta":{},"meta":{"security":[{"code":"HIV"}]}}"#, "meta"),
+            (r#"{"resourceType":"Claim","meta":{},"m\u0065ta":{}}"#, "meta"),
+            (r#"{"resourceType":"Claim","a":[{"b":1,"\u0062":1}]}"#, "b"),
+        ] {
+            let repeated = Err(NotAResource::Repeated(name.to_owned()));
+            assert_eq!(head(line.as_bytes(), &mut Plain::default()), repeated, "{line}");
+            assert!(head_and_facts(line.as_bytes(), &mut Plain::default()).is_err(), "{line}");
+            assert!(head_and_members(line.as_bytes(), &mut Plain::default()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn labels_count_wherever_a_resource_stands_and_those_that_cannot_be_read_are_noted() {
+        for (line, labels, unreadable) in [
+            (r#"{"meta":{"security":[{"code":"HIV"},{}]}}"#, &["HIV"][..], false),
+            (r#"{"meta":{"security":{"code":" hiv\n"}}}"#, &[" hiv\n"], false),
+            (r#"{"meta":null,"contained":[{"meta":{"security":[{"code":"R"}]}}]}"#, &["R"], false),
+            (
+                r#"{"entry":[{"resource":{"contained":[{"meta" : {"security":[{"code":"V"}]}}]}}]}"#,
+                &["V"],
+                false,
+            ),
+            (
+                r#"{"parameter":[{"part":[{"resource":{"meta":{"security":[{"code":"V"}]}}}]}]}"#,
+                &["V"],
+                false,
+            ),
+            (r#"{"contained":[{"text":"\"meta\":{"},"meta"]}"#, &[], false),
+            (r#"{"meta":{"security":null}}"#, &[], false),
+            (r#"{"meta":{"security":[null]}}"#, &[], false),
+            (r#"{"meta":{"security":"HIV"}}"#, &[], true),
+            (r#"{"meta":{"security":[{"code":7}]}}"#, &[], true),
+            (r#"{"meta":{"security":[{"code":"\ud800"}]}}"#, &[], true),
+            (r#"{"meta":{"security":[{"display":"HIV"}]}}"#, &[], true),
+            (r#"{"meta":{"security":[{"coding":[{"code":"HIV"}]}]}}"#, &[], true),
+            (r#"{"meta":{"security":[[{"code":"HIV"}]]}}"#, &[], true),
+            (r#"{"meta":[{"security":[{"code":"HIV"}]}]}"#, &[], true),
+            (r#"{"contained":[{"meta":7}]}"#, &[], true),
+        ] {
+            let line = line.replacen('{', "{\"resourceType\":\"Basic\",", 1);
+            let plain = &mut Plain::default();
+            let (_, facts) = head_and_facts(line.as_bytes(), plain).expect("a resource");
+            assert_eq!(
+                (&facts.labels[..], facts.has_unreadable_label),
+                (&labels.iter().map(|label| Cow::Borrowed(*label)).collect::<Vec<_>>()[..], unreadable),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn facts_are_codes_labels_and_days() {
+        let line =
+            br#"{"resourceType":"Observation","meta":{"security":[{"system":"s","code":"HIV"},{"code":"R"}]},
+            "category":[{"coding":[{"code":"laboratory"}]}],"code":{"coding":[{"code":"not this"}]},
+            "issued":"2021-01-01T00:00:00Z","effectiveDateTime":"2020-05-06T01:02:03Z"}"#;
+        let plain = &mut Plain::default();
+        let (_, facts) = head_and_facts(line, plain).expect("a resource");
+        assert_eq!(facts.labels, ["HIV", "R"]);
+        assert_eq!(facts.categories, ["laboratory"]);
+        assert_eq!(facts.days, Some(Days { first: *b"2020-05-06", last: *b"2020-05-06" }));
+    }
+
+    #[test]
+    fn periods_and_conditions_last() {
+        let pair = |first: &str, last: &str| Some((first.to_owned(), last.to_owned()));
+        assert_eq!(
+            days(r#"{"resourceType":"Encounter","period":{"start":"2020-01-02T03:04:05Z"}}"#),
+            pair("2020-01-02", "9999-12-31")
+        );
+        assert_eq!(days(r#"{"resourceType":"Encounter","period":{}}"#), None);
+        assert_eq!(
+            days(r#"{"resourceType":"Condition","recordedDate":"2019","onsetDateTime":"2018-03"}"#),
+            pair("2018-03-01", "9999-12-31")
+        );
+        assert_eq!(
+            days(
+                r#"{"resourceType":"Condition","abatementDateTime":"2018-04-05","onsetDateTime":"2018-03-01"}"#
+            ),
+            pair("2018-03-01", "2018-04-05")
+        );
+        assert_eq!(
+            days(
+                r#"{"resourceType":"DocumentReference","date":"2022-01-01T00:00:00Z","context":{"period":{"start":"2020-01-01","end":"2020-02"}}}"#
+            ),
+            pair("2020-01-01", "2020-02-31")
+        );
+        assert_eq!(days(r#"{"resourceType":"Patient","birthDate":"1970-01-01"}"#), None);
+    }
+}

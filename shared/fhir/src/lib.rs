@@ -1,0 +1,41 @@
+//! FHIR as this server needs it: lines of resources read without building trees of them. Pure: bytes in, ranges out.
+//!
+//! This crate knows nothing of jobs, storage, HTTP or async runtimes. In reading order: [`json`] and [`head`] check a line
+//! and read what every decision needs; [`references`], [`compartments`], [`date`], [`tags`] and [`facts`] read more of it;
+//! [`search`] compiles and evaluates `_typeFilter`; [`elements`] and [`attachments`] write a line anew.
+
+mod attachment_url;
+pub mod attachments;
+pub mod base;
+pub mod compartments;
+pub mod date;
+pub mod elements;
+pub mod facts;
+pub mod head;
+pub mod ids;
+pub mod json;
+pub mod mandatory;
+pub mod media_types;
+mod names;
+pub mod outcome;
+pub mod references;
+mod scan;
+pub mod search;
+pub mod spelling;
+pub mod tags;
+pub mod type_filter;
+pub mod types;
+
+use jiff::Timestamp;
+
+/// A FHIR instant with milliseconds (FHIR R4, 2.24.0.1 instant).
+pub fn instant(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// The content type of FHIR JSON.
+pub const FHIR_JSON: &str = "application/fhir+json";
+/// The content type of lines of FHIR JSON.
+pub const FHIR_NDJSON: &str = "application/fhir+ndjson";
+/// The longest line that is read as a resource.
+pub const MAX_LINE: usize = 16 * 1024 * 1024;

@@ -1,0 +1,142 @@
+//! The references that a resource's line contains.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use crate::ids::{is_fhir_id, is_type_name};
+use crate::json;
+
+static REFERENCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"reference\""));
+
+/// A `Type/id` reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference<'a> {
+    pub resource_type: &'a str,
+    pub id: &'a str,
+    /// `Type/id` as it stands in the text.
+    pub text: &'a str,
+}
+
+/// Reads `Type/id`, also at the end of an absolute URL or before `/_history/…`. Anything else, such as
+/// `#contained`, `urn:uuid:…` or a search, is none.
+pub fn parse(text: &str) -> Option<Reference<'_>> {
+    // Most are plain: searching for more is for the few that have it.
+    let slash = memchr::memchr(b'/', text.as_bytes())?;
+    let is_plain = memchr::memchr(b'/', &text.as_bytes()[slash + 1..]).is_none();
+    let text = if is_plain { text } else { text.split_once("/_history/").map_or(text, |(before, _)| before) };
+    let (before, id) = if is_plain { (&text[..slash], &text[slash + 1..]) } else { text.rsplit_once('/')? };
+    let start = if is_plain { 0 } else { before.rfind('/').map_or(0, |slash| slash + 1) };
+    let resource_type = &before[start..];
+    let absolute = before.starts_with("http://") || before.starts_with("https://");
+    let known_form = start == 0 || absolute;
+    (known_form && is_type_name(resource_type) && is_fhir_id(id)).then(|| Reference {
+        resource_type,
+        id,
+        text: &text[start..],
+    })
+}
+
+/// The addresses under which this server has its resources. What an absolute reference names elsewhere is not ours,
+/// whatever its id.
+#[derive(Debug, Clone)]
+pub struct OwnBases(Vec<String>);
+
+impl OwnBases {
+    /// `bases` are absolute, without a slash at the end.
+    pub fn new(bases: impl IntoIterator<Item = String>) -> Self {
+        Self(bases.into_iter().collect())
+    }
+
+    /// Reads a reference to one of our own resources: `Type/id`, or the same below one of our bases.
+    pub fn parse<'t>(&self, text: &'t str) -> Option<Reference<'t>> {
+        if !text.contains("://") {
+            return parse(text);
+        }
+        let below = |base: &String| {
+            let relative = text.strip_prefix(base.as_str())?.strip_prefix('/')?;
+            parse(relative).filter(|_| !relative.contains("://"))
+        };
+        self.0.iter().find_map(below)
+    }
+}
+
+/// Shows the range of every `"reference"` member's string value, quotes included, in a line that was checked and is in its
+/// plain spelling.
+pub fn reference_values(text: &[u8], mut visit: impl FnMut(Range<usize>)) {
+    json::named_values(text, 0..text.len(), &REFERENCE, |value| {
+        if text[value.start] == b'"' {
+            visit(value);
+        }
+    });
+}
+
+/// Shows every `Type/id` reference of a line that was checked and is in its plain spelling.
+pub fn references<'a>(text: &'a [u8], mut visit: impl FnMut(Reference<'a>)) {
+    reference_values(text, |value| {
+        // No `Type/id` has anything that must be escaped.
+        if let Some(Cow::Borrowed(reference)) = json::string(text, value)
+            && let Some(reference) = parse(reference)
+        {
+            visit(reference);
+        }
+    });
+}
+
+/// Shows what a Provenance is about, each reference as it is written. The line was checked and is in its plain spelling.
+pub fn target_values(text: &[u8], mut visit: impl FnMut(&str)) {
+    let Some(target) = json::member(text, 0..text.len(), b"target") else { return };
+    let text = &text[target];
+    reference_values(text, |value| {
+        if let Some(reference) = json::string(text, value) {
+            visit(&reference);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_relative_references_and_our_own_addresses_are_ours() {
+        let bases = OwnBases::new([
+            "https://ehi.example/fhir".to_owned(),
+            "https://ehi.example/fhir/r4".to_owned(),
+            "https://ehi.example/4_0_0".to_owned(),
+        ]);
+        let id = |text| bases.parse(text).map(|reference| reference.id);
+        for ours in [
+            "Patient/ann",
+            "https://ehi.example/fhir/Patient/ann",
+            "https://ehi.example/fhir/r4/Patient/ann",
+            "https://ehi.example/4_0_0/Patient/ann/_history/2",
+        ] {
+            assert_eq!(id(ours), Some("ann"), "{ours}");
+        }
+        for other in [
+            "https://other.example/fhir/Patient/ann",
+            "https://ehi.example/other/Patient/ann",
+            "https://ehi.example/fhir/x/Patient/ann",
+            "https://ehi.example/fhir/https://other.example/Patient/ann",
+            "https://ehi.example.org/fhir/Patient/ann",
+            "http://ehi.example/fhir/Patient/ann",
+            "urn:uuid:ann",
+            "ann",
+        ] {
+            assert_eq!(id(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn references_are_found_at_any_depth_and_nothing_else_is() {
+        let line = br##"{"resourceType":"Claim","subject":{"reference" : "Patient/1"},"x":"reference","y":["\"reference\":\"Patient/no\""],"z\"reference":"Patient/no","v":{"reference":"Patient/q\"uote"},
+            "contained":[{"a":{"reference":"http://h/fhir/Practitioner/p.1/_history/2"}}],"b":{"reference":"#c"},"d":{"reference":"urn:uuid:1"},
+            "e":{"reference":"Practitioner?identifier=1"},"f":{"reference":7},"g":{"reference":"../Organization/x"}}"##;
+        let mut found = Vec::new();
+        references(line, |reference| found.push(reference.text));
+        assert_eq!(found, ["Patient/1", "Practitioner/p.1"]);
+    }
+}

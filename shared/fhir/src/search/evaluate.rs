@@ -1,0 +1,297 @@
+//! Evaluates a compiled search on a line that was checked. Nothing of the resource is built: elements are found by
+//! their ranges and compared where they stand.
+
+use std::ops::Range;
+
+use crate::date::Span;
+use crate::head::Members;
+use crate::json;
+use crate::type_filter::{Condition, DateValue, QuantityValue, Test, Token, TypeFilter};
+
+/// Whether the resource passes the search. Its type was compared before.
+pub fn passes(line: &[u8], members: &Members<'_>, filter: &TypeFilter) -> bool {
+    filter.tests.iter().all(|test| holds(line, members, test))
+}
+
+fn holds(line: &[u8], members: &Members<'_>, test: &Test) -> bool {
+    let any = |is: &dyn Fn(Range<usize>) -> bool| {
+        let mut found = false;
+        for path in &test.paths {
+            values(line, members, path, &mut |value| found = found || is(value));
+        }
+        found
+    };
+    match &test.condition {
+        Condition::Missing(missing) => any(&|_| true) != *missing,
+        Condition::Token(tokens) => any(&|value| has_token(line, value, tokens)),
+        Condition::NotToken(tokens) => !any(&|value| has_token(line, value, tokens)),
+        Condition::TokenText(texts) => any(&|value| has_text(line, value, texts)),
+        Condition::Date(dates) => any(&|value| has_date(line, value, dates)),
+        Condition::Reference(references) => any(&|value| refers(line, value, references)),
+        Condition::Text(texts) => any(&|value| {
+            text(line, value).is_some_and(|text| texts.iter().any(|begin| text.starts_with(begin.as_str())))
+        }),
+        Condition::TextContains(texts) => any(&|value| {
+            text(line, value).is_some_and(|text| texts.iter().any(|part| text.contains(part.as_str())))
+        }),
+        Condition::TextExact(texts) | Condition::Uri(texts) => any(&|value| {
+            json::string(line, value).is_some_and(|found| texts.iter().any(|text| *text == found))
+        }),
+        Condition::Quantity(quantities) => any(&|value| has_quantity(line, value, quantities)),
+    }
+}
+
+/// Shows each value at a path; lists on the way are walked.
+fn values(line: &[u8], members: &Members<'_>, path: &str, visit: &mut dyn FnMut(Range<usize>)) {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    if let Some(value) = members.get(first.as_bytes()) {
+        below(line, value, rest, visit);
+    }
+}
+
+fn below(line: &[u8], value: Range<usize>, path: &str, visit: &mut dyn FnMut(Range<usize>)) {
+    json::elements(line, value, |element| {
+        if path.is_empty() {
+            return visit(element);
+        }
+        let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+        if let Some(value) = json::member(line, element, first.as_bytes()) {
+            below(line, value, rest, visit);
+        }
+    });
+}
+
+/// The codes of a CodeableConcept, Coding, Identifier or ContactPoint, each with its system.
+fn codes(line: &[u8], value: Range<usize>, visit: &mut dyn FnMut(Option<&str>, &str)) {
+    let (mut system, mut code, mut coding) = (None, None, None);
+    json::members(line, value, |key, value| match key {
+        b"system" => system = json::string(line, value),
+        b"code" | b"value" => code = json::string(line, value),
+        b"coding" => coding = Some(value),
+        _ => {}
+    });
+    if let Some(coding) = coding {
+        json::elements(line, coding, |coding| codes(line, coding, visit));
+    }
+    if let Some(code) = code {
+        visit(system.as_deref(), &code);
+    }
+}
+
+fn has_token(line: &[u8], value: Range<usize>, tokens: &[Token]) -> bool {
+    if line[value.start] != b'{' {
+        // A plain code or a boolean: its system is the one that its element is bound to, which nobody writes down.
+        let plain = json::string(line, value.clone());
+        let code = plain.as_deref().or_else(|| std::str::from_utf8(&line[value]).ok());
+        return tokens.iter().any(|token| token.code.as_deref() == code);
+    }
+    let mut found = false;
+    codes(line, value, &mut |system, code| {
+        found = found || tokens.iter().any(|token| is_token(token, system, code));
+    });
+    found
+}
+
+fn is_token(token: &Token, system: Option<&str>, code: &str) -> bool {
+    let same_system = match token.system.as_deref() {
+        None => true,
+        Some("") => system.is_none_or(str::is_empty),
+        Some(wanted) => system == Some(wanted),
+    };
+    same_system && token.code.as_deref().is_none_or(|wanted| wanted == code)
+}
+
+/// Whether the text or a display begins with one of the texts, which are in lower case.
+fn has_text(line: &[u8], value: Range<usize>, texts: &[String]) -> bool {
+    let mut found = false;
+    let mut see = |value: Range<usize>| {
+        let begins = |text: String| texts.iter().any(|begin| text.starts_with(begin.as_str()));
+        found = found || text(line, value).is_some_and(begins);
+    };
+    json::members(line, value, |key, value| match key {
+        b"text" | b"display" => see(value),
+        b"coding" => json::elements(line, value, |coding| {
+            if let Some(display) = json::member(line, coding, b"display") {
+                see(display);
+            }
+        }),
+        _ => {}
+    });
+    found
+}
+
+fn text(line: &[u8], value: Range<usize>) -> Option<String> {
+    json::string(line, value).map(|text| text.to_lowercase())
+}
+
+fn has_date(line: &[u8], value: Range<usize>, dates: &[DateValue]) -> bool {
+    span(line, value).is_some_and(|target| dates.iter().any(|date| date.matches(target)))
+}
+
+/// The time of a date or a Period; a Period is open where it says nothing.
+fn span(line: &[u8], value: Range<usize>) -> Option<Span> {
+    if line[value.start] != b'{' {
+        return json::string(line, value).and_then(|text| Span::of(text.as_bytes()));
+    }
+    let (mut start, mut end) = (None, None);
+    json::members(line, value, |key, value| {
+        let span = || json::string(line, value).and_then(|text| Span::of(text.as_bytes()));
+        match key {
+            b"start" => start = span(),
+            b"end" => end = span(),
+            _ => {}
+        }
+    });
+    if start.is_none() && end.is_none() {
+        return None;
+    }
+    Some(Span { from: start.map_or(i64::MIN, |span| span.from), to: end.map_or(i64::MAX, |span| span.to) })
+}
+
+fn refers(line: &[u8], value: Range<usize>, references: &[String]) -> bool {
+    let Some(found) = json::member(line, value, b"reference").and_then(|value| json::string(line, value))
+    else {
+        return false;
+    };
+    let found = found.split("/_history/").next().unwrap_or(&found);
+    references.iter().any(|wanted| {
+        // An id alone stands for any type, and a relative reference for what an absolute one ends in.
+        found == wanted || found.strip_suffix(wanted.as_str()).is_some_and(|before| before.ends_with('/'))
+    })
+}
+
+fn has_quantity(line: &[u8], value: Range<usize>, quantities: &[QuantityValue]) -> bool {
+    let (mut number, mut unit, mut system, mut code) = (None, None, None, None);
+    json::members(line, value, |key, value| match key {
+        b"value" => {
+            number = std::str::from_utf8(&line[value]).ok().and_then(|text| text.parse::<f64>().ok());
+        }
+        b"unit" => unit = json::string(line, value),
+        b"system" => system = json::string(line, value),
+        b"code" => code = json::string(line, value),
+        _ => {}
+    });
+    let Some(number) = number else { return false };
+    quantities.iter().any(|quantity| {
+        let same_unit = match (&quantity.unit.system, &quantity.unit.code) {
+            (_, None) => true,
+            (None, Some(wanted)) => {
+                code.as_deref() == Some(wanted.as_str()) || unit.as_deref() == Some(wanted.as_str())
+            }
+            (Some(of), Some(wanted)) => {
+                system.as_deref() == Some(of.as_str()) && code.as_deref() == Some(wanted.as_str())
+            }
+        };
+        same_unit && quantity.matches(number)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::super::compile::compile;
+    use super::*;
+    use crate::head::{Plain, head_and_members};
+
+    fn check(line: &str, cases: &[(&str, bool)]) {
+        let plain = &mut Plain::default();
+        let (head, members) = head_and_members(line.as_bytes(), plain).expect("a resource");
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a timestamp");
+        for (query, expected) in cases {
+            let search = format!("{}?{query}", head.resource_type);
+            let filter = compile(&search, now).unwrap_or_else(|problem| panic!("{problem}"));
+            assert_eq!(passes(head.text, &members, &filter), *expected, "{search}");
+        }
+    }
+
+    #[test]
+    fn an_observation_is_found_as_fhir_says() {
+        let line = r#"{"resourceType":"Observation","id":"o1","meta":{"lastUpdated":"2024-03-01T10:00:00Z","tag":[{"system":"t","code":"x"}],"profile":["http://p|1"]},"status":"final","category":[{"coding":[{"system":"http://c","code":"laboratory","display":"Lab \u00dcber"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"1-1"},{"code":"local"}],"text":"Sodium"},"subject":{"reference":"Patient/p1"},"effectivePeriod":{"start":"2024-01-10","end":"2024-01-20"},"valueQuantity":{"value":5.40,"unit":"mmol","system":"http://unitsofmeasure.org","code":"mmol/L"}}"#;
+        check(
+            line,
+            &[
+                ("code=1-1", true),
+                ("code=http://loinc.org|1-1", true),
+                ("code=http://snomed|1-1", false),
+                ("code=|local", true),
+                ("code=|1-1", false),
+                ("code=http://loinc.org|", true),
+                ("code=2-2,local", true),
+                ("code:not=2-2", true),
+                ("code:not=1-1", false),
+                ("code:text=sod", true),
+                ("category:text=lab ü", true),
+                ("code:missing=false", true),
+                ("encounter:missing=true", true),
+                ("encounter:missing=false", false),
+                ("status:not=final", false),
+                ("status=final&category=laboratory", true),
+                ("status=final&category=vital-signs", false),
+                ("date=2024-01", true),
+                ("date=2024-01-15", false),
+                ("date=ne2024-01-15", true),
+                ("date=gt2024-01-15", true),
+                ("date=lt2024-01-10", false),
+                ("date=lt2024-01-11", true),
+                ("date=sa2024-01-09", true),
+                ("date=sa2024-01-10", false),
+                ("date=eb2024-01-21", true),
+                ("date=ge2024-01-21", false),
+                ("date=le2024", true),
+                ("date=ge2024-01-01&date=lt2025", true),
+                ("date=ap2024-02", true),
+                ("date=ap2024-06", false),
+                ("date=2023,2024", true),
+                ("subject=Patient/p1", true),
+                ("subject=p1", true),
+                ("subject:Patient=p1", true),
+                ("subject=Patient/p", false),
+                ("subject=1", false),
+                ("patient=Group/p1", false),
+                ("value-quantity=5.4", true),
+                ("value-quantity=5.3", false),
+                ("value-quantity=5", true),
+                ("value-quantity=gt5.39", true),
+                ("value-quantity=lt5.4", false),
+                ("value-quantity=le5.40", true),
+                ("value-quantity=5.4|http://unitsofmeasure.org|mmol/L", true),
+                ("value-quantity=5.4||mmol", true),
+                ("value-quantity=5.4||mg", false),
+                ("value-quantity=ap5", true),
+                ("_id=o1", true),
+                ("_id=o2,o3", false),
+                ("_lastUpdated=gt2024-02-28", true),
+                ("_tag=t|x", true),
+                ("_tag=y", false),
+                ("_profile=http://p|1", true),
+                ("_profile=http://p", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_patient_is_found_as_fhir_says() {
+        let line = r#"{"resourceType":"Patient","id":"p1","active":true,"name":[{"family":"O'Neil","given":["Ada","Zo\u00eb"]}],"gender":"female","birthDate":"1980-05","address":[{"state":"MA"},{"state":"NH","city":"Nashua"}],"telecom":[{"system":"phone","value":"555"}]}"#;
+        check(
+            line,
+            &[
+                ("active=true", true),
+                ("active=false", false),
+                ("gender=female", true),
+                ("birthdate=1980", true),
+                ("birthdate=1980-05-01", false),
+                ("birthdate=ge1980-05-01", true),
+                ("birthdate=gt1980", false),
+                ("address-state=nh", true),
+                ("address-state:exact=nh", false),
+                ("address-state:exact=NH", true),
+                ("given=zoë", true),
+                ("family:contains=NEIL", true),
+                ("family=neil", false),
+                ("telecom=phone|555", true),
+                ("name=ada", true),
+            ],
+        );
+    }
+}

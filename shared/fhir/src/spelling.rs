@@ -1,0 +1,231 @@
+//! One meaning for every spelling of JSON: escapes that need not be there, and members that stand twice in an object.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::json::members;
+
+/// The text with each string in its shortest spelling, so that names and values can be compared where they stand: `\/`
+/// and `\uXXXX` are decoded, surrogate pairs are joined, and what must be escaped has its short escape. The text was
+/// checked before. Half of a surrogate pair stays as it is, in lower case.
+pub fn plain(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut copied = 0;
+    // Backslashes stand in strings only.
+    while let Some(found) = memchr::memchr(b'\\', &text[copied..]) {
+        let at = copied + found;
+        plain.extend_from_slice(&text[copied..at]);
+        copied = match text.get(at + 1) {
+            Some(b'/') => {
+                plain.push(b'/');
+                at + 2
+            }
+            Some(b'u') => decode(text, at, &mut plain),
+            Some(other) => {
+                plain.extend_from_slice(&[b'\\', *other]);
+                at + 2
+            }
+            None => at + 1,
+        };
+    }
+    plain.extend_from_slice(&text[copied..]);
+    plain
+}
+
+/// The [`plain`] spelling of a text that was checked before: the text itself, where it has no needless escapes.
+pub fn plainly(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut from = 0;
+    while let Some(found) = memchr::memchr(b'\\', &text[from..]) {
+        if matches!(text.get(from + found + 1), Some(b'/' | b'u')) {
+            return Cow::Owned(plain(text));
+        }
+        from = (from + found + 2).min(text.len());
+    }
+    Cow::Borrowed(text)
+}
+
+/// Decodes the `\uXXXX` at `at`, and the half that belongs to it; returns where it ends.
+fn decode(text: &[u8], at: usize, plain: &mut Vec<u8>) -> usize {
+    let Some(unit) = unit(text, at) else {
+        plain.push(b'\\');
+        return at + 1;
+    };
+    if let Some(character) = char::from_u32(unit) {
+        encode(character, plain);
+        return at + 6;
+    }
+    let low = self::unit(text, at + 6).filter(|low| unit < 0xdc00 && (0xdc00..0xe000).contains(low));
+    match low.and_then(|low| char::from_u32(0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00))) {
+        Some(character) => {
+            encode(character, plain);
+            at + 12
+        }
+        None => {
+            plain.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+            at + 6
+        }
+    }
+}
+
+/// The number of the `\uXXXX` at `at`.
+fn unit(text: &[u8], at: usize) -> Option<u32> {
+    let hex = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
+}
+
+fn encode(character: char, plain: &mut Vec<u8>) {
+    let short = match character {
+        '"' => b'"',
+        '\\' => b'\\',
+        '\u{8}' => b'b',
+        '\u{c}' => b'f',
+        '\n' => b'n',
+        '\r' => b'r',
+        '\t' => b't',
+        '\0'..' ' => {
+            return plain.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes());
+        }
+        _ => return plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+    };
+    plain.extend_from_slice(&[b'\\', short]);
+}
+
+/// The first name that one object of the text has twice. The text was checked before and has no needless escapes.
+/// Parsers disagree about what such an object says: RFC 8259, section 4.
+pub fn repeated_member(text: &[u8]) -> Option<String> {
+    let mut open = Vec::new();
+    let mut next = Some(0..text.len());
+    while let Some(value) = next {
+        let start = text[value.clone()].iter().position(|byte| !byte.is_ascii_whitespace());
+        let value = value.start + start.unwrap_or_default()..value.end;
+        if text.get(value.start) == Some(&b'[') {
+            super::json::elements(text, value, |element| open.push(element));
+            next = open.pop();
+            continue;
+        }
+        let (mut names, mut repeated) = (HashSet::new(), None);
+        members(text, value, |name, value| {
+            if !names.insert(name.to_vec()) && repeated.is_none() {
+                repeated = Some(String::from_utf8_lossy(name).chars().take(60).collect());
+            }
+            if matches!(text.get(value.start), Some(b'{' | b'[')) {
+                open.push(value);
+            }
+        });
+        if repeated.is_some() {
+            return repeated;
+        }
+        next = open.pop();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::json::check_object;
+
+    #[test]
+    fn escapes_are_decoded_unless_they_must_be_there() {
+        for (text, expected) in [
+            (r#"{"a":"x\/y"}"#, r#"{"a":"x/y"}"#),
+            (r#"{"m\u0065ta":"\u0048IV"}"#, r#"{"meta":"HIV"}"#),
+            (r#"{"a":"\u0022\u005c\u005C\u000a\u0001\u00e9"}"#, "{\"a\":\"\\\"\\\\\\\\\\n\\u0001\u{e9}\"}"),
+            (
+                r#"{"a":"\ud83d\uDE00 \uD83D \ude00 \ud83d\ud83d\ude00"}"#,
+                "{\"a\":\"\u{1f600} \\ud83d \\ude00 \\ud83d\u{1f600}\"}",
+            ),
+            (r#"{"a":"\\u0041\\\/"}"#, r#"{"a":"\\u0041\\/"}"#),
+        ] {
+            let spelling = check_object(text.as_bytes(), |_, _| {}).expect("JSON");
+            assert!(spelling.has_escapes, "{text}");
+            let plain = plain(text.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&plain), expected);
+            check_object(&plain, |_, _| {}).expect("still JSON");
+        }
+        let plainly = br#"{"a":"\"\\\n"}"#;
+        assert!(!check_object(plainly, |_, _| {}).expect("JSON").has_escapes);
+    }
+
+    #[test]
+    fn members_that_are_repeated_are_found_wherever_they_are() {
+        let many = (0..200).map(|number| format!("\"n{number}\":{{}},")).collect::<Vec<_>>().concat();
+        let deep = format!("{}{{\"a\":1,\"a\":2}}{}", "{\"x\":".repeat(40), "}".repeat(40));
+        for (text, repeated) in [
+            (r#"{"a":1,"b":{"a":2},"c":[{"a":1},{"a":2}]}"#.to_owned(), None),
+            (r#"{"a":1,"b":2,"a":3}"#.to_owned(), Some("a")),
+            (r#"{"b":[[{"c":{"x":1,"y":2,"x":3}}]]}"#.to_owned(), Some("x")),
+            (r#"{"b":{"":1},"":2,"c":{"":3,"":4}}"#.to_owned(), Some("")),
+            (r#"{"a":1,"b":1,"a":1}"#.to_owned(), Some("a")),
+            (r#"{"":1,"":1}"#.to_owned(), Some("")),
+            (r#"{"effectiveDateTime":1,"effectivePeriod":2,"effectiveInstant":3}"#.to_owned(), None),
+            (format!("{{{many}\"n7\":1}}"), Some("n7")),
+            (format!("{{{many}\"last\":1}}"), None),
+            (deep, Some("a")),
+        ] {
+            let spelling = check_object(text.as_bytes(), |_, _| {}).expect("JSON");
+            assert!(spelling.may_repeat || repeated.is_none(), "{text}");
+            assert_eq!(repeated_member(text.as_bytes()).as_deref(), repeated, "{text}");
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Tree {
+        Leaf,
+        List(Vec<Self>),
+        Object(Vec<(String, Self)>),
+    }
+
+    fn tree() -> impl Strategy<Value = Tree> {
+        Just(Tree::Leaf).prop_recursive(5, 60, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Tree::List),
+                prop::collection::vec(("[a-c]{0,3}", inner), 0..8).prop_map(Tree::Object),
+            ]
+        })
+    }
+
+    fn written(tree: &Tree, repeats: &mut bool) -> String {
+        match tree {
+            Tree::Leaf => "1".to_owned(),
+            Tree::List(list) => {
+                format!("[{}]", list.iter().map(|tree| written(tree, repeats)).collect::<Vec<_>>().join(","))
+            }
+            Tree::Object(members) => {
+                let names: HashSet<_> = members.iter().map(|(name, _)| name).collect();
+                *repeats |= names.len() < members.len();
+                let members =
+                    members.iter().map(|(name, tree)| format!("\"{name}\":{}", written(tree, repeats)));
+                format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_repetition_is_overlooked_and_few_are_made_up(tree in tree()) {
+            let mut repeats = false;
+            let text = format!("{{\"root\":{}}}", written(&tree, &mut repeats));
+            let spelling = check_object(text.as_bytes(), |_, _| {}).expect("JSON");
+            prop_assert_eq!(repeated_member(text.as_bytes()).is_some(), repeats);
+            // Within its limits it does not err at all.
+            prop_assert_eq!(spelling.may_repeat, repeats, "{}", text);
+        }
+
+        #[test]
+        fn plain_text_means_the_same(units in prop::collection::vec(any::<u16>(), 0..12)) {
+            let escaped = units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat();
+            let text = format!("{{\"{escaped}\":\"{escaped}\"}}");
+            let plain = plain(text.as_bytes());
+            check_object(&plain, |_, _| {}).expect("still JSON");
+            // A parser refuses halves of surrogate pairs.
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                prop_assert_eq!(&serde_json::from_slice::<Value>(&plain).expect("JSON"), &value);
+                prop_assert_eq!(String::from_utf8(plain).expect("UTF-8"), value.to_string());
+            }
+        }
+    }
+}

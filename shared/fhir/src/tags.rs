@@ -1,0 +1,82 @@
+//! One more tag in `meta.tag` of a line.
+
+use std::ops::Range;
+
+use crate::head::Members;
+use crate::json;
+
+/// The line with one more tag, which is JSON text of a Coding. All else stays byte for byte.
+pub fn tagged(line: &[u8], members: &Members<'_>, tag: &str) -> Vec<u8> {
+    let mut written = Vec::with_capacity(line.len() + tag.len() + 32);
+    match members.get(b"meta") {
+        Some(meta) => {
+            written.extend_from_slice(&line[..meta.start]);
+            write_meta(line, meta.clone(), tag, &mut written);
+            written.extend_from_slice(&line[meta.end..]);
+        }
+        None => {
+            let start = line.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
+            written.extend_from_slice(&line[..start]);
+            written.extend_from_slice(format!("\"meta\":{{\"tag\":[{tag}]}},").as_bytes());
+            written.extend_from_slice(&line[start..]);
+        }
+    }
+    written
+}
+
+/// Writes `meta` with one more tag. What is no `meta` and no list of tags gives way.
+pub(super) fn write_meta(line: &[u8], meta: Range<usize>, tag: &str, written: &mut Vec<u8>) {
+    let whole = format!("\"tag\":[{tag}]");
+    if line[meta.start] != b'{' {
+        return written.extend_from_slice(format!("{{{whole}}}").as_bytes());
+    }
+    let mut insert = |place: Range<usize>, text: String| {
+        written.extend_from_slice(&line[meta.start..place.start]);
+        written.extend_from_slice(text.as_bytes());
+        written.extend_from_slice(&line[place.end..meta.end]);
+    };
+    let separator = |value: Range<usize>| if json::is_empty(line, value) { "" } else { "," };
+    match json::member(line, meta.clone(), b"tag") {
+        Some(tags) if line[tags.start] == b'[' => {
+            let at = tags.start + 1;
+            insert(at..at, format!("{tag}{}", separator(tags)));
+        }
+        Some(tags) if line[tags.start] == b'{' => {
+            let known = String::from_utf8_lossy(&line[tags.clone()]);
+            insert(tags, format!("[{tag},{known}]"));
+        }
+        Some(tags) => insert(tags, format!("[{tag}]")),
+        None => {
+            let at = meta.start + 1;
+            insert(at..at, format!("{whole}{}", separator(meta.clone())));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::head::{Plain, head_and_members};
+
+    #[test]
+    fn a_tag_joins_those_that_are_there() {
+        for (line, tags) in [
+            (r#"{"resourceType":"Patient","id":"1"}"#, 1),
+            (r#" { "meta" : { } , "resourceType":"Patient","id":"1"}"#, 1),
+            (r#"{"meta":{"tag":[]},"resourceType":"Patient"}"#, 1),
+            (r#"{"meta":null,"resourceType":"Patient"}"#, 1),
+            (r#"{"meta":{"tag":null,"source":"s"},"resourceType":"Patient"}"#, 1),
+            (r#"{"meta":{"source":"s","tag":{"code":"a"}},"resourceType":"Patient"}"#, 2),
+            (r#"{"meta":{"tag":[{"code":"a"},{"code":"b"}],"source":"s"},"resourceType":"Patient"}"#, 3),
+        ] {
+            let mut plain = Plain::default();
+            let (_, members) = head_and_members(line.as_bytes(), &mut plain).expect("a resource");
+            let tagged = tagged(line.as_bytes(), &members, r#"{"code":"new"}"#);
+            let value: Value = serde_json::from_slice(&tagged).expect("JSON");
+            assert_eq!(value["meta"]["tag"].as_array().expect("tags").len(), tags, "{line}");
+            assert_eq!(value["meta"]["tag"][0]["code"], "new");
+        }
+    }
+}

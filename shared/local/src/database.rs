@@ -1,0 +1,207 @@
+//! The SQLite database: one connection writes with full sync, a relaxed one writes what may be lost at a
+//! power cut, two read beside them (WAL).
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::error::{Error, Result, Store};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+
+use crate::blocking;
+
+type Shared = Arc<Mutex<Connection>>;
+
+pub(super) struct Database {
+    writer: Shared,
+    relaxed: Shared,
+    readers: Vec<Shared>,
+}
+
+/// The schema, version by version: what is here never changes, and what is new comes behind it. A database counts its
+/// version in `user_version`; the first one is also that of databases from before versions were counted.
+/// (`rusqlite_migration` does the same, but has no release yet for the version of `rusqlite` that is used here.)
+const MIGRATIONS: &[&str] = &[
+    SCHEMA,
+    // When a message was hidden until `due_at`: what was hidden in the future was so by a clock that was set back since.
+    "ALTER TABLE messages ADD COLUMN hidden_at INTEGER NOT NULL DEFAULT 0;",
+    // Where the plan of an export ends, and up to where its chunks were sent.
+    "ALTER TABLE jobs ADD COLUMN plan_end INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE jobs ADD COLUMN plan_sent INTEGER NOT NULL DEFAULT 0;
+     UPDATE jobs SET plan_end = chunks_planned;",
+];
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS jobs (
+        id TEXT PRIMARY KEY, version INTEGER NOT NULL, state TEXT NOT NULL, patient TEXT, owner TEXT NOT NULL,
+        created_at INTEGER NOT NULL, job TEXT NOT NULL,
+        chunks_planned INTEGER NOT NULL DEFAULT 0, chunks_done INTEGER NOT NULL DEFAULT 0,
+        plan_complete INTEGER NOT NULL DEFAULT 0, bytes_planned INTEGER NOT NULL DEFAULT 0,
+        bytes_done INTEGER NOT NULL DEFAULT 0, resources INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (created_at, id);
+    CREATE INDEX IF NOT EXISTS jobs_by_owner ON jobs (owner, created_at, id);
+    CREATE TABLE IF NOT EXISTS chunks (
+        job TEXT NOT NULL, id TEXT NOT NULL, chunk TEXT NOT NULL, result TEXT, PRIMARY KEY (job, id)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS messages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, due_at INTEGER NOT NULL,
+        deliveries INTEGER NOT NULL DEFAULT 0, receipt TEXT, dead INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX IF NOT EXISTS messages_due ON messages (dead, due_at);
+    CREATE TABLE IF NOT EXISTS grants (
+        kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, expires_at INTEGER NOT NULL,
+        version INTEGER NOT NULL, PRIMARY KEY (kind, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS grants_by_time ON grants (expires_at);
+";
+
+impl Database {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let connect = |synchronous: &str| -> Result<Shared> {
+            let connection = Connection::open(path).map_err(sql)?;
+            connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(sql)?;
+            connection.pragma_update(None, "journal_mode", "wal").map_err(sql)?;
+            connection.pragma_update(None, "synchronous", synchronous).map_err(sql)?;
+            connection.set_prepared_statement_cache_capacity(64);
+            Ok(Arc::new(Mutex::new(connection)))
+        };
+        // SQLite gives its other files the mode of this one.
+        super::private::kept_file(path)?;
+        let writer = connect("full")?;
+        migrate(&mut lock(&writer)).map_err(|problem| match problem {
+            Error::Invalid(what) => Error::invalid(format!("{}: {what}", path.display())),
+            other => other,
+        })?;
+        Ok(Self {
+            writer,
+            relaxed: connect("normal")?,
+            readers: vec![connect("normal")?, connect("normal")?],
+        })
+    }
+
+    pub(super) fn in_memory() -> Result<Self> {
+        let mut connection = Connection::open_in_memory().map_err(sql)?;
+        migrate(&mut connection)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let only: Shared = Arc::new(Mutex::new(connection));
+        Ok(Self { writer: only.clone(), relaxed: only.clone(), readers: vec![only] })
+    }
+
+    /// One transaction; durable when it answers.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let writer = self.writer.clone();
+        blocking(Store::Database, move || transact(&writer, work)).await
+    }
+
+    /// One transaction that a power cut may undo: only for what then happens again by itself.
+    pub(super) async fn write_relaxed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let relaxed = self.relaxed.clone();
+        blocking(Store::Database, move || transact(&relaxed, work)).await
+    }
+
+    /// A read by key, which takes microseconds: right here, not on another thread.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
+        let connection = free.unwrap_or_else(|| lock(&self.readers[0]));
+        work(&connection).map_err(sql)
+    }
+}
+
+/// Brings a database to the newest version, all or nothing. One of a later program is refused: it would be read wrongly.
+fn migrate(connection: &mut Connection) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
+    let missing = MIGRATIONS.get(version as usize..).ok_or_else(|| {
+        Error::invalid(
+            "the database was written by a newer version of this program; start that one, or use another --state",
+        )
+    })?;
+    for migration in missing {
+        transaction.execute_batch(migration).map_err(sql)?;
+    }
+    if !missing.is_empty() {
+        transaction.pragma_update(None, "user_version", integer(MIGRATIONS.len() as u64)).map_err(sql)?;
+    }
+    transaction.commit().map_err(sql)
+}
+
+fn transact<T>(connection: &Shared, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    let mut connection = lock(connection);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    let done = work(&transaction)?;
+    transaction.commit().map_err(sql)?;
+    Ok(done)
+}
+
+/// A panic while the lock was held has rolled its transaction back: the connection is sound.
+fn lock(connection: &Shared) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A failure of SQLite as one of ours: a statement that is wrong is a defect, which waiting does not cure.
+pub(super) fn sql(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::StorageFull(error.into()),
+        None
+        | Some(
+            ErrorCode::Unknown
+            | ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch
+            | ErrorCode::ApiMisuse
+            | ErrorCode::ParameterOutOfRange,
+        ) => Error::internal(error),
+        Some(_) => Error::unavailable(error).of_store(Store::Database),
+    }
+}
+
+/// A count as SQLite keeps it.
+pub(super) fn integer(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// And back.
+pub(super) fn count(integer: i64) -> u64 {
+    u64::try_from(integer).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_from_before_versions_is_brought_up_to_date() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state.sqlite");
+        let old = Connection::open(&path).expect("a database");
+        old.execute_batch(SCHEMA).expect("the first version");
+        old.execute("INSERT INTO messages (body, due_at) VALUES ('{}', 7)", []).expect("a message");
+        drop(old);
+        for _ in 0..2 {
+            let database = Database::open(&path).expect("opened");
+            let kept = database.read(|connection| {
+                connection
+                    .query_row("SELECT due_at + hidden_at FROM messages", [], |row| row.get::<_, i64>(0))
+            });
+            assert_eq!(kept.expect("a row"), 7);
+        }
+    }
+
+    #[test]
+    fn a_database_of_a_newer_version_is_refused_in_a_sentence() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state.sqlite");
+        drop(Database::open(&path).expect("opened"));
+        let newer = Connection::open(&path).expect("a database");
+        newer.pragma_update(None, "user_version", 99).expect("a version");
+        drop(newer);
+        let refused = Database::open(&path).err().expect("refused").to_string();
+        assert!(refused.contains("newer version of this program"), "{refused}");
+        assert!(refused.contains("state.sqlite") && !refused.contains('\n'), "{refused}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Grants in SQLite.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::clock::Clock;
+use domain::error::{Error, Result};
+use domain::ports::grants::{Grant, GrantKind, Grants};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+use serde_json::Value;
+
+use crate::database::{Database, count, integer, sql};
+
+pub(super) struct LocalGrants {
+    database: Arc<Database>,
+    clock: Arc<dyn Clock>,
+}
+
+impl LocalGrants {
+    pub(super) fn new(database: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock }
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().as_millisecond()
+    }
+}
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<(String, i64, i64)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+fn grant((value, expires_at, version): (String, i64, i64)) -> Result<Grant> {
+    Ok(Grant {
+        value: serde_json::from_str(&value)?,
+        expires_at: Timestamp::from_millisecond(expires_at).map_err(Error::internal)?,
+        version: count(version),
+    })
+}
+
+#[async_trait]
+impl Grants for LocalGrants {
+    async fn put(&self, kind: GrantKind, key: &str, value: Value, expires_at: Timestamp) -> Result<bool> {
+        let (key, now) = (key.to_owned(), self.now());
+        self.database
+            .write(move |transaction| {
+                let statement =
+                    "INSERT INTO grants (kind, key, value, expires_at, version) VALUES (?1, ?2, ?3, ?4, 1)
+                    ON CONFLICT (kind, key) DO UPDATE SET value = ?3, expires_at = ?4, version = version + 1
+                    WHERE grants.expires_at <= ?5";
+                let values = params![kind.name(), key, value.to_string(), expires_at.as_millisecond(), now];
+                Ok(transaction.execute(statement, values).map_err(sql)? == 1)
+            })
+            .await
+    }
+
+    async fn get(&self, kind: GrantKind, key: &str) -> Result<Option<Grant>> {
+        let now = self.now();
+        let found = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT value, expires_at, version FROM grants WHERE kind = ? AND key = ? AND expires_at > ?",
+            )?;
+            select.query_row(params![kind.name(), key, now], raw).optional()
+        })?;
+        found.map(grant).transpose()
+    }
+
+    async fn replace(&self, kind: GrantKind, key: &str, grant: &Grant) -> Result<bool> {
+        let (key, now, grant) = (key.to_owned(), self.now(), grant.clone());
+        self.database
+            .write(move |transaction| {
+                let statement = "UPDATE grants SET value = ?, expires_at = ?, version = version + 1
+                    WHERE kind = ? AND key = ? AND version = ? AND expires_at > ?";
+                let expires_at = grant.expires_at.as_millisecond();
+                let values = params![
+                    grant.value.to_string(),
+                    expires_at,
+                    kind.name(),
+                    key,
+                    integer(grant.version),
+                    now
+                ];
+                Ok(transaction.execute(statement, values).map_err(sql)? == 1)
+            })
+            .await
+    }
+
+    async fn take(&self, kind: GrantKind, key: &str) -> Result<Option<Grant>> {
+        let (key, now) = (key.to_owned(), self.now());
+        let found = self
+            .database
+            .write(move |transaction| {
+                let statement =
+                    "DELETE FROM grants WHERE kind = ? AND key = ? RETURNING value, expires_at, version";
+                let row = transaction
+                    .query_row(statement, params![kind.name(), key], raw)
+                    .optional()
+                    .map_err(sql)?;
+                Ok(row.filter(|(_, expires_at, _)| *expires_at > now))
+            })
+            .await?;
+        found.map(grant).transpose()
+    }
+
+    async fn sweep(&self) -> Result<u64> {
+        let now = self.now();
+        self.database
+            .write(move |transaction| {
+                let removed =
+                    transaction.execute("DELETE FROM grants WHERE expires_at <= ?", [now]).map_err(sql)?;
+                Ok(removed as u64)
+            })
+            .await
+    }
+}

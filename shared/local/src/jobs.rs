@@ -1,0 +1,401 @@
+//! Jobs and chunks in SQLite.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::chunk::{Chunk, ChunkResult, Progress};
+use domain::error::{Error, Result};
+use domain::event::JobEvent;
+use domain::ids::{ChunkId, JobId};
+use domain::job::{Job, State};
+use domain::ports::jobs::{
+    Append, Finished, JobPage, JobQuery, Jobs, Plan, StoredChunk, StoredJob, StoredResult, unreadable,
+};
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
+use storage::bounded::Bounded;
+
+use crate::database::{Database, count, integer, sql};
+
+pub(super) struct LocalJobs {
+    database: Arc<Database>,
+    /// Jobs that were looked at, as they were at their version.
+    looked_at: Bounded<JobId, Arc<StoredJob>>,
+}
+
+/// Bytes of jobs, as they are stored, that are kept parsed.
+const KEPT: u64 = 4 * 1024 * 1024;
+
+impl LocalJobs {
+    pub(super) fn new(database: Arc<Database>) -> Self {
+        Self { database, looked_at: Bounded::new(KEPT) }
+    }
+}
+
+/// The columns of a [`RawJob`].
+macro_rules! columns {
+    () => {
+        concat!("job, ", counters!())
+    };
+}
+
+/// The columns that say whether a job is still what it was.
+macro_rules! counters {
+    () => {
+        "version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, plan_end, plan_sent"
+    };
+}
+
+const GET: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?");
+const PEEK: &str = concat!("SELECT ", counters!(), " FROM jobs WHERE id = ?");
+
+/// A row before its JSON is read.
+struct RawJob {
+    job: String,
+    version: i64,
+    progress: Progress,
+}
+
+impl RawJob {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { job: row.get(0)?, version: row.get(1)?, progress: progress(row, 2)? })
+    }
+
+    fn stored(self) -> Result<StoredJob> {
+        Ok(StoredJob {
+            job: serde_json::from_str(&self.job)?,
+            version: count(self.version),
+            progress: self.progress,
+        })
+    }
+}
+
+/// The counters of a row, from this column on.
+fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<Progress> {
+    Ok(Progress {
+        chunks_planned: row.get(first)?,
+        chunks_done: row.get(first + 1)?,
+        plan_complete: row.get(first + 2)?,
+        bytes_planned: count(row.get(first + 3)?),
+        bytes_done: count(row.get(first + 4)?),
+        resources: count(row.get(first + 5)?),
+        plan_end: row.get(first + 6)?,
+        plan_sent: row.get(first + 7)?,
+    })
+}
+
+#[async_trait]
+impl Jobs for LocalJobs {
+    async fn create(&self, job: &Job) -> Result<()> {
+        self.looked_at.remove(job.id());
+        let row = JobRow::of(job)?;
+        self.database
+            .write(move |transaction| {
+                let created = transaction.execute(
+                    "INSERT OR IGNORE INTO jobs (id, version, state, patient, owner, created_at, job) VALUES (?, 1, ?, ?, ?, ?, ?)",
+                    params![row.id, row.state, row.patient, row.owner, row.created_at, row.job],
+                );
+                match created.map_err(sql)? {
+                    1 => Ok(()),
+                    _ => Err(Error::conflict("there is such a job already")),
+                }
+            })
+            .await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<StoredJob>> {
+        let found = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(GET)?;
+            select.query_row([id.as_str()], RawJob::of).optional()
+        })?;
+        found.map(RawJob::stored).transpose()
+    }
+
+    async fn peek(&self, id: &JobId) -> Result<Option<Arc<StoredJob>>> {
+        // Two short reads may see two versions: what is kept is what one row had, and the next look compares again.
+        let current = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(PEEK)?;
+            select.query_row([id.as_str()], |row| Ok((row.get(0)?, progress(row, 1)?))).optional()
+        })?;
+        let Some((version, progress)) = current else {
+            self.looked_at.remove(id);
+            return Ok(None);
+        };
+        let version = count(version);
+        let is_current = |kept: &Arc<StoredJob>| kept.version == version && kept.progress == progress;
+        if let Some(kept) = self.looked_at.get(id).filter(is_current) {
+            return Ok(Some(kept));
+        }
+        let found = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(GET)?;
+            select.query_row([id.as_str()], RawJob::of).optional()
+        })?;
+        let Some(row) = found else { return Ok(None) };
+        let bytes = row.job.len() as u64;
+        let stored = Arc::new(row.stored()?);
+        self.looked_at.put(id.clone(), stored.clone(), bytes);
+        Ok(Some(stored))
+    }
+
+    async fn replace(&self, job: &Job, version: u64) -> Result<u64> {
+        let row = JobRow::of(job)?;
+        let before = self
+            .database
+            .write(move |transaction| {
+                let state = "SELECT state FROM jobs WHERE id = ?";
+                let mut state = transaction.prepare_cached(state).map_err(sql)?;
+                let before = state.query_row([&row.id], |row| row.get::<_, String>(0)).optional().map_err(sql)?;
+                let replaced = transaction.execute(
+                    "UPDATE jobs SET version = version + 1, state = ?, patient = ?, owner = ?, job = ? WHERE id = ? AND version = ?",
+                    params![row.state, row.patient, row.owner, row.job, row.id, integer(version)],
+                );
+                match replaced.map_err(sql)? {
+                    1 => Ok(before),
+                    _ => Err(Error::conflict("the job was changed by somebody else at the same time; look at it again")),
+                }
+            })
+            .await?;
+        // One machine has no event bus; its log says what a bus would be told.
+        if let Some(event) = JobEvent::of_change(before.as_deref().and_then(State::named), job) {
+            tracing::info!(job.id = %job.id(), job.state = event.state.name(), "job changed its state");
+        }
+        Ok(version + 1)
+    }
+
+    async fn remove(&self, id: &JobId) -> Result<()> {
+        self.looked_at.remove(id);
+        let id = id.to_string();
+        self.database
+            .write(move |transaction| {
+                transaction.execute("DELETE FROM chunks WHERE job = ?", [&id]).map_err(sql)?;
+                transaction.execute("DELETE FROM jobs WHERE id = ?", [&id]).map_err(sql)?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn list(&self, query: &JobQuery) -> Result<JobPage> {
+        let mut conditions = vec!["1".to_owned()];
+        let mut values: Vec<SqlValue> = Vec::new();
+        if !query.states.is_empty() {
+            conditions.push(format!("state IN ({})", vec!["?"; query.states.len()].join(", ")));
+            values.extend(query.states.iter().map(|state| SqlValue::from(state.name().to_owned())));
+        }
+        if let Some(patient) = &query.patient {
+            conditions.push("patient = ?".to_owned());
+            values.push(patient.to_string().into());
+        }
+        if let Some(owner) = &query.owner {
+            conditions.push("owner = ?".to_owned());
+            values.push(owner.key().into());
+        }
+        if let Some(after) = &query.after {
+            let position = after.split_once('.').and_then(|(at, id)| Some((at.parse::<i64>().ok()?, id)));
+            let (at, id) = position.ok_or_else(|| Error::invalid("'page' is not a page of this list"))?;
+            conditions.push("(created_at, id) < (?, ?)".to_owned());
+            values.extend([SqlValue::from(at), SqlValue::from(id.to_owned())]);
+        }
+        let statement = format!(
+            concat!(
+                "SELECT ",
+                columns!(),
+                ", id, created_at FROM jobs WHERE {} ORDER BY created_at DESC, id DESC LIMIT {}"
+            ),
+            conditions.join(" AND "),
+            query.count + 1
+        );
+        let mut rows: Vec<(String, i64, rusqlite::Result<RawJob>)> = self.database.read(|connection| {
+            let mut select = connection.prepare_cached(&statement)?;
+            let row = |row: &Row<'_>| Ok((row.get("id")?, row.get("created_at")?, RawJob::of(row)));
+            select.query_map(params_from_iter(values), row)?.collect()
+        })?;
+        let more = rows.len() > query.count;
+        rows.truncate(query.count);
+        let next = rows.last().filter(|_| more).map(|(id, created_at, _)| format!("{created_at}.{id}"));
+        let readable = rows.into_iter().filter_map(|(id, _, row)| {
+            let stored = row.map_err(sql).and_then(RawJob::stored);
+            // One row that cannot be read must not hide the others.
+            stored.inspect_err(|error| unreadable(&id, error)).ok()
+        });
+        Ok(JobPage { jobs: readable.collect(), next })
+    }
+
+    async fn append(&self, job: &JobId, append: Append<'_>) -> Result<Option<Progress>> {
+        let id = job.to_string();
+        let (at, plan) = (append.at, append.plan);
+        let chunks = append.chunks.to_vec();
+        self.database
+            .write(move |transaction| {
+                let known = progress_of(transaction, &id)?;
+                if known.plan_end != at || known.plan_complete != (plan == Plan::HasEnded) {
+                    return Ok(None);
+                }
+                for chunk in &chunks {
+                    add_chunk(transaction, &id, chunk)?;
+                }
+                let end = u64::from(at) + chunks.len() as u64;
+                let statement = "UPDATE jobs SET plan_end = ?, plan_sent = ?, plan_complete = ? WHERE id = ?";
+                let changed = params![integer(end), at, plan != Plan::Continues, id];
+                transaction.execute(statement, changed).map_err(sql)?;
+                progress_of(transaction, &id).map(Some)
+            })
+            .await
+    }
+
+    async fn chunk(&self, job: &JobId, chunk: ChunkId) -> Result<Option<StoredChunk>> {
+        let found = self.database.read(|connection| {
+            let mut select =
+                connection.prepare_cached("SELECT chunk, result FROM chunks WHERE job = ? AND id = ?")?;
+            select.query_row(params![job.as_str(), chunk.to_string()], raw_chunk).optional()
+        })?;
+        found.map(stored_chunk).transpose()
+    }
+
+    async fn chunks(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredChunk>> {
+        let rows: Vec<_> = self.database.read(|connection| {
+            let statement = "SELECT chunk, result FROM chunks WHERE job = ? AND id >= ? AND id < ?";
+            let mut select = connection.prepare_cached(statement)?;
+            let [from, to] = [indexes.start, indexes.end].map(|index| format!("{index:06}."));
+            select.query_map(params![job.as_str(), from, to], raw_chunk)?.collect()
+        })?;
+        let mut chunks = rows.into_iter().map(stored_chunk).collect::<Result<Vec<_>>>()?;
+        // As texts the ids of a tenth rest and of those behind it stand too early.
+        chunks.sort_by_key(|stored| stored.chunk.id);
+        Ok(chunks)
+    }
+
+    async fn results(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredResult>> {
+        let chunks = self.chunks(job, indexes).await?;
+        let result = |stored: StoredChunk| {
+            let StoredChunk { chunk, result } = stored;
+            result.map(|result| StoredResult { chunk: chunk.id, covered: chunk.work.covered(), result })
+        };
+        Ok(chunks.into_iter().filter_map(result).collect())
+    }
+
+    async fn finish_chunk(
+        &self,
+        job: &JobId,
+        chunk: &Chunk,
+        result: &ChunkResult,
+        rest: Option<&Chunk>,
+    ) -> Result<Finished> {
+        let (id, chunk) = (job.to_string(), chunk.id.to_string());
+        let (bytes, resources) = (integer(result.bytes_read), integer(result.resources()));
+        let result = serde_json::to_string(result)?;
+        let rest = rest.cloned();
+        self.database
+            .write(move |transaction| {
+                let statement = "UPDATE chunks SET result = ? WHERE job = ? AND id = ? AND result IS NULL";
+                let is_first = transaction.execute(statement, params![result, id, chunk]).map_err(sql)? == 1;
+                if is_first {
+                    let statement = "UPDATE jobs SET chunks_done = chunks_done + 1, bytes_done = bytes_done + ?, resources = resources + ? WHERE id = ?";
+                    transaction.execute(statement, params![bytes, resources, id]).map_err(sql)?;
+                    if let Some(rest) = rest {
+                        add_chunk(transaction, &id, &rest)?;
+                    }
+                }
+                let statement = "SELECT 1 FROM chunks WHERE job = ? AND id = ? AND result = ?";
+                let own = || transaction.query_row(statement, params![id, chunk, result], |_| Ok(())).optional().map_err(sql);
+                let recorded = is_first || own()?.is_some();
+                Ok(Finished { recorded, progress: progress_of(transaction, &id)? })
+            })
+            .await
+    }
+}
+
+/// A job as its columns.
+struct JobRow {
+    id: String,
+    state: &'static str,
+    patient: Option<String>,
+    owner: String,
+    created_at: i64,
+    job: String,
+}
+
+impl JobRow {
+    fn of(job: &Job) -> Result<Self> {
+        let core = job.core();
+        Ok(Self {
+            id: core.id.to_string(),
+            state: job.state().name(),
+            patient: core.patient.as_ref().map(|patient| patient.id.to_string()),
+            owner: core.owner.key(),
+            created_at: core.created_at.as_millisecond(),
+            job: serde_json::to_string(job)?,
+        })
+    }
+}
+
+/// Adds a new chunk.
+fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<()> {
+    let statement = "INSERT INTO chunks (job, id, chunk) VALUES (?, ?, ?)";
+    let text = serde_json::to_string(chunk)?;
+    transaction.execute(statement, params![job, chunk.id.to_string(), text]).map_err(sql)?;
+    let bytes = integer(chunk.planned_bytes());
+    let statement =
+        "UPDATE jobs SET chunks_planned = chunks_planned + 1, bytes_planned = bytes_planned + ? WHERE id = ?";
+    transaction.execute(statement, params![bytes, job]).map_err(sql)?;
+    Ok(())
+}
+
+fn progress_of(transaction: &Transaction<'_>, job: &str) -> Result<Progress> {
+    let mut select = transaction.prepare_cached(GET).map_err(sql)?;
+    let row = select.query_row([job], RawJob::of).optional().map_err(sql)?;
+    Ok(row.ok_or(Error::NotFound("there is no such job"))?.progress)
+}
+
+fn raw_chunk(row: &Row<'_>) -> rusqlite::Result<(String, Option<String>)> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn stored_chunk((chunk, result): (String, Option<String>)) -> Result<StoredChunk> {
+    let result = result.as_deref().map(serde_json::from_str).transpose()?;
+    Ok(StoredChunk { chunk: serde_json::from_str(&chunk)?, result })
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    /// A row of a broken disk, or of another version, hides no other and stops no page.
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
+        let database = Arc::new(Database::in_memory().expect("a database"));
+        let jobs = LocalJobs::new(database.clone());
+        let mut ids = Vec::new();
+        for second in 1..=6 {
+            let job = contract::job(second, "a");
+            jobs.create(&job).await.expect("created");
+            ids.push(job.id().to_string());
+        }
+        let (text, number) = (ids[2].clone(), ids[4].clone());
+        database
+            .write(move |transaction| {
+                transaction
+                    .execute("UPDATE jobs SET job = '{\"future\":{}}' WHERE id = ?", [text])
+                    .map_err(sql)?;
+                let statement = "UPDATE jobs SET chunks_done = 'many' WHERE id = ?";
+                transaction.execute(statement, [number]).map_err(sql)?;
+                Ok(())
+            })
+            .await
+            .expect("damaged");
+        let (mut seen, mut query) = (Vec::new(), JobQuery { count: 1, ..JobQuery::default() });
+        loop {
+            let page = jobs.list(&query).await.expect("a page");
+            seen.extend(page.jobs.iter().map(|stored| stored.job.id().to_string()));
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        let expected = [ids[5].clone(), ids[3].clone(), ids[1].clone(), ids[0].clone()];
+        assert_eq!(seen, expected);
+        let damaged = JobId::parse(&ids[2]).expect("an id");
+        assert_eq!(jobs.get(&damaged).await.expect_err("damaged").kind(), domain::error::Kind::Defect);
+    }
+}

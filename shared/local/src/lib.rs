@@ -1,0 +1,202 @@
+//! The platform of one machine: SQLite for jobs, chunks, queue and grants, directories for files and records.
+
+mod database;
+mod files;
+mod grants;
+mod jobs;
+mod listing;
+mod private;
+mod queue;
+mod records;
+mod shared_files;
+mod state;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::clock::{Clock, Ids};
+use domain::error::{Error, Result, Store};
+use domain::ports::files::Files;
+use domain::ports::grants::Grants;
+use domain::ports::jobs::Jobs;
+use domain::ports::queue::Queue;
+use domain::ports::records::Records;
+use platform::Platform;
+use security::keys::{Keys, StoredKeys};
+use security::verify::Verifier;
+use settings::Settings;
+
+use self::database::Database;
+use self::files::LocalFiles;
+use self::grants::LocalGrants;
+use self::jobs::LocalJobs;
+pub use self::queue::LocalQueue;
+use self::records::LocalRecords;
+
+/// See the [module](self).
+#[derive(Clone)]
+pub struct Local {
+    settings: Arc<Settings>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    jobs: Arc<LocalJobs>,
+    queue: Arc<LocalQueue>,
+    files: Arc<LocalFiles>,
+    records: Arc<LocalRecords>,
+    grants: Arc<LocalGrants>,
+    keys: Arc<Keys>,
+    verifier: Arc<Verifier>,
+    /// Keeps other processes out of the state directory until the last of us is dropped.
+    _lock: Option<Arc<File>>,
+}
+
+impl Local {
+    /// Opens, or begins, the state in a directory. One process at a time may have it open; another is refused with the id
+    /// of the first.
+    pub fn open(
+        state: &Path,
+        records: &Path,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
+        let records = LocalRecords::new(records)?;
+        let lock = state::open(state)?;
+        let keys = state::keys(&state.join("keys.json"), &*ids)?;
+        Self::over_state(state, lock, keys, records, settings, clock, ids)
+    }
+
+    /// Opens a state that is there to clean it. Signs nothing, so that it makes no keys.
+    pub fn open_to_clean(
+        state: &Path,
+        records: &Path,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
+        if !state.is_dir() {
+            return Err(Error::invalid(format!("there is no state directory {} to clean", state.display())));
+        }
+        let records = LocalRecords::new(records)?;
+        let lock = state::open(state)?;
+        let keys = match state::read_keys(&state.join("keys.json"))? {
+            Some(keys) => keys,
+            None => Keys::new(&StoredKeys::generate(&*ids)?)?,
+        };
+        Self::over_state(state, lock, keys, records, settings, clock, ids)
+    }
+
+    fn over_state(
+        state: &Path,
+        lock: File,
+        keys: Keys,
+        records: LocalRecords,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
+        let database = Database::open(&state.join("state.sqlite"))?;
+        let keys = keys.with_rsa(&settings.rsa_keys)?;
+        let files = LocalFiles::new(state.join("files"))?;
+        let opened = Self::new(database, files, keys, records, settings, clock, ids);
+        Ok(Self { _lock: Some(Arc::new(lock)), ..opened })
+    }
+
+    /// A state that is gone when it is dropped, for tests and one-off exports.
+    pub fn in_memory(
+        records: &Path,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self> {
+        let keys = Keys::new(&StoredKeys::generate(&*ids)?)?.with_rsa(&settings.rsa_keys)?;
+        let records = LocalRecords::new(records)?;
+        Ok(Self::new(Database::in_memory()?, LocalFiles::temporary()?, keys, records, settings, clock, ids))
+    }
+
+    fn new(
+        database: Database,
+        files: LocalFiles,
+        keys: Keys,
+        records: LocalRecords,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Self {
+        let settings = Arc::new(settings);
+        let database = Arc::new(database);
+        let keys = Arc::new(keys);
+        let grants = Arc::new(LocalGrants::new(database.clone(), clock.clone()));
+        let verifier = Verifier::new(settings.clone(), keys.clone(), clock.clone(), grants.clone());
+        Self {
+            jobs: Arc::new(LocalJobs::new(database.clone())),
+            queue: Arc::new(LocalQueue::new(database, clock.clone(), ids.clone())),
+            files: Arc::new(files),
+            records: Arc::new(records),
+            verifier: Arc::new(verifier),
+            settings,
+            clock,
+            ids,
+            grants,
+            keys,
+            _lock: None,
+        }
+    }
+
+    /// The receiving end of the queue.
+    pub fn inbox(&self) -> Arc<LocalQueue> {
+        self.queue.clone()
+    }
+}
+
+impl Platform for Local {
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.clone()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    fn ids(&self) -> Arc<dyn Ids> {
+        self.ids.clone()
+    }
+
+    fn jobs(&self) -> Arc<dyn Jobs> {
+        self.jobs.clone()
+    }
+
+    fn queue(&self) -> Arc<dyn Queue> {
+        self.queue.clone()
+    }
+
+    fn files(&self) -> Arc<dyn Files> {
+        self.files.clone()
+    }
+
+    fn records(&self) -> Arc<dyn Records> {
+        self.records.clone()
+    }
+
+    fn grants(&self) -> Arc<dyn Grants> {
+        self.grants.clone()
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        self.keys.clone()
+    }
+
+    fn verifier(&self) -> Arc<Verifier> {
+        self.verifier.clone()
+    }
+}
+
+/// Runs blocking work for a store off the async threads.
+async fn blocking<T: Send + 'static>(
+    store: Store,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
+    done.map_err(|error| error.of_store(store))
+}

@@ -1,0 +1,197 @@
+//! The queue in SQLite. Sending is durable; what was received is not, because losing it means no more than
+//! another delivery. A send wakes the worker of the same process at once.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::clock::{Clock, Ids};
+use domain::error::Result;
+use domain::ports::queue::{Delivery, Inbox, MAX_DELIVERIES, Queue};
+use domain::request::SizeClass;
+use domain::task::Task;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use tokio::sync::Notify;
+
+use crate::database::{Database, sql};
+
+/// Whether a message is due at the time `?1`.
+macro_rules! due {
+    () => {
+        "(due_at <= ?1 OR hidden_at > ?1)"
+    };
+}
+
+pub struct LocalQueue {
+    database: Arc<Database>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    sent: Notify,
+}
+
+impl LocalQueue {
+    pub(super) fn new(database: Arc<Database>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { database, clock, ids, sent: Notify::new() }
+    }
+
+    /// Waits for a send, or until the next task is due.
+    pub async fn wait(&self) -> Result<()> {
+        let sent = self.sent.notified();
+        let now = self.clock.now().as_millisecond();
+        let due: Option<i64> = self.database.read(|connection| {
+            let statement =
+                "SELECT min(CASE WHEN hidden_at > ? THEN 0 ELSE due_at END) FROM messages WHERE dead = 0";
+            connection.prepare_cached(statement)?.query_row([now], |row| row.get(0))
+        })?;
+        let wait = due.map_or(i64::from(u32::MAX), |due| due - now);
+        let wait = std::time::Duration::from_millis(u64::try_from(wait).unwrap_or_default());
+        tokio::select! {
+            () = sent => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+        Ok(())
+    }
+
+    async fn delay(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
+        let (now, due) = (self.clock.now().as_millisecond(), self.in_milliseconds(delay));
+        let receipt = delivery.receipt.clone();
+        self.database
+            .write_relaxed(move |transaction| {
+                let statement = "UPDATE messages SET due_at = ?, hidden_at = ? WHERE receipt = ?";
+                transaction.execute(statement, params![due, now, receipt]).map_err(sql)?;
+                Ok(())
+            })
+            .await
+    }
+
+    fn in_milliseconds(&self, delay: SignedDuration) -> i64 {
+        self.clock.now().saturating_add(delay).unwrap_or(Timestamp::MAX).as_millisecond()
+    }
+
+    /// Buries what was delivered often enough, then takes one message under a new receipt.
+    async fn take(
+        &self,
+        take: impl FnOnce(&Transaction<'_>, i64, &str) -> rusqlite::Result<(String, u32)> + Send + 'static,
+    ) -> Result<Option<Delivery>> {
+        let now = self.clock.now().as_millisecond();
+        let receipt = self.ids.secret();
+        let taken = self
+            .database
+            .write_relaxed(move |transaction| {
+                let bury = concat!(
+                    "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND ",
+                    due!(),
+                    " AND deliveries >= ?2"
+                );
+                transaction
+                    .prepare_cached(bury)
+                    .map_err(sql)?
+                    .execute(params![now, MAX_DELIVERIES])
+                    .map_err(sql)?;
+                let taken = take(transaction, now, &receipt).optional().map_err(sql)?;
+                Ok(taken.map(|(body, deliveries)| (body, deliveries, receipt)))
+            })
+            .await?;
+        let Some((body, deliveries, receipt)) = taken else { return Ok(None) };
+        match serde_json::from_str(&body) {
+            Ok(task) => Ok(Some(Delivery { task, receipt, deliveries })),
+            Err(error) => {
+                // Another version's message: nobody here can ever do it, and it must not stand in the way. Its job is
+                // woken by cleanup.
+                tracing::error!(error = %error, "a message that cannot be read is dropped");
+                self.drop_message(receipt).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn drop_message(&self, receipt: String) -> Result<()> {
+        self.database
+            .write_relaxed(move |transaction| {
+                transaction.execute("DELETE FROM messages WHERE receipt = ?", [receipt]).map_err(sql)?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Queue for LocalQueue {
+    async fn send(&self, _: SizeClass, tasks: &[Task]) -> Result<()> {
+        let bodies = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+        self.database
+            .write(move |transaction| {
+                // What is due at once has no time, which a clock that is set back could not reach.
+                let mut insert = transaction
+                    .prepare_cached("INSERT INTO messages (body, due_at) VALUES (?, 0)")
+                    .map_err(sql)?;
+                for body in bodies {
+                    insert.execute([body]).map_err(sql)?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.sent.notify_one();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Inbox for LocalQueue {
+    async fn receive(&self, visibility: SignedDuration) -> Result<Option<Delivery>> {
+        let hidden_until = self.in_milliseconds(visibility);
+        self.take(move |transaction, now, receipt| {
+            let take = concat!(
+                "UPDATE messages SET due_at = ?2, hidden_at = ?1, receipt = ?3, deliveries = deliveries + 1 WHERE id =
+                (SELECT id FROM messages WHERE dead = 0 AND ",
+                due!(),
+                " ORDER BY id LIMIT 1) RETURNING body, deliveries"
+            );
+            transaction.prepare_cached(take)?.query_row(params![now, hidden_until, receipt], taken)
+        })
+        .await
+    }
+
+    async fn acknowledge(&self, delivery: &Delivery) -> Result<()> {
+        self.drop_message(delivery.receipt.clone()).await
+    }
+
+    async fn release(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
+        self.delay(delivery, delay).await?;
+        self.sent.notify_one();
+        Ok(())
+    }
+
+    async fn extend(&self, delivery: &Delivery, visibility: SignedDuration) -> Result<()> {
+        self.delay(delivery, visibility).await
+    }
+
+    async fn dead(&self) -> Result<Option<Delivery>> {
+        let now = self.clock.now().as_millisecond();
+        // Almost never is there one, and looking costs less than a transaction.
+        let any = self.database.read(|connection| {
+            let statement = concat!(
+                "SELECT 1 FROM messages WHERE dead = 1 OR (",
+                due!(),
+                " AND deliveries >= ?2) LIMIT 1"
+            );
+            connection
+                .prepare_cached(statement)?
+                .query_row(params![now, MAX_DELIVERIES], |_| Ok(()))
+                .optional()
+        })?;
+        if any.is_none() {
+            return Ok(None);
+        }
+        self.take(|transaction, _, receipt| {
+            let take = "UPDATE messages SET receipt = ? WHERE id =
+                (SELECT id FROM messages WHERE dead = 1 ORDER BY id LIMIT 1) RETURNING body, deliveries";
+            transaction.prepare_cached(take)?.query_row([receipt], taken)
+        })
+        .await
+    }
+}
+
+fn taken(row: &Row<'_>) -> rusqlite::Result<(String, u32)> {
+    Ok((row.get(0)?, row.get(1)?))
+}

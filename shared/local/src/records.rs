@@ -1,0 +1,394 @@
+//! The lake layout in a directory.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use domain::error::{Error, Result, Store};
+use domain::ids::PatientId;
+use domain::ports::records::{
+    Area, BLOCK, BlockReader, CohortPage, Entries, Member, Part, Parts, Records, Supporting,
+};
+use flate2::read::MultiGzDecoder;
+use jiff::Timestamp;
+use storage::layout::Place;
+
+use crate::blocking;
+use crate::listing::{Walked, patients};
+use crate::shared_files::SharedFiles;
+
+/// Patients whose directories are read on one way to another thread.
+const LISTED_AT_ONCE: usize = 8;
+
+pub(super) struct LocalRecords {
+    root: PathBuf,
+    /// Where the lines of `shared/` are; made when first asked for, and again when the files change.
+    shared: Arc<Mutex<Option<Arc<SharedFiles>>>>,
+}
+
+impl LocalRecords {
+    /// Refuses a directory that is none. One without patients is said plainly: it may be loaded while the server runs.
+    pub(super) fn new(root: &Path) -> Result<Self> {
+        if !root.is_dir() {
+            return Err(Error::invalid(format!("the records directory {} does not exist", root.display())));
+        }
+        if !root.join("Patient").is_dir() {
+            tracing::warn!(records = %root.display(), "the records directory has no directory 'Patient': every export waits until there is one; 'ehi load INPUT --into DIR' makes it");
+        }
+        let unread = unread_entries(root);
+        if !unread.is_empty() {
+            let more = unread.len().saturating_sub(NAMED);
+            let named = unread[..unread.len() - more].join(", ");
+            tracing::warn!(records = %root.display(), named, more, "the records directory has files or directories that are never exported: load what they hold with 'ehi load INPUT --into DIR'");
+        }
+        Ok(Self { root: root.to_owned(), shared: Arc::default() })
+    }
+
+    /// Reads a file of the lake.
+    fn blocks(&self, file: &str) -> Blocks {
+        let compressed = Path::new(file).extension().is_some_and(|extension| extension == "gz");
+        let (path, file) = (self.root.join(file), file.to_owned());
+        Blocks { path, file, compressed, source: None, next: Next::Read }
+    }
+
+    fn patient(&self, patient: &PatientId) -> PathBuf {
+        self.root.join("Patient").join(patient.as_str())
+    }
+
+    /// Asks the files of `shared/` as they are now.
+    async fn of_shared<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&SharedFiles) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (root, cached) = (self.root.clone(), self.shared.clone());
+        blocking(Store::Records, move || {
+            let known = cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let files = SharedFiles::files(&root)?;
+            let index = match known.filter(|index| index.is_of(&files)) {
+                Some(index) => index,
+                None => {
+                    let index = Arc::new(SharedFiles::build(files)?);
+                    *cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(index.clone());
+                    index
+                }
+            };
+            ask(&index)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Records for LocalRecords {
+    async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
+        let (root, path, patient) = (self.root.clone(), self.patient(patient), patient.clone());
+        blocking(Store::Records, move || match std::fs::metadata(&path) {
+            Ok(found) if found.is_dir() => Ok(Some(Member::of(patient, &parts_of(&root, &path)?))),
+            Ok(_) => Ok(None),
+            Err(error) if is_missing(&error) => check(&root).map(|()| None),
+            Err(error) => Err(error.into()),
+        })
+        .await
+    }
+
+    async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
+        let (root, after) = (self.root.clone(), after.map(str::to_owned));
+        blocking(Store::Records, move || {
+            let (members, more) = patients(&root, after.as_deref(), count)?;
+            let next = members.last().filter(|_| more).map(|last| last.patient.to_string());
+            Ok(CohortPage { members, next })
+        })
+        .await
+    }
+
+    fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries> {
+        Box::new(Walked::new(&self.root, after))
+    }
+
+    async fn parts(&self, patient: &PatientId) -> Result<Parts> {
+        let (root, path) = (self.root.clone(), self.patient(patient));
+        blocking(Store::Records, move || parts_of(&root, &path)).await
+    }
+
+    async fn parts_of(&self, patients: &[PatientId]) -> Result<Vec<Parts>> {
+        let paths: Vec<_> =
+            patients.iter().take(LISTED_AT_ONCE).map(|patient| self.patient(patient)).collect();
+        let root = self.root.clone();
+        blocking(Store::Records, move || paths.iter().map(|path| parts_of(&root, path)).collect()).await
+    }
+
+    async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        let file = format!("Patient/{patient}/{}", part.name);
+        Place::Record.check(&part.name, &file)?;
+        Ok(Box::new(self.blocks(&file)))
+    }
+
+    async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
+        let file = format!("Patient/{patient}/files/{}", part.name);
+        Place::Documents.check(&part.name, &file)?;
+        let blocks = self.blocks(&file);
+        Ok(Box::new(Blocks { compressed: false, ..blocks }))
+    }
+
+    async fn area(&self, area: Area) -> Result<Vec<Part>> {
+        let (root, path) = (self.root.clone(), self.root.join(area.directory()));
+        blocking(Store::Records, move || files_in(&root, &path, Place::Area(area))).await
+    }
+
+    async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
+        const NO_FILE: Error = Error::NotFound("there is no such file in the lake");
+        let file = format!("{}/{name}", area.directory());
+        Place::Area(area).check(name, &file)?;
+        let (root, path) = (self.root.clone(), self.root.join(area.directory()).join(name));
+        blocking(Store::Records, move || match std::fs::symlink_metadata(&path) {
+            Ok(_) => Ok(()),
+            Err(error) if is_missing(&error) => check(&root).and(Err(NO_FILE)),
+            Err(error) => Err(error.into()),
+        })
+        .await?;
+        Ok(Box::new(self.blocks(&file)))
+    }
+
+    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
+        let references = references.clone();
+        self.of_shared(move |shared| shared.lines(&references)).await
+    }
+
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        let targets = targets.clone();
+        self.of_shared(move |shared| Ok(shared.about(&targets))).await
+    }
+}
+
+/// Entries of the records directory that are named although no export reads them.
+const NAMED: usize = 10;
+
+/// What lies in the records directory and is never read, in the order of the names.
+fn unread_entries(root: &Path) -> Vec<String> {
+    let known = [Area::Shared, Area::Groups, Area::Deleted].map(Area::directory);
+    let names = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let is_unread =
+        |name: &String| !name.starts_with('.') && name != "Patient" && !known.contains(&name.as_str());
+    let mut unread: Vec<_> = names.filter(is_unread).collect();
+    unread.sort_unstable();
+    unread
+}
+
+pub(super) fn parts_of(root: &Path, path: &Path) -> Result<Parts> {
+    let mut records = files_in(root, path, Place::Record)?;
+    let files = path.join("files");
+    if files.is_dir() {
+        records.retain(|part| part.name != "files");
+    }
+    Ok(Parts { records, documents: files_in(root, &files, Place::Documents)? })
+}
+
+/// The entries of a directory that are listed, in the order of their names. What is no regular file is there with no
+/// bytes, and reading it is [`Error::Damaged`]: so it is named, and never waited for.
+fn files_in(root: &Path, path: &Path, place: Place) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for entry in entries(root, path)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let found = entry.metadata()?;
+        if place.lists(&name, found.is_file() && found.len() == 0) {
+            let bytes = if found.is_file() { found.len() } else { 0 };
+            parts.push(Part { name, bytes, changed: changed(&found) });
+        }
+    }
+    parts.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(parts)
+}
+
+/// The entries of a directory; none when there is no such directory in a lake that is there.
+pub(super) fn entries(
+    root: &Path,
+    path: &Path,
+) -> Result<impl Iterator<Item = std::io::Result<std::fs::DirEntry>> + use<>> {
+    match std::fs::read_dir(path) {
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(error) if is_missing(&error) => check(root).map(|()| None.into_iter().flatten()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A lake has a directory `Patient`. Without it, it is not mounted or was moved away, which is not the same as empty.
+fn check(root: &Path) -> Result<()> {
+    match std::fs::metadata(root.join("Patient")) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Error::unavailable("'Patient' of the records directory is no directory")),
+        Err(error) if is_missing(&error) => {
+            Err(Error::unavailable(format!("{} has no directory 'Patient'", root.display())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Directories may be links to directories; files may not.
+pub(super) fn is_directory(entry: &std::fs::DirEntry) -> Result<bool> {
+    let kind = entry.file_type()?;
+    Ok(kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
+}
+
+/// When a file changed, or came to its place: a copy may keep the time of its original.
+fn changed(found: &std::fs::Metadata) -> Option<Timestamp> {
+    let moved = Timestamp::new(found.ctime(), i32::try_from(found.ctime_nsec()).ok()?).ok()?;
+    let written = found.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
+    Some(written.map_or(moved, |written| written.max(moved)))
+}
+
+/// Whether an entry is a file without bytes.
+pub(super) fn is_empty(entry: &std::fs::DirEntry) -> Result<bool> {
+    Ok(entry.file_type()?.is_file() && entry.metadata()?.len() == 0)
+}
+
+fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Reads a file in blocks, off the async threads.
+struct Blocks {
+    path: PathBuf,
+    /// Its path below the root of the lake.
+    file: String,
+    compressed: bool,
+    source: Option<Box<dyn Read + Send>>,
+    next: Next,
+}
+
+/// What the next read of a file gives.
+enum Next {
+    Read,
+    /// The error that stopped the last one, behind the bytes that it had read.
+    Fail(Error),
+    End,
+}
+
+#[async_trait]
+impl BlockReader for Blocks {
+    async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        match std::mem::replace(&mut self.next, Next::End) {
+            Next::Read => {}
+            Next::Fail(error) => return Err(error),
+            Next::End => return Ok(buffer),
+        }
+        buffer.reserve(BLOCK + 1);
+        let before = buffer.len();
+        let source = self.source.take();
+        let (path, file, compressed) = (self.path.clone(), self.file.clone(), self.compressed);
+        let (source, buffer, read) = blocking(Store::Records, move || {
+            let mut source = match source {
+                Some(source) => source,
+                None => open(&path, &file, compressed)?,
+            };
+            let read = source.by_ref().take(BLOCK as u64).read_to_end(&mut buffer);
+            Ok((source, buffer, read))
+        })
+        .await?;
+        self.source = Some(source);
+        let error = match read {
+            Ok(read) => {
+                self.next = if read == BLOCK { Next::Read } else { Next::End };
+                return Ok(buffer);
+            }
+            Err(error) if self.compressed => Error::decompressing(&self.file, error),
+            Err(error) => error.into(),
+        };
+        if buffer.len() == before {
+            return Err(error);
+        }
+        self.next = Next::Fail(error);
+        Ok(buffer)
+    }
+}
+
+/// Opens a file of records, decompressed where its name says so. `file` is its path below the root of the lake.
+/// [`Error::Damaged`] where it is no regular file: a pipe would be waited for without end.
+pub(super) fn open(path: &Path, file: &str, compressed: bool) -> Result<Box<dyn Read + Send>> {
+    let kind = std::fs::symlink_metadata(path)?.file_type();
+    if !kind.is_file() {
+        let what = match kind {
+            kind if kind.is_dir() => "a directory",
+            kind if kind.is_symlink() => "a symbolic link",
+            _ => "a pipe, socket or device",
+        };
+        return Err(Error::damaged(file, format!("it is {what}, and only regular files are read")));
+    }
+    let source = File::open(path)?;
+    if compressed {
+        Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(BLOCK / 4, source))))
+    } else {
+        Ok(Box::new(source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use domain::ports::records::read_whole;
+
+    use super::*;
+
+    /// One rule for every place: only regular files are read, and what is none is named.
+    #[tokio::test]
+    async fn only_regular_files_are_read_and_the_others_are_named() {
+        let lake = tempfile::tempdir().expect("a directory");
+        let at = |path: &str| lake.path().join(path);
+        for directory in ["Patient/ann/files", "Group", "shared", "elsewhere"] {
+            std::fs::create_dir_all(at(directory)).expect("a directory");
+        }
+        let line = "{\"resourceType\":\"Practitioner\",\"id\":\"x\"}";
+        std::fs::write(at("elsewhere/file"), line).expect("written");
+        std::fs::write(at("shared/whole.ndjson"), line).expect("written");
+        let ends = |directory: &str| match directory {
+            "Group" => "json",
+            _ => "ndjson",
+        };
+        let places = ["Patient/ann", "Patient/ann/files", "Group", "shared"];
+        for place in places {
+            let named = |name: &str| at(&format!("{place}/{name}.{}", ends(place)));
+            std::fs::create_dir(named("directory")).expect("a directory");
+            symlink(at("elsewhere/file"), named("link")).expect("a link");
+            std::os::unix::net::UnixListener::bind(named("socket")).expect("a socket");
+        }
+        symlink(at("Patient/ann"), at("Patient/bob")).expect("directories may be links");
+        let records = LocalRecords::new(lake.path()).expect("a lake");
+        let patient = |id: &str| PatientId::parse(id).expect("an id");
+        let page = records.members(None, 10).await.expect("a page");
+        assert_eq!(page.members.len(), 2);
+        assert!(records.member(&patient("bob")).await.expect("an answer").is_some());
+
+        let names = |parts: &[Part]| parts.iter().map(|part| part.name.clone()).collect::<Vec<_>>();
+        let parts = records.parts(&patient("ann")).await.expect("parts");
+        let three = ["directory.ndjson", "link.ndjson", "socket.ndjson"];
+        assert_eq!(names(&parts.records), three);
+        assert_eq!(names(&parts.documents), three);
+        let mut readers = Vec::new();
+        for part in &parts.records {
+            readers.push(records.open_records(&patient("ann"), part).await.expect("open"));
+        }
+        for part in &parts.documents {
+            readers.push(records.open_document(&patient("ann"), part).await.expect("open"));
+        }
+        for part in records.area(Area::Groups).await.expect("groups") {
+            readers.push(records.open_area(Area::Groups, &part.name).await.expect("open"));
+        }
+        assert_eq!(readers.len(), 9);
+        for reader in readers {
+            let Err(Error::Damaged(damage)) = read_whole("", reader, 1_000).await else { panic!("read") };
+            assert!(damage.problem.contains("only regular files are read"), "{damage}");
+            assert!(places.iter().any(|place| damage.file.starts_with(place)), "{damage}");
+        }
+        let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
+        let found = records.supporting(&wanted).await.expect("lines");
+        assert_eq!(found.lines.len(), 1, "and only once: not behind the link");
+        let files: Vec<_> = found.damaged.iter().map(|damage| damage.file.as_str()).collect();
+        assert_eq!(files, ["shared/directory.ndjson", "shared/link.ndjson", "shared/socket.ndjson"]);
+    }
+}

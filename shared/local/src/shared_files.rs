@@ -1,0 +1,157 @@
+//! The files of `shared/` in a directory, and single lines of them.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use domain::error::{Damage, Error, Result};
+use domain::ports::records::{Area, Supporting};
+use fhir::MAX_LINE;
+use fhir::json::without_mark;
+use storage::layout::Place;
+use storage::shared_index::{Entry, SharedIndex, TOO_LONG, Taken, Unusable};
+
+use crate::records::{entries, open};
+
+/// A file of `shared/` as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SharedFile {
+    path: PathBuf,
+    /// Its path below the root of the lake.
+    name: String,
+    compressed: bool,
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+/// The files of a directory and where their lines are.
+pub(super) struct SharedFiles {
+    files: Vec<SharedFile>,
+    index: SharedIndex,
+    damaged: Vec<Damage>,
+}
+
+impl SharedFiles {
+    /// The files of `shared/` in the order of their names; none when a lake that is there has no such directory. What
+    /// is no regular file, or has a name that the layout does not have, is among them, and is named as damaged.
+    pub(super) fn files(root: &Path) -> Result<Vec<SharedFile>> {
+        let mut files = Vec::new();
+        for entry in entries(root, &root.join(Area::Shared.directory()))? {
+            let entry = entry?;
+            let (name, metadata) = (entry.file_name().to_string_lossy().into_owned(), entry.metadata()?);
+            let (size, modified) = (metadata.len(), metadata.modified().ok());
+            if Place::Area(Area::Shared).lists(&name, metadata.is_file() && size == 0) {
+                let compressed = !name.ends_with(".ndjson");
+                let name = format!("{}/{name}", Area::Shared.directory());
+                files.push(SharedFile { path: entry.path(), name, compressed, size, modified });
+            }
+        }
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(files)
+    }
+
+    pub(super) fn is_of(&self, files: &[SharedFile]) -> bool {
+        self.files == files
+    }
+
+    /// Reads all files once, each up to where it is damaged. Lines that are no resources are passed over, and named as
+    /// damaged.
+    pub(super) fn build(files: Vec<SharedFile>) -> Result<Self> {
+        let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
+        for (number, file) in files.iter().enumerate() {
+            let mut unusable = Unusable::default();
+            let read = read(number, file, &mut index, &mut unusable);
+            damaged.extend(unusable.damage(&file.name));
+            match read {
+                Err(Error::Damaged(damage)) => damaged.push(damage),
+                read => read?,
+            }
+        }
+        Ok(Self { files, index: index.sorted(), damaged })
+    }
+
+    /// The lines of these references; of duplicates the one that stands last.
+    pub(super) fn lines(&self, references: &BTreeSet<String>) -> Result<Supporting> {
+        let mut found = Taken::default();
+        for group in self.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
+            let mut reader = LineReader::open(&self.files[group[0].0.file as usize])?;
+            for (entry, reference) in group {
+                found.take(reference, reader.read(entry)?);
+            }
+        }
+        let provenance = self.index.provenance();
+        Ok(Supporting { lines: found.lines(), damaged: self.damaged.clone(), provenance })
+    }
+
+    /// References to the Provenance that may be about these resources.
+    pub(super) fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
+        self.index.about(references)
+    }
+}
+
+/// Adds the lines of a file to the index; [`Error::Damaged`] where it cannot be read to its end.
+fn read(number: usize, file: &SharedFile, index: &mut SharedIndex, unusable: &mut Unusable) -> Result<()> {
+    let name = file.name.rsplit('/').next().unwrap_or_default();
+    Place::Area(Area::Shared).check(name, &file.name)?;
+    let mut reader = BufReader::new(open(&file.path, &file.name, file.compressed)?);
+    let (mut line, mut offset, mut at) = (Vec::new(), 0, 1);
+    // Behind the first part of a line that is too long.
+    let mut is_rest = false;
+    loop {
+        line.clear();
+        let length = match reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if file.compressed => return Err(Error::decompressing(&file.name, error)),
+            Err(error) => return Err(error.into()),
+        };
+        let (text, is_whole) =
+            (without_mark(&line).trim_ascii(), line.ends_with(b"\n") || length <= MAX_LINE);
+        let added = match text {
+            _ if is_rest => Ok(()),
+            [] if is_whole => Ok(()),
+            _ if !is_whole => Err(TOO_LONG.to_owned()),
+            text => index.add(number, offset, length, text),
+        };
+        if let Err(problem) = added {
+            unusable.add(at, problem);
+        }
+        is_rest = !is_whole;
+        at += u64::from(is_whole);
+        offset += length as u64;
+    }
+}
+
+/// Reads lines at growing offsets of one file.
+enum LineReader {
+    Plain(File),
+    Compressed { source: Box<dyn Read + Send>, at: u64 },
+}
+
+impl LineReader {
+    fn open(file: &SharedFile) -> Result<Self> {
+        if file.compressed {
+            return Ok(Self::Compressed { source: open(&file.path, &file.name, true)?, at: 0 });
+        }
+        Ok(Self::Plain(File::open(&file.path)?))
+    }
+
+    fn read(&mut self, entry: &Entry) -> Result<Vec<u8>> {
+        let length = u64::from(entry.length);
+        let mut line = Vec::with_capacity(entry.length as usize);
+        match self {
+            Self::Plain(file) => {
+                file.seek(SeekFrom::Start(entry.offset))?;
+                file.take(length).read_to_end(&mut line)?;
+            }
+            Self::Compressed { source, at } => {
+                std::io::copy(&mut source.by_ref().take(entry.offset - *at), &mut std::io::sink())?;
+                source.by_ref().take(length).read_to_end(&mut line)?;
+                *at = entry.offset + length;
+            }
+        }
+        Ok(line)
+    }
+}

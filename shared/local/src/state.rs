@@ -1,0 +1,123 @@
+//! The state directory of a server: its lock and its keys.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use domain::clock::Ids;
+use domain::error::{Error, Result};
+use security::keys::{Keys, StoredKeys};
+
+use crate::private;
+
+/// Makes the state directory where it is missing, and takes it for this process.
+pub(super) fn open(state: &Path) -> Result<File> {
+    let named =
+        |error: std::io::Error| Error::invalid(format!("the state directory {}: {error}", state.display()));
+    private::directory(state).map_err(named)?;
+    for (name, mode) in [
+        ("files", 0o700),
+        ("state.sqlite", 0o600),
+        ("state.sqlite-wal", 0o600),
+        ("state.sqlite-shm", 0o600),
+        ("keys.json", 0o600),
+    ] {
+        private::close(&state.join(name), mode).map_err(named)?;
+    }
+    lock(state)
+}
+
+/// Locks the directory for as long as the file is open. The operating system lets go of the lock when the process ends,
+/// however it ends.
+fn lock(state: &Path) -> Result<File> {
+    let mut file = private::kept_file(&state.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            file.read_to_string(&mut owner)?;
+            return Err(Error::invalid(format!(
+                "the state directory {} is in use by process {}; stop that one, or use another --state",
+                state.display(),
+                owner.trim()
+            )));
+        }
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+/// Reads the keys; `None` when there are none yet.
+pub(super) fn read_keys(path: &Path) -> Result<Option<Keys>> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::invalid(format!("cannot read {}: {error}", path.display()))),
+    };
+    let keys = serde_json::from_slice::<StoredKeys>(&text).ok().and_then(|stored| Keys::new(&stored).ok());
+    keys.map(Some).ok_or_else(|| {
+        Error::invalid(format!(
+            "{} is empty or damaged: restore it from a backup, or delete it; new keys are made then, and every token and session of the old ones ends",
+            path.display()
+        ))
+    })
+}
+
+/// Reads the keys, or makes and keeps them.
+pub(super) fn keys(path: &Path, ids: &dyn Ids) -> Result<Keys> {
+    if let Some(keys) = read_keys(path)? {
+        return Ok(keys);
+    }
+    let stored = StoredKeys::generate(ids)?;
+    private::replace(path, &serde_json::to_vec(&stored)?)?;
+    Keys::new(&stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use crypto::SystemIds;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_in_use_is_refused_with_its_owner() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let state = directory.path().join("state");
+        let first = open(&state).expect("free");
+        let refused = open(&state).expect_err("in use").to_string();
+        assert!(refused.contains(&format!("in use by process {}", std::process::id())), "{refused}");
+        drop(first);
+        open(&state).expect("free again");
+    }
+
+    #[test]
+    fn damaged_keys_are_told_in_a_sentence_and_never_replaced() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("keys.json");
+        keys(&path, &SystemIds).expect("made");
+        keys(&path, &SystemIds).expect("read");
+        assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+        let whole = std::fs::read(&path).expect("a file");
+        for text in [&b""[..], b"{}", &whole[..whole.len() / 2]] {
+            std::fs::write(&path, text).expect("written");
+            let refused = keys(&path, &SystemIds).err().expect("damaged").to_string();
+            assert!(refused.contains("is empty or damaged"), "{refused}");
+            assert_eq!(std::fs::read(&path).expect("a file"), text);
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_left_open_is_closed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = directory.path().join("state.sqlite");
+        std::fs::write(&database, b"").expect("written");
+        std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).expect("open");
+        open(directory.path()).expect("free");
+        assert_eq!(std::fs::metadata(&database).expect("a file").permissions().mode() & 0o777, 0o600);
+    }
+}

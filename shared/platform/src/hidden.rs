@@ -1,0 +1,123 @@
+//! Keeps a task hidden from other workers while one works on it: one rule for every host.
+//!
+//! A worker says at every [`HEARTBEAT`] that it is still at work. One that died says nothing more, and another gets its
+//! task when [`VISIBILITY`] is over. With the time that a queue takes to deliver, that is within two minutes.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use domain::error::Result;
+use futures_util::FutureExt;
+use futures_util::future::{Fuse, FusedFuture};
+use jiff::SignedDuration;
+use tokio::time::{Instant, sleep_until};
+
+/// How long a task is hidden from others. Two heartbeats may be lost.
+pub const VISIBILITY: SignedDuration = SignedDuration::from_secs(90);
+/// How often it is hidden anew.
+pub const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// Does `work`, and calls `hide` after `first` and then at every [`HEARTBEAT`], without delaying the work. When it
+/// returns, no call of `hide` is under way that could undo how the task is settled.
+pub async fn hidden_during<T, H: Future<Output = Result<()>>>(
+    work: impl Future<Output = T>,
+    first: Duration,
+    hide: impl Fn() -> H,
+) -> T {
+    let (mut work, mut hiding) = (pin!(work), pin!(Fuse::terminated()));
+    let mut beat = pin!(sleep_until(Instant::now() + first));
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => {
+                if !hiding.is_terminated() {
+                    report(hiding.await);
+                }
+                return done;
+            }
+            hidden = &mut hiding => report(hidden),
+            () = &mut beat, if hiding.is_terminated() => {
+                hiding.set(hide().fuse());
+                beat.as_mut().reset(Instant::now() + HEARTBEAT);
+            }
+        }
+    }
+}
+
+/// Others may get the task as well then, which costs time and nothing else.
+fn report(hidden: Result<()>) {
+    if let Err(error) = hidden {
+        tracing::warn!(error = %error, cause = error.causes(), "a task is not hidden any longer");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use domain::error::Error;
+
+    use super::*;
+
+    /// What happened, with the seconds at which it did.
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<(u64, &'static str)>>);
+
+    impl Seen {
+        fn note(&self, begun: Instant, what: &'static str) {
+            self.0.lock().expect("a list").push((begun.elapsed().as_secs(), what));
+        }
+
+        fn all(self) -> Vec<(u64, &'static str)> {
+            self.0.into_inner().expect("a list")
+        }
+    }
+
+    /// Works for so many seconds, with calls that take so many.
+    async fn worked(seconds: u64, first: Duration, call: u64, succeeds: bool) -> Vec<(u64, &'static str)> {
+        let (seen, begun) = (Seen::default(), Instant::now());
+        let work = async {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            seen.note(begun, "done");
+        };
+        let hide = || async {
+            tokio::time::sleep(Duration::from_secs(call)).await;
+            seen.note(begun, "hidden");
+            if succeeds { Ok(()) } else { Err(Error::unavailable("no queue")) }
+        };
+        hidden_during(work, first, hide).await;
+        seen.note(begun, "settled");
+        seen.all()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_is_hidden_at_once_and_at_every_heartbeat_until_it_is_done() {
+        let seen = worked(70, Duration::ZERO, 0, true).await;
+        assert_eq!(seen, [(0, "hidden"), (30, "hidden"), (60, "hidden"), (70, "done"), (70, "settled")]);
+        // Where the queue has hidden it for just as long, the first call would say nothing new.
+        let seen = worked(70, HEARTBEAT, 0, true).await;
+        assert_eq!(seen, [(30, "hidden"), (60, "hidden"), (70, "done"), (70, "settled")]);
+        assert_eq!(worked(29, HEARTBEAT, 0, true).await, [(29, "done"), (29, "settled")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_under_way_ends_before_the_task_is_settled() {
+        let seen = worked(31, Duration::ZERO, 9, true).await;
+        assert_eq!(seen, [(9, "hidden"), (31, "done"), (39, "hidden"), (39, "settled")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_hang_or_fail_neither_delay_the_work_nor_pile_up() {
+        let seen = worked(100, Duration::ZERO, 45, false).await;
+        assert_eq!(seen, [(45, "hidden"), (90, "hidden"), (100, "done"), (135, "hidden"), (135, "settled")]);
+    }
+
+    #[test]
+    fn a_dead_worker_is_replaced_within_two_minutes() {
+        // Lambda polls a queue for at most 20 seconds at a time.
+        let longest = VISIBILITY.as_secs() + 20;
+        assert!(
+            longest < 120 && VISIBILITY.as_secs() >= 3 * i64::try_from(HEARTBEAT.as_secs()).expect("few")
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! The log: one line a request or task, fields dotted and stable, nothing personal. On Lambda, metrics as lines of
+//! the same log.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use domain::clock::{Clock, SystemClock};
+use domain::ids::JobId;
+use serde_json::{Map, Value, json};
+use settings::LogFormat;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// The log of one machine, on standard error. `filter` is levels by target, as `info,request=debug`. Colours only where
+/// a terminal shows them.
+pub fn on_one_machine(filter: &str, format: LogFormat) {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::registry();
+    // A second call is a test's; the first one counts.
+    let _ = match format {
+        LogFormat::Text => {
+            let lines = lines.with_ansi(std::io::stderr().is_terminal());
+            log.with(lines).with(targets(filter)).try_init()
+        }
+        LogFormat::Json => log.with(lines.json().flatten_event(true)).with(targets(filter)).try_init(),
+    };
+}
+
+/// What is logged on Lambda where the settings do not say otherwise: all of this server from `info` on, others from `warn`
+/// on. A name counts for all targets that begin with it, so that `aws` alone would be the SDK as well.
+pub const ON_LAMBDA: &str = "warn,domain=info,storage=info,security=info,platform=info,web=info,aws=info,aws_=warn,\
+    export_generator=info,cleanup=info,admin=info,request=info";
+
+fn targets(filter: &str) -> Targets {
+    filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
+}
+
+/// Logs what a member of staff did, by name: they answer for it. Patients are never named.
+pub fn staff_action(action: &str, job: &JobId, name: &str) {
+    tracing::info!(job.id = %job, staff = name, action, "staff");
+}
+
+/// What is counted and measured. `template.yaml` has alarms and a dashboard over these names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    ExportsStarted,
+    ExportsFinished,
+    ExportsFailed,
+    /// Bytes of finished exports.
+    Bytes,
+    /// Resources of finished exports.
+    Resources,
+    /// Milliseconds that a chunk took.
+    ChunkTime,
+    /// Milliseconds that a message waited for a worker.
+    QueueAge,
+    ColdStarts,
+}
+
+impl Metric {
+    pub const ALL: [Self; 8] = [
+        Self::ExportsStarted,
+        Self::ExportsFinished,
+        Self::ExportsFailed,
+        Self::Bytes,
+        Self::Resources,
+        Self::ChunkTime,
+        Self::QueueAge,
+        Self::ColdStarts,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExportsStarted => "ExportsStarted",
+            Self::ExportsFinished => "ExportsFinished",
+            Self::ExportsFailed => "ExportsFailed",
+            Self::Bytes => "Bytes",
+            Self::Resources => "Resources",
+            Self::ChunkTime => "ChunkTime",
+            Self::QueueAge => "QueueAge",
+            Self::ColdStarts => "ColdStarts",
+        }
+    }
+
+    fn unit(self) -> &'static str {
+        match self {
+            Self::ExportsStarted
+            | Self::ExportsFinished
+            | Self::ExportsFailed
+            | Self::Resources
+            | Self::ColdStarts => "Count",
+            Self::Bytes => "Bytes",
+            Self::ChunkTime | Self::QueueAge => "Milliseconds",
+        }
+    }
+}
+
+/// The namespace of the metrics in CloudWatch.
+pub const NAMESPACE: &str = "EhiExport";
+
+/// Where somebody collects metrics from the log, on Lambda: the deployment's stage, which is their dimension.
+static COLLECTED: OnceLock<String> = OnceLock::new();
+
+/// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the
+/// log that CloudWatch reads. Nowhere else does it do anything.
+pub fn metrics(values: &[(Metric, u64)]) {
+    if let Some(stage) = COLLECTED.get() {
+        let line = embedded(values, stage, SystemClock.now().as_millisecond());
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+}
+
+fn embedded(values: &[(Metric, u64)], stage: &str, at: i64) -> Value {
+    let described = |(metric, _): &(Metric, u64)| json!({ "Name": metric.name(), "Unit": metric.unit() });
+    let mut line: Map<_, _> =
+        values.iter().map(|(metric, value)| (metric.name().to_owned(), json!(value))).collect();
+    let metrics: Vec<_> = values.iter().map(described).collect();
+    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [["Stage"]], "Metrics": metrics });
+    line.insert("Stage".to_owned(), json!(stage));
+    line.insert("_aws".to_owned(), json!({ "Timestamp": at, "CloudWatchMetrics": [directive] }));
+    Value::Object(line)
+}
+
+/// Lines of JSON, as log services want them, and metrics of `stage` among them.
+pub fn for_machines(filter: &str, stage: &str) {
+    // A second call is a test's; the first one counts.
+    let _ = COLLECTED.set(stage.to_owned());
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
+    let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
+}
+
+/// From now on a panic is one line of the log, which says where it was and what the process was [at work](at_work) on. What
+/// it says itself is left out: it may quote a record.
+pub fn panics_as_lines() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let task = TASK.try_lock().map(|task| task.clone()).unwrap_or_default();
+        tracing::error!(task, "panicked at {place}");
+    }));
+}
+
+/// The task that this process works on.
+static TASK: Mutex<String> = Mutex::new(String::new());
+
+/// From now on the process works on this task.
+pub fn at_work(task: &str) {
+    task.clone_into(&mut TASK.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_lambda_the_crates_of_this_server_speak_and_the_sdk_only_warns() {
+        let speaks = |target| targets(ON_LAMBDA).would_enable(target, &tracing::Level::INFO);
+        for ours in [
+            "platform::exports",
+            "aws::lambda::messages",
+            "aws",
+            "web::host",
+            "request",
+            "export_generator::plan",
+        ] {
+            assert!(speaks(ours), "{ours}");
+        }
+        for other in
+            ["aws_config::profile", "aws_sdk_s3::operation", "aws_smithy_runtime", "hyper", "reqwest"]
+        {
+            assert!(!speaks(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_line_describes_each_value_that_it_has() {
+        let line = embedded(&[(Metric::Bytes, 7), (Metric::ExportsFinished, 1)], "dev", 5);
+        assert_eq!((&line["Bytes"], &line["ExportsFinished"]), (&json!(7), &json!(1)));
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!((&line["Stage"], &directive["Dimensions"]), (&json!("dev"), &json!([["Stage"]])));
+        let names: Vec<_> =
+            directive["Metrics"].as_array().expect("metrics").iter().map(|metric| &metric["Name"]).collect();
+        assert_eq!(names, ["Bytes", "ExportsFinished"]);
+        assert_eq!(
+            (&line["_aws"]["Timestamp"], &directive["Metrics"][0]["Unit"]),
+            (&json!(5), &json!("Bytes"))
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! The keys of this server: one signs access tokens and ID tokens, one derives the codes in links. RSA keys of the
+//! settings sign ID tokens for clients that want RS256.
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::{agreement, hkdf, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crypto::fingerprint;
+use crypto::rsa::RsaKey;
+use domain::clock::{Ids, hex};
+use domain::error::{Error, Result};
+use domain::ids::JobId;
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The keys as they are kept: base64url.
+#[derive(Serialize, Deserialize)]
+pub struct StoredKeys {
+    /// PKCS #8 of an EC key on P-256.
+    signing: String,
+    /// 32 random bytes.
+    codes: String,
+}
+
+impl StoredKeys {
+    /// New keys.
+    pub fn generate(ids: &dyn Ids) -> Result<Self> {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(Error::internal)?;
+        let document = pair.to_pkcs8v1().map_err(Error::internal)?;
+        let mut codes = [0; 32];
+        ids.fill(&mut codes);
+        Ok(Self { signing: URL_SAFE_NO_PAD.encode(document.as_ref()), codes: URL_SAFE_NO_PAD.encode(codes) })
+    }
+
+    /// Keys derived from a random text that a store of secrets made (HKDF, RFC 5869), so that nobody ever handles
+    /// a key. [`Error::Invalid`] for a text too short to be safe.
+    pub fn from_seed(seed: &str) -> Result<Self> {
+        if seed.len() < 32 {
+            return Err(Error::invalid("the signing secret must have at least 32 random characters"));
+        }
+        let pseudorandom = hkdf::Salt::new(hkdf::HKDF_SHA256, b"ehi keys").extract(seed.as_bytes());
+        let derive = |purpose: &[u8]| -> Result<[u8; 32]> {
+            let mut key = [0; 32];
+            let purpose = [purpose];
+            let derived = pseudorandom.expand(&purpose, hkdf::HKDF_SHA256).map_err(Error::internal)?;
+            derived.fill(&mut key).map_err(Error::internal)?;
+            Ok(key)
+        };
+        let secret = derive(b"sign tokens")?;
+        let public = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, &secret)
+            .map_err(Error::internal)?
+            .compute_public_key()
+            .map_err(Error::internal)?;
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            &secret,
+            public.as_ref(),
+        )
+        .map_err(Error::internal)?;
+        let document = pair.to_pkcs8v1().map_err(Error::internal)?;
+        Ok(Self {
+            signing: URL_SAFE_NO_PAD.encode(document.as_ref()),
+            codes: URL_SAFE_NO_PAD.encode(derive(b"codes in links")?),
+        })
+    }
+}
+
+/// The keys of a process: one that signs, and all that what was signed may be verified with.
+pub struct Keys {
+    signing: Key,
+    /// The other of two keys while they are rotated.
+    other: Option<Key>,
+    /// The first signs.
+    rsa: Vec<RsaKey>,
+}
+
+/// One generation of keys.
+pub(super) struct Key {
+    pub(super) signing: EncodingKey,
+    pub(super) verifying: DecodingKey,
+    pub(super) id: String,
+    jwk: Value,
+    codes: hmac::Key,
+}
+
+impl Key {
+    fn new(stored: &StoredKeys) -> Result<Self> {
+        let signing = URL_SAFE_NO_PAD.decode(&stored.signing).map_err(Error::internal)?;
+        let codes = URL_SAFE_NO_PAD.decode(&stored.codes).map_err(Error::internal)?;
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &signing).map_err(Error::internal)?;
+        // An uncompressed point: 4, x, y.
+        let point = pair.public_key().as_ref();
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..65]));
+        let id = fingerprint(&format!("{x}.{y}"))[..16].to_owned();
+        let jwk = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "key_ops": ["verify"], "alg": "ES256", "kid": id });
+        Ok(Self {
+            signing: EncodingKey::from_ec_der(&signing),
+            verifying: DecodingKey::from_ec_components(&x, &y).map_err(Error::internal)?,
+            id,
+            jwk,
+            codes: hmac::Key::new(hmac::HMAC_SHA256, &codes),
+        })
+    }
+
+    fn code(&self, message: &str) -> String {
+        hex(hmac::sign(&self.codes, message.as_bytes()).as_ref())
+    }
+}
+
+impl Keys {
+    pub fn new(stored: &StoredKeys) -> Result<Self> {
+        Ok(Self { signing: Key::new(stored)?, other: None, rsa: Vec::new() })
+    }
+
+    /// Keys that are being rotated: `signing` signs, and what `other` signed or will sign is good as well.
+    pub fn rotating(signing: &StoredKeys, other: &StoredKeys) -> Result<Self> {
+        Ok(Self { signing: Key::new(signing)?, other: Some(Key::new(other)?), rsa: Vec::new() })
+    }
+
+    /// The same keys, and the RSA keys of the settings, in PEM. [`Error::Invalid`] for what is none.
+    pub fn with_rsa(self, pems: &[String]) -> Result<Self> {
+        Ok(Self { rsa: RsaKey::all(pems)?, ..self })
+    }
+
+    pub(super) fn signing(&self) -> &Key {
+        &self.signing
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.signing).chain(&self.other)
+    }
+
+    /// The RSA key that signs, where the settings have one.
+    pub(super) fn rsa(&self) -> Option<&RsaKey> {
+        self.rsa.first()
+    }
+
+    /// Our public keys as a JWK set (RFC 7517).
+    pub fn jwks(&self) -> Value {
+        let keys = self.all().map(|key| &key.jwk).chain(self.rsa.iter().map(RsaKey::jwk));
+        json!({ "keys": keys.collect::<Vec<_>>() })
+    }
+
+    /// The code that the link to a job's form carries. It is derived, so nothing secret is stored with the
+    /// job; it is good once, because the form can be sent once.
+    pub fn form_code(&self, job: &JobId) -> String {
+        self.signing.code(&form_message(job))
+    }
+
+    /// Checks a form's code in constant time.
+    pub fn is_form_code(&self, job: &JobId, code: &str) -> bool {
+        self.all().any(|key| crypto::same_secret(&key.code(&form_message(job)), code))
+    }
+
+    /// What a file's URL carries in the place of a token, until `expires` (seconds since the epoch).
+    pub fn file_signature(&self, job: &JobId, file: &str, expires: i64) -> String {
+        self.signing.code(&file_message(job, file, expires))
+    }
+
+    /// Checks a file's signature in constant time; that it has not expired is for the caller to see.
+    pub fn is_file_signature(&self, job: &JobId, file: &str, expires: i64, signature: &str) -> bool {
+        self.all().any(|key| crypto::same_secret(&key.code(&file_message(job, file, expires)), signature))
+    }
+}
+
+fn form_message(job: &JobId) -> String {
+    format!("form of {job}")
+}
+
+fn file_message(job: &JobId, file: &str, expires: i64) -> String {
+    format!("file {file} of {job} until {expires}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_keys_and_two_keys_stand_in_the_set_while_they_rotate() {
+        let seed = |text: &str| StoredKeys::from_seed(&text.repeat(40)).expect("keys");
+        let (old, new) = (Keys::new(&seed("a")).expect("keys"), Keys::new(&seed("b")).expect("keys"));
+        assert_eq!(old.jwks(), Keys::new(&seed("a")).expect("keys").jwks());
+        let rotating = Keys::rotating(&seed("a"), &seed("b")).expect("keys");
+        assert_eq!(rotating.jwks()["keys"], json!([old.jwks()["keys"][0], new.jwks()["keys"][0]]));
+        let job = JobId::parse("01a1fb95-ab0a-7a46-aeea-001492bd7651").expect("an id");
+        for code in [old.form_code(&job), new.form_code(&job)] {
+            assert!(rotating.is_form_code(&job, &code));
+        }
+        assert!(!old.is_form_code(&job, &new.form_code(&job)));
+        assert!(StoredKeys::from_seed("short").is_err());
+    }
+}

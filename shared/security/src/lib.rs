@@ -1,0 +1,13 @@
+//! Keys, tokens and passwords.
+
+pub mod address;
+pub mod assertion;
+pub mod attempts;
+pub mod caller;
+pub mod id_token;
+pub mod jwks;
+pub mod jwt;
+pub mod keys;
+pub mod passwords;
+pub mod tokens;
+pub mod verify;

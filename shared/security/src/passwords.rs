@@ -1,0 +1,156 @@
+//! Passwords as argon2 hashes. A hash takes 19 MiB and a core for tens of milliseconds, so that only a few are made at
+//! once, on threads of their own: the threads for files and SQLite stay free.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+use domain::clock::Ids;
+use domain::error::{Error, Result};
+use settings::Limits;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+
+/// The longest password that is looked at.
+const MAX_PASSWORD: usize = 256;
+
+/// Hashes a password: argon2id, 19 MiB, 2 passes (OWASP's least).
+pub fn hash(password: &str, ids: &dyn Ids) -> Result<String> {
+    let mut salt = [0; 16];
+    ids.fill(&mut salt);
+    let params = Params::new(19 * 1024, 2, 1, None).map_err(|error| Error::internal(error.to_string()))?;
+    let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let hash = argon2.hash_password_with_salt(password.as_bytes(), &salt);
+    Ok(hash.map_err(|error| Error::internal(error.to_string()))?.to_string())
+}
+
+/// The right to make one hash.
+pub struct Turn {
+    hashers: &'static Hashers,
+    _permit: SemaphorePermit<'static>,
+}
+
+/// Waits for a turn; [`Error::Throttled`] when too many wait already.
+pub async fn turn(limits: &Limits) -> Result<Turn> {
+    /// One pool for the process, because the memory is the process's. The first settings size it.
+    static HASHERS: OnceLock<Hashers> = OnceLock::new();
+    let hashers = HASHERS.get_or_init(|| Hashers::start(limits));
+    let _waits = Waits::begin(&hashers.waiting, limits.hashes_waiting)?;
+    let permit = hashers.turns.acquire().await.map_err(Error::internal)?;
+    Ok(Turn { hashers, _permit: permit })
+}
+
+impl Turn {
+    /// Checks a password against a hash. `None` takes as long and is never right, so that an answer does not tell which
+    /// users exist.
+    pub async fn verify(self, password: &str, hash: Option<&str>) -> Result<bool> {
+        /// Of a password that nobody knows.
+        const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$f3rAHYQmlyMNjvFjE7cdWU4yGYZzT9UeCZP2Fz9Xh0A";
+
+        if password.len() > MAX_PASSWORD {
+            return Ok(false);
+        }
+        let (answer, right) = oneshot::channel();
+        let password = password.to_owned();
+        let known = hash.map(str::to_owned);
+        let is_known = known.is_some();
+        let work = move || {
+            let hash = known.as_deref().unwrap_or(NOBODY);
+            let parsed = PasswordHash::new(hash).ok();
+            let right = parsed
+                .is_some_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
+            // Whoever asked may have gone.
+            let _ = answer.send(right);
+        };
+        self.hashers.give(Box::new(work))?;
+        Ok(right.await.map_err(Error::internal)? && is_known)
+    }
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The threads that hash, and the turns that bound them.
+struct Hashers {
+    turns: Semaphore,
+    waiting: AtomicU64,
+    work: Mutex<mpsc::Sender<Work>>,
+}
+
+impl Hashers {
+    fn start(limits: &Limits) -> Self {
+        let threads = usize::try_from(limits.hashes_at_once).unwrap_or(1);
+        let (work, taken) = mpsc::channel::<Work>();
+        let taken = std::sync::Arc::new(Mutex::new(taken));
+        for number in 0..threads {
+            let taken = taken.clone();
+            let hashing = move || {
+                loop {
+                    let next = taken.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(work) = next else { return };
+                    work();
+                }
+            };
+            if let Err(error) = std::thread::Builder::new().name(format!("hash-{number}")).spawn(hashing) {
+                tracing::error!(error = %error, "a thread for passwords cannot be started");
+            }
+        }
+        Self { turns: Semaphore::new(threads), waiting: AtomicU64::new(0), work: Mutex::new(work) }
+    }
+
+    fn give(&self, work: Work) -> Result<()> {
+        let sender = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.send(work).map_err(|_| Error::internal("no thread is left that hashes passwords"))
+    }
+}
+
+/// Counts one who waits, until it is dropped.
+struct Waits<'w>(&'w AtomicU64);
+
+impl<'w> Waits<'w> {
+    fn begin(waiting: &'w AtomicU64, most: u64) -> Result<Self> {
+        let waits = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) < most {
+            Ok(waits)
+        } else {
+            Err(Error::Throttled { retry_after: 1 })
+        }
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::SeededIds;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn right_wrong_and_nobody() {
+        let limits = Limits::default();
+        let known = hash("a long password", &SeededIds::new(1)).expect("a hash");
+        for (password, hash, right) in [
+            ("a long password", Some(known.as_str()), true),
+            ("another password", Some(&known), false),
+            ("a long password", None, false),
+            ("a long password", Some("no hash"), false),
+        ] {
+            let turn = turn(&limits).await.expect("a turn");
+            assert_eq!(turn.verify(password, hash).await.expect("verified"), right, "{password} {hash:?}");
+        }
+    }
+
+    #[test]
+    fn more_than_may_wait_are_refused() {
+        let waiting = AtomicU64::new(0);
+        let first = Waits::begin(&waiting, 1).expect("room");
+        assert!(matches!(Waits::begin(&waiting, 1), Err(Error::Throttled { .. })));
+        drop(first);
+        assert!(Waits::begin(&waiting, 1).is_ok());
+        assert_eq!(waiting.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,375 @@
+//! Who may come: registered clients, staff, patients' accounts, other issuers of tokens.
+
+use crypto::key_set;
+use domain::ids::{ClientId, PatientId};
+use domain::scopes::Scopes;
+use jsonwebtoken::jwk::JwkSet;
+use serde::Deserialize;
+use url::Url;
+
+use crate::is_loopback;
+use crate::reader::Reader;
+
+/// The largest attachment that a client can have inside a resource: as base64 it leaves room for the rest of the line
+/// below the longest that readers take.
+const MAX_INLINE_ATTACHMENT: u64 = 5 * 1024 * 1024;
+
+/// A registered app.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    pub id: ClientId,
+    /// What the consent page calls it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Where codes may be sent; matched on origin, path and query.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// The query of its `redirect_uri` may differ from the registered one.
+    #[serde(default)]
+    pub varying_redirect_query: bool,
+    /// It may ask for authorization without `state`.
+    #[serde(default)]
+    pub state_optional: bool,
+    #[serde(default)]
+    pub refresh_tokens: RefreshTokens,
+    /// What its ID tokens are signed with; RS256 where the server has an RSA key, ES256 elsewhere, when not given.
+    #[serde(default)]
+    pub id_token_alg: Option<IdTokenAlg>,
+    /// It is a resource server, which may introspect the tokens of all clients and issuers.
+    #[serde(default)]
+    pub introspects: bool,
+    /// The most that it can be granted.
+    #[serde(default)]
+    pub scopes: Scopes,
+    /// argon2 hash of the client's secret; a client without one is public and must use PKCE.
+    #[serde(default)]
+    pub secret_hash: Option<String>,
+    #[serde(default)]
+    pub link_style: LinkStyle,
+    /// Each DocumentReference in a file of its own.
+    #[serde(default)]
+    pub one_document_per_file: bool,
+    /// Attachments of the record up to this many bytes stand in the resources as `data`; at most 5 MiB,
+    /// and none when 0.
+    #[serde(default)]
+    pub inline_attachments_bytes: u64,
+    #[serde(default)]
+    pub large_files: LargeFiles,
+    /// The URLs of its manifests carry signatures that are good for five minutes, and need no token.
+    #[serde(default)]
+    pub signed_urls: bool,
+    /// Its manifests have the shape of Bulk Data 4.0.
+    #[serde(default)]
+    pub stu4: bool,
+    /// The public keys with which it authenticates, as the JSON text of a JWK set.
+    #[serde(default)]
+    pub jwks: Option<String>,
+    /// Where those keys are published.
+    #[serde(default)]
+    pub jwks_url: Option<String>,
+    /// Exports that it may have under way; the server's setting when not given.
+    #[serde(default)]
+    pub max_running_exports: Option<u64>,
+}
+
+/// What becomes of a refresh token that was used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RefreshTokens {
+    /// A new one takes its place; using the old one again ends the authorization (RFC 9700, 4.14.2).
+    #[default]
+    Rotating,
+    /// It stays good, for clients that keep the first one.
+    Reusable,
+}
+
+/// The algorithm of a client's ID tokens (OpenID Connect Registration 1.0, `id_token_signed_response_alg`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum IdTokenAlg {
+    RS256,
+    ES256,
+}
+
+/// What a client gets for a file that is too large for an answer of the host, as on AWS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LargeFiles {
+    /// 307 to a link that is signed for the request.
+    #[default]
+    Redirect,
+    /// 413, for clients that cannot follow a redirect or would send their token along.
+    Refuse,
+}
+
+/// How the `Link` header spells its URL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkStyle {
+    /// `<url>; rel=…` (RFC 8288).
+    #[default]
+    Angle,
+    /// `url; rel=…`, for clients that cannot read the brackets.
+    Bare,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaffAccount {
+    pub username: String,
+    /// argon2 hash.
+    pub password_hash: String,
+}
+
+/// A patient's account, for servers that are no sandbox.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatientAccount {
+    pub username: String,
+    /// argon2 hash.
+    pub password_hash: String,
+    pub patient: PatientId,
+}
+
+/// Another issuer whose access tokens are accepted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// Where its keys are published.
+    #[serde(default)]
+    pub jwks_url: Option<String>,
+    /// Its keys themselves, as the JSON text of a JWK set.
+    #[serde(default)]
+    pub jwks: Option<String>,
+    /// The `aud` that its tokens for this server have; our base URLs when not set.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// Whether its tokens with the role ADMIN are staff.
+    #[serde(default)]
+    pub staff: bool,
+    /// Whether all its users are staff, so that `user/` scopes of its tokens reach the whole population.
+    #[serde(default)]
+    pub users_are_staff: bool,
+}
+
+/// Where an issuer's keys come from.
+pub enum IssuerKeys<'a> {
+    Inline(JwkSet),
+    Url(&'a str),
+}
+
+impl Client {
+    pub fn is_public(&self) -> bool {
+        self.secret_hash.is_none() && !self.has_keys()
+    }
+
+    /// Whether it authenticates with a key of its own: a backend service, or an app with `private_key_jwt`.
+    pub fn has_keys(&self) -> bool {
+        self.jwks.is_some() || self.jwks_url.is_some()
+    }
+
+    /// Where its keys come from.
+    pub fn keys(&self) -> Option<IssuerKeys<'_>> {
+        keys_of(self.jwks.as_deref(), self.jwks_url.as_deref())
+    }
+
+    /// Whether codes may be sent to `uri`: origin, path and query of a registered one. Where the query may vary, it
+    /// must not name a parameter of our response.
+    pub fn allows_redirect(&self, uri: &str) -> bool {
+        let Ok(uri) = Url::parse(uri) else { return false };
+        let same_query = |known: &Url| self.varying_redirect_query || known.query() == uri.query();
+        is_plain_redirect(&uri)
+            && self
+                .registered()
+                .any(|known| same_origin(&known, &uri) && known.path() == uri.path() && same_query(&known))
+    }
+
+    /// Whether people may be sent to `url` after the form: any page of an origin that the client registered.
+    pub fn allows_return(&self, url: &Url) -> bool {
+        self.registered().any(|known| same_origin(&known, url))
+    }
+
+    fn registered(&self) -> impl Iterator<Item = Url> + '_ {
+        self.redirect_uris.iter().filter_map(|uri| Url::parse(uri).ok())
+    }
+
+    pub(super) fn check(&self, read: &mut Reader) {
+        let mut wrong = |what: String| read.wrong("clients", &format!("'{}' {what}", self.id));
+        if self.inline_attachments_bytes > MAX_INLINE_ATTACHMENT {
+            wrong(format!(
+                "has inline_attachments_bytes {}, and the most is {MAX_INLINE_ATTACHMENT}",
+                self.inline_attachments_bytes
+            ));
+        }
+        for uri in &self.redirect_uris {
+            let url = Url::parse(uri).ok();
+            let safe = |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
+            if !url.as_ref().is_some_and(safe) {
+                wrong(format!("has the redirect_uri '{uri}', which is neither https nor loopback"));
+            } else if !url.as_ref().is_some_and(is_plain_redirect) {
+                wrong(format!(
+                    "has the redirect_uri '{uri}': a fragment, a user name, or one of {} in its query cannot be used",
+                    RESPONSE_PARAMETERS.join(", ")
+                ));
+            }
+        }
+        let malformed = self.scopes.malformed();
+        if !malformed.is_empty() {
+            wrong(format!("is registered for what is no scope: {}", malformed.join(" ")));
+        }
+        if self.introspects && self.is_public() {
+            wrong("has introspects = true, and then needs a secret_hash or keys".to_owned());
+        }
+        if self.has_keys() && (self.keys().is_none() || self.secret_hash.is_some()) {
+            read.wrong(
+                "clients",
+                &format!(
+                    "'{}' needs either jwks, a JWK set, or jwks_url, an https URL, and then no secret_hash",
+                    self.id
+                ),
+            );
+        }
+        if self.secret_hash.as_deref().is_some_and(|hash| !crypto::is_password_hash(hash)) {
+            read.wrong("clients", &format!("'{}' has a secret_hash that is no argon2 hash", self.id));
+        }
+    }
+}
+
+/// The parameters of our responses to authorization requests, which an app's address must not bring along (RFC 6749,
+/// 4.1.2; RFC 9207; OpenID Connect Session Management 1.0).
+const RESPONSE_PARAMETERS: [&str; 8] =
+    ["code", "state", "error", "error_description", "error_uri", "iss", "session_state", "response"];
+
+/// Whether an app's address has no part that could be taken for ours.
+fn is_plain_redirect(uri: &Url) -> bool {
+    uri.fragment().is_none()
+        && uri.username().is_empty()
+        && uri.password().is_none()
+        && !uri.query_pairs().any(|(name, _)| RESPONSE_PARAMETERS.contains(&name.as_ref()))
+}
+
+/// The same scheme, host and port; on this machine the port may vary, because apps get theirs from the
+/// operating system (RFC 8252, 7.3).
+fn same_origin(registered: &Url, url: &Url) -> bool {
+    let same_host = registered.scheme() == url.scheme() && registered.host() == url.host();
+    let same_port = registered.port_or_known_default() == url.port_or_known_default();
+    same_host && registered.has_host() && (same_port || is_loopback(registered))
+}
+
+impl StaffAccount {
+    pub(super) fn check(&self, read: &mut Reader) {
+        if !crypto::is_password_hash(&self.password_hash) {
+            read.wrong("staff", &format!("'{}' has a password_hash that is no argon2 hash", self.username));
+        }
+    }
+}
+
+impl PatientAccount {
+    pub(super) fn check(&self, read: &mut Reader) {
+        if !crypto::is_password_hash(&self.password_hash) {
+            read.wrong(
+                "accounts",
+                &format!("'{}' has a password_hash that is no argon2 hash", self.username),
+            );
+        }
+    }
+}
+
+/// Keys as a set, or where they are published: one of the two, and nothing that could be read on the way.
+fn keys_of<'k>(jwks: Option<&str>, url: Option<&'k str>) -> Option<IssuerKeys<'k>> {
+    match (jwks, url) {
+        (Some(text), None) => key_set(text.as_bytes()).map(IssuerKeys::Inline),
+        (None, Some(url)) => {
+            let parsed = Url::parse(url).ok()?;
+            let safe = parsed.scheme() == "https" || (parsed.scheme() == "http" && is_loopback(&parsed));
+            safe.then_some(IssuerKeys::Url(url))
+        }
+        _ => None,
+    }
+}
+
+impl Issuer {
+    pub fn keys(&self) -> Option<IssuerKeys<'_>> {
+        keys_of(self.jwks.as_deref(), self.jwks_url.as_deref())
+    }
+
+    pub(super) fn check(&self, read: &mut Reader) {
+        if self.keys().is_none() {
+            read.wrong(
+                "issuers",
+                &format!("'{}' needs either jwks, a JWK set, or jwks_url, an https URL", self.issuer),
+            );
+        }
+        if self.issuer.is_empty() || self.issuer.contains(char::is_whitespace) {
+            read.wrong(
+                "issuers",
+                &format!("'{}' is no issuer: it is empty or contains a space", self.issuer),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(more: &str) -> Client {
+        toml::from_str(&format!("id = \"app\"\n{more}")).expect("a client")
+    }
+
+    #[test]
+    fn redirects_match_on_origin_path_and_query() {
+        let registered = "redirect_uris = [\"https://app.example.org/cb\", \"http://127.0.0.1/cb\", \"https://app.example.org/q?a=1\"]";
+        let exact = client(registered);
+        let varying = client(&format!("{registered}\nvarying_redirect_query = true"));
+        for (uri, by_exact, by_varying) in [
+            ("https://app.example.org/cb", true, true),
+            ("https://app.example.org/cb?referer=x", false, true),
+            ("https://app.example.org/cb?code=x", false, false),
+            ("https://app.example.org/cb?a=b&st%61te=x", false, false),
+            ("https://app.example.org/cb?iss=x", false, false),
+            ("https://app.example.org/cb?error=x", false, false),
+            ("https://app.example.org/q?a=1", true, true),
+            ("https://app.example.org/q", false, true),
+            ("https://app.example.org/q?a=2", false, true),
+            ("https://app.example.org:8443/cb", false, false),
+            ("https://app.example.org/cb/more", false, false),
+            ("https://app.example.org.evil/cb", false, false),
+            ("https://user@app.example.org/cb", false, false),
+            ("https://app.example.org/cb#x", false, false),
+            ("http://app.example.org/cb", false, false),
+            ("http://127.0.0.1:5555/cb", true, true),
+            ("http://127.0.0.1:5555/other", false, false),
+            ("javascript:alert(1)", false, false),
+            ("//app.example.org/cb", false, false),
+        ] {
+            assert_eq!(exact.allows_redirect(uri), by_exact, "{uri}");
+            assert_eq!(varying.allows_redirect(uri), by_varying, "{uri}, varying");
+        }
+        for (uri, allowed) in
+            [("http:/127.0.0.1:3000/jobs", true), ("javascript:alert(1)", false), ("data:text/html,x", false)]
+        {
+            let url = Url::parse(uri).expect("a URL");
+            assert_eq!(exact.allows_return(&url), allowed, "{uri}");
+        }
+    }
+
+    #[test]
+    fn registrations_that_cannot_hold_are_refused() {
+        for (wrong, named) in [
+            ("scopes = \"system/Bogus.rs\"", "system/Bogus.rs"),
+            ("scopes = \"system/*.rs access/a.write\"", "access/a.write"),
+            ("redirect_uris = [\"https://app.example.org/cb?state=x\"]", "state"),
+            ("redirect_uris = [\"https://app.example.org/cb#x\"]", "fragment"),
+            ("introspects = true", "introspects"),
+            ("id_token_alg = \"HS256\"", "HS256"),
+            ("id_token_alg = \"RS256\"", "rsa_keys"),
+        ] {
+            let text = format!("base_url = \"http://localhost:1\"\n[[clients]]\nid = \"app\"\n{wrong}");
+            let errors = crate::Settings::parse(&text, |_| None, None).expect_err(wrong).to_string();
+            assert!(errors.contains("clients") && errors.contains(named), "{errors}");
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! Settings: read once, at start, from a TOML file and from the environment over it. Every wrong one is named.
+
+mod clients;
+pub mod limits;
+mod reader;
+pub mod resources;
+
+use std::path::Path;
+
+use ipnet::IpNet;
+use url::Url;
+
+pub use self::clients::{
+    Client, IdTokenAlg, Issuer, IssuerKeys, LargeFiles, LinkStyle, PatientAccount, RefreshTokens,
+    StaffAccount,
+};
+pub use self::limits::Limits;
+use crypto::rsa::RsaKey;
+use domain::request::{Base, Prefix};
+use domain::retention::Retention;
+use fhir::references::OwnBases;
+use jiff::SignedDuration;
+
+use self::reader::Reader;
+
+/// All settings. [`KEYS`] lists their names.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Absolute, without a slash at the end. Every URL that is handed out starts with it.
+    pub base_url: String,
+    /// Whether patients are picked instead of signing in, and the shortcuts `/auto-approve` and `/no-form` exist.
+    pub sandbox: bool,
+    /// Whether staff review an export before the patient's app gets it.
+    pub review: bool,
+    pub retention: Retention,
+    /// Seconds an access token is good for.
+    pub token_lifetime: SignedDuration,
+    /// Seconds a refresh token is good for since its last use.
+    pub refresh_lifetime: SignedDuration,
+    /// RSA keys (PKCS #8, PEM): the first signs ID tokens with RS256, all are in our key set.
+    pub rsa_keys: Vec<String>,
+    /// Stored bytes a chunk of an export should have.
+    pub chunk_bytes: u64,
+    /// How long an export waits for a store that does not answer.
+    pub outage: SignedDuration,
+    /// Exports that one client may have under way.
+    pub max_running_exports: u64,
+    /// Whether a group's member who joined after `_since` gives all of their data, and not only what is new.
+    pub whole_record_of_new_members: bool,
+    /// The largest file that staff can attach.
+    pub max_upload_bytes: u64,
+    /// The most bytes of one answer with a file; beyond, clients are sent to the store. No limit when not set.
+    pub max_direct_bytes: u64,
+    /// Where people read what is in the files.
+    pub documentation_url: Option<String>,
+    /// `SameSite` of the staff cookie: `Lax`, or `None` for a staff app of another site.
+    pub cookie_same_site: SameSite,
+    /// Origins of staff apps that may call with the staff cookie.
+    pub staff_origins: Vec<String>,
+    pub clients: Vec<Client>,
+    pub staff: Vec<StaffAccount>,
+    pub accounts: Vec<PatientAccount>,
+    pub issuers: Vec<Issuer>,
+    /// Proxies in front of the server, whose `X-Forwarded-For` tells where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How one machine logs.
+    pub log_format: LogFormat,
+    /// What keeps strangers from exhausting the server.
+    pub limits: Limits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameSite {
+    Lax,
+    None,
+}
+
+/// How one machine logs: lines for people, or JSON for a log service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The names of the settings in a file, and in capitals after `EHI_` in the environment.
+pub const KEYS: &[&str] = &[
+    "base_url",
+    "sandbox",
+    "sandbox_in_public",
+    "review",
+    "retention_seconds",
+    "unfinished_retention_seconds",
+    "token_lifetime_seconds",
+    "refresh_lifetime_seconds",
+    "rsa_keys",
+    "chunk_bytes",
+    "outage_hours",
+    "max_running_exports",
+    "whole_record_of_new_members",
+    "max_upload_bytes",
+    "max_direct_bytes",
+    "documentation_url",
+    "cookie_same_site",
+    "staff_origins",
+    "clients",
+    "staff",
+    "accounts",
+    "issuers",
+    "trusted_proxies",
+    "log_format",
+    "limits",
+];
+
+/// Everything that is wrong with the settings, a line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct InvalidSettings(pub Vec<String>);
+
+impl Settings {
+    /// Reads the file, or `defaults` where none is named, and the environment of the process over it.
+    pub fn load(
+        file: Option<&Path>,
+        defaults: &str,
+        default_base_url: Option<&str>,
+    ) -> Result<Self, InvalidSettings> {
+        let text = match file {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| InvalidSettings(vec![format!("cannot read {}: {error}", path.display())]))?,
+            None => defaults.to_owned(),
+        };
+        Self::of_environment(&text, default_base_url)
+    }
+
+    /// Reads settings from the text of a file that was fetched, and the environment of the process over it.
+    pub fn of_text(text: &str) -> Result<Self, InvalidSettings> {
+        Self::of_environment(text, None)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    fn of_environment(text: &str, default_base_url: Option<&str>) -> Result<Self, InvalidSettings> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let unknown = unknown_variables(names);
+        match Self::parse(text, |name| std::env::var(name).ok(), default_base_url) {
+            Ok(settings) if unknown.is_empty() => Ok(settings),
+            Ok(_) => Err(InvalidSettings(unknown)),
+            Err(InvalidSettings(errors)) => Err(InvalidSettings([errors, unknown].concat())),
+        }
+    }
+
+    /// Reads settings from the text of a file and from variables over it.
+    pub fn parse(
+        text: &str,
+        variable: impl Fn(&str) -> Option<String>,
+        default_base_url: Option<&str>,
+    ) -> Result<Self, InvalidSettings> {
+        let mut read = Reader::new(text, KEYS, &variable);
+        let limits = Limits::read(&mut read, &variable);
+        let defaults = Retention::default();
+        let base_url = read.text("base_url").or_else(|| default_base_url.map(str::to_owned));
+        let in_public = read.flag("sandbox_in_public").unwrap_or(false);
+        let settings = Self {
+            base_url: base_url.as_deref().unwrap_or_default().trim_end_matches('/').to_owned(),
+            sandbox: read.flag("sandbox").unwrap_or(false),
+            review: read.flag("review").unwrap_or(true),
+            retention: Retention {
+                finished: read.seconds("retention_seconds").unwrap_or(defaults.finished),
+                unfinished: read.seconds("unfinished_retention_seconds").unwrap_or(defaults.unfinished),
+                gone: defaults.gone,
+            },
+            token_lifetime: read.seconds("token_lifetime_seconds").unwrap_or(SignedDuration::from_mins(15)),
+            refresh_lifetime: read
+                .seconds("refresh_lifetime_seconds")
+                .unwrap_or(SignedDuration::from_hours(24 * 30)),
+            rsa_keys: read.list("rsa_keys"),
+            chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
+            outage: outage(&mut read),
+            max_running_exports: read.count("max_running_exports").unwrap_or(10),
+            whole_record_of_new_members: read.flag("whole_record_of_new_members").unwrap_or(true),
+            max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
+            max_direct_bytes: read.count("max_direct_bytes").unwrap_or(u64::MAX),
+            documentation_url: read.text("documentation_url"),
+            cookie_same_site: match read.text("cookie_same_site").as_deref() {
+                None | Some("Lax") => SameSite::Lax,
+                Some("None") => SameSite::None,
+                Some(_) => {
+                    read.wrong("cookie_same_site", "must be \"Lax\" or \"None\"");
+                    SameSite::Lax
+                }
+            },
+            staff_origins: read.list("staff_origins"),
+            clients: read.list("clients"),
+            staff: read.list("staff"),
+            accounts: read.list("accounts"),
+            issuers: read.list("issuers"),
+            trusted_proxies: networks(&mut read),
+            log_format: match read.text("log_format").as_deref() {
+                None | Some("text") => LogFormat::Text,
+                Some("json") => LogFormat::Json,
+                Some(_) => {
+                    read.wrong("log_format", "must be \"text\" or \"json\"");
+                    LogFormat::Text
+                }
+            },
+            limits,
+        };
+        settings.check(&mut read, in_public);
+        let errors = read.finish();
+        if errors.is_empty() { Ok(settings) } else { Err(InvalidSettings(errors)) }
+    }
+
+    fn check(&self, read: &mut Reader, in_public: bool) {
+        match Url::parse(&self.base_url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => {
+                if self.sandbox && !in_public && !is_loopback(&url) {
+                    read.wrong(
+                        "sandbox",
+                        "lets anybody pick any patient, so it needs a base_url on loopback or sandbox_in_public = true",
+                    );
+                }
+                if self.cookie_same_site == SameSite::None && url.scheme() != "https" {
+                    read.wrong("cookie_same_site", "\"None\" needs an https base_url");
+                }
+            }
+            _ => read.wrong("base_url", "must be an absolute http or https URL"),
+        }
+        if self.token_lifetime > SignedDuration::from_hours(1) {
+            read.wrong("token_lifetime_seconds", "must be at most 3600 (SMART App Launch 2.2)");
+        }
+        let most = self.clients.iter().filter_map(|client| client.max_running_exports);
+        if most.chain([self.max_running_exports]).any(|most| !(1..=100).contains(&most)) {
+            read.wrong("max_running_exports", "must be from 1 to 100, also of a client");
+        }
+        if self.chunk_bytes == 0 {
+            read.wrong("chunk_bytes", "must be at least 1");
+        }
+        if let Err(error) = RsaKey::all(&self.rsa_keys) {
+            read.wrong("rsa_keys", &error.to_string());
+        }
+        for client in &self.clients {
+            client.check(read);
+            if client.id_token_alg == Some(IdTokenAlg::RS256) && self.rsa_keys.is_empty() {
+                read.wrong(
+                    "clients",
+                    &format!("'{}' wants ID tokens with RS256, which needs rsa_keys", client.id),
+                );
+            }
+            if self.clients.iter().filter(|other| other.id == client.id).count() > 1 {
+                read.wrong("clients", &format!("has '{}' more than once", client.id));
+            }
+        }
+        for origin in &self.staff_origins {
+            if origin_of(origin).as_deref() != Some(origin) {
+                read.wrong(
+                    "staff_origins",
+                    &format!("has '{origin}', which is no origin such as https://staff.example.org"),
+                );
+            }
+        }
+        for issuer in &self.issuers {
+            issuer.check(read);
+        }
+        for account in &self.staff {
+            account.check(read);
+        }
+        for account in &self.accounts {
+            account.check(read);
+        }
+    }
+
+    /// What the ID tokens of a client are signed with.
+    pub fn id_token_alg(&self, client: &Client) -> IdTokenAlg {
+        let usual = if self.rsa_keys.is_empty() { IdTokenAlg::ES256 } else { IdTokenAlg::RS256 };
+        client.id_token_alg.unwrap_or(usual)
+    }
+
+    pub fn client(&self, id: &str) -> Option<&Client> {
+        self.clients.iter().find(|client| client.id.as_str() == id)
+    }
+
+    /// The bases under which the server has its resources: what tells our references from others'.
+    pub fn own_bases(&self) -> OwnBases {
+        let under =
+            |prefix: Prefix| Base::ALL.map(|base| self.url(&format!("{}{}", prefix.path, base.path())));
+        OwnBases::new(Prefix::ALL.into_iter().flat_map(under))
+    }
+
+    /// The absolute URL of a path of ours.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// The path of the public base URL, without a slash at the end: mostly empty.
+    pub fn path(&self) -> String {
+        let url = Url::parse(&self.base_url);
+        url.map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
+    }
+
+    /// Whether cookies can be limited to TLS.
+    pub fn secure_cookies(&self) -> bool {
+        self.base_url.starts_with("https://")
+    }
+
+    /// Our own origin, as browsers send it.
+    pub fn origin(&self) -> String {
+        origin_of(&self.base_url).unwrap_or_default()
+    }
+
+    /// The prefixes that exist: the sandbox has shortcuts.
+    pub fn prefixes(&self) -> &'static [Prefix] {
+        if self.sandbox { &Prefix::ALL } else { &Prefix::ALL[..1] }
+    }
+
+    /// Whether `url` is one of our FHIR base URLs, with or without a slash at the end.
+    pub fn is_fhir_base(&self, url: &str) -> bool {
+        let path = url.trim_end_matches('/').strip_prefix(&self.base_url);
+        path.is_some_and(|path| {
+            self.prefixes().iter().any(|prefix| {
+                path.strip_prefix(prefix.path)
+                    .is_some_and(|rest| Base::ALL.iter().any(|base| base.path() == rest))
+            })
+        })
+    }
+}
+
+/// Addresses and networks of proxies.
+fn networks(read: &mut Reader) -> Vec<IpNet> {
+    let texts: Vec<String> = read.list("trusted_proxies");
+    let network = |text: &String| {
+        let network = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        if network.is_err() {
+            read.wrong(
+                "trusted_proxies",
+                &format!("has '{text}', which is no address such as 127.0.0.1 or 10.0.0.0/8"),
+            );
+        }
+        network.ok()
+    };
+    texts.iter().filter_map(network).collect()
+}
+
+/// The variables that look like ours and are none: a misspelt one would otherwise do nothing, in silence.
+fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let is_known = |name: &str| {
+        let of_setting = |key: &str| name == format!("EHI_{}", key.to_ascii_uppercase());
+        // Tests tell each other where their deployment is.
+        name.starts_with("EHI_TEST_")
+            || OTHER_VARIABLES.contains(&name)
+            || KEYS.iter().any(|key| of_setting(key))
+            || limits::LIMITS.iter().any(|limit| limits::variable_of(limit.name) == name)
+            || resources::VARIABLES.iter().any(|(known, _)| *known == name)
+    };
+    let ours = names.filter(|name| name.starts_with("EHI_") && !is_known(name));
+    ours.map(|name| format!("{name}: there is no such variable; it is misspelt, or of another version"))
+        .collect()
+}
+
+/// Variables that are read before the settings are.
+const OTHER_VARIABLES: [&str; 1] = ["EHI_LOG"];
+
+/// `outage_hours`. More than three days are longer than SQS delivers a message again and again.
+fn outage(read: &mut Reader) -> SignedDuration {
+    let hours = read.count("outage_hours").unwrap_or(6);
+    match i64::try_from(hours).ok().filter(|hours| (1..=72).contains(hours)) {
+        Some(hours) => SignedDuration::from_hours(hours),
+        None => {
+            read.wrong("outage_hours", "must be from 1 to 72");
+            SignedDuration::from_hours(6)
+        }
+    }
+}
+
+/// What is logged, in the syntax of `RUST_LOG`: the variable `EHI_LOG`, or what the host wants where it is not set.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn log_filter(default: &str) -> String {
+    std::env::var("EHI_LOG").unwrap_or_else(|_| default.to_owned())
+}
+
+/// Whether the environment has a variable that is not ours.
+pub fn has_variable(name: &str) -> bool {
+    std::env::var_os(name).is_some()
+}
+
+/// Whether a URL's host is this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The origin of a URL as browsers send it: scheme, host, and the port where it is not the usual one.
+pub fn origin_of(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| url.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, InvalidSettings> {
+        Settings::parse(text, |_| None, None)
+    }
+
+    #[test]
+    fn every_wrong_setting_is_named() {
+        let text = r#"
+            base_url = "localhost"
+            review = "yes"
+            retention_seconds = -1
+            colour = "red"
+            outage_hours = 0
+            [[clients]]
+            id = "a b"
+        "#;
+        let errors = parse(text).expect_err("wrong").to_string();
+        for name in ["base_url", "review", "retention_seconds", "colour", "outage_hours", "clients"] {
+            assert!(errors.contains(name), "{name} in {errors}");
+        }
+    }
+
+    #[test]
+    fn variables_go_over_the_file() {
+        let variables = |name: &str| (name == "EHI_SANDBOX").then(|| "true".to_owned());
+        let settings = Settings::parse("base_url = \"http://127.0.0.1:1\"\nsandbox = false", variables, None);
+        assert!(settings.expect("valid").sandbox);
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_named() {
+        let names = ["EHI_SANBOX", "EHI_SANDBOX", "EHI_LOG", "EHI_LIMITS_CONNECTIONS", "EHI_RECORDS", "HOME"];
+        let unknown = unknown_variables(names.into_iter().map(str::to_owned));
+        assert_eq!(unknown.len(), 1, "{unknown:?}");
+        assert!(unknown[0].starts_with("EHI_SANBOX: "), "{unknown:?}");
+    }
+
+    #[test]
+    fn the_sandbox_stays_at_home_unless_told() {
+        assert!(parse("base_url = \"https://ehi.example.org\"\nsandbox = true").is_err());
+        assert!(
+            parse("base_url = \"https://ehi.example.org\"\nsandbox = true\nsandbox_in_public = true").is_ok()
+        );
+        assert!(parse("base_url = \"http://[::1]:8888\"\nsandbox = true").is_ok());
+        assert!(parse("base_url = \"http://localhost.example.org\"\nsandbox = true").is_err());
+    }
+
+    #[test]
+    fn fhir_bases_are_exact() {
+        let settings = parse("base_url = \"http://localhost:1\"\nsandbox = true").expect("valid");
+        for (url, ours) in [
+            ("http://localhost:1/fhir", true),
+            ("http://localhost:1/fhir/", true),
+            ("http://localhost:1/auto-approve/no-form/4_0_0", true),
+            ("http://localhost:1/fhir/r4", true),
+            ("http://localhost:1", false),
+            ("http://localhost:1/fhir/r5", false),
+            ("http://localhost:1.evil/fhir", false),
+        ] {
+            assert_eq!(settings.is_fhir_base(url), ours, "{url}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The limits that keep strangers from exhausting the server: one table, from which the settings, their checks and the
+//! table of `infra/docs/settings.md` come. In the settings file they stand in `[limits]`; a variable is `EHI_LIMITS_` and the name in
+//! capitals.
+
+use std::ops::RangeInclusive;
+
+use toml::Value;
+
+use crate::reader::{Reader, of_variable};
+
+/// A limit as the table has it.
+#[derive(Debug, Clone)]
+pub struct Limit {
+    pub name: &'static str,
+    pub default: u64,
+    /// What a setting may be; anything else is refused at start.
+    pub range: RangeInclusive<u64>,
+    /// What it bounds, and why the default is what it is.
+    pub reason: &'static str,
+}
+
+/// Makes [`Limits`] and [`LIMITS`] of one table.
+macro_rules! limits {
+    ($($name:ident: $default:literal, $least:literal..=$most:literal, $reason:literal;)*) => {
+        /// The limits of this server, each within its range. [`LIMITS`] describes them.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits {
+            $(#[doc = $reason] pub $name: u64,)*
+        }
+
+        /// Every limit: its name, default, range and reason.
+        pub const LIMITS: &[Limit] = &[
+            $(Limit { name: stringify!($name), default: $default, range: $least..=$most, reason: $reason },)*
+        ];
+
+        impl Limits {
+            fn slot(&mut self, name: &str) -> Option<&mut u64> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)*
+                    _ => None,
+                }
+            }
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+    };
+}
+
+limits! {
+    connections: 10_000, 16..=1_000_000, "Connections open at once. The server also stays below the descriptors that the operating system gives it; when it is full, the connection that has been silent longest is closed for the new one";
+    reserved_descriptors: 256, 64..=100_000, "File descriptors kept free of connections, for records, exported files and the database";
+    head_seconds: 30, 1..=600, "Seconds for the head of a request, and for which a kept-alive connection may be silent. Clients send a head in one packet";
+    head_bytes: 65_536, 8_192..=1_048_576, "Bytes of a request's head. Signed tokens and cookies need a few thousand";
+    body_seconds: 60, 1..=3_600, "Seconds for the body of a request, and one more for each `body_bytes_per_second` that came";
+    body_bytes_per_second: 1_000, 1..=1_000_000, "The slowest upload, on average. A slow mobile connection has ten times as much";
+    upload_idle_seconds: 30, 1..=3_600, "Seconds for which a request's body may bring nothing";
+    download_idle_seconds: 60, 1..=3_600, "Seconds for which a client may read nothing of its response. A download goes on with Range";
+    drain_bytes: 67_108_864, 0..=1_073_741_824, "Bytes of a refused body that are read and dropped, so that the client sees the response and not a reset connection";
+    stop_seconds: 5, 0..=600, "Seconds that requests have to finish after SIGTERM";
+    hashes_at_once: 2, 1..=64, "Passwords and client secrets hashed at once, each with 19 MiB of memory and a core";
+    hashes_waiting: 200, 1..=10_000, "Log-ins that wait for their hash; beyond it they are refused (429)";
+    login_attempts: 5, 1..=1_000, "Failed log-ins of one user from one address within `login_window_seconds`; beyond it one attempt each time that a fifth of the window has passed (429)";
+    login_attempts_by_user: 100, 1..=100_000, "Failed log-ins of one user or client within `login_window_seconds`. Addresses where the password was right in the last 30 days are not held to it, so that strangers cannot lock the owner out";
+    login_attempts_by_address: 50, 1..=100_000, "Failed log-ins from one address within `login_window_seconds`, of all users. A hospital may share one address";
+    login_window_seconds: 300, 10..=86_400, "The time in which failed log-ins are forgotten";
+    key_set_seconds: 30, 1..=3_600, "Seconds between two fetches of the same key set, also after a failure and for unknown key ids";
+    manifest_cache_bytes: 16_777_216, 0..=1_073_741_824, "Bytes of manifests kept in memory for status requests";
+}
+
+impl Limits {
+    /// Takes `[limits]` of the file, and the variables over it. What is unknown or out of range is named.
+    pub(super) fn read(read: &mut Reader, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let mut limits = Self::default();
+        let mut table = read.table("limits").unwrap_or_default();
+        for limit in LIMITS {
+            if let Some(text) = variable(&variable_of(limit.name)) {
+                table.insert(limit.name.to_owned(), of_variable(&text));
+            }
+        }
+        for (name, value) in table {
+            match check(&name, &value) {
+                Ok(number) => {
+                    if let Some(slot) = limits.slot(&name) {
+                        *slot = number;
+                    }
+                }
+                Err(what) => read.wrong(&format!("limits.{name}"), &what),
+            }
+        }
+        limits
+    }
+}
+
+/// The variable that goes over a limit of the file.
+pub(super) fn variable_of(name: &str) -> String {
+    format!("EHI_LIMITS_{}", name.to_ascii_uppercase())
+}
+
+fn check(name: &str, value: &Value) -> Result<u64, String> {
+    let Some(limit) = LIMITS.iter().find(|limit| limit.name == name) else {
+        return Err("there is no such limit".to_owned());
+    };
+    let (least, most) = (limit.range.start(), limit.range.end());
+    value
+        .as_integer()
+        .and_then(|number| u64::try_from(number).ok())
+        .filter(|number| limit.range.contains(number))
+        .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InvalidSettings, Settings};
+
+    fn parse(limits: &str, variables: impl Fn(&str) -> Option<String>) -> Result<Settings, InvalidSettings> {
+        Settings::parse(&format!("base_url = \"http://localhost:1\"\n{limits}"), variables, None)
+    }
+
+    #[test]
+    fn every_default_is_within_its_range() {
+        for limit in LIMITS {
+            assert!(limit.range.contains(&limit.default), "{}", limit.name);
+            assert!(!limit.reason.is_empty() && !limit.reason.contains('|'), "{}", limit.name);
+        }
+    }
+
+    #[test]
+    fn unknown_limits_and_nonsense_sizes_are_refused_by_name() {
+        for (line, named) in [
+            ("conections = 5", "limits.conections: there is no such limit"),
+            ("connections = 0", "limits.connections: must be a whole number from 16 to 1000000"),
+            ("connections = 99999999999", "limits.connections"),
+            ("head_seconds = -1", "limits.head_seconds"),
+            ("head_seconds = \"30\"", "limits.head_seconds"),
+            ("hashes_at_once = 1.5", "limits.hashes_at_once"),
+        ] {
+            let errors = parse(&format!("[limits]\n{line}"), |_| None).expect_err(line).to_string();
+            assert!(errors.contains(named), "{errors}");
+        }
+        let errors = parse("limits = 3", |_| None).expect_err("no table").to_string();
+        assert!(errors.contains("limits: must be a table"), "{errors}");
+    }
+
+    #[test]
+    fn a_variable_goes_over_the_file() {
+        let variable = |name: &str| (name == "EHI_LIMITS_CONNECTIONS").then(|| "77".to_owned());
+        let settings = parse("[limits]\nconnections = 88\nhead_seconds = 9", variable).expect("valid");
+        assert_eq!((settings.limits.connections, settings.limits.head_seconds), (77, 9));
+        assert_eq!(settings.limits.body_seconds, Limits::default().body_seconds);
+    }
+}

@@ -1,0 +1,191 @@
+//! Where the resources outside any compartment stand in the files of `shared/`: 24 bytes of memory a resource, so
+//! that a patient's export reads the few lines it needs and its cost does not grow with the lake. And which Provenance
+//! is about them: 24 bytes a target, and the id once, so that no line is read to find that out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use domain::error::Damage;
+use domain::ports::records::{ProvenanceCounts, SharedLine};
+use fhir::compartments::has_compartment;
+use fhir::head::{Plain, head};
+use fhir::json::without_mark;
+use fhir::references::{parse, target_values};
+
+pub const TOO_LONG: &str = "the line is longer than 16 MiB";
+
+/// A resource: the hash of `Type/id`, and where its line is in the decompressed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    hash: u64,
+    pub offset: u64,
+    pub length: u32,
+    /// The number of the file.
+    pub file: u32,
+}
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub struct SharedIndex {
+    /// Sorted by hash once it is [`SharedIndex::sorted`].
+    entries: Vec<Entry>,
+    /// Sorted by hash as well.
+    targets: Vec<Target>,
+    /// The ids of Provenance resources, one behind the other.
+    ids: String,
+    provenance: ProvenanceCounts,
+}
+
+/// What a Provenance is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Target {
+    /// Of the reference, `Type/id`.
+    hash: u64,
+    /// Where the id of the Provenance begins in [`SharedIndex::ids`].
+    id: usize,
+    length: u8,
+}
+
+impl SharedIndex {
+    /// Adds the line that stands at `offset` and has `length` bytes with its end. Returns what is wrong with it where it
+    /// is no resource with an id.
+    pub fn add(&mut self, file: usize, offset: u64, length: usize, line: &[u8]) -> Result<(), String> {
+        let mut plain = Plain::default();
+        let head = head(without_mark(line), &mut plain).map_err(|problem| problem.to_string())?;
+        let id = head.id.ok_or("the resource has no id")?;
+        self.entries.push(Entry {
+            hash: hash(&format!("{}/{id}", head.resource_type)),
+            offset,
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            file: u32::try_from(file).unwrap_or(u32::MAX),
+        });
+        if head.resource_type == "Provenance" {
+            self.add_provenance(head.text, id);
+        }
+        Ok(())
+    }
+
+    /// Provenance that names a patient's resource is only counted: whether that resource was exported nobody knows
+    /// cheaply, and to others the line must not go.
+    fn add_provenance(&mut self, text: &[u8], id: &str) {
+        let (mut hashes, mut is_of_patient) = (Vec::new(), false);
+        target_values(text, |target| {
+            if let Some(reference) = parse(target) {
+                is_of_patient |= has_compartment(reference.resource_type);
+                hashes.push(hash(reference.text));
+            }
+        });
+        if is_of_patient {
+            self.provenance.of_patients += 1;
+        } else if !hashes.is_empty() {
+            self.provenance.of_shared += 1;
+            // An id of FHIR has at most 64 characters.
+            let length = u8::try_from(id.len()).unwrap_or_default();
+            let target = |hash| Target { hash, id: self.ids.len(), length };
+            self.targets.extend(hashes.into_iter().map(target));
+            self.ids.push_str(id);
+        }
+    }
+
+    pub fn provenance(&self) -> ProvenanceCounts {
+        self.provenance
+    }
+
+    /// References to the Provenance that may be about these resources.
+    pub fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for reference in references.iter().filter(|_| !self.targets.is_empty()) {
+            let hash = hash(reference);
+            let from = self.targets.partition_point(|target| target.hash < hash);
+            let same = self.targets[from..].iter().take_while(|target| target.hash == hash);
+            let id = |target: &Target| &self.ids[target.id..target.id + usize::from(target.length)];
+            found.extend(same.map(|target| format!("Provenance/{}", id(target))));
+        }
+        found
+    }
+
+    pub fn sorted(mut self) -> Self {
+        self.entries.sort_unstable();
+        self.targets.sort_unstable();
+        self
+    }
+
+    /// Where lines of these references may be, in the order of files and offsets.
+    pub fn find<'r>(&self, references: &'r BTreeSet<String>) -> Vec<(Entry, &'r String)> {
+        let mut wanted = Vec::new();
+        for reference in references {
+            let hash = hash(reference);
+            let from = self.entries.partition_point(|entry| entry.hash < hash);
+            let same = self.entries[from..].iter().take_while(|entry| entry.hash == hash);
+            wanted.extend(same.map(|entry| (*entry, reference)));
+        }
+        wanted.sort_unstable_by_key(|(entry, _)| (entry.file, entry.offset));
+        wanted
+    }
+}
+
+/// Lines of one file that are no resources. The first is named, the others are counted.
+#[derive(Debug, Default)]
+pub struct Unusable {
+    first: Option<(u64, String)>,
+    more: u64,
+}
+
+impl Unusable {
+    pub fn add(&mut self, line: u64, problem: String) {
+        match self.first {
+            Some(_) => self.more += 1,
+            None => self.first = Some((line, problem)),
+        }
+    }
+
+    /// What is said of the file; `None` when all of its lines are resources.
+    pub fn damage(self, file: &str) -> Option<Damage> {
+        let (line, problem) = self.first?;
+        let more = match self.more {
+            0 => String::new(),
+            1 => "; another line of the file cannot be read either".to_owned(),
+            more => format!("; {more} more lines of the file cannot be read"),
+        };
+        Some(Damage { file: format!("{file} line {line}"), problem: problem + &more })
+    }
+}
+
+/// Lines that were found, by reference.
+#[derive(Debug, Default)]
+pub struct Taken(BTreeMap<String, SharedLine>);
+
+impl Taken {
+    /// Takes the line if it is the resource of this reference. Of duplicates the one that stands last wins, and the
+    /// others are counted.
+    pub fn take(&mut self, reference: &str, mut line: Vec<u8>) {
+        line.truncate(line.trim_ascii_end().len());
+        line.drain(..line.len() - without_mark(&line).len());
+        let mut plain = Plain::default();
+        let is_it = head(&line, &mut plain)
+            .is_ok_and(|head| reference.split_once('/') == head.id.map(|id| (head.resource_type, id)));
+        if !is_it {
+            return;
+        }
+        match self.0.get_mut(reference) {
+            Some(known) => {
+                known.line = line;
+                known.duplicates += 1;
+            }
+            None => {
+                let reference = reference.to_owned();
+                self.0.insert(reference.clone(), SharedLine { reference, line, duplicates: 0 });
+            }
+        }
+    }
+
+    pub fn lines(self) -> Vec<SharedLine> {
+        self.0.into_values().collect()
+    }
+}
+
+fn hash(reference: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    reference.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,82 @@
+//! The bearer of the request's access token, verified.
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use domain::error::{Error, NO_JOB, Result};
+use domain::job::Job;
+use domain::ports::jobs::StoredJob;
+use domain::scopes::Level;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use jiff::Timestamp;
+use security::verify::{Caller, Verifier};
+
+use crate::respond::ApiError;
+
+/// What a router's state must have for its handlers to take a [`Bearer`].
+pub trait HasVerifier {
+    fn verifier(&self) -> &Verifier;
+}
+
+/// The bearer of a token; without one the request is 401.
+pub struct Bearer(pub Arc<Caller>);
+
+impl<S: HasVerifier + Send + Sync> FromRequestParts<S> for Bearer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let token = bearer_token(&parts.headers)
+            .ok_or(Error::Unauthorized("an access token is needed: Authorization: Bearer …"))?;
+        let caller = state.verifier().verify(token).await?;
+        super::notes::client(&caller.client);
+        Ok(Self(caller))
+    }
+}
+
+/// The token of `Authorization: Bearer …`.
+pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The job, if it is there, is not gone and has not expired.
+pub fn living<J: Borrow<StoredJob>>(found: Option<J>, now: Timestamp) -> Result<J> {
+    let is_living = |found: &J| {
+        let job = &found.borrow().job;
+        !job.state().is_gone() && !job.has_expired(now)
+    };
+    found.filter(is_living).ok_or(NO_JOB)
+}
+
+/// The job, if it is this caller's and not gone. Somebody else's is 404, as if there were none; so is one that was
+/// rejected and that the caller has deleted since, but with the reason.
+pub fn owned<J: Borrow<StoredJob>>(found: Option<J>, caller: &Caller, now: Timestamp) -> Result<J> {
+    let found = living(found, now)?;
+    let stored = found.borrow();
+    if stored.job.core().owner != caller.owner() {
+        return Err(NO_JOB);
+    }
+    if let Job::Rejected(rejected) = &stored.job
+        && rejected.dismissed
+    {
+        return Err(Error::Dismissed(format!("the export was rejected: {}", rejected.reason)));
+    }
+    if let Some(selection) = &stored.job.core().request.selection {
+        let dialect = stored.job.core().request.dialect();
+        return match caller.coverage(dialect).covers_export(selection) {
+            true => Ok(found),
+            false => Err(Error::Forbidden("the token does not cover all that the job exports".to_owned())),
+        };
+    }
+    let level = if caller.patient.is_some() { Level::Patient } else { Level::System };
+    if !caller.scopes.allows_operation(level, "$ehi-export") || caller.scopes.access_tags().is_some() {
+        return Err(Error::Forbidden(
+            "the token does not cover what the job exports: it needs $ehi-export, and no access/ scopes"
+                .to_owned(),
+        ));
+    }
+    Ok(found)
+}

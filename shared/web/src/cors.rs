@@ -1,0 +1,77 @@
+//! Cross-origin rules (contract, section 1): routes that take a token answer any origin, routes that take
+//! a cookie only those that are registered, with credentials.
+//!
+//! A route that reads a cookie cannot be forgotten: reading one makes the answer follow the rules for cookies, whatever
+//! the path. Paths are known only for preflights, which no handler sees; a route that is missing among them is not
+//! usable with credentials from elsewhere, and nothing more.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+};
+use http::{HeaderMap, Method};
+use settings::Settings;
+
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "Content-Location, Link, X-Progress, Retry-After, Expires, ETag, Content-Range, Content-Disposition",
+);
+
+/// Whether a request is a preflight, which is answered with 204 and no more.
+pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Who may read the answer to a request.
+pub struct Allowed {
+    origin: Option<HeaderValue>,
+    credentials: bool,
+}
+
+impl Allowed {
+    /// `took_cookie` is whether the answer depends on a cookie.
+    pub fn of(path: &str, took_cookie: bool, origin: Option<HeaderValue>, settings: &Settings) -> Self {
+        let Some(origin) = origin else { return Self { origin: None, credentials: false } };
+        let registered = settings.staff_origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
+        let takes_cookie = took_cookie || takes_cookie(path);
+        let is_allowed = registered || !takes_cookie;
+        Self { origin: is_allowed.then_some(origin), credentials: registered && takes_cookie }
+    }
+
+    /// Adds the headers that say so.
+    pub fn tell(self, headers: &mut HeaderMap) {
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        if let Some(origin) = self.origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        }
+        if self.credentials {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+    }
+}
+
+/// What a preflight is told beyond [`Allowed`].
+pub fn preflight_headers(request: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    if let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS).filter(|asked| asked.len() <= 1000) {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    headers
+}
+
+/// The routes that look at a cookie.
+fn takes_cookie(path: &str) -> bool {
+    if path.ends_with("/customize") {
+        return true;
+    }
+    let mut segments = path.trim_start_matches('/').split('/');
+    matches!(
+        (segments.next(), segments.next(), segments.next()),
+        (Some("admin" | "staff" | "patient-login" | "authorize-app"), _, _) | (Some("jobs"), _, None)
+    )
+}

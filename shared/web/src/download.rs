@@ -1,0 +1,263 @@
+//! A stored file as an answer: whole or a range of it (RFC 9110, 14), compressed where the client takes gzip.
+//!
+//! Ranges are of the file as it is. The compressed representation has a weak ETag of its own, so that nobody goes on with
+//! one where the other broke off (RFC 9110, 8.8 and 13.1.5). How the store keeps the file does not matter: what it keeps as
+//! gzip is read decompressed, because sizes, hashes and ranges are those of the uncompressed bytes.
+
+use std::ops::Range;
+
+use async_compression::Level;
+use async_compression::tokio::bufread::GzipEncoder;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use domain::error::{Error, Result};
+use domain::pack::Location;
+use domain::ports::files::{ByteStream, Files};
+use fhir::FHIR_NDJSON;
+use futures_util::{Stream, StreamExt};
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
+    VARY,
+};
+use http::{HeaderMap, StatusCode};
+use jiff::SignedDuration;
+use settings::LargeFiles;
+use storage::packs;
+use tokio_util::io::{ReaderStream, StreamReader};
+
+/// A file to answer with.
+#[derive(Debug)]
+pub struct Stored<'a> {
+    pub location: &'a Location,
+    pub content_type: &'a str,
+    /// What a browser saves it as.
+    pub file_name: &'a str,
+    /// Quoted; the same bytes have the same tag.
+    pub etag: String,
+    pub size: u64,
+}
+
+/// How long a link is good that a client is sent to.
+const LINK: SignedDuration = SignedDuration::from_mins(5);
+
+/// How much a host can answer with, and what a client wants where that is too little.
+#[derive(Debug, Clone, Copy)]
+pub struct Directly {
+    /// The most bytes of one answer.
+    pub bytes: u64,
+    /// What happens beyond.
+    pub beyond: LargeFiles,
+}
+
+/// Answers with the file, or with the one range asked for. Several ranges at once get the whole. What is too large for
+/// an answer of this host is a redirect to the store, or 413 for clients that cannot follow one.
+pub async fn download(
+    stored: &Stored<'_>,
+    request: &HeaderMap,
+    files: &dyn Files,
+    directly: Directly,
+) -> Result<Response> {
+    let identity = HeaderValue::from_str(&stored.etag).map_err(Error::internal)?;
+    let compressed = format!("W/\"{}-gzip\"", stored.etag.trim_matches('"'));
+    let can_compress = stored.size >= LEAST_COMPRESSED && is_compressible(stored.content_type);
+    let is_compressed = can_compress && !request.contains_key(RANGE) && takes_gzip(request);
+    let etag = match is_compressed {
+        true => HeaderValue::from_str(&compressed).map_err(Error::internal)?,
+        false => identity.clone(),
+    };
+    if request.get_all(IF_NONE_MATCH).iter().any(|tags| names(tags, &etag)) {
+        let mut response = (StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response();
+        vary(response.headers_mut(), can_compress);
+        return Ok(response);
+    }
+    let range = asked_range(request, &identity, stored.size)?;
+    let length = range.as_ref().map_or(stored.size, |range| range.end - range.start);
+    if length > directly.bytes {
+        match directly.beyond {
+            LargeFiles::Refuse => {
+                return Err(Error::TooLarge(format!(
+                    "the file has {} bytes and this server answers with at most {} at once: ask for ranges, or have the client registered with large_files = \"redirect\"",
+                    stored.size, directly.bytes
+                )));
+            }
+            // A link has the whole object: what stands in a pack, and is never large, is sent from here.
+            LargeFiles::Redirect if stored.location.place.is_some() => {}
+            LargeFiles::Redirect => {
+                if let Some(link) = files.link(&stored.location.key, LINK, stored.file_name).await? {
+                    let headers = [(LOCATION, link), (CACHE_CONTROL, "private, no-store".to_owned())];
+                    return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
+                }
+            }
+        }
+    }
+    let bytes = packs::open(files, stored.location, range.clone()).await?;
+    let body = if is_compressed { Body::from_stream(gzip(bytes)) } else { Body::from_stream(bytes) };
+    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    let text = |text: String| HeaderValue::from_str(&text).map_err(Error::internal);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_str(stored.content_type).map_err(Error::internal)?);
+    match is_compressed {
+        // How long it will be is known at its end.
+        true => headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+        false => headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
+    };
+    vary(headers, can_compress);
+    headers.insert(CONTENT_DISPOSITION, text(format!("attachment; filename=\"{}\"", stored.file_name))?);
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(ETAG, etag);
+    // Attachments are whatever somebody put into a record: never run them.
+    headers.insert(
+        HeaderName::from_static("content-security-policy"),
+        HeaderValue::from_static("sandbox; default-src 'none'"),
+    );
+    if let Some(range) = range {
+        headers
+            .insert(CONTENT_RANGE, text(format!("bytes {}-{}/{}", range.start, range.end - 1, stored.size))?);
+    }
+    Ok(response)
+}
+
+/// Files below this many bytes are not worth compressing.
+const LEAST_COMPRESSED: u64 = 1024;
+
+/// Whether gzip makes content of this type smaller: text and JSON; images, PDF and archives are compressed already.
+fn is_compressible(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.starts_with("text/")
+        || ["json", "xml"].iter().any(|name| essence.ends_with(name))
+        || essence == FHIR_NDJSON
+}
+
+/// Whether the client takes gzip, and not rather the file as it is (RFC 9110, 12.5.3).
+fn takes_gzip(request: &HeaderMap) -> bool {
+    let (mut gzip, mut any, mut identity) = (None, None, None);
+    let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    for element in values.flat_map(|value| value.split(',')) {
+        let mut parameters = element.split(';').map(str::trim);
+        let coding = parameters.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parameters.find_map(|text| text.strip_prefix("q=").or_else(|| text.strip_prefix("Q=")));
+        // A weight that is none cannot be meant as yes.
+        let weight = weight.map_or(1.0, |text| text.trim().parse::<f32>().unwrap_or(0.0));
+        match coding.as_str() {
+            "gzip" | "x-gzip" => gzip = Some(weight),
+            "*" => any = Some(weight),
+            "identity" => identity = Some(weight),
+            _ => {}
+        }
+    }
+    let gzip = gzip.or(any).unwrap_or(0.0);
+    gzip > 0.0 && gzip >= identity.unwrap_or(0.0)
+}
+
+/// Whether `If-None-Match` names this tag; weak and strong ones are the same here (RFC 9110, 13.1.2).
+fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
+    let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else { return false };
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    tags.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
+}
+
+fn vary(headers: &mut HeaderMap, can_compress: bool) {
+    if can_compress {
+        headers.append(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+/// Compresses a stream as it is read.
+fn gzip(bytes: ByteStream) -> impl Stream<Item = std::io::Result<Bytes>> {
+    let reader = StreamReader::new(bytes.map(|piece| piece.map_err(std::io::Error::other)));
+    let encoder = GzipEncoder::with_quality(reader, Level::Fastest);
+    ReaderStream::with_capacity(encoder, PIECE)
+}
+
+/// Compressed bytes handed on at once.
+const PIECE: usize = 32 * 1024;
+
+fn asked_range(request: &HeaderMap, etag: &HeaderValue, size: u64) -> Result<Option<Range<u64>>> {
+    if request.get(IF_RANGE).is_some_and(|tag| tag != etag) {
+        return Ok(None);
+    }
+    let Some(spec) = request.get(RANGE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
+    // Anything but one range of bytes is ignored, as the RFC allows.
+    let Some(spec) = spec.strip_prefix("bytes=").filter(|spec| !spec.contains(',')) else { return Ok(None) };
+    let Some((first, last)) = spec.trim().split_once('-') else { return Ok(None) };
+    // Digits only (RFC 9110, section 14.1.1); more of them than a number has are beyond every file.
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(first) || !is_number(last) {
+        return Ok(None);
+    }
+    let number = |text: &str| (!text.is_empty()).then(|| text.parse::<u64>().unwrap_or(u64::MAX));
+    let range = match (number(first), number(last)) {
+        (Some(first), None) => first..size,
+        (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(size),
+        (None, Some(length)) => size.saturating_sub(length)..size,
+        _ => return Ok(None),
+    };
+    if range.is_empty() { Err(Error::RangeNotSatisfiable { size }) } else { Ok(Some(range)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(spec: &str, size: u64) -> Result<Option<Range<u64>>> {
+        let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_str(spec).expect("a header"))]);
+        asked_range(&headers, &HeaderValue::from_static("\"e\""), size)
+    }
+
+    #[test]
+    fn gzip_is_for_those_who_take_it() {
+        for (accepted, expected) in [
+            (None, false),
+            (Some(""), false),
+            (Some("gzip"), true),
+            (Some("GZip"), true),
+            (Some("x-gzip"), true),
+            (Some("br, gzip;q=0.8"), true),
+            (Some("br"), false),
+            (Some("gzip;q=0"), false),
+            (Some("gzip; q=0.000"), false),
+            (Some("gzip;q=nonsense"), false),
+            (Some("*"), true),
+            (Some("*;q=0"), false),
+            (Some("*;q=0, gzip"), true),
+            (Some("gzip;q=0, *"), false),
+            (Some("identity;q=0, gzip;q=0.1"), true),
+            (Some("identity;q=0"), false),
+            (Some("identity, gzip;q=0.5"), false),
+            (Some("identity;q=0.5, gzip"), true),
+        ] {
+            let headers = accepted.map(|accepted| (ACCEPT_ENCODING, HeaderValue::from_static(accepted)));
+            assert_eq!(takes_gzip(&HeaderMap::from_iter(headers)), expected, "{accepted:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_as_the_rfc_reads_them() {
+        for (spec, expected) in [
+            ("bytes=0-4", Some(0..5)),
+            ("bytes=5-", Some(5..10)),
+            ("bytes=-3", Some(7..10)),
+            ("bytes=-30", Some(0..10)),
+            ("bytes=8-100", Some(8..10)),
+            ("bytes=0-18446744073709551615", Some(0..10)),
+            ("bytes=4-2", None),
+            ("bytes=0-1,4-5", None),
+            ("lines=0-4", None),
+            ("bytes=x-", None),
+            ("bytes=-", None),
+            ("bytes=+1-2", None),
+            ("bytes=0- 1", None),
+            ("bytes=-99999999999999999999", Some(0..10)),
+            ("bytes=2-99999999999999999999", Some(2..10)),
+        ] {
+            assert_eq!(range(spec, 10).expect(spec), expected, "{spec}");
+        }
+        assert!(matches!(range("bytes=10-", 10), Err(Error::RangeNotSatisfiable { size: 10 })));
+        assert!(range("bytes=-0", 10).is_err());
+        assert!(range("bytes=0-", 0).is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! Reads what requests bring: bounded, typed, and with an answer that names what is wrong.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, RawPathParams};
+use domain::error::{Error, NO_GROUP, NO_PATIENT, Result};
+use domain::ids::{GroupId, JobId, PatientId};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+
+use crate::respond::ApiError;
+
+/// The largest body of JSON or of a form.
+pub const MAX_BODY: usize = 100 * 1024;
+
+/// Reads a body whole; more than `limit` bytes are 413.
+pub async fn read_body(body: Body, limit: usize) -> Result<Bytes> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Error::TooLarge(format!("the body is larger than {limit} bytes")))
+        }
+        Err(_) => Err(Error::invalid("the body ended before its end")),
+    }
+}
+
+/// A body by its content type.
+#[derive(Debug)]
+pub enum Content {
+    Empty,
+    Json(Value),
+    Form(Vec<(String, String)>),
+}
+
+impl Content {
+    /// Reads JSON, FHIR JSON or a form; anything else is 415. What is not JSON, or names a member twice, is 400.
+    pub async fn read(headers: &HeaderMap, body: Body) -> Result<Self> {
+        let bytes = read_body(body, MAX_BODY).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self::Empty);
+        }
+        let content_type =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/x-www-form-urlencoded" => {
+                let fields = serde_urlencoded::from_bytes(&bytes)
+                    .map_err(|_| Error::invalid("the body is not a form"))?;
+                Ok(Self::Form(fields))
+            }
+            "application/json" | "application/fhir+json" | "text/json" => {
+                let value = super::unique_json::parse(&bytes);
+                Ok(Self::Json(
+                    value.map_err(|error| Error::invalid(format!("the body is not JSON: {error}")))?,
+                ))
+            }
+            _ => Err(Error::UnsupportedMediaType("the body must be JSON or a urlencoded form".to_owned())),
+        }
+    }
+}
+
+/// The fields of a urlencoded form; any other body is 415.
+pub async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<(String, String)>> {
+    match Content::read(headers, body).await? {
+        Content::Form(fields) => Ok(fields),
+        Content::Empty => Ok(Vec::new()),
+        Content::Json(_) => Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned())),
+    }
+}
+
+/// The first value of a form or query field.
+pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// The fields of the query, in their order.
+#[derive(Debug, Default)]
+pub struct Query(pub Vec<(String, String)>);
+
+impl Query {
+    pub fn get(&self, name: &str) -> Option<&str> {
+        field(&self.0, name)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(
+            serde_urlencoded::from_str(query).map_err(|_| Error::invalid("the query is not urlencoded"))?,
+        ))
+    }
+}
+
+/// One text parameter of the path, decoded.
+async fn path_parameter<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Option<String> {
+    let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+}
+
+/// The `{job}` of the path. What cannot be a job's id becomes the id of no job, so that a handler finds out who asks
+/// before anybody learns that there is none.
+pub struct JobPath(pub JobId);
+
+impl<S: Send + Sync> FromRequestParts<S> for JobPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "job").await.unwrap_or_default();
+        Ok(Self(JobId::parse(&text).unwrap_or_else(|_| JobId::of_no_job())))
+    }
+}
+
+/// The `{group}` of the path.
+pub struct GroupPath(pub GroupId);
+
+impl<S: Send + Sync> FromRequestParts<S> for GroupPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "group").await.ok_or(NO_GROUP)?;
+        Ok(Self(GroupId::parse(&text).map_err(|_| NO_GROUP)?))
+    }
+}
+
+/// The `{patient}` of the path.
+pub struct PatientPath(pub PatientId);
+
+impl<S: Send + Sync> FromRequestParts<S> for PatientPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, state, "patient").await.ok_or(NO_PATIENT)?;
+        Ok(Self(PatientId::parse(&text).map_err(|_| NO_PATIENT)?))
+    }
+}
+
+/// The `{upload}` of the path. What cannot be decoded is no upload.
+pub struct UploadPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for UploadPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Ok(Self(path_parameter(parts, state, "upload").await.unwrap_or_default()))
+    }
+}
+
+/// The `{file}` of the path, decoded and otherwise as it came.
+pub struct FilePath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for FilePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        // No file has an empty name.
+        Ok(Self(path_parameter(parts, state, "file").await.unwrap_or_default()))
+    }
+}

@@ -1,0 +1,260 @@
+//! What every host puts around its routers: the fallbacks, `%24`, CORS, security headers, the log.
+//!
+//! Routers are merged without any of it; a host calls [`host`] once, on the whole.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use domain::clock::{Clock, Ids};
+use domain::error::Error;
+use domain::ids::JobId;
+use futures_util::FutureExt;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
+use http::{HeaderMap, StatusCode, Uri};
+use platform::Platform;
+use security::address::{PeerAddress, client_address};
+use settings::Settings;
+
+use crate::cors::{self, Allowed};
+use crate::notes::{Noted, Notes};
+use crate::respond::{ApiError, Logged, Shown, as_page};
+
+#[derive(Clone)]
+struct Host {
+    settings: Arc<Settings>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    /// The path of the public base URL.
+    prefix: Arc<str>,
+}
+
+/// Wraps routers for serving.
+pub fn host(routers: Router, platform: &dyn Platform) -> Router {
+    let routed = routers
+        .fallback(async || ApiError(Error::NotFound("there is nothing at this address")))
+        .method_not_allowed_fallback(async || ApiError(Error::MethodNotAllowed));
+    wrapped(routed, platform.settings(), platform.clock(), platform.ids())
+}
+
+/// A host that cannot serve: 503 to every request, and the reason in the log.
+pub fn closed(reason: &str, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Router {
+    let settings = Settings::parse("base_url = \"http://localhost\"", |_| None, None);
+    let settings = settings.expect("a base URL is all that settings need");
+    let reason: Arc<str> = reason.into();
+    let refuse = move || std::future::ready(ApiError(Error::unavailable(reason.to_string())));
+    wrapped(Router::new().fallback(refuse), Arc::new(settings), clock, ids)
+}
+
+fn wrapped(routed: Router, settings: Arc<Settings>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Router {
+    let prefix = settings.path().into();
+    let state = Host { settings, clock, ids, prefix };
+    // Outside the router, because a router matches the path before its own layers run.
+    Router::new().fallback_service(routed).layer(from_fn_with_state(state, around))
+}
+
+/// Spells the path as routes do. Some clients send `%24ehi-export`; and the path of the public base URL is taken off,
+/// unless a proxy has done so.
+fn normalize(request: &mut Request, prefix: &str) {
+    let uri = request.uri();
+    let inner = uri.path().strip_prefix(prefix).filter(|_| !prefix.is_empty());
+    let inner = inner.filter(|inner| inner.is_empty() || inner.starts_with('/'));
+    if let Some(path) = uri.path_and_query()
+        && (inner.is_some() || path.path().contains("%24"))
+    {
+        let query = path.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let inner = inner.unwrap_or(path.path());
+        let inner = if inner.is_empty() { "/" } else { inner };
+        let path = inner.replace("%24", "$") + &query;
+        let mut parts = uri.clone().into_parts();
+        parts.path_and_query = path.parse().ok();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+}
+
+async fn around(State(host): State<Host>, mut request: Request, next: Next) -> Response {
+    normalize(&mut request, &host.prefix);
+    let started = host.clock.now();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    // Ours, never one that a header brings.
+    let request_id = host.ids.attempt().to_string();
+    let wants_page = wants_page(&method, request.headers());
+    let mut noted = Noted::default();
+    let address = request.extensions().get::<PeerAddress>();
+    let address = address.map(|peer| client_address(*peer, request.headers(), &host.settings));
+    let origin = request.headers().get(ORIGIN).cloned();
+    let mut response = if cors::is_preflight(&method, request.headers()) {
+        let headers = cors::preflight_headers(request.headers());
+        (StatusCode::NO_CONTENT, headers).into_response()
+    } else {
+        let notes = Notes::new(request_id.clone(), address, host.prefix.clone());
+        // A panic is a defect, but it must not cost other requests their connection.
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let answered;
+        (answered, noted) = notes.during(answer).await;
+        answered.unwrap_or_else(|_| ApiError(Error::internal("a handler panicked")).into_response())
+    };
+    if wants_page && response.extensions().get::<Shown>().is_some() {
+        let notes = Notes::new(request_id.clone(), None, host.prefix.clone());
+        (response, _) = notes.during(async { as_page(response) }).await;
+    }
+    let headers = response.headers_mut();
+    Allowed::of(uri.path(), noted.took_cookie, origin, &host.settings).tell(headers);
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    // Not `no-referrer`: browsers would then send our own forms with `Origin: null`.
+    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));
+    if headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html")) {
+        headers.entry("content-security-policy").or_insert(PAGE_POLICY);
+    }
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    let request = Logline {
+        id: &request_id,
+        client: noted.client.as_ref().map_or("", |client| client.as_str()),
+        method: &method,
+        path: uri.path(),
+        duration_ms: host.clock.since(started),
+    };
+    log(&request, &response);
+    response
+}
+
+/// Whether a person reads the response in a browser: it asks for a page, and no program's format.
+fn wants_page(method: &http::Method, headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    matches!(*method, http::Method::GET | http::Method::HEAD)
+        && accept.contains("text/html")
+        && !accept.contains("json")
+}
+
+/// What the log says of a request beside its answer.
+struct Logline<'a> {
+    id: &'a str,
+    client: &'a str,
+    method: &'a http::Method,
+    path: &'a str,
+    duration_ms: u64,
+}
+
+/// Our pages load nothing and are framed by nobody; their one style stands in the page.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
+);
+
+fn log(request: &Logline<'_>, response: &Response<Body>) {
+    let status = response.status().as_u16();
+    let bytes = response.body().size_hint().exact();
+    let Logline { id, client, method, path, duration_ms } = request;
+    if let Some(Logged(cause)) = response.extensions().get::<Logged>() {
+        let route = route(path);
+        tracing::error!(target: "request", duration_ms, request.id = id, client.id = client, job.id = job(path), http.method = %method, http.route = route, http.status = status, error = cause, "request failed");
+    } else if tracing::enabled!(target: "request", tracing::Level::INFO) {
+        tracing::info!(target: "request", duration_ms, request.id = id, client.id = client, job.id = job(path), http.method = %method, http.route = route(path), http.status = status, bytes, "request");
+    }
+}
+
+/// The job that a path names; empty when it names none.
+fn job(path: &str) -> &str {
+    path.split('/').find(|segment| JobId::parse(segment).is_ok()).unwrap_or_default()
+}
+
+/// A path for the log: what could name somebody or something is left out.
+pub fn route(path: &str) -> String {
+    const WORDS: [&str; 41] = [
+        "",
+        "$ehi-export",
+        "$export",
+        "$export-status",
+        ".well-known",
+        "4_0_0",
+        "Group",
+        "Patient",
+        "add-files",
+        "admin",
+        "approve",
+        "attachments",
+        "auth",
+        "authorize",
+        "authorize-app",
+        "auto-approve",
+        "complete",
+        "customize",
+        "delete",
+        "download",
+        "favicon.ico",
+        "fhir",
+        "introspect",
+        "jobs",
+        "jwks.json",
+        "login",
+        "logout",
+        "metadata",
+        "no-form",
+        "openid-configuration",
+        "patient-login",
+        "r4",
+        "reject",
+        "remove-files",
+        "revoke",
+        "smart-configuration",
+        "staff",
+        "status",
+        "token",
+        "uploads",
+        "userinfo",
+    ];
+    let segments = path.split('/').map(|segment| if WORDS.contains(&segment) { segment } else { "*" });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_the_base_is_taken_off() {
+        for (prefix, path, expected) in [
+            ("/ehi", "/ehi/fhir/metadata?x=1", "/fhir/metadata?x=1"),
+            ("/ehi", "/ehi", "/"),
+            ("/ehi", "/ehi?x", "/?x"),
+            ("/ehi", "/ehix/fhir", "/ehix/fhir"),
+            ("/ehi", "/fhir/Patient/a/%24ehi-export", "/fhir/Patient/a/$ehi-export"),
+            ("/a/b", "/a/b/fhir/%24export", "/fhir/$export"),
+            ("", "/fhir/metadata", "/fhir/metadata"),
+        ] {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = path.parse().expect("a path");
+            normalize(&mut request, prefix);
+            assert_eq!(request.uri().to_string(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_no_browser() {
+        for (accept, page) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("application/fhir+json", false),
+            ("text/html, application/fhir+json", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(wants_page(&http::Method::GET, &headers), page, "{accept}");
+            assert!(!wants_page(&http::Method::POST, &headers));
+        }
+    }
+
+    #[test]
+    fn the_log_names_nobody() {
+        assert_eq!(route("/no-form/fhir/Patient/anna/$ehi-export"), "/no-form/fhir/Patient/*/$ehi-export");
+        assert_eq!(route("/jobs/01a1/download/attachments/anna.pdf"), "/jobs/*/download/attachments/*");
+        assert_eq!(route("/anna/../secret"), "/*/*/*");
+    }
+}

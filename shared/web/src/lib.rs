@@ -1,0 +1,18 @@
+//! How a request becomes typed values and an answer becomes bytes: what the functions that serve HTTP share. Knows no adapter.
+
+pub mod caller;
+pub mod capability;
+pub mod cors;
+pub mod download;
+pub mod extract;
+pub mod host;
+pub mod job_json;
+pub mod links;
+pub mod manifest;
+pub mod notes;
+pub mod pages;
+pub mod respond;
+pub mod session;
+pub mod unique_json;
+
+pub use self::respond::{ApiError, Result};

@@ -1,0 +1,194 @@
+//! The manifest on the wire (Bulk Data 2.0 to 4.0, response to a complete status; contract, sections 2 and 3).
+
+use std::borrow::Cow;
+
+use domain::chunk::Purpose;
+use domain::dialect::ManifestStyle;
+use domain::error::Result;
+use domain::job::Job;
+use domain::ledger::Ledger;
+use domain::manifest::{NamedFile, StoredManifest};
+use domain::ports::files::{Files, read_all};
+use domain::states::Complete;
+use jiff::{SignedDuration, Timestamp};
+use security::keys::Keys;
+use serde_json::{Map, Value, json};
+use settings::Settings;
+
+use crate::job_json::file_url;
+
+/// The largest page that is read: 10,000 files, and as many as one chunk has.
+const MAX_PAGE: usize = 16 * 1024 * 1024;
+
+/// How long a signed URL is good (Bulk Data 3.0, capability URLs).
+pub const SIGNED: SignedDuration = SignedDuration::from_mins(5);
+
+/// A page, and what it depends on.
+pub struct Page<'p> {
+    pub job: &'p Job,
+    pub transaction_time: Timestamp,
+    pub files: &'p [NamedFile],
+    pub number: u32,
+    /// Whether there is another.
+    pub has_next: bool,
+    /// With these keys URLs carry a signature from now on, instead of needing a token.
+    pub signer: Option<(&'p Keys, Timestamp)>,
+}
+
+impl Page<'_> {
+    /// The page as its job's client reads it.
+    pub fn to_json(&self, settings: &Settings) -> Value {
+        let request = &self.job.core().request;
+        let style = request.dialect().manifest;
+        let stu4 = request.output.stu4;
+        let entries = |wanted: &dyn Fn(Purpose) -> bool| -> Vec<Value> {
+            let files = self.files.iter().filter(|named| wanted(named.file.purpose));
+            files.map(|named| self.entry(named, settings)).collect()
+        };
+        let errors = entries(&|purpose| purpose == Purpose::Error);
+        let mut manifest = json!({
+            "transactionTime": fhir::instant(self.transaction_time),
+            "request": request.url,
+            "requiresAccessToken": self.signer.is_none(),
+            "output": entries(&Purpose::is_data),
+            "deleted": entries(&|purpose| purpose == Purpose::Deleted),
+        });
+        if stu4 {
+            manifest["outcome"] = json!(errors);
+            manifest["outputFormat"] = json!(fhir::FHIR_NDJSON);
+            manifest["manifestType"] = json!("bulk-export");
+        } else {
+            if style == ManifestStyle::Signed {
+                manifest["errors"] = json!(errors);
+            }
+            manifest["error"] = json!(errors);
+        }
+        if request.output.by_patient {
+            manifest["outputOrganizedBy"] = json!("Patient");
+        }
+        if self.has_next {
+            let url = settings.url(&request.dialect().status_path(self.job.id()));
+            manifest["link"] =
+                json!([{ "relation": "next", "url": format!("{url}?page={}", self.number + 1) }]);
+        }
+        self.extend(&mut manifest, settings, style, stu4);
+        manifest
+    }
+
+    fn entry(&self, named: &NamedFile, settings: &Settings) -> Value {
+        let request = &self.job.core().request;
+        let mut url = file_url(settings, self.job, &named.name);
+        if let Some((keys, now)) = self.signer {
+            let expires = now.saturating_add(SIGNED).unwrap_or(now).as_second();
+            let signature = keys.file_signature(self.job.id(), &named.name, expires);
+            url = format!("{url}?expires={expires}&signature={signature}");
+        }
+        // Bulk Data 3.0, `organizeOutputBy`: an item of the output has no type.
+        let mut entry = match request.output.by_patient && named.file.purpose.is_data() {
+            true => json!({ "url": url, "count": named.file.count }),
+            false => json!({ "type": named.file.resource_type, "url": url, "count": named.file.count }),
+        };
+        match request.dialect().manifest {
+            ManifestStyle::Standard if request.output.stu4 => {
+                entry["fileSize"] = json!(named.file.size);
+                entry["extension"] = json!([
+                    { "url": "https://schema.org/sha256", "valueString": named.file.sha256 },
+                ]);
+            }
+            ManifestStyle::Standard => {
+                entry["extension"] = json!({ "sha256": named.file.sha256, "size": named.file.size });
+            }
+            ManifestStyle::Signed | ManifestStyle::Plain => {}
+        }
+        entry
+    }
+
+    /// Adds the extension: the ledger in every dialect, and in the standard one where the job's JSON and the
+    /// documentation of the record are. Bulk Data 4.0 has an array of FHIR extensions, the versions before an object.
+    fn extend(&self, manifest: &mut Value, settings: &Settings, style: ManifestStyle, stu4: bool) {
+        let is_standard = style == ManifestStyle::Standard;
+        let metadata = is_standard.then(|| settings.url(&format!("/jobs/{}/metadata", self.job.id())));
+        let documentation = settings.documentation_url.as_deref().filter(|_| is_standard);
+        let ledger = self.job.summary().and_then(|summary| summary.ledger.as_ref());
+        if stu4 && is_standard {
+            let mut extensions = vec![json!({ "url": "metadata", "valueUrl": metadata })];
+            extensions
+                .extend(documentation.map(|url| json!({ "url": "ehiDocumentationUrl", "valueUrl": url })));
+            extensions.extend(ledger.map(|ledger| fhir_extension("ledger", &json!(ledger))));
+            manifest["extension"] = json!(extensions);
+            return;
+        }
+        let mut extension = Map::new();
+        extension.extend(metadata.map(|url| ("metadata".to_owned(), json!(url))));
+        extension.extend(documentation.map(|url| ("ehiDocumentationUrl".to_owned(), json!(url))));
+        extension.extend(ledger.map(|ledger: &Ledger| ("ledger".to_owned(), json!(ledger))));
+        if !extension.is_empty() {
+            manifest["extension"] = Value::Object(extension);
+        }
+    }
+}
+
+/// Counters by name as a FHIR extension, nested as the object is.
+fn fhir_extension(name: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            // FHIR has no empty extensions.
+            let is_filled = |value: &Value| value.as_object().is_none_or(|members| !members.is_empty());
+            let filled = members.iter().filter(|(_, value)| is_filled(value));
+            let nested: Vec<_> = filled.map(|(name, value)| fhir_extension(name, value)).collect();
+            json!({ "url": name, "extension": nested })
+        }
+        count => json!({ "url": name, "valueUnsignedInt": count }),
+    }
+}
+
+/// The first page of a job whose export is written, without signatures; `None` before.
+pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> Result<Option<Value>> {
+    page(job, 0, files, settings, None).await
+}
+
+/// A page of a job whose export is written, with what staff attached on the first; `None` before, and where there is
+/// no such page. URLs are signed by `signer` where the job's client wants them so.
+pub async fn page(
+    job: &Job,
+    number: u32,
+    files: &dyn Files,
+    settings: &Settings,
+    signer: Option<(&Keys, Timestamp)>,
+) -> Result<Option<Value>> {
+    let Some(stored) = stored_page(job, number, files).await? else { return Ok(None) };
+    Ok(Some(render(job, number, &stored, settings, signer)))
+}
+
+/// A page of such a job, made of what Finish stored.
+pub fn render(
+    job: &Job,
+    number: u32,
+    stored: &StoredManifest,
+    settings: &Settings,
+    signer: Option<(&Keys, Timestamp)>,
+) -> Value {
+    let mut listed = Cow::Borrowed(&stored.files);
+    if let (Job::Complete(Complete { attached: Some(attached), .. }), 0) = (job, number) {
+        listed.to_mut().push(attached.clone());
+    }
+    let has_next = job.summary().is_some_and(|summary| number + 1 < summary.pages);
+    let signer = signer.filter(|_| is_signed(job, settings));
+    let transaction_time = stored.transaction_time;
+    Page { job, transaction_time, files: &listed, number, has_next, signer }.to_json(settings)
+}
+
+/// Whether the URLs of the job's files carry a signature: in the dialect that has them so, and for clients that are
+/// registered for it.
+pub fn is_signed(job: &Job, settings: &Settings) -> bool {
+    let core = job.core();
+    let registered = super::links::client_of(settings, &core.owner).is_some_and(|client| client.signed_urls);
+    core.request.dialect().manifest == ManifestStyle::Signed || registered
+}
+
+/// A page as Finish stored it; `None` before, and where there is no such page.
+pub async fn stored_page(job: &Job, number: u32, files: &dyn Files) -> Result<Option<StoredManifest>> {
+    let Some(summary) = job.summary().filter(|summary| number < summary.pages) else { return Ok(None) };
+    let bytes = read_all(files, &summary.page_key(number), MAX_PAGE).await?;
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}

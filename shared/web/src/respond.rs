@@ -1,0 +1,250 @@
+//! Answers: errors in their three renderings, FHIR and plain JSON, pages, redirects.
+
+use askama::Template;
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse, Response};
+use domain::error::Error;
+use fhir::FHIR_JSON;
+use fhir::outcome::{information, outcome};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use crate::pages::ErrorPage;
+
+/// What an answer tells the host's log of an error: the causes, which the caller does not see.
+#[derive(Debug, Clone)]
+pub struct Logged(pub String);
+
+/// An error that was answered with an OperationOutcome: its text, for the page that a browser gets instead.
+#[derive(Debug, Clone)]
+pub(super) struct Shown(pub(super) String);
+
+/// The HTTP status that an error is answered with (contract, section 7).
+pub fn status_of(error: &Error) -> StatusCode {
+    match error {
+        Error::Invalid(_) | Error::NotSupported(_) => StatusCode::BAD_REQUEST,
+        Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+        Error::Forbidden(_) => StatusCode::FORBIDDEN,
+        Error::NotFound(_) | Error::Dismissed(_) => StatusCode::NOT_FOUND,
+        Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Error::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+        Error::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+        Error::Throttled { .. } | Error::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::StorageFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Damaged(_) | Error::Unbalanced(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What a handler of the API returns.
+pub type Result<T, E = ApiError> = std::result::Result<T, E>;
+
+/// An error that becomes an OperationOutcome. The host makes a page of it where a browser asks for one.
+#[derive(Debug)]
+pub struct ApiError(pub Error);
+
+impl<E: Into<Error>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let text = error.to_string();
+        let body = outcome("error", error.issue_code(), &text);
+        let mut response = with_error_headers(&error, fhir(status_of(&error), &body));
+        response.extensions_mut().insert(Shown(text));
+        response
+    }
+}
+
+/// The same error as a page: status and headers stay.
+pub(super) fn as_page(response: Response) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let Some(Shown(text)) = parts.extensions.remove() else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    let (page, body) = html(parts.status, &ErrorPage { status: parts.status.as_u16(), text }).into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.extend(page.headers);
+    Response::from_parts(parts, body)
+}
+
+/// An error that is answered with a page.
+pub struct PageError(pub Error);
+
+impl<E: Into<Error>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let page = ErrorPage { status: status_of(&self.0).as_u16(), text: self.0.to_string() };
+        with_error_headers(&self.0, html(status_of(&self.0), &page))
+    }
+}
+
+/// An error of an OAuth endpoint (RFC 6749, 5.2).
+#[derive(Debug)]
+pub enum OAuthError {
+    /// `invalid_client` of a client whose assertion does not hold: 400, because it tried no scheme of HTTP.
+    Assertion,
+    /// One of the specification's codes, and a text for the developer of the client.
+    Refused {
+        code: &'static str,
+        description: String,
+    },
+    /// 403 for a token without a scope that is needed (RFC 6750, 3.1).
+    InsufficientScope(&'static str),
+    Other(Error),
+}
+
+impl OAuthError {
+    pub fn new(code: &'static str, description: impl Into<String>) -> Self {
+        Self::Refused { code, description: description.into() }
+    }
+}
+
+impl<E: Into<Error>> From<E> for OAuthError {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Assertion => {
+                let body = json!({
+                    "error": "invalid_client", "error_description": "the client did not authenticate",
+                });
+                json(StatusCode::BAD_REQUEST, &body)
+            }
+            Self::Refused { code, description } => {
+                let status =
+                    if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+                let mut response = json(status, &json!({ "error": code, "error_description": description }));
+                if status == StatusCode::UNAUTHORIZED {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+                }
+                response
+            }
+            Self::InsufficientScope(text) => json(
+                StatusCode::FORBIDDEN,
+                &json!({ "error": "insufficient_scope", "error_description": text }),
+            ),
+            Self::Other(error) => {
+                let code = match status_of(&error) {
+                    StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+                    StatusCode::UNAUTHORIZED => "invalid_token",
+                    status if status.is_server_error() => "server_error",
+                    _ => "invalid_request",
+                };
+                let body = json!({ "error": code, "error_description": error.to_string() });
+                with_error_headers(&error, json(status_of(&error), &body))
+            }
+        }
+    }
+}
+
+fn with_error_headers(error: &Error, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    match error {
+        Error::Unauthorized(_) => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Error::TooMany(_) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(30));
+        }
+        Error::Throttled { retry_after } => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
+        }
+        Error::RangeNotSatisfiable { size } => {
+            if let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}")) {
+                headers.insert(http::header::CONTENT_RANGE, range);
+            }
+        }
+        _ => {}
+    }
+    let causes = error.causes();
+    if !causes.is_empty() {
+        response.extensions_mut().insert(Logged(causes));
+    }
+    response
+}
+
+/// A response of bytes that were made before.
+pub fn ready(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
+    body(status, content_type, bytes)
+}
+
+fn body(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = (status, body.into()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // What answers hold is for one person's eyes; the few public ones say otherwise themselves.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A FHIR resource.
+pub fn fhir(status: StatusCode, resource: &Value) -> Response {
+    body(status, FHIR_JSON, resource.to_string().into_bytes())
+}
+
+/// A FHIR resource as it is stored.
+pub fn fhir_text(resource: Vec<u8>) -> Response {
+    body(StatusCode::OK, FHIR_JSON, resource)
+}
+
+/// A notice as an OperationOutcome.
+pub fn notice(status: StatusCode, text: &str) -> Response {
+    fhir(status, &information(text))
+}
+
+pub fn json(status: StatusCode, value: &Value) -> Response {
+    body(status, "application/json", value.to_string().into_bytes())
+}
+
+/// A page.
+pub fn html(status: StatusCode, page: &impl Template) -> Response {
+    let prefix: Box<dyn std::any::Any> = Box::new(super::notes::prefix());
+    match page.render_with_values(&(crate::pages::PREFIX, prefix)) {
+        Ok(text) => body(status, "text/html; charset=utf-8", text.into_bytes()),
+        Err(error) => ApiError(Error::internal(error)).into_response(),
+    }
+}
+
+/// To another page, by GET.
+pub fn see_other(url: &str) -> Response {
+    redirect(StatusCode::SEE_OTHER, url)
+}
+
+/// To another page, as the browsers of 302 have always understood it.
+pub fn found(url: &str) -> Response {
+    redirect(StatusCode::FOUND, url)
+}
+
+fn redirect(status: StatusCode, url: &str) -> Response {
+    match HeaderValue::from_str(url) {
+        Ok(url) => {
+            (status, [(LOCATION, url), (CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response()
+        }
+        Err(error) => ApiError(Error::internal(error)).into_response(),
+    }
+}
+
+/// Answers that anybody may keep for a while.
+pub fn cacheable(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}
