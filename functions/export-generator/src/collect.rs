@@ -184,17 +184,13 @@ impl<'a> Collector<'a> {
         whatever_age: bool,
     ) -> Result<()> {
         let mut lines = Lines::new(reader);
-        loop {
-            while let Some(line) = lines.next() {
-                self.account.ledger.resources.read += 1;
-                if let Some(problem) = self.line(line, documents, whatever_age).await? {
-                    self.unusable(&format!("{file} line {}: {problem}", line.number)).await?;
-                }
-            }
-            if !lines.fill().await? {
-                return Ok(());
+        while let Some(line) = lines.next().await? {
+            self.account.ledger.resources.read += 1;
+            if let Some(problem) = self.line(line, documents, whatever_age).await? {
+                self.unusable(&format!("{file} line {}: {problem}", line.number)).await?;
             }
         }
+        Ok(())
     }
 
     /// Reports a file that is damaged, and returns whether it is not. What stands before the damage was read; what
@@ -275,14 +271,10 @@ impl<'a> Collector<'a> {
 
     async fn area_file(&mut self, area: Area, part: &Part, selector: &Selector<'_>) -> Result<()> {
         let mut lines = Lines::new(self.generator.records.open_area(area, &part.name).await?);
-        loop {
-            while let Some(line) = lines.next() {
-                self.area_line(area, part, line.number, line.text.unwrap_or_default(), selector).await?;
-            }
-            if !lines.fill().await? {
-                return Ok(());
-            }
+        while let Some(line) = lines.next().await? {
+            self.area_line(area, part, line.number, line.text.unwrap_or_default(), selector).await?;
         }
+        Ok(())
     }
 
     /// Collects a Group resource: a file, which need not be one line.

@@ -276,15 +276,10 @@ impl<'p> PatientDocuments<'p> {
         let mut inlined = Inlined::default();
         let (mut lines, spilled) =
             std::mem::take(&mut self.spool).replay(&*collector.generator.files).await?;
-        loop {
-            while let Some(line) = lines.next() {
-                match line.text {
-                    Some(text) => self.write_linked(text, &kept, &mut inlined, collector).await?,
-                    None => collector.unusable(TOO_LONG).await?,
-                }
-            }
-            if !lines.fill().await? {
-                break;
+        while let Some(line) = lines.next().await? {
+            match line.text {
+                Some(text) => self.write_linked(text, &kept, &mut inlined, collector).await?,
+                None => collector.unusable(TOO_LONG).await?,
             }
         }
         if let Some(key) = spilled {

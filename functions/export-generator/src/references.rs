@@ -136,19 +136,14 @@ pub(crate) async fn read(files: &dyn Files, sources: &[Location]) -> Result<BTre
     let mut all = BTreeMap::new();
     for source in sources {
         let mut lines = Lines::new(Box::new(StreamReader(packs::open(files, source, None).await?)));
-        loop {
-            while let Some(line) = lines.next() {
-                let Some(text) = line.text.and_then(|text| std::str::from_utf8(text).ok()) else { continue };
-                let (reference, by) = match text.strip_prefix(LEFT_OUT_MARK) {
-                    Some(reference) => (reference, ReferredBy::LeftOut),
-                    None => (text, ReferredBy::Exported),
-                };
-                let known = all.entry(reference.to_owned()).or_insert(by);
-                *known = (*known).max(by);
-            }
-            if !lines.fill().await? {
-                break;
-            }
+        while let Some(line) = lines.next().await? {
+            let Some(text) = line.text.and_then(|text| std::str::from_utf8(text).ok()) else { continue };
+            let (reference, by) = match text.strip_prefix(LEFT_OUT_MARK) {
+                Some(reference) => (reference, ReferredBy::LeftOut),
+                None => (text, ReferredBy::Exported),
+            };
+            let known = all.entry(reference.to_owned()).or_insert(by);
+            *known = (*known).max(by);
         }
     }
     Ok(all)

@@ -146,42 +146,36 @@ impl Collector<'_> {
         // By target, the latest; and whether a line is wanted can be said in a second look only.
         let mut latest = std::collections::HashMap::new();
         let mut kept: Vec<Vec<u8>> = Vec::new();
-        loop {
-            while let Some(line) = lines.next() {
-                let Some(text) = line.text else {
-                    self.unusable(TOO_LONG).await?;
-                    continue;
-                };
-                let plain = plainly(text);
-                let targets = targets(&plain);
-                let relevant: Vec<_> =
-                    targets.into_iter().filter(|target| exported.contains(target)).collect();
-                if relevant.is_empty() {
-                    self.account.decided(Decision::LeaveOut(Reason::Provenance));
-                    continue;
-                }
-                if kind == Provenance::Relevant {
-                    self.write_provenance(text).await?;
-                    continue;
-                }
-                let recorded = recorded(&plain);
-                let number = kept.len();
-                let mut is_latest = false;
-                for target in relevant {
-                    let known = latest.entry(target).or_insert((recorded, number));
-                    if *known == (recorded, number) || known.0 < recorded {
-                        *known = (recorded, number);
-                        is_latest = true;
-                    }
-                }
-                if is_latest {
-                    kept.push(text.to_vec());
-                } else {
-                    self.account.decided(Decision::LeaveOut(Reason::Provenance));
+        while let Some(line) = lines.next().await? {
+            let Some(text) = line.text else {
+                self.unusable(TOO_LONG).await?;
+                continue;
+            };
+            let plain = plainly(text);
+            let targets = targets(&plain);
+            let relevant: Vec<_> = targets.into_iter().filter(|target| exported.contains(target)).collect();
+            if relevant.is_empty() {
+                self.account.decided(Decision::LeaveOut(Reason::Provenance));
+                continue;
+            }
+            if kind == Provenance::Relevant {
+                self.write_provenance(text).await?;
+                continue;
+            }
+            let recorded = recorded(&plain);
+            let number = kept.len();
+            let mut is_latest = false;
+            for target in relevant {
+                let known = latest.entry(target).or_insert((recorded, number));
+                if *known == (recorded, number) || known.0 < recorded {
+                    *known = (recorded, number);
+                    is_latest = true;
                 }
             }
-            if !lines.fill().await? {
-                break;
+            if is_latest {
+                kept.push(text.to_vec());
+            } else {
+                self.account.decided(Decision::LeaveOut(Reason::Provenance));
             }
         }
         let wanted: std::collections::BTreeSet<usize> =
@@ -243,15 +237,10 @@ impl Collector<'_> {
             self.outputs.write(Purpose::Blocks, "Patient", &own).await?;
         }
         let (mut lines, spilled) = spool.replay(&*self.generator.files).await?;
-        loop {
-            while let Some(line) = lines.next() {
-                match line.text {
-                    Some(text) => self.outputs.write(Purpose::Blocks, "Patient", text).await?,
-                    None => self.unusable(TOO_LONG).await?,
-                }
-            }
-            if !lines.fill().await? {
-                break;
+        while let Some(line) = lines.next().await? {
+            match line.text {
+                Some(text) => self.outputs.write(Purpose::Blocks, "Patient", text).await?,
+                None => self.unusable(TOO_LONG).await?,
             }
         }
         if let Some(key) = spilled {

@@ -92,14 +92,9 @@ pub(crate) mod tests {
         let (mut lines, key) = spool.replay(&*files).await.expect("read");
         assert_eq!(key.as_deref(), Some("exports/spool"));
         let mut read = 0;
-        loop {
-            while let Some(found) = lines.next() {
-                assert_eq!(found.text, Some(line(read).as_slice()));
-                read += 1;
-            }
-            if !lines.fill().await.expect("read") {
-                break;
-            }
+        while let Some(found) = lines.next().await.expect("read") {
+            assert_eq!(found.text, Some(line(read).as_slice()));
+            read += 1;
         }
         assert_eq!(read, 9);
     }

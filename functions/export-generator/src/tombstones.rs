@@ -75,31 +75,27 @@ impl Tombstones {
         wanted: &impl Fn(Option<&str>) -> bool,
     ) -> Result<()> {
         let mut lines = Lines::new(records.open_area(Area::Deleted, name).await?);
-        loop {
-            while let Some(line) = lines.next() {
-                let number = line.number;
-                let read = line.text.and_then(|text| serde_json::from_slice::<Line<'_>>(text).ok());
-                let at = read.as_ref().and_then(|line| Span::of(line.deleted.as_bytes()));
-                let (Some(line), Some(at)) = (read, at.map(|span| span.from)) else {
-                    self.problem(format!(
-                        "deleted/{name} line {number} does not say what was deleted and when, so it is not listed"
-                    ));
-                    continue;
-                };
-                let of = match (line.resource_type.as_ref(), &line.patient) {
-                    ("Patient", _) => Some(line.id.as_ref()),
-                    (_, Some(patient)) => Some(patient.strip_prefix("Patient/").unwrap_or(patient)),
-                    (_, None) => None,
-                };
-                let is_wanted = selector.is_within(at) && wanted(of);
-                if is_wanted && selector.selection().wants(&line.resource_type) {
-                    self.add(format_key(&line.resource_type, &line.id), at, of.map(str::to_owned));
-                }
-            }
-            if !lines.fill().await? {
-                return Ok(());
+        while let Some(line) = lines.next().await? {
+            let number = line.number;
+            let read = line.text.and_then(|text| serde_json::from_slice::<Line<'_>>(text).ok());
+            let at = read.as_ref().and_then(|line| Span::of(line.deleted.as_bytes()));
+            let (Some(line), Some(at)) = (read, at.map(|span| span.from)) else {
+                self.problem(format!(
+                    "deleted/{name} line {number} does not say what was deleted and when, so it is not listed"
+                ));
+                continue;
+            };
+            let of = match (line.resource_type.as_ref(), &line.patient) {
+                ("Patient", _) => Some(line.id.as_ref()),
+                (_, Some(patient)) => Some(patient.strip_prefix("Patient/").unwrap_or(patient)),
+                (_, None) => None,
+            };
+            let is_wanted = selector.is_within(at) && wanted(of);
+            if is_wanted && selector.selection().wants(&line.resource_type) {
+                self.add(format_key(&line.resource_type, &line.id), at, of.map(str::to_owned));
             }
         }
+        Ok(())
     }
 
     fn problem(&mut self, text: String) {

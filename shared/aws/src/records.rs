@@ -103,20 +103,16 @@ impl AwsRecords {
         let name = key.strip_prefix("shared/").unwrap_or(key);
         Place::Area(Area::Shared).check(name, key)?;
         let mut lines = Lines::new(self.reader(key, is_gzip(key)).await?);
-        loop {
-            while let Some(line) = lines.next() {
-                let added = match line.text {
-                    Some(text) => index.add(number, line.offset, text.len(), text),
-                    None => Err(TOO_LONG.to_owned()),
-                };
-                if let Err(problem) = added {
-                    unusable.add(line.number, problem);
-                }
-            }
-            if !lines.fill().await? {
-                return Ok(());
+        while let Some(line) = lines.next().await? {
+            let added = match line.text {
+                Some(text) => index.add(number, line.offset, text.len(), text),
+                None => Err(TOO_LONG.to_owned()),
+            };
+            if let Err(problem) = added {
+                unusable.add(line.number, problem);
             }
         }
+        Ok(())
     }
 
     async fn reader(&self, key: &str, compressed: bool) -> Result<Box<dyn BlockReader>> {

@@ -1,13 +1,13 @@
 //! Lines of a stream, in bounded memory: one block and at most one line are held.
 
+use std::ops::Range;
+
 use fhir::MAX_LINE;
 
 use crate::error::Result;
 use crate::ports::records::BlockReader;
 
-/// Cuts what a [`BlockReader`] gives into lines.
-///
-/// Call [`Lines::next`] until it answers `None`, then [`Lines::fill`]; when that answers false, all is read.
+/// The lines of a [`BlockReader`]. [`Lines::next`] reads as it goes.
 pub struct Lines {
     reader: Box<dyn BlockReader>,
     buffer: Vec<u8>,
@@ -33,6 +33,13 @@ pub struct Line<'a> {
     pub text: Option<&'a [u8]>,
 }
 
+/// A [`Line`] by its place in the buffer.
+struct Cut {
+    number: u64,
+    offset: u64,
+    text: Option<Range<usize>>,
+}
+
 impl Lines {
     pub fn new(reader: Box<dyn BlockReader>) -> Self {
         Self {
@@ -47,9 +54,21 @@ impl Lines {
         }
     }
 
+    /// The next line; `None` at the end. [`Error::Damaged`](crate::error::Error::Damaged) behind the last line that stands
+    /// before the damage.
+    pub async fn next(&mut self) -> Result<Option<Line<'_>>> {
+        loop {
+            if let Some(Cut { number, offset, text }) = self.cut() {
+                return Ok(Some(Line { number, offset, text: text.map(|text| &self.buffer[text]) }));
+            }
+            if !self.fill().await? {
+                return Ok(None);
+            }
+        }
+    }
+
     /// The next line of what was read so far.
-    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend what it holds")]
-    pub fn next(&mut self) -> Option<Line<'_>> {
+    fn cut(&mut self) -> Option<Cut> {
         loop {
             let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
             let (line, next) = match found {
@@ -69,18 +88,17 @@ impl Lines {
             self.number += 1;
             let number = self.number;
             if std::mem::take(&mut self.dropping) || line.len() > MAX_LINE {
-                return Some(Line { number, offset: self.position + line.start as u64, text: None });
+                return Some(Cut { number, offset: self.position + line.start as u64, text: None });
             }
-            let line = trim(&self.buffer[line.clone()]).map(|(from, to)| line.start + from..line.start + to);
-            if let Some(line) = line {
-                let offset = self.position + line.start as u64;
-                return Some(Line { number, offset, text: Some(&self.buffer[line]) });
+            if let Some((from, to)) = trim(&self.buffer[line.clone()]) {
+                let offset = self.position + (line.start + from) as u64;
+                return Some(Cut { number, offset, text: Some(line.start + from..line.start + to) });
             }
         }
     }
 
-    /// Reads the next block; false at the end, when [`Lines::next`] has answered `None` once more.
-    pub async fn fill(&mut self) -> Result<bool> {
+    /// Reads the next block; `false` when everything was read and [`Lines::cut`] has returned `None` since.
+    async fn fill(&mut self) -> Result<bool> {
         if self.ended {
             return Ok(false);
         }
@@ -148,14 +166,10 @@ mod tests {
         runtime.block_on(async {
             let mut lines = Lines::new(Box::new(MemoryReader::new(text, block)));
             let mut found = Vec::new();
-            loop {
-                while let Some(line) = lines.next() {
-                    found.push((line.number, line.text.map(<[u8]>::to_vec)));
-                }
-                if !lines.fill().await.expect("memory") {
-                    return found;
-                }
+            while let Some(line) = lines.next().await.expect("memory") {
+                found.push((line.number, line.text.map(<[u8]>::to_vec)));
             }
+            found
         })
     }
 

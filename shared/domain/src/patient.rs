@@ -1,5 +1,6 @@
 //! A patient's name, for the people who review an export and for the pages.
 
+use fhir::MAX_LINE;
 use fhir::head::{Plain, head};
 use fhir::json;
 
@@ -9,8 +10,8 @@ use crate::job::PatientSummary;
 use crate::lines::Lines;
 use crate::ports::records::{Part, Records};
 
-/// How much of a record is searched for the Patient resource, in blocks.
-const BLOCKS_SEARCHED: usize = 16;
+/// How many bytes of a record are searched for the Patient resource.
+const MAX_SEARCHED: u64 = 4 * 1024 * 1024;
 
 /// The patient's id and name; `None` when there is no such patient. Without a Patient resource near the
 /// beginning of the record the id stands for the name.
@@ -28,9 +29,9 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
 /// The Patient resource as it is stored; `None` where there is none near the beginning of the record. Damaged files are
 /// read as far as they can be.
 pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Option<Vec<u8>>> {
-    let mut blocks = 0;
+    let mut searched = 0;
     for part in &records.parts(patient).await?.records {
-        match search(records, patient, part, &mut blocks).await {
+        match search(records, patient, part, &mut searched).await {
             Ok(None) | Err(Error::Damaged(_)) => {}
             found => return found,
         }
@@ -38,32 +39,33 @@ pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Opti
     Ok(None)
 }
 
-/// Searches one file of a record. `blocks` are those read so far.
+/// Searches one file of a record. `searched` are the bytes that were searched before, of other files.
 async fn search(
     records: &dyn Records,
     patient: &PatientId,
     part: &Part,
-    blocks: &mut usize,
+    searched: &mut u64,
 ) -> Result<Option<Vec<u8>>> {
     let mut lines = Lines::new(records.open_records(patient, part).await?);
-    loop {
-        while let Some(line) = lines.next() {
-            // A name that is spelled otherwise is rare, and looked for as well.
-            let may_be = |text: &[u8]| {
-                [&b"\"Patient\""[..], b"\\u"].iter().any(|part| memchr::memmem::find(text, part).is_some())
-            };
-            let Some(text) = line.text.filter(|text| may_be(text)) else { continue };
-            let mut plain = Plain::default();
-            let Ok(head) = head(text, &mut plain) else { continue };
-            if head.resource_type == "Patient" && head.id == Some(patient.as_str()) {
-                return Ok(Some(text.to_vec()));
-            }
+    let mut end = 0;
+    while let Some(line) = lines.next().await? {
+        if *searched + line.offset > MAX_SEARCHED {
+            break;
         }
-        *blocks += 1;
-        if *blocks > BLOCKS_SEARCHED || !lines.fill().await? {
-            return Ok(None);
+        end = line.offset + line.text.map_or(MAX_LINE, <[u8]>::len) as u64;
+        // A name that is spelled otherwise is rare, and looked for as well.
+        let may_be = |text: &[u8]| {
+            [&b"\"Patient\""[..], b"\\u"].iter().any(|part| memchr::memmem::find(text, part).is_some())
+        };
+        let Some(text) = line.text.filter(|text| may_be(text)) else { continue };
+        let mut plain = Plain::default();
+        let Ok(head) = head(text, &mut plain) else { continue };
+        if head.resource_type == "Patient" && head.id == Some(patient.as_str()) {
+            return Ok(Some(text.to_vec()));
         }
     }
+    *searched += end;
+    Ok(None)
 }
 
 /// Given and family names of the first HumanName, or its text.
