@@ -9,8 +9,8 @@ use aws::{Aws, SqsInbox, files_at, sdk};
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use contract::FixedClock;
-use crypto::SystemIds;
-use domain::clock::{Clock, Ids, SystemClock};
+use crypto::OsRandom;
+use domain::clock::{Clock, Random, SystemClock};
 use domain::error::Result;
 use domain::ids::{JobId, PatientId};
 use domain::job::Job;
@@ -49,14 +49,19 @@ pub(crate) fn resources(prefix: &str, more: &[(&'static str, &str)]) -> Arc<Reso
     }))
 }
 
-fn platform(sdk: SdkConfig, resources: Arc<Resources>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Aws {
+fn platform(
+    sdk: SdkConfig,
+    resources: Arc<Resources>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> Aws {
     let text = "base_url = \"http://localhost:8888\"\nchunk_bytes = 30000";
     let settings = Settings::parse(text, |_| None, None).expect("valid settings");
-    Aws::new(sdk, resources, settings, None, clock, ids)
+    Aws::new(sdk, resources, settings, None, clock, random)
 }
 
 async fn contracted(prefix: &str) -> Aws {
-    platform(sdk().await, resources(prefix, &[]), Arc::new(SystemClock), Arc::new(SystemIds))
+    platform(sdk().await, resources(prefix, &[]), Arc::new(SystemClock), Arc::new(OsRandom))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,7 +75,7 @@ async fn jobs_keep_the_contract() {
 async fn files_keep_the_contract_plain_and_compressed() {
     contract::files(&*contracted("files").await.files()).await;
     let compressed = resources("files", &[("EHI_COMPRESS_FILES", "true")]);
-    let platform = platform(sdk().await, compressed, Arc::new(SystemClock), Arc::new(SystemIds));
+    let platform = platform(sdk().await, compressed, Arc::new(SystemClock), Arc::new(OsRandom));
     contract::files(&*platform.files()).await;
     compressed_files(&*platform.files()).await;
 }
@@ -104,7 +109,7 @@ async fn compressed_files(files: &dyn Files) {
 async fn large_files_go_up_in_parts_and_what_is_cut_off_leaves_nothing() {
     let wire = Wire::over(sdk().await.http_client().expect("a client"));
     let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
-    let platform = platform(sdk, resources("parts", &[]), Arc::new(SystemClock), Arc::new(SystemIds));
+    let platform = platform(sdk, resources("parts", &[]), Arc::new(SystemClock), Arc::new(OsRandom));
     let files = platform.files();
     let large: Vec<u8> = (0..=u8::MAX).cycle().take(20_000_000).collect();
     let write = async |key: &str, finishes: bool| {
@@ -144,17 +149,17 @@ async fn large_files_go_up_in_parts_and_what_is_cut_off_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn grants_keep_the_contract() {
+async fn expiring_entries_keep_the_contract() {
     let clock = FixedClock::at(SystemClock.now());
-    let (now, ids) = (Arc::new(clock.clone()), Arc::new(SystemIds));
-    let platform = platform(sdk().await, resources("grants", &[]), now, ids);
-    contract::grants(platform.grants(), &*platform.clock(), |by| clock.advance(by)).await;
+    let (now, random) = (Arc::new(clock.clone()), Arc::new(OsRandom));
+    let platform = platform(sdk().await, resources("grants", &[]), now, random);
+    contract::expiring(platform.expiring(), &*platform.clock(), |by| clock.advance(by)).await;
 }
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn records_keep_the_contract() {
-    let prefix = format!("records-{}", SystemIds.attempt());
+    let prefix = format!("records-{}", OsRandom.attempt());
     let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
     let lake = files_at(&sdk().await, &lake, Arc::new(SystemClock)).expect("a lake");
     contract::records(&*contracted(&prefix).await.records(), async |path, bytes| {
@@ -177,7 +182,7 @@ async fn the_queue_keeps_the_contract() {
     })
     .await;
     // More than a batch.
-    let job = SystemIds.job(SystemClock.now());
+    let job = OsRandom.job(SystemClock.now());
     let tasks: Vec<_> = (0..23).map(|_| Task::Finish { job: job.clone() }).collect();
     platform.queue().send(SizeClass::Large, &tasks).await.expect("sent");
     let mut received = 0;
@@ -203,7 +208,7 @@ impl Queue for Large {
 async fn links_are_good_for_one_file_and_a_while() {
     let clock = FixedClock::at(SystemClock.now());
     let at = |now: FixedClock| async move {
-        platform(sdk().await, resources("links", &[]), Arc::new(now), Arc::new(SystemIds))
+        platform(sdk().await, resources("links", &[]), Arc::new(now), Arc::new(OsRandom))
     };
     let files = at(clock.clone()).await.files();
     domain::ports::files::write_all(&*files, "exports/l/a.pdf", b"text".to_vec()).await.expect("written");
@@ -265,8 +270,8 @@ async fn what_is_missing_is_503_with_its_cause_in_the_log() {
             ("EHI_SMALL_QUEUE", "http://127.0.0.1:9/000000000000/no-such-queue"),
         ],
     );
-    let platform = platform(sdk().await, nowhere, Arc::new(SystemClock), Arc::new(SystemIds));
-    let job = SystemIds.job(SystemClock.now());
+    let platform = platform(sdk().await, nowhere, Arc::new(SystemClock), Arc::new(OsRandom));
+    let job = OsRandom.job(SystemClock.now());
     let task = [Task::Plan { job: job.clone() }];
     let errors = [
         (platform.jobs().get(&job).await.expect_err("missing"), "ResourceNotFound"),
@@ -289,7 +294,7 @@ async fn sample_lake() -> &'static str {
     static LOADED: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
     LOADED
         .get_or_init(|| async {
-            let prefix = format!("sample-{}", SystemIds.attempt());
+            let prefix = format!("sample-{}", OsRandom.attempt());
             let into = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
             let inputs = vec![ehi::defaults::sample_records()];
             ehi::load::run(ehi::load::Options { inputs, into: into.into() }).await.expect("loaded");
@@ -403,7 +408,7 @@ async fn whatever_call_breaks_each_resource_is_exported_once() {
     let lake = sample_lake().await;
     let wire = Wire::over(sdk().await.http_client().expect("a client"));
     let broken = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
-    let platform = platform(broken, resources(lake, &[]), Arc::new(SystemClock), Arc::new(SystemIds));
+    let platform = platform(broken, resources(lake, &[]), Arc::new(SystemClock), Arc::new(OsRandom));
     let inbox = Brief(platform.inbox(SizeClass::Small, &variable("EHI_TEST_DEAD_LETTERS")));
     let patient = vec![PatientId::parse(BRUNO).expect("an id")];
     let job = begin(&platform, patient.clone()).await;
@@ -426,7 +431,7 @@ async fn whatever_call_breaks_each_resource_is_exported_once() {
         let done = work(&platform, &inbox, job.id()).await;
         struck += wire.struck();
         wire.follow(Plan::Nothing);
-        assert!(matches!(done, Job::Complete(_)), "call {call}, {fault:?}: {:?}", done.core().history);
+        assert!(matches!(done, Job::Complete(_)), "call {call}, {fault:?}: {:?}", done.header().history);
         assert_eq!(exported(&platform, &done).await, expected, "call {call}, {fault:?}");
     }
     assert!(struck >= calls * 3 / 2, "{struck} of {}", 2 * calls);
@@ -458,7 +463,7 @@ async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
     let wire = Wire::over(sdk().await.http_client().expect("a client"));
     let counted = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
     let clock = || Arc::new(SystemClock);
-    let platform = platform(counted, resources(lake, &[]), clock(), Arc::new(SystemIds));
+    let platform = platform(counted, resources(lake, &[]), clock(), Arc::new(OsRandom));
     let worker = export_generator::worker(&platform);
     // The one task of a short export as the queue would deliver it, without the calls that deliver it.
     let calls = async || {

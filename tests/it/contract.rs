@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::{FixedClock, SeededIds};
+use contract::{FixedClock, SeededRandom};
 use jiff::SignedDuration;
 use local::Local;
 use platform::Platform;
@@ -16,12 +16,12 @@ fn platforms() -> Vec<(Local, FixedClock, tempfile::TempDir)> {
         .map(|on_disk| {
             let directory = tempfile::tempdir().expect("a directory");
             let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
-            let (now, ids) = (Arc::new(clock.clone()), Arc::new(SeededIds::new(3)));
+            let (now, random) = (Arc::new(clock.clone()), Arc::new(SeededRandom::new(3)));
             let records = directory.path().join("records");
             std::fs::create_dir(&records).expect("a directory");
             let platform = match on_disk {
-                true => Local::open(&directory.path().join("state"), &records, settings(), now, ids),
-                false => Local::in_memory(&records, settings(), now, ids),
+                true => Local::open(&directory.path().join("state"), &records, settings(), now, random),
+                false => Local::in_memory(&records, settings(), now, random),
             };
             (platform.expect("a platform"), clock, directory)
         })
@@ -51,9 +51,9 @@ async fn files_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn grants_keep_the_contract() {
+async fn expiring_entries_keep_the_contract() {
     for (platform, clock, _directory) in platforms() {
-        contract::grants(platform.grants(), &*platform.clock(), |by| clock.advance(by)).await;
+        contract::expiring(platform.expiring(), &*platform.clock(), |by| clock.advance(by)).await;
     }
 }
 

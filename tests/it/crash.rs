@@ -206,8 +206,8 @@ async fn what_is_on_disk_goes_on_after_a_restart() {
     };
     let start = || {
         let clock = contract::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
-        let (now, ids) = (Arc::new(clock.clone()), Arc::new(crypto::SystemIds));
-        let platform = Local::open(state.path(), &ehi::defaults::sample_records(), settings(), now, ids);
+        let (now, random) = (Arc::new(clock.clone()), Arc::new(crypto::OsRandom));
+        let platform = Local::open(state.path(), &ehi::defaults::sample_records(), settings(), now, random);
         World::over(platform.expect("a platform"), clock)
     };
     let (token, job) = {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws::{files_at, sdk};
-use crypto::SystemIds;
-use domain::clock::{Clock, Ids, SystemClock};
+use crypto::OsRandom;
+use domain::clock::{Clock, Random, SystemClock};
 use domain::ports::files::{Files, write_all};
 use http::StatusCode;
 use serde_json::Value;
@@ -44,7 +44,7 @@ async fn a_damaged_object_of_the_lake_is_named_and_the_rest_is_exported() {
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn the_schedule_runs_cleanup() {
     let files = bucket(&format!("s3://{}", variable("EHI_TEST_SERVED_FILES"))).await;
-    let orphan = format!("exports/{}/x", SystemIds.job(SystemClock.now()));
+    let orphan = format!("exports/{}/x", OsRandom.job(SystemClock.now()));
     write_all(&*files, &orphan, b"nobody's".to_vec()).await.expect("written");
     let begun = Instant::now();
     while files.size(&orphan).await.expect("an answer").is_some() {

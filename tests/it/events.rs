@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws::lambda::changes::{Announcer, Changes};
-use crypto::SystemIds;
-use domain::clock::Ids;
+use crypto::OsRandom;
+use domain::clock::Random;
 use domain::error::{Error, Result};
 use domain::event::CloudEvent;
 use domain::ids::JobId;
@@ -211,7 +211,7 @@ struct Listener(String);
 
 impl Listener {
     fn new() -> (Self, String) {
-        let name = format!("listener-{}", SystemIds.attempt());
+        let name = format!("listener-{}", OsRandom.attempt());
         let url = tests::text(&aws(&["sqs", "create-queue", "--queue-name", &name])["QueueUrl"]);
         let attributes =
             aws(&["sqs", "get-queue-attributes", "--queue-url", &url, "--attribute-names", "QueueArn"]);
@@ -250,7 +250,7 @@ impl Listener {
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn a_deployment_tells_its_event_bus_and_mails_staff() {
     let (bus, arn) = Listener::new();
-    let rule = format!("listener-{}", SystemIds.attempt());
+    let rule = format!("listener-{}", OsRandom.attempt());
     aws(&["events", "put-rule", "--name", &rule, "--event-pattern", "{\"source\":[\"ehi-export\"]}"]);
     aws(&["events", "put-targets", "--rule", &rule, "--targets", &format!("Id=queue,Arn={arn}")]);
     let (mail, arn) = Listener::new();

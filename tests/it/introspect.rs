@@ -89,7 +89,7 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
         platform::Platform::settings(&platform),
         platform::Platform::keys(&platform),
         platform::Platform::clock(&platform),
-        platform::Platform::grants(&platform),
+        platform::Platform::expiring(&platform),
     );
     assert!(fresh.verify(&foreign).await.is_err());
     assert!(alive(&issuer.token(&json!({ "jti": "another", "azp": "app", "iss": claims["iss"], "aud": claims["aud"], "exp": claims["exp"] }))).await);

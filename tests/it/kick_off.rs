@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use platform::Platform;
-use security::tokens::{Claims, sign};
+use security::tokens::{AccessTokenClaims, sign};
 use serde_json::json;
 use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, parameter};
 
@@ -122,9 +122,9 @@ async fn another_patient_and_no_patient_are_the_same_404() {
 }
 
 /// A token that we signed, with these claims changed.
-fn signed(world: &World, change: impl FnOnce(&mut Claims)) -> String {
+fn signed(world: &World, change: impl FnOnce(&mut AccessTokenClaims)) -> String {
     let now = world.platform().clock().now().as_second();
-    let mut claims = Claims {
+    let mut claims = AccessTokenClaims {
         iss: BASE_URL.to_owned(),
         aud: BASE_URL.to_owned(),
         sub: format!("Patient/{ANNA}"),

@@ -244,15 +244,15 @@ async fn a_defect_is_tried_three_times_and_the_text_has_the_request_id() {
     assert_eq!(kicked.status, StatusCode::ACCEPTED, "{}", kicked.text());
     let job = kicked.job();
     let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
-    let request = stored.job.core().request_id.clone().expect("a request id");
+    let request = stored.job.header().request_id.clone().expect("a request id");
     let faulty = Faulty::new(world.platform().clone(), Faults::at(1, Strike::Defect));
     work_for(&world, &faulty, 2).await;
     let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
     let Job::Failed(failed) = &stored.job else { panic!("{:?}", stored.job.state()) };
     assert!(failed.reason.contains(&request), "{}", failed.reason);
-    let last = stored.job.core().history.last().expect("history");
-    assert!(last.what.contains("delivered 3 times"), "{}", last.what);
-    assert!(last.what.contains("chunk"), "{}", last.what);
+    let last = stored.job.header().history.last().expect("history");
+    assert!(last.action.contains("delivered 3 times"), "{}", last.action);
+    assert!(last.action.contains("chunk"), "{}", last.action);
 }
 
 #[tokio::test]

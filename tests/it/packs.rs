@@ -43,8 +43,8 @@ impl Kept {
         let text = tests::settings("sandbox = true");
         let settings = settings::Settings::parse(&text, |_| None, None).expect("valid settings");
         let clock = contract::FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
-        let (now, ids) = (Arc::new(clock.clone()), Arc::new(crypto::SystemIds));
-        let platform = local::Local::open(state.path(), records, settings, now, ids);
+        let (now, random) = (Arc::new(clock.clone()), Arc::new(crypto::OsRandom));
+        let platform = local::Local::open(state.path(), records, settings, now, random);
         let world = World::over(platform.expect("a platform"), clock);
         let token = world.token(ANNA).await;
         Self { world, state, token }

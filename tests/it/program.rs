@@ -359,7 +359,7 @@ async fn exported_files_are_for_their_owner() {
         &ehi::defaults::sample_records(),
         settings.expect("valid settings"),
         std::sync::Arc::new(clock.clone()),
-        std::sync::Arc::new(crypto::SystemIds),
+        std::sync::Arc::new(crypto::OsRandom),
     );
     let world = tests::World::over(platform.expect("a platform"), clock);
     let token = world.token(ANNA).await;

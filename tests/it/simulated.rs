@@ -9,7 +9,7 @@ use domain::ports::files::{read_all, write_all};
 use domain::request::SizeClass;
 use jiff::SignedDuration;
 use platform::Platform;
-use tests::simulated::platform::{LAKE_BUCKET, dead_letters, ids, platform, sdk};
+use tests::simulated::platform::{LAKE_BUCKET, dead_letters, platform, random, sdk};
 use tests::simulated::{Client, Simulation, Stage, run};
 
 fn client() -> Client {
@@ -18,12 +18,12 @@ fn client() -> Client {
 
 #[test]
 fn jobs_keep_the_contract() {
-    run(async { contract::jobs(platform(&client(), "", ids(1)).await.jobs()).await });
+    run(async { contract::jobs(platform(&client(), "", random(1)).await.jobs()).await });
 }
 
 #[test]
 fn files_keep_the_contract() {
-    run(async { contract::files(&*platform(&client(), "", ids(1)).await.files()).await });
+    run(async { contract::files(&*platform(&client(), "", random(1)).await.files()).await });
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn records_keep_the_contract() {
         let clock = Arc::new(client.simulation().clock());
         let lake = aws::files_at(&sdk(&client).await, &format!("s3://{LAKE_BUCKET}"), clock);
         let lake = lake.expect("a lake");
-        contract::records(&*platform(&client, "", ids(1)).await.records(), async |path, bytes| {
+        contract::records(&*platform(&client, "", random(1)).await.records(), async |path, bytes| {
             write_all(&*lake, path, bytes.to_vec()).await.expect("written");
         })
         .await;
@@ -41,20 +41,21 @@ fn records_keep_the_contract() {
 }
 
 #[test]
-fn grants_keep_the_contract() {
+fn expiring_entries_keep_the_contract() {
     run(async {
         let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
         let client = client();
-        let grants =
-            tests::simulated::platform::with_clock(&client, Arc::new(clock.clone()), ids(1)).await.grants();
-        contract::grants(grants, &clock as &dyn Clock, |by| clock.advance(by)).await;
+        let grants = tests::simulated::platform::with_clock(&client, Arc::new(clock.clone()), random(1))
+            .await
+            .expiring();
+        contract::expiring(grants, &clock as &dyn Clock, |by| clock.advance(by)).await;
     });
 }
 
 #[test]
 fn the_queue_keeps_the_contract() {
     run(async {
-        let platform = platform(&client(), "", ids(1)).await;
+        let platform = platform(&client(), "", random(1)).await;
         let inbox = platform.inbox(SizeClass::Large, &dead_letters());
         let queue = Large(platform.queue());
         contract::queue(&queue, &inbox, SignedDuration::from_secs(2), async |by: SignedDuration| {
@@ -78,7 +79,7 @@ impl domain::ports::queue::Queue for Large {
 fn large_files_go_up_in_parts() {
     run(async {
         let client = client();
-        let files = platform(&client, "", ids(1)).await.files();
+        let files = platform(&client, "", random(1)).await.files();
         let large: Vec<u8> = (0..=u8::MAX).cycle().take(20_000_000).collect();
         let mut writer = files.create("parts/large").await.expect("created");
         for piece in large.chunks(300_000) {
@@ -250,7 +251,7 @@ mod walks {
     use futures_util::FutureExt;
     use platform::Platform;
     use proptest::prelude::*;
-    use tests::simulated::platform::{ids, platform};
+    use tests::simulated::platform::{platform, random};
     use tests::simulated::{Client, Simulation, Stage, run};
 
     /// The patients behind one of them, and the LISTs that it took to find them.
@@ -269,7 +270,7 @@ mod walks {
             if holes {
                 client.simulation().holes();
             }
-            let records = platform(&client, "", ids(1)).await.records();
+            let records = platform(&client, "", random(1)).await.records();
             let (mut walk, mut found) = (records.entries(after), Vec::new());
             while let Some(entry) = walk.next().await.expect("an entry") {
                 let Entry::Patient(Member { patient, .. }) = entry else { panic!("a stray") };

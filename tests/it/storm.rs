@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use aws::{Aws, SqsInbox, files_at, sdk};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use crypto::SystemIds;
-use domain::clock::{Ids, SystemClock};
+use crypto::OsRandom;
+use domain::clock::{Random, SystemClock};
 use domain::error::Result;
 use domain::job::Job;
 use domain::ports::files::write_all;
@@ -105,7 +105,7 @@ struct Exported {
 
 impl World {
     async fn new() -> Self {
-        let name = format!("storm-{}", SystemIds.attempt());
+        let name = format!("storm-{}", OsRandom.attempt());
         let lake = format!("{}/{name}", variable("EHI_TEST_LAKE"));
         let files = files_at(&sdk().await, &lake, Arc::new(SystemClock)).expect("a lake");
         let directory = tempfile::tempdir().expect("a directory");
@@ -122,7 +122,7 @@ impl World {
         // One patient a chunk.
         let text = "base_url = \"http://localhost:8888\"\nchunk_bytes = 1";
         let settings = Settings::parse(text, |_| None, None).expect("valid settings");
-        let platform = Aws::new(sdk, resources, settings, None, Arc::new(SystemClock), Arc::new(SystemIds));
+        let platform = Aws::new(sdk, resources, settings, None, Arc::new(SystemClock), Arc::new(OsRandom));
         Self { platform, wire }
     }
 
@@ -175,14 +175,14 @@ impl World {
 async fn a_storm_over_the_emulator_changes_nothing() {
     let world = World::new().await;
     let calm = world.export(None).await;
-    assert!(matches!(calm.job, Job::Complete(_)), "{:?}", calm.job.core().history);
+    assert!(matches!(calm.job, Job::Complete(_)), "{:?}", calm.job.header().history);
     assert_eq!((calm.struck, calm.met.killed.load(Ordering::SeqCst)), (0, 0));
     let expected = exported(&world.platform, &calm.job).await;
     assert!(expected.len() > 3 * PATIENTS, "{}", expected.len());
     assert_eq!(expected.values().find(|count| **count != 1), None);
     for seed in 0..2 {
         let Exported { job, met, calls, struck } = world.export(Some(seed)).await;
-        assert!(matches!(job, Job::Complete(_)), "seed {seed}: {:?}", job.core().history);
+        assert!(matches!(job, Job::Complete(_)), "seed {seed}: {:?}", job.header().history);
         assert_eq!(exported(&world.platform, &job).await, expected, "seed {seed}");
         let (twice, killed) = (met.twice.load(Ordering::SeqCst), met.killed.load(Ordering::SeqCst));
         assert!(struck * 4 > calls && twice > 2 && killed > 2, "{struck} of {calls}, {twice}, {killed}");

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
-use contract::SeededIds;
+use contract::SeededRandom;
 use futures_util::future::join_all;
 use http::StatusCode;
 use security::passwords;
@@ -152,7 +152,7 @@ fn peak_kilobytes(process: u32) -> u64 {
 fn two_hundred_log_ins_at_once_take_little_memory() {
     let state = tempfile::tempdir().expect("a directory");
     let config = state.path().join("settings.toml");
-    let hash = passwords::hash(PASSWORD, &SeededIds::new(1)).expect("a hash");
+    let hash = passwords::hash(PASSWORD, &SeededRandom::new(1)).expect("a hash");
     let staff = (0..200)
         .map(|number| format!("[[staff]]\nusername = \"user{number}\"\npassword_hash = \"{hash}\"\n"));
     let text = "limits = { hashes_waiting = 300, login_attempts_by_address = 1000 }\n".to_owned();

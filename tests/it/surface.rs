@@ -209,7 +209,7 @@ async fn without_a_job_a_stranger_gets_the_same_401(world: World) {
     }
 }
 
-/// Ids that are none, as they stand in an address.
+/// Random that are none, as they stand in an address.
 const ODD_IDS: [&str; 10] = [
     "nothing",
     "01a1fb95-ab0a-7a46-aeea",
@@ -338,7 +338,7 @@ async fn a_route_that_reads_a_cookie_cannot_be_forgotten() {
     use web::session::{STAFF, StaffSession, current};
 
     let world = World::new();
-    let (grants, clock) = (world.platform().grants(), world.platform().clock());
+    let (grants, clock) = (world.platform().expiring(), world.platform().clock());
     let reads = async move |headers: http::HeaderMap| {
         let session: Option<StaffSession> =
             current(STAFF, &headers, &*grants, &*clock).await.expect("a store");

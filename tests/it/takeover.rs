@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use aws::lambda::messages::{Batch, Consumer};
 use aws::{Aws, SqsInbox, sdk};
-use crypto::SystemIds;
-use domain::clock::{Clock, Ids, SystemClock};
+use crypto::OsRandom;
+use domain::clock::{Clock, Random, SystemClock};
 use domain::error::Result;
 use domain::ports::queue::{Deadline, Delivery, Inbox, Settled, Worker};
 use domain::request::SizeClass;
@@ -58,14 +58,14 @@ struct Queue {
 
 impl Queue {
     async fn new() -> Self {
-        let name = format!("takeover-{}", SystemIds.attempt());
+        let name = format!("takeover-{}", OsRandom.attempt());
         let created = aws(&["sqs", "create-queue", "--queue-name", &name]);
         let url = tests::text(&created["QueueUrl"]);
         let resources = Resources::of(|name| name.ends_with("_QUEUE").then(|| url.clone()));
         let settings =
             Settings::parse("base_url = \"http://localhost:8888\"", |_| None, None).expect("settings");
-        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let platform = Aws::new(sdk().await, Arc::new(resources), settings, None, clock, ids);
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
+        let platform = Aws::new(sdk().await, Arc::new(resources), settings, None, clock, random);
         Self { url, platform }
     }
 
@@ -75,7 +75,7 @@ impl Queue {
 
     /// Sends a task, and returns it as the event in which Lambda hands it to its function.
     async fn delivered(&self) -> Batch {
-        let task = Task::Finish { job: SystemIds.job(SystemClock.now()) };
+        let task = Task::Finish { job: OsRandom.job(SystemClock.now()) };
         self.platform.queue().send(SizeClass::Large, std::slice::from_ref(&task)).await.expect("sent");
         let delivery = self.inbox().receive(OF_THE_QUEUE).await.expect("an answer").expect("a task");
         assert_eq!(delivery.task, task);
@@ -159,7 +159,7 @@ async fn a_task_that_is_done_stays_hidden_until_lambda_deletes_it() {
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn large_exports_share_the_workers_by_job() {
     let queue = Queue::new().await;
-    let jobs = [0, 1].map(|_| SystemIds.job(SystemClock.now()));
+    let jobs = [0, 1].map(|_| OsRandom.job(SystemClock.now()));
     let task = |job: usize| Task::Finish { job: jobs[job].clone() };
     let sender = queue.platform.queue();
     sender.send(SizeClass::Large, &[task(0)]).await.expect("sent");

@@ -93,19 +93,19 @@ const ACTIONS: &[(&str, &[&str])] = &[
     ("records.area", &["records s3:ListBucket"]),
     ("records.open_area", &["records s3:GetObject"]),
     ("records.supporting", &["records s3:ListBucket", "records s3:GetObject"]),
-    ("grants.put", &["grants dynamodb:PutItem"]),
-    ("grants.get", &["grants dynamodb:GetItem"]),
-    ("grants.replace", &["grants dynamodb:UpdateItem"]),
-    ("grants.take", &["grants dynamodb:UpdateItem"]),
-    ("grants.sweep", &[]),
+    ("expiring.put", &["grants dynamodb:PutItem"]),
+    ("expiring.get", &["grants dynamodb:GetItem"]),
+    ("expiring.replace", &["grants dynamodb:UpdateItem"]),
+    ("expiring.take", &["grants dynamodb:UpdateItem"]),
+    ("expiring.sweep", &[]),
 ];
 
 /// What the library does with the ports that a function hands it: a call in the function's source, and the methods.
 const HELPERS: &[(&str, &[&str])] = &[
-    ("platform.verifier()", &["grants.get"]),
+    ("platform.verifier()", &["expiring.get"]),
     ("jobs.peek(", &["jobs.get"]),
     ("start(", &["jobs.create", "queue.send"]),
-    ("places::take(", &["jobs.get", "grants.get", "grants.put", "grants.replace"]),
+    (".acquire(", &["jobs.get", "expiring.get", "expiring.put", "expiring.replace"]),
     ("running_page(", &["jobs.chunks"]),
     ("resume(", &["queue.send"]),
     ("change(", &["jobs.get", "jobs.replace"]),
@@ -118,12 +118,12 @@ const HELPERS: &[(&str, &[&str])] = &[
     ("packs::open(", &["files.open"]),
     ("write_all(", &["files.create"]),
     ("summary(&*", &["records.parts", "records.open_records"]),
-    ("begin(STAFF", &["grants.put"]),
-    ("begin(PATIENT", &["grants.put"]),
-    ("current(STAFF", &["grants.get", "grants.replace"]),
-    ("current(PATIENT", &["grants.get", "grants.replace"]),
-    ("end(STAFF", &["grants.take"]),
-    ("attempts::verify(", &["grants.get", "grants.put", "grants.replace"]),
+    ("begin(STAFF", &["expiring.put"]),
+    ("begin(PATIENT", &["expiring.put"]),
+    ("current(STAFF", &["expiring.get", "expiring.replace"]),
+    ("current(PATIENT", &["expiring.get", "expiring.replace"]),
+    ("end(STAFF", &["expiring.take"]),
+    ("attempts::verify(", &["expiring.get", "expiring.put", "expiring.replace"]),
 ];
 
 /// The actions that the ports in a function's sources need.
@@ -144,7 +144,7 @@ fn needed(function: &str) -> BTreeSet<String> {
     let helped = helped.flat_map(|(_, methods)| methods.iter().copied());
     let helped = helped.filter(|method| {
         let port = method.split('.').next().unwrap_or_default();
-        has_port(port) || (port == "grants" && has_port("verifier"))
+        has_port(port) || (port == "expiring" && has_port("verifier"))
     });
     let methods: BTreeSet<&str> = methods.chain(helped).collect();
     let actions = ACTIONS.iter().filter(|(method, _)| methods.contains(method));

@@ -43,6 +43,6 @@ pub fn new_system_export() -> NewExport {
 
 /// Starts it on a platform.
 pub async fn begin(platform: &dyn Platform, new: NewExport) -> Job {
-    let sources = (&*platform.clock(), &*platform.ids());
+    let sources = (&*platform.clock(), &*platform.random());
     start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started")
 }

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use async_trait::async_trait;
 use contract::FixedClock;
 use domain::chunk::{Chunk, ChunkResult, Progress};
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Result, Store};
 use domain::ids::{ChunkId, JobId, PatientId};
 use domain::job::Job;
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::{ByteStream, FileWriter, Files, UploadForm};
-use domain::ports::grants::Grants;
 use domain::ports::jobs::{Append, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult};
 use domain::ports::queue::{Delivery, Inbox, Queue};
 use domain::ports::records::{
@@ -153,8 +153,8 @@ impl Platform for Faulty {
         self.inner.clock()
     }
 
-    fn ids(&self) -> Arc<dyn Ids> {
-        self.inner.ids()
+    fn random(&self) -> Arc<dyn Random> {
+        self.inner.random()
     }
 
     fn jobs(&self) -> Arc<dyn Jobs> {
@@ -173,8 +173,8 @@ impl Platform for Faulty {
         Arc::new(FaultyRecords { inner: self.inner.records(), faults: self.faults.clone() })
     }
 
-    fn grants(&self) -> Arc<dyn Grants> {
-        self.inner.grants()
+    fn expiring(&self) -> Arc<dyn ExpiringStore> {
+        self.inner.expiring()
     }
 
     fn keys(&self) -> Arc<Keys> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use domain::chunk::{OutputFile, Purpose, Work};
-use domain::job::{Job, State};
+use domain::job::{Job, JobState};
 use domain::manifest::StoredManifest;
 use domain::ports::files::{Files, read_all};
 use domain::ports::jobs::{JobQuery, StoredChunk};
@@ -22,8 +22,11 @@ pub struct Checked(Mutex<HashSet<String>>);
 
 /// Checks the exports that are written and were not checked before.
 pub async fn check_all(platform: &dyn Platform, checked: &Checked) {
-    let query =
-        JobQuery { states: vec![State::Complete, State::InReview], count: 1_000, ..JobQuery::default() };
+    let query = JobQuery {
+        states: vec![JobState::Complete, JobState::InReview],
+        count: 1_000,
+        ..JobQuery::default()
+    };
     let Ok(page) = platform.jobs().list(&query).await else { return };
     for stored in page.jobs {
         let is_new = checked.0.lock().expect("no panic").insert(stored.job.id().to_string());

@@ -26,8 +26,8 @@ use axum::Router;
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use contract::{FixedClock, SeededIds};
-use domain::clock::Ids;
+use contract::{FixedClock, SeededRandom};
+use domain::clock::Random;
 use domain::ports::queue::{NoDeadline, Worker};
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
@@ -154,7 +154,7 @@ max_running_exports = 100
 id = \"other-service\"
 scopes = \"system/Patient.rs system/Observation.rs?category=laboratory\"
 jwks = '''{jwks}'''
-stu4 = true
+manifest_v4 = true
 [[clients]]
 id = \"direct-service\"
 scopes = \"system/*.read\"
@@ -170,7 +170,7 @@ max_running_exports = 3
 /// An argon2 hash that costs a test little.
 fn hash(password: &str) -> String {
     static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    HASH.get_or_init(|| security::passwords::hash(password, &SeededIds::new(1)).expect("a hash")).clone()
+    HASH.get_or_init(|| security::passwords::hash(password, &SeededRandom::new(1)).expect("a hash")).clone()
 }
 
 impl World {
@@ -193,8 +193,9 @@ impl World {
     pub fn of(text: &str, records: &Path) -> Self {
         let settings = Settings::parse(text, |_| None, None).expect("valid settings");
         let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
-        let ids = Arc::new(SeededIds::new(7));
-        let platform = Local::in_memory(records, settings, Arc::new(clock.clone()), ids).expect("a platform");
+        let random = Arc::new(SeededRandom::new(7));
+        let platform =
+            Local::in_memory(records, settings, Arc::new(clock.clone()), random).expect("a platform");
         Self::over(platform, clock)
     }
 
@@ -410,7 +411,7 @@ impl Launch {
         Self {
             client: client.to_owned(),
             redirect_uri: redirect_uri.to_owned(),
-            verifier: SeededIds::new(99).secret(),
+            verifier: SeededRandom::new(99).secret(),
             scope: "launch/patient offline_access patient/$ehi-export".to_owned(),
             aud: format!("{BASE_URL}/fhir"),
             nonce: String::new(),

@@ -64,7 +64,7 @@ impl Admin {
         let now = self.clock.now();
         let attached = change(&*self.jobs, id, |job| {
             let review = job.in_review("attach files to")?;
-            let files = crate::uploads::with_free_names(files.clone(), &review.core.attachments);
+            let files = crate::uploads::with_free_names(files.clone(), &review.header.attachments);
             Ok(Job::InReview(review.attach(files, who, now)))
         })
         .await?;
@@ -105,8 +105,8 @@ impl Admin {
     }
 
     async fn describe_attachments(&self, job: &Job) -> Result<Option<NamedFile>> {
-        let core = job.core();
-        if core.attachments.is_empty() {
+        let header = job.header();
+        if header.attachments.is_empty() {
             return Ok(None);
         }
         let document = |file: &Attachment| Document {
@@ -116,17 +116,21 @@ impl Admin {
             size: file.size,
             hash: file.hash.clone(),
         };
-        let documents: Vec<_> = core.attachments.iter().map(document).collect();
-        let patient = core.patient.as_ref().map(|patient| patient.id.as_str());
+        let documents: Vec<_> = header.attachments.iter().map(document).collect();
+        let patient = header.patient.as_ref().map(|patient| patient.id.as_str());
         let date = instant(self.clock.now());
         let description = "Documents that staff added to the export";
         let resource =
-            document_reference(&format!("attached-{}", core.id), patient, description, &date, &documents);
+            document_reference(&format!("attached-{}", header.id), patient, description, &date, &documents);
         let line = format!("{resource}\n").into_bytes();
         let file = OutputFile {
             purpose: Purpose::Documents,
             resource_type: "DocumentReference".to_owned(),
-            key: format!("{}attached-{}/DocumentReference.ndjson", job_prefix(&core.id), self.ids.attempt()),
+            key: format!(
+                "{}attached-{}/DocumentReference.ndjson",
+                job_prefix(&header.id),
+                self.random.attempt()
+            ),
             place: None,
             count: 1,
             size: line.len() as u64,

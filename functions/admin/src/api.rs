@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use domain::clock::hex;
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
-use domain::job::{Job, State as JobState};
+use domain::job::{Job, JobState};
 use domain::ports::jobs::{JobQuery, StoredJob};
 use http::header::{ETAG, IF_NONE_MATCH, LINK};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::error::{Error, NO_JOB, Result};
 use domain::ids::{Attempt, JobId};
 use domain::job::Attachment;
-use domain::ports::grants::GrantKind;
+use domain::ports::expiring::EntryKind;
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, StatusCode};
 use jiff::SignedDuration;
@@ -62,7 +62,7 @@ pub(crate) async fn begin(
         return Err(Error::TooLarge(format!("'size' must be from 1 to {limit} bytes")).into());
     }
     state.job(&id).await?.job.in_review("attach files to")?;
-    let upload = state.ids.attempt();
+    let upload = state.random.attempt();
     let file = described(&id, &upload, &announced.name, announced.content_type.as_deref());
     let form = state.files.upload_form(&file.key, &file.content_type, announced.size, FORM).await?;
     let form = form.ok_or_else(|| {
@@ -71,7 +71,7 @@ pub(crate) async fn begin(
         )
     })?;
     let pending = serde_json::to_value(Pending { job: id, file })?;
-    state.grants.put(GrantKind::Upload, upload.as_str(), pending, state.clock.now() + PENDING).await?;
+    state.expiring.put(EntryKind::Upload, upload.as_str(), pending, state.clock.now() + PENDING).await?;
     let fields: serde_json::Map<String, Value> =
         form.fields.into_iter().map(|(name, value)| (name, value.into())).collect();
     let answer = json!({ "id": upload, "url": form.url, "fields": fields, "expiresIn": FORM.as_secs() });
@@ -87,14 +87,14 @@ pub(crate) async fn complete(
 ) -> Result<Response, ApiError> {
     let who = state.staff(&method, &headers).await?;
     let upload = Attempt::parse(&upload).map_err(|_| NO_UPLOAD)?;
-    let grant = state.grants.get(GrantKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
+    let grant = state.expiring.get(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
     let Pending { job, mut file } = grant.read()?;
     if job != id {
         return Err(NO_JOB.into());
     }
     state.measure(&mut file).await?;
     // Of two calls at once one attaches it.
-    state.grants.take(GrantKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
+    state.expiring.take(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
     Ok(state.answer(&state.attach(&id, vec![file], &who).await?).await?)
 }
 

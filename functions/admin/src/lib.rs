@@ -18,9 +18,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
-use domain::ports::grants::Grants;
 use domain::ports::jobs::Jobs;
 use platform::Platform;
 use security::verify::Verifier;
@@ -31,9 +31,9 @@ use settings::Settings;
 pub(crate) struct Admin {
     jobs: Arc<dyn Jobs>,
     files: Arc<dyn Files>,
-    grants: Arc<dyn Grants>,
+    expiring: Arc<dyn ExpiringStore>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     settings: Arc<Settings>,
     verifier: Arc<Verifier>,
 }
@@ -66,9 +66,9 @@ pub fn router(platform: &dyn Platform) -> Router {
         .with_state(Admin {
             jobs: platform.jobs(),
             files: platform.files(),
-            grants: platform.grants(),
+            expiring: platform.expiring(),
             clock: platform.clock(),
-            ids: platform.ids(),
+            random: platform.random(),
             settings: platform.settings(),
             verifier: platform.verifier(),
         })

@@ -62,14 +62,14 @@ pub(crate) async fn by_page(
 
 /// `GET /admin/logout`.
 pub(crate) async fn logout(State(state): State<Admin>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let cookie = end(STAFF, &headers, &*state.grants, &state.settings).await?;
+    let cookie = end(STAFF, &headers, &*state.expiring, &state.settings).await?;
     Ok(([(SET_COOKIE, cookie)], json(StatusCode::OK, &Value::Object(serde_json::Map::new()))).into_response())
 }
 
 /// `POST /staff/logout`, the page's button.
 pub(crate) async fn leave(State(state): State<Admin>, headers: HeaderMap) -> Result<Response, PageError> {
     check_origin(&headers, &state.settings)?;
-    let cookie = end(STAFF, &headers, &*state.grants, &state.settings).await?;
+    let cookie = end(STAFF, &headers, &*state.expiring, &state.settings).await?;
     let mut response = see_other(&state.settings.url("/staff/login"));
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
@@ -85,7 +85,7 @@ impl Admin {
         let account = self.settings.staff.iter().find(|account| account.username == username);
         let hash = account.map(|account| account.password_hash.as_str());
         let guard = Guard {
-            grants: &*self.grants,
+            expiring: &*self.expiring,
             clock: &*self.clock,
             limits: &self.settings.limits,
             address: notes::address(),
@@ -95,7 +95,7 @@ impl Admin {
         }
         tracing::info!(staff = username, action = "signed in", "staff");
         let session = StaffSession { username: username.to_owned() };
-        let sources = (&*self.clock, &*self.ids);
-        begin(STAFF, &session, &*self.grants, sources, &self.settings).await.map(Some)
+        let sources = (&*self.clock, &*self.random);
+        begin(STAFF, &session, &*self.expiring, sources, &self.settings).await.map(Some)
     }
 }

@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::error::{Error, Result};
 use domain::ids::JobId;
-use domain::job::State as JobState;
+use domain::job::JobState;
 use domain::ports::jobs::JobQuery;
 use http::{HeaderMap, Method, StatusCode};
 use web::extract::{JobPath, Query, field, read_form};

@@ -31,7 +31,7 @@ impl Admin {
     pub(crate) async fn upload(&self, id: &JobId, request: Request, who: &str) -> Result<StoredJob> {
         let stored = self.job(id).await?;
         let review = stored.job.in_review("attach files to")?;
-        if review.core.attachments.len() + MAX_FILES > MAX_ATTACHED {
+        if review.header.attachments.len() + MAX_FILES > MAX_ATTACHED {
             return Err(Error::conflict(format!("a job has at most {MAX_ATTACHED} attachments")));
         }
         let multipart = Multipart::from_request(request, &())
@@ -72,7 +72,7 @@ impl Admin {
             }
             // Listed before it is complete, so that a failure removes what was written.
             let title = field.file_name().unwrap_or("file");
-            received.push(described(id, &self.ids.attempt(), title, field.content_type()));
+            received.push(described(id, &self.random.attempt(), title, field.content_type()));
             if let Some(file) = received.last_mut() {
                 self.write(field, file).await?;
             }

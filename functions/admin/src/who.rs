@@ -25,7 +25,7 @@ impl Admin {
             let caller = self.verifier.verify(token).await?;
             return Ok(if caller.is_staff { Who::Staff(caller.subject.clone()) } else { Who::Owner(caller) });
         }
-        let session: Option<StaffSession> = current(STAFF, headers, &*self.grants, &*self.clock).await?;
+        let session: Option<StaffSession> = current(STAFF, headers, &*self.expiring, &*self.clock).await?;
         let session = session.ok_or(UNAUTHORIZED)?;
         if !method.is_safe() {
             check_origin(headers, &self.settings)?;

@@ -5,7 +5,7 @@ use domain::scopes::Scopes;
 use http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
 use security::assertion;
-use security::tokens::{Claims, sign};
+use security::tokens::{AccessTokenClaims, sign};
 use serde_json::json;
 use web::extract::field;
 use web::respond::{OAuthError, json as json_answer};
@@ -38,7 +38,7 @@ impl Authorize {
         }
         let now = self.clock.now();
         let lifetime = self.settings.token_lifetime.min(LIFETIME);
-        let claims = Claims {
+        let claims = AccessTokenClaims {
             iss: self.settings.base_url.clone(),
             aud: self.settings.base_url.clone(),
             sub: client.id.to_string(),
@@ -47,7 +47,7 @@ impl Authorize {
             patient: None,
             iat: now.as_second(),
             exp: now.as_second() + lifetime.as_secs(),
-            jti: self.ids.secret(),
+            jti: self.random.secret(),
             fhir_user: None,
             family: None,
         };

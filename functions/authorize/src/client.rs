@@ -102,7 +102,7 @@ impl Authorize {
         // The token endpoint stands for the server; elsewhere the endpoint itself is as good (RFC 7523, 3).
         let audiences = [self.settings.url("/auth/token"), self.settings.url(endpoint)];
         let now = self.clock.now();
-        let verified = assertion::verify(text, client, &audiences, &self.jwks, &*self.grants, now).await?;
+        let verified = assertion::verify(text, client, &audiences, &self.jwks, &*self.expiring, now).await?;
         verified.map_err(|reason| {
             tracing::warn!(client.id = %client.id, reason, "an assertion that does not hold");
             OAuthError::Assertion

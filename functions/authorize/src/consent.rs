@@ -7,7 +7,7 @@ use crypto::fingerprint;
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::patient::summary;
-use domain::ports::grants::GrantKind;
+use domain::ports::expiring::EntryKind;
 use domain::scopes::Scopes;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
@@ -54,7 +54,7 @@ pub(crate) async fn submit(
     let (_, pending) = state.pending(request).await?;
     let patient = state.signed_in(&pending, &headers).await?;
     // A request is decided once.
-    if state.grants.take(GrantKind::Authorization, &fingerprint(request)).await?.is_none() {
+    if state.expiring.take(EntryKind::Authorization, &fingerprint(request)).await?.is_none() {
         return Err(Error::conflict("this request was answered in another window").into());
     }
     let app_state = pending.state.clone();
@@ -63,7 +63,7 @@ pub(crate) async fn submit(
         let denied = [("error", "access_denied"), ("error_description", "the patient did not agree")];
         return Ok(found(&answer_url(&redirect_uri, &denied, app_state.as_deref())?));
     }
-    let code = state.ids.secret();
+    let code = state.random.secret();
     let grant = CodeGrant {
         client: pending.client,
         redirect_uri: pending.redirect_uri,
@@ -71,14 +71,18 @@ pub(crate) async fn submit(
         challenge: pending.challenge,
         sign_in: SignIn { patient, base: pending.base, at: pending.signed_in_at, nonce: pending.nonce },
     };
-    state.grants.put(GrantKind::Code, &fingerprint(&code), json!(grant), state.after(CODE_LIFETIME)?).await?;
+    state
+        .expiring
+        .put(EntryKind::Code, &fingerprint(&code), json!(grant), state.after(CODE_LIFETIME)?)
+        .await?;
     Ok(found(&answer_url(&redirect_uri, &[("code", &code)], app_state.as_deref())?))
 }
 
 impl Authorize {
     /// The patient who signed in for this request, in this very browser.
     async fn signed_in(&self, pending: &AuthorizationRequest, headers: &HeaderMap) -> Result<PatientId> {
-        let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;
+        let session: Option<PatientSession> =
+            current(PATIENT, headers, &*self.expiring, &*self.clock).await?;
         let patient = session
             .map(|session| session.patient)
             .filter(|patient| pending.patient.as_ref() == Some(patient));

@@ -6,7 +6,7 @@ use axum::response::Response;
 use crypto::fingerprint;
 use domain::error::Error;
 use domain::ids::ClientId;
-use domain::ports::grants::GrantKind;
+use domain::ports::expiring::EntryKind;
 use http::{HeaderMap, StatusCode};
 use security::verify::Caller;
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub(crate) async fn introspect(
 ) -> Result<Response, OAuthError> {
     let fields = read_form(&headers, body).await?;
     check_once(&fields)?;
-    let asking = state.asking(&headers, &fields).await?;
+    let asking = state.authenticate(&headers, &fields).await?;
     let token = token_of(&fields)?;
     let inactive = || Ok(json(StatusCode::OK, &json!({ "active": false })));
     if let Some(refresh) = state.refresh_grant(token).await? {
@@ -99,7 +99,11 @@ pub(crate) async fn revoke(
 
 impl Authorize {
     /// Who asks: an authenticated confidential client, or the bearer of an access token.
-    async fn asking(&self, headers: &HeaderMap, fields: &[(String, String)]) -> Result<Asking, OAuthError> {
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        fields: &[(String, String)],
+    ) -> Result<Asking, OAuthError> {
         if let Some(token) = bearer_token(headers) {
             return self.bearer(token).await;
         }
@@ -156,11 +160,11 @@ impl Authorize {
     }
 
     async fn refresh_grant(&self, token: &str) -> Result<Option<RefreshGrant>, OAuthError> {
-        let grant = self.grants.get(GrantKind::Refresh, &fingerprint(token)).await?;
+        let grant = self.expiring.get(EntryKind::Refresh, &fingerprint(token)).await?;
         Ok(grant.map(|grant| grant.read()).transpose()?)
     }
 
     async fn is_alive(&self, refresh: &RefreshGrant) -> Result<bool, OAuthError> {
-        Ok(!refresh.used && self.grants.get(GrantKind::Family, &refresh.family).await?.is_some())
+        Ok(!refresh.used && self.expiring.get(EntryKind::Family, &refresh.family).await?.is_some())
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
 use domain::error::{Error, Result};
-use domain::ports::grants::GrantKind;
+use domain::ports::expiring::EntryKind;
 use domain::scopes::Scopes;
 use http::HeaderMap;
 use serde_json::json;
@@ -71,9 +71,9 @@ async fn authorize(
         patient: None,
         signed_in_at: 0,
     };
-    let id = state.ids.secret();
+    let id = state.random.secret();
     let expires_at = state.after(REQUEST_LIFETIME)?;
-    state.grants.put(GrantKind::Authorization, &fingerprint(&id), json!(request), expires_at).await?;
+    state.expiring.put(EntryKind::Authorization, &fingerprint(&id), json!(request), expires_at).await?;
     Ok(found(&state.settings.url(&format!("/patient-login?request={id}"))))
 }
 
@@ -98,7 +98,7 @@ fn check<'f>(
             if get("request").is_some() { "request_not_supported" } else { "request_uri_not_supported" };
         return Err((code, "parameters must be in the request itself".to_owned()));
     }
-    // Whoever asks is always shown a page to sign in (OpenID Connect Core 1.0, 3.1.2.1).
+    // Whoever asks is always shown a page to sign in (OpenID Connect JobHeader 1.0, 3.1.2.1).
     if get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
         return Err(("login_required", "the patient must sign in".to_owned()));
     }

@@ -21,10 +21,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::{ClientId, PatientId};
-use domain::ports::grants::Grants;
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::records::Records;
 use domain::scopes::Scopes;
 use jiff::{SignedDuration, Timestamp};
@@ -41,10 +41,10 @@ use web::respond::OAuthError;
 /// The ports of the authorization server.
 #[derive(Clone)]
 pub(crate) struct Authorize {
-    grants: Arc<dyn Grants>,
+    expiring: Arc<dyn ExpiringStore>,
     records: Arc<dyn Records>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
@@ -62,10 +62,10 @@ pub fn router(platform: &dyn Platform) -> Router {
         .route("/auth/revoke", post(introspect::revoke))
         .route("/auth/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .with_state(Authorize {
-            grants: platform.grants(),
+            expiring: platform.expiring(),
             records: platform.records(),
             clock: platform.clock(),
-            ids: platform.ids(),
+            random: platform.random(),
             settings: platform.settings(),
             keys: platform.keys(),
             verifier: platform.verifier(),
@@ -169,7 +169,7 @@ impl Authorize {
     /// What limits guesses of passwords and secrets.
     pub(crate) fn guard(&self) -> Guard<'_> {
         Guard {
-            grants: &*self.grants,
+            expiring: &*self.expiring,
             clock: &*self.clock,
             limits: &self.settings.limits,
             address: notes::address(),

@@ -7,7 +7,7 @@ use crypto::fingerprint;
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::patient::summary;
-use domain::ports::grants::{Grant, GrantKind};
+use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use security::attempts::{self, Account};
@@ -58,17 +58,17 @@ pub(crate) async fn submit(
         Some((grant, pending)) => {
             let signed_in_at = state.clock.now().as_second();
             let pending = AuthorizationRequest { patient: Some(patient.clone()), signed_in_at, ..pending };
-            let signed_in = Grant { value: json!(pending), ..grant };
-            if !state.grants.replace(GrantKind::Authorization, &fingerprint(request), &signed_in).await? {
+            let signed_in = ExpiringEntry { value: json!(pending), ..grant };
+            if !state.expiring.replace(EntryKind::Authorization, &fingerprint(request), &signed_in).await? {
                 return Err(Error::conflict("this request was answered in another window").into());
             }
             format!("/authorize-app?request={request}")
         }
         None => next.to_owned(),
     };
-    let sources = (&*state.clock, &*state.ids);
+    let sources = (&*state.clock, &*state.random);
     let cookie =
-        begin(PATIENT, &PatientSession { patient }, &*state.grants, sources, &state.settings).await?;
+        begin(PATIENT, &PatientSession { patient }, &*state.expiring, sources, &state.settings).await?;
     let mut response = see_other(&state.settings.url(&target));
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
@@ -80,7 +80,7 @@ impl Authorize {
         &self,
         request: &str,
         next: &str,
-    ) -> Result<Option<(Grant, AuthorizationRequest)>> {
+    ) -> Result<Option<(ExpiringEntry, AuthorizationRequest)>> {
         if request.is_empty() {
             let is_ours =
                 next.starts_with("/jobs/") || next.starts_with("/fhir/") || next.starts_with("/4_0_0/");
@@ -96,8 +96,8 @@ impl Authorize {
     }
 
     /// An app's request that waits for the patient.
-    pub(crate) async fn pending(&self, request: &str) -> Result<(Grant, AuthorizationRequest)> {
-        let grant = self.grants.get(GrantKind::Authorization, &fingerprint(request)).await?;
+    pub(crate) async fn pending(&self, request: &str) -> Result<(ExpiringEntry, AuthorizationRequest)> {
+        let grant = self.expiring.get(EntryKind::Authorization, &fingerprint(request)).await?;
         let grant =
             grant.ok_or_else(|| Error::invalid("this request has expired; begin again in the app"))?;
         let pending = grant.read()?;

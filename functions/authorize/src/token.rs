@@ -8,12 +8,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crypto::{fingerprint, same_secret};
 use domain::ids::ClientId;
-use domain::ports::grants::{Grant, GrantKind};
+use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::scopes::Scopes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use security::id_token::{self, IdClaims};
-use security::tokens::{Claims, sign};
+use security::tokens::{AccessTokenClaims, sign};
 use serde_json::{Value, json};
 use settings::{Client, RefreshTokens};
 use web::extract::{field, read_form};
@@ -61,7 +61,7 @@ impl Authorize {
             field(fields, "code").ok_or_else(|| OAuthError::new("invalid_request", "'code' is missing"))?;
         // The family is named by its code, so that a code that comes again ends what came of it (RFC 6749, 4.1.2).
         let family = fingerprint(code);
-        let Some(grant) = self.grants.take(GrantKind::Code, &family).await? else {
+        let Some(grant) = self.expiring.take(EntryKind::Code, &family).await? else {
             self.end_family(&family).await?;
             return Err(invalid_grant("the code is unknown, used or expired"));
         };
@@ -79,7 +79,7 @@ impl Authorize {
         }
         let scopes = registered(&grant.scopes, client)?;
         let expires_at = self.after(self.settings.refresh_lifetime)?;
-        if !self.grants.put(GrantKind::Family, &family, Value::Null, expires_at).await? {
+        if !self.expiring.put(EntryKind::Family, &family, Value::Null, expires_at).await? {
             return Err(invalid_grant("the code is unknown, used or expired"));
         }
         let refresh_token = match scopes.wants_refresh() {
@@ -103,13 +103,13 @@ impl Authorize {
             .ok_or_else(|| OAuthError::new("invalid_request", "'refresh_token' is missing"))?;
         let key = fingerprint(token);
         let unknown = || invalid_grant("the refresh token is unknown, used or expired");
-        let stored = self.grants.get(GrantKind::Refresh, &key).await?.ok_or_else(unknown)?;
+        let stored = self.expiring.get(EntryKind::Refresh, &key).await?.ok_or_else(unknown)?;
         let grant: RefreshGrant = stored.read()?;
         let client = self.refreshing_client(client, &grant.client)?;
         // What is wrong with the request is said before the token is used up.
         let granted = registered(&grant.scopes, client)?;
         let scopes = refreshed_scopes(fields, &granted)?;
-        if self.grants.get(GrantKind::Family, &grant.family).await?.is_none() {
+        if self.expiring.get(EntryKind::Family, &grant.family).await?.is_none() {
             return Err(unknown());
         }
         let is_reusable = client.refresh_tokens == RefreshTokens::Reusable;
@@ -137,7 +137,7 @@ impl Authorize {
     async fn use_up(
         &self,
         key: &str,
-        stored: Grant,
+        stored: ExpiringEntry,
         grant: &RefreshGrant,
         is_reusable: bool,
     ) -> Answer<bool> {
@@ -145,21 +145,21 @@ impl Authorize {
             return Ok(false);
         }
         let used = match is_reusable {
-            true => Grant { expires_at: self.after(self.settings.refresh_lifetime)?, ..stored },
-            false => Grant { value: json!(RefreshGrant { used: true, ..grant.clone() }), ..stored },
+            true => ExpiringEntry { expires_at: self.after(self.settings.refresh_lifetime)?, ..stored },
+            false => ExpiringEntry { value: json!(RefreshGrant { used: true, ..grant.clone() }), ..stored },
         };
         // Of two requests at once with a token that may be used again, either prolongs it.
-        Ok(self.grants.replace(GrantKind::Refresh, key, &used).await? || is_reusable)
+        Ok(self.expiring.replace(EntryKind::Refresh, key, &used).await? || is_reusable)
     }
 
     /// Keeps an authorization alive. False when it was ended meanwhile.
     async fn prolong(&self, family: &str, is_reusable: bool) -> Answer<bool> {
-        let Some(known) = self.grants.get(GrantKind::Family, family).await? else { return Ok(false) };
-        let kept = Grant { expires_at: self.after(self.settings.refresh_lifetime)?, ..known };
-        if self.grants.replace(GrantKind::Family, family, &kept).await? {
+        let Some(known) = self.expiring.get(EntryKind::Family, family).await? else { return Ok(false) };
+        let kept = ExpiringEntry { expires_at: self.after(self.settings.refresh_lifetime)?, ..known };
+        if self.expiring.replace(EntryKind::Family, family, &kept).await? {
             return Ok(true);
         }
-        Ok(is_reusable && self.grants.get(GrantKind::Family, family).await?.is_some())
+        Ok(is_reusable && self.expiring.get(EntryKind::Family, family).await?.is_some())
     }
 
     /// Signs the access token and answers with it and the others.
@@ -167,7 +167,7 @@ impl Authorize {
         let Issued { client, sign_in, scopes, family, refresh_token, id_token } = issued;
         let now = self.clock.now();
         let lifetime = self.settings.token_lifetime;
-        let claims = Claims {
+        let claims = AccessTokenClaims {
             iss: self.settings.base_url.clone(),
             aud: self.settings.base_url.clone(),
             sub: sign_in.subject(),
@@ -176,7 +176,7 @@ impl Authorize {
             patient: Some(sign_in.patient.to_string()),
             iat: now.as_second(),
             exp: now.as_second() + lifetime.as_secs(),
-            jti: self.ids.secret(),
+            jti: self.random.secret(),
             fhir_user: sign_in.fhir_user(&scopes),
             family: Some(family.to_owned()),
         };
@@ -203,7 +203,7 @@ impl Authorize {
         sign_in: &SignIn,
         family: &str,
     ) -> Answer<String> {
-        let token = self.ids.secret();
+        let token = self.random.secret();
         let grant = RefreshGrant {
             client: client.id.clone(),
             scopes: scopes.clone(),
@@ -213,11 +213,11 @@ impl Authorize {
             used: false,
         };
         let expires_at = self.after(self.settings.refresh_lifetime)?;
-        self.grants.put(GrantKind::Refresh, &fingerprint(&token), json!(grant), expires_at).await?;
+        self.expiring.put(EntryKind::Refresh, &fingerprint(&token), json!(grant), expires_at).await?;
         Ok(token)
     }
 
-    /// The ID token, where `openid` was granted (OpenID Connect Core 1.0, 3.1.3.3).
+    /// The ID token, where `openid` was granted (OpenID Connect JobHeader 1.0, 3.1.3.3).
     fn id_token(&self, client: &Client, scopes: &Scopes, sign_in: &SignIn) -> Answer<Option<String>> {
         if !scopes.has("openid") {
             return Ok(None);
@@ -238,7 +238,7 @@ impl Authorize {
 
     /// Revokes all tokens of an authorization.
     pub(crate) async fn end_family(&self, family: &str) -> Answer<()> {
-        self.grants.take(GrantKind::Family, family).await?;
+        self.expiring.take(EntryKind::Family, family).await?;
         self.verifier.forget();
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::chunk::{attempt_prefix, job_prefix};
 use domain::error::{Error, Kind, Result};
 use domain::ids::JobId;
-use domain::job::{Job, State};
+use domain::job::{Job, JobState};
 use domain::ports::files::Files;
 use domain::ports::jobs::{JobQuery, Jobs, StoredJob};
 use domain::retries::is_over;
@@ -45,7 +45,7 @@ pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
         }
     }
     cleanup.orphans().await?;
-    let swept = platform.grants().sweep().await?;
+    let swept = platform.expiring().sweep().await?;
     tracing::info!(grants = swept, "cleanup done");
     Ok(())
 }
@@ -61,7 +61,7 @@ impl Cleanup<'_> {
     async fn job(&self, stored: StoredJob) -> Result<()> {
         let retention = self.platform.settings().retention;
         let id = stored.job.id().clone();
-        let unchanged_since = stored.job.core().changed_at;
+        let unchanged_since = stored.job.header().changed_at;
         match stored.job.state() {
             _ if stored.job.is_expired(self.now, &retention) => {
                 let gone = Job::Expired(stored.job.expire(self.now));
@@ -72,7 +72,7 @@ impl Cleanup<'_> {
                     Err(error) => Err(error),
                 }
             }
-            State::Cancelled | State::Expired => {
+            JobState::Cancelled | JobState::Expired => {
                 // A worker that was late may have written after the files were removed.
                 self.files.remove_prefix(&job_prefix(&id)).await?;
                 if retention.is_over(unchanged_since, retention.gone, self.now) {
@@ -81,14 +81,18 @@ impl Cleanup<'_> {
                     Ok(())
                 }
             }
-            State::Rejected | State::Failed => self.files.remove_prefix(&job_prefix(&id)).await,
-            State::InReview | State::Complete => self.orphaned_attempts(&id, stored.progress.plan_end).await,
+            JobState::Rejected | JobState::Failed => self.files.remove_prefix(&job_prefix(&id)).await,
+            JobState::InReview | JobState::Complete => {
+                self.orphaned_attempts(&id, stored.progress.plan_end).await
+            }
             // Its tasks come again by themselves, and more of them would ask a store that is down more often.
-            State::Running if self.waits(&stored) => Ok(()),
-            State::Queued | State::Running if retention.is_over(unchanged_since, STANDS_STILL, self.now) => {
+            JobState::Running if self.waits(&stored) => Ok(()),
+            JobState::Queued | JobState::Running
+                if retention.is_over(unchanged_since, STANDS_STILL, self.now) =>
+            {
                 resume(&stored.job, &*self.platform.queue()).await
             }
-            State::Queued | State::Running | State::AwaitingInput => Ok(()),
+            JobState::Queued | JobState::Running | JobState::AwaitingInput => Ok(()),
         }
     }
 

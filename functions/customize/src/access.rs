@@ -36,8 +36,9 @@ impl Customize {
     }
 
     pub(crate) async fn is_patient_of(&self, stored: &StoredJob, headers: &HeaderMap) -> Result<bool> {
-        let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;
-        let patient = stored.job.core().patient.as_ref();
+        let session: Option<PatientSession> =
+            current(PATIENT, headers, &*self.expiring, &*self.clock).await?;
+        let patient = stored.job.header().patient.as_ref();
         Ok(session.zip(patient).is_some_and(|(session, patient)| session.patient == patient.id))
     }
 
@@ -67,7 +68,7 @@ impl Customize {
             check_origin(headers, &self.settings)?;
             return Ok((stored.clone(), Chooser::Patient));
         }
-        let session: Option<StaffSession> = current(STAFF, headers, &*self.grants, &*self.clock).await?;
+        let session: Option<StaffSession> = current(STAFF, headers, &*self.expiring, &*self.clock).await?;
         let session = session.ok_or(UNAUTHORIZED)?;
         check_origin(headers, &self.settings)?;
         Ok((stored?, Chooser::Staff(session.username)))

@@ -16,11 +16,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use domain::choices::Choices;
 use domain::choices::reading::{Problem, from_form, from_json};
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::Job;
-use domain::ports::grants::Grants;
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::jobs::{Jobs, StoredJob};
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
@@ -48,10 +48,10 @@ use self::access::Chooser;
 pub(crate) struct Customize {
     jobs: Arc<dyn Jobs>,
     queue: Arc<dyn Queue>,
-    grants: Arc<dyn Grants>,
+    expiring: Arc<dyn ExpiringStore>,
     records: Arc<dyn Records>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
@@ -72,10 +72,10 @@ pub fn router(platform: &dyn Platform) -> Router {
     router.with_state(Customize {
         jobs: platform.jobs(),
         queue: platform.queue(),
-        grants: platform.grants(),
+        expiring: platform.expiring(),
         records: platform.records(),
         clock: platform.clock(),
-        ids: platform.ids(),
+        random: platform.random(),
         settings: platform.settings(),
         keys: platform.keys(),
         verifier: platform.verifier(),
@@ -135,7 +135,7 @@ impl Customize {
     /// Where to send the patient afterwards: only to an origin that the job's client registered.
     fn redirect(&self, stored: &StoredJob, redirect: Option<&str>) -> Result<Option<String>> {
         let Some(text) = redirect.filter(|text| !text.is_empty()) else { return Ok(None) };
-        let client = client_of(&self.settings, &stored.job.core().owner);
+        let client = client_of(&self.settings, &stored.job.header().owner);
         allowed_return(text, client).map(Some)
     }
 
@@ -205,7 +205,7 @@ fn form_page(stored: &StoredJob, code: Option<&str>, redirect: Option<String>) -
     let mut hidden = Vec::new();
     hidden.extend(code.map(|code| ("code", code.to_owned())));
     hidden.extend(redirect.map(|redirect| ("redirect", redirect)));
-    let patient = stored.job.core().patient.as_ref();
+    let patient = stored.job.header().patient.as_ref();
     let name = patient.map(|patient| patient.name.clone()).unwrap_or_default();
     FormPage::new(name, format!("/jobs/{}", stored.job.id()), hidden)
 }
@@ -219,5 +219,5 @@ pub(crate) fn allowed_return(text: &str, client: Option<&settings::Client>) -> R
 }
 
 pub(crate) fn done(job: &Job) -> Response {
-    html(StatusCode::OK, &FormDonePage { job: job.id().to_string(), review: job.core().review })
+    html(StatusCode::OK, &FormDonePage { job: job.id().to_string(), review: job.header().review })
 }

@@ -10,7 +10,7 @@ use domain::ids::PatientId;
 use domain::job::Owner;
 use domain::patient::summary;
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
-use domain::scopes::Level;
+use domain::scopes::ScopeLevel;
 use http::{HeaderMap, StatusCode};
 use platform::exports::{NewExport, start};
 use settings::Client;
@@ -94,7 +94,7 @@ pub(crate) async fn submit(
         review: state.settings.review,
         request_id: web::notes::request_id(),
     };
-    let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.ids)).await?;
+    let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random)).await?;
     Ok(redirect.map_or_else(|| done(&job), |redirect| see_other(&redirect)))
 }
 
@@ -105,7 +105,8 @@ impl Customize {
         patient: Result<PatientPath, ApiError>,
         headers: &HeaderMap,
     ) -> Result<Option<PatientId>> {
-        let session: Option<PatientSession> = current(PATIENT, headers, &*self.grants, &*self.clock).await?;
+        let session: Option<PatientSession> =
+            current(PATIENT, headers, &*self.expiring, &*self.clock).await?;
         let patient = patient.ok().map(|PatientPath(patient)| patient);
         Ok(patient.filter(|patient| session.is_some_and(|session| session.patient == *patient)))
     }
@@ -116,7 +117,7 @@ impl Customize {
             .settings
             .clients
             .iter()
-            .filter(|client| client.scopes.allows_operation(Level::Patient, "$ehi-export"))
+            .filter(|client| client.scopes.allows_operation(ScopeLevel::Patient, "$ehi-export"))
             // An EHI export cannot be limited by tags, and the client could not read it.
             .filter(|client| client.scopes.access_tags().is_none());
         let client = match id {

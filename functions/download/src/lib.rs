@@ -26,7 +26,7 @@ use settings::{LargeFiles, Settings};
 use storage::packs::Attachments;
 use web::ApiError;
 use web::caller::{Bearer, HasVerifier, living, owned};
-use web::download::{Directly, Stored, download};
+use web::download::{InlineLimit, Stored, download};
 use web::extract::{FilePath, JobPath, Query};
 use web::links::client_of;
 use web::manifest::{is_signed, stored_page};
@@ -116,7 +116,7 @@ impl Download {
                 let manifest = stored_page(&stored.job, page, &*self.files).await?;
                 Ok(manifest.and_then(|manifest| manifest.find(file).cloned()))
             }
-            Job::Running(running) if running.core.request.output.partial_manifests => {
+            Job::Running(running) if running.header.request.output.partial_manifests => {
                 let files = running_page(stored, &*self.jobs, page).await?.unwrap_or_default();
                 Ok(files.into_iter().find(|named| named.name == file))
             }
@@ -124,10 +124,10 @@ impl Download {
         }
     }
 
-    fn directly(&self, job: &Job) -> Directly {
-        let client = client_of(&self.settings, &job.core().owner);
+    fn directly(&self, job: &Job) -> InlineLimit {
+        let client = client_of(&self.settings, &job.header().owner);
         let beyond = client.map_or(LargeFiles::default(), |client| client.large_files);
-        Directly { bytes: self.settings.max_direct_bytes, beyond }
+        InlineLimit { bytes: self.settings.max_direct_bytes, beyond }
     }
 }
 
@@ -160,12 +160,12 @@ async fn attachment(
 ) -> Result<Response, ApiError> {
     let stored = state.job(job, &file, &asker).await?;
     let is_running =
-        matches!(stored.job, Job::Running(_)) && stored.job.core().request.output.partial_manifests;
+        matches!(stored.job, Job::Running(_)) && stored.job.header().request.output.partial_manifests;
     if !is_running && !matches!(stored.job, Job::Complete(_)) {
         return Err(NO_FILE.into());
     }
     let job = stored.job;
-    let by_staff = job.core().attachments.iter().find(|attachment| attachment.name.as_str() == file);
+    let by_staff = job.header().attachments.iter().find(|attachment| attachment.name.as_str() == file);
     if let Some(attachment) = by_staff {
         let stored = Stored {
             location: &Location::object(attachment.key.clone()),

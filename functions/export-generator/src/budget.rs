@@ -134,14 +134,14 @@ impl Generator {
             },
             waiting_since: running.as_ref().and_then(|running| running.waiting).map(|waiting| waiting.since),
         };
-        match retries::decide(kind, tries, self.settings.outage, now, &*self.ids) {
+        match retries::decide(kind, tries, self.settings.outage, now, &*self.random) {
             Decision::Again(pause) => self.again(delivery, error, Some(pause)),
             Decision::Fail => self.end(delivery, error).await,
         }
     }
 
     fn again(&self, delivery: &Delivery, error: &Error, pause: Option<jiff::SignedDuration>) -> Settled {
-        let pause = pause.unwrap_or_else(|| retries::pause(delivery.deliveries, &*self.ids));
+        let pause = pause.unwrap_or_else(|| retries::pause(delivery.deliveries, &*self.random));
         let (task, deliveries) = (delivery.task.key(), delivery.deliveries);
         tracing::warn!(job.id = %delivery.task.job(), task, deliveries, wait.seconds = pause.as_secs(), error = %error, cause = error.causes(), "task failed; it will be tried again");
         Settled::Again(pause)
@@ -167,7 +167,7 @@ impl Generator {
         let id = task.job();
         for _ in 0..RACES {
             let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
-            let request = stored.job.core().request_id.clone();
+            let request = stored.job.header().request_id.clone();
             let story = format!("{story}{}", noted(&stored.job, task));
             let text = match (reason.kind(), waited, request) {
                 (Kind::Unavailable, Some(hours), _) => {

@@ -50,23 +50,23 @@ fn listed(
 impl Generator {
     pub(crate) async fn run_chunk(&self, id: &JobId, chunk: ChunkId, deadline: &dyn Deadline) -> Result<()> {
         let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
-        let size = running.core.request.size_class();
+        let size = running.header.request.size_class();
         let known = self
             .jobs
             .chunk(id, chunk)
             .await?
             .ok_or(Error::Conflict("the chunk is not planned yet".to_owned()))?;
         if known.result.is_some() {
-            return self.pass_on(id, size, chunk, stored.progress.all_done(), deadline).await;
+            return self.enqueue_next(id, size, chunk, stored.progress.all_done(), deadline).await;
         }
         if known.chunk.work == Work::Supporting {
             // What others refer to is fetched by Finish, when all of it is known.
             return self.queue.send(size, &[Task::Finish { job: id.clone() }]).await;
         }
-        let attempt = self.ids.attempt();
+        let attempt = self.random.attempt();
         let prefix = attempt_prefix(id, chunk, &attempt);
         let started = self.clock.now();
-        let selection = running.core.request.selection.as_ref();
+        let selection = running.header.request.selection.as_ref();
         let selector = selection.map(|selection| Selector::new(selection, running.transaction_time));
         let mut collector = Collector::new(self, &running, selector.as_ref(), chunk, attempt);
         let collected = self.collect(&mut collector, &running, &known.chunk, deadline).await;
@@ -88,18 +88,18 @@ impl Generator {
             // Another delivery was faster: its files are the ones that are listed.
             self.files.remove_prefix(&prefix).await?;
         }
-        let duration_ms = self.clock.since(started);
+        let duration_ms = self.clock.elapsed(started);
         telemetry::metrics(&[(Metric::ChunkTime, duration_ms)]);
         tracing::info!(
             job.id = %id,
-            request.id = running.core.request_id.as_deref().unwrap_or_default(),
+            request.id = running.header.request_id.as_deref().unwrap_or_default(),
             chunk.id = %chunk,
             bytes = result.bytes_read,
             duration_ms,
             recorded = finished.recorded,
             "chunk written"
         );
-        self.pass_on(id, size, chunk, finished.progress.all_done(), deadline).await
+        self.enqueue_next(id, size, chunk, finished.progress.all_done(), deadline).await
     }
 
     async fn collect(
@@ -111,7 +111,7 @@ impl Generator {
     ) -> Result<Collected> {
         match (&chunk.work, collector.selector) {
             (Work::Patients(patients), _) => {
-                collector.block = running.core.request.output.by_patient.then(Block::default);
+                collector.block = running.header.request.output.by_patient.then(Block::default);
                 collector.strays(&chunk.strays).await?;
                 self.collect_patients(collector, running, patients, &chunk.joined, deadline).await
             }
@@ -124,7 +124,7 @@ impl Generator {
                 Ok(Collected::Until(Vec::new()))
             }
             (Work::Gather { from, to }, _) => {
-                self.gather(&running.core.id, collector, *from..*to).await?;
+                self.gather(&running.header.id, collector, *from..*to).await?;
                 Ok(Collected::Until(Vec::new()))
             }
             (Work::Shared(name), Some(selector)) => {
@@ -169,7 +169,7 @@ impl Generator {
         let listed = listed(self.records.clone(), patients);
         let ahead = listed.map(move |found| Opened::of(records.clone(), found)).buffered(PATIENTS_AHEAD);
         let mut ahead = std::pin::pin!(ahead);
-        let mut watch = Watch::new(self, &running.core.id);
+        let mut watch = Watch::new(self, &running.header.id);
         for (index, patient) in patients.iter().enumerate() {
             // A chunk that stops before its first patient would come back for ever.
             if index > 0 && (deadline.is_near(self.clock.now()) || collector.outputs.is_crowded()) {
@@ -180,21 +180,21 @@ impl Generator {
             }
             let opened = ahead.next().await.ok_or_else(|| Error::internal("each patient is opened"))??;
             collector.patient(patient, opened, joined.contains(patient)).await?;
-            if running.core.request.output.verbose {
+            if running.header.request.output.verbose {
                 let (patients, bytes) = (index + 1, collector.bytes_read());
-                tracing::info!(job.id = %running.core.id, patients, bytes, "patients collected so far");
+                tracing::info!(job.id = %running.header.id, patients, bytes, "patients collected so far");
             }
         }
         if collector.account.ledger.patients.absent > 0 {
             // A record store that cannot be listed says nothing about who is in it.
             self.records.members(None, 1).await?;
         }
-        let wanted = self.jobs.is_running(&running.core.id).await?;
+        let wanted = self.jobs.is_running(&running.header.id).await?;
         Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })
     }
 
     /// What comes after a recorded chunk: its rest, or the end. Said again at every delivery, in case it was lost.
-    async fn pass_on(
+    async fn enqueue_next(
         &self,
         id: &JobId,
         size: SizeClass,

@@ -34,7 +34,7 @@ pub(crate) enum Listed {
 
 impl Generator {
     /// Who is in the cohort; of a group, as it is now.
-    pub(crate) async fn listed(&self, request: &ExportRequest) -> Result<Listed> {
+    pub(crate) async fn resolve_cohort(&self, request: &ExportRequest) -> Result<Listed> {
         match &request.cohort {
             Cohort::Everyone => Ok(Listed::Everyone),
             Cohort::Patients(patients) => {

@@ -103,18 +103,18 @@ impl<'a> Collector<'a> {
         chunk: ChunkId,
         attempt: Attempt,
     ) -> Self {
-        let core = &running.core;
+        let header = &running.header;
         let associates = selector.is_some_and(|selector| selector.selection().provenance != Provenance::All);
-        let prefix = attempt_prefix(&core.id, chunk, &attempt);
+        let prefix = attempt_prefix(&header.id, chunk, &attempt);
         Self {
             generator,
-            job: &core.id,
+            job: &header.id,
             chunk,
             attempt,
             transaction_time: running.transaction_time,
-            choices: core.request.choices.as_ref(),
+            choices: header.request.choices.as_ref(),
             selector,
-            outputs: Outputs::new(&*generator.files, prefix.clone(), &core.request.output),
+            outputs: Outputs::new(&*generator.files, prefix.clone(), &header.request.output),
             tombstones: Tombstones::default(),
             provenance: Associated::new(associates),
             block: None,
@@ -132,7 +132,7 @@ impl<'a> Collector<'a> {
         &mut self,
         patient: &PatientId,
         opened: Opened,
-        whatever_age: bool,
+        ignore_since: bool,
     ) -> Result<()> {
         let records = &self.generator.records;
         let Opened { parts, readers } = opened;
@@ -151,14 +151,14 @@ impl<'a> Collector<'a> {
             let reader = still_there(reader);
             let file = format!("Patient/{patient}/{}", part.name);
             let read = match reader {
-                Ok(reader) => self.records_file(reader, &file, &mut documents, whatever_age).await,
+                Ok(reader) => self.records_file(reader, &file, &mut documents, ignore_since).await,
                 Err(error) => Err(error),
             };
             is_whole &= self.unless_damaged(read).await?;
             self.bytes_read += part.bytes;
         }
         self.bytes_read += parts.documents.iter().map(|part| part.bytes).sum::<u64>();
-        is_whole &= documents.finish(self, whatever_age).await?;
+        is_whole &= documents.finish(self, ignore_since).await?;
         let patients = &mut self.account.ledger.patients;
         patients.planned += 1;
         match (is_absent, is_whole) {
@@ -169,7 +169,7 @@ impl<'a> Collector<'a> {
         if let Some(selector) = self.selector
             && self.provenance.is_wanted()
         {
-            self.associate(selector.selection().provenance).await?;
+            self.write_relevant_provenance(selector.selection().provenance).await?;
         }
         self.end_block(patient).await?;
         self.write_deleted(Some(patient)).await
@@ -181,12 +181,12 @@ impl<'a> Collector<'a> {
         reader: Box<dyn BlockReader>,
         file: &str,
         documents: &mut PatientDocuments<'_>,
-        whatever_age: bool,
+        ignore_since: bool,
     ) -> Result<()> {
         let mut lines = Lines::new(reader);
         while let Some(line) = lines.next().await? {
             self.account.ledger.resources.read += 1;
-            if let Some(problem) = self.line(line, documents, whatever_age).await? {
+            if let Some(problem) = self.line(line, documents, ignore_since).await? {
                 self.unusable(&format!("{file} line {}: {problem}", line.number)).await?;
             }
         }
@@ -345,13 +345,13 @@ impl<'a> Collector<'a> {
         &mut self,
         line: Line<'_>,
         documents: &mut PatientDocuments<'_>,
-        whatever_age: bool,
+        ignore_since: bool,
     ) -> Result<Option<String>> {
         let Some(text) = line.text else {
             return Ok(Some("the line is longer than 16 MiB".to_owned()));
         };
         if let Some(selector) = self.selector {
-            return self.select_line(text, selector, Some(documents), whatever_age).await;
+            return self.select_line(text, selector, Some(documents), ignore_since).await;
         }
         let mut plain = Plain::default();
         let (head, facts) = match self.read(text, &mut plain) {

@@ -51,7 +51,7 @@ impl Generator {
     pub(crate) async fn finish(&self, id: &JobId) -> Result<()> {
         let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
         let mut progress = stored.progress;
-        let size = running.core.request.size_class();
+        let size = running.header.request.size_class();
         let Some(supporting) = self.left_to_finish(id, size, &progress).await? else { return Ok(()) };
         let recorded = self.recorded(id, progress.plan_end).await?;
         if recorded.has_many_references && !recorded.has_supporting && supporting.is_none() {
@@ -78,7 +78,7 @@ impl Generator {
                 self.run_supporting(&running, &chunk, recorded.sources()).await?;
             }
         }
-        if let Some(least) = running.core.request.output.min_file_bytes {
+        if let Some(least) = running.header.request.output.min_file_bytes {
             let works = self.plan_merges(&running, least, progress.plan_end).await?;
             if recorded.merges.len() < works.len() {
                 return self.append_stage(id, size, progress, &works[recorded.merges.len()..]).await;
@@ -95,7 +95,7 @@ impl Generator {
         };
         let now = self.clock.now();
         let (resources, bytes) = (summary.resources, summary.bytes);
-        let (manifest, request_id) = (summary.manifest.clone(), running.core.request_id.clone());
+        let (manifest, request_id) = (summary.manifest.clone(), running.header.request_id.clone());
         let finished = running.finish(summary, now, &self.settings.retention);
         let replaced = self.jobs.replace(&finished, stored.version).await;
         if matches!(replaced, Err(Error::Conflict(_))) {
@@ -163,7 +163,7 @@ impl Generator {
 
     /// Whether the supporting chunk has something to report that no other chunk does.
     async fn has_notices(&self, running: &Running) -> Result<bool> {
-        if let Some(selection) = &running.core.request.selection
+        if let Some(selection) = &running.header.request.selection
             && (!selection.ignored.is_empty()
                 || (selection.since.is_some() && !self.records.area(Area::Deleted).await?.is_empty()))
         {

@@ -43,7 +43,7 @@ mod watch;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Kind, Result};
 use domain::ids::JobId;
 use domain::job::Job;
@@ -64,7 +64,7 @@ pub fn worker(platform: &dyn Platform) -> Arc<dyn Worker> {
         files: platform.files(),
         records: platform.records(),
         clock: platform.clock(),
-        ids: platform.ids(),
+        random: platform.random(),
         settings: platform.settings(),
     })
 }
@@ -75,7 +75,7 @@ pub(crate) struct Generator {
     files: Arc<dyn Files>,
     records: Arc<dyn Records>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     settings: Arc<Settings>,
 }
 

@@ -2,7 +2,7 @@
 
 use domain::chunk::{OutputFile, Progress};
 use domain::error::{Error, Result};
-use domain::manifest::{Names, PAGE_FILES, StoredManifest, Summary, manifest_prefix};
+use domain::manifest::{ExportTotals, Names, PAGE_FILES, StoredManifest, manifest_prefix};
 use domain::ports::files::Files;
 use domain::states::Running;
 use platform::exports::page_of;
@@ -19,17 +19,17 @@ impl Generator {
         running: &Running,
         merges: &Merges,
         progress: &Progress,
-    ) -> Result<Result<Summary, Unbalanced>> {
-        let id = &running.core.id;
-        let output = &running.core.request.output;
+    ) -> Result<Result<ExportTotals, Unbalanced>> {
+        let id = &running.header.id;
+        let output = &running.header.request.output;
         let least = output.min_file_bytes.unwrap_or_default();
         let mut manifest = ManifestWriter {
             files: &*self.files,
             page: StoredManifest { transaction_time: running.transaction_time, files: Vec::new() },
             names: Names::default(),
-            summary: Summary {
+            summary: ExportTotals {
                 transaction_time: running.transaction_time,
-                manifest: manifest_prefix(id, &self.ids.attempt()),
+                manifest: manifest_prefix(id, &self.random.attempt()),
                 pages: 0,
                 files: 0,
                 resources: 0,
@@ -79,7 +79,7 @@ struct ManifestWriter<'f> {
     files: &'f dyn Files,
     page: StoredManifest,
     names: Names,
-    summary: Summary,
+    summary: ExportTotals,
 }
 
 impl ManifestWriter<'_> {

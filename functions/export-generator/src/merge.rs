@@ -50,11 +50,11 @@ impl Generator {
     /// The joins that make files of at least `least` bytes, of the chunks with the indexes before `end`. They are the same,
     /// in the same order, however often they are asked for.
     pub(crate) async fn plan_merges(&self, running: &Running, least: u64, end: u32) -> Result<Vec<Work>> {
-        let output = &running.core.request.output;
+        let output = &running.header.request.output;
         let (most, single) = (output.max_file_bytes.unwrap_or(u64::MAX), output.one_document_per_file);
         let mut groups: BTreeMap<(Purpose, String), Vec<Group>> = BTreeMap::new();
         for from in (0..end).step_by(WINDOW as usize) {
-            let results = self.jobs.results(&running.core.id, from..end.min(from + WINDOW)).await?;
+            let results = self.jobs.results(&running.header.id, from..end.min(from + WINDOW)).await?;
             for stored in
                 results.into_iter().filter(|stored| !matches!(stored.covered, Covered::Merge { .. }))
             {
@@ -108,14 +108,14 @@ impl Generator {
         (purpose, resource_type): (Purpose, &str),
         (from, to): (ChunkId, ChunkId),
     ) -> Result<()> {
-        let least = running.core.request.output.min_file_bytes.unwrap_or_default();
+        let least = running.header.request.output.min_file_bytes.unwrap_or_default();
         let is_it = |file: &&OutputFile| {
             file.purpose == purpose && file.resource_type == resource_type && file.size < least
         };
         let (mut index, end) = (from.index, to.index + 1);
         while index < end {
             let next = end.min(index + WINDOW);
-            let results = self.jobs.results(&running.core.id, index..next).await?;
+            let results = self.jobs.results(&running.header.id, index..next).await?;
             for stored in results.into_iter().filter(|stored| (from..=to).contains(&stored.chunk)) {
                 for file in stored.result.files.iter().filter(is_it) {
                     collector.outputs.append(file).await?;

@@ -47,11 +47,11 @@ impl Generator {
         let request = match stored.job {
             Job::Queued(queued) => {
                 let running = queued.begin(self.clock.now());
-                let request = running.core.request.clone();
+                let request = running.header.request.clone();
                 self.jobs.replace(&Job::Running(running), stored.version).await?;
                 request
             }
-            Job::Running(running) => running.core.request,
+            Job::Running(running) => running.header.request,
             _ => return Ok(Planned::Done),
         };
         let (size, progress) = (request.size_class(), stored.progress);
@@ -68,7 +68,7 @@ impl Generator {
             }
             None => None,
         };
-        let listed = self.listed(&request).await?;
+        let listed = self.resolve_cohort(&request).await?;
         let mut planner = Planner {
             generator: self,
             id,
@@ -134,7 +134,7 @@ impl Generator {
 
     /// What is exported beside the patients, in an order that stays: for a system export everything outside their
     /// compartments, and what was deleted of patients who are gone.
-    async fn beside(&self, request: &ExportRequest, listed: &Listed) -> Result<Vec<(Work, u64)>> {
+    async fn system_chunks(&self, request: &ExportRequest, listed: &Listed) -> Result<Vec<(Work, u64)>> {
         let Some(selection) = &request.selection else { return Ok(Vec::new()) };
         let mut works = Vec::new();
         if let Listed::Patients { absent: Some(absent), .. } = listed {
@@ -222,7 +222,7 @@ impl Planner<'_> {
         last: Option<&Work>,
         deadline: &dyn Deadline,
     ) -> Result<Planned> {
-        let beside = self.generator.beside(self.request, listed).await?;
+        let beside = self.generator.system_chunks(self.request, listed).await?;
         for (work, bytes) in
             beside.into_iter().filter(|(work, _)| last.is_none_or(|last| is_behind(work, last)))
         {

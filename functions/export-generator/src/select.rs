@@ -32,7 +32,7 @@ impl Collector<'_> {
         line: &[u8],
         selector: &Selector<'_>,
         mut documents: Option<&mut PatientDocuments<'_>>,
-        whatever_age: bool,
+        ignore_since: bool,
     ) -> Result<Option<String>> {
         let mut plain = Plain::default();
         let (head, members) = match head_and_members(line, &mut plain) {
@@ -66,7 +66,7 @@ impl Collector<'_> {
             }
             return documents.binary(text, &Facts::default(), self).await;
         }
-        let mut verdict = selector.judge(text, resource_type, &members, whatever_age);
+        let mut verdict = selector.judge(text, resource_type, &members, ignore_since);
         let is_limited = self.withholds();
         if resource_type == "Binary" && is_limited && members.get(b"securityContext").is_some() {
             // In `shared/` nobody can look at the resource that access to it follows.
@@ -141,7 +141,7 @@ impl Collector<'_> {
     }
 
     /// Writes the Provenance resources that go along with what was exported of a patient.
-    pub(crate) async fn associate(&mut self, kind: Provenance) -> Result<()> {
+    pub(crate) async fn write_relevant_provenance(&mut self, kind: Provenance) -> Result<()> {
         let (exported, mut lines, spilled) = self.provenance.replay(&*self.generator.files).await?;
         // By target, the latest; and whether a line is wanted can be said in a second look only.
         let mut latest = std::collections::HashMap::new();

@@ -102,8 +102,8 @@ pub(crate) mod tests {
     pub(crate) fn platform() -> local::Local {
         let settings = settings::Settings::parse("base_url = \"http://localhost\"", |_| None, None);
         let clock = std::sync::Arc::new(domain::clock::SystemClock);
-        let ids = std::sync::Arc::new(crypto::SystemIds);
+        let random = std::sync::Arc::new(crypto::OsRandom);
         let records = std::env::temp_dir();
-        local::Local::in_memory(&records, settings.expect("valid"), clock, ids).expect("a platform")
+        local::Local::in_memory(&records, settings.expect("valid"), clock, random).expect("a platform")
     }
 }

@@ -84,7 +84,7 @@ pub(crate) enum Filter<'f> {
 
 impl<'f> Filter<'f> {
     pub(crate) fn of(running: &'f Running) -> Self {
-        let request = &running.core.request;
+        let request = &running.header.request;
         match (&request.selection, &request.choices) {
             (Some(selection), _) => Self::Selection(Selector::new(selection, running.transaction_time)),
             (None, Some(choices)) => Self::Choices(choices),
@@ -169,10 +169,10 @@ impl Generator {
         chunk: &Chunk,
         references: &[Location],
     ) -> Result<()> {
-        let id = &running.core.id;
-        let attempt = self.ids.attempt();
+        let id = &running.header.id;
+        let attempt = self.random.attempt();
         let prefix = domain::chunk::attempt_prefix(id, chunk.id, &attempt);
-        let mut outputs = Outputs::new(&*self.files, prefix.clone(), &running.core.request.output);
+        let mut outputs = Outputs::new(&*self.files, prefix.clone(), &running.header.request.output);
         let collected = match self.collect_supporting(running, references, &mut outputs).await {
             Ok(account) => account.finish(outputs).await,
             Err(error) => Err(error),
@@ -209,7 +209,7 @@ impl Generator {
         outputs: &mut Outputs<'_>,
     ) -> Result<Account> {
         let mut account = Account::default();
-        let request = &running.core.request;
+        let request = &running.header.request;
         for ignored in request.selection.iter().flat_map(|selection| &selection.ignored) {
             let line = problem("warning", "not-supported", ignored).to_string();
             outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
@@ -218,7 +218,7 @@ impl Generator {
             account.problem(outputs, "structure", &text).await?;
         }
         let filter = Filter::of(running);
-        let at_once = request.output.resources_a_read.unwrap_or(BATCH);
+        let at_once = request.output.supporting_batch_size.unwrap_or(BATCH);
         let mut provenance = OfShared::new(&filter);
         let mut walk = Walk::default();
         for (reference, by) in references::read(&*self.files, sources).await? {

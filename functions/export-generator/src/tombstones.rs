@@ -150,7 +150,7 @@ impl Generator {
     /// What of `deleted/` cannot be used. Every chunk of an export with `_since` reads the lines, so none of them reports
     /// this: Finish does, once.
     pub(crate) async fn tombstone_problems(&self, running: &Running) -> Result<Vec<String>> {
-        let selection = running.core.request.selection.as_ref();
+        let selection = running.header.request.selection.as_ref();
         let Some(selection) = selection.filter(|selection| selection.since.is_some()) else {
             return Ok(Vec::new());
         };

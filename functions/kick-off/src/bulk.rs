@@ -9,13 +9,13 @@ use domain::error::{Error, NO_GROUP, Result};
 use domain::group;
 use domain::ids::{GroupId, JobId, PatientId};
 use domain::job::Job;
-use domain::ports::grants::{Grant, GrantKind};
+use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::request::{Cohort, ExportRequest};
 use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use jiff::SignedDuration;
+use platform::export_slots::ExportSlots;
 use platform::exports::{NewExport, start};
-use platform::places;
 use security::verify::Caller;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -26,8 +26,8 @@ use web::links::{client_of, status_url};
 use web::respond::notice;
 
 use crate::KickOff;
-use crate::parameters::Asked;
-use crate::selection::{Compiled, Compiler, Level};
+use crate::parameters::KickoffParameters;
+use crate::selection::{CompiledRequest, Compiler, ExportLevel};
 
 /// How long a repeated kick-off finds the job of the first.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
@@ -72,7 +72,7 @@ struct Repeatable {
 /// A request to start an export.
 pub(crate) struct Request {
     pub(crate) dialect: &'static Dialect,
-    pub(crate) level: Level,
+    pub(crate) level: ExportLevel,
     pub(crate) method: Method,
     pub(crate) query: Query,
     pub(crate) raw_query: Option<String>,
@@ -88,8 +88,8 @@ pub(crate) async fn export(
 ) -> Result<Response, ApiError> {
     let Request { dialect, level, method, query, raw_query, headers, body } = request;
     let group = match level {
-        Level::Group => Some(group?.0),
-        Level::System | Level::Patient => None,
+        ExportLevel::Group => Some(group?.0),
+        ExportLevel::System | ExportLevel::Patient => None,
     };
     let group_name = group.as_ref().map(ToString::to_string);
     let own = own_patient(&caller, dialect, level)?;
@@ -101,11 +101,11 @@ pub(crate) async fn export(
         .into());
     }
     let preferences = Preferences::of(&headers);
-    let asked = Asked::read(&method, query, &headers, body).await?;
+    let asked = KickoffParameters::read(&method, query, &headers, body).await?;
     // What a patient starts is an export of that patient, whatever the address.
     // So is one that names patients, where the dialect takes them at the level of the system.
-    let names_patients = level == Level::System && dialect.tolerant && asked.has("patient");
-    let compiled_level = if own.is_some() || names_patients { Level::Patient } else { level };
+    let names_patients = level == ExportLevel::System && dialect.tolerant && asked.has("patient");
+    let compiled_level = if own.is_some() || names_patients { ExportLevel::Patient } else { level };
     let now = state.clock.now();
     let compiler = Compiler {
         asked: &asked,
@@ -118,7 +118,7 @@ pub(crate) async fn export(
         own: state.settings.own_bases(),
         ignored: Vec::new(),
     };
-    let Compiled { mut selection, mut output, patients } = compiler.compile()?;
+    let CompiledRequest { mut selection, mut output, patients } = compiler.compile()?;
     let cohort = match (own, group) {
         (Some(own), _) => {
             if patients.is_some_and(|patients| patients.iter().any(|patient| *patient != own)) {
@@ -134,14 +134,14 @@ pub(crate) async fn export(
     let client = client_of(&state.settings, &owner);
     output.one_document_per_file = client.is_some_and(|client| client.one_document_per_file);
     output.inline_attachments_bytes = client.map_or(0, |client| client.inline_attachments_bytes);
-    output.stu4 = client.is_some_and(|client| client.stu4);
+    output.manifest_v4 = client.is_some_and(|client| client.manifest_v4);
     output.separate_status = preferences.separate_status;
     let most = client.and_then(|client| client.max_running_exports);
     let place = match (level, &cohort) {
-        (Level::System, _) => "$export".to_owned(),
+        (ExportLevel::System, _) => "$export".to_owned(),
         (_, Cohort::Group(group)) => format!("Group/{group}/$export"),
-        (Level::Group, _) => format!("Group/{}/$export", group_name.unwrap_or_default()),
-        (Level::Patient, _) => "Patient/$export".to_owned(),
+        (ExportLevel::Group, _) => format!("Group/{}/$export", group_name.unwrap_or_default()),
+        (ExportLevel::Patient, _) => "Patient/$export".to_owned(),
     };
     // The whole URL of a GET; a POST's parameters are in its body (Bulk Data 3.0, `request`).
     let query = raw_query.map(|query| format!("?{query}")).unwrap_or_default();
@@ -165,13 +165,14 @@ pub(crate) async fn export(
         return Ok(accepted(&state, &job, preferences.separate_status)?);
     }
     let most = most.unwrap_or(state.settings.max_running_exports);
-    let id = new.id.get_or_insert_with(|| state.ids.job(now)).clone();
-    if !places::take(&new.owner, most, &id, &*state.grants, &*state.jobs, now).await? {
+    let id = new.id.get_or_insert_with(|| state.random.job(now)).clone();
+    let slots = ExportSlots { expiring: &*state.expiring, jobs: &*state.jobs };
+    if !slots.acquire(&new.owner, most, &id, now).await? {
         return Err(Error::TooMany(format!(
             "{most} exports of this client are under way, which is as many as it may have: wait for one, or cancel it"
         )).into());
     }
-    let started = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.ids)).await;
+    let started = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random)).await;
     let job = match started {
         // The same kick-off at the same time was faster.
         Err(Error::Conflict(_)) => {
@@ -190,9 +191,9 @@ pub(crate) async fn export(
 }
 
 /// The patient whose token this is, where the dialect lets patients export their own records.
-fn own_patient(caller: &Caller, dialect: &Dialect, level: Level) -> Result<Option<PatientId>> {
+fn own_patient(caller: &Caller, dialect: &Dialect, level: ExportLevel) -> Result<Option<PatientId>> {
     let Some(patient) = caller.patient.clone().filter(|_| !caller.is_staff) else { return Ok(None) };
-    if !dialect.roles || level == Level::Group {
+    if !dialect.roles || level == ExportLevel::Group {
         return Err(Error::Forbidden(
             "the token is for the records of one patient; this operation needs system/ scopes".to_owned(),
         ));
@@ -216,7 +217,7 @@ impl KickOff {
     /// noted; that none is left is never everybody.
     async fn cohort(
         &self,
-        level: Level,
+        level: ExportLevel,
         group: Option<GroupId>,
         patients: Option<Vec<PatientId>>,
         lenient: bool,
@@ -235,7 +236,9 @@ impl KickOff {
             }
             (None, _) => None,
         };
-        let Some(patients) = patients.filter(|_| level != Level::System) else { return Ok(Cohort::Everyone) };
+        let Some(patients) = patients.filter(|_| level != ExportLevel::System) else {
+            return Ok(Cohort::Everyone);
+        };
         let mut known = Vec::new();
         for patient in patients {
             let is_member = members.as_ref().is_none_or(|members| members.patients.contains_key(&patient));
@@ -258,7 +261,12 @@ impl KickOff {
 
     /// The job of an earlier kick-off with the same `Idempotency-Key`; otherwise gives the new one an id under which
     /// it is found.
-    async fn repeated(&self, headers: &HeaderMap, new: &mut NewExport, asked: &Asked) -> Result<Option<Job>> {
+    async fn repeated(
+        &self,
+        headers: &HeaderMap,
+        new: &mut NewExport,
+        asked: &KickoffParameters,
+    ) -> Result<Option<Job>> {
         let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
         let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len())).ok_or_else(|| {
             Error::invalid(format!("'Idempotency-Key' must have 1 to {MAX_KEY} characters"))
@@ -269,13 +277,13 @@ impl KickOff {
         let now = self.clock.now();
         let expires_at = now.saturating_add(REMEMBERED).map_err(Error::internal)?;
         for _ in 0..RACES {
-            let fresh = Repeatable { job: self.ids.job(now), request: request.clone() };
-            if self.grants.put(GrantKind::Idempotency, &key, json!(fresh), expires_at).await? {
+            let fresh = Repeatable { job: self.random.job(now), request: request.clone() };
+            if self.expiring.put(EntryKind::Idempotency, &key, json!(fresh), expires_at).await? {
                 new.id = Some(fresh.job);
                 return Ok(None);
             }
             // One that expired meanwhile is free again.
-            let Some(grant) = self.grants.get(GrantKind::Idempotency, &key).await? else { continue };
+            let Some(grant) = self.expiring.get(EntryKind::Idempotency, &key).await? else { continue };
             let known: Repeatable = grant.read()?;
             if known.request != request {
                 return Err(Error::Reused(
@@ -286,8 +294,8 @@ impl KickOff {
                 Some(stored) if !stored.job.state().is_gone() => return Ok(Some(stored.job)),
                 // Its job was deleted: the key begins a new one.
                 Some(_) => {
-                    let renewed = Grant { value: json!(fresh), expires_at, ..grant };
-                    if self.grants.replace(GrantKind::Idempotency, &key, &renewed).await? {
+                    let renewed = ExpiringEntry { value: json!(fresh), expires_at, ..grant };
+                    if self.expiring.replace(EntryKind::Idempotency, &key, &renewed).await? {
                         new.id = Some(fresh.job);
                         return Ok(None);
                     }

@@ -22,14 +22,14 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use domain::choices::Choices;
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::dialect::Dialect;
 use domain::error::{Error, NO_PATIENT, Result};
-use domain::ports::grants::Grants;
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
-use domain::request::{Base, Cohort, ExportRequest, OutputOptions, Prefix};
+use domain::request::{Base, Cohort, ExportRequest, OutputOptions, SandboxShortcut};
 use http::header::{CONTENT_LOCATION, LINK};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use platform::Platform;
@@ -44,7 +44,7 @@ use web::links::{client_of, interaction_link, status_url};
 use web::respond::notice;
 
 use self::bulk::{Request, export};
-use self::selection::Level;
+use self::selection::ExportLevel;
 
 /// The ports of the kick-off.
 #[derive(Clone)]
@@ -52,9 +52,9 @@ struct KickOff {
     jobs: Arc<dyn Jobs>,
     queue: Arc<dyn Queue>,
     records: Arc<dyn Records>,
-    grants: Arc<dyn Grants>,
+    expiring: Arc<dyn ExpiringStore>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
@@ -71,9 +71,9 @@ pub fn router(platform: &dyn Platform) -> Router {
         jobs: platform.jobs(),
         queue: platform.queue(),
         records: platform.records(),
-        grants: platform.grants(),
+        expiring: platform.expiring(),
         clock: platform.clock(),
-        ids: platform.ids(),
+        random: platform.random(),
         settings: platform.settings(),
         keys: platform.keys(),
         verifier: platform.verifier(),
@@ -93,9 +93,9 @@ pub fn router(platform: &dyn Platform) -> Router {
     for dialect in Dialect::all() {
         let base = dialect.base.path();
         router = router
-            .route(&format!("{base}/$export"), exports(dialect, Level::System))
-            .route(&format!("{base}/Patient/$export"), exports(dialect, Level::Patient))
-            .route(&format!("{base}/Group/{{group}}/$export"), exports(dialect, Level::Group))
+            .route(&format!("{base}/$export"), exports(dialect, ExportLevel::System))
+            .route(&format!("{base}/Patient/$export"), exports(dialect, ExportLevel::Patient))
+            .route(&format!("{base}/Group/{{group}}/$export"), exports(dialect, ExportLevel::Group))
             .route(&format!("{base}/Group"), get(groups::list))
             .route(&format!("{base}/Group/{{group}}"), get(groups::read));
     }
@@ -103,7 +103,7 @@ pub fn router(platform: &dyn Platform) -> Router {
 }
 
 /// A bulk kick-off, by GET and by POST.
-fn exports(dialect: &'static Dialect, level: Level) -> MethodRouter<KickOff> {
+fn exports(dialect: &'static Dialect, level: ExportLevel) -> MethodRouter<KickOff> {
     let handler = async move |state, bearer, group, method, query, RawQuery(raw_query), headers, body| {
         let request = Request { dialect, level, method, query, raw_query, headers, body };
         export(request, state, bearer, group).await
@@ -112,7 +112,7 @@ fn exports(dialect: &'static Dialect, level: Level) -> MethodRouter<KickOff> {
 }
 
 async fn ehi_export(
-    prefix: Prefix,
+    prefix: SandboxShortcut,
     base: Base,
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
@@ -159,7 +159,7 @@ async fn ehi_export(
         },
         owner,
     };
-    let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.ids)).await?;
+    let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random)).await?;
     let link = interaction_link(&job, &state.settings, &state.keys)?;
     let text = match &link {
         Some(_) => "The export waits for the patient's choices; see the Link header",

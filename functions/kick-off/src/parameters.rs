@@ -46,9 +46,9 @@ pub(crate) const KNOWN: [(&str, &[&str]); 20] = [
 
 /// What was asked for, in its order.
 #[derive(Debug)]
-pub(crate) struct Asked(pub(crate) Vec<(String, String)>);
+pub(crate) struct KickoffParameters(pub(crate) Vec<(String, String)>);
 
-impl Asked {
+impl KickoffParameters {
     /// Reads the query of a GET, or the body of a POST and its query.
     pub(crate) async fn read(method: &Method, query: Query, headers: &HeaderMap, body: Body) -> Result<Self> {
         let mut asked = query.0;

@@ -6,7 +6,7 @@ use axum::response::Response;
 use domain::choices::Sensitive;
 use domain::error::{Error, NO_PATIENT, Result};
 use domain::patient::resource;
-use domain::scopes::Level;
+use domain::scopes::ScopeLevel;
 use web::caller::Bearer;
 use web::extract::PatientPath;
 use web::respond::fhir_text;
@@ -32,7 +32,7 @@ pub(crate) async fn read(
         Some(own) if *own != patient => return Err(NO_PATIENT.into()),
         Some(_) => {}
     }
-    if !caller.scopes.may_read(Level::Patient, "Patient") {
+    if !caller.scopes.may_read(ScopeLevel::Patient, "Patient") {
         return Err(Error::Forbidden("the token lacks a scope such as patient/Patient.r".to_owned()).into());
     }
     let text = resource(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;

@@ -15,13 +15,13 @@ use fhir::search::compile::{compile, split};
 use fhir::types::is_type;
 use jiff::Timestamp;
 
-use crate::parameters::{Asked, short};
+use crate::parameters::{KickoffParameters, short};
 
-/// Compiled searches of one export.
+/// CompiledRequest searches of one export.
 const MAX_FILTERS: usize = 100;
 /// Whose resources are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
+pub(crate) enum ExportLevel {
     System,
     Patient,
     Group,
@@ -29,7 +29,7 @@ pub(crate) enum Level {
 
 /// What the parameters come to.
 #[derive(Debug)]
-pub(crate) struct Compiled {
+pub(crate) struct CompiledRequest {
     pub(crate) selection: Selection,
     pub(crate) output: OutputOptions,
     /// `patient`; none is everybody.
@@ -38,8 +38,8 @@ pub(crate) struct Compiled {
 
 /// Reads and checks. What is wrong is refused, or, when the client is lenient, left out and noted.
 pub(crate) struct Compiler<'c> {
-    pub(crate) asked: &'c Asked,
-    pub(crate) level: Level,
+    pub(crate) asked: &'c KickoffParameters,
+    pub(crate) level: ExportLevel,
     pub(crate) dialect: &'static Dialect,
     pub(crate) coverage: &'c Coverage,
     pub(crate) lenient: bool,
@@ -52,7 +52,7 @@ pub(crate) struct Compiler<'c> {
 }
 
 impl Compiler<'_> {
-    pub(crate) fn compile(mut self) -> Result<Compiled> {
+    pub(crate) fn compile(mut self) -> Result<CompiledRequest> {
         for name in self.asked.unknown() {
             match name {
                 "type" if self.is_type_without_underscore() => {
@@ -81,7 +81,7 @@ impl Compiler<'_> {
             constraints: self.coverage.constraints(),
             tags: self.coverage.tags().cloned(),
             provenance: provenance.unwrap_or_default(),
-            all_shared: self.level == Level::System,
+            all_shared: self.level == ExportLevel::System,
             ..Selection::default()
         };
         self.constrain(&mut selection)?;
@@ -90,7 +90,7 @@ impl Compiler<'_> {
         let output = self.output()?;
         let patients = self.patients()?;
         selection.ignored = self.ignored;
-        Ok(Compiled { selection, output, patients })
+        Ok(CompiledRequest { selection, output, patients })
     }
 
     /// `type=Patient`, as the documentation of Helix has it.
@@ -196,7 +196,7 @@ impl Compiler<'_> {
             asked.extend(self.dialect.default_types.iter().map(|name| (*name).to_owned()));
         }
         let in_compartments = |types: &BTreeSet<String>| types.iter().any(|name| has_compartment(name));
-        if self.level != Level::System && !asked.is_empty() && !in_compartments(&asked) {
+        if self.level != ExportLevel::System && !asked.is_empty() && !in_compartments(&asked) {
             return Err(Error::invalid(
                 "'_type' has only types outside the patients' compartments, which this operation exports when others refer to them",
             ));
@@ -304,7 +304,7 @@ impl Compiler<'_> {
     fn patients(&mut self) -> Result<Option<Vec<PatientId>>> {
         let mut patients = Vec::new();
         for text in self.asked.listed("patient") {
-            if self.level == Level::System {
+            if self.level == ExportLevel::System {
                 return Err(Error::invalid(
                     "'patient' has no meaning at the level of the system; use Patient/$export or Group/…/$export",
                 ));

@@ -25,7 +25,7 @@ impl Compiler<'_> {
         let mut output = OutputOptions {
             max_file_bytes: self.number("_maximumFileSize", FILE_BYTES)?,
             min_file_bytes: self.number("_minimumFileSize", LEAST_FILE_BYTES)?.filter(|least| *least > 0),
-            resources_a_read: self.tuned("fetchResourceBatchSize", RESOURCES_A_READ)?.map(saturated),
+            supporting_batch_size: self.tuned("fetchResourceBatchSize", RESOURCES_A_READ)?.map(saturated),
             patients_per_chunk: self.tuned("patientReferenceBatchSize", PATIENTS_A_CHUNK)?.map(saturated),
             part_bytes: self.tuned("uploadPartSize", PART_BYTES)?.map(saturated),
             retention_seconds: self

@@ -13,7 +13,7 @@ use axum::routing::get;
 use domain::clock::Clock;
 use domain::dialect::Dialect;
 use domain::error::{Error, Result};
-use domain::request::{Base, Prefix};
+use domain::request::{Base, SandboxShortcut};
 use fhir::FHIR_JSON;
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
@@ -48,7 +48,7 @@ pub fn router(platform: &dyn Platform) -> Router {
             let path = format!("{}{}", prefix.path, base.path());
             let url = state.settings.url(&path);
             let dialect = Dialect::of(base);
-            let is_shortcut = *prefix != Prefix::NONE;
+            let is_shortcut = *prefix != SandboxShortcut::NONE;
             let made = Arc::new(OnceLock::new());
             let capability = async move |State(state): State<Metadata>, query: Query, headers: HeaderMap| {
                 accepts_json(&query, &headers)?;

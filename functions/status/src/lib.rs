@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use domain::clock::Clock;
-use domain::dialect::Running;
+use domain::dialect::InProgressStyle;
 use domain::error::{Error, NO_JOB, Result};
 use domain::ids::JobId;
 use domain::job::Job;
@@ -100,7 +100,7 @@ async fn status(
         Some(page) => page.parse().map_err(|_| Error::invalid("'page' must be the number of a page"))?,
     };
     let answer = state.answer(&stored, page).await?;
-    match stored.job.core().request.output.separate_status {
+    match stored.job.header().request.output.separate_status {
         true => Ok(separated(answer, status_of(&stored.job))?),
         false => Ok(answer),
     }
@@ -108,20 +108,20 @@ async fn status(
 
 impl Status {
     async fn answer(&self, stored: &StoredJob, page: u32) -> Result<Response> {
-        let dialect = stored.job.core().request.dialect();
+        let dialect = stored.job.header().request.dialect();
         let now = self.clock.now();
         match (&stored.job, dialect.running) {
             (Job::Complete(complete), _) => {
                 let manifest = self.manifest(stored, page, now).await?;
                 let mut response = ready(StatusCode::OK, "application/json", manifest);
                 response.headers_mut().insert(EXPIRES, http_date(complete.expires_at)?);
-                if dialect.running == Running::Word {
+                if dialect.running == InProgressStyle::Word {
                     response.headers_mut().insert(X_PROGRESS, HeaderValue::from_static("completed"));
                 }
                 Ok(response)
             }
             (Job::Cancelled(_) | Job::Expired(_), _) => Err(NO_JOB),
-            (Job::Rejected(_) | Job::Failed(_), Running::Json) => {
+            (Job::Rejected(_) | Job::Failed(_), InProgressStyle::Json) => {
                 Ok(json_answer(StatusCode::OK, &in_words(stored)))
             }
             (Job::Rejected(rejected), _) => {
@@ -132,7 +132,7 @@ impl Status {
                 let text = format!("The export failed: {}", failed.reason);
                 Ok(fhir(StatusCode::INTERNAL_SERVER_ERROR, &outcome("fatal", &failed.code, &text)))
             }
-            (Job::Running(_), _) if stored.job.core().request.output.partial_manifests => {
+            (Job::Running(_), _) if stored.job.header().request.output.partial_manifests => {
                 self.partial(stored, page, now).await
             }
             (Job::AwaitingInput(_) | Job::Queued(_) | Job::Running(_) | Job::InReview(_), _) => {
@@ -192,23 +192,23 @@ impl Status {
     /// An export that is not over and has nothing to fetch yet, in the words of its dialect.
     fn unfinished(&self, stored: &StoredJob, now: Timestamp) -> Result<Response> {
         let seconds = retry_after(stored, now);
-        match (&stored.job, stored.job.core().request.dialect().running) {
-            (_, Running::Json) => {
+        match (&stored.job, stored.job.header().request.dialect().running) {
+            (_, InProgressStyle::Json) => {
                 let mut response = json_answer(StatusCode::OK, &in_words(stored));
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
                 Ok(response)
             }
-            (Job::Queued(_), Running::Word) => Ok(in_progress("accepted", seconds)),
-            (_, Running::Word) => Ok(in_progress("in-progress", seconds)),
-            (Job::AwaitingInput(_), Running::Percent) => {
+            (Job::Queued(_), InProgressStyle::Word) => Ok(in_progress("accepted", seconds)),
+            (_, InProgressStyle::Word) => Ok(in_progress("in-progress", seconds)),
+            (Job::AwaitingInput(_), InProgressStyle::Percent) => {
                 let mut response = in_progress("waiting for the patient's choices", seconds);
                 let link = interaction_link(&stored.job, &self.settings, &self.keys)?;
                 response.headers_mut().extend(link.map(|link| (LINK, link)));
                 Ok(response)
             }
-            (Job::Queued(_), Running::Percent) => Ok(in_progress("0%", seconds)),
-            (Job::InReview(_), Running::Percent) => Ok(in_progress("100%, in review", seconds)),
-            (_, Running::Percent) => Ok(in_progress(&amount(stored, now), seconds)),
+            (Job::Queued(_), InProgressStyle::Percent) => Ok(in_progress("0%", seconds)),
+            (Job::InReview(_), InProgressStyle::Percent) => Ok(in_progress("100%, in review", seconds)),
+            (_, InProgressStyle::Percent) => Ok(in_progress(&amount(stored, now), seconds)),
         }
     }
 
@@ -228,7 +228,7 @@ impl Status {
             signer,
         };
         let mut manifest = page.to_json(&self.settings);
-        if stored.job.core().request.dialect().running == Running::Json
+        if stored.job.header().request.dialect().running == InProgressStyle::Json
             && let (Some(manifest), Value::Object(words)) = (manifest.as_object_mut(), in_words(stored))
         {
             manifest.extend(words);
@@ -283,7 +283,7 @@ async fn delete(
     Bearer(caller): Bearer,
 ) -> Result<Response, ApiError> {
     let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
-    let cancelled_status = stored.job.core().request.dialect().cancelled;
+    let cancelled_status = stored.job.header().request.dialect().cancelled;
     let cancelled =
         withdraw(&*state.jobs, &*state.files, &id, caller.client.as_str(), state.clock.now()).await;
     match cancelled {

@@ -19,7 +19,7 @@ pub(crate) fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
         Job::InReview(_) => 5,
         _ => remaining(stored, now).unwrap_or_default() / 10,
     };
-    let passed = now.duration_since(stored.job.core().created_at).as_secs();
+    let passed = now.duration_since(stored.job.header().created_at).as_secs();
     let seconds = wanted.clamp(1, MAX_RETRY_AFTER).min(u64::try_from(passed).unwrap_or_default());
     u32::try_from(seconds).unwrap_or_default()
 }

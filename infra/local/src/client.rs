@@ -9,8 +9,8 @@ use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
-use crypto::SystemIds;
-use domain::clock::{Clock, Ids, SystemClock};
+use crypto::OsRandom;
+use domain::clock::{Clock, Random, SystemClock};
 use serde_json::{Value, json};
 use settings::Settings;
 
@@ -143,7 +143,7 @@ impl ServiceKey {
     pub fn generate() -> Result<Self, Failure> {
         let pair = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)
             .map_err(|_| Failure::new("no key could be made"))?;
-        Ok(Self { id: SystemIds.secret()[..16].to_owned(), pair })
+        Ok(Self { id: OsRandom.secret()[..16].to_owned(), pair })
     }
 
     /// Reads a private key: a JWK, or a JWK set with one that signs.
@@ -204,7 +204,7 @@ impl ServiceKey {
     pub fn assertion(&self, client: &str, token_endpoint: &str) -> Result<String, Failure> {
         let header = json!({ "alg": "ES384", "kid": self.id, "typ": "JWT" });
         let claims = json!({
-            "iss": client, "sub": client, "aud": token_endpoint, "jti": SystemIds.secret(),
+            "iss": client, "sub": client, "aud": token_endpoint, "jti": OsRandom.secret(),
             "exp": SystemClock.now().as_second() + LIFETIME,
         });
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());

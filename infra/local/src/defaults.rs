@@ -8,8 +8,8 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crypto::SystemIds;
-use domain::clock::Ids;
+use crypto::OsRandom;
+use domain::clock::Random;
 use domain::ids::PatientId;
 use include_dir::{Dir, include_dir};
 use security::passwords;
@@ -59,8 +59,8 @@ pub fn sandbox_settings() -> Result<(String, Passwords, ServiceKey), Failure> {
         key.public_set()
     );
     for username in ["admin", "admin2"] {
-        let password = SystemIds.secret()[..16].to_owned();
-        let hash = passwords::hash(&password, &SystemIds)?;
+        let password = OsRandom.secret()[..16].to_owned();
+        let hash = passwords::hash(&password, &OsRandom)?;
         let _ = writeln!(text, "[[staff]]\nusername = \"{username}\"\npassword_hash = \"{hash}\"");
         passwords.push((username, password));
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use crypto::SystemIds;
+use crypto::OsRandom;
 use domain::clock::SystemClock;
 use ehi::Failure;
 use ehi::defaults::{Passwords, Records, sandbox_settings, settings};
@@ -166,8 +166,8 @@ async fn serve(options: Serve) -> Result<(), Failure> {
 fn open(options: &Place, records: &Records, base_url: &str) -> Result<(Local, Passwords), Failure> {
     let defaults = settings(options.config.as_deref(), base_url)?;
     ehi::server::log(&defaults.settings);
-    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    let platform = Local::open(&options.state, records.path(), defaults.settings, clock, ids)?;
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
+    let platform = Local::open(&options.state, records.path(), defaults.settings, clock, random)?;
     if let Some(key) = defaults.service_key {
         key.write(&service_key(options))?;
     }
@@ -184,8 +184,8 @@ async fn clean(options: Place) -> Result<(), Failure> {
     let records = Records::open(options.records.as_deref())?;
     let settings = settings(options.config.as_deref(), &base_url)?.settings;
     ehi::server::log(&settings);
-    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    let platform = Local::open_to_clean(&options.state, records.path(), settings, clock, ids)?;
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
+    let platform = Local::open_to_clean(&options.state, records.path(), settings, clock, random)?;
     Ok(cleanup::run(Arc::new(platform)).await?)
 }
 
@@ -210,6 +210,6 @@ fn hash_password() -> Result<(), Failure> {
     if password.len() < 12 {
         return Err(Failure::new("a password needs at least 12 characters"));
     }
-    println!("{}", security::passwords::hash(password, &SystemIds)?);
+    println!("{}", security::passwords::hash(password, &OsRandom)?);
     Ok(())
 }

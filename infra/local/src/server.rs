@@ -102,11 +102,11 @@ impl Server {
 
 /// Sends again what an earlier process may not have sent.
 pub async fn resume(platform: &Local) -> Result<()> {
-    use domain::job::State;
+    use domain::job::JobState;
 
     let (jobs, queue) = (platform.jobs(), platform.queue());
     let mut query =
-        JobQuery { states: vec![State::Queued, State::Running], count: 100, ..JobQuery::default() };
+        JobQuery { states: vec![JobState::Queued, JobState::Running], count: 100, ..JobQuery::default() };
     loop {
         let page = jobs.list(&query).await?;
         for stored in &page.jobs {

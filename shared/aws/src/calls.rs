@@ -6,7 +6,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use domain::clock::Ids;
+use domain::clock::Random;
 use domain::error::{Error, Store};
 
 /// Who calls, which decides how often a call is tried.
@@ -130,10 +130,10 @@ where
 }
 
 /// A wait before the next try at something that lost a race: longer each time, and a different one for everybody.
-pub(super) async fn pause(ids: &dyn Ids, tries: u32) {
-    let mut random = [0; 2];
-    ids.fill(&mut random);
+pub(super) async fn pause(random: &dyn Random, tries: u32) {
+    let mut drawn = [0; 2];
+    random.fill(&mut drawn);
     let longest = 10_u64 << tries.min(6);
-    let wait = u64::from(u16::from_le_bytes(random)) % longest + 1;
+    let wait = u64::from(u16::from_le_bytes(drawn)) % longest + 1;
     tokio::time::sleep(Duration::from_millis(wait)).await;
 }

@@ -29,7 +29,7 @@ use domain::chunk::{Chunk, ChunkResult, Progress};
 use domain::clock::Clock;
 use domain::error::{Error, Kind, Result};
 use domain::ids::{ChunkId, JobId};
-use domain::job::{Core, Job, Owner, State};
+use domain::job::{Job, JobHeader, JobState, Owner};
 use domain::ports::jobs::{
     Append, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult, unreadable,
 };
@@ -63,15 +63,15 @@ impl AwsJobs {
     }
 
     fn job_item(&self, job: &Job, call: &str) -> Result<Item> {
-        let core = job.core();
-        let mut item = key(core.id.as_str(), JOB);
+        let header = job.header();
+        let mut item = key(header.id.as_str(), JOB);
         item.insert("document".to_owned(), document(job)?);
         item.insert("revision".to_owned(), number(1));
         item.insert("job_state".to_owned(), text(job.state().name()));
         item.insert("listing".to_owned(), text(LISTING));
-        item.insert("listed_at".to_owned(), text(position(core)));
-        item.insert("job_owner".to_owned(), text(core.owner.key()));
-        if let Some(patient) = &core.patient {
+        item.insert("listed_at".to_owned(), text(position(header)));
+        item.insert("job_owner".to_owned(), text(header.owner.key()));
+        if let Some(patient) = &header.patient {
             item.insert("patient_id".to_owned(), text(patient.id.as_str()));
         }
         item.insert("written_by".to_owned(), text(call));
@@ -117,14 +117,14 @@ fn lost_race() -> Error {
 }
 
 /// Sorts by creation; the id makes it unique.
-fn position(core: &Core) -> String {
-    format!("{:013}.{}", core.created_at.as_millisecond(), core.id)
+fn position(header: &JobHeader) -> String {
+    format!("{:013}.{}", header.created_at.as_millisecond(), header.id)
 }
 
 #[async_trait]
 impl Jobs for AwsJobs {
     async fn create(&self, job: &Job) -> Result<()> {
-        let call = self.table.ids.attempt().to_string();
+        let call = self.table.random.attempt().to_string();
         let mut counters = self.counters(job.id().as_str());
         counters.extend(["plan_end", "plan_sent"].map(|name| (name.to_owned(), number(0))));
         let items =
@@ -155,12 +155,12 @@ impl Jobs for AwsJobs {
             .projection_expression("job_state");
         let item = get.send().await.map_err(failed("GetItem of a job's state"))?.item;
         Ok(item.is_some_and(|item| {
-            get_text(&item, "job_state").is_ok_and(|state| state == State::Running.name())
+            get_text(&item, "job_state").is_ok_and(|state| state == JobState::Running.name())
         }))
     }
 
     async fn replace(&self, job: &Job, version: u64) -> Result<u64> {
-        let call = self.table.ids.attempt().to_string();
+        let call = self.table.random.attempt().to_string();
         let update = self
             .table
             .client
@@ -176,7 +176,7 @@ impl Jobs for AwsJobs {
             .expression_attribute_values(":next", number(version + 1))
             .expression_attribute_values(":revision", number(version))
             .expression_attribute_values(":state", text(job.state().name()))
-            .expression_attribute_values(":owner", text(job.core().owner.key()))
+            .expression_attribute_values(":owner", text(job.header().owner.key()))
             .expression_attribute_values(":call", text(&call))
             .expression_attribute_values(":expires", self.time_to_live())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -195,7 +195,7 @@ impl Jobs for AwsJobs {
                 },
                 _ => return Err(failed("UpdateItem of a job")(error)),
             }
-            pause(&*self.table.ids, tries).await;
+            pause(&*self.table.random, tries).await;
         }
         Err(lost_race())
     }

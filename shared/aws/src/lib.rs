@@ -1,4 +1,4 @@
-//! The platform on AWS: DynamoDB for jobs and grants, SQS for work, S3 for records and files, Secrets Manager for keys.
+//! The platform on AWS: DynamoDB for jobs and expiring entries, SQS for work, S3 for records and files, Secrets Manager for keys.
 //!
 //! Clients are made when a function's router or worker asks for a port, at the cold start, so that a function has
 //! no more of them than its policy allows it to use.
@@ -6,8 +6,8 @@
 mod authorities;
 mod calls;
 mod chunks;
+mod expiring;
 mod files;
-mod grants;
 mod guess;
 mod items;
 mod jobs;
@@ -28,10 +28,10 @@ use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Result, Store};
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
-use domain::ports::grants::Grants;
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
@@ -43,8 +43,8 @@ use settings::resources::Resources;
 use settings::{Settings, is_loopback};
 
 pub use self::calls::Caller;
+use self::expiring::AwsExpiringStore;
 use self::files::AwsFiles;
-use self::grants::AwsGrants;
 use self::jobs::AwsJobs;
 use self::links::Links;
 use self::objects::Bucket;
@@ -62,7 +62,7 @@ pub struct Aws {
     sdk: SdkConfig,
     resources: Arc<Resources>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     settings: Arc<Settings>,
     keys: Option<Arc<Keys>>,
     /// Variables that a port needed and that are not set.
@@ -102,13 +102,13 @@ impl Aws {
         settings: Settings,
         keys: Option<Keys>,
         clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        random: Arc<dyn Random>,
     ) -> Self {
         Self {
             sdk,
             resources,
             clock,
-            ids,
+            random,
             settings: Arc::new(settings),
             keys: keys.map(Arc::new),
             missing: Mutex::default(),
@@ -121,7 +121,7 @@ impl Aws {
         sdk: SdkConfig,
         resources: Arc<Resources>,
         clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        random: Arc<dyn Random>,
         known: Option<&str>,
     ) -> Result<Option<(Self, String)>> {
         let secret = |name: &'static str| {
@@ -137,7 +137,7 @@ impl Aws {
         }
         let settings = stored.settings()?;
         let keys = stored.keys(now)?.with_rsa(&settings.rsa_keys)?;
-        Ok(Some((Self::new(sdk, resources, settings, Some(keys), clock, ids), version)))
+        Ok(Some((Self::new(sdk, resources, settings, Some(keys), clock, random), version)))
     }
 
     /// Connects a worker, which signs and verifies nothing: its settings are variables.
@@ -145,10 +145,10 @@ impl Aws {
         sdk: SdkConfig,
         resources: Arc<Resources>,
         clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        random: Arc<dyn Random>,
     ) -> Result<Self> {
         let settings = Settings::of_text("").map_err(|wrong| Error::invalid(wrong.0.join("; ")))?;
-        Ok(Self::new(sdk, resources, settings, None, clock, ids))
+        Ok(Self::new(sdk, resources, settings, None, clock, random))
     }
 
     /// What the ports that were asked for lack; one line.
@@ -243,8 +243,8 @@ impl Platform for Aws {
         self.clock.clone()
     }
 
-    fn ids(&self) -> Arc<dyn Ids> {
-        self.ids.clone()
+    fn random(&self) -> Arc<dyn Random> {
+        self.random.clone()
     }
 
     fn jobs(&self) -> Arc<dyn Jobs> {
@@ -252,7 +252,7 @@ impl Platform for Aws {
             table: Table {
                 client: self.dynamodb(),
                 name: self.need("EHI_JOBS_TABLE"),
-                ids: self.ids.clone(),
+                random: self.random.clone(),
             },
             retention: self.settings.retention,
             clock: self.clock.clone(),
@@ -289,12 +289,12 @@ impl Platform for Aws {
         Arc::new(AwsRecords::new(Bucket { client: self.s3(), name, prefix, store: Store::Records }))
     }
 
-    fn grants(&self) -> Arc<dyn Grants> {
-        Arc::new(AwsGrants {
+    fn expiring(&self) -> Arc<dyn ExpiringStore> {
+        Arc::new(AwsExpiringStore {
             client: self.dynamodb(),
             table: self.need("EHI_GRANTS_TABLE"),
             clock: self.clock.clone(),
-            ids: self.ids.clone(),
+            random: self.random.clone(),
         })
     }
 
@@ -303,6 +303,6 @@ impl Platform for Aws {
     }
 
     fn verifier(&self) -> Arc<Verifier> {
-        Arc::new(Verifier::new(self.settings(), self.keys(), self.clock(), self.grants()))
+        Arc::new(Verifier::new(self.settings(), self.keys(), self.clock(), self.expiring()))
     }
 }

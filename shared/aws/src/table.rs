@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, KeysAndAttributes, Put, TransactWriteItem, Update, WriteRequest,
 };
-use domain::clock::Ids;
+use domain::clock::Random;
 use domain::error::{Error, Result};
 
 use crate::calls::{failed, pause};
@@ -25,7 +25,7 @@ const MOST_WRITTEN: usize = 25;
 pub(super) struct Table {
     pub(super) client: Client,
     pub(super) name: String,
-    pub(super) ids: Arc<dyn Ids>,
+    pub(super) random: Arc<dyn Random>,
 }
 
 /// What became of a transaction.
@@ -57,7 +57,7 @@ pub(super) fn put_once(table: &Table, item: Item) -> Result<TransactWriteItem> {
 impl Table {
     /// Writes all or nothing. The token makes every try of this call the same transaction.
     pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written> {
-        let token = format!("{}{}", self.ids.attempt(), self.ids.attempt());
+        let token = format!("{}{}", self.random.attempt(), self.random.attempt());
         for tries in 0..TRIES {
             let transact = self
                 .client
@@ -84,7 +84,7 @@ impl Table {
                 Some(TransactWriteItemsError::TransactionInProgressException(_)) => {}
                 _ => return Err(failed("TransactWriteItems")(error)),
             }
-            pause(&*self.ids, tries).await;
+            pause(&*self.random, tries).await;
         }
         Err(Error::unavailable("TransactWriteItems: lost every race"))
     }
@@ -200,7 +200,7 @@ impl Table {
         if *tries == TRIES {
             return Err(Error::unavailable(problem));
         }
-        pause(&*self.ids, *tries).await;
+        pause(&*self.random, *tries).await;
         *tries += 1;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use aws_lc_rs::digest;
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use jiff::{SignedDuration, Timestamp};
 
 /// A clock that moves only when told to.
@@ -28,18 +28,18 @@ impl Clock for FixedClock {
 }
 
 /// The same unguessable-looking values in the same order, for tests.
-pub struct SeededIds {
+pub struct SeededRandom {
     seed: u64,
     drawn: AtomicU64,
 }
 
-impl SeededIds {
+impl SeededRandom {
     pub fn new(seed: u64) -> Self {
         Self { seed, drawn: AtomicU64::new(0) }
     }
 }
 
-impl Ids for SeededIds {
+impl Random for SeededRandom {
     fn fill(&self, bytes: &mut [u8]) {
         let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);
         let block = digest::digest(&digest::SHA256, format!("{}:{drawn}", self.seed).as_bytes());

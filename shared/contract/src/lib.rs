@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::{ClientId, PatientId};
-use domain::job::{Core, Job, Owner, PatientSummary, State};
+use domain::job::{Job, JobHeader, JobState, Owner, PatientSummary};
+use domain::ports::expiring::{EntryKind, ExpiringStore};
 use domain::ports::files::{Files, read_all, write_all};
-use domain::ports::grants::{GrantKind, Grants};
 use domain::ports::jobs::{JobQuery, Jobs, StoredJob};
 use domain::ports::queue::{Inbox, MAX_DELIVERIES, Queue};
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
@@ -20,7 +20,7 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-pub use fixed::{FixedClock, SeededIds};
+pub use fixed::{FixedClock, SeededRandom};
 pub use records::records;
 
 mod chunks;
@@ -34,8 +34,8 @@ pub fn job(seconds: i64, patient: &str) -> Job {
     let at = Timestamp::from_second(1_700_000_000 + seconds).expect("a time");
     let patient = PatientId::parse(patient).expect("an id");
     Job::Queued(Queued {
-        core: Core {
-            id: SeededIds::new(u64::try_from(seconds).expect("positive")).job(at),
+        header: JobHeader {
+            id: SeededRandom::new(u64::try_from(seconds).expect("positive")).job(at),
             owner: Owner::new(
                 ClientId::parse("app").expect("an id"),
                 None,
@@ -94,14 +94,14 @@ async fn lists(jobs: &dyn Jobs) {
         jobs.create(&job(seconds, if seconds % 2 == 0 { "even" } else { "odd" })).await.expect("created");
     }
     // Others may have jobs in the store as well.
-    let ours = |stored: &StoredJob| stored.job.core().created_at < job(10, "a").core().created_at;
+    let ours = |stored: &StoredJob| stored.job.header().created_at < job(10, "a").header().created_at;
     let mut seen = Vec::new();
     let mut query = JobQuery { count: 3, ..JobQuery::default() };
     loop {
         let page = jobs.list(&query).await.expect("a page");
         assert!(page.jobs.len() <= 3);
         seen.extend(
-            page.jobs.iter().filter(|stored| ours(stored)).map(|stored| stored.job.core().created_at),
+            page.jobs.iter().filter(|stored| ours(stored)).map(|stored| stored.job.header().created_at),
         );
         match page.next {
             Some(next) => query.after = Some(next),
@@ -113,18 +113,19 @@ async fn lists(jobs: &dyn Jobs) {
     let of_patient = JobQuery { count: 9, patient: PatientId::parse("even").ok(), ..JobQuery::default() };
     assert_eq!(jobs.list(&of_patient).await.expect("a page").jobs.len(), 3);
     let of_owner =
-        JobQuery { count: 9, owner: Some(job(1, "odd").core().owner.clone()), ..JobQuery::default() };
+        JobQuery { count: 9, owner: Some(job(1, "odd").header().owner.clone()), ..JobQuery::default() };
     assert_eq!(jobs.list(&of_owner).await.expect("a page").jobs.len(), 3);
     // Another user of the same client and patient is another owner.
     let mut other = job(8, "odd");
     if let Job::Queued(queued) = &mut other {
-        queued.core.owner.subject = Some("somebody else".to_owned());
+        queued.header.owner.subject = Some("somebody else".to_owned());
     }
     jobs.create(&other).await.expect("created");
     assert_eq!(jobs.list(&of_owner).await.expect("a page").jobs.len(), 3);
-    let of_other = JobQuery { owner: Some(other.core().owner.clone()), ..of_owner.clone() };
+    let of_other = JobQuery { owner: Some(other.header().owner.clone()), ..of_owner.clone() };
     assert_eq!(jobs.list(&of_other).await.expect("a page").jobs.len(), 1);
-    let complete = JobQuery { count: 9, states: vec![State::Complete, State::Failed], ..JobQuery::default() };
+    let complete =
+        JobQuery { count: 9, states: vec![JobState::Complete, JobState::Failed], ..JobQuery::default() };
     assert_eq!(jobs.list(&complete).await.expect("a page").jobs.len(), 0);
     let wrong = JobQuery { count: 9, after: Some("nonsense".to_owned()), ..JobQuery::default() };
     assert!(matches!(jobs.list(&wrong).await, Err(Error::Invalid(_))));
@@ -230,43 +231,43 @@ pub async fn files(files: &dyn Files) {
     }
 }
 
-/// [`Grants`]: once, for a while, by one. `advance` moves the time.
-pub async fn grants(grants: Arc<dyn Grants>, clock: &dyn Clock, advance: impl Fn(SignedDuration)) {
+/// [`ExpiringStore`]: once, for a while, by one. `advance` moves the time.
+pub async fn expiring(expiring: Arc<dyn ExpiringStore>, clock: &dyn Clock, advance: impl Fn(SignedDuration)) {
     let soon = |seconds| clock.now() + SECOND * seconds;
-    let kind = GrantKind::Code;
-    assert!(grants.put(kind, "k", json!({ "n": 1 }), soon(60)).await.expect("an answer"));
+    let kind = EntryKind::Code;
+    assert!(expiring.put(kind, "k", json!({ "n": 1 }), soon(60)).await.expect("an answer"));
     assert!(
-        !grants.put(kind, "k", json!({ "n": 2 }), soon(60)).await.expect("an answer"),
+        !expiring.put(kind, "k", json!({ "n": 2 }), soon(60)).await.expect("an answer"),
         "what is there stays"
     );
     assert!(
-        grants.put(GrantKind::Refresh, "k", json!(null), soon(60)).await.expect("an answer"),
+        expiring.put(EntryKind::Refresh, "k", json!(null), soon(60)).await.expect("an answer"),
         "kinds are apart"
     );
-    let grant = grants.get(kind, "k").await.expect("an answer").expect("a grant");
+    let grant = expiring.get(kind, "k").await.expect("an answer").expect("a grant");
     assert_eq!(grant.value, json!({ "n": 1 }));
     let racing = (0..20).map(|number| {
-        let (grants, mut grant) = (grants.clone(), grant.clone());
+        let (expiring, mut grant) = (expiring.clone(), grant.clone());
         grant.value = json!(number);
-        tokio::spawn(async move { grants.replace(kind, "k", &grant).await.expect("an answer") })
+        tokio::spawn(async move { expiring.replace(kind, "k", &grant).await.expect("an answer") })
     });
     assert_eq!(join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(), 1);
     let racing = (0..20).map(|_| {
-        let grants = grants.clone();
-        tokio::spawn(async move { grants.take(kind, "k").await.expect("an answer").is_some() })
+        let expiring = expiring.clone();
+        tokio::spawn(async move { expiring.take(kind, "k").await.expect("an answer").is_some() })
     });
     assert_eq!(
         join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(),
         1,
         "taken once"
     );
-    assert_eq!(grants.get(kind, "k").await.expect("an answer"), None);
-    assert!(grants.put(kind, "short", json!(1), soon(10)).await.expect("an answer"));
+    assert_eq!(expiring.get(kind, "k").await.expect("an answer"), None);
+    assert!(expiring.put(kind, "short", json!(1), soon(10)).await.expect("an answer"));
     advance(SECOND * 10);
-    assert_eq!(grants.get(kind, "short").await.expect("an answer"), None, "expired is gone");
-    assert_eq!(grants.take(kind, "short").await.expect("an answer"), None);
-    assert!(grants.put(kind, "short", json!(2), soon(10)).await.expect("an answer"), "expired makes room");
+    assert_eq!(expiring.get(kind, "short").await.expect("an answer"), None, "expired is gone");
+    assert_eq!(expiring.take(kind, "short").await.expect("an answer"), None);
+    assert!(expiring.put(kind, "short", json!(2), soon(10)).await.expect("an answer"), "expired makes room");
     advance(SECOND * 100);
-    grants.sweep().await.expect("swept");
-    assert_eq!(grants.sweep().await.expect("swept"), 0, "once is enough");
+    expiring.sweep().await.expect("swept");
+    assert_eq!(expiring.sweep().await.expect("swept"), 0, "once is enough");
 }

@@ -4,14 +4,14 @@ pub mod rsa;
 
 use argon2::password_hash::phc::PasswordHash;
 use aws_lc_rs::{constant_time, digest};
-use domain::clock::{Ids, hex};
+use domain::clock::{Random, hex};
 use jsonwebtoken::jwk::JwkSet;
 use serde_json::Value;
 
 /// The random source of the operating system.
-pub struct SystemIds;
+pub struct OsRandom;
 
-impl Ids for SystemIds {
+impl Random for OsRandom {
     fn fill(&self, bytes: &mut [u8]) {
         aws_lc_rs::rand::fill(bytes)
             .expect("the operating system's random source answers or the process is useless");

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::scopes::{Level, Scopes};
+use crate::scopes::{ScopeLevel, Scopes};
 use crate::selection::Selection;
 
 /// The types that a token covers.
@@ -25,7 +25,7 @@ impl Coverage {
     }
 
     /// What scopes of a level cover.
-    pub fn of(scopes: &Scopes, level: Level) -> Self {
+    pub fn of(scopes: &Scopes, level: ScopeLevel) -> Self {
         let mut coverage = Self::default();
         for (resource_type, constraint) in scopes.readable(level) {
             match (resource_type, constraint) {
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn coverage(scopes: &str) -> Coverage {
-        Coverage::of(&Scopes::parse(scopes), Level::System)
+        Coverage::of(&Scopes::parse(scopes), ScopeLevel::System)
     }
 
     #[test]

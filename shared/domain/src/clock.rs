@@ -9,13 +9,13 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 
     /// Milliseconds since then; none when that is yet to come.
-    fn since(&self, then: Timestamp) -> u64 {
+    fn elapsed(&self, then: Timestamp) -> u64 {
         u64::try_from(self.now().duration_since(then).as_millis()).unwrap_or_default()
     }
 }
 
 /// Makes values nobody can guess.
-pub trait Ids: Send + Sync {
+pub trait Random: Send + Sync {
     /// Fills `bytes` with random bytes.
     fn fill(&self, bytes: &mut [u8]);
 

@@ -10,7 +10,7 @@ pub struct Dialect {
     pub base: Base,
     /// What stands before and behind the job's id in the URL of its status.
     status: (&'static str, &'static str),
-    pub running: Running,
+    pub running: InProgressStyle,
     /// The status of a request that cancels.
     pub cancelled: u16,
     pub manifest: ManifestStyle,
@@ -28,7 +28,7 @@ pub struct Dialect {
 
 /// How an export that is not over answers its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Running {
+pub enum InProgressStyle {
     /// 202, `X-Progress: 45% …`
     Percent,
     /// 202, `X-Progress: accepted`, then `in-progress`; `completed` beside the manifest
@@ -51,7 +51,7 @@ static DIALECTS: [Dialect; 3] = [
     Dialect {
         base: Base::Fhir,
         status: ("/jobs/", "/status"),
-        running: Running::Percent,
+        running: InProgressStyle::Percent,
         cancelled: 202,
         manifest: ManifestStyle::Standard,
         default_types: &[],
@@ -62,7 +62,7 @@ static DIALECTS: [Dialect; 3] = [
     Dialect {
         base: Base::Release4,
         status: ("/4_0_0/$export/", ""),
-        running: Running::Word,
+        running: InProgressStyle::Word,
         cancelled: 202,
         manifest: ManifestStyle::Signed,
         default_types: &[],
@@ -73,7 +73,7 @@ static DIALECTS: [Dialect; 3] = [
     Dialect {
         base: Base::FhirRelease4,
         status: ("/fhir/r4/$export-status/", ""),
-        running: Running::Json,
+        running: InProgressStyle::Json,
         cancelled: 204,
         manifest: ManifestStyle::Plain,
         default_types: &["Consent", "DocumentReference", "Patient", "Provenance"],

@@ -5,14 +5,14 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::job::{Job, State};
+use crate::job::{Job, JobState};
 
 /// A change of a job's state that others are told of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
     /// The job's id and its state. A job never enters a state twice, so that an event that is told again is known by it.
     pub id: String,
-    pub state: State,
+    pub state: JobState,
     /// When the job entered the state.
     pub at: Timestamp,
     data: Value,
@@ -20,28 +20,28 @@ pub struct JobEvent {
 
 impl JobEvent {
     /// What is told when a job that was in state `before` is now this one; `None` where nobody is told.
-    pub fn of_change(before: Option<State>, job: &Job) -> Option<Self> {
+    pub fn of_change(before: Option<JobState>, job: &Job) -> Option<Self> {
         let state = job.state();
         let is_told = match state {
-            State::InReview
-            | State::Complete
-            | State::Rejected
-            | State::Failed
-            | State::Cancelled
-            | State::Expired => true,
-            State::AwaitingInput | State::Queued | State::Running => false,
+            JobState::InReview
+            | JobState::Complete
+            | JobState::Rejected
+            | JobState::Failed
+            | JobState::Cancelled
+            | JobState::Expired => true,
+            JobState::AwaitingInput | JobState::Queued | JobState::Running => false,
         };
         if !is_told || before == Some(state) {
             return None;
         }
-        let kind = if job.core().request.selection.is_some() { "bulk" } else { "ehi" };
+        let kind = if job.header().request.selection.is_some() { "bulk" } else { "ehi" };
         let mut data = json!({ "job": job.id().as_str(), "state": state.name(), "kind": kind });
         if let Some(summary) = job.summary() {
             data["files"] = json!(summary.files);
             data["resources"] = json!(summary.resources);
             data["bytes"] = json!(summary.bytes);
         }
-        Some(Self { id: format!("{}/{}", job.id(), state.name()), state, at: job.core().changed_at, data })
+        Some(Self { id: format!("{}/{}", job.id(), state.name()), state, at: job.header().changed_at, data })
     }
 
     /// The event in its envelope. `source` is the server's base URL.

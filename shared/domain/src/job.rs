@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, FileName, JobId, PatientId};
-use crate::manifest::Summary;
+use crate::manifest::ExportTotals;
 use crate::request::ExportRequest;
 use crate::states::{AwaitingInput, Complete, Failed, Gone, InReview, Queued, Rejected, Running};
 
@@ -26,7 +26,7 @@ pub enum Job {
 /// What every state of a job has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Core {
+pub struct JobHeader {
     pub id: JobId,
     pub owner: Owner,
     /// Whose record it is, for an export of one patient.
@@ -37,7 +37,7 @@ pub struct Core {
     pub created_at: Timestamp,
     /// The last change of state.
     pub changed_at: Timestamp,
-    pub history: Vec<Event>,
+    pub history: Vec<AuditEvent>,
     /// The id of the request that started it, as the log has it.
     #[serde(default)]
     pub request_id: Option<String>,
@@ -99,10 +99,13 @@ pub struct PatientSummary {
 
 /// One line of a job's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
+pub struct AuditEvent {
     pub at: Timestamp,
-    pub who: String,
-    pub what: String,
+    /// Who did it: a client, a member of staff, or `server`.
+    #[serde(rename = "who")]
+    pub actor: String,
+    #[serde(rename = "what")]
+    pub action: String,
 }
 
 /// A file that staff attached.
@@ -121,7 +124,7 @@ pub struct Attachment {
 
 /// The name of a state, as filters and logs spell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
+pub enum JobState {
     AwaitingInput,
     Queued,
     Running,
@@ -133,7 +136,7 @@ pub enum State {
     Expired,
 }
 
-impl State {
+impl JobState {
     pub const ALL: [Self; 9] = [
         Self::AwaitingInput,
         Self::Queued,
@@ -191,35 +194,35 @@ impl State {
 }
 
 impl Job {
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> JobState {
         match self {
-            Self::AwaitingInput(_) => State::AwaitingInput,
-            Self::Queued(_) => State::Queued,
-            Self::Running(_) => State::Running,
-            Self::InReview(_) => State::InReview,
-            Self::Complete(_) => State::Complete,
-            Self::Rejected(_) => State::Rejected,
-            Self::Failed(_) => State::Failed,
-            Self::Cancelled(_) => State::Cancelled,
-            Self::Expired(_) => State::Expired,
+            Self::AwaitingInput(_) => JobState::AwaitingInput,
+            Self::Queued(_) => JobState::Queued,
+            Self::Running(_) => JobState::Running,
+            Self::InReview(_) => JobState::InReview,
+            Self::Complete(_) => JobState::Complete,
+            Self::Rejected(_) => JobState::Rejected,
+            Self::Failed(_) => JobState::Failed,
+            Self::Cancelled(_) => JobState::Cancelled,
+            Self::Expired(_) => JobState::Expired,
         }
     }
 
-    pub fn core(&self) -> &Core {
+    pub fn header(&self) -> &JobHeader {
         match self {
-            Self::AwaitingInput(state) => &state.core,
-            Self::Queued(state) => &state.core,
-            Self::Running(state) => &state.core,
-            Self::InReview(state) => &state.core,
-            Self::Complete(state) => &state.core,
-            Self::Rejected(state) => &state.core,
-            Self::Failed(state) => &state.core,
-            Self::Cancelled(state) | Self::Expired(state) => &state.core,
+            Self::AwaitingInput(state) => &state.header,
+            Self::Queued(state) => &state.header,
+            Self::Running(state) => &state.header,
+            Self::InReview(state) => &state.header,
+            Self::Complete(state) => &state.header,
+            Self::Rejected(state) => &state.header,
+            Self::Failed(state) => &state.header,
+            Self::Cancelled(state) | Self::Expired(state) => &state.header,
         }
     }
 
     /// The totals of an export that is written.
-    pub fn summary(&self) -> Option<&Summary> {
+    pub fn summary(&self) -> Option<&ExportTotals> {
         match self {
             Self::Complete(complete) => Some(&complete.summary),
             Self::InReview(review) => Some(&review.summary),
@@ -234,7 +237,7 @@ impl Job {
     }
 
     pub fn id(&self) -> &JobId {
-        &self.core().id
+        &self.header().id
     }
 
     /// Whether a worker may still write for this job.

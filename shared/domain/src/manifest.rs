@@ -13,7 +13,7 @@ use crate::chunk::{OutputFile, Purpose};
 use crate::ids::{Attempt, JobId};
 use crate::ledger::Ledger;
 
-/// Where one attempt at Finish puts the pages of the manifest; the job's [`Summary`] names the one that counts.
+/// Where one attempt at Finish puts the pages of the manifest; the job's [`ExportTotals`] names the one that counts.
 pub fn manifest_prefix(job: &JobId, attempt: &Attempt) -> String {
     format!("exports/{job}/manifest-{attempt}/")
 }
@@ -43,7 +43,7 @@ pub struct NamedFile {
 /// What a finished export came to; kept in the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Summary {
+pub struct ExportTotals {
     pub transaction_time: Timestamp,
     /// Where the manifest's pages are in the store: a prefix.
     pub manifest: String,
@@ -58,7 +58,7 @@ pub struct Summary {
     pub ledger: Option<Ledger>,
 }
 
-impl Summary {
+impl ExportTotals {
     /// Where a page is in the store.
     pub fn page_key(&self, page: u32) -> String {
         format!("{}{page}.json", self.manifest)

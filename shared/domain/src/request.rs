@@ -10,13 +10,13 @@ use crate::selection::Selection;
 
 /// The sandbox's shortcuts, spelt before the base: without review, without form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prefix {
+pub struct SandboxShortcut {
     pub path: &'static str,
     pub auto_approve: bool,
     pub no_form: bool,
 }
 
-impl Prefix {
+impl SandboxShortcut {
     pub const NONE: Self = Self { path: "", auto_approve: false, no_form: false };
     pub const ALL: [Self; 5] = [
         Self::NONE,
@@ -105,7 +105,7 @@ pub struct OutputOptions {
     /// `patientReferenceBatchSize`
     pub patients_per_chunk: Option<usize>,
     /// `fetchResourceBatchSize`: resources outside the compartments that are read at once.
-    pub resources_a_read: Option<usize>,
+    pub supporting_batch_size: Option<usize>,
     /// `uploadPartSize`: bytes of each part of an upload.
     pub part_bytes: Option<usize>,
     /// The client asked for another worker than the cohort would get.
@@ -117,5 +117,5 @@ pub struct OutputOptions {
     /// `loglevel=debug`: what the workers do is logged at length.
     pub verbose: bool,
     /// The manifest in the shape of Bulk Data 4.0, which the client is registered for.
-    pub stu4: bool,
+    pub manifest_v4: bool,
 }

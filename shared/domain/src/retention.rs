@@ -24,7 +24,7 @@ impl Default for Retention {
 }
 
 impl Retention {
-    pub fn finished_at(&self, now: Timestamp) -> Timestamp {
+    pub fn expires_at(&self, now: Timestamp) -> Timestamp {
         now.saturating_add(self.finished).unwrap_or(Timestamp::MAX)
     }
 

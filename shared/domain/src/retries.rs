@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::Ids;
+use crate::clock::Random;
 use crate::error::{Error, Kind};
 
 /// How often one task may fail by a fault of this server.
@@ -50,7 +50,13 @@ pub fn kind(error: &Error, deliveries: u32) -> Kind {
 }
 
 /// Decides what becomes of a task; `outage` is how long stores are waited for.
-pub fn decide(kind: Kind, tries: Tries, outage: SignedDuration, now: Timestamp, ids: &dyn Ids) -> Decision {
+pub fn decide(
+    kind: Kind,
+    tries: Tries,
+    outage: SignedDuration,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Decision {
     match kind {
         Kind::Damaged | Kind::Refused => Decision::Fail,
         Kind::Defect if tries.defects >= MAX_DEFECTS => Decision::Fail,
@@ -58,7 +64,9 @@ pub fn decide(kind: Kind, tries: Tries, outage: SignedDuration, now: Timestamp, 
             Decision::Fail
         }
         Kind::Contended if tries.deliveries <= FREE_DELIVERIES => Decision::Again(SignedDuration::ZERO),
-        Kind::Contended | Kind::Defect | Kind::Unavailable => Decision::Again(pause(tries.deliveries, ids)),
+        Kind::Contended | Kind::Defect | Kind::Unavailable => {
+            Decision::Again(pause(tries.deliveries, random))
+        }
     }
 }
 
@@ -69,12 +77,12 @@ pub fn is_over(since: Timestamp, outage: SignedDuration, now: Timestamp) -> bool
 
 /// Longer each time up to [`LONGEST_WAIT`], and a different one for everybody, so that a store that comes back is not
 /// asked by all at the same moment.
-pub fn pause(deliveries: u32, ids: &dyn Ids) -> SignedDuration {
-    let mut random = [0; 4];
-    ids.fill(&mut random);
+pub fn pause(deliveries: u32, random: &dyn Random) -> SignedDuration {
+    let mut drawn = [0; 4];
+    random.fill(&mut drawn);
     let longest = SignedDuration::from_secs(1 << deliveries.min(10)).min(LONGEST_WAIT).as_millis();
     let half = u64::try_from(longest / 2).unwrap_or_default();
-    let extra = u64::from(u32::from_le_bytes(random)) % (half + 1);
+    let extra = u64::from(u32::from_le_bytes(drawn)) % (half + 1);
     SignedDuration::from_millis(i64::try_from(half + extra).unwrap_or_default())
 }
 
@@ -87,7 +95,7 @@ mod tests {
     /// Draws the same value each time.
     struct Same(u64);
 
-    impl Ids for Same {
+    impl Random for Same {
         fn fill(&self, bytes: &mut [u8]) {
             for (byte, drawn) in bytes.iter_mut().zip(self.0.to_le_bytes().into_iter().cycle()) {
                 *byte = drawn;

@@ -13,9 +13,15 @@ pub struct Scopes(Vec<Scope>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Scope {
     /// `patient/$ehi-export`, `system/$ehi-export`.
-    Operation { level: Level, name: String },
+    Operation { level: ScopeLevel, name: String },
     /// `patient/Observation.rs?category=…`, `system/*.read`.
-    Resource { level: Level, resource_type: String, access: Access, constraint: Option<String>, text: String },
+    Resource {
+        level: ScopeLevel,
+        resource_type: String,
+        access: Access,
+        constraint: Option<String>,
+        text: String,
+    },
     /// `access/<tag>.read`: limits whatever else is granted to resources with one of the tags.
     Tag(TagScope),
     /// `launch/patient`, `openid`, `offline_access`.
@@ -38,7 +44,7 @@ impl TagScope {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub enum ScopeLevel {
     Patient,
     User,
     System,
@@ -98,14 +104,14 @@ impl Scopes {
     }
 
     /// Whether an operation such as `$ehi-export` is allowed at a level.
-    pub fn allows_operation(&self, level: Level, operation: &str) -> bool {
+    pub fn allows_operation(&self, level: ScopeLevel, operation: &str) -> bool {
         self.0.iter().any(
             |scope| matches!(scope, Scope::Operation { level: at, name } if *at == level && name == operation),
         )
     }
 
     /// The types that may be read and searched at a level, each with its constraint; `*` is every type.
-    pub fn readable(&self, level: Level) -> impl Iterator<Item = (&str, Option<&str>)> {
+    pub fn readable(&self, level: ScopeLevel) -> impl Iterator<Item = (&str, Option<&str>)> {
         let needed = Access::parse("rs");
         self.0.iter().filter_map(move |scope| match scope {
             Scope::Resource { level: at, resource_type, access, constraint, .. }
@@ -118,7 +124,7 @@ impl Scopes {
     }
 
     /// Whether a resource of a type may be read by its id at a level, whatever the resource holds.
-    pub fn may_read(&self, level: Level, wanted: &str) -> bool {
+    pub fn may_read(&self, level: ScopeLevel, wanted: &str) -> bool {
         let needed = Access::parse("r");
         self.0.iter().any(|scope| match scope {
             Scope::Resource { level: at, resource_type, access, constraint: None, .. } => {
@@ -219,7 +225,7 @@ impl Scopes {
     pub fn wants_refresh(&self) -> bool {
         self.has("offline_access")
             || self.has("online_access")
-            || self.allows_operation(Level::Patient, "$ehi-export")
+            || self.allows_operation(ScopeLevel::Patient, "$ehi-export")
     }
 
     pub fn words(&self) -> impl Iterator<Item = String> + '_ {
@@ -244,9 +250,9 @@ impl Scope {
                 let tag = rest.rsplit_once('.').and_then(readable);
                 return Some(Self::Tag(TagScope { tag, text: word.to_owned() }));
             }
-            "patient" => Level::Patient,
-            "user" => Level::User,
-            "system" => Level::System,
+            "patient" => ScopeLevel::Patient,
+            "user" => ScopeLevel::User,
+            "system" => ScopeLevel::System,
             _ => return None,
         };
         if rest.starts_with('$') {
@@ -289,9 +295,9 @@ impl Scope {
         match self {
             Self::Operation { level, name } => {
                 let level = match level {
-                    Level::Patient => "patient",
-                    Level::User => "user",
-                    Level::System => "system",
+                    ScopeLevel::Patient => "patient",
+                    ScopeLevel::User => "user",
+                    ScopeLevel::System => "system",
                 };
                 format!("{level}/{name}")
             }

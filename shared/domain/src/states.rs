@@ -15,26 +15,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::choices::{Choices, Sensitive};
 use crate::error::Store;
-use crate::job::{Attachment, Core, Event, Job, State};
-use crate::manifest::{NamedFile, Summary};
+use crate::job::{Attachment, AuditEvent, Job, JobHeader, JobState};
+use crate::manifest::{ExportTotals, NamedFile};
 use crate::retention::Retention;
 
 /// The patient has not filled in the form yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AwaitingInput {
-    pub core: Core,
+    #[serde(rename = "core")]
+    pub header: JobHeader,
 }
 
 /// Everything is known; no worker has begun.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queued {
-    pub core: Core,
+    #[serde(rename = "core")]
+    pub header: JobHeader,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
-    pub core: Core,
+    #[serde(rename = "core")]
+    pub header: JobHeader,
     /// Upper bound of what the export contains, frozen by the plan.
     pub transaction_time: Timestamp,
     /// The store that its tasks wait for, while one does not answer.
@@ -67,15 +70,17 @@ pub struct Trouble {
 /// Everything is written; staff must approve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InReview {
-    pub core: Core,
-    pub summary: Summary,
+    #[serde(rename = "core")]
+    pub header: JobHeader,
+    pub summary: ExportTotals,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Complete {
-    pub core: Core,
-    pub summary: Summary,
+    #[serde(rename = "core")]
+    pub header: JobHeader,
+    pub summary: ExportTotals,
     /// The DocumentReference that lists what staff attached.
     pub attached: Option<NamedFile>,
     pub completed_at: Timestamp,
@@ -85,7 +90,8 @@ pub struct Complete {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
-    pub core: Core,
+    #[serde(rename = "core")]
+    pub header: JobHeader,
     pub reason: String,
     /// The client has deleted it: it is gone for the client, and stays on the staff's list until it expires.
     #[serde(default)]
@@ -96,7 +102,8 @@ pub struct Rejected {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
-    pub core: Core,
+    #[serde(rename = "core")]
+    pub header: JobHeader,
     /// What the client is told.
     pub reason: String,
     /// FHIR IssueType code.
@@ -107,14 +114,15 @@ pub struct Failed {
 /// Cancelled or expired: 404 for clients. The row stays for a while so that late workers see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gone {
-    pub core: Core,
+    #[serde(rename = "core")]
+    pub header: JobHeader,
 }
 
 /// A move that the state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {action} a job whose status is '{}'", .state.ehi_status())]
 pub struct Illegal {
-    pub state: State,
+    pub state: JobState,
     pub action: &'static str,
 }
 
@@ -142,25 +150,25 @@ impl From<Refused> for crate::error::Error {
     }
 }
 
-impl Core {
-    fn note(mut self, now: Timestamp, who: &str, what: impl Into<String>) -> Self {
+impl JobHeader {
+    fn with_event(mut self, now: Timestamp, actor: &str, action: impl Into<String>) -> Self {
         self.changed_at = now;
-        self.history.push(Event { at: now, who: who.to_owned(), what: what.into() });
+        self.history.push(AuditEvent { at: now, actor: actor.to_owned(), action: action.into() });
         self
     }
 }
 
 impl AwaitingInput {
-    pub fn customize(mut self, choices: Choices, who: &str, now: Timestamp) -> Queued {
-        self.core.request.choices = Some(choices);
-        Queued { core: self.core.note(now, who, "chose what to export") }
+    pub fn customize(mut self, choices: Choices, actor: &str, now: Timestamp) -> Queued {
+        self.header.request.choices = Some(choices);
+        Queued { header: self.header.with_event(now, actor, "chose what to export") }
     }
 }
 
 impl Queued {
     /// Replaces the choices before a worker has begun. What the patient did not authorize stays unauthorized.
-    pub fn choose_again(mut self, choices: Choices, who: &str, now: Timestamp) -> Result<Self, Refused> {
-        let request = &mut self.core.request;
+    pub fn choose_again(mut self, choices: Choices, actor: &str, now: Timestamp) -> Result<Self, Refused> {
+        let request = &mut self.header.request;
         if request.selection.is_some() {
             return Err(Refused::NoForm);
         }
@@ -169,12 +177,12 @@ impl Queued {
             return Err(Refused::NotAuthorized(category));
         }
         request.choices = Some(choices);
-        Ok(Self { core: self.core.note(now, who, "changed what to export") })
+        Ok(Self { header: self.header.with_event(now, actor, "changed what to export") })
     }
 
     pub fn begin(self, transaction_time: Timestamp) -> Running {
-        let core = self.core.note(transaction_time, "server", "began to collect");
-        Running { core, transaction_time, waiting: None, troubles: BTreeMap::new() }
+        let header = self.header.with_event(transaction_time, "server", "began to collect");
+        Running { header, transaction_time, waiting: None, troubles: BTreeMap::new() }
     }
 }
 
@@ -189,16 +197,17 @@ impl Waiting {
 
 impl Running {
     /// Everything is written: to staff for review, or to the client.
-    pub fn finish(self, summary: Summary, now: Timestamp, retention: &Retention) -> Job {
-        let core = self.core.note(now, "server", format!("collected {} resources", summary.resources));
-        if core.review {
-            return Job::InReview(InReview { core, summary });
+    pub fn finish(self, summary: ExportTotals, now: Timestamp, retention: &Retention) -> Job {
+        let header =
+            self.header.with_event(now, "server", format!("collected {} resources", summary.resources));
+        if header.review {
+            return Job::InReview(InReview { header, summary });
         }
-        let expires_at = match core.request.output.retention_seconds {
+        let expires_at = match header.request.output.retention_seconds {
             Some(seconds) => now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(now),
-            None => retention.finished_at(now),
+            None => retention.expires_at(now),
         };
-        Job::Complete(Complete { core, summary, attached: None, completed_at: now, expires_at })
+        Job::Complete(Complete { header, summary, attached: None, completed_at: now, expires_at })
     }
 }
 
@@ -206,60 +215,60 @@ impl InReview {
     pub fn approve(
         self,
         attached: Option<NamedFile>,
-        who: &str,
+        actor: &str,
         now: Timestamp,
         retention: &Retention,
     ) -> Complete {
         Complete {
-            core: self.core.note(now, who, "approved"),
+            header: self.header.with_event(now, actor, "approved"),
             summary: self.summary,
             attached,
             completed_at: now,
-            expires_at: retention.finished_at(now),
+            expires_at: retention.expires_at(now),
         }
     }
 
-    pub fn reject(self, reason: &str, who: &str, now: Timestamp, retention: &Retention) -> Rejected {
+    pub fn reject(self, reason: &str, actor: &str, now: Timestamp, retention: &Retention) -> Rejected {
         Rejected {
-            core: self.core.note(now, who, format!("rejected: {reason}")),
+            header: self.header.with_event(now, actor, format!("rejected: {reason}")),
             reason: reason.to_owned(),
             dismissed: false,
-            expires_at: retention.finished_at(now),
+            expires_at: retention.expires_at(now),
         }
     }
 
-    pub fn attach(mut self, files: Vec<Attachment>, who: &str, now: Timestamp) -> Self {
+    pub fn attach(mut self, files: Vec<Attachment>, actor: &str, now: Timestamp) -> Self {
         let titles: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
         let what = format!("attached {}", titles.join(", "));
-        self.core.attachments.extend(files);
-        Self { core: self.core.note(now, who, what), ..self }
+        self.header.attachments.extend(files);
+        Self { header: self.header.with_event(now, actor, what), ..self }
     }
 
     /// Removes the attachments that `gone` names and returns them as well.
     pub fn detach(
         mut self,
         gone: impl Fn(&Attachment) -> bool,
-        who: &str,
+        actor: &str,
         now: Timestamp,
     ) -> (Self, Vec<Attachment>) {
-        let (removed, kept): (Vec<_>, Vec<_>) = self.core.attachments.into_iter().partition(gone);
-        self.core.attachments = kept;
+        let (removed, kept): (Vec<_>, Vec<_>) = self.header.attachments.into_iter().partition(gone);
+        self.header.attachments = kept;
         if removed.is_empty() {
             return (self, removed);
         }
         let names: Vec<_> = removed.iter().map(|file| file.name.as_str()).collect();
         let what = format!("removed {}", names.join(", "));
-        (Self { core: self.core.note(now, who, what), ..self }, removed)
+        (Self { header: self.header.with_event(now, actor, what), ..self }, removed)
     }
 }
 
 impl Rejected {
     /// The client deletes it, which leaves the record of the staff's decision.
-    pub fn dismiss(self, who: &str, now: Timestamp) -> Self {
+    pub fn dismiss(self, actor: &str, now: Timestamp) -> Self {
         if self.dismissed {
             return self;
         }
-        Self { core: self.core.note(now, who, "deleted by the client"), dismissed: true, ..self }
+        Self { header: self.header.with_event(now, actor, "deleted by the client"), dismissed: true, ..self }
     }
 }
 
@@ -272,28 +281,32 @@ impl Job {
     }
 
     /// The client or staff no longer want it. From every state but those already gone.
-    pub fn cancel(self, who: &str, now: Timestamp) -> Result<Gone, Illegal> {
+    pub fn cancel(self, actor: &str, now: Timestamp) -> Result<Gone, Illegal> {
         if self.state().is_gone() {
             return Err(Illegal { state: self.state(), action: "cancel" });
         }
-        Ok(Gone { core: self.into_core().note(now, who, "cancelled") })
+        Ok(Gone { header: self.into_header().with_event(now, actor, "cancelled") })
     }
 
-    /// The export cannot be made. Only what waits or runs can fail. `story` is what led to it, for the history.
+    /// The export cannot be made. Only what waits or runs can fail. `delivery_diagnostics` says what led to it, for the history.
     pub fn fail(
         self,
         reason: &str,
         code: &str,
-        story: &str,
+        delivery_diagnostics: &str,
         now: Timestamp,
         retention: &Retention,
     ) -> Result<Failed, Illegal> {
         match self {
             Self::AwaitingInput(_) | Self::Queued(_) | Self::Running(_) => Ok(Failed {
-                core: self.into_core().note(now, "server", format!("failed: {reason} ({story})")),
+                header: self.into_header().with_event(
+                    now,
+                    "server",
+                    format!("failed: {reason} ({delivery_diagnostics})"),
+                ),
                 reason: reason.to_owned(),
                 code: code.to_owned(),
-                expires_at: retention.finished_at(now),
+                expires_at: retention.expires_at(now),
             }),
             Self::InReview(_)
             | Self::Complete(_)
@@ -326,7 +339,7 @@ impl Job {
             | Self::Rejected(Rejected { expires_at, .. })
             | Self::Failed(Failed { expires_at, .. }) => *expires_at <= now,
             Self::AwaitingInput(_) | Self::Queued(_) | Self::Running(_) | Self::InReview(_) => {
-                retention.is_over(self.core().changed_at, retention.unfinished, now)
+                retention.is_over(self.header().changed_at, retention.unfinished, now)
             }
             Self::Cancelled(_) | Self::Expired(_) => false,
         }
@@ -334,19 +347,19 @@ impl Job {
 
     /// Its time is over.
     pub fn expire(self, now: Timestamp) -> Gone {
-        Gone { core: self.into_core().note(now, "server", "expired") }
+        Gone { header: self.into_header().with_event(now, "server", "expired") }
     }
 
-    fn into_core(self) -> Core {
+    fn into_header(self) -> JobHeader {
         match self {
-            Self::AwaitingInput(state) => state.core,
-            Self::Queued(state) => state.core,
-            Self::Running(state) => state.core,
-            Self::InReview(state) => state.core,
-            Self::Complete(state) => state.core,
-            Self::Rejected(state) => state.core,
-            Self::Failed(state) => state.core,
-            Self::Cancelled(state) | Self::Expired(state) => state.core,
+            Self::AwaitingInput(state) => state.header,
+            Self::Queued(state) => state.header,
+            Self::Running(state) => state.header,
+            Self::InReview(state) => state.header,
+            Self::Complete(state) => state.header,
+            Self::Rejected(state) => state.header,
+            Self::Failed(state) => state.header,
+            Self::Cancelled(state) | Self::Expired(state) => state.header,
         }
     }
 }
@@ -363,7 +376,7 @@ mod tests {
     fn awaiting(review: bool) -> Job {
         let id = JobId::parse("01a1fb95-ab0a-7a46-aeea-001492bd7651").expect("an id");
         Job::AwaitingInput(AwaitingInput {
-            core: Core {
+            header: JobHeader {
                 id,
                 owner: Owner::new(ClientId::parse("app").expect("an id"), None, None, "app"),
                 patient: None,
@@ -385,9 +398,9 @@ mod tests {
         })
     }
 
-    fn summary(at: Timestamp) -> Summary {
+    fn summary(at: Timestamp) -> ExportTotals {
         let manifest = String::new();
-        Summary {
+        ExportTotals {
             transaction_time: at,
             manifest,
             pages: 1,
@@ -425,8 +438,8 @@ mod tests {
     }
 
     /// Whether one move may lead from the one to the other: the picture at the head of this file.
-    fn allowed(from: State, to: State) -> bool {
-        use State::{
+    fn allowed(from: JobState, to: JobState) -> bool {
+        use JobState::{
             AwaitingInput, Cancelled, Complete, Expired, Failed, InReview, Queued, Rejected, Running,
         };
 
@@ -449,17 +462,17 @@ mod tests {
             let mut now = Timestamp::UNIX_EPOCH;
             for (action, days) in actions {
                 now += SignedDuration::from_hours(24 * days);
-                let (before, history) = (job.state(), job.core().history.clone());
+                let (before, history) = (job.state(), job.header().history.clone());
                 job = tried(job, action, now);
-                let noted = job.core().history.len() - history.len();
-                prop_assert!(job.core().history.starts_with(&history), "what happened is never rewritten");
+                let noted = job.header().history.len() - history.len();
+                prop_assert!(job.header().history.starts_with(&history), "what happened is never rewritten");
                 if job.state() == before {
                     prop_assert_eq!(noted, 0);
                 } else {
                     prop_assert!(allowed(before, job.state()), "{:?} to {:?}", before, job.state());
-                    prop_assert_eq!((noted, job.core().changed_at), (1, now));
-                    prop_assert!(review || job.state() != State::InReview);
-                    prop_assert!(!review || (before, job.state()) != (State::Running, State::Complete));
+                    prop_assert_eq!((noted, job.header().changed_at), (1, now));
+                    prop_assert!(review || job.state() != JobState::InReview);
+                    prop_assert!(!review || (before, job.state()) != (JobState::Running, JobState::Complete));
                 }
                 let text = serde_json::to_string(&job).expect("JSON");
                 prop_assert_eq!(serde_json::from_str::<Job>(&text).expect("the same"), job.clone());

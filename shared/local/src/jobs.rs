@@ -8,7 +8,7 @@ use domain::chunk::{Chunk, ChunkResult, Progress};
 use domain::error::{Error, Result};
 use domain::event::JobEvent;
 use domain::ids::{ChunkId, JobId};
-use domain::job::{Job, State};
+use domain::job::{Job, JobState};
 use domain::ports::jobs::{
     Append, Finished, JobPage, JobQuery, Jobs, Plan, StoredChunk, StoredJob, StoredResult, unreadable,
 };
@@ -157,7 +157,7 @@ impl Jobs for LocalJobs {
             })
             .await?;
         // One machine has no event bus; its log says what a bus would be told.
-        if let Some(event) = JobEvent::of_change(before.as_deref().and_then(State::named), job) {
+        if let Some(event) = JobEvent::of_change(before.as_deref().and_then(JobState::named), job) {
             tracing::info!(job.id = %job.id(), job.state = event.state.name(), "job changed its state");
         }
         Ok(version + 1)
@@ -317,13 +317,13 @@ struct JobRow {
 
 impl JobRow {
     fn of(job: &Job) -> Result<Self> {
-        let core = job.core();
+        let header = job.header();
         Ok(Self {
-            id: core.id.to_string(),
+            id: header.id.to_string(),
             state: job.state().name(),
-            patient: core.patient.as_ref().map(|patient| patient.id.to_string()),
-            owner: core.owner.key(),
-            created_at: core.created_at.as_millisecond(),
+            patient: header.patient.as_ref().map(|patient| patient.id.to_string()),
+            owner: header.owner.key(),
+            created_at: header.created_at.as_millisecond(),
             job: serde_json::to_string(job)?,
         })
     }

@@ -1,8 +1,8 @@
-//! The platform of one machine: SQLite for jobs, chunks, queue and grants, directories for files and records.
+//! The platform of one machine: SQLite for jobs, chunks, queue and expiring entries, directories for files and records.
 
 mod database;
+mod expiring;
 mod files;
-mod grants;
 mod jobs;
 mod listing;
 mod private;
@@ -15,10 +15,10 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Result, Store};
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
-use domain::ports::grants::Grants;
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
@@ -28,8 +28,8 @@ use security::verify::Verifier;
 use settings::Settings;
 
 use self::database::Database;
+use self::expiring::LocalExpiringStore;
 use self::files::LocalFiles;
-use self::grants::LocalGrants;
 use self::jobs::LocalJobs;
 pub use self::queue::LocalQueue;
 use self::records::LocalRecords;
@@ -39,12 +39,12 @@ use self::records::LocalRecords;
 pub struct Local {
     settings: Arc<Settings>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     jobs: Arc<LocalJobs>,
     queue: Arc<LocalQueue>,
     files: Arc<LocalFiles>,
     records: Arc<LocalRecords>,
-    grants: Arc<LocalGrants>,
+    expiring: Arc<LocalExpiringStore>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
     /// Keeps other processes out of the state directory until the last of us is dropped.
@@ -59,12 +59,12 @@ impl Local {
         records: &Path,
         settings: Settings,
         clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        random: Arc<dyn Random>,
     ) -> Result<Self> {
         let records = LocalRecords::new(records)?;
         let lock = state::open(state)?;
-        let keys = state::keys(&state.join("keys.json"), &*ids)?;
-        Self::over_state(state, lock, keys, records, settings, clock, ids)
+        let keys = state::keys(&state.join("keys.json"), &*random)?;
+        Self::over_state(state, lock, keys, records, settings, clock, random)
     }
 
     /// Opens a state that is there to clean it. Signs nothing, so that it makes no keys.
@@ -73,7 +73,7 @@ impl Local {
         records: &Path,
         settings: Settings,
         clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        random: Arc<dyn Random>,
     ) -> Result<Self> {
         if !state.is_dir() {
             return Err(Error::invalid(format!("there is no state directory {} to clean", state.display())));
@@ -82,9 +82,9 @@ impl Local {
         let lock = state::open(state)?;
         let keys = match state::read_keys(&state.join("keys.json"))? {
             Some(keys) => keys,
-            None => Keys::new(&StoredKeys::generate(&*ids)?)?,
+            None => Keys::new(&StoredKeys::generate(&*random)?)?,
         };
-        Self::over_state(state, lock, keys, records, settings, clock, ids)
+        Self::over_state(state, lock, keys, records, settings, clock, random)
     }
 
     fn over_state(
@@ -94,12 +94,12 @@ impl Local {
         records: LocalRecords,
         settings: Settings,
         clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        random: Arc<dyn Random>,
     ) -> Result<Self> {
         let database = Database::open(&state.join("state.sqlite"))?;
         let keys = keys.with_rsa(&settings.rsa_keys)?;
         let files = LocalFiles::new(state.join("files"))?;
-        let opened = Self::new(database, files, keys, records, settings, clock, ids);
+        let opened = Self::new(database, files, keys, records, settings, clock, random);
         Ok(Self { _lock: Some(Arc::new(lock)), ..opened })
     }
 
@@ -108,11 +108,19 @@ impl Local {
         records: &Path,
         settings: Settings,
         clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        random: Arc<dyn Random>,
     ) -> Result<Self> {
-        let keys = Keys::new(&StoredKeys::generate(&*ids)?)?.with_rsa(&settings.rsa_keys)?;
+        let keys = Keys::new(&StoredKeys::generate(&*random)?)?.with_rsa(&settings.rsa_keys)?;
         let records = LocalRecords::new(records)?;
-        Ok(Self::new(Database::in_memory()?, LocalFiles::temporary()?, keys, records, settings, clock, ids))
+        Ok(Self::new(
+            Database::in_memory()?,
+            LocalFiles::temporary()?,
+            keys,
+            records,
+            settings,
+            clock,
+            random,
+        ))
     }
 
     fn new(
@@ -122,23 +130,23 @@ impl Local {
         records: LocalRecords,
         settings: Settings,
         clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
+        random: Arc<dyn Random>,
     ) -> Self {
         let settings = Arc::new(settings);
         let database = Arc::new(database);
         let keys = Arc::new(keys);
-        let grants = Arc::new(LocalGrants::new(database.clone(), clock.clone()));
-        let verifier = Verifier::new(settings.clone(), keys.clone(), clock.clone(), grants.clone());
+        let expiring = Arc::new(LocalExpiringStore::new(database.clone(), clock.clone()));
+        let verifier = Verifier::new(settings.clone(), keys.clone(), clock.clone(), expiring.clone());
         Self {
             jobs: Arc::new(LocalJobs::new(database.clone())),
-            queue: Arc::new(LocalQueue::new(database, clock.clone(), ids.clone())),
+            queue: Arc::new(LocalQueue::new(database, clock.clone(), random.clone())),
             files: Arc::new(files),
             records: Arc::new(records),
             verifier: Arc::new(verifier),
             settings,
             clock,
-            ids,
-            grants,
+            random,
+            expiring,
             keys,
             _lock: None,
         }
@@ -159,8 +167,8 @@ impl Platform for Local {
         self.clock.clone()
     }
 
-    fn ids(&self) -> Arc<dyn Ids> {
-        self.ids.clone()
+    fn random(&self) -> Arc<dyn Random> {
+        self.random.clone()
     }
 
     fn jobs(&self) -> Arc<dyn Jobs> {
@@ -179,8 +187,8 @@ impl Platform for Local {
         self.records.clone()
     }
 
-    fn grants(&self) -> Arc<dyn Grants> {
-        self.grants.clone()
+    fn expiring(&self) -> Arc<dyn ExpiringStore> {
+        self.expiring.clone()
     }
 
     fn keys(&self) -> Arc<Keys> {

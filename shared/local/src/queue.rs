@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::Result;
 use domain::ports::queue::{Delivery, Inbox, MAX_DELIVERIES, Queue};
 use domain::request::SizeClass;
@@ -25,13 +25,13 @@ macro_rules! due {
 pub struct LocalQueue {
     database: Arc<Database>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     sent: Notify,
 }
 
 impl LocalQueue {
-    pub(super) fn new(database: Arc<Database>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { database, clock, ids, sent: Notify::new() }
+    pub(super) fn new(database: Arc<Database>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self { database, clock, random, sent: Notify::new() }
     }
 
     /// Waits for a send, or until the next task is due.
@@ -74,7 +74,7 @@ impl LocalQueue {
         take: impl FnOnce(&Transaction<'_>, i64, &str) -> rusqlite::Result<(String, u32)> + Send + 'static,
     ) -> Result<Option<Delivery>> {
         let now = self.clock.now().as_millisecond();
-        let receipt = self.ids.secret();
+        let receipt = self.random.secret();
         let taken = self
             .database
             .write_relaxed(move |transaction| {

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use domain::clock::Ids;
+use domain::clock::Random;
 use domain::error::{Error, Result};
 use security::keys::{Keys, StoredKeys};
 
@@ -67,11 +67,11 @@ pub(super) fn read_keys(path: &Path) -> Result<Option<Keys>> {
 }
 
 /// Reads the keys, or makes and keeps them.
-pub(super) fn keys(path: &Path, ids: &dyn Ids) -> Result<Keys> {
+pub(super) fn keys(path: &Path, random: &dyn Random) -> Result<Keys> {
     if let Some(keys) = read_keys(path)? {
         return Ok(keys);
     }
-    let stored = StoredKeys::generate(ids)?;
+    let stored = StoredKeys::generate(random)?;
     private::replace(path, &serde_json::to_vec(&stored)?)?;
     Keys::new(&stored)
 }
@@ -80,7 +80,7 @@ pub(super) fn keys(path: &Path, ids: &dyn Ids) -> Result<Keys> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use crypto::SystemIds;
+    use crypto::OsRandom;
 
     use super::*;
 
@@ -99,13 +99,13 @@ mod tests {
     fn damaged_keys_are_told_in_a_sentence_and_never_replaced() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("keys.json");
-        keys(&path, &SystemIds).expect("made");
-        keys(&path, &SystemIds).expect("read");
+        keys(&path, &OsRandom).expect("made");
+        keys(&path, &OsRandom).expect("read");
         assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
         let whole = std::fs::read(&path).expect("a file");
         for text in [&b""[..], b"{}", &whole[..whole.len() / 2]] {
             std::fs::write(&path, text).expect("written");
-            let refused = keys(&path, &SystemIds).err().expect("damaged").to_string();
+            let refused = keys(&path, &OsRandom).err().expect("damaged").to_string();
             assert!(refused.contains("is empty or damaged"), "{refused}");
             assert_eq!(std::fs::read(&path).expect("a file"), text);
         }

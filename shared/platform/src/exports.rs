@@ -1,10 +1,10 @@
 //! Starting and changing jobs through the ports, as several functions do.
 
 use domain::chunk::job_prefix;
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, NO_JOB, Result};
 use domain::ids::{ChunkId, JobId};
-use domain::job::{Core, Event, Job, Owner, PatientSummary};
+use domain::job::{AuditEvent, Job, JobHeader, Owner, PatientSummary};
 use domain::manifest::{NamedFile, Names, PARTIAL_PAGE_CHUNKS};
 use domain::ports::files::Files;
 use domain::ports::jobs::{Jobs, StoredJob};
@@ -37,15 +37,15 @@ pub async fn start(
     new: NewExport,
     jobs: &dyn Jobs,
     queue: &dyn Queue,
-    (clock, ids): (&dyn Clock, &dyn Ids),
+    (clock, random): (&dyn Clock, &dyn Random),
 ) -> Result<Job> {
     let now = clock.now();
-    let core = Core {
-        id: new.id.unwrap_or_else(|| ids.job(now)),
-        history: vec![Event {
+    let header = JobHeader {
+        id: new.id.unwrap_or_else(|| random.job(now)),
+        history: vec![AuditEvent {
             at: now,
-            who: new.owner.client.to_string(),
-            what: "asked for an export".to_owned(),
+            actor: new.owner.client.to_string(),
+            action: "asked for an export".to_owned(),
         }],
         owner: new.owner,
         patient: new.patient,
@@ -57,9 +57,10 @@ pub async fn start(
         attachments: Vec::new(),
     };
     let job =
-        if new.form { Job::AwaitingInput(AwaitingInput { core }) } else { Job::Queued(Queued { core }) };
+        if new.form { Job::AwaitingInput(AwaitingInput { header }) } else { Job::Queued(Queued { header }) };
     jobs.create(&job).await?;
-    let (request, client) = (job.core().request_id.as_deref().unwrap_or_default(), &job.core().owner.client);
+    let (request, client) =
+        (job.header().request_id.as_deref().unwrap_or_default(), &job.header().owner.client);
     tracing::info!(job.id = %job.id(), request.id = request, client.id = %client, "export started");
     telemetry::metrics(&[(Metric::ExportsStarted, 1)]);
     resume(&job, queue).await?;
@@ -72,7 +73,7 @@ pub async fn resume(job: &Job, queue: &dyn Queue) -> Result<()> {
     if !job.is_active() {
         return Ok(());
     }
-    queue.send(job.core().request.size_class(), &[Task::Plan { job: job.id().clone() }]).await
+    queue.send(job.header().request.size_class(), &[Task::Plan { job: job.id().clone() }]).await
 }
 
 /// Changes a job by compare-and-set: reads, decides, writes, and decides anew when somebody else was faster.

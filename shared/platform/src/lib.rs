@@ -1,15 +1,15 @@
 //! The ports as a host gives them to the functions, and what functions do with them that is no HTTP. Knows no adapter.
 
+pub mod export_slots;
 pub mod exports;
 pub mod hidden;
-pub mod places;
 pub mod telemetry;
 
 use std::sync::Arc;
 
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
-use domain::ports::grants::Grants;
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
@@ -22,12 +22,12 @@ use settings::Settings;
 pub trait Platform: Send + Sync {
     fn settings(&self) -> Arc<Settings>;
     fn clock(&self) -> Arc<dyn Clock>;
-    fn ids(&self) -> Arc<dyn Ids>;
+    fn random(&self) -> Arc<dyn Random>;
     fn jobs(&self) -> Arc<dyn Jobs>;
     fn queue(&self) -> Arc<dyn Queue>;
     fn files(&self) -> Arc<dyn Files>;
     fn records(&self) -> Arc<dyn Records>;
-    fn grants(&self) -> Arc<dyn Grants>;
+    fn expiring(&self) -> Arc<dyn ExpiringStore>;
     /// The keys that sign tokens.
     fn keys(&self) -> Arc<Keys>;
     /// Verifies access tokens; shared by all routers of a process, so that it remembers what it verified.

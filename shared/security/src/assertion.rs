@@ -2,7 +2,7 @@
 
 use crypto::fingerprint;
 use domain::error::{Error, Result};
-use domain::ports::grants::{GrantKind, Grants};
+use domain::ports::expiring::{EntryKind, ExpiringStore};
 use jiff::Timestamp;
 use serde_json::Value;
 use settings::Client;
@@ -37,7 +37,7 @@ pub async fn verify(
     client: &Client,
     audiences: &[String],
     cache: &JwksCache,
-    grants: &dyn Grants,
+    expiring: &dyn ExpiringStore,
     now: Timestamp,
 ) -> Result<Result<(), Refused>> {
     let unverified = match read(assertion) {
@@ -77,7 +77,7 @@ pub async fn verify(
     };
     let key = fingerprint(&format!("{} {id}", client.id));
     let expires_at = Timestamp::from_second(end + LEEWAY.as_secs()).map_err(Error::internal)?;
-    match grants.put(GrantKind::Assertion, &key, Value::Null, expires_at).await? {
+    match expiring.put(EntryKind::Assertion, &key, Value::Null, expires_at).await? {
         true => Ok(Ok(())),
         false => Ok(Err("a jti that was used before")),
     }

@@ -16,7 +16,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crypto::fingerprint;
 use domain::clock::Clock;
 use domain::error::{Error, Result};
-use domain::ports::grants::{Grant, GrantKind, Grants};
+use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use settings::Limits;
@@ -39,7 +39,7 @@ pub enum Account<'a> {
 
 /// What the limits need.
 pub struct Guard<'a> {
-    pub grants: &'a dyn Grants,
+    pub expiring: &'a dyn ExpiringStore,
     pub clock: &'a dyn Clock,
     pub limits: &'a Limits,
     /// Where the attempt comes from, if that is known.
@@ -131,15 +131,15 @@ impl Guard<'_> {
             self.bucket(&format!("{kind} {name} from {address}"), by_pair),
             self.bucket(&format!("from {address}"), limits.login_attempts_by_address),
         ];
-        let known = self.grants.get(GrantKind::Failures, &known_key(kind, name, &address)).await?;
+        let known = self.expiring.get(EntryKind::Failures, &known_key(kind, name, &address)).await?;
         if known.is_none() {
             buckets.push(self.bucket(&format!("{kind} {name} from anywhere"), limits.login_attempts_by_user));
         }
         Ok(buckets)
     }
 
-    async fn read(&self, bucket: &Bucket) -> Result<(Option<Grant>, i64)> {
-        let grant = self.grants.get(GrantKind::Failures, &bucket.key).await?;
+    async fn read(&self, bucket: &Bucket) -> Result<(Option<ExpiringEntry>, i64)> {
+        let grant = self.expiring.get(EntryKind::Failures, &bucket.key).await?;
         let full_at = grant.as_ref().and_then(|grant| grant.value["full_at"].as_i64()).unwrap_or_default();
         Ok((grant, full_at.max(self.clock.now().as_millisecond())))
     }
@@ -178,10 +178,10 @@ impl Guard<'_> {
                 Timestamp::from_millisecond(full_at.saturating_add(60_000)).map_err(Error::internal)?;
             let stored = match grant {
                 Some(grant) => {
-                    let changed = Grant { value, expires_at, ..grant };
-                    self.grants.replace(GrantKind::Failures, &bucket.key, &changed).await?
+                    let changed = ExpiringEntry { value, expires_at, ..grant };
+                    self.expiring.replace(EntryKind::Failures, &bucket.key, &changed).await?
                 }
-                None => self.grants.put(GrantKind::Failures, &bucket.key, value, expires_at).await?,
+                None => self.expiring.put(EntryKind::Failures, &bucket.key, value, expires_at).await?,
             };
             if stored {
                 return Ok(());
@@ -195,13 +195,13 @@ impl Guard<'_> {
         let Some(address) = self.address.map(network) else { return Ok(()) };
         let key = known_key(kind, name, &address);
         let expires_at = self.clock.now().saturating_add(KNOWN).map_err(Error::internal)?;
-        match self.grants.get(GrantKind::Failures, &key).await? {
+        match self.expiring.get(EntryKind::Failures, &key).await? {
             Some(grant) => self
-                .grants
-                .replace(GrantKind::Failures, &key, &Grant { expires_at, ..grant })
+                .expiring
+                .replace(EntryKind::Failures, &key, &ExpiringEntry { expires_at, ..grant })
                 .await
                 .map(|_| ()),
-            None => self.grants.put(GrantKind::Failures, &key, json!({}), expires_at).await.map(|_| ()),
+            None => self.expiring.put(EntryKind::Failures, &key, json!({}), expires_at).await.map(|_| ()),
         }
     }
 }

@@ -4,7 +4,7 @@ use domain::access::Coverage;
 use domain::dialect::Dialect;
 use domain::ids::{ClientId, PatientId};
 use domain::job::Owner;
-use domain::scopes::{Level, Scopes};
+use domain::scopes::{ScopeLevel, Scopes};
 use jiff::Timestamp;
 use serde_json::Value;
 use settings::Issuer;
@@ -12,7 +12,7 @@ use settings::Issuer;
 use crate::jwt::{Claims, Refused};
 use crate::tokens::{self, LEEWAY};
 
-/// The longest `sub` (OpenID Connect Core 1.0, 2).
+/// The longest `sub` (OpenID Connect JobHeader 1.0, 2).
 const MAX_SUBJECT: usize = 255;
 
 /// The bearer of a token.
@@ -40,7 +40,7 @@ pub struct Caller {
 
 impl Caller {
     /// The bearer of one of our own tokens; `None` for claims that we do not issue.
-    pub(super) fn of_own(claims: tokens::Claims) -> Option<Self> {
+    pub(super) fn of_own(claims: tokens::AccessTokenClaims) -> Option<Self> {
         Some(Self {
             client: ClientId::parse(&claims.client_id).ok()?,
             issuer: None,
@@ -119,12 +119,12 @@ impl Caller {
         if self.patient.is_some() {
             return match dialect.roles && self.is_patient_role && !self.scopes.speak_of_data() {
                 true => Coverage::of_everything(),
-                false => Coverage::of(&self.scopes, Level::Patient),
+                false => Coverage::of(&self.scopes, ScopeLevel::Patient),
             };
         }
-        let system = Coverage::of(&self.scopes, Level::System);
+        let system = Coverage::of(&self.scopes, ScopeLevel::System);
         match system.is_empty() && self.user_scopes_reach_all {
-            true => Coverage::of(&self.scopes, Level::User),
+            true => Coverage::of(&self.scopes, ScopeLevel::User),
             false => system,
         }
     }
@@ -135,7 +135,7 @@ impl Caller {
         if self.patient.as_ref() != Some(patient) && !is_system {
             return EhiAccess::OtherPatient;
         }
-        let level = if is_system { Level::System } else { Level::Patient };
+        let level = if is_system { ScopeLevel::System } else { ScopeLevel::Patient };
         if !self.scopes.allows_operation(level, "$ehi-export") {
             return if is_system { EhiAccess::OtherPatient } else { EhiAccess::MissingScope };
         }

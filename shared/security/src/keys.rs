@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crypto::fingerprint;
 use crypto::rsa::RsaKey;
-use domain::clock::{Ids, hex};
+use domain::clock::{Random, hex};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use jsonwebtoken::{DecodingKey, EncodingKey};
@@ -25,11 +25,11 @@ pub struct StoredKeys {
 
 impl StoredKeys {
     /// New keys.
-    pub fn generate(ids: &dyn Ids) -> Result<Self> {
+    pub fn generate(random: &dyn Random) -> Result<Self> {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(Error::internal)?;
         let document = pair.to_pkcs8v1().map_err(Error::internal)?;
         let mut codes = [0; 32];
-        ids.fill(&mut codes);
+        random.fill(&mut codes);
         Ok(Self { signing: URL_SAFE_NO_PAD.encode(document.as_ref()), codes: URL_SAFE_NO_PAD.encode(codes) })
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
-use domain::clock::Ids;
+use domain::clock::Random;
 use domain::error::{Error, Result};
 use settings::Limits;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
@@ -15,9 +15,9 @@ use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 const MAX_PASSWORD: usize = 256;
 
 /// Hashes a password: argon2id, 19 MiB, 2 passes (OWASP's least).
-pub fn hash(password: &str, ids: &dyn Ids) -> Result<String> {
+pub fn hash(password: &str, random: &dyn Random) -> Result<String> {
     let mut salt = [0; 16];
-    ids.fill(&mut salt);
+    random.fill(&mut salt);
     let params = Params::new(19 * 1024, 2, 1, None).map_err(|error| Error::internal(error.to_string()))?;
     let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let hash = argon2.hash_password_with_salt(password.as_bytes(), &salt);
@@ -125,14 +125,14 @@ impl Drop for Waits<'_> {
 
 #[cfg(test)]
 mod tests {
-    use contract::SeededIds;
+    use contract::SeededRandom;
 
     use super::*;
 
     #[tokio::test]
     async fn right_wrong_and_nobody() {
         let limits = Limits::default();
-        let known = hash("a long password", &SeededIds::new(1)).expect("a hash");
+        let known = hash("a long password", &SeededRandom::new(1)).expect("a hash");
         for (password, hash, right) in [
             ("a long password", Some(known.as_str()), true),
             ("another password", Some(&known), false),

@@ -9,7 +9,7 @@ use crate::keys::{Key, Keys};
 
 /// The claims of our access tokens. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
+pub struct AccessTokenClaims {
     pub iss: String,
     pub aud: String,
     pub sub: String,
@@ -31,21 +31,22 @@ pub struct Claims {
 /// What clocks may differ by.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
 
-pub fn sign(keys: &Keys, claims: &Claims) -> Result<String> {
+pub fn sign(keys: &Keys, claims: &AccessTokenClaims) -> Result<String> {
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some(keys.signing().id.clone());
     jsonwebtoken::encode(&header, claims, &keys.signing().signing).map_err(Error::internal)
 }
 
 /// Checks that a token is one of ours, for us, and has not expired.
-pub fn verify(keys: &Keys, token: &str, issuer: &str, now: Timestamp) -> Option<Claims> {
+pub fn verify(keys: &Keys, token: &str, issuer: &str, now: Timestamp) -> Option<AccessTokenClaims> {
     let mut validation = Validation::new(Algorithm::ES256);
     // Time is checked below, by our own clock.
     validation.validate_exp = false;
     validation.set_required_spec_claims(&["exp", "iss", "aud"]);
     validation.set_issuer(&[issuer]);
     validation.set_audience(&[issuer]);
-    let decode = |key: &Key| jsonwebtoken::decode::<Claims>(token, &key.verifying, &validation).ok();
+    let decode =
+        |key: &Key| jsonwebtoken::decode::<AccessTokenClaims>(token, &key.verifying, &validation).ok();
     let claims = keys.all().find_map(decode)?.claims;
     (claims.exp > now.as_second()).then_some(claims)
 }

@@ -11,7 +11,7 @@ pub use crate::caller::{Caller, EhiAccess};
 use crypto::fingerprint;
 use domain::clock::Clock;
 use domain::error::{Error, Result};
-use domain::ports::grants::{GrantKind, Grants};
+use domain::ports::expiring::{EntryKind, ExpiringStore};
 use settings::{Issuer, Settings};
 
 use crate::jwks::JwksCache;
@@ -34,7 +34,7 @@ pub struct Verifier {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
-    grants: Arc<dyn Grants>,
+    expiring: Arc<dyn ExpiringStore>,
     jwks: JwksCache,
     remembered: Mutex<Remembered>,
 }
@@ -44,10 +44,10 @@ impl Verifier {
         settings: Arc<Settings>,
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
-        grants: Arc<dyn Grants>,
+        expiring: Arc<dyn ExpiringStore>,
     ) -> Self {
         let jwks = JwksCache::new(&settings.limits);
-        Self { settings, keys, clock, grants, jwks, remembered: Mutex::default() }
+        Self { settings, keys, clock, expiring, jwks, remembered: Mutex::default() }
     }
 
     /// The bearer of an access token, or [`Error::Unauthorized`].
@@ -58,10 +58,10 @@ impl Verifier {
             return Ok(caller);
         }
         let caller = match tokens::verify(&self.keys, token, &self.settings.base_url, now) {
-            Some(claims) => self.own(claims).await?,
-            None => self.foreign(token, now).await?,
+            Some(claims) => self.verify_local(claims).await?,
+            None => self.verify_external(token, now).await?,
         };
-        if self.grants.get(GrantKind::Revoked, &caller.revocation_key).await?.is_some() {
+        if self.expiring.get(EntryKind::Revoked, &caller.revocation_key).await?.is_some() {
             return Err(UNAUTHORIZED);
         }
         let caller = Arc::new(caller);
@@ -88,9 +88,9 @@ impl Verifier {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn own(&self, claims: tokens::Claims) -> Result<Caller> {
+    async fn verify_local(&self, claims: tokens::AccessTokenClaims) -> Result<Caller> {
         if let Some(family) = &claims.family
-            && self.grants.get(GrantKind::Family, family).await?.is_none()
+            && self.expiring.get(EntryKind::Family, family).await?.is_none()
         {
             return Err(UNAUTHORIZED);
         }
@@ -98,7 +98,7 @@ impl Verifier {
     }
 
     /// A token of another issuer, by its published keys.
-    async fn foreign(&self, token: &str, now: Timestamp) -> Result<Caller> {
+    async fn verify_external(&self, token: &str, now: Timestamp) -> Result<Caller> {
         // Only signatures by private keys: a public key must never serve as a shared secret.
         let unverified = Unverified::read(
             token,
@@ -130,9 +130,9 @@ impl Verifier {
     /// Revokes the token a caller came with until it expires by itself.
     pub async fn revoke(&self, caller: &Caller) -> Result<()> {
         if let Some(family) = &caller.family {
-            self.grants.take(GrantKind::Family, family).await?;
+            self.expiring.take(EntryKind::Family, family).await?;
         }
-        self.grants.put(GrantKind::Revoked, &caller.revocation_key, Value::Null, caller.expires_at).await?;
+        self.expiring.put(EntryKind::Revoked, &caller.revocation_key, Value::Null, caller.expires_at).await?;
         self.forget();
         Ok(())
     }

@@ -61,7 +61,7 @@ pub struct Client {
     pub signed_urls: bool,
     /// Its manifests have the shape of Bulk Data 4.0.
     #[serde(default)]
-    pub stu4: bool,
+    pub manifest_v4: bool,
     /// The public keys with which it authenticates, as the JSON text of a JWK set.
     #[serde(default)]
     pub jwks: Option<String>,

@@ -16,7 +16,7 @@ pub use self::clients::{
 };
 pub use self::limits::Limits;
 use crypto::rsa::RsaKey;
-use domain::request::{Base, Prefix};
+use domain::request::{Base, SandboxShortcut};
 use domain::retention::Retention;
 use fhir::references::OwnBases;
 use jiff::SignedDuration;
@@ -279,9 +279,10 @@ impl Settings {
 
     /// The bases under which the server has its resources: what tells our references from others'.
     pub fn own_bases(&self) -> OwnBases {
-        let under =
-            |prefix: Prefix| Base::ALL.map(|base| self.url(&format!("{}{}", prefix.path, base.path())));
-        OwnBases::new(Prefix::ALL.into_iter().flat_map(under))
+        let under = |prefix: SandboxShortcut| {
+            Base::ALL.map(|base| self.url(&format!("{}{}", prefix.path, base.path())))
+        };
+        OwnBases::new(SandboxShortcut::ALL.into_iter().flat_map(under))
     }
 
     /// The absolute URL of a path of ours.
@@ -306,8 +307,8 @@ impl Settings {
     }
 
     /// The prefixes that exist: the sandbox has shortcuts.
-    pub fn prefixes(&self) -> &'static [Prefix] {
-        if self.sandbox { &Prefix::ALL } else { &Prefix::ALL[..1] }
+    pub fn prefixes(&self) -> &'static [SandboxShortcut] {
+        if self.sandbox { &SandboxShortcut::ALL } else { &SandboxShortcut::ALL[..1] }
     }
 
     /// Whether `url` is one of our FHIR base URLs, with or without a slash at the end.

@@ -15,8 +15,8 @@ use storage::packs::{Attachments, open, read};
 
 fn files() -> Arc<dyn Files> {
     let settings = settings::Settings::parse("base_url = \"http://localhost\"", |_| None, None);
-    let (clock, ids) = (Arc::new(domain::clock::SystemClock), Arc::new(crypto::SystemIds));
-    let local = Local::in_memory(&std::env::temp_dir(), settings.expect("valid"), clock, ids);
+    let (clock, random) = (Arc::new(domain::clock::SystemClock), Arc::new(crypto::OsRandom));
+    let local = Local::in_memory(&std::env::temp_dir(), settings.expect("valid"), clock, random);
     local.expect("a platform").files()
 }
 

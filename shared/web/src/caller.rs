@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use domain::error::{Error, NO_JOB, Result};
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
-use domain::scopes::Level;
+use domain::scopes::ScopeLevel;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -56,7 +56,7 @@ pub fn living<J: Borrow<StoredJob>>(found: Option<J>, now: Timestamp) -> Result<
 pub fn owned<J: Borrow<StoredJob>>(found: Option<J>, caller: &Caller, now: Timestamp) -> Result<J> {
     let found = living(found, now)?;
     let stored = found.borrow();
-    if stored.job.core().owner != caller.owner() {
+    if stored.job.header().owner != caller.owner() {
         return Err(NO_JOB);
     }
     if let Job::Rejected(rejected) = &stored.job
@@ -64,14 +64,14 @@ pub fn owned<J: Borrow<StoredJob>>(found: Option<J>, caller: &Caller, now: Times
     {
         return Err(Error::Dismissed(format!("the export was rejected: {}", rejected.reason)));
     }
-    if let Some(selection) = &stored.job.core().request.selection {
-        let dialect = stored.job.core().request.dialect();
+    if let Some(selection) = &stored.job.header().request.selection {
+        let dialect = stored.job.header().request.dialect();
         return match caller.coverage(dialect).covers_export(selection) {
             true => Ok(found),
             false => Err(Error::Forbidden("the token does not cover all that the job exports".to_owned())),
         };
     }
-    let level = if caller.patient.is_some() { Level::Patient } else { Level::System };
+    let level = if caller.patient.is_some() { ScopeLevel::Patient } else { ScopeLevel::System };
     if !caller.scopes.allows_operation(level, "$ehi-export") || caller.scopes.access_tags().is_some() {
         return Err(Error::Forbidden(
             "the token does not cover what the job exports: it needs $ehi-export, and no access/ scopes"

@@ -44,7 +44,7 @@ const LINK: SignedDuration = SignedDuration::from_mins(5);
 
 /// How much a host can answer with, and what a client wants where that is too little.
 #[derive(Debug, Clone, Copy)]
-pub struct Directly {
+pub struct InlineLimit {
     /// The most bytes of one answer.
     pub bytes: u64,
     /// What happens beyond.
@@ -57,7 +57,7 @@ pub async fn download(
     stored: &Stored<'_>,
     request: &HeaderMap,
     files: &dyn Files,
-    directly: Directly,
+    directly: InlineLimit,
 ) -> Result<Response> {
     let identity = HeaderValue::from_str(&stored.etag).map_err(Error::internal)?;
     let compressed = format!("W/\"{}-gzip\"", stored.etag.trim_matches('"'));

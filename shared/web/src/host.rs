@@ -10,7 +10,7 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::Error;
 use domain::ids::JobId;
 use futures_util::FutureExt;
@@ -28,7 +28,7 @@ use crate::respond::{ApiError, Logged, Shown, as_page};
 struct Host {
     settings: Arc<Settings>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     /// The path of the public base URL.
     prefix: Arc<str>,
 }
@@ -38,21 +38,26 @@ pub fn host(routers: Router, platform: &dyn Platform) -> Router {
     let routed = routers
         .fallback(async || ApiError(Error::NotFound("there is nothing at this address")))
         .method_not_allowed_fallback(async || ApiError(Error::MethodNotAllowed));
-    wrapped(routed, platform.settings(), platform.clock(), platform.ids())
+    wrapped(routed, platform.settings(), platform.clock(), platform.random())
 }
 
 /// A host that cannot serve: 503 to every request, and the reason in the log.
-pub fn closed(reason: &str, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Router {
+pub fn closed(reason: &str, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Router {
     let settings = Settings::parse("base_url = \"http://localhost\"", |_| None, None);
     let settings = settings.expect("a base URL is all that settings need");
     let reason: Arc<str> = reason.into();
     let refuse = move || std::future::ready(ApiError(Error::unavailable(reason.to_string())));
-    wrapped(Router::new().fallback(refuse), Arc::new(settings), clock, ids)
+    wrapped(Router::new().fallback(refuse), Arc::new(settings), clock, random)
 }
 
-fn wrapped(routed: Router, settings: Arc<Settings>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Router {
+fn wrapped(
+    routed: Router,
+    settings: Arc<Settings>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> Router {
     let prefix = settings.path().into();
-    let state = Host { settings, clock, ids, prefix };
+    let state = Host { settings, clock, random, prefix };
     // Outside the router, because a router matches the path before its own layers run.
     Router::new().fallback_service(routed).layer(from_fn_with_state(state, around))
 }
@@ -83,7 +88,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     let started = host.clock.now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     // Ours, never one that a header brings.
-    let request_id = host.ids.attempt().to_string();
+    let request_id = host.random.attempt().to_string();
     let wants_page = wants_page(&method, request.headers());
     let mut noted = Noted::default();
     let address = request.extensions().get::<PeerAddress>();
@@ -120,7 +125,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         client: noted.client.as_ref().map_or("", |client| client.as_str()),
         method: &method,
         path: uri.path(),
-        duration_ms: host.clock.since(started),
+        duration_ms: host.clock.elapsed(started),
     };
     log(&request, &response);
     response

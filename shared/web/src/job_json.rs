@@ -12,8 +12,8 @@ use settings::Settings;
 /// `value` is always a boolean: clients take anything but `false` as given.
 pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value>) -> Value {
     let job = &stored.job;
-    let core = job.core();
-    let (groups, categories) = complete(core.request.choices.as_ref());
+    let header = job.header();
+    let (groups, categories) = complete(header.request.choices.as_ref());
     let parameters: Map<_, _> = groups
         .into_iter()
         .map(|(group, choice)| {
@@ -38,7 +38,7 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
             (category.key().to_owned(), value)
         })
         .collect();
-    let attachments: Vec<_> = core
+    let attachments: Vec<_> = header
         .attachments
         .iter()
         .map(|file| {
@@ -64,15 +64,15 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
     let progress = &stored.progress;
     let ledger = job.summary().and_then(|summary| summary.ledger.as_ref());
     let mut value = json!({
-        "id": core.id,
-        "patient": core.patient,
+        "id": header.id,
+        "patient": header.patient,
         "status": job.state().ehi_status(),
-        "createdAt": core.created_at.as_millisecond(),
+        "createdAt": header.created_at.as_millisecond(),
         "completedAt": completed_at,
         "parameters": parameters,
         "authorizations": authorizations,
         "attachments": attachments,
-        "autoApprove": !core.review,
+        "autoApprove": !header.review,
         "manifest": manifest,
         "progress": {
             "percent": stored.percent(),
@@ -82,8 +82,8 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
         },
         "withheld": withheld,
         "ledger": ledger,
-        "history": core.history.iter().map(|event| json!({
-            "at": event.at.as_millisecond(), "who": event.who, "what": event.what,
+        "history": header.history.iter().map(|event| json!({
+            "at": event.at.as_millisecond(), "who": event.actor, "what": event.action,
         })).collect::<Vec<_>>(),
         "error": error,
     });

@@ -1,7 +1,7 @@
 //! URLs and headers that several functions hand out.
 
 use domain::error::{Error, Result};
-use domain::job::{Core, Job, Owner};
+use domain::job::{Job, JobHeader, Owner};
 use http::HeaderValue;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -10,7 +10,7 @@ use settings::{Client, LinkStyle, Settings};
 
 /// Where a job's client asks how far it is.
 pub fn status_url(settings: &Settings, job: &Job) -> String {
-    settings.url(&job.core().request.dialect().status_path(job.id()))
+    settings.url(&job.header().request.dialect().status_path(job.id()))
 }
 
 /// The registered client that a job belongs to.
@@ -21,7 +21,7 @@ pub fn client_of<'s>(settings: &'s Settings, owner: &Owner) -> Option<&'s Client
 /// The `Link` header with the form's address, while the form is to be filled in (Argonaut EHI API, kick-off).
 pub fn interaction_link(job: &Job, settings: &Settings, keys: &Keys) -> Result<Option<HeaderValue>> {
     let Job::AwaitingInput(state) = job else { return Ok(None) };
-    let Core { id, owner, patient, .. } = &state.core;
+    let JobHeader { id, owner, patient, .. } = &state.header;
     let patient = patient.as_ref().map_or("", |patient| patient.id.as_str());
     let url = settings.url(&format!("/jobs/{id}/customize?_patient={patient}&code={}", keys.form_code(id)));
     let style = client_of(settings, owner).map(|client| client.link_style).unwrap_or_default();

@@ -38,9 +38,9 @@ pub struct Page<'p> {
 impl Page<'_> {
     /// The page as its job's client reads it.
     pub fn to_json(&self, settings: &Settings) -> Value {
-        let request = &self.job.core().request;
+        let request = &self.job.header().request;
         let style = request.dialect().manifest;
-        let stu4 = request.output.stu4;
+        let manifest_v4 = request.output.manifest_v4;
         let entries = |wanted: &dyn Fn(Purpose) -> bool| -> Vec<Value> {
             let files = self.files.iter().filter(|named| wanted(named.file.purpose));
             files.map(|named| self.entry(named, settings)).collect()
@@ -53,7 +53,7 @@ impl Page<'_> {
             "output": entries(&Purpose::is_data),
             "deleted": entries(&|purpose| purpose == Purpose::Deleted),
         });
-        if stu4 {
+        if manifest_v4 {
             manifest["outcome"] = json!(errors);
             manifest["outputFormat"] = json!(fhir::FHIR_NDJSON);
             manifest["manifestType"] = json!("bulk-export");
@@ -71,12 +71,12 @@ impl Page<'_> {
             manifest["link"] =
                 json!([{ "relation": "next", "url": format!("{url}?page={}", self.number + 1) }]);
         }
-        self.extend(&mut manifest, settings, style, stu4);
+        self.extend(&mut manifest, settings, style, manifest_v4);
         manifest
     }
 
     fn entry(&self, named: &NamedFile, settings: &Settings) -> Value {
-        let request = &self.job.core().request;
+        let request = &self.job.header().request;
         let mut url = file_url(settings, self.job, &named.name);
         if let Some((keys, now)) = self.signer {
             let expires = now.saturating_add(SIGNED).unwrap_or(now).as_second();
@@ -89,7 +89,7 @@ impl Page<'_> {
             false => json!({ "type": named.file.resource_type, "url": url, "count": named.file.count }),
         };
         match request.dialect().manifest {
-            ManifestStyle::Standard if request.output.stu4 => {
+            ManifestStyle::Standard if request.output.manifest_v4 => {
                 entry["fileSize"] = json!(named.file.size);
                 entry["extension"] = json!([
                     { "url": "https://schema.org/sha256", "valueString": named.file.sha256 },
@@ -105,12 +105,12 @@ impl Page<'_> {
 
     /// Adds the extension: the ledger in every dialect, and in the standard one where the job's JSON and the
     /// documentation of the record are. Bulk Data 4.0 has an array of FHIR extensions, the versions before an object.
-    fn extend(&self, manifest: &mut Value, settings: &Settings, style: ManifestStyle, stu4: bool) {
+    fn extend(&self, manifest: &mut Value, settings: &Settings, style: ManifestStyle, manifest_v4: bool) {
         let is_standard = style == ManifestStyle::Standard;
         let metadata = is_standard.then(|| settings.url(&format!("/jobs/{}/metadata", self.job.id())));
         let documentation = settings.documentation_url.as_deref().filter(|_| is_standard);
         let ledger = self.job.summary().and_then(|summary| summary.ledger.as_ref());
-        if stu4 && is_standard {
+        if manifest_v4 && is_standard {
             let mut extensions = vec![json!({ "url": "metadata", "valueUrl": metadata })];
             extensions
                 .extend(documentation.map(|url| json!({ "url": "ehiDocumentationUrl", "valueUrl": url })));
@@ -181,9 +181,10 @@ pub fn render(
 /// Whether the URLs of the job's files carry a signature: in the dialect that has them so, and for clients that are
 /// registered for it.
 pub fn is_signed(job: &Job, settings: &Settings) -> bool {
-    let core = job.core();
-    let registered = super::links::client_of(settings, &core.owner).is_some_and(|client| client.signed_urls);
-    core.request.dialect().manifest == ManifestStyle::Signed || registered
+    let header = job.header();
+    let registered =
+        super::links::client_of(settings, &header.owner).is_some_and(|client| client.signed_urls);
+    header.request.dialect().manifest == ManifestStyle::Signed || registered
 }
 
 /// A page as Finish stored it; `None` before, and where there is no such page.

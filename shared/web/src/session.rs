@@ -1,10 +1,10 @@
 //! Sessions of people in browsers: staff and patients. The cookie is a secret; the store knows its fingerprint.
 
 use crypto::fingerprint;
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
-use domain::ports::grants::{Grant, GrantKind, Grants};
+use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, ORIGIN};
 use jiff::SignedDuration;
@@ -21,11 +21,11 @@ const TOUCH: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Debug, Clone, Copy)]
 pub struct SessionKind {
     pub cookie: &'static str,
-    grant: GrantKind,
+    grant: EntryKind,
 }
 
-pub const STAFF: SessionKind = SessionKind { cookie: "sid", grant: GrantKind::StaffSession };
-pub const PATIENT: SessionKind = SessionKind { cookie: "patient", grant: GrantKind::PatientSession };
+pub const STAFF: SessionKind = SessionKind { cookie: "sid", grant: EntryKind::StaffSession };
+pub const PATIENT: SessionKind = SessionKind { cookie: "patient", grant: EntryKind::PatientSession };
 
 /// A member of staff who is signed in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,14 +43,14 @@ pub struct PatientSession {
 pub async fn begin(
     kind: SessionKind,
     session: &impl Serialize,
-    grants: &dyn Grants,
-    (clock, ids): (&dyn Clock, &dyn Ids),
+    expiring: &dyn ExpiringStore,
+    (clock, random): (&dyn Clock, &dyn Random),
     settings: &Settings,
 ) -> Result<HeaderValue> {
     super::notes::cookie();
-    let secret = ids.secret();
+    let secret = random.secret();
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
-    grants.put(kind.grant, &fingerprint(&secret), serde_json::to_value(session)?, expires_at).await?;
+    expiring.put(kind.grant, &fingerprint(&secret), serde_json::to_value(session)?, expires_at).await?;
     cookie(kind, &secret, None, settings)
 }
 
@@ -58,16 +58,16 @@ pub async fn begin(
 pub async fn current<T: DeserializeOwned>(
     kind: SessionKind,
     headers: &HeaderMap,
-    grants: &dyn Grants,
+    expiring: &dyn ExpiringStore,
     clock: &dyn Clock,
 ) -> Result<Option<T>> {
     let Some(secret) = cookie_value(headers, kind.cookie) else { return Ok(None) };
     let key = fingerprint(secret);
-    let Some(grant) = grants.get(kind.grant, &key).await? else { return Ok(None) };
+    let Some(grant) = expiring.get(kind.grant, &key).await? else { return Ok(None) };
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
     if expires_at.duration_since(grant.expires_at) > TOUCH {
         // Losing this race means that another request prolonged it.
-        grants.replace(kind.grant, &key, &Grant { expires_at, ..grant.clone() }).await?;
+        expiring.replace(kind.grant, &key, &ExpiringEntry { expires_at, ..grant.clone() }).await?;
     }
     grant.read().map(Some)
 }
@@ -76,11 +76,11 @@ pub async fn current<T: DeserializeOwned>(
 pub async fn end(
     kind: SessionKind,
     headers: &HeaderMap,
-    grants: &dyn Grants,
+    expiring: &dyn ExpiringStore,
     settings: &Settings,
 ) -> Result<HeaderValue> {
     if let Some(secret) = cookie_value(headers, kind.cookie) {
-        grants.take(kind.grant, &fingerprint(secret)).await?;
+        expiring.take(kind.grant, &fingerprint(secret)).await?;
     }
     cookie(kind, "", Some(0), settings)
 }

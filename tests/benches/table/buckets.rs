@@ -9,8 +9,8 @@ use aws::{Aws, files_at, sdk};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use crypto::SystemIds;
-use domain::clock::{Clock, Ids, SystemClock};
+use crypto::OsRandom;
+use domain::clock::{Clock, Random, SystemClock};
 use domain::ids::PatientId;
 use domain::job::Job;
 use domain::ports::queue::NoDeadline;
@@ -162,8 +162,8 @@ pub(crate) fn generator() -> String {
             }
             _ => None,
         }));
-        let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let platform = Aws::new(sdk().await, resources, settings("http://127.0.0.1"), None, clock, ids);
+        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
+        let platform = Aws::new(sdk().await, resources, settings("http://127.0.0.1"), None, clock, random);
         let worker = export_generator::worker(&platform);
         let inboxes = [SizeClass::Small, SizeClass::Large]
             .map(|size| platform.inbox(size, &variable("EHI_TEST_DEAD_LETTERS")));
@@ -179,7 +179,7 @@ pub(crate) fn generator() -> String {
                 ehi::worker::step(inbox, &*worker, &NoDeadline).await.expect("the queue answers");
             }
         };
-        assert!(matches!(done, Job::Complete(_)), "{:?}", done.core().history);
+        assert!(matches!(done, Job::Complete(_)), "{:?}", done.header().history);
         format!("{} {}", started.elapsed().as_secs_f64(), memory::peak_of("self"))
     })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use crypto::SystemIds;
+use crypto::OsRandom;
 use domain::choices::{Authorization, Choices, Sensitive};
 use domain::clock::SystemClock;
 use domain::job::Job;
@@ -143,9 +143,9 @@ fn export(
     let runtime = runtime.worker_threads(workers).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let bytes = records(lake).map(|path| path.metadata().expect("a file").len()).sum();
-        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
         let platform =
-            Local::open(output, lake, settings("http://127.0.0.1"), clock, ids).expect("a platform");
+            Local::open(output, lake, settings("http://127.0.0.1"), clock, random).expect("a platform");
         let worker = export_generator::worker(&platform);
         let inbox = platform.inbox();
         let started = std::time::Instant::now();

@@ -5,14 +5,14 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crypto::SystemIds;
+use crypto::OsRandom;
 use domain::clock::SystemClock;
 use ehi::server::Server;
 use http::StatusCode;
 use indicatif::ProgressBar;
 use local::Local;
 use platform::Platform;
-use security::tokens::{Claims, sign};
+use security::tokens::{AccessTokenClaims, sign};
 use tokio::net::TcpListener;
 
 use crate::{Row, Scale, directory, runtime, settings};
@@ -55,15 +55,15 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
 pub(crate) async fn serve(lake: &std::path::Path, state: &std::path::Path) -> (Server, String, Local) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
-    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    let platform = Local::open(state, lake, settings(&base), clock, ids).expect("a platform");
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
+    let platform = Local::open(state, lake, settings(&base), clock, random).expect("a platform");
     (Server::start(platform.clone(), listener, 2).await.expect("a server"), base, platform)
 }
 
 pub(crate) fn token(platform: &Local, patient: &str) -> String {
     let settings = platform.settings();
     let now = platform.clock().now().as_second();
-    let claims = Claims {
+    let claims = AccessTokenClaims {
         iss: settings.base_url.clone(),
         aud: settings.base_url.clone(),
         sub: String::new(),

@@ -138,7 +138,7 @@ fn selected(server: &Server, answer: &Answer) -> Option<Value> {
     let id = job_of(answer)?;
     let stored =
         server.runtime.block_on(server.world.platform().jobs().get(&id)).expect("stored").expect("the job");
-    serde_json::to_value(&stored.job.core().request.selection).ok()
+    serde_json::to_value(&stored.job.header().request.selection).ok()
 }
 
 fn forget(server: &Server, answer: &Answer) {
@@ -287,7 +287,7 @@ pub(super) fn multipart(bytes: &[u8]) {
         let id = JobId::parse(job.trim_start_matches("/jobs/")).expect("an id");
         let platform = server.world.platform();
         let stored = server.runtime.block_on(platform.jobs().get(&id)).expect("stored").expect("the job");
-        for (attachment, content) in stored.job.core().attachments[known..].iter().zip(&files) {
+        for (attachment, content) in stored.job.header().attachments[known..].iter().zip(&files) {
             let blocks = server.runtime.block_on(async {
                 platform
                     .files()

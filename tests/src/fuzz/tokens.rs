@@ -2,13 +2,13 @@
 
 use std::sync::OnceLock;
 
-use contract::SeededIds;
+use contract::SeededRandom;
 use jiff::Timestamp;
 use platform::Platform;
 use security::assertion;
 use security::jwks::JwksCache;
 use security::keys::{Keys, StoredKeys};
-use security::tokens::{self, Claims};
+use security::tokens::{self, AccessTokenClaims};
 use serde_json::json;
 use settings::Settings;
 
@@ -21,8 +21,9 @@ use crate::{BASE_URL, settings};
 fn keys() -> &'static [Keys; 2] {
     static KEYS: OnceLock<[Keys; 2]> = OnceLock::new();
     KEYS.get_or_init(|| {
-        [1, 2]
-            .map(|seed| Keys::new(&StoredKeys::generate(&SeededIds::new(seed)).expect("keys")).expect("keys"))
+        [1, 2].map(|seed| {
+            Keys::new(&StoredKeys::generate(&SeededRandom::new(seed)).expect("keys")).expect("keys")
+        })
     })
 }
 
@@ -32,7 +33,7 @@ pub(super) fn access_token(bytes: &[u8]) {
     let [keys, other] = keys();
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
     let lifetime = i64::from(source.byte()) - 100;
-    let claims = Claims {
+    let claims = AccessTokenClaims {
         iss: source.pick(&[BASE_URL, BASE_URL, BASE_URL, "https://other.example"]).to_owned(),
         aud: source.pick(&[BASE_URL, BASE_URL, BASE_URL, "https://other.example"]).to_owned(),
         sub: source.text(),
@@ -106,7 +107,7 @@ pub(super) fn assertion(bytes: &[u8]) {
         let assertion = raw.clone().unwrap_or_else(|| signed(&header, &claims));
         let holds = holds && raw.is_none();
         let cache = JwksCache::new(&settings.limits);
-        let grants = world.platform().grants();
+        let grants = world.platform().expiring();
         let at = Timestamp::from_second(now).expect("a time");
         let verify = || assertion::verify(&assertion, client, &audiences, &cache, &*grants, at);
         let first = runtime.block_on(verify()).expect("nothing is unavailable");

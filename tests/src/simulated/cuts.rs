@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use domain::chunk::Purpose;
 use domain::ids::JobId;
-use domain::job::{Job, State};
+use domain::job::{Job, JobState};
 use domain::manifest::StoredManifest;
 use futures_util::FutureExt;
 
 use super::functions::{Function, Functions};
-use super::platform::{consumer, ids, platform};
+use super::platform::{consumer, platform, random};
 use super::{Client, Cut, Faults, Meter, Simulation, Stage, run};
 use crate::exports::{begin, new_system_export};
 use crate::ledger;
@@ -30,14 +30,14 @@ fn lake(simulation: &Simulation, patients: usize) {
 }
 
 async fn begun(simulation: &Simulation) -> JobId {
-    let platform = platform(&Client::new(simulation, Stage::Outside), SETTINGS, ids(1)).await;
+    let platform = platform(&Client::new(simulation, Stage::Outside), SETTINGS, random(1)).await;
     begin(&platform, new_system_export()).await.id().clone()
 }
 
 fn workers(simulation: &Simulation, concurrency: usize) -> Arc<Functions> {
     let make = Arc::new(|client: Client, number: u64| {
         async move {
-            let platform = platform(&client, SETTINGS, ids(100 + number)).await;
+            let platform = platform(&client, SETTINGS, random(100 + number)).await;
             consumer(&platform, export_generator::worker(&platform))
         }
         .boxed()
@@ -57,7 +57,7 @@ async fn worked(simulation: &Simulation, id: &JobId, concurrency: usize) -> Resu
 
 /// Every line of every file in the manifest, behind the list that the file is in.
 fn lines(simulation: &Simulation, job: &Job) -> Vec<String> {
-    let summary = job.summary().unwrap_or_else(|| panic!("{:?}: {:?}", job.state(), job.core().history));
+    let summary = job.summary().unwrap_or_else(|| panic!("{:?}: {:?}", job.state(), job.header().history));
     let at = |place: u64| usize::try_from(place).expect("it fits");
     let mut lines = Vec::new();
     for page in 0..summary.pages {
@@ -116,10 +116,10 @@ pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exp
         let (job, died) = worked.map_err(|problem| format!("{victim}: {problem}"))?;
         let (requests, struck) = simulation.suffered();
         simulation.suffer(Faults::None);
-        if job.state() != State::Complete {
-            return Err(format!("{victim}: {:?}: {:?}", job.state(), job.core().history));
+        if job.state() != JobState::Complete {
+            return Err(format!("{victim}: {:?}: {:?}", job.state(), job.header().history));
         }
-        let platform = platform(&Client::new(&simulation, Stage::Outside), SETTINGS, ids(2)).await;
+        let platform = platform(&Client::new(&simulation, Stage::Outside), SETTINGS, random(2)).await;
         ledger::check_all(&platform, &ledger::Checked::default()).await;
         let throttled = simulation.meter(Meter::throttled);
         Ok(Exported { lines: lines(&simulation, &job), requests, struck, victim, died, throttled, took })

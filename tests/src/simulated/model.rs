@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws::Aws;
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::Result;
 use domain::ids::PatientId;
 use domain::pack::SMALL;
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::{ByteStream, FileWriter, Files, UploadForm};
-use domain::ports::grants::Grants;
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::{Deadline, Delivery, Queue, Settled, Worker};
 use domain::ports::records::{
@@ -187,8 +187,8 @@ impl Platform for Modelled {
         self.inner.clock()
     }
 
-    fn ids(&self) -> Arc<dyn Ids> {
-        self.inner.ids()
+    fn random(&self) -> Arc<dyn Random> {
+        self.inner.random()
     }
 
     fn jobs(&self) -> Arc<dyn Jobs> {
@@ -207,8 +207,8 @@ impl Platform for Modelled {
         Arc::new(ModelledRecords { inner: self.inner.records(), model: self.model.clone() })
     }
 
-    fn grants(&self) -> Arc<dyn Grants> {
-        self.inner.grants()
+    fn expiring(&self) -> Arc<dyn ExpiringStore> {
+        self.inner.expiring()
     }
 
     fn keys(&self) -> Arc<Keys> {

@@ -7,8 +7,8 @@ use aws::{Aws, Caller, sdk_loader};
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use contract::SeededIds;
-use domain::clock::{Clock, Ids};
+use contract::SeededRandom;
+use domain::clock::{Clock, Random};
 use domain::ports::queue::Worker;
 use platform::Platform;
 use platform::hidden::VISIBILITY;
@@ -67,19 +67,19 @@ pub fn resources() -> Arc<Resources> {
 }
 
 /// A platform of a function's own: its ids differ from those of every other.
-pub async fn platform(client: &Client, settings: &str, ids: Arc<dyn Ids>) -> Aws {
-    over(client, settings, Arc::new(client.simulation().clock()), ids).await
+pub async fn platform(client: &Client, settings: &str, random: Arc<dyn Random>) -> Aws {
+    over(client, settings, Arc::new(client.simulation().clock()), random).await
 }
 
 /// A platform whose time is another one than the simulation's.
-pub async fn with_clock(client: &Client, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Aws {
-    over(client, "", clock, ids).await
+pub async fn with_clock(client: &Client, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Aws {
+    over(client, "", clock, random).await
 }
 
-async fn over(client: &Client, settings: &str, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Aws {
+async fn over(client: &Client, settings: &str, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Aws {
     let text = format!("base_url = \"{}\"\n{settings}", crate::BASE_URL);
     let settings = Settings::parse(&text, |_| None, None).expect("valid settings");
-    Aws::new(sdk(client).await, resources(), settings, None, clock, ids)
+    Aws::new(sdk(client).await, resources(), settings, None, clock, random)
 }
 
 /// What the function of a platform does with messages, with this worker.
@@ -94,9 +94,9 @@ pub fn consumer(platform: &Aws, worker: Arc<dyn Worker>) -> Arc<Consumer> {
     })
 }
 
-/// Ids that are the same at every run.
-pub fn ids(seed: u64) -> Arc<dyn Ids> {
-    Arc::new(SeededIds::new(seed))
+/// Random that are the same at every run.
+pub fn random(seed: u64) -> Arc<dyn Random> {
+    Arc::new(SeededRandom::new(seed))
 }
 
 /// The name of the queue for dead letters, where a host that polls must be told.

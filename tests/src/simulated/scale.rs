@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::job::State;
+use domain::job::JobState;
 use domain::request::Cohort;
 use domain::selection::Selection;
 use futures_util::FutureExt;
@@ -13,7 +13,7 @@ use platform::Platform;
 use super::functions::{Function, Functions, Invocations};
 use super::lake::Lake;
 use super::model::Modelled;
-use super::platform::{consumer, ids, platform};
+use super::platform::{consumer, platform, random};
 use super::prices::{
     DYNAMODB_MILLION_READS, DYNAMODB_MILLION_WRITES, LAMBDA_GB_SECOND, LAMBDA_MILLION_REQUESTS, LOGS_GB,
     S3_GB_DAY, S3_THOUSAND_GETS, S3_THOUSAND_PUTS, SQS_MILLION_REQUESTS,
@@ -108,7 +108,7 @@ pub fn simulate(plan: Plan) -> Result<Figures, String> {
         let settings = format!("sandbox = true\nchunk_bytes = {}", plan.chunk_bytes);
         let mut new = new_export(Cohort::Everyone);
         new.request.selection = Some(Selection::default());
-        let outside = platform(&Client::new(&simulation, Stage::Outside), &settings, ids(1)).await;
+        let outside = platform(&Client::new(&simulation, Stage::Outside), &settings, random(1)).await;
         let id = begin(&outside, new).await.id().clone();
         let function = Function {
             queue: "large",
@@ -117,7 +117,7 @@ pub fn simulate(plan: Plan) -> Result<Figures, String> {
             make: Arc::new(move |client, number| {
                 let settings = settings.clone();
                 async move {
-                    let platform = platform(&client, &settings, ids(100 + number)).await;
+                    let platform = platform(&client, &settings, random(100 + number)).await;
                     if !plan.modelled {
                         return consumer(&platform, export_generator::worker(&platform));
                     }
@@ -132,8 +132,8 @@ pub fn simulate(plan: Plan) -> Result<Figures, String> {
         let is_over = |simulation: &Simulation| simulation.job(&id).is_some_and(|job| !job.is_active());
         functions.run_until(is_over).await?;
         let job = simulation.job(&id).ok_or("the job is gone")?;
-        if job.state() != State::Complete {
-            return Err(format!("{:?}: {:?}", job.state(), job.core().history));
+        if job.state() != JobState::Complete {
+            return Err(format!("{:?}: {:?}", job.state(), job.header().history));
         }
         let stored = outside.jobs().get(&id).await.map_err(|error| error.to_string())?.ok_or("no job")?;
         Ok(figures(plan, &simulation, &functions, u64::from(stored.progress.chunks_done)))

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crypto::SystemIds;
-use domain::clock::Ids;
+use crypto::OsRandom;
+use domain::clock::Random;
 use serde::{Deserialize, Serialize};
 
 use crate::{Failure, private};
@@ -76,7 +76,7 @@ impl OutputDirectory {
             None => Note {
                 server: server.to_owned(),
                 request: request.to_owned(),
-                idempotency_key: SystemIds.secret(),
+                idempotency_key: OsRandom.secret(),
                 status: None,
                 complete: false,
                 files: BTreeSet::new(),
@@ -98,7 +98,7 @@ impl OutputDirectory {
     pub(crate) fn abandon(&mut self) {
         if !self.note.complete {
             self.note.status = None;
-            self.note.idempotency_key = SystemIds.secret();
+            self.note.idempotency_key = OsRandom.secret();
         }
     }
 
@@ -135,7 +135,7 @@ impl OutputDirectory {
             }
         }
         if self.note.status.take().is_some() {
-            self.note.idempotency_key = SystemIds.secret();
+            self.note.idempotency_key = OsRandom.secret();
         }
         self.note.complete = false;
         self.resumed = false;

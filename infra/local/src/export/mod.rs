@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use crypto::SystemIds;
+use crypto::OsRandom;
 use domain::clock::SystemClock;
 use domain::ids::PatientId;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -247,7 +247,7 @@ fn shortcut(base: &str, auto_approve: bool, full: bool) -> Result<String, Failur
 async fn start_inside(records: Option<&Path>) -> Result<(Target, Server, Records), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let defaults = settings(None, &format!("http://{}", listener.local_addr()?))?;
-    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
     let records = Records::open(records)?;
     if records.path().is_dir() && !records.path().join("Patient").is_dir() {
         let path = records.path().display();
@@ -255,7 +255,7 @@ async fn start_inside(records: Option<&Path>) -> Result<(Target, Server, Records
             "The records directory {path} has no directory 'Patient', so the export waits for one: fill it with 'ehi load INPUT --into {path}'"
         );
     }
-    let platform = Local::in_memory(records.path(), defaults.settings, clock, ids)?;
+    let platform = Local::in_memory(records.path(), defaults.settings, clock, random)?;
     let staff = defaults.passwords.into_iter().next().map(|(name, password)| (name.to_owned(), password));
     let server = Server::start(platform, listener, 1).await?;
     let base = format!("http://{}/fhir", server.address);

@@ -3,8 +3,8 @@
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use crypto::SystemIds;
-use domain::clock::Ids;
+use crypto::OsRandom;
+use domain::clock::Random;
 use http::header::{LOCATION, SET_COOKIE};
 use http::{Method, StatusCode};
 use reqwest::{Client, RequestBuilder, Response};
@@ -100,7 +100,7 @@ impl Session {
             url.ok_or_else(|| Failure::new(format!("the server's smart-configuration has no {name}")))
         };
         let token_endpoint = endpoint("token_endpoint")?;
-        let (verifier, state) = (SystemIds.secret(), SystemIds.secret());
+        let (verifier, state) = (OsRandom.secret(), OsRandom.secret());
         let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()));
         let mut authorize = endpoint("authorization_endpoint")?;
         authorize

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::error::Result;
 use domain::event::{CloudEvent, JobEvent};
-use domain::job::{Job, State};
+use domain::job::{Job, JobState};
 use domain::ports::events::Events;
 use serde::Deserialize;
 
@@ -46,8 +46,8 @@ struct Text {
 }
 
 impl Row {
-    fn state(&self) -> Option<State> {
-        State::named(&self.job_state.as_ref()?.text)
+    fn state(&self) -> Option<JobState> {
+        JobState::named(&self.job_state.as_ref()?.text)
     }
 }
 

@@ -114,7 +114,7 @@ impl Consumer {
     /// Whether the message is settled.
     async fn message(&self, message: &Message, ends: Timestamp) -> bool {
         let started = self.clock.now();
-        let age_ms = message.sent_at().map_or(0, |sent| self.clock.since(sent));
+        let age_ms = message.sent_at().map_or(0, |sent| self.clock.elapsed(sent));
         let task = match serde_json::from_str::<Task>(&message.body) {
             Ok(task) => task,
             Err(error) => {
@@ -133,7 +133,7 @@ impl Consumer {
             self.work(&delivery, message, ends).await
         };
         let task = &delivery.task;
-        let duration_ms = self.clock.since(started);
+        let duration_ms = self.clock.elapsed(started);
         let (task, job) = (task.name(), task.job());
         tracing::info!(job.id = %job, task, message.id = %message.id, deliveries = message.deliveries(), queue.age_ms = age_ms, duration_ms, done, "task");
         done

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use axum::Router;
-use crypto::SystemIds;
+use crypto::OsRandom;
 use domain::clock::{Clock, SystemClock};
 use domain::error::Result;
 use domain::ports::events::Events;
@@ -41,7 +41,7 @@ pub use lambda_http::Error;
 /// every request gets 503.
 pub async fn serve(router: fn(&dyn Platform) -> Router) -> Result<(), Error> {
     let connection = Connection { router, sdk: sdk_and_log(Caller::Request).await, resources: resources() };
-    let app = App::start(connection, clock(), ids()).await;
+    let app = App::start(connection, clock(), random()).await;
     let app = &app;
     lambda_http::run(service_fn(move |request: Request| async move {
         match app.router().await.oneshot(with_address(request)).await {
@@ -73,10 +73,10 @@ where
         sdk_and_log(Caller::Worker).await,
         resources(),
         clock(),
-        ids(),
+        random(),
     ))?);
     // Every port is asked for once, so that what is missing is known now and not in an hour.
-    let _ = (aws.jobs(), aws.files(), aws.queue(), aws.grants());
+    let _ = (aws.jobs(), aws.files(), aws.queue(), aws.expiring());
     aws.check().map_err(refusal)?;
     let handler = |_: LambdaEvent<Value>| async { run(aws.clone()).await.map_err(logged) };
     lambda_runtime::run(service_fn(handler)).await
@@ -86,8 +86,12 @@ where
 /// and their jobs fail.
 pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(), Error> {
     let resources = resources();
-    let aws =
-        started(Aws::without_secrets(sdk_and_log(Caller::Worker).await, resources.clone(), clock(), ids()))?;
+    let aws = started(Aws::without_secrets(
+        sdk_and_log(Caller::Worker).await,
+        resources.clone(),
+        clock(),
+        random(),
+    ))?;
     let consumer = Consumer {
         worker: worker(&aws),
         visibility: aws.visibility(),
@@ -112,7 +116,7 @@ pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(),
 pub async fn announce(bus: fn(&SdkConfig, &Resources) -> Result<Arc<dyn Events>>) -> Result<(), Error> {
     let (sdk, resources) = (sdk_and_log(Caller::Worker).await, resources());
     let settings =
-        Aws::without_secrets(sdk.clone(), resources.clone(), clock(), ids()).map_err(refusal)?.settings();
+        Aws::without_secrets(sdk.clone(), resources.clone(), clock(), random()).map_err(refusal)?.settings();
     let announcer = Announcer {
         events: bus(&sdk, &resources).map_err(refusal)?,
         source: settings.base_url.clone(),
@@ -149,8 +153,8 @@ fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-fn ids() -> Arc<SystemIds> {
-    Arc::new(SystemIds)
+fn random() -> Arc<OsRandom> {
+    Arc::new(OsRandom)
 }
 
 fn started<T>(connected: Result<T>) -> Result<T, Error> {
@@ -179,7 +183,7 @@ struct Connection {
 impl Connect for Connection {
     async fn connect(&self, known: Option<&str>) -> Result<Option<(Router, String)>> {
         let (sdk, resources) = (self.sdk.clone(), self.resources.clone());
-        let Some((platform, version)) = Aws::connect(sdk, resources, clock(), ids(), known).await? else {
+        let Some((platform, version)) = Aws::connect(sdk, resources, clock(), random(), known).await? else {
             return Ok(None);
         };
         let app = host((self.router)(&platform), &platform);

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use jiff::{SignedDuration, Timestamp};
 use web::host::closed;
@@ -25,7 +25,7 @@ pub(super) trait Connect {
 pub(super) struct App<C> {
     connect: C,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
     state: Mutex<State>,
 }
 
@@ -40,10 +40,10 @@ struct State {
 }
 
 impl<C: Connect> App<C> {
-    pub(super) async fn start(connect: C, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        let router = closed("the function has not started", clock.clone(), ids.clone());
+    pub(super) async fn start(connect: C, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        let router = closed("the function has not started", clock.clone(), random.clone());
         let state = State { router, version: None, due: clock.now(), failures: 0 };
-        let app = Self { connect, clock, ids, state: Mutex::new(state) };
+        let app = Self { connect, clock, random, state: Mutex::new(state) };
         let _ = app.router().await;
         app
     }
@@ -91,7 +91,7 @@ impl<C: Connect> App<C> {
         } else {
             tracing::error!(error = %error, cause, retry_seconds, "the function serves nothing");
             let reason = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
-            state.router = closed(&reason, self.clock.clone(), self.ids.clone());
+            state.router = closed(&reason, self.clock.clone(), self.random.clone());
         }
     }
 }
@@ -101,7 +101,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use axum::body::Body;
-    use contract::{FixedClock, SeededIds};
+    use contract::{FixedClock, SeededRandom};
     use http::{Request, StatusCode};
     use tower::ServiceExt;
 
@@ -135,7 +135,7 @@ mod tests {
             let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
             let secrets: &'static Secrets = Box::leak(Box::default());
             *secrets.version.lock().expect("a version") = version;
-            let app = App::start(secrets, Arc::new(clock.clone()), Arc::new(SeededIds::new(1))).await;
+            let app = App::start(secrets, Arc::new(clock.clone()), Arc::new(SeededRandom::new(1))).await;
             Self { clock, secrets, app }
         }
 

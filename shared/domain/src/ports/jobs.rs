@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::chunk::{Chunk, ChunkResult, Covered, Progress};
 use crate::error::{Error, Result};
 use crate::ids::{ChunkId, JobId, PatientId};
-use crate::job::{Job, Owner, State};
+use crate::job::{Job, JobState, Owner};
 
 /// A job as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,7 @@ impl StoredJob {
 #[derive(Debug, Clone, Default)]
 pub struct JobQuery {
     /// Any of these states; all when empty.
-    pub states: Vec<State>,
+    pub states: Vec<JobState>,
     pub patient: Option<PatientId>,
     pub owner: Option<Owner>,
     /// At most this many.
@@ -135,7 +135,7 @@ pub trait Jobs: Send + Sync {
 
     /// Whether the job is running. A store may return what was true a second ago.
     async fn is_running(&self, id: &JobId) -> Result<bool> {
-        Ok(self.get(id).await?.is_some_and(|stored| stored.job.state() == State::Running))
+        Ok(self.get(id).await?.is_some_and(|stored| stored.job.state() == JobState::Running))
     }
 
     /// Appends chunks to the plan. `None`, and nothing is appended, when the plan does not end where the call says or is

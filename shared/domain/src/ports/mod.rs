@@ -2,8 +2,8 @@
 //! [`contract`] holds every adapter to it with the same tests.
 
 pub mod events;
+pub mod expiring;
 pub mod files;
-pub mod grants;
 pub mod jobs;
 pub mod queue;
 pub mod records;

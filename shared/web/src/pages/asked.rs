@@ -7,7 +7,7 @@ use domain::selection::{Provenance, Selection};
 
 /// What was asked for, beside the table of the form's choices.
 pub(super) fn sentences(job: &Job) -> Vec<String> {
-    let request = &job.core().request;
+    let request = &job.header().request;
     match (job, &request.selection, &request.choices) {
         (Job::AwaitingInput(_), _, _) => {
             vec!["The patient has not filled in the form yet. Nothing is collected before.".to_owned()]

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use domain::choices::{Choices, RecordGroup, Sensitive};
-use domain::job::{Event, Job};
+use domain::job::{AuditEvent, Job};
 use domain::ledger::{Ledger, LeftOut, Reason};
 use domain::manifest::StoredManifest;
 use domain::ports::jobs::StoredJob;
@@ -85,14 +85,14 @@ pub struct HistoryRow {
 
 impl JobRow {
     pub fn new(stored: &StoredJob) -> Self {
-        let core = stored.job.core();
-        let patient = core.patient.as_ref();
+        let header = stored.job.header();
+        let patient = header.patient.as_ref();
         Self {
-            id: core.id.to_string(),
+            id: header.id.to_string(),
             patient: patient.map_or_else(|| "Several patients".to_owned(), |patient| patient.name.clone()),
             patient_id: patient.map(|patient| patient.id.to_string()).unwrap_or_default(),
             status: stored.job.state().ehi_status(),
-            created_at: readable(core.created_at),
+            created_at: readable(header.created_at),
             resources: stored.progress.resources,
         }
     }
@@ -106,8 +106,8 @@ impl StaffJobPage {
         message: Option<String>,
         max_upload_bytes: u64,
     ) -> Self {
-        let core = stored.job.core();
-        let choices = core.request.choices.as_ref();
+        let header = stored.job.header();
+        let choices = header.request.choices.as_ref();
         let (error, withheld) = match &stored.job {
             Job::Rejected(rejected) => (Some(rejected.reason.clone()), None),
             Job::Failed(failed) => (Some(failed.reason.clone()), None),
@@ -134,7 +134,7 @@ impl StaffJobPage {
             username,
             message,
             job: JobRow::new(stored),
-            client: core.owner.client.to_string(),
+            client: header.owner.client.to_string(),
             error,
             running: stored.job.is_active(),
             percent: stored.percent(),
@@ -152,16 +152,16 @@ impl StaffJobPage {
             documents_withheld: documents.withheld.iter().map(withheld_row).collect(),
             ledger,
             files: files.unwrap_or_default(),
-            attachments: core.attachments.clone(),
+            attachments: header.attachments.clone(),
             max_upload: format!("{} MiB", max_upload_bytes / 1024 / 1024),
-            history: core.history.iter().map(HistoryRow::new).collect(),
+            history: header.history.iter().map(HistoryRow::new).collect(),
         }
     }
 }
 
 impl HistoryRow {
-    fn new(event: &Event) -> Self {
-        Self { at: readable(event.at), who: event.who.clone(), what: event.what.clone() }
+    fn new(event: &AuditEvent) -> Self {
+        Self { at: readable(event.at), who: event.actor.clone(), what: event.action.clone() }
     }
 }
 

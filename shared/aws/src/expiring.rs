@@ -1,6 +1,6 @@
-//! Grants in DynamoDB: a table of their own, so that no function can reach a job through them.
+//! Expiring entries in DynamoDB: a table of their own, so that no function can reach a job through them.
 //!
-//! A grant is one item. What is taken stays as a mark until its time is over, because an answer can be lost: the
+//! An entry is one item. What is taken stays as a mark until its time is over, because an answer can be lost: the
 //! try that follows must find that it was its own call that took it. The table's time to live removes the rest.
 
 use std::sync::Arc;
@@ -9,38 +9,38 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use domain::clock::{Clock, Ids};
+use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
-use domain::ports::grants::{Grant, GrantKind, Grants};
+use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::calls::failed;
 use crate::items::{Item, document, get_document, get_number, get_text, number, text};
 
-pub(super) struct AwsGrants {
+pub(super) struct AwsExpiringStore {
     pub(super) client: Client,
     pub(super) table: String,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) ids: Arc<dyn Ids>,
+    pub(super) random: Arc<dyn Random>,
 }
 
 /// Live: there, not taken, not expired.
 const LIVE: &str = "attribute_exists(grant_key) AND attribute_not_exists(taken_by) AND expires_ms > :now";
 const NOT_LIVE: &str = "attribute_not_exists(grant_key) OR attribute_exists(taken_by) OR expires_ms <= :now";
 
-impl AwsGrants {
+impl AwsExpiringStore {
     fn now(&self) -> AttributeValue {
         number(self.clock.now().as_millisecond())
     }
 
-    fn key(kind: GrantKind, key: &str) -> AttributeValue {
+    fn key(kind: EntryKind, key: &str) -> AttributeValue {
         text(format!("{}#{key}", kind.name()))
     }
 }
 
-fn grant(item: &Item) -> Result<Grant> {
-    Ok(Grant {
+fn grant(item: &Item) -> Result<ExpiringEntry> {
+    Ok(ExpiringEntry {
         value: get_document(item, "granted")?,
         expires_at: Timestamp::from_millisecond(get_number(item, "expires_ms")?).map_err(Error::internal)?,
         version: get_number(item, "revision")?,
@@ -58,9 +58,9 @@ fn is_own(item: Option<&Item>, attribute: &str, call: &str) -> bool {
 }
 
 #[async_trait]
-impl Grants for AwsGrants {
-    async fn put(&self, kind: GrantKind, key: &str, value: Value, expires_at: Timestamp) -> Result<bool> {
-        let call = self.ids.attempt().to_string();
+impl ExpiringStore for AwsExpiringStore {
+    async fn put(&self, kind: EntryKind, key: &str, value: Value, expires_at: Timestamp) -> Result<bool> {
+        let call = self.random.attempt().to_string();
         let put = self
             .client
             .put_item()
@@ -90,7 +90,7 @@ impl Grants for AwsGrants {
         }
     }
 
-    async fn get(&self, kind: GrantKind, key: &str) -> Result<Option<Grant>> {
+    async fn get(&self, kind: EntryKind, key: &str) -> Result<Option<ExpiringEntry>> {
         let found = self
             .client
             .get_item()
@@ -105,8 +105,8 @@ impl Grants for AwsGrants {
         Ok(found.filter(|grant| grant.expires_at > self.clock.now()))
     }
 
-    async fn replace(&self, kind: GrantKind, key: &str, grant: &Grant) -> Result<bool> {
-        let call = self.ids.attempt().to_string();
+    async fn replace(&self, kind: EntryKind, key: &str, grant: &ExpiringEntry) -> Result<bool> {
+        let call = self.random.attempt().to_string();
         let update = self
             .client
             .update_item()
@@ -133,8 +133,8 @@ impl Grants for AwsGrants {
         }
     }
 
-    async fn take(&self, kind: GrantKind, key: &str) -> Result<Option<Grant>> {
-        let call = self.ids.attempt().to_string();
+    async fn take(&self, kind: EntryKind, key: &str) -> Result<Option<ExpiringEntry>> {
+        let call = self.random.attempt().to_string();
         let update = self
             .client
             .update_item()

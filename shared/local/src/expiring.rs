@@ -1,23 +1,23 @@
-//! Grants in SQLite.
+//! Expiring entries in SQLite.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::clock::Clock;
 use domain::error::{Error, Result};
-use domain::ports::grants::{Grant, GrantKind, Grants};
+use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use crate::database::{Database, count, integer, sql};
 
-pub(super) struct LocalGrants {
+pub(super) struct LocalExpiringStore {
     database: Arc<Database>,
     clock: Arc<dyn Clock>,
 }
 
-impl LocalGrants {
+impl LocalExpiringStore {
     pub(super) fn new(database: Arc<Database>, clock: Arc<dyn Clock>) -> Self {
         Self { database, clock }
     }
@@ -31,8 +31,8 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<(String, i64, i64)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-fn grant((value, expires_at, version): (String, i64, i64)) -> Result<Grant> {
-    Ok(Grant {
+fn grant((value, expires_at, version): (String, i64, i64)) -> Result<ExpiringEntry> {
+    Ok(ExpiringEntry {
         value: serde_json::from_str(&value)?,
         expires_at: Timestamp::from_millisecond(expires_at).map_err(Error::internal)?,
         version: count(version),
@@ -40,8 +40,8 @@ fn grant((value, expires_at, version): (String, i64, i64)) -> Result<Grant> {
 }
 
 #[async_trait]
-impl Grants for LocalGrants {
-    async fn put(&self, kind: GrantKind, key: &str, value: Value, expires_at: Timestamp) -> Result<bool> {
+impl ExpiringStore for LocalExpiringStore {
+    async fn put(&self, kind: EntryKind, key: &str, value: Value, expires_at: Timestamp) -> Result<bool> {
         let (key, now) = (key.to_owned(), self.now());
         self.database
             .write(move |transaction| {
@@ -55,7 +55,7 @@ impl Grants for LocalGrants {
             .await
     }
 
-    async fn get(&self, kind: GrantKind, key: &str) -> Result<Option<Grant>> {
+    async fn get(&self, kind: EntryKind, key: &str) -> Result<Option<ExpiringEntry>> {
         let now = self.now();
         let found = self.database.read(|connection| {
             let mut select = connection.prepare_cached(
@@ -66,7 +66,7 @@ impl Grants for LocalGrants {
         found.map(grant).transpose()
     }
 
-    async fn replace(&self, kind: GrantKind, key: &str, grant: &Grant) -> Result<bool> {
+    async fn replace(&self, kind: EntryKind, key: &str, grant: &ExpiringEntry) -> Result<bool> {
         let (key, now, grant) = (key.to_owned(), self.now(), grant.clone());
         self.database
             .write(move |transaction| {
@@ -86,7 +86,7 @@ impl Grants for LocalGrants {
             .await
     }
 
-    async fn take(&self, kind: GrantKind, key: &str) -> Result<Option<Grant>> {
+    async fn take(&self, kind: EntryKind, key: &str) -> Result<Option<ExpiringEntry>> {
         let (key, now) = (key.to_owned(), self.now());
         let found = self
             .database

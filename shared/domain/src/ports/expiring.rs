@@ -1,4 +1,4 @@
-//! Things that are good once or for a while: codes, refresh tokens, sessions, revoked tokens, failed log-ins.
+//! Entries that are good once or for a while: codes, refresh tokens, sessions, revoked tokens, failed log-ins.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-/// What a grant is for. One key can stand in several kinds.
+/// What an entry is for. The same key can be used in several kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum GrantKind {
+pub enum EntryKind {
     /// An authorization request while the patient signs in and consents.
     Authorization,
     /// An authorization code.
@@ -32,10 +32,10 @@ pub enum GrantKind {
     /// The `jti` of a client's assertion, which is good once.
     Assertion,
     /// One of the exports that a client may have under way.
-    Place,
+    ExportSlot,
 }
 
-impl GrantKind {
+impl EntryKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Authorization => "authorization",
@@ -49,39 +49,39 @@ impl GrantKind {
             Self::Upload => "upload",
             Self::Idempotency => "idempotency",
             Self::Assertion => "assertion",
-            Self::Place => "place",
+            Self::ExportSlot => "place",
         }
     }
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Grant {
+pub struct ExpiringEntry {
     pub value: Value,
     pub expires_at: Timestamp,
     pub version: u64,
 }
 
-impl Grant {
-    /// The grant's value as the type it was stored from.
+impl ExpiringEntry {
+    /// The value as the type that it was stored from.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(serde_json::from_value(self.value.clone())?)
     }
 }
 
-/// The store of grants. Keys are digests or ids, never secrets. An expired grant is as good as none.
+/// A store whose entries expire. Keys are digests or ids, never secrets. An expired entry counts as absent.
 #[async_trait]
-pub trait Grants: Send + Sync {
-    /// Stores a new grant; false, and nothing changed, when one is there that has not expired.
-    async fn put(&self, kind: GrantKind, key: &str, value: Value, expires_at: Timestamp) -> Result<bool>;
+pub trait ExpiringStore: Send + Sync {
+    /// Stores a new entry. Returns `false`, and changes nothing, when there is one that has not expired.
+    async fn put(&self, kind: EntryKind, key: &str, value: Value, expires_at: Timestamp) -> Result<bool>;
 
-    async fn get(&self, kind: GrantKind, key: &str) -> Result<Option<Grant>>;
+    async fn get(&self, kind: EntryKind, key: &str) -> Result<Option<ExpiringEntry>>;
 
-    /// Replaces the grant if it is still at `version`; false when it is not.
-    async fn replace(&self, kind: GrantKind, key: &str, grant: &Grant) -> Result<bool>;
+    /// Replaces the entry if it is still at `version`; returns `false` when it is not.
+    async fn replace(&self, kind: EntryKind, key: &str, entry: &ExpiringEntry) -> Result<bool>;
 
-    /// Takes the grant away; of two racing calls exactly one gets it.
-    async fn take(&self, kind: GrantKind, key: &str) -> Result<Option<Grant>>;
+    /// Removes and returns the entry; of two racing calls exactly one gets it.
+    async fn take(&self, kind: EntryKind, key: &str) -> Result<Option<ExpiringEntry>>;
 
-    /// Removes what expired before now; answers how many.
+    /// Removes all expired entries; returns how many.
     async fn sweep(&self) -> Result<u64>;
 }

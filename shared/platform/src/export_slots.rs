@@ -1,0 +1,104 @@
+//! Limits how many exports a client may have at once (contract, section 2, 429).
+//!
+//! A slot is an expiring entry that names its job. It is free again when that job is no longer active, whatever ended the job,
+//! so that nothing must release it. When two jobs race for the last slot, they race on the version of the entry, and one
+//! of them gets it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crypto::fingerprint;
+use domain::error::Result;
+use domain::ids::JobId;
+use domain::job::Owner;
+use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
+use domain::ports::jobs::Jobs;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// How long a slot is held for a job that does not exist yet: its kick-off may still be writing it.
+const STARTING: SignedDuration = SignedDuration::from_mins(1);
+/// How long the entry of a slot is kept at all.
+const KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// The job that holds a slot.
+#[derive(Serialize, Deserialize)]
+struct Holder {
+    job: JobId,
+    since: Timestamp,
+}
+
+/// The slots of all clients.
+pub struct ExportSlots<'a> {
+    pub expiring: &'a dyn ExpiringStore,
+    pub jobs: &'a dyn Jobs,
+}
+
+impl ExportSlots<'_> {
+    /// Acquires one of the owner's `limit` slots for a job. Returns `false` if other jobs hold all of them. A repeated call
+    /// for the same job finds the slot of the first call.
+    pub async fn acquire(&self, owner: &Owner, limit: u64, job: &JobId, now: Timestamp) -> Result<bool> {
+        let slot = json!(Holder { job: job.clone(), since: now });
+        let expires_at = now.saturating_add(KEPT).unwrap_or(now);
+        let keys = keys(owner, limit, job);
+        for key in &keys {
+            if self.expiring.put(EntryKind::ExportSlot, key, slot.clone(), expires_at).await? {
+                return Ok(true);
+            }
+            if self.is_held_by(key, job).await? {
+                return Ok(true);
+            }
+        }
+        // No slot is empty: look for one whose job has ended.
+        for key in &keys {
+            let Some((entry, holder)) = self.holder(key).await? else {
+                if self.expiring.put(EntryKind::ExportSlot, key, slot.clone(), expires_at).await? {
+                    return Ok(true);
+                }
+                continue;
+            };
+            if holder.job == *job {
+                return Ok(true);
+            }
+            if self.is_active(&holder, now).await? {
+                continue;
+            }
+            let entry = ExpiringEntry { value: slot.clone(), expires_at, ..entry };
+            if self.expiring.replace(EntryKind::ExportSlot, key, &entry).await? {
+                return Ok(true);
+            }
+            // Another call was faster. It may have been a repetition of the same kick-off.
+            if self.is_held_by(key, job).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn is_active(&self, holder: &Holder, now: Timestamp) -> Result<bool> {
+        Ok(match self.jobs.get(&holder.job).await? {
+            Some(stored) => stored.job.is_active(),
+            None => now.duration_since(holder.since) < STARTING,
+        })
+    }
+
+    async fn is_held_by(&self, key: &str, job: &JobId) -> Result<bool> {
+        Ok(self.holder(key).await?.is_some_and(|(_, holder)| holder.job == *job))
+    }
+
+    async fn holder(&self, key: &str) -> Result<Option<(ExpiringEntry, Holder)>> {
+        let entry = self.expiring.get(EntryKind::ExportSlot, key).await?;
+        entry.map(|entry| entry.read().map(|holder| (entry, holder))).transpose()
+    }
+}
+
+/// The keys of the owner's slots, in an order that depends on the job: different jobs mostly find an empty slot at once, and
+/// a repeated kick-off looks in the order of the first.
+fn keys(owner: &Owner, limit: u64, job: &JobId) -> Vec<String> {
+    let mut hasher = DefaultHasher::new();
+    job.hash(&mut hasher);
+    let first = hasher.finish() % limit.max(1);
+    (0..limit)
+        .map(|number| fingerprint(&format!("{} {}", owner.account_key(), (first + number) % limit)))
+        .collect()
+}
