@@ -1,4 +1,4 @@
-//! A standalone launch with OpenID Connect (SMART App Launch 2.2; OpenID Connect JobHeader 1.0 and Discovery 1.0), and what
+//! A standalone launch with OpenID Connect (SMART App Launch 2.2; OpenID Connect Core 1.0 and Discovery 1.0), and what
 //! an app does first with it: verify who signed in, and read the Patient.
 
 use http::StatusCode;

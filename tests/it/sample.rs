@@ -202,7 +202,7 @@ fn the_invariants_of_r4_hold() {
     }
 }
 
-/// What US JobHeader 6.1 requires, or supports and the certification suites look for, by type.
+/// What US Core 6.1 requires, or supports and the certification suites look for, by type.
 const EXPECTED: [(&str, &[&str]); 17] = [
     (
         "Patient",

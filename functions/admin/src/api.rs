@@ -1,18 +1,17 @@
 //! The staff API, and the owners' view of their jobs.
 
 use aws_lc_rs::digest;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::clock::hex;
-use domain::error::{Error, Result};
+use domain::error::{self, Error};
 use domain::ids::PatientId;
 use domain::job::{Job, JobState};
 use domain::ports::jobs::{JobQuery, StoredJob};
 use http::header::{ETAG, IF_NONE_MATCH, LINK};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
-use web::ApiError;
+use web::Result;
 use web::caller::owned;
 use web::extract::{Content, JobPath, Query, field};
 use web::job_json::job_json;
@@ -20,7 +19,7 @@ use web::manifest::manifest;
 use web::respond::json;
 
 use crate::Admin;
-use crate::who::Who;
+use crate::caller::{Caller, Staff};
 
 /// Jobs on a page unless asked otherwise, and at most.
 const PAGE: usize = 100;
@@ -29,20 +28,19 @@ const MAX_PAGE: usize = 1_000;
 /// `GET /admin/jobs` and `GET /jobs`: all jobs for staff, their own for others.
 pub(crate) async fn list(
     State(state): State<Admin>,
+    caller: Caller,
     query: Query,
-    method: Method,
     uri: http::Uri,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let who = state.who(&method, &headers).await?;
-    let is_staff = matches!(who, Who::Staff(_));
+) -> Result<Response> {
+    let is_staff = matches!(caller, Caller::Staff(_));
     let mut job_query = job_query(&query)?;
-    match who {
-        Who::Staff(_) => {}
-        Who::Owner(_) if uri.path().starts_with("/admin") => {
+    match caller {
+        Caller::Staff(_) => {}
+        Caller::Owner(_) if uri.path().starts_with("/admin") => {
             return Err(Error::Forbidden("this is for staff; your own jobs are at /jobs".to_owned()).into());
         }
-        Who::Owner(caller) => {
+        Caller::Owner(caller) => {
             job_query.owner = Some(caller.owner());
         }
     }
@@ -76,7 +74,7 @@ pub(crate) async fn list(
 }
 
 /// `?status=&patient=&_count=&page=`.
-pub(crate) fn job_query(query: &Query) -> Result<JobQuery> {
+pub(crate) fn job_query(query: &Query) -> error::Result<JobQuery> {
     let get = |name| query.get(name).filter(|value| !value.is_empty());
     let states = match get("status") {
         None => JobState::ALL.into_iter().filter(|state| !state.is_gone()).collect(),
@@ -101,12 +99,12 @@ pub(crate) fn job_query(query: &Query) -> Result<JobQuery> {
 }
 
 /// The same query for the next page.
-fn next_link(url: &str, query: &Query, next: &str) -> Result<HeaderValue> {
+fn next_link(url: &str, query: &Query, next: &str) -> error::Result<HeaderValue> {
     HeaderValue::from_str(&format!("<{url}?{}>; rel=\"next\"", next_query(query, next)?))
         .map_err(Error::internal)
 }
 
-pub(crate) fn next_query(query: &Query, next: &str) -> Result<String> {
+pub(crate) fn next_query(query: &Query, next: &str) -> error::Result<String> {
     let others = query
         .0
         .iter()
@@ -119,14 +117,13 @@ pub(crate) fn next_query(query: &Query, next: &str) -> Result<String> {
 /// `GET /admin/jobs/{job}` and `GET /jobs/{job}`.
 pub(crate) async fn show(
     State(state): State<Admin>,
+    caller: Caller,
     JobPath(id): JobPath,
-    method: Method,
     uri: http::Uri,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    match state.who(&method, &headers).await? {
-        Who::Staff(_) => Ok(state.answer(&state.job(&id).await?).await?),
-        Who::Owner(caller) => {
+) -> Result<Response> {
+    match caller {
+        Caller::Staff(_) => Ok(state.answer(&state.job(&id).await?).await?),
+        Caller::Owner(caller) => {
             let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
             if uri.path().starts_with("/admin") {
                 return Err(Error::Forbidden("this is for staff; your own job is at /jobs".to_owned()).into());
@@ -138,24 +135,20 @@ pub(crate) async fn show(
 
 pub(crate) async fn approve(
     State(state): State<Admin>,
+    Staff(name): Staff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let who = state.staff(&method, &headers).await?;
-    Ok(state.answer(&state.approve_job(&id, &who).await?).await?)
+) -> Result<Response> {
+    Ok(state.answer(&state.approve_job(&id, &name).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/reject`, with `{"reason"}` if there is one to tell.
 pub(crate) async fn reject(
     State(state): State<Admin>,
+    Staff(name): Staff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let who = state.staff(&method, &headers).await?;
-    let reason = match Content::read(&headers, body).await? {
+    content: Content,
+) -> Result<Response> {
+    let reason = match content {
         Content::Json(value) => match &value["reason"] {
             Value::Null => String::new(),
             Value::String(reason) => reason.clone(),
@@ -164,56 +157,52 @@ pub(crate) async fn reject(
         Content::Form(fields) => field(&fields, "reason").unwrap_or_default().to_owned(),
         Content::Empty => String::new(),
     };
-    Ok(state.answer(&state.reject_job(&id, &reason, &who).await?).await?)
+    Ok(state.answer(&state.reject_job(&id, &reason, &name).await?).await?)
 }
 
 pub(crate) async fn add_files(
     State(state): State<Admin>,
+    Staff(name): Staff,
     JobPath(id): JobPath,
     request: Request,
-) -> Result<Response, ApiError> {
-    let who = state.staff(request.method(), request.headers()).await?;
-    Ok(state.answer(&state.upload(&id, request, &who).await?).await?)
+) -> Result<Response> {
+    Ok(state.answer(&state.upload(&id, request, &name).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/remove-files` with `{"params": [name]}`.
 pub(crate) async fn remove_files(
     State(state): State<Admin>,
+    Staff(name): Staff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let who = state.staff(&method, &headers).await?;
-    let Content::Json(value) = Content::read(&headers, body).await? else {
+    content: Content,
+) -> Result<Response> {
+    let Content::Json(value) = content else {
         return Err(Error::invalid("the body must be {\"params\": [name]}").into());
     };
     let names =
         value["params"].as_array().ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
     let names: Option<Vec<_>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
     let names = names.ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
-    Ok(state.answer(&state.detach(&id, &names, &who).await?).await?)
+    Ok(state.answer(&state.detach(&id, &names, &name).await?).await?)
 }
 
 pub(crate) async fn delete(
     State(state): State<Admin>,
+    Staff(name): Staff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let who = state.staff(&method, &headers).await?;
-    let was = state.delete_job(&id, &who).await?;
+) -> Result<Response> {
+    let was = state.delete_job(&id, &name).await?;
     Ok(json(StatusCode::OK, &job_json(&was, &state.settings, None)))
 }
 
 impl Admin {
     /// The job as staff see it.
-    pub(crate) async fn answer(&self, stored: &StoredJob) -> Result<Response> {
+    pub(crate) async fn answer(&self, stored: &StoredJob) -> error::Result<Response> {
         Ok(json(StatusCode::OK, &self.json(stored, true).await?))
     }
 
     /// The job's JSON. Staff see the manifest of a job in review, whose files nobody can fetch yet; its owner does not.
-    async fn json(&self, stored: &StoredJob, is_staff: bool) -> Result<Value> {
+    async fn json(&self, stored: &StoredJob, is_staff: bool) -> error::Result<Value> {
         let manifest = match &stored.job {
             Job::InReview(_) if is_staff => manifest(&stored.job, &*self.files, &self.settings).await?,
             Job::Complete(_) => manifest(&stored.job, &*self.files, &self.settings).await?,

@@ -4,7 +4,6 @@
 //! what was sent with it (contract, section 4).
 
 use aws_lc_rs::digest;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use base64::Engine;
@@ -14,7 +13,7 @@ use domain::ids::{Attempt, JobId};
 use domain::job::Attachment;
 use domain::ports::expiring::EntryKind;
 use futures_util::StreamExt;
-use http::{HeaderMap, Method, StatusCode};
+use http::StatusCode;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,6 +21,7 @@ use web::extract::{Content, JobPath, UploadPath};
 use web::{ApiError, respond};
 
 use crate::Admin;
+use crate::caller::Staff;
 use crate::uploads::described;
 
 /// How long a form is good; a file on its way may take longer.
@@ -49,13 +49,11 @@ struct Announced {
 
 pub(crate) async fn begin(
     State(state): State<Admin>,
+    _: Staff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
+    content: Content,
 ) -> Result<Response, ApiError> {
-    state.staff(&method, &headers).await?;
-    let Content::Json(value) = Content::read(&headers, body).await? else { return Err(wrong().into()) };
+    let Content::Json(value) = content else { return Err(wrong().into()) };
     let announced: Announced = serde_json::from_value(value).map_err(|_| wrong())?;
     let limit = state.settings.max_upload_bytes;
     if announced.size == 0 || announced.size > limit {
@@ -80,22 +78,20 @@ pub(crate) async fn begin(
 
 pub(crate) async fn complete(
     State(state): State<Admin>,
+    Staff(name): Staff,
     JobPath(id): JobPath,
     UploadPath(upload): UploadPath,
-    method: Method,
-    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let who = state.staff(&method, &headers).await?;
     let upload = Attempt::parse(&upload).map_err(|_| NO_UPLOAD)?;
-    let grant = state.expiring.get(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
-    let Pending { job, mut file } = grant.read()?;
+    let entry = state.expiring.get(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
+    let Pending { job, mut file } = entry.read()?;
     if job != id {
         return Err(NO_JOB.into());
     }
     state.measure(&mut file).await?;
     // Of two calls at once one attaches it.
     state.expiring.take(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
-    Ok(state.answer(&state.attach(&id, vec![file], &who).await?).await?)
+    Ok(state.answer(&state.attach(&id, vec![file], &name).await?).await?)
 }
 
 fn wrong() -> Error {

@@ -1,17 +1,17 @@
 //! Staff: list, inspect, approve, reject, attach, delete. As an API (contract, section 4) and as pages.
 //!
-//! - [`who`]: who calls; [`login`]: the session;
-//! - [`actions`]: what staff can do to a job, the same for API and pages; [`uploads`]: files that they attach, and
+//! - [`caller`]: who calls; [`login`]: the session;
+//! - [`review`]: what staff can do to a job, the same for API and pages; [`uploads`]: files that they attach, and
 //!   [`direct`]: those too large for a request;
 //! - [`api`] and [`pages`]: the two faces.
 
-mod actions;
 mod api;
+mod caller;
 mod direct;
 mod login;
 mod pages;
+mod review;
 mod uploads;
-mod who;
 
 use std::sync::Arc;
 

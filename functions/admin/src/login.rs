@@ -8,7 +8,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use security::attempts::{self, Account, Guard};
 use serde_json::{Value, json};
-use web::extract::{Content, field, read_form};
+use web::extract::{Content, SameSiteForm, field};
 use web::pages::StaffLoginPage;
 use web::respond::{PageError, html, json, see_other, status_of};
 use web::session::{STAFF, StaffSession, begin, check_origin, end};
@@ -41,13 +41,9 @@ pub(crate) async fn by_api(
 /// `POST /staff/login`, the page's form.
 pub(crate) async fn by_page(
     State(state): State<Admin>,
-    headers: HeaderMap,
-    body: Body,
+    SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
-    check_origin(&headers, &state.settings)?;
-    let fields = read_form(&headers, body).await?;
-    let (username, password) = (text(field(&fields, "username")), text(field(&fields, "password")));
-    let (status, error) = match state.sign_in(&username, &password).await {
+    let (status, error) = match state.sign_in(form.get("username"), form.get("password")).await {
         Ok(Some(cookie)) => {
             let mut response = see_other(&state.settings.url("/staff"));
             response.headers_mut().insert(SET_COOKIE, cookie);

@@ -1,20 +1,20 @@
 //! The staff pages. Every button posts, does what the API does, and comes back to the page.
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::JobState;
 use domain::ports::jobs::JobQuery;
-use http::{HeaderMap, Method, StatusCode};
-use web::extract::{JobPath, Query, field, read_form};
+use http::StatusCode;
+use web::extract::{Form, JobPath, Query};
 use web::manifest::stored_page;
 use web::pages::{JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
 use web::respond::{PageError, html, see_other, status_of};
 
 use crate::Admin;
 use crate::api::{job_query, next_query};
+use crate::caller::PageStaff;
 
 /// Exports on a page.
 const PAGE: usize = 50;
@@ -25,11 +25,9 @@ pub(crate) async fn login() -> Response {
 
 pub(crate) async fn list(
     State(state): State<Admin>,
+    PageStaff(username): PageStaff,
     query: Query,
-    method: Method,
-    headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let Some(username) = state.signed_in(&method, &headers).await? else { return Ok(state.to_login()) };
     let mut page = state.jobs.list(&JobQuery { count: PAGE, ..job_query(&query)? }).await?;
     let now = state.clock.now();
     page.jobs.retain(|stored| !stored.job.has_expired(now));
@@ -58,90 +56,61 @@ pub(crate) async fn list(
 
 pub(crate) async fn show(
     State(state): State<Admin>,
+    PageStaff(username): PageStaff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let Some(username) = state.signed_in(&method, &headers).await? else { return Ok(state.to_login()) };
     Ok(state.page(&id, username, None).await?)
 }
 
 pub(crate) async fn approve(
     State(state): State<Admin>,
+    PageStaff(username): PageStaff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let who = state.staff(&method, &headers).await?;
-    let done = state.approve_job(&id, &who).await.map(|_| ());
-    state.back(&id, who, done).await
+    let done = state.approve_job(&id, &username).await.map(|_| ());
+    state.back(&id, username, done).await
 }
 
 pub(crate) async fn reject(
     State(state): State<Admin>,
+    PageStaff(username): PageStaff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
+    form: Form,
 ) -> Result<Response, PageError> {
-    let who = state.staff(&method, &headers).await?;
-    let reason = form_field(&headers, body, "reason").await?;
-    let done = state.reject_job(&id, &reason, &who).await.map(|_| ());
-    state.back(&id, who, done).await
+    let done = state.reject_job(&id, form.get("reason"), &username).await.map(|_| ());
+    state.back(&id, username, done).await
 }
 
 pub(crate) async fn add_files(
     State(state): State<Admin>,
+    PageStaff(username): PageStaff,
     JobPath(id): JobPath,
     request: Request,
 ) -> Result<Response, PageError> {
-    let who = state.staff(request.method(), request.headers()).await?;
-    let done = state.upload(&id, request, &who).await.map(|_| ());
-    state.back(&id, who, done).await
+    let done = state.upload(&id, request, &username).await.map(|_| ());
+    state.back(&id, username, done).await
 }
 
 pub(crate) async fn remove_files(
     State(state): State<Admin>,
+    PageStaff(username): PageStaff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
+    form: Form,
 ) -> Result<Response, PageError> {
-    let who = state.staff(&method, &headers).await?;
-    let name = form_field(&headers, body, "name").await?;
-    let done = state.detach(&id, &[name], &who).await.map(|_| ());
-    state.back(&id, who, done).await
+    let done = state.detach(&id, &[form.get("name").to_owned()], &username).await.map(|_| ());
+    state.back(&id, username, done).await
 }
 
 pub(crate) async fn delete(
     State(state): State<Admin>,
+    PageStaff(username): PageStaff,
     JobPath(id): JobPath,
-    method: Method,
-    headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let who = state.staff(&method, &headers).await?;
-    state.delete_job(&id, &who).await?;
+    state.delete_job(&id, &username).await?;
     Ok(see_other(&state.settings.url("/staff")))
 }
 
-async fn form_field(headers: &HeaderMap, body: Body, name: &str) -> Result<String> {
-    Ok(field(&read_form(headers, body).await?, name).unwrap_or_default().to_owned())
-}
-
 impl Admin {
-    /// The member of staff; `None` for strangers, whom a page sends to sign in.
-    async fn signed_in(&self, method: &Method, headers: &HeaderMap) -> Result<Option<String>> {
-        match self.staff(method, headers).await {
-            Ok(name) => Ok(Some(name)),
-            Err(Error::Unauthorized(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn to_login(&self) -> Response {
-        see_other(&self.settings.url("/staff/login"))
-    }
-
     /// Back to the job's page; what the job's state did not allow is told there.
     async fn back(&self, id: &JobId, username: String, done: Result<()>) -> Result<Response, PageError> {
         match done {

@@ -1,6 +1,5 @@
 //! `/authorize-app`: the patient agrees or not. Agreeing makes a code, bound to the app, its address and its challenge.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
@@ -11,10 +10,10 @@ use domain::ports::expiring::EntryKind;
 use domain::scopes::Scopes;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
-use web::extract::{Query, field, read_form};
+use web::extract::{Query, SameSiteForm};
 use web::pages::ConsentPage;
 use web::respond::{PageError, found, html};
-use web::session::{PATIENT, PatientSession, check_origin, current};
+use web::session::{PATIENT, PatientSession, current};
 
 use crate::launch::answer_url;
 use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
@@ -46,11 +45,9 @@ pub(crate) async fn show(
 pub(crate) async fn submit(
     State(state): State<Authorize>,
     headers: HeaderMap,
-    body: Body,
+    SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
-    check_origin(&headers, &state.settings)?;
-    let fields = read_form(&headers, body).await?;
-    let request = field(&fields, "request").unwrap_or_default();
+    let request = form.get("request");
     let (_, pending) = state.pending(request).await?;
     let patient = state.signed_in(&pending, &headers).await?;
     // A request is decided once.
@@ -59,7 +56,7 @@ pub(crate) async fn submit(
     }
     let app_state = pending.state.clone();
     let redirect_uri = pending.redirect_uri.clone();
-    if field(&fields, "decision") != Some("allow") {
+    if form.get("decision") != "allow" {
         let denied = [("error", "access_denied"), ("error_description", "the patient did not agree")];
         return Ok(found(&answer_url(&redirect_uri, &denied, app_state.as_deref())?));
     }

@@ -1,18 +1,16 @@
 //! `/auth/authorize`: checks an app's request and sends the patient to sign in (SMART App Launch 2.2, request
 //! authorization code; RFC 6749, 4.1.1). By GET and by POST.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
 use domain::error::{Error, Result};
 use domain::ports::expiring::EntryKind;
 use domain::scopes::Scopes;
-use http::HeaderMap;
 use serde_json::json;
 use settings::Client;
 use url::Url;
-use web::extract::{Query, field, read_form};
+use web::extract::{Form, Query, field};
 use web::respond::{PageError, found};
 
 use crate::{AuthorizationRequest, Authorize, REQUEST_LIFETIME, repeated};
@@ -24,12 +22,8 @@ pub(crate) async fn by_query(state: State<Authorize>, query: Query) -> Result<Re
     authorize(state, query.0).await
 }
 
-pub(crate) async fn by_form(
-    state: State<Authorize>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, PageError> {
-    authorize(state, read_form(&headers, body).await?).await
+pub(crate) async fn by_form(state: State<Authorize>, Form(fields): Form) -> Result<Response, PageError> {
+    authorize(state, fields).await
 }
 
 async fn authorize(
@@ -98,7 +92,7 @@ fn check<'f>(
             if get("request").is_some() { "request_not_supported" } else { "request_uri_not_supported" };
         return Err((code, "parameters must be in the request itself".to_owned()));
     }
-    // Whoever asks is always shown a page to sign in (OpenID Connect JobHeader 1.0, 3.1.2.1).
+    // Whoever asks is always shown a page to sign in (OpenID Connect Core 1.0, 3.1.2.1).
     if get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
         return Err(("login_required", "the patient must sign in".to_owned()));
     }

@@ -20,6 +20,7 @@ mod userinfo;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::routing::{get, post};
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
@@ -50,6 +51,12 @@ pub(crate) struct Authorize {
     verifier: Arc<Verifier>,
     /// Keys of clients that authenticate with assertions.
     jwks: Arc<JwksCache>,
+}
+
+impl FromRef<Authorize> for Arc<Settings> {
+    fn from_ref(state: &Authorize) -> Self {
+        state.settings.clone()
+    }
 }
 
 pub fn router(platform: &dyn Platform) -> Router {

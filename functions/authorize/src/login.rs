@@ -1,6 +1,5 @@
 //! `/patient-login`: who the patient is. The sandbox lets one be picked; elsewhere there are accounts in the settings.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
@@ -8,14 +7,14 @@ use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::patient::summary;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
+use http::StatusCode;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode};
 use security::attempts::{self, Account};
 use serde_json::json;
-use web::extract::{Query, field, read_form};
+use web::extract::{Query, SameSiteForm};
 use web::pages::PatientLoginPage;
 use web::respond::{PageError, html, see_other};
-use web::session::{PATIENT, PatientSession, begin, check_origin};
+use web::session::{PATIENT, PatientSession, begin};
 
 use crate::{AuthorizationRequest, Authorize};
 
@@ -34,17 +33,13 @@ pub(crate) async fn show(State(state): State<Authorize>, query: Query) -> Result
 
 pub(crate) async fn submit(
     State(state): State<Authorize>,
-    headers: HeaderMap,
-    body: Body,
+    SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
-    check_origin(&headers, &state.settings)?;
-    let fields = read_form(&headers, body).await?;
-    let get = |name| field(&fields, name).unwrap_or_default();
-    let (request, next) = (get("request"), get("next"));
+    let (request, next) = (form.get("request"), form.get("next"));
     let pending = state.check_purpose(request, next).await?;
     let patient = match state.settings.sandbox {
-        true => state.picked(get("patient")).await?,
-        false => state.by_password(get("username"), get("password")).await?,
+        true => state.picked(form.get("patient")).await?,
+        false => state.by_password(form.get("username"), form.get("password")).await?,
     };
     let Some(patient) = patient else {
         let error = if state.settings.sandbox {

@@ -217,7 +217,7 @@ impl Authorize {
         Ok(token)
     }
 
-    /// The ID token, where `openid` was granted (OpenID Connect JobHeader 1.0, 3.1.3.3).
+    /// The ID token, where `openid` was granted (OpenID Connect Core 1.0, 3.1.3.3).
     fn id_token(&self, client: &Client, scopes: &Scopes, sign_in: &SignIn) -> Answer<Option<String>> {
         if !scopes.has("openid") {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! `/auth/userinfo`: who signed in, for the bearer of a token with `openid` (OpenID Connect JobHeader 1.0, 5.3).
+//! `/auth/userinfo`: who signed in, for the bearer of a token with `openid` (OpenID Connect Core 1.0, 5.3).
 
 use axum::extract::State;
 use axum::response::Response;

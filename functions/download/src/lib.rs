@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{FromRef, FromRequestParts, State};
 use axum::response::Response;
 use axum::routing::get;
 use domain::chunk::RecordAttachment;
@@ -25,7 +25,7 @@ use security::verify::{Caller, Verifier};
 use settings::{LargeFiles, Settings};
 use storage::packs::Attachments;
 use web::ApiError;
-use web::caller::{Bearer, HasVerifier, living, owned};
+use web::caller::{Bearer, living, owned};
 use web::download::{InlineLimit, Stored, download};
 use web::extract::{FilePath, JobPath, Query};
 use web::links::client_of;
@@ -44,9 +44,9 @@ struct Download {
     verifier: Arc<Verifier>,
 }
 
-impl HasVerifier for Download {
-    fn verifier(&self) -> &Verifier {
-        &self.verifier
+impl FromRef<Download> for Arc<Verifier> {
+    fn from_ref(state: &Download) -> Self {
+        state.verifier.clone()
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::{FromRef, RawQuery, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use domain::choices::Choices;
@@ -38,7 +38,7 @@ use security::keys::Keys;
 use security::verify::{EhiAccess, Verifier};
 use settings::Settings;
 use web::ApiError;
-use web::caller::{Bearer, HasVerifier};
+use web::caller::Bearer;
 use web::extract::{Content, PatientPath};
 use web::links::{client_of, interaction_link, status_url};
 use web::respond::notice;
@@ -60,9 +60,9 @@ struct KickOff {
     verifier: Arc<Verifier>,
 }
 
-impl HasVerifier for KickOff {
-    fn verifier(&self) -> &Verifier {
-        &self.verifier
+impl FromRef<KickOff> for Arc<Verifier> {
+    fn from_ref(state: &KickOff) -> Self {
+        state.verifier.clone()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use domain::clock::Clock;
@@ -30,7 +30,7 @@ use serde_json::Value;
 use settings::Settings;
 use storage::bounded::Bounded;
 use web::ApiError;
-use web::caller::{Bearer, HasVerifier, owned};
+use web::caller::{Bearer, owned};
 use web::extract::{JobPath, Query};
 use web::job_json::job_json;
 use web::links::{http_date, interaction_link};
@@ -63,9 +63,9 @@ type Pages = Bounded<(JobId, bool, u32), Arc<StoredManifest>>;
 /// About how many bytes an entry of a page takes in memory.
 const ENTRY_BYTES: u64 = 400;
 
-impl HasVerifier for Status {
-    fn verifier(&self) -> &Verifier {
-        &self.verifier
+impl FromRef<Status> for Arc<Verifier> {
+    fn from_ref(state: &Status) -> Self {
+        state.verifier.clone()
     }
 }
 

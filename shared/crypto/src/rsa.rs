@@ -1,4 +1,4 @@
-//! RSA keys for ID tokens: apps that know only RS256 need one (OpenID Connect JobHeader 1.0, 15.1).
+//! RSA keys for ID tokens: apps that know only RS256 need one (OpenID Connect Core 1.0, 15.1).
 //!
 //! They stand in the settings, on every host the same. The other signing keys are derived from a seed, which cannot be
 //! done for RSA within the time of a cold start.

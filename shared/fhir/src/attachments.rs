@@ -284,8 +284,8 @@ pub const EHI_EXPORT_TAG: &str = r#"{"system":"http://fhir.smarthealthit.org/cod
 
 /// One DocumentReference for documents that the record describes nowhere: all of them in one resource, each
 /// with its own format (Argonaut EHI, EHIDocumentReference profile; clients read such a file as one JSON document).
-/// Nothing is known of what they are, so `type` is the null flavour "unknown", and `category` is the only one that US JobHeader
-/// has (US JobHeader 6.1, DocumentReference).
+/// Nothing is known of what they are, so `type` is the null flavour "unknown", and `category` is the only one that US Core
+/// has (US Core 6.1, DocumentReference).
 pub fn document_reference(
     id: &str,
     patient: Option<&str>,

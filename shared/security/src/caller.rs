@@ -12,7 +12,7 @@ use settings::Issuer;
 use crate::jwt::{Claims, Refused};
 use crate::tokens::{self, LEEWAY};
 
-/// The longest `sub` (OpenID Connect JobHeader 1.0, 2).
+/// The longest `sub` (OpenID Connect Core 1.0, 2).
 const MAX_SUBJECT: usize = 255;
 
 /// The bearer of a token.

@@ -1,4 +1,4 @@
-//! ID tokens: who signed in, for the app (OpenID Connect JobHeader 1.0, 2; SMART App Launch 2.2, scopes for requesting
+//! ID tokens: who signed in, for the app (OpenID Connect Core 1.0, 2; SMART App Launch 2.2, scopes for requesting
 //! identity data).
 
 use domain::error::{Error, Result};

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use domain::error::{Error, NO_JOB, Result};
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
@@ -16,21 +16,20 @@ use security::verify::{Caller, Verifier};
 
 use crate::respond::ApiError;
 
-/// What a router's state must have for its handlers to take a [`Bearer`].
-pub trait HasVerifier {
-    fn verifier(&self) -> &Verifier;
-}
-
 /// The bearer of a token; without one the request is 401.
 pub struct Bearer(pub Arc<Caller>);
 
-impl<S: HasVerifier + Send + Sync> FromRequestParts<S> for Bearer {
+impl<S> FromRequestParts<S> for Bearer
+where
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+{
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let token = bearer_token(&parts.headers)
             .ok_or(Error::Unauthorized("an access token is needed: Authorization: Bearer …"))?;
-        let caller = state.verifier().verify(token).await?;
+        let caller = Arc::<Verifier>::from_ref(state).verify(token).await?;
         super::notes::client(&caller.client);
         Ok(Self(caller))
     }

@@ -1,7 +1,9 @@
 //! Reads what requests bring: bounded, typed, and with an answer that names what is wrong.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequestParts, RawPathParams};
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
 use domain::error::{Error, NO_GROUP, NO_PATIENT, Result};
 use domain::ids::{GroupId, JobId, PatientId};
 use http::HeaderMap;
@@ -9,8 +11,10 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
+use settings::Settings;
 
-use crate::respond::ApiError;
+use crate::respond::{ApiError, PageError};
+use crate::session::check_origin;
 
 /// The largest body of JSON or of a form.
 pub const MAX_BODY: usize = 100 * 1024;
@@ -58,6 +62,52 @@ impl Content {
             }
             _ => Err(Error::UnsupportedMediaType("the body must be JSON or a urlencoded form".to_owned())),
         }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Content {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        Ok(Self::read(&parts.headers, body).await?)
+    }
+}
+
+/// The fields of a page's form.
+#[derive(Debug)]
+pub struct Form(pub Vec<(String, String)>);
+
+impl Form {
+    /// The first value of a field; empty if there is none.
+    pub fn get(&self, name: &str) -> &str {
+        field(&self.0, name).unwrap_or_default()
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, PageError> {
+        let (parts, body) = request.into_parts();
+        Ok(Self(read_form(&parts.headers, body).await?))
+    }
+}
+
+/// A form that a page of this server, or of an allowed origin, has sent: see [`check_origin`].
+#[derive(Debug)]
+pub struct SameSiteForm(pub Form);
+
+impl<S> FromRequest<S> for SameSiteForm
+where
+    S: Send + Sync,
+    Arc<Settings>: FromRef<S>,
+{
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
+        check_origin(request.headers(), &Arc::<Settings>::from_ref(state))?;
+        Form::from_request(request, state).await.map(Self)
     }
 }
 

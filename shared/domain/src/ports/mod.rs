@@ -1,5 +1,5 @@
 //! What the outside must give us, as traits. Each says what every adapter must do, and
-//! [`contract`] holds every adapter to it with the same tests.
+//! The crate `contract` holds every adapter to it with the same tests.
 
 pub mod events;
 pub mod expiring;
