@@ -2,12 +2,11 @@
 
 use axum::response::Response;
 use domain::scopes::Scopes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use jiff::SignedDuration;
-use security::assertion;
 use security::tokens::{AccessTokenClaims, sign};
 use serde_json::json;
-use web::extract::field;
+use settings::Client;
 use web::respond::{OAuthError, json as json_answer};
 
 use crate::Authorize;
@@ -16,18 +15,9 @@ use crate::Authorize;
 const LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 impl Authorize {
-    /// Answers a request with `grant_type=client_credentials`, which only an assertion can authenticate.
-    pub(crate) async fn by_assertion(
-        &self,
-        headers: &HeaderMap,
-        fields: &[(String, String)],
-    ) -> Result<Response, OAuthError> {
-        if field(fields, "client_assertion_type") != Some(assertion::TYPE) {
-            let text = format!("'client_assertion_type' must be {}", assertion::TYPE);
-            return Err(OAuthError::new("invalid_request", text));
-        }
-        let client = self.client(headers, fields, "/auth/token").await?.ok_or(OAuthError::Assertion)?;
-        let asked = field(fields, "scope").filter(|scope| !scope.trim().is_empty());
+    /// The response to `grant_type=client_credentials` of a client that has authenticated.
+    pub(crate) fn by_assertion(&self, client: &Client, scope: Option<&str>) -> Result<Response, OAuthError> {
+        let asked = scope.filter(|scope| !scope.trim().is_empty());
         let asked = asked.ok_or_else(|| OAuthError::new("invalid_scope", "'scope' is missing"))?;
         let scopes = Scopes::parse(asked).narrowed_to(&client.scopes);
         if scopes.is_empty() {

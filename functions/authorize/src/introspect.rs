@@ -1,21 +1,19 @@
 //! `/auth/introspect` (RFC 7662) and `/auth/revoke` (RFC 7009).
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
 use domain::error::Error;
 use domain::ids::ClientId;
 use domain::ports::expiring::EntryKind;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use security::verify::Caller;
 use serde_json::{Value, json};
 use settings::Client;
-use web::caller::bearer_token;
-use web::extract::{field, read_form};
 use web::respond::{OAuthError, json};
 
-use crate::{Authorize, RefreshGrant, check_once};
+use crate::request::OAuthRequest;
+use crate::{Authorize, RefreshGrant};
 
 /// Who asks about a token: a client id is only unique within its issuer.
 struct Asking {
@@ -36,20 +34,13 @@ impl Asking {
     }
 }
 
-fn token_of(fields: &[(String, String)]) -> Result<&str, OAuthError> {
-    field(fields, "token").ok_or_else(|| OAuthError::new("invalid_request", "'token' is missing"))
-}
-
 /// What is known of a token: to the client it was given to, and to resource servers.
 pub(crate) async fn introspect(
     State(state): State<Authorize>,
-    headers: HeaderMap,
-    body: Body,
+    request: OAuthRequest,
 ) -> Result<Response, OAuthError> {
-    let fields = read_form(&headers, body).await?;
-    check_once(&fields)?;
-    let asking = state.authenticate(&headers, &fields).await?;
-    let token = token_of(&fields)?;
+    let asking = state.authenticate(&request).await?;
+    let token = request.token()?;
     let inactive = || Ok(json(StatusCode::OK, &json!({ "active": false })));
     if let Some(refresh) = state.refresh_grant(token).await? {
         if !asking.may_know(&refresh.client, None) || !state.is_alive(&refresh).await? {
@@ -69,17 +60,14 @@ pub(crate) async fn introspect(
 /// Revokes a token and all that came from the same authorization. Unknown tokens are fine (RFC 7009, 2.2).
 pub(crate) async fn revoke(
     State(state): State<Authorize>,
-    headers: HeaderMap,
-    body: Body,
+    request: OAuthRequest,
 ) -> Result<Response, OAuthError> {
-    let fields = read_form(&headers, body).await?;
-    check_once(&fields)?;
     // The bearer of a token speaks for its client: so a token of another issuer can be given up here.
-    let asking = match bearer_token(&headers) {
+    let asking = match &request.bearer {
         Some(bearer) => Some(state.bearer(bearer).await?),
-        None => state.client(&headers, &fields, "/auth/revoke").await?.map(Asking::registered),
+        None => state.client(&request, "/auth/revoke").await?.map(Asking::registered),
     };
-    let token = token_of(&fields)?;
+    let token = request.token()?;
     // Whoever holds a public client's token may give it up; a confidential client says who it is.
     let may = |client: &ClientId, issuer: Option<&str>| match &asking {
         Some(asking) => asking.client == *client && asking.issuer.as_deref() == issuer,
@@ -99,15 +87,11 @@ pub(crate) async fn revoke(
 
 impl Authorize {
     /// Who asks: an authenticated confidential client, or the bearer of an access token.
-    async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        fields: &[(String, String)],
-    ) -> Result<Asking, OAuthError> {
-        if let Some(token) = bearer_token(headers) {
+    async fn authenticate(&self, request: &OAuthRequest) -> Result<Asking, OAuthError> {
+        if let Some(token) = &request.bearer {
             return self.bearer(token).await;
         }
-        match self.client(headers, fields, "/auth/introspect").await? {
+        match self.client(request, "/auth/introspect").await? {
             Some(client) if !client.is_public() => Ok(Asking::registered(client)),
             _ => Err(OAuthError::new(
                 "invalid_client",

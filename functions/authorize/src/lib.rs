@@ -5,7 +5,7 @@
 //! - [`consent`]: agrees, which makes a code;
 //! - [`token`]: `/auth/token` turns codes and refresh tokens into access tokens and ID tokens;
 //! - [`backend`]: and the assertions of backend services;
-//! - [`client`]: which client asks, and whether it is;
+//! - [`request`]: the requests of those endpoints; [`client`]: which client calls, and whether it has authenticated;
 //! - [`introspect`]: `/auth/introspect` and `/auth/revoke`; [`userinfo`]: `/auth/userinfo`.
 
 mod backend;
@@ -14,6 +14,7 @@ mod consent;
 mod introspect;
 mod launch;
 mod login;
+mod request;
 mod token;
 mod userinfo;
 
@@ -37,7 +38,6 @@ use security::verify::Verifier;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 use web::notes;
-use web::respond::OAuthError;
 
 /// The ports of the authorization server.
 #[derive(Clone)]
@@ -158,14 +158,6 @@ pub(crate) fn repeated(fields: &[(String, String)]) -> Option<&str> {
     let mut seen = std::collections::HashSet::new();
     let names = fields.iter().map(|(name, _)| name.as_str());
     names.filter(|name| !matches!(*name, "resource" | "audience")).find(|name| !seen.insert(*name))
-}
-
-/// Refuses a request with a parameter that comes twice.
-pub(crate) fn check_once(fields: &[(String, String)]) -> Result<(), OAuthError> {
-    match repeated(fields) {
-        None => Ok(()),
-        Some(_) => Err(OAuthError::new("invalid_request", "a parameter comes more than once")),
-    }
 }
 
 /// How long a request waits for the patient, and a code for the app.

@@ -1,7 +1,6 @@
 //! `/auth/token`: codes and refresh tokens become access tokens (RFC 6749, 4.1.3 and 6; RFC 7636).
 
 use aws_lc_rs::digest;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use base64::Engine;
@@ -10,31 +9,39 @@ use crypto::{fingerprint, same_secret};
 use domain::ids::ClientId;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::scopes::Scopes;
+use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, StatusCode};
 use security::id_token::{self, IdClaims};
 use security::tokens::{AccessTokenClaims, sign};
 use serde_json::{Value, json};
 use settings::{Client, RefreshTokens};
-use web::extract::{field, read_form};
 use web::respond::{OAuthError, json};
 
-use crate::{Authorize, CodeGrant, RefreshGrant, SignIn, check_once};
+use crate::request::{OAuthRequest, TokenRequest, invalid_request, wrong_assertion_type};
+use crate::{Authorize, CodeGrant, RefreshGrant, SignIn};
 
 type Answer<T = Response> = Result<T, OAuthError>;
 
-pub(crate) async fn token(State(state): State<Authorize>, headers: HeaderMap, body: Body) -> Answer {
-    let fields = read_form(&headers, body).await?;
-    check_once(&fields)?;
-    let mut response = match field(&fields, "grant_type") {
-        Some("authorization_code") => state.by_code(&headers, &fields).await,
-        Some("refresh_token") => state.by_refresh(&headers, &fields).await,
-        Some("client_credentials") => state.by_assertion(&headers, &fields).await,
-        Some(_) => Err(OAuthError::new(
-            "unsupported_grant_type",
-            "'grant_type' must be authorization_code, refresh_token or client_credentials",
-        )),
-        None => Err(OAuthError::new("invalid_request", "'grant_type' is missing")),
+pub(crate) async fn token(State(state): State<Authorize>, request: OAuthRequest) -> Answer {
+    let mut response = match request.token_request()? {
+        TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
+            let client = state.client(&request, "/auth/token").await?;
+            let code = code.ok_or_else(|| invalid_request("'code' is missing"))?;
+            state.by_code(client, code, redirect_uri, code_verifier).await
+        }
+        TokenRequest::RefreshToken { refresh_token, scope } => {
+            let client = state.client(&request, "/auth/token").await?;
+            let token = refresh_token.ok_or_else(|| invalid_request("'refresh_token' is missing"))?;
+            state.by_refresh(client, token, scope).await
+        }
+        TokenRequest::ClientCredentials { scope } => {
+            // Only an assertion can authenticate a backend service.
+            if !request.has_assertion_type() {
+                return Err(wrong_assertion_type());
+            }
+            let client = state.client(&request, "/auth/token").await?.ok_or(OAuthError::Assertion)?;
+            state.by_assertion(client, scope)
+        }
     }?;
     response.headers_mut().insert(HeaderName::from_static("pragma"), HeaderValue::from_static("no-cache"));
     Ok(response)
@@ -55,10 +62,13 @@ struct Issued<'g> {
 }
 
 impl Authorize {
-    async fn by_code(&self, headers: &HeaderMap, fields: &[(String, String)]) -> Answer {
-        let client = self.client(headers, fields, "/auth/token").await?;
-        let code =
-            field(fields, "code").ok_or_else(|| OAuthError::new("invalid_request", "'code' is missing"))?;
+    async fn by_code(
+        &self,
+        client: Option<&Client>,
+        code: &str,
+        redirect_uri: Option<&str>,
+        code_verifier: Option<&str>,
+    ) -> Answer {
         // The family is named by its code, so that a code that comes again ends what came of it (RFC 6749, 4.1.2).
         let family = fingerprint(code);
         let Some(grant) = self.expiring.take(EntryKind::Code, &family).await? else {
@@ -69,10 +79,10 @@ impl Authorize {
         let Some(client) = client.filter(|client| client.id == grant.client) else {
             return Err(invalid_grant("the code was not given to this client"));
         };
-        if field(fields, "redirect_uri") != Some(grant.redirect_uri.as_str()) {
+        if redirect_uri != Some(grant.redirect_uri.as_str()) {
             return Err(invalid_grant("'redirect_uri' is not the one that the code was sent to"));
         }
-        match (&grant.challenge, field(fields, "code_verifier")) {
+        match (&grant.challenge, code_verifier) {
             (Some(challenge), Some(verifier)) if same_secret(challenge, &challenge_of(verifier)) => {}
             (None, None) => {}
             _ => return Err(invalid_grant("'code_verifier' does not match the code's challenge")),
@@ -97,10 +107,7 @@ impl Authorize {
         })
     }
 
-    async fn by_refresh(&self, headers: &HeaderMap, fields: &[(String, String)]) -> Answer {
-        let client = self.client(headers, fields, "/auth/token").await?;
-        let token = field(fields, "refresh_token")
-            .ok_or_else(|| OAuthError::new("invalid_request", "'refresh_token' is missing"))?;
+    async fn by_refresh(&self, client: Option<&Client>, token: &str, scope: Option<&str>) -> Answer {
         let key = fingerprint(token);
         let unknown = || invalid_grant("the refresh token is unknown, used or expired");
         let stored = self.expiring.get(EntryKind::Refresh, &key).await?.ok_or_else(unknown)?;
@@ -108,7 +115,7 @@ impl Authorize {
         let client = self.refreshing_client(client, &grant.client)?;
         // What is wrong with the request is said before the token is used up.
         let granted = registered(&grant.scopes, client)?;
-        let scopes = refreshed_scopes(fields, &granted)?;
+        let scopes = refreshed_scopes(scope, &granted)?;
         if self.expiring.get(EntryKind::Family, &grant.family).await?.is_none() {
             return Err(unknown());
         }
@@ -257,8 +264,8 @@ impl Authorize {
 }
 
 /// The scopes that a refresh asks for, or all that were granted.
-fn refreshed_scopes(fields: &[(String, String)], granted: &Scopes) -> Answer<Scopes> {
-    match field(fields, "scope").filter(|scope| !scope.is_empty()).map(Scopes::parse) {
+fn refreshed_scopes(scope: Option<&str>, granted: &Scopes) -> Answer<Scopes> {
+    match scope.filter(|scope| !scope.is_empty()).map(Scopes::parse) {
         None => Ok(granted.clone()),
         Some(asked) if asked.is_within(granted) => Ok(asked.narrowed_to(granted)),
         Some(_) => Err(OAuthError::new("invalid_scope", "the scope is more than what the patient agreed to")),

@@ -124,10 +124,10 @@ impl Download {
         }
     }
 
-    fn directly(&self, job: &Job) -> InlineLimit {
+    fn inline_limit(&self, job: &Job) -> InlineLimit {
         let client = client_of(&self.settings, &job.header().owner);
-        let beyond = client.map_or(LargeFiles::default(), |client| client.large_files);
-        InlineLimit { bytes: self.settings.max_direct_bytes, beyond }
+        let on_larger = client.map_or(LargeFiles::default(), |client| client.large_files);
+        InlineLimit { bytes: self.settings.max_direct_bytes, on_larger }
     }
 }
 
@@ -148,7 +148,7 @@ async fn file(
         etag: format!("\"{}\"", named.file.sha256),
         size: named.file.size,
     };
-    Ok(download(&stored, &headers, &*state.files, state.directly(&job)).await?)
+    Ok(download(&stored, &headers, &*state.files, state.inline_limit(&job)).await?)
 }
 
 async fn attachment(
@@ -174,7 +174,7 @@ async fn attachment(
             etag: format!("\"{}\"", attachment.hash),
             size: attachment.size,
         };
-        return Ok(download(&stored, &headers, &*state.files, state.directly(&job)).await?);
+        return Ok(download(&stored, &headers, &*state.files, state.inline_limit(&job)).await?);
     }
     let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
     let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
@@ -189,5 +189,5 @@ async fn attachment(
         etag: format!("\"{}\"", of_record.url_name()),
         size,
     };
-    Ok(download(&stored, &headers, &*state.files, state.directly(&job)).await?)
+    Ok(download(&stored, &headers, &*state.files, state.inline_limit(&job)).await?)
 }

@@ -16,7 +16,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use platform::telemetry::{self, Metric};
 
 use crate::Generator;
-use crate::collect::{Block, Collector, Opened};
+use crate::collect::{Block, Collector, PrefetchedPatient};
 use crate::tombstones::Tombstones;
 use crate::watch::Watch;
 
@@ -80,7 +80,7 @@ impl Generator {
             Err(error) => return self.abandon(&prefix, error).await,
         };
         let rest = (!rest.is_empty()).then(|| Chunk {
-            joined: known.chunk.joined.clone(),
+            new_members: known.chunk.new_members.clone(),
             ..Chunk::new(chunk.rest(), Work::Patients(rest), 0)
         });
         let finished = self.jobs.finish_chunk(id, &known.chunk, &result, rest.as_ref()).await?;
@@ -111,9 +111,9 @@ impl Generator {
     ) -> Result<Collected> {
         match (&chunk.work, collector.selector) {
             (Work::Patients(patients), _) => {
-                collector.block = running.header.request.output.by_patient.then(Block::default);
+                collector.block = running.header.request.output.organize_by_patient.then(Block::default);
                 collector.strays(&chunk.strays).await?;
-                self.collect_patients(collector, running, patients, &chunk.joined, deadline).await
+                self.collect_patients(collector, running, patients, &chunk.new_members, deadline).await
             }
             (Work::Absent { members, more, problems }, _) => {
                 collector.absent(members, *more, problems).await?;
@@ -142,7 +142,7 @@ impl Generator {
                 Ok(Collected::Until(Vec::new()))
             }
             (Work::Deleted, Some(selector)) => {
-                collector.deleted_of_nobody(selector).await?;
+                collector.write_unassigned_deletions(selector).await?;
                 collector.write_deleted(None).await?;
                 Ok(Collected::Until(Vec::new()))
             }
@@ -157,7 +157,7 @@ impl Generator {
         collector: &mut Collector<'_>,
         running: &Running,
         patients: &[PatientId],
-        joined: &[PatientId],
+        new_members: &[PatientId],
         deadline: &dyn Deadline,
     ) -> Result<Collected> {
         if let Some(selector) = collector.selector.filter(|selector| selector.selection().since.is_some()) {
@@ -167,7 +167,8 @@ impl Generator {
         }
         let records = self.records.clone();
         let listed = listed(self.records.clone(), patients);
-        let ahead = listed.map(move |found| Opened::of(records.clone(), found)).buffered(PATIENTS_AHEAD);
+        let ahead =
+            listed.map(move |found| PrefetchedPatient::open(records.clone(), found)).buffered(PATIENTS_AHEAD);
         let mut ahead = std::pin::pin!(ahead);
         let mut watch = Watch::new(self, &running.header.id);
         for (index, patient) in patients.iter().enumerate() {
@@ -179,7 +180,7 @@ impl Generator {
                 return Ok(Collected::Unwanted);
             }
             let opened = ahead.next().await.ok_or_else(|| Error::internal("each patient is opened"))??;
-            collector.patient(patient, opened, joined.contains(patient)).await?;
+            collector.patient(patient, opened, new_members.contains(patient)).await?;
             if running.header.request.output.verbose {
                 let (patients, bytes) = (index + 1, collector.bytes_read());
                 tracing::info!(job.id = %running.header.id, patients, bytes, "patients collected so far");

@@ -21,12 +21,12 @@ const MAX_NAMED_BYTES: usize = 150_000;
 const MAX_NAMED_GROUPS: usize = 100;
 
 /// A cohort whose members are known.
-pub(crate) enum Listed {
+pub(crate) enum ResolvedCohort {
     Everyone,
     /// In the order of their ids; those who joined after `_since` give all of their data.
     Patients {
         patients: Vec<PatientId>,
-        joined: BTreeSet<PatientId>,
+        new_members: BTreeSet<PatientId>,
         /// Members of a group who are no patients of this server.
         absent: Option<Work>,
     },
@@ -34,19 +34,19 @@ pub(crate) enum Listed {
 
 impl Generator {
     /// Who is in the cohort; of a group, as it is now.
-    pub(crate) async fn resolve_cohort(&self, request: &ExportRequest) -> Result<Listed> {
+    pub(crate) async fn resolve_cohort(&self, request: &ExportRequest) -> Result<ResolvedCohort> {
         match &request.cohort {
-            Cohort::Everyone => Ok(Listed::Everyone),
+            Cohort::Everyone => Ok(ResolvedCohort::Everyone),
             Cohort::Patients(patients) => {
                 let patients = patients.clone();
-                Ok(Listed::Patients { patients, joined: BTreeSet::new(), absent: None })
+                Ok(ResolvedCohort::Patients { patients, new_members: BTreeSet::new(), absent: None })
             }
             Cohort::Group(group) => {
                 let (now, own) = (self.clock.now(), self.settings.own_bases());
                 let members = domain::group::members(&*self.records, group, now, &own).await?;
                 let members = members.ok_or(Error::NotFound("the group is no longer in the record store"))?;
                 let since = request.selection.as_ref().and_then(|selection| selection.since);
-                let joined = match since.filter(|_| self.settings.whole_record_of_new_members) {
+                let new_members = match since.filter(|_| self.settings.whole_record_of_new_members) {
                     Some(since) => members
                         .patients
                         .iter()
@@ -56,7 +56,11 @@ impl Generator {
                     None => BTreeSet::new(),
                 };
                 let absent = absent(members.unknown, members.problems);
-                Ok(Listed::Patients { patients: members.patients.into_keys().collect(), joined, absent })
+                Ok(ResolvedCohort::Patients {
+                    patients: members.patients.into_keys().collect(),
+                    new_members,
+                    absent,
+                })
             }
         }
     }
@@ -93,10 +97,10 @@ pub(crate) enum Walk<'l> {
 
 impl<'l> Walk<'l> {
     /// The members behind `after`.
-    pub(crate) fn of(cohort: &'l Listed, after: Option<&PatientId>, records: &dyn Records) -> Self {
+    pub(crate) fn of(cohort: &'l ResolvedCohort, after: Option<&PatientId>, records: &dyn Records) -> Self {
         match cohort {
-            Listed::Everyone => Self::Everyone(records.entries(after)),
-            Listed::Patients { patients, .. } => {
+            ResolvedCohort::Everyone => Self::Everyone(records.entries(after)),
+            ResolvedCohort::Patients { patients, .. } => {
                 let from = patients.partition_point(|patient| after.is_some_and(|after| patient <= after));
                 Self::Patients { left: &patients[from..], ready: VecDeque::new() }
             }

@@ -40,7 +40,7 @@ const OPENED_AHEAD: usize = 4;
 
 /// A patient whose turn has not come yet, so that a store far away is never waited for: what there is of the record,
 /// and its first files, opened.
-pub(crate) struct Opened {
+pub(crate) struct PrefetchedPatient {
     parts: Parts,
     readers: Vec<Result<Box<dyn BlockReader>>>,
 }
@@ -54,8 +54,8 @@ pub(crate) fn still_there<T>(opened: Result<T>) -> Result<T> {
     })
 }
 
-impl Opened {
-    pub(crate) async fn of(records: Arc<dyn Records>, found: Result<(PatientId, Parts)>) -> Result<Self> {
+impl PrefetchedPatient {
+    pub(crate) async fn open(records: Arc<dyn Records>, found: Result<(PatientId, Parts)>) -> Result<Self> {
         let (patient, parts) = found?;
         let first = parts.records.iter().take(OPENED_AHEAD);
         let readers = join_all(first.map(|part| records.open_records(&patient, part))).await;
@@ -131,11 +131,11 @@ impl<'a> Collector<'a> {
     pub(crate) async fn patient(
         &mut self,
         patient: &PatientId,
-        opened: Opened,
+        opened: PrefetchedPatient,
         ignore_since: bool,
     ) -> Result<()> {
         let records = &self.generator.records;
-        let Opened { parts, readers } = opened;
+        let PrefetchedPatient { parts, readers } = opened;
         let mut readers = readers.into_iter();
         let is_absent = parts.records.is_empty() && parts.documents.is_empty();
         if is_absent && !self.tombstones.has_patient(patient) {
@@ -388,11 +388,11 @@ impl<'a> Collector<'a> {
         if decision != Decision::Keep {
             let is_left_out = matches!(decision, Decision::LeaveOut(_));
             if is_left_out && self.choices.is_some_and(|choices| is_passed_over(choices, &facts)) {
-                self.refer(head.text, ReferredBy::LeftOut).await?;
+                self.collect_references(head.text, ReferredBy::LeftOut).await?;
             }
             return Ok(None);
         }
-        self.refer(head.text, ReferredBy::Exported).await?;
+        self.collect_references(head.text, ReferredBy::Exported).await?;
         if linked.iter().all(LinkedAttachment::is_elsewhere) {
             self.outputs.write(Purpose::Output, head.resource_type, text).await?;
         } else {
@@ -411,7 +411,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Notes the references of a line, in its plain spelling, that leave the compartment.
-    pub(crate) async fn refer(&mut self, line: &[u8], by: ReferredBy) -> Result<()> {
+    pub(crate) async fn collect_references(&mut self, line: &[u8], by: ReferredBy) -> Result<()> {
         self.references.add_all(line, by);
         self.references.spill().await
     }

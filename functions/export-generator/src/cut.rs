@@ -4,7 +4,7 @@ use domain::chunk::{Chunk, Strays, Work};
 use domain::ids::{ChunkId, PatientId};
 use domain::ports::records::Entry;
 
-use crate::cohort::Listed;
+use crate::cohort::ResolvedCohort;
 
 /// Patients in a chunk at most: their files are listed with few requests, and their ids stay far below the 400 kB of a
 /// DynamoDB item.
@@ -67,14 +67,18 @@ impl Filled {
         self.patients.is_empty() && self.strays.is_empty()
     }
 
-    pub(crate) fn chunk(self, id: ChunkId, cohort: &Listed) -> Chunk {
-        let joined = match cohort {
-            Listed::Patients { joined, .. } => {
-                self.patients.iter().filter(|patient| joined.contains(*patient)).cloned().collect()
+    pub(crate) fn chunk(self, id: ChunkId, cohort: &ResolvedCohort) -> Chunk {
+        let new_members = match cohort {
+            ResolvedCohort::Patients { new_members, .. } => {
+                self.patients.iter().filter(|patient| new_members.contains(*patient)).cloned().collect()
             }
-            Listed::Everyone => Vec::new(),
+            ResolvedCohort::Everyone => Vec::new(),
         };
-        Chunk { joined, strays: self.strays, ..Chunk::new(id, Work::Patients(self.patients), self.bytes) }
+        Chunk {
+            new_members,
+            strays: self.strays,
+            ..Chunk::new(id, Work::Patients(self.patients), self.bytes)
+        }
     }
 }
 

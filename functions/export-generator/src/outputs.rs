@@ -59,7 +59,7 @@ struct Stream {
 
 impl<'a> Outputs<'a> {
     pub(crate) fn new(files: &'a dyn Files, prefix: String, cut: &'a OutputOptions) -> Self {
-        let pack = Pack::new(files, &prefix, cut.part_bytes);
+        let pack = Pack::new(files, &prefix, cut.upload_part_bytes);
         Self { files, prefix, cut, pack, open: Vec::new(), done: Vec::new(), last: 0, joined: 0 }
     }
 
@@ -179,7 +179,7 @@ impl<'a> Outputs<'a> {
             hash: digest::Context::new(&digest::SHA256),
             count: 0,
             size: 0,
-            part_bytes: self.cut.part_bytes,
+            part_bytes: self.cut.upload_part_bytes,
         });
         self.open.len() - 1
     }

@@ -15,7 +15,7 @@ use domain::request::{Cohort, ExportRequest, SizeClass};
 use domain::task::Task;
 
 use crate::Generator;
-use crate::cohort::{Listed, Walk};
+use crate::cohort::{ResolvedCohort, Walk};
 use crate::cut::Cut;
 use crate::watch::Watch;
 
@@ -134,10 +134,14 @@ impl Generator {
 
     /// What is exported beside the patients, in an order that stays: for a system export everything outside their
     /// compartments, and what was deleted of patients who are gone.
-    async fn system_chunks(&self, request: &ExportRequest, listed: &Listed) -> Result<Vec<(Work, u64)>> {
+    async fn system_chunks(
+        &self,
+        request: &ExportRequest,
+        listed: &ResolvedCohort,
+    ) -> Result<Vec<(Work, u64)>> {
         let Some(selection) = &request.selection else { return Ok(Vec::new()) };
         let mut works = Vec::new();
-        if let Listed::Patients { absent: Some(absent), .. } = listed {
+        if let ResolvedCohort::Patients { absent: Some(absent), .. } = listed {
             works.push((absent.clone(), 0));
         }
         if selection.all_shared {
@@ -173,7 +177,12 @@ struct Planner<'p> {
 }
 
 impl Planner<'_> {
-    async fn run(&mut self, listed: Listed, last: Option<&Work>, deadline: &dyn Deadline) -> Result<Planned> {
+    async fn run(
+        &mut self,
+        listed: ResolvedCohort,
+        last: Option<&Work>,
+        deadline: &dyn Deadline,
+    ) -> Result<Planned> {
         let generator = self.generator;
         let mut watch = Watch::new(generator, self.id);
         // What stands behind the last patient ends the patients as well.
@@ -218,7 +227,7 @@ impl Planner<'_> {
     /// Appends what is exported beside the patients, behind what the plan has of it, and ends the plan.
     async fn end(
         &mut self,
-        listed: &Listed,
+        listed: &ResolvedCohort,
         last: Option<&Work>,
         deadline: &dyn Deadline,
     ) -> Result<Planned> {

@@ -105,7 +105,7 @@ impl Collector<'_> {
         self.account.decided(decision);
         if let Verdict::LeaveOut(reason) = verdict {
             if reason == Reason::Since && !selector.selection().all_shared {
-                self.refer(text, ReferredBy::LeftOut).await?;
+                self.collect_references(text, ReferredBy::LeftOut).await?;
             }
             return Ok(None);
         }
@@ -121,7 +121,7 @@ impl Collector<'_> {
             self.provenance.exported(key);
         }
         if !selector.selection().all_shared {
-            self.refer(text, ReferredBy::Exported).await?;
+            self.collect_references(text, ReferredBy::Exported).await?;
         }
         match documents {
             Some(documents) if !linked.iter().all(LinkedAttachment::is_elsewhere) => {
@@ -196,7 +196,7 @@ impl Collector<'_> {
         let mut plain = Plain::default();
         let mut cut = None;
         if let Ok((head, members)) = head_and_members(line, &mut plain) {
-            self.refer(head.text, ReferredBy::Exported).await?;
+            self.collect_references(head.text, ReferredBy::Exported).await?;
             cut = self.selector.and_then(|selector| selector.cut(head.text, "Provenance", &members));
         }
         self.emit(Purpose::Output, "Provenance", cut.as_deref().unwrap_or(line)).await

@@ -179,7 +179,7 @@ impl Collector<'_> {
     }
 
     /// The tombstones of patients who are gone themselves, and of nobody; those of others come with their chunks.
-    pub(crate) async fn deleted_of_nobody(&mut self, selector: &Selector<'_>) -> Result<()> {
+    pub(crate) async fn write_unassigned_deletions(&mut self, selector: &Selector<'_>) -> Result<()> {
         let records = self.generator.records.clone();
         let all_shared = selector.selection().all_shared;
         let all = Tombstones::read(&*records, selector, |of| all_shared || of.is_some()).await?;

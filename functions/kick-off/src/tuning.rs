@@ -27,7 +27,7 @@ impl Compiler<'_> {
             min_file_bytes: self.number("_minimumFileSize", LEAST_FILE_BYTES)?.filter(|least| *least > 0),
             supporting_batch_size: self.tuned("fetchResourceBatchSize", RESOURCES_A_READ)?.map(saturated),
             patients_per_chunk: self.tuned("patientReferenceBatchSize", PATIENTS_A_CHUNK)?.map(saturated),
-            part_bytes: self.tuned("uploadPartSize", PART_BYTES)?.map(saturated),
+            upload_part_bytes: self.tuned("uploadPartSize", PART_BYTES)?.map(saturated),
             retention_seconds: self
                 .tuned("ttlSecondsAfterFinished", RETENTION_SECONDS)?
                 .and_then(|seconds| i64::try_from(seconds).ok()),
@@ -38,7 +38,7 @@ impl Compiler<'_> {
         }
         for value in self.asked.listed("organizeOutputBy") {
             match value {
-                "Patient" => output.by_patient = true,
+                "Patient" => output.organize_by_patient = true,
                 _ => {
                     let text = format!("'organizeOutputBy' must be Patient, and not '{}'", short(value));
                     self.refuse_unless(true, text)?;

@@ -11,8 +11,8 @@ pub struct Chunk {
     pub id: ChunkId,
     pub work: Work,
     /// Patients of these who joined the group after `_since`: all of their data is exported.
-    #[serde(default)]
-    pub joined: Vec<PatientId>,
+    #[serde(default, rename = "joined")]
+    pub new_members: Vec<PatientId>,
     /// Entries of the record store that stand among these patients and are none.
     #[serde(default, skip_serializing_if = "Strays::is_empty")]
     pub strays: Strays,
@@ -22,7 +22,7 @@ pub struct Chunk {
 
 impl Chunk {
     pub fn new(id: ChunkId, work: Work, bytes: u64) -> Self {
-        Self { id, work, joined: Vec::new(), strays: Strays::default(), bytes }
+        Self { id, work, new_members: Vec::new(), strays: Strays::default(), bytes }
     }
 
     /// Bytes that it adds to what is planned: the rest of a chunk was counted with the chunk that it was cut from.

@@ -95,7 +95,8 @@ pub struct OutputOptions {
     /// Attachments of the record up to this many bytes stand in the resources as `data`.
     pub inline_attachments_bytes: u64,
     /// `organizeOutputBy=Patient`: one block after the other, each with a header.
-    pub by_patient: bool,
+    #[serde(rename = "byPatient")]
+    pub organize_by_patient: bool,
     /// `allowPartialManifests`: pages of the manifest while the export is running.
     pub partial_manifests: bool,
     /// `_maximumFileSize`: only a single line, or a single block, that is larger itself makes a larger file.
@@ -105,9 +106,11 @@ pub struct OutputOptions {
     /// `patientReferenceBatchSize`
     pub patients_per_chunk: Option<usize>,
     /// `fetchResourceBatchSize`: resources outside the compartments that are read at once.
+    #[serde(rename = "resourcesARead")]
     pub supporting_batch_size: Option<usize>,
     /// `uploadPartSize`: bytes of each part of an upload.
-    pub part_bytes: Option<usize>,
+    #[serde(rename = "partBytes")]
+    pub upload_part_bytes: Option<usize>,
     /// The client asked for another worker than the cohort would get.
     pub size: Option<SizeClass>,
     /// `ttlSecondsAfterFinished`
@@ -117,5 +120,6 @@ pub struct OutputOptions {
     /// `loglevel=debug`: what the workers do is logged at length.
     pub verbose: bool,
     /// The manifest in the shape of Bulk Data 4.0, which the client is registered for.
+    #[serde(rename = "stu4")]
     pub manifest_v4: bool,
 }

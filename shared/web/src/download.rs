@@ -47,8 +47,8 @@ const LINK: SignedDuration = SignedDuration::from_mins(5);
 pub struct InlineLimit {
     /// The most bytes of one answer.
     pub bytes: u64,
-    /// What happens beyond.
-    pub beyond: LargeFiles,
+    /// What happens to a larger one.
+    pub on_larger: LargeFiles,
 }
 
 /// Answers with the file, or with the one range asked for. Several ranges at once get the whole. What is too large for
@@ -57,7 +57,7 @@ pub async fn download(
     stored: &Stored<'_>,
     request: &HeaderMap,
     files: &dyn Files,
-    directly: InlineLimit,
+    inline: InlineLimit,
 ) -> Result<Response> {
     let identity = HeaderValue::from_str(&stored.etag).map_err(Error::internal)?;
     let compressed = format!("W/\"{}-gzip\"", stored.etag.trim_matches('"'));
@@ -74,12 +74,12 @@ pub async fn download(
     }
     let range = asked_range(request, &identity, stored.size)?;
     let length = range.as_ref().map_or(stored.size, |range| range.end - range.start);
-    if length > directly.bytes {
-        match directly.beyond {
+    if length > inline.bytes {
+        match inline.on_larger {
             LargeFiles::Refuse => {
                 return Err(Error::TooLarge(format!(
                     "the file has {} bytes and this server answers with at most {} at once: ask for ranges, or have the client registered with large_files = \"redirect\"",
-                    stored.size, directly.bytes
+                    stored.size, inline.bytes
                 )));
             }
             // A link has the whole object: what stands in a pack, and is never large, is sent from here.

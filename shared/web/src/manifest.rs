@@ -63,7 +63,7 @@ impl Page<'_> {
             }
             manifest["error"] = json!(errors);
         }
-        if request.output.by_patient {
+        if request.output.organize_by_patient {
             manifest["outputOrganizedBy"] = json!("Patient");
         }
         if self.has_next {
@@ -84,7 +84,7 @@ impl Page<'_> {
             url = format!("{url}?expires={expires}&signature={signature}");
         }
         // Bulk Data 3.0, `organizeOutputBy`: an item of the output has no type.
-        let mut entry = match request.output.by_patient && named.file.purpose.is_data() {
+        let mut entry = match request.output.organize_by_patient && named.file.purpose.is_data() {
             true => json!({ "url": url, "count": named.file.count }),
             false => json!({ "type": named.file.resource_type, "url": url, "count": named.file.count }),
         };

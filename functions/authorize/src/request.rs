@@ -1,0 +1,144 @@
+//! Requests to the OAuth endpoints: their fields, and what the client authenticates with (RFC 6749, 2.3 and 3.2).
+
+use axum::extract::{FromRequest, Request};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use security::assertion::{self, claimed_client};
+use web::caller::bearer_token;
+use web::extract::{field, read_form};
+use web::respond::OAuthError;
+
+use crate::repeated;
+
+type Result<T> = std::result::Result<T, OAuthError>;
+
+/// A request to `/auth/token`, `/auth/introspect` or `/auth/revoke`. No parameter comes twice.
+pub(crate) struct OAuthRequest {
+    fields: Vec<(String, String)>,
+    basic: Option<(String, String)>,
+    pub(crate) bearer: Option<String>,
+}
+
+/// What a request brings to authenticate with.
+pub(crate) enum Proof<'r> {
+    /// Nothing: the client is public, or nobody.
+    None,
+    Secret(&'r str),
+    Assertion(&'r str),
+}
+
+/// A request for tokens. What is missing is refused after the client has authenticated.
+pub(crate) enum TokenRequest<'r> {
+    AuthorizationCode { code: Option<&'r str>, redirect_uri: Option<&'r str>, code_verifier: Option<&'r str> },
+    RefreshToken { refresh_token: Option<&'r str>, scope: Option<&'r str> },
+    ClientCredentials { scope: Option<&'r str> },
+}
+
+impl<S: Send + Sync> FromRequest<S> for OAuthRequest {
+    type Rejection = OAuthError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        let fields = read_form(&parts.headers, body).await?;
+        if repeated(&fields).is_some() {
+            return Err(invalid_request("a parameter comes more than once"));
+        }
+        let bearer = bearer_token(&parts.headers).map(str::to_owned);
+        Ok(Self { fields, basic: basic_credentials(&parts.headers), bearer })
+    }
+}
+
+impl OAuthRequest {
+    /// A parameter as it was sent; `None` if it was not.
+    fn get(&self, name: &str) -> Option<&str> {
+        field(&self.fields, name)
+    }
+
+    /// The token that is asked about or revoked.
+    pub(crate) fn token(&self) -> Result<&str> {
+        self.get("token").ok_or_else(|| invalid_request("'token' is missing"))
+    }
+
+    pub(crate) fn token_request(&self) -> Result<TokenRequest<'_>> {
+        match self.get("grant_type") {
+            Some("authorization_code") => Ok(TokenRequest::AuthorizationCode {
+                code: self.get("code"),
+                redirect_uri: self.get("redirect_uri"),
+                code_verifier: self.get("code_verifier"),
+            }),
+            Some("refresh_token") => Ok(TokenRequest::RefreshToken {
+                refresh_token: self.get("refresh_token"),
+                scope: self.get("scope"),
+            }),
+            Some("client_credentials") => Ok(TokenRequest::ClientCredentials { scope: self.get("scope") }),
+            Some(_) => Err(OAuthError::new(
+                "unsupported_grant_type",
+                "'grant_type' must be authorization_code, refresh_token or client_credentials",
+            )),
+            None => Err(invalid_request("'grant_type' is missing")),
+        }
+    }
+
+    /// Whether the client says that it authenticates with an assertion.
+    pub(crate) fn has_assertion_type(&self) -> bool {
+        self.get("client_assertion_type") == Some(assertion::TYPE)
+    }
+
+    /// The client's id and proof. More than one way at once is an error (RFC 6749, 2.3).
+    pub(crate) fn credentials(&self) -> Result<(Option<String>, Proof<'_>)> {
+        let get = |name| self.get(name).filter(|value| !value.is_empty());
+        let named = get("client_id").map(str::to_owned);
+        let asserts = get("client_assertion").is_some() || get("client_assertion_type").is_some();
+        let ways = [self.basic.is_some(), get("client_secret").is_some(), asserts];
+        if ways.iter().filter(|way| **way).count() > 1 {
+            return Err(invalid_request("the client must authenticate in one way only"));
+        }
+        if let Some((id, secret)) = &self.basic {
+            return match named.is_some_and(|named| named != *id) {
+                true => Err(invalid_client()),
+                false => Ok((Some(id.clone()), Proof::Secret(secret))),
+            };
+        }
+        if !asserts {
+            return Ok((named, get("client_secret").map_or(Proof::None, Proof::Secret)));
+        }
+        if !self.has_assertion_type() {
+            return Err(wrong_assertion_type());
+        }
+        let text = get("client_assertion").ok_or_else(|| invalid_request("'client_assertion' is missing"))?;
+        let id = claimed_client(text).ok_or(OAuthError::Assertion)?;
+        match named.is_some_and(|named| named != id) {
+            true => Err(OAuthError::Assertion),
+            false => Ok((Some(id), Proof::Assertion(text))),
+        }
+    }
+}
+
+pub(crate) fn invalid_request(description: &str) -> OAuthError {
+    OAuthError::new("invalid_request", description)
+}
+
+pub(crate) fn invalid_client() -> OAuthError {
+    OAuthError::new("invalid_client", "the client is not registered or did not authenticate")
+}
+
+pub(crate) fn wrong_assertion_type() -> OAuthError {
+    OAuthError::new("invalid_request", format!("'client_assertion_type' must be {}", assertion::TYPE))
+}
+
+/// `Authorization: Basic …`, both parts urlencoded (RFC 6749, 2.3.1).
+fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
+    let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (id, secret) = decoded.split_once(':')?;
+    let plain = |text: &str| {
+        let mut pairs = url::form_urlencoded::parse(text.as_bytes());
+        pairs.next().map(|(text, _)| text.into_owned()).unwrap_or_default()
+    };
+    Some((plain(id), plain(secret)))
+}
