@@ -12,7 +12,7 @@ use web::extract::{Content, SameSiteForm, field};
 use web::pages::StaffLoginPage;
 use web::respond::{PageError, html, json, see_other, status_of};
 use web::session::{STAFF, StaffSession, begin, check_origin, end};
-use web::{ApiError, notes};
+use web::{ApiError, request_context};
 
 use crate::Admin;
 
@@ -84,7 +84,7 @@ impl Admin {
             expiring: &*self.expiring,
             clock: &*self.clock,
             limits: &self.settings.limits,
-            address: notes::address(),
+            address: request_context::address(),
         };
         if !attempts::verify(Account::Staff(username), password, hash, &guard).await? {
             return Ok(None);

@@ -37,7 +37,7 @@ use security::keys::Keys;
 use security::verify::Verifier;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
-use web::notes;
+use web::request_context;
 
 /// The ports of the authorization server.
 #[derive(Clone)]
@@ -171,7 +171,7 @@ impl Authorize {
             expiring: &*self.expiring,
             clock: &*self.clock,
             limits: &self.settings.limits,
-            address: notes::address(),
+            address: request_context::address(),
         }
     }
 

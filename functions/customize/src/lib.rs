@@ -37,9 +37,9 @@ use url::Url;
 use web::ApiError;
 use web::extract::{Content, JobPath, Query, field};
 use web::job_json::job_json;
-use web::links::client_of;
 use web::pages::{FormDonePage, FormPage};
 use web::respond::{PageError, found, html, json, see_other};
+use web::urls::client_of;
 
 use self::access::Chooser;
 

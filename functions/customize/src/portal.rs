@@ -92,7 +92,7 @@ pub(crate) async fn submit(
         },
         form: false,
         review: state.settings.review,
-        request_id: web::notes::request_id(),
+        request_id: web::request_context::request_id(),
     };
     let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random)).await?;
     Ok(redirect.map_or_else(|| done(&job), |redirect| see_other(&redirect)))

@@ -28,8 +28,8 @@ use web::ApiError;
 use web::caller::{Bearer, living, owned};
 use web::download::{InlineLimit, Stored, download};
 use web::extract::{FilePath, JobPath, Query};
-use web::links::client_of;
 use web::manifest::{is_signed, stored_page};
+use web::urls::client_of;
 
 /// The ports of the download.
 #[derive(Clone)]

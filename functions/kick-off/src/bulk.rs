@@ -22,8 +22,8 @@ use serde_json::json;
 use web::ApiError;
 use web::caller::Bearer;
 use web::extract::{GroupPath, Query};
-use web::links::{client_of, status_url};
 use web::respond::notice;
+use web::urls::{client_of, status_url};
 
 use crate::KickOff;
 use crate::parameters::KickoffParameters;
@@ -159,7 +159,7 @@ pub(crate) async fn export(
         },
         form: false,
         review: false,
-        request_id: web::notes::request_id(),
+        request_id: web::request_context::request_id(),
     };
     if let Some(job) = state.repeated(&headers, &mut new, &asked).await? {
         return Ok(accepted(&state, &job, preferences.separate_status)?);

@@ -40,8 +40,8 @@ use settings::Settings;
 use web::ApiError;
 use web::caller::Bearer;
 use web::extract::{Content, PatientPath};
-use web::links::{client_of, interaction_link, status_url};
 use web::respond::notice;
+use web::urls::{client_of, interaction_link, status_url};
 
 use self::bulk::{Request, export};
 use self::selection::ExportLevel;
@@ -144,7 +144,7 @@ async fn ehi_export(
         patient: Some(summary),
         form: choices.is_none() && !is_internal && !prefix.no_form,
         review: state.settings.review && !prefix.auto_approve,
-        request_id: web::notes::request_id(),
+        request_id: web::request_context::request_id(),
         request: ExportRequest {
             url: state.settings.url(&format!("{}{}/Patient/{patient}/$ehi-export", prefix.path, base.path())),
             base,

@@ -33,9 +33,9 @@ use web::ApiError;
 use web::caller::{Bearer, owned};
 use web::extract::{JobPath, Query};
 use web::job_json::job_json;
-use web::links::{http_date, interaction_link};
 use web::manifest::{self, Page};
 use web::respond::{fhir, json as json_answer, notice, ready};
+use web::urls::{http_date, interaction_link};
 
 use self::progress::{amount, in_words, retry_after};
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::attended::Attended;
 use crate::sam::{ARCHITECTURE, sam};
 use crate::tools::{AWS, MINISTACK, python_tool};
-use crate::{door, root, run};
+use crate::{reverse_proxy, root, run};
 
 /// The root user of the account that requests without a signature belong to, which is where an API must be.
 const ROOT: (&str, &str) = ("000000000000", "root");
@@ -28,7 +28,7 @@ pub(crate) struct Emulator {
 /// A stack that was deployed: its outputs, and the address that its API answers at.
 pub(crate) struct Deployed {
     outputs: HashMap<String, String>,
-    pub(crate) door: u16,
+    pub(crate) proxy: u16,
 }
 
 impl Deployed {
@@ -165,8 +165,8 @@ impl Emulator {
         run(deploy)?;
         let outputs = self.outputs(stack)?;
         let api = outputs.get("ApiId").ok_or("the stack has no API")?.clone();
-        let door = door::open(at, self.port, api)?;
-        Ok(Deployed { outputs, door })
+        let proxy = reverse_proxy::open(at, self.port, api)?;
+        Ok(Deployed { outputs, proxy })
     }
 
     /// Puts the value of a secret.

@@ -1,11 +1,11 @@
 //! `cargo xtask COMMAND`: everything that is done to the project beside writing it. No dependencies, so that it is there at once.
 
 mod attended;
-mod door;
 mod emulator;
 mod engine;
 mod fuzz;
 mod pump;
+mod reverse_proxy;
 mod sam;
 mod sam_local;
 mod tools;
@@ -102,18 +102,18 @@ fn test(arguments: &[String]) -> Result<(), String> {
     let template = sam::build(Mode::Debug)?;
     let emulator = Emulator::start()?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
-    let door = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
+    let proxy = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
     let served = emulator.deploy(
         &template,
         "served",
-        door()?,
+        proxy()?,
         "http://localhost:8888",
         &["Sandbox=true", "CleanupSchedule=\"rate(1 minute)\"", "StaffEmail=staff@example.org"],
     )?;
     let adapters = emulator.deploy(
         &template,
         "adapters",
-        door()?,
+        proxy()?,
         "http://localhost:8888",
         &["Workers=false", "MaxReceiveCount=12"],
     )?;
@@ -128,7 +128,7 @@ fn test(arguments: &[String]) -> Result<(), String> {
     command.env("EHI_TEST_AWS", aws);
     command.env("EHI_TEST_SAM", tools::python_tool(tools::SAM, "python")?);
     command.env("EHI_TEST_FHIRCLIENT", tools::python_tool(tools::FHIRCLIENT, "python")?);
-    command.env("EHI_TEST_URL", format!("http://127.0.0.1:{}", served.door));
+    command.env("EHI_TEST_URL", format!("http://127.0.0.1:{}", served.proxy));
     for (name, output) in [
         ("EHI_TEST_SETTINGS_SECRET", "SettingsSecretArn"),
         ("EHI_TEST_SERVED_LAKE", "Lake"),
@@ -139,7 +139,7 @@ fn test(arguments: &[String]) -> Result<(), String> {
     }
     point_adapters(&mut command, &adapters)?;
     // Nobody gives it settings.
-    command.env("EHI_TEST_BARE_URL", format!("http://127.0.0.1:{}", adapters.door));
+    command.env("EHI_TEST_BARE_URL", format!("http://127.0.0.1:{}", adapters.proxy));
     command.env("EHI_TEST_BARE_LOGS", adapters.output("LogGroupName")?);
     load_sample(&emulator, &served)?;
     run(command)
@@ -236,11 +236,11 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     }
     let template = sam::build(Mode::Release)?;
     let emulator = Emulator::start()?;
-    let door = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
+    let proxy = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
     let stack = emulator.deploy(
         &template,
         "bench",
-        door,
+        proxy,
         "http://localhost:8888",
         &["Workers=false", "MaxReceiveCount=12"],
     )?;

@@ -78,9 +78,9 @@ fn walk(mut engine: Engine, mut times: Times) -> Result<(), String> {
     let template = root().join("target/sam/debug/template.yaml");
     let (emulator, deployed) = times.part("emulator and deployment", || {
         let emulator = Emulator::start()?;
-        let door = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
+        let proxy = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
         let deployed =
-            emulator.deploy(&template, "sam-local", door, BASE_URL, &["Sandbox=true", "Workers=false"])?;
+            emulator.deploy(&template, "sam-local", proxy, BASE_URL, &["Sandbox=true", "Workers=false"])?;
         load_sample(&emulator, &deployed)?;
         Ok((emulator, deployed))
     })?;
@@ -155,7 +155,7 @@ pub(crate) fn endpoint_for_containers(engine: Option<&Engine>, emulator: u16) ->
     match gateway.as_ref().map(|gateway| TcpListener::bind((gateway.as_str(), 0))) {
         Some(Ok(listener)) => {
             let address = listener.local_addr().map_err(|error| error.to_string())?;
-            crate::door::forward(listener, emulator);
+            crate::reverse_proxy::forward(listener, emulator);
             Ok(format!("http://{address}"))
         }
         _ => Ok(format!("http://host.docker.internal:{emulator}")),

@@ -15,14 +15,14 @@ use storage::compressed::decompressed;
 use tokio::sync::Semaphore;
 
 use crate::calls::failed;
-use crate::links::Links;
 use crate::objects::Bucket;
+use crate::presign::Presigner;
 use crate::upload::{PARTS_AT_ONCE, Upload, abort};
 
 /// See the [module](self).
 pub(super) struct AwsFiles {
     bucket: Bucket,
-    links: Links,
+    presigner: Presigner,
     compress: bool,
     part_bytes: usize,
     slots: Arc<Semaphore>,
@@ -33,9 +33,9 @@ const SMALLEST_PART: usize = 5 * 1024 * 1024;
 const LARGEST_PART: usize = 64 * 1024 * 1024;
 
 impl AwsFiles {
-    pub(super) fn new(bucket: Bucket, links: Links, compress: bool, part_bytes: usize) -> Self {
+    pub(super) fn new(bucket: Bucket, presigner: Presigner, compress: bool, part_bytes: usize) -> Self {
         let slots = Arc::new(Semaphore::new(PARTS_AT_ONCE));
-        Self { bucket, links, compress, part_bytes: part_bytes.clamp(SMALLEST_PART, LARGEST_PART), slots }
+        Self { bucket, presigner, compress, part_bytes: part_bytes.clamp(SMALLEST_PART, LARGEST_PART), slots }
     }
 
     async fn remove_keys(&self, keys: &[String]) -> Result<()> {
@@ -152,7 +152,7 @@ impl Files for AwsFiles {
 
     async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>> {
         let key = self.bucket.key(checked_key(key)?);
-        self.links.download(&self.bucket.name, &key, lifetime, file_name).await.map(Some)
+        self.presigner.download(&self.bucket.name, &key, lifetime, file_name).await.map(Some)
     }
 
     async fn upload_form(
@@ -163,7 +163,7 @@ impl Files for AwsFiles {
         lifetime: SignedDuration,
     ) -> Result<Option<UploadForm>> {
         let key = self.bucket.key(checked_key(key)?);
-        self.links.upload(&self.bucket.name, &key, content_type, limit, lifetime).await.map(Some)
+        self.presigner.upload(&self.bucket.name, &key, content_type, limit, lifetime).await.map(Some)
     }
 
     async fn remove(&self, key: &str) -> Result<()> {

@@ -12,9 +12,9 @@ mod guess;
 mod items;
 mod jobs;
 pub mod lambda;
-mod links;
 mod listing;
 mod objects;
+mod presign;
 mod queue;
 mod ranges;
 mod records;
@@ -46,8 +46,8 @@ pub use self::calls::Caller;
 use self::expiring::AwsExpiringStore;
 use self::files::AwsFiles;
 use self::jobs::AwsJobs;
-use self::links::Links;
 use self::objects::Bucket;
+use self::presign::Presigner;
 use self::queue::AwsQueue;
 pub use self::queue::{SqsInbox, Visibility};
 use self::records::AwsRecords;
@@ -225,10 +225,10 @@ pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc
     let (name, prefix) = location(url)
         .ok_or_else(|| Error::invalid(format!("'{url}' is not s3://bucket or s3://bucket/prefix")))?;
     let client = s3(sdk);
-    let links = Links::new(sdk.clone(), client.clone(), None, clock);
+    let presigner = Presigner::new(sdk.clone(), client.clone(), None, clock);
     Ok(Arc::new(AwsFiles::new(
         Bucket { client, name, prefix, store: Store::Files },
-        links,
+        presigner,
         false,
         PART_BYTES,
     )))
@@ -267,12 +267,12 @@ impl Platform for Aws {
     fn files(&self) -> Arc<dyn Files> {
         let client = self.s3();
         let role = self.resources.get("EHI_SIGNING_ROLE").map(str::to_owned);
-        let links = Links::new(self.sdk.clone(), client.clone(), role, self.clock.clone());
+        let presigner = Presigner::new(self.sdk.clone(), client.clone(), role, self.clock.clone());
         let (name, prefix) = (self.need("EHI_FILES_BUCKET"), String::new());
         let bucket = Bucket { client, name, prefix, store: Store::Files };
         let part_bytes = self.resources.get("EHI_UPLOAD_PART_BYTES").and_then(|bytes| bytes.parse().ok());
         let compress = self.resources.flag("EHI_COMPRESS_FILES");
-        Arc::new(AwsFiles::new(bucket, links, compress, part_bytes.unwrap_or(PART_BYTES)))
+        Arc::new(AwsFiles::new(bucket, presigner, compress, part_bytes.unwrap_or(PART_BYTES)))
     }
 
     fn records(&self) -> Arc<dyn Records> {

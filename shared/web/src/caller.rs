@@ -30,7 +30,7 @@ where
         let token = bearer_token(&parts.headers)
             .ok_or(Error::Unauthorized("an access token is needed: Authorization: Bearer …"))?;
         let caller = Arc::<Verifier>::from_ref(state).verify(token).await?;
-        super::notes::client(&caller.client);
+        super::request_context::client(&caller.client);
         Ok(Self(caller))
     }
 }

@@ -21,7 +21,7 @@ use security::address::{PeerAddress, client_address};
 use settings::Settings;
 
 use crate::cors::{self, Allowed};
-use crate::notes::{Noted, Notes};
+use crate::request_context::{Observed, RequestContext};
 use crate::respond::{ApiError, Logged, Shown, as_page};
 
 #[derive(Clone)]
@@ -90,7 +90,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     // Ours, never one that a header brings.
     let request_id = host.random.attempt().to_string();
     let wants_page = wants_page(&method, request.headers());
-    let mut noted = Noted::default();
+    let mut observed = Observed::default();
     let address = request.extensions().get::<PeerAddress>();
     let address = address.map(|peer| client_address(*peer, request.headers(), &host.settings));
     let origin = request.headers().get(ORIGIN).cloned();
@@ -98,19 +98,19 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         let headers = cors::preflight_headers(request.headers());
         (StatusCode::NO_CONTENT, headers).into_response()
     } else {
-        let notes = Notes::new(request_id.clone(), address, host.prefix.clone());
+        let context = RequestContext::new(request_id.clone(), address, host.prefix.clone());
         // A panic is a defect, but it must not cost other requests their connection.
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
         let answered;
-        (answered, noted) = notes.during(answer).await;
+        (answered, observed) = context.during(answer).await;
         answered.unwrap_or_else(|_| ApiError(Error::internal("a handler panicked")).into_response())
     };
     if wants_page && response.extensions().get::<Shown>().is_some() {
-        let notes = Notes::new(request_id.clone(), None, host.prefix.clone());
-        (response, _) = notes.during(async { as_page(response) }).await;
+        let context = RequestContext::new(request_id.clone(), None, host.prefix.clone());
+        (response, _) = context.during(async { as_page(response) }).await;
     }
     let headers = response.headers_mut();
-    Allowed::of(uri.path(), noted.took_cookie, origin, &host.settings).tell(headers);
+    Allowed::of(uri.path(), observed.took_cookie, origin, &host.settings).tell(headers);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     // Not `no-referrer`: browsers would then send our own forms with `Origin: null`.
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));
@@ -122,7 +122,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     }
     let request = Logline {
         id: &request_id,
-        client: noted.client.as_ref().map_or("", |client| client.as_str()),
+        client: observed.client.as_ref().map_or("", |client| client.as_str()),
         method: &method,
         path: uri.path(),
         duration_ms: host.clock.elapsed(started),

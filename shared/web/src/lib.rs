@@ -7,12 +7,12 @@ pub mod download;
 pub mod extract;
 pub mod host;
 pub mod job_json;
-pub mod links;
 pub mod manifest;
-pub mod notes;
 pub mod pages;
+pub mod request_context;
 pub mod respond;
 pub mod session;
 pub mod unique_json;
+pub mod urls;
 
 pub use self::respond::{ApiError, Result};

@@ -182,8 +182,7 @@ pub fn render(
 /// registered for it.
 pub fn is_signed(job: &Job, settings: &Settings) -> bool {
     let header = job.header();
-    let registered =
-        super::links::client_of(settings, &header.owner).is_some_and(|client| client.signed_urls);
+    let registered = super::urls::client_of(settings, &header.owner).is_some_and(|client| client.signed_urls);
     header.request.dialect().manifest == ManifestStyle::Signed || registered
 }
 

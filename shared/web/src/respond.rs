@@ -217,7 +217,7 @@ pub fn json(status: StatusCode, value: &Value) -> Response {
 
 /// A page.
 pub fn html(status: StatusCode, page: &impl Template) -> Response {
-    let prefix: Box<dyn std::any::Any> = Box::new(super::notes::prefix());
+    let prefix: Box<dyn std::any::Any> = Box::new(super::request_context::prefix());
     match page.render_with_values(&(crate::pages::PREFIX, prefix)) {
         Ok(text) => body(status, "text/html; charset=utf-8", text.into_bytes()),
         Err(error) => ApiError(Error::internal(error)).into_response(),

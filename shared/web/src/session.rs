@@ -47,7 +47,7 @@ pub async fn begin(
     (clock, random): (&dyn Clock, &dyn Random),
     settings: &Settings,
 ) -> Result<HeaderValue> {
-    super::notes::cookie();
+    super::request_context::cookie();
     let secret = random.secret();
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
     expiring.put(kind.grant, &fingerprint(&secret), serde_json::to_value(session)?, expires_at).await?;
@@ -105,7 +105,7 @@ pub fn check_origin(headers: &HeaderMap, settings: &Settings) -> Result<()> {
 
 /// The value of a cookie. Whoever reads one has the answer fall under the cross-origin rules for cookies.
 fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    super::notes::cookie();
+    super::request_context::cookie();
     let cookies = headers
         .get_all(COOKIE)
         .iter()

@@ -6,8 +6,8 @@ use domain::job::{Attachment, PatientSummary};
 pub use self::form::FormPage;
 pub use self::staff::{ChoiceRow, FileRow, HistoryRow, JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
 
-mod asked;
 mod form;
+mod requested;
 mod staff;
 
 /// The name under which a page finds the path of the public base URL.

@@ -9,7 +9,7 @@ use domain::ports::jobs::StoredJob;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::pages::{Attachment, asked, filters};
+use crate::pages::{Attachment, filters, requested};
 
 #[derive(Template)]
 #[template(path = "staff_login.html")]
@@ -143,9 +143,9 @@ impl StaffJobPage {
                 _ => None,
             },
             in_review: matches!(stored.job, Job::InReview(_)),
-            asked: asked::sentences(&stored.job),
+            asked: requested::sentences(&stored.job),
             choices: choices.map(choice_rows).unwrap_or_default(),
-            authorized: choices.map(asked::authorized),
+            authorized: choices.map(requested::authorized),
             withheld: withheld.into_iter().flatten().map(withheld_row).collect(),
             left_out: ledger.as_ref().map(|ledger| left_out(&ledger.resources.left_out)).unwrap_or_default(),
             documents_left_out: left_out(&documents.left_out),

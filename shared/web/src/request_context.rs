@@ -9,12 +9,12 @@ use domain::ids::ClientId;
 use tokio::task_local;
 
 task_local! {
-    static NOTES: Notes;
+    static CONTEXT: RequestContext;
 }
 
 /// See the [module](self).
 #[derive(Debug)]
-pub(super) struct Notes {
+pub(super) struct RequestContext {
     request: String,
     client: OnceLock<ClientId>,
     address: Option<IpAddr>,
@@ -22,55 +22,55 @@ pub(super) struct Notes {
     took_cookie: AtomicBool,
 }
 
-/// What was noted of a request.
+/// What was observed of a request.
 #[derive(Debug, Default)]
-pub(super) struct Noted {
+pub(super) struct Observed {
     pub(super) client: Option<ClientId>,
     pub(super) took_cookie: bool,
 }
 
-impl Notes {
+impl RequestContext {
     /// `prefix` is the path of the public base URL.
     pub(super) fn new(request: String, address: Option<IpAddr>, prefix: Arc<str>) -> Self {
         Self { request, client: OnceLock::new(), address, prefix, took_cookie: AtomicBool::new(false) }
     }
 
-    /// Runs what answers the request; afterwards what was noted meanwhile.
-    pub(super) async fn during<T>(self, answer: impl Future<Output = T>) -> (T, Noted) {
-        NOTES
+    /// Runs what answers the request; afterwards what was observed meanwhile.
+    pub(super) async fn during<T>(self, answer: impl Future<Output = T>) -> (T, Observed) {
+        CONTEXT
             .scope(self, async {
                 let answer = answer.await;
-                let noted = NOTES.with(|notes| Noted {
-                    client: notes.client.get().cloned(),
-                    took_cookie: notes.took_cookie.load(Ordering::Relaxed),
+                let observed = CONTEXT.with(|context| Observed {
+                    client: context.client.get().cloned(),
+                    took_cookie: context.took_cookie.load(Ordering::Relaxed),
                 });
-                (answer, noted)
+                (answer, observed)
             })
             .await
     }
 }
 
-/// Notes whose token the request carries.
+/// RequestContext whose token the request carries.
 pub(super) fn client(client: &ClientId) {
-    let _ = NOTES.try_with(|notes| notes.client.set(client.clone()));
+    let _ = CONTEXT.try_with(|context| context.client.set(client.clone()));
 }
 
-/// Notes that the answer depends on a cookie.
+/// RequestContext that the answer depends on a cookie.
 pub(super) fn cookie() {
-    let _ = NOTES.try_with(|notes| notes.took_cookie.store(true, Ordering::Relaxed));
+    let _ = CONTEXT.try_with(|context| context.took_cookie.store(true, Ordering::Relaxed));
 }
 
 /// The id of the request that is being answered, which a job keeps so that its last chunk can be traced to it.
 pub fn request_id() -> Option<String> {
-    NOTES.try_with(|notes| notes.request.clone()).ok()
+    CONTEXT.try_with(|context| context.request.clone()).ok()
 }
 
 /// The address that the request comes from, for limits on attempts; `None` where the host does not know it.
 pub fn address() -> Option<IpAddr> {
-    NOTES.try_with(|notes| notes.address).ok().flatten()
+    CONTEXT.try_with(|context| context.address).ok().flatten()
 }
 
 /// The path of the public base URL, which links within pages begin with; mostly empty.
 pub(super) fn prefix() -> String {
-    NOTES.try_with(|notes| notes.prefix.to_string()).unwrap_or_default()
+    CONTEXT.try_with(|context| context.prefix.to_string()).unwrap_or_default()
 }

@@ -29,7 +29,7 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 const TOO_OLD: SignedDuration = SignedDuration::from_mins(10);
 
 /// See the [module](self).
-pub(super) struct Links {
+pub(super) struct Presigner {
     sdk: SdkConfig,
     client: Client,
     role: Option<String>,
@@ -37,7 +37,7 @@ pub(super) struct Links {
     credentials: Mutex<Option<Credentials>>,
 }
 
-impl Links {
+impl Presigner {
     pub(super) fn new(sdk: SdkConfig, client: Client, role: Option<String>, clock: Arc<dyn Clock>) -> Self {
         Self { sdk, client, role, clock, credentials: Mutex::default() }
     }

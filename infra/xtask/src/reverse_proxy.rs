@@ -1,4 +1,4 @@
-//! The front door of the emulated deployment. The emulator serves an HTTP API below a path; clients, and the links
+//! The reverse proxy of the emulated deployment. The emulator serves an HTTP API below a path; clients, and the links
 //! that the server hands out, want it at the root of an address of its own.
 
 use std::io::{Read, Write};
