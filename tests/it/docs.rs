@@ -14,7 +14,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
     pages.map(|path| (path.clone(), std::fs::read_to_string(path).expect("text"))).collect()
 }
 
-fn page(name: &str) -> String {
+pub(crate) fn page(name: &str) -> String {
     std::fs::read_to_string(root().join("infra/docs").join(name)).expect("a page")
 }
 

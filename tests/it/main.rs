@@ -10,6 +10,7 @@ mod customize;
 mod download;
 mod kick_off;
 mod metadata;
+mod openapi;
 mod openid;
 mod outages;
 mod status;

@@ -6,17 +6,14 @@ use std::process::{Command, Stdio};
 use tests::deployed::variable;
 
 use crate::house::root;
-use crate::surface::ROUTES;
-use crate::template::{assert_has_route, paths};
+use crate::template::assert_is;
 
 #[test]
 #[ignore = "cargo xtask test installs SAM"]
 fn sam_local_calls_the_function_that_has_the_route() {
-    let requests: Vec<_> = ROUTES
-        .iter()
-        .flat_map(|(method, route, _)| {
-            paths(route).into_iter().map(move |path| (*route, format!("{method} {path}")))
-        })
+    let requests: Vec<_> = ehi::server::routes()
+        .into_iter()
+        .map(|(function, route)| (function, format!("{} {}", route.method, route.path)))
         .collect();
     let mut python = Command::new(variable("EHI_TEST_SAM"))
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/it/sam_routes.py"))
@@ -35,7 +32,7 @@ fn sam_local_calls_the_function_that_has_the_route() {
     let printed = String::from_utf8(output.stdout).expect("text");
     let functions: Vec<_> = printed.lines().collect();
     assert_eq!(functions.len(), requests.len());
-    for ((route, request), function) in requests.iter().zip(functions) {
-        assert_has_route(function, route, request);
+    for ((expected, request), function) in requests.iter().zip(functions) {
+        assert_is(function, expected, request);
     }
 }

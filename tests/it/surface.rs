@@ -1,132 +1,52 @@
 //! Every route of the server, and what it says to a stranger.
 
-use std::collections::BTreeSet;
-
+use domain::request::Base;
 use http::{Method, StatusCode};
 use tests::{ANNA, BRUNO, World, both_hosts};
+use web::routes::{Access, Below, Route};
 
-use crate::house::{root, sources};
-
-/// Who a route is for, which says how it answers a stranger.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum For {
-    /// Anybody.
-    All,
-    /// The bearer of the owner's token: 401 without, 404 with another's.
-    Owner,
-    /// A system's client: 401 without a token, 403 with a patient's.
-    Client,
-    /// Staff: 401 without, 403 with a patient's token.
-    Staff,
-    /// Staff in a browser: sent to sign in, or 401 as a page.
-    StaffPage,
-    /// An OAuth endpoint: 400 or 401 in OAuth's JSON.
-    OAuth,
-    /// A patient in a browser: sent to sign in, or refused as a page.
-    PatientPage,
+/// Every route, once: below the shortcuts and the other base URLs of FHIR there are the same.
+pub(crate) fn routes() -> impl Iterator<Item = Route> {
+    all_routes().filter(|route| matches!(route.below, Below::Root | Below::Base(Base::Fhir)))
 }
 
-pub(crate) const ROUTES: &[(&str, &str, For)] = &[
-    ("GET", "/", For::All),
-    ("GET", "/.well-known/jwks.json", For::All),
-    ("GET", "/.well-known/openid-configuration", For::All),
-    ("GET", "/.well-known/smart-configuration", For::All),
-    ("GET", "{path}/metadata", For::All),
-    ("GET", "{path}/.well-known/smart-configuration", For::All),
-    ("POST", "{}{}/Patient/{{patient}}/$ehi-export", For::Owner),
-    ("GET", "{}{}/Patient/{{patient}}", For::Owner),
-    ("GET", "{base}/$export", For::Client),
-    ("POST", "{base}/$export", For::Client),
-    ("GET", "{base}/Patient/$export", For::Client),
-    ("POST", "{base}/Patient/$export", For::Client),
-    ("GET", "{base}/Group/{{group}}/$export", For::Client),
-    ("POST", "{base}/Group/{{group}}/$export", For::Client),
-    ("GET", "{base}/Group", For::Client),
-    ("GET", "{base}/Group/{{group}}", For::Client),
-    ("GET", "{}/Patient/{{patient}}/$ehi-export/customize", For::PatientPage),
-    ("POST", "{}/Patient/{{patient}}/$ehi-export/customize", For::PatientPage),
-    ("GET", "/jobs/{job}/customize", For::PatientPage),
-    ("POST", "/jobs/{job}", For::Owner),
-    ("GET", "/jobs/{job}", For::Owner),
-    ("GET", "/jobs/{job}/status", For::Owner),
-    ("DELETE", "/jobs/{job}/status", For::Owner),
-    ("GET", "/4_0_0/$export/{job}", For::Owner),
-    ("DELETE", "/4_0_0/$export/{job}", For::Owner),
-    ("GET", "/fhir/r4/$export-status/{job}", For::Owner),
-    ("DELETE", "/fhir/r4/$export-status/{job}", For::Owner),
-    ("GET", "/jobs/{job}/metadata", For::Owner),
-    ("GET", "/jobs/{job}/download/{file}", For::Owner),
-    ("GET", "/jobs/{job}/download/attachments/{file}", For::Owner),
-    ("GET", "/jobs", For::Owner),
-    ("POST", "/admin/login", For::All),
-    ("GET", "/admin/logout", For::All),
-    ("GET", "/admin/jobs", For::Staff),
-    ("GET", "/admin/jobs/{job}", For::Staff),
-    ("DELETE", "/admin/jobs/{job}", For::Staff),
-    ("POST", "/admin/jobs/{job}/approve", For::Staff),
-    ("POST", "/admin/jobs/{job}/reject", For::Staff),
-    ("POST", "/admin/jobs/{job}/add-files", For::Staff),
-    ("POST", "/admin/jobs/{job}/remove-files", For::Staff),
-    ("POST", "/admin/jobs/{job}/uploads", For::Staff),
-    ("POST", "/admin/jobs/{job}/uploads/{upload}/complete", For::Staff),
-    ("GET", "/staff", For::StaffPage),
-    ("GET", "/staff/login", For::All),
-    ("POST", "/staff/login", For::All),
-    ("POST", "/staff/logout", For::All),
-    ("GET", "/staff/jobs/{job}", For::StaffPage),
-    ("POST", "/staff/jobs/{job}/approve", For::StaffPage),
-    ("POST", "/staff/jobs/{job}/reject", For::StaffPage),
-    ("POST", "/staff/jobs/{job}/add-files", For::StaffPage),
-    ("POST", "/staff/jobs/{job}/remove-files", For::StaffPage),
-    ("POST", "/staff/jobs/{job}/delete", For::StaffPage),
-    ("GET", "/auth/authorize", For::PatientPage),
-    ("POST", "/auth/authorize", For::PatientPage),
-    ("GET", "/patient-login", For::PatientPage),
-    ("POST", "/patient-login", For::PatientPage),
-    ("GET", "/authorize-app", For::PatientPage),
-    ("POST", "/authorize-app", For::PatientPage),
-    ("POST", "/auth/token", For::OAuth),
-    ("POST", "/auth/introspect", For::OAuth),
-    ("POST", "/auth/revoke", For::OAuth),
-    ("GET", "/auth/userinfo", For::OAuth),
-    ("POST", "/auth/userinfo", For::OAuth),
-];
-
-/// The paths in the sources' `.route("…"` and `format!("…"` of routers.
-fn paths_in_sources() -> BTreeSet<String> {
-    let mut paths = BTreeSet::new();
-    for (path, text) in sources(&root().join("functions")) {
-        if !path.ends_with("src/lib.rs") {
-            continue;
-        }
-        for marker in [".route(\"", ".route(&format!(\"", "let path = format!(\""] {
-            let found = text.split(marker).skip(1).filter_map(|rest| rest.split('"').next());
-            paths.extend(found.filter(|path| path.contains('/')).map(str::to_owned));
-        }
-    }
-    paths
-}
-
-#[test]
-fn the_table_has_every_route() {
-    let listed: BTreeSet<_> = ROUTES.iter().map(|(_, path, _)| (*path).to_owned()).collect();
-    assert_eq!(paths_in_sources(), listed);
+fn all_routes() -> impl Iterator<Item = Route> {
+    ehi::server::routes().into_iter().map(|(_, route)| route)
 }
 
 pub(crate) fn filled_in(path: &str, job: &str, patient: &str) -> String {
-    let base = if ["{}{}", "{}/", "{path}", "{base}"].iter().any(|start| path.starts_with(start)) {
-        "/fhir"
-    } else {
-        ""
-    };
-    let path = path.trim_start_matches("{path}").trim_start_matches("{base}").trim_start_matches("{}");
-    let path = path
-        .replace("{{patient}}", patient)
+    path.replace("{patient}", patient)
         .replace("/jobs/{job}", job)
         .replace("{job}", job.trim_start_matches("/jobs/"))
-        .replace("{{group}}", "nobody")
-        .replace("{file}", "Patient.ndjson");
-    format!("{base}{path}")
+        .replace("{group}", "nobody")
+        .replace("{file}", "Patient.ndjson")
+}
+
+#[test]
+fn a_preflight_knows_which_routes_take_a_cookie() {
+    let all: Vec<_> = all_routes().collect();
+    assert!(all.len() > 90, "{} routes", all.len());
+    for route in &all {
+        // A path counts as a whole: `POST /jobs/{job}` follows `GET /jobs/{job}`.
+        let of_path = all.iter().filter(|other| other.path == route.path);
+        let takes_cookie = of_path.into_iter().any(|other| other.access.takes_cookie());
+        let path = filled_in(&route.path, "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651", ANNA);
+        assert_eq!(web::cors::takes_cookie(&path), takes_cookie, "{} {}", route.method, route.path);
+    }
+}
+
+#[test]
+fn no_two_routes_are_the_same_and_each_says_what_it_does() {
+    let mut seen = std::collections::BTreeSet::new();
+    for route in all_routes() {
+        assert!(
+            seen.insert((route.method.to_string(), route.path.clone())),
+            "{} {}",
+            route.method,
+            route.path
+        );
+        assert!(!route.summary.is_empty() && !route.statuses.is_empty(), "{}", route.path);
+    }
 }
 
 both_hosts!(strangers_get_nothing_and_are_told_so_properly);
@@ -134,23 +54,22 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let bruno = world.token(BRUNO).await;
-    for (method, path, whom) in ROUTES {
-        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+    for Route { method, path, access, .. } in routes() {
         let shown = format!("{method} {path}");
-        let path = filled_in(path, &job, ANNA);
+        let path = filled_in(&path, &job, ANNA);
         let stranger = world.request(method.clone(), &path).send().await;
         let others = world.request(method.clone(), &path).bearer(&bruno).send().await;
         for answer in [&stranger, &others] {
             assert!(!answer.status.is_server_error(), "{shown}: {}", answer.status);
             assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{shown}");
             assert_eq!(answer.header("x-content-type-options"), "nosniff", "{shown}");
-            if *whom != For::All {
+            if !matches!(access, Access::Public | Access::SignIn) {
                 assert!(!answer.text().contains("Anna"), "{shown} tells who it is");
             }
         }
-        match whom {
-            For::All => {}
-            For::Owner => {
+        match access {
+            Access::Public | Access::SignIn => {}
+            Access::OwnerOrCookie | Access::Owner => {
                 assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
                 stranger.outcome();
                 if path == "/jobs" {
@@ -163,13 +82,13 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
                     others.outcome();
                 }
             }
-            For::Client => {
+            Access::Client => {
                 assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
                 stranger.outcome();
                 assert_eq!(others.status, StatusCode::FORBIDDEN, "{shown}");
                 others.outcome();
             }
-            For::Staff => {
+            Access::Staff => {
                 assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
                 stranger.outcome();
                 assert!(
@@ -179,14 +98,14 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
                 );
                 others.outcome();
             }
-            For::StaffPage | For::PatientPage => {
+            Access::StaffPage | Access::PatientPage | Access::AppRedirect => {
                 let page = |answer: &tests::Answer| {
                     answer.status.is_redirection() || answer.header("content-type").starts_with("text/html")
                 };
                 assert!(page(&stranger) && !stranger.status.is_success(), "{shown}: {}", stranger.status);
                 assert!(!others.status.is_success(), "{shown}: {}", others.status);
             }
-            For::OAuth => {
+            Access::OAuth => {
                 assert!(
                     stranger.status.is_client_error() && stranger.json()["error"].is_string(),
                     "{shown}: {}",
@@ -200,16 +119,16 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
 both_hosts!(without_a_job_a_stranger_gets_the_same_401);
 async fn without_a_job_a_stranger_gets_the_same_401(world: World) {
     let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
-    for (method, path, _) in
-        ROUTES.iter().filter(|(_, path, whom)| *whom == For::Owner && path.contains("{job}"))
+    let is_owners = |route: &Route| matches!(route.access, Access::Owner | Access::OwnerOrCookie);
+    for Route { method, path, .. } in
+        routes().filter(|route| is_owners(route) && route.path.contains("{job}"))
     {
-        let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let answer = world.request(method.clone(), &filled_in(path, nowhere, ANNA)).send().await;
+        let answer = world.request(method.clone(), &filled_in(&path, nowhere, ANNA)).send().await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
     }
 }
 
-/// Random that are none, as they stand in an address.
+/// Ids that are none, as they stand in an address.
 const ODD_IDS: [&str; 10] = [
     "nothing",
     "01a1fb95-ab0a-7a46-aeea",
@@ -228,18 +147,20 @@ const ODD_IDS: [&str; 10] = [
 async fn before_anything_else_a_stranger_is_asked_who_it_is() {
     let world = World::new();
     let bruno = world.token(BRUNO).await;
-    for (method, path, whom) in ROUTES {
-        let is_private = matches!(whom, For::Owner | For::Client | For::Staff | For::StaffPage);
+    for Route { method, path, access, .. } in routes() {
+        let is_private = matches!(
+            access,
+            Access::Owner | Access::OwnerOrCookie | Access::Client | Access::Staff | Access::StaffPage
+        );
         if !is_private || !path.contains('{') {
             continue;
         }
-        let method = Method::from_bytes(method.as_bytes()).expect("a method");
         for odd in ODD_IDS {
-            let path = path.replace("{{group}}", odd).replace("{file}", odd).replace("{upload}", odd);
+            let path = path.replace("{group}", odd).replace("{file}", odd).replace("{upload}", odd);
             let path = filled_in(&path, &format!("/jobs/{odd}"), odd);
             let shown = format!("{method} {path}");
             let stranger = world.request(method.clone(), &path).send().await;
-            if *whom == For::StaffPage {
+            if access == Access::StaffPage {
                 assert!(
                     stranger.status.is_redirection() || stranger.status == StatusCode::UNAUTHORIZED,
                     "{shown}: {}",
@@ -287,14 +208,10 @@ async fn what_takes_a_cookie_is_for_registered_origins_only() {
     let job = world.exported(&token, ANNA).await;
     let (staff, registered, stranger) =
         (world.staff().await, "http://localhost:3000", "https://evil.example.org");
-    for (method, path, whom) in ROUTES {
-        let takes_cookie =
-            matches!(whom, For::Staff | For::StaffPage | For::PatientPage) && !path.starts_with("/auth/");
-        if !takes_cookie {
-            continue;
-        }
-        let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let path = filled_in(path, &job, ANNA);
+    for Route { method, path, .. } in routes()
+        .filter(|route| matches!(route.access, Access::Staff | Access::StaffPage | Access::PatientPage))
+    {
+        let path = filled_in(&path, &job, ANNA);
         for (method, path) in [(method.clone(), path.clone()), (method.clone(), path.replace('$', "%24"))] {
             let shown = format!("{method} {path}");
             let allowed = |answer: &tests::Answer| {

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::Method;
 use settings::resources::VARIABLES;
+use web::routes::Route;
 
 use crate::house::{root, sources};
-use crate::surface::ROUTES;
 
 pub(crate) fn template() -> String {
     std::fs::read_to_string(root().join("template.yaml")).expect("a template")
@@ -256,29 +257,11 @@ fn matches(route: &str, path: &str) -> Option<(bool, usize)> {
     }
 }
 
-/// The paths at which a route of [`ROUTES`] is served: below every base, and for some below the shortcuts as well.
-pub(crate) fn paths(route: &str) -> Vec<String> {
-    let bases = ["/fhir", "/4_0_0", "/fhir/r4"];
-    let shortcuts = ["", "/auto-approve", "/no-form", "/auto-approve/no-form", "/no-form/auto-approve"];
-    let prefixes: Vec<String> = match () {
-        () if route.starts_with("{}{}") || route.starts_with("{path}") => {
-            shortcuts.iter().flat_map(|shortcut| bases.map(|base| format!("{shortcut}{base}"))).collect()
-        }
-        () if route.starts_with("{}") || route.starts_with("{base}") => bases.map(str::to_owned).to_vec(),
-        () => vec![String::new()],
-    };
-    let rest = route.trim_start_matches("{path}").trim_start_matches("{base}").trim_start_matches("{}");
-    let rest = rest.replace("{{", "{").replace("}}", "}");
-    prefixes.into_iter().map(|prefix| format!("{prefix}{rest}")).collect()
-}
-
-/// Checks that the function with this logical id has the route in its sources.
-pub(crate) fn assert_has_route(id: &str, route: &str, requested: &str) {
+/// Checks that this function of the template is the program that has a route.
+pub(crate) fn assert_is(id: &str, expected: &str, requested: &str) {
     let functions = functions();
     let (binary, _) = functions.get(id).unwrap_or_else(|| panic!("{requested} goes to {id:?}"));
-    let sources = sources(&root().join("functions").join(binary).join("src"));
-    let has = sources.iter().any(|(_, text)| text.contains(&format!("\"{route}\"")));
-    assert!(has, "{requested} goes to {binary}, which does not have {route}");
+    assert_eq!(binary, expected, "{requested} goes to another function");
 }
 
 #[test]
@@ -293,20 +276,18 @@ fn every_route_reaches_the_function_that_has_it() {
             (key, target.split("Integration").next().unwrap_or_default().to_owned())
         })
         .collect();
-    for (method, route, _) in ROUTES {
-        for path in paths(route) {
-            let best = routes
-                .iter()
-                .filter_map(|(key, function)| {
-                    let (of, pattern) = key.split_once(' ')?;
-                    let closeness = matches(pattern, &path)?;
-                    (of == "ANY" || of == *method).then_some(((closeness, of != "ANY"), function))
-                })
-                .max();
-            let default = routes.iter().find(|(key, _)| key == "$default").map(|(_, function)| function);
-            let function = best.map(|(_, function)| function).or(default).expect("a function");
-            assert_has_route(&format!("{function}Function"), route, &format!("{method} {path}"));
-        }
+    for (expected, Route { method, path, .. }) in ehi::server::routes() {
+        let best = routes
+            .iter()
+            .filter_map(|(key, function)| {
+                let (of, pattern) = key.split_once(' ')?;
+                let closeness = matches(pattern, &path)?;
+                (of == "ANY" || of == method.as_str()).then_some(((closeness, of != "ANY"), function))
+            })
+            .max();
+        let default = routes.iter().find(|(key, _)| key == "$default").map(|(_, function)| function);
+        let function = best.map(|(_, function)| function).or(default).expect("a function");
+        assert_is(&format!("{function}Function"), expected, &format!("{method} {path}"));
     }
 }
 
@@ -369,8 +350,8 @@ fn sign_ins_and_tokens_are_throttled_on_their_own_and_a_domain_is_the_only_addre
     let stage = &resources(&text, "AWS::ApiGatewayV2::Stage")["ApiStage"];
     let settings = stage.split("\n      RouteSettings:").nth(1).expect("settings of routes");
     let routes = resources(&text, "AWS::ApiGatewayV2::Route");
-    for (method, path, _) in ROUTES {
-        let costs_a_hash = *method == "POST" && (path.ends_with("login") || *path == "/auth/token");
+    for (_, Route { method, path, .. }) in ehi::server::routes() {
+        let costs_a_hash = method == Method::POST && (path.ends_with("login") || path == "/auth/token");
         let key = format!("\"{method} {path}\"");
         assert_eq!(settings.contains(&format!("{key}: {{ ThrottlingRateLimit")), costs_a_hash, "{key}");
         if costs_a_hash {

@@ -1,10 +1,11 @@
 //! A deployment that nobody has given settings yet.
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use tests::ANNA;
 use tests::deployed::{aws, variable};
+use web::routes::Route;
 
-use crate::surface::{ROUTES, filled_in};
+use crate::surface::{filled_in, routes};
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
@@ -12,9 +13,8 @@ async fn without_settings_every_route_is_503_and_the_log_says_what_to_do() {
     let server = variable("EHI_TEST_BARE_URL");
     let client = reqwest::Client::new();
     let job = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
-    for (method, path, _) in ROUTES {
-        let url = format!("{server}{}", filled_in(path, job, ANNA).replace("{upload}", "one"));
-        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+    for Route { method, path, .. } in routes() {
+        let url = format!("{server}{}", filled_in(&path, job, ANNA).replace("{upload}", "one"));
         let response = client.request(method.clone(), &url).send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {url}");
         let text = response.text().await.expect("text");

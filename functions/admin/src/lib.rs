@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
 use domain::clock::{Clock, Random};
 use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
@@ -25,6 +24,7 @@ use domain::ports::jobs::Jobs;
 use platform::Platform;
 use security::verify::Verifier;
 use settings::Settings;
+use web::routes::{Access, Below, Route, Routes};
 
 /// The ports of staff.
 #[derive(Clone)]
@@ -38,38 +38,87 @@ pub(crate) struct Admin {
     verifier: Arc<Verifier>,
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
-    Router::new()
-        .route("/admin/login", post(login::by_api))
-        .route("/admin/logout", get(login::logout))
-        .route("/admin/jobs", get(api::list))
-        .route("/jobs", get(api::list))
-        .route("/admin/jobs/{job}", get(api::show).delete(api::delete))
-        .route("/jobs/{job}", get(api::show))
-        .route("/admin/jobs/{job}/approve", post(api::approve))
-        .route("/admin/jobs/{job}/reject", post(api::reject))
-        .route("/admin/jobs/{job}/add-files", post(api::add_files))
-        .route("/admin/jobs/{job}/remove-files", post(api::remove_files))
-        .route("/admin/jobs/{job}/uploads", post(direct::begin))
-        .route("/admin/jobs/{job}/uploads/{upload}/complete", post(direct::complete))
-        .route("/staff", get(pages::list))
-        .route("/staff/login", get(pages::login).post(login::by_page))
-        .route("/staff/logout", post(login::leave))
-        .route("/staff/jobs/{job}", get(pages::show))
-        .route("/staff/jobs/{job}/approve", post(pages::approve))
-        .route("/staff/jobs/{job}/reject", post(pages::reject))
-        .route("/staff/jobs/{job}/add-files", post(pages::add_files))
-        .route("/staff/jobs/{job}/remove-files", post(pages::remove_files))
-        .route("/staff/jobs/{job}/delete", post(pages::delete))
-        // Uploads are counted as they are read; every other body is read with its own limit.
-        .layer(DefaultBodyLimit::disable())
-        .with_state(Admin {
-            jobs: platform.jobs(),
-            files: platform.files(),
-            expiring: platform.expiring(),
-            clock: platform.clock(),
-            random: platform.random(),
-            settings: platform.settings(),
-            verifier: platform.verifier(),
+/// The routes of staff, and of owners who look at their jobs.
+pub fn routes() -> Vec<Route> {
+    declared().list()
+}
+
+fn declared() -> Routes<Admin> {
+    let (staff, page, sign_in) = (Access::Staff, Access::StaffPage, Access::SignIn);
+    let jobs = ("Lists jobs: all of them for staff, the owner's for others", &[200, 304][..]);
+    let job = ("Returns a job with its state, choices and manifest", &[200][..]);
+    let with_job = |summary| (summary, &[200][..]);
+    let back = |summary| (summary, &[303][..]);
+    Routes::new()
+        .below(Below::Root, |at| {
+            at.post("/admin/login", sign_in, with_job("Signs staff in"), login::by_api)
+                .get("/admin/logout", sign_in, with_job("Signs staff out"), login::logout)
+                .get("/admin/jobs", staff, jobs, api::list)
+                .get("/jobs", Access::OwnerOrCookie, jobs, api::list)
+                .get("/admin/jobs/{job}", staff, job, api::show)
+                .delete("/admin/jobs/{job}", staff, with_job("Deletes a job and its files"), api::delete)
+                .get("/jobs/{job}", Access::OwnerOrCookie, job, api::show)
+                .post("/admin/jobs/{job}/approve", staff, with_job("Approves an export"), api::approve)
+                .post("/admin/jobs/{job}/reject", staff, with_job("Rejects an export"), api::reject)
+                .post(
+                    "/admin/jobs/{job}/add-files",
+                    staff,
+                    with_job("Attaches files to an export"),
+                    api::add_files,
+                )
+                .post(
+                    "/admin/jobs/{job}/remove-files",
+                    staff,
+                    with_job("Removes attached files"),
+                    api::remove_files,
+                )
+                .post(
+                    "/admin/jobs/{job}/uploads",
+                    staff,
+                    with_job("Begins the upload of a file that is too large for a request"),
+                    direct::begin,
+                )
+                .post(
+                    "/admin/jobs/{job}/uploads/{upload}/complete",
+                    staff,
+                    with_job("Attaches what was uploaded"),
+                    direct::complete,
+                )
         })
+        .below(Below::Root, |at| {
+            at.get("/staff", page, with_job("Shows the list of exports"), pages::list)
+                .get("/staff/login", sign_in, with_job("Shows the sign-in page of staff"), pages::login)
+                .post("/staff/login", sign_in, back("Signs staff in"), login::by_page)
+                .post("/staff/logout", sign_in, back("Signs staff out"), login::leave)
+                .get("/staff/jobs/{job}", page, with_job("Shows an export"), pages::show)
+                .post("/staff/jobs/{job}/approve", page, back("Approves an export"), pages::approve)
+                .post("/staff/jobs/{job}/reject", page, back("Rejects an export"), pages::reject)
+                .post(
+                    "/staff/jobs/{job}/add-files",
+                    page,
+                    back("Attaches files to an export"),
+                    pages::add_files,
+                )
+                .post(
+                    "/staff/jobs/{job}/remove-files",
+                    page,
+                    back("Removes an attached file"),
+                    pages::remove_files,
+                )
+                .post("/staff/jobs/{job}/delete", page, back("Deletes a job and its files"), pages::delete)
+        })
+}
+
+pub fn router(platform: &dyn Platform) -> Router {
+    let state = Admin {
+        jobs: platform.jobs(),
+        files: platform.files(),
+        expiring: platform.expiring(),
+        clock: platform.clock(),
+        random: platform.random(),
+        settings: platform.settings(),
+        verifier: platform.verifier(),
+    };
+    // Uploads are counted as they are read; every other body is read with its own limit.
+    declared().with_state(state).layer(DefaultBodyLimit::disable())
 }

@@ -22,7 +22,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::routing::{get, post};
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::{ClientId, PatientId};
@@ -38,6 +37,7 @@ use security::verify::Verifier;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 use web::request_context;
+use web::routes::{Access, Below, Route, Routes};
 
 /// The ports of the authorization server.
 #[derive(Clone)]
@@ -59,25 +59,51 @@ impl FromRef<Authorize> for Arc<Settings> {
     }
 }
 
+/// The routes of the authorization server.
+pub fn routes() -> Vec<Route> {
+    declared().list()
+}
+
+fn declared() -> Routes<Authorize> {
+    let page = Access::PatientPage;
+    let authorize = ("Checks an app's request and sends the patient to sign in", &[302][..]);
+    let userinfo = ("Returns who the token's patient is", &[200][..]);
+    Routes::new().below(Below::Root, |at| {
+        at.get("/auth/authorize", Access::AppRedirect, authorize, launch::by_query)
+            .post("/auth/authorize", Access::AppRedirect, authorize, launch::by_form)
+            .get("/patient-login", page, ("Shows the patient's sign-in page", &[200]), login::show)
+            .post("/patient-login", page, ("Signs a patient in", &[303]), login::submit)
+            .get("/authorize-app", page, ("Asks the patient to agree", &[200]), consent::show)
+            .post(
+                "/authorize-app",
+                page,
+                ("Takes the patient's decision back to the app", &[302]),
+                consent::submit,
+            )
+            .post("/auth/token", Access::OAuth, ("Issues tokens", &[200]), token::token)
+            .post("/auth/introspect", Access::OAuth, ("Describes a token", &[200]), introspect::introspect)
+            .post(
+                "/auth/revoke",
+                Access::OAuth,
+                ("Revokes a token and its authorization", &[200]),
+                introspect::revoke,
+            )
+            .get("/auth/userinfo", Access::OAuth, userinfo, userinfo::userinfo)
+            .post("/auth/userinfo", Access::OAuth, userinfo, userinfo::userinfo)
+    })
+}
+
 pub fn router(platform: &dyn Platform) -> Router {
-    Router::new()
-        .route("/auth/authorize", get(launch::by_query).post(launch::by_form))
-        .route("/patient-login", get(login::show).post(login::submit))
-        .route("/authorize-app", get(consent::show).post(consent::submit))
-        .route("/auth/token", post(token::token))
-        .route("/auth/introspect", post(introspect::introspect))
-        .route("/auth/revoke", post(introspect::revoke))
-        .route("/auth/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
-        .with_state(Authorize {
-            expiring: platform.expiring(),
-            records: platform.records(),
-            clock: platform.clock(),
-            random: platform.random(),
-            settings: platform.settings(),
-            keys: platform.keys(),
-            verifier: platform.verifier(),
-            jwks: Arc::new(JwksCache::new(&platform.settings().limits)),
-        })
+    declared().with_state(Authorize {
+        expiring: platform.expiring(),
+        records: platform.records(),
+        clock: platform.clock(),
+        random: platform.random(),
+        settings: platform.settings(),
+        keys: platform.keys(),
+        verifier: platform.verifier(),
+        jwks: Arc::new(JwksCache::new(&platform.settings().limits)),
+    })
 }
 
 /// An app's request, from `/auth/authorize` until the patient has decided.

@@ -13,7 +13,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use domain::choices::Choices;
 use domain::choices::reading::{Problem, from_form, from_json};
 use domain::clock::{Clock, Random};
@@ -39,6 +38,7 @@ use web::extract::{Content, JobPath, Query, field};
 use web::job_json::job_json;
 use web::pages::{FormDonePage, FormPage};
 use web::respond::{PageError, found, html, json, see_other};
+use web::routes::{Access, Below, Route, Routes};
 use web::urls::client_of;
 
 use self::access::Chooser;
@@ -57,19 +57,46 @@ pub(crate) struct Customize {
     verifier: Arc<Verifier>,
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
-    let mut router =
-        Router::new().route("/jobs/{job}/customize", get(show)).route("/jobs/{job}", post(submit));
+/// The routes of the form.
+pub fn routes() -> Vec<Route> {
+    declared().list()
+}
+
+fn declared() -> Routes<Customize> {
+    let mut routes = Routes::new().below(Below::Root, |at| {
+        at.get("/jobs/{job}/customize", Access::PatientPage, ("Shows the form of an export", &[200]), show)
+            .post(
+                "/jobs/{job}",
+                Access::OwnerOrCookie,
+                ("Takes the choices of the form and starts the export", &[200, 303]),
+                submit,
+            )
+    });
     for base in Base::ALL {
-        let path = format!("{}/Patient/{{patient}}/$ehi-export/customize", base.path());
-        router = router.route(
-            &path,
-            get(portal::show).post(async move |state, patient, query, headers, uri, body| {
-                portal::submit(base, state, patient, query, headers, uri, body).await
-            }),
-        );
+        let path = "/Patient/{patient}/$ehi-export/customize";
+        let start = async move |state, patient, query, headers, uri, body| {
+            portal::submit(base, state, patient, query, headers, uri, body).await
+        };
+        routes = routes.below(Below::Base(base), |at| {
+            at.get(
+                path,
+                Access::PatientPage,
+                ("Shows the form before there is an export", &[200]),
+                portal::show,
+            )
+            .post(
+                path,
+                Access::PatientPage,
+                ("Starts an export with the choices of the form", &[200, 303]),
+                start,
+            )
+        });
     }
-    router.with_state(Customize {
+    routes
+}
+
+pub fn router(platform: &dyn Platform) -> Router {
+    declared().with_state(Customize {
         jobs: platform.jobs(),
         queue: platform.queue(),
         expiring: platform.expiring(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, State};
 use axum::response::Response;
-use axum::routing::get;
 use domain::chunk::RecordAttachment;
 use domain::clock::Clock;
 use domain::error::{Error, NO_FILE, Result};
@@ -29,6 +28,7 @@ use web::caller::{Bearer, living, owned};
 use web::download::{InlineLimit, Stored, download};
 use web::extract::{FilePath, JobPath, Query};
 use web::manifest::{is_signed, stored_page};
+use web::routes::{Access, Below, Route, Routes};
 use web::urls::client_of;
 
 /// The ports of the download.
@@ -50,19 +50,38 @@ impl FromRef<Download> for Arc<Verifier> {
     }
 }
 
+/// The routes of files.
+pub fn routes() -> Vec<Route> {
+    declared().list()
+}
+
+fn declared() -> Routes<Download> {
+    Routes::new().below(Below::Root, |at| {
+        at.get(
+            "/jobs/{job}/download/{file}",
+            Access::Owner,
+            ("Returns a file of a complete export, or a range of it", &[200, 206, 307]),
+            file,
+        )
+        .get(
+            "/jobs/{job}/download/attachments/{file}",
+            Access::Owner,
+            ("Returns an attachment of a complete export", &[200, 206, 307]),
+            attachment,
+        )
+    })
+}
+
 pub fn router(platform: &dyn Platform) -> Router {
-    Router::new()
-        .route("/jobs/{job}/download/{file}", get(file))
-        .route("/jobs/{job}/download/attachments/{file}", get(attachment))
-        .with_state(Download {
-            jobs: platform.jobs(),
-            files: platform.files(),
-            attachments: Arc::new(Attachments::new(platform.files())),
-            clock: platform.clock(),
-            settings: platform.settings(),
-            keys: platform.keys(),
-            verifier: platform.verifier(),
-        })
+    declared().with_state(Download {
+        jobs: platform.jobs(),
+        files: platform.files(),
+        attachments: Arc::new(Attachments::new(platform.files())),
+        clock: platform.clock(),
+        settings: platform.settings(),
+        keys: platform.keys(),
+        verifier: platform.verifier(),
+    })
 }
 
 /// Who asks for a file: the bearer of a token, or of a URL that the manifest has signed.

@@ -20,7 +20,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRef, RawQuery, State};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get, post};
 use domain::choices::Choices;
 use domain::clock::{Clock, Random};
 use domain::dialect::Dialect;
@@ -41,6 +40,7 @@ use web::ApiError;
 use web::caller::Bearer;
 use web::extract::{Content, PatientPath};
 use web::respond::notice;
+use web::routes::{Access, At, Below, Route, Routes};
 use web::urls::{client_of, interaction_link, status_url};
 
 use self::bulk::{Request, export};
@@ -66,6 +66,60 @@ impl FromRef<KickOff> for Arc<Verifier> {
     }
 }
 
+/// The routes that start exports. Those of the sandbox's shortcuts exist in a sandbox alone.
+pub fn routes() -> Vec<Route> {
+    declared(&SandboxShortcut::ALL).list()
+}
+
+fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
+    let mut routes = Routes::new();
+    for &shortcut in shortcuts {
+        for base in Base::ALL {
+            let start = async move |state, bearer, patient, headers, body| {
+                ehi_export(shortcut, base, state, bearer, patient, headers, body).await
+            };
+            routes = routes.below(Below::of(shortcut, base), |at| {
+                at.post(
+                    "/Patient/{patient}/$ehi-export",
+                    Access::Owner,
+                    ("Starts an EHI export of one patient", &[202]),
+                    start,
+                )
+                .get(
+                    "/Patient/{patient}",
+                    Access::Owner,
+                    ("Returns the Patient of the token", &[200]),
+                    patients::read,
+                )
+            });
+        }
+    }
+    for dialect in Dialect::all() {
+        routes = routes.below(Below::Base(dialect.base), |at| {
+            let at = bulk_exports(at, "/$export", dialect, ExportLevel::System);
+            let at = bulk_exports(at, "/Patient/$export", dialect, ExportLevel::Patient);
+            bulk_exports(at, "/Group/{group}/$export", dialect, ExportLevel::Group)
+                .get("/Group", Access::Client, ("Searches Groups", &[200]), groups::list)
+                .get("/Group/{group}", Access::Client, ("Returns a Group", &[200]), groups::read)
+        });
+    }
+    routes
+}
+
+/// A bulk kick-off, by GET and by POST.
+fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: ExportLevel) -> At<KickOff> {
+    let says = match level {
+        ExportLevel::System => ("Starts an export of all patients and of what is shared", &[202][..]),
+        ExportLevel::Patient => ("Starts an export of all patients", &[202][..]),
+        ExportLevel::Group => ("Starts an export of the members of a Group", &[202][..]),
+    };
+    let handler = async move |state, bearer, group, method, query, RawQuery(raw_query), headers, body| {
+        let request = Request { dialect, level, method, query, raw_query, headers, body };
+        export(request, state, bearer, group).await
+    };
+    at.get(path, Access::Client, says, handler).post(path, Access::Client, says, handler)
+}
+
 pub fn router(platform: &dyn Platform) -> Router {
     let state = KickOff {
         jobs: platform.jobs(),
@@ -78,37 +132,7 @@ pub fn router(platform: &dyn Platform) -> Router {
         keys: platform.keys(),
         verifier: platform.verifier(),
     };
-    let mut router = Router::new();
-    for prefix in state.settings.prefixes() {
-        for base in Base::ALL {
-            let path = format!("{}{}/Patient/{{patient}}/$ehi-export", prefix.path, base.path());
-            let handler = async move |state, bearer, patient, headers, body| {
-                ehi_export(*prefix, base, state, bearer, patient, headers, body).await
-            };
-            router = router
-                .route(&path, post(handler))
-                .route(&format!("{}{}/Patient/{{patient}}", prefix.path, base.path()), get(patients::read));
-        }
-    }
-    for dialect in Dialect::all() {
-        let base = dialect.base.path();
-        router = router
-            .route(&format!("{base}/$export"), exports(dialect, ExportLevel::System))
-            .route(&format!("{base}/Patient/$export"), exports(dialect, ExportLevel::Patient))
-            .route(&format!("{base}/Group/{{group}}/$export"), exports(dialect, ExportLevel::Group))
-            .route(&format!("{base}/Group"), get(groups::list))
-            .route(&format!("{base}/Group/{{group}}"), get(groups::read));
-    }
-    router.with_state(state)
-}
-
-/// A bulk kick-off, by GET and by POST.
-fn exports(dialect: &'static Dialect, level: ExportLevel) -> MethodRouter<KickOff> {
-    let handler = async move |state, bearer, group, method, query, RawQuery(raw_query), headers, body| {
-        let request = Request { dialect, level, method, query, raw_query, headers, body };
-        export(request, state, bearer, group).await
-    };
-    get(handler).post(handler)
+    declared(state.settings.prefixes()).with_state(state)
 }
 
 async fn ehi_export(

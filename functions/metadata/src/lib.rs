@@ -9,7 +9,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
 use domain::clock::Clock;
 use domain::dialect::Dialect;
 use domain::error::{Error, Result};
@@ -17,6 +16,7 @@ use domain::request::{Base, SandboxShortcut};
 use fhir::FHIR_JSON;
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
 use platform::Platform;
 use security::keys::Keys;
 use settings::Settings;
@@ -25,6 +25,7 @@ use web::capability::capability_statement;
 use web::extract::Query;
 use web::pages::LandingPage;
 use web::respond::{cacheable, html, json, ready};
+use web::routes::{Access, Below, Route, Routes};
 
 /// Metadata needs no store.
 #[derive(Clone)]
@@ -34,36 +35,71 @@ struct Metadata {
     clock: Arc<dyn Clock>,
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
-    let state = Metadata { settings: platform.settings(), keys: platform.keys(), clock: platform.clock() };
-    let started = state.clock.now();
-    let smart = async |State(state): State<Metadata>| smart_configuration(&state, false);
-    let mut router = Router::new()
-        .route("/", get(landing))
-        .route("/.well-known/jwks.json", get(jwks))
-        .route("/.well-known/openid-configuration", get(openid_configuration))
-        .route("/.well-known/smart-configuration", get(smart));
-    for prefix in state.settings.prefixes() {
+/// The routes that describe the server. Those of the sandbox's shortcuts exist in a sandbox alone.
+pub fn routes() -> Vec<Route> {
+    declared(&SandboxShortcut::ALL, Timestamp::UNIX_EPOCH).list()
+}
+
+fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadata> {
+    let smart = ("Returns the SMART configuration", &[200][..]);
+    let mut routes = Routes::new().below(Below::Root, |at| {
+        at.get("", Access::Public, ("Returns the landing page", &[200]), landing)
+            .get("/.well-known/jwks.json", Access::Public, ("Returns the public signing keys", &[200]), jwks)
+            .get(
+                "/.well-known/openid-configuration",
+                Access::Public,
+                ("Returns the OpenID Connect configuration", &[200]),
+                openid_configuration,
+            )
+            .get(
+                "/.well-known/smart-configuration",
+                Access::Public,
+                smart,
+                async |State(state): State<Metadata>| smart_configuration(&state, false),
+            )
+            .get(
+                "/openapi.json",
+                Access::Public,
+                ("Returns the OpenAPI description of all routes", &[200]),
+                openapi,
+            )
+    });
+    for &shortcut in shortcuts {
         for base in Base::ALL {
-            let path = format!("{}{}", prefix.path, base.path());
-            let url = state.settings.url(&path);
             let dialect = Dialect::of(base);
-            let is_shortcut = *prefix != SandboxShortcut::NONE;
+            let is_shortcut = shortcut != SandboxShortcut::NONE;
             let made = Arc::new(OnceLock::new());
             let capability = async move |State(state): State<Metadata>, query: Query, headers: HeaderMap| {
                 accepts_json(&query, &headers)?;
                 let root = &state.settings.base_url;
+                let url = state.settings.url(&format!("{}{}", shortcut.path, base.path()));
                 let statement = || capability_statement(dialect, &url, is_shortcut, root, started);
                 let bytes = made.get_or_init(|| Bytes::from(statement().to_string()));
                 Ok::<_, ApiError>(cacheable(ready(StatusCode::OK, FHIR_JSON, bytes.clone())))
             };
-            let smart = async move |State(state): State<Metadata>| smart_configuration(&state, is_shortcut);
-            router = router
-                .route(&format!("{path}/metadata"), get(capability))
-                .route(&format!("{path}/.well-known/smart-configuration"), get(smart));
+            routes = routes.below(Below::of(shortcut, base), |at| {
+                at.get("/metadata", Access::Public, ("Returns the CapabilityStatement", &[200]), capability)
+                    .get(
+                        "/.well-known/smart-configuration",
+                        Access::Public,
+                        smart,
+                        async move |State(state): State<Metadata>| smart_configuration(&state, is_shortcut),
+                    )
+            });
         }
     }
-    router.with_state(state)
+    routes
+}
+
+pub fn router(platform: &dyn Platform) -> Router {
+    let state = Metadata { settings: platform.settings(), keys: platform.keys(), clock: platform.clock() };
+    declared(state.settings.prefixes(), state.clock.now()).with_state(state)
+}
+
+/// The description of all routes, which `ehi openapi` writes.
+async fn openapi() -> Response {
+    const DOCUMENT: &[u8] = include_bytes!("../openapi.json");
+    cacheable(ready(StatusCode::OK, "application/json", Bytes::from_static(DOCUMENT)))
 }
 
 /// Whether the client takes FHIR JSON, the one format there is (FHIR RESTful API, content types; `_format` goes over

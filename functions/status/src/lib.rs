@@ -9,7 +9,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use domain::clock::Clock;
 use domain::dialect::InProgressStyle;
 use domain::error::{Error, NO_JOB, Result};
@@ -35,6 +34,7 @@ use web::extract::{JobPath, Query};
 use web::job_json::job_json;
 use web::manifest::{self, Page};
 use web::respond::{fhir, json as json_answer, notice, ready};
+use web::routes::{Access, At, Below, Route, Routes};
 use web::urls::{http_date, interaction_link};
 
 use self::progress::{amount, in_words, retry_after};
@@ -69,23 +69,49 @@ impl FromRef<Status> for Arc<Verifier> {
     }
 }
 
+/// The routes of the status and the manifest. Each dialect's status is where its table says.
+pub fn routes() -> Vec<Route> {
+    declared().list()
+}
+
+fn declared() -> Routes<Status> {
+    let status_at = |at: At<Status>, path: &str| {
+        at.get(
+            path,
+            Access::Owner,
+            ("Returns the progress, or the manifest of a complete export", &[200, 202]),
+            status,
+        )
+        .delete(
+            path,
+            Access::Owner,
+            ("Cancels an export, or deletes its files", &[202, 204]),
+            delete,
+        )
+    };
+    Routes::new().below(Below::Root, |at| {
+        let at = status_at(at, "/jobs/{job}/status");
+        let at = status_at(at, "/4_0_0/$export/{job}");
+        status_at(at, "/fhir/r4/$export-status/{job}").get(
+            "/jobs/{job}/metadata",
+            Access::Owner,
+            ("Returns a job with its state, choices and manifest", &[200]),
+            metadata,
+        )
+    })
+}
+
 pub fn router(platform: &dyn Platform) -> Router {
-    // Each dialect's status, where its table says.
-    Router::new()
-        .route("/jobs/{job}/status", get(status).delete(delete))
-        .route("/4_0_0/$export/{job}", get(status).delete(delete))
-        .route("/fhir/r4/$export-status/{job}", get(status).delete(delete))
-        .route("/jobs/{job}/metadata", get(metadata))
-        .with_state(Status {
-            jobs: platform.jobs(),
-            files: platform.files(),
-            clock: platform.clock(),
-            settings: platform.settings(),
-            keys: platform.keys(),
-            verifier: platform.verifier(),
-            manifests: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
-            pages: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
-        })
+    declared().with_state(Status {
+        jobs: platform.jobs(),
+        files: platform.files(),
+        clock: platform.clock(),
+        settings: platform.settings(),
+        keys: platform.keys(),
+        verifier: platform.verifier(),
+        manifests: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
+        pages: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
+    })
 }
 
 async fn status(

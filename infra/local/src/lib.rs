@@ -7,6 +7,7 @@
 //! - [`export`]: a client that goes the whole way of an export, a patient's or a bulk one, and verifies it.
 //! - [`client`]: registers clients and makes their keys.
 //! - [`load`]: turns what people have into the lake layout.
+//! - [`openapi`]: describes the routes of all functions.
 //! - [`sample`]: seeded synthetic patients for load tests.
 
 pub mod allocator;
@@ -17,6 +18,7 @@ pub mod descriptors;
 pub mod export;
 pub mod greeting;
 pub mod load;
+pub mod openapi;
 mod private;
 pub mod sample;
 pub mod server;

@@ -1,5 +1,6 @@
 //! The `ehi` program's command line.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,12 @@ enum Command {
     },
     /// Hash a password for the settings file, read from standard input
     HashPassword,
+    /// Print the OpenAPI description of all routes
+    Openapi {
+        /// Print the table of routes of the documentation instead
+        #[arg(long)]
+        table: bool,
+    },
 }
 
 #[derive(Args)]
@@ -126,6 +133,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Client(command)) => ehi::client::run(&command).await,
         Some(Command::SandboxSettings { key }) => print_sandbox_settings(key.as_deref()),
         Some(Command::HashPassword) => hash_password(),
+        Some(Command::Openapi { table }) => {
+            let text = if table { ehi::openapi::table() } else { ehi::openapi::document() };
+            std::io::stdout().write_all(text.as_bytes()).map_err(Failure::from)
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use web::host::host;
+use web::routes::Route;
 
 use crate::worker::{Shutdown, step};
 use crate::{Failure, connections};
@@ -45,6 +46,22 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// The routes of all functions, as they are declared, with the name of the function.
+pub fn routes() -> Vec<(&'static str, Route)> {
+    [
+        ("kick-off", kick_off::routes()),
+        ("customize", customize::routes()),
+        ("status", status::routes()),
+        ("download", download::routes()),
+        ("admin", admin::routes()),
+        ("authorize", authorize::routes()),
+        ("metadata", metadata::routes()),
+    ]
+    .into_iter()
+    .flat_map(|(function, routes)| routes.into_iter().map(move |route| (function, route)))
+    .collect()
 }
 
 /// Every function's routes, without what a host puts around them.

@@ -88,6 +88,9 @@ fn check() -> Result<(), String> {
     let mut validate = sam::sam()?;
     validate.args(["validate", "--lint"]);
     run(validate)?;
+    let mut openapi = Command::new(tools::python_tool(tools::OPENAPI, "openapi-spec-validator")?);
+    openapi.arg("functions/metadata/openapi.json");
+    run(openapi)?;
     let machete = tools::cargo_tool("cargo-machete")?;
     let mut command = Command::new(machete);
     command.args(["shared", "functions", "infra", "tests"]);

@@ -30,6 +30,10 @@ pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: "awscli
 /// Finds misspelt words.
 pub(crate) const TYPOS: PythonTools = PythonTools { name: "typos", packages: "typos==1.52.0\n" };
 
+/// Checks the OpenAPI document.
+pub(crate) const OPENAPI: PythonTools =
+    PythonTools { name: "openapi", packages: "openapi-spec-validator==0.9.0\n" };
+
 /// Models of FHIR R4 that were made from its definitions.
 pub(crate) const FHIRCLIENT: PythonTools =
     PythonTools { name: "fhirclient", packages: "fhirclient==4.3.0\n" };

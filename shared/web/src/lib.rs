@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod pages;
 pub mod request_context;
 pub mod respond;
+pub mod routes;
 pub mod session;
 pub mod unique_json;
 pub mod urls;

@@ -1,5 +1,5 @@
-//! What is known of a request while it is answered: its id, whose token it carries, where it comes from, and whether a
-//! cookie was looked at.
+//! What is known of a request while it is answered: its id, its route, whose token it carries, where it comes from, and
+//! whether the response may depend on a cookie.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +20,7 @@ pub(super) struct RequestContext {
     address: Option<IpAddr>,
     prefix: Arc<str>,
     took_cookie: AtomicBool,
+    route: OnceLock<Arc<str>>,
 }
 
 /// What was observed of a request.
@@ -27,12 +28,21 @@ pub(super) struct RequestContext {
 pub(super) struct Observed {
     pub(super) client: Option<ClientId>,
     pub(super) took_cookie: bool,
+    /// The path as the route was declared; `None` where there is no such route.
+    pub(super) route: Option<Arc<str>>,
 }
 
 impl RequestContext {
     /// `prefix` is the path of the public base URL.
     pub(super) fn new(request: String, address: Option<IpAddr>, prefix: Arc<str>) -> Self {
-        Self { request, client: OnceLock::new(), address, prefix, took_cookie: AtomicBool::new(false) }
+        Self {
+            request,
+            client: OnceLock::new(),
+            address,
+            prefix,
+            took_cookie: AtomicBool::new(false),
+            route: OnceLock::new(),
+        }
     }
 
     /// Runs what answers the request; afterwards what was observed meanwhile.
@@ -43,6 +53,7 @@ impl RequestContext {
                 let observed = CONTEXT.with(|context| Observed {
                     client: context.client.get().cloned(),
                     took_cookie: context.took_cookie.load(Ordering::Relaxed),
+                    route: context.route.get().cloned(),
                 });
                 (answer, observed)
             })
@@ -50,12 +61,17 @@ impl RequestContext {
     }
 }
 
-/// RequestContext whose token the request carries.
+/// Records whose token the request carries.
 pub(super) fn client(client: &ClientId) {
     let _ = CONTEXT.try_with(|context| context.client.set(client.clone()));
 }
 
-/// RequestContext that the answer depends on a cookie.
+/// Records which route the request has reached.
+pub(super) fn route(route: &Arc<str>) {
+    let _ = CONTEXT.try_with(|context| context.route.set(route.clone()));
+}
+
+/// Records that the response may depend on a cookie.
 pub(super) fn cookie() {
     let _ = CONTEXT.try_with(|context| context.took_cookie.store(true, Ordering::Relaxed));
 }

@@ -1,0 +1,222 @@
+//! The one list of routes. A function declares each of its routes once, with method, path, caller and responses; its router is
+//! built from the declarations. The rules for cookies, the route in the log, the OpenAPI document, the tables in the
+//! documentation and the tests read the same list.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use domain::request::{Base, SandboxShortcut};
+use http::Method;
+use tower::{Layer, Service};
+
+use crate::request_context;
+
+/// Who may call a route, which says how everybody else is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// People who sign in or out: anybody, with or without a cookie.
+    SignIn,
+    /// The bearer of the owner's token: 401 without a token, 404 with the token of another owner.
+    Owner,
+    /// The same, or somebody whose cookie counts: staff, or the patient.
+    OwnerOrCookie,
+    /// A client with access to many patients: 401 without a token, 403 with a patient's token.
+    Client,
+    /// Staff, by cookie or by a token with the role: 401 without, 403 with a patient's token.
+    Staff,
+    /// Staff in a browser: sent to sign in, or 401 as a page.
+    StaffPage,
+    /// A patient in a browser: sent to sign in, or refused as a page.
+    PatientPage,
+    /// A browser that an app sends here: refused as a page.
+    AppRedirect,
+    /// An OAuth client: 400 or 401 in the JSON of OAuth.
+    OAuth,
+}
+
+impl Access {
+    /// Whether a cookie can be what lets the caller in. Then other origins are not answered, unless they are registered.
+    pub fn takes_cookie(self) -> bool {
+        match self {
+            Self::SignIn | Self::OwnerOrCookie | Self::Staff | Self::StaffPage | Self::PatientPage => true,
+            Self::Public | Self::Owner | Self::Client | Self::AppRedirect | Self::OAuth => false,
+        }
+    }
+}
+
+/// What a path begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Below {
+    /// The base URL of the server.
+    Root,
+    /// A base URL of the FHIR API.
+    Base(Base),
+    /// The same, below one of the sandbox's shortcuts.
+    Shortcut(SandboxShortcut, Base),
+}
+
+impl Below {
+    /// Below a base URL of the FHIR API, where the shortcut may be [`SandboxShortcut::NONE`].
+    pub fn of(shortcut: SandboxShortcut, base: Base) -> Self {
+        if shortcut == SandboxShortcut::NONE { Self::Base(base) } else { Self::Shortcut(shortcut, base) }
+    }
+
+    fn path(self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Base(base) => base.path().to_owned(),
+            Self::Shortcut(shortcut, base) => format!("{}{}", shortcut.path, base.path()),
+        }
+    }
+}
+
+/// A route as it is declared.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub method: Method,
+    /// From the root of the server, with parameters in braces.
+    pub path: String,
+    pub below: Below,
+    pub access: Access,
+    /// A sentence without its subject: `Starts an export`.
+    pub summary: &'static str,
+    /// The statuses of success.
+    pub statuses: &'static [u16],
+}
+
+/// Routes and their handlers, until their state is known.
+pub struct Routes<S> {
+    routes: Vec<Route>,
+    handlers: Vec<MethodRouter<S>>,
+}
+
+/// A path below which routes are declared: see [`Routes::below`].
+pub struct At<S> {
+    all: Routes<S>,
+    below: Below,
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    #[expect(clippy::new_without_default, reason = "a list without routes is only the beginning of one")]
+    pub fn new() -> Self {
+        Self { routes: Vec::new(), handlers: Vec::new() }
+    }
+
+    /// Declares routes below a path.
+    pub fn below(self, below: Below, declare: impl FnOnce(At<S>) -> At<S>) -> Self {
+        declare(At { all: self, below }).all
+    }
+
+    /// The declarations.
+    pub fn list(self) -> Vec<Route> {
+        self.routes
+    }
+
+    /// The router.
+    pub fn with_state(self, state: S) -> Router {
+        let add = |router: Router<S>, (route, handler): (Route, MethodRouter<S>)| {
+            let mark = Mark { route: route.path.as_str().into(), takes_cookie: route.access.takes_cookie() };
+            router.route(&route.path, handler.layer(mark))
+        };
+        self.routes.into_iter().zip(self.handlers).fold(Router::new(), add).with_state(state)
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> At<S> {
+    /// Declares a route.
+    pub fn route<H, T>(
+        mut self,
+        (method, path): (Method, &str),
+        access: Access,
+        (summary, statuses): (&'static str, &'static [u16]),
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(method.clone()).expect("a standard method");
+        let path = match self.below.path() + path {
+            path if path.is_empty() => "/".to_owned(),
+            path => path,
+        };
+        self.all.routes.push(Route { method, path, below: self.below, access, summary, statuses });
+        self.all.handlers.push(on(filter, handler));
+        self
+    }
+
+    pub fn get<H: Handler<T, S>, T: 'static>(
+        self,
+        path: &str,
+        access: Access,
+        says: (&'static str, &'static [u16]),
+        handler: H,
+    ) -> Self {
+        self.route((Method::GET, path), access, says, handler)
+    }
+
+    pub fn post<H: Handler<T, S>, T: 'static>(
+        self,
+        path: &str,
+        access: Access,
+        says: (&'static str, &'static [u16]),
+        handler: H,
+    ) -> Self {
+        self.route((Method::POST, path), access, says, handler)
+    }
+
+    pub fn delete<H: Handler<T, S>, T: 'static>(
+        self,
+        path: &str,
+        access: Access,
+        says: (&'static str, &'static [u16]),
+        handler: H,
+    ) -> Self {
+        self.route((Method::DELETE, path), access, says, handler)
+    }
+}
+
+/// Records in the request's context which route it has reached.
+#[derive(Clone)]
+struct Mark {
+    route: Arc<str>,
+    takes_cookie: bool,
+}
+
+impl<S> Layer<S> for Mark {
+    type Service = Marked<S>;
+
+    fn layer(&self, inner: S) -> Marked<S> {
+        Marked { mark: self.clone(), inner }
+    }
+}
+
+#[derive(Clone)]
+struct Marked<S> {
+    mark: Mark,
+    inner: S,
+}
+
+impl<S: Service<Request>> Service<Request> for Marked<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> S::Future {
+        request_context::route(&self.mark.route);
+        if self.mark.takes_cookie {
+            request_context::cookie();
+        }
+        self.inner.call(request)
+    }
+}
