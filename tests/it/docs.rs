@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::house::{functions, root, sources};
 
 /// The README, the pages of `infra/docs/` and those of `.github/`.
-fn pages() -> BTreeMap<PathBuf, String> {
+pub(crate) fn pages() -> BTreeMap<PathBuf, String> {
     let directories = ["infra/docs", ".github"].map(|name| root().join(name));
     let entries = directories.iter().flat_map(|directory| std::fs::read_dir(directory).expect("pages"));
     let paths = entries.map(|entry| entry.expect("an entry").path()).chain([root().join("README.md")]);

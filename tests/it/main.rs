@@ -43,6 +43,7 @@ mod reckoning;
 mod sam_routes;
 mod sample;
 mod shared_provenance;
+mod shell;
 mod simulated;
 mod spelling;
 mod storm;

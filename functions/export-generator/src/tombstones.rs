@@ -2,7 +2,7 @@
 //! as well (Bulk Data 3.0, `deleted`).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::chunk::Purpose;
 use domain::error::{Error, Result};
@@ -13,6 +13,7 @@ use domain::selector::Selector;
 use domain::states::Running;
 use fhir::date::Span;
 use fhir::head::{Plain, head_and_members};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -22,6 +23,9 @@ use crate::select::format_key;
 
 /// Lines that cannot be used and are named.
 const MAX_PROBLEMS: usize = 100;
+
+/// Patients who are looked up at the same time: each is a request.
+const LOOKED_UP_AT_ONCE: usize = 32;
 
 /// Requests in one Bundle.
 const IN_BUNDLE: usize = 100;
@@ -159,6 +163,23 @@ impl Generator {
     }
 }
 
+/// The patients who have no record any more, of those something was deleted of.
+async fn gone_patients(records: &dyn Records, deletions: &Tombstones) -> Result<HashSet<String>> {
+    let is_gone = async |patient: &String| {
+        let is_gone = match PatientId::parse(patient) {
+            Ok(id) => records.member(&id).await?.is_none(),
+            Err(_) => true,
+        };
+        Ok::<_, Error>(is_gone.then(|| patient.clone()))
+    };
+    stream::iter(deletions.of_patients.keys())
+        .map(is_gone)
+        .buffer_unordered(LOOKED_UP_AT_ONCE)
+        .try_filter_map(|gone| std::future::ready(Ok(gone)))
+        .try_collect()
+        .await
+}
+
 impl Collector<'_> {
     /// Writes what was deleted of one patient, or all that is left.
     pub(crate) async fn write_deleted(&mut self, patient: Option<&PatientId>) -> Result<()> {
@@ -183,26 +204,11 @@ impl Collector<'_> {
         let records = self.generator.records.clone();
         let all_shared = selector.selection().all_shared;
         let all = Tombstones::read(&*records, selector, |of| all_shared || of.is_some()).await?;
-        let mut gone: HashMap<String, bool> = HashMap::new();
+        let gone = gone_patients(&*records, &all).await?;
         for (key, (at, of)) in all.deleted {
-            if let Some(patient) = &of {
-                let is_gone = match gone.get(patient) {
-                    Some(known) => *known,
-                    None => {
-                        let parsed = PatientId::parse(patient).ok();
-                        let is_gone = match parsed {
-                            Some(id) => records.member(&id).await?.is_none(),
-                            None => true,
-                        };
-                        gone.insert(patient.clone(), is_gone);
-                        is_gone
-                    }
-                };
-                if !is_gone {
-                    continue;
-                }
+            if of.as_ref().is_none_or(|patient| gone.contains(patient)) {
+                self.tombstones.add(key, at, of);
             }
-            self.tombstones.add(key, at, of);
         }
         // What is there again in `shared/` is in the output.
         let nobodys = self.tombstones.deleted.iter().filter(|(_, (_, of))| of.is_none());

@@ -1,0 +1,138 @@
+//! The shell blocks of the README and of `infra/docs`: each is run as it stands, or says why it is not.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::docs::pages;
+use crate::house::root;
+use crate::program::ehi;
+
+/// Pages whose blocks are run, one after the other, beside a server of this test.
+const RUN: [&str; 2] = ["infra/docs/walk.md", "infra/docs/bulk.md"];
+
+/// What stands before a block that is not run there, with the reason behind it.
+const NOT_RUN: &str = "<!-- not run by a test: ";
+
+/// What `cargo run` is in these blocks: the program, built as the tests are. A request that is refused ends the script.
+const PRELUDE: &str = r#"
+set -eu -o pipefail
+cargo() { while [ "$1" != -- ]; do shift; done; shift; "$EHI" "$@"; }
+curl() { command curl --fail-with-body "$@"; }
+"#;
+
+/// A shell block: the line before its fence, and its text.
+struct Block<'t> {
+    before: &'t str,
+    text: &'t str,
+}
+
+fn blocks(page: &str) -> Vec<Block<'_>> {
+    let parts = page.split("```sh\n").collect::<Vec<_>>();
+    parts
+        .windows(2)
+        .map(|pair| Block {
+            before: pair[0].trim_end().lines().last().unwrap_or_default(),
+            text: pair[1].split("\n```").next().unwrap_or_default(),
+        })
+        .collect()
+}
+
+#[test]
+fn every_shell_block_is_run_or_says_why_not() {
+    let mut not_run = 0;
+    for (path, text) in pages() {
+        let name = path.strip_prefix(root()).expect("below the root").to_str().expect("a name").to_owned();
+        for block in blocks(&text) {
+            let has_reason = block.before.strip_prefix(NOT_RUN).is_some_and(|reason| reason.len() > 10);
+            not_run += usize::from(has_reason);
+            assert!(
+                has_reason || RUN.contains(&name.as_str()),
+                "{name} has a block that nobody runs:\n{}",
+                block.text
+            );
+        }
+    }
+    assert!(not_run > 3, "{not_run} blocks");
+}
+
+/// `cargo run --release`, started in a directory of its own.
+struct Server {
+    child: Child,
+    base: String,
+    password: String,
+}
+
+impl Server {
+    fn start(directory: &Path) -> Self {
+        let mut command = ehi();
+        command.args(["serve", "--listen", "127.0.0.1:0"]).current_dir(directory).stderr(Stdio::piped());
+        let mut child = command.env("EHI_LOG", "off").spawn().expect("the program starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+        let mut value_behind = |mark: &str| {
+            let line = lines.by_ref().find(|line| line.contains(mark)).expect("a greeting");
+            line.split(mark).nth(1).expect("a value").trim().to_owned()
+        };
+        let base = value_behind("The export server is at");
+        let password = value_behind("user admin, password");
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, base, password }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the blocks of a page in an empty directory, beside a server that was started there; what they print.
+fn run(page: &str) -> (tempfile::TempDir, Output) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::start(directory.path());
+    let text = std::fs::read_to_string(root().join(page)).expect("a page");
+    let blocks = blocks(&text);
+    let run = blocks.iter().filter(|block| !block.before.starts_with(NOT_RUN));
+    let script: Vec<_> = run.map(|block| block.text).collect();
+    let script = script.join("\n").replace("http://127.0.0.1:8888", &server.base);
+    let mut command = Command::new("bash");
+    command.arg("-c").arg(format!("{PRELUDE}\n{script}")).current_dir(directory.path());
+    command.env("EHI", ehi().get_program()).env("PASSWORD", &server.password).stdin(Stdio::null());
+    let output = command.output().expect("bash is there");
+    drop(server);
+    (directory, output)
+}
+
+fn printed(output: &Output) -> String {
+    let (said, failed) = (&output.stdout, &output.stderr);
+    let text = format!("{}\n{}", String::from_utf8_lossy(said), String::from_utf8_lossy(failed));
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+#[test]
+fn the_walk_is_an_export_step_by_step() {
+    let (_, output) = run("infra/docs/walk.md");
+    let text = printed(&output);
+    for expected in
+        ["\"resourceType\":\"Patient\"", "A letter from us.", "\"transactionTime\"", "HTTP/1.1 202 Accepted"]
+    {
+        assert!(text.contains(expected), "nothing prints {expected}:\n{text}");
+    }
+}
+
+#[test]
+fn the_bulk_page_is_an_export_of_many() {
+    let (directory, output) = run("infra/docs/bulk.md");
+    let text = printed(&output);
+    for expected in ["\"resourceType\":\"Bundle\"", "\"resourceType\":\"Observation\"", "\"ledger\""] {
+        assert!(text.contains(expected), "nothing prints {expected}:\n{text}");
+    }
+    let mut conditions = String::new();
+    let file = std::fs::File::open(directory.path().join("out-group/Condition.ndjson"));
+    file.expect("the client's files").read_to_string(&mut conditions).expect("text");
+    assert!(conditions.lines().count() > 4, "{conditions}");
+    let settings = std::fs::read_to_string(directory.path().join("settings.toml")).expect("settings");
+    assert!(settings.contains("id = \"registry\""), "{settings}");
+}
