@@ -8,8 +8,8 @@ use crate::docs::pages;
 use crate::house::root;
 use crate::program::ehi;
 
-/// Pages whose blocks are run, one after the other, beside a server of this test.
-const RUN: [&str; 2] = ["infra/docs/walk.md", "infra/docs/bulk.md"];
+/// Pages whose blocks are run, one after the other, in a directory where a server runs or ran.
+const RUN: [&str; 3] = ["infra/docs/walk.md", "infra/docs/bulk.md", "infra/docs/operate.md"];
 
 /// What stands before a block that is not run there, with the reason behind it.
 const NOT_RUN: &str = "<!-- not run by a test: ";
@@ -80,28 +80,34 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
+impl Server {
+    fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs the blocks of a page in an empty directory, beside a server that was started there; what they print.
-fn run(page: &str) -> (tempfile::TempDir, Output) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let server = Server::start(directory.path());
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Runs the blocks of a page in the directory of a server; what they print.
+fn run(page: &str, directory: &Path, server: &Server) -> Output {
     let text = std::fs::read_to_string(root().join(page)).expect("a page");
     let blocks = blocks(&text);
     let run = blocks.iter().filter(|block| !block.before.starts_with(NOT_RUN));
     let script: Vec<_> = run.map(|block| block.text).collect();
     let script = script.join("\n").replace("http://127.0.0.1:8888", &server.base);
     let mut command = Command::new("bash");
-    command.arg("-c").arg(format!("{PRELUDE}\n{script}")).current_dir(directory.path());
+    command.arg("-c").arg(format!("{PRELUDE}\n{script}")).current_dir(directory);
     command.env("EHI", ehi().get_program()).env("PASSWORD", &server.password).stdin(Stdio::null());
-    let output = command.output().expect("bash is there");
-    drop(server);
-    (directory, output)
+    command.output().expect("bash is there")
+}
+
+fn empty() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
 }
 
 fn printed(output: &Output) -> String {
@@ -113,7 +119,8 @@ fn printed(output: &Output) -> String {
 
 #[test]
 fn the_walk_is_an_export_step_by_step() {
-    let (_, output) = run("infra/docs/walk.md");
+    let directory = empty();
+    let output = run("infra/docs/walk.md", directory.path(), &Server::start(directory.path()));
     let text = printed(&output);
     for expected in
         ["\"resourceType\":\"Patient\"", "A letter from us.", "\"transactionTime\"", "HTTP/1.1 202 Accepted"]
@@ -124,7 +131,8 @@ fn the_walk_is_an_export_step_by_step() {
 
 #[test]
 fn the_bulk_page_is_an_export_of_many() {
-    let (directory, output) = run("infra/docs/bulk.md");
+    let directory = empty();
+    let output = run("infra/docs/bulk.md", directory.path(), &Server::start(directory.path()));
     let text = printed(&output);
     for expected in ["\"resourceType\":\"Bundle\"", "\"resourceType\":\"Observation\"", "\"ledger\""] {
         assert!(text.contains(expected), "nothing prints {expected}:\n{text}");
@@ -135,4 +143,18 @@ fn the_bulk_page_is_an_export_of_many() {
     assert!(conditions.lines().count() > 4, "{conditions}");
     let settings = std::fs::read_to_string(directory.path().join("settings.toml")).expect("settings");
     assert!(settings.contains("id = \"registry\""), "{settings}");
+}
+
+#[test]
+fn a_backup_of_a_stopped_server_can_be_restored() {
+    let directory = empty();
+    let mut server = Server::start(directory.path());
+    server.stop();
+    let keys = || std::fs::read(directory.path().join(".ehi/keys.json")).expect("keys");
+    let before = keys();
+    let output = run("infra/docs/operate.md", directory.path(), &server);
+    printed(&output);
+    assert_eq!(keys(), before);
+    let again = Server::start(directory.path());
+    assert!(again.base.starts_with("http://127.0.0.1:"));
 }

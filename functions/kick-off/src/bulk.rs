@@ -1,18 +1,17 @@
 //! `$export`, `Patient/$export`, `Group/{group}/$export` (Bulk Data 3.0, kick-off request; contract, sections 2 and 3).
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use crypto::fingerprint;
 use domain::dialect::Dialect;
 use domain::error::{Error, NO_GROUP, Result};
 use domain::group;
 use domain::ids::{GroupId, JobId, PatientId};
-use domain::job::Job;
+use domain::job::{Job, Owner};
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
-use domain::request::{Cohort, ExportRequest};
+use domain::request::{Cohort, ExportRequest, OutputOptions};
+use http::StatusCode;
 use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
 use jiff::SignedDuration;
 use platform::export_slots::ExportSlots;
 use platform::exports::{NewExport, start};
@@ -21,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use web::ApiError;
 use web::caller::Bearer;
-use web::extract::{GroupPath, Query};
+use web::extract::GroupPath;
 use web::respond::notice;
 use web::urls::{client_of, status_url};
 
 use crate::KickOff;
+use crate::headers::KickoffHeaders;
 use crate::parameters::KickoffParameters;
 use crate::selection::{CompiledRequest, Compiler, ExportLevel};
 
@@ -33,34 +33,6 @@ use crate::selection::{CompiledRequest, Compiler, ExportLevel};
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// How often a kick-off looks again when others with its key are faster.
 const RACES: u32 = 10;
-/// The longest `Idempotency-Key`.
-const MAX_KEY: usize = 255;
-
-/// What `Prefer` says (RFC 7240).
-struct Preferences {
-    lenient: bool,
-    strict: bool,
-    separate_status: bool,
-}
-
-impl Preferences {
-    fn of(headers: &HeaderMap) -> Self {
-        let all: Vec<_> = headers
-            .get_all("prefer")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split([',', ';']))
-            .map(|word| word.trim().to_ascii_lowercase())
-            .collect();
-        let has = |word: &str| all.iter().any(|known| known == word);
-        Self {
-            lenient: has("handling=lenient"),
-            strict: has("handling=strict"),
-            separate_status: has("separate-export-status"),
-        }
-    }
-}
-
 /// A kick-off that may come again.
 #[derive(Serialize, Deserialize)]
 struct Repeatable {
@@ -69,131 +41,51 @@ struct Repeatable {
     request: String,
 }
 
-/// A request to start an export.
-pub(crate) struct Request {
+/// The operation that was called.
+#[derive(Clone, Copy)]
+pub(crate) struct Operation {
     pub(crate) dialect: &'static Dialect,
     pub(crate) level: ExportLevel,
-    pub(crate) method: Method,
-    pub(crate) query: Query,
-    pub(crate) raw_query: Option<String>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Body,
 }
 
 pub(crate) async fn export(
-    request: Request,
+    operation: Operation,
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
     group: Result<GroupPath, ApiError>,
+    RawQuery(query): RawQuery,
+    headers: KickoffHeaders,
+    parameters: KickoffParameters,
 ) -> Result<Response, ApiError> {
-    let Request { dialect, level, method, query, raw_query, headers, body } = request;
-    let group = match level {
+    let group = match operation.level {
         ExportLevel::Group => Some(group?.0),
         ExportLevel::System | ExportLevel::Patient => None,
     };
-    let group_name = group.as_ref().map(ToString::to_string);
-    let own = own_patient(&caller, dialect, level)?;
-    let coverage = caller.coverage(dialect);
-    if coverage.is_empty() {
-        return Err(Error::Forbidden(
-            "the token has no scope to read and search, such as system/*.rs".to_owned(),
-        )
-        .into());
-    }
-    let preferences = Preferences::of(&headers);
-    let asked = KickoffParameters::read(&method, query, &headers, body).await?;
-    // What a patient starts is an export of that patient, whatever the address.
-    // So is one that names patients, where the dialect takes them at the level of the system.
-    let names_patients = level == ExportLevel::System && dialect.tolerant && asked.has("patient");
-    let compiled_level = if own.is_some() || names_patients { ExportLevel::Patient } else { level };
-    let now = state.clock.now();
-    let compiler = Compiler {
-        asked: &asked,
-        level: compiled_level,
-        dialect,
-        coverage: &coverage,
-        lenient: preferences.lenient,
-        tolerant: dialect.tolerant && !preferences.strict,
-        now,
-        own: state.settings.own_bases(),
-        ignored: Vec::new(),
-    };
-    let CompiledRequest { mut selection, mut output, patients } = compiler.compile()?;
-    let cohort = match (own, group) {
-        (Some(own), _) => {
-            if patients.is_some_and(|patients| patients.iter().any(|patient| *patient != own)) {
-                return Err(Error::Forbidden("the token is for the records of one patient".to_owned()).into());
-            }
-            Cohort::of(vec![own])
-        }
-        (None, group) => {
-            state.cohort(compiled_level, group, patients, preferences.lenient, &mut selection.ignored).await?
-        }
-    };
-    let owner = caller.owner();
-    let client = client_of(&state.settings, &owner);
-    output.one_document_per_file = client.is_some_and(|client| client.one_document_per_file);
-    output.inline_attachments_bytes = client.map_or(0, |client| client.inline_attachments_bytes);
-    output.manifest_v4 = client.is_some_and(|client| client.manifest_v4);
-    output.separate_status = preferences.separate_status;
-    let most = client.and_then(|client| client.max_running_exports);
-    let place = match (level, &cohort) {
-        (ExportLevel::System, _) => "$export".to_owned(),
-        (_, Cohort::Group(group)) => format!("Group/{group}/$export"),
-        (ExportLevel::Group, _) => format!("Group/{}/$export", group_name.unwrap_or_default()),
-        (ExportLevel::Patient, _) => "Patient/$export".to_owned(),
-    };
+    let own = own_patient(&caller, operation)?;
+    let compiled = state.compile(operation, &caller, own.as_ref(), &parameters, &headers)?;
+    let place = place(operation.level, group.as_ref());
+    let request = state.request(operation, compiled, own, group, &headers).await?;
     // The whole URL of a GET; a POST's parameters are in its body (Bulk Data 3.0, `request`).
-    let query = raw_query.map(|query| format!("?{query}")).unwrap_or_default();
-    let mut new = NewExport {
-        id: None,
-        owner,
-        patient: None,
-        request: ExportRequest {
-            url: state.settings.url(&format!("{}/{place}{query}", dialect.base.path())),
-            base: dialect.base,
-            cohort,
-            choices: None,
-            selection: Some(selection),
-            output,
-        },
-        form: false,
-        review: false,
-        request_id: web::request_context::request_id(),
-    };
-    if let Some(job) = state.repeated(&headers, &mut new, &asked).await? {
-        return Ok(accepted(&state, &job, preferences.separate_status)?);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let url = state.settings.url(&format!("{}/{place}{query}", operation.dialect.base.path()));
+    let new = state.new_export(caller.owner(), ExportRequest { url, ..request });
+    let job = state.begin_once(new, headers.idempotency_key.as_deref(), &parameters).await?;
+    Ok(accepted(&state, &job, headers.separate_status)?)
+}
+
+/// What stands behind the base in the URL of the export.
+fn place(level: ExportLevel, group: Option<&GroupId>) -> String {
+    match (level, group) {
+        (ExportLevel::System, _) => "$export".to_owned(),
+        (_, Some(group)) => format!("Group/{group}/$export"),
+        (_, None) => "Patient/$export".to_owned(),
     }
-    let most = most.unwrap_or(state.settings.max_running_exports);
-    let id = new.id.get_or_insert_with(|| state.random.job(now)).clone();
-    let slots = ExportSlots { expiring: &*state.expiring, jobs: &*state.jobs };
-    if !slots.acquire(&new.owner, most, &id, now).await? {
-        return Err(Error::TooMany(format!(
-            "{most} exports of this client are under way, which is as many as it may have: wait for one, or cancel it"
-        )).into());
-    }
-    let started = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random)).await;
-    let job = match started {
-        // The same kick-off at the same time was faster.
-        Err(Error::Conflict(_)) => {
-            let stored = state.jobs.get(&id).await?;
-            stored
-                .ok_or_else(|| {
-                    Error::conflict(
-                        "the same kick-off is being handled by another request; try again in a few seconds",
-                    )
-                })?
-                .job
-        }
-        started => started?,
-    };
-    Ok(accepted(&state, &job, preferences.separate_status)?)
 }
 
 /// The patient whose token this is, where the dialect lets patients export their own records.
-fn own_patient(caller: &Caller, dialect: &Dialect, level: ExportLevel) -> Result<Option<PatientId>> {
+fn own_patient(caller: &Caller, operation: Operation) -> Result<Option<PatientId>> {
     let Some(patient) = caller.patient.clone().filter(|_| !caller.is_staff) else { return Ok(None) };
-    if !dialect.roles || level == ExportLevel::Group {
+    if !operation.dialect.roles || operation.level == ExportLevel::Group {
         return Err(Error::Forbidden(
             "the token is for the records of one patient; this operation needs system/ scopes".to_owned(),
         ));
@@ -212,7 +104,119 @@ fn accepted(state: &KickOff, job: &Job, separate_status: bool) -> Result<Respons
     Ok(response)
 }
 
+/// The parameters as they were compiled, and at which level.
+struct Compiled {
+    level: ExportLevel,
+    request: CompiledRequest,
+}
+
 impl KickOff {
+    fn compile(
+        &self,
+        Operation { dialect, level }: Operation,
+        caller: &Caller,
+        own: Option<&PatientId>,
+        parameters: &KickoffParameters,
+        headers: &KickoffHeaders,
+    ) -> Result<Compiled> {
+        let coverage = caller.coverage(dialect);
+        if coverage.is_empty() {
+            return Err(Error::Forbidden(
+                "the token has no scope to read and search, such as system/*.rs".to_owned(),
+            ));
+        }
+        // What a patient starts is an export of that patient, whatever the address.
+        // So is one that names patients, where the dialect takes them at the level of the system.
+        let names_patients = level == ExportLevel::System && dialect.tolerant && parameters.has("patient");
+        let level = if own.is_some() || names_patients { ExportLevel::Patient } else { level };
+        let compiler = Compiler {
+            asked: parameters,
+            level,
+            dialect,
+            coverage: &coverage,
+            lenient: headers.lenient,
+            tolerant: dialect.tolerant && !headers.strict,
+            now: self.clock.now(),
+            own: self.settings.own_bases(),
+            ignored: Vec::new(),
+        };
+        Ok(Compiled { level, request: compiler.compile()? })
+    }
+
+    /// What is exported, without its URL.
+    async fn request(
+        &self,
+        operation: Operation,
+        Compiled { level, request }: Compiled,
+        own: Option<PatientId>,
+        group: Option<GroupId>,
+        headers: &KickoffHeaders,
+    ) -> Result<ExportRequest> {
+        let CompiledRequest { mut selection, output, patients } = request;
+        let cohort = match own {
+            Some(own) => {
+                if patients.is_some_and(|patients| patients.iter().any(|patient| *patient != own)) {
+                    let text = "the token is for the records of one patient".to_owned();
+                    return Err(Error::Forbidden(text));
+                }
+                Cohort::of(vec![own])
+            }
+            None => self.cohort(level, group, patients, headers.lenient, &mut selection.ignored).await?,
+        };
+        let output = OutputOptions { separate_status: headers.separate_status, ..output };
+        let base = operation.dialect.base;
+        Ok(ExportRequest {
+            url: String::new(),
+            base,
+            cohort,
+            choices: None,
+            selection: Some(selection),
+            output,
+        })
+    }
+
+    /// The export as the client is registered for it.
+    fn new_export(&self, owner: Owner, mut request: ExportRequest) -> NewExport {
+        let client = client_of(&self.settings, &owner);
+        request.output.one_document_per_file = client.is_some_and(|client| client.one_document_per_file);
+        request.output.inline_attachments_bytes = client.map_or(0, |client| client.inline_attachments_bytes);
+        request.output.manifest_v4 = client.is_some_and(|client| client.manifest_v4);
+        let request_id = web::request_context::request_id();
+        NewExport { id: None, owner, patient: None, request, form: false, review: false, request_id }
+    }
+
+    /// Begins the export, unless a kick-off with the same key has begun it.
+    async fn begin_once(
+        &self,
+        mut new: NewExport,
+        key: Option<&str>,
+        parameters: &KickoffParameters,
+    ) -> Result<Job> {
+        if let Some(key) = key
+            && let Some(job) = self.repeated(key, &mut new, parameters).await?
+        {
+            return Ok(job);
+        }
+        let now = self.clock.now();
+        let id = new.id.get_or_insert_with(|| self.random.job(now)).clone();
+        let client = client_of(&self.settings, &new.owner);
+        let limit = client.and_then(|client| client.max_running_exports);
+        let limit = limit.unwrap_or(self.settings.max_running_exports);
+        let slots = ExportSlots { expiring: &*self.expiring, jobs: &*self.jobs };
+        if !slots.acquire(&new.owner, limit, &id, now).await? {
+            return Err(Error::TooMany(format!(
+                "{limit} exports of this client are under way, which is as many as it may have: wait for one, or cancel it"
+            )));
+        }
+        match start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random)).await {
+            // The same kick-off at the same time was faster.
+            Err(Error::Conflict(_)) => {
+                self.jobs.get(&id).await?.map(|stored| stored.job).ok_or_else(under_way_elsewhere)
+            }
+            started => started,
+        }
+    }
+
     /// Whose records are exported. Patients who are not there, or not in the group, are refused, or left out and
     /// noted; that none is left is never everybody.
     async fn cohort(
@@ -263,14 +267,10 @@ impl KickOff {
     /// it is found.
     async fn repeated(
         &self,
-        headers: &HeaderMap,
+        key: &str,
         new: &mut NewExport,
         asked: &KickoffParameters,
     ) -> Result<Option<Job>> {
-        let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-        let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len())).ok_or_else(|| {
-            Error::invalid(format!("'Idempotency-Key' must have 1 to {MAX_KEY} characters"))
-        })?;
         let owner = json!(new.owner);
         let key = fingerprint(&format!("{owner} {key}"));
         let request = fingerprint(&format!("{} {:?}", new.request.url, asked.0));
@@ -283,8 +283,8 @@ impl KickOff {
                 return Ok(None);
             }
             // One that expired meanwhile is free again.
-            let Some(grant) = self.expiring.get(EntryKind::Idempotency, &key).await? else { continue };
-            let known: Repeatable = grant.read()?;
+            let Some(entry) = self.expiring.get(EntryKind::Idempotency, &key).await? else { continue };
+            let known: Repeatable = entry.read()?;
             if known.request != request {
                 return Err(Error::Reused(
                     "this 'Idempotency-Key' was used for another request; use a new one",
@@ -294,7 +294,7 @@ impl KickOff {
                 Some(stored) if !stored.job.state().is_gone() => return Ok(Some(stored.job)),
                 // Its job was deleted: the key begins a new one.
                 Some(_) => {
-                    let renewed = ExpiringEntry { value: json!(fresh), expires_at, ..grant };
+                    let renewed = ExpiringEntry { value: json!(fresh), expires_at, ..entry };
                     if self.expiring.replace(EntryKind::Idempotency, &key, &renewed).await? {
                         new.id = Some(fresh.job);
                         return Ok(None);
@@ -308,8 +308,10 @@ impl KickOff {
                 }
             }
         }
-        Err(Error::conflict(
-            "the same kick-off is being handled by another request; try again in a few seconds",
-        ))
+        Err(under_way_elsewhere())
     }
+}
+
+fn under_way_elsewhere() -> Error {
+    Error::conflict("the same kick-off is being handled by another request; try again in a few seconds")
 }

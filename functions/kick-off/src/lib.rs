@@ -8,6 +8,7 @@
 
 mod bulk;
 mod groups;
+mod headers;
 mod parameters;
 mod patients;
 mod selection;
@@ -17,8 +18,7 @@ mod visible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{FromRef, RawQuery, State};
+use axum::extract::{FromRef, State};
 use axum::response::Response;
 use domain::choices::Choices;
 use domain::clock::{Clock, Random};
@@ -30,7 +30,7 @@ use domain::ports::queue::Queue;
 use domain::ports::records::Records;
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions, SandboxShortcut};
 use http::header::{CONTENT_LOCATION, LINK};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use platform::Platform;
 use platform::exports::{NewExport, start};
 use security::keys::Keys;
@@ -43,7 +43,7 @@ use web::respond::notice;
 use web::routes::{Access, At, Below, Route, Routes};
 use web::urls::{client_of, interaction_link, status_url};
 
-use self::bulk::{Request, export};
+use self::bulk::{Operation, export};
 use self::selection::ExportLevel;
 
 /// The ports of the kick-off.
@@ -75,8 +75,8 @@ fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
     let mut routes = Routes::new();
     for &shortcut in shortcuts {
         for base in Base::ALL {
-            let start = async move |state, bearer, patient, headers, body| {
-                ehi_export(shortcut, base, state, bearer, patient, headers, body).await
+            let start = async move |state, bearer, patient, content| {
+                ehi_export(shortcut, base, state, bearer, patient, content).await
             };
             routes = routes.below(Below::of(shortcut, base), |at| {
                 at.post(
@@ -113,9 +113,9 @@ fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: E
         ExportLevel::Patient => ("Starts an export of all patients", &[202][..]),
         ExportLevel::Group => ("Starts an export of the members of a Group", &[202][..]),
     };
-    let handler = async move |state, bearer, group, method, query, RawQuery(raw_query), headers, body| {
-        let request = Request { dialect, level, method, query, raw_query, headers, body };
-        export(request, state, bearer, group).await
+    let operation = Operation { dialect, level };
+    let handler = async move |state, bearer, group, query, headers, parameters| {
+        export(operation, state, bearer, group, query, headers, parameters).await
     };
     at.get(path, Access::Client, says, handler).post(path, Access::Client, says, handler)
 }
@@ -141,8 +141,7 @@ async fn ehi_export(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
     PatientPath(patient): PatientPath,
-    headers: HeaderMap,
-    body: Body,
+    content: Content,
 ) -> Result<Response, ApiError> {
     let is_internal = match caller.may_export_ehi(&patient) {
         EhiAccess::Patient => false,
@@ -159,7 +158,7 @@ async fn ehi_export(
             .into());
         }
     };
-    let choices = choices(&headers, body).await?;
+    let choices = choices(content)?;
     let summary = domain::patient::summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let owner = caller.owner();
     let client = client_of(&state.settings, &owner);
@@ -197,8 +196,8 @@ async fn ehi_export(
 }
 
 /// The choices of the body; `None` without a body, and where its Parameters resource has no parameter.
-async fn choices(headers: &HeaderMap, body: Body) -> Result<Option<Choices>> {
-    match Content::read(headers, body).await? {
+fn choices(content: Content) -> Result<Option<Choices>> {
+    match content {
         Content::Empty => Ok(None),
         Content::Json(parameters) => Ok(domain::choices::reading::from_parameters(&parameters)?),
         Content::Form(_) => {

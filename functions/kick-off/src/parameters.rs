@@ -1,10 +1,11 @@
 //! The parameters of a bulk kick-off as they came, by query or by a Parameters resource: names, texts, and whether a
 //! name is known and its value of the right type (Bulk Data 3.0, kick-off request; contract, section 2).
 
-use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use domain::error::{Error, Result};
-use http::{HeaderMap, Method};
+use http::Method;
 use serde_json::Value;
+use web::ApiError;
 use web::extract::{Content, Query};
 
 /// Parameters other than `patient`.
@@ -48,21 +49,30 @@ pub(crate) const KNOWN: [(&str, &[&str]); 20] = [
 #[derive(Debug)]
 pub(crate) struct KickoffParameters(pub(crate) Vec<(String, String)>);
 
-impl KickoffParameters {
-    /// Reads the query of a GET, or the body of a POST and its query.
-    pub(crate) async fn read(method: &Method, query: Query, headers: &HeaderMap, body: Body) -> Result<Self> {
-        let mut asked = query.0;
-        if method == Method::POST {
-            match Content::read(headers, body).await? {
+/// Reads the query of a GET, or the body of a POST and its query.
+impl<S: Send + Sync> FromRequest<S> for KickoffParameters {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let mut asked = Query::from_request_parts(&mut parts, &()).await?.0;
+        if parts.method == Method::POST {
+            match Content::read(&parts.headers, body).await? {
                 Content::Empty => {}
                 Content::Json(parameters) => asked.extend(of_parameters(&parameters)?),
                 Content::Form(_) => {
-                    return Err(Error::UnsupportedMediaType(
-                        "the body must be a FHIR Parameters resource".to_owned(),
-                    ));
+                    let text = "the body must be a FHIR Parameters resource".to_owned();
+                    return Err(Error::UnsupportedMediaType(text).into());
                 }
             }
         }
+        Ok(Self::checked(asked)?)
+    }
+}
+
+impl KickoffParameters {
+    /// Refuses what is too much or too long.
+    fn checked(asked: Vec<(String, String)>) -> Result<Self> {
         let (patients, others): (Vec<_>, Vec<_>) = asked.iter().partition(|(name, _)| name == "patient");
         if others.len() > MAX_PARAMETERS || patients.len() > MAX_PATIENTS {
             return Err(Error::invalid(format!(

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use crate::parameters::{KickoffParameters, short};
 
-/// CompiledRequest searches of one export.
+/// Compiled searches of one export.
 const MAX_FILTERS: usize = 100;
 /// Whose resources are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
