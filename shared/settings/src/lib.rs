@@ -1,27 +1,31 @@
 //! Settings: read once, at start, from a TOML file and from the environment over it. Every wrong one is named.
 
 mod clients;
+mod environment;
 pub mod limits;
 mod reader;
 pub mod resources;
+mod urls;
 
 use std::path::Path;
 
+use crypto::rsa::RsaKey;
+use domain::request::{Base, SandboxShortcut};
+use domain::retention::Retention;
+use fhir::references::OwnBases;
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use url::Url;
 
 pub use self::clients::{
     Client, IdTokenAlg, Issuer, IssuerKeys, LargeFiles, LinkStyle, PatientAccount, RefreshTokens,
     StaffAccount,
 };
+use self::environment::unknown_variables;
+pub use self::environment::{has_variable, log_filter};
 pub use self::limits::Limits;
-use crypto::rsa::RsaKey;
-use domain::request::{Base, SandboxShortcut};
-use domain::retention::Retention;
-use fhir::references::OwnBases;
-use jiff::SignedDuration;
-
 use self::reader::Reader;
+pub use self::urls::{is_loopback, origin_of};
 
 /// All settings. [`KEYS`] lists their names.
 #[derive(Debug, Clone)]
@@ -339,25 +343,6 @@ fn networks(read: &mut Reader) -> Vec<IpNet> {
     texts.iter().filter_map(network).collect()
 }
 
-/// The variables that look like ours and are none: a misspelt one would otherwise do nothing, in silence.
-fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
-    let is_known = |name: &str| {
-        let of_setting = |key: &str| name == format!("EHI_{}", key.to_ascii_uppercase());
-        // Tests tell each other where their deployment is.
-        name.starts_with("EHI_TEST_")
-            || OTHER_VARIABLES.contains(&name)
-            || KEYS.iter().any(|key| of_setting(key))
-            || limits::LIMITS.iter().any(|limit| limits::variable_of(limit.name) == name)
-            || resources::VARIABLES.iter().any(|(known, _)| *known == name)
-    };
-    let ours = names.filter(|name| name.starts_with("EHI_") && !is_known(name));
-    ours.map(|name| format!("{name}: there is no such variable; it is misspelt, or of another version"))
-        .collect()
-}
-
-/// Variables that are read before the settings are.
-const OTHER_VARIABLES: [&str; 1] = ["EHI_LOG"];
-
 /// `outage_hours`. More than three days are longer than SQS delivers a message again and again.
 fn outage(read: &mut Reader) -> SignedDuration {
     let hours = read.count("outage_hours").unwrap_or(6);
@@ -370,96 +355,5 @@ fn outage(read: &mut Reader) -> SignedDuration {
     }
 }
 
-/// What is logged, in the syntax of `RUST_LOG`: the variable `EHI_LOG`, or what the host wants where it is not set.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn log_filter(default: &str) -> String {
-    std::env::var("EHI_LOG").unwrap_or_else(|_| default.to_owned())
-}
-
-/// Whether the environment has a variable that is not ours.
-pub fn has_variable(name: &str) -> bool {
-    std::env::var_os(name).is_some()
-}
-
-/// Whether a URL's host is this machine.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// The origin of a URL as browsers send it: scheme, host, and the port where it is not the usual one.
-pub fn origin_of(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    matches!(url.scheme(), "http" | "https").then(|| url.origin().ascii_serialization())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Settings, InvalidSettings> {
-        Settings::parse(text, |_| None, None)
-    }
-
-    #[test]
-    fn every_wrong_setting_is_named() {
-        let text = r#"
-            base_url = "localhost"
-            review = "yes"
-            retention_seconds = -1
-            colour = "red"
-            outage_hours = 0
-            [[clients]]
-            id = "a b"
-        "#;
-        let errors = parse(text).expect_err("wrong").to_string();
-        for name in ["base_url", "review", "retention_seconds", "colour", "outage_hours", "clients"] {
-            assert!(errors.contains(name), "{name} in {errors}");
-        }
-    }
-
-    #[test]
-    fn variables_go_over_the_file() {
-        let variables = |name: &str| (name == "EHI_SANDBOX").then(|| "true".to_owned());
-        let settings = Settings::parse("base_url = \"http://127.0.0.1:1\"\nsandbox = false", variables, None);
-        assert!(settings.expect("valid").sandbox);
-    }
-
-    #[test]
-    fn a_misspelt_variable_is_named() {
-        let names = ["EHI_SANBOX", "EHI_SANDBOX", "EHI_LOG", "EHI_LIMITS_CONNECTIONS", "EHI_RECORDS", "HOME"];
-        let unknown = unknown_variables(names.into_iter().map(str::to_owned));
-        assert_eq!(unknown.len(), 1, "{unknown:?}");
-        assert!(unknown[0].starts_with("EHI_SANBOX: "), "{unknown:?}");
-    }
-
-    #[test]
-    fn the_sandbox_stays_at_home_unless_told() {
-        assert!(parse("base_url = \"https://ehi.example.org\"\nsandbox = true").is_err());
-        assert!(
-            parse("base_url = \"https://ehi.example.org\"\nsandbox = true\nsandbox_in_public = true").is_ok()
-        );
-        assert!(parse("base_url = \"http://[::1]:8888\"\nsandbox = true").is_ok());
-        assert!(parse("base_url = \"http://localhost.example.org\"\nsandbox = true").is_err());
-    }
-
-    #[test]
-    fn fhir_bases_are_exact() {
-        let settings = parse("base_url = \"http://localhost:1\"\nsandbox = true").expect("valid");
-        for (url, ours) in [
-            ("http://localhost:1/fhir", true),
-            ("http://localhost:1/fhir/", true),
-            ("http://localhost:1/auto-approve/no-form/4_0_0", true),
-            ("http://localhost:1/fhir/r4", true),
-            ("http://localhost:1", false),
-            ("http://localhost:1/fhir/r5", false),
-            ("http://localhost:1.evil/fhir", false),
-        ] {
-            assert_eq!(settings.is_fhir_base(url), ours, "{url}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,109 @@
+use proptest::prelude::*;
+
+use super::super::ids::{ClientId, JobId};
+use super::super::job::Owner;
+use super::super::request::{Base, Cohort, ExportRequest, OutputOptions};
+use super::*;
+
+fn awaiting(review: bool) -> Job {
+    let id = JobId::parse("01a1fb95-ab0a-7a46-aeea-001492bd7651").expect("an id");
+    Job::AwaitingInput(AwaitingInput {
+        header: JobHeader {
+            id,
+            owner: Owner::new(ClientId::parse("app").expect("an id"), None, None, "app"),
+            patient: None,
+            request: ExportRequest {
+                url: String::new(),
+                base: Base::Fhir,
+                cohort: Cohort::Everyone,
+                choices: None,
+                selection: None,
+                output: OutputOptions::default(),
+            },
+            review,
+            created_at: Timestamp::UNIX_EPOCH,
+            changed_at: Timestamp::UNIX_EPOCH,
+            history: Vec::new(),
+            request_id: None,
+            attachments: Vec::new(),
+        },
+    })
+}
+
+fn summary(at: Timestamp) -> ExportTotals {
+    let manifest = String::new();
+    ExportTotals {
+        transaction_time: at,
+        manifest,
+        pages: 1,
+        files: 0,
+        resources: 0,
+        bytes: 0,
+        withheld: [].into(),
+        ledger: None,
+    }
+}
+
+/// Somebody tries one of the moves; what the state does not allow leaves the job as it is.
+fn tried(job: Job, action: u8, now: Timestamp) -> Job {
+    let retention = Retention::default();
+    let before = job.clone();
+    match (action, job) {
+        (0, Job::AwaitingInput(state)) => Job::Queued(state.customize(Choices::default(), "patient", now)),
+        (1, Job::Queued(state)) => Job::Running(state.begin(now)),
+        (2, Job::Running(state)) => state.finish(summary(now), now, &retention),
+        (3, job) => job
+            .in_review("approve")
+            .map_or(before, |state| Job::Complete(state.approve(None, "admin", now, &retention))),
+        (4, job) => job
+            .in_review("reject")
+            .map_or(before, |state| Job::Rejected(state.reject("no", "admin", now, &retention))),
+        (5, job) => job.cancel("app", now).map_or(before, Job::Cancelled),
+        (6, job) => job.fail("broken", "exception", "task plan", now, &retention).map_or(before, Job::Failed),
+        (7, job) if job.is_expired(now, &retention) => Job::Expired(job.expire(now)),
+        (_, job) => job,
+    }
+}
+
+/// Whether one move may lead from the one to the other: the picture at the head of this file.
+fn allowed(from: JobState, to: JobState) -> bool {
+    use JobState::{
+        AwaitingInput, Cancelled, Complete, Expired, Failed, InReview, Queued, Rejected, Running,
+    };
+
+    match (from, to) {
+        (Cancelled | Expired, _) => false,
+        (AwaitingInput, Queued)
+        | (Queued, Running)
+        | (Running, InReview | Complete)
+        | (InReview, Complete | Rejected)
+        | (AwaitingInput | Queued | Running, Failed)
+        | (_, Cancelled | Expired) => true,
+        _ => false,
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_sequence_of_moves_leaves_the_picture(review: bool, actions in prop::collection::vec((0u8..8, 0i64..40), 0..20)) {
+        let mut job = awaiting(review);
+        let mut now = Timestamp::UNIX_EPOCH;
+        for (action, days) in actions {
+            now += SignedDuration::from_hours(24 * days);
+            let (before, history) = (job.state(), job.header().history.clone());
+            job = tried(job, action, now);
+            let noted = job.header().history.len() - history.len();
+            prop_assert!(job.header().history.starts_with(&history), "what happened is never rewritten");
+            if job.state() == before {
+                prop_assert_eq!(noted, 0);
+            } else {
+                prop_assert!(allowed(before, job.state()), "{:?} to {:?}", before, job.state());
+                prop_assert_eq!((noted, job.header().changed_at), (1, now));
+                prop_assert!(review || job.state() != JobState::InReview);
+                prop_assert!(!review || (before, job.state()) != (JobState::Running, JobState::Complete));
+            }
+            let text = serde_json::to_string(&job).expect("JSON");
+            prop_assert_eq!(serde_json::from_str::<Job>(&text).expect("the same"), job.clone());
+        }
+    }
+}

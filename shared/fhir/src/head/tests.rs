@@ -1,0 +1,127 @@
+use super::*;
+
+fn days(line: &str) -> Option<(String, String)> {
+    let mut plain = Plain::default();
+    let (_, facts) = head_and_facts(line.as_bytes(), &mut plain).expect("a resource");
+    let text = |bytes: [u8; 10]| String::from_utf8(bytes.to_vec()).expect("ASCII");
+    facts.days.map(|days| (text(days.first), text(days.last)))
+}
+
+#[test]
+fn the_type_is_the_top_level_one_wherever_it_stands() {
+    let line = br#"{"contained":[{"resourceType":"Practitioner","id":"x"}],"id":"a","resourceType":"Claim"}"#;
+    let plain = &mut Plain::default();
+    assert_eq!(head(line, plain), Ok(Head { text: line, resource_type: "Claim", id: Some("a") }));
+    for line in [
+        r#"{"contained":[{"resourceType":"Practitioner"}]}"#,
+        r#"{"resourceType":"../x"}"#,
+        r#"{"resourceType":"Pat\\ient"}"#,
+        r#"{"resourceType":7}"#,
+    ] {
+        assert_eq!(head(line.as_bytes(), &mut Plain::default()), Err(NotAResource::NoType), "{line}");
+    }
+}
+
+#[test]
+fn every_spelling_has_the_same_head_facts_and_members() {
+    let plain = br#"{"resourceType":"Observation","id":"o-1","meta":{"security":[{"code":"HIV"}]},"category":[{"coding":[{"code":"laboratory"}]}],"effectiveDateTime":"2020-05-06"}"#;
+    let spelled = br#"{ "resource\u0054ype":"\u004fbservation","\u0069d":"o\u002d1","m\u0065ta":{"\u0073ecurity":[{"c\u006fde":"\u0048IV"}]},"categ\u006fry":[{"coding":[{"code":"\u006caboratory"}]}],"effectiveDat\u0065Time":"\u0032020-05-06"}"#;
+    let (room, other) = (&mut Plain::default(), &mut Plain::default());
+    let (head, facts) = head_and_facts(plain, room).expect("a resource");
+    let (spelled_head, spelled_facts) = head_and_facts(spelled, other).expect("a resource");
+    assert_eq!((spelled_head.resource_type, spelled_head.id), (head.resource_type, head.id));
+    assert_eq!(
+        (&spelled_facts.labels, &spelled_facts.categories, spelled_facts.days),
+        (&facts.labels, &facts.categories, facts.days)
+    );
+    let (room, other) = (&mut Plain::default(), &mut Plain::default());
+    let (_, members) = head_and_members(plain, room).expect("a resource");
+    let (head, spelled_members) = head_and_members(spelled, other).expect("a resource");
+    let of = |text: &[u8], members: &Members<'_>| {
+        members.iter().map(|(key, value)| (key.to_vec(), text[value.clone()].to_vec())).collect::<Vec<_>>()
+    };
+    assert_eq!(of(head.text, &spelled_members), of(plain, &members));
+}
+
+#[test]
+fn a_repeated_member_is_named() {
+    for (line, name) in [
+        (r#"{"resourceType":"Claim","meta":{},"meta":{"security":[{"code":"HIV"}]}}"#, "meta"),
+        (r#"{"resourceType":"Claim","meta":{},"m\u0065ta":{}}"#, "meta"),
+        (r#"{"resourceType":"Claim","a":[{"b":1,"\u0062":1}]}"#, "b"),
+    ] {
+        let repeated = Err(NotAResource::Repeated(name.to_owned()));
+        assert_eq!(head(line.as_bytes(), &mut Plain::default()), repeated, "{line}");
+        assert!(head_and_facts(line.as_bytes(), &mut Plain::default()).is_err(), "{line}");
+        assert!(head_and_members(line.as_bytes(), &mut Plain::default()).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn labels_count_wherever_a_resource_stands_and_those_that_cannot_be_read_are_noted() {
+    for (line, labels, unreadable) in [
+        (r#"{"meta":{"security":[{"code":"HIV"},{}]}}"#, &["HIV"][..], false),
+        (r#"{"meta":{"security":{"code":" hiv\n"}}}"#, &[" hiv\n"], false),
+        (r#"{"meta":null,"contained":[{"meta":{"security":[{"code":"R"}]}}]}"#, &["R"], false),
+        (r#"{"entry":[{"resource":{"contained":[{"meta" : {"security":[{"code":"V"}]}}]}}]}"#, &["V"], false),
+        (r#"{"parameter":[{"part":[{"resource":{"meta":{"security":[{"code":"V"}]}}}]}]}"#, &["V"], false),
+        (r#"{"contained":[{"text":"\"meta\":{"},"meta"]}"#, &[], false),
+        (r#"{"meta":{"security":null}}"#, &[], false),
+        (r#"{"meta":{"security":[null]}}"#, &[], false),
+        (r#"{"meta":{"security":"HIV"}}"#, &[], true),
+        (r#"{"meta":{"security":[{"code":7}]}}"#, &[], true),
+        (r#"{"meta":{"security":[{"code":"\ud800"}]}}"#, &[], true),
+        (r#"{"meta":{"security":[{"display":"HIV"}]}}"#, &[], true),
+        (r#"{"meta":{"security":[{"coding":[{"code":"HIV"}]}]}}"#, &[], true),
+        (r#"{"meta":{"security":[[{"code":"HIV"}]]}}"#, &[], true),
+        (r#"{"meta":[{"security":[{"code":"HIV"}]}]}"#, &[], true),
+        (r#"{"contained":[{"meta":7}]}"#, &[], true),
+    ] {
+        let line = line.replacen('{', "{\"resourceType\":\"Basic\",", 1);
+        let plain = &mut Plain::default();
+        let (_, facts) = head_and_facts(line.as_bytes(), plain).expect("a resource");
+        assert_eq!(
+            (&facts.labels[..], facts.has_unreadable_label),
+            (&labels.iter().map(|label| Cow::Borrowed(*label)).collect::<Vec<_>>()[..], unreadable),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn facts_are_codes_labels_and_days() {
+    let line =
+        br#"{"resourceType":"Observation","meta":{"security":[{"system":"s","code":"HIV"},{"code":"R"}]},
+        "category":[{"coding":[{"code":"laboratory"}]}],"code":{"coding":[{"code":"not this"}]},
+        "issued":"2021-01-01T00:00:00Z","effectiveDateTime":"2020-05-06T01:02:03Z"}"#;
+    let plain = &mut Plain::default();
+    let (_, facts) = head_and_facts(line, plain).expect("a resource");
+    assert_eq!(facts.labels, ["HIV", "R"]);
+    assert_eq!(facts.categories, ["laboratory"]);
+    assert_eq!(facts.days, Some(Days { first: *b"2020-05-06", last: *b"2020-05-06" }));
+}
+
+#[test]
+fn periods_and_conditions_last() {
+    let pair = |first: &str, last: &str| Some((first.to_owned(), last.to_owned()));
+    assert_eq!(
+        days(r#"{"resourceType":"Encounter","period":{"start":"2020-01-02T03:04:05Z"}}"#),
+        pair("2020-01-02", "9999-12-31")
+    );
+    assert_eq!(days(r#"{"resourceType":"Encounter","period":{}}"#), None);
+    assert_eq!(
+        days(r#"{"resourceType":"Condition","recordedDate":"2019","onsetDateTime":"2018-03"}"#),
+        pair("2018-03-01", "9999-12-31")
+    );
+    assert_eq!(
+        days(r#"{"resourceType":"Condition","abatementDateTime":"2018-04-05","onsetDateTime":"2018-03-01"}"#),
+        pair("2018-03-01", "2018-04-05")
+    );
+    assert_eq!(
+        days(
+            r#"{"resourceType":"DocumentReference","date":"2022-01-01T00:00:00Z","context":{"period":{"start":"2020-01-01","end":"2020-02"}}}"#
+        ),
+        pair("2020-01-01", "2020-02-31")
+    );
+    assert_eq!(days(r#"{"resourceType":"Patient","birthDate":"1970-01-01"}"#), None);
+}

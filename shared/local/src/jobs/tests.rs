@@ -1,0 +1,39 @@
+use super::*;
+
+/// A row of a broken disk, or of another version, hides no other and stops no page.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
+    let database = Arc::new(Database::in_memory().expect("a database"));
+    let jobs = LocalJobs::new(database.clone());
+    let mut ids = Vec::new();
+    for second in 1..=6 {
+        let job = contract::job(second, "a");
+        jobs.create(&job).await.expect("created");
+        ids.push(job.id().to_string());
+    }
+    let (text, number) = (ids[2].clone(), ids[4].clone());
+    database
+        .write(move |transaction| {
+            transaction
+                .execute("UPDATE jobs SET job = '{\"future\":{}}' WHERE id = ?", [text])
+                .map_err(sql)?;
+            let statement = "UPDATE jobs SET chunks_done = 'many' WHERE id = ?";
+            transaction.execute(statement, [number]).map_err(sql)?;
+            Ok(())
+        })
+        .await
+        .expect("damaged");
+    let (mut seen, mut query) = (Vec::new(), JobQuery { count: 1, ..JobQuery::default() });
+    loop {
+        let page = jobs.list(&query).await.expect("a page");
+        seen.extend(page.jobs.iter().map(|stored| stored.job.id().to_string()));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    let expected = [ids[5].clone(), ids[3].clone(), ids[1].clone(), ids[0].clone()];
+    assert_eq!(seen, expected);
+    let damaged = JobId::parse(&ids[2]).expect("an id");
+    assert_eq!(jobs.get(&damaged).await.expect_err("damaged").kind(), domain::error::Kind::Defect);
+}

@@ -1,0 +1,63 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Settings, InvalidSettings> {
+    Settings::parse(text, |_| None, None)
+}
+
+#[test]
+fn every_wrong_setting_is_named() {
+    let text = r#"
+        base_url = "localhost"
+        review = "yes"
+        retention_seconds = -1
+        colour = "red"
+        outage_hours = 0
+        [[clients]]
+        id = "a b"
+    "#;
+    let errors = parse(text).expect_err("wrong").to_string();
+    for name in ["base_url", "review", "retention_seconds", "colour", "outage_hours", "clients"] {
+        assert!(errors.contains(name), "{name} in {errors}");
+    }
+}
+
+#[test]
+fn variables_go_over_the_file() {
+    let variables = |name: &str| (name == "EHI_SANDBOX").then(|| "true".to_owned());
+    let settings = Settings::parse("base_url = \"http://127.0.0.1:1\"\nsandbox = false", variables, None);
+    assert!(settings.expect("valid").sandbox);
+}
+
+#[test]
+fn a_misspelt_variable_is_named() {
+    let names = ["EHI_SANBOX", "EHI_SANDBOX", "EHI_LOG", "EHI_LIMITS_CONNECTIONS", "EHI_RECORDS", "HOME"];
+    let unknown = unknown_variables(names.into_iter().map(str::to_owned));
+    assert_eq!(unknown.len(), 1, "{unknown:?}");
+    assert!(unknown[0].starts_with("EHI_SANBOX: "), "{unknown:?}");
+}
+
+#[test]
+fn the_sandbox_stays_at_home_unless_told() {
+    assert!(parse("base_url = \"https://ehi.example.org\"\nsandbox = true").is_err());
+    assert!(
+        parse("base_url = \"https://ehi.example.org\"\nsandbox = true\nsandbox_in_public = true").is_ok()
+    );
+    assert!(parse("base_url = \"http://[::1]:8888\"\nsandbox = true").is_ok());
+    assert!(parse("base_url = \"http://localhost.example.org\"\nsandbox = true").is_err());
+}
+
+#[test]
+fn fhir_bases_are_exact() {
+    let settings = parse("base_url = \"http://localhost:1\"\nsandbox = true").expect("valid");
+    for (url, ours) in [
+        ("http://localhost:1/fhir", true),
+        ("http://localhost:1/fhir/", true),
+        ("http://localhost:1/auto-approve/no-form/4_0_0", true),
+        ("http://localhost:1/fhir/r4", true),
+        ("http://localhost:1", false),
+        ("http://localhost:1/fhir/r5", false),
+        ("http://localhost:1.evil/fhir", false),
+    ] {
+        assert_eq!(settings.is_fhir_base(url), ours, "{url}");
+    }
+}
