@@ -1,5 +1,7 @@
 //! Small files of an export in one object: nobody outside can tell, and nothing is read from where it is not.
 
+mod damaged;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -299,50 +301,6 @@ async fn packs_and_large_files_survive_dying_at_every_call() {
         assert_eq!(content(&world, &token, &job).await, expected, "call {call}");
     }
     assert!(crashes > 30, "{crashes}");
-}
-
-/// Changes the bytes of a pack whose index is at the offset.
-type Damage = fn(&mut Vec<u8>, usize);
-
-/// Damages the pack of the patient's chunk.
-async fn damaged(damage: Damage) -> (Kept, String, Vec<String>) {
-    let kept = Kept::over(&ehi::defaults::sample_records()).await;
-    let job = kept.world.exported(&kept.token, ANNA).await;
-    let attachments = urls(&kept.world, &kept.token, &job).await.into_iter();
-    let attachments: Vec<_> = attachments.filter(|url| url.contains("/attachments/")).collect();
-    let (chunk, result) = results(kept.world.platform(), &job).await.swap_remove(0);
-    let index = usize::try_from(result.attachments.expect("an index").offset).expect("small");
-    let path = kept.directory(&job).join(format!("{chunk}-{}/pack", result.attempt));
-    let mut bytes = std::fs::read(&path).expect("a pack");
-    damage(&mut bytes, index);
-    std::fs::write(&path, bytes).expect("written");
-    // A new process, which has read no index yet.
-    let Kept { world, state, token } = kept;
-    let platform = world.platform().clone();
-    let clock = world.clock().clone();
-    (Kept { world: World::over(platform, clock), state, token }, job, attachments)
-}
-
-#[tokio::test]
-async fn a_damaged_index_is_an_error_and_never_other_bytes() {
-    let changes: [(&str, Damage); 4] = [
-        ("a digit of a place", |bytes, index| {
-            let digit = bytes[index..].iter().position(u8::is_ascii_digit).expect("a number");
-            bytes[index + digit] ^= 1;
-        }),
-        ("cut in the middle", |bytes, index| bytes.truncate(index + 20)),
-        ("cut before it", |bytes, index| bytes.truncate(index)),
-        ("empty", |bytes, _| bytes.clear()),
-    ];
-    for (name, change) in changes {
-        let (kept, _, attachments) = damaged(change).await;
-        assert_eq!(attachments.len(), 8);
-        for url in attachments {
-            let answer = kept.get(&url).await;
-            assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{name}: {url}");
-            assert!(answer.outcome().contains("logged"), "{}", answer.outcome());
-        }
-    }
 }
 
 #[tokio::test]

@@ -6,28 +6,28 @@ pub mod faults;
 pub mod fuzz;
 mod http;
 pub mod lake;
+mod launch;
 pub mod ledger;
 pub mod packs;
 pub mod service;
 #[cfg(feature = "aws")]
 pub mod simulated;
+mod texts;
 #[cfg(feature = "aws")]
 pub mod wire;
 
 use self::deployed::Deployed;
 pub use self::http::{Answer, Call};
+pub use self::launch::Launch;
+pub use self::texts::settings;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::http::{Method, Request, StatusCode};
-use aws_lc_rs::digest;
 use axum::Router;
 use axum::body::Body;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use contract::{FixedClock, SeededRandom};
-use domain::clock::Random;
 use domain::ports::queue::{NoDeadline, Worker};
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
@@ -79,98 +79,6 @@ macro_rules! both_hosts {
             }
         }
     };
-}
-
-/// The settings of the World: the sandbox's, with a second client and an account.
-pub fn settings(more: &str) -> String {
-    let hash = hash(PASSWORD);
-    format!(
-        "base_url = \"{BASE_URL}\"
-{more}
-staff_origins = [\"http://localhost:3000\"]
-rsa_keys = ['''{rsa_key}''']
-[[staff]]
-username = \"admin\"
-password_hash = \"{hash}\"
-[[accounts]]
-username = \"anna\"
-password_hash = \"{hash}\"
-patient = \"{ANNA}\"
-[[clients]]
-id = \"app\"
-name = \"The test app\"
-scopes = \"launch/patient offline_access openid fhirUser profile patient/$ehi-export patient/*.rs\"
-redirect_uris = [\"https://app.example.org/callback\"]
-[[clients]]
-id = \"other-app\"
-scopes = \"offline_access patient/$ehi-export patient/*.rs\"
-link_style = \"bare\"
-one_document_per_file = true
-large_files = \"refuse\"
-redirect_uris = [\"https://other.example.org/callback\"]
-[[clients]]
-id = \"confidential\"
-scopes = \"offline_access patient/$ehi-export\"
-redirect_uris = [\"https://confidential.example.org/callback\"]
-secret_hash = \"{hash}\"
-[[clients]]
-id = \"lasting-app\"
-scopes = \"offline_access patient/$ehi-export patient/*.rs\"
-redirect_uris = [\"https://lasting.example.org/callback\"]
-refresh_tokens = \"reusable\"
-varying_redirect_query = true
-state_optional = true
-[[clients]]
-id = \"inlining-app\"
-scopes = \"offline_access patient/$ehi-export\"
-redirect_uris = [\"https://confidential.example.org/callback\"]
-inline_attachments_bytes = 100
-[[clients]]
-id = \"inlining-service\"
-scopes = \"system/*.rs\"
-jwks = '''{jwks}'''
-inline_attachments_bytes = 100
-[[clients]]
-id = \"signed-app\"
-scopes = \"launch/patient offline_access openid fhirUser patient/$ehi-export patient/*.rs\"
-redirect_uris = [\"https://signed.example.org/callback\"]
-jwks = '''{jwks}'''
-id_token_alg = \"ES256\"
-[[clients]]
-id = \"resource-server\"
-scopes = \"system/Patient.r\"
-introspects = true
-secret_hash = \"{hash}\"
-[[clients]]
-id = \"team-service\"
-scopes = \"system/*.rs system/$ehi-export access/open.read\"
-jwks = '''{jwks}'''
-[[clients]]
-id = \"service\"
-scopes = \"system/*.rs access/*.*\"
-jwks = '''{jwks}'''
-max_running_exports = 100
-[[clients]]
-id = \"other-service\"
-scopes = \"system/Patient.rs system/Observation.rs?category=laboratory\"
-jwks = '''{jwks}'''
-manifest_v4 = true
-[[clients]]
-id = \"direct-service\"
-scopes = \"system/*.read\"
-jwks = '''{jwks}'''
-signed_urls = true
-max_running_exports = 3
-",
-        jwks = service::jwks(),
-        rsa_key = service::rsa_key_pem(),
-    )
-}
-
-/// An argon2 hash that costs a test little.
-fn hash(password: &str) -> String {
-    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    HASH.get_or_init(|| security::passwords::hash(password, &SeededRandom::new(1)).expect("a hash")).clone()
 }
 
 impl World {
@@ -385,62 +293,6 @@ impl World {
 impl Default for World {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// An app's way through authorization.
-pub struct Launch {
-    pub client: String,
-    pub redirect_uri: String,
-    pub verifier: String,
-    pub scope: String,
-    pub aud: String,
-    /// Sent where it is not empty.
-    pub nonce: String,
-}
-
-impl Launch {
-    pub fn new(client: &str) -> Self {
-        let redirect_uri = match client {
-            "app" => "https://app.example.org/callback",
-            "other-app" => "https://other.example.org/callback",
-            "lasting-app" => "https://lasting.example.org/callback",
-            "signed-app" => "https://signed.example.org/callback",
-            _ => "https://confidential.example.org/callback",
-        };
-        Self {
-            client: client.to_owned(),
-            redirect_uri: redirect_uri.to_owned(),
-            verifier: SeededRandom::new(99).secret(),
-            scope: "launch/patient offline_access patient/$ehi-export".to_owned(),
-            aud: format!("{BASE_URL}/fhir"),
-            nonce: String::new(),
-        }
-    }
-
-    pub fn challenge(&self) -> String {
-        URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.verifier.as_bytes()))
-    }
-
-    pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let mut fields = vec![
-            ("response_type", "code".to_owned()),
-            ("client_id", self.client.clone()),
-            ("redirect_uri", self.redirect_uri.clone()),
-            ("scope", self.scope.clone()),
-            ("aud", self.aud.clone()),
-            ("state", "xyz".to_owned()),
-            ("code_challenge", self.challenge()),
-            ("code_challenge_method", "S256".to_owned()),
-        ];
-        if !self.nonce.is_empty() {
-            fields.push(("nonce", self.nonce.clone()));
-        }
-        fields
-    }
-
-    pub fn authorize(&self) -> String {
-        authorize_path(&self.fields())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Bulk exports.
 //!
 //! - [`content`]: what they contain; [`filter`]: any request, against a plain filter over the lake.
-//! - [`helix`]: values as Helix has them; [`wire`]: how they speak: what is wrong, dialects, progress, manifests.
+//! - [`helix`]: values as Helix has them; [`wire`]: how they speak: what is wrong, dialects, progress.
+//! - [`manifests`]: their shapes, signed links, pages.
 //! - [`access`]: who may have what, and how much of it; [`groups`]: how much of a group.
 
 mod access;
@@ -9,6 +10,7 @@ mod content;
 mod filter;
 mod groups;
 mod helix;
+mod manifests;
 mod wire;
 
 use std::path::Path;

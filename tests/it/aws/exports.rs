@@ -1,0 +1,176 @@
+//! Whole exports over the emulator, with every call broken once.
+
+use super::*;
+
+/// A lake with the sample patients, loaded once for all exports of this process.
+async fn sample_lake() -> &'static str {
+    static LOADED: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+    LOADED
+        .get_or_init(|| async {
+            let prefix = format!("sample-{}", OsRandom.attempt());
+            let into = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
+            let inputs = vec![ehi::defaults::sample_records()];
+            ehi::load::run(ehi::load::Options { inputs, into: into.into() }).await.expect("loaded");
+            prefix
+        })
+        .await
+}
+
+async fn begin(platform: &Aws, patients: Vec<PatientId>) -> Job {
+    tests::exports::begin(platform, tests::exports::new_export(Cohort::of(patients))).await
+}
+
+/// An inbox whose messages come back soon: where the answer to a receive was lost, the message is hidden that long.
+struct Brief(SqsInbox);
+
+#[async_trait::async_trait]
+impl Inbox for Brief {
+    async fn receive(&self, _: SignedDuration) -> Result<Option<Delivery>> {
+        self.0.receive(SignedDuration::from_secs(2)).await
+    }
+
+    async fn acknowledge(&self, delivery: &Delivery) -> Result<()> {
+        self.0.acknowledge(delivery).await
+    }
+
+    async fn release(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
+        self.0.release(delivery, delay.min(SignedDuration::from_secs(2))).await
+    }
+
+    async fn extend(&self, delivery: &Delivery, visibility: SignedDuration) -> Result<()> {
+        self.0.extend(delivery, visibility).await
+    }
+
+    async fn dead(&self) -> Result<Option<Delivery>> {
+        dead_letter(&self.0, false).await
+    }
+}
+
+/// How long a job may take to come to rest, whatever breaks.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Works as a Lambda would, one message after the other, until the job is no longer under way.
+async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
+    let worker = export_generator::worker(platform);
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE, "{job} does not come to rest");
+        if let Ok(Some(stored)) = platform.jobs().get(job).await
+            && !stored.job.is_active()
+        {
+            return stored.job;
+        }
+        // A wire that breaks breaks the queue's loop as well; it goes on.
+        let _ = ehi::worker::step(inbox, &*worker, &NoDeadline).await;
+    }
+}
+
+/// How often each resource is in the files of a complete job.
+pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
+    let files = platform.files();
+    let manifest = web::manifest::stored_page(job, 0, &*files).await.expect("read").expect("a manifest");
+    let mut counts = BTreeMap::new();
+    for named in manifest.files.iter().filter(|named| named.file.purpose.is_data()) {
+        let bytes = packs::read(&*files, &named.file.location(), 100_000_000).await.expect("a file");
+        assert_eq!(bytes.len() as u64, named.file.size);
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let resource: Value = serde_json::from_slice(line).expect("a resource");
+            *counts.entry(reference(&resource)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Over a breaking wire every export is whole or failed with a reason, whatever breaks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn whatever_call_breaks_each_resource_is_exported_once() {
+    let lake = sample_lake().await;
+    let wire = Wire::over(sdk().await.http_client().expect("a client"));
+    let broken = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+    let platform = platform(broken, resources(lake, &[]), Arc::new(SystemClock), Arc::new(OsRandom));
+    let inbox = Brief(platform.inbox(SizeClass::Small, &variable("EHI_TEST_DEAD_LETTERS")));
+    let patient = vec![PatientId::parse(BRUNO).expect("an id")];
+    let job = begin(&platform, patient.clone()).await;
+    work(&platform, &inbox, job.id()).await;
+    // The second export makes the calls that every later one makes.
+    let job = begin(&platform, patient.clone()).await;
+    wire.follow(Plan::Nothing);
+    let done = work(&platform, &inbox, job.id()).await;
+    let calls: u64 = wire.operations().values().sum();
+    let expected = exported(&platform, &done).await;
+    assert!(expected.len() > 50 && expected.values().all(|count| *count == 1), "{}", expected.len());
+    let mut struck = 0;
+    // The answer of each call is lost once, which is the worst; of the other faults each call gets one in turn.
+    let others: Vec<_> = Fault::ALL.into_iter().filter(|fault| *fault != Fault::LostAnswer).collect();
+    let turn = |call: u64| others[usize::try_from(call).expect("few calls") % others.len()];
+    let each = (0..calls).flat_map(|call| [(call, Fault::LostAnswer), (call, turn(call))]);
+    for (call, fault) in each {
+        let job = begin(&platform, patient.clone()).await;
+        wire.follow(Plan::Once(call, fault));
+        let done = work(&platform, &inbox, job.id()).await;
+        struck += wire.struck();
+        wire.follow(Plan::Nothing);
+        assert!(matches!(done, Job::Complete(_)), "call {call}, {fault:?}: {:?}", done.header().history);
+        assert_eq!(exported(&platform, &done).await, expected, "call {call}, {fault:?}");
+    }
+    assert!(struck >= calls * 3 / 2, "{struck} of {}", 2 * calls);
+    // A wire that is bad all the time: whole, or failed with a reason.
+    let mut complete = 0;
+    for seed in 0..8 {
+        let job = begin(&platform, patient.clone()).await;
+        wire.follow(Plan::OneIn(5, seed));
+        let done = work(&platform, &inbox, job.id()).await;
+        assert!(wire.struck() > 3, "seed {seed}");
+        wire.follow(Plan::Nothing);
+        match &done {
+            Job::Complete(_) => {
+                complete += 1;
+                assert_eq!(exported(&platform, &done).await, expected, "seed {seed}");
+            }
+            Job::Failed(failed) => assert!(!failed.reason.is_empty()),
+            other => panic!("seed {seed}: {:?}", other.state()),
+        }
+    }
+    assert!(complete > 4, "most get through");
+}
+
+/// What one patient's export asks of AWS, which `infra/docs/cost.md` reckons with.
+#[tokio::test]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
+    let lake = sample_lake().await;
+    let wire = Wire::over(sdk().await.http_client().expect("a client"));
+    let counted = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+    let clock = || Arc::new(SystemClock);
+    let platform = platform(counted, resources(lake, &[]), clock(), Arc::new(OsRandom));
+    let worker = export_generator::worker(&platform);
+    // The one task of a short export as the queue would deliver it, without the calls that deliver it.
+    let calls = async || {
+        let job = begin(&platform, vec![PatientId::parse(BRUNO).expect("an id")]).await;
+        let id = job.id().clone();
+        wire.follow(Plan::Nothing);
+        worker.handle(&Task::Plan { job: id.clone() }, &NoDeadline).await.expect("done");
+        let operations = wire.operations();
+        let done = platform.jobs().get(&id).await.expect("an answer").expect("a job");
+        assert!(matches!(done.job, Job::Complete(_)));
+        operations
+    };
+    // A first export indexes the shared records.
+    calls().await;
+    let calls = calls().await;
+    let of = |names: &[&str]| names.iter().filter_map(|name| calls.get(*name)).sum::<u64>();
+    let reads = of(&["GetItem", "Query", "BatchGetItem"]);
+    let writes = of(&["UpdateItem", "TransactWriteItems", "PutItem"]);
+    let puts =
+        of(&["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2"]);
+    let gets = of(&["GetObject", "HeadObject"]);
+    let page = std::fs::read_to_string(root().join("infra/docs/cost.md")).expect("a page");
+    for said in [
+        format!("| DynamoDB | {reads} reads and {writes} writes ("),
+        format!("| S3 | {puts} PUT or LIST, {gets} GET by the engine;"),
+        format!("| SQS | {} message,", of(&["SendMessage"]) + 1),
+    ] {
+        assert!(page.contains(&said), "infra/docs/cost.md does not say '{said}': {calls:?}");
+    }
+}
