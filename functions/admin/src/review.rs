@@ -91,7 +91,7 @@ impl Admin {
         Ok(changed)
     }
 
-    /// Removes the job and its files; answers the job as it was.
+    /// Removes the job and its files; returns the job as it was.
     pub(crate) async fn delete_job(&self, id: &JobId, who: &str) -> Result<StoredJob> {
         let stored = self.job(id).await?;
         match cancel(&*self.jobs, &*self.files, id, who, self.clock.now()).await {

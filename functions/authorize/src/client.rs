@@ -31,7 +31,7 @@ impl Authorize {
         }
     }
 
-    /// The client that an assertion is from. What is wrong with it is in the log, and not in the answer.
+    /// The client that an assertion is from. What is wrong with it is in the log, and not in the response.
     async fn asserted<'c>(
         &self,
         text: &str,

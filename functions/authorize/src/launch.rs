@@ -117,7 +117,7 @@ fn check<'f>(
     Ok(scopes)
 }
 
-/// The app's address with an answer in its query.
+/// The app's address with a response in its query.
 pub(crate) fn answer_url(
     redirect_uri: &str,
     fields: &[(&str, &str)],

@@ -169,7 +169,7 @@ impl Authorize {
         Ok(is_reusable && self.expiring.get(EntryKind::Family, family).await?.is_some())
     }
 
-    /// Signs the access token and answers with it and the others.
+    /// Signs the access token and returns it with the others.
     fn issue(&self, issued: Issued<'_>) -> Answer {
         let Issued { client, sign_in, scopes, family, refresh_token, id_token } = issued;
         let now = self.clock.now();

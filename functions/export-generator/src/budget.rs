@@ -75,7 +75,7 @@ impl Generator {
         }
     }
 
-    /// Forgets what is known of a task's failures: its store answers again.
+    /// Forgets what is known of a task's failures: its store responds again.
     pub(crate) async fn succeeded(&self, delivery: &Delivery) -> Settled {
         if delivery.deliveries > 1 {
             let key = delivery.task.key();

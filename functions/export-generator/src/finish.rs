@@ -100,7 +100,7 @@ impl Generator {
         let replaced = self.jobs.replace(&finished, stored.version).await;
         if matches!(replaced, Err(Error::Conflict(_))) {
             // Somebody was faster, or cancelled it: this manifest is nobody's. After any other error it may be the
-            // job's all the same, when only the answer was lost.
+            // job's all the same, when only the response was lost.
             self.files.remove_prefix(&manifest).await?;
         }
         replaced?;

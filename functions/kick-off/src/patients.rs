@@ -15,7 +15,7 @@ use web::{ApiError, unique_json};
 use crate::KickOff;
 use crate::visible::labels;
 
-/// The largest Patient that is answered, in bytes: a function on AWS answers with 6 MB at most.
+/// The largest Patient that is returned, in bytes: a response of a function on AWS has 6 MB at most.
 const MAX_PATIENT: usize = 4 * 1024 * 1024;
 
 pub(crate) async fn read(

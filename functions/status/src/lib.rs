@@ -271,7 +271,7 @@ impl Status {
     }
 }
 
-/// The status of the export itself, whatever status its dialect answers with.
+/// The status of the export itself, whatever status its dialect responds with.
 fn status_of(job: &Job) -> StatusCode {
     match job {
         Job::Complete(_) => StatusCode::OK,
@@ -282,7 +282,7 @@ fn status_of(job: &Job) -> StatusCode {
     }
 }
 
-/// The same answer as 200, with the export's status in a header (Bulk Data 3.0, `separate-export-status`).
+/// The same response as 200, with the export's status in a header (Bulk Data 3.0, `separate-export-status`).
 fn separated(mut response: Response, status: StatusCode) -> Result<Response> {
     let status = HeaderValue::from_str(&status.to_string()).map_err(Error::internal)?;
     response.headers_mut().insert(HeaderName::from_static("x-export-status"), status);

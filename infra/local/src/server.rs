@@ -152,7 +152,7 @@ async fn work(platform: Local, shutdown: Shutdown) {
     }
 }
 
-/// The store does not answer: say so and do not spin.
+/// The store does not respond: say so and do not spin.
 async fn pause(error: &domain::error::Error) {
     tracing::error!(error = %error, cause = error.causes(), "the queue does not answer");
     tokio::time::sleep(SignedDuration::from_secs(1).unsigned_abs()).await;

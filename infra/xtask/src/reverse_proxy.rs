@@ -8,7 +8,7 @@ use std::thread;
 /// A request's head has at most so many bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Serves an API of the emulator on loopback; answers the port. It ends with the process.
+/// Serves an API of the emulator on loopback; returns the port. It ends with the process.
 pub(crate) fn open(listener: TcpListener, emulator: u16, api: String) -> Result<u16, String> {
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     thread::spawn(move || {
@@ -61,7 +61,7 @@ fn pass(mut client: TcpStream, emulator: u16, api: &str) -> std::io::Result<()> 
     both_ways(client, upstream)
 }
 
-/// What the client still sends goes up while the answer comes down.
+/// What the client still sends goes up while the response comes down.
 fn both_ways(mut client: TcpStream, mut upstream: TcpStream) -> std::io::Result<()> {
     let (mut from, mut to) = (client.try_clone()?, upstream.try_clone()?);
     thread::spawn(move || {

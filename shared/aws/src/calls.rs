@@ -12,7 +12,7 @@ use domain::error::{Error, Store};
 /// Who calls, which decides how often a call is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// Somebody waits for an answer: the waits between the tries are less than a second in all.
+    /// Somebody waits for a response: the waits between the tries are less than a second in all.
     Request,
     /// A worker, whose task would start again from the beginning: the waits are five and a half seconds at most in all.
     Worker,

@@ -1,6 +1,6 @@
 //! Expiring entries in DynamoDB: a table of their own, so that no function can reach a job through them.
 //!
-//! An entry is one item. What is taken stays as a mark until its time is over, because an answer can be lost: the
+//! An entry is one item. What is taken stays as a mark until its time is over, because a response can be lost: the
 //! try that follows must find that it was its own call that took it. The table's time to live removes the rest.
 
 use std::sync::Arc;

@@ -199,7 +199,7 @@ impl Object {
         };
         self.etag = object.e_tag.or(self.etag.take());
         self.encoding = object.content_encoding.filter(|encoding| encoding != "aws-chunked");
-        // What the answer must hold: a body that ends early without an error is a broken one as well.
+        // What the response must hold: a body that ends early without an error is a broken one as well.
         if let Some(length) = object.content_length.and_then(|length| u64::try_from(length).ok()) {
             self.end = Some(self.at + length);
         }

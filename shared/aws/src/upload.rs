@@ -222,7 +222,7 @@ impl Upload {
             .multipart_upload(parts);
         match complete.send().await {
             Ok(_) => {}
-            // The answer to an earlier try was lost: the upload is no more because it is the object now.
+            // The response to an earlier try was lost: the upload is no more because it is the object now.
             Err(error) if is_gone(&error) && self.exists().await? => {}
             Err(error) => return Err(failed("CompleteMultipartUpload")(error)),
         }

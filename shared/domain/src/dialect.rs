@@ -26,7 +26,7 @@ pub struct Dialect {
     pub claims_bulk_data: bool,
 }
 
-/// How an export that is not over answers its status.
+/// What the status of an export that is not over looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InProgressStyle {
     /// 202, `X-Progress: 45% …`

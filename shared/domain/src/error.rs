@@ -64,7 +64,7 @@ pub enum Error {
     /// The store has no room left. Trying again does not help.
     #[error("the server has no room left to write the export")]
     StorageFull(#[source] Cause),
-    /// Something we depend on did not answer; trying again may help.
+    /// Something we depend on did not respond; trying again may help.
     #[error("the server cannot answer now; try again")]
     Unavailable(#[source] Cause),
     /// Ours.
@@ -125,7 +125,7 @@ struct Outage {
 pub enum Kind {
     /// Somebody else changed the same thing at the same time: tried again at once.
     Contended,
-    /// A store does not answer: tried again for as long as `outage_hours` says.
+    /// A store does not respond: tried again for as long as `outage_hours` says.
     Unavailable,
     /// A fault of this server: tried three times, then the job fails and its text has the request id.
     Defect,
@@ -170,7 +170,7 @@ impl Error {
         }
     }
 
-    /// The same error, which says that it was this store that did not answer.
+    /// The same error, which says that it was this store that did not respond.
     pub fn of_store(self, store: Store) -> Self {
         match self {
             Self::Unavailable(cause) if !cause.is::<Outage>() => {
@@ -180,7 +180,7 @@ impl Error {
         }
     }
 
-    /// The store that did not answer, where that is known.
+    /// The store that did not respond, where that is known.
     pub fn store(&self) -> Option<Store> {
         match self {
             Self::Unavailable(cause) => cause.downcast_ref::<Outage>().map(|outage| outage.store),

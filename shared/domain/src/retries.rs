@@ -1,6 +1,6 @@
 //! What follows from a task that failed: the one place that decides it, for every host.
 //!
-//! - A store that does not answer is waited for by time, for as long as `outage_hours` says.
+//! - A store that does not respond is waited for by time, for as long as `outage_hours` says.
 //! - A fault of this server, or a worker that died, counts; after [`MAX_DEFECTS`] the job fails.
 //! - What trying again cannot change fails the job at once.
 

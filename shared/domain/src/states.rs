@@ -1,6 +1,6 @@
 //! The states of a job and the moves between them. A move consumes the old state, so that an
 //! illegal one does not compile; where the state is known only at run time, the methods on [`Job`]
-//! answer [`Illegal`].
+//! return [`Illegal`].
 //!
 //! ```text
 //! AwaitingInput -> Queued -> Running -> InReview -> Complete -> Expired
@@ -40,7 +40,7 @@ pub struct Running {
     pub header: JobHeader,
     /// Upper bound of what the export contains, frozen by the plan.
     pub transaction_time: Timestamp,
-    /// The store that its tasks wait for, while one does not answer.
+    /// The store that its tasks wait for, while one does not respond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
     /// What tasks failed by, other than by a store. Empty for nearly all jobs.
@@ -48,7 +48,7 @@ pub struct Running {
     pub troubles: BTreeMap<String, Trouble>,
 }
 
-/// A store does not answer.
+/// A store does not respond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     pub since: Timestamp,

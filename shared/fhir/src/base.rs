@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The three FHIR base paths the server answers under.
+/// The three base paths of the FHIR API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Base {
     #[serde(rename = "/fhir")]

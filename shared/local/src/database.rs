@@ -87,7 +87,7 @@ impl Database {
         Ok(Self { writer: only.clone(), relaxed: only.clone(), readers: vec![only] })
     }
 
-    /// One transaction; durable when it answers.
+    /// One transaction; durable when it returns.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,

@@ -41,7 +41,7 @@ pub async fn turn(limits: &Limits) -> Result<Turn> {
 }
 
 impl Turn {
-    /// Checks a password against a hash. `None` takes as long and is never right, so that an answer does not tell which
+    /// Checks a password against a hash. `None` takes as long and is never right, so that a response does not tell which
     /// users exist.
     pub async fn verify(self, password: &str, hash: Option<&str>) -> Result<bool> {
         /// Of a password that nobody knows.

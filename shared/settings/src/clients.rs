@@ -91,7 +91,7 @@ pub enum IdTokenAlg {
     ES256,
 }
 
-/// What a client gets for a file that is too large for an answer of the host, as on AWS.
+/// What a client gets for a file that is too large for a response of the host, as on AWS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LargeFiles {

@@ -45,7 +45,7 @@ pub struct Settings {
     pub rsa_keys: Vec<String>,
     /// Stored bytes a chunk of an export should have.
     pub chunk_bytes: u64,
-    /// How long an export waits for a store that does not answer.
+    /// How long an export waits for a store that does not respond.
     pub outage: SignedDuration,
     /// Exports that one client may have under way.
     pub max_running_exports: u64,
@@ -53,7 +53,7 @@ pub struct Settings {
     pub whole_record_of_new_members: bool,
     /// The largest file that staff can attach.
     pub max_upload_bytes: u64,
-    /// The most bytes of one answer with a file; beyond, clients are sent to the store. No limit when not set.
+    /// The most bytes of one response with a file; beyond, clients are sent to the store. No limit when not set.
     pub max_direct_bytes: u64,
     /// Where people read what is in the files.
     pub documentation_url: Option<String>,

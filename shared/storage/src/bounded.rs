@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A map that drops its oldest entries when it has more than `most` bytes. It never answers whether something may be
+/// A map that drops its oldest entries when it has more than `most` bytes. It never says whether something may be
 /// seen: whoever asks has checked that, and that what is kept is still true.
 pub struct Bounded<K, V> {
     most: u64,

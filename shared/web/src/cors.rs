@@ -1,4 +1,4 @@
-//! Cross-origin rules (contract, section 1): routes that take a token answer any origin, routes that take
+//! Cross-origin rules (contract, section 1): routes that take a token respond to any origin, routes that take
 //! a cookie only those that are registered, with credentials.
 //!
 //! A route that reads a cookie cannot be forgotten: reading one makes the response follow the rules for cookies, and so does
@@ -23,7 +23,7 @@ pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Who may read the answer to a request.
+/// Who may read the response to a request.
 pub struct Allowed {
     origin: Option<HeaderValue>,
     credentials: bool,

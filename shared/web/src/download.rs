@@ -1,4 +1,4 @@
-//! A stored file as an answer: whole or a range of it (RFC 9110, 14), compressed where the client takes gzip.
+//! A stored file as a response: whole or a range of it (RFC 9110, 14), compressed where the client takes gzip.
 //!
 //! Ranges are of the file as it is. The compressed representation has a weak ETag of its own, so that nobody goes on with
 //! one where the other broke off (RFC 9110, 8.8 and 13.1.5). How the store keeps the file does not matter: what it keeps as
@@ -27,7 +27,7 @@ use settings::LargeFiles;
 use storage::packs;
 use tokio_util::io::{ReaderStream, StreamReader};
 
-/// A file to answer with.
+/// A file to send.
 #[derive(Debug)]
 pub struct Stored<'a> {
     pub location: &'a Location,
@@ -42,17 +42,17 @@ pub struct Stored<'a> {
 /// How long a link is good that a client is sent to.
 const LINK: SignedDuration = SignedDuration::from_mins(5);
 
-/// How much a host can answer with, and what a client wants where that is too little.
+/// How much a host can send in a response, and what a client wants where that is too little.
 #[derive(Debug, Clone, Copy)]
 pub struct InlineLimit {
-    /// The most bytes of one answer.
+    /// The most bytes of one response.
     pub bytes: u64,
     /// What happens to a larger one.
     pub on_larger: LargeFiles,
 }
 
 /// Answers with the file, or with the one range asked for. Several ranges at once get the whole. What is too large for
-/// an answer of this host is a redirect to the store, or 413 for clients that cannot follow one.
+/// a response of this host is a redirect to the store, or 413 for clients that cannot follow one.
 pub async fn download(
     stored: &Stored<'_>,
     request: &HeaderMap,

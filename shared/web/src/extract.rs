@@ -1,4 +1,4 @@
-//! Reads what requests bring: bounded, typed, and with an answer that names what is wrong.
+//! Reads what requests bring: bounded, typed, and with a response that names what is wrong.
 
 use axum::body::{Body, Bytes};
 use std::sync::Arc;

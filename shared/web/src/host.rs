@@ -144,7 +144,7 @@ fn wants_page(method: &http::Method, headers: &HeaderMap) -> bool {
 /// The route in the log of a request that reached none.
 const NO_ROUTE: &str = "none";
 
-/// What the log says of a request beside its answer.
+/// What the log says of a request beside its response.
 struct Logline<'a> {
     id: &'a str,
     client: &'a str,

@@ -1,4 +1,4 @@
-//! How a request becomes typed values and an answer becomes bytes: what the functions that serve HTTP share. Knows no adapter.
+//! How a request becomes typed values and a response becomes bytes: what the functions that serve HTTP share. Knows no adapter.
 
 pub mod caller;
 pub mod capability;

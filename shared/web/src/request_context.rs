@@ -45,7 +45,7 @@ impl RequestContext {
         }
     }
 
-    /// Runs what answers the request; afterwards what was observed meanwhile.
+    /// Runs what responds to the request; afterwards what was observed meanwhile.
     pub(super) async fn during<T>(self, answer: impl Future<Output = T>) -> (T, Observed) {
         CONTEXT
             .scope(self, async {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::pages::ErrorPage;
 
-/// What an answer tells the host's log of an error: the causes, which the caller does not see.
+/// What a response tells the host's log of an error: the causes, which the caller does not see.
 #[derive(Debug, Clone)]
 pub struct Logged(pub String);
 
@@ -191,7 +191,7 @@ fn body(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -
     let mut response = (status, body.into()).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // What answers hold is for one person's eyes; the few public ones say otherwise themselves.
+    // What responses hold is for one person's eyes; the few public ones say otherwise themselves.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -39,7 +39,7 @@ pub struct PatientSession {
     pub patient: PatientId,
 }
 
-/// Begins a session; answers the `Set-Cookie` header.
+/// Begins a session; returns the `Set-Cookie` header.
 pub async fn begin(
     kind: SessionKind,
     session: &impl Serialize,
@@ -72,7 +72,7 @@ pub async fn current<T: DeserializeOwned>(
     grant.read().map(Some)
 }
 
-/// Ends the session of the request's cookie; answers the header that clears it.
+/// Ends the session of the request's cookie; returns the header that clears it.
 pub async fn end(
     kind: SessionKind,
     headers: &HeaderMap,
@@ -103,7 +103,7 @@ pub fn check_origin(headers: &HeaderMap, settings: &Settings) -> Result<()> {
     }
 }
 
-/// The value of a cookie. Whoever reads one has the answer fall under the cross-origin rules for cookies.
+/// The value of a cookie. Whoever reads one has the response fall under the cross-origin rules for cookies.
 fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     super::request_context::cookie();
     let cookies = headers

@@ -177,7 +177,7 @@ async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Re
         if response.status() == StatusCode::OK {
             let body = json_of(response).await?;
             match body["status"].as_str() {
-                // The dialect that answers 200 while it works.
+                // The dialect that responds with 200 while it works.
                 Some("failed") => {
                     let reason = body["error"].as_str().unwrap_or("no reason given");
                     return Err(Failure::new(format!("the export failed: {reason}")));

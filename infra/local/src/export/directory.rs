@@ -115,7 +115,7 @@ impl OutputDirectory {
     /// Makes room for a new job. The files of a complete export wait aside until the new one is complete; those of an
     /// unfinished job that is gone are removed.
     ///
-    /// Returns the key that the kick-off is sent with: the same for a kick-off whose answer was never seen.
+    /// Returns the key that the kick-off is sent with: the same for a kick-off whose response was never seen.
     pub(crate) fn begin(&mut self) -> Result<String, Failure> {
         let earlier = self.path.join(EARLIER);
         if self.note.complete && !self.note.files.is_empty() {

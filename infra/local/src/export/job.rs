@@ -138,7 +138,7 @@ pub(super) async fn resume(
     Ok(Some(response))
 }
 
-/// Where a kick-off's answer says that the status is.
+/// Where a kick-off's response says that the status is.
 pub(super) fn status_url(response: &reqwest::Response) -> Result<String, Failure> {
     let location = response.headers().get(CONTENT_LOCATION).and_then(|value| value.to_str().ok());
     Ok(location.ok_or_else(|| Failure::new("the kick-off has no Content-Location"))?.to_owned())

@@ -40,7 +40,7 @@ pub struct Options {
     /// replaces the files of an export that is complete
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// How long a request is tried again when the server does not answer or is out of order
+    /// How long a request is tried again when the server does not respond or is out of order
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub retry_for: u64,
     /// The FHIR base URL of a server; one is started inside when not given

@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     Broken,
 }
 
-/// Why there is no answer that can be used.
+/// Why there is no response that can be used.
 #[derive(Debug)]
 pub(crate) struct Trouble {
     pub(crate) failure: Failure,
@@ -85,7 +85,7 @@ impl Patience {
         Self::new(Duration::ZERO, ProgressBar::hidden())
     }
 
-    /// Tries until there is an answer, until it cannot get better, or until the time is over.
+    /// Tries until there is a response, until it cannot get better, or until the time is over.
     pub(crate) async fn send(
         &self,
         repeat: Repeat,

@@ -250,7 +250,7 @@ async fn discovery(client: &Client, patience: &Patience, base: &str) -> Result<V
     json(checked(patience.send(Repeat::Safe, request).await?).await?).await
 }
 
-/// Takes the tokens of an answer.
+/// Takes the tokens of a response.
 fn take(tokens: &mut Tokens, answer: &Value, endpoint: &str) -> Result<(), Failure> {
     let token = answer["access_token"].as_str();
     tokens.access = Some(String::from(token.ok_or_else(|| Failure::new("the server gave no access token"))?));
@@ -263,12 +263,12 @@ fn take(tokens: &mut Tokens, answer: &Value, endpoint: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// Sends a request whose answer must be a success or a redirect.
+/// Sends a request whose response must be a success or a redirect.
 pub(crate) async fn send(request: RequestBuilder) -> Result<Response, Failure> {
     checked(request.send().await.map_err(unreachable)?).await
 }
 
-/// The answer, if it is a success or a redirect; otherwise what the server says is wrong.
+/// The response, if it is a success or a redirect; otherwise what the server says is wrong.
 pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
     let status = response.status();
     if status.is_success() || status.is_redirection() {

@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 const PRACTITIONERS: u64 = 200;
 const ORGANIZATIONS: u64 = 50;
 
-/// Writes the sample; answers the bytes of the patients' records.
+/// Writes the sample; returns the bytes of the patients' records.
 pub fn write(patients: u64, seed: u64, into: &Path, bar: &indicatif::ProgressBar) -> Result<u64, Failure> {
     create_directory(&into.join("Group"))?;
     write_shared(seed, into)?;

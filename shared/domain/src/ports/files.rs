@@ -15,7 +15,7 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 /// The store of files.
 #[async_trait]
 pub trait Files: Send + Sync {
-    /// Begins a file. It is complete and durable when [`FileWriter::finish`] answers; a writer that is
+    /// Begins a file. It is complete and durable when [`FileWriter::finish`] returns; a writer that is
     /// dropped leaves nothing that `open` finds, or a part that [`Files::remove_prefix`] removes.
     async fn create(&self, key: &str) -> Result<Box<dyn FileWriter>>;
 

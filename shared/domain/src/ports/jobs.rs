@@ -108,8 +108,8 @@ pub fn unreadable(id: &str, error: &Error) {
 
 /// The store of jobs.
 ///
-/// Every method is atomic and, when it answers, durable. Two racing replaces of one version: exactly
-/// one succeeds. A lost answer followed by the same call again must not count anything twice.
+/// Every method is atomic and, when it returns, durable. Two racing replaces of one version: exactly
+/// one succeeds. A lost response followed by the same call again must not count anything twice.
 #[async_trait]
 pub trait Jobs: Send + Sync {
     /// Stores a new job at version 1. [`crate::error::Error::Conflict`] when the id is taken.
@@ -123,7 +123,7 @@ pub trait Jobs: Send + Sync {
         Ok(self.get(id).await?.map(Arc::new))
     }
 
-    /// Replaces the job if it is still at `version`; answers the new version.
+    /// Replaces the job if it is still at `version`; returns the new version.
     /// [`crate::error::Error::Conflict`] when it is not, or is gone.
     async fn replace(&self, job: &Job, version: u64) -> Result<u64>;
 

@@ -10,7 +10,7 @@ use crate::task::Task;
 /// Where tasks are sent.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Sends tasks, to be delivered at once to a worker of this size. When it answers, they will be delivered.
+    /// Sends tasks, to be delivered at once to a worker of this size. When it returns, they will be delivered.
     async fn send(&self, size: SizeClass, tasks: &[Task]) -> Result<()>;
 }
 
