@@ -41,7 +41,7 @@ async fn the_complete_record_is_every_resource_and_what_they_refer_to() {
         let wanted = reference(resource);
         assert_eq!(exported.iter().filter(|exported| **exported == wanted).count(), 1, "{wanted}");
     }
-    // InlineLimit, and through another: Location -> Organization -> Organization.
+    // Directly, and through another: Location -> Organization -> Organization.
     for shared in [
         "Practitioner/practitioner-okafor",
         "Location/location-harbor",

@@ -82,6 +82,21 @@ fn the_domain_and_fhir_know_neither_http_nor_storage_nor_a_runtime() {
         let uses = dependencies(&root().join("shared").join(name).join("Cargo.toml"), "dependencies");
         let others: Vec<_> = uses.iter().filter(|used| !allowed.contains(&used.as_str())).collect();
         assert!(others.is_empty(), "{name} uses {others:?}");
+        for (path, text) in sources(&root().join("shared").join(name).join("src")) {
+            for forbidden in ["std::fs", "std::net", "std::env", "std::process"] {
+                assert!(!text.contains(forbidden), "{} has {forbidden}", path.display());
+            }
+        }
+    }
+}
+
+/// A route is declared ([`web::routes`]), so that all lists of routes have it.
+#[test]
+fn functions_have_no_routes_beside_those_that_they_declare() {
+    for (path, text) in sources(&root().join("functions")) {
+        for forbidden in ["axum::routing", ".route(", ".nest(", ".fallback"] {
+            assert!(!text.contains(forbidden), "{} has {forbidden}", path.display());
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The shell blocks of the README and of `infra/docs`: each is run as it stands, or says why it is not.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -81,8 +82,9 @@ impl Server {
 }
 
 impl Server {
+    /// With SIGTERM, as an operator does.
     fn stop(&mut self) {
-        let _ = self.child.kill();
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         let _ = self.child.wait();
     }
 }
@@ -100,8 +102,9 @@ fn run(page: &str, directory: &Path, server: &Server) -> Output {
     let run = blocks.iter().filter(|block| !block.before.starts_with(NOT_RUN));
     let script: Vec<_> = run.map(|block| block.text).collect();
     let script = script.join("\n").replace("http://127.0.0.1:8888", &server.base);
-    let mut command = Command::new("bash");
-    command.arg("-c").arg(format!("{PRELUDE}\n{script}")).current_dir(directory);
+    // Nothing here takes more than a few seconds.
+    let mut command = Command::new("timeout");
+    command.args(["120", "bash", "-c"]).arg(format!("{PRELUDE}\n{script}")).current_dir(directory);
     command.env("EHI", ehi().get_program()).env("PASSWORD", &server.password).stdin(Stdio::null());
     command.output().expect("bash is there")
 }
@@ -145,16 +148,53 @@ fn the_bulk_page_is_an_export_of_many() {
     assert!(settings.contains("id = \"registry\""), "{settings}");
 }
 
+/// The keys and the exported files below the state directory.
+fn stored(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn add(root: &Path, at: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in std::fs::read_dir(at).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(root).expect("below").to_str().expect("text").to_owned();
+            if path.is_dir() {
+                add(root, &path, found);
+            } else if name.starts_with("files/") || name == "keys.json" {
+                found.insert(name, std::fs::read(&path).expect("a file"));
+            }
+        }
+    }
+    let (root, mut found) = (directory.join(".ehi"), BTreeMap::new());
+    add(&root, &root, &mut found);
+    found
+}
+
 #[test]
 fn a_backup_of_a_stopped_server_can_be_restored() {
     let directory = empty();
     let mut server = Server::start(directory.path());
+    let mut export = ehi();
+    export.args([
+        "export",
+        "--bulk",
+        "--key",
+        ".ehi/bulk-client.json",
+        "--out",
+        "out",
+        "--type",
+        "Patient",
+        "--server",
+    ]);
+    export.arg(format!("{}/fhir", server.base)).current_dir(directory.path());
+    assert!(export.status().expect("the client runs").success());
     server.stop();
-    let keys = || std::fs::read(directory.path().join(".ehi/keys.json")).expect("keys");
-    let before = keys();
-    let output = run("infra/docs/operate.md", directory.path(), &server);
-    printed(&output);
-    assert_eq!(keys(), before);
+    let before = stored(directory.path());
+    assert!(before.keys().any(|name| name.starts_with("files/")), "{:?}", before.keys());
+    printed(&run("infra/docs/operate.md", directory.path(), &server));
+    assert_eq!(stored(directory.path()), before);
+    // It serves what it had: the export is there, and its client is known.
     let again = Server::start(directory.path());
-    assert!(again.base.starts_with("http://127.0.0.1:"));
+    let jobs = || {
+        let database =
+            rusqlite::Connection::open(directory.path().join(".ehi/state.sqlite")).expect("a database");
+        database.query_row("SELECT count(*) FROM jobs", [], |row| row.get::<_, i64>(0)).expect("a count")
+    };
+    assert_eq!((jobs(), again.base.starts_with("http://127.0.0.1:")), (1, true));
 }

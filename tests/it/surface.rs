@@ -35,6 +35,49 @@ fn a_preflight_knows_which_routes_take_a_cookie() {
     }
 }
 
+/// Written by hand: whoever makes a route public says so here as well.
+#[test]
+fn these_routes_and_no_others_are_for_anybody() {
+    let open = |route: &Route| matches!(route.access, Access::Public | Access::SignIn | Access::AppRedirect);
+    let found: Vec<_> =
+        routes().filter(open).map(|route| format!("{} {}", route.method, route.path)).collect();
+    let expected = [
+        "POST /admin/login",
+        "GET /admin/logout",
+        "GET /staff/login",
+        "POST /staff/login",
+        "POST /staff/logout",
+        "GET /auth/authorize",
+        "POST /auth/authorize",
+        "GET /",
+        "GET /.well-known/jwks.json",
+        "GET /.well-known/openid-configuration",
+        "GET /.well-known/smart-configuration",
+        "GET /openapi.json",
+        "GET /fhir/metadata",
+        "GET /fhir/.well-known/smart-configuration",
+    ];
+    assert_eq!(found, expected);
+}
+
+/// A body that nobody may send is not looked at.
+#[tokio::test]
+async fn who_may_not_start_an_export_is_refused_before_anything_is_read() {
+    let world = World::new();
+    let bruno = world.token(BRUNO).await;
+    let nonsense = |path: &str| {
+        let request = world.post(path).bearer(&bruno).header("idempotency-key", "");
+        request.body("text/plain", "nonsense")
+    };
+    for (path, expected) in [
+        (format!("/fhir/Patient/{ANNA}/$ehi-export"), StatusCode::NOT_FOUND),
+        ("/fhir/$export".to_owned(), StatusCode::FORBIDDEN),
+        ("/fhir/Group/everyone/$export".to_owned(), StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(nonsense(&path).send().await.status, expected, "{path}");
+    }
+}
+
 #[test]
 fn no_two_routes_are_the_same_and_each_says_what_it_does() {
     let mut seen = std::collections::BTreeSet::new();
@@ -54,7 +97,9 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let bruno = world.token(BRUNO).await;
-    for Route { method, path, access, .. } in routes() {
+    for route in routes() {
+        let listed: Vec<u16> = ehi::openapi::statuses(&route).collect();
+        let Route { method, path, access, .. } = route;
         let shown = format!("{method} {path}");
         let path = filled_in(&path, &job, ANNA);
         let stranger = world.request(method.clone(), &path).send().await;
@@ -62,6 +107,8 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
         for answer in [&stranger, &others] {
             assert!(!answer.status.is_server_error(), "{shown}: {}", answer.status);
             assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{shown}");
+            let status = answer.status.as_u16();
+            assert!(listed.contains(&status), "{shown}: the OpenAPI document does not have {status}");
             assert_eq!(answer.header("x-content-type-options"), "nosniff", "{shown}");
             if !matches!(access, Access::Public | Access::SignIn) {
                 assert!(!answer.text().contains("Anna"), "{shown} tells who it is");
@@ -69,7 +116,7 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
         }
         match access {
             Access::Public | Access::SignIn => {}
-            Access::OwnerOrCookie | Access::Owner => {
+            Access::FormFiller | Access::OwnerOrStaff | Access::OwnerOrSigned | Access::Owner => {
                 assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
                 stranger.outcome();
                 if path == "/jobs" {
@@ -105,7 +152,7 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
                 assert!(page(&stranger) && !stranger.status.is_success(), "{shown}: {}", stranger.status);
                 assert!(!others.status.is_success(), "{shown}: {}", others.status);
             }
-            Access::OAuth => {
+            Access::OAuth | Access::OAuthBearer => {
                 assert!(
                     stranger.status.is_client_error() && stranger.json()["error"].is_string(),
                     "{shown}: {}",
@@ -119,7 +166,12 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
 both_hosts!(without_a_job_a_stranger_gets_the_same_401);
 async fn without_a_job_a_stranger_gets_the_same_401(world: World) {
     let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
-    let is_owners = |route: &Route| matches!(route.access, Access::Owner | Access::OwnerOrCookie);
+    let is_owners = |route: &Route| {
+        matches!(
+            route.access,
+            Access::Owner | Access::OwnerOrSigned | Access::OwnerOrStaff | Access::FormFiller
+        )
+    };
     for Route { method, path, .. } in
         routes().filter(|route| is_owners(route) && route.path.contains("{job}"))
     {
@@ -150,7 +202,13 @@ async fn before_anything_else_a_stranger_is_asked_who_it_is() {
     for Route { method, path, access, .. } in routes() {
         let is_private = matches!(
             access,
-            Access::Owner | Access::OwnerOrCookie | Access::Client | Access::Staff | Access::StaffPage
+            Access::Owner
+                | Access::OwnerOrSigned
+                | Access::OwnerOrStaff
+                | Access::FormFiller
+                | Access::Client
+                | Access::Staff
+                | Access::StaffPage
         );
         if !is_private || !path.contains('{') {
             continue;

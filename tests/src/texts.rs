@@ -77,7 +77,7 @@ max_running_exports = 100
 id = \"other-service\"
 scopes = \"system/Patient.rs system/Observation.rs?category=laboratory\"
 jwks = '''{jwks}'''
-manifest_v4 = true
+stu4 = true
 [[clients]]
 id = \"direct-service\"
 scopes = \"system/*.read\"

@@ -24,7 +24,7 @@ use domain::ports::jobs::Jobs;
 use platform::Platform;
 use security::verify::Verifier;
 use settings::Settings;
-use web::routes::{Access, Below, Route, Routes};
+use web::routes::{Access, Below, FORM, JSON, JSON_OR_FORM, MULTIPART, Route, Routes};
 
 /// The ports of staff.
 #[derive(Clone)]
@@ -52,32 +52,37 @@ fn declared() -> Routes<Admin> {
     Routes::new()
         .below(Below::Root, |at| {
             at.post("/admin/login", sign_in, with_job("Signs staff in"), login::by_api)
+                .taking(JSON_OR_FORM)
                 .get("/admin/logout", sign_in, with_job("Signs staff out"), login::logout)
                 .get("/admin/jobs", staff, jobs, api::list)
-                .get("/jobs", Access::OwnerOrCookie, jobs, api::list)
+                .get("/jobs", Access::OwnerOrStaff, jobs, api::list)
                 .get("/admin/jobs/{job}", staff, job, api::show)
                 .delete("/admin/jobs/{job}", staff, with_job("Deletes a job and its files"), api::delete)
-                .get("/jobs/{job}", Access::OwnerOrCookie, job, api::show)
+                .get("/jobs/{job}", Access::OwnerOrStaff, job, api::show)
                 .post("/admin/jobs/{job}/approve", staff, with_job("Approves an export"), api::approve)
                 .post("/admin/jobs/{job}/reject", staff, with_job("Rejects an export"), api::reject)
+                .taking(JSON_OR_FORM)
                 .post(
                     "/admin/jobs/{job}/add-files",
                     staff,
                     with_job("Attaches files to an export"),
                     api::add_files,
                 )
+                .taking(MULTIPART)
                 .post(
                     "/admin/jobs/{job}/remove-files",
                     staff,
                     with_job("Removes attached files"),
                     api::remove_files,
                 )
+                .taking(JSON)
                 .post(
                     "/admin/jobs/{job}/uploads",
                     staff,
                     with_job("Begins the upload of a file that is too large for a request"),
                     direct::begin,
                 )
+                .taking(JSON)
                 .post(
                     "/admin/jobs/{job}/uploads/{upload}/complete",
                     staff,
@@ -89,22 +94,26 @@ fn declared() -> Routes<Admin> {
             at.get("/staff", page, with_job("Shows the list of exports"), pages::list)
                 .get("/staff/login", sign_in, with_job("Shows the sign-in page of staff"), pages::login)
                 .post("/staff/login", sign_in, back("Signs staff in"), login::by_page)
+                .taking(FORM)
                 .post("/staff/logout", sign_in, back("Signs staff out"), login::leave)
                 .get("/staff/jobs/{job}", page, with_job("Shows an export"), pages::show)
                 .post("/staff/jobs/{job}/approve", page, back("Approves an export"), pages::approve)
                 .post("/staff/jobs/{job}/reject", page, back("Rejects an export"), pages::reject)
+                .taking(FORM)
                 .post(
                     "/staff/jobs/{job}/add-files",
                     page,
                     back("Attaches files to an export"),
                     pages::add_files,
                 )
+                .taking(MULTIPART)
                 .post(
                     "/staff/jobs/{job}/remove-files",
                     page,
                     back("Removes an attached file"),
                     pages::remove_files,
                 )
+                .taking(FORM)
                 .post("/staff/jobs/{job}/delete", page, back("Deletes a job and its files"), pages::delete)
         })
 }

@@ -37,7 +37,7 @@ use security::verify::Verifier;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 use web::request_context;
-use web::routes::{Access, Below, Route, Routes};
+use web::routes::{Access, Below, FORM, Route, Routes};
 
 /// The ports of the authorization server.
 #[derive(Clone)]
@@ -71,8 +71,10 @@ fn declared() -> Routes<Authorize> {
     Routes::new().below(Below::Root, |at| {
         at.get("/auth/authorize", Access::AppRedirect, authorize, launch::by_query)
             .post("/auth/authorize", Access::AppRedirect, authorize, launch::by_form)
+            .taking(FORM)
             .get("/patient-login", page, ("Shows the patient's sign-in page", &[200]), login::show)
             .post("/patient-login", page, ("Signs a patient in", &[303]), login::submit)
+            .taking(FORM)
             .get("/authorize-app", page, ("Asks the patient to agree", &[200]), consent::show)
             .post(
                 "/authorize-app",
@@ -80,16 +82,20 @@ fn declared() -> Routes<Authorize> {
                 ("Takes the patient's decision back to the app", &[302]),
                 consent::submit,
             )
+            .taking(FORM)
             .post("/auth/token", Access::OAuth, ("Issues tokens", &[200]), token::token)
+            .taking(FORM)
             .post("/auth/introspect", Access::OAuth, ("Describes a token", &[200]), introspect::introspect)
+            .taking(FORM)
             .post(
                 "/auth/revoke",
                 Access::OAuth,
                 ("Revokes a token and its authorization", &[200]),
                 introspect::revoke,
             )
-            .get("/auth/userinfo", Access::OAuth, userinfo, userinfo::userinfo)
-            .post("/auth/userinfo", Access::OAuth, userinfo, userinfo::userinfo)
+            .taking(FORM)
+            .get("/auth/userinfo", Access::OAuthBearer, userinfo, userinfo::userinfo)
+            .post("/auth/userinfo", Access::OAuthBearer, userinfo, userinfo::userinfo)
     })
 }
 

@@ -38,7 +38,7 @@ use web::extract::{Content, JobPath, Query, field};
 use web::job_json::job_json;
 use web::pages::{FormDonePage, FormPage};
 use web::respond::{PageError, found, html, json, see_other};
-use web::routes::{Access, Below, Route, Routes};
+use web::routes::{Access, Below, FORM, JSON_OR_FORM, Route, Routes};
 use web::urls::client_of;
 
 use self::access::Chooser;
@@ -67,10 +67,11 @@ fn declared() -> Routes<Customize> {
         at.get("/jobs/{job}/customize", Access::PatientPage, ("Shows the form of an export", &[200]), show)
             .post(
                 "/jobs/{job}",
-                Access::OwnerOrCookie,
+                Access::FormFiller,
                 ("Takes the choices of the form and starts the export", &[200, 303]),
                 submit,
             )
+            .taking(JSON_OR_FORM)
     });
     for base in Base::ALL {
         let path = "/Patient/{patient}/$ehi-export/customize";
@@ -90,6 +91,7 @@ fn declared() -> Routes<Customize> {
                 ("Starts an export with the choices of the form", &[200, 303]),
                 start,
             )
+            .taking(FORM)
         });
     }
     routes

@@ -59,13 +59,13 @@ fn declared() -> Routes<Download> {
     Routes::new().below(Below::Root, |at| {
         at.get(
             "/jobs/{job}/download/{file}",
-            Access::Owner,
+            Access::OwnerOrSigned,
             ("Returns a file of a complete export, or a range of it", &[200, 206, 307]),
             file,
         )
         .get(
             "/jobs/{job}/download/attachments/{file}",
-            Access::Owner,
+            Access::OwnerOrSigned,
             ("Returns an attachment of a complete export", &[200, 206, 307]),
             attachment,
         )

@@ -1,8 +1,9 @@
 //! `$export`, `Patient/$export`, `Group/{group}/$export` (Bulk Data 3.0, kick-off request; contract, sections 2 and 3).
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{FromRequest, FromRequestParts, RawQuery, Request, State};
 use axum::response::Response;
 use crypto::fingerprint;
+use domain::access::Coverage;
 use domain::dialect::Dialect;
 use domain::error::{Error, NO_GROUP, Result};
 use domain::group;
@@ -54,21 +55,25 @@ pub(crate) async fn export(
     Bearer(caller): Bearer,
     group: Result<GroupPath, ApiError>,
     RawQuery(query): RawQuery,
-    headers: KickoffHeaders,
-    parameters: KickoffParameters,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let group = match operation.level {
         ExportLevel::Group => Some(group?.0),
         ExportLevel::System | ExportLevel::Patient => None,
     };
     let own = own_patient(&caller, operation)?;
-    let compiled = state.compile(operation, &caller, own.as_ref(), &parameters, &headers)?;
+    let coverage = coverage(&caller, operation)?;
+    // Only of those who may export anything at all is anything read.
+    let (mut parts, body) = request.into_parts();
+    let headers = KickoffHeaders::from_request_parts(&mut parts, &()).await?;
+    let parameters = KickoffParameters::from_request(Request::from_parts(parts, body), &()).await?;
+    let compiled = state.compile(operation, &coverage, own.as_ref(), &parameters, &headers)?;
     let place = place(operation.level, group.as_ref());
-    let request = state.request(operation, compiled, own, group, &headers).await?;
+    let export = state.request(operation, compiled, own, group, &headers).await?;
     // The whole URL of a GET; a POST's parameters are in its body (Bulk Data 3.0, `request`).
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     let url = state.settings.url(&format!("{}/{place}{query}", operation.dialect.base.path()));
-    let new = state.new_export(caller.owner(), ExportRequest { url, ..request });
+    let new = state.new_export(caller.owner(), ExportRequest { url, ..export });
     let job = state.begin_once(new, headers.idempotency_key.as_deref(), &parameters).await?;
     Ok(accepted(&state, &job, headers.separate_status)?)
 }
@@ -79,6 +84,17 @@ fn place(level: ExportLevel, group: Option<&GroupId>) -> String {
         (ExportLevel::System, _) => "$export".to_owned(),
         (_, Some(group)) => format!("Group/{group}/$export"),
         (_, None) => "Patient/$export".to_owned(),
+    }
+}
+
+/// What the token lets be exported.
+fn coverage(caller: &Caller, operation: Operation) -> Result<Coverage> {
+    let coverage = caller.coverage(operation.dialect);
+    match coverage.is_empty() {
+        true => {
+            Err(Error::Forbidden("the token has no scope to read and search, such as system/*.rs".to_owned()))
+        }
+        false => Ok(coverage),
     }
 }
 
@@ -114,17 +130,11 @@ impl KickOff {
     fn compile(
         &self,
         Operation { dialect, level }: Operation,
-        caller: &Caller,
+        coverage: &Coverage,
         own: Option<&PatientId>,
         parameters: &KickoffParameters,
         headers: &KickoffHeaders,
     ) -> Result<Compiled> {
-        let coverage = caller.coverage(dialect);
-        if coverage.is_empty() {
-            return Err(Error::Forbidden(
-                "the token has no scope to read and search, such as system/*.rs".to_owned(),
-            ));
-        }
         // What a patient starts is an export of that patient, whatever the address.
         // So is one that names patients, where the dialect takes them at the level of the system.
         let names_patients = level == ExportLevel::System && dialect.tolerant && parameters.has("patient");
@@ -133,7 +143,7 @@ impl KickOff {
             asked: parameters,
             level,
             dialect,
-            coverage: &coverage,
+            coverage,
             lenient: headers.lenient,
             tolerant: dialect.tolerant && !headers.strict,
             now: self.clock.now(),

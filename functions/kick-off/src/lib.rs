@@ -18,7 +18,7 @@ mod visible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRef, State};
+use axum::extract::{FromRef, FromRequest, Request, State};
 use axum::response::Response;
 use domain::choices::Choices;
 use domain::clock::{Clock, Random};
@@ -40,7 +40,7 @@ use web::ApiError;
 use web::caller::Bearer;
 use web::extract::{Content, PatientPath};
 use web::respond::notice;
-use web::routes::{Access, At, Below, Route, Routes};
+use web::routes::{Access, At, Below, PARAMETERS, Route, Routes};
 use web::urls::{client_of, interaction_link, status_url};
 
 use self::bulk::{Operation, export};
@@ -75,8 +75,8 @@ fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
     let mut routes = Routes::new();
     for &shortcut in shortcuts {
         for base in Base::ALL {
-            let start = async move |state, bearer, patient, content| {
-                ehi_export(shortcut, base, state, bearer, patient, content).await
+            let start = async move |state, bearer, patient, request| {
+                ehi_export(shortcut, base, state, bearer, patient, request).await
             };
             routes = routes.below(Below::of(shortcut, base), |at| {
                 at.post(
@@ -85,6 +85,7 @@ fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
                     ("Starts an EHI export of one patient", &[202]),
                     start,
                 )
+                .taking(PARAMETERS)
                 .get(
                     "/Patient/{patient}",
                     Access::Owner,
@@ -114,10 +115,10 @@ fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: E
         ExportLevel::Group => ("Starts an export of the members of a Group", &[202][..]),
     };
     let operation = Operation { dialect, level };
-    let handler = async move |state, bearer, group, query, headers, parameters| {
-        export(operation, state, bearer, group, query, headers, parameters).await
+    let handler = async move |state, bearer, group, query, request| {
+        export(operation, state, bearer, group, query, request).await
     };
-    at.get(path, Access::Client, says, handler).post(path, Access::Client, says, handler)
+    at.get(path, Access::Client, says, handler).post(path, Access::Client, says, handler).taking(PARAMETERS)
 }
 
 pub fn router(platform: &dyn Platform) -> Router {
@@ -141,7 +142,7 @@ async fn ehi_export(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
     PatientPath(patient): PatientPath,
-    content: Content,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let is_internal = match caller.may_export_ehi(&patient) {
         EhiAccess::Patient => false,
@@ -158,7 +159,8 @@ async fn ehi_export(
             .into());
         }
     };
-    let choices = choices(content)?;
+    // Only of those who may export the record is anything read.
+    let choices = choices(Content::from_request(request, &()).await?)?;
     let summary = domain::patient::summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let owner = caller.owner();
     let client = client_of(&state.settings, &owner);

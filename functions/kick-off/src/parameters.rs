@@ -113,7 +113,7 @@ impl KickoffParameters {
 
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str()).filter(|name| {
-            // The format of the response itself is FHIR's; returns are always JSON.
+            // The format of the response itself is FHIR's; responses are always JSON.
             *name != "_format" && KNOWN.binary_search_by_key(name, |(known, _)| known).is_err()
         })
     }

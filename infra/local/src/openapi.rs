@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use domain::request::Base;
-use http::Method;
 use serde_json::{Map, Value, json};
 use web::routes::{Access, Below, Route};
 
@@ -40,16 +39,15 @@ pub fn document() -> String {
 }
 
 fn operation(function: &str, route: &Route) -> Value {
-    let names = path_parameters(&route.path);
-    let parameters: Vec<_> = names
+    let parameters: Vec<_> = path_parameters(&route.path)
         .iter()
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
-    let success = route.statuses.iter().map(|status| (status.to_string(), phrase(*status)));
-    let refused =
-        refusals(route.access, !names.is_empty()).iter().map(|status| (status.to_string(), phrase(*status)));
-    let responses: BTreeMap<_, _> =
-        success.chain(refused).map(|(status, text)| (status, json!({ "description": text }))).collect();
+    let mut responses: BTreeMap<_, _> = statuses(route)
+        .map(|status| (status.to_string(), json!({ "description": phrase(status) })))
+        .collect();
+    let other = "Any other refusal or failure, as an OperationOutcome, a page or the JSON of OAuth";
+    responses.insert("default".to_owned(), json!({ "description": other }));
     let mut operation = json!({
         "operationId": operation_id(route),
         "tags": [function],
@@ -58,10 +56,21 @@ fn operation(function: &str, route: &Route) -> Value {
         "responses": responses,
         "security": security(route.access),
     });
-    if let Some(content) = body(route) {
+    if !route.takes.is_empty() {
+        let content: Map<_, _> = route
+            .takes
+            .iter()
+            .map(|name| ((*name).to_owned(), json!({ "schema": { "type": "object" } })))
+            .collect();
         operation["requestBody"] = json!({ "content": content });
     }
     operation
+}
+
+/// The statuses of success, and those with which callers are refused whom the route is not for.
+pub fn statuses(route: &Route) -> impl Iterator<Item = u16> {
+    let has_parameters = !path_parameters(&route.path).is_empty();
+    route.statuses.iter().chain(refusals(route.access, has_parameters)).copied()
 }
 
 /// `getJobsJobStatus` for `GET /jobs/{job}/status`.
@@ -80,14 +89,20 @@ fn path_parameters(path: &str) -> Vec<&str> {
 fn refusals(access: Access, has_parameters: bool) -> &'static [u16] {
     match (access, has_parameters) {
         (Access::Public, _) => &[503],
-        (Access::SignIn, _) => &[401, 429, 503],
-        (Access::Owner | Access::OwnerOrCookie | Access::Staff, true) => &[400, 401, 403, 404, 503],
-        (Access::Owner | Access::OwnerOrCookie | Access::Staff, false) => &[400, 401, 403, 503],
+        (Access::SignIn, _) => &[400, 401, 403, 415, 429, 503],
+        (
+            Access::Owner | Access::OwnerOrSigned | Access::OwnerOrStaff | Access::FormFiller | Access::Staff,
+            true,
+        ) => &[400, 401, 403, 404, 503],
+        (
+            Access::Owner | Access::OwnerOrSigned | Access::OwnerOrStaff | Access::FormFiller | Access::Staff,
+            false,
+        ) => &[400, 401, 403, 503],
         (Access::Client, _) => &[400, 401, 403, 404, 429, 503],
         (Access::StaffPage, _) => &[303, 401, 403, 404, 503],
         (Access::PatientPage, _) => &[302, 400, 401, 404, 429, 503],
         (Access::AppRedirect, _) => &[400, 503],
-        (Access::OAuth, _) => &[400, 401, 403, 429, 503],
+        (Access::OAuth | Access::OAuthBearer, _) => &[400, 401, 403, 429, 503],
     }
 }
 
@@ -101,33 +116,22 @@ fn phrase(status: u16) -> &'static str {
     }
 }
 
-/// What a POST takes. Bodies are described in the wire contract (`infra/docs/api.md`).
-fn body(route: &Route) -> Option<Value> {
-    let is_upload = route.path.ends_with("/add-files");
-    let types: &[&str] = match route.access {
-        _ if route.method != Method::POST => return None,
-        _ if is_upload => &["multipart/form-data"],
-        Access::Client => &["application/fhir+json"],
-        Access::Owner | Access::OwnerOrCookie | Access::Staff => {
-            &["application/json", "application/x-www-form-urlencoded"]
-        }
-        _ => &["application/x-www-form-urlencoded"],
-    };
-    Some(types.iter().map(|name| ((*name).to_owned(), json!({ "schema": { "type": "object" } }))).collect())
-}
-
 fn security(access: Access) -> Value {
     match access {
         Access::Public | Access::SignIn | Access::AppRedirect => json!([]),
         Access::Owner => json!([{ "patient": [] }, { "system": [] }]),
-        Access::OwnerOrCookie => {
-            json!([{ "patient": [] }, { "system": [] }, { "staffCookie": [] }, { "patientCookie": [] }])
+        Access::OwnerOrSigned => json!([{ "patient": [] }, { "system": [] }, {}]),
+        Access::OwnerOrStaff => json!([{ "patient": [] }, { "system": [] }, { "staffCookie": [] }]),
+        Access::FormFiller => {
+            json!([{ "patient": [] }, { "system": [] }, { "patientCookie": [] }, { "staffCookie": [] }, {}])
         }
-        Access::Client => json!([{ "system": [] }]),
+        // Some dialects let patients export their own records in bulk.
+        Access::Client => json!([{ "system": [] }, { "patient": [] }]),
         Access::Staff => json!([{ "staffToken": [] }, { "staffCookie": [] }]),
         Access::StaffPage => json!([{ "staffCookie": [] }]),
         Access::PatientPage => json!([{ "patientCookie": [] }, {}]),
-        Access::OAuth => json!([{ "clientSecret": [] }, {}]),
+        Access::OAuth => json!([{ "clientSecret": [] }, { "patient": [] }, { "system": [] }, {}]),
+        Access::OAuthBearer => json!([{ "patient": [] }]),
     }
 }
 
@@ -172,12 +176,15 @@ fn who(access: Access) -> &'static str {
         Access::Public => "anybody",
         Access::SignIn => "staff who sign in or out",
         Access::Owner => "the token of the patient or client that it belongs to",
-        Access::OwnerOrCookie => "the same token, staff, or the patient in a browser",
+        Access::OwnerOrSigned => "the same token, or a URL that the manifest has signed",
+        Access::OwnerOrStaff => "the same token, or staff",
+        Access::FormFiller => "the same token, the code of the link, the patient in a browser, or staff",
         Access::Client => "a client with access to many patients",
         Access::Staff => "staff, by cookie or token",
         Access::StaffPage => "staff in a browser",
         Access::PatientPage => "the patient in a browser",
         Access::AppRedirect => "an app, through the browser",
         Access::OAuth => "an OAuth client",
+        Access::OAuthBearer => "an app with an access token",
     }
 }

@@ -24,7 +24,7 @@ const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Begins to log: a line for each request, each action of staff, and each step of an export.
 pub fn log(settings: &Settings) {
-    let filter = log_filter("warn,shared=info,export_generator=info,ehi=info,admin=info,request=info");
+    let filter = log_filter(platform::telemetry::ON_ONE_MACHINE);
     platform::telemetry::on_one_machine(&filter, settings.log_format);
 }
 
@@ -48,32 +48,31 @@ impl Signals {
     }
 }
 
+/// A function behind HTTP: its name, the declarations of its routes, and its router.
+type Function = (&'static str, fn() -> Vec<Route>, fn(&dyn Platform) -> Router);
+
+const FUNCTIONS: [Function; 7] = [
+    ("kick-off", kick_off::routes, kick_off::router),
+    ("customize", customize::routes, customize::router),
+    ("status", status::routes, status::router),
+    ("download", download::routes, download::router),
+    ("admin", admin::routes, admin::router),
+    ("authorize", authorize::routes, authorize::router),
+    ("metadata", metadata::routes, metadata::router),
+];
+
 /// The routes of all functions, as they are declared, with the name of the function.
 pub fn routes() -> Vec<(&'static str, Route)> {
-    [
-        ("kick-off", kick_off::routes()),
-        ("customize", customize::routes()),
-        ("status", status::routes()),
-        ("download", download::routes()),
-        ("admin", admin::routes()),
-        ("authorize", authorize::routes()),
-        ("metadata", metadata::routes()),
-    ]
-    .into_iter()
-    .flat_map(|(function, routes)| routes.into_iter().map(move |route| (function, route)))
-    .collect()
+    let of = |(function, routes, _): &Function| {
+        let function = *function;
+        routes().into_iter().map(move |route| (function, route)).collect::<Vec<_>>()
+    };
+    FUNCTIONS.iter().flat_map(of).collect()
 }
 
 /// Every function's routes, without what a host puts around them.
 pub fn routers(platform: &dyn Platform) -> Router {
-    Router::new()
-        .merge(kick_off::router(platform))
-        .merge(customize::router(platform))
-        .merge(status::router(platform))
-        .merge(download::router(platform))
-        .merge(admin::router(platform))
-        .merge(authorize::router(platform))
-        .merge(metadata::router(platform))
+    FUNCTIONS.iter().fold(Router::new(), |merged, (_, _, router)| merged.merge(router(platform)))
 }
 
 /// A server that runs until it is told to stop.

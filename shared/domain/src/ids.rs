@@ -1,4 +1,4 @@
-//! Random: parsed once at the edge, then trusted. The inner value is private; `parse` is the only way in.
+//! Ids: parsed once at the edge, then trusted. The inner value is private; `parse` is the only way in.
 
 use std::fmt;
 

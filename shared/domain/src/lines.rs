@@ -113,8 +113,10 @@ impl Lines {
             self.dropping = true;
         }
         let before = self.buffer.len();
+        // Where reading fails, or is given up, nothing follows.
+        (self.ended, self.searched) = (true, 0);
         self.buffer = self.reader.read(std::mem::take(&mut self.buffer)).await?;
-        self.ended = self.buffer.len() == before;
+        (self.ended, self.searched) = (self.buffer.len() == before, before);
         if self.ended && self.dropping && self.buffer.is_empty() {
             // The line that was too long has no line end: give it one, so that it is told of.
             self.buffer.push(b'\n');

@@ -1,6 +1,9 @@
 //! A patient's name, for the people who review an export and for the pages.
 
-use fhir::MAX_LINE;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
 use fhir::head::{Plain, head};
 use fhir::json;
 
@@ -8,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::ids::PatientId;
 use crate::job::PatientSummary;
 use crate::lines::Lines;
-use crate::ports::records::{Part, Records};
+use crate::ports::records::{BlockReader, Part, Records};
 
-/// How many bytes of a record are searched for the Patient resource.
+/// How many bytes of a record are searched for the Patient resource: a block more at most.
 const MAX_SEARCHED: u64 = 4 * 1024 * 1024;
 
 /// The patient's id and name; `None` when there is no such patient. Without a Patient resource near the
@@ -29,9 +32,12 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
 /// The Patient resource as it is stored; `None` where there is none near the beginning of the record. Damaged files are
 /// read as far as they can be.
 pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Option<Vec<u8>>> {
-    let mut searched = 0;
+    let left = Arc::new(AtomicU64::new(MAX_SEARCHED));
     for part in &records.parts(patient).await?.records {
-        match search(records, patient, part, &mut searched).await {
+        if left.load(Ordering::Relaxed) == 0 {
+            break;
+        }
+        match search(records, patient, part, &left).await {
             Ok(None) | Err(Error::Damaged(_)) => {}
             found => return found,
         }
@@ -39,20 +45,37 @@ pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Opti
     Ok(None)
 }
 
-/// Searches one file of a record. `searched` are the bytes that were searched before, of other files.
+/// Ends when all that may be searched was read.
+struct Limited {
+    inner: Box<dyn BlockReader>,
+    left: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl BlockReader for Limited {
+    async fn read(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>> {
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 {
+            return Ok(buffer);
+        }
+        let before = buffer.len();
+        let buffer = self.inner.read(buffer).await?;
+        let read = (buffer.len() - before) as u64;
+        self.left.store(left.saturating_sub(read), Ordering::Relaxed);
+        Ok(buffer)
+    }
+}
+
+/// Searches one file of a record, as far as `left` bytes may be read of all its files.
 async fn search(
     records: &dyn Records,
     patient: &PatientId,
     part: &Part,
-    searched: &mut u64,
+    left: &Arc<AtomicU64>,
 ) -> Result<Option<Vec<u8>>> {
-    let mut lines = Lines::new(records.open_records(patient, part).await?);
-    let mut end = 0;
+    let inner = records.open_records(patient, part).await?;
+    let mut lines = Lines::new(Box::new(Limited { inner, left: left.clone() }));
     while let Some(line) = lines.next().await? {
-        if *searched + line.offset > MAX_SEARCHED {
-            break;
-        }
-        end = line.offset + line.text.map_or(MAX_LINE, <[u8]>::len) as u64;
         // A name that is spelled otherwise is rare, and looked for as well.
         let may_be = |text: &[u8]| {
             [&b"\"Patient\""[..], b"\\u"].iter().any(|part| memchr::memmem::find(text, part).is_some())
@@ -64,7 +87,6 @@ async fn search(
             return Ok(Some(text.to_vec()));
         }
     }
-    *searched += end;
     Ok(None)
 }
 
@@ -109,5 +131,27 @@ mod tests {
         );
         assert_eq!(of(r#"{"name":[{"text":"J\u00f8rgen"}]}"#).as_deref(), Some("Jørgen"));
         assert_eq!(of("{}"), None);
+    }
+
+    /// Blocks without a line end, which never end.
+    struct Endless(Arc<AtomicU64>);
+
+    #[async_trait]
+    impl BlockReader for Endless {
+        async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+            self.0.fetch_add(1 << 18, Ordering::Relaxed);
+            buffer.resize(buffer.len() + (1 << 18), b' ');
+            Ok(buffer)
+        }
+    }
+
+    #[test]
+    fn no_file_is_read_beyond_what_may_be_searched() {
+        let (read, left) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(MAX_SEARCHED)));
+        let mut lines =
+            Lines::new(Box::new(Limited { inner: Box::new(Endless(read.clone())), left: left.clone() }));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        assert_eq!(runtime.block_on(lines.next()).expect("memory"), None);
+        assert_eq!((read.load(Ordering::Relaxed), left.load(Ordering::Relaxed)), (MAX_SEARCHED, 0));
     }
 }

@@ -32,6 +32,10 @@ pub fn on_one_machine(filter: &str, format: LogFormat) {
 pub const ON_LAMBDA: &str = "warn,domain=info,storage=info,security=info,platform=info,web=info,aws=info,aws_=warn,\
     export_generator=info,cleanup=info,admin=info,request=info";
 
+/// The same on one machine.
+pub const ON_ONE_MACHINE: &str = "warn,domain=info,storage=info,security=info,platform=info,web=info,local=info,\
+    export_generator=info,cleanup=info,admin=info,ehi=info,request=info";
+
 fn targets(filter: &str) -> Targets {
     filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
 }
@@ -170,6 +174,15 @@ mod tests {
         {
             assert!(!speaks(other), "{other}");
         }
+    }
+
+    #[test]
+    fn on_one_machine_the_crates_of_this_server_speak() {
+        let speaks = |target| targets(ON_ONE_MACHINE).would_enable(target, &tracing::Level::INFO);
+        for ours in ["platform::telemetry", "platform::exports", "local::jobs", "ehi::worker", "request"] {
+            assert!(speaks(ours), "{ours}");
+        }
+        assert!(!speaks("hyper") && !speaks("rusqlite"));
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub struct Client {
     #[serde(default)]
     pub signed_urls: bool,
     /// Its manifests have the shape of Bulk Data 4.0.
-    #[serde(default)]
+    #[serde(default, rename = "stu4")]
     pub manifest_v4: bool,
     /// The public keys with which it authenticates, as the JSON text of a JWK set.
     #[serde(default)]

@@ -21,7 +21,7 @@ use security::address::{PeerAddress, client_address};
 use settings::Settings;
 
 use crate::cors::{self, Allowed};
-use crate::request_context::RequestContext;
+use crate::request_context::{Observed, RequestContext};
 use crate::respond::{ApiError, Logged, Shown, as_page};
 
 #[derive(Clone)]
@@ -93,19 +93,20 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     let address = request.extensions().get::<PeerAddress>();
     let address = address.map(|peer| client_address(*peer, request.headers(), &host.settings));
     let origin = request.headers().get(ORIGIN).cloned();
-    let preflight =
-        cors::is_preflight(&method, request.headers()).then(|| cors::preflight_headers(request.headers()));
-    let context = RequestContext::new(request_id.clone(), address, host.prefix.clone());
-    // A panic is a defect, but it must not cost other requests their connection.
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let (answered, observed) = context.during(answer).await;
-    let mut response =
-        answered.unwrap_or_else(|_| ApiError(Error::internal("a handler panicked")).into_response());
-    let mut takes_cookie = observed.took_cookie;
-    if let Some(headers) = preflight {
-        response = (StatusCode::NO_CONTENT, headers).into_response();
-        takes_cookie = cors::takes_cookie(uri.path());
-    }
+    let mut observed = Observed::default();
+    let mut response = if cors::is_preflight(&method, request.headers()) {
+        let headers = cors::preflight_headers(request.headers());
+        (StatusCode::NO_CONTENT, headers).into_response()
+    } else {
+        let context = RequestContext::new(request_id.clone(), address, host.prefix.clone());
+        // A panic is a defect, but it must not cost other requests their connection.
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let answered;
+        (answered, observed) = context.during(answer).await;
+        answered.unwrap_or_else(|_| ApiError(Error::internal("a handler panicked")).into_response())
+    };
+    // No handler sees a preflight, or a method that its path does not have.
+    let takes_cookie = observed.took_cookie || cors::takes_cookie(uri.path());
     if wants_page && response.extensions().get::<Shown>().is_some() {
         let context = RequestContext::new(request_id.clone(), None, host.prefix.clone());
         (response, _) = context.during(async { as_page(response) }).await;
@@ -141,7 +142,7 @@ fn wants_page(method: &http::Method, headers: &HeaderMap) -> bool {
         && !accept.contains("json")
 }
 
-/// The route in the log of a request that reached none.
+/// The route in the log of a request that reached none: no route has the path, or the method.
 const NO_ROUTE: &str = "none";
 
 /// What the log says of a request beside its response.

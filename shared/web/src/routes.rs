@@ -24,8 +24,12 @@ pub enum Access {
     SignIn,
     /// The bearer of the owner's token: 401 without a token, 404 with the token of another owner.
     Owner,
-    /// The same, or somebody whose cookie counts: staff, or the patient.
-    OwnerOrCookie,
+    /// The same, or anybody with a URL that the manifest has signed.
+    OwnerOrSigned,
+    /// The owner's token, or staff by cookie.
+    OwnerOrStaff,
+    /// Who may fill in a form: the owner's token, the code of the link, the patient's or a staff cookie.
+    FormFiller,
     /// A client with access to many patients: 401 without a token, 403 with a patient's token.
     Client,
     /// Staff, by cookie or by a token with the role: 401 without, 403 with a patient's token.
@@ -38,14 +42,27 @@ pub enum Access {
     AppRedirect,
     /// An OAuth client: 400 or 401 in the JSON of OAuth.
     OAuth,
+    /// The bearer of an access token: 401 in the JSON of OAuth.
+    OAuthBearer,
 }
 
 impl Access {
     /// Whether a cookie can be what lets the caller in. Then other origins are not answered, unless they are registered.
     pub fn takes_cookie(self) -> bool {
         match self {
-            Self::SignIn | Self::OwnerOrCookie | Self::Staff | Self::StaffPage | Self::PatientPage => true,
-            Self::Public | Self::Owner | Self::Client | Self::AppRedirect | Self::OAuth => false,
+            Self::SignIn
+            | Self::OwnerOrStaff
+            | Self::FormFiller
+            | Self::Staff
+            | Self::StaffPage
+            | Self::PatientPage => true,
+            Self::Public
+            | Self::Owner
+            | Self::OwnerOrSigned
+            | Self::Client
+            | Self::AppRedirect
+            | Self::OAuth
+            | Self::OAuthBearer => false,
         }
     }
 }
@@ -88,7 +105,16 @@ pub struct Route {
     pub summary: &'static str,
     /// The statuses of success.
     pub statuses: &'static [u16],
+    /// The media types of a body; empty where none is read.
+    pub takes: &'static [&'static str],
 }
+
+/// Media types of bodies.
+pub const JSON: &[&str] = &["application/json"];
+pub const FORM: &[&str] = &["application/x-www-form-urlencoded"];
+pub const JSON_OR_FORM: &[&str] = &["application/json", "application/x-www-form-urlencoded"];
+pub const MULTIPART: &[&str] = &["multipart/form-data"];
+pub const PARAMETERS: &[&str] = &["application/fhir+json", "application/json"];
 
 /// Routes and their handlers, until their state is known.
 pub struct Routes<S> {
@@ -146,8 +172,24 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
             path if path.is_empty() => "/".to_owned(),
             path => path,
         };
-        self.all.routes.push(Route { method, path, below: self.below, access, summary, statuses });
+        self.all.routes.push(Route {
+            method,
+            path,
+            below: self.below,
+            access,
+            summary,
+            statuses,
+            takes: &[],
+        });
         self.all.handlers.push(on(filter, handler));
+        self
+    }
+
+    /// Says what bodies the route takes that was declared last.
+    pub fn taking(mut self, takes: &'static [&'static str]) -> Self {
+        if let Some(route) = self.all.routes.last_mut() {
+            route.takes = takes;
+        }
         self
     }
 

@@ -21,11 +21,11 @@ const TOUCH: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Debug, Clone, Copy)]
 pub struct SessionKind {
     pub cookie: &'static str,
-    grant: EntryKind,
+    entry: EntryKind,
 }
 
-pub const STAFF: SessionKind = SessionKind { cookie: "sid", grant: EntryKind::StaffSession };
-pub const PATIENT: SessionKind = SessionKind { cookie: "patient", grant: EntryKind::PatientSession };
+pub const STAFF: SessionKind = SessionKind { cookie: "sid", entry: EntryKind::StaffSession };
+pub const PATIENT: SessionKind = SessionKind { cookie: "patient", entry: EntryKind::PatientSession };
 
 /// A member of staff who is signed in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub async fn begin(
     super::request_context::cookie();
     let secret = random.secret();
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
-    expiring.put(kind.grant, &fingerprint(&secret), serde_json::to_value(session)?, expires_at).await?;
+    expiring.put(kind.entry, &fingerprint(&secret), serde_json::to_value(session)?, expires_at).await?;
     cookie(kind, &secret, None, settings)
 }
 
@@ -63,13 +63,13 @@ pub async fn current<T: DeserializeOwned>(
 ) -> Result<Option<T>> {
     let Some(secret) = cookie_value(headers, kind.cookie) else { return Ok(None) };
     let key = fingerprint(secret);
-    let Some(grant) = expiring.get(kind.grant, &key).await? else { return Ok(None) };
+    let Some(entry) = expiring.get(kind.entry, &key).await? else { return Ok(None) };
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
-    if expires_at.duration_since(grant.expires_at) > TOUCH {
+    if expires_at.duration_since(entry.expires_at) > TOUCH {
         // Losing this race means that another request prolonged it.
-        expiring.replace(kind.grant, &key, &ExpiringEntry { expires_at, ..grant.clone() }).await?;
+        expiring.replace(kind.entry, &key, &ExpiringEntry { expires_at, ..entry.clone() }).await?;
     }
-    grant.read().map(Some)
+    entry.read().map(Some)
 }
 
 /// Ends the session of the request's cookie; returns the header that clears it.
@@ -80,7 +80,7 @@ pub async fn end(
     settings: &Settings,
 ) -> Result<HeaderValue> {
     if let Some(secret) = cookie_value(headers, kind.cookie) {
-        expiring.take(kind.grant, &fingerprint(secret)).await?;
+        expiring.take(kind.entry, &fingerprint(secret)).await?;
     }
     cookie(kind, "", Some(0), settings)
 }

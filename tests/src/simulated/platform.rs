@@ -94,7 +94,7 @@ pub fn consumer(platform: &Aws, worker: Arc<dyn Worker>) -> Arc<Consumer> {
     })
 }
 
-/// Random that are the same at every run.
+/// Random values that are the same at every run.
 pub fn random(seed: u64) -> Arc<dyn Random> {
     Arc::new(SeededRandom::new(seed))
 }
