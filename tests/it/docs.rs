@@ -113,3 +113,20 @@ fn the_settings_page_has_the_table_of_limits() {
         assert!(settings.contains(&row), "settings.md lacks the row: {row}");
     }
 }
+
+/// Each block of settings in the pages is one that the server starts with. The hash of a password is cut off in them.
+#[test]
+fn the_settings_in_the_pages_are_settings() {
+    let hash =
+        security::passwords::hash("correct horse battery", &contract::SeededRandom::new(1)).expect("a hash");
+    let mut parsed = 0;
+    for (path, text) in pages() {
+        for block in text.split("```toml\n").skip(1) {
+            let block = block.split("\n```").next().unwrap_or_default().replace("$argon2id$...", &hash);
+            let settings = settings::Settings::parse(&block, |_| None, Some("https://ehi.example.org"));
+            assert!(settings.is_ok(), "{}: {:?}", path.display(), settings.err().map(|wrong| wrong.0));
+            parsed += 1;
+        }
+    }
+    assert!(parsed >= 2, "{parsed} blocks");
+}
