@@ -60,6 +60,30 @@ fn these_routes_and_no_others_are_for_anybody() {
     assert_eq!(found, expected);
 }
 
+/// HEAD is safe: it starts no export and ends no session.
+#[tokio::test]
+async fn head_changes_nothing() {
+    let world = World::new();
+    let token = world.service("service", "system/*.rs").await;
+    let head = |path: &str| world.request(Method::HEAD, path).bearer(&token).send();
+    for path in ["/fhir/$export", "/fhir/Patient/$export", "/4_0_0/Group/everyone/$export", "/admin/logout"] {
+        assert_eq!(head(path).await.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
+    assert_eq!(head("/fhir/metadata").await.status, StatusCode::OK);
+    let jobs = world.get("/jobs").bearer(&token).send().await;
+    assert_eq!(jobs.json(), serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_hold_is_told_from_none() {
+    let world = World::new();
+    let without = world.get("/jobs/a/status").send().await;
+    let wrong = world.get("/jobs/a/status").bearer("nonsense").send().await;
+    assert_eq!((without.status, wrong.status), (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED));
+    assert_eq!(without.header("www-authenticate"), "Bearer");
+    assert_eq!(wrong.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+}
+
 /// A body that nobody may send is not looked at.
 #[tokio::test]
 async fn who_may_not_start_an_export_is_refused_before_anything_is_read() {

@@ -54,6 +54,7 @@ fn declared() -> Routes<Admin> {
             at.post("/admin/login", sign_in, with_job("Signs staff in"), login::by_api)
                 .taking(JSON_OR_FORM)
                 .get("/admin/logout", sign_in, with_job("Signs staff out"), login::logout)
+                .that_acts()
                 .get("/admin/jobs", staff, jobs, api::list)
                 .get("/jobs", Access::OwnerOrStaff, jobs, api::list)
                 .get("/admin/jobs/{job}", staff, job, api::show)

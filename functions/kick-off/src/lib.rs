@@ -38,12 +38,13 @@ use security::verify::{EhiAccess, Verifier};
 use settings::Settings;
 use web::ApiError;
 use web::caller::Bearer;
-use web::extract::{Content, PatientPath};
+use web::extract::{Content, PatientPath, Query};
 use web::respond::notice;
 use web::routes::{Access, At, Below, PARAMETERS, Route, Routes};
 use web::urls::{client_of, interaction_link, status_url};
 
 use self::bulk::{Operation, export};
+use self::parameters::short;
 use self::selection::ExportLevel;
 
 /// The ports of the kick-off.
@@ -75,8 +76,8 @@ fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
     let mut routes = Routes::new();
     for &shortcut in shortcuts {
         for base in Base::ALL {
-            let start = async move |state, bearer, patient, request| {
-                ehi_export(shortcut, base, state, bearer, patient, request).await
+            let start = async move |state, bearer, patient, query, request| {
+                ehi_export(shortcut, base, state, bearer, patient, query, request).await
             };
             routes = routes.below(Below::of(shortcut, base), |at| {
                 at.post(
@@ -118,7 +119,10 @@ fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: E
     let handler = async move |state, bearer, group, query, request| {
         export(operation, state, bearer, group, query, request).await
     };
-    at.get(path, Access::Client, says, handler).post(path, Access::Client, says, handler).taking(PARAMETERS)
+    at.get(path, Access::Client, says, handler)
+        .that_acts()
+        .post(path, Access::Client, says, handler)
+        .taking(PARAMETERS)
 }
 
 pub fn router(platform: &dyn Platform) -> Router {
@@ -142,6 +146,7 @@ async fn ehi_export(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
     PatientPath(patient): PatientPath,
+    query: Query,
     request: Request,
 ) -> Result<Response, ApiError> {
     let is_internal = match caller.may_export_ehi(&patient) {
@@ -159,7 +164,10 @@ async fn ehi_export(
             .into());
         }
     };
-    // Only of those who may export the record is anything read.
+    // Only of those who may export the record is anything looked at. The format of the response is FHIR's parameter.
+    if let Some((name, _)) = query.0.iter().find(|(name, _)| name != "_format") {
+        return Err(Error::invalid(format!("'{}' is not a parameter of this operation", short(name))).into());
+    }
     let choices = choices(Content::from_request(request, &()).await?)?;
     let summary = domain::patient::summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let owner = caller.owner();

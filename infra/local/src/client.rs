@@ -88,13 +88,10 @@ async fn token(options: &Token) -> Result<(), Failure> {
 }
 
 fn add(options: &Add) -> Result<(), Failure> {
-    let jwks = match (&options.make_key, &options.jwks) {
-        (Some(file), _) => {
-            let key = ServiceKey::generate()?;
-            key.write(file)?;
-            eprintln!("The private key is in {}: only the service itself may read it.", file.display());
-            Some(key.public_set().to_string())
-        }
+    let made =
+        options.make_key.as_ref().map(|file| ServiceKey::generate().map(|key| (file, key))).transpose()?;
+    let jwks = match (&made, &options.jwks) {
+        (Some((_, key)), _) => Some(key.public_set().to_string()),
         (None, Some(file)) => Some(read(file)?.trim().to_owned()),
         (None, None) => None,
     };
@@ -119,9 +116,13 @@ fn add(options: &Add) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(Failure::of_path(&options.config, &error)),
     };
-    let text = before + &entry;
-    // What the server would refuse is not written.
+    let text = if before.is_empty() { entry.trim_start().to_owned() } else { before + &entry };
+    // What the server would refuse is not written, and a key that no server knows is not either.
     Settings::parse(&text, |_| None, Some("http://127.0.0.1:8888"))?;
+    if let Some((file, key)) = made {
+        key.write(file)?;
+        eprintln!("The private key is in {}: only the service itself may read it.", file.display());
+    }
     let beside = options.config.with_extension("new");
     let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &options.config));
     written.map_err(|error| Failure::of_path(&options.config, &error))?;

@@ -176,7 +176,7 @@ async fn serve(options: Serve) -> Result<(), Failure> {
 
 fn open(options: &Place, records: &Records, base_url: &str) -> Result<(Local, Passwords), Failure> {
     let defaults = settings(options.config.as_deref(), base_url)?;
-    ehi::server::log(&defaults.settings);
+    ehi::server::log(&defaults.settings)?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
     let platform = Local::open(&options.state, records.path(), defaults.settings, clock, random)?;
     if let Some(key) = defaults.service_key {
@@ -194,7 +194,7 @@ async fn clean(options: Place) -> Result<(), Failure> {
     let base_url = options.base_url.clone().unwrap_or_else(|| "http://127.0.0.1:8888".to_owned());
     let records = Records::open(options.records.as_deref())?;
     let settings = settings(options.config.as_deref(), &base_url)?.settings;
-    ehi::server::log(&settings);
+    ehi::server::log(&settings)?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
     let platform = Local::open_to_clean(&options.state, records.path(), settings, clock, random)?;
     Ok(cleanup::run(Arc::new(platform)).await?)

@@ -23,9 +23,15 @@ use crate::{Failure, connections};
 const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Begins to log: a line for each request, each action of staff, and each step of an export.
-pub fn log(settings: &Settings) {
+pub fn log(settings: &Settings) -> Result<(), Failure> {
     let filter = log_filter(platform::telemetry::ON_ONE_MACHINE);
+    if !platform::telemetry::is_filter(&filter) {
+        return Err(Failure::new(format!(
+            "EHI_LOG: '{filter}' is no filter such as info or info,request=warn"
+        )));
+    }
     platform::telemetry::on_one_machine(&filter, settings.log_format);
+    Ok(())
 }
 
 /// SIGTERM and Ctrl-C, from when this is made: neither ends the process by itself any more.

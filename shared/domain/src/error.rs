@@ -72,6 +72,10 @@ pub enum Error {
     Internal(#[source] Cause),
 }
 
+/// A token that was sent and does not hold; which of these it is nobody is told.
+pub const INVALID_TOKEN: &str =
+    "the access token is not of this server, has expired or was revoked; get a new one";
+
 pub const NO_FILE: Error = Error::NotFound("there is no such file");
 pub const NO_GROUP: Error = Error::NotFound("there is no such group");
 pub const NO_JOB: Error = Error::NotFound("there is no such job");

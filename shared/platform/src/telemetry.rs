@@ -36,6 +36,11 @@ pub const ON_LAMBDA: &str = "warn,domain=info,storage=info,security=info,platfor
 pub const ON_ONE_MACHINE: &str = "warn,domain=info,storage=info,security=info,platform=info,web=info,local=info,\
     export_generator=info,cleanup=info,admin=info,ehi=info,request=info";
 
+/// Whether a text says what is logged: levels by target, as `info,request=debug`.
+pub fn is_filter(text: &str) -> bool {
+    text.parse::<Targets>().is_ok()
+}
+
 fn targets(filter: &str) -> Targets {
     filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
 }

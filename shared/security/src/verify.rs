@@ -10,7 +10,7 @@ use serde_json::Value;
 pub use crate::caller::{Caller, EhiAccess};
 use crypto::fingerprint;
 use domain::clock::Clock;
-use domain::error::{Error, Result};
+use domain::error::{Error, INVALID_TOKEN, Result};
 use domain::ports::expiring::{EntryKind, ExpiringStore};
 use settings::{Issuer, Settings};
 
@@ -25,7 +25,7 @@ const BELIEVED: SignedDuration = SignedDuration::from_secs(30);
 /// How many tokens are remembered.
 const MAX_REMEMBERED: usize = 10_000;
 
-const UNAUTHORIZED: Error = Error::Unauthorized("an access token is needed: Authorization: Bearer …");
+const UNAUTHORIZED: Error = Error::Unauthorized(INVALID_TOKEN);
 
 /// When a token was checked and whose it is, by its digest, so that looking one up tells nothing of its bytes by time.
 type Remembered = HashMap<[u8; 32], (Timestamp, Arc<Caller>)>;

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
-use domain::error::Error;
+use domain::error::{Error, INVALID_TOKEN};
 use fhir::FHIR_JSON;
 use fhir::outcome::{information, outcome};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -159,6 +159,10 @@ impl IntoResponse for OAuthError {
 fn with_error_headers(error: &Error, mut response: Response) -> Response {
     let headers = response.headers_mut();
     match error {
+        // RFC 6750, 3.
+        Error::Unauthorized(INVALID_TOKEN) => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+        }
         Error::Unauthorized(_) => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

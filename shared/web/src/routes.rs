@@ -9,11 +9,13 @@ use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use domain::error::Error;
 use domain::request::{Base, SandboxShortcut};
 use http::Method;
 use tower::{Layer, Service};
 
 use crate::request_context;
+use crate::respond::ApiError;
 
 /// Who may call a route, which says how everybody else is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +184,15 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
             takes: &[],
         });
         self.all.handlers.push(on(filter, handler));
+        self
+    }
+
+    /// The GET that was declared last changes something, so that HEAD is refused: it must be safe (RFC 9110, 9.2.1).
+    pub fn that_acts(mut self) -> Self {
+        if let Some(handler) = self.all.handlers.pop() {
+            let refused = handler.on(MethodFilter::HEAD, async || ApiError(Error::MethodNotAllowed));
+            self.all.handlers.push(refused);
+        }
         self
     }
 
