@@ -174,7 +174,7 @@ async fn tokens_that_do_not_hold_are_401() {
     for token in bad {
         let answer = world.post(&export_of(ANNA)).bearer(&token).send().await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token}");
-        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
         answer.outcome();
     }
 }
