@@ -126,7 +126,10 @@ async fn lists(jobs: &dyn Jobs) {
     assert_eq!(jobs.list(&of_other).await.expect("a page").jobs.len(), 1);
     let complete =
         JobQuery { count: 9, states: vec![JobState::Complete, JobState::Failed], ..JobQuery::default() };
-    assert_eq!(jobs.list(&complete).await.expect("a page").jobs.len(), 0);
+    assert_eq!(
+        jobs.list(&complete).await.expect("a page").jobs.iter().filter(|stored| ours(stored)).count(),
+        0
+    );
     let wrong = JobQuery { count: 9, after: Some("nonsense".to_owned()), ..JobQuery::default() };
     assert!(matches!(jobs.list(&wrong).await, Err(Error::Invalid(_))));
 }
