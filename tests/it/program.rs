@@ -99,6 +99,22 @@ impl Served {
 }
 
 #[test]
+fn a_refused_export_does_not_keep_its_directory() {
+    let out = tempfile::tempdir().expect("a directory");
+    let export = |group: &str| {
+        let mut command = ehi();
+        command.args(["export", "--bulk", "--type", "Patient", "--group", group, "--out"]).arg(out.path());
+        run(&mut command)
+    };
+    let refused = export("nogroup");
+    assert!(!refused.status.success() && said(&refused).contains("404"), "{}", said(&refused));
+    let corrected = export("everyone");
+    assert!(corrected.status.success(), "{}", said(&corrected));
+    let other = export("nogroup");
+    assert!(!other.status.success() && said(&other).contains("holds another export"), "{}", said(&other));
+}
+
+#[test]
 fn one_command_leaves_a_verified_export() {
     let out = tempfile::tempdir().expect("a directory");
     let output = run(ehi().args(["export", "--patient", ANNA, "--out"]).arg(out.path()));

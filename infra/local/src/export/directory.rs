@@ -32,6 +32,24 @@ struct Note {
     files: BTreeSet<String>,
 }
 
+impl Note {
+    fn new(server: &str, request: &str) -> Self {
+        Self {
+            server: server.to_owned(),
+            request: request.to_owned(),
+            idempotency_key: OsRandom.secret(),
+            status: None,
+            complete: false,
+            files: BTreeSet::new(),
+        }
+    }
+
+    /// Whether no job of it is known and no file.
+    fn is_of_nothing(&self) -> bool {
+        self.status.is_none() && self.files.is_empty() && !self.complete
+    }
+}
+
 /// A directory that belongs to one export.
 #[derive(Debug)]
 pub(crate) struct OutputDirectory {
@@ -57,6 +75,8 @@ impl OutputDirectory {
         };
         let note = match found {
             Some(note) if note.server == server && note.request == request => note,
+            // A request that was refused has left nothing: the corrected one takes its place.
+            Some(note) if note.is_of_nothing() && !path.join(EARLIER).exists() => Note::new(server, request),
             Some(note) => {
                 let state = if note.complete { "complete" } else { "not complete" };
                 let job = note.status.map(|status| format!(", job {status}")).unwrap_or_default();
@@ -73,14 +93,7 @@ impl OutputDirectory {
                     path.display()
                 )));
             }
-            None => Note {
-                server: server.to_owned(),
-                request: request.to_owned(),
-                idempotency_key: OsRandom.secret(),
-                status: None,
-                complete: false,
-                files: BTreeSet::new(),
-            },
+            None => Note::new(server, request),
         };
         Ok(Self { path: path.to_owned(), note, resumed: false })
     }
