@@ -121,3 +121,14 @@ fn what_the_records_directory_has_and_no_export_reads_is_named_at_start() {
     assert!(lines[0].contains("old08") && !lines[0].contains("old09"), "ten are named: {lines:?}");
     assert!(lines[0].contains("more=3") && !lines[0].contains(".load-x"), "{lines:?}");
 }
+
+/// One search for a job's id finds the request that started it.
+#[tokio::test]
+async fn the_request_that_starts_an_export_names_its_job() {
+    let log = Captured::start();
+    let world = tests::World::new();
+    let job = world.kick_off(&world.token(ANNA).await, "", ANNA).await;
+    let lines = log.with("/fhir/Patient/{patient}/$ehi-export");
+    let id = job.trim_start_matches("/jobs/");
+    assert!(lines.iter().any(|line| line.contains(id) && line.contains("202")), "{lines:?}");
+}

@@ -95,6 +95,7 @@ pub(crate) async fn submit(
         request_id: web::request_context::request_id(),
     };
     let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random)).await?;
+    web::request_context::started(job.id());
     Ok(redirect.map_or_else(|| done(&job), |redirect| see_other(&redirect)))
 }
 

@@ -75,6 +75,7 @@ pub(crate) async fn export(
     let url = state.settings.url(&format!("{}/{place}{query}", operation.dialect.base.path()));
     let new = state.new_export(caller.owner(), ExportRequest { url, ..export });
     let job = state.begin_once(new, headers.idempotency_key.as_deref(), &parameters).await?;
+    web::request_context::started(job.id());
     Ok(accepted(&state, &job, headers.separate_status)?)
 }
 

@@ -193,6 +193,7 @@ async fn ehi_export(
         owner,
     };
     let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random)).await?;
+    web::request_context::started(job.id());
     let link = interaction_link(&job, &state.settings, &state.keys)?;
     let text = match &link {
         Some(_) => "The export waits for the patient's choices; see the Link header",

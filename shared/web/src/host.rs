@@ -126,7 +126,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         id: &request_id,
         client: observed.client.as_ref().map_or("", |client| client.as_str()),
         method: &method,
-        path: uri.path(),
+        job: observed.job.as_ref().map_or_else(|| job(uri.path()), |job| job.as_str()),
         route: observed.route.as_deref().unwrap_or(NO_ROUTE),
         duration_ms: host.clock.elapsed(started),
     };
@@ -150,7 +150,7 @@ struct Logline<'a> {
     id: &'a str,
     client: &'a str,
     method: &'a http::Method,
-    path: &'a str,
+    job: &'a str,
     route: &'a str,
     duration_ms: u64,
 }
@@ -163,11 +163,11 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 fn log(request: &Logline<'_>, response: &Response<Body>) {
     let status = response.status().as_u16();
     let bytes = response.body().size_hint().exact();
-    let Logline { id, client, method, path, route, duration_ms } = request;
+    let Logline { id, client, method, job, route, duration_ms } = request;
     if let Some(Logged(cause)) = response.extensions().get::<Logged>() {
-        tracing::error!(target: "request", duration_ms, request.id = id, client.id = client, job.id = job(path), http.method = %method, http.route = route, http.status = status, error = cause, "request failed");
+        tracing::error!(target: "request", duration_ms, request.id = id, client.id = client, job.id = job, http.method = %method, http.route = route, http.status = status, error = cause, "request failed");
     } else if tracing::enabled!(target: "request", tracing::Level::INFO) {
-        tracing::info!(target: "request", duration_ms, request.id = id, client.id = client, job.id = job(path), http.method = %method, http.route = route, http.status = status, bytes, "request");
+        tracing::info!(target: "request", duration_ms, request.id = id, client.id = client, job.id = job, http.method = %method, http.route = route, http.status = status, bytes, "request");
     }
 }
 

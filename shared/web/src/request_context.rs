@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use domain::ids::ClientId;
+use domain::ids::{ClientId, JobId};
 use tokio::task_local;
 
 task_local! {
@@ -21,6 +21,7 @@ pub(super) struct RequestContext {
     prefix: Arc<str>,
     took_cookie: AtomicBool,
     route: OnceLock<Arc<str>>,
+    job: OnceLock<JobId>,
 }
 
 /// What was observed of a request.
@@ -30,6 +31,8 @@ pub(super) struct Observed {
     pub(super) took_cookie: bool,
     /// The path as the route was declared; `None` where there is no such route.
     pub(super) route: Option<Arc<str>>,
+    /// The job that the request has started.
+    pub(super) job: Option<JobId>,
 }
 
 impl RequestContext {
@@ -42,6 +45,7 @@ impl RequestContext {
             prefix,
             took_cookie: AtomicBool::new(false),
             route: OnceLock::new(),
+            job: OnceLock::new(),
         }
     }
 
@@ -54,6 +58,7 @@ impl RequestContext {
                     client: context.client.get().cloned(),
                     took_cookie: context.took_cookie.load(Ordering::Relaxed),
                     route: context.route.get().cloned(),
+                    job: context.job.get().cloned(),
                 });
                 (answer, observed)
             })
@@ -64,6 +69,11 @@ impl RequestContext {
 /// Records whose token the request carries.
 pub(super) fn client(client: &ClientId) {
     let _ = CONTEXT.try_with(|context| context.client.set(client.clone()));
+}
+
+/// Records which job the request has started, for the log.
+pub fn started(job: &JobId) {
+    let _ = CONTEXT.try_with(|context| context.job.set(job.clone()));
 }
 
 /// Records which route the request has reached.
