@@ -258,9 +258,19 @@ mod tests {
         let path = parent.path().join("out");
         let mut directory = open(&path, "$export").expect("new");
         directory.begin().expect("begun");
-        let refused = open(&path, "$export?_type=Patient").expect_err("another request").to_string();
-        assert!(refused.contains("$export of http://h/fhir, not complete"), "{refused}");
+        // The server has said nothing yet, or has refused: another request may take its place.
+        assert!(open(&path, "$export?_type=Patient").is_ok());
+        directory.begun("http://h/jobs/1/status").expect("noted");
+        let refused =
+            |path: &Path| open(path, "$export?_type=Patient").expect_err("another request").to_string();
+        assert!(refused(&path).contains("$export of http://h/fhir, not complete"), "{}", refused(&path));
         assert!(OutputDirectory::open(&path, "http://other/fhir", "$export").is_err());
+        // Files of a complete export that wait aside are still that export's.
+        directory.expect_files(["Claim.ndjson".to_owned()]).expect("noted");
+        std::fs::write(path.join("Claim.ndjson"), "{}\n").expect("written");
+        directory.complete().expect("complete");
+        directory.begin().expect("begun again");
+        assert!(refused(&path).contains("holds another export"), "{}", refused(&path));
         let strange = parent.path().join("strange");
         std::fs::create_dir(&strange).expect("a directory");
         std::fs::write(strange.join("notes.txt"), "mine").expect("written");
