@@ -32,6 +32,16 @@ fn many_chunks_survive_a_storm() {
     }
 }
 
+/// A plan that another one has overtaken must not go on behind it: in this storm two plans appended by turns, and patients
+/// were exported twice.
+#[test]
+fn two_plans_at_once_export_nobody_twice() {
+    let expected = export(200, 20, Faults::None).expect("an export");
+    let storm = Storm { seed: 17, throttled: 300, lost: 20, dead: 950, duplicates: 200 };
+    let found = export(200, 20, Faults::Storm(storm)).expect("an export");
+    assert_eq!(difference(&expected.lines, &found.lines), None);
+}
+
 /// A lake that takes a fraction of what the workers ask for: they ask less, and the export takes longer.
 #[test]
 fn a_bucket_that_is_asked_too_much_delays_an_export_and_no_more() {

@@ -278,8 +278,9 @@ impl Planner<'_> {
         }
         let append = Append { at: self.at, chunks: &self.chunks, plan };
         let progress = self.generator.jobs.append(self.id, append).await?;
-        if let Some(progress) = &progress {
-            self.at = progress.plan_end;
+        if progress.is_some() {
+            // Not where the plan ends by now: another plan may have gone on behind these chunks, and then this one is overtaken.
+            self.at = self.next_id().index;
             self.chunks.clear();
         }
         Ok(progress)
