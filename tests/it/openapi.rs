@@ -12,7 +12,7 @@ fn the_document_in_the_repository_is_that_of_the_routes() {
     let stored = std::fs::read_to_string(root().join("functions/metadata/openapi.json")).expect("a document");
     assert!(
         stored == ehi::openapi::document(),
-        "write it anew: cargo run --release -- openapi > functions/metadata/openapi.json"
+        "regenerate it: cargo run --release -- openapi > functions/metadata/openapi.json"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The shell blocks of the README and of `infra/docs`: each is run as it stands, or says why it is not.
+//! The shell blocks of the README and of `infra/docs`: each is run unchanged, or gives the reason why it is not run.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};

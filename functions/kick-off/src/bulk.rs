@@ -216,7 +216,7 @@ impl KickOff {
         let slots = ExportSlots { expiring: &*self.expiring, jobs: &*self.jobs };
         if !slots.acquire(&new.owner, limit, &id, now).await? {
             return Err(Error::TooMany(format!(
-                "{limit} exports of this client are under way, which is as many as it may have: wait for one, or cancel it"
+                "{limit} exports of this client are under way, which is the limit: wait until one ends, or cancel one"
             )));
         }
         match start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random)).await {

@@ -107,13 +107,7 @@ fn refusals(access: Access, has_parameters: bool) -> &'static [u16] {
 }
 
 fn phrase(status: u16) -> &'static str {
-    match status {
-        202 => "Accepted: what was asked for has begun or is under way",
-        _ => http::StatusCode::from_u16(status)
-            .ok()
-            .and_then(|status| status.canonical_reason())
-            .unwrap_or("Other"),
-    }
+    http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Other")
 }
 
 fn security(access: Access) -> Value {

@@ -2,7 +2,7 @@
 //!
 //! This crate knows nothing of jobs, storage, HTTP or async runtimes. In reading order: [`json`] and [`head`] check a line
 //! and read what every decision needs; [`references`], [`compartments`], [`date`], [`tags`] and [`facts`] read more of it;
-//! [`search`] compiles and evaluates `_typeFilter`; [`elements`] and [`attachments`] write a line anew.
+//! [`search`] compiles and evaluates `_typeFilter`; [`elements`] and [`attachments`] rewrite a line.
 
 mod attachment_url;
 pub mod attachments;

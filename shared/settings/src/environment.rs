@@ -1,4 +1,4 @@
-//! Variables of the environment beside the settings.
+//! Environment variables that are not settings, and those that are misspelt.
 
 use crate::{KEYS, limits, resources};
 

@@ -49,7 +49,7 @@ impl Inbox for Brief {
 /// How long a job may take to come to rest, whatever breaks.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Works as a Lambda would, one message after the other, until the job is no longer under way.
+/// Works as a Lambda would, one message after the other, until the job has ended.
 async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
     let worker = export_generator::worker(platform);
     let begun = Instant::now();
