@@ -57,6 +57,10 @@ const SCHEMA: &str = "
 
 impl Database {
     pub(super) fn open(path: &Path) -> Result<Self> {
+        Self::open_file(path).map_err(|error| of_file(path, error))
+    }
+
+    fn open_file(path: &Path) -> Result<Self> {
         let connect = |synchronous: &str| -> Result<Shared> {
             let connection = Connection::open(path).map_err(sql)?;
             connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(sql)?;
@@ -68,10 +72,7 @@ impl Database {
         // SQLite gives its other files the mode of this one.
         super::private::kept_file(path)?;
         let writer = connect("full")?;
-        migrate(&mut lock(&writer)).map_err(|problem| match problem {
-            Error::Invalid(what) => Error::invalid(format!("{}: {what}", path.display())),
-            other => other,
-        })?;
+        migrate(&mut lock(&writer))?;
         Ok(Self {
             writer,
             relaxed: connect("normal")?,
@@ -144,10 +145,27 @@ fn lock(connection: &Shared) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A file that SQLite cannot read: waiting does not help.
+#[derive(Debug, thiserror::Error)]
+#[error("the database is damaged: stop the server, and restore the state directory from a backup")]
+struct DamagedDatabase(#[source] rusqlite::Error);
+
+/// An error of opening, which names the file where it is the file's.
+fn of_file(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Invalid(what) => Error::invalid(format!("{}: {what}", path.display())),
+        Error::Internal(cause) if cause.is::<DamagedDatabase>() => {
+            Error::invalid(format!("{}: {cause}", path.display()))
+        }
+        other => other,
+    }
+}
+
 /// A failure of SQLite as one of ours: a statement that is wrong is a defect, which waiting does not cure.
 pub(super) fn sql(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::StorageFull(error.into()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::internal(DamagedDatabase(error)),
         None
         | Some(
             ErrorCode::Unknown
@@ -203,5 +221,34 @@ mod tests {
         let refused = Database::open(&path).err().expect("refused").to_string();
         assert!(refused.contains("newer version of this program"), "{refused}");
         assert!(refused.contains("state.sqlite") && !refused.contains('\n'), "{refused}");
+    }
+
+    #[test]
+    fn a_damaged_database_is_told_as_one_and_waiting_is_not_advised() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state.sqlite");
+        std::fs::write(&path, [b'x'; 8192]).expect("written");
+        let refused = Database::open(&path).err().expect("refused").to_string();
+        assert!(refused.contains("state.sqlite: the database is damaged"), "{refused}");
+        assert!(refused.contains("backup"), "{refused}");
+    }
+
+    #[test]
+    fn damage_that_is_met_at_work_is_a_defect_for_the_operator() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state.sqlite");
+        drop(Database::open(&path).expect("opened"));
+        // Every page but the first, which is read at the start.
+        let length = std::fs::metadata(&path).expect("a file").len();
+        let damaged = vec![b'x'; usize::try_from(length).expect("a length") - 4096];
+        let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
+        std::os::unix::fs::FileExt::write_all_at(&file, &damaged, 4096).expect("written");
+        let database = Database::open(&path).expect("opened");
+        let read = database.read(|connection| {
+            connection.query_row("SELECT count(*) FROM messages", [], |row| row.get::<_, i64>(0))
+        });
+        let error = read.expect_err("refused");
+        assert_eq!(error.kind(), domain::error::Kind::Defect, "{error}");
+        assert!(error.causes().contains("damaged"), "{}", error.causes());
     }
 }
