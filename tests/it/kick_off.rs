@@ -193,6 +193,16 @@ async fn a_token_without_the_scope_is_403_and_an_internal_one_needs_no_form() {
     assert_eq!((answer.status, answer.header("link")), (StatusCode::ACCEPTED, ""));
     let answer = world.post(&export_of("nobody")).bearer(&system).send().await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    // Whether or not there is such a patient.
+    let reads = signed(&world, |claims| {
+        claims.scope = "system/*.rs".to_owned();
+        claims.patient = None;
+    });
+    for patient in [BRUNO, "nobody"] {
+        let answer = world.post(&export_of(patient)).bearer(&reads).send().await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{patient}");
+        assert_eq!(answer.outcome(), "the token lacks the scope system/$ehi-export");
+    }
 }
 
 #[tokio::test]

@@ -153,8 +153,8 @@ async fn ehi_export(
         EhiAccess::Patient => false,
         EhiAccess::System => true,
         EhiAccess::OtherPatient => return Err(NO_PATIENT.into()),
-        EhiAccess::MissingScope => {
-            return Err(Error::Forbidden("the token lacks the scope patient/$ehi-export".to_owned()).into());
+        EhiAccess::MissingScope(scope) => {
+            return Err(Error::Forbidden(format!("the token lacks the scope {scope}")).into());
         }
         EhiAccess::LimitedByTags => {
             return Err(Error::Forbidden(

@@ -137,7 +137,8 @@ impl Caller {
         }
         let level = if is_system { ScopeLevel::System } else { ScopeLevel::Patient };
         if !self.scopes.allows_operation(level, "$ehi-export") {
-            return if is_system { EhiAccess::OtherPatient } else { EhiAccess::MissingScope };
+            let missing = if is_system { "system/$ehi-export" } else { "patient/$ehi-export" };
+            return EhiAccess::MissingScope(missing);
         }
         match (self.scopes.access_tags(), is_system) {
             (Some(_), _) => EhiAccess::LimitedByTags,
@@ -158,7 +159,8 @@ pub enum EhiAccess {
     /// An internal app, which needs no form.
     System,
     OtherPatient,
-    MissingScope,
+    /// The scope that the token lacks.
+    MissingScope(&'static str),
     /// The token is limited by `access/` scopes, and an EHI export cannot be.
     LimitedByTags,
 }
