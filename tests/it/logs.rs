@@ -67,6 +67,10 @@ fn logged(setting: &str) -> String {
         let fields = [("username", "admin"), ("password", PASSWORD)];
         let staff = client.post(url("/admin/login")).form(&fields).send().await.expect("an answer");
         assert_eq!(staff.status(), StatusCode::OK);
+        let cookie =
+            staff.headers()["set-cookie"].to_str().expect("text").split(';').next().unwrap_or_default();
+        let left = client.get(url("/admin/logout")).header("cookie", cookie).send().await.expect("an answer");
+        assert_eq!(left.status(), StatusCode::OK);
     });
     let log = server.stop().expect("it ends well");
     // Behind the greeting, which ends so where there is nothing to suggest.
@@ -79,7 +83,9 @@ fn a_line_for_each_request_and_each_action_of_staff() {
     assert!(!log.contains('\u{1b}'), "no colours in a file: {log}");
     assert!(log.contains("/fhir/r4/$export-status/{job}"), "{log}");
     assert!(log.contains("/fhir/Patient/{patient}/$ehi-export/customize"), "{log}");
-    assert!(log.lines().any(|line| line.contains("signed in") && line.contains("admin")), "{log}");
+    for action in ["signed in", "signed out"] {
+        assert!(log.lines().any(|line| line.contains(action) && line.contains("admin")), "{action}: {log}");
+    }
     for secret in [ANNA, PASSWORD, "sid="] {
         assert!(!log.contains(secret), "the log has {secret}: {log}");
     }

@@ -58,14 +58,14 @@ pub(crate) async fn by_page(
 
 /// `GET /admin/logout`.
 pub(crate) async fn logout(State(state): State<Admin>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let cookie = end(STAFF, &headers, &*state.expiring, &state.settings).await?;
+    let cookie = state.sign_out(&headers).await?;
     Ok(([(SET_COOKIE, cookie)], json(StatusCode::OK, &Value::Object(serde_json::Map::new()))).into_response())
 }
 
 /// `POST /staff/logout`, the page's button.
 pub(crate) async fn leave(State(state): State<Admin>, headers: HeaderMap) -> Result<Response, PageError> {
     check_origin(&headers, &state.settings)?;
-    let cookie = end(STAFF, &headers, &*state.expiring, &state.settings).await?;
+    let cookie = state.sign_out(&headers).await?;
     let mut response = see_other(&state.settings.url("/staff/login"));
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
@@ -93,5 +93,14 @@ impl Admin {
         let session = StaffSession { username: username.to_owned() };
         let sources = (&*self.clock, &*self.random);
         begin(STAFF, &session, &*self.expiring, sources, &self.settings).await.map(Some)
+    }
+
+    /// The header that clears the cookie of a session that is over.
+    async fn sign_out(&self, headers: &HeaderMap) -> Result<HeaderValue> {
+        let (session, cookie) = end::<StaffSession>(STAFF, headers, &*self.expiring, &self.settings).await?;
+        if let Some(StaffSession { username }) = session {
+            tracing::info!(staff = username, action = "signed out", "staff");
+        }
+        Ok(cookie)
     }
 }

@@ -72,17 +72,19 @@ pub async fn current<T: DeserializeOwned>(
     entry.read().map(Some)
 }
 
-/// Ends the session of the request's cookie; returns the header that clears it.
-pub async fn end(
+/// Ends the session of the request's cookie; returns it, unless there was none, and the header that clears the cookie.
+pub async fn end<T: DeserializeOwned>(
     kind: SessionKind,
     headers: &HeaderMap,
     expiring: &dyn ExpiringStore,
     settings: &Settings,
-) -> Result<HeaderValue> {
-    if let Some(secret) = cookie_value(headers, kind.cookie) {
-        expiring.take(kind.entry, &fingerprint(secret)).await?;
-    }
-    cookie(kind, "", Some(0), settings)
+) -> Result<(Option<T>, HeaderValue)> {
+    let entry = match cookie_value(headers, kind.cookie) {
+        Some(secret) => expiring.take(kind.entry, &fingerprint(secret)).await?,
+        None => None,
+    };
+    let session = entry.map(|entry| entry.read()).transpose()?;
+    Ok((session, cookie(kind, "", Some(0), settings)?))
 }
 
 /// Where a browser says a request that changes something comes from: our own pages or an allowed origin,
