@@ -273,6 +273,8 @@ fn a_registered_service_gets_its_token() {
         assert!(!add(id, more).status.success(), "{id} {more:?}");
         assert_eq!(std::fs::read_to_string(&config).expect("settings"), before, "nothing is written");
     }
+    let useless = add("useless", &[]);
+    assert!(said(&useless).contains("the client could get no token"), "{}", said(&useless));
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).expect("a key").permissions());
     assert_eq!(mode & 0o777, 0o600, "for its owner alone");

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use crypto::OsRandom;
 use domain::clock::{Clock, Random, SystemClock};
 use serde_json::{Value, json};
-use settings::Settings;
+use settings::{Client, Settings};
 
 use crate::Failure;
 use crate::defaults::BULK_CLIENT;
@@ -118,7 +118,12 @@ fn add(options: &Add) -> Result<(), Failure> {
     };
     let text = if before.is_empty() { entry.trim_start().to_owned() } else { before + &entry };
     // What the server would refuse is not written, and a key that no server knows is not either.
-    Settings::parse(&text, |_| None, Some("http://127.0.0.1:8888"))?;
+    let settings = Settings::parse(&text, |_| None, Some("http://127.0.0.1:8888"))?;
+    if let Some(reason) = settings.client(&options.id).and_then(Client::unusable) {
+        return Err(Failure::new(format!(
+            "nothing was added, because the client could get no token: {reason}"
+        )));
+    }
     if let Some((file, key)) = made {
         key.write(file)?;
         eprintln!("The private key is in {}: only the service itself may read it.", file.display());

@@ -96,6 +96,9 @@ impl Server {
     pub async fn start(platform: Local, listener: TcpListener, workers: usize) -> Result<Self, Failure> {
         let address = listener.local_addr()?;
         let shutdown = Shutdown::default();
+        for warning in platform.settings().warnings() {
+            tracing::warn!("{warning}");
+        }
         resume(&platform).await?;
         let app = host(routers(&platform), &platform);
         let limits = Arc::new(platform.settings().limits.clone());

@@ -6,6 +6,7 @@ pub mod limits;
 mod reader;
 pub mod resources;
 mod urls;
+mod warnings;
 
 use std::path::Path;
 

@@ -188,6 +188,9 @@ impl Connect for Connection {
         };
         let app = host((self.router)(&platform), &platform);
         platform.check()?;
+        for warning in platform.settings().warnings() {
+            tracing::warn!("{warning}");
+        }
         Ok(Some((app, version)))
     }
 }
