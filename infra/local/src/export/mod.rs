@@ -5,6 +5,7 @@ mod bulk;
 mod directory;
 mod fetch;
 mod job;
+mod page;
 mod retry;
 mod smart;
 mod verify;

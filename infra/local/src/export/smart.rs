@@ -5,13 +5,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crypto::OsRandom;
 use domain::clock::Random;
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use http::{Method, StatusCode};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::page::page_text;
 use super::retry::{Patience, Repeat, Trouble};
 use crate::Failure;
 use crate::client::ServiceKey;
@@ -275,7 +276,12 @@ pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
         return Ok(response);
     }
     let path = response.url().path().to_owned();
+    let is_page =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let text = response.text().await.unwrap_or_default();
+    if is_page {
+        return Err(Failure::new(format!("the server answers {status} at {path}: {}", page_text(&text))));
+    }
     Err(refusal(status, &path, &serde_json::from_str(&text).unwrap_or_default()))
 }
 

@@ -1,0 +1,110 @@
+//! What a page says, in one line of a terminal: servers tell people what is wrong in HTML.
+
+/// The longest text that is shown, in characters.
+const MAX_TEXT: usize = 300;
+
+/// The text of a page's `main`, or of its `body`, without markup: for people, so what is no HTML does no harm.
+pub(crate) fn page_text(html: &str) -> String {
+    let body = part(html, "main").or_else(|| part(html, "body")).unwrap_or(html);
+    let mut text = String::new();
+    let mut rest = body;
+    while let Some(start) = rest.find('<') {
+        text.push_str(&rest[..start]);
+        text.push(' ');
+        rest = &rest[start..];
+        let hidden = ["script", "style"].into_iter().find(|name| is_tag(rest, name));
+        let end = match hidden {
+            Some(name) => {
+                position(rest, &format!("</{name}")).and_then(|at| rest[at..].find('>').map(|end| at + end))
+            }
+            None => rest.find('>'),
+        };
+        rest = end.map_or("", |end| &rest[end + 1..]);
+    }
+    text.push_str(rest);
+    for (entity, character) in [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&amp;", "&"),
+    ] {
+        text = text.replace(entity, character);
+    }
+    // A terminal obeys control characters.
+    let words = text.split(|character: char| character.is_whitespace() || character.is_control());
+    let text = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    if text.is_empty() {
+        return "no reason given".to_owned();
+    }
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// What stands within the first element of a name.
+fn part<'h>(html: &'h str, name: &str) -> Option<&'h str> {
+    let mut from = 0;
+    let start = loop {
+        let at = from + position(&html[from..], &format!("<{name}"))?;
+        if is_tag(&html[at..], name) {
+            break at;
+        }
+        from = at + 1;
+    };
+    let inside = start + html[start..].find('>')? + 1;
+    let end = position(&html[inside..], &format!("</{name}")).unwrap_or(html.len() - inside);
+    Some(&html[inside..inside + end])
+}
+
+/// Whether a text begins with the start tag of an element.
+fn is_tag(text: &str, name: &str) -> bool {
+    let named = text.get(1..=name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
+    named
+        && text[name.len() + 1..]
+            .starts_with(|next: char| next == '>' || next == '/' || next.is_ascii_whitespace())
+}
+
+/// Where an ASCII text begins, whatever the case of its letters.
+fn position(text: &str, wanted: &str) -> Option<usize> {
+    text.as_bytes().windows(wanted.len()).position(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_the_main_part_is_told_in_one_line() {
+        for (html, text) in [
+            (
+                "<!doctype html><html><head><title>403</title><style>a { b }</style></head><body><header>Logo</header>\
+                 <MAIN class=x><h1>That did not work</h1>\n<p>Tom &amp; &quot;Ann&quot;</p></MAIN><footer>f</footer></body>",
+                "That did not work Tom & \"Ann\"",
+            ),
+            ("<body>a<script>if (a < b) {}</script>b<style>x</style>c", "a b c"),
+            ("just words", "just words"),
+            ("<body><mainframe>x</mainframe></body>", "x"),
+            ("", "no reason given"),
+            ("<main></main>", "no reason given"),
+            ("<main>open < and cut", "open"),
+            ("<main>red\u{1b}[31m</main>", "red [31m"),
+            ("<main><b", "no reason given"),
+            ("<script>never closed", "no reason given"),
+        ] {
+            assert_eq!(page_text(html), text, "{html}");
+        }
+        assert_eq!(page_text(&"é".repeat(1_000)).chars().count(), MAX_TEXT + 1);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_much(html in "[<>/a-z&; \u{1b}é]{0,80}|(<(main|body|script|é|/main)>?| |x){0,20}") {
+            let text = page_text(&html);
+            proptest::prop_assert!(!text.is_empty() && !text.chars().any(char::is_control));
+        }
+    }
+}
