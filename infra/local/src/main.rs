@@ -44,7 +44,7 @@ enum Command {
     SandboxSettings {
         /// Where the private key of its backend service goes
         #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
+        key: PathBuf,
     },
     /// Hash a password for the settings file, read from standard input
     HashPassword,
@@ -131,7 +131,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Sample(options)) => ehi::sample::run(&options),
         Some(Command::Cleanup(options)) => clean(options).await,
         Some(Command::Client(command)) => ehi::client::run(&command).await,
-        Some(Command::SandboxSettings { key }) => print_sandbox_settings(key.as_deref()),
+        Some(Command::SandboxSettings { key }) => print_sandbox_settings(&key),
         Some(Command::HashPassword) => hash_password(),
         Some(Command::Openapi { table }) => {
             let text = if table { ehi::openapi::table() } else { ehi::openapi::document() };
@@ -201,11 +201,9 @@ async fn clean(options: Place) -> Result<(), Failure> {
 }
 
 #[expect(clippy::print_stdout, reason = "the settings are what the command is for")]
-fn print_sandbox_settings(file: Option<&std::path::Path>) -> Result<(), Failure> {
+fn print_sandbox_settings(file: &std::path::Path) -> Result<(), Failure> {
     let (text, passwords, key) = sandbox_settings()?;
-    if let Some(file) = file {
-        key.write(file)?;
-    }
+    key.write(file)?;
     for (username, password) in passwords {
         eprintln!("Staff: user {username}, password {password}");
     }
