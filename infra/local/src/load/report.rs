@@ -210,8 +210,12 @@ impl Loaded {
                 self.repeated, self.updated
             );
         }
+        let ghosts = match self.without_patient.count {
+            0 => String::new(),
+            count => format!(" (and of {count} without a Patient resource)"),
+        };
         eprintln!(
-            "Loaded {} resources of {} patients, {} shared resources and {} groups into {}",
+            "Loaded {} resources of {} patients{ghosts}, {} shared resources and {} groups into {}",
             self.resources,
             self.patients,
             self.shared,
