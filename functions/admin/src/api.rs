@@ -1,4 +1,4 @@
-//! The staff API, and the owners' view of their jobs.
+//! The staff API, and the job list of clients.
 
 use aws_lc_rs::digest;
 use axum::extract::{Request, State};
@@ -21,7 +21,7 @@ use web::respond::json;
 use crate::Admin;
 use crate::caller::{Caller, Staff};
 
-/// Jobs on a page unless asked otherwise, and at most.
+/// Jobs per page: the default, and the maximum.
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 
@@ -48,7 +48,7 @@ pub(crate) async fn list(
     let now = state.clock.now();
     page.jobs.retain(|stored| !stored.job.has_expired(now));
     let mut jobs = Vec::with_capacity(page.jobs.len());
-    // What its client has deleted is gone for the client.
+    // A job that its client deleted does not exist for the client.
     let is_shown = |stored: &&StoredJob| match &stored.job {
         Job::Rejected(rejected) => is_staff || !rejected.dismissed,
         _ => true,
@@ -141,7 +141,7 @@ pub(crate) async fn approve(
     Ok(state.answer(&state.approve_job(&id, &name).await?).await?)
 }
 
-/// `POST /admin/jobs/{job}/reject`, with `{"reason"}` if there is one to tell.
+/// `POST /admin/jobs/{job}/reject`, with `{"reason"}` if the client is to see a reason.
 pub(crate) async fn reject(
     State(state): State<Admin>,
     Staff(name): Staff,
@@ -201,7 +201,7 @@ impl Admin {
         Ok(json(StatusCode::OK, &self.json(stored, true).await?))
     }
 
-    /// The job's JSON. Staff see the manifest of a job in review, whose files nobody can fetch yet; its owner does not.
+    /// The job's JSON. For a job in review, staff see the manifest; its owner does not, because the files cannot be downloaded yet.
     async fn json(&self, stored: &StoredJob, is_staff: bool) -> error::Result<Value> {
         let manifest = match &stored.job {
             Job::InReview(_) if is_staff => manifest(&stored.job, &*self.files, &self.settings).await?,

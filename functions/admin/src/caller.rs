@@ -1,4 +1,4 @@
-//! Who calls: staff by cookie or by a token with the role, or the owner of jobs by token.
+//! The caller: staff by cookie or by a token with the role, or the owner of jobs by token.
 
 use std::sync::Arc;
 
@@ -24,13 +24,13 @@ impl FromRef<Admin> for Arc<Settings> {
 }
 
 pub(crate) enum Caller {
-    /// By name.
+    /// A member of staff, by name.
     Staff(String),
     Owner(Arc<verify::Caller>),
 }
 
 impl Caller {
-    /// A request that changes something is refused when a cookie alone vouches for it and another site sent it.
+    /// Refuses a state-changing request from another site if only a cookie authenticates it.
     async fn of(parts: &Parts, state: &Admin) -> Result<Self> {
         if let Some(token) = bearer_token(&parts.headers) {
             let caller = state.verifier.verify(token).await?;
@@ -62,7 +62,7 @@ impl FromRequestParts<Admin> for Caller {
     }
 }
 
-/// A member of staff, by name. Others are 401 or 403.
+/// A member of staff, by name. Other callers get 401 or 403.
 pub(crate) struct Staff(pub(crate) String);
 
 impl FromRequestParts<Admin> for Staff {
@@ -73,7 +73,7 @@ impl FromRequestParts<Admin> for Staff {
     }
 }
 
-/// The same for a page: whoever only looks is sent to sign in.
+/// The same for a page. A GET without a session redirects to the sign-in page.
 pub(crate) struct PageStaff(pub(crate) String);
 
 impl FromRequestParts<Admin> for PageStaff {

@@ -1,7 +1,7 @@
-//! Files too large for a request: staff send them to the store themselves, with a form that is good for one of them.
+//! Direct uploads: staff send a file that is too large for a request to the store, with a form that is valid for one file.
 //!
-//! `POST /admin/jobs/{job}/uploads` gives the form, and `POST /admin/jobs/{job}/uploads/{upload}/complete` attaches
-//! what was sent with it (contract, section 4).
+//! `POST /admin/jobs/{job}/uploads` returns the form, and `POST /admin/jobs/{job}/uploads/{upload}/complete` attaches
+//! the uploaded file (contract, section 4).
 
 use aws_lc_rs::digest;
 use axum::extract::State;
@@ -24,21 +24,21 @@ use crate::Admin;
 use crate::caller::Staff;
 use crate::uploads::described;
 
-/// How long a form is good; a file on its way may take longer.
+/// How long a form is valid. An upload that has begun may take longer.
 const FORM: SignedDuration = SignedDuration::from_mins(5);
-/// How long what was sent can be attached.
+/// How long an uploaded file can be attached.
 const PENDING: SignedDuration = SignedDuration::from_hours(1);
 
 const NO_UPLOAD: Error = Error::NotFound("there is no such upload, or its time is over");
 
-/// An upload that was begun.
+/// An upload that has begun.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     job: JobId,
     file: Attachment,
 }
 
-/// What the caller says of the file.
+/// The caller's description of the file.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Announced {
@@ -89,7 +89,7 @@ pub(crate) async fn complete(
         return Err(NO_JOB.into());
     }
     state.measure(&mut file).await?;
-    // Of two calls at once one attaches it.
+    // If two calls race, exactly one attaches the file.
     state.expiring.take(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
     Ok(state.answer(&state.attach(&id, vec![file], &name).await?).await?)
 }
@@ -99,7 +99,7 @@ fn wrong() -> Error {
 }
 
 impl Admin {
-    /// Reads what was sent, for its size and hash.
+    /// Reads the uploaded file and returns its size and hash.
     async fn measure(&self, file: &mut Attachment) -> Result<()> {
         let mut stream = match self.files.open(&file.key, None).await {
             Err(Error::NotFound(_)) => return Err(Error::conflict("nothing was sent with the form yet")),

@@ -1,9 +1,9 @@
-//! Staff: list, inspect, approve, reject, attach, delete. As an API (contract, section 4) and as pages.
+//! The functions of staff: list, inspect, approve, reject, attach, delete; as an API (contract, section 4) and as pages.
 //!
-//! - [`caller`]: who calls; [`login`]: the session;
-//! - [`review`]: what staff can do to a job, the same for API and pages; [`uploads`]: files that they attach, and
-//!   [`direct`]: those too large for a request;
-//! - [`api`] and [`pages`]: the two faces.
+//! - [`caller`]: the caller; [`login`]: sessions;
+//! - [`review`]: the decisions of staff about a job, for API and pages; [`uploads`]: files that staff attach, and
+//!   [`direct`]: files that are too large for a request;
+//! - [`api`] and [`pages`]: the routes of both.
 
 mod api;
 mod caller;
@@ -26,7 +26,7 @@ use security::verify::Verifier;
 use settings::Settings;
 use web::routes::{Access, Below, FORM, JSON, JSON_OR_FORM, MULTIPART, Route, Routes};
 
-/// The ports of staff.
+/// The ports of this function.
 #[derive(Clone)]
 pub(crate) struct Admin {
     jobs: Arc<dyn Jobs>,
@@ -38,7 +38,7 @@ pub(crate) struct Admin {
     verifier: Arc<Verifier>,
 }
 
-/// The routes of staff, and of owners who look at their jobs.
+/// The routes of staff, and the job list of clients.
 pub fn routes() -> Vec<Route> {
     declared().list()
 }
@@ -129,6 +129,6 @@ pub fn router(platform: &dyn Platform) -> Router {
         settings: platform.settings(),
         verifier: platform.verifier(),
     };
-    // Uploads are counted as they are read; every other body is read with its own limit.
+    // An upload is counted while it is read. Every other body is read with a limit of its own.
     declared().with_state(state).layer(DefaultBodyLimit::disable())
 }

@@ -38,7 +38,7 @@ pub(crate) async fn by_api(
     }
 }
 
-/// `POST /staff/login`, the page's form.
+/// `POST /staff/login`: the form of the sign-in page.
 pub(crate) async fn by_page(
     State(state): State<Admin>,
     SameSiteForm(form): SameSiteForm,
@@ -62,7 +62,7 @@ pub(crate) async fn logout(State(state): State<Admin>, headers: HeaderMap) -> Re
     Ok(([(SET_COOKIE, cookie)], json(StatusCode::OK, &Value::Object(serde_json::Map::new()))).into_response())
 }
 
-/// `POST /staff/logout`, the page's button.
+/// `POST /staff/logout`: the button of the pages.
 pub(crate) async fn leave(State(state): State<Admin>, headers: HeaderMap) -> Result<Response, PageError> {
     check_origin(&headers, &state.settings)?;
     let cookie = state.sign_out(&headers).await?;
@@ -76,7 +76,7 @@ fn text(value: Option<&str>) -> String {
 }
 
 impl Admin {
-    /// The cookie of a new session; `None` when name or password is wrong.
+    /// Returns the cookie of a new session, or `None` if name or password is wrong.
     async fn sign_in(&self, username: &str, password: &str) -> Result<Option<HeaderValue>> {
         let account = self.settings.staff.iter().find(|account| account.username == username);
         let hash = account.map(|account| account.password_hash.as_str());
@@ -95,7 +95,7 @@ impl Admin {
         begin(STAFF, &session, &*self.expiring, sources, &self.settings).await.map(Some)
     }
 
-    /// The header that clears the cookie of a session that is over.
+    /// Ends the session and returns the header that clears its cookie.
     async fn sign_out(&self, headers: &HeaderMap) -> Result<HeaderValue> {
         let (session, cookie) = end::<StaffSession>(STAFF, headers, &*self.expiring, &self.settings).await?;
         if let Some(StaffSession { username }) = session {

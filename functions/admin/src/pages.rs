@@ -1,4 +1,4 @@
-//! The staff pages. Every button posts, does what the API does, and comes back to the page.
+//! The staff pages. Every button posts, does the same as the API, and redirects to the page.
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -16,7 +16,7 @@ use crate::Admin;
 use crate::api::{job_query, next_query};
 use crate::caller::PageStaff;
 
-/// Exports on a page.
+/// Exports per page.
 const PAGE: usize = 50;
 
 pub(crate) async fn login() -> Response {
@@ -111,7 +111,7 @@ pub(crate) async fn delete(
 }
 
 impl Admin {
-    /// Back to the job's page; what the job's state did not allow is told there.
+    /// Redirects to the job's page, which shows what the job's state did not allow.
     async fn back(&self, id: &JobId, username: String, done: Result<()>) -> Result<Response, PageError> {
         match done {
             Ok(()) => Ok(see_other(&self.settings.url(&format!("/staff/jobs/{id}")))),

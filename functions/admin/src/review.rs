@@ -1,4 +1,4 @@
-//! What staff can do to a job: each is one compare-and-set, and of two at once one wins.
+//! The decisions of staff about a job. Each is one compare-and-set, so that exactly one of two racing decisions wins.
 
 use aws_lc_rs::digest;
 use domain::chunk::{OutputFile, Purpose, job_prefix};
@@ -23,7 +23,7 @@ impl Admin {
         living(self.jobs.get(id).await?, self.clock.now())
     }
 
-    /// Releases the export to the client. What staff attached is described in one DocumentReference, written now.
+    /// Releases the export to the client, and writes the DocumentReference that describes the files that staff attached.
     pub(crate) async fn approve_job(&self, id: &JobId, who: &str) -> Result<StoredJob> {
         for _ in 0..5 {
             let stored = self.job(id).await?;
@@ -36,7 +36,7 @@ impl Admin {
                     staff_action("approved", id, who);
                     return Ok(StoredJob { job: complete, version, progress: stored.progress });
                 }
-                // Somebody attached another file, or decided otherwise: look again.
+                // Another request attached a file or decided about the job: read it again.
                 Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -55,7 +55,7 @@ impl Admin {
         })
         .await?;
         staff_action("rejected", id, who);
-        // Nobody will ever fetch it.
+        // No client can ever download it.
         self.files.remove_prefix(&job_prefix(id)).await?;
         Ok(rejected)
     }
@@ -72,7 +72,7 @@ impl Admin {
         Ok(attached)
     }
 
-    /// Removes the attachments of these names; unknown names are passed over.
+    /// Removes the attachments of these names. Unknown names are ignored.
     pub(crate) async fn detach(&self, id: &JobId, names: &[String], who: &str) -> Result<StoredJob> {
         let now = self.clock.now();
         let mut removed = Vec::new();
@@ -91,7 +91,7 @@ impl Admin {
         Ok(changed)
     }
 
-    /// Removes the job and its files; returns the job as it was.
+    /// Removes the job and its files. Returns the job as it was before.
     pub(crate) async fn delete_job(&self, id: &JobId, who: &str) -> Result<StoredJob> {
         let stored = self.job(id).await?;
         match cancel(&*self.jobs, &*self.files, id, who, self.clock.now()).await {

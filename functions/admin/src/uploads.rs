@@ -1,4 +1,4 @@
-//! Files that staff attach: streamed into the store, limited, named safely.
+//! Files that staff attach: streamed into the store, with limits and safe names.
 
 use aws_lc_rs::digest;
 use axum::extract::multipart::{Field, MultipartError};
@@ -15,11 +15,11 @@ use http::StatusCode;
 
 use crate::Admin;
 
-/// Files in one request.
+/// The most files of one request.
 const MAX_FILES: usize = 5;
-/// Files of one job.
+/// The most attached files of one job.
 const MAX_ATTACHED: usize = 100;
-/// Bytes collected before they are written.
+/// Bytes that are buffered before a write.
 const PIECE: usize = 256 * 1024;
 /// The most fields other than files, and the most bytes of all of them together. They are read and ignored: ehi-app sends
 /// `action=addAttachments`.
@@ -27,7 +27,7 @@ const MAX_OTHER_FIELDS: usize = 20;
 const MAX_OTHER_BYTES: usize = 64 * 1024;
 
 impl Admin {
-    /// Takes the files of a multipart request's `attachments` and attaches them to a job in review.
+    /// Attaches the files of the multipart field `attachments` to a job in review.
     pub(crate) async fn upload(&self, id: &JobId, request: Request, who: &str) -> Result<StoredJob> {
         let stored = self.job(id).await?;
         let review = stored.job.in_review("attach files to")?;
@@ -42,7 +42,7 @@ impl Admin {
             Ok(()) => self.attach(id, received.clone(), who).await,
             Err(error) => Err(error),
         };
-        // After a call that may have succeeded all the same, the files may be the job's.
+        // A call that failed may have been recorded all the same: then the files belong to the job.
         if !matches!(attached, Ok(_) | Err(Error::Unavailable(_))) {
             for file in &received {
                 self.files.remove(&file.key).await?;
@@ -70,7 +70,7 @@ impl Admin {
             if received.len() == MAX_FILES {
                 return Err(Error::TooLarge(format!("at most {MAX_FILES} files at a time")));
             }
-            // Listed before it is complete, so that a failure removes what was written.
+            // The file is listed before it is complete, so that a failure removes what was written of it.
             let title = field.file_name().unwrap_or("file");
             received.push(described(id, &self.random.attempt(), title, field.content_type()));
             if let Some(file) = received.last_mut() {
@@ -107,7 +107,7 @@ impl Admin {
     }
 }
 
-/// Reads a field to its end; the bytes that it had, which are at most `limit`.
+/// Reads a field to its end. Returns the number of its bytes; more than `limit` are refused.
 async fn read_past(mut field: Field<'_>, limit: usize) -> Result<usize> {
     let mut bytes = 0;
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
@@ -125,7 +125,7 @@ fn too_much_beside() -> Error {
     ))
 }
 
-/// A file that comes in: what it is called, and where it goes. Of its type only what is safe to serve is believed.
+/// A file that is uploaded: its name, and where it is stored. Its media type is kept only if it is safe to serve.
 pub(crate) fn described(
     job: &JobId,
     upload: &Attempt,
@@ -135,7 +135,7 @@ pub(crate) fn described(
     let title: String = title.chars().filter(|c| !c.is_control()).take(200).collect();
     let name = FileName::sanitize(&title);
     let known = media_types::of_extension(&name.extension());
-    // Clients send what they cannot tell as octet-stream: then the name says more.
+    // Clients send octet-stream if they do not know the type. Then the name's extension decides.
     let is_telling = |given: &&str| {
         !given.eq_ignore_ascii_case(media_types::UNKNOWN) && media_types::safe(given) == *given
     };
@@ -157,7 +157,7 @@ fn broken(error: MultipartError) -> Error {
     }
 }
 
-/// Gives the files names that the job does not use yet, and that no file of the record can have.
+/// Gives the files names that the job does not use yet and that no file of a record can have.
 pub(crate) fn with_free_names(files: Vec<Attachment>, taken: &[Attachment]) -> Vec<Attachment> {
     let mut named: Vec<Attachment> = Vec::new();
     for mut file in files {

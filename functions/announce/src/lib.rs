@@ -1,8 +1,8 @@
-//! Tells EventBridge what became of exports, from the stream of the table of jobs.
+//! Sends the outcomes of exports to EventBridge, from the stream of the jobs table.
 //!
-//! A change of state is announced because it was written, so that nothing is lost with a process that dies in between,
-//! and no request waits for the bus. Lambda hands over the same changes until they are taken, for a day; whoever
-//! listens may therefore hear of one twice, under the same id.
+//! The stream has every change that was written, so a process that dies loses no event, and no request waits for the bus.
+//! Lambda delivers the same changes again until they are processed, for one day. A listener may therefore receive an event
+//! twice, with the same id.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use domain::event::CloudEvent;
 use domain::ports::events::Events;
 use settings::resources::Resources;
 
-/// What rules match on: who sent an event.
+/// The source of the events, for rules to match on.
 const SOURCE: &str = "ehi-export";
-/// Entries of one call (EventBridge, PutEvents).
+/// The most entries of one call (EventBridge, PutEvents).
 const BATCH: usize = 10;
 
-/// The bus of a deployment.
+/// The event bus of a deployment.
 pub fn bus(sdk: &SdkConfig, resources: &Resources) -> Result<Arc<dyn Events>> {
     let name = resources.get("EHI_EVENT_BUS");
     let name = name.ok_or_else(|| Error::invalid("EHI_EVENT_BUS: the variable is not set"))?.to_owned();
@@ -31,7 +31,7 @@ pub fn bus(sdk: &SdkConfig, resources: &Resources) -> Result<Arc<dyn Events>> {
 
 struct EventBridge {
     client: Client,
-    /// The name or the ARN.
+    /// Name or ARN of the bus.
     name: String,
 }
 
@@ -52,7 +52,7 @@ impl Events for EventBridge {
             let put = put.send().await;
             let put = put
                 .map_err(|error| Error::unavailable(format!("PutEvents: {}", DisplayErrorContext(error))))?;
-            // The call as a whole may succeed and some entries not.
+            // The call may succeed although some entries failed.
             if let Some(failed) = put.entries().iter().find_map(|entry| entry.error_code()) {
                 return Err(Error::unavailable(format!(
                     "PutEvents: {} left out, {failed}",

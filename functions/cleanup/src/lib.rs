@@ -1,4 +1,5 @@
-//! Cleanup: expires jobs, removes their files and what nobody recorded, wakes what stands still. Hourly, and on demand.
+//! Cleanup: expires jobs, removes their files and files that no job records, and sends lost tasks again. It runs each hour
+//! and on demand.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,14 +15,14 @@ use jiff::{SignedDuration, Timestamp};
 use platform::Platform;
 use platform::exports::resume;
 
-/// Jobs looked at at once.
+/// Jobs read per page.
 const PAGE: usize = 100;
-/// Indexes of chunks looked at at once.
+/// Chunk indexes checked per step.
 const CHUNKS: u32 = 64;
-/// A job that waits for workers this long has lost its message.
+/// If a job has waited for workers this long, its message was lost.
 const STANDS_STILL: SignedDuration = SignedDuration::from_mins(60);
 
-/// Runs once over everything.
+/// Runs one cleanup over all jobs and files.
 pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
     let cleanup = Cleanup {
         platform: &*platform,
@@ -34,7 +35,7 @@ pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
         let page = cleanup.jobs.list(&JobQuery { count: PAGE, after, ..JobQuery::default() }).await?;
         for stored in page.jobs {
             let id = stored.job.id().clone();
-            // One job that cannot be cleaned must not keep the others from it.
+            // A failure at one job must not stop the cleanup of the others.
             if let Err(error) = cleanup.job(stored).await {
                 tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "cleanup of a job failed");
             }
@@ -67,13 +68,13 @@ impl Cleanup<'_> {
                 let gone = Job::Expired(stored.job.expire(self.now));
                 match self.jobs.replace(&gone, stored.version).await {
                     Ok(_) => self.files.remove_prefix(&job_prefix(&id)).await,
-                    // It changed under our hands: the next run sees what it became.
+                    // Another call changed the job. The next run sees the result.
                     Err(Error::Conflict(_)) => Ok(()),
                     Err(error) => Err(error),
                 }
             }
             JobState::Cancelled | JobState::Expired => {
-                // A worker that was late may have written after the files were removed.
+                // A late worker may have written files after they were removed.
                 self.files.remove_prefix(&job_prefix(&id)).await?;
                 if retention.is_over(unchanged_since, retention.gone, self.now) {
                     self.jobs.remove(&id).await
@@ -85,7 +86,7 @@ impl Cleanup<'_> {
             JobState::InReview | JobState::Complete => {
                 self.orphaned_attempts(&id, stored.progress.plan_end).await
             }
-            // Its tasks come again by themselves, and more of them would ask a store that is down more often.
+            // The queue delivers its tasks again. More tasks would only send more requests to a store that is down.
             JobState::Running if self.waits(&stored) => Ok(()),
             JobState::Queued | JobState::Running
                 if retention.is_over(unchanged_since, STANDS_STILL, self.now) =>
@@ -96,14 +97,14 @@ impl Cleanup<'_> {
         }
     }
 
-    /// Whether a job waits for a store that may still be waited for.
+    /// Whether a job waits for a store, and `outage_hours` are not over.
     fn waits(&self, stored: &StoredJob) -> bool {
         let Job::Running(running) = &stored.job else { return false };
         let outage = self.platform.settings().outage;
         running.waiting.is_some_and(|waiting| !is_over(waiting.since, outage, self.now))
     }
 
-    /// Attempts of a finished job that were not recorded.
+    /// Removes the files of attempts of a finished job that were not recorded.
     async fn orphaned_attempts(&self, id: &JobId, plan_end: u32) -> Result<()> {
         let written = self.files.list(&job_prefix(id)).await?;
         let mut recorded = HashSet::new();
@@ -123,14 +124,14 @@ impl Cleanup<'_> {
         Ok(())
     }
 
-    /// Files of jobs that there are none of.
+    /// Removes the files of jobs that do not exist.
     async fn orphans(&self) -> Result<()> {
         for name in self.files.list("exports/").await? {
             let Ok(id) = JobId::parse(name.trim_end_matches('/')) else { continue };
             match self.jobs.get(&id).await {
                 Ok(Some(_)) => {}
                 Ok(None) => self.files.remove_prefix(&job_prefix(&id)).await?,
-                // A job that cannot be read may be mended, and has its files then.
+                // An operator may repair a job that cannot be read, and needs its files then.
                 Err(error) if error.kind() == Kind::Defect => {
                     tracing::error!(job.id = %id, error = %error, cause = error.causes(), "a job cannot be read; its files stay");
                 }

@@ -31,12 +31,12 @@ use web::manifest::{is_signed, stored_page};
 use web::routes::{Access, Below, Route, Routes};
 use web::urls::client_of;
 
-/// The ports of the download.
+/// The ports of this function.
 #[derive(Clone)]
 struct Download {
     jobs: Arc<dyn Jobs>,
     files: Arc<dyn Files>,
-    /// Those that exports wrote.
+    /// The files that exports wrote.
     attachments: Arc<Attachments>,
     clock: Arc<dyn Clock>,
     settings: Arc<Settings>,
@@ -84,7 +84,7 @@ pub fn router(platform: &dyn Platform) -> Router {
     })
 }
 
-/// Who asks for a file: the bearer of a token, or of a URL that the manifest has signed.
+/// The caller: the bearer of a token, or of a URL that was signed for a manifest.
 enum Asker {
     Caller(Arc<Caller>),
     Signed { expires: i64, signature: String },
@@ -105,7 +105,7 @@ impl FromRequestParts<Download> for Asker {
 }
 
 impl Download {
-    /// The job of a file that the asker may have.
+    /// The job of a file that the caller may download.
     async fn job(&self, JobPath(id): JobPath, file: &str, asker: &Asker) -> Result<StoredJob> {
         let stored = self.jobs.get(&id).await?;
         match asker {
@@ -124,7 +124,7 @@ impl Download {
         }
     }
 
-    /// The file of a name: of a complete export, or of a page of a running one that is given out already.
+    /// Finds a file by its name: in a complete export, or in a page of a running export that is already published.
     async fn named(&self, stored: &StoredJob, file: &str) -> Result<Option<NamedFile>> {
         let page = Names::page_of(file);
         match &stored.job {
@@ -197,7 +197,7 @@ async fn attachment(
     }
     let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
     let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
-    // Only what the recorded attempt wrote exists.
+    // Only files of the recorded attempt are found.
     let result = chunk.and_then(|chunk| chunk.result).filter(|result| result.attempt == of_record.attempt);
     let found = state.attachments.find(job.id(), &of_record, &result.ok_or(NO_FILE)?).await?;
     let (location, size) = found.ok_or(NO_FILE)?;

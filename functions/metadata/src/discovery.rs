@@ -1,4 +1,5 @@
-//! What clients must know before they ask for tokens (SMART App Launch 2.2, conformance; OpenID Connect Discovery 1.0).
+//! The discovery documents that clients read before they request tokens (SMART App Launch 2.2, conformance; OpenID Connect
+//! Discovery 1.0).
 
 use security::assertion;
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ const CAPABILITIES: [&str; 12] = [
     "authorize-post",
 ];
 
-/// What both documents say: the endpoints, and how to use them.
+/// The members that both documents have: the endpoints, and how clients use them.
 fn common(settings: &Settings, scopes: &[&str]) -> Value {
     let url = |path: &str| settings.url(path);
     json!({

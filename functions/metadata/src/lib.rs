@@ -1,4 +1,4 @@
-//! Discovery: CapabilityStatement, SMART and OpenID configuration, our keys, and a page for people (contract,
+//! Discovery: CapabilityStatement, SMART and OpenID configuration, public keys, and the landing page (contract,
 //! section 5).
 
 mod discovery;
@@ -27,7 +27,7 @@ use web::pages::LandingPage;
 use web::respond::{cacheable, html, json, ready};
 use web::routes::{Access, Below, Route, Routes};
 
-/// Metadata needs no store.
+/// The state of this function. It needs no store.
 #[derive(Clone)]
 struct Metadata {
     settings: Arc<Settings>,
@@ -102,7 +102,7 @@ async fn openapi() -> Response {
     cacheable(ready(StatusCode::OK, "application/json", Bytes::from_static(DOCUMENT)))
 }
 
-/// Whether the client takes FHIR JSON, the one format there is (FHIR RESTful API, content types; `_format` goes over
+/// Whether the client accepts FHIR JSON, the only format of this server (FHIR RESTful API, content types; `_format` overrides
 /// `Accept`).
 fn accepts_json(query: &Query, headers: &HeaderMap) -> Result<()> {
     /// The spellings of `_format`. A `+` that was not encoded has become a space.

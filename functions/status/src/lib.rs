@@ -41,7 +41,7 @@ use self::progress::{amount, in_words, retry_after};
 
 const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
-/// The ports of the status.
+/// The ports of this function.
 #[derive(Clone)]
 struct Status {
     jobs: Arc<dyn Jobs>,
@@ -57,7 +57,7 @@ struct Status {
 /// Rendered pages of manifests, by job, version of the job, and number of the page.
 type Manifests = Bounded<(JobId, u64, u32), Bytes>;
 
-/// Pages as they are stored, by job and number, of jobs that are running or complete. Once there, a page never changes.
+/// Stored pages of running and complete jobs, by job and number. A stored page never changes.
 type Pages = Bounded<(JobId, bool, u32), Arc<StoredManifest>>;
 
 /// About how many bytes an entry of a page takes in memory.
@@ -69,7 +69,7 @@ impl FromRef<Status> for Arc<Verifier> {
     }
 }
 
-/// The routes of the status and the manifest. Each dialect's status is where its table says.
+/// The routes of the status and the manifest. The path of the status is part of the dialect.
 pub fn routes() -> Vec<Route> {
     declared().list()
 }
@@ -167,8 +167,8 @@ impl Status {
         }
     }
 
-    /// A page of the manifest as it is sent. It changes only with the job's version, so that it is rendered once; with
-    /// signatures it is rendered each time. Whoever asks was checked against the job as it is now.
+    /// A page of the manifest as it is sent. It changes only with the job's version, so it is rendered once for each version.
+    /// A page with signed URLs is rendered for each request. The caller was checked against the current job before.
     async fn manifest(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Bytes> {
         let key = (stored.job.id().clone(), stored.version, page);
         if let Some(kept) = self.manifests.get(&key) {
@@ -186,7 +186,7 @@ impl Status {
         Ok(bytes)
     }
 
-    /// A page as it is stored. What is rendered anew at each request is kept.
+    /// A stored page. It is kept in memory where it is rendered for each request.
     async fn page(
         &self,
         stored: &StoredJob,
@@ -215,7 +215,7 @@ impl Status {
         Ok(page)
     }
 
-    /// An export that is not over and has nothing to fetch yet, in the words of its dialect.
+    /// The response for an export that is running and has no files to download yet, in the words of its dialect.
     fn unfinished(&self, stored: &StoredJob, now: Timestamp) -> Result<Response> {
         let seconds = retry_after(stored, now);
         match (&stored.job, stored.job.header().request.dialect().running) {
@@ -238,7 +238,7 @@ impl Status {
         }
     }
 
-    /// What can be fetched already, beside what the dialect says of a running export (Bulk Data 3.0,
+    /// The files that are ready, and what the dialect says of a running export (Bulk Data 3.0,
     /// `allowPartialManifests`).
     async fn partial(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Response> {
         let running = self.unfinished(stored, now)?;
@@ -271,7 +271,7 @@ impl Status {
     }
 }
 
-/// The status of the export itself, whatever status its dialect responds with.
+/// The HTTP status that describes the export itself, even if its dialect responds with another one.
 fn status_of(job: &Job) -> StatusCode {
     match job {
         Job::Complete(_) => StatusCode::OK,
@@ -290,7 +290,7 @@ fn separated(mut response: Response, status: StatusCode) -> Result<Response> {
     Ok(response)
 }
 
-/// 202 without a body: how far it is, and when to ask again in seconds.
+/// 202 without a body: the progress, and the seconds after which the client should ask again.
 fn in_progress(progress: &str, retry_after: u32) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::ACCEPTED;

@@ -1,4 +1,4 @@
-//! How far an export is, in the words of each dialect, and when to ask again.
+//! The progress of an export in the words of each dialect, and when the client should ask again.
 
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
@@ -6,14 +6,14 @@ use domain::states::Running;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// The longest time after which a client shall ask again, in seconds: every client is done soon after its export is.
+/// The longest `Retry-After`, in seconds, so that every client learns of the end soon.
 const MAX_RETRY_AFTER: u64 = 30;
-/// What has to be known before the time that is left is estimated: this share of the bytes, or this time.
+/// The remaining time is estimated only after this share of the bytes, or after this time.
 const ESTIMATE_FROM_PERCENT: u8 = 5;
 const ESTIMATE_FROM_MILLIS: u64 = 10_000;
 
-/// Seconds after which asking again tells something new: a tenth of what remains, and never more than has passed since
-/// the kick-off, so that a short export is not waited for longer than it takes. In the first second that is 0.
+/// Seconds after which the client should ask again: a tenth of the remaining time, and never more than has passed since
+/// the kick-off, so that a client does not wait longer for a short export than the export takes. It is 0 in the first second.
 pub(crate) fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
     let wanted = match &stored.job {
         Job::InReview(_) => 5,
@@ -24,7 +24,7 @@ pub(crate) fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
     u32::try_from(seconds).unwrap_or_default()
 }
 
-/// Seconds until the end at the rate so far; `None` while too little is known of that rate.
+/// Seconds until the end at the rate so far. Returns `None` while that rate is not known well enough.
 fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
     let Job::Running(running) = &stored.job else { return None };
     let progress = &stored.progress;
@@ -38,7 +38,7 @@ fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
     u64::try_from(seconds).ok()
 }
 
-/// `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes; or the store that the export waits for.
+/// `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes; or the name of the store that the export waits for.
 pub(crate) fn amount(stored: &StoredJob, now: Timestamp) -> String {
     if let Job::Running(Running { waiting: Some(waiting), .. }) = &stored.job {
         return waiting.describe();
@@ -71,7 +71,7 @@ fn size(bytes: u64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
-/// The status as the quick-reference dialect says it.
+/// The status in the words of the quick-reference dialect.
 pub(crate) fn in_words(stored: &StoredJob) -> Value {
     let (status, reason) = match &stored.job {
         Job::AwaitingInput(_) | Job::Queued(_) => ("pending", None),

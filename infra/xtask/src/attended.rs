@@ -1,10 +1,10 @@
-//! Programs that run beside this one and are ended with it, and what is to be done then, also when this one is killed.
+//! Programs that run beside this one and end with it, and work that must be done then, even if this program is killed.
 
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A shell starts the program and waits for the end of a pipe that only this process holds open: the kernel closes it
-/// whichever way this process ends.
+/// A shell starts the program and waits for the end of a pipe that only this process holds open. The kernel closes the pipe
+/// however this process ends.
 const SHELL: &str = r#"
 trap : INT TERM HUP
 exec 3<&0
@@ -18,7 +18,7 @@ kill "$watcher" 2>/dev/null
 exit "$code"
 "#;
 
-/// How long a program has to end when it is asked to.
+/// How long a program has to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Attended {
@@ -88,7 +88,7 @@ impl Drop for AtEnd {
 }
 
 impl Drop for Attended {
-    /// Asks the program to end, so that it can end what it started, and waits.
+    /// Closes the pipe, so that the program gets a signal and can end what it started, and waits for its end.
     fn drop(&mut self) {
         drop(self.pipe.take());
         let begun = Instant::now();

@@ -12,11 +12,11 @@ use crate::sam::{ARCHITECTURE, sam};
 use crate::tools::{AWS, MINISTACK, python_tool};
 use crate::{reverse_proxy, root, run};
 
-/// The root user of the account that requests without a signature belong to, which is where an API must be.
+/// The root user of the account of requests without a signature. An API must be in that account.
 const ROOT: (&str, &str) = ("000000000000", "root");
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// An emulator that is ended when it is dropped.
+/// An emulator. Dropping it ends its process.
 pub(crate) struct Emulator {
     program: Attended,
     port: u16,
@@ -25,7 +25,7 @@ pub(crate) struct Emulator {
     key: (String, String),
 }
 
-/// A stack that was deployed: its outputs, and the address that its API answers at.
+/// A deployed stack: its outputs, and the address of its API.
 pub(crate) struct Deployed {
     outputs: HashMap<String, String>,
     pub(crate) proxy: u16,
@@ -38,7 +38,7 @@ impl Deployed {
 }
 
 impl Emulator {
-    /// Starts it on a free port; its files go below `target/`.
+    /// Starts an emulator on a free port. Its files are below `target/`.
     pub(crate) fn start() -> Result<Self, String> {
         let directory = root().join("target/emulator");
         std::fs::create_dir_all(directory.join("state")).map_err(|error| error.to_string())?;
@@ -67,7 +67,7 @@ impl Emulator {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        // Signatures are only checked of users whose secret the emulator made.
+        // The emulator checks signatures only for users whose secret it made.
         let user = ["--user-name", "developer"];
         emulator.aws()?.text(&["iam", "create-user", user[0], user[1]])?;
         let policy = "arn:aws:iam::aws:policy/AdministratorAccess";
@@ -107,7 +107,7 @@ impl Emulator {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What every program needs to find the emulator and not a real account.
+    /// The variables with which a program finds the emulator instead of a real account.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", self.endpoint()),
@@ -126,7 +126,7 @@ impl Emulator {
         command
     }
 
-    /// Deploys what `sam build` made. `at` is where its API shall answer, and `parameters` are beyond what an emulator
+    /// Deploys what `sam build` made. `at` is the address of the API, and `parameters` are added to those that an emulator
     /// needs.
     pub(crate) fn deploy(
         &self,
@@ -156,10 +156,10 @@ impl Emulator {
             .arg(format!("Architecture={ARCHITECTURE}"))
             .arg(format!("EndpointUrl={}", self.endpoint()))
             .arg(format!("BaseUrl={base_url}"))
-            // The emulator takes the limit of a mapping for a text and stops its poller.
+            // The emulator reads the limit of a mapping as text, and its poller stops.
             .args(["SmallConcurrency=0", "LargeConcurrency=0"])
             .args(parameters)
-            // A deployment asks nothing; a terminal would stop it in the background.
+            // A deployment reads no input; a terminal would stop it in the background.
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         run(deploy)?;
@@ -219,12 +219,12 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// What it prints as text, in columns.
+    /// Runs a command and returns its output as text, in columns.
     fn text(&self, arguments: &[&str]) -> Result<String, String> {
         self.run(arguments, "text")
     }
 
-    /// What it prints as JSON.
+    /// Runs a command and returns its output as JSON.
     pub(crate) fn json(&self, arguments: &[&str]) -> Result<String, String> {
         self.run(arguments, "json")
     }
@@ -233,7 +233,7 @@ impl Aws {
         let mut command = Command::new(&self.program);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(arguments).args(["--output", format]).stderr(Stdio::inherit());
-        // For queues it does not look at the environment.
+        // It does not read the variable for queues.
         if !arguments.contains(&"--endpoint-url") {
             command.args(["--endpoint-url", &self.endpoint]);
         }

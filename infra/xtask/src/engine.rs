@@ -1,5 +1,5 @@
-//! The container engine that `sam local` runs functions in: the one of this machine, or one that is started for the time
-//! of a command, by root, in the network namespace that the command runs in.
+//! The container engine in which `sam local` runs functions: the engine of this machine, or one that root starts for one
+//! command, in the network namespace of that command.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,8 +10,8 @@ use crate::sam::ARCHITECTURE;
 use crate::tools::{SAM, answers, python_tool};
 use crate::{root, run};
 
-/// What to do where there is no engine and none can be started.
-const MISSING: &str = "No container engine answers: install Docker (Debian: apt-get install docker.io) and let your user \
+/// The advice if there is no engine and none can be started.
+const MISSING: &str = "No container engine responds: install Docker (Debian: apt-get install docker.io) and let your user \
     use it, or run this command as root, which installs and starts an engine for the time of the command.";
 
 /// The packages of Debian that an engine is made of.
@@ -20,17 +20,17 @@ const PACKAGES: [&str; 3] = ["docker.io", "containerd", "runc"];
 /// How long an engine has to start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Which engine there is.
+/// The engine that was found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Available {
-    /// One answers.
+    /// A running engine.
     Running,
-    /// One can be started.
+    /// An engine that can be started.
     Startable,
 }
 
-/// Removes the containers of an image ($1) that were not there before ($2), which SAM leaves now and then, and the image
-/// where it is ours ($3).
+/// Removes the containers of an image ($1) that did not exist before ($2), because SAM sometimes leaves them; and the image,
+/// if this program made it ($3).
 const CLEAN: &str = r#"
 for container in $(docker ps --all --quiet --filter "ancestor=$1"); do
     case "$2" in *"$container"*) ;; *) docker rm --force "$container" ;; esac
@@ -64,9 +64,9 @@ pub(crate) fn available() -> Result<Available, String> {
 
 /// An engine with the image in which functions run.
 pub(crate) struct Engine {
-    /// The address of one that was started here.
+    /// The address of an engine that this program started.
     host: Option<String>,
-    /// Removes what was made in an engine that goes on.
+    /// Removes what was made in an engine that keeps running.
     cleaner: Option<AtEnd>,
     program: Option<Attended>,
 }
@@ -84,7 +84,7 @@ impl Engine {
         Self { host: None, cleaner: None, program: None }
     }
 
-    /// Starts an engine. It keeps what it has below `target/`, and changes neither the firewall nor another engine.
+    /// Starts an engine. Its files are below `target/`. It changes neither the firewall nor another engine.
     pub(crate) fn start() -> Result<Self, String> {
         let directory = root().join("target/sam-local");
         let (data, state) = (directory.join("engine"), directory.join("engine-state"));
@@ -132,7 +132,7 @@ impl Engine {
         docker
     }
 
-    /// What other programs need to find this engine.
+    /// The variables with which other programs find this engine.
     pub(crate) fn environment(&self) -> Option<(&'static str, String)> {
         self.host.clone().map(|host| ("DOCKER_HOST", host))
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the fuzz targets for a while, one after the other.
+//! `cargo xtask fuzz`: runs the fuzz targets one after the other, each for a time.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,15 +9,15 @@ use crate::{cargo, root, run, tools};
 const LIST: &str = "tests/src/fuzz/mod.rs";
 const MINUTES: u64 = 60;
 
-/// What was asked for.
+/// The arguments.
 struct Plan {
     targets: Vec<String>,
     /// For each target.
     seconds: u64,
 }
 
-/// Fuzzes with libFuzzer where a nightly compiler is installed, and with random cases otherwise. Every target has its
-/// time, also after another has failed.
+/// Fuzzes with libFuzzer if a nightly compiler is installed, and with random cases otherwise. Every target runs for its full
+/// time, even after another one has failed.
 pub(crate) fn fuzz(arguments: &[String]) -> Result<(), String> {
     let plan = Plan::read(arguments, &known()?)?;
     let has_nightly = Command::new("rustup")
@@ -80,7 +80,7 @@ fn known() -> Result<Vec<String>, String> {
 
 fn cargo_fuzz(tool: &Path, command: &str) -> Command {
     let mut fuzz = Command::new(tool);
-    // What cargo told this program is about the stable compiler.
+    // The variables that cargo set for this program describe the stable compiler.
     fuzz.env_remove("CARGO").env("RUSTUP_TOOLCHAIN", "nightly");
     fuzz.args([
         command,

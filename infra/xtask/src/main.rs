@@ -1,4 +1,4 @@
-//! `cargo xtask COMMAND`: everything that is done to the project beside writing it. No dependencies, so that it is there at once.
+//! `cargo xtask COMMAND`: checks, tests, builds and measures the project. It has no dependencies, so that it compiles at once.
 
 mod attended;
 mod emulator;
@@ -141,14 +141,14 @@ fn test(arguments: &[String]) -> Result<(), String> {
         command.env(name, served.output(output)?);
     }
     point_adapters(&mut command, &adapters)?;
-    // Nobody gives it settings.
+    // This stack gets no settings.
     command.env("EHI_TEST_BARE_URL", format!("http://127.0.0.1:{}", adapters.proxy));
     command.env("EHI_TEST_BARE_LOGS", adapters.output("LogGroupName")?);
     load_sample(&emulator, &served)?;
     run(command)
 }
 
-/// Skips the test on real records, and says so, where its Bundles are not beside the checkout. They are not part of the
+/// Skips the test on Synthea records with a message if its Bundles are not beside the checkout. They are not part of the
 /// project.
 fn without_missing_records(command: &mut Command) {
     let bundles = root().join("../shared/data/synthea-bundles");
@@ -161,7 +161,7 @@ fn without_missing_records(command: &mut Command) {
     }
 }
 
-/// Tells a program where the resources of a stack are, for the adapters to use directly.
+/// Sets the variables with which a program's adapters use the resources of a stack directly.
 fn point_adapters(command: &mut Command, stack: &Deployed) -> Result<(), String> {
     for (name, output) in [
         ("EHI_TEST_LAKE", "Lake"),
@@ -185,7 +185,7 @@ fn load_sample(emulator: &Emulator, deployed: &Deployed) -> Result<(), String> {
     run(load)
 }
 
-/// Where the emulated deployment answers: where the program on one machine does.
+/// The address of the emulated deployment, which is also that of the program on one machine.
 const DOOR: u16 = 8888;
 
 fn emulate() -> Result<(), String> {
@@ -213,7 +213,7 @@ fn emulate() -> Result<(), String> {
     emulator.wait()
 }
 
-/// What is shown over a simulated AWS, and takes too long for every test.
+/// Runs the simulations of large exports, which take too long for the tests.
 fn scale(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     let mut command =
@@ -264,9 +264,9 @@ fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command in the root, showing what it is.
+/// Prints a command and runs it in the root.
 fn run(mut command: Command) -> Result<(), String> {
-    // The program and its arguments; not the environment, which may hold a key.
+    // The environment is not printed, because it may hold a key.
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let shown = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
     eprintln!("+ {shown}");

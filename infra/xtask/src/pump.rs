@@ -1,5 +1,4 @@
-//! The messages of the queues go to the functions that work on them, as Lambda's own poller would bring them: `sam local`
-//! polls no queue.
+//! Delivers the messages of the queues to their functions, as Lambda's own poller does, because `sam local` polls no queue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +15,7 @@ const EVENT: &str = "{Records: Messages[].{messageId: MessageId, receiptHandle: 
 pub(crate) struct Pump {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// Serves the functions; ended after the thread.
+    /// Serves the functions. It ends after the thread.
     _functions: Attended,
 }
 
@@ -70,7 +69,7 @@ impl Drop for Pump {
     }
 }
 
-/// Brings one message, if there is one, and removes it when the function is done with it.
+/// Delivers one message, if there is one, and removes it when the function has processed it.
 fn deliver(aws: &Aws, mapping: &Mapping, port: u16) -> Result<(), String> {
     let queue = mapping.queue.as_str();
     let event = aws.json(&[
@@ -108,12 +107,12 @@ fn deliver(aws: &Aws, mapping: &Mapping, port: u16) -> Result<(), String> {
         r#"{"batchItemFailures":[]}"# => {
             aws.json(&["sqs", "delete-message", "--queue-url", queue, "--receipt-handle", &receipt]).map(drop)
         }
-        // It comes back by itself.
+        // The queue delivers it again.
         answer => Err(format!("the function returned {answer}")),
     }
 }
 
-/// The text of a member of JSON, where it has no escapes.
+/// The text of a JSON member. It must have no escapes.
 fn text_of(json: &str, name: &str) -> Option<String> {
     let (_, rest) = json.split_once(&format!("\"{name}\": \""))?;
     rest.split('"').next().map(str::to_owned)

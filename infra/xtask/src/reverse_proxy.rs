@@ -1,21 +1,21 @@
-//! The reverse proxy of the emulated deployment. The emulator serves an HTTP API below a path; clients, and the links
-//! that the server hands out, want it at the root of an address of its own.
+//! The reverse proxy of the emulated deployment. The emulator serves an HTTP API below a path, but clients and the links
+//! of the server need it at the root of an address of its own.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
-/// A request's head has at most so many bytes.
+/// The most bytes of a request's head.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Serves an API of the emulator on loopback; returns the port. It ends with the process.
+/// Serves an API of the emulator on loopback until the process ends. Returns the port.
 pub(crate) fn open(listener: TcpListener, emulator: u16, api: String) -> Result<u16, String> {
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let api = api.clone();
             thread::spawn(move || {
-                // A connection that breaks is its client's business.
+                // A broken connection concerns only its client.
                 let _ = pass(client, emulator, &api);
             });
         }
@@ -32,7 +32,7 @@ pub(crate) fn forward(listener: TcpListener, emulator: u16) {
     });
 }
 
-/// Passes one request on: its path goes below the API's, and the connection carries no second one.
+/// Passes one request on, with its path below the path of the API. The connection carries no second request.
 fn pass(mut client: TcpStream, emulator: u16, api: &str) -> std::io::Result<()> {
     let (mut head, mut piece) = (Vec::new(), [0; 8192]);
     let end = loop {
@@ -61,7 +61,7 @@ fn pass(mut client: TcpStream, emulator: u16, api: &str) -> std::io::Result<()> 
     both_ways(client, upstream)
 }
 
-/// What the client still sends goes up while the response comes down.
+/// Copies the rest of the request upwards while the response is copied downwards.
 fn both_ways(mut client: TcpStream, mut upstream: TcpStream) -> std::io::Result<()> {
     let (mut from, mut to) = (client.try_clone()?, upstream.try_clone()?);
     thread::spawn(move || {

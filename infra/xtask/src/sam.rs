@@ -9,7 +9,7 @@ use crate::{root, run};
 /// What the functions are built for.
 #[derive(Clone, Copy)]
 pub(crate) enum Mode {
-    /// Tests: built quickly.
+    /// Tests: a quick build.
     Debug,
     /// Deployments and measurements.
     Release,
@@ -27,7 +27,7 @@ impl Mode {
 /// The architecture of this machine, as the template names it.
 pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
 
-/// `sam`, with the tools beside it that it looks for on the path: cargo-lambda, and a Python that has zig.
+/// `sam`, with the tools that it finds on the path: cargo-lambda, and a Python that has zig.
 pub(crate) fn sam() -> Result<Command, String> {
     let program = python_tool(SAM, "sam")?;
     let own = program.parent().map(Path::to_owned).into_iter();
@@ -40,7 +40,7 @@ pub(crate) fn sam() -> Result<Command, String> {
     Ok(sam)
 }
 
-/// Builds every function for this machine with `sam build`; the template that it writes beside them.
+/// Builds every function for this machine with `sam build`. Returns the template that it writes beside them.
 pub(crate) fn build(mode: Mode) -> Result<PathBuf, String> {
     let directory = root().join("target/sam").join(mode.name());
     let mut build = sam()?;

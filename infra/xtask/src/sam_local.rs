@@ -1,5 +1,5 @@
 //! `cargo xtask sam-local`: the API behind `sam local start-api`, each function in a container, and an export of one
-//! patient and of all patients through it. Everything that is started here ends with the command.
+//! patient and of all patients through it. Everything that the command starts ends with it.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const API_PORT: u16 = 8888;
 const BASE_URL: &str = "http://localhost:8888";
 
-/// The story of `tests/it` that is told to the API.
+/// The test of `tests/it` that runs against the API.
 const STORY: &str = "walk::a_patients_export_and_a_bulk_export::deployed";
 
 /// A chunk for each patient, so that a bulk export has several.
@@ -36,10 +36,10 @@ pub(crate) fn sam_local(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-/// Said by this program to itself.
+/// The argument with which this program starts itself.
 const INSIDE: &str = "--in-network-namespace";
 
-/// Does what needs a network, and goes on in a network of its own where an engine must be started.
+/// Does the work that needs a network, and then continues in a network of its own if it must start an engine.
 fn outside() -> Result<(), String> {
     let available = available()?;
     tools::c_compiler()?;
@@ -57,14 +57,14 @@ fn outside() -> Result<(), String> {
         return walk(Engine::running(), times);
     }
     times.print();
-    // The same process goes on, so that a signal to it reaches what it starts.
+    // The process stays the same, so that a signal to it reaches what it starts.
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut unshare = Command::new("unshare");
     unshare.args(["--net", "--mount"]).arg(this).args(["sam-local", INSIDE]);
     Err(format!("unshare: {}", unshare.exec()))
 }
 
-/// In namespaces of its own: nothing that is started here can be reached from outside.
+/// Runs in namespaces of its own, so that nothing outside can reach what is started here.
 fn inside_namespace() -> Result<(), String> {
     let mut loopback = Command::new("ip");
     loopback.args(["link", "set", "lo", "up"]);
@@ -109,7 +109,7 @@ fn walk(mut engine: Engine, mut times: Times) -> Result<(), String> {
     Ok(())
 }
 
-/// The tests, of which one is run.
+/// The command that runs one test.
 fn story(options: &[&str], of_tests: &[&str]) -> Command {
     let mut test = cargo(&["test", "--workspace", "--all-features", "--locked", "--offline", "--test", "it"]);
     test.args(options).arg("--").args(of_tests);
@@ -137,7 +137,7 @@ pub(crate) fn variables(
         ("EHI_FILES_BUCKET", output("FilesBucketName")?),
         ("EHI_SIGNING_SECRET", output("SigningSecretArn")?),
         ("EHI_SETTINGS_SECRET", output("SettingsSecretArn")?),
-        // Links are signed with the credentials that SAM gives to the functions.
+        // The functions sign links with the credentials that SAM gives to them.
         ("EHI_SIGNING_ROLE", ""),
     ];
     variables.extend(more);
@@ -171,7 +171,7 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Starts one and waits until it listens, which is when its containers run.
+    /// Starts a service and waits until it listens. Its containers run then.
     fn start(&self, name: &str, port: u16, more: &[&str]) -> Result<Attended, String> {
         let log = root().join("target/sam-local").join(format!("{name}.log"));
         let mut service = sam()?;
@@ -203,7 +203,7 @@ impl Service<'_> {
     }
 }
 
-/// How long each part took.
+/// How long each part took, for the last message.
 #[derive(Default)]
 struct Times(Vec<(&'static str, Duration)>);
 

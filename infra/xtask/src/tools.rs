@@ -1,11 +1,11 @@
-//! Tools that the commands need beyond Rust: installed below `target/`, or named where they are missing.
+//! Tools that the commands need beyond Rust. They are installed below `target/`, or named in an error if they are missing.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::{cargo, root, run};
 
-/// The versions that are installed where there is none.
+/// The versions that are installed if a tool is missing.
 const VERSIONS: [(&str, &str); 3] =
     [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2"), ("cargo-machete", "0.9.2")];
 
@@ -17,12 +17,12 @@ pub(crate) struct PythonTools {
     packages: &'static str,
 }
 
-/// The emulator of AWS. It is young: the version is what was tested.
+/// The emulator of AWS. It is young, so the version is pinned to the tested one.
 pub(crate) const MINISTACK: PythonTools = PythonTools {
     name: "ministack",
     packages: "ministack==1.5.33\nboto3==1.43.106\ncryptography==50.0.2\naws-sam-translator==1.115.0\n",
 };
-/// What `infra/docs/aws.md` tells people to install who build or deploy.
+/// The tools that `infra/docs/aws.md` tells people to install before they build or deploy.
 pub(crate) const SAM: PythonTools =
     PythonTools { name: "sam", packages: include_str!("../../sam-requirements.txt") };
 pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: "awscli==1.46.2\n" };
@@ -54,10 +54,10 @@ pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
     Ok(installed)
 }
 
-/// A program of a set of tools from PyPI, installed into `target/tools` where it is not there yet.
+/// A program of a set of tools from PyPI. Installs it into `target/tools` if it is missing.
 pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, String> {
     let directory = root().join("target/tools").join(tools.name);
-    // Written last, so that an installation that was cut off is done again.
+    // The marker is written last, so that an interrupted installation starts again.
     let installed = directory.join("installed");
     if std::fs::read_to_string(&installed).unwrap_or_default() != tools.packages {
         if !answers("python3", "--version") {
@@ -78,7 +78,7 @@ pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, 
     Ok(directory.join("bin").join(program))
 }
 
-/// SQLite and the cryptography are built from C.
+/// Checks for a C compiler, because SQLite and the cryptography are built from C.
 pub(crate) fn c_compiler() -> Result<(), String> {
     let known = ["cc", "gcc", "clang"].into_iter().any(|compiler| answers(compiler, "--version"));
     if known {

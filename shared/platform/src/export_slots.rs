@@ -16,9 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// How long a slot is held for a job that does not exist yet: its kick-off may still be writing it.
+/// How long a slot is held for a job that does not exist yet, because its kick-off may still be writing it.
 const STARTING: SignedDuration = SignedDuration::from_mins(1);
-/// How long the entry of a slot is kept at all.
+/// How long the entry of a slot is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// The job that holds a slot.

@@ -16,23 +16,23 @@ use jiff::Timestamp;
 
 use crate::telemetry::{self, Metric};
 
-/// What a new job is made of.
+/// The parts of a new job.
 #[derive(Debug)]
 pub struct NewExport {
-    /// Made before, where a repeated request must find it; a new one when not given.
+    /// The id, if a repeated request must find the job under it. `None` makes a new one.
     pub id: Option<JobId>,
     pub owner: Owner,
     pub patient: Option<PatientSummary>,
     pub request: ExportRequest,
     /// The patient fills in the form first.
     pub form: bool,
-    /// Staff look at it before the client gets it.
+    /// Staff review the export before the client gets it.
     pub review: bool,
-    /// The id of the request that asks for it.
+    /// The id of the request that starts the export.
     pub request_id: Option<String>,
 }
 
-/// Creates a job; what needs no form begins at once.
+/// Creates a job. It begins at once if it needs no form.
 pub async fn start(
     new: NewExport,
     jobs: &dyn Jobs,
@@ -67,8 +67,8 @@ pub async fn start(
     Ok(job)
 }
 
-/// Tells the workers of a job that waits for them. Said again after a loss, by cleanup or at a restart; every
-/// task is idempotent, so that saying it too often does no harm.
+/// Enqueues the task of a job that waits for workers. Cleanup and a restart send it again if it was lost; every task is
+/// idempotent, so a repeated message does no harm.
 pub async fn resume(job: &Job, queue: &dyn Queue) -> Result<()> {
     if !job.is_active() {
         return Ok(());
@@ -76,7 +76,7 @@ pub async fn resume(job: &Job, queue: &dyn Queue) -> Result<()> {
     queue.send(job.header().request.size_class(), &[Task::Plan { job: job.id().clone() }]).await
 }
 
-/// Changes a job by compare-and-set: reads, decides, writes, and decides anew when somebody else was faster.
+/// Changes a job by compare-and-set: reads, decides and writes, and starts again if another call changed the job meanwhile.
 pub async fn change(
     jobs: &dyn Jobs,
     id: &JobId,
@@ -95,14 +95,14 @@ pub async fn change(
     Err(Error::conflict("the job is being changed by many at once; try again"))
 }
 
-/// Cancels a job and removes its files. Workers see the state at the next patient; what they still write
-/// until then, cleanup removes.
+/// Cancels a job and removes its files. Workers see the new state at the next patient; cleanup removes what they write
+/// until then.
 pub async fn cancel(jobs: &dyn Jobs, files: &dyn Files, id: &JobId, who: &str, now: Timestamp) -> Result<()> {
     change(jobs, id, |job| Ok(Job::Cancelled(job.cancel(who, now)?))).await?;
     files.remove_prefix(&job_prefix(id)).await
 }
 
-/// A client deletes its job. One that staff rejected has no files any more, and stays on their list.
+/// Deletes a job for its client. A job that staff rejected has no files any more, and stays on the list of staff.
 pub async fn withdraw(
     jobs: &dyn Jobs,
     files: &dyn Files,
@@ -121,17 +121,17 @@ pub async fn withdraw(
     }
 }
 
-/// The page of a running export's manifest that the files of a chunk are on.
+/// The page of a running export's manifest that lists the files of a chunk.
 pub fn page_of(chunk: ChunkId) -> u32 {
     chunk.index / PARTIAL_PAGE_CHUNKS
 }
 
-/// The files of a page of a running export, named as they always will be; `None` until all of its chunks are done
+/// The files of a page of a running export, under their final names. Returns `None` until all of its chunks are done
 /// (Bulk Data 3.0, `allowPartialManifests`).
 pub async fn running_page(stored: &StoredJob, jobs: &dyn Jobs, page: u32) -> Result<Option<Vec<NamedFile>>> {
     let from = page.saturating_mul(PARTIAL_PAGE_CHUNKS);
     let indexes = from..from.saturating_add(PARTIAL_PAGE_CHUNKS);
-    // More chunks of this page may be planned, or be added at the end.
+    // More chunks of this page may be planned, or added at the end.
     if stored.progress.plan_end <= indexes.end {
         return Ok(None);
     }

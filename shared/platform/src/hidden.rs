@@ -1,7 +1,7 @@
-//! Keeps a task hidden from other workers while one works on it: one rule for every host.
+//! Keeps a task hidden from other workers while one works on it. All hosts use this rule.
 //!
-//! A worker says at every [`HEARTBEAT`] that it is still at work. One that died says nothing more, and another gets its
-//! task when [`VISIBILITY`] is over. With the time that a queue takes to deliver, that is within two minutes.
+//! A worker extends the visibility timeout of its task at every [`HEARTBEAT`]. If the worker dies, another one gets the task
+//! when [`VISIBILITY`] is over. With the time that a queue takes to deliver, that is within two minutes.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use futures_util::future::{Fuse, FusedFuture};
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep_until};
 
-/// How long a task is hidden from others. Two heartbeats may be lost.
+/// How long a task is hidden from other workers. Two heartbeats may be lost.
 pub const VISIBILITY: SignedDuration = SignedDuration::from_secs(90);
-/// How often it is hidden anew.
+/// How often the time is extended.
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Does `work`, and calls `hide` after `first` and then at every [`HEARTBEAT`], without delaying the work. When it
@@ -44,10 +44,10 @@ pub async fn hidden_during<T, H: Future<Output = Result<()>>>(
     }
 }
 
-/// Others may get the task as well then, which costs time and nothing else.
+/// Logs a heartbeat that failed. Another worker may get the task as well then, which costs time and nothing else.
 fn report(hidden: Result<()>) {
     if let Err(error) = hidden {
-        tracing::warn!(error = %error, cause = error.causes(), "a task is not hidden any longer");
+        tracing::warn!(error = %error, cause = error.causes(), "the visibility timeout of a task could not be extended");
     }
 }
 

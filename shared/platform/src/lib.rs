@@ -1,4 +1,4 @@
-//! The ports as a host gives them to the functions, and what functions do with them that is no HTTP. Knows no adapter.
+//! The ports that a host gives to the functions, and what functions do with them apart from HTTP. Knows no adapter.
 
 pub mod export_slots;
 pub mod exports;
@@ -17,8 +17,8 @@ use security::keys::Keys;
 use security::verify::Verifier;
 use settings::Settings;
 
-/// A host for the functions: AWS, one machine, a test. Each function takes from it the ports that its
-/// router's state names and no others.
+/// A host of the functions: AWS, one machine, or a test. Each function takes only the ports that its router's state
+/// names.
 pub trait Platform: Send + Sync {
     fn settings(&self) -> Arc<Settings>;
     fn clock(&self) -> Arc<dyn Clock>;
@@ -30,6 +30,6 @@ pub trait Platform: Send + Sync {
     fn expiring(&self) -> Arc<dyn ExpiringStore>;
     /// The keys that sign tokens.
     fn keys(&self) -> Arc<Keys>;
-    /// Verifies access tokens; shared by all routers of a process, so that it remembers what it verified.
+    /// Verifies access tokens. All routers of a process share it, because it caches verified tokens.
     fn verifier(&self) -> Arc<Verifier>;
 }

@@ -1,5 +1,5 @@
-//! The log: one line a request or task, fields dotted and stable, nothing personal. On Lambda, metrics as lines of
-//! the same log.
+//! The log: one line for each request or task, with stable dotted field names and without personal data. On Lambda, metrics
+//! are lines of the same log.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -12,8 +12,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The log of one machine, on standard error. `filter` is levels by target, as `info,request=debug`. Colours only where
-/// a terminal shows them.
+/// Starts the log of one machine, on standard error. `filter` has levels by target, such as `info,request=debug`. Colours are
+/// used only on a terminal.
 pub fn on_one_machine(filter: &str, format: LogFormat) {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let log = tracing_subscriber::registry();
@@ -27,16 +27,16 @@ pub fn on_one_machine(filter: &str, format: LogFormat) {
     };
 }
 
-/// What is logged on Lambda where the settings do not say otherwise: all of this server from `info` on, others from `warn`
-/// on. A name counts for all targets that begin with it, so that `aws` alone would be the SDK as well.
+/// The default filter on Lambda: this server from `info` on, other crates from `warn` on. A name matches all targets that
+/// begin with it, so that `aws` alone would match the SDK as well.
 pub const ON_LAMBDA: &str = "warn,domain=info,storage=info,security=info,platform=info,web=info,aws=info,aws_=warn,\
     export_generator=info,cleanup=info,admin=info,request=info";
 
-/// The same on one machine.
+/// The default filter on one machine.
 pub const ON_ONE_MACHINE: &str = "warn,domain=info,storage=info,security=info,platform=info,web=info,local=info,\
     export_generator=info,cleanup=info,admin=info,ehi=info,request=info";
 
-/// Whether a text says what is logged: levels by target, as `info,request=debug`.
+/// Whether a text is a filter: levels by target, such as `info,request=debug`.
 pub fn is_filter(text: &str) -> bool {
     text.parse::<Targets>().is_ok()
 }
@@ -45,12 +45,12 @@ fn targets(filter: &str) -> Targets {
     filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
 }
 
-/// Logs what a member of staff did, by name: they answer for it. Patients are never named.
+/// Logs an action of a member of staff, by the name of the member. Patients are never named.
 pub fn staff_action(action: &str, job: &JobId, name: &str) {
     tracing::info!(job.id = %job, staff = name, action, "staff");
 }
 
-/// What is counted and measured. `template.yaml` has alarms and a dashboard over these names.
+/// The metrics. `template.yaml` has alarms and a dashboard over their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
     ExportsStarted,
@@ -108,11 +108,11 @@ impl Metric {
 /// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "EhiExport";
 
-/// Where somebody collects metrics from the log, on Lambda: the deployment's stage, which is their dimension.
+/// The deployment's stage, which is the dimension of the metrics. Set only on Lambda, where CloudWatch reads metrics from the log.
 static COLLECTED: OnceLock<String> = OnceLock::new();
 
-/// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the
-/// log that CloudWatch reads. Nowhere else does it do anything.
+/// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the log that
+/// CloudWatch reads. Does nothing on other hosts.
 pub fn metrics(values: &[(Metric, u64)]) {
     if let Some(stage) = COLLECTED.get() {
         let line = embedded(values, stage, SystemClock.now().as_millisecond());
@@ -131,7 +131,7 @@ fn embedded(values: &[(Metric, u64)], stage: &str, at: i64) -> Value {
     Value::Object(line)
 }
 
-/// Lines of JSON, as log services want them, and metrics of `stage` among them.
+/// Starts the log on Lambda: lines of JSON, and metrics of `stage` among them.
 pub fn for_machines(filter: &str, stage: &str) {
     // A second call is a test's; the first one counts.
     let _ = COLLECTED.set(stage.to_owned());
@@ -139,8 +139,8 @@ pub fn for_machines(filter: &str, stage: &str) {
     let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
 }
 
-/// From now on a panic is one line of the log, which says where it was and what the process was [at work](at_work) on. What
-/// it says itself is left out: it may quote a record.
+/// Logs each panic as one line, with its place and the task that the process was [at work](at_work) on. The panic's own text
+/// is left out, because it may quote a record.
 pub fn panics_as_lines() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -149,10 +149,10 @@ pub fn panics_as_lines() {
     }));
 }
 
-/// The task that this process works on.
+/// The current task of this process.
 static TASK: Mutex<String> = Mutex::new(String::new());
 
-/// From now on the process works on this task.
+/// Sets the current task of this process.
 pub fn at_work(task: &str) {
     task.clone_into(&mut TASK.lock().unwrap_or_else(PoisonError::into_inner));
 }
