@@ -61,7 +61,7 @@ impl Emulator {
         while !emulator.is_ready() {
             if begun.elapsed() > PATIENCE || emulator.program.has_ended() {
                 return Err(format!(
-                    "the emulator does not answer; see {}/emulator.log",
+                    "the emulator does not respond; see {}/emulator.log",
                     emulator.directory.display()
                 ));
             }
@@ -92,9 +92,9 @@ impl Emulator {
             stream.write_all(
                 b"GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
             )?;
-            let mut answer = [0; 12];
-            stream.read_exact(&mut answer)?;
-            Ok(answer.ends_with(b"200"))
+            let mut response = [0; 12];
+            stream.read_exact(&mut response)?;
+            Ok(response.ends_with(b"200"))
         };
         ask().unwrap_or(false)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::attended::{AtEnd, Attended};
 use crate::sam::ARCHITECTURE;
-use crate::tools::{SAM, answers, python_tool};
+use crate::tools::{SAM, python_tool, responds};
 use crate::{root, run};
 
 /// The advice if there is no engine and none can be started.
@@ -40,7 +40,7 @@ done
 
 /// Finds an engine, or installs one where this is root.
 pub(crate) fn available() -> Result<Available, String> {
-    if answers("docker", "version") {
+    if responds("docker", "version") {
         return Ok(Available::Running);
     }
     let id = Command::new("id").arg("-u").output().map_err(|error| format!("id: {error}"))?;
@@ -48,7 +48,7 @@ pub(crate) fn available() -> Result<Available, String> {
         return Err(MISSING.to_owned());
     }
     let is_missing =
-        || !["docker", "dockerd", "containerd", "runc"].iter().all(|name| answers(name, "--version"));
+        || !["docker", "dockerd", "containerd", "runc"].iter().all(|name| responds(name, "--version"));
     if is_missing() {
         let mut install = Command::new("apt-get");
         install.args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES);
@@ -56,7 +56,7 @@ pub(crate) fn available() -> Result<Available, String> {
     }
     // An installation may have started it.
     match () {
-        () if answers("docker", "version") => Ok(Available::Running),
+        () if responds("docker", "version") => Ok(Available::Running),
         () if is_missing() => Err(MISSING.to_owned()),
         () => Ok(Available::Startable),
     }

@@ -206,10 +206,10 @@ fn emulate() -> Result<(), String> {
     let secret = deployed.output("SettingsSecretArn")?;
     emulator.put_secret(secret, &String::from_utf8_lossy(&settings.stdout))?;
     eprint!("{}", String::from_utf8_lossy(&settings.stderr));
-    let engine = tools::answers("docker", "version").then(engine::Engine::running);
+    let engine = tools::responds("docker", "version").then(engine::Engine::running);
     let endpoint = sam_local::endpoint_for_containers(engine.as_ref(), emulator.port())?;
     sam_local::variables(&deployed, &endpoint, "http://127.0.0.1:3000", &[])?;
-    eprintln!("\nThe deployment answers at {base_url} (AWS at {}). Ctrl-C ends it.", emulator.endpoint());
+    eprintln!("\nThe deployment is at {base_url} (AWS at {}). Ctrl-C ends it.", emulator.endpoint());
     emulator.wait()
 }
 

@@ -101,14 +101,14 @@ fn deliver(aws: &Aws, mapping: &Mapping, port: u16) -> Result<(), String> {
         &payload,
         &response.display().to_string(),
     ])?;
-    let answer =
+    let response =
         std::fs::read_to_string(&response).map_err(|error| format!("{}: {error}", response.display()))?;
-    match answer.split_whitespace().collect::<String>().as_str() {
+    match response.split_whitespace().collect::<String>().as_str() {
         r#"{"batchItemFailures":[]}"# => {
             aws.json(&["sqs", "delete-message", "--queue-url", queue, "--receipt-handle", &receipt]).map(drop)
         }
         // The queue delivers it again.
-        answer => Err(format!("the function returned {answer}")),
+        response => Err(format!("the function returned {response}")),
     }
 }
 

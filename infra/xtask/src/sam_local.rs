@@ -195,7 +195,7 @@ impl Service<'_> {
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if service.has_ended() || begun.elapsed() > PATIENCE {
-                return Err(format!("sam local {name} does not answer; see {}", log.display()));
+                return Err(format!("sam local {name} does not respond; see {}", log.display()));
             }
             thread::sleep(Duration::from_millis(100));
         }

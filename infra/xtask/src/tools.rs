@@ -40,7 +40,7 @@ pub(crate) const FHIRCLIENT: PythonTools =
 
 /// A cargo tool from the path, or installed from crates.io into `target/tools`.
 pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
-    if answers(name, "--version") {
+    if responds(name, "--version") {
         return Ok(PathBuf::from(name));
     }
     let directory = root().join("target/tools");
@@ -60,7 +60,7 @@ pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, 
     // The marker is written last, so that an interrupted installation starts again.
     let installed = directory.join("installed");
     if std::fs::read_to_string(&installed).unwrap_or_default() != tools.packages {
-        if !answers("python3", "--version") {
+        if !responds("python3", "--version") {
             return Err("Python 3 is missing: install python3 and python3-venv".to_owned());
         }
         let mut create = Command::new("python3");
@@ -80,7 +80,7 @@ pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, 
 
 /// Checks for a C compiler, because SQLite and the cryptography are built from C.
 pub(crate) fn c_compiler() -> Result<(), String> {
-    let known = ["cc", "gcc", "clang"].into_iter().any(|compiler| answers(compiler, "--version"));
+    let known = ["cc", "gcc", "clang"].into_iter().any(|compiler| responds(compiler, "--version"));
     if known {
         Ok(())
     } else {
@@ -88,7 +88,7 @@ pub(crate) fn c_compiler() -> Result<(), String> {
     }
 }
 
-pub(crate) fn answers(program: &str, argument: &str) -> bool {
+pub(crate) fn responds(program: &str, argument: &str) -> bool {
     let status = Command::new(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
