@@ -184,9 +184,9 @@ fn what_cannot_be_used_is_reported_and_the_rest_is_loaded() {
         ("bad.ndjson:4:", "a Claim without id"),
         ("bad.ndjson:5:", "a Claim with the character '/' in its id"),
         ("bad.ndjson:6:", "a Claim with the character 'é' in its id"),
-        ("bad.ndjson:7:", "a Claim with an id that is no string"),
+        ("bad.ndjson:7:", "a Claim with an id that is not a string"),
         ("bad.ndjson:8:", "a Claim with an empty id"),
-        ("bad.ndjson:9:", "a Claim with an id of dots only"),
+        ("bad.ndjson:9:", "a Claim with an id that consists of dots only"),
         ("bad.ndjson:10:", "a Claim with an id of 65 characters"),
         ("broken.json:2:", "breaks off"),
     ];

@@ -1,34 +1,34 @@
-//! What the URL of an attachment means to this server: something of the record, somebody else's address, or nothing that
-//! can be fetched.
+//! Classifies the URL of an attachment: a target in the patient's record, a URL of another server, or nothing that a
+//! client can fetch.
 
 use crate::base::Base;
 use crate::ids::is_fhir_id;
 use crate::references;
 
-/// What a URL points to, as far as the record can have it.
+/// A document of the record to which a URL can point.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A Binary by its id.
     Binary(String),
-    /// A file of the patient's `files/` by its name.
+    /// A file in the patient's `files/` by its name.
     File(String),
 }
 
-/// Where the URL of an attachment leads.
+/// The destination of the URL of an attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
-    /// Into the record. The first of these that the record has is meant: a file may be called what its URL spells
-    /// encoded, or what it spells decoded.
+    /// A document of the record: the first of these targets that the record has. There can be several because the name
+    /// of a file can be the encoded or the decoded spelling of its URL.
     Record(Vec<Target>),
-    /// To another server, under an absolute URL; with the Binary of the record that it may be a copy of.
+    /// An absolute URL of another server, and the Binary that the record may have under the same id.
     Elsewhere(Option<Target>),
-    /// Nowhere that a client can fetch: a relative URL that names nothing a record can have, a URN, an old download of
-    /// this server.
+    /// Nothing that a client can fetch: a relative URL that names nothing a record can have, a URN, or an earlier
+    /// download of this server.
     Nowhere,
 }
 
 impl Link {
-    /// Everything of the record that the URL may mean.
+    /// All documents of the record that the URL can mean.
     pub fn targets(&self) -> &[Target] {
         match self {
             Self::Record(targets) => targets,
@@ -38,10 +38,12 @@ impl Link {
     }
 }
 
-/// Reads a URL. `base_url` is the public address of this server, under which its bases lie; empty where it is not known.
+/// Classifies a URL. `base_url` is the public URL of this server, below which its base paths are; it is empty if it is
+/// not known.
 ///
-/// `Binary/x` and `files/name` are of the record, also as `./Binary/x`, below one of our bases (`/fhir/Binary/x`, or
-/// absolute), percent-encoded, with a query, a fragment or `/_history/…`; and a bare `name` is a file.
+/// `Binary/x` and `files/name` are documents of the record. They are recognized as well as `./Binary/x`, below a base
+/// path of this server (`/fhir/Binary/x`, or absolute), percent-encoded, and with a query, a fragment or `/_history/…`.
+/// A bare `name` is a file.
 pub(super) fn link(url: &str, base_url: &str) -> Link {
     let url = url.trim();
     if let Some(path) = below(url, base_url) {
@@ -63,23 +65,23 @@ pub(super) fn link(url: &str, base_url: &str) -> Link {
     while let Some(rest) = relative.strip_prefix("./") {
         relative = rest;
     }
-    // Seen from a resource, `../Binary/x` is a Binary of the same base.
+    // Relative to the URL of a resource, `../Binary/x` is a Binary below the same base.
     match relative.strip_prefix("../").filter(|rest| rest.starts_with("Binary/")) {
         Some(rest) => of_record(Some(rest)),
         None => of_record(Some(relative)),
     }
 }
 
-/// The path of a URL of this server.
+/// The path of a URL below `base_url`; `None` for a URL of another server.
 fn below<'u>(url: &'u str, base_url: &str) -> Option<&'u str> {
     let base_url = base_url.trim_end_matches('/');
     let path = url.strip_prefix(base_url).filter(|_| !base_url.is_empty())?;
     (path.is_empty() || path.starts_with(['/', '?', '#'])).then_some(path)
 }
 
-/// What stands behind one of the bases in an absolute path; `None` for any other path.
+/// The part of an absolute path after a base path of the server; `None` for any other path.
 fn segments_below_base(path: &str) -> Option<&str> {
-    // The longest first: `/fhir` begins `/fhir/r4` as well.
+    // The longest base comes first, because `/fhir` is also the beginning of `/fhir/r4`.
     let mut bases = Base::ALL.map(Base::path);
     bases.sort_unstable_by_key(|base| std::cmp::Reverse(base.len()));
     bases.into_iter().find_map(|base| path.strip_prefix(base)?.strip_prefix('/'))
@@ -96,7 +98,7 @@ fn targets(path: &str) -> Vec<Target> {
     }
     let name = |path: &str, decode: bool| {
         let name = path.strip_prefix("files/").unwrap_or(path);
-        // A slash that is encoded is part of the name, which no file can have.
+        // An encoded slash is part of the name, and the name of a file cannot contain a slash.
         let name = if decode { decoded(name)? } else { name.to_owned() };
         (!name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])).then_some(name)
     };
@@ -111,7 +113,7 @@ fn targets(path: &str) -> Vec<Target> {
     targets
 }
 
-/// `Binary/x`, with or without a version.
+/// Parses `Binary/x`, with or without a version.
 fn binary(path: &str) -> Option<Target> {
     let mut segments = path.split('/');
     if segments.next()? != "Binary" {
@@ -124,7 +126,7 @@ fn binary(path: &str) -> Option<Target> {
     }
 }
 
-/// The Binary at the end of somebody else's URL.
+/// The Binary at the end of the URL of another server.
 fn binary_of(url: &str) -> Option<Target> {
     let reference = references::parse(url)?;
     (reference.resource_type == "Binary").then(|| Target::Binary(reference.id.to_owned()))
@@ -134,14 +136,14 @@ fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
 
-/// Whether others can fetch it: a scheme and a host, or the data itself.
+/// Whether a URL works without a base: it has a scheme and a host, or is a `data:` URL.
 fn is_absolute(url: &str) -> bool {
     let host = url.split_once("://").filter(|(scheme, _)| is_scheme(scheme)).map(|(_, host)| host);
     host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'))
         || url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
-/// Whether it is a URI such as a URN, and no relative path. `scan:1.png` in `files/` is a path.
+/// Whether a text is a URI with a scheme, such as a URN. `files/scan:1.png` is a relative path.
 fn has_scheme(url: &str) -> bool {
     url.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
 }
@@ -151,7 +153,7 @@ fn is_scheme(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
-/// The text with its percent-encoding undone; `None` when it is broken or no UTF-8.
+/// Percent-decodes a text; `None` if the encoding is broken or the result is not UTF-8.
 fn decoded(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_files_are_read_as_they_stand_and_decoded() {
+    fn names_of_files_are_tried_as_they_are_written_and_decoded() {
         for (url, expected) in [
             ("files/scan.png", files(&["scan.png"])),
             ("scan.png", files(&["scan.png"])),
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_serve_stays_and_what_nobody_serves_is_told_apart() {
+    fn urls_of_other_servers_differ_from_urls_that_nobody_can_fetch() {
         assert_eq!(link("/ehi/fhir/Binary/x", "https://example.org/ehi"), binary("x"));
         assert_eq!(link("/fhir/Binary/x", "https://example.org/ehi"), Link::Nowhere);
         assert_eq!(link("/fhir/Binary/x", "https://example.org/"), binary("x"));
@@ -268,7 +270,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_url_leads_out_of_the_record(url in "[a-zA-Z0-9%./:#?\\\\ -]{0,40}") {
+        fn no_url_has_a_target_outside_the_record(url in "[a-zA-Z0-9%./:#?\\\\ -]{0,40}") {
             for target in link(&url, OURS).targets() {
                 match target {
                     Target::Binary(id) => prop_assert!(is_fhir_id(id)),

@@ -1,5 +1,5 @@
-//! Attachments inside resources: which URLs they have, the same line with other URLs, and the DocumentReference that the
-//! export makes for documents that have none.
+//! Attachments inside resources: finds their URLs, rewrites a line with other URLs, and builds the DocumentReference for
+//! documents that no resource describes.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -16,72 +16,76 @@ static ATTACHMENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"At
 /// An attachment with a URL inside a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkedAttachment {
-    /// From the quote before the name of the member to behind its value.
+    /// The member `url`, from the quote before its name to the end of its value.
     member: Range<usize>,
-    /// As it was written, unescaped.
+    /// The URL as it is written, without JSON escapes.
     pub url: String,
     pub link: Link,
     has_title: bool,
     has_content_type: bool,
     has_data: bool,
-    /// Where its size and its hash stand, and what they say.
+    /// The range and the text of `size`.
     size: Option<(Range<usize>, String)>,
+    /// The range and the text of `hash`.
     hash: Option<(Range<usize>, String)>,
-    /// `_url` is there as well.
+    /// The attachment also has `_url`.
     has_extension: bool,
 }
 
 impl LinkedAttachment {
-    /// Whether somebody else serves it, so that the URL stays.
+    /// Whether another server serves the document, so that the URL stays.
     pub fn is_elsewhere(&self) -> bool {
         matches!(self.link, Link::Elsewhere(_))
     }
 
-    /// Whether it states another size or another hash than those of the document that its URL gives.
+    /// Whether the attachment states a size or a hash that differs from those of the document at its URL. `size` is in
+    /// bytes, and `hash` is the SHA-1 in base64.
     pub fn misstates(&self, size: u64, hash: &str) -> bool {
         self.wrong_size(size).is_some() || self.wrong_hash(hash).is_some()
     }
 
-    // Both are those of `data` where that is there.
+    // If the attachment has `data`, its size and hash describe `data` and not the document at the URL.
     fn wrong_size(&self, size: u64) -> Option<&Range<usize>> {
-        let (place, said) = self.size.as_ref().filter(|_| !self.has_data)?;
-        (said.parse() != Ok(size)).then_some(place)
+        let (place, stated) = self.size.as_ref().filter(|_| !self.has_data)?;
+        (stated.parse() != Ok(size)).then_some(place)
     }
 
     fn wrong_hash(&self, hash: &str) -> Option<&Range<usize>> {
-        let (place, said) = self.hash.as_ref().filter(|_| !self.has_data)?;
-        (said != hash).then_some(place)
+        let (place, stated) = self.hash.as_ref().filter(|_| !self.has_data)?;
+        (stated != hash).then_some(place)
     }
 
-    /// Whether the record itself has bytes beside the URL.
+    /// Whether the attachment contains the bytes (`data`) as well as the URL.
     pub fn has_data(&self) -> bool {
         self.has_data
     }
 }
 
-/// What becomes of an attachment's URL.
+/// The replacement for an attachment's URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replacement {
     Keep,
-    /// Another URL; a title where it has none, and the size and the hash of what is there, also in place of wrong ones.
+    /// Another URL, with the size and the hash of the document there, which replace wrong ones. The title is added if
+    /// the attachment has none.
     Url {
         url: String,
         title: String,
+        /// In bytes.
         size: u64,
         /// SHA-1, base64.
         hash: String,
     },
-    /// The bytes themselves, as base64; a type and a title where it has none.
+    /// The bytes in base64. The content type and the title are added if the attachment has none.
     Data {
         data: String,
         content_type: String,
         title: String,
     },
-    /// No URL, and why: a code of `data-absent-reason`.
+    /// No URL, with the reason: a code of the `data-absent-reason` extension.
     Absent(&'static str),
 }
 
-/// Whether resources of a type can have attachments that the export looks at.
+/// Whether resources of a type can have attachments that the export reads.
 pub fn has_attachments(resource_type: &str) -> bool {
     matches!(
         resource_type,
@@ -103,9 +107,8 @@ pub fn has_attachments(resource_type: &str) -> bool {
     )
 }
 
-/// The attachments that have URLs (FHIR R4, elements of the type Attachment). The line was checked before and is in
-/// its plain spelling. `base_url` is
-/// the public address of this server.
+/// The attachments of a line that have URLs (FHIR R4, elements of the type Attachment). The line was checked before and
+/// is in its plain spelling. `base_url` is the public URL of this server.
 pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> Vec<LinkedAttachment> {
     let mut found = Vec::new();
     let whole = 0..line.len();
@@ -118,7 +121,7 @@ pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> V
         "HealthcareService" | "Patient" | "Person" | "Practitioner" | "RelatedPerson" => {
             at(line, whole, &["photo"], &mut add);
         }
-        // Fast path: there are many of these, and few have one.
+        // Fast path: resources of these types are frequent, and few have an attachment.
         _ if ATTACHMENT.find(line).is_none() => {}
         "Consent" => at(line, whole, &["sourceAttachment"], &mut add),
         "Communication" | "CommunicationRequest" => {
@@ -131,14 +134,15 @@ pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> V
     found
 }
 
-/// What any string of a line may point to. For a line that cannot be read: whatever it may speak of is held back.
+/// The targets to which any string of a line can point. For a line that cannot be read: all documents to which it may
+/// refer are held back.
 pub fn mentioned(line: &[u8]) -> Vec<Target> {
     let plain = super::spelling::plain(line);
     let strings = plain.split(|byte| *byte == b'"').filter_map(|string| std::str::from_utf8(string).ok());
     strings.flat_map(|string| link(string, "").targets().to_vec()).collect()
 }
 
-/// Shows the values at a path, looking into lists on the way.
+/// Calls `visit` with the range of each value at a path. Lists on the path are searched.
 fn at(line: &[u8], value: Range<usize>, path: &[&str], visit: &mut dyn FnMut(Range<usize>)) {
     let Some((name, rest)) = path.split_first() else { return visit(value) };
     json::members(line, value, |key, value| {
@@ -148,7 +152,7 @@ fn at(line: &[u8], value: Range<usize>, path: &[&str], visit: &mut dyn FnMut(Ran
     });
 }
 
-/// Answers of a QuestionnaireResponse; items are in items and in answers.
+/// Visits the attachments in the answers of a QuestionnaireResponse. Items can be inside items and inside answers.
 fn in_items(line: &[u8], value: Range<usize>, visit: &mut dyn FnMut(Range<usize>)) {
     json::members(line, value, |key, value| match key {
         b"item" | b"answer" => json::elements(line, value, |element| in_items(line, element, visit)),
@@ -191,14 +195,14 @@ fn linked_attachment(line: &[u8], value: Range<usize>, base_url: &str) -> Option
     })
 }
 
-/// Where the member begins whose value begins at `value`.
+/// The start of the member whose value begins at `value`.
 fn member_start(line: &[u8], value: usize) -> Option<usize> {
     let colon = line[..value].trim_ascii_end().strip_suffix(b":")?;
     let key = colon.trim_ascii_end().strip_suffix(b"\"")?;
     memchr::memrchr(b'"', key)
 }
 
-/// Appends the line to `out`, with what `replace` says in the place of each attachment's URL.
+/// Appends the line to `out`. Each attachment's URL is replaced by the [`Replacement`] that `replace` returns for it.
 pub fn rewrite(
     line: &[u8],
     attachments: &[LinkedAttachment],
@@ -208,7 +212,7 @@ pub fn rewrite(
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
     for attachment in attachments {
         let mut members = Vec::new();
-        let titled = |members: &mut Vec<String>, title: String| {
+        let add_title = |members: &mut Vec<String>, title: String| {
             if !attachment.has_title {
                 members.push(format!("\"title\":{}", Value::from(title)));
             }
@@ -217,7 +221,7 @@ pub fn rewrite(
             Replacement::Keep => continue,
             Replacement::Url { url, title, size, hash } => {
                 members.push(format!("\"url\":{}", Value::from(url)));
-                titled(&mut members, title);
+                add_title(&mut members, title);
                 if !attachment.has_data && attachment.size.is_none() {
                     members.push(format!("\"size\":{size}"));
                 }
@@ -235,7 +239,7 @@ pub fn rewrite(
                 if !attachment.has_content_type {
                     members.push(format!("\"contentType\":{}", Value::from(content_type)));
                 }
-                titled(&mut members, title);
+                add_title(&mut members, title);
             }
             Replacement::Absent(reason) if !attachment.has_extension => members.push(format!(
                 "\"_url\":{{\"extension\":[{{\"url\":\"http://hl7.org/fhir/StructureDefinition/data-absent-reason\",\"valueCode\":\"{reason}\"}}]}}"
@@ -256,10 +260,10 @@ pub fn rewrite(
     out.extend_from_slice(&line[copied..]);
 }
 
-/// A member with the comma behind it, or before it when it is the last one.
+/// The range of a member with the comma after it, or with the comma before it if it is the last member.
 fn with_comma(line: &[u8], member: &Range<usize>) -> Range<usize> {
-    let behind = &line[member.end..];
-    if let Some(rest) = behind.trim_ascii_start().strip_prefix(b",") {
+    let after = &line[member.end..];
+    if let Some(rest) = after.trim_ascii_start().strip_prefix(b",") {
         return member.start..line.len() - rest.len();
     }
     match line[..member.start].trim_ascii_end().strip_suffix(b",") {
@@ -268,24 +272,26 @@ fn with_comma(line: &[u8], member: &Range<usize>) -> Range<usize> {
     }
 }
 
-/// A document that the export itself describes.
+/// A document that the export describes in a DocumentReference.
 #[derive(Debug, Clone)]
 pub struct Document {
     pub title: String,
     pub content_type: String,
     pub url: String,
+    /// In bytes.
     pub size: u64,
     /// SHA-1, base64.
     pub hash: String,
 }
 
-/// The tag of a DocumentReference with documents that the export serves: some clients follow no others.
+/// The tag of a DocumentReference with documents that the export serves. Some clients download only documents of
+/// resources with this tag.
 pub const EHI_EXPORT_TAG: &str = r#"{"system":"http://fhir.smarthealthit.org/codes/tags","code":"ehi-export","display":"generated as part of an ehi-export request"}"#;
 
-/// One DocumentReference for documents that the record describes nowhere: all of them in one resource, each
-/// with its own format (Argonaut EHI, EHIDocumentReference profile; clients read such a file as one JSON document).
-/// Nothing is known of what they are, so `type` is the null flavour "unknown", and `category` is the only one that US Core
-/// has (US Core 6.1, DocumentReference).
+/// Builds one DocumentReference for all documents that no resource of the record describes, each with its own format
+/// (Argonaut EHI, EHIDocumentReference profile). There is only one, because clients read a file of such resources as one
+/// JSON document. The kind of the documents is not known, so `type` is the null flavor "unknown", and `category` is the
+/// only code that US Core has (US Core 6.1, DocumentReference). `date` is a FHIR instant.
 pub fn document_reference(
     id: &str,
     patient: Option<&str>,

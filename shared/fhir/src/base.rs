@@ -1,8 +1,8 @@
-//! The base URLs of the FHIR API.
+//! The base paths of the FHIR API.
 
 use serde::{Deserialize, Serialize};
 
-/// The three base paths of the FHIR API.
+/// A base path under which the FHIR API is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Base {
     #[serde(rename = "/fhir")]
@@ -16,6 +16,7 @@ pub enum Base {
 impl Base {
     pub const ALL: [Self; 3] = [Self::Fhir, Self::Release4, Self::FhirRelease4];
 
+    /// The path, with a slash at the beginning and none at the end.
     pub fn path(self) -> &'static str {
         match self {
             Self::Fhir => "/fhir",

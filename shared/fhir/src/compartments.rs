@@ -1,9 +1,9 @@
 //! The R4 Patient CompartmentDefinition as a table: which elements of which type make a resource part
 //! of a patient's record (<http://hl7.org/fhir/R4/compartmentdefinition-patient.html>).
 //!
-//! Three additions, because the record must be whole: `Device.patient` (a patient's implant is not in the R4
-//! definition), `Provenance.target` (a Provenance belongs where its target is; Bulk Data 2.0, `includeAssociatedData`) and
-//! Binary, which belongs where the document that refers to it is.
+//! The server makes three additions, because a record must be complete: `Device.patient` (the R4 definition does not
+//! include a patient's implants), `Provenance.target` (a Provenance belongs to the record of its target; Bulk Data 2.0,
+//! `includeAssociatedData`) and Binary, which belongs to the record of the document that refers to it.
 
 use std::ops::Range;
 
@@ -81,8 +81,8 @@ const TABLE: &[Row] = &[
     ("VisionPrescription", &["patient"]),
 ];
 
-/// The paths that can make a resource of the type part of a patient's record; none for types outside
-/// every compartment.
+/// The paths that can make a resource of the type part of a patient's record. The list is empty for types that are in
+/// no patient's compartment.
 pub fn paths(resource_type: &str) -> &'static [&'static str] {
     match TABLE.binary_search_by(|(known, _)| (*known).cmp(resource_type)) {
         Ok(row) => TABLE[row].1,
@@ -90,13 +90,13 @@ pub fn paths(resource_type: &str) -> &'static [&'static str] {
     }
 }
 
-/// Whether resources of the type stand in patients' compartments.
+/// Whether resources of the type belong to patients' compartments.
 pub fn has_compartment(resource_type: &str) -> bool {
     resource_type == "Binary" || !paths(resource_type).is_empty()
 }
 
-/// Shows the `reference` values at a dotted path of a line that was checked before and is in its plain spelling, quotes
-/// included.
+/// Calls `visit` with the range of each `reference` value at a dotted path, quotes included. The line was checked before
+/// and is in its plain spelling.
 pub fn values_at(line: &[u8], path: &str, mut visit: impl FnMut(Range<usize>)) {
     at_path(line, 0..line.len(), path, &mut |value| {
         json::members(line, value, |key, value| {
@@ -107,7 +107,7 @@ pub fn values_at(line: &[u8], path: &str, mut visit: impl FnMut(Range<usize>)) {
     });
 }
 
-/// Shows the values at a dotted path, looking into lists on the way.
+/// Calls `visit` with the range of each value at a dotted path. Lists on the path are searched.
 fn at_path(line: &[u8], value: Range<usize>, path: &str, visit: &mut dyn FnMut(Range<usize>)) {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     json::members(line, value, |key, value| {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_as_the_search_needs() {
+    fn the_table_is_sorted_for_the_binary_search() {
         assert!(TABLE.is_sorted_by(|(a, _), (b, _)| a < b));
     }
 
@@ -142,7 +142,7 @@ mod tests {
         assert!(paths("Organization").is_empty() && paths("Group").is_empty());
     }
 
-    /// `{"a":[{"b":{"reference":…}}]}` for the path `a.b`, lists where `lists` says so.
+    /// `{"a":{"b":{"reference":…}}}` for the path `a.b`; each level is a list if `lists` is true.
     fn nested(path: &str, lists: bool, reference: &str) -> serde_json::Value {
         let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
         let inside = rest.map_or_else(
@@ -163,7 +163,7 @@ mod tests {
                 for path in super::paths(resource_type) {
                     values_at(line.as_bytes(), path, |value| found.extend(json::string(line.as_bytes(), value)));
                 }
-                // Two paths of one type can be the same place: none is missed, and none is made up.
+                // Two paths of one type can meet in the same element, so there may be more than one.
                 proptest::prop_assert!(!found.is_empty() && found.iter().all(|found| *found == reference), "{} {}", resource_type, path);
             }
         }

@@ -1,4 +1,4 @@
-//! Dates of FHIR as spans of time: `2024` is a year long, `2024-05-01T10:00:00Z` a second (FHIR R4, date search).
+//! Reads FHIR dates as spans of time: `2024` covers a year, `2024-05-01T10:00:00Z` a second (FHIR R4, date search).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
-/// Microseconds since the epoch; the end is excluded.
+/// A span of time in microseconds since the Unix epoch; `to` is excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     pub from: i64,
@@ -14,7 +14,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// The time that a date, dateTime or instant covers. Without an offset it is UTC. `None` for what is no date.
+    /// The time that a date, dateTime or instant covers; `None` for any other text. A time without an offset is UTC.
     pub fn of(text: &[u8]) -> Option<Self> {
         let year = i64::from(number(text, 0, 4)?);
         if text.len() == 4 {
@@ -62,21 +62,21 @@ impl Span {
     }
 }
 
-/// An instant of the wire, such as `_since`: a date with time and offset. `None` for anything else.
+/// Parses an instant, such as `_since`: a date with a time and an offset. Returns `None` for anything else.
 pub fn instant(text: &str) -> Option<Timestamp> {
     let has_time = text.len() >= 20 && text.as_bytes()[10] == b'T' && text.as_bytes()[16] == b':';
     let span = Span::of(text.as_bytes()).filter(|_| has_time)?;
-    // The offset must be said.
+    // The offset is required.
     let zoned = text.ends_with('Z') || text[19..].contains(['+', '-']);
     zoned.then(|| Timestamp::from_microsecond(span.from).ok()).flatten()
 }
 
-/// The first moment of a date, a partial date or an instant; what does not say its offset is UTC.
+/// The first moment of a date, a partial date or an instant. A time without an offset is UTC.
 pub fn first_moment(text: &str) -> Option<Timestamp> {
     Span::of(text.as_bytes()).and_then(|span| Timestamp::from_microsecond(span.from).ok())
 }
 
-/// Seconds east of Greenwich; nothing said is Greenwich.
+/// Parses an offset from UTC into seconds; an empty text is UTC.
 fn offset(text: &[u8]) -> Option<i64> {
     let sign = match text {
         b"" | b"Z" => return Some(0),
@@ -91,7 +91,7 @@ fn offset(text: &[u8]) -> Option<i64> {
     Some(sign * i64::from(hours * 3600 + minutes * 60))
 }
 
-/// Two digits behind a separator, within bounds.
+/// The number of two digits after the separator at `at`; `None` if it is out of bounds.
 fn field(text: &[u8], at: usize, separator: u8, least: u32, most: u32) -> Option<u32> {
     let value = number(text, at + 1, 2).filter(|_| text[at] == separator)?;
     (least..=most).contains(&value).then_some(value)
@@ -108,11 +108,12 @@ fn days_of_month(year: i64, month: i64) -> i64 {
     day(next_year, next, 1) - day(year, month, 1)
 }
 
-/// Days since the epoch in the Gregorian calendar: years are counted from March, so that the leap day is the last.
+/// Days since the Unix epoch in the Gregorian calendar. Years are counted from March, so that the leap day is the last
+/// day of a year.
 fn day(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // From the first of March of the year 0 to the epoch.
+    // 719 468 days are between the first of March of the year 0 and the epoch.
     365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_covers_what_it_leaves_open() {
+    fn a_partial_date_covers_its_whole_span() {
         for (text, from, to) in [
             ("2024", "2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"),
             ("2024-02", "2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z"),
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn a_text_that_is_not_a_date_is_refused() {
         for text in [
             "",
             "24",
@@ -169,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn instants_are_read_as_the_calendar_says(second in -60_000_000_000i64..200_000_000_000, micro in 0i64..1_000_000) {
+        fn instants_are_read_as_jiff_reads_them(second in -60_000_000_000i64..200_000_000_000, micro in 0i64..1_000_000) {
             let expected = Timestamp::from_microsecond(second * SECOND + micro).expect("a timestamp");
             let text = format!("{expected:.6}");
             prop_assert_eq!(instant(&text), Some(expected), "{}", text);

@@ -1,20 +1,20 @@
-//! `_elements`: a resource cut down to some of its elements and marked as such (Bulk Data 3.0, `_elements`).
+//! `_elements`: reduces a resource to some of its elements and tags it as incomplete (Bulk Data 3.0, `_elements`).
 
 use crate::head::Members;
 use crate::mandatory::{CHOICES, MANDATORY};
 use crate::tags;
 
-/// What tells that a resource is not whole.
+/// The tag of a resource that is incomplete.
 const SUBSETTED: &str =
     r#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}"#;
 
-/// Writes the resource with the elements that were asked for, those it must have, `resourceType`, `id` and `meta`
-/// with the tag SUBSETTED. Members keep their order and their bytes.
+/// Writes the resource with the requested elements, the mandatory elements of its type, `resourceType`, `id`,
+/// `implicitRules`, and `meta` with the tag SUBSETTED. Members keep their order and their bytes.
 pub fn subset(
     line: &[u8],
     resource_type: &str,
     members: &Members<'_>,
-    asked: &[&str],
+    requested: &[&str],
     written: &mut Vec<u8>,
 ) {
     let mandatory = MANDATORY
@@ -27,7 +27,7 @@ pub fn subset(
         let element = key.strip_prefix(b"_").unwrap_or(key);
         let kept = is_meta
             || matches!(element, b"resourceType" | b"id" | b"implicitRules")
-            || mandatory.iter().chain(asked).any(|name| is_element(element, name.as_bytes()));
+            || mandatory.iter().chain(requested).any(|name| is_element(element, name.as_bytes()));
         if !kept {
             continue;
         }
@@ -48,8 +48,8 @@ pub fn subset(
     written.push(b'}');
 }
 
-/// Whether a member is the element of this name: the same, or one of its types where it has a choice; `value[x]` is
-/// `value`.
+/// Whether a member is the element of this name. The member of a choice element has a type at the end of its name:
+/// `valueString` is the element `value`, which can also be written `value[x]`.
 fn is_element(key: &[u8], name: &[u8]) -> bool {
     let name = name.strip_suffix(b"[x]").unwrap_or(name);
     key.strip_prefix(name).is_some_and(|rest| {
@@ -64,11 +64,11 @@ mod tests {
     use super::*;
     use crate::head::{Plain, head_and_members};
 
-    fn subset_of(line: &str, asked: &[&str]) -> Value {
+    fn subset_of(line: &str, requested: &[&str]) -> Value {
         let plain = &mut Plain::default();
         let (head, members) = head_and_members(line.as_bytes(), plain).expect("a resource");
         let mut written = Vec::new();
-        subset(head.text, head.resource_type, &members, asked, &mut written);
+        subset(head.text, head.resource_type, &members, requested, &mut written);
         serde_json::from_slice(&written).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&written)))
     }
 
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn asked_and_mandatory_elements_stay_and_the_rest_goes() {
+    fn requested_and_mandatory_elements_stay_and_others_are_removed() {
         let line = r#"{"resourceType":"Observation","id":"1","meta":{"versionId":"3"},"text":{"div":"x"},"status":"final","code":{"text":"y"},"valueQuantity":{"value":16942.30},"valuePeriodically":1,"effectiveDateTime":"2024","_effectiveDateTime":{"id":"e"},"issued":"z"}"#;
         let value = subset_of(line, &["value", "effective[x]"]);
         let mut keys: Vec<_> = value.as_object().expect("an object").keys().map(String::as_str).collect();

@@ -1,24 +1,24 @@
-//! What the form's choices are decided by.
+//! The facts about a resource by which the export's filter decides.
 
 use std::borrow::Cow;
 
-/// What the filter looks at. Everything is borrowed from the resource's line.
+/// The facts that the filter reads. They are borrowed from the line of the resource.
 #[derive(Debug, Clone, Default)]
 pub struct Facts<'a> {
     pub resource_type: &'a str,
-    /// Codes of `meta.security`, of the resource and of those in it.
+    /// Codes of `meta.security`, of the resource and of the resources inside it.
     pub labels: Vec<Cow<'a, str>>,
-    /// Something stands where a label is expected and does not say which.
+    /// A security label is present whose code cannot be read.
     pub has_unreadable_label: bool,
     /// Codes of `category`.
     pub categories: Vec<Cow<'a, str>>,
     /// Codes of `type`.
     pub types: Vec<Cow<'a, str>>,
-    /// First and last day of what the resource speaks of, `YYYY-MM-DD`, where it says so.
+    /// First and last day of the event that the resource describes; `None` if the resource has no such date.
     pub days: Option<Days>,
 }
 
-/// A range of days, both included; compares as text.
+/// A range of days, both included. Each is the text `YYYY-MM-DD`, so that days compare as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Days {
     pub first: [u8; 10],
@@ -29,7 +29,8 @@ impl Days {
     pub const EARLIEST: [u8; 10] = *b"0000-01-01";
     pub const LATEST: [u8; 10] = *b"9999-12-31";
 
-    /// The days that a FHIR date or dateTime covers. No calendar is consulted: a month ends on the 31st.
+    /// The days that a FHIR date or dateTime covers; `None` for any other text. Every month ends on the 31st, because
+    /// days are only compared.
     pub fn of(date: &[u8]) -> Option<Self> {
         let digits = |range: &[u8]| range.iter().all(u8::is_ascii_digit);
         let known = match date.len() {

@@ -1,4 +1,4 @@
-//! The few fields of a resource that the engine reads, borrowed from its line.
+//! Checks a line and reads the few fields of the resource that the export needs, borrowed from the line.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,33 +13,34 @@ use crate::spelling;
 
 static META: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"meta\""));
 
-/// The head of a resource.
+/// The type and the id of a resource, and the text in which more of it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head<'a> {
-    /// The line in its plain spelling, in which names and values are compared: the line itself, unless that has needless
-    /// escapes. Whatever reads more of the resource reads this; what is copied is the line.
+    /// The line in its plain spelling, in which names and values are compared. It is the line itself unless the line has
+    /// needless escapes. Functions that read more of the resource read this text; the output is copied from the line.
     pub text: &'a [u8],
     pub resource_type: &'a str,
+    /// `None` if the resource has no id, or one that is not a FHIR id.
     pub id: Option<&'a str>,
 }
 
-/// Why a line is no resource.
+/// The reason why a line is not a resource.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAResource {
     #[error("the line is not JSON: {0}")]
     Json(#[from] Malformed),
     #[error("the line has no resourceType")]
     NoType,
-    /// FHIR and JSON leave open what such an object says, so nothing can be decided on it.
+    /// FHIR and JSON do not define which of the members is valid, so the filter cannot decide about the resource.
     #[error("the line has the member '{0}' more than once in one object")]
     Repeated(String),
 }
 
-/// Room for the plain spelling of a line that has needless escapes.
+/// A buffer for the plain spelling of a line that has needless escapes.
 #[derive(Debug, Default)]
 pub struct Plain(Vec<u8>);
 
-/// Reads a line; where it has needless escapes, its plain spelling instead.
+/// Reads a line, or its plain spelling if it has needless escapes.
 fn read<'a, T>(
     line: &'a [u8],
     plain: &'a mut Plain,
@@ -57,7 +58,7 @@ fn read<'a, T>(
     }
 }
 
-/// The type and the id, among the members at the root.
+/// The ranges of the type and the id at the root of a resource.
 #[derive(Default)]
 struct Identity {
     resource_type: Option<Range<usize>>,
@@ -66,7 +67,7 @@ struct Identity {
 
 impl Identity {
     fn of<'a>(&self, text: &'a [u8]) -> Result<Head<'a>, NotAResource> {
-        // No name of a type and no id has anything that must be escaped.
+        // Type names and ids contain no character that must be escaped.
         let plain = |value: &Option<Range<usize>>| match json::string(text, value.clone()?)? {
             Cow::Borrowed(plain) => Some(plain),
             Cow::Owned(_) => None,
@@ -91,7 +92,7 @@ pub fn head<'a>(line: &'a [u8], plain: &'a mut Plain) -> Result<Head<'a>, NotARe
     identity.of(text)
 }
 
-/// Checks the whole line and reads its head and what the filter looks at.
+/// Checks the whole line and reads its head and the facts that the filter needs.
 pub fn head_and_facts<'a>(
     line: &'a [u8],
     plain: &'a mut Plain,
@@ -102,14 +103,14 @@ pub fn head_and_facts<'a>(
             b"resourceType" => identity.resource_type = Some(value),
             b"id" => identity.id = Some(value),
             b"meta" => labels(text, value, &mut facts),
-            // Where resources stand in resources: each has a `meta` of its own.
+            // These members can contain resources, and each of them has its own `meta`.
             b"contained" | b"entry" | b"parameter" => {
                 json::named_values(text, value, &META, |meta| labels(text, meta, &mut facts));
             }
             b"category" => codes(text, value, &mut facts.categories),
             b"type" => codes(text, value, &mut facts.types),
-            b"context" => json::members(text, value, |key, value| dates.see(text, key, value, 0)),
-            _ => dates.see(text, key, value, 1),
+            b"context" => json::members(text, value, |key, value| dates.record(text, key, value, 0)),
+            _ => dates.record(text, key, value, 1),
         })?;
         facts.days = dates.days();
         Ok((spelling, (identity, facts)))
@@ -129,13 +130,13 @@ impl<'a> Members<'a> {
         self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
     }
 
-    /// In the order of the line.
+    /// The names and the ranges of the values, in the order of the line.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &Range<usize>)> {
         self.0.iter().map(|(key, value)| (*key, value))
     }
 }
 
-/// Checks the whole line and reads its head and where the members are in the head's text.
+/// Checks the whole line and reads its head and its members. The ranges of the members are those of the head's text.
 pub fn head_and_members<'a>(
     line: &'a [u8],
     plain: &'a mut Plain,
@@ -145,7 +146,7 @@ pub fn head_and_members<'a>(
     Ok((identity.of(text)?, members))
 }
 
-/// Checks an object of any kind: its plain spelling, and where its members are in that.
+/// Checks a JSON object of any kind. Returns its plain spelling and its members, whose ranges are those of that text.
 pub fn object<'a>(line: &'a [u8], plain: &'a mut Plain) -> Result<(&'a [u8], Members<'a>), NotAResource> {
     read(line, plain, |text| {
         let mut members = Members(Vec::with_capacity(24));
@@ -154,13 +155,13 @@ pub fn object<'a>(line: &'a [u8], plain: &'a mut Plain) -> Result<(&'a [u8], Mem
     })
 }
 
-/// What is wrong with the member `id` of a text in its plain spelling; `None` for a FHIR id.
+/// The fault of the member `id` of a text in its plain spelling; `None` for a FHIR id.
 pub fn id_fault(text: &[u8], id: Option<Range<usize>>) -> Option<IdFault> {
     let Some(id) = id else { return Some(IdFault::Missing) };
     json::string(text, id).map_or(Some(IdFault::NoString), |id| IdFault::of(&id))
 }
 
-/// The codes of a CodeableConcept, a Coding or a list of either; a plain code as well.
+/// Collects the codes of a CodeableConcept, a Coding, a plain code, or a list of them.
 fn codes<'a>(text: &'a [u8], value: Range<usize>, found: &mut Vec<Cow<'a, str>>) {
     json::elements(text, value, |concept| {
         if let Some(plain) = json::string(text, concept.clone()) {
@@ -176,7 +177,8 @@ fn codes<'a>(text: &'a [u8], value: Range<usize>, found: &mut Vec<Cow<'a, str>>)
     });
 }
 
-/// The security labels of a `meta`. Whatever may be one and does not say which is noted as unreadable.
+/// Collects the security labels of a `meta`. A value that may be a label but has no readable code is recorded as
+/// unreadable.
 fn labels<'a>(text: &'a [u8], meta: Range<usize>, facts: &mut Facts<'a>) {
     match text[meta.start] {
         b'{' => {}
@@ -196,8 +198,8 @@ fn labels<'a>(text: &'a [u8], meta: Range<usize>, facts: &mut Facts<'a>) {
     });
 }
 
-/// The elements that say when something was, the most telling first. Their names are the same
-/// thing in every type that has them. Those of `context` (DocumentReference) come before all others.
+/// The elements that date the event of a resource, the most exact first. A name has the same meaning in every type that
+/// has it. The elements of `context` (DocumentReference) come before all others.
 const DATES: [&[u8]; 22] = [
     b"period",
     b"performedPeriod",
@@ -232,12 +234,12 @@ struct Dates {
 }
 
 impl Dates {
-    fn see(&mut self, line: &[u8], key: &[u8], value: Range<usize>, level: usize) {
+    fn record(&mut self, line: &[u8], key: &[u8], value: Range<usize>, level: usize) {
         if key == b"abatementDateTime" {
             self.abated = day(line, value);
             return;
         }
-        // Only keys of these lengths can be dates; most members are none.
+        // Fast path: all names in `DATES` have these lengths, and most members do not.
         if !(4..=18).contains(&key.len()) {
             return;
         }

@@ -1,19 +1,19 @@
-//! What may be the id and the type of a resource.
+//! The rules for the id and the type name of a resource.
 
-/// Whether a text is a FHIR id: 1 to 64 of letters, digits, `-` and `.` (FHIR R4, 2.24.0.1 id).
-/// `.` and `..` are refused as well, because ids become directory names.
+/// Whether a text is a FHIR id: 1 to 64 letters, digits, `-` and `.` (FHIR R4, 2.24.0.1 id). Ids of dots only, such as
+/// `..`, are refused as well, because ids become directory names.
 pub fn is_fhir_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
         && text.bytes().any(|byte| byte != b'.')
 }
 
-/// What is wrong with the `id` of a resource. Its words follow the name of a resource: "a Claim …".
+/// The fault of a resource's `id`. Its text follows the name of the resource: "a Claim with an empty id".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdFault {
     #[error("without id")]
     Missing,
-    #[error("with an id that is no string")]
+    #[error("with an id that is not a string")]
     NoString,
     #[error("with an empty id")]
     Empty,
@@ -21,12 +21,12 @@ pub enum IdFault {
     TooLong(usize),
     #[error("with the character {0:?} in its id; FHIR allows A-Z, a-z, 0-9, '-' and '.'")]
     Character(char),
-    #[error("with an id of dots only, which cannot be the name of a directory")]
+    #[error("with an id that consists of dots only, which cannot be the name of a directory")]
     Dots,
 }
 
 impl IdFault {
-    /// What is wrong with a text that is no FHIR id; `None` for one that is.
+    /// The fault of a text as an id; `None` for a FHIR id.
     pub fn of(text: &str) -> Option<Self> {
         if is_fhir_id(text) {
             return None;

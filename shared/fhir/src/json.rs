@@ -1,7 +1,7 @@
-//! Reads JSON text without building anything: checks it whole, and shows where members begin and end.
+//! Reads JSON text without building a tree: checks the whole text and finds the ranges of its members.
 //!
-//! Names and strings are compared as they are written. A text that [`check_object`] finds to have needless escapes is
-//! read in its [`plain`](super::spelling::plain) spelling instead.
+//! Names and strings are compared as they are written. If [`check_object`] finds needless escapes in a text, its
+//! [`plain`](super::spelling::plain) spelling is read instead.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,8 +9,8 @@ use std::ops::Range;
 pub use crate::scan::{Malformed, Spelling};
 use crate::scan::{Scan, skip_space};
 
-/// Checks that the text is one JSON object in UTF-8 and shows each of its members: the name without
-/// quotes, as it is written, and the range of the value.
+/// Checks that the text is one JSON object in UTF-8. Calls `visit` with each of its members: the name without quotes, as
+/// it is written, and the range of the value.
 pub fn check_object<'t>(
     text: &'t [u8],
     mut visit: impl FnMut(&'t [u8], Range<usize>),
@@ -30,15 +30,16 @@ pub fn check_object<'t>(
     Ok(scan.spelling())
 }
 
-/// Shows the members of the value at `value`, which was checked before; nothing if it is no object.
+/// Calls `visit` with each member of the value at `value`, which was checked before. A value that is not an object has
+/// no members.
 pub fn members(text: &[u8], value: Range<usize>, mut visit: impl FnMut(&[u8], Range<usize>)) {
     let start = skip_space(text, value.start);
     if text.get(start) == Some(&b'{') {
-        let _ = Scan::again().object(text, start, &mut visit);
+        let _ = Scan::of_checked().object(text, start, &mut visit);
     }
 }
 
-/// The member of this name; `None` where there is none, or no object.
+/// The value of the member of this name; `None` if there is no such member, or if the value is not an object.
 pub fn member(text: &[u8], value: Range<usize>, name: &[u8]) -> Option<Range<usize>> {
     let mut found = None;
     members(text, value, |key, value| {
@@ -49,12 +50,13 @@ pub fn member(text: &[u8], value: Range<usize>, name: &[u8]) -> Option<Range<usi
     found
 }
 
-/// The text without a byte order mark at its beginning.
+/// Returns the text without the byte order mark at its beginning, if it has one.
 pub fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// Removes the white space between the tokens of one JSON object, and a byte order mark; false when it is none.
+/// Removes the white space between the tokens of a JSON object, and a byte order mark. Returns `false` if the text is
+/// not a JSON object.
 pub fn compact(text: &mut Vec<u8>) -> bool {
     let marked = text.len() - without_mark(text).len();
     text.drain(..marked);
@@ -74,18 +76,18 @@ pub fn compact(text: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Whether an object or a list, which was checked before, has nothing in it.
+/// Whether an object or a list is empty. It was checked before.
 pub fn is_empty(text: &[u8], value: Range<usize>) -> bool {
     matches!(text.get(skip_space(text, value.start + 1)), Some(b'}' | b']'))
 }
 
-/// Shows the elements of the value at `value`, which was checked before. A value that is no array
-/// is shown itself.
+/// Calls `visit` with the range of each element of the array at `value`, which was checked before. For a value that is
+/// not an array, calls it with the value itself.
 pub fn elements(text: &[u8], value: Range<usize>, mut visit: impl FnMut(Range<usize>)) {
     if text.get(value.start) != Some(&b'[') {
         return visit(value);
     }
-    let mut scan = Scan::again();
+    let mut scan = Scan::of_checked();
     let mut at = skip_space(text, value.start + 1);
     while at < value.end && text[at] != b']' {
         let Ok(end) = scan.value(text, at) else { return };
@@ -97,8 +99,8 @@ pub fn elements(text: &[u8], value: Range<usize>, mut visit: impl FnMut(Range<us
     }
 }
 
-/// The content of a string value, decoded; `None` for anything else, and for half of a surrogate pair, which stands
-/// for no text.
+/// The decoded content of a string value. `None` for any other value, and for a string with half of a surrogate pair,
+/// which encodes no text.
 pub fn string(text: &[u8], value: Range<usize>) -> Option<Cow<'_, str>> {
     let whole = text.get(value)?;
     let content = whole.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
@@ -108,18 +110,18 @@ pub fn string(text: &[u8], value: Range<usize>) -> Option<Cow<'_, str>> {
     serde_json::from_slice::<String>(whole).ok().map(Cow::Owned)
 }
 
-/// Shows the values of all members of this name in `within`, at any depth. `quoted` finds the name with its quotes; the
-/// text was checked before and has no needless escapes.
+/// Calls `visit` with the values of all members of one name in `within`, at any depth. `quoted` finds the name with its
+/// quotes. The text was checked before and has no needless escapes.
 pub fn named_values(
     text: &[u8],
     within: Range<usize>,
     quoted: &memchr::memmem::Finder<'_>,
     mut visit: impl FnMut(Range<usize>),
 ) {
-    let mut scan = Scan::again();
+    let mut scan = Scan::of_checked();
     for found in quoted.find_iter(&text[within.clone()]) {
         let found = within.start + found;
-        // A quote behind a backslash is inside a string; a string of this content is not followed by a colon.
+        // A quote after a backslash is inside a string. A string value with this content is not followed by a colon.
         if found > 0 && text[found - 1] == b'\\' {
             continue;
         }
@@ -152,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn members_are_found_behind_white_space() {
+    fn members_are_found_after_white_space() {
         let text = b" \n{ \"a\" : {\"b\":1} } ";
         assert_eq!(member(text, 0..text.len(), b"a").map(|value| &text[value]), Some(&b"{\"b\":1}"[..]));
     }
 
     #[test]
-    fn what_is_not_json_is_found() {
+    fn text_that_is_not_a_json_object_is_refused() {
         for text in [
             "",
             "{",
@@ -210,7 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_object_is_walked_whole(object in prop::collection::btree_map("[a-zA-Z]{1,12}", json(), 0..8), pretty: bool) {
+        fn every_member_of_an_object_is_visited(object in prop::collection::btree_map("[a-zA-Z]{1,12}", json(), 0..8), pretty: bool) {
             let value: Value = object.into_iter().collect();
             let text = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }.expect("JSON");
             let found: Value = walk(&text).expect("valid").into_iter().collect();
@@ -218,7 +220,7 @@ mod tests {
         }
 
         #[test]
-        fn it_accepts_no_more_than_a_parser(text in "[{}\\[\\],:\"a1.\\\\ntrue e-]{0,24}") {
+        fn the_check_accepts_nothing_that_a_parser_refuses(text in "[{}\\[\\],:\"a1.\\\\ntrue e-]{0,24}") {
             let text = format!("{{\"a\":{text}}}");
             if walk(text.as_bytes()).is_some() {
                 prop_assert!(serde_json::from_str::<Value>(&text).is_ok(), "{}", text);

@@ -1,8 +1,9 @@
-//! FHIR as this server needs it: lines of resources read without building trees of them. Pure: bytes in, ranges out.
+//! Reads and rewrites NDJSON lines of FHIR resources without building trees of them. The functions are pure: they take
+//! bytes and return ranges of bytes.
 //!
 //! This crate knows nothing of jobs, storage, HTTP or async runtimes. In reading order: [`json`] and [`head`] check a line
-//! and read what every decision needs; [`references`], [`compartments`], [`date`], [`tags`] and [`facts`] read more of it;
-//! [`search`] compiles and evaluates `_typeFilter`; [`elements`] and [`attachments`] rewrite a line.
+//! and read the fields that every decision needs; [`references`], [`compartments`], [`date`] and [`facts`] read more of it;
+//! [`search`] compiles and evaluates `_typeFilter`; [`elements`], [`tags`] and [`attachments`] rewrite a line.
 
 mod attachment_url;
 pub mod attachments;
@@ -28,14 +29,14 @@ pub mod types;
 
 use jiff::Timestamp;
 
-/// A FHIR instant with milliseconds (FHIR R4, 2.24.0.1 instant).
+/// Formats a time as a FHIR instant with milliseconds (FHIR R4, 2.24.0.1 instant).
 pub fn instant(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
 /// The content type of FHIR JSON.
 pub const FHIR_JSON: &str = "application/fhir+json";
-/// The content type of lines of FHIR JSON.
+/// The content type of NDJSON lines of FHIR resources.
 pub const FHIR_NDJSON: &str = "application/fhir+ndjson";
-/// The longest line that is read as a resource.
+/// The length of the longest line that is read as a resource, in bytes.
 pub const MAX_LINE: usize = 16 * 1024 * 1024;

@@ -1,7 +1,8 @@
-//! The elements that a resource must have, and the types that a choice may end in, as the definitions of FHIR R4 say. A test
-//! compares both with the definitions (`tests/it/definitions.rs`).
+//! The elements that a resource must have, and the types that the name of a choice element may end in (FHIR R4,
+//! definitions of resources). `tests/it/definitions.rs` compares both with the definitions.
 
-/// Elements of the root with cardinality 1..*, of every type that has some; `value[x]` is `value`.
+/// The elements at the root that have a minimum cardinality of 1, for every type that has any; `value[x]` is listed as
+/// `value`.
 #[rustfmt::skip]
 pub const MANDATORY: &[(&str, &[&str])] = &[
     ("Account", &["status"]),
@@ -119,7 +120,7 @@ pub const MANDATORY: &[(&str, &[&str])] = &[
     ("VisionPrescription", &["created", "dateWritten", "lensSpecification", "patient", "prescriber", "status"]),
 ];
 
-/// The types that an element with a choice of types may end in.
+/// The types that the name of an element with a choice of types may end in.
 #[rustfmt::skip]
 pub const CHOICES: &[&str] = &[
     "Address", "Age", "Annotation", "Attachment", "Base64Binary", "Boolean", "Canonical", "Code",

@@ -1,4 +1,4 @@
-//! Content types by file extension, and back.
+//! Maps file extensions to content types, and content types to file extensions.
 
 const TYPES: [(&str, &str); 22] = [
     ("pdf", "application/pdf"),
@@ -25,22 +25,22 @@ const TYPES: [(&str, &str); 22] = [
     ("bin", "application/octet-stream"),
 ];
 
-/// The content type of a file of which nothing is known.
+/// The content type of a file whose type is unknown.
 pub const UNKNOWN: &str = "application/octet-stream";
 
-/// The content type of a file by its extension.
+/// The content type for a file extension in lower case; [`UNKNOWN`] if it is not in the table.
 pub fn of_extension(extension: &str) -> &'static str {
     let known = TYPES.iter().find(|(of, _)| *of == extension);
     known.map_or(UNKNOWN, |(_, content_type)| content_type)
 }
 
-/// The extension for a content type; parameters such as a charset do not count.
+/// The file extension for a content type; `bin` if it is not in the table. Parameters such as a charset are ignored.
 pub fn extension_of(content_type: &str) -> &'static str {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     TYPES.iter().find(|(_, known)| *known == essence).map_or("bin", |(extension, _)| extension)
 }
 
-/// A content type that is safe to repeat in a header; others become `application/octet-stream`.
+/// Returns the content type if it is safe to repeat in a header, and otherwise `application/octet-stream`.
 pub fn safe(content_type: &str) -> &str {
     let plain = content_type.len() <= 100
         && content_type.contains('/')

@@ -1,41 +1,44 @@
-//! The names of an object's members, to see whether one comes twice.
+//! Remembers the names of an object's members during a scan, to find names that are repeated.
 
-/// What a walk tells of the objects that it passes.
+/// Receives the objects and the member names that a scan finds.
 pub(super) trait Watch {
     /// An object begins.
     fn enter(&mut self);
-    /// It has a member of the name at these places of the text. `word` are the first bytes of the name, at most eight.
-    fn see(&mut self, text: &[u8], start: usize, end: usize, word: u64);
-    /// It ends.
+    /// The object has a member whose name is at `start..end` of the text. `word` has the first bytes of the name, at
+    /// most eight.
+    fn name(&mut self, text: &[u8], start: usize, end: usize, word: u64);
+    /// The object ends.
     fn leave(&mut self);
 }
 
-/// Of a text that was checked before nothing needs to be watched.
+/// A text that was checked before does not need to be watched.
 impl Watch for () {
     #[inline]
     fn enter(&mut self) {}
     #[inline]
-    fn see(&mut self, _: &[u8], _: usize, _: usize, _: u64) {}
+    fn name(&mut self, _: &[u8], _: usize, _: usize, _: u64) {}
     #[inline]
     fn leave(&mut self) {}
 }
 
-/// Names that are remembered at once.
+/// The maximum number of names that are remembered at once.
 const MAX_NAMES: usize = 48;
-/// Levels whose names are remembered.
+/// The maximum number of nested objects whose names are remembered.
 const MAX_LEVELS: usize = 8;
 
-/// The names of the objects that are open, to see whether one comes twice. It may err on the side of "twice": then
-/// [`repeated_member`](super::spelling::repeated_member) decides. It allocates nothing and costs a few instructions a name.
+/// The member names of the open objects. `may_repeat` can be `true` although no name is repeated; then
+/// [`repeated_member`](super::spelling::repeated_member) decides. It allocates nothing and needs a few instructions per
+/// name.
 pub(super) struct Names {
     pub(super) may_repeat: bool,
-    /// Of the innermost object: a bit for each hash of a name that it has, and where its names begin in `starts`.
+    /// One bit for each hash of a name in the innermost object.
     seen: u64,
+    /// The index in `starts` of the first name of the innermost object.
     first: usize,
-    /// Where each name begins in the text.
+    /// The start of each name in the text.
     starts: [u32; MAX_NAMES],
     count: usize,
-    /// The same of the objects around it.
+    /// `seen` and `first` of the objects around the innermost one.
     outer: [(u64, usize); MAX_LEVELS],
     level: usize,
 }
@@ -82,7 +85,7 @@ impl Watch for Names {
     }
 
     #[inline]
-    fn see(&mut self, text: &[u8], start: usize, end: usize, word: u64) {
+    fn name(&mut self, text: &[u8], start: usize, end: usize, word: u64) {
         let bit = 1_u64 << hash(word, end - start);
         if self.seen & bit != 0 {
             self.compare(text, start, end);
@@ -98,15 +101,15 @@ impl Watch for Names {
     }
 }
 
-/// Six bits of the first bytes of a name and its length.
+/// A hash of six bits from the first bytes of a name and its length.
 #[inline]
 fn hash(word: u64, length: usize) -> u32 {
-    // Of some thousand factors the one under which the names of common types collide least.
+    // Several thousand factors were tried; with this one the member names of common types collide least.
     let mixed = (word ^ length as u64).wrapping_mul(0xa268_b8d4_620a_7145);
     (mixed >> 58) as u32
 }
 
-/// The first bytes of a name, at most eight.
+/// The first bytes of a name, at most eight, as a little-endian number.
 #[cold]
 pub(super) fn first_bytes(name: &[u8]) -> u64 {
     name.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte))

@@ -1,4 +1,4 @@
-//! OperationOutcome, the one shape of every error and notice (FHIR R4, OperationOutcome).
+//! Builds the OperationOutcome in which every error and notice is returned (FHIR R4, OperationOutcome).
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ pub fn outcome(severity: &str, code: &str, text: &str) -> Value {
     })
 }
 
-/// A notice of success.
+/// An OperationOutcome that reports success.
 pub fn information(text: &str) -> Value {
     outcome("information", "informational", text)
 }

@@ -1,4 +1,4 @@
-//! The references that a resource's line contains.
+//! Finds and parses the references in the line of a resource.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,14 +16,14 @@ static REFERENCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"r
 pub struct Reference<'a> {
     pub resource_type: &'a str,
     pub id: &'a str,
-    /// `Type/id` as it stands in the text.
+    /// `Type/id` as it is written in the text.
     pub text: &'a str,
 }
 
-/// Reads `Type/id`, also at the end of an absolute URL or before `/_history/…`. Anything else, such as
-/// `#contained`, `urn:uuid:…` or a search, is none.
+/// Parses `Type/id`, also at the end of an absolute URL or before `/_history/…`. Returns `None` for anything else, such
+/// as `#contained`, `urn:uuid:…` or a search.
 pub fn parse(text: &str) -> Option<Reference<'_>> {
-    // Most are plain: searching for more is for the few that have it.
+    // Fast path: most references are a bare `Type/id`.
     let slash = memchr::memchr(b'/', text.as_bytes())?;
     let is_plain = memchr::memchr(b'/', &text.as_bytes()[slash + 1..]).is_none();
     let text = if is_plain { text } else { text.split_once("/_history/").map_or(text, |(before, _)| before) };
@@ -39,18 +39,18 @@ pub fn parse(text: &str) -> Option<Reference<'_>> {
     })
 }
 
-/// The addresses under which this server has its resources. What an absolute reference names elsewhere is not ours,
-/// whatever its id.
+/// The base URLs under which this server has its resources. An absolute reference below any other URL refers to a
+/// resource of another server, even if its id is known here.
 #[derive(Debug, Clone)]
 pub struct OwnBases(Vec<String>);
 
 impl OwnBases {
-    /// `bases` are absolute, without a slash at the end.
+    /// `bases` are absolute URLs without a slash at the end.
     pub fn new(bases: impl IntoIterator<Item = String>) -> Self {
         Self(bases.into_iter().collect())
     }
 
-    /// Reads a reference to one of our own resources: `Type/id`, or the same below one of our bases.
+    /// Parses a reference to a resource of this server: `Type/id`, or the same below one of the base URLs.
     pub fn parse<'t>(&self, text: &'t str) -> Option<Reference<'t>> {
         if !text.contains("://") {
             return parse(text);
@@ -63,8 +63,8 @@ impl OwnBases {
     }
 }
 
-/// Shows the range of every `"reference"` member's string value, quotes included, in a line that was checked and is in its
-/// plain spelling.
+/// Calls `visit` with the range of every string value of a `"reference"` member, quotes included. The line was checked
+/// before and is in its plain spelling.
 pub fn reference_values(text: &[u8], mut visit: impl FnMut(Range<usize>)) {
     json::named_values(text, 0..text.len(), &REFERENCE, |value| {
         if text[value.start] == b'"' {
@@ -73,10 +73,10 @@ pub fn reference_values(text: &[u8], mut visit: impl FnMut(Range<usize>)) {
     });
 }
 
-/// Shows every `Type/id` reference of a line that was checked and is in its plain spelling.
+/// Calls `visit` with every `Type/id` reference of the line. The line was checked before and is in its plain spelling.
 pub fn references<'a>(text: &'a [u8], mut visit: impl FnMut(Reference<'a>)) {
     reference_values(text, |value| {
-        // No `Type/id` has anything that must be escaped.
+        // A `Type/id` contains no character that must be escaped.
         if let Some(Cow::Borrowed(reference)) = json::string(text, value)
             && let Some(reference) = parse(reference)
         {
@@ -85,7 +85,8 @@ pub fn references<'a>(text: &'a [u8], mut visit: impl FnMut(Reference<'a>)) {
     });
 }
 
-/// Shows what a Provenance is about, each reference as it is written. The line was checked and is in its plain spelling.
+/// Calls `visit` with each reference in the `target` of a Provenance, as it is written. The line was checked before and
+/// is in its plain spelling.
 pub fn target_values(text: &[u8], mut visit: impl FnMut(&str)) {
     let Some(target) = json::member(text, 0..text.len(), b"target") else { return };
     let text = &text[target];
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_relative_references_and_our_own_addresses_are_ours() {
+    fn only_relative_references_and_those_below_our_base_urls_are_our_own() {
         let bases = OwnBases::new([
             "https://ehi.example/fhir".to_owned(),
             "https://ehi.example/fhir/r4".to_owned(),

@@ -1,11 +1,11 @@
-//! The walk over JSON text. This is the engine's inner loop: it looks at every byte once, eight at a time inside strings,
-//! and allocates nothing.
+//! Scans JSON text. This is the inner loop of an export: it reads every byte once, eight at a time inside strings, and
+//! allocates nothing.
 
 use std::ops::Range;
 
 use crate::names::{Names, Watch, first_bytes};
 
-/// Text that is not the JSON it should be.
+/// The text is not valid JSON: the byte offset of the fault and its description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at byte {at}")]
 pub struct Malformed {
@@ -13,29 +13,32 @@ pub struct Malformed {
     pub what: &'static str,
 }
 
+/// The result of a scan: mostly the offset after the text that was read.
 pub(super) type Walk<T = usize> = Result<T, Malformed>;
 
-/// How deep values may nest.
+/// The maximum depth of nested values.
 const MAX_DEPTH: u32 = 100;
 
-/// How a text that is JSON is spelled.
+/// The spelling of a JSON text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spelling {
-    /// Some string or name has `\/` or `\uXXXX`: names and values are to be compared in [`plain`](super::spelling::plain) text only.
+    /// A string or a name contains `\/` or `\uXXXX`. Names and values can be compared only in the
+    /// [`plain`](super::spelling::plain) spelling of the text.
     pub has_escapes: bool,
-    /// An object may have two members of one name: [`repeated_member`](super::spelling::repeated_member) tells. Never false where there are such.
+    /// An object may have two members of one name; [`repeated_member`](super::spelling::repeated_member) decides. It is
+    /// never `false` if there is such an object.
     pub may_repeat: bool,
 }
 
-/// Reads values and objects.
+/// Scans values and objects.
 pub(super) struct Scan<W> {
     has_escapes: bool,
     watch: W,
 }
 
 impl Scan<()> {
-    /// For a text that was checked before.
-    pub(super) fn again() -> Self {
+    /// A scan of a text that was checked before.
+    pub(super) fn of_checked() -> Self {
         Self { has_escapes: false, watch: () }
     }
 }
@@ -45,14 +48,14 @@ impl Scan<Names> {
         Self { has_escapes: false, watch: Names::new() }
     }
 
-    /// What was seen of the spelling so far.
+    /// The spelling of the text that was scanned so far.
     pub(super) fn spelling(&self) -> Spelling {
         Spelling { has_escapes: self.has_escapes, may_repeat: self.watch.may_repeat }
     }
 }
 
 impl<W: Watch> Scan<W> {
-    /// From the `{` at `at` to behind its `}`.
+    /// Reads the object that begins at `at` and returns the offset after its `}`. Calls `visit` with each member.
     pub(super) fn object<'t>(
         &mut self,
         text: &'t [u8],
@@ -80,9 +83,9 @@ impl<W: Watch> Scan<W> {
         Ok(at + 1)
     }
 
-    /// Behind the value that begins at `at`.
+    /// Reads the value that begins at `at` and returns the offset after it.
     pub(super) fn value(&mut self, text: &[u8], mut at: usize) -> Walk {
-        // One bit a level: 1 for an object, 0 for an array.
+        // One bit per level: 1 for an object, 0 for an array.
         let mut levels: u128 = 0;
         let mut depth = 0;
         loop {
@@ -139,14 +142,14 @@ impl<W: Watch> Scan<W> {
         }
     }
 
-    /// From the quote of a name to its end and to the first byte of its value.
+    /// Reads the name whose quote is at `at`. Returns the offsets of its closing quote and of the first byte of its value.
     fn key(&mut self, text: &[u8], at: usize) -> Walk<(usize, usize)> {
         if text.get(at) != Some(&b'"') {
             return Err(Malformed { at, what: "expected a name" });
         }
         let start = at + 1;
         let (end, word) = self.name(text, start)?;
-        self.watch.see(text, start, end, word);
+        self.watch.name(text, start, end, word);
         let colon = skip_space(text, end + 1);
         if text.get(colon) != Some(&b':') {
             return Err(Malformed { at: colon, what: "expected `:`" });
@@ -154,7 +157,8 @@ impl<W: Watch> Scan<W> {
         Ok((end, skip_space(text, colon + 1)))
     }
 
-    /// From behind the quote of a name to its closing one, and the first bytes of the name, at most eight.
+    /// Reads the name that begins at `start`, after its quote. Returns the offset of its closing quote, and the first bytes
+    /// of the name, at most eight.
     #[inline]
     fn name(&mut self, text: &[u8], start: usize) -> Walk<(usize, u64)> {
         if let Some(Ok(bytes)) = text.get(start..start + 8).map(<[u8; 8]>::try_from) {
@@ -174,7 +178,7 @@ impl<W: Watch> Scan<W> {
         Ok((end, first_bytes(&text[start..end])))
     }
 
-    /// From behind the opening quote to behind the closing one.
+    /// Reads the string that begins at `at`, after its opening quote, and returns the offset after its closing quote.
     pub(super) fn string(&mut self, text: &[u8], mut at: usize) -> Walk {
         loop {
             while let Some(Ok(bytes)) = text.get(at..at + 8).map(<[u8; 8]>::try_from) {
@@ -213,7 +217,8 @@ impl<W: Watch> Scan<W> {
     }
 }
 
-/// Marks the first byte that is a quote, a backslash or a control character (marks above it may be wrong).
+/// Sets the top bit of the first byte that is a quote, a backslash or a control character. The bits of later bytes may
+/// be wrong.
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const TOPS: u64 = ONES << 7;

@@ -1,17 +1,17 @@
-//! One meaning for every spelling of JSON: escapes that need not be there, and members that stand twice in an object.
+//! Different spellings of the same JSON: strings with needless escapes, and objects that have a member twice.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::json::members;
 
-/// The text with each string in its shortest spelling, so that names and values can be compared where they stand: `\/`
-/// and `\uXXXX` are decoded, surrogate pairs are joined, and what must be escaped has its short escape. The text was
-/// checked before. Half of a surrogate pair stays as it is, in lower case.
+/// Returns the text with each string in its shortest spelling, so that names and values can be compared in place: `\/`
+/// and `\uXXXX` are decoded, surrogate pairs are joined, and characters that must be escaped have their shortest escape.
+/// Half of a surrogate pair stays an escape, in lower case. The text was checked before.
 pub fn plain(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut copied = 0;
-    // Backslashes stand in strings only.
+    // Only strings contain backslashes.
     while let Some(found) = memchr::memchr(b'\\', &text[copied..]) {
         let at = copied + found;
         plain.extend_from_slice(&text[copied..at]);
@@ -32,7 +32,7 @@ pub fn plain(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The [`plain`] spelling of a text that was checked before: the text itself, where it has no needless escapes.
+/// The [`plain`] spelling of a text that was checked before. Borrows the text if it has no needless escapes.
 pub fn plainly(text: &[u8]) -> Cow<'_, [u8]> {
     let mut from = 0;
     while let Some(found) = memchr::memchr(b'\\', &text[from..]) {
@@ -44,7 +44,7 @@ pub fn plainly(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Borrowed(text)
 }
 
-/// Decodes the `\uXXXX` at `at`, and the half that belongs to it; returns where it ends.
+/// Decodes the `\uXXXX` at `at`, with the second half of a surrogate pair, and returns the end of the escape.
 fn decode(text: &[u8], at: usize, plain: &mut Vec<u8>) -> usize {
     let Some(unit) = unit(text, at) else {
         plain.push(b'\\');
@@ -67,7 +67,7 @@ fn decode(text: &[u8], at: usize, plain: &mut Vec<u8>) -> usize {
     }
 }
 
-/// The number of the `\uXXXX` at `at`.
+/// The UTF-16 code unit of the `\uXXXX` at `at`.
 fn unit(text: &[u8], at: usize) -> Option<u32> {
     let hex = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
@@ -90,8 +90,8 @@ fn encode(character: char, plain: &mut Vec<u8>) {
     plain.extend_from_slice(&[b'\\', short]);
 }
 
-/// The first name that one object of the text has twice. The text was checked before and has no needless escapes.
-/// Parsers disagree about what such an object says: RFC 8259, section 4.
+/// The first member name that an object of the text has twice, cut to 60 characters. Parsers disagree about the meaning
+/// of such an object (RFC 8259, section 4). The text was checked before and has no needless escapes.
 pub fn repeated_member(text: &[u8]) -> Option<String> {
     let mut open = Vec::new();
     let mut next = Some(0..text.len());
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn members_that_are_repeated_are_found_wherever_they_are() {
+    fn repeated_members_are_found_at_any_depth() {
         let many = (0..200).map(|number| format!("\"n{number}\":{{}},")).collect::<Vec<_>>().concat();
         let deep = format!("{}{{\"a\":1,\"a\":2}}{}", "{\"x\":".repeat(40), "}".repeat(40));
         for (text, repeated) in [
@@ -206,12 +206,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_repetition_is_overlooked_and_few_are_made_up(tree in tree()) {
+        fn repeated_members_are_reported_if_and_only_if_there_are_any(tree in tree()) {
             let mut repeats = false;
             let text = format!("{{\"root\":{}}}", written(&tree, &mut repeats));
             let spelling = check_object(text.as_bytes(), |_, _| {}).expect("JSON");
             prop_assert_eq!(repeated_member(text.as_bytes()).is_some(), repeats);
-            // Within its limits it does not err at all.
+            // `may_repeat` is exact for objects of this size and depth.
             prop_assert_eq!(spelling.may_repeat, repeats, "{}", text);
         }
 

@@ -1,11 +1,11 @@
-//! One more tag in `meta.tag` of a line.
+//! Adds a tag to `meta.tag` of a line.
 
 use std::ops::Range;
 
 use crate::head::Members;
 use crate::json;
 
-/// The line with one more tag, which is JSON text of a Coding. All else stays byte for byte.
+/// Returns the line with one more tag, which is the JSON text of a Coding. All other bytes stay as they are.
 pub fn tagged(line: &[u8], members: &Members<'_>, tag: &str) -> Vec<u8> {
     let mut written = Vec::with_capacity(line.len() + tag.len() + 32);
     match members.get(b"meta") {
@@ -24,7 +24,8 @@ pub fn tagged(line: &[u8], members: &Members<'_>, tag: &str) -> Vec<u8> {
     written
 }
 
-/// Writes `meta` with one more tag. What is no `meta` and no list of tags gives way.
+/// Writes `meta` with one more tag. A `meta` that is not an object is replaced. A `tag` that is an object becomes part of
+/// the list; any other `tag` that is not a list is replaced.
 pub(super) fn write_meta(line: &[u8], meta: Range<usize>, tag: &str, written: &mut Vec<u8>) {
     let whole = format!("\"tag\":[{tag}]");
     if line[meta.start] != b'{' {
@@ -61,7 +62,7 @@ mod tests {
     use crate::head::{Plain, head_and_members};
 
     #[test]
-    fn a_tag_joins_those_that_are_there() {
+    fn a_tag_is_added_to_the_tags_of_the_resource() {
         for (line, tags) in [
             (r#"{"resourceType":"Patient","id":"1"}"#, 1),
             (r#" { "meta" : { } , "resourceType":"Patient","id":"1"}"#, 1),

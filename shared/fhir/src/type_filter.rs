@@ -1,11 +1,11 @@
-//! A `_typeFilter` as it is stored: checked and compiled at the kick-off, so that the workers only compare
+//! A `_typeFilter` as it is stored. The kick-off checks and compiles it, so that the workers only compare values
 //! (Bulk Data 3.0, `_typeFilter`; FHIR R4, search).
 
 use serde::{Deserialize, Serialize};
 
 use crate::date::Span;
 
-/// One search on one type; a resource passes when every test holds.
+/// One search on one type; a resource matches if every test holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TypeFilter {
@@ -16,34 +16,36 @@ pub struct TypeFilter {
 /// One search parameter with its values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Test {
-    /// Elements from the root of the resource, as `code` or `meta.lastUpdated`; any of them.
+    /// Paths of elements from the root of the resource, such as `code` or `meta.lastUpdated`. The test holds if the
+    /// condition holds for any of them.
     pub paths: Vec<String>,
     pub condition: Condition,
 }
 
-/// What must hold of an element; where there are several values, of any of them.
+/// The condition on an element. Of several values, at least one must match.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Condition {
-    /// The element is there, or is not.
+    /// `true`: the element is missing; `false`: it is present.
     Missing(bool),
     Token(Vec<Token>),
     NotToken(Vec<Token>),
-    /// The text or display of a code begins so, in lower case.
+    /// The text or the display of a code begins with one of these texts, which are in lower case.
     TokenText(Vec<String>),
     Date(Vec<DateValue>),
-    /// `Type/id`, or an id alone.
+    /// Each is a `Type/id` or a bare id.
     Reference(Vec<String>),
-    /// Begins so, in lower case.
+    /// The text begins with one of these, which are in lower case.
     Text(Vec<String>),
-    /// Contains it, in lower case.
+    /// The text contains one of these, which are in lower case.
     TextContains(Vec<String>),
     TextExact(Vec<String>),
     Uri(Vec<String>),
     Quantity(Vec<QuantityValue>),
 }
 
-/// `system|code`: without a bar any system, with nothing before it no system, with nothing behind it any code.
+/// `system|code` (FHIR R4, token search). A missing `system` matches any system, and an empty one matches only codes
+/// without a system. A missing `code` matches any code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,6 +54,7 @@ pub struct Token {
     pub code: Option<String>,
 }
 
+/// A date with its prefix, as the span of time that it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DateValue {
     pub prefix: Prefix,
@@ -59,12 +62,12 @@ pub struct DateValue {
     pub span: Span,
 }
 
-/// A number with its precision, and a unit.
+/// A number with its prefix, its precision and its unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuantityValue {
     pub prefix: Prefix,
     pub number: f64,
-    /// Half of the last digit given.
+    /// Half a unit of the last digit that was written: 0.05 for `5.4`.
     pub margin: f64,
     pub unit: Token,
 }
@@ -85,7 +88,7 @@ pub enum Prefix {
 }
 
 impl Prefix {
-    /// The prefix of a value and what is behind it; without one it is `eq`.
+    /// Splits a value into its prefix and the rest. A value without a prefix means `eq`.
     pub fn split(value: &str) -> (Self, &str) {
         let prefix = match value.get(..2) {
             Some("eq") => Self::Eq,
@@ -104,7 +107,7 @@ impl Prefix {
 }
 
 impl DateValue {
-    /// Whether what happened in `target` is what is searched for. For `ap` the span was widened when it was read.
+    /// Whether the time `target` of a resource matches. For `ap` the span was widened when the search was compiled.
     pub fn matches(self, target: Span) -> bool {
         let Self { prefix, span } = self;
         match prefix {
@@ -122,6 +125,7 @@ impl DateValue {
 }
 
 impl QuantityValue {
+    /// Whether a number matches; the unit is not compared.
     pub fn matches(&self, number: f64) -> bool {
         let within = |margin: f64| number >= self.number - margin && number < self.number + margin;
         match self.prefix {

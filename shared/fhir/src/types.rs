@@ -1,6 +1,6 @@
-//! The types of FHIR R4.
+//! The resource types of FHIR R4.
 
-/// Every resource type, in order (FHIR R4, resource index).
+/// Every resource type in alphabetical order (FHIR R4, resource index).
 #[rustfmt::skip]
 pub const TYPES: &[&str] = &[
     "Account", "ActivityDefinition", "AdverseEvent", "AllergyIntolerance", "Appointment", "AppointmentResponse",
@@ -31,6 +31,7 @@ pub const TYPES: &[&str] = &[
     "TestScript", "ValueSet", "VerificationResult", "VisionPrescription",
 ];
 
+/// Whether a text is the name of a resource type of FHIR R4.
 pub fn is_type(name: &str) -> bool {
     TYPES.binary_search(&name).is_ok()
 }
@@ -42,7 +43,7 @@ mod tests {
     #[test]
     fn types_are_in_order() {
         assert!(TYPES.is_sorted());
-        // The code system has two more, which are abstract.
+        // The code system has two more types, Resource and DomainResource, which are abstract.
         assert_eq!(TYPES.len(), 146);
     }
 }

@@ -10,7 +10,7 @@ fn rewritten(line: &str, replace: impl FnMut(&LinkedAttachment) -> Replacement) 
 }
 
 #[test]
-fn urls_are_replaced_and_all_else_stays_byte_for_byte() {
+fn urls_are_replaced_and_all_other_bytes_stay() {
     let line = r#"{ "resourceType":"DocumentReference","content":[{"attachment":{"url" : "Binary/b1","size":16.50}},
         {"attachment":{"title":"t","url":"https:\/\/ehi.example.org\/fhir\/Binary\/b2"}},{"attachment":{"url":"https://elsewhere/x.pdf"}},{"attachment":{"data":"aGk="}}] }"#;
     let mut links = Vec::new();
@@ -35,7 +35,7 @@ fn urls_are_replaced_and_all_else_stays_byte_for_byte() {
 }
 
 #[test]
-fn data_and_reasons_stand_in_the_place_of_urls() {
+fn data_and_absent_reasons_replace_urls() {
     let line = |attachment: &str| {
         format!(r#"{{"resourceType":"DocumentReference","content":[{{"attachment":{attachment}}}]}}"#)
     };

@@ -8,7 +8,7 @@ fn days(line: &str) -> Option<(String, String)> {
 }
 
 #[test]
-fn the_type_is_the_top_level_one_wherever_it_stands() {
+fn the_type_is_the_one_of_the_root_wherever_it_is_written() {
     let line = br#"{"contained":[{"resourceType":"Practitioner","id":"x"}],"id":"a","resourceType":"Claim"}"#;
     let plain = &mut Plain::default();
     assert_eq!(head(line, plain), Ok(Head { text: line, resource_type: "Claim", id: Some("a") }));
@@ -58,7 +58,7 @@ fn a_repeated_member_is_named() {
 }
 
 #[test]
-fn labels_count_wherever_a_resource_stands_and_those_that_cannot_be_read_are_noted() {
+fn labels_of_contained_resources_are_read_and_unreadable_labels_are_recorded() {
     for (line, labels, unreadable) in [
         (r#"{"meta":{"security":[{"code":"HIV"},{}]}}"#, &["HIV"][..], false),
         (r#"{"meta":{"security":{"code":" hiv\n"}}}"#, &[" hiv\n"], false),
@@ -102,7 +102,7 @@ fn facts_are_codes_labels_and_days() {
 }
 
 #[test]
-fn periods_and_conditions_last() {
+fn periods_and_conditions_cover_all_their_days() {
     let pair = |first: &str, last: &str| Some((first.to_owned(), last.to_owned()));
     assert_eq!(
         days(r#"{"resourceType":"Encounter","period":{"start":"2020-01-02T03:04:05Z"}}"#),

@@ -1,4 +1,4 @@
-//! Reads `Type?parameter=value&…` (FHIR R4, search; Bulk Data 3.0, `_typeFilter`).
+//! Compiles `Type?parameter=value&…` (FHIR R4, search; Bulk Data 3.0, `_typeFilter`).
 
 use jiff::Timestamp;
 
@@ -7,11 +7,11 @@ use crate::ids::is_type_name;
 use crate::search::table::{self, Kind, Parameter};
 use crate::type_filter::{Condition, DateValue, Prefix, QuantityValue, Test, Token, TypeFilter};
 
-/// How many values one filter may have in all.
+/// The maximum number of values in one search, over all its parameters.
 const MAX_VALUES: usize = 500;
 
-/// Splits a value of `_typeFilter` into searches: commas separate them only where a `Type?` follows, because commas
-/// also separate the values of one parameter (Bulk Data 2.0 joins, 3.0 repeats).
+/// Splits a value of `_typeFilter` into searches. A comma separates two searches only if a `Type?` follows, because
+/// commas also separate the values of one parameter. Bulk Data 2.0 joins searches by commas; 3.0 repeats the parameter.
 pub fn split(text: &str) -> Vec<&str> {
     let mut searches = Vec::new();
     let mut start = 0;
@@ -29,8 +29,8 @@ fn begins_search(text: &str) -> bool {
     text.split_once('?').is_some_and(|(before, _)| is_type_name(before))
 }
 
-/// Compiles one search. The error says what is wrong with it, for the caller to read. `now` is what `ap` is
-/// measured from.
+/// Compiles one search. The error tells the caller what is wrong with the search. `now` is the time from which the
+/// margin of the prefix `ap` is measured.
 pub fn compile(search: &str, now: Timestamp) -> Result<TypeFilter, String> {
     let (resource_type, query) =
         search.split_once('?').filter(|(resource_type, _)| is_type_name(resource_type)).ok_or_else(|| {
@@ -40,7 +40,7 @@ pub fn compile(search: &str, now: Timestamp) -> Result<TypeFilter, String> {
     let mut values = 0;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // What came in a query is decoded once; clients that encode the search itself do it twice.
+        // The query was decoded once before; some clients encode the search inside it as well.
         let (name, value) = (decoded(name), decoded(value));
         let test = test(resource_type, &name, &value, now)
             .map_err(|problem| format!("'_typeFilter' {resource_type}?{name}: {problem}"))?;
@@ -56,7 +56,7 @@ pub fn compile(search: &str, now: Timestamp) -> Result<TypeFilter, String> {
     Ok(TypeFilter { resource_type: resource_type.to_owned(), tests })
 }
 
-/// Percent-decodes, and leaves a `+` as it is: it is part of times.
+/// Percent-decodes a text. A `+` stays, because it is part of times.
 fn decoded(text: &str) -> String {
     let escaped = text.replace('+', "%2B");
     url::form_urlencoded::parse(format!("v={escaped}").as_bytes())
@@ -70,7 +70,7 @@ fn test(resource_type: &str, name: &str, value: &str, now: Timestamp) -> Result<
         None => (name, None),
     };
     if table::OF_RESULTS.contains(&name) {
-        return Err("shapes the result of a search, which an export has not".to_owned());
+        return Err("shapes the result page of a search; an export does not support it".to_owned());
     }
     if name.contains('.') || name == "_has" {
         return Err("chained parameters are not supported".to_owned());
@@ -95,7 +95,7 @@ fn condition(
         (Some("missing"), _) => match value {
             "true" => Ok(Condition::Missing(true)),
             "false" => Ok(Condition::Missing(false)),
-            _ => Err(":missing is true or false".to_owned()),
+            _ => Err(":missing must be true or false".to_owned()),
         },
         (None, Kind::Token) => Ok(Condition::Token(values().iter().map(|value| token(value)).collect())),
         (Some("not"), Kind::Token) => {
@@ -126,7 +126,7 @@ fn condition(
     }
 }
 
-/// The parts between separators that are not escaped; still escaped themselves.
+/// Splits a text at the separators that are not escaped. The parts keep their escapes.
 fn parts(text: &str, separator: char) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut escaped) = (0, false);
@@ -175,7 +175,7 @@ fn date(value: &str, now: Timestamp) -> Option<DateValue> {
     let (prefix, text) = Prefix::split(value);
     let mut span = Span::of(text.as_bytes())?;
     if prefix == Prefix::Ap {
-        // A tenth of the time between then and now on either side.
+        // FHIR recommends a tenth of the time between the date and now, on either side.
         let margin = (now.as_microsecond() - span.from).abs() / 10;
         span = Span { from: span.from - margin, to: span.to + margin };
     }
@@ -218,8 +218,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        for (search, named) in [
+    fn the_error_names_what_is_wrong() {
+        for (search, expected) in [
             ("code=1", "must be a type and a search"),
             ("Observation", "must be a type and a search"),
             ("Observation?", "no search parameter"),
@@ -229,13 +229,13 @@ mod tests {
             ("Observation?subject.name=x", "chained"),
             ("Observation?date=yesterday", "'yesterday' is not a date"),
             ("Observation?code:above=1", "modifier :above"),
-            ("Observation?code:missing=maybe", ":missing is true or false"),
+            ("Observation?code:missing=maybe", ":missing must be true or false"),
             ("Observation?value-quantity=much", "is not a number"),
             ("Observation?code=", "no value"),
             ("Patient?birthdate=2024-02-30", "is not a date"),
         ] {
             let problem = compiled(search).expect_err(search);
-            assert!(problem.contains(named), "{search}: {problem}");
+            assert!(problem.contains(expected), "{search}: {problem}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Evaluates a compiled search on a line that was checked. Nothing of the resource is built: elements are found by
-//! their ranges and compared where they stand.
+//! Evaluates a compiled search on a line that was checked before. Elements are found by their ranges and compared in
+//! place, so that no tree of the resource is built.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::head::Members;
 use crate::json;
 use crate::type_filter::{Condition, DateValue, QuantityValue, Test, Token, TypeFilter};
 
-/// Whether the resource passes the search. Its type was compared before.
+/// Whether the resource matches the search. The caller has compared its type.
 pub fn passes(line: &[u8], members: &Members<'_>, filter: &TypeFilter) -> bool {
     filter.tests.iter().all(|test| holds(line, members, test))
 }
@@ -41,7 +41,7 @@ fn holds(line: &[u8], members: &Members<'_>, test: &Test) -> bool {
     }
 }
 
-/// Shows each value at a path; lists on the way are walked.
+/// Calls `visit` with the range of each value at a dotted path. Lists on the path are searched.
 fn values(line: &[u8], members: &Members<'_>, path: &str, visit: &mut dyn FnMut(Range<usize>)) {
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
     if let Some(value) = members.get(first.as_bytes()) {
@@ -61,7 +61,7 @@ fn below(line: &[u8], value: Range<usize>, path: &str, visit: &mut dyn FnMut(Ran
     });
 }
 
-/// The codes of a CodeableConcept, Coding, Identifier or ContactPoint, each with its system.
+/// Calls `visit` with each code of a CodeableConcept, Coding, Identifier or ContactPoint, and its system.
 fn codes(line: &[u8], value: Range<usize>, visit: &mut dyn FnMut(Option<&str>, &str)) {
     let (mut system, mut code, mut coding) = (None, None, None);
     json::members(line, value, |key, value| match key {
@@ -80,7 +80,7 @@ fn codes(line: &[u8], value: Range<usize>, visit: &mut dyn FnMut(Option<&str>, &
 
 fn has_token(line: &[u8], value: Range<usize>, tokens: &[Token]) -> bool {
     if line[value.start] != b'{' {
-        // A plain code or a boolean: its system is the one that its element is bound to, which nobody writes down.
+        // A plain code or a boolean has no written system, because its element is bound to one. Any system matches.
         let plain = json::string(line, value.clone());
         let code = plain.as_deref().or_else(|| std::str::from_utf8(&line[value]).ok());
         return tokens.iter().any(|token| token.code.as_deref() == code);
@@ -101,18 +101,18 @@ fn is_token(token: &Token, system: Option<&str>, code: &str) -> bool {
     same_system && token.code.as_deref().is_none_or(|wanted| wanted == code)
 }
 
-/// Whether the text or a display begins with one of the texts, which are in lower case.
+/// Whether the text or a display of a concept begins with one of the texts, which are in lower case.
 fn has_text(line: &[u8], value: Range<usize>, texts: &[String]) -> bool {
     let mut found = false;
-    let mut see = |value: Range<usize>| {
+    let mut compare = |value: Range<usize>| {
         let begins = |text: String| texts.iter().any(|begin| text.starts_with(begin.as_str()));
         found = found || text(line, value).is_some_and(begins);
     };
     json::members(line, value, |key, value| match key {
-        b"text" | b"display" => see(value),
+        b"text" | b"display" => compare(value),
         b"coding" => json::elements(line, value, |coding| {
             if let Some(display) = json::member(line, coding, b"display") {
-                see(display);
+                compare(display);
             }
         }),
         _ => {}
@@ -128,7 +128,7 @@ fn has_date(line: &[u8], value: Range<usize>, dates: &[DateValue]) -> bool {
     span(line, value).is_some_and(|target| dates.iter().any(|date| date.matches(target)))
 }
 
-/// The time of a date or a Period; a Period is open where it says nothing.
+/// The span of a date or a Period. A Period without a start or an end is open on that side.
 fn span(line: &[u8], value: Range<usize>) -> Option<Span> {
     if line[value.start] != b'{' {
         return json::string(line, value).and_then(|text| Span::of(text.as_bytes()));
@@ -155,7 +155,7 @@ fn refers(line: &[u8], value: Range<usize>, references: &[String]) -> bool {
     };
     let found = found.split("/_history/").next().unwrap_or(&found);
     references.iter().any(|wanted| {
-        // An id alone stands for any type, and a relative reference for what an absolute one ends in.
+        // A bare id matches any type, and a relative reference matches the end of an absolute one.
         found == wanted || found.strip_suffix(wanted.as_str()).is_some_and(|before| before.ends_with('/'))
     })
 }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_observation_is_found_as_fhir_says() {
+    fn an_observation_matches_as_fhir_defines() {
         let line = r#"{"resourceType":"Observation","id":"o1","meta":{"lastUpdated":"2024-03-01T10:00:00Z","tag":[{"system":"t","code":"x"}],"profile":["http://p|1"]},"status":"final","category":[{"coding":[{"system":"http://c","code":"laboratory","display":"Lab \u00dcber"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"1-1"},{"code":"local"}],"text":"Sodium"},"subject":{"reference":"Patient/p1"},"effectivePeriod":{"start":"2024-01-10","end":"2024-01-20"},"valueQuantity":{"value":5.40,"unit":"mmol","system":"http://unitsofmeasure.org","code":"mmol/L"}}"#;
         check(
             line,
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patient_is_found_as_fhir_says() {
+    fn a_patient_matches_as_fhir_defines() {
         let line = r#"{"resourceType":"Patient","id":"p1","active":true,"name":[{"family":"O'Neil","given":["Ada","Zo\u00eb"]}],"gender":"female","birthDate":"1980-05","address":[{"state":"MA"},{"state":"NH","city":"Nashua"}],"telecom":[{"system":"phone","value":"555"}]}"#;
         check(
             line,

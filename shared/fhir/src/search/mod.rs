@@ -1,8 +1,8 @@
-//! `_typeFilter`: searches, compiled at the kick-off and evaluated on the lines.
+//! The searches of `_typeFilter`, which are compiled at the kick-off and evaluated on each line.
 //!
-//! - [`table`] says which parameters there are, as data.
-//! - [`compile`] reads `Type?parameter=value` and checks it against the table.
-//! - [`evaluate`] evaluates what was compiled on a line, without building a tree of it.
+//! - [`table`] lists the search parameters.
+//! - [`compile`] parses `Type?parameter=value` and checks it against the table.
+//! - [`evaluate`] evaluates a compiled search on a line, without building a tree of it.
 
 pub mod compile;
 pub mod evaluate;

@@ -1,14 +1,14 @@
-//! The search parameters that `_typeFilter` knows: parameter, kind, element (FHIR R4, search parameter registry). The
-//! CapabilityStatement lists what stands here.
+//! The search parameters that `_typeFilter` supports, with their kinds and elements (FHIR R4, search parameter registry).
+//! The CapabilityStatement lists the same parameters.
 
-/// How a parameter compares, and with that which modifiers it takes.
+/// How a parameter compares. The comment of each kind lists the modifiers and prefixes that it accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `:not`, `:text`, `:missing`
     Token,
     /// Prefixes; `:missing`
     Date,
-    /// `:missing`, and a type as `subject:Patient`
+    /// `:missing`, and a type as in `subject:Patient`
     Reference,
     /// `:exact`, `:contains`, `:missing`
     Text,
@@ -35,11 +35,11 @@ impl Kind {
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
-    /// Types that have it; none stands for all types.
+    /// Types that have the parameter; an empty list means all types.
     types: &'static [&'static str],
     pub name: &'static str,
     pub kind: Kind,
-    /// Elements that it searches, any of them.
+    /// Paths of the elements that it searches. A match in any of them is enough.
     pub paths: &'static [&'static str],
 }
 
@@ -54,11 +54,12 @@ pub fn of_type(resource_type: &str) -> impl Iterator<Item = &'static Parameter> 
     PARAMETERS.iter().filter(move |parameter| parameter.is_of(resource_type))
 }
 
+/// The parameter of a type by its name.
 pub fn find(resource_type: &str, name: &str) -> Option<&'static Parameter> {
     of_type(resource_type).find(|parameter| parameter.name == name)
 }
 
-/// Parameters that shape the result of a search; an export has none (Bulk Data 3.0, `_typeFilter`).
+/// Parameters that shape the result page of a search. An export refuses them (Bulk Data 3.0, `_typeFilter`).
 pub const OF_RESULTS: [&str; 12] = [
     "_sort",
     "_count",
