@@ -18,7 +18,7 @@ async fn without_settings_every_route_is_503_and_the_log_says_what_to_do() {
         let response = client.request(method.clone(), &url).send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {url}");
         let text = response.text().await.expect("text");
-        assert!(text.contains("the server cannot answer now") && !text.contains("EHI_"), "{text}");
+        assert!(text.contains("the server cannot respond now") && !text.contains("EHI_"), "{text}");
     }
     let logged = aws(&["logs", "filter-log-events", "--log-group-name", &variable("EHI_TEST_BARE_LOGS")]);
     let log = logged.to_string();

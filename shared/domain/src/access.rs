@@ -1,36 +1,36 @@
-//! What a token lets its bearer read: types, constraints on them, tags (SMART App Launch 2.2, scopes; contract,
-//! sections 2 and 3).
+//! The resources that a token gives access to: types, constraints on them and tags (SMART App Launch 2.2, scopes;
+//! contract, sections 2 and 3).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::scopes::{ScopeLevel, Scopes};
 use crate::selection::Selection;
 
-/// The types that a token covers.
+/// The resources that a token covers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Every type, without a constraint.
     everything: bool,
-    /// Types with the constraints under which they may be read; none means all of the type.
+    /// Types with the constraints under which they may be read; an empty set means all resources of the type.
     types: BTreeMap<String, BTreeSet<String>>,
-    /// The tags of `access/<tag>.read` scopes; `None` where the token has no such scope, or `access/*.*`. An empty set
-    /// lets nothing through.
+    /// The tags of `access/<tag>.read` scopes; `None` if the token has no such scope, or `access/*.*`. An empty set
+    /// excludes every resource.
     tags: Option<BTreeSet<String>>,
 }
 
 impl Coverage {
-    /// Everything there is.
+    /// Covers all resources.
     pub fn of_everything() -> Self {
         Self { everything: true, ..Self::default() }
     }
 
-    /// What scopes of a level cover.
+    /// The resources that the scopes of a level cover.
     pub fn of(scopes: &Scopes, level: ScopeLevel) -> Self {
         let mut coverage = Self::default();
         for (resource_type, constraint) in scopes.readable(level) {
             match (resource_type, constraint) {
                 ("*", None) => coverage.everything = true,
-                // A constraint on all types at once cannot be checked against each of them: it covers nothing.
+                // A constraint on all types cannot be compiled for each of them, so such a scope covers nothing.
                 ("*", Some(_)) => {}
                 (resource_type, None) => {
                     coverage.types.insert(resource_type.to_owned(), BTreeSet::new());
@@ -52,16 +52,17 @@ impl Coverage {
         (!self.everything && self.types.is_empty()) || self.tags.as_ref().is_some_and(BTreeSet::is_empty)
     }
 
+    /// Whether any resources of a type are covered.
     pub fn covers(&self, resource_type: &str) -> bool {
         self.everything || self.types.contains_key(resource_type)
     }
 
-    /// The types in their order; `None` stands for every type.
+    /// The types in alphabetical order; `None` means every type.
     pub fn types(&self) -> Option<Vec<String>> {
         (!self.everything).then(|| self.types.keys().cloned().collect())
     }
 
-    /// The constraints by type, where only what meets one of them may be read.
+    /// The constraints by type. Resources of these types may be read only if they match one of them.
     pub fn constraints(&self) -> BTreeMap<String, BTreeSet<String>> {
         if self.everything {
             return BTreeMap::new();
@@ -70,6 +71,7 @@ impl Coverage {
         constrained.map(|(resource_type, constraints)| (resource_type.clone(), constraints.clone())).collect()
     }
 
+    /// The tags of which a resource must have one; `None` means no limit.
     pub fn tags(&self) -> Option<&BTreeSet<String>> {
         self.tags.as_ref()
     }
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_scopes_to_read_and_search_count() {
+    fn only_scopes_with_read_and_search_access_cover_a_type() {
         for (scopes, covered) in [
             ("system/*.read", true),
             ("system/*.rs", true),
@@ -130,13 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_with_less_does_not_reach_an_export_of_more() {
+    fn a_token_does_not_cover_an_export_of_more_than_its_scopes() {
         let selection = |types: Option<&[&str]>, tags: Option<&[&str]>| Selection {
             types: types.map(|types| types.iter().map(|name| (*name).to_owned()).collect()),
             tags: tags.map(|tags| tags.iter().map(|name| (*name).to_owned()).collect()),
             ..Selection::default()
         };
-        for (scopes, types, tags, reached) in [
+        for (scopes, types, tags, covered) in [
             ("system/*.rs", None, None, true),
             ("system/Patient.rs", None, None, false),
             ("system/Patient.rs", Some(&["Patient"][..]), None, true),
@@ -147,7 +149,7 @@ mod tests {
             ("system/*.rs access/*.*", None, Some(&["a"][..]), true),
             ("system/Patient.rs?active=true", Some(&["Patient"][..]), None, false),
         ] {
-            assert_eq!(coverage(scopes).covers_export(&selection(types, tags)), reached, "{scopes}");
+            assert_eq!(coverage(scopes).covers_export(&selection(types, tags)), covered, "{scopes}");
         }
     }
 }

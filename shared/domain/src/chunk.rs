@@ -1,4 +1,5 @@
-//! A bounded piece of an export, and what one attempt at it produced.
+//! A chunk is a bounded part of an export's work. This file has its description, its result and the progress of the
+//! export.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +11,10 @@ use crate::pack::{IndexPlace, Location, Place};
 pub struct Chunk {
     pub id: ChunkId,
     pub work: Work,
-    /// Patients of these who joined the group after `_since`: all of their data is exported.
+    /// Patients of the chunk who joined the group after `_since`: all of their data is exported.
     #[serde(default, rename = "joined")]
     pub new_members: Vec<PatientId>,
-    /// Entries of the record store that stand among these patients and are none.
+    /// Entries that the plan found in the record store among these patients and that are not patients.
     #[serde(default, skip_serializing_if = "Strays::is_empty")]
     pub strays: Strays,
     /// Stored bytes that the chunk reads, as the plan counted them.
@@ -25,19 +26,20 @@ impl Chunk {
         Self { id, work, new_members: Vec::new(), strays: Strays::default(), bytes }
     }
 
-    /// Bytes that it adds to what is planned: the rest of a chunk was counted with the chunk that it was cut from.
+    /// The bytes that the chunk adds to the planned bytes. The rest of a chunk adds none, because its bytes were counted
+    /// with the chunk that stopped early.
     pub fn planned_bytes(&self) -> u64 {
         if self.id.part == 0 { self.bytes } else { 0 }
     }
 }
 
-/// Entries directly below `Patient/` that are no patient's directory, because their names are no FHIR ids or they are
-/// files.
+/// Entries directly below `Patient/` that are not the directory of a patient, because their names are not FHIR ids or
+/// because they are files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Strays {
     /// The first [`Strays::MAX_NAMED`] of them, each cut to [`Strays::MAX_CHARACTERS`].
     pub named: Vec<String>,
-    /// How many more there are.
+    /// The number of further entries.
     pub more: u64,
 }
 
@@ -56,35 +58,35 @@ impl Strays {
         }
     }
 
-    /// Adds those that were found behind these.
-    pub fn append(&mut self, behind: Self) {
-        for name in &behind.named {
+    /// Adds the entries that were found after these.
+    pub fn append(&mut self, later: Self) {
+        for name in &later.named {
             self.add(name);
         }
-        self.more += behind.more;
+        self.more += later.more;
     }
 }
 
-/// What a chunk collects.
+/// The work of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Work {
     /// The compartments of these patients.
     Patients(Vec<PatientId>),
-    /// A file of resources outside any compartment, which a system export has whole.
+    /// A file of resources outside any compartment, all of which a system export includes.
     Shared(String),
     /// The Group resources.
     Groups,
-    /// Members of the group who have no record here, as it refers to them, and how many more than are named; and what is
-    /// wrong with the groups in it.
+    /// Members of the group who have no record here: `members` are references as the group has them, and `more` is the
+    /// number of further ones. `problems` are those of the groups inside the group.
     Absent { members: Vec<String>, more: u64, problems: Vec<String> },
-    /// What was deleted of patients who are gone themselves, and outside any compartment.
+    /// The deletions of patients who no longer have a record, and of resources outside any compartment.
     Deleted,
-    /// What the exported resources refer to outside any compartment, each once.
+    /// The resources outside any compartment to which exported resources refer, each once.
     Supporting,
-    /// Joins small files of one type that the chunks from one to another wrote.
+    /// Joins the small files of one type that the chunks `from` to `to` wrote.
     Merge { purpose: Purpose, resource_type: String, from: ChunkId, to: ChunkId },
-    /// Joins the references that the chunks with these indexes noted, from the first to before the second.
+    /// Joins the references that the chunks with the indexes `from..to` collected.
     Gather { from: u32, to: u32 },
 }
 
@@ -106,12 +108,12 @@ impl Work {
     }
 }
 
-/// What a chunk was about, as the end of the export needs to know it: without the ids of its patients, which are most of
-/// a chunk's row.
+/// The work of a chunk as the end of the export needs it: without the ids of its patients, which are most of a chunk's
+/// row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Covered {
-    /// So many patients.
+    /// The number of patients.
     Patients(u64),
     /// Resources outside any compartment.
     Areas,
@@ -125,19 +127,19 @@ pub enum Covered {
     Gather,
 }
 
-/// What an attempt wrote, recorded when its chunk is finished. Files of other attempts are never listed.
+/// The result of the attempt that finished a chunk. The files of other attempts are never listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkResult {
     pub attempt: Attempt,
     pub files: Vec<OutputFile>,
-    /// What became of everything that the attempt read; `None` in rows of versions that did not count.
+    /// Accounts for everything that the attempt read; `None` in rows of versions without ledgers.
     #[serde(default)]
     pub ledger: Option<Ledger>,
-    /// The file with the references to resources outside the compartments, one a line; `None` when there are
-    /// none. A `~` before a reference says that only resources which were left out refer to it.
+    /// The file with the references to resources outside the compartments, one per line; `None` if there are none. A `~`
+    /// before a reference means that only resources that were left out refer to it.
     #[serde(default)]
     pub references: Option<Location>,
-    /// The index of the attachments in the attempt's pack; `None` when there are none, and in rows of versions without
+    /// The index of the attachments in the attempt's pack; `None` if there are none, and in rows of versions without
     /// packs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachments: Option<IndexPlace>,
@@ -146,7 +148,7 @@ pub struct ChunkResult {
 }
 
 impl ChunkResult {
-    /// Resources of the export in its files.
+    /// The number of exported resources in its files.
     pub fn resources(&self) -> u64 {
         self.files.iter().filter(|file| file.purpose.is_data()).map(|file| file.count).sum()
     }
@@ -161,10 +163,10 @@ pub struct OutputFile {
     pub resource_type: String,
     /// The key of the object in the store that holds the file.
     pub key: String,
-    /// Where the file stands in it; `None` where it is the whole object.
+    /// The place of the file in the object; `None` if it is the whole object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
-    /// Resources, that is lines.
+    /// The number of resources, which is the number of lines.
     pub count: u64,
     /// Uncompressed bytes.
     pub size: u64,
@@ -173,27 +175,27 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Where the file is in the store.
+    /// The location of the file in the store.
     pub fn location(&self) -> Location {
         Location { key: self.key.clone(), place: self.place }
     }
 }
 
-/// Which list of the manifest a file goes to.
+/// The purpose of a file, which decides in which list of the manifest it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Purpose {
     Output,
-    /// DocumentReferences made by the export for documents that have none.
+    /// DocumentReferences that the export creates for documents that have none.
     Documents,
-    /// Blocks of a patient each, of all types (`organizeOutputBy`).
+    /// One block per patient with resources of all types (`organizeOutputBy`).
     Blocks,
-    /// Transaction Bundles of what was deleted.
+    /// Transaction Bundles of deletions.
     Deleted,
     Error,
 }
 
-/// The prefix of everything an export writes.
+/// The prefix of all files of an export: `exports/{job}/`.
 pub fn job_prefix(job: &JobId) -> String {
     format!("exports/{job}/")
 }
@@ -203,8 +205,8 @@ pub fn attempt_prefix(job: &JobId, chunk: ChunkId, attempt: &Attempt) -> String 
     format!("exports/{job}/{chunk}-{attempt}/")
 }
 
-/// How an attachment that the engine wrote is called in URLs: its chunk and attempt, so that the
-/// attempt is known without a search and no two names collide, then the name it had in the record.
+/// The name in URLs of an attachment from the record: its chunk and attempt, then its name in the record. The chunk and
+/// the attempt make the name unique and locate the attachment without a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordAttachment {
     pub chunk: ChunkId,
@@ -225,13 +227,14 @@ impl RecordAttachment {
         format!("{}-{}-{}", self.chunk, self.attempt, self.name)
     }
 
-    /// The key of one that is not in the pack of its attempt.
+    /// The key of an attachment that is not in the pack of its attempt.
     pub fn key(&self, job: &JobId) -> String {
         format!("{}attachments/{}", attempt_prefix(job, self.chunk, &self.attempt), self.name)
     }
 }
 
-/// How far an export is: kept beside the job, so that finishing a chunk never conflicts with a change of state.
+/// The progress of an export. It is stored separately from the job, so that finishing a chunk never conflicts with a
+/// change of state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
@@ -239,10 +242,10 @@ pub struct Progress {
     pub chunks_done: u32,
     /// The plan has added its last chunk.
     pub plan_complete: bool,
-    /// The index of the next chunk: the plan has all indexes before it.
+    /// The index of the next chunk of the plan, which has all indexes before it.
     #[serde(default)]
     pub plan_end: u32,
-    /// The chunks with smaller indexes were sent to workers; those from here on perhaps not.
+    /// All chunks with smaller indexes were sent to workers; later ones may not have been sent.
     #[serde(default)]
     pub plan_sent: u32,
     pub bytes_planned: u64,
@@ -255,10 +258,11 @@ impl Progress {
         self.plan_complete && self.chunks_done == self.chunks_planned
     }
 
-    /// Whole percent of the bytes planned, at most 99: it is not over before the manifest is written.
+    /// Whole percent of the planned bytes, at most 99, because the manifest must still be written; 0 until the plan is
+    /// complete.
     pub fn percent(&self) -> u8 {
         if !self.plan_complete {
-            // What is planned still grows: a percentage would go back.
+            // The planned bytes still grow, so that a percentage could decrease.
             return 0;
         }
         let bytes = self.bytes_done.saturating_mul(100).checked_div(self.bytes_planned).unwrap_or_default();
@@ -267,7 +271,7 @@ impl Progress {
 }
 
 impl Purpose {
-    /// Whether the lines are resources of the export, not notices about it.
+    /// Whether the lines are exported resources and not notices about the export.
     pub fn is_data(self) -> bool {
         match self {
             Self::Output | Self::Documents | Self::Blocks => true,
@@ -275,7 +279,7 @@ impl Purpose {
         }
     }
 
-    /// What stands in the names of its files behind the type.
+    /// The part of a file's name after the type.
     pub fn marker(self) -> &'static str {
         match self {
             Self::Output => "",

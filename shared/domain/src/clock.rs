@@ -1,25 +1,25 @@
-//! The only source of time and of randomness; both are fixed in tests.
+//! The only sources of time and of random values; tests replace both by fixed ones.
 
 use jiff::Timestamp;
 
 use crate::ids::{Attempt, JobId};
 
-/// Tells the time. Every `now` in the project comes from here.
+/// The source of the current time. Every `now` in the project comes from it.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 
-    /// Milliseconds since then; none when that is yet to come.
+    /// Milliseconds since `then`; zero if it is in the future.
     fn elapsed(&self, then: Timestamp) -> u64 {
         u64::try_from(self.now().duration_since(then).as_millis()).unwrap_or_default()
     }
 }
 
-/// Makes values nobody can guess.
+/// The source of values that nobody can guess.
 pub trait Random: Send + Sync {
     /// Fills `bytes` with random bytes.
     fn fill(&self, bytes: &mut [u8]);
 
-    /// A secret of 256 bits as 64 hexadecimal digits: codes, tokens, session ids.
+    /// A secret of 256 bits as 64 hexadecimal digits, for codes, tokens and session ids.
     fn secret(&self) -> String {
         let mut bytes = [0; 32];
         self.fill(&mut bytes);
@@ -49,11 +49,11 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// The time of the machine.
+/// The clock of the machine.
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for its time")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the clock of the machine")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

@@ -1,49 +1,50 @@
-//! The three ways in which the bulk routes speak: one engine, one table (contract, section 3). EHI exports speak the
-//! first under every base.
+//! The three dialects of the bulk routes: their status codes, URLs and manifests differ, and one table describes the
+//! differences (contract, section 3). EHI exports use the first dialect under every base.
 
 use crate::ids::JobId;
 use crate::request::Base;
 
-/// A way to speak; one row of the table.
+/// A dialect; one row of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Dialect {
     pub base: Base,
-    /// What stands before and behind the job's id in the URL of its status.
+    /// The parts before and after the job's id in the path of its status.
     status: (&'static str, &'static str),
     pub running: InProgressStyle,
-    /// The status of a request that cancels.
+    /// The HTTP status of the response to a request that cancels an export.
     pub cancelled: u16,
     pub manifest: ManifestStyle,
-    /// What is exported when `_type` says nothing; none means everything.
+    /// The types that are exported if the request has no `_type`; an empty list means all types.
     pub default_types: &'static [&'static str],
-    /// Roles of the token decide as well: PATIENT reads the own record, ADMIN everything.
+    /// The roles of the token decide as well: PATIENT reads the own record, ADMIN reads everything.
     pub roles: bool,
-    /// Takes kick-off values as Helix does: a date as `_since`, `patient/1` as a reference, `patient` at every level,
-    /// gigabytes where memory has no unit. Parameters that are not known are reported, and numbers that tune the work
-    /// and are out of bounds are clamped and reported, where the others refuse.
+    /// Accepts kick-off values as Helix does: a date as `_since`, `patient/1` as a reference, `patient` at every level, and
+    /// gigabytes if a memory size has no unit. Unknown parameters are reported; tuning numbers that are out of bounds are
+    /// clamped and reported. The other dialects refuse them.
     pub tolerant: bool,
     /// The server claims to conform to Bulk Data under this base (`CapabilityStatement.instantiates`).
     pub claims_bulk_data: bool,
 }
 
-/// What the status of an export that is not over looks like.
+/// The form of the status of an export that is not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InProgressStyle {
     /// 202, `X-Progress: 45% …`
     Percent,
-    /// 202, `X-Progress: accepted`, then `in-progress`; `completed` beside the manifest
+    /// 202, `X-Progress: accepted`, then `in-progress`; the response with the manifest has `completed`
     Word,
-    /// 200 with `{"status": "in_progress", "progress": 45, …}`, as a failure is
+    /// 200 with `{"status": "in_progress", "progress": 45, …}`; a failure is reported in the same form
     Json,
 }
 
+/// The form of the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ManifestStyle {
-    /// As Bulk Data 3.0 has it.
+    /// As in Bulk Data 3.0.
     Standard,
-    /// Signed URLs without a token, `errors` as well as `error`.
+    /// Signed URLs that need no token, and `errors` as well as `error`.
     Signed,
-    /// `count` and a token, nothing beyond the specification.
+    /// Files that need a token, each with a `count`; no members beyond the specification.
     Plain,
 }
 
@@ -79,7 +80,7 @@ static DIALECTS: [Dialect; 3] = [
         default_types: &["Consent", "DocumentReference", "Patient", "Provenance"],
         roles: true,
         tolerant: false,
-        // Its status of a running export is 200, and it leaves types out unless `_type` names them.
+        // The status of a running export is 200, and types are left out unless `_type` names them.
         claims_bulk_data: false,
     },
 ];
@@ -89,7 +90,7 @@ impl Dialect {
         &DIALECTS
     }
 
-    /// How bulk exports of a base speak.
+    /// The dialect of bulk exports under a base.
     pub fn of(base: Base) -> &'static Self {
         DIALECTS.iter().find(|dialect| dialect.base == base).unwrap_or(&DIALECTS[0])
     }

@@ -1,7 +1,7 @@
-//! One `Error` for the whole server, named by what the caller may do about it.
+//! The `Error` of the whole server. Its variants are named by what the caller can do about them.
 //!
-//! `Display` is public and says what to do; the cause is in `source()` and goes to the log only.
-//! Which HTTP status an error becomes is decided where responses are made.
+//! `Display` is public and tells the caller what to do. The cause is in `source()` and is only logged. The code that
+//! makes responses decides which HTTP status an error becomes.
 
 use std::error::Error as StdError;
 
@@ -16,77 +16,79 @@ pub enum Error {
     /// A parameter, body or header is wrong; the text names it.
     #[error("{0}")]
     Invalid(String),
-    /// Something the server does not offer was asked for; the text names it.
+    /// The request needs something that the server does not support; the text names it.
     #[error("{0}")]
     NotSupported(String),
-    /// No token, or one that does not hold.
+    /// The request has no token, or one that is not valid.
     #[error("{0}")]
     Unauthorized(&'static str),
-    /// The token does not allow it.
+    /// The token does not allow the request.
     #[error("{0}")]
     Forbidden(String),
-    /// There is no such thing, or it is not yours.
+    /// The resource does not exist, or it belongs to somebody else.
     #[error("{0}")]
     NotFound(&'static str),
-    /// HTTP method that the route does not have.
-    #[error("this address does not take that method")]
+    /// The route does not have the HTTP method.
+    #[error("this URL does not accept this HTTP method")]
     MethodNotAllowed,
-    /// The state of the job does not allow it, or somebody else was faster.
+    /// The state of the job does not allow the change, or another request changed it first.
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
     TooLarge(String),
     #[error("{0}")]
     UnsupportedMediaType(String),
-    /// A representation was asked for that the server does not have; the text names those that it has.
+    /// The server does not have the requested representation; the text names those that it has.
     #[error("{0}")]
     NotAcceptable(String),
-    /// The Range header asks for bytes that the file does not have.
-    #[error("the file has {size} bytes; the range asked for lies outside")]
+    /// The Range header requests bytes that the file does not have.
+    #[error("the requested range is outside the file, which has {size} bytes")]
     RangeNotSatisfiable { size: u64 },
+    /// Too many attempts failed; `retry_after` is in seconds.
     #[error("too many attempts; try again in {retry_after} seconds")]
     Throttled { retry_after: u64 },
-    /// The client has as much under way as it may have; the text says what to do.
+    /// The client has reached its limit of concurrent exports; the text says what to do.
     #[error("{0}")]
     TooMany(String),
-    /// A key that was used for another request.
+    /// The key was used for another request.
     #[error("{0}")]
     Reused(&'static str),
-    /// A rejected export that its client has deleted: it is gone for the client, who is told why.
+    /// The client has deleted this rejected export, so that it no longer exists for the client. The text has the reason.
     #[error("{0}")]
     Dismissed(String),
-    /// A stored file is not what it should be: truncated, no gzip, not FHIR. Reported by its name; the rest goes on.
+    /// A stored file is damaged: it is truncated, not gzip or not FHIR. It is reported by its name, and the export
+    /// continues.
     #[error("{0}")]
     Damaged(Damage),
-    /// The ledger of an export does not balance, so it must not complete; the text names the chunk.
+    /// The ledger of an export does not balance, so that the export must not complete; the text names the chunk.
     #[error("{0}")]
     Unbalanced(String),
     /// The store has no room left. Trying again does not help.
     #[error("the server has no room left to write the export")]
     StorageFull(#[source] Cause),
-    /// Something we depend on did not respond; trying again may help.
-    #[error("the server cannot answer now; try again")]
+    /// A service that the server depends on did not respond. Trying again may help.
+    #[error("the server cannot respond now; try again later")]
     Unavailable(#[source] Cause),
-    /// Ours.
+    /// A fault of this server. The cause is logged, never shown.
     #[error("something went wrong on the server; it has been logged")]
     Internal(#[source] Cause),
 }
 
-/// A token that was sent and does not hold; which of these it is nobody is told.
+/// The text for a token that is not valid. It does not reveal which of the reasons applies.
 pub const INVALID_TOKEN: &str =
-    "the access token is not of this server, has expired or was revoked; get a new one";
+    "the access token is not valid for this server, has expired or was revoked; get a new one";
 
 pub const NO_FILE: Error = Error::NotFound("there is no such file");
 pub const NO_GROUP: Error = Error::NotFound("there is no such group");
 pub const NO_JOB: Error = Error::NotFound("there is no such job");
 pub const NO_PATIENT: Error = Error::NotFound("there is no such patient");
 
-/// A file of the record store that cannot be read, and why.
+/// A file of the record store that cannot be read, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file} cannot be read: {problem}")]
 pub struct Damage {
-    /// The file's path below the root of the lake, such as `Patient/ann/records.ndjson.gz`; where a line of it is meant,
-    /// that as well, such as `shared/all.ndjson line 3`.
+    /// The file's path below the root of the record store, such as `Patient/ann/records.ndjson.gz`, with the line if only
+    /// that cannot be read, such as `shared/all.ndjson line 3`.
     pub file: String,
     pub problem: String,
 }
@@ -99,7 +101,7 @@ pub enum Store {
     Records,
     /// The exported files.
     Files,
-    /// Jobs and everything else that is kept in rows.
+    /// Jobs and all other data that is stored in rows.
     Database,
     Queue,
 }
@@ -115,7 +117,7 @@ impl Store {
     }
 }
 
-/// The cause of an [`Error::Unavailable`] where it is known which store it was.
+/// The cause of an [`Error::Unavailable`] if the store that did not respond is known.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .store.name())]
 struct Outage {
@@ -124,19 +126,19 @@ struct Outage {
     cause: Cause,
 }
 
-/// What a worker does about a task that failed. [`crate::retries`] decides what follows from it.
+/// The kind of an error that made a task fail. [`crate::retries`] decides what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Somebody else changed the same thing at the same time: tried again at once.
+    /// Another worker changed the same thing at the same time. The task is tried again at once.
     Contended,
-    /// A store does not respond: tried again for as long as `outage_hours` says.
+    /// A store does not respond. The task is tried again until `outage_hours` are over.
     Unavailable,
-    /// A fault of this server: tried three times, then the job fails and its text has the request id.
+    /// A fault of this server. The task is tried three times; then the job fails, and its text has the request id.
     Defect,
-    /// A stored file cannot be read. The engine reports the file and goes on; where it cannot go on, the job fails and
+    /// A stored file cannot be read. The export reports the file and continues; if it cannot continue, the job fails, and
     /// its text names the file.
     Damaged,
-    /// Trying again does not help: the job fails with the text of the error.
+    /// Trying again does not help. The job fails with the text of the error.
     Refused,
 }
 
@@ -157,24 +159,24 @@ impl Error {
         Self::Conflict(text.into())
     }
 
-    /// A file of the record store that cannot be read; `file` is its path below the root of the lake.
+    /// A file of the record store that cannot be read; `file` is its path below the root of the store.
     pub fn damaged(file: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Damaged(Damage { file: file.into(), problem: problem.into() })
     }
 
-    /// A failure to read a compressed file: [`Error::Damaged`] where its bytes are at fault, otherwise what any other
-    /// failure of the store is.
+    /// The error for a failure to read a compressed file: [`Error::Damaged`] if its bytes are at fault, and otherwise the
+    /// error for any other failure of the store.
     pub fn decompressing(file: &str, error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::UnexpectedEof => Self::damaged(file, "the gzip data ends early"),
             std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
-                Self::damaged(file, "it is no gzip file, or its gzip data is damaged")
+                Self::damaged(file, "it is not a gzip file, or its gzip data is damaged")
             }
             _ => error.into(),
         }
     }
 
-    /// The same error, which says that it was this store that did not respond.
+    /// Adds the store that did not respond to an [`Error::Unavailable`] that names none.
     pub fn of_store(self, store: Store) -> Self {
         match self {
             Self::Unavailable(cause) if !cause.is::<Outage>() => {
@@ -184,7 +186,7 @@ impl Error {
         }
     }
 
-    /// The store that did not respond, where that is known.
+    /// The store that did not respond, if it is known.
     pub fn store(&self) -> Option<Store> {
         match self {
             Self::Unavailable(cause) => cause.downcast_ref::<Outage>().map(|outage| outage.store),
@@ -192,7 +194,7 @@ impl Error {
         }
     }
 
-    /// What a worker does about it.
+    /// The kind of the error for a worker whose task failed by it.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Conflict(_) => Kind::Contended,
@@ -217,7 +219,7 @@ impl Error {
         }
     }
 
-    /// The code of the OperationOutcome issue (FHIR IssueType).
+    /// The code of the issue in the OperationOutcome (FHIR R4, IssueType).
     pub fn issue_code(&self) -> &'static str {
         match self {
             Self::Invalid(_) | Self::RangeNotSatisfiable { .. } => "invalid",
@@ -239,7 +241,7 @@ impl Error {
         }
     }
 
-    /// The causes, innermost last, for the log.
+    /// The causes for the log, the innermost last.
     pub fn causes(&self) -> String {
         let mut text = String::new();
         let mut cause = self.source();
@@ -255,10 +257,10 @@ impl Error {
 }
 
 impl From<std::io::Error> for Error {
-    /// What one of our own streams wrapped comes out as it went in.
+    /// Unwraps an [`Error`] that a stream of this server wrapped. Any other I/O error is a failure of a store.
     fn from(error: std::io::Error) -> Self {
         let error = match error.downcast::<Self>() {
-            Ok(ours) => return ours,
+            Ok(wrapped) => return wrapped,
             Err(error) => error,
         };
         match error.kind() {
@@ -283,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_stream_wraps_comes_out_as_it_went_in() {
+    fn an_error_that_a_stream_wraps_is_unwrapped() {
         let wrapped = std::io::Error::other(Error::damaged("Patient/ann/a.ndjson.gz", "it ends early"));
         assert_eq!(Error::from(wrapped).kind(), Kind::Damaged);
         let wrapped = std::io::Error::other(Error::unavailable("gone").of_store(Store::Records));
@@ -291,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_fails_is_damage_only_where_the_bytes_are_at_fault() {
+    fn a_failed_read_is_damage_only_if_the_bytes_are_at_fault() {
         for (kind, expected) in [
             (ErrorKind::UnexpectedEof, Kind::Damaged),
             (ErrorKind::InvalidInput, Kind::Damaged),

@@ -1,28 +1,29 @@
-//! What the outside is told of an export: that it waits for staff, or that it is over (CloudEvents 1.0).
+//! The events that other systems receive about an export: it waits for staff, or it has ended (CloudEvents 1.0).
 //!
-//! An event names a job and nobody else: no patient, no client, no member of staff, nothing of a record.
+//! An event identifies only the job. It contains no patient, no client, no member of staff and nothing of a record.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::job::{Job, JobState};
 
-/// A change of a job's state that others are told of.
+/// A change of a job's state about which an event is published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
-    /// The job's id and its state. A job never enters a state twice, so that an event that is told again is known by it.
+    /// The job's id and its state. A job never enters a state twice, so receivers can recognize an event that is published
+    /// again by its id.
     pub id: String,
     pub state: JobState,
-    /// When the job entered the state.
+    /// The time at which the job entered the state.
     pub at: Timestamp,
     data: Value,
 }
 
 impl JobEvent {
-    /// What is told when a job that was in state `before` is now this one; `None` where nobody is told.
+    /// The event for a change from the state `before` to this job; `None` if no event is published for it.
     pub fn of_change(before: Option<JobState>, job: &Job) -> Option<Self> {
         let state = job.state();
-        let is_told = match state {
+        let is_published = match state {
             JobState::InReview
             | JobState::Complete
             | JobState::Rejected
@@ -31,7 +32,7 @@ impl JobEvent {
             | JobState::Expired => true,
             JobState::AwaitingInput | JobState::Queued | JobState::Running => false,
         };
-        if !is_told || before == Some(state) {
+        if !is_published || before == Some(state) {
             return None;
         }
         let kind = if job.header().request.selection.is_some() { "bulk" } else { "ehi" };
@@ -44,7 +45,7 @@ impl JobEvent {
         Some(Self { id: format!("{}/{}", job.id(), state.name()), state, at: job.header().changed_at, data })
     }
 
-    /// The event in its envelope. `source` is the server's base URL.
+    /// Wraps the event in the envelope. `source` is the server's base URL.
     pub fn into_cloud_event(self, source: &str, stage: &str) -> CloudEvent {
         let mut data = self.data;
         data["stage"] = json!(stage);
@@ -58,7 +59,7 @@ impl JobEvent {
     }
 }
 
-/// An event in the envelope of CloudEvents 1.0.
+/// An event with the attributes of CloudEvents 1.0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CloudEvent {
     pub id: String,
@@ -69,7 +70,7 @@ pub struct CloudEvent {
 }
 
 impl CloudEvent {
-    /// The JSON format of the specification.
+    /// The event in the JSON format of the specification.
     pub fn to_json(&self) -> Value {
         json!({
             "specversion": "1.0",

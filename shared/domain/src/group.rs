@@ -1,4 +1,4 @@
-//! Groups: who is in them (FHIR R4, Group; Bulk Data 3.0, Group export).
+//! Reads the members of groups (FHIR R4, Group; Bulk Data 3.0, Group export).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::ids::{GroupId, PatientId};
 use crate::ports::records::{Area, Records, read_whole};
 
-/// The largest Group that is read.
+/// The largest Group that is read, in bytes.
 const MAX_GROUP: usize = 64 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ fn file(group: &GroupId) -> String {
     format!("{}/{group}.json", Area::Groups.directory())
 }
 
-/// The text of a Group resource; `None` when there is no such group.
+/// The text of a Group resource; `None` if there is no such group.
 pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u8>>> {
     match records.open_area(Area::Groups, &format!("{group}.json")).await {
         Ok(reader) => read_whole(&file(group), reader, MAX_GROUP).await.map(Some),
@@ -58,12 +58,12 @@ pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u
     }
 }
 
-/// A Group without its members, who may be hundreds of thousands: they are checked and counted, and not kept.
+/// A Group without its members. There can be hundreds of thousands of them, so they are counted and not kept in memory.
 #[derive(Debug)]
 pub struct Described {
     /// Everything but `member`.
     pub resource: Map<String, Value>,
-    /// How many members the resource lists.
+    /// The number of members; `None` if the resource has no `member`.
     pub members: Option<usize>,
 }
 
@@ -98,16 +98,16 @@ impl<'de> Visitor<'de> for DescribedVisitor {
 /// The active members of a group and of the groups in it.
 #[derive(Debug, Default)]
 pub struct Members {
-    /// In the order of their ids, each once, with the time each joined where the group says so; the latest, when several
-    /// do.
+    /// The patients, with the time at which each joined, if a group has it; the latest time if several groups have one.
     pub patients: BTreeMap<PatientId, Option<Timestamp>>,
-    /// Members who cannot be patients of this server, each once, as the group refers to them.
+    /// References to members who cannot be patients of this server, as the group has them.
     pub unknown: BTreeSet<String>,
-    /// Groups in the group that are missing or cannot be read.
+    /// Groups inside the group that are missing or cannot be read.
     pub problems: Vec<String>,
 }
 
 impl Members {
+    /// Adds a member; returns its id if it is a group.
     fn add(&mut self, member: &Member, place: &str, own: &OwnBases) -> Option<GroupId> {
         let Some(text) = member.entity.reference.as_deref() else {
             self.unknown.insert(format!("{place}, which has no reference"));
@@ -134,8 +134,9 @@ impl Members {
     }
 }
 
-/// The active members of a group and of the groups in it; `None` when there is no such group. [`Error::Damaged`] where
-/// it cannot be read; a group in it that cannot be read is among the problems. `own` tells our patients from others'.
+/// The active members of a group and of the groups inside it; `None` if there is no such group. Returns
+/// [`Error::Damaged`] if the group cannot be read; a group inside it that cannot be read is one of the problems. `own`
+/// recognizes references to patients of this server.
 pub async fn members(
     records: &dyn Records,
     group: &GroupId,
@@ -171,10 +172,11 @@ pub async fn members(
 async fn read(records: &dyn Records, group: &GroupId) -> Result<Option<Group>> {
     let Some(text) = text(records, group).await? else { return Ok(None) };
     let read = serde_json::from_slice(&text);
-    read.map(Some).map_err(|error| Error::damaged(file(group), format!("it is no Group resource: {error}")))
+    read.map(Some)
+        .map_err(|error| Error::damaged(file(group), format!("it is not a Group resource: {error}")))
 }
 
-/// A member who is not said to be inactive, and whose time in the group is not over.
+/// Whether a member is not marked as inactive and the member's period in the group has not ended.
 fn is_active(member: &Member, now: Timestamp) -> bool {
     let ended = member
         .period

@@ -1,11 +1,11 @@
-//! Ids: parsed once at the edge, then trusted. The inner value is private; `parse` is the only way in.
+//! Ids. A text is checked once, by `parse`; the inner value is private, so that every id in the program is valid.
 
 use std::fmt;
 
 use fhir::ids::is_fhir_id;
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not an id. It never repeats the text.
+/// A text is not a valid id. The error names the kind of id and never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {0}")]
 pub struct InvalidId(pub &'static str);
@@ -64,17 +64,18 @@ text_id!(
     |text| (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 );
 text_id!(
-    /// A UUID version 7 in its usual spelling.
+    /// The id of a job: a UUID in its usual spelling, with lower-case digits and hyphens. New ids have version 7.
     JobId, "job id",
     |text| text.len() == 36 && uuid::Uuid::parse_str(text).is_ok_and(|id| id.to_string() == text)
 );
 text_id!(
-    /// Names one try at a chunk: 16 hexadecimal digits, different for every delivery of the task.
+    /// The id of one attempt at a chunk: 16 hexadecimal digits, different for every delivery of the task.
     Attempt, "attempt",
     |text| text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 );
 text_id!(
-    /// One segment of a URL and of a storage key that names a file: letters, digits, `.`, `-`, `_`, not starting with a dot.
+    /// The name of a file, which is one segment of a URL and of a storage key: at most 160 letters, digits, `.`, `-` and
+    /// `_`, of which the first is not a dot.
     FileName, "file name",
     |text| (1..=160).contains(&text.len())
         && !text.starts_with('.')
@@ -99,8 +100,8 @@ impl Attempt {
 }
 
 impl FileName {
-    /// The nearest safe name to what somebody called a file: the last path segment, other
-    /// characters as `_`, at most 120 bytes with the extension kept.
+    /// Makes a safe name from any text: the last path segment without leading dots, with other characters replaced by `_`,
+    /// and cut to 120 bytes. The extension stays.
     pub fn sanitize(name: &str) -> Self {
         let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
         let mut safe: String = last
@@ -122,13 +123,14 @@ impl FileName {
         Self(safe)
     }
 
-    /// What follows the last dot, in lower case; empty without one.
+    /// The text after the last dot, in lower case; empty if there is no dot.
     pub fn extension(&self) -> String {
         self.0.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
     }
 }
 
-/// The place of a chunk in its export. A chunk that stopped early leaves its rest to the next part.
+/// The id of a chunk within its export. If a chunk stops early, its rest becomes a chunk with the same index and the next
+/// part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ChunkId {
@@ -141,6 +143,7 @@ impl ChunkId {
         Self { index, part: 0 }
     }
 
+    /// The id of the rest of this chunk.
     pub fn rest(self) -> Self {
         Self { part: self.part + 1, ..self }
     }
@@ -160,7 +163,7 @@ impl ChunkId {
 }
 
 impl fmt::Display for ChunkId {
-    /// Padded, so that ids sort as texts in the order of the chunks.
+    /// The index is padded, so that the texts sort in the order of the indexes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:06}.{}", self.index, self.part)
     }
@@ -187,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_that_could_leave_their_directory_are_refused() {
+    fn ids_that_could_point_outside_their_directory_are_refused() {
         for text in ["", ".", "..", "a/b", "a\\b", "a\0", "%2e%2e", "ä", &"x".repeat(65)] {
             assert!(PatientId::parse(text).is_err(), "{text:?}");
         }

@@ -1,4 +1,5 @@
-//! A job: what all its states share, and the enum over them. The moves are in [`super::states`].
+//! A job: the data that all its states share, and the enum over its states. The changes of state are in
+//! [`super::states`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use crate::manifest::ExportTotals;
 use crate::request::ExportRequest;
 use crate::states::{AwaitingInput, Complete, Failed, Gone, InReview, Queued, Rejected, Running};
 
-/// A job in one of its states. Stored as one document, changed by compare-and-set on its version.
+/// A job in one of its states. It is stored as one document and changed by compare-and-set on its version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Job {
@@ -23,47 +24,49 @@ pub enum Job {
     Expired(Gone),
 }
 
-/// What every state of a job has.
+/// The data that every state of a job has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobHeader {
     pub id: JobId,
     pub owner: Owner,
-    /// Whose record it is, for an export of one patient.
+    /// The patient whose record is exported, for an export of one patient.
     pub patient: Option<PatientSummary>,
     pub request: ExportRequest,
-    /// Staff look at it before the client gets it.
+    /// Staff must review the export before the client can download it.
     pub review: bool,
     pub created_at: Timestamp,
-    /// The last change of state.
+    /// The time of the last change, which is the last event in `history`.
     pub changed_at: Timestamp,
     pub history: Vec<AuditEvent>,
-    /// The id of the request that started it, as the log has it.
+    /// The id in the log of the request that started the job.
     #[serde(default)]
     pub request_id: Option<String>,
     /// Files that staff attached.
     pub attachments: Vec<Attachment>,
 }
 
-/// Who started a job: issuer, client, subject and patient together. Only a token that agrees in all four sees the job.
+/// The owner of a job: issuer, client, subject and patient. Only a token with the same four values gives access to the
+/// job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
     pub client: ClientId,
-    /// The token's issuer, for tokens that are not ours: client ids are only unique within it.
+    /// The issuer of a token from another authorization server; `None` for a token of this server. A client id is unique
+    /// only within its issuer.
     #[serde(default)]
     pub issuer: Option<String>,
     /// The patient of the token; `None` for a system's token.
     pub patient: Option<PatientId>,
-    /// The user of the token (`sub`), where client and patient do not name the user already: see [`Owner::new`].
+    /// The user of the token (`sub`), unless the client or the patient already identifies the user: see [`Owner::new`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
 }
 
 impl Owner {
-    /// The owner that a token stands for. A subject that adds nothing is left out: a client that acts for itself, and
-    /// the patient of one of our own tokens. Jobs of these, stored before subjects were, keep their owner that way;
-    /// older jobs of other subjects cannot be told apart by user and belong to nobody.
+    /// The owner that a token identifies. A redundant subject is left out: that of a client that acts for itself, and that
+    /// of the patient in a token of this server. So jobs of these owners that were stored before owners had subjects keep
+    /// their owner. Other jobs of that time have no known user and belong to nobody.
     pub fn new(client: ClientId, issuer: Option<String>, patient: Option<PatientId>, subject: &str) -> Self {
         let is_client = subject == client.as_str();
         let is_patient = issuer.is_none()
@@ -74,8 +77,8 @@ impl Owner {
         Self { client, issuer, patient, subject }
     }
 
-    /// The owner as one text, by which stores find the owner's jobs. Of all parts only the last, the subject, may
-    /// contain spaces, so that the parts cannot run together.
+    /// The owner as one text, by which stores find the owner's jobs. Only the last part, the subject, can contain spaces,
+    /// so that different owners have different keys.
     pub fn key(&self) -> String {
         match &self.subject {
             Some(subject) => format!("{} {subject}", self.account_key()),
@@ -83,27 +86,29 @@ impl Owner {
         }
     }
 
-    /// The owner without the subject, as one text: what limits on concurrent exports are counted by. A client cannot
-    /// multiply its limit by the number of its users.
+    /// The owner without the subject, as one text. Limits on concurrent exports are counted per account, so that a client
+    /// cannot multiply its limit by the number of its users.
     pub fn account_key(&self) -> String {
         let patient = self.patient.as_ref().map_or("", |patient| patient.as_str());
         format!("{} {patient} {}", self.client, self.issuer.as_deref().unwrap_or_default())
     }
 }
 
+/// A patient's id and name, as staff see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatientSummary {
     pub id: PatientId,
     pub name: String,
 }
 
-/// One line of a job's history.
+/// An entry in a job's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
     pub at: Timestamp,
-    /// Who did it: a client, a member of staff, or `server`.
+    /// A client, a member of staff, or `server`.
     #[serde(rename = "who")]
     pub actor: String,
+    /// The action in the past tense, such as `approved`.
     #[serde(rename = "what")]
     pub action: String,
 }
@@ -115,14 +120,15 @@ pub struct Attachment {
     pub name: FileName,
     pub title: String,
     pub content_type: String,
+    /// In bytes.
     pub size: u64,
-    /// SHA-1, base64: what FHIR's `Attachment.hash` wants.
+    /// SHA-1, base64, as FHIR's `Attachment.hash` requires.
     pub hash: String,
-    /// Where it is in the store.
+    /// The key of the file in the store.
     pub key: String,
 }
 
-/// The name of a state, as filters and logs spell it.
+/// The state of a job without its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobState {
     AwaitingInput,
@@ -169,7 +175,7 @@ impl JobState {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// The status in a job's JSON: the names of SMART's ehi-server (architecture, job states).
+    /// The status in a job's JSON, with the names of SMART's ehi-server (contract, section 4).
     pub fn ehi_status(self) -> &'static str {
         match self {
             Self::AwaitingInput => "awaiting-input",
@@ -182,12 +188,12 @@ impl JobState {
         }
     }
 
-    /// The states behind a status of a job's JSON.
+    /// The states that a status in a job's JSON stands for, without those that are gone.
     pub fn with_ehi_status(status: &str) -> Vec<Self> {
         Self::ALL.into_iter().filter(|state| !state.is_gone() && state.ehi_status() == status).collect()
     }
 
-    /// Gone for every client: 404.
+    /// Whether the job no longer exists for clients, who get 404.
     pub fn is_gone(self) -> bool {
         matches!(self, Self::Cancelled | Self::Expired)
     }
@@ -221,7 +227,7 @@ impl Job {
         }
     }
 
-    /// The totals of an export that is written.
+    /// The totals of an export whose files are written.
     pub fn summary(&self) -> Option<&ExportTotals> {
         match self {
             Self::Complete(complete) => Some(&complete.summary),
@@ -240,7 +246,7 @@ impl Job {
         &self.header().id
     }
 
-    /// Whether a worker may still write for this job.
+    /// Whether a worker may still write files of this job.
     pub fn is_active(&self) -> bool {
         matches!(self, Self::Queued(_) | Self::Running(_))
     }
@@ -256,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_stored_before_subjects_were_is_the_same_owner() {
+    fn an_owner_that_was_stored_before_owners_had_subjects_is_the_same_owner() {
         for (stored, key, now) in [
             (
                 r#"{"client":"service","issuer":null,"patient":null}"#,

@@ -1,6 +1,6 @@
-//! The ledger of an export: it accounts for every resource that was read and every patient that was planned.
+//! The ledger of an export, which accounts for every resource that was read and every patient that was planned.
 //!
-//! Three laws hold for each chunk, and so for the sum of them:
+//! Three equations hold for each chunk, and so for their sum:
 //!
 //! ```text
 //! resources: read = written + left out + withheld + duplicates + problems
@@ -8,8 +8,8 @@
 //! patients:  planned = exported + absent + failed
 //! ```
 //!
-//! A job whose ledger breaks one of them does not complete. One attempt at one chunk keeps one ledger, so that a task
-//! that is delivered twice counts nothing twice.
+//! A job whose ledger breaks one of them does not complete. Each attempt at a chunk has a ledger of its own, so that a
+//! task that is delivered twice counts nothing twice.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::choices::Sensitive;
 
-/// Counters of one chunk, or their sum over a job. Rows of older versions have fewer members: those are zero.
+/// Counters of one chunk, or their sum over a job. A counter that is missing in a row of an older version is zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Ledger {
@@ -28,35 +28,35 @@ pub struct Ledger {
     pub problems: Problems,
 }
 
-/// What became of the documents in the patients' `files/`.
+/// Counts of the documents in the patients' `files/`, by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Documents {
     /// Files found in the record store.
     pub found: u64,
-    /// Those in the output, as attachments or inside of resources.
+    /// Files in the output, as attachments or inside resources.
     pub written: u64,
     pub left_out: LeftOut,
-    /// Documents of resources of a sensitive category that the patient did not authorize.
+    /// Documents of resources in a sensitive category that the patient did not authorize.
     pub withheld: BTreeMap<Sensitive, u64>,
     /// Files that could not be read.
     pub problems: u64,
 }
 
-/// What became of the patients.
+/// Counts of the patients, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Patients {
     pub planned: u64,
-    /// The whole record was read.
+    /// Patients whose whole record was read.
     pub exported: u64,
-    /// The record store is readable and has no record of them.
+    /// Patients without a record in the record store.
     pub absent: u64,
-    /// Some of the record could not be read. What could be read is exported, and the rest is named in the error files.
+    /// Patients whose record could be read only in part. That part is exported, and the error files name the rest.
     pub failed: u64,
 }
 
-/// What became of the resources. A document in a patient's `files/` is not a resource.
+/// Counts of the resources, by outcome. A document in a patient's `files/` is not a resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Resources {
@@ -64,56 +64,56 @@ pub struct Resources {
     pub read: u64,
     /// Resources read that are in the output, as a line of a file or as an attachment.
     pub written: u64,
-    /// Those of `written` that are attachments (Binary).
+    /// The resources in `written` that are attachments (Binary).
     pub attachments: u64,
     pub left_out: LeftOut,
-    /// Resources of a sensitive category that the patient did not authorize, and the Binaries that belong to them.
+    /// Resources in a sensitive category that the patient did not authorize, and the Binaries that belong to them.
     pub withheld: BTreeMap<Sensitive, u64>,
-    /// Resources that stand in the record again with the same id: the last one is exported.
+    /// Resources that are not exported because a later one in the record has the same id.
     pub duplicates: u64,
     /// Resources that could not be used.
     pub problems: u64,
-    /// Resources in the output that the export made itself. They were not read.
+    /// Resources in the output that the export created. They were not read.
     pub made: u64,
 }
 
-/// What the error files say.
+/// Counts of the problems in the error files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Problems {
-    /// Problems with an OperationOutcome of their own.
+    /// Problems that are reported by an OperationOutcome.
     pub reported: u64,
-    /// Problems beyond the limit of a chunk, which were only counted.
+    /// Problems over the limit of a chunk, which are only counted.
     pub unlisted: u64,
 }
 
-/// Why a resource is not in the output although the patient or the client may have it.
+/// The reason why a resource is left out, other than a sensitive category that the patient did not authorize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
-    /// `_type` does not name its type.
+    /// `_type` does not include its type.
     Type,
     /// It did not change after `_since`, and nothing else excludes it.
     Since,
     /// It changed at or after `_until`, or after the export began.
     Until,
-    /// It does not pass a `_typeFilter` of its type.
+    /// It does not match any `_typeFilter` of its type.
     Filter,
-    /// The form switches its group of the record off.
+    /// The form does not enable its group of the record.
     FormGroup,
-    /// It lies outside the dates that the form names for its group.
+    /// It is outside the dates that the form gives for its group.
     DateRange,
-    /// It does not carry a tag that the token gives access to.
+    /// It does not have a tag to which the token gives access.
     Tag,
     /// A constraint of the token's scopes excludes it.
     Scope,
-    /// It was deleted within the time of the export, and is listed as deleted.
+    /// It was deleted within the time range of the export, and is listed as deleted.
     Deleted,
-    /// A Provenance that `includeAssociatedData` does not ask for.
+    /// It is a Provenance that `includeAssociatedData` does not include.
     Provenance,
-    /// A Binary or a file that belongs to a resource which is not exported.
+    /// It is a Binary or a file that belongs to a resource that is not exported.
     Document,
-    /// A resource outside the compartments to which only resources refer that are left out.
+    /// It is outside the compartments, and no exported resource refers to it.
     Unreferenced,
 }
 
@@ -151,26 +151,27 @@ impl Reason {
         }
     }
 
-    /// The words on the staff page.
+    /// The text on the staff page.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Type => "type not asked for",
+            Self::Type => "type not requested",
             Self::Since => "not changed since",
             Self::Until => "changed later",
             Self::Filter => "excluded by a type filter",
             Self::FormGroup => "group not chosen",
-            Self::DateRange => "outside the dates chosen",
-            Self::Tag => "no tag that the token gives access to",
+            Self::DateRange => "outside the chosen dates",
+            Self::Tag => "no tag to which the token gives access",
             Self::Scope => "excluded by the token's scopes",
             Self::Deleted => "deleted",
-            Self::Provenance => "Provenance not asked for",
+            Self::Provenance => "Provenance not requested",
             Self::Document => "document of a resource that is not exported",
-            Self::Unreferenced => "only referred to by what is left out",
+            Self::Unreferenced => "no exported resource refers to it",
         }
     }
 }
 
-/// Resources left out, by reason. An increment is an addition in an array; JSON has the reasons that occur.
+/// Counts of the resources left out, by reason. They are an array, so that counting is one addition; the JSON has only
+/// the reasons that occur.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<Reason, u64>", into = "BTreeMap<Reason, u64>")]
 pub struct LeftOut([u64; Reason::ALL.len()]);
@@ -216,7 +217,7 @@ impl From<LeftOut> for BTreeMap<Reason, u64> {
     }
 }
 
-/// A law that a ledger breaks, with both of its sides.
+/// An equation that does not hold for a ledger, with both of its sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{expected} {what}, {found} accounted for")]
 pub struct Imbalance {
@@ -226,14 +227,14 @@ pub struct Imbalance {
 }
 
 impl Imbalance {
-    /// An error unless both sides are equal.
+    /// Returns an error unless both sides are equal.
     pub fn check(what: &'static str, expected: u64, found: u64) -> Result<(), Self> {
         if expected == found { Ok(()) } else { Err(Self { what, expected, found }) }
     }
 }
 
 impl Ledger {
-    /// Checks the three laws.
+    /// Checks the three equations.
     pub fn check(&self) -> Result<(), Imbalance> {
         let Resources { read, written, left_out, withheld, duplicates, problems, .. } = &self.resources;
         let found = written + left_out.total() + withheld.values().sum::<u64>() + duplicates + problems;
@@ -269,7 +270,7 @@ impl Ledger {
         self.problems.unlisted += problems.unlisted;
     }
 
-    /// Resources in the files of the output: those written as lines, and those that the export made.
+    /// The number of lines in the output files: resources that were written as lines, and those that the export created.
     pub fn lines(&self) -> u64 {
         (self.resources.written + self.resources.made).saturating_sub(self.resources.attachments)
     }
@@ -282,7 +283,7 @@ fn add_withheld(sum: &mut BTreeMap<Sensitive, u64>, more: &BTreeMap<Sensitive, u
 }
 
 impl fmt::Display for Ledger {
-    /// The numbers as JSON, for the log.
+    /// Formats the counters as JSON for the log.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
@@ -294,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    /// A ledger in balance with these counts.
+    /// A balanced ledger with these counts.
     fn balanced(counts: &[u64]) -> Ledger {
         let mut ledger = Ledger::default();
         let mut counts = counts.iter().copied().cycle();
@@ -326,7 +327,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sums_of_balanced_ledgers_balance_and_come_back_from_json(
+        fn sums_of_balanced_ledgers_balance_and_survive_json(
             one in prop::collection::vec(0u64..1_000, 1..30),
             other in prop::collection::vec(0u64..1_000, 1..30),
         ) {
@@ -340,7 +341,7 @@ mod tests {
         }
 
         #[test]
-        fn one_resource_or_patient_more_or_less_breaks_the_law(counts in prop::collection::vec(1u64..1_000, 1..30)) {
+        fn one_resource_or_patient_more_or_less_unbalances_the_ledger(counts in prop::collection::vec(1u64..1_000, 1..30)) {
             let mut ledger = balanced(&counts);
             ledger.resources.read += 1;
             prop_assert!(ledger.check().is_err());
@@ -357,9 +358,9 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_the_names_in_json_and_stand_at_their_place() {
-        for (place, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, place);
+    fn keys_are_the_names_in_json_and_reasons_are_at_their_index() {
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
             assert_eq!(serde_json::json!(reason), reason.key());
         }
     }

@@ -1,14 +1,14 @@
-//! Values, states, rules and ports of the export server. Knows nothing of HTTP, storage or async runtimes; `now` and random
-//! values are arguments.
+//! Values, states, rules and ports of the export server. This crate knows nothing of HTTP, storage or async runtimes;
+//! `now` and random values are arguments.
 //!
 //! In reading order:
 //!
-//! 1. [`request`], [`choices`] and [`selection`]: what is asked for. [`scopes`], [`access`]: what a token allows.
-//! 2. [`job`] and [`states`]: an export and the moves it can make. [`task`], [`chunk`] and [`pack`]: its work.
+//! 1. [`request`], [`choices`] and [`selection`]: what a client requests. [`scopes`], [`access`]: what a token allows.
+//! 2. [`job`] and [`states`]: an export and its changes of state. [`task`], [`chunk`] and [`pack`]: its work.
 //! 3. [`filter`] and [`selector`]: the decision about each resource. [`ledger`]: the account of every resource.
-//! 4. [`manifest`] and [`dialect`]: how the result is described.
-//! 5. [`ports`]: what the outside gives, as traits. [`lines`], [`patient`] and [`group`] read through them.
-//! 6. [`error`], [`retries`] and [`clock`]: around it all.
+//! 4. [`manifest`] and [`dialect`]: the description of the result.
+//! 5. [`ports`]: the traits that the hosts implement. [`lines`], [`patient`] and [`group`] read through them.
+//! 6. [`error`], [`retries`], [`retention`], [`event`] and [`clock`]: what all parts share.
 
 pub mod access;
 pub mod choices;

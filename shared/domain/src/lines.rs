@@ -1,4 +1,4 @@
-//! Lines of a stream, in bounded memory: one block and at most one line are held.
+//! Reads the lines of a stream in bounded memory: at most one line and one block are in memory.
 
 use std::ops::Range;
 
@@ -7,33 +7,33 @@ use fhir::MAX_LINE;
 use crate::error::Result;
 use crate::ports::records::BlockReader;
 
-/// The lines of a [`BlockReader`]. [`Lines::next`] reads as it goes.
+/// The lines of a [`BlockReader`]. [`Lines::next`] reads blocks as it needs them.
 pub struct Lines {
     reader: Box<dyn BlockReader>,
     buffer: Vec<u8>,
-    /// Where the next line begins.
+    /// The start of the next line in the buffer.
     start: usize,
-    /// Up to where the buffer was searched for the end of that line.
+    /// The buffer was searched for the end of that line up to here.
     searched: usize,
     number: u64,
-    /// Where the buffer begins in the stream.
+    /// The offset of the buffer in the stream.
     position: u64,
     ended: bool,
-    /// In a line that is too long: drop all up to its end.
+    /// The line that is read is too long: its bytes are dropped up to its end.
     dropping: bool,
 }
 
-/// A line and its number, counted from 1. Blank lines are passed over, but counted.
+/// A line and its number, counted from 1. Blank lines are counted, but not returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
     pub number: u64,
-    /// Where the text begins in the stream.
+    /// The offset of the text in the stream, in bytes.
     pub offset: u64,
-    /// Without its line end; `None` for a line over [`MAX_LINE`].
+    /// The text without the white space around it; `None` for a line over [`MAX_LINE`].
     pub text: Option<&'a [u8]>,
 }
 
-/// A [`Line`] by its place in the buffer.
+/// A [`Line`] as a range of the buffer.
 struct Cut {
     number: u64,
     offset: u64,
@@ -54,8 +54,8 @@ impl Lines {
         }
     }
 
-    /// The next line; `None` at the end. [`Error::Damaged`](crate::error::Error::Damaged) behind the last line that stands
-    /// before the damage.
+    /// The next line; `None` at the end. Returns [`Error::Damaged`](crate::error::Error::Damaged) after the last line before
+    /// the damage.
     pub async fn next(&mut self) -> Result<Option<Line<'_>>> {
         loop {
             if let Some(Cut { number, offset, text }) = self.cut() {
@@ -67,7 +67,7 @@ impl Lines {
         }
     }
 
-    /// The next line of what was read so far.
+    /// The next line in the buffer; `None` if the buffer does not have its end.
     fn cut(&mut self) -> Option<Cut> {
         loop {
             let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
@@ -97,7 +97,7 @@ impl Lines {
         }
     }
 
-    /// Reads the next block; `false` when everything was read and [`Lines::cut`] has returned `None` since.
+    /// Reads the next block. Returns `false` if the stream had ended before.
     async fn fill(&mut self) -> Result<bool> {
         if self.ended {
             return Ok(false);
@@ -113,12 +113,12 @@ impl Lines {
             self.dropping = true;
         }
         let before = self.buffer.len();
-        // Where reading fails, or is given up, nothing follows.
+        // If the read fails or is cancelled, no lines follow.
         (self.ended, self.searched) = (true, 0);
         self.buffer = self.reader.read(std::mem::take(&mut self.buffer)).await?;
         (self.ended, self.searched) = (self.buffer.len() == before, before);
         if self.ended && self.dropping && self.buffer.is_empty() {
-            // The line that was too long has no line end: give it one, so that it is told of.
+            // The line that was too long has no line end. It gets one, so that it is reported.
             self.buffer.push(b'\n');
             self.searched = 0;
         }
@@ -126,7 +126,7 @@ impl Lines {
     }
 }
 
-/// The text without white space and byte order mark around it, as a range; `None` when nothing is left.
+/// The range of the text without the white space around it and without a byte order mark; `None` if nothing is left.
 fn trim(line: &[u8]) -> Option<(usize, usize)> {
     let from = if line.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let from = from + line[from..].iter().position(|byte| !byte.is_ascii_whitespace())?;
@@ -134,7 +134,7 @@ fn trim(line: &[u8]) -> Option<(usize, usize)> {
     Some((from, to))
 }
 
-/// Reads from memory in small blocks.
+/// Reads bytes in memory in blocks of `block` bytes.
 pub struct MemoryReader {
     bytes: Vec<u8>,
     at: usize,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_told_of_and_dropped() {
+    fn a_line_that_is_too_long_is_reported_and_dropped() {
         for end in ["\n{\"b\":1}\n", ""] {
             let mut text = b"{\"a\":1}\n".to_vec();
             text.resize(text.len() + MAX_LINE + 10, b'x');

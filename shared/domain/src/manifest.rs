@@ -1,7 +1,7 @@
-//! The finished job as the API shows it (Bulk Data 2.0, response to a complete status; contract, section 2).
+//! The stored manifest of a finished export (Bulk Data 2.0, response to a complete status; contract, section 2).
 //!
-//! Finish writes a [`StoredManifest`] into the store: names and keys, no URLs, because the URLs
-//! belong to the moment and the client that asks.
+//! The task Finish writes a [`StoredManifest`] for each page. It has the names and the keys of the files and no URLs,
+//! because the URLs depend on the client and on the time of the request.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,15 +13,17 @@ use crate::chunk::{OutputFile, Purpose};
 use crate::ids::{Attempt, JobId};
 use crate::ledger::Ledger;
 
-/// Where one attempt at Finish puts the pages of the manifest; the job's [`ExportTotals`] names the one that counts.
+/// The prefix under which one attempt at Finish writes the pages of the manifest. The job's [`ExportTotals`] has the prefix
+/// of the attempt that succeeded.
 pub fn manifest_prefix(job: &JobId, attempt: &Attempt) -> String {
     format!("exports/{job}/manifest-{attempt}/")
 }
 
-/// Files of one page at most, up to the end of a chunk. Clients that know nothing of pages read this many.
+/// The number of files after which a page ends, at the end of a chunk. Clients that do not support pages read only the
+/// first page.
 pub const PAGE_FILES: u64 = 10_000;
-/// Chunks of a page where pages are given out while the export is running: their bounds must not depend on what is
-/// not written yet.
+/// The number of chunks in a page if pages are returned while the export is running. The bounds of a page must not depend
+/// on files that are not written yet.
 pub const PARTIAL_PAGE_CHUNKS: u32 = 50;
 
 /// A page of the manifest.
@@ -32,6 +34,7 @@ pub struct StoredManifest {
     pub files: Vec<NamedFile>,
 }
 
+/// A file of the manifest and its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedFile {
     /// The last segment of the file's URL.
@@ -40,34 +43,36 @@ pub struct NamedFile {
     pub file: OutputFile,
 }
 
-/// What a finished export came to; kept in the job.
+/// The totals of a finished export, which are stored in the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportTotals {
     pub transaction_time: Timestamp,
-    /// Where the manifest's pages are in the store: a prefix.
+    /// The prefix of the manifest's pages in the store.
     pub manifest: String,
     pub pages: u32,
     pub files: u64,
     pub resources: u64,
+    /// The size of all files, uncompressed.
     pub bytes: u64,
+    /// Withheld resources by sensitive category.
     #[serde(default)]
     pub withheld: BTreeMap<Sensitive, u64>,
-    /// The sum over all chunks; `None` in rows of versions that did not count.
+    /// The sum over all chunks; `None` in rows of versions without ledgers.
     #[serde(default)]
     pub ledger: Option<Ledger>,
 }
 
 impl ExportTotals {
-    /// Where a page is in the store.
+    /// The key of a page in the store.
     pub fn page_key(&self, page: u32) -> String {
         format!("{}{page}.json", self.manifest)
     }
 }
 
-/// Names the files of a page in the order they come: `Patient.ndjson`, `Patient.2.ndjson` and so on, on later pages
-/// `Patient.1-1.ndjson`, so that a name tells its page. The export's own documents are
-/// `DocumentReference.documents.ndjson`, errors `OperationOutcome.errors.ndjson`.
+/// Names the files of a page in their order: `Patient.ndjson`, `Patient.2.ndjson` and so on. On later pages the names have
+/// the number of the page: `Patient.1-1.ndjson`. DocumentReferences that the export created are in
+/// `DocumentReference.documents.ndjson`, and errors in `OperationOutcome.errors.ndjson`.
 #[derive(Debug, Default)]
 pub struct Names {
     page: u32,
@@ -90,7 +95,7 @@ impl Names {
         NamedFile { name: format!("{}{}{number}.ndjson", file.resource_type, file.purpose.marker()), file }
     }
 
-    /// The page that a file of this name is on.
+    /// The page of the file with this name.
     pub fn page_of(name: &str) -> u32 {
         let number = name.strip_suffix(".ndjson").and_then(|name| name.rsplit_once('.'));
         number
@@ -101,7 +106,7 @@ impl Names {
 }
 
 impl StoredManifest {
-    /// Finds `Patient.ndjson`, or for `Patient` the first file of that type.
+    /// Finds a file by its name, such as `Patient.ndjson`; for a type, such as `Patient`, finds the first file of that type.
     pub fn find(&self, name: &str) -> Option<&NamedFile> {
         self.files
             .iter()

@@ -1,21 +1,22 @@
-//! A pack: one object of the store that holds the small files of one attempt at a chunk, back to back.
+//! A pack: one object of the store that contains the small files of one attempt at a chunk, one after the other.
 //!
-//! A file of one kilobyte costs a store as much as one of a megabyte: a request on AWS, two waits for the disk on
-//! one machine. Where a file stands in the pack is recorded with the chunk: in [`OutputFile`](super::chunk::OutputFile) and
-//! [`ChunkResult`](super::chunk::ChunkResult). Attachments may be thousands, so that only the place of their [`Index`] is
-//! recorded, with its hash: it stands behind the last of them in the same object.
+//! A pack saves requests: a file of one kilobyte costs a store as much as one of a megabyte, which is a request on AWS and
+//! two waits for the disk on one machine. The place of a file in the pack is recorded with the chunk, in
+//! [`OutputFile`](super::chunk::OutputFile) and [`ChunkResult`](super::chunk::ChunkResult). There can be thousands of
+//! attachments, so only the place and the hash of their [`Index`] are recorded. The index follows the last attachment in
+//! the same object.
 
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::attempt_prefix;
 use crate::ids::{Attempt, ChunkId, FileName, JobId};
 
-/// Files of fewer bytes go into the pack; larger ones are objects of their own. Each host can return a file of this size in
-/// one response.
+/// Files with fewer bytes are written to the pack; larger ones are separate objects. Each host can return a file of this
+/// size in one response.
 pub const SMALL: usize = 256 * 1024;
-/// Attachments of a pack at most; the others of a chunk are objects of their own.
+/// The maximum number of attachments in a pack; further ones of the chunk are separate objects.
 pub const MAX_ATTACHMENTS: usize = 4_096;
-/// Bytes of an index at most: of each attachment a name of 160 bytes, two numbers and what is between them.
+/// The maximum size of an index in bytes: for each attachment a name of 160 bytes, two numbers and the separators.
 pub const MAX_INDEX: u64 = MAX_ATTACHMENTS as u64 * 210 + 2;
 
 /// The key of an attempt's pack.
@@ -23,18 +24,18 @@ pub fn pack_key(job: &JobId, chunk: ChunkId, attempt: &Attempt) -> String {
     format!("{}pack", attempt_prefix(job, chunk, attempt))
 }
 
-/// Where a file stands in a pack.
+/// The place of a file in a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub offset: u64,
-    /// Bytes as they are stored.
+    /// The number of stored bytes.
     pub length: u64,
-    /// Whether they are stored as gzip.
+    /// Whether the bytes are stored as gzip.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gzip: bool,
 }
 
-/// A file of the store: an object, or a place in a pack.
+/// The location of a file in the store: an object, or a place in a pack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredLocation")]
 pub struct Location {
@@ -44,7 +45,7 @@ pub struct Location {
     pub place: Option<Place>,
 }
 
-/// A [`Location`] as rows have it; a key alone in those of versions without packs.
+/// The stored form of a [`Location`]. Rows of versions without packs have only a key.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum StoredLocation {
@@ -62,13 +63,13 @@ impl From<StoredLocation> for Location {
 }
 
 impl Location {
-    /// An object of its own.
+    /// The location of a file that is a whole object.
     pub fn object(key: String) -> Self {
         Self { key, place: None }
     }
 }
 
-/// Where the index of a pack's attachments stands, and what it is.
+/// The place of the index of a pack's attachments, and its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexPlace {
     pub offset: u64,
@@ -80,36 +81,37 @@ pub struct IndexPlace {
 /// The attachments of a pack by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
-    /// In the order of their names, each once.
+    /// Name, offset and length of each attachment, in the order of their names, each name once.
     entries: Vec<(FileName, u64, u64)>,
 }
 
-/// Why bytes are no index of a pack.
+/// The reason why bytes are not the index of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoIndex {
-    #[error("it is no list of names and places")]
+    #[error("it is not a list of names and places")]
     Unreadable,
     #[error("it has more than {MAX_ATTACHMENTS} entries")]
     TooMany,
-    #[error("its names are not in their order, or one stands there twice")]
+    #[error("its names are not sorted, or a name is there twice")]
     Order,
-    #[error("one of its entries lies outside of the pack")]
+    #[error("one of its entries is outside the pack")]
     Outside,
 }
 
 impl Index {
-    /// Of attachments with different names, as many as a pack has at most.
+    /// Creates an index from the names, offsets and lengths of attachments: at most [`MAX_ATTACHMENTS`], with different
+    /// names.
     pub fn new(mut entries: Vec<(FileName, u64, u64)>) -> Self {
         entries.sort_unstable();
         Self { entries }
     }
 
-    /// As it is stored in the pack.
+    /// The bytes that are stored in the pack.
     pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&self.entries)
     }
 
-    /// Reads an index that stands at this offset of its pack, behind all that it names.
+    /// Parses an index that is at this offset of its pack, after all attachments that it lists.
     pub fn parse(bytes: &[u8], offset: u64) -> Result<Self, NoIndex> {
         let entries: Vec<(FileName, u64, u64)> =
             serde_json::from_slice(bytes).map_err(|_| NoIndex::Unreadable)?;
@@ -124,14 +126,14 @@ impl Index {
         if entries.iter().all(ends_before) { Ok(Self { entries }) } else { Err(NoIndex::Outside) }
     }
 
-    /// Where the attachment of a name stands.
+    /// The place of the attachment of this name.
     pub fn find(&self, name: &FileName) -> Option<Place> {
         let at = self.entries.binary_search_by(|(known, ..)| known.cmp(name)).ok()?;
         let (_, offset, length) = self.entries[at];
         Some(Place { offset, length, gzip: false })
     }
 
-    /// Bytes that it needs in memory.
+    /// The bytes that the index needs in memory.
     pub fn weight(&self) -> u64 {
         let names: usize = self.entries.iter().map(|(name, ..)| name.as_str().len()).sum();
         (names + self.entries.len() * size_of::<(FileName, u64, u64)>()) as u64
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_index_is_refused_in_words() {
+    fn bytes_that_are_not_an_index_are_refused_with_the_reason() {
         for (text, expected) in [
             ("", NoIndex::Unreadable),
             ("{}", NoIndex::Unreadable),

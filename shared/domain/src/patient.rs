@@ -1,4 +1,4 @@
-//! A patient's name, for the people who review an export and for the pages.
+//! Reads a patient's name from the record, for staff who review an export and for the pages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,11 +13,11 @@ use crate::job::PatientSummary;
 use crate::lines::Lines;
 use crate::ports::records::{BlockReader, Part, Records};
 
-/// How many bytes of a record are searched for the Patient resource: a block more at most.
+/// The number of bytes of a record that are searched for the Patient resource. The last block may exceed it.
 const MAX_SEARCHED: u64 = 4 * 1024 * 1024;
 
-/// The patient's id and name; `None` when there is no such patient. Without a Patient resource near the
-/// beginning of the record the id stands for the name.
+/// The patient's id and name; `None` if there is no such patient. The name is the id if there is no Patient resource
+/// with a name near the beginning of the record.
 pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Option<PatientSummary>> {
     if records.member(patient).await?.is_none() {
         return Ok(None);
@@ -29,8 +29,8 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
     Ok(Some(PatientSummary { id: patient.clone(), name }))
 }
 
-/// The Patient resource as it is stored; `None` where there is none near the beginning of the record. Damaged files are
-/// read as far as they can be.
+/// The Patient resource as it is stored; `None` if there is none near the beginning of the record. A damaged file is
+/// read up to the damage.
 pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Option<Vec<u8>>> {
     let left = Arc::new(AtomicU64::new(MAX_SEARCHED));
     for part in &records.parts(patient).await?.records {
@@ -45,7 +45,7 @@ pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Opti
     Ok(None)
 }
 
-/// Ends when all that may be searched was read.
+/// A reader that ends when no bytes are left to search.
 struct Limited {
     inner: Box<dyn BlockReader>,
     left: Arc<AtomicU64>,
@@ -66,7 +66,7 @@ impl BlockReader for Limited {
     }
 }
 
-/// Searches one file of a record, as far as `left` bytes may be read of all its files.
+/// Searches one file of a record. `left` is the number of bytes that can still be read of all its files.
 async fn search(
     records: &dyn Records,
     patient: &PatientId,
@@ -76,7 +76,7 @@ async fn search(
     let inner = records.open_records(patient, part).await?;
     let mut lines = Lines::new(Box::new(Limited { inner, left: left.clone() }));
     while let Some(line) = lines.next().await? {
-        // A name that is spelled otherwise is rare, and looked for as well.
+        // Fast path: skips lines that cannot be a Patient. A type name with escapes is rare, but possible.
         let may_be = |text: &[u8]| {
             [&b"\"Patient\""[..], b"\\u"].iter().any(|part| memchr::memmem::find(text, part).is_some())
         };
@@ -90,7 +90,7 @@ async fn search(
     Ok(None)
 }
 
-/// Given and family names of the first HumanName, or its text.
+/// The given and family names of the first HumanName that has any, or its text.
 fn name(line: &[u8]) -> Option<String> {
     let mut found = None;
     json::members(line, 0..line.len(), |key, value| {
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_given_then_family() {
+    fn given_names_come_before_the_family_name() {
         let of = |text: &str| name(text.as_bytes());
         assert_eq!(
             of(r#"{"name":[{"given":["Ana","B."],"family":"O'Neil"},{"text":"x"}]}"#).as_deref(),
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(of("{}"), None);
     }
 
-    /// Blocks without a line end, which never end.
+    /// A reader of endless blocks without a line end.
     struct Endless(Arc<AtomicU64>);
 
     #[async_trait]
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_read_beyond_what_may_be_searched() {
+    fn no_file_is_read_beyond_the_search_limit() {
         let (read, left) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(MAX_SEARCHED)));
         let mut lines =
             Lines::new(Box::new(Limited { inner: Box::new(Endless(read.clone())), left: left.clone() }));

@@ -1,4 +1,4 @@
-//! What was asked: whose records, under which base URL, with which choices, written how.
+//! The request for an export: the patients, the base URL, the choices or the selection, and the options of the output.
 
 pub use fhir::base::Base;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::dialect::Dialect;
 use crate::ids::{GroupId, PatientId};
 use crate::selection::Selection;
 
-/// The sandbox's shortcuts, spelt before the base: without review, without form.
+/// A shortcut of the sandbox, which is a path before the base: the export needs no review, or no form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SandboxShortcut {
     pub path: &'static str,
@@ -27,18 +27,19 @@ impl SandboxShortcut {
     ];
 }
 
-/// Whose records an export collects. A patient's own export is a cohort of one.
+/// The patients whose records an export collects. The export of one patient is a cohort of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Cohort {
-    /// In the order of their ids, each once: see [`Cohort::of`].
+    /// Sorted by id, each once: see [`Cohort::of`].
     Patients(Vec<PatientId>),
     Everyone,
-    /// The active members of a group, and of the groups in it; read when the export is planned.
+    /// The active members of a group and of the groups inside it, which are read when the export is planned.
     Group(GroupId),
 }
 
 impl Cohort {
+    /// The cohort of these patients, sorted and without duplicates.
     pub fn of(mut patients: Vec<PatientId>) -> Self {
         patients.sort();
         patients.dedup();
@@ -46,8 +47,8 @@ impl Cohort {
     }
 }
 
-/// How large a worker an export needs; each class has a queue of its own, so that one person's export never
-/// waits behind a population's.
+/// The size of the worker that an export needs. Each class has its own queue, so that the export of one patient never
+/// waits for the export of a population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SizeClass {
@@ -58,13 +59,13 @@ pub enum SizeClass {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportRequest {
-    /// The absolute URL of the kick-off, as the manifest repeats it.
+    /// The absolute URL of the kick-off, which the manifest repeats.
     pub url: String,
     pub base: Base,
     pub cohort: Cohort,
-    /// The form's choices; without them everything is exported.
+    /// The form's choices; `None` means that everything is exported.
     pub choices: Option<Choices>,
-    /// What a bulk export takes; none for an EHI export.
+    /// The selection of a bulk export; `None` for an EHI export.
     #[serde(default)]
     pub selection: Option<Selection>,
     #[serde(default)]
@@ -72,7 +73,7 @@ pub struct ExportRequest {
 }
 
 impl ExportRequest {
-    /// One patient is small, a population is large.
+    /// The size class: that of the output options, or else small for one patient and large for more.
     pub fn size_class(&self) -> SizeClass {
         self.output.size.unwrap_or(match &self.cohort {
             Cohort::Patients(patients) if patients.len() <= 1 => SizeClass::Small,
@@ -80,46 +81,46 @@ impl ExportRequest {
         })
     }
 
-    /// How its status and its manifest speak.
+    /// The dialect of its status and its manifest.
     pub fn dialect(&self) -> &'static Dialect {
         Dialect::of(if self.selection.is_some() { self.base } else { Base::Fhir })
     }
 }
 
-/// How the files are cut and the work is done, where a registered client or a request needs it its own way.
+/// Options for the files and the work of an export, which a registered client's settings or a request set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OutputOptions {
-    /// Each DocumentReference in a file of its own, for clients that read such a file as one JSON document.
+    /// Each DocumentReference is in a separate file, for clients that read such a file as one JSON document.
     pub one_document_per_file: bool,
-    /// Attachments of the record up to this many bytes stand in the resources as `data`.
+    /// Attachments of the record with at most this many bytes are included in the resources as `data`.
     pub inline_attachments_bytes: u64,
-    /// `organizeOutputBy=Patient`: one block after the other, each with a header.
+    /// `organizeOutputBy=Patient`: a file has one block per patient, each with a header.
     #[serde(rename = "byPatient")]
     pub organize_by_patient: bool,
-    /// `allowPartialManifests`: pages of the manifest while the export is running.
+    /// `allowPartialManifests`: the manifest has pages, which are available while the export is running.
     pub partial_manifests: bool,
-    /// `_maximumFileSize`: only a single line, or a single block, that is larger itself makes a larger file.
+    /// `_maximumFileSize`: a file is larger only if it has a single line, or a single block, that is larger.
     pub max_file_bytes: Option<u64>,
-    /// `_minimumFileSize`: files of several chunks are joined until they have so many bytes.
+    /// `_minimumFileSize`: files of several chunks are joined until they have at least this many bytes.
     pub min_file_bytes: Option<u64>,
-    /// `patientReferenceBatchSize`
+    /// `patientReferenceBatchSize`: the number of patients per chunk.
     pub patients_per_chunk: Option<usize>,
-    /// `fetchResourceBatchSize`: resources outside the compartments that are read at once.
+    /// `fetchResourceBatchSize`: the number of resources outside the compartments that are read at once.
     #[serde(rename = "resourcesARead")]
     pub supporting_batch_size: Option<usize>,
-    /// `uploadPartSize`: bytes of each part of an upload.
+    /// `uploadPartSize`: the size of each part of an upload.
     #[serde(rename = "partBytes")]
     pub upload_part_bytes: Option<usize>,
-    /// The client asked for another worker than the cohort would get.
+    /// The size class that the client requested instead of that of the cohort.
     pub size: Option<SizeClass>,
-    /// `ttlSecondsAfterFinished`
+    /// `ttlSecondsAfterFinished`: the retention after the export is finished.
     pub retention_seconds: Option<i64>,
-    /// `separate-export-status`: the status is 200, and `X-Export-Status` says how the export is.
+    /// `separate-export-status`: the HTTP status is 200, and the header `X-Export-Status` has the status of the export.
     pub separate_status: bool,
-    /// `loglevel=debug`: what the workers do is logged at length.
+    /// `loglevel=debug`: the workers log more details.
     pub verbose: bool,
-    /// The manifest in the shape of Bulk Data 4.0, which the client is registered for.
+    /// The manifest has the format of Bulk Data 4.0, for which the client is registered.
     #[serde(rename = "stu4")]
     pub manifest_v4: bool,
 }

@@ -1,15 +1,15 @@
-//! When a job and its files expire (contract, section 3).
+//! The rules for the expiry of a job and its files (contract, section 3).
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long things are kept. All in seconds in the settings.
+/// The times for which jobs are kept. The settings have them in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Finished jobs and their files, after completion.
+    /// For finished jobs and their files, from completion.
     pub finished: SignedDuration,
-    /// Jobs that nobody finished: form not filled in, review not done.
+    /// For unfinished jobs, from the last change: the form is not filled in, the export is running, or the review is open.
     pub unfinished: SignedDuration,
-    /// Rows of jobs that are gone for clients, kept so that late workers see them.
+    /// For the rows of jobs that no longer exist for clients. They are kept so that late workers find them.
     pub gone: SignedDuration,
 }
 
@@ -24,10 +24,12 @@ impl Default for Retention {
 }
 
 impl Retention {
+    /// The time at which a job that finishes `now` expires.
     pub fn expires_at(&self, now: Timestamp) -> Timestamp {
         now.saturating_add(self.finished).unwrap_or(Timestamp::MAX)
     }
 
+    /// Whether something that is kept for `kept` from `since` on has expired.
     pub fn is_over(&self, since: Timestamp, kept: SignedDuration, now: Timestamp) -> bool {
         now.duration_since(since) >= kept
     }

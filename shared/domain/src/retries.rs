@@ -1,55 +1,56 @@
-//! What follows from a task that failed: the one place that decides it, for every host.
+//! Decides for every host what happens to a task that failed.
 //!
-//! - A store that does not respond is waited for by time, for as long as `outage_hours` says.
-//! - A fault of this server, or a worker that died, counts; after [`MAX_DEFECTS`] the job fails.
-//! - What trying again cannot change fails the job at once.
+//! - If a store does not respond, the task is tried again until `outage_hours` are over.
+//! - Faults of this server and deaths of workers are counted; the job fails after [`MAX_DEFECTS`] or [`MAX_LOST`].
+//! - If trying again cannot help, the job fails at once.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Random;
 use crate::error::{Error, Kind};
 
-/// How often one task may fail by a fault of this server.
+/// The number of failures of a task by a fault of this server after which the job fails.
 pub const MAX_DEFECTS: u32 = 3;
-/// How often the worker may die with one task, beyond the first [`FREE_DELIVERIES`].
+/// The number of workers that may die while they handle a task, not counting the first [`FREE_DELIVERIES`].
 pub const MAX_LOST: u32 = 3;
-/// Deliveries that are not looked at: a process that is restarted loses what it had in its hands.
+/// The number of first deliveries for which a lost worker is not counted, because the restart of a process also loses
+/// tasks.
 pub const FREE_DELIVERIES: u32 = 2;
-/// How often a task may lose a race before that counts as a defect.
+/// The number of deliveries after which losing a race is a defect.
 const MAX_RACES: u32 = 20;
-/// The longest wait between two tries. With 1,000 deliveries, which is the most of SQS, it covers 72 hours.
+/// The longest wait between two tries. The waits of the 1,000 deliveries that SQS allows are 62 hours on average.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(5);
 
-/// What becomes of a task that failed.
+/// What happens to a task that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Tried again after a while.
+    /// It is tried again after this time.
     Again(SignedDuration),
-    /// The job fails.
+    /// Its job fails.
     Fail,
 }
 
-/// What is known of a task's tries when one has failed.
+/// The tries of a task, after one of them failed.
 #[derive(Debug, Clone, Copy)]
 pub struct Tries {
-    /// How often the task was delivered, this time included.
+    /// The number of deliveries of the task, this one included.
     pub deliveries: u32,
-    /// How often it failed by a fault of this server, this time included.
+    /// The number of failures by a fault of this server, this one included.
     pub defects: u32,
-    /// Since when its job waits for a store.
+    /// The time since which its job waits for a store.
     pub waiting_since: Option<Timestamp>,
 }
 
-/// What the error counts as.
+/// The kind of an error of a task after this many deliveries.
 pub fn kind(error: &Error, deliveries: u32) -> Kind {
     match error.kind() {
-        // A race that is lost again and again is none.
+        // A real race does not fail so often.
         Kind::Contended if deliveries > MAX_RACES => Kind::Defect,
         kind => kind,
     }
 }
 
-/// Decides what becomes of a task; `outage` is how long stores are waited for.
+/// Decides what happens to a task. `outage` is the longest time for which a task waits for a store.
 pub fn decide(
     kind: Kind,
     tries: Tries,
@@ -70,13 +71,13 @@ pub fn decide(
     }
 }
 
-/// Whether an outage has lasted too long. A clock that was set back only makes the wait longer.
+/// Whether an outage has lasted too long. If the clock was set back, the wait is only longer.
 pub fn is_over(since: Timestamp, outage: SignedDuration, now: Timestamp) -> bool {
     now.duration_since(since) >= outage
 }
 
-/// Longer each time up to [`LONGEST_WAIT`], and a different one for everybody, so that a store that comes back is not
-/// asked by all at the same moment.
+/// The wait before the next try. It doubles with each delivery up to [`LONGEST_WAIT`] and has a random part, so that not
+/// all tasks use a store at the same moment when it responds again.
 pub fn pause(deliveries: u32, random: &dyn Random) -> SignedDuration {
     let mut drawn = [0; 4];
     random.fill(&mut drawn);
@@ -92,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    /// Draws the same value each time.
+    /// Returns the same bytes each time.
     struct Same(u64);
 
     impl Random for Same {
@@ -120,10 +121,10 @@ mod tests {
         let down = Error::unavailable("no route to the store");
         assert!(is_again(decided(&down, Tries { waiting_since: Some(since(1)), ..tries })));
         assert_eq!(decided(&down, Tries { waiting_since: Some(since(0)), ..tries }), Decision::Fail);
-        assert!(is_again(decided(&down, tries)), "nobody knows since when");
-        let ours = Error::internal("a defect");
-        assert!(is_again(decided(&ours, Tries { defects: MAX_DEFECTS - 1, ..tries })));
-        assert_eq!(decided(&ours, Tries { defects: MAX_DEFECTS, ..tries }), Decision::Fail);
+        assert!(is_again(decided(&down, tries)), "the begin of the outage is not known");
+        let defect = Error::internal("a defect");
+        assert!(is_again(decided(&defect, Tries { defects: MAX_DEFECTS - 1, ..tries })));
+        assert_eq!(decided(&defect, Tries { defects: MAX_DEFECTS, ..tries }), Decision::Fail);
         let damaged = Error::damaged("Group/a.json", "it is no Group");
         assert_eq!(decided(&damaged, tries), Decision::Fail);
     }
@@ -139,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn waits_grow_within_their_bounds(deliveries in 1u32..2_000, seed: u64) {
+        fn waits_stay_within_their_bounds(deliveries in 1u32..2_000, seed: u64) {
             let wait = pause(deliveries, &Same(seed));
             prop_assert!(wait >= SignedDuration::from_secs(1) && wait <= LONGEST_WAIT);
             prop_assert!(deliveries < 10 || wait >= LONGEST_WAIT / 2);

@@ -1,11 +1,11 @@
-//! SMART scopes, version 1 and 2, and what they let a caller do (SMART App Launch 2.2, scopes).
+//! SMART scopes of version 1 and 2, and the access that they give (SMART App Launch 2.2, scopes).
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A set of scopes in the order they were given, each once.
+/// A set of scopes in the order in which they were given, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Scopes(Vec<Scope>);
@@ -22,22 +22,22 @@ enum Scope {
         constraint: Option<String>,
         text: String,
     },
-    /// `access/<tag>.read`: limits whatever else is granted to resources with one of the tags.
+    /// `access/<tag>.read`: limits all other scopes to resources with one of the tags.
     Tag(TagScope),
     /// `launch/patient`, `openid`, `offline_access`.
     Other(String),
 }
 
-/// A word that begins with `access/`.
+/// A scope that begins with `access/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct TagScope {
-    /// `None` where the word gives no access that can be read and searched by; such a word limits all the same.
+    /// `None` if the scope has no tag or does not include read and search access; such a scope is still a limit.
     tag: Option<String>,
     text: String,
 }
 
 impl TagScope {
-    /// `access/*.*`, `access/*.read`: no limit.
+    /// Whether the scope sets no limit: `access/*.*`, `access/*.read`.
     fn is_everything(&self) -> bool {
         self.tag.as_deref() == Some("*")
     }
@@ -50,7 +50,7 @@ pub enum ScopeLevel {
     System,
 }
 
-/// The letters of a version 2 scope; version 1 `read` is `rs`, `write` is `cud`, `*` is all.
+/// The letters of a version 2 scope, one bit each. Of version 1, `read` means `rs`, `write` means `cud`, and `*` means all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Access(u8);
 
@@ -68,7 +68,7 @@ impl Access {
         let mut bits = 0;
         for letter in text.chars() {
             let bit = 1 << Self::LETTERS.iter().position(|known| *known == letter)?;
-            // Letters come in their order, each once.
+            // The letters must be in the order of `cruds`, each once.
             if bits >= bit {
                 return None;
             }
@@ -83,7 +83,7 @@ impl Access {
 }
 
 impl Scopes {
-    /// Reads a scope string. What is no known form is kept as it is and allows nothing.
+    /// Parses a scope string. A scope of an unknown form is kept and allows nothing.
     pub fn parse(text: &str) -> Self {
         let mut scopes: Vec<Scope> = Vec::new();
         for word in text.split_ascii_whitespace() {
@@ -110,7 +110,7 @@ impl Scopes {
         )
     }
 
-    /// The types that may be read and searched at a level, each with its constraint; `*` is every type.
+    /// The types that may be read and searched at a level, each with its constraint; `*` means every type.
     pub fn readable(&self, level: ScopeLevel) -> impl Iterator<Item = (&str, Option<&str>)> {
         let needed = Access::parse("rs");
         self.0.iter().filter_map(move |scope| match scope {
@@ -123,7 +123,7 @@ impl Scopes {
         })
     }
 
-    /// Whether a resource of a type may be read by its id at a level, whatever the resource holds.
+    /// Whether any resource of a type may be read by its id at a level. Scopes with constraints do not allow it.
     pub fn may_read(&self, level: ScopeLevel, wanted: &str) -> bool {
         let needed = Access::parse("r");
         self.0.iter().any(|scope| match scope {
@@ -136,13 +136,13 @@ impl Scopes {
         })
     }
 
-    /// Whether any scope speaks of resources, operations or tags.
+    /// Whether any scope is about resources, operations or tags, even if it is malformed.
     pub fn speak_of_data(&self) -> bool {
         self.0.iter().any(|scope| !matches!(scope, Scope::Other(word) if !has_level(word)))
     }
 
-    /// The tags to which `access/` scopes limit everything; `None` without any, and with `access/*.*`. An `access/`
-    /// scope that cannot be read limits to nothing.
+    /// The tags to which `access/` scopes limit all access; `None` if there is no such scope, or one without a limit. A
+    /// malformed `access/` scope adds no tag, so that alone it allows nothing.
     pub fn access_tags(&self) -> Option<BTreeSet<String>> {
         let tags: Vec<&TagScope> = self.tag_scopes().collect();
         if tags.is_empty() || tags.iter().any(|scope| scope.is_everything()) {
@@ -158,7 +158,7 @@ impl Scopes {
         })
     }
 
-    /// The words that look like scopes for data and are none: an unknown resource type, letters out of order, an
+    /// The scopes that look like scopes for data but are malformed: an unknown resource type, letters out of order, or an
     /// `access/` scope without read access.
     pub fn malformed(&self) -> Vec<String> {
         let is_malformed = |scope: &&Scope| match scope {
@@ -169,21 +169,22 @@ impl Scopes {
         self.0.iter().filter(is_malformed).map(Scope::text).collect()
     }
 
-    /// The scopes of `self` that `registered` covers, in the order they were asked for; in the place of one that asks
-    /// for more, those of `registered` that it covers. A limit by tags is never lost: where `registered` has one, the
-    /// result is limited to some of its tags, to all of them when none of them was asked for.
+    /// Narrows the requested scopes (`self`) to the registered ones. A requested scope that `registered` covers stays. One
+    /// that requests more is replaced by the registered scopes that it covers. A limit by tags is never lost: if
+    /// `registered` has one, the result is limited to the requested ones of its tags, or to all of its tags if none of
+    /// them was requested.
     pub fn narrowed_to(&self, registered: &Self) -> Self {
         let mut narrowed: Vec<Scope> = Vec::new();
-        for asked in self.0.iter().filter(|asked| !matches!(asked, Scope::Tag(_))) {
-            let mut take = |scope: &Scope| {
+        for requested in self.0.iter().filter(|requested| !matches!(requested, Scope::Tag(_))) {
+            let mut add = |scope: &Scope| {
                 if !narrowed.contains(scope) {
                     narrowed.push(scope.clone());
                 }
             };
-            if registered.0.iter().any(|held| held.covers(asked)) {
-                take(asked);
+            if registered.0.iter().any(|held| held.covers(requested)) {
+                add(requested);
             } else {
-                registered.0.iter().filter(|held| asked.covers(held)).for_each(take);
+                registered.0.iter().filter(|held| requested.covers(held)).for_each(add);
             }
         }
         if !narrowed.is_empty() {
@@ -192,36 +193,38 @@ impl Scopes {
         Self(narrowed)
     }
 
-    /// The `access/` scopes of a token: those asked for, as far as they are within the registered ones.
+    /// The `access/` scopes of a token: the requested ones that are within the registered ones, or else the registered
+    /// ones.
     fn narrowed_tags<'s>(&'s self, registered: &'s Self) -> Vec<&'s TagScope> {
         let Some(held) = registered.access_tags() else {
-            // Nothing to lose: the client may limit itself.
+            // No limit is registered, and a client may limit itself.
             return self.tag_scopes().collect();
         };
         let within = |scope: &&TagScope| scope.tag.as_ref().is_some_and(|tag| held.contains(tag));
-        let asked: Vec<_> = self.tag_scopes().filter(within).collect();
-        if !asked.is_empty() {
-            return asked;
+        let requested: Vec<_> = self.tag_scopes().filter(within).collect();
+        if !requested.is_empty() {
+            return requested;
         }
-        // What cannot be read stands for a limit only where nothing else does.
+        // Malformed scopes are kept as the limit only if there is no other.
         let is_any_readable = !held.is_empty();
         registered.tag_scopes().filter(|scope| scope.tag.is_some() == is_any_readable).collect()
     }
 
-    /// Whether every scope of `self` is covered by `other`. A limit by tags may be left out, because
-    /// [`Scopes::narrowed_to`] adds it; other tags than those of `other` are more.
+    /// Whether `other` covers every scope of `self`. A limit by tags may be missing in `self`, because
+    /// [`Scopes::narrowed_to`] adds it. A tag that `other` does not have is not covered.
     pub fn is_within(&self, other: &Self) -> bool {
-        let covered = |asked: &Scope| match asked {
-            // One that cannot be read gives access to nothing, which is not more.
+        let covered = |requested: &Scope| match requested {
+            // A malformed tag scope gives no access, so it is covered.
             Scope::Tag(tag) => {
                 other.access_tags().is_none_or(|held| tag.tag.as_ref().is_none_or(|tag| held.contains(tag)))
             }
-            asked => other.0.iter().any(|held| held.covers(asked)),
+            requested => other.0.iter().any(|held| held.covers(requested)),
         };
         self.0.iter().all(covered)
     }
 
-    /// Whether a refresh token goes with these scopes: asked for, or an EHI export (Argonaut EHI, 1).
+    /// Whether the token response includes a refresh token: the scopes request one, or allow an EHI export (Argonaut EHI,
+    /// section 1).
     pub fn wants_refresh(&self) -> bool {
         self.has("offline_access")
             || self.has("online_access")
@@ -274,8 +277,8 @@ impl Scope {
         })
     }
 
-    fn covers(&self, asked: &Self) -> bool {
-        match (self, asked) {
+    fn covers(&self, requested: &Self) -> bool {
+        match (self, requested) {
             (
                 Self::Resource { level, resource_type, access, constraint, .. },
                 Self::Resource { level: at, resource_type: of, access: to, constraint: only, .. },
@@ -285,9 +288,9 @@ impl Scope {
                     && access.includes(*to)
                     && (constraint.is_none() || constraint == only)
             }
-            // What only looks like a scope for data is never granted.
-            (Self::Other(held), Self::Other(asked)) => held == asked && !has_level(held),
-            (held, asked) => held == asked,
+            // A malformed scope for data is never granted.
+            (Self::Other(held), Self::Other(requested)) => held == requested && !has_level(held),
+            (held, requested) => held == requested,
         }
     }
 
@@ -308,7 +311,7 @@ impl Scope {
     }
 }
 
-/// Whether a word begins as a scope for data does.
+/// Whether a word begins like a scope for data.
 fn has_level(word: &str) -> bool {
     ["patient/", "user/", "system/"].iter().any(|level| word.starts_with(level))
 }

@@ -1,4 +1,5 @@
-//! What of its cohort's records a bulk export takes (Bulk Data 3.0, kick-off parameters; contract, section 2).
+//! The selection of a bulk export: which resources of its cohort's records it includes (Bulk Data 3.0, kick-off
+//! parameters; contract, section 2).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,33 +7,33 @@ use fhir::type_filter::TypeFilter;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The default selects everything.
+/// The selection of a bulk export. The default selects everything.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Selection {
-    /// Changed after this, by `meta.lastUpdated`; what does not say when it changed is taken.
+    /// `_since`: only resources that changed after this time, by `meta.lastUpdated`. Resources without a time are included.
     pub since: Option<Timestamp>,
-    /// Changed before this.
+    /// `_until`: only resources that changed before this time.
     pub until: Option<Timestamp>,
-    /// Only these types; all when not given.
+    /// `_type`: only these types; `None` means all types.
     pub types: Option<BTreeSet<String>>,
-    /// The types that the token covers; all when not given. Others are left out by `types`; and what only belongs to a
-    /// resource of them does not go.
+    /// The types that the token covers; `None` means all types. `types` excludes the others. Documents that belong only to
+    /// resources of other types are not exported either.
     pub granted: Option<BTreeSet<String>>,
-    /// `_typeFilter`: of a type that has some, what passes one of them.
+    /// `_typeFilter`: a resource whose type has filters must match one of them.
     pub filters: Vec<TypeFilter>,
-    /// The constraints of the token's scopes, as they were written, by type.
+    /// The constraints of the token's scopes, as they are written, by type.
     pub constraints: BTreeMap<String, BTreeSet<String>>,
-    /// The same, compiled; what passes one of its type's.
+    /// The same constraints, compiled. A resource whose type has constraints must match one of them.
     pub constraint_filters: Vec<TypeFilter>,
-    /// `access/<tag>`: only what carries one of these in `meta.security`.
+    /// `access/<tag>`: only resources with one of these tags in `meta.security`; `None` means all resources.
     pub tags: Option<BTreeSet<String>>,
-    /// `_elements`: all when empty.
+    /// `_elements`; an empty list means all elements.
     pub elements: Vec<Element>,
     pub provenance: Provenance,
-    /// Everything of `shared/` is exported, not only what the exported resources refer to.
+    /// All resources in `shared/` are exported, and not only those to which exported resources refer.
     pub all_shared: bool,
-    /// Parameters that were ignored (`handling=lenient`): what the `error` files say of each.
+    /// The texts for the `error` files about parameters that were ignored (`handling=lenient`).
     pub ignored: Vec<String>,
 }
 
@@ -44,16 +45,16 @@ pub struct Element {
     pub name: String,
 }
 
-/// Which Provenance resources go along (Bulk Data 3.0, `includeAssociatedData`).
+/// Which Provenance resources are exported (Bulk Data 3.0, `includeAssociatedData`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Provenance {
-    /// All of the records, as any other type.
+    /// All, like resources of any other type.
     #[default]
     All,
-    /// Those that target an exported resource.
+    /// Those that have an exported resource as a target.
     Relevant,
-    /// Of each exported resource, the latest.
+    /// The latest one of each exported resource.
     Latest,
 }
 
@@ -63,6 +64,7 @@ impl Selection {
         self.granted.as_ref().is_none_or(|types| types.contains(resource_type))
     }
 
+    /// Whether `_type` includes a type.
     pub fn wants(&self, resource_type: &str) -> bool {
         self.types.as_ref().is_none_or(|types| types.contains(resource_type))
     }

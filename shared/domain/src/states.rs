@@ -1,11 +1,11 @@
-//! The states of a job and the moves between them. A move consumes the old state, so that an
-//! illegal one does not compile; where the state is known only at run time, the methods on [`Job`]
-//! return [`Illegal`].
+//! The states of a job and the moves between them. A move consumes the old state, so that an illegal move does not
+//! compile. If the state is known only at run time, the methods of [`Job`] return [`Illegal`].
 //!
 //! ```text
-//! AwaitingInput -> Queued -> Running -> InReview -> Complete -> Expired
+//! AwaitingInput -> Queued -> Running -> InReview -> Complete
 //!                                   \-> Complete   InReview -> Rejected
-//! every state that is not gone -> Cancelled; what waits or runs -> Failed
+//! AwaitingInput, Queued, Running -> Failed
+//! every state except Cancelled and Expired -> Cancelled, Expired
 //! ```
 
 use std::collections::BTreeMap;
@@ -26,24 +26,25 @@ pub struct AwaitingInput {
     pub header: JobHeader,
 }
 
-/// Everything is known; no worker has begun.
+/// The request is complete, and no worker has begun.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queued {
     #[serde(rename = "core")]
     pub header: JobHeader,
 }
 
+/// Workers collect and write the export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
     #[serde(rename = "core")]
     pub header: JobHeader,
-    /// Upper bound of what the export contains, frozen by the plan.
+    /// The upper bound of the changes that the export contains; fixed when the first worker begins.
     pub transaction_time: Timestamp,
-    /// The store that its tasks wait for, while one does not respond.
+    /// The store for which the tasks wait while it does not respond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
-    /// What tasks failed by, other than by a store. Empty for nearly all jobs.
+    /// Failures of tasks for other reasons than a store, by the key of the task. Empty for nearly all jobs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub troubles: BTreeMap<String, Trouble>,
 }
@@ -52,22 +53,22 @@ pub struct Running {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     pub since: Timestamp,
-    /// Which one, where that is known.
+    /// The store, if it is known.
     pub store: Option<Store>,
 }
 
-/// How often a task failed.
+/// The number of failures of a task.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
-    /// By a fault of this server.
+    /// Failures by a fault of this server.
     #[serde(default)]
     pub defects: u32,
-    /// The worker began with it and was not heard of again.
+    /// Deliveries whose worker began and never reported a result.
     #[serde(default)]
     pub lost: u32,
 }
 
-/// Everything is written; staff must approve.
+/// All files are written, and staff must approve or reject the export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InReview {
     #[serde(rename = "core")]
@@ -75,43 +76,46 @@ pub struct InReview {
     pub summary: ExportTotals,
 }
 
+/// The client can download the files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Complete {
     #[serde(rename = "core")]
     pub header: JobHeader,
     pub summary: ExportTotals,
-    /// The DocumentReference that lists what staff attached.
+    /// The file with the DocumentReference for the files that staff attached.
     pub attached: Option<NamedFile>,
     pub completed_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
+/// Staff have rejected the export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
     #[serde(rename = "core")]
     pub header: JobHeader,
     pub reason: String,
-    /// The client has deleted it: it is gone for the client, and stays on the staff's list until it expires.
+    /// The client has deleted the job. It no longer exists for the client, and stays on the staff's list until it expires.
     #[serde(default)]
     pub dismissed: bool,
     pub expires_at: Timestamp,
 }
 
+/// The export could not be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
     #[serde(rename = "core")]
     pub header: JobHeader,
-    /// What the client is told.
+    /// The reason that the client gets.
     pub reason: String,
-    /// FHIR IssueType code.
+    /// The code of the issue (FHIR R4, IssueType).
     pub code: String,
     pub expires_at: Timestamp,
 }
 
-/// Cancelled or expired: 404 for clients. The row stays for a while so that late workers see it.
+/// Cancelled or expired: clients get 404. The row stays for a while so that late workers find it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gone {
     #[serde(rename = "core")]
@@ -138,7 +142,7 @@ pub enum Refused {
     #[error("a bulk export has no form")]
     NoForm,
     #[error(
-        "'authorizations.{}' was not authorized by the patient: staff can take an authorization away, and not add one",
+        "'authorizations.{}' was not authorized by the patient: staff can remove an authorization, but cannot add one",
         .0.key()
     )]
     NotAuthorized(Sensitive),
@@ -187,7 +191,7 @@ impl Queued {
 }
 
 impl Waiting {
-    /// `waiting for the store since 10:42 (records)`; the time is UTC.
+    /// The text for the status, such as `waiting for the store since 10:42 (records)`; the time is UTC.
     pub fn describe(&self) -> String {
         let since = self.since.strftime("%H:%M");
         let store = self.store.map(|store| format!(" ({})", store.name())).unwrap_or_default();
@@ -196,7 +200,7 @@ impl Waiting {
 }
 
 impl Running {
-    /// Everything is written: to staff for review, or to the client.
+    /// All files are written. The job becomes `InReview` if staff must review it, and otherwise `Complete`.
     pub fn finish(self, summary: ExportTotals, now: Timestamp, retention: &Retention) -> Job {
         let header =
             self.header.with_event(now, "server", format!("collected {} resources", summary.resources));
@@ -238,32 +242,32 @@ impl InReview {
     }
 
     pub fn attach(mut self, files: Vec<Attachment>, actor: &str, now: Timestamp) -> Self {
-        let titles: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
-        let what = format!("attached {}", titles.join(", "));
+        let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+        let action = format!("attached {}", names.join(", "));
         self.header.attachments.extend(files);
-        Self { header: self.header.with_event(now, actor, what), ..self }
+        Self { header: self.header.with_event(now, actor, action), ..self }
     }
 
-    /// Removes the attachments that `gone` names and returns them as well.
+    /// Removes the attachments that `is_removed` selects, and returns them as well.
     pub fn detach(
         mut self,
-        gone: impl Fn(&Attachment) -> bool,
+        is_removed: impl Fn(&Attachment) -> bool,
         actor: &str,
         now: Timestamp,
     ) -> (Self, Vec<Attachment>) {
-        let (removed, kept): (Vec<_>, Vec<_>) = self.header.attachments.into_iter().partition(gone);
+        let (removed, kept): (Vec<_>, Vec<_>) = self.header.attachments.into_iter().partition(is_removed);
         self.header.attachments = kept;
         if removed.is_empty() {
             return (self, removed);
         }
         let names: Vec<_> = removed.iter().map(|file| file.name.as_str()).collect();
-        let what = format!("removed {}", names.join(", "));
-        (Self { header: self.header.with_event(now, actor, what), ..self }, removed)
+        let action = format!("removed {}", names.join(", "));
+        (Self { header: self.header.with_event(now, actor, action), ..self }, removed)
     }
 }
 
 impl Rejected {
-    /// The client deletes it, which leaves the record of the staff's decision.
+    /// The client deletes the job. The staff's decision stays on record.
     pub fn dismiss(self, actor: &str, now: Timestamp) -> Self {
         if self.dismissed {
             return self;
@@ -280,7 +284,7 @@ impl Job {
         }
     }
 
-    /// The client or staff no longer want it. From every state but those already gone.
+    /// The client or staff cancel the export. This is possible in every state except `Cancelled` and `Expired`.
     pub fn cancel(self, actor: &str, now: Timestamp) -> Result<Gone, Illegal> {
         if self.state().is_gone() {
             return Err(Illegal { state: self.state(), action: "cancel" });
@@ -288,7 +292,8 @@ impl Job {
         Ok(Gone { header: self.into_header().with_event(now, actor, "cancelled") })
     }
 
-    /// The export cannot be made. Only what waits or runs can fail. `delivery_diagnostics` says what led to it, for the history.
+    /// The export cannot be made. Only a job that is waiting or running can fail. `delivery_diagnostics` describes the
+    /// failed deliveries in the history.
     pub fn fail(
         self,
         reason: &str,
@@ -317,7 +322,8 @@ impl Job {
         }
     }
 
-    /// Whether the time in its `Expires` has come: from then on it is gone for everybody, also before cleanup removes it.
+    /// Whether the time in the job's `Expires` header is over. From then on the job no longer exists for anybody, even
+    /// before cleanup removes it.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         match self {
             Self::Complete(Complete { expires_at, .. })
@@ -332,7 +338,7 @@ impl Job {
         }
     }
 
-    /// When the job must go, if it may go by time alone.
+    /// Whether cleanup must expire the job: its time in `Expires` is over, or it was not finished within its retention.
     pub fn is_expired(&self, now: Timestamp, retention: &Retention) -> bool {
         match self {
             Self::Complete(Complete { expires_at, .. })
@@ -345,7 +351,7 @@ impl Job {
         }
     }
 
-    /// Its time is over.
+    /// The retention of the job is over.
     pub fn expire(self, now: Timestamp) -> Gone {
         Gone { header: self.into_header().with_event(now, "server", "expired") }
     }

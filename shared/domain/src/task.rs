@@ -1,4 +1,4 @@
-//! What travels on the queue. Every task may arrive twice; the second time it changes nothing.
+//! The tasks on the queue. A task can be delivered twice; the second delivery changes nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,11 @@ use crate::ids::{ChunkId, JobId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
 pub enum Task {
-    /// Walk the cohort from where the stored chunks end, and cut it into further chunks.
+    /// Continues the plan after the stored chunks and divides the cohort into further chunks.
     Plan { job: JobId },
-    /// Collect and write one chunk.
+    /// Collects and writes one chunk.
     Chunk { job: JobId, chunk: ChunkId },
-    /// Assemble the manifest.
+    /// Exports the resources to which the chunks refer, and writes the manifest.
     Finish { job: JobId },
 }
 
@@ -22,7 +22,7 @@ impl Task {
         }
     }
 
-    /// What names it within its job.
+    /// The name of the task within its job, such as `plan` or `chunk 000003.0`.
     pub fn key(&self) -> String {
         match self {
             Self::Plan { .. } | Self::Finish { .. } => self.name().to_owned(),
@@ -30,6 +30,7 @@ impl Task {
         }
     }
 
+    /// The name of the kind of task, as in its JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Plan { .. } => "plan",

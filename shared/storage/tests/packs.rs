@@ -61,12 +61,12 @@ async fn an_index_that_is_not_the_recorded_one_is_an_error() {
     assert_eq!((read(&*files, &location, 10).await.expect("read"), size), (b"234".to_vec(), 3));
     for (text, hashed, expected) in [
         (good, "[[\"a.pdf\",3,3]]", "its hash is not the recorded one"),
-        ("[[\"a.pdf\",8,3]]", "", "one of its entries lies outside of the pack"),
-        ("[[\"../a.pdf\",2,3]]", "", "it is no list of names and places"),
+        ("[[\"a.pdf\",8,3]]", "", "one of its entries is outside the pack"),
+        ("[[\"../a.pdf\",2,3]]", "", "it is not a list of names and places"),
         (
             "[[\"a.pdf\",2,3],[\"a.pdf\",3,3]]",
             "",
-            "its names are not in their order, or one stands there twice",
+            "its names are not sorted, or a name is there twice",
         ),
     ] {
         let hashed = if hashed.is_empty() { text } else { hashed };

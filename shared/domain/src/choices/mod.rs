@@ -1,4 +1,4 @@
-//! The EHI form: which groups of the record, from when to when, and which sensitive categories.
+//! The choices of the EHI form: groups of the record, their dates, and the sensitive categories that are authorized.
 
 pub mod reading;
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A part of the record that the form can switch on or off.
+/// A part of the record that the form can enable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RecordGroup {
@@ -36,7 +36,7 @@ impl RecordGroup {
         Self::Other,
     ];
 
-    /// The key on the wire.
+    /// The key in requests and responses.
     pub fn key(self) -> &'static str {
         match self {
             Self::Visits => "visits",
@@ -52,13 +52,13 @@ impl RecordGroup {
         }
     }
 
-    /// Reads a key; `radiation` is the name that older ehi-servers give to `radiology`.
+    /// Parses a key. `radiation` is the key of `radiology` in older ehi-servers.
     pub fn parse(key: &str) -> Option<Self> {
         let key = if key == "radiation" { "radiology" } else { key };
         Self::ALL.into_iter().find(|group| group.key() == key)
     }
 
-    /// The words on the form.
+    /// The label on the form.
     pub fn name(self) -> &'static str {
         match self {
             Self::Visits => "Visits and procedures",
@@ -74,7 +74,7 @@ impl RecordGroup {
         }
     }
 
-    /// 1 for electronic records, 2 for other documents.
+    /// The part of the form: 1 for electronic records, 2 for other documents.
     pub fn part(self) -> u8 {
         match self {
             Self::Visits | Self::Labs | Self::Billing | Self::MedicalRecord => 1,
@@ -114,7 +114,7 @@ impl Sensitive {
         Self::Other,
     ];
 
-    /// The key on the wire.
+    /// The key in requests and responses.
     pub fn key(self) -> &'static str {
         match self {
             Self::Hiv => "hiv",
@@ -128,11 +128,12 @@ impl Sensitive {
         }
     }
 
+    /// Parses a key.
     pub fn parse(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.key() == key)
     }
 
-    /// The words on the form.
+    /// The label on the form.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hiv => "HIV test results and treatment",
@@ -146,7 +147,7 @@ impl Sensitive {
         }
     }
 
-    /// Whether the patient can describe what the authorization covers. The description never authorizes anything.
+    /// Whether the form has a description for the category. The description never authorizes anything.
     pub fn has_description(self) -> bool {
         matches!(self, Self::Genetic | Self::Other)
     }
@@ -168,28 +169,28 @@ impl Sensitive {
     }
 }
 
-/// What the form says of one group.
+/// The choice for one group of the record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     pub enabled: bool,
-    /// First day, `YYYY-MM-DD`.
+    /// The first day.
     pub from: Option<Day>,
-    /// Last day, included.
+    /// The last day, included.
     pub to: Option<Day>,
     pub notes: String,
 }
 
-/// A calendar day as `YYYY-MM-DD`, which compares as text in the order of time.
+/// A calendar day as the text `YYYY-MM-DD`, whose order is the order of time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Day(String);
 
 impl Day {
-    /// The first day that a FHIR date, partial date or dateTime can mean.
+    /// The first day of a FHIR date, partial date or dateTime.
     pub fn first(text: &str) -> Option<Self> {
         Self::parse(text, "-01-01", "-01")
     }
 
-    /// The last day that it can mean.
+    /// The last day of a FHIR date, partial date or dateTime.
     pub fn last(text: &str) -> Option<Self> {
         let day = match text.len() {
             7 => {
@@ -228,21 +229,20 @@ impl Day {
     }
 }
 
-/// What the form says of a sensitive category: whether its release is authorized, and the patient's description.
+/// The authorization of a sensitive category: whether its release is authorized, and the patient's description.
 ///
-/// Only `given` decides. A description is free text in which "no", "none" or "n/a" can stand, so it is never read as
-/// consent.
+/// Only `given` decides. A description is free text that can be "no", "none" or "n/a", so it is never read as consent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredAuthorization")]
 pub struct Authorization {
     pub given: bool,
-    /// The patient's words, shown to staff; only where [`Sensitive::has_description`].
+    /// The patient's description, which staff see; only for categories with [`Sensitive::has_description`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
 }
 
-/// The shapes in which stored jobs have an authorization. Jobs of earlier versions have a bare flag or a bare text;
-/// the text was typed into a form without a checkbox, so it is kept as a description and authorizes nothing.
+/// The stored forms of an authorization. Jobs of earlier versions have only a flag or only a text. The form had no
+/// checkbox then, so the text is kept as a description and authorizes nothing.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum StoredAuthorization {
@@ -265,7 +265,7 @@ impl From<StoredAuthorization> for Authorization {
     }
 }
 
-/// The whole form. What it does not name is off and withheld.
+/// The choices of the whole form. A missing group is disabled, and a missing category is not authorized.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choices {
     pub parameters: BTreeMap<RecordGroup, Choice>,
@@ -273,7 +273,7 @@ pub struct Choices {
 }
 
 impl Choices {
-    /// Every group, every sensitive category: the complete record, by the patient's own word.
+    /// The choices for the complete record: every group is enabled, and every sensitive category is authorized.
     pub fn everything() -> Self {
         let on = Choice { enabled: true, ..Choice::default() };
         let given = Authorization { given: true, ..Authorization::default() };
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partial_dates_mean_their_first_and_last_day() {
+    fn partial_dates_have_a_first_and_a_last_day() {
         let first = |text| Day::first(text).map(|day| day.0);
         let last = |text| Day::last(text).map(|day| day.0);
         assert_eq!(first("2020").as_deref(), Some("2020-01-01"));

@@ -1,13 +1,14 @@
-//! Whoever wants to know what becomes of exports: other systems of the hospital, staff by mail.
+//! The port for events about exports, for other systems of the hospital and for staff who get mail.
 
 use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::event::CloudEvent;
 
-/// Where events are told.
+/// The receiver of events.
 #[async_trait]
 pub trait Events: Send + Sync {
-    /// Tells of events. When it returns, all are taken; after an error any of them may have been, and all are told again.
+    /// Publishes events. When it returns, all of them are accepted. After an error some of them may have been accepted,
+    /// and the caller publishes all of them again.
     async fn publish(&self, events: &[CloudEvent]) -> Result<()>;
 }

@@ -1,4 +1,4 @@
-//! Entries that are good once or for a while: codes, refresh tokens, sessions, revoked tokens, failed log-ins.
+//! The store of entries that expire: codes, refresh tokens, sessions, revoked tokens, failed log-ins.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-/// What an entry is for. The same key can be used in several kinds.
+/// The kind of an entry. Entries of different kinds can have the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntryKind {
     /// An authorization request while the patient signs in and consents.
@@ -16,25 +16,26 @@ pub enum EntryKind {
     Code,
     /// A refresh token.
     Refresh,
-    /// The tokens that came from one authorization; without it they are revoked.
+    /// The tokens of one authorization. If the entry is missing, they are revoked.
     Family,
     /// An access token that was revoked before it expired, by `jti`.
     Revoked,
     PatientSession,
     StaffSession,
-    /// Log-ins that failed, by user name.
+    /// Failed log-ins, by user name.
     Failures,
-    /// A file that staff send to the store themselves.
+    /// A file that a browser of staff sends directly to the store.
     Upload,
-    /// A kick-off that a client may repeat, by its `Idempotency-Key`.
+    /// A kick-off that a client can repeat, by its `Idempotency-Key`.
     Idempotency,
-    /// The `jti` of a client's assertion, which is good once.
+    /// The `jti` of a client's assertion, which can be used once.
     Assertion,
-    /// One of the exports that a client may have under way.
+    /// One of the concurrent exports that a client may have.
     ExportSlot,
 }
 
 impl EntryKind {
+    /// The name in stores.
     pub fn name(self) -> &'static str {
         match self {
             Self::Authorization => "authorization",
@@ -53,15 +54,17 @@ impl EntryKind {
     }
 }
 
+/// An entry as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpiringEntry {
     pub value: Value,
     pub expires_at: Timestamp,
+    /// Counts the changes; a replace must name the version that it read.
     pub version: u64,
 }
 
 impl ExpiringEntry {
-    /// The value as the type that it was stored from.
+    /// Deserializes the value.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(serde_json::from_value(self.value.clone())?)
     }
@@ -70,17 +73,17 @@ impl ExpiringEntry {
 /// A store whose entries expire. Keys are digests or ids, never secrets. An expired entry counts as absent.
 #[async_trait]
 pub trait ExpiringStore: Send + Sync {
-    /// Stores a new entry. Returns `false`, and changes nothing, when there is one that has not expired.
+    /// Stores a new entry. Returns `false` and changes nothing if there is one that has not expired.
     async fn put(&self, kind: EntryKind, key: &str, value: Value, expires_at: Timestamp) -> Result<bool>;
 
     async fn get(&self, kind: EntryKind, key: &str) -> Result<Option<ExpiringEntry>>;
 
-    /// Replaces the entry if it is still at `version`; returns `false` when it is not.
+    /// Replaces the entry if its version is still that of `entry`; returns `false` if it is not.
     async fn replace(&self, kind: EntryKind, key: &str, entry: &ExpiringEntry) -> Result<bool>;
 
-    /// Removes and returns the entry; of two racing calls exactly one gets it.
+    /// Removes and returns the entry. If two calls race, exactly one gets it.
     async fn take(&self, kind: EntryKind, key: &str) -> Result<Option<ExpiringEntry>>;
 
-    /// Removes all expired entries; returns how many.
+    /// Removes all expired entries and returns their number.
     async fn sweep(&self) -> Result<u64>;
 }

@@ -1,4 +1,4 @@
-//! Jobs and their chunks.
+//! The port for the store of jobs and their chunks.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::job::{Job, JobState, Owner};
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredJob {
     pub job: Job,
-    /// Counts the changes; a replace must name the version it read.
+    /// Counts the changes; a replace must name the version that it read.
     pub version: u64,
     pub progress: Progress,
 }
 
 impl StoredJob {
-    /// Whole percent: 100 once everything is written, at most 99 before.
+    /// Whole percent: 100 when all files are written, at most 99 before.
     pub fn percent(&self) -> u8 {
         match &self.job {
             Job::InReview(_) | Job::Complete(_) | Job::Rejected(_) => 100,
@@ -34,23 +34,23 @@ impl StoredJob {
     }
 }
 
-/// Which jobs to list; newest first.
+/// The jobs to list, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct JobQuery {
-    /// Any of these states; all when empty.
+    /// Jobs in any of these states; an empty list means all states.
     pub states: Vec<JobState>,
     pub patient: Option<PatientId>,
     pub owner: Option<Owner>,
-    /// At most this many.
+    /// The maximum number of jobs.
     pub count: usize,
-    /// Where the last page ended.
+    /// [`JobPage::next`] of the previous page.
     pub after: Option<String>,
 }
 
 #[derive(Debug)]
 pub struct JobPage {
     pub jobs: Vec<StoredJob>,
-    /// Hand this to the next query; `None` on the last page.
+    /// `after` of the next query; `None` on the last page.
     pub next: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub struct StoredChunk {
     pub result: Option<ChunkResult>,
 }
 
-/// A finished chunk without what it was told to do.
+/// The result of a finished chunk, without the details of its work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredResult {
     pub chunk: ChunkId,
@@ -72,76 +72,76 @@ pub struct StoredResult {
 /// Chunks that are appended to the plan of an export, all or none.
 #[derive(Debug, Clone)]
 pub struct Append<'c> {
-    /// The index of the first chunk, which is where the plan must end now.
+    /// The index of the first chunk. The plan must end there.
     pub at: u32,
-    /// With indexes that follow each other; at most [`MAX_APPENDED`].
+    /// At most [`MAX_APPENDED`] chunks with consecutive indexes.
     pub chunks: &'c [Chunk],
     pub plan: Plan,
 }
 
-/// The most chunks of one [`Append`]: their rows fit a transaction of DynamoDB (100 items, 4 MB).
+/// The maximum number of chunks in one [`Append`]. Their rows fit into a transaction of DynamoDB (100 items, 4 MB).
 pub const MAX_APPENDED: usize = 20;
 
-/// What an [`Append`] expects of the plan, and makes of it.
+/// The state of the plan that an [`Append`] expects, and the state after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
-    /// It is not complete, and stays so.
+    /// The plan is not complete and stays so.
     Continues,
-    /// It is not complete, and these chunks are its last ones.
+    /// The plan is not complete, and these chunks are its last ones.
     Ends,
-    /// It is complete: the chunks belong to the end of the export.
+    /// The plan is complete. The chunks belong to the end of the export.
     HasEnded,
 }
 
-/// What finishing a chunk came to.
+/// The outcome of [`Jobs::finish_chunk`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finished {
-    /// False when another attempt was recorded before: this one's files are orphans.
+    /// `false` if another attempt was recorded before, so that the files of this one are orphans.
     pub recorded: bool,
     pub progress: Progress,
 }
 
-/// Logs a row that a list leaves out.
+/// Logs that a list leaves a job out because its row cannot be read.
 pub fn unreadable(id: &str, error: &Error) {
     tracing::error!(job.id = id, error = %error, cause = error.causes(), "a job cannot be read and is left out");
 }
 
 /// The store of jobs.
 ///
-/// Every method is atomic and, when it returns, durable. Two racing replaces of one version: exactly
-/// one succeeds. A lost response followed by the same call again must not count anything twice.
+/// Every method is atomic, and its change is durable when it returns. If two replaces of one version race, exactly one
+/// succeeds. A call that is repeated because its response was lost must not count anything twice.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Stores a new job at version 1. [`crate::error::Error::Conflict`] when the id is taken.
+    /// Stores a new job at version 1. Returns [`crate::error::Error::Conflict`] if there is a job with this id.
     async fn create(&self, job: &Job) -> Result<()>;
 
     async fn get(&self, id: &JobId) -> Result<Option<StoredJob>>;
 
-    /// The job as [`Jobs::get`] returns it, to look at only. A store may return what it has parsed before, as long as it
-    /// asks each time whether that is still what it has.
+    /// The same job as [`Jobs::get`], for reading only. A store may return a job that it has parsed before if it checks
+    /// each time that the job has not changed.
     async fn peek(&self, id: &JobId) -> Result<Option<Arc<StoredJob>>> {
         Ok(self.get(id).await?.map(Arc::new))
     }
 
-    /// Replaces the job if it is still at `version`; returns the new version.
-    /// [`crate::error::Error::Conflict`] when it is not, or is gone.
+    /// Replaces the job if it is still at `version`, and returns the new version. Returns
+    /// [`crate::error::Error::Conflict`] if it is at another version or does not exist.
     async fn replace(&self, job: &Job, version: u64) -> Result<u64>;
 
-    /// Removes a job and its chunks. Removing what is not there is no error.
+    /// Removes a job and its chunks. It is not an error if there is no such job.
     async fn remove(&self, id: &JobId) -> Result<()>;
 
-    /// A page of jobs. A row that cannot be read is left out and logged by its id, so that it hides no other.
+    /// A page of jobs. A row that cannot be read is left out and logged by its id, so that the others are still listed.
     async fn list(&self, query: &JobQuery) -> Result<JobPage>;
 
-    /// Whether the job is running. A store may return what was true a second ago.
+    /// Whether the job is running. The result may be a second old.
     async fn is_running(&self, id: &JobId) -> Result<bool> {
         Ok(self.get(id).await?.is_some_and(|stored| stored.job.state() == JobState::Running))
     }
 
-    /// Appends chunks to the plan. `None`, and nothing is appended, when the plan does not end where the call says or is
-    /// not as it expects: somebody else was faster, or an earlier call succeeded whose response was lost. All chunks
-    /// before `at` were sent to workers before ([`Progress::plan_sent`]). [`crate::error::Error::NotFound`] for a job that
-    /// is gone.
+    /// Appends chunks to the plan. Returns `None` and appends nothing if the plan does not end at `at` or is not in the
+    /// expected state: another worker was faster, or an earlier call succeeded whose response was lost. The caller has
+    /// sent all chunks before `at` to workers ([`Progress::plan_sent`]). Returns [`crate::error::Error::NotFound`] if the job
+    /// does not exist.
     async fn append(&self, job: &JobId, append: Append<'_>) -> Result<Option<Progress>>;
 
     async fn chunk(&self, job: &JobId, chunk: ChunkId) -> Result<Option<StoredChunk>>;
@@ -149,13 +149,12 @@ pub trait Jobs: Send + Sync {
     /// The chunks with these indexes and their rests, in the order of their ids.
     async fn chunks(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredChunk>>;
 
-    /// The results of the chunks with these indexes and their rests, in the order of their ids. Chunks that are open have
-    /// none.
+    /// The results of the finished chunks with these indexes and of their rests, in the order of their ids.
     async fn results(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredResult>>;
 
-    /// Takes a chunk from open to done, adds to the job's counters, and adds `rest` as a new chunk, all
-    /// or nothing, exactly once. For a chunk that is done already nothing changes. The chunk is one that was read from
-    /// here. [`crate::error::Error::NotFound`] for a job that is gone.
+    /// Finishes a chunk that was read from this store: stores its result, adds to the job's counters, and adds `rest` as a
+    /// new chunk. All of this happens exactly once or not at all; a chunk that is already finished does not change.
+    /// Returns [`crate::error::Error::NotFound`] if the job does not exist.
     async fn finish_chunk(
         &self,
         job: &JobId,

@@ -1,5 +1,5 @@
-//! What the outside must give us, as traits. Each says what every adapter must do, and
-//! The crate `contract` holds every adapter to it with the same tests.
+//! The ports: traits for the services that the server needs. The documentation of a trait describes what every adapter
+//! must do, and the crate `contract` tests every adapter with the same tests.
 
 pub mod events;
 pub mod expiring;

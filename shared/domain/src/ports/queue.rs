@@ -1,4 +1,4 @@
-//! The queue between the functions and their workers: at least once, in no order.
+//! The port for the queue between the functions and their workers. It delivers each task at least once, in any order.
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -7,62 +7,62 @@ use crate::error::Result;
 use crate::request::SizeClass;
 use crate::task::Task;
 
-/// Where tasks are sent.
+/// The sending end of the queue.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Sends tasks, to be delivered at once to a worker of this size. When it returns, they will be delivered.
+    /// Sends tasks to the workers of this size class, without a delay. When it returns, the tasks are durable.
     async fn send(&self, size: SizeClass, tasks: &[Task]) -> Result<()>;
 }
 
-/// A task in a worker's hands.
+/// A task that was delivered to a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
     pub task: Task,
-    /// Names this delivery to the inbox.
+    /// Identifies this delivery to the inbox.
     pub receipt: String,
-    /// How many times the task was delivered, this one included.
+    /// The number of deliveries of the task, this one included.
     pub deliveries: u32,
 }
 
 impl Delivery {
-    /// What became of the task, for the job's history.
+    /// The diagnostics of the delivery for the job's history: the task and the number of its deliveries.
     pub fn story(&self) -> String {
         format!("task {}, delivered {} times", self.task.key(), self.deliveries)
     }
 }
 
-/// How often a task is delivered at most: the most that SQS allows.
+/// The maximum number of deliveries of a task, which is the maximum that SQS allows.
 pub const MAX_DELIVERIES: u32 = 1_000;
 
-/// The receiving end, where the host must poll for itself.
+/// The receiving end of the queue, for a host that must poll itself.
 ///
-/// A delivery that is neither acknowledged nor released within its visibility time-out is delivered again.
-/// A task delivered [`MAX_DELIVERIES`] times goes to the dead letters instead of being delivered once more. The limit is
-/// for what nothing else ends: an outage is waited for by time, and a defect ends a job after few tries.
+/// A delivery that is neither acknowledged nor released within its visibility timeout is delivered again. A task that was
+/// delivered [`MAX_DELIVERIES`] times becomes a dead letter instead of being delivered again. This limit is the last
+/// resort: an outage is limited by time, and a defect fails the job after a few tries.
 #[async_trait]
 pub trait Inbox: Send + Sync {
     /// The next task that is due, hidden from others for `visibility`.
     async fn receive(&self, visibility: SignedDuration) -> Result<Option<Delivery>>;
 
-    /// It is done: never deliver it again.
+    /// Removes a task that is done. It is never delivered again.
     async fn acknowledge(&self, delivery: &Delivery) -> Result<()>;
 
-    /// It is not done: deliver it again after `delay`.
+    /// Returns a task that is not done. It is delivered again after `delay`.
     async fn release(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()>;
 
-    /// Still at it: hide it for another `visibility`.
+    /// Hides a task that is still being handled for another `visibility`.
     async fn extend(&self, delivery: &Delivery, visibility: SignedDuration) -> Result<()>;
 
-    /// The next dead letter; it stays until acknowledged.
+    /// The next dead letter. It stays until it is acknowledged.
     async fn dead(&self) -> Result<Option<Delivery>>;
 }
 
-/// When a worker must stop: the host's deadline or its shutdown. Asked at every patient boundary.
+/// The time at which a worker must stop: the host's deadline or its shutdown. Workers check it after every patient.
 pub trait Deadline: Send + Sync {
     fn is_near(&self, now: Timestamp) -> bool;
 }
 
-/// A host that lets its worker finish.
+/// The deadline of a host that lets its workers finish.
 pub struct NoDeadline;
 
 impl Deadline for NoDeadline {
@@ -71,30 +71,30 @@ impl Deadline for NoDeadline {
     }
 }
 
-/// What handles tasks.
+/// Handles tasks.
 #[async_trait]
 pub trait Worker: Send + Sync {
-    /// Does one task.
+    /// Handles one task.
     async fn handle(&self, task: &Task, deadline: &dyn Deadline) -> Result<()>;
 
-    /// Asked before a delivery is handled. `Some` when it is not to be handled: its workers died once too often, and
-    /// the job has failed for that.
+    /// Must be called before a delivery is handled. Returns `Some` if the delivery must not be handled, because the workers
+    /// of the task died too often and the job has failed.
     async fn admit(&self, delivery: &Delivery) -> Option<Settled>;
 
-    /// Decides what becomes of a delivery that was handled (see [`crate::retries`]). Always returns: where even that
-    /// cannot be written down, the task is tried again.
+    /// Decides what happens to a delivery that was handled (see [`crate::retries`]). It never fails: if the decision cannot
+    /// be stored, the task is tried again.
     async fn settle(&self, delivery: &Delivery, handled: Result<()>) -> Settled;
 
-    /// A dead letter: fails its job, for the client and for staff. `story` says what became of the task and stays in
-    /// the job's history. An error means that the letter must stay.
+    /// Fails the job of a dead letter, for the client and for staff. `story` has the diagnostics of the delivery and stays
+    /// in the job's history. If it returns an error, the dead letter must stay.
     async fn bury(&self, task: &Task, story: &str) -> Result<()>;
 }
 
-/// What becomes of a delivery.
+/// What happens to a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// It must never be delivered again.
+    /// The task must never be delivered again.
     Done,
-    /// It must be delivered again after this time.
+    /// The task must be delivered again after this time.
     Again(SignedDuration),
 }

@@ -1,4 +1,4 @@
-//! Where the patients' records come from: the lake layout (architecture, records).
+//! The port for the store of patient records (`infra/docs/records.md`).
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::error::{Damage, Error, Result};
 use crate::ids::PatientId;
 
-/// A patient and the stored bytes of their record.
+/// A patient and the number of stored bytes of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub patient: PatientId,
@@ -24,7 +24,7 @@ impl Member {
 #[derive(Debug)]
 pub struct CohortPage {
     pub members: Vec<Member>,
-    /// Hand this to the next call; `None` on the last page.
+    /// `after` of the next call; `None` on the last page.
     pub next: Option<String>,
 }
 
@@ -32,40 +32,40 @@ pub struct CohortPage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     Patient(Member),
-    /// The name of an entry that is no patient's directory.
+    /// The name of an entry that is not a patient's directory.
     Stray(String),
 }
 
-/// A walk through the entries below `Patient/`, which keeps a bounded number of them.
+/// An iterator over the entries below `Patient/`, which keeps a bounded number of them in memory.
 #[async_trait]
 pub trait Entries: Send {
     async fn next(&mut self) -> Result<Option<Entry>>;
 }
 
-/// Whether a file of this name has lines of resources.
+/// Whether a file with this name contains lines of resources.
 pub fn is_records(name: &str) -> bool {
     name.ends_with(".ndjson") || name.ends_with(".ndjson.gz")
 }
 
-/// A file of a patient's prefix.
+/// A file of a patient's record or of an [`Area`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// The file's name below `Patient/<id>/`.
+    /// The file's name below `Patient/<id>/`, or below the directory of the area.
     pub name: String,
-    /// Stored bytes.
+    /// The number of stored bytes.
     pub bytes: u64,
-    /// When the store says that it changed.
+    /// The time of the last change, if the store has it.
     pub changed: Option<Timestamp>,
 }
 
-/// A patient's prefix: lines of resources, and documents that are not FHIR.
+/// The files of a patient's record: lines of resources, and documents that are not FHIR.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Parts {
     pub records: Vec<Part>,
     pub documents: Vec<Part>,
 }
 
-/// What the lake holds beside the patients' compartments.
+/// A directory of the store beside the patients' records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Area {
     /// `shared/*.ndjson[.gz]`
@@ -77,7 +77,7 @@ pub enum Area {
 }
 
 impl Area {
-    /// The directory of the lake.
+    /// The name of the directory.
     pub fn directory(self) -> &'static str {
         match self {
             Self::Shared => "shared",
@@ -86,7 +86,7 @@ impl Area {
         }
     }
 
-    /// Whether a file of that directory belongs to it.
+    /// Whether a file with this name belongs to the area.
     pub fn has(self, name: &str) -> bool {
         match self {
             Self::Shared | Self::Deleted => is_records(name),
@@ -95,84 +95,86 @@ impl Area {
     }
 }
 
-/// Bytes read one block after the other.
+/// Reads a file block by block.
 #[async_trait]
 pub trait BlockReader: Send {
-    /// Appends the next block to `buffer` and gives it back; an unchanged length means the end.
-    /// [`Error::Damaged`] where the file is truncated or no gzip; the bytes before the damage come first.
+    /// Appends the next block to `buffer` and returns it; an unchanged length means the end. Returns [`Error::Damaged`] if
+    /// the file is truncated or not gzip, after all bytes before the damage.
     async fn read(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>>;
 }
 
-/// How many bytes a [`BlockReader`] appends at most.
+/// The maximum number of bytes that a [`BlockReader`] appends at once.
 pub const BLOCK: usize = 256 * 1024;
 
 /// The store of records. It is only read.
 ///
-/// A lake that is not there is [`Error::Unavailable`], and never an empty one: without the directory `Patient/`, or in a
-/// bucket without a key below it, nothing can be said of any patient.
+/// A store without the directory `Patient/`, or a bucket without a key below it, is [`Error::Unavailable`] and not an empty
+/// store, because nothing is known about any patient.
 #[async_trait]
 pub trait Records: Send + Sync {
-    /// One patient and the size of the record; `None` when there is no such patient.
+    /// One patient and the size of the record; `None` if there is no such patient.
     async fn member(&self, patient: &PatientId) -> Result<Option<Member>>;
 
-    /// All patients in the order in which object stores list their prefixes (`<id>/`), `count` at a time, behind the
-    /// patient `after`.
+    /// At most `count` patients after the patient `after`, in the order in which object stores list their prefixes
+    /// (`<id>/`).
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage>;
 
-    /// All entries behind the patient `after`, in the order of [`Records::members`], and those that are no patient's
-    /// directory among them. Names that begin with a dot, and objects without bytes, are passed over.
+    /// All entries after the patient `after`, in the order of [`Records::members`], including those that are not a
+    /// patient's directory. Names that begin with a dot and objects without bytes are skipped.
     fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries>;
 
-    /// The files of a patient's prefix, in the order of their names; empty when there is no such patient. What is no
-    /// regular file (a pipe, a link, a directory named so) and what has a name that the layout does not have are among
-    /// them, and reading those is [`Error::Damaged`]; names that begin with a dot, and objects without bytes, are not.
+    /// The files of a patient's record, in the order of their names; empty if there is no such patient. They include
+    /// entries that are not regular files (a pipe, a link, a directory with the name of a file) and names that the layout
+    /// does not have; reading those returns [`Error::Damaged`]. Names that begin with a dot and objects without bytes are
+    /// skipped.
     async fn parts(&self, patient: &PatientId) -> Result<Parts>;
 
-    /// What [`Records::parts`] returns for the first of these patients, for one of them at least and for as many as the
-    /// store finds at once. It takes the fewest requests when the patients stand in the order of [`Records::members`].
+    /// The results of [`Records::parts`] for the first of these patients: for at least one, and for as many as the store
+    /// finds at once. It needs the fewest requests if the patients are in the order of [`Records::members`].
     async fn parts_of(&self, patients: &[PatientId]) -> Result<Vec<Parts>>;
 
-    /// Opens a file of resource lines; compressed ones are decompressed.
+    /// Opens a file of resource lines; compressed files are decompressed.
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>>;
 
-    /// Opens a document as it is.
+    /// Opens a document without changing its bytes.
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>>;
 
-    /// The files of an area, in the order of their names; empty when there is none. What does not belong there is among
-    /// them, as in [`Records::parts`].
+    /// The files of an area, in the order of their names; empty if there are none. They include entries that do not
+    /// belong there, as in [`Records::parts`].
     async fn area(&self, area: Area) -> Result<Vec<Part>>;
 
-    /// Opens a file of an area by its name; compressed ones are decompressed. [`Error::NotFound`] when
-    /// there is none.
+    /// Opens a file of an area by its name; compressed files are decompressed. Returns [`Error::NotFound`] if there is no
+    /// such file.
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>>;
 
-    /// The lines of `shared/` for these references (`Type/id`), in no order. References to what the
-    /// store does not have are passed over. No call holds more than `references` asks for. Files that cannot be read
-    /// to their end are named, and what stands before the damage is there. So are lines that are no resources.
+    /// The lines of `shared/` for these references (`Type/id`), in any order. References to resources that the store does
+    /// not have are skipped. Memory is bounded by the lines of these references. Damaged files are named in
+    /// [`Supporting::damaged`], and the lines before the damage are returned; lines that are not resources are named too.
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting>;
 
-    /// References (`Provenance/id`) to the Provenance in `shared/` that may be about one of these resources of `shared/`.
-    /// The line decides: of duplicates another one may have been meant.
+    /// References (`Provenance/id`) to Provenance resources in `shared/` that may have one of these resources of `shared/`
+    /// as a target. The caller must check the line of the Provenance, because the target may be that of an earlier
+    /// duplicate.
     async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>>;
 }
 
-/// What [`Records::supporting`] found.
+/// The result of [`Records::supporting`].
 #[derive(Debug, Default)]
 pub struct Supporting {
     pub lines: Vec<SharedLine>,
-    /// Every damaged file of `shared/`, and of each file the first line that is no resource, at each call: what was asked
-    /// for may have stood there.
+    /// Every damaged file of `shared/`, and the first line of each file that is not a resource. Every call returns all of
+    /// them, because the requested resources may have been there.
     pub damaged: Vec<Damage>,
-    /// At each call.
+    /// The counts of all of `shared/`, which every call returns.
     pub provenance: ProvenanceCounts,
 }
 
-/// The lines of `shared/` that are Provenance, counted by what they are about.
+/// Counts of the Provenance lines in `shared/`, by their targets.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct ProvenanceCounts {
-    /// Only about resources outside any compartment: [`Records::provenance`] finds them.
+    /// All targets are resources outside any compartment. [`Records::provenance`] finds these lines.
     pub of_shared: u64,
-    /// About a resource of a type that has a compartment, alone or among others.
+    /// At least one target is a resource of a type that has a compartment.
     pub of_patients: u64,
 }
 
@@ -181,13 +183,14 @@ pub struct ProvenanceCounts {
 pub struct SharedLine {
     /// `Type/id`.
     pub reference: String,
-    /// Of duplicates the one that stands last.
+    /// The line of the resource; the last one if there are duplicates.
     pub line: Vec<u8>,
-    /// How many lines of the same resource stand before it.
+    /// The number of earlier lines with the same reference.
     pub duplicates: u64,
 }
 
-/// All of a file; [`Error::Damaged`] when it has more than `limit` bytes. `file` is its path below the root of the lake.
+/// Reads a whole file. Returns [`Error::Damaged`] if it has more than `limit` bytes. `file` is its path below the root of
+/// the store.
 pub async fn read_whole(file: &str, mut reader: Box<dyn BlockReader>, limit: usize) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     loop {

@@ -25,7 +25,7 @@ fn version_1_and_version_2_cover_each_other() {
 }
 
 #[test]
-fn what_is_no_type_of_fhir_is_no_scope() {
+fn malformed_scopes_are_named_and_never_granted() {
     for word in [
         "system/Bogus.rs",
         "patient/observation.read",
@@ -60,7 +60,7 @@ fn a_registered_limit_by_tags_is_always_in_the_token() {
         ("system/*.rs access/*.*", "system/*.rs", None),
         ("system/*.rs access/*.*", "system/*.rs access/a.read", Some(&["a"][..])),
         ("system/*.rs", "system/*.rs access/a.read", Some(&["a"][..])),
-        // What cannot be read lets nothing through.
+        // A malformed limit allows nothing.
         ("system/*.rs access/a.write", "system/*.rs", Some(&[][..])),
     ] {
         let token = Scopes::parse(asked).narrowed_to(&Scopes::parse(registered));
@@ -70,7 +70,7 @@ fn a_registered_limit_by_tags_is_always_in_the_token() {
     }
 }
 
-/// Words of every kind that a scope can be of.
+/// Scope strings with scopes of every form.
 fn words() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         "(patient|user|system)/(\\*|Patient|Observation|Bogus)\\.(read|write|\\*|c?r?u?d?s?)(\\?a=b)?",
@@ -83,7 +83,7 @@ fn words() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn narrowing_never_gives_what_was_not_held(asked in words(), held in words()) {
+    fn narrowing_never_adds_access(asked in words(), held in words()) {
         let held = Scopes::parse(&held);
         let narrowed = Scopes::parse(&asked).narrowed_to(&held);
         prop_assert!(narrowed.is_within(&held));
@@ -96,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn printing_and_parsing_is_the_same(text in "[a-z/$*.?= A-Z-]{0,80}") {
+    fn scopes_survive_printing_and_parsing(text in "[a-z/$*.?= A-Z-]{0,80}") {
         let scopes = Scopes::parse(&text);
         prop_assert_eq!(Scopes::parse(&scopes.to_string()), scopes);
     }

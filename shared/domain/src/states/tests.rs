@@ -44,7 +44,7 @@ fn summary(at: Timestamp) -> ExportTotals {
     }
 }
 
-/// Somebody tries one of the moves; what the state does not allow leaves the job as it is.
+/// Tries one of the moves. A move that the state does not allow leaves the job as it is.
 fn tried(job: Job, action: u8, now: Timestamp) -> Job {
     let retention = Retention::default();
     let before = job.clone();
@@ -65,7 +65,7 @@ fn tried(job: Job, action: u8, now: Timestamp) -> Job {
     }
 }
 
-/// Whether one move may lead from the one to the other: the picture at the head of this file.
+/// Whether one move may lead from one state to the other: the diagram at the top of `states.rs`.
 fn allowed(from: JobState, to: JobState) -> bool {
     use JobState::{
         AwaitingInput, Cancelled, Complete, Expired, Failed, InReview, Queued, Rejected, Running,
@@ -85,20 +85,20 @@ fn allowed(from: JobState, to: JobState) -> bool {
 
 proptest! {
     #[test]
-    fn no_sequence_of_moves_leaves_the_picture(review: bool, actions in prop::collection::vec((0u8..8, 0i64..40), 0..20)) {
+    fn every_sequence_of_moves_follows_the_diagram(review: bool, actions in prop::collection::vec((0u8..8, 0i64..40), 0..20)) {
         let mut job = awaiting(review);
         let mut now = Timestamp::UNIX_EPOCH;
         for (action, days) in actions {
             now += SignedDuration::from_hours(24 * days);
             let (before, history) = (job.state(), job.header().history.clone());
             job = tried(job, action, now);
-            let noted = job.header().history.len() - history.len();
-            prop_assert!(job.header().history.starts_with(&history), "what happened is never rewritten");
+            let added = job.header().history.len() - history.len();
+            prop_assert!(job.header().history.starts_with(&history), "the history is never rewritten");
             if job.state() == before {
-                prop_assert_eq!(noted, 0);
+                prop_assert_eq!(added, 0);
             } else {
                 prop_assert!(allowed(before, job.state()), "{:?} to {:?}", before, job.state());
-                prop_assert_eq!((noted, job.header().changed_at), (1, now));
+                prop_assert_eq!((added, job.header().changed_at), (1, now));
                 prop_assert!(review || job.state() != JobState::InReview);
                 prop_assert!(!review || (before, job.state()) != (JobState::Running, JobState::Complete));
             }

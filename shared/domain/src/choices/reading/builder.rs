@@ -1,4 +1,4 @@
-//! The choices while they are read: each key once, and checked as a whole at the end.
+//! Collects the choices while they are read. It accepts each key once and checks the whole at the end.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::choices::{Authorization, Choice, Choices, Day, RecordGroup, Sensitive
 /// The longest description or note, in bytes.
 const MAX_TEXT: usize = 2_000;
 
-/// What a body says of one group. `None` is what it does not say.
+/// The fields of one group in a body; `None` for a missing field.
 #[derive(Debug, Default)]
 pub(super) struct GroupFields {
     pub(super) enabled: Option<bool>,
@@ -17,7 +17,7 @@ pub(super) struct GroupFields {
     pub(super) notes: Option<String>,
 }
 
-/// What a body says of one sensitive category.
+/// The fields of one sensitive category in a body; `None` for a missing field.
 #[derive(Debug, Default)]
 pub(super) struct CategoryFields {
     pub(super) value: Option<bool>,
@@ -38,7 +38,7 @@ pub(super) fn category_path(key: &str) -> String {
     format!("authorizations.{key}")
 }
 
-/// A value that is given twice: which of the two counts would be a guess.
+/// Sets a value, and refuses a second one, because it is not clear which of the two is meant.
 pub(super) fn set_once<T>(slot: &mut Option<T>, value: T, path: &str) -> Result<(), Problem> {
     match slot.replace(value) {
         None => Ok(()),
@@ -46,7 +46,7 @@ pub(super) fn set_once<T>(slot: &mut Option<T>, value: T, path: &str) -> Result<
     }
 }
 
-/// A description in the place of the boolean, or without it.
+/// The problem of a description without a boolean that is true.
 pub(super) fn text_without_consent(key: &str) -> Problem {
     Problem::at(
         category_path(key),
@@ -56,25 +56,25 @@ pub(super) fn text_without_consent(key: &str) -> Problem {
 
 impl Builder {
     pub(super) fn group(key: &str) -> Result<RecordGroup, Problem> {
-        RecordGroup::parse(key).ok_or_else(|| Problem::at(group_path(key), "is no group of the record"))
+        RecordGroup::parse(key).ok_or_else(|| Problem::at(group_path(key), "is not a group of the record"))
     }
 
     pub(super) fn category(key: &str) -> Result<Sensitive, Problem> {
         Sensitive::parse(key)
-            .ok_or_else(|| Problem::at(category_path(key), "is no category of sensitive information"))
+            .ok_or_else(|| Problem::at(category_path(key), "is not a category of sensitive information"))
     }
 
-    /// The fields of a group, for shapes that bring them one by one.
+    /// The fields of a group, for formats that have them one by one.
     pub(super) fn group_fields(&mut self, group: RecordGroup) -> &mut GroupFields {
         self.groups.entry(group).or_default()
     }
 
-    /// The fields of a category, for shapes that bring them one by one.
+    /// The fields of a category, for formats that have them one by one.
     pub(super) fn category_fields(&mut self, category: Sensitive) -> &mut CategoryFields {
         self.categories.entry(category).or_default()
     }
 
-    /// A whole group, for shapes that must say whether it is enabled.
+    /// Adds a whole group, for formats that require `enabled`.
     pub(super) fn add_group(&mut self, key: &str, fields: GroupFields) -> Result<(), Problem> {
         if fields.enabled.is_none() {
             return Err(Problem::at(group_path(key), "must have 'enabled', which is true or false"));
@@ -85,7 +85,7 @@ impl Builder {
         }
     }
 
-    /// A whole category, for shapes that must say whether it is authorized.
+    /// Adds a whole category, for formats that require its value.
     pub(super) fn add_category(&mut self, key: &str, fields: CategoryFields) -> Result<(), Problem> {
         let category = Self::category(key)?;
         if fields.value.is_none() && !has_text(&fields) {
@@ -144,7 +144,7 @@ fn authorization(category: Sensitive, fields: CategoryFields) -> Result<Authoriz
     let description = fields.text.unwrap_or_default().trim().to_owned();
     match described {
         true if !category.has_description() => {
-            Err(Problem::at(path, "has no description: only true and false are possible"))
+            Err(Problem::at(path, "accepts no description, only true or false"))
         }
         true if !given => Err(text_without_consent(category.key())),
         true if description.len() > MAX_TEXT => {

@@ -1,14 +1,14 @@
-//! The choices as the fields of an HTML form: `parameters.KEY.FIELD`, `authorizations.KEY` and
+//! Reads the choices from the fields of an HTML form: `parameters.KEY.FIELD`, `authorizations.KEY` and
 //! `authorizations.KEY.text`.
 
 use crate::choices::reading::Problem;
 use crate::choices::reading::builder::{Builder, set_once, text_without_consent};
 use crate::choices::{Choices, Sensitive};
 
-/// Reads the fields of a form. Fields that `own` names are not choices and are left to the caller.
-pub fn from_form(fields: &[(String, String)], own: &[&str]) -> Result<Choices, Problem> {
+/// Reads the fields of a form. The fields named in `others` are not choices and are ignored.
+pub fn from_form(fields: &[(String, String)], others: &[&str]) -> Result<Choices, Problem> {
     let mut builder = Builder::default();
-    for (path, value) in fields.iter().filter(|(path, _)| !own.contains(&path.as_str())) {
+    for (path, value) in fields.iter().filter(|(path, _)| !others.contains(&path.as_str())) {
         let parts: Vec<&str> = path.split('.').collect();
         match parts[..] {
             ["parameters", key, field] => {
@@ -36,12 +36,12 @@ pub fn from_form(fields: &[(String, String)], own: &[&str]) -> Result<Choices, P
     builder.build()
 }
 
-/// A checkbox: browsers send `on` when it is ticked and nothing when it is not.
+/// Reads a checkbox. Browsers send `on` if it is ticked, and no field if it is not.
 fn ticked(path: &str, value: &str) -> Result<bool, Problem> {
     match value {
         "on" | "true" => Ok(true),
         "" | "false" => Ok(false),
-        _ => Err(Problem::at(path, "must be a ticked box: on or true, or else false")),
+        _ => Err(Problem::at(path, "must be on, true or false")),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Reads the form's choices from its three shapes (contract, section 1): JSON ([`from_json`]), a Parameters resource
+//! Reads the form's choices from their three formats (contract, section 1): JSON ([`from_json`]), a Parameters resource
 //! ([`from_parameters`]) and the fields of an HTML form ([`from_form`]).
 //!
 //! # What counts as consent
 //!
-//! A sensitive category is released only when a boolean says so. The categories `genetic` and `other` have a
-//! description as well, which is free text: "no", "none" and "n/a" are descriptions too, so no text is ever consent. A
-//! description without the boolean is an error at its field, because nobody can tell what its author wanted.
+//! A sensitive category is released only if its boolean is true. The categories `genetic` and `other` also have a
+//! description, which is free text: "no", "none" and "n/a" are descriptions too, so a text is never consent. A
+//! description without the boolean is an error at its field, because the author's intention is not clear.
 //!
 //! | | authorized | authorized and described | not authorized |
 //! |---|---|---|---|
@@ -13,14 +13,14 @@
 //! | Parameters | `valueBoolean: true` | parts `value` (valueBoolean) and `text` (valueString) | `valueBoolean: false`, or absent |
 //! | form | `authorizations.genetic=on` | and `authorizations.genetic.text=BRCA1` | absent |
 //!
-//! A text in the place of the boolean (`"value": "BRCA1"`, `valueString`) is refused. An empty one, with which
-//! ehi-server says "not authorized", is read as `false`.
+//! A text in the place of the boolean (`"value": "BRCA1"`, `valueString`) is refused. An empty text is read as `false`,
+//! because ehi-server sends it for "not authorized".
 //!
 //! # What is refused
 //!
-//! Everything that is not exactly in the table: an unknown key or member, a key that is given twice, a value of another
-//! type, a value beside parts, a group without `enabled`, a date that is none, `from` after `to`. A body in which no
-//! group is enabled is refused too: it would export next to nothing, and look complete.
+//! Everything that differs from the table is refused: an unknown key or member, a key that is given twice, a value of
+//! another type, an element with a value and parts, a group without `enabled`, a text that is not a date, and `from` after
+//! `to`. A body that enables no group is refused too, because its export would have almost nothing and look complete.
 
 mod builder;
 mod form;
@@ -37,12 +37,12 @@ pub use self::form::from_form;
 pub use self::object::from_json;
 pub use self::parameters::{from_parameters, to_parameters};
 
-/// What is wrong with the choices, and where.
+/// A fault in the choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The field as the form spells it, such as `parameters.labs.from`; `None` when the whole body is wrong.
+    /// The name of the field in the form, such as `parameters.labs.from`; `None` if the whole body is wrong.
     pub field: Option<String>,
-    /// A sentence without its subject, which is the field.
+    /// A sentence without its subject, which is the field or the body.
     pub what: String,
 }
 
@@ -72,7 +72,8 @@ impl From<Problem> for Error {
     }
 }
 
-/// Every group and every category with its choice, for pages and the job's JSON; what was not chosen is off.
+/// Every group with its choice and every category with its authorization, for pages and the job's JSON. Missing groups
+/// are disabled, and missing categories are not authorized.
 pub fn complete(
     choices: Option<&Choices>,
 ) -> (BTreeMap<RecordGroup, Choice>, BTreeMap<Sensitive, Authorization>) {

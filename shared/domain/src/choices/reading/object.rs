@@ -1,5 +1,5 @@
-//! The choices as JSON: `{"parameters": {KEY: {"enabled", "from", "to", "notes"}}, "authorizations": {KEY: {"value",
-//! "text"}}}`. What a job's JSON shows beside the choices (`name`, `group`) may come back.
+//! Reads the choices from JSON: `{"parameters": {KEY: {"enabled", "from", "to", "notes"}}, "authorizations": {KEY:
+//! {"value", "text"}}}`. The members `name` and `group` are accepted and ignored, because a job's JSON has them as well.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use crate::choices::reading::builder::{
 };
 use crate::choices::reading::{Problem, from_parameters};
 
-/// Reads choices from JSON, or from a Parameters resource when the object has a `resourceType`.
+/// Reads choices from JSON, or from a Parameters resource if the object has a `resourceType`.
 pub fn from_json(value: &Value) -> Result<Choices, Problem> {
     let object = value.as_object().ok_or_else(|| Problem::of_body("is not a JSON object"))?;
     if object.contains_key("resourceType") {
@@ -66,7 +66,7 @@ fn category(key: &str, value: &Value) -> Result<CategoryFields, Problem> {
     }
     for (name, value) in members(&path, value)? {
         match (name.as_str(), value) {
-            // ehi-server's way to say that nothing was authorized.
+            // Clients of ehi-server send an empty text if the category is not authorized.
             ("value", Value::String(text)) if text.is_empty() && category.has_description() => {
                 fields.value = Some(false);
             }

@@ -1,5 +1,6 @@
-//! The choices as a FHIR Parameters resource (contract, section 1): a parameter `parameters` with a part for each group,
-//! which has the parts `enabled`, `from`, `to` and `notes`; and a parameter `authorizations` with a part for each category.
+//! Reads and writes the choices as a FHIR Parameters resource (contract, section 1): a parameter `parameters` with a part
+//! for each group, which has the parts `enabled`, `from`, `to` and `notes`, and a parameter `authorizations` with a part
+//! for each category.
 
 use serde_json::{Map, Value, json};
 
@@ -9,17 +10,17 @@ use crate::choices::reading::builder::{
 };
 use crate::choices::{Choices, Sensitive};
 
-/// Members of the resource that are not choices and change nothing.
+/// Members of the resource that are accepted; all but `parameter` are ignored.
 const OF_RESOURCE: [&str; 5] = ["resourceType", "id", "meta", "language", "parameter"];
 
-/// Reads a Parameters resource; `None` when it has no parameter at all, and so says nothing.
+/// Reads a Parameters resource; `None` if it has no parameters.
 pub fn from_parameters(resource: &Value) -> Result<Option<Choices>, Problem> {
     let object = resource
         .as_object()
         .filter(|object| object.get("resourceType").and_then(Value::as_str) == Some("Parameters"));
     let object = object.ok_or_else(|| Problem::of_body("is not a Parameters resource"))?;
     if let Some(name) = object.keys().find(|name| !OF_RESOURCE.contains(&name.as_str())) {
-        return Err(Problem::at(name, "is not a member that this operation takes"));
+        return Err(Problem::at(name, "is not a member that this operation accepts"));
     }
     let list = match object.get("parameter") {
         None => return Ok(None),
@@ -50,7 +51,7 @@ pub fn from_parameters(resource: &Value) -> Result<Option<Choices>, Problem> {
     builder.build().map(Some)
 }
 
-/// The choices as a Parameters resource, as [`from_parameters`] reads it.
+/// Writes the choices as a Parameters resource that [`from_parameters`] reads.
 pub fn to_parameters(choices: &Choices) -> Value {
     let groups = choices.parameters.iter().map(|(group, choice)| {
         let mut part = vec![json!({ "name": "enabled", "valueBoolean": choice.enabled })];
@@ -78,7 +79,7 @@ pub fn to_parameters(choices: &Choices) -> Value {
     json!({ "resourceType": "Parameters", "parameter": parameter })
 }
 
-/// A `parameter` or a `part`: a name with either one value or parts.
+/// A `parameter` or a `part`: a name with one value or with parts.
 struct Element<'v> {
     name: &'v str,
     value: Option<(&'v str, &'v Value)>,
@@ -86,7 +87,7 @@ struct Element<'v> {
 }
 
 impl<'v> Element<'v> {
-    /// Reads an element below `path`, and refuses every member that has no meaning here.
+    /// Reads an element below `path` and refuses every unknown member.
     fn read(path: &str, value: &'v Value) -> Result<Self, Problem> {
         let object: &Map<String, Value> =
             value.as_object().ok_or_else(|| Problem::at(path, "has an entry that is not a JSON object"))?;
@@ -103,12 +104,15 @@ impl<'v> Element<'v> {
                     }
                 }
                 member => {
-                    return Err(Problem::at(format!("{path}.{name}"), format!("has an unknown '{member}'")));
+                    return Err(Problem::at(
+                        format!("{path}.{name}"),
+                        format!("has the unknown member '{member}'"),
+                    ));
                 }
             }
         }
         if element.value.is_some() && element.part.is_some() {
-            return Err(Problem::at(format!("{path}.{name}"), "has a value beside its parts"));
+            return Err(Problem::at(format!("{path}.{name}"), "has both a value and parts"));
         }
         Ok(element)
     }
@@ -117,7 +121,7 @@ impl<'v> Element<'v> {
     fn parts(&self, path: &str) -> Result<&'v [Value], Problem> {
         match (self.part, self.value) {
             (Some(parts), None) => list(path, parts),
-            (_, Some((member, _))) => Err(Problem::at(path, format!("must have parts, and not a {member}"))),
+            (_, Some((member, _))) => Err(Problem::at(path, format!("must have parts and no {member}"))),
             (None, None) => Err(Problem::at(path, "must have parts")),
         }
     }
@@ -175,7 +179,7 @@ fn category(part: &Element<'_>) -> Result<CategoryFields, Problem> {
     let path = category_path(part.name);
     let mut fields = CategoryFields::default();
     match part.value {
-        // ehi-server's way to say that nothing was authorized.
+        // Clients of ehi-server send an empty text if the category is not authorized.
         Some(("valueString", Value::String(text))) if category.has_description() && text.is_empty() => {
             fields.value = Some(false);
         }

@@ -12,7 +12,7 @@ fn parameters(list: &Value) -> Value {
     json!({ "resourceType": "Parameters", "parameter": list })
 }
 
-/// The three shapes with this authorization of genetic tests, as a boolean and a text.
+/// The choices read from the three formats, with this boolean and this text for genetic tests.
 fn genetic(value: Option<bool>, text: &str) -> [Result<Choices, Problem>; 3] {
     let mut object = json!({ "text": text });
     let mut parts = vec![json!({ "name": "text", "valueString": text })];
@@ -35,7 +35,7 @@ fn genetic(value: Option<bool>, text: &str) -> [Result<Choices, Problem>; 3] {
 }
 
 #[test]
-fn the_three_shapes_mean_the_same() {
+fn the_three_formats_are_read_as_the_same_choices() {
     let from_json = from_json(&json!({
         "parameters": { "labs": { "enabled": true, "from": "2020", "to": "2020-06", "notes": "n" } },
         "authorizations": { "hiv": { "value": true }, "genetic": { "value": true, "text": "BRCA1" }, "other": false },
@@ -60,7 +60,7 @@ fn the_three_shapes_mean_the_same() {
 }
 
 #[test]
-fn words_are_never_consent() {
+fn a_text_is_never_consent() {
     for text in
         ["no", "none", "n/a", "No, do not include any genetic tests", "yes", "true", "on", "authorized"]
     {
@@ -75,7 +75,7 @@ fn words_are_never_consent() {
             assert!(choices.authorizes(Sensitive::Genetic) && !choices.authorizes(Sensitive::Other));
             assert_eq!(choices.authorizations[&Sensitive::Genetic].description, text);
         }
-        // In the place of the boolean.
+        // The text is in the place of the boolean.
         let labs = json!({ "labs": { "enabled": true } });
         let json = json!({ "parameters": labs, "authorizations": { "genetic": { "value": text } } });
         assert_eq!(from_json(&json).expect_err("refused").field.as_deref(), Some("authorizations.genetic"));
@@ -107,7 +107,7 @@ proptest! {
         }
     }
 
-    /// Whatever JSON comes in the place of an authorization, only a boolean `true` authorizes.
+    /// Only a boolean `true` authorizes, whatever other JSON is in the place of an authorization.
     #[test]
     fn only_true_authorizes(key in "(genetic|other|hiv)", text in "\\PC{0,20}", kind in 0..7) {
         let value = match kind {
@@ -126,7 +126,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_wrong_in_json_is_named() {
+fn problems_in_json_are_named() {
     let on = json!({ "labs": { "enabled": true } });
     for (body, named) in [
         (json!({"parameters": {"lab": {}}}), "parameters.lab"),
@@ -162,7 +162,7 @@ fn what_is_wrong_in_json_is_named() {
 }
 
 #[test]
-fn what_is_wrong_in_parameters_is_named() {
+fn problems_in_parameters_are_named() {
     let labs = |parts: Value| json!([{ "name": "parameters", "part": [{ "name": "labs", "part": parts }] }]);
     let enabled = json!({ "name": "enabled", "valueBoolean": true });
     let hiv = |entry: Value| {
@@ -235,7 +235,7 @@ fn what_is_wrong_in_parameters_is_named() {
 }
 
 #[test]
-fn what_is_wrong_in_a_form_is_named() {
+fn problems_in_a_form_are_named() {
     for (form, named) in [
         (&[("parameters.labs.enabled", "yes")][..], "parameters.labs.enabled"),
         (&[("parameters.labs.enabled", "on"), ("parameters.labs.enabled", "false")], "twice"),
@@ -283,7 +283,7 @@ fn any_choices() -> impl Strategy<Value = Choices> {
     })
 }
 
-/// The shape of a job's JSON.
+/// The choices in the format of a job's JSON.
 fn to_json(choices: &Choices) -> Value {
     let groups = choices.parameters.iter().map(|(group, choice)| {
         let value = json!({
@@ -345,7 +345,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// How many nodes a tree has.
+/// The number of nodes of a tree.
 fn nodes(value: &Value) -> usize {
     1 + match value {
         Value::Array(list) => list.iter().map(nodes).sum(),
@@ -354,7 +354,7 @@ fn nodes(value: &Value) -> usize {
     }
 }
 
-/// Puts `other` in the place of a node.
+/// Replaces the node with the index `at` by `other`.
 fn replace(value: &mut Value, at: &mut usize, other: &Value) {
     if *at == 0 {
         *value = other.clone();
@@ -376,19 +376,19 @@ fn replace(value: &mut Value, at: &mut usize, other: &Value) {
 }
 
 proptest! {
-    /// What is written in one shape is read as the same choices in every shape.
+    /// Choices that are written in a format are read from it as the same choices.
     #[test]
-    fn choices_survive_every_shape(choices in any_choices()) {
+    fn choices_survive_every_format(choices in any_choices()) {
         prop_assert_eq!(from_parameters(&to_parameters(&choices)), Ok(Some(choices.clone())));
         prop_assert_eq!(from_json(&to_json(&choices)), Ok(choices.clone()));
         prop_assert_eq!(from_form(&to_form(&choices), &[]), Ok(choices));
     }
 
-    /// One node of a valid body is replaced by anything: it is refused, or authorizes nothing more than before, unless
-    /// the new node says so.
+    /// If any JSON replaces one node of a valid body, the body is refused or authorizes nothing more than before, unless
+    /// the new node itself authorizes something.
     #[test]
     fn a_damaged_body_authorizes_nothing_more(choices in any_choices(), at: prop::sample::Index, other in any_json()) {
-        // A flag, or the name of a category in the place of another's.
+        // The new node is a flag, or the name of a category in the place of another one.
         let adds = ["true", "genetic"].iter().any(|word| other.to_string().contains(word));
         for valid in [to_parameters(&choices), to_json(&choices)] {
             let mut damaged = valid.clone();
