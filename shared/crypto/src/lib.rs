@@ -1,4 +1,5 @@
-//! Random values, digests, and the reading of keys and password hashes. Knows nothing of settings, requests or jobs.
+//! Random values, digests, and parsers for keys and password hashes. This crate knows nothing of settings, requests or
+//! jobs.
 
 pub mod rsa;
 
@@ -14,21 +15,21 @@ pub struct OsRandom;
 impl Random for OsRandom {
     fn fill(&self, bytes: &mut [u8]) {
         aws_lc_rs::rand::fill(bytes)
-            .expect("the operating system's random source answers or the process is useless");
+            .expect("the process cannot work without the operating system's random source");
     }
 }
 
-/// The key under which a secret is stored: its SHA-256, hexadecimal.
+/// The SHA-256 of a secret, hexadecimal. Stores use it as the key, so that they do not contain the secret.
 pub fn fingerprint(secret: &str) -> String {
     hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
 }
 
-/// Compares in a time that does not depend on where the texts differ.
+/// Compares two secrets in a time that does not depend on where they differ.
 pub fn same_secret(one: &str, other: &str) -> bool {
     constant_time::verify_slices_are_equal(one.as_bytes(), other.as_bytes()).is_ok()
 }
 
-/// Reads a JWK set. Keys of a kind that is not known are left out (RFC 7517, 5).
+/// Parses a JWK set; `None` if the text is not one. Keys that are not supported are ignored (RFC 7517, section 5).
 pub fn key_set(text: &[u8]) -> Option<JwkSet> {
     let value: Value = serde_json::from_slice(text).ok()?;
     let keys = value.get("keys")?.as_array()?;

@@ -1,7 +1,7 @@
-//! RSA keys for ID tokens: apps that know only RS256 need one (OpenID Connect Core 1.0, 15.1).
+//! RSA keys for ID tokens, for apps that support only RS256 (OpenID Connect Core 1.0, section 15.1).
 //!
-//! They stand in the settings, on every host the same. The other signing keys are derived from a seed, which cannot be
-//! done for RSA within the time of a cold start.
+//! On every host they are in the settings. The other signing keys are derived from a seed; deriving an RSA key takes too
+//! long for a cold start.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
@@ -22,12 +22,12 @@ pub struct RsaKey {
 }
 
 impl RsaKey {
-    /// Reads keys in PEM. [`Error::Invalid`] names the first that is none.
+    /// Parses keys in PEM. Returns [`Error::Invalid`] with the number of the first text that is not an RSA key.
     pub fn all(pems: &[String]) -> Result<Vec<Self>> {
         let read = |(index, pem): (usize, &String)| {
             Self::of_pem(pem).ok_or_else(|| {
                 Error::invalid(format!(
-                    "number {} is no RSA private key of 2048 to 8192 bits in PEM (make one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048)",
+                    "number {} is not an RSA private key of 2048 to 8192 bits in PEM (make one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048)",
                     index + 1
                 ))
             })
@@ -50,12 +50,12 @@ impl RsaKey {
         Some(Self { pair, id, jwk })
     }
 
-    /// The public key (RFC 7517).
+    /// The public key as a JWK (RFC 7517).
     pub fn jwk(&self) -> &Value {
         &self.jwk
     }
 
-    /// A JWT with these claims, signed with RS256.
+    /// Makes a JWT with these claims, signed with RS256.
     pub fn sign(&self, claims: &impl serde::Serialize) -> Result<String> {
         let header = json!({ "typ": "JWT", "alg": "RS256", "kid": self.id }).to_string();
         let claims = serde_json::to_vec(claims)?;
@@ -69,7 +69,7 @@ impl RsaKey {
     }
 }
 
-/// Modulus and exponent of an `RSAPublicKey` (RFC 8017, A.1.1), without leading zeros.
+/// The modulus and the exponent of an `RSAPublicKey` (RFC 8017, A.1.1), without leading zeros.
 fn components(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (sequence, _) = element(der, 0x30)?;
     let (modulus, rest) = element(sequence, 0x02)?;
@@ -78,7 +78,7 @@ fn components(der: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&modulus[unsigned(modulus)?..], &exponent[unsigned(exponent)?..]))
 }
 
-/// The content of the DER element of this tag at the beginning, and what follows it.
+/// The content of the DER element with this tag at the beginning, and the bytes after it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let rest = der.strip_prefix(&[tag])?;
     let (length, rest) = match rest.split_first()? {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_rsa_key_is_named_by_its_number() {
+    fn a_text_that_is_not_an_rsa_key_is_named_by_its_number() {
         let wrong = ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"];
         for pem in wrong {
             let error = RsaKey::all(&[pem.to_owned()]).map(|_| ()).expect_err("no key").to_string();
