@@ -1,19 +1,19 @@
-//! Keeps what is dear to make and may be made again, within a number of bytes.
+//! A cache with a maximum number of bytes, for values that are expensive to make and can be made again.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A map that drops its oldest entries when it has more than `most` bytes. It never says whether something may be
-/// seen: whoever asks has checked that, and that what is kept is still true.
+/// A map that drops its oldest entries so that it has at most `capacity` bytes. It does not check access: callers must
+/// check that the value may be seen and is still current.
 pub struct Bounded<K, V> {
-    most: u64,
+    capacity: u64,
     inner: Mutex<Inner<K, V>>,
 }
 
 struct Inner<K, V> {
     entries: HashMap<K, Entry<V>>,
-    /// Keys in the order in which they came; some may have gone since.
+    /// Keys in the order in which they were added. Some of their entries may have been removed since.
     order: VecDeque<(u64, K)>,
     bytes: u64,
     next: u64,
@@ -26,9 +26,9 @@ struct Entry<V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Bounded<K, V> {
-    pub fn new(most: u64) -> Self {
+    pub fn new(capacity: u64) -> Self {
         let inner = Inner { entries: HashMap::new(), order: VecDeque::new(), bytes: 0, next: 0 };
-        Self { most, inner: Mutex::new(inner) }
+        Self { capacity, inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<K, V>> {
@@ -39,15 +39,15 @@ impl<K: Hash + Eq + Clone, V: Clone> Bounded<K, V> {
         self.lock().entries.get(key).map(|entry| entry.value.clone())
     }
 
-    /// Keeps a value of so many bytes; one that would fill a quarter of all room is not kept.
+    /// Keeps a value that needs this many bytes. A value that needs more than a quarter of the capacity is not kept.
     pub fn put(&self, key: K, value: V, bytes: u64) {
-        if bytes > self.most / 4 {
+        if bytes > self.capacity / 4 {
             self.remove(&key);
             return;
         }
         let mut inner = self.lock();
         inner.remove(&key);
-        while inner.bytes + bytes > self.most {
+        while inner.bytes + bytes > self.capacity {
             let Some((number, oldest)) = inner.order.pop_front() else { break };
             if inner.entries.get(&oldest).is_some_and(|entry| entry.number == number) {
                 inner.remove(&oldest);
@@ -58,7 +58,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Bounded<K, V> {
         inner.bytes += bytes;
         inner.order.push_back((number, key.clone()));
         inner.entries.insert(key, Entry { number, bytes, value });
-        inner.forget_gone_keys();
+        inner.drop_removed_keys();
     }
 
     pub fn remove(&self, key: &K) {
@@ -73,8 +73,8 @@ impl<K: Hash + Eq, V> Inner<K, V> {
         }
     }
 
-    /// Keys that were replaced or removed must not pile up.
-    fn forget_gone_keys(&mut self) {
+    /// Drops keys whose entries were replaced or removed, so that `order` stays small.
+    fn drop_removed_keys(&mut self) {
         if self.order.len() > 2 * self.entries.len() + 16 {
             let entries = &self.entries;
             self.order.retain(|(number, key)| entries.get(key).is_some_and(|entry| entry.number == *number));
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_go_and_the_sum_is_bounded() {
+    fn the_oldest_entries_are_dropped_and_the_sum_is_bounded() {
         let kept = Bounded::new(100);
         for number in 0..50_u32 {
             kept.put(number, number, 20);
@@ -96,7 +96,7 @@ mod tests {
         kept.put(49, 7, 25);
         assert_eq!((kept.get(&49), kept.get(&45), kept.get(&46)), (Some(7), None, Some(46)));
         kept.put(46, 8, 26);
-        assert_eq!(kept.get(&46), None, "too large to keep, and what was kept is no longer true");
+        assert_eq!(kept.get(&46), None, "it is too large to keep, and the old value is not current");
         for _ in 0..1_000 {
             kept.put(1, 1, 1);
             kept.remove(&1);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_nothing_is_kept() {
+    fn without_capacity_nothing_is_kept() {
         let kept = Bounded::new(0);
         kept.put(1, 1, 1);
         assert_eq!(kept.get(&1), None);

@@ -1,4 +1,4 @@
-//! Reading what is stored as gzip.
+//! Reads files that are stored as gzip.
 
 use std::ops::Range;
 
@@ -9,7 +9,8 @@ use futures_util::{StreamExt, stream};
 use tokio::io::AsyncReadExt;
 use tokio_util::io::StreamReader;
 
-/// The bytes behind gzip, whole or a range of them. A bad stream ends in [`Error::Damaged`], which names `file`.
+/// Decompresses gzip: all bytes, or a range of the decompressed bytes. A damaged stream ends in [`Error::Damaged`], which
+/// names `file`.
 pub fn decompressed(file: &str, compressed: ByteStream, range: Option<Range<u64>>) -> ByteStream {
     let mut decoder =
         GzipDecoder::new(StreamReader::new(compressed.map(|piece| piece.map_err(std::io::Error::other))));

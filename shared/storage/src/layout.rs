@@ -1,15 +1,15 @@
-//! The names of the lake layout, and what becomes of the others.
+//! The names of the record layout (`infra/docs/records.md`), and the rule for other names.
 //!
-//! An entry that the layout does not have is listed among the files all the same, and reading it is
-//! [`Error::Damaged`]: so an export names it instead of passing over it. Two kinds of entries
-//! are passed over, because they hold no record: names that begin with a dot (operating systems and editors write them),
-//! and objects without bytes (some programs mark directories and finished work with them).
+//! An entry whose name the layout does not have is still listed, and reading it returns [`Error::Damaged`], so that an
+//! export reports it. Two kinds of entries are skipped, because they contain no records: names that begin with a dot
+//! (operating systems and editors write them), and objects without bytes (some programs mark directories and finished work
+//! with them).
 
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::ports::records::{Area, is_records};
 
-/// Where an entry stands.
+/// The directory of an entry.
 #[derive(Debug, Clone, Copy)]
 pub enum Place {
     /// `Patient/<id>/`
@@ -20,7 +20,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Whether the layout has this name there; names are relative to the place.
+    /// Whether the layout has this name here; names are relative to the directory.
     fn has(self, name: &str) -> bool {
         let is_spelled = !name.is_empty() && !name.contains(['/', char::REPLACEMENT_CHARACTER]);
         is_spelled
@@ -36,7 +36,7 @@ impl Place {
         self.has(name) || !(is_empty || is_hidden(name))
     }
 
-    /// [`Error::Damaged`] where the layout does not have the name. `file` is its path below the root of the lake.
+    /// Returns [`Error::Damaged`] if the layout does not have the name. `file` is its path below the root of the records.
     pub fn check(self, name: &str, file: &str) -> Result<()> {
         if self.has(name) {
             return Ok(());
@@ -44,16 +44,14 @@ impl Place {
         let problem = if name.contains(char::REPLACEMENT_CHARACTER) {
             "its name is not UTF-8; rename it"
         } else if name.contains('/') {
-            "it lies in a directory that the layout of the records does not have"
+            "it is in a directory that the layout of the records does not have"
         } else {
             match self {
                 Self::Record | Self::Area(Area::Shared | Area::Deleted) => {
                     "its name ends neither in .ndjson nor in .ndjson.gz; rename it or, if it is a directory, move its files \
                      out of it"
                 }
-                Self::Area(Area::Groups) => {
-                    "its name is not the id of a Group with .json behind it; rename it"
-                }
+                Self::Area(Area::Groups) => "its name is not the id of a Group followed by .json; rename it",
                 Self::Documents => "it has no name",
             }
         };
@@ -61,8 +59,8 @@ impl Place {
     }
 }
 
-/// Whether an entry directly below `Patient/` is no patient's directory, and is named. `name` is without the `/` that
-/// stands behind a directory.
+/// Whether an entry directly below `Patient/` is reported because it is not a patient's directory. `name` is without the
+/// `/` at the end of a directory.
 pub fn is_stray(name: &str, is_directory: bool, is_empty: bool) -> bool {
     let is_patient = is_directory && PatientId::parse(name).is_ok();
     !is_patient && !is_empty && !is_hidden(name)
@@ -77,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_layout_does_not_have_is_listed_and_refused() {
+    fn names_that_the_layout_does_not_have_are_listed_and_refused() {
         let areas = [Place::Record, Place::Area(Area::Shared), Place::Area(Area::Deleted)];
         for place in areas {
             for name in ["a.ndjson", "a.b.ndjson.gz", ".a.ndjson"] {
@@ -97,9 +95,9 @@ mod tests {
     }
 
     #[test]
-    fn strays_are_what_no_patient_can_have() {
+    fn strays_are_entries_that_are_not_a_patients_directory() {
         assert!(!is_stray("ann", true, false) && !is_stray(".DS_Store", false, false));
         assert!(is_stray("ann.ndjson", false, false) && is_stray("a b", true, false));
-        assert!(is_stray("ann", false, false), "a file is no patient's directory");
+        assert!(is_stray("ann", false, false), "a file is not a patient's directory");
     }
 }

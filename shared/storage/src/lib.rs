@@ -1,5 +1,5 @@
-//! What all stores share: the layout of the lake and of the exported files. Knows nothing of a particular store, of HTTP or of
-//! settings.
+//! Code that all stores share: the layout of the records and of the exported files. This crate knows nothing of a
+//! particular store, of HTTP or of settings.
 
 pub mod bounded;
 pub mod compressed;

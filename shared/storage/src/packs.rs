@@ -1,5 +1,4 @@
-//! Reading the files of recorded attempts, whether each is an object of its own or stands in a
-//! [pack](domain::pack).
+//! Reads the files of recorded attempts, each of which is an object or part of a [pack](domain::pack).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,8 +15,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::bounded::Bounded;
 use crate::compressed::decompressed;
 
-/// Bytes of indexes that are kept in memory.
-const KEPT: u64 = 4 * 1024 * 1024;
+/// The maximum number of bytes of indexes that are kept in memory.
+const MAX_CACHED: u64 = 4 * 1024 * 1024;
 
 /// Streams the bytes of a range of a file, or all of them.
 pub async fn open(files: &dyn Files, location: &Location, range: Option<Range<u64>>) -> Result<ByteStream> {
@@ -32,7 +31,7 @@ pub async fn open(files: &dyn Files, location: &Location, range: Option<Range<u6
     }
 }
 
-/// Reads a file whole, refusing more than `limit` bytes.
+/// Reads a whole file. Returns an error if it has more than `limit` bytes.
 pub async fn read(files: &dyn Files, location: &Location, limit: usize) -> Result<Vec<u8>> {
     let mut stream = open(files, location, None).await?;
     let mut all = Vec::new();
@@ -46,12 +45,12 @@ pub async fn read(files: &dyn Files, location: &Location, limit: usize) -> Resul
     Ok(all)
 }
 
-/// The stored bytes of a range of a place. A pack that ends before them is an error: its readers must not take a part for
+/// The stored bytes of a range of a place. A pack that ends too early is an error, so that readers do not take a part for
 /// the whole.
 async fn open_place(files: &dyn Files, key: &str, place: &Place, range: Range<u64>) -> Result<ByteStream> {
     let absolute = |at: u64| place.offset.checked_add(at).filter(|_| at <= place.length);
     let (Some(start), Some(end)) = (absolute(range.start), absolute(range.end)) else {
-        return Err(Error::internal(format!("{key}: a range outside of a file of the pack")));
+        return Err(Error::internal(format!("{key}: a range is outside a file of the pack")));
     };
     if start >= end {
         return Ok(Box::pin(stream::empty()));
@@ -67,15 +66,15 @@ async fn open_place(files: &dyn Files, key: &str, place: &Place, range: Range<u6
                     Ok(Some((piece, (bytes, left))))
                 }
                 None if left == 0 => Ok(None),
-                Some(_) => Err(Error::internal(format!("{key}: the store sent more than was asked for"))),
+                Some(_) => Err(Error::internal(format!("{key}: the store sent more bytes than requested"))),
                 None => Err(Error::internal(format!("{key}: the pack ends {left} bytes too early"))),
             }
         }
     })))
 }
 
-/// Attachments of recorded attempts, found by their names. Indexes that were read are kept within [`KEPT`] bytes; an
-/// attempt's index never changes.
+/// Finds attachments of recorded attempts by their names. It keeps at most [`MAX_CACHED`] bytes of indexes, because the
+/// index of an attempt never changes.
 pub struct Attachments {
     files: Arc<dyn Files>,
     indexes: Bounded<(JobId, ChunkId, Attempt), Arc<Index>>,
@@ -83,11 +82,11 @@ pub struct Attachments {
 
 impl Attachments {
     pub fn new(files: Arc<dyn Files>) -> Self {
-        Self { files, indexes: Bounded::new(KEPT) }
+        Self { files, indexes: Bounded::new(MAX_CACHED) }
     }
 
-    /// Where an attachment is and how many bytes it has; `None` when the attempt wrote no such one. `result` is what was
-    /// recorded for its chunk, whose attempt the caller has compared.
+    /// The location of an attachment and its size in bytes; `None` if the attempt wrote no such attachment. `result` is
+    /// the recorded result of its chunk, and the caller has checked that it is of the same attempt.
     pub async fn find(
         &self,
         job: &JobId,
@@ -122,7 +121,8 @@ impl Attachments {
     }
 }
 
-/// Reads the index of a pack. One that is not what was recorded is an error: it could name the bytes of another file.
+/// Reads the index of a pack. An index that differs from the recorded one is an error, because it could refer to the bytes
+/// of another file.
 async fn read_index(files: &dyn Files, key: String, place: &IndexPlace) -> Result<Index> {
     let damaged = |problem: &str| Error::internal(format!("the index of {key} is damaged: {problem}"));
     if place.length > MAX_INDEX {
@@ -134,7 +134,7 @@ async fn read_index(files: &dyn Files, key: String, place: &IndexPlace) -> Resul
     };
     let limit = usize::try_from(place.length).map_err(Error::internal)?;
     let bytes = match read(files, &location, limit).await {
-        // To its reader the attachment would be missing, and it is the pack that is.
+        // `NotFound` would mean that the attachment does not exist, but the pack is missing.
         Err(Error::NotFound(_)) => return Err(damaged("the pack is missing")),
         read => read?,
     };

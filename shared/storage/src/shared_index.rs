@@ -1,6 +1,6 @@
-//! Where the resources outside any compartment stand in the files of `shared/`: 24 bytes of memory a resource, so
-//! that a patient's export reads the few lines it needs and its cost does not grow with the lake. And which Provenance
-//! is about them: 24 bytes a target, and the id once, so that no line is read to find that out.
+//! An index of the resources in the files of `shared/`. With 24 bytes of memory per resource, a patient's export reads only
+//! the few lines that it needs, and its cost does not grow with the store. The index also has the targets of Provenance
+//! resources, with 24 bytes per target and the id once, so that no line must be read to find the Provenance of a resource.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,9 +12,10 @@ use fhir::head::{Plain, head};
 use fhir::json::without_mark;
 use fhir::references::{parse, target_values};
 
+/// The problem of a line over [`fhir::MAX_LINE`].
 pub const TOO_LONG: &str = "the line is longer than 16 MiB";
 
-/// A resource: the hash of `Type/id`, and where its line is in the decompressed file.
+/// A resource: the hash of `Type/id`, and the place of its line in the decompressed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     hash: u64,
@@ -24,31 +25,32 @@ pub struct Entry {
     pub file: u32,
 }
 
-/// See the [module](self).
+/// The index; see the [module](self).
 #[derive(Debug, Default)]
 pub struct SharedIndex {
-    /// Sorted by hash once it is [`SharedIndex::sorted`].
+    /// Sorted by hash after [`SharedIndex::sorted`].
     entries: Vec<Entry>,
-    /// Sorted by hash as well.
+    /// Sorted by hash after [`SharedIndex::sorted`].
     targets: Vec<Target>,
-    /// The ids of Provenance resources, one behind the other.
+    /// The ids of Provenance resources, one after the other.
     ids: String,
     provenance: ProvenanceCounts,
 }
 
-/// What a Provenance is about.
+/// A target of a Provenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Target {
-    /// Of the reference, `Type/id`.
+    /// The hash of the target's reference, `Type/id`.
     hash: u64,
-    /// Where the id of the Provenance begins in [`SharedIndex::ids`].
+    /// The start of the id of the Provenance in [`SharedIndex::ids`].
     id: usize,
+    /// The length of the id.
     length: u8,
 }
 
 impl SharedIndex {
-    /// Adds the line that stands at `offset` and has `length` bytes with its end. Returns what is wrong with it where it
-    /// is no resource with an id.
+    /// Adds the line at `offset`, which has `length` bytes with its line end. Returns the problem of a line that is not a
+    /// resource with an id.
     pub fn add(&mut self, file: usize, offset: u64, length: usize, line: &[u8]) -> Result<(), String> {
         let mut plain = Plain::default();
         let head = head(without_mark(line), &mut plain).map_err(|problem| problem.to_string())?;
@@ -65,8 +67,8 @@ impl SharedIndex {
         Ok(())
     }
 
-    /// Provenance that names a patient's resource is only counted: whether that resource was exported nobody knows
-    /// cheaply, and to others the line must not go.
+    /// Adds the targets of a Provenance. If a target is a resource of a patient, the Provenance is only counted: finding
+    /// out whether that resource was exported is expensive, and other patients must not get the line.
     fn add_provenance(&mut self, text: &[u8], id: &str) {
         let (mut hashes, mut is_of_patient) = (Vec::new(), false);
         target_values(text, |target| {
@@ -79,7 +81,7 @@ impl SharedIndex {
             self.provenance.of_patients += 1;
         } else if !hashes.is_empty() {
             self.provenance.of_shared += 1;
-            // An id of FHIR has at most 64 characters.
+            // A FHIR id has at most 64 characters.
             let length = u8::try_from(id.len()).unwrap_or_default();
             let target = |hash| Target { hash, id: self.ids.len(), length };
             self.targets.extend(hashes.into_iter().map(target));
@@ -91,7 +93,7 @@ impl SharedIndex {
         self.provenance
     }
 
-    /// References to the Provenance that may be about these resources.
+    /// References to the Provenance resources that may have one of these resources as a target.
     pub fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for reference in references.iter().filter(|_| !self.targets.is_empty()) {
@@ -104,13 +106,14 @@ impl SharedIndex {
         found
     }
 
+    /// Sorts the index. This is required before [`SharedIndex::find`] and [`SharedIndex::about`].
     pub fn sorted(mut self) -> Self {
         self.entries.sort_unstable();
         self.targets.sort_unstable();
         self
     }
 
-    /// Where lines of these references may be, in the order of files and offsets.
+    /// The places where lines of these references may be, in the order of files and offsets.
     pub fn find<'r>(&self, references: &'r BTreeSet<String>) -> Vec<(Entry, &'r String)> {
         let mut wanted = Vec::new();
         for reference in references {
@@ -124,7 +127,7 @@ impl SharedIndex {
     }
 }
 
-/// Lines of one file that are no resources. The first is named, the others are counted.
+/// The lines of one file that are not resources. The first one is named, and the others are counted.
 #[derive(Debug, Default)]
 pub struct Unusable {
     first: Option<(u64, String)>,
@@ -139,7 +142,7 @@ impl Unusable {
         }
     }
 
-    /// What is said of the file; `None` when all of its lines are resources.
+    /// The damage that is reported for the file; `None` if all of its lines are resources.
     pub fn damage(self, file: &str) -> Option<Damage> {
         let (line, problem) = self.first?;
         let more = match self.more {
@@ -151,12 +154,12 @@ impl Unusable {
     }
 }
 
-/// Lines that were found, by reference.
+/// The lines that were found, by reference.
 #[derive(Debug, Default)]
 pub struct Taken(BTreeMap<String, SharedLine>);
 
 impl Taken {
-    /// Takes the line if it is the resource of this reference. Of duplicates the one that stands last wins, and the
+    /// Keeps the line if it is the resource of this reference. If there are duplicates, the last line is kept, and the
     /// others are counted.
     pub fn take(&mut self, reference: &str, mut line: Vec<u8>) {
         line.truncate(line.trim_ascii_end().len());

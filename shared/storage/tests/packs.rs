@@ -1,4 +1,4 @@
-//! Packs that are damaged, over files in memory.
+//! Tests that damaged packs are recognized, with files in memory.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ fn attachment(name: &str) -> RecordAttachment {
     RecordAttachment { chunk: ChunkId::first(0), attempt: Attempt::from_bytes([1; 8]), name }
 }
 
-/// What was recorded of the chunk of an attachment.
+/// The recorded result of an attachment's chunk.
 fn result(attachment: &RecordAttachment, index: IndexPlace) -> ChunkResult {
     ChunkResult {
         attempt: attachment.attempt.clone(),
@@ -37,7 +37,7 @@ fn result(attachment: &RecordAttachment, index: IndexPlace) -> ChunkResult {
     }
 }
 
-/// A pack of these bytes whose index is the text, with the hash of the text or of another one.
+/// Searches for `a.pdf` in a pack with `text` as its index. The recorded hash is that of `hashed`.
 async fn found(files: &Arc<dyn Files>, text: &str, hashed: &str) -> Result<Option<(Location, u64)>> {
     let (job, wanted) = (JobId::of_no_job(), attachment("a.pdf"));
     let key = pack_key(&job, wanted.chunk, &wanted.attempt);
@@ -57,24 +57,20 @@ fn cause(result: Result<impl std::fmt::Debug>) -> String {
 async fn an_index_that_is_not_the_recorded_one_is_an_error() {
     let files = files();
     let good = "[[\"a.pdf\",2,3]]";
-    let (location, size) = found(&files, good, good).await.expect("an answer").expect("an attachment");
+    let (location, size) = found(&files, good, good).await.expect("a result").expect("an attachment");
     assert_eq!((read(&*files, &location, 10).await.expect("read"), size), (b"234".to_vec(), 3));
     for (text, hashed, expected) in [
         (good, "[[\"a.pdf\",3,3]]", "its hash is not the recorded one"),
         ("[[\"a.pdf\",8,3]]", "", "one of its entries is outside the pack"),
         ("[[\"../a.pdf\",2,3]]", "", "it is not a list of names and places"),
-        (
-            "[[\"a.pdf\",2,3],[\"a.pdf\",3,3]]",
-            "",
-            "its names are not sorted, or a name is there twice",
-        ),
+        ("[[\"a.pdf\",2,3],[\"a.pdf\",3,3]]", "", "its names are not sorted, or a name is there twice"),
     ] {
         let hashed = if hashed.is_empty() { text } else { hashed };
         let problem = cause(found(&files, text, hashed).await);
         assert!(problem.ends_with(&format!("pack is damaged: {expected}")), "{problem}");
     }
     let absent = "[[\"b.pdf\",2,3]]";
-    assert_eq!(found(&files, absent, absent).await.expect("an answer"), None);
+    assert_eq!(found(&files, absent, absent).await.expect("a result"), None);
 }
 
 #[tokio::test]
@@ -89,11 +85,18 @@ async fn a_pack_that_ends_early_or_is_missing_is_an_error() {
     assert!(cause(read(&*files, &at(7, 3, false), 2).await).contains("more than 2 bytes"));
     assert!(cause(read(&*files, &at(7, 5, false), 10).await).contains("ends 2 bytes too early"));
     assert!(cause(read(&*files, &at(70, 5, false), 10).await).contains("ends 5 bytes too early"));
-    assert!(cause(read(&*files, &at(u64::MAX, 5, false), 10).await).contains("outside of a file"));
+    assert!(cause(read(&*files, &at(u64::MAX, 5, false), 10).await).contains("outside a file"));
     let outside = open(&*files, &at(0, 5, false), Some(3..6)).await.map(|_| ());
-    assert!(cause(outside).contains("outside of a file"), "bytes of the next file");
-    assert!(matches!(read(&*files, &at(0, 5, true), 10).await, Err(Error::Damaged(_))), "no gzip");
-    assert_eq!(read(&*files, &at(u64::MAX, 0, false), 0).await.expect("read"), b"", "nothing is nowhere");
+    assert!(cause(outside).contains("outside a file"), "the bytes are those of the next file");
+    assert!(
+        matches!(read(&*files, &at(0, 5, true), 10).await, Err(Error::Damaged(_))),
+        "the bytes are not gzip"
+    );
+    assert_eq!(
+        read(&*files, &at(u64::MAX, 0, false), 0).await.expect("read"),
+        b"",
+        "an empty file is never outside"
+    );
     let gone = Location { key: "exports/b/pack".to_owned(), ..at(0, 5, false) };
     assert!(matches!(read(&*files, &gone, 10).await, Err(Error::NotFound(_))));
     let (job, wanted) = (JobId::of_no_job(), attachment("a.pdf"));
