@@ -1,4 +1,5 @@
-//! The address that a request comes from: the peer's, or, behind proxies that the settings trust, the one they tell.
+//! The address of the client that sent a request: that of the peer or, behind trusted proxies, the one in
+//! `X-Forwarded-For`.
 
 use std::net::IpAddr;
 
@@ -10,8 +11,8 @@ use settings::Settings;
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddress(pub IpAddr);
 
-/// The client's address. `X-Forwarded-For` counts only where the peer is one of `trusted_proxies`; then it is the last
-/// address that is not itself a trusted proxy's.
+/// The client's address. If the peer is one of `trusted_proxies`, it is the last address in `X-Forwarded-For` that is not a
+/// trusted proxy; otherwise the header is ignored.
 pub fn client_address(peer: PeerAddress, headers: &HeaderMap, settings: &Settings) -> IpAddr {
     let trusts = |address: &IpAddr| settings.trusted_proxies.iter().any(|net| net.contains(address));
     let mut address = peer.0.to_canonical();
@@ -21,7 +22,7 @@ pub fn client_address(peer: PeerAddress, headers: &HeaderMap, settings: &Setting
     let lines = headers.get_all("x-forwarded-for").into_iter().filter_map(|line| line.to_str().ok());
     let lines: Vec<_> = lines.collect();
     for text in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-        // What cannot be read was not written by a proxy of ours.
+        // A trusted proxy did not write a text that is not an address, so the rest is ignored.
         let Ok(next) = text.trim().parse::<IpAddr>() else { break };
         address = next.to_canonical();
         if !trusts(&address) {
@@ -31,7 +32,7 @@ pub fn client_address(peer: PeerAddress, headers: &HeaderMap, settings: &Setting
     address
 }
 
-/// The network that counts as one address: of IPv6, a customer has 64 bits to choose from.
+/// The network that the limits count as one address: for IPv6 the first 64 bits, because one customer has all the others.
 pub fn network(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_counts_only_from_a_trusted_proxy() {
+    fn the_header_is_read_only_from_a_trusted_proxy() {
         let settings = Settings::parse(
             "base_url = \"http://localhost:1\"\ntrusted_proxies = [\"10.0.0.0/8\", \"127.0.0.1\"]",
             |_| None,
@@ -58,7 +59,7 @@ mod tests {
             ("127.0.0.1", &[], "127.0.0.1"),
             ("127.0.0.1", &["198.51.100.7"], "198.51.100.7"),
             ("::ffff:127.0.0.1", &["198.51.100.7"], "198.51.100.7"),
-            // The client's own lies stand further left.
+            // A client can write addresses only before those of the proxies.
             ("127.0.0.1", &["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
             ("127.0.0.1", &["203.0.113.9", "198.51.100.7, 10.1.2.3"], "198.51.100.7"),
             ("127.0.0.1", &["203.0.113.9, nonsense, 10.1.2.3"], "10.1.2.3"),
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn of_ipv6_half_is_the_customer() {
+    fn an_ipv6_network_of_64_bits_counts_as_one_address() {
         assert_eq!(network("2001:db8:1:2:3::4".parse().expect("valid")), "2001:db8:1:2::/64");
         assert_eq!(network("192.0.2.1".parse().expect("valid")), "192.0.2.1");
     }

@@ -1,4 +1,4 @@
-//! Assertions with which clients authenticate (SMART App Launch 2.2, client authentication: asymmetric).
+//! Verifies the assertions with which clients authenticate (SMART App Launch 2.2, client authentication: asymmetric).
 
 use crypto::fingerprint;
 use domain::error::{Error, Result};
@@ -11,27 +11,27 @@ use crate::jwks::JwksCache;
 use crate::jwt::{Refused, Unverified};
 use crate::tokens::LEEWAY;
 
-/// The type that a request names beside its assertion.
+/// The `client_assertion_type` of a request with an assertion.
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// The algorithms that clients may sign with.
+/// The algorithms with which clients may sign.
 pub const ALGORITHMS: [&str; 2] = ["RS384", "ES384"];
 
-/// How far the end of an assertion may be away.
+/// The maximum time until an assertion expires, in seconds.
 const MAX_LIFETIME: i64 = 300;
-/// The longest `jti`.
+/// The maximum length of `jti`, in bytes.
 const MAX_JTI: usize = 512;
 
 fn read(assertion: &str) -> Result<Unverified<'_>, Refused> {
     Unverified::read(assertion, &ALGORITHMS, &["jwt"])
 }
 
-/// The client that an assertion says it is from, which proves nothing yet.
+/// The client that an assertion names. It is not verified.
 pub fn claimed_client(assertion: &str) -> Option<String> {
     read(assertion).ok()?.claimed("sub").map(str::to_owned)
 }
 
-/// Verifies an assertion for a client: signature by one of its keys, one of the audiences and no other, lifetime, used
-/// once. `Ok(Err(reason))` when it does not hold, for the log.
+/// Verifies an assertion of a client: the signature by one of its keys, one of the audiences and no other, the lifetime,
+/// and that it was not used before. Returns `Ok(Err(reason))` if it is not valid; the reason is for the log.
 pub async fn verify(
     assertion: &str,
     client: &Client,
@@ -51,18 +51,18 @@ pub async fn verify(
         Ok(Some(key)) => key,
         Ok(None) => return Ok(Err("an unknown kid")),
         Err(error) => {
-            tracing::warn!(client.id = %client.id, error = %error, cause = error.causes(), "keys of a client cannot be fetched");
+            tracing::warn!(client.id = %client.id, error = %error, cause = error.causes(), "the keys of a client cannot be fetched");
             return Ok(Err("keys that cannot be fetched"));
         }
     };
     let checked = unverified.verify(&key).and_then(|claims| {
         let is_own = |name| -> Result<bool, Refused> { Ok(claims.text(name)? == Some(client.id.as_str())) };
         if !is_own("iss")? || !is_own("sub")? {
-            return Err("another iss or sub than the client");
+            return Err("an iss or a sub that is not the client");
         }
-        // An assertion for several servers could be replayed by one of them at another.
+        // One of several audiences could use the assertion at another one.
         if !claims.is_for(audiences, true) {
-            return Err("another audience");
+            return Err("an audience that is not this server alone");
         }
         let end = claims.ends(now, LEEWAY)?;
         if end > now.as_second() + MAX_LIFETIME + LEEWAY.as_secs() {

@@ -1,13 +1,12 @@
-//! Log-ins of staff and patients and the secrets of clients, with a limit on guesses.
+//! Verifies the passwords of staff and patients and the secrets of clients, and limits wrong guesses.
 //!
-//! An attempt is counted before its password is hashed, so that parallel guesses are all counted, and the count is given
-//! back when the password was right. Three counts stand beside each other, each with attempts that come back one by
-//! one within `login_window_seconds`:
+//! An attempt is counted before its password is hashed, so that parallel guesses are all counted. If the password is
+//! right, the attempt is returned. There are three limits; used attempts return one by one within `login_window_seconds`:
 //!
-//! - of a user from one address (`login_attempts`): slows down whoever guesses;
-//! - of one address, whatever the user (`login_attempts_by_address`): slows down one password tried on many users;
-//! - of a user from anywhere (`login_attempts_by_user`): slows down many addresses that guess together. It does not
-//!   hold for addresses where the user's password was right before, so that strangers cannot lock the owner out.
+//! - for a user from one address (`login_attempts`): it slows down guesses of one password;
+//! - for one address and all users (`login_attempts_by_address`): it slows down guesses for many users;
+//! - for a user from all addresses (`login_attempts_by_user`): it slows down guesses from many addresses. It does not
+//!   apply to addresses from which the user has signed in before, so that strangers cannot lock the user out.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -24,12 +23,12 @@ use settings::Limits;
 use crate::address::network;
 use crate::passwords;
 
-/// How long an address is remembered from which a user signed in.
-const KNOWN: SignedDuration = SignedDuration::from_hours(24 * 30);
-/// How often a count is tried to be changed while others change it.
-const RACES: u32 = 50;
+/// The time for which an address is remembered after a user signed in from it.
+const ADDRESS_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// The maximum number of tries to change a count while other requests change it.
+const MAX_RACES: u32 = 50;
 
-/// Whose password it is.
+/// The account whose password is verified.
 #[derive(Debug, Clone, Copy)]
 pub enum Account<'a> {
     Staff(&'a str),
@@ -37,17 +36,17 @@ pub enum Account<'a> {
     Client(&'a str),
 }
 
-/// What the limits need.
+/// The data that the limits need.
 pub struct Guard<'a> {
     pub expiring: &'a dyn ExpiringStore,
     pub clock: &'a dyn Clock,
     pub limits: &'a Limits,
-    /// Where the attempt comes from, if that is known.
+    /// The address of the client, if it is known.
     pub address: Option<IpAddr>,
 }
 
-/// Whether the password is right; [`Error::Throttled`] when there were too many wrong ones. `hash` is `None` when there
-/// is no such account, which takes as long and looks the same.
+/// Whether the password is right. Returns [`Error::Throttled`] after too many wrong ones. `hash` is `None` if there is no
+/// such account; the check then takes the same time and has the same result as for a wrong password.
 pub async fn verify(
     account: Account<'_>,
     password: &str,
@@ -65,7 +64,7 @@ pub async fn verify(
         return Ok(true);
     }
     let buckets = guard.buckets(kind, name).await?;
-    // Those who must wait anyway do not queue for a hash.
+    // An attempt that must be refused does not wait for a hash.
     for bucket in &buckets {
         guard.check(bucket).await?;
     }
@@ -73,7 +72,7 @@ pub async fn verify(
     for (position, bucket) in buckets.iter().enumerate() {
         if let Err(error) = guard.count(bucket).await {
             for counted in &buckets[..position] {
-                guard.give_back(counted).await?;
+                guard.return_attempt(counted).await?;
             }
             return Err(error);
         }
@@ -82,7 +81,7 @@ pub async fn verify(
         return Ok(false);
     }
     for bucket in &buckets {
-        guard.give_back(bucket).await?;
+        guard.return_attempt(bucket).await?;
     }
     match remembered {
         Some(secret) => right_secrets(|known| remember(known, secret)),
@@ -91,11 +90,11 @@ pub async fn verify(
     Ok(true)
 }
 
-/// Secrets of clients that were right, as digests, in this process: a client sends its secret with each request, many at
-/// once, and one hash tells as much as a hundred.
-fn right_secrets<T>(use_them: impl FnOnce(&mut HashSet<String>) -> T) -> T {
+/// Calls `access` with the digests of the client secrets that were right in this process. A client sends its secret with
+/// every request, and hashing it each time would be slow.
+fn right_secrets<T>(access: impl FnOnce(&mut HashSet<String>) -> T) -> T {
     static RIGHT: OnceLock<Mutex<HashSet<String>>> = OnceLock::new();
-    use_them(&mut RIGHT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner))
+    access(&mut RIGHT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn remember(known: &mut HashSet<String>, secret: String) {
@@ -105,24 +104,26 @@ fn remember(known: &mut HashSet<String>, secret: String) {
     known.insert(secret);
 }
 
-/// A count of attempts.
+/// A bucket of attempts, which fills again over time.
 struct Bucket {
     key: String,
-    /// After so long one attempt comes back.
+    /// The time after which one attempt returns.
     interval_ms: i64,
-    most: i64,
+    capacity: i64,
 }
 
 impl Guard<'_> {
-    fn bucket(&self, name: &str, most: u64) -> Bucket {
+    fn bucket(&self, name: &str, capacity: u64) -> Bucket {
         let window_ms = self.limits.login_window_seconds.saturating_mul(1_000);
-        let interval_ms = i64::try_from(window_ms / most.max(1)).unwrap_or(i64::MAX).max(1);
-        Bucket { key: fingerprint(name), interval_ms, most: i64::try_from(most).unwrap_or(i64::MAX) }
+        let interval_ms = i64::try_from(window_ms / capacity.max(1)).unwrap_or(i64::MAX).max(1);
+        let capacity = i64::try_from(capacity).unwrap_or(i64::MAX);
+        Bucket { key: fingerprint(name), interval_ms, capacity }
     }
 
     async fn buckets(&self, kind: &str, name: &str) -> Result<Vec<Bucket>> {
         let limits = self.limits;
-        // Many servers of one client may fail at once when its secret changes; its secrets are not guessed by people.
+        // If the secret of a client changes, many of its servers may fail at once. Its limit can be higher, because people
+        // cannot guess such a secret.
         let by_pair = if kind == "client" { limits.login_attempts_by_address } else { limits.login_attempts };
         let Some(address) = self.address.map(network) else {
             return Ok(vec![self.bucket(&format!("{kind} {name}"), by_pair)]);
@@ -139,16 +140,17 @@ impl Guard<'_> {
     }
 
     async fn read(&self, bucket: &Bucket) -> Result<(Option<ExpiringEntry>, i64)> {
-        let grant = self.expiring.get(EntryKind::Failures, &bucket.key).await?;
-        let full_at = grant.as_ref().and_then(|grant| grant.value["full_at"].as_i64()).unwrap_or_default();
-        Ok((grant, full_at.max(self.clock.now().as_millisecond())))
+        let entry = self.expiring.get(EntryKind::Failures, &bucket.key).await?;
+        let full_at = entry.as_ref().and_then(|entry| entry.value["full_at"].as_i64()).unwrap_or_default();
+        Ok((entry, full_at.max(self.clock.now().as_millisecond())))
     }
 
-    /// When the bucket will be full again after one more attempt; an error when there is none left.
+    /// The time at which the bucket is full again after one more attempt, in milliseconds since the epoch. Returns an error
+    /// if no attempt is left.
     fn after_one(&self, bucket: &Bucket, full_at: i64) -> Result<i64> {
         let next = full_at.saturating_add(bucket.interval_ms);
         let now = self.clock.now().as_millisecond();
-        let wait_ms = next.saturating_sub(now) - bucket.interval_ms.saturating_mul(bucket.most);
+        let wait_ms = next.saturating_sub(now) - bucket.interval_ms.saturating_mul(bucket.capacity);
         if wait_ms > 0 {
             return Err(Error::Throttled { retry_after: wait_ms.unsigned_abs().div_ceil(1_000) });
         }
@@ -164,21 +166,21 @@ impl Guard<'_> {
         self.change(bucket, |full_at| self.after_one(bucket, full_at)).await
     }
 
-    async fn give_back(&self, bucket: &Bucket) -> Result<()> {
+    async fn return_attempt(&self, bucket: &Bucket) -> Result<()> {
         self.change(bucket, |full_at| Ok(full_at.saturating_sub(bucket.interval_ms))).await
     }
 
     async fn change(&self, bucket: &Bucket, decide: impl Fn(i64) -> Result<i64>) -> Result<()> {
-        for _ in 0..RACES {
-            let (grant, full_at) = self.read(bucket).await?;
+        for _ in 0..MAX_RACES {
+            let (entry, full_at) = self.read(bucket).await?;
             let full_at = decide(full_at)?;
             let value = json!({ "full_at": full_at });
-            // Kept for a while after it is full, because a store may forget what expires at once.
+            // The entry is kept for a while after the bucket is full, because a store may drop an expired entry at once.
             let expires_at =
                 Timestamp::from_millisecond(full_at.saturating_add(60_000)).map_err(Error::internal)?;
-            let stored = match grant {
-                Some(grant) => {
-                    let changed = ExpiringEntry { value, expires_at, ..grant };
+            let stored = match entry {
+                Some(entry) => {
+                    let changed = ExpiringEntry { value, expires_at, ..entry };
                     self.expiring.replace(EntryKind::Failures, &bucket.key, &changed).await?
                 }
                 None => self.expiring.put(EntryKind::Failures, &bucket.key, value, expires_at).await?,
@@ -187,18 +189,18 @@ impl Guard<'_> {
                 return Ok(());
             }
         }
-        // So many at once are no person.
+        // One person does not send so many attempts at once.
         Err(Error::Throttled { retry_after: 1 })
     }
 
     async fn remember_address(&self, kind: &str, name: &str) -> Result<()> {
         let Some(address) = self.address.map(network) else { return Ok(()) };
         let key = known_key(kind, name, &address);
-        let expires_at = self.clock.now().saturating_add(KNOWN).map_err(Error::internal)?;
+        let expires_at = self.clock.now().saturating_add(ADDRESS_LIFETIME).map_err(Error::internal)?;
         match self.expiring.get(EntryKind::Failures, &key).await? {
-            Some(grant) => self
+            Some(entry) => self
                 .expiring
-                .replace(EntryKind::Failures, &key, &ExpiringEntry { expires_at, ..grant })
+                .replace(EntryKind::Failures, &key, &ExpiringEntry { expires_at, ..entry })
                 .await
                 .map(|_| ()),
             None => self.expiring.put(EntryKind::Failures, &key, json!({}), expires_at).await.map(|_| ()),

@@ -1,4 +1,4 @@
-//! What a verified token says of its bearer, and what it lets the bearer do.
+//! The bearer of a verified token, and what the token allows.
 
 use domain::access::Coverage;
 use domain::dialect::Dialect;
@@ -12,25 +12,25 @@ use settings::Issuer;
 use crate::jwt::{Claims, Refused};
 use crate::tokens::{self, LEEWAY};
 
-/// The longest `sub` (OpenID Connect Core 1.0, 2).
+/// The maximum length of `sub` (OpenID Connect Core 1.0, section 2).
 const MAX_SUBJECT: usize = 255;
 
 /// The bearer of a token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Caller {
     pub client: ClientId,
-    /// For tokens that are not ours.
+    /// The issuer of a token from another authorization server; `None` for a token of this server.
     pub issuer: Option<String>,
     pub patient: Option<PatientId>,
     pub scopes: Scopes,
-    /// Role ADMIN of an issuer whose staff is ours.
+    /// The token has the role ADMIN, and the settings accept the staff of its issuer.
     pub is_staff: bool,
     pub subject: String,
-    /// The URL of the user's own resource, where the token has one.
+    /// The URL of the user's own resource, if the token has one.
     pub fhir_user: Option<String>,
-    /// What `user/` scopes reach: everybody, or nobody.
+    /// Whether `user/` scopes give access to all patients; otherwise they give no access.
     user_scopes_reach_all: bool,
-    /// Role PATIENT.
+    /// The token has the role PATIENT.
     is_patient_role: bool,
     pub(super) expires_at: Timestamp,
     /// The key under which the token is revoked.
@@ -39,7 +39,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The bearer of one of our own tokens; `None` for claims that we do not issue.
+    /// The bearer of a token of this server; `None` for claims that this server does not issue.
     pub(super) fn of_own(claims: tokens::AccessTokenClaims) -> Option<Self> {
         Some(Self {
             client: ClientId::parse(&claims.client_id).ok()?,
@@ -49,7 +49,7 @@ impl Caller {
             is_staff: false,
             subject: claims.sub,
             fhir_user: claims.fhir_user,
-            // Without a patient they are tokens of backend services, as this server registered them.
+            // A token without a patient is that of a registered backend service.
             user_scopes_reach_all: true,
             is_patient_role: false,
             expires_at: Timestamp::from_second(claims.exp).ok()?,
@@ -81,11 +81,11 @@ impl Caller {
         let has_role = |wanted: &str| roles.iter().any(|role| role == wanted);
         let is_patient = names_a_patient(claims.get("fhirUser")) || names_a_patient(claims.get("profile"));
         Ok(Self {
-            client: ClientId::parse(client).map_err(|_| "a client id that cannot be one")?,
+            client: ClientId::parse(client).map_err(|_| "an invalid client id")?,
             issuer: Some(issuer.issuer.clone()),
             patient: match claims.text("patient")? {
                 None => None,
-                Some(id) => Some(PatientId::parse(id).map_err(|_| "a patient that cannot be one")?),
+                Some(id) => Some(PatientId::parse(id).map_err(|_| "an invalid patient id")?),
             },
             scopes: Scopes::parse(&scope),
             is_staff: issuer.staff && has_role("ADMIN") && !is_patient,
@@ -99,19 +99,20 @@ impl Caller {
         })
     }
 
-    /// What jobs of this caller carry as their owner.
+    /// The owner of jobs that this caller starts.
     pub fn owner(&self) -> Owner {
         Owner::new(self.client.clone(), self.issuer.clone(), self.patient.clone(), &self.subject)
     }
 
-    /// Whether a token belongs to the same registration: client ids are only unique within an issuer.
+    /// Whether the token belongs to this client of this issuer. A client id is unique only within its issuer.
     pub fn is_of(&self, client: &ClientId, issuer: Option<&str>) -> bool {
         self.client == *client && self.issuer.as_deref() == issuer
     }
 
-    /// What the caller may read: staff everything, a patient's token what its `patient/` scopes say (of that patient
-    /// alone), others what `system/` scopes say, or, where the users of the issuer are staff, `user/` scopes. In a
-    /// dialect with roles the role PATIENT without scopes reads the own record.
+    /// The resources that the caller may read. Staff may read everything. `patient/` scopes apply to a token with a
+    /// patient, and only to that patient's record. Otherwise `system/` scopes apply or, if there are none and the users of
+    /// the issuer are staff, `user/` scopes. In a dialect with roles, the role PATIENT without scopes may read the own
+    /// record.
     pub fn coverage(&self, dialect: &Dialect) -> Coverage {
         if self.is_staff {
             return Coverage::of_everything();
@@ -129,7 +130,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may start and follow an EHI export of this patient.
+    /// Whether the caller may start an EHI export of this patient and read its status.
     pub fn may_export_ehi(&self, patient: &PatientId) -> EhiAccess {
         let is_system = self.patient.is_none();
         if self.patient.as_ref() != Some(patient) && !is_system {
@@ -152,20 +153,21 @@ impl Caller {
     }
 }
 
-/// See [`Caller::may_export_ehi`].
+/// The result of [`Caller::may_export_ehi`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EhiAccess {
     Patient,
-    /// An internal app, which needs no form.
+    /// A system token, for which no form is needed.
     System,
+    /// The token belongs to another patient.
     OtherPatient,
     /// The scope that the token lacks.
     MissingScope(&'static str),
-    /// The token is limited by `access/` scopes, and an EHI export cannot be.
+    /// The token is limited by `access/` scopes, and an EHI export cannot be limited.
     LimitedByTags,
 }
 
-/// A text, as words between spaces, or a list of texts; `None` for anything else that is there.
+/// The words of a text or a list of texts; empty for a missing claim, and `None` for any other value.
 fn words(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::Null => Some(Vec::new()),
@@ -175,7 +177,8 @@ fn words(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// Whether a `fhirUser` is a Patient or a RelatedPerson. What is no text is taken for one.
+/// Whether a `fhirUser` is a Patient or a RelatedPerson. A value that is not a text counts as one, so that it gives no
+/// staff access.
 fn names_a_patient(user: &Value) -> bool {
     match user {
         Value::Null => false,

@@ -1,5 +1,5 @@
-//! ID tokens: who signed in, for the app (OpenID Connect Core 1.0, 2; SMART App Launch 2.2, scopes for requesting
-//! identity data).
+//! ID tokens, which tell an app who signed in (OpenID Connect Core 1.0, section 2; SMART App Launch 2.2, scopes for
+//! requesting identity data).
 
 use domain::error::{Error, Result};
 use jsonwebtoken::{Algorithm, Header};
@@ -17,17 +17,17 @@ pub struct IdClaims {
     pub aud: String,
     pub iat: i64,
     pub exp: i64,
-    /// When the patient signed in.
+    /// The time at which the patient signed in.
     pub auth_time: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
-    /// The absolute URL of the user's resource, where `fhirUser` or `profile` was granted.
+    /// The absolute URL of the user's resource, if `fhirUser` or `profile` was granted.
     #[serde(rename = "fhirUser", skip_serializing_if = "Option::is_none")]
     pub fhir_user: Option<String>,
 }
 
-/// Signs an ID token. ES256 takes the key of access tokens; the audience keeps the two kinds apart. RS256 takes the
-/// first RSA key of the settings, which are refused at start where a client needs one that is not there.
+/// Signs an ID token. ES256 uses the key of access tokens; the two kinds of tokens have different audiences. RS256 uses the
+/// first RSA key of the settings. Settings without such a key are refused at start if a client needs it.
 pub fn sign(keys: &Keys, algorithm: IdTokenAlg, claims: &IdClaims) -> Result<String> {
     match algorithm {
         IdTokenAlg::ES256 => {

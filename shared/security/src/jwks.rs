@@ -1,7 +1,7 @@
-//! Key sets of others, fetched by URL and remembered for a while.
+//! Fetches the key sets of clients and issuers by URL, and caches them.
 //!
-//! What a stranger can make this server fetch is bounded: one request at a time to a URL, and none sooner than
-//! `limits.key_set_seconds` after the last one, however that one ended and whatever `Cache-Control` says.
+//! The number of requests that a stranger can cause is bounded: there is one request at a time to a URL, and at least
+//! `limits.key_set_seconds` between two requests, even if the last one failed or `Cache-Control` allows no caching.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,14 +14,14 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use settings::{IssuerKeys, Limits};
 
-/// How long a fetched set is good.
-const REMEMBERED: SignedDuration = SignedDuration::from_mins(5);
-/// The longest that a request takes, its body included.
-const TIME_OUT: Duration = Duration::from_secs(5);
-/// The largest set, in bytes.
+/// The maximum time for which a fetched set is cached.
+const MAX_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
+/// The timeout of a request, including its body.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum size of a set, in bytes.
 const MAX_SET: usize = 256 * 1024;
 
-/// A set as it was fetched.
+/// A set that was fetched.
 #[derive(Clone)]
 struct Fetched {
     at: Timestamp,
@@ -29,26 +29,26 @@ struct Fetched {
     set: Arc<JwkSet>,
 }
 
-/// What a set that is fresh enough says of a key.
+/// The result of looking up a key in the cached set.
 enum Known {
     Key(Box<Jwk>),
     NoSuchKey,
-    /// There is no such set.
-    Nothing,
+    /// There is no set that is fresh enough, so it must be fetched.
+    MustFetch,
 }
 
-/// One URL.
+/// The cached set of one URL.
 #[derive(Default)]
 struct Source {
     known: Mutex<Option<Fetched>>,
-    /// When the last request began; held while one is under way.
-    flight: tokio::sync::Mutex<Option<Timestamp>>,
+    /// The time at which the last request began. The lock is held during a request.
+    last_request: tokio::sync::Mutex<Option<Timestamp>>,
 }
 
-/// Fetches and remembers JWK sets.
+/// Fetches and caches JWK sets.
 pub struct JwksCache {
-    /// The least time between two requests to one URL.
-    floor: SignedDuration,
+    /// The minimum time between two requests to one URL.
+    min_interval: SignedDuration,
     sources: Mutex<HashMap<String, Arc<Source>>>,
     client: OnceLock<reqwest::Client>,
 }
@@ -58,26 +58,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Source {
-    /// What is known of a key. A set is asked again for an unknown one when `floor` has passed.
-    fn answer(&self, id: &str, now: Timestamp, floor: SignedDuration) -> Known {
-        let Some(fetched) = lock(&self.known).clone() else { return Known::Nothing };
+    /// Looks up a key in the cached set. If the key is not in the set, the set must be fetched again after `min_interval`.
+    fn find(&self, id: &str, now: Timestamp, min_interval: SignedDuration) -> Known {
+        let Some(fetched) = lock(&self.known).clone() else { return Known::MustFetch };
         let age = now.duration_since(fetched.at);
         match fetched.set.find(id) {
             Some(key) if age < fetched.lifetime => Known::Key(Box::new(key.clone())),
-            None if age < floor => Known::NoSuchKey,
-            _ => Known::Nothing,
+            None if age < min_interval => Known::NoSuchKey,
+            _ => Known::MustFetch,
         }
     }
 }
 
 impl JwksCache {
     pub fn new(limits: &Limits) -> Self {
-        let floor =
+        let min_interval =
             i64::try_from(limits.key_set_seconds).map_or(SignedDuration::MAX, SignedDuration::from_secs);
-        Self { floor, sources: Mutex::default(), client: OnceLock::new() }
+        Self { min_interval, sources: Mutex::default(), client: OnceLock::new() }
     }
 
-    /// The key with this id, of a set that is known or published.
+    /// The key with this id, from a set in the settings or at a URL.
     pub async fn find(&self, keys: Option<IssuerKeys<'_>>, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
         match keys {
             Some(IssuerKeys::Inline(set)) => Ok(set.find(id).cloned()),
@@ -86,27 +86,27 @@ impl JwksCache {
         }
     }
 
-    /// The key with this id in the set at `url`. [`Error::Unavailable`] when the set cannot be had now.
+    /// The key with this id in the set at `url`. Returns [`Error::Unavailable`] if the set cannot be fetched now.
     pub async fn key(&self, url: &str, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
         let source = lock(&self.sources).entry(url.to_owned()).or_default().clone();
-        match source.answer(id, now, self.floor) {
+        match source.find(id, now, self.min_interval) {
             Known::Key(key) => return Ok(Some(*key)),
             Known::NoSuchKey => return Ok(None),
-            Known::Nothing => {}
+            Known::MustFetch => {}
         }
-        let mut last = source.flight.lock().await;
-        // Somebody else may have fetched it meanwhile.
-        match source.answer(id, now, self.floor) {
+        let mut last = source.last_request.lock().await;
+        // Another request may have fetched the set meanwhile.
+        match source.find(id, now, self.min_interval) {
             Known::Key(key) => return Ok(Some(*key)),
             Known::NoSuchKey => return Ok(None),
-            Known::Nothing => {}
+            Known::MustFetch => {}
         }
-        if last.is_some_and(|last| now.duration_since(last) < self.floor) {
+        if last.is_some_and(|last| now.duration_since(last) < self.min_interval) {
             return Err(Error::unavailable("the key set could not be fetched a moment ago"));
         }
         *last = Some(now);
         let (set, lifetime) = self.fetch(url).await?;
-        let lifetime = lifetime.max(self.floor);
+        let lifetime = lifetime.max(self.min_interval);
         let key = set.find(id).cloned();
         *lock(&source.known) = Some(Fetched { at: now, lifetime, set: Arc::new(set) });
         Ok(key)
@@ -117,7 +117,7 @@ impl JwksCache {
             Some(client) => client,
             None => {
                 let client = reqwest::Client::builder()
-                    .timeout(TIME_OUT)
+                    .timeout(TIMEOUT)
                     .redirect(reqwest::redirect::Policy::none())
                     .build()
                     .map_err(Error::internal)?;
@@ -133,16 +133,17 @@ impl JwksCache {
         while let Some(bytes) = stream.next().await {
             body.extend_from_slice(&bytes.map_err(Error::unavailable)?);
             if body.len() > MAX_SET {
-                return Err(Error::unavailable("a JWK set of over 256 kB"));
+                return Err(Error::unavailable("the JWK set has more than 256 KiB"));
             }
         }
         let set =
-            crypto::key_set(&body).ok_or_else(|| Error::unavailable("what was fetched is no JWK set"))?;
+            crypto::key_set(&body).ok_or_else(|| Error::unavailable("the response is not a JWK set"))?;
         Ok((set, lifetime))
     }
 }
 
-/// How long a set may be remembered: never past its `Cache-Control` (SMART App Launch 2.2, registering keys).
+/// The time for which a set may be cached, which is at most that of its `Cache-Control` (SMART App Launch 2.2, registering
+/// keys).
 fn lifetime_of(cache_control: Option<&str>) -> SignedDuration {
     let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
     let shortest = directives.filter_map(|directive| match directive.split_once('=') {
@@ -154,7 +155,7 @@ fn lifetime_of(cache_control: Option<&str>) -> SignedDuration {
         }
         _ => None,
     });
-    shortest.min().unwrap_or(REMEMBERED).clamp(SignedDuration::ZERO, REMEMBERED)
+    shortest.min().unwrap_or(MAX_LIFETIME).clamp(SignedDuration::ZERO, MAX_LIFETIME)
 }
 
 #[cfg(test)]
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_is_remembered_no_longer_than_its_owner_says() {
+    fn a_set_is_cached_no_longer_than_cache_control_allows() {
         for (cache_control, seconds) in [
             (None, 300),
             (Some("public"), 300),

@@ -1,7 +1,7 @@
-//! What every JWT of somebody else must be, before and behind its signature (RFC 7515, RFC 7519, RFC 8725).
+//! Checks JWTs that other systems issued, before and after their signature is verified (RFC 7515, RFC 7519, RFC 8725).
 //!
-//! Reading is strict: what is given twice, is of another type than specified, or asks for an extension that this server
-//! does not know, is refused.
+//! The checks are strict: a token is refused if it has a member twice, a value of another type than specified, or an
+//! extension that this server does not support.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,17 +12,17 @@ use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// The longest token that is looked at.
+/// The maximum length of a token, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
-/// The longest `kid`.
+/// The maximum length of `kid`, in bytes.
 const MAX_KEY_ID: usize = 512;
-/// The last second of the year 9999, which is as far as times go.
+/// The last second of the year 9999, which is the latest time that the server supports.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// Why a token does not hold, for the log.
+/// The reason why a token is not valid, for the log.
 pub type Refused = &'static str;
 
-/// A token of somebody else, read and not verified.
+/// A token of another system that was parsed, but not verified.
 #[derive(Debug)]
 pub struct Unverified<'t> {
     token: &'t str,
@@ -43,8 +43,8 @@ pub fn signed_part(token: &str) -> &str {
 }
 
 impl<'t> Unverified<'t> {
-    /// Reads a token whose header has one of the `algorithms` (as in `alg`) and, if any, one of the `types` (as in
-    /// `typ`, in lower case).
+    /// Parses a token whose `alg` is one of the `algorithms` and whose `typ`, if it has one, is one of the `types`, which are
+    /// in lower case.
     pub fn read(token: &'t str, algorithms: &[&str], types: &[&str]) -> Result<Self, Refused> {
         if token.len() > MAX_TOKEN {
             return Err("a token that is too long");
@@ -53,22 +53,22 @@ impl<'t> Unverified<'t> {
         let (Some(header), Some(claims), Some(_), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err("no signed JWT");
+            return Err("a text that is not a signed JWT");
         };
-        let header = object(header).ok_or("a header that is no JSON object with each member once")?;
+        let header = object(header).ok_or("a header that is not a JSON object with each member once")?;
         let text = |name: &str| match header.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err("a header with a value of the wrong type"),
         };
-        // No extension is known here, so that any critical one is unknown (RFC 7515, 4.1.11; RFC 7797).
+        // This server supports no extensions, so every critical one is refused (RFC 7515, section 4.1.11; RFC 7797).
         if ["crit", "b64", "zip", "enc"].iter().any(|name| header.contains_key(*name)) {
-            return Err("a header with an extension that is not known (crit, b64, zip or enc)");
+            return Err("a header with an extension that is not supported (crit, b64, zip or enc)");
         }
         let algorithm =
             text("alg")?.filter(|name| algorithms.contains(name)).and_then(|name| name.parse().ok());
         if text("typ")?.is_some_and(|kind| !types.contains(&kind.to_ascii_lowercase().as_str())) {
-            return Err("another typ");
+            return Err("a typ that is not accepted");
         }
         let key_id = text("kid")?.filter(|id| (1..=MAX_KEY_ID).contains(&id.len())).ok_or("no kid")?;
         Ok(Self {
@@ -76,23 +76,23 @@ impl<'t> Unverified<'t> {
             algorithm: algorithm.ok_or("an algorithm that is not accepted")?,
             key_id: key_id.to_owned(),
             key_set: text("jku")?.map(str::to_owned),
-            claims: object(claims).ok_or("claims that are no JSON object with each member once")?,
+            claims: object(claims).ok_or("claims that are not a JSON object with each member once")?,
         })
     }
 
-    /// A claim that is a text. It proves nothing yet.
+    /// A claim that is a text. It is not verified.
     pub fn claimed(&self, name: &str) -> Option<&str> {
         self.claims.get(name)?.as_str()
     }
 
-    /// Verifies the signature with a key that is meant for it.
+    /// Verifies the signature. The key must be meant for signatures with this algorithm.
     pub fn verify(self, key: &Jwk) -> Result<Claims, Refused> {
         if !is_meant_for(key, self.algorithm) {
             return Err("a key for another purpose or algorithm");
         }
         let key = DecodingKey::from_jwk(key).map_err(|_| "a key that cannot be used")?;
         let mut validation = Validation::new(self.algorithm);
-        // Everything else is checked in `Claims`, more strictly and by our own clock.
+        // `Claims` checks everything else, more strictly and with the clock of this server.
         validation.required_spec_claims.clear();
         (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
         match jsonwebtoken::decode::<Value>(self.token, &key, &validation) {
@@ -102,7 +102,7 @@ impl<'t> Unverified<'t> {
     }
 }
 
-/// Whether a key may verify signatures of an algorithm (RFC 7517, 4.2 to 4.4).
+/// Whether a key may verify signatures of an algorithm (RFC 7517, sections 4.2 to 4.4).
 fn is_meant_for(key: &Jwk, algorithm: Algorithm) -> bool {
     let common = &key.common;
     let signs = !matches!(common.public_key_use, Some(PublicKeyUse::Encryption | PublicKeyUse::Other(_)));
@@ -112,7 +112,7 @@ fn is_meant_for(key: &Jwk, algorithm: Algorithm) -> bool {
 }
 
 impl Claims {
-    /// A claim that is a text; refused when it is there and is something else.
+    /// A claim that must be a text; `None` if it is missing. Any other value is refused.
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, Refused> {
         match self.0.get(name) {
             None => Ok(None),
@@ -121,39 +121,40 @@ impl Claims {
         }
     }
 
+    /// The value of a claim; null if it is missing.
     pub fn get(&self, name: &str) -> &Value {
         self.0.get(name).unwrap_or(&Value::Null)
     }
 
-    /// Whether the token is for one of these audiences. With `only`, it must be for nobody else.
+    /// Whether the token is for one of these audiences. With `only`, it must have exactly one audience.
     pub fn is_for(&self, audiences: &[String], only: bool) -> bool {
         let named: Option<Vec<&str>> = match self.get("aud") {
             Value::String(one) => Some(vec![one]),
             Value::Array(list) => list.iter().map(Value::as_str).collect(),
             _ => None,
         };
-        // A list with anything but texts cannot be read for certain.
+        // A list with other values than texts counts as no audience.
         let named = named.unwrap_or_default();
         let ours = |name: &&str| audiences.iter().any(|audience| audience == name);
         if only { named.len() == 1 && named.iter().all(ours) } else { named.iter().any(ours) }
     }
 
-    /// When the token ends, in seconds since 1970. Refuses one that has ended, has not begun, or does not say when it
-    /// ends (RFC 7519, 4.1.4 to 4.1.6).
+    /// The time at which the token expires, in seconds since 1970. Refuses a token that has expired, is not valid yet, or
+    /// has no `exp` (RFC 7519, sections 4.1.4 to 4.1.6).
     pub fn ends(&self, now: Timestamp, leeway: SignedDuration) -> Result<i64, Refused> {
         let (now, leeway) = (now.as_second(), leeway.as_secs());
         let end = self.seconds("exp")?.ok_or("no exp")?;
         if end <= now {
-            return Err("a time that is over");
+            return Err("an exp in the past");
         }
         if self.seconds("nbf")?.is_some_and(|begin| begin > now + leeway) {
-            return Err("a time that has not begun");
+            return Err("an nbf in the future");
         }
         self.seconds("iat")?;
         Ok(end)
     }
 
-    /// A NumericDate: whole seconds, or the second that a fraction is in.
+    /// Reads a NumericDate. A fraction is rounded down to a whole second.
     fn seconds(&self, name: &str) -> Result<Option<i64>, Refused> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         #[expect(clippy::cast_possible_truncation, reason = "the range is checked below")]
@@ -162,12 +163,12 @@ impl Claims {
             .or_else(|| value.as_f64().filter(|_| value.is_f64()).map(|seconds| seconds.floor() as i64));
         match seconds {
             Some(seconds @ 0..=LAST_SECOND) => Ok(Some(seconds)),
-            _ => Err("a time that is no number of seconds"),
+            _ => Err("a time that is not a number of seconds"),
         }
     }
 }
 
-/// A part of a token as a JSON object in which no member comes twice.
+/// Parses a part of a token as a JSON object without repeated members.
 fn object(part: &str) -> Option<Map<String, Value>> {
     struct Unique(Map<String, Value>);
 
@@ -186,7 +187,7 @@ fn object(part: &str) -> Option<Map<String, Value>> {
                     let mut members = Map::new();
                     while let Some((name, value)) = access.next_entry::<String, Value>()? {
                         if members.insert(name, value).is_some() {
-                            return Err(A::Error::custom("a member comes twice"));
+                            return Err(A::Error::custom("a member is repeated"));
                         }
                     }
                     Ok(Unique(members))
@@ -242,7 +243,7 @@ mod tests {
             assert_eq!(read(&token(header, "{}")).is_ok(), good, "{header}");
         }
         let header = r#"{"alg":"ES256","kid":"k"}"#;
-        assert!(read(&token(header, r#"{"sub":"a","sub":"b"}"#)).is_err(), "a claim comes twice");
+        assert!(read(&token(header, r#"{"sub":"a","sub":"b"}"#)).is_err(), "a claim is repeated");
         assert!(read(&token(header, "[]")).is_err());
         let good = token(header, "{}");
         assert!(read(&good).is_ok());

@@ -1,5 +1,5 @@
-//! The keys of this server: one signs access tokens and ID tokens, one derives the codes in links. RSA keys of the
-//! settings sign ID tokens for clients that want RS256.
+//! The keys of this server. One key signs access tokens and ID tokens, and one derives the codes in links. RSA keys in the
+//! settings sign ID tokens with RS256.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use aws_lc_rs::{agreement, hkdf, hmac};
@@ -14,7 +14,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The keys as they are kept: base64url.
+/// The keys as they are stored, in base64url.
 #[derive(Serialize, Deserialize)]
 pub struct StoredKeys {
     /// PKCS #8 of an EC key on P-256.
@@ -24,7 +24,7 @@ pub struct StoredKeys {
 }
 
 impl StoredKeys {
-    /// New keys.
+    /// Generates new keys.
     pub fn generate(random: &dyn Random) -> Result<Self> {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(Error::internal)?;
         let document = pair.to_pkcs8v1().map_err(Error::internal)?;
@@ -33,8 +33,8 @@ impl StoredKeys {
         Ok(Self { signing: URL_SAFE_NO_PAD.encode(document.as_ref()), codes: URL_SAFE_NO_PAD.encode(codes) })
     }
 
-    /// Keys derived from a random text that a store of secrets made (HKDF, RFC 5869), so that nobody ever handles
-    /// a key. [`Error::Invalid`] for a text too short to be safe.
+    /// Derives keys from a random text that a store of secrets generated (HKDF, RFC 5869), so that nobody handles a key.
+    /// Returns [`Error::Invalid`] if the text is too short to be safe.
     pub fn from_seed(seed: &str) -> Result<Self> {
         if seed.len() < 32 {
             return Err(Error::invalid("the signing secret must have at least 32 random characters"));
@@ -66,12 +66,12 @@ impl StoredKeys {
     }
 }
 
-/// The keys of a process: one that signs, and all that what was signed may be verified with.
+/// The keys of a process: the one that signs, and all keys that verify.
 pub struct Keys {
     signing: Key,
-    /// The other of two keys while they are rotated.
+    /// The second key during a rotation; it only verifies.
     other: Option<Key>,
-    /// The first signs.
+    /// The first one signs.
     rsa: Vec<RsaKey>,
 }
 
@@ -114,12 +114,12 @@ impl Keys {
         Ok(Self { signing: Key::new(stored)?, other: None, rsa: Vec::new() })
     }
 
-    /// Keys that are being rotated: `signing` signs, and what `other` signed or will sign is good as well.
+    /// Keys during a rotation: `signing` signs, and signatures of `other` are valid as well.
     pub fn rotating(signing: &StoredKeys, other: &StoredKeys) -> Result<Self> {
         Ok(Self { signing: Key::new(signing)?, other: Some(Key::new(other)?), rsa: Vec::new() })
     }
 
-    /// The same keys, and the RSA keys of the settings, in PEM. [`Error::Invalid`] for what is none.
+    /// Adds the RSA keys of the settings, in PEM. Returns [`Error::Invalid`] for a text that is not an RSA key.
     pub fn with_rsa(self, pems: &[String]) -> Result<Self> {
         Ok(Self { rsa: RsaKey::all(pems)?, ..self })
     }
@@ -132,19 +132,19 @@ impl Keys {
         std::iter::once(&self.signing).chain(&self.other)
     }
 
-    /// The RSA key that signs, where the settings have one.
+    /// The RSA key that signs, if the settings have one.
     pub(super) fn rsa(&self) -> Option<&RsaKey> {
         self.rsa.first()
     }
 
-    /// Our public keys as a JWK set (RFC 7517).
+    /// The public keys of this server as a JWK set (RFC 7517).
     pub fn jwks(&self) -> Value {
         let keys = self.all().map(|key| &key.jwk).chain(self.rsa.iter().map(RsaKey::jwk));
         json!({ "keys": keys.collect::<Vec<_>>() })
     }
 
-    /// The code that the link to a job's form carries. It is derived, so nothing secret is stored with the
-    /// job; it is good once, because the form can be sent once.
+    /// The code in the link to a job's form. It is derived, so that no secret is stored with the job. It can be used once,
+    /// because the form can be sent once.
     pub fn form_code(&self, job: &JobId) -> String {
         self.signing.code(&form_message(job))
     }
@@ -154,12 +154,12 @@ impl Keys {
         self.all().any(|key| crypto::same_secret(&key.code(&form_message(job)), code))
     }
 
-    /// What a file's URL carries in the place of a token, until `expires` (seconds since the epoch).
+    /// The signature in the URL of a file, which replaces a token until `expires` (seconds since the epoch).
     pub fn file_signature(&self, job: &JobId, file: &str, expires: i64) -> String {
         self.signing.code(&file_message(job, file, expires))
     }
 
-    /// Checks a file's signature in constant time; that it has not expired is for the caller to see.
+    /// Checks a file's signature in constant time. The caller must check that it has not expired.
     pub fn is_file_signature(&self, job: &JobId, file: &str, expires: i64, signature: &str) -> bool {
         self.all().any(|key| crypto::same_secret(&key.code(&file_message(job, file, expires)), signature))
     }
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_gives_the_same_keys_and_two_keys_stand_in_the_set_while_they_rotate() {
+    fn a_seed_always_gives_the_same_keys_and_the_set_has_both_keys_during_a_rotation() {
         let seed = |text: &str| StoredKeys::from_seed(&text.repeat(40)).expect("keys");
         let (old, new) = (Keys::new(&seed("a")).expect("keys"), Keys::new(&seed("b")).expect("keys"));
         assert_eq!(old.jwks(), Keys::new(&seed("a")).expect("keys").jwks());

@@ -1,4 +1,4 @@
-//! Keys, tokens and passwords.
+//! Authentication of callers: keys, tokens and passwords.
 
 pub mod address;
 pub mod assertion;

@@ -1,5 +1,5 @@
-//! Passwords as argon2 hashes. A hash takes 19 MiB and a core for tens of milliseconds, so that only a few are made at
-//! once, on threads of their own: the threads for files and SQLite stay free.
+//! Hashes and verifies passwords with argon2. A hash needs 19 MiB and a core for tens of milliseconds, so only a few are
+//! made at once, and on separate threads, so that the threads for files and SQLite stay free.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
@@ -11,10 +11,10 @@ use domain::error::{Error, Result};
 use settings::Limits;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
-/// The longest password that is looked at.
+/// The maximum length of a password, in bytes.
 const MAX_PASSWORD: usize = 256;
 
-/// Hashes a password: argon2id, 19 MiB, 2 passes (OWASP's least).
+/// Hashes a password with argon2id, 19 MiB and 2 passes, which is the minimum that OWASP recommends.
 pub fn hash(password: &str, random: &dyn Random) -> Result<String> {
     let mut salt = [0; 16];
     random.fill(&mut salt);
@@ -24,33 +24,33 @@ pub fn hash(password: &str, random: &dyn Random) -> Result<String> {
     Ok(hash.map_err(|error| Error::internal(error.to_string()))?.to_string())
 }
 
-/// The right to make one hash.
+/// The permission to make one hash.
 pub struct Turn {
     hashers: &'static Hashers,
     _permit: SemaphorePermit<'static>,
 }
 
-/// Waits for a turn; [`Error::Throttled`] when too many wait already.
+/// Waits for a turn. Returns [`Error::Throttled`] if too many requests are waiting.
 pub async fn turn(limits: &Limits) -> Result<Turn> {
-    /// One pool for the process, because the memory is the process's. The first settings size it.
+    /// The process has one pool, because the memory is that of the process. The first settings decide its size.
     static HASHERS: OnceLock<Hashers> = OnceLock::new();
     let hashers = HASHERS.get_or_init(|| Hashers::start(limits));
-    let _waits = Waits::begin(&hashers.waiting, limits.hashes_waiting)?;
+    let _waiter = Waiter::begin(&hashers.waiting, limits.hashes_waiting)?;
     let permit = hashers.turns.acquire().await.map_err(Error::internal)?;
     Ok(Turn { hashers, _permit: permit })
 }
 
 impl Turn {
-    /// Checks a password against a hash. `None` takes as long and is never right, so that a response does not tell which
-    /// users exist.
+    /// Checks a password against a hash. `None` needs the same time and is never right, so that a response does not reveal
+    /// which users exist.
     pub async fn verify(self, password: &str, hash: Option<&str>) -> Result<bool> {
-        /// Of a password that nobody knows.
+        /// The hash of a password that nobody knows.
         const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$f3rAHYQmlyMNjvFjE7cdWU4yGYZzT9UeCZP2Fz9Xh0A";
 
         if password.len() > MAX_PASSWORD {
             return Ok(false);
         }
-        let (answer, right) = oneshot::channel();
+        let (result, right) = oneshot::channel();
         let password = password.to_owned();
         let known = hash.map(str::to_owned);
         let is_known = known.is_some();
@@ -59,17 +59,17 @@ impl Turn {
             let parsed = PasswordHash::new(hash).ok();
             let right = parsed
                 .is_some_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
-            // Whoever asked may have gone.
-            let _ = answer.send(right);
+            // The request may have been cancelled.
+            let _ = result.send(right);
         };
-        self.hashers.give(Box::new(work))?;
+        self.hashers.submit(Box::new(work))?;
         Ok(right.await.map_err(Error::internal)? && is_known)
     }
 }
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The threads that hash, and the turns that bound them.
+/// The threads that hash, and the turns that limit them.
 struct Hashers {
     turns: Semaphore,
     waiting: AtomicU64,
@@ -79,13 +79,13 @@ struct Hashers {
 impl Hashers {
     fn start(limits: &Limits) -> Self {
         let threads = usize::try_from(limits.hashes_at_once).unwrap_or(1);
-        let (work, taken) = mpsc::channel::<Work>();
-        let taken = std::sync::Arc::new(Mutex::new(taken));
+        let (work, receiver) = mpsc::channel::<Work>();
+        let receiver = std::sync::Arc::new(Mutex::new(receiver));
         for number in 0..threads {
-            let taken = taken.clone();
+            let receiver = receiver.clone();
             let hashing = move || {
                 loop {
-                    let next = taken.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(work) = next else { return };
                     work();
                 }
@@ -97,27 +97,27 @@ impl Hashers {
         Self { turns: Semaphore::new(threads), waiting: AtomicU64::new(0), work: Mutex::new(work) }
     }
 
-    fn give(&self, work: Work) -> Result<()> {
+    fn submit(&self, work: Work) -> Result<()> {
         let sender = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        sender.send(work).map_err(|_| Error::internal("no thread is left that hashes passwords"))
+        sender.send(work).map_err(|_| Error::internal("no thread that hashes passwords is left"))
     }
 }
 
-/// Counts one who waits, until it is dropped.
-struct Waits<'w>(&'w AtomicU64);
+/// Counts a waiting request until it is dropped.
+struct Waiter<'w>(&'w AtomicU64);
 
-impl<'w> Waits<'w> {
-    fn begin(waiting: &'w AtomicU64, most: u64) -> Result<Self> {
-        let waits = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) < most {
-            Ok(waits)
+impl<'w> Waiter<'w> {
+    fn begin(waiting: &'w AtomicU64, limit: u64) -> Result<Self> {
+        let waiter = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) < limit {
+            Ok(waiter)
         } else {
             Err(Error::Throttled { retry_after: 1 })
         }
     }
 }
 
-impl Drop for Waits<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn right_wrong_and_nobody() {
+    async fn only_the_right_password_of_a_known_user_is_accepted() {
         let limits = Limits::default();
         let known = hash("a long password", &SeededRandom::new(1)).expect("a hash");
         for (password, hash, right) in [
@@ -145,12 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn more_than_may_wait_are_refused() {
+    fn requests_beyond_the_limit_of_waiting_ones_are_refused() {
         let waiting = AtomicU64::new(0);
-        let first = Waits::begin(&waiting, 1).expect("room");
-        assert!(matches!(Waits::begin(&waiting, 1), Err(Error::Throttled { .. })));
+        let first = Waiter::begin(&waiting, 1).expect("room");
+        assert!(matches!(Waiter::begin(&waiting, 1), Err(Error::Throttled { .. })));
         drop(first);
-        assert!(Waits::begin(&waiting, 1).is_ok());
+        assert!(Waiter::begin(&waiting, 1).is_ok());
         assert_eq!(waiting.load(Ordering::Relaxed), 0);
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::{Key, Keys};
 
-/// The claims of our access tokens. Times are seconds since 1970.
+/// The claims of this server's access tokens. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessTokenClaims {
     pub iss: String,
@@ -20,27 +20,28 @@ pub struct AccessTokenClaims {
     pub iat: i64,
     pub exp: i64,
     pub jti: String,
-    /// The absolute URL of the user's resource, where it was granted.
+    /// The absolute URL of the user's resource, if it was granted.
     #[serde(rename = "fhirUser", default, skip_serializing_if = "Option::is_none")]
     pub fhir_user: Option<String>,
-    /// The authorization that the token came from; revoking that revokes the token.
+    /// The authorization from which the token was issued. Revoking it revokes the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
 }
 
-/// What clocks may differ by.
+/// The time by which clocks may differ.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
 
+/// Signs an access token.
 pub fn sign(keys: &Keys, claims: &AccessTokenClaims) -> Result<String> {
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some(keys.signing().id.clone());
     jsonwebtoken::encode(&header, claims, &keys.signing().signing).map_err(Error::internal)
 }
 
-/// Checks that a token is one of ours, for us, and has not expired.
+/// The claims of a token that this server issued for itself and that has not expired; `None` for any other token.
 pub fn verify(keys: &Keys, token: &str, issuer: &str, now: Timestamp) -> Option<AccessTokenClaims> {
     let mut validation = Validation::new(Algorithm::ES256);
-    // Time is checked below, by our own clock.
+    // The expiry is checked below with the clock of this server.
     validation.validate_exp = false;
     validation.set_required_spec_claims(&["exp", "iss", "aud"]);
     validation.set_issuer(&[issuer]);

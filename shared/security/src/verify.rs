@@ -1,4 +1,4 @@
-//! Who calls: an access token becomes a [`Caller`], or 401.
+//! Verifies access tokens. A valid token becomes a [`Caller`]; any other is [`Error::Unauthorized`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,24 +19,26 @@ use crate::jwt::{Refused, Unverified, signed_part};
 use crate::keys::Keys;
 use crate::tokens;
 
-/// How long a verified token is believed without asking whether it was revoked. Within one process
-/// a revocation counts at once.
-const BELIEVED: SignedDuration = SignedDuration::from_secs(30);
-/// How many tokens are remembered.
-const MAX_REMEMBERED: usize = 10_000;
+/// The time for which a verified token is cached without checking whether it was revoked. In the process that revokes a
+/// token, the revocation is effective at once.
+const CACHED: SignedDuration = SignedDuration::from_secs(30);
+/// The maximum number of cached tokens.
+const MAX_CACHED: usize = 10_000;
 
 const UNAUTHORIZED: Error = Error::Unauthorized(INVALID_TOKEN);
 
-/// When a token was checked and whose it is, by its digest, so that looking one up tells nothing of its bytes by time.
-type Remembered = HashMap<[u8; 32], (Timestamp, Arc<Caller>)>;
+/// The time at which a token was verified and its bearer, by the digest of the token. With a digest, the time of a look-up
+/// reveals nothing about the bytes of a token.
+type VerifiedTokens = HashMap<[u8; 32], (Timestamp, Arc<Caller>)>;
 
+/// Verifies access tokens of this server and of trusted issuers.
 pub struct Verifier {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
     expiring: Arc<dyn ExpiringStore>,
     jwks: JwksCache,
-    remembered: Mutex<Remembered>,
+    verified: Mutex<VerifiedTokens>,
 }
 
 impl Verifier {
@@ -47,14 +49,14 @@ impl Verifier {
         expiring: Arc<dyn ExpiringStore>,
     ) -> Self {
         let jwks = JwksCache::new(&settings.limits);
-        Self { settings, keys, clock, expiring, jwks, remembered: Mutex::default() }
+        Self { settings, keys, clock, expiring, jwks, verified: Mutex::default() }
     }
 
     /// The bearer of an access token, or [`Error::Unauthorized`].
     pub async fn verify(&self, token: &str) -> Result<Arc<Caller>> {
         let now = self.clock.now();
         let digest = digest_of(token);
-        if let Some(caller) = self.recall(&digest, now) {
+        if let Some(caller) = self.cached(&digest, now) {
             return Ok(caller);
         }
         let caller = match tokens::verify(&self.keys, token, &self.settings.base_url, now) {
@@ -65,27 +67,27 @@ impl Verifier {
             return Err(UNAUTHORIZED);
         }
         let caller = Arc::new(caller);
-        let mut remembered = self.lock();
-        if remembered.len() >= MAX_REMEMBERED {
-            remembered.clear();
+        let mut verified = self.lock();
+        if verified.len() >= MAX_CACHED {
+            verified.clear();
         }
-        remembered.insert(digest, (now, caller.clone()));
+        verified.insert(digest, (now, caller.clone()));
         Ok(caller)
     }
 
-    /// Forgets what was verified, after a revocation.
+    /// Removes all cached tokens, after a revocation.
     pub fn forget(&self) {
         self.lock().clear();
     }
 
-    fn recall(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Caller>> {
-        let remembered = self.lock();
-        let (checked, caller) = remembered.get(digest)?;
-        (caller.expires_at > now && now.duration_since(*checked) < BELIEVED).then(|| caller.clone())
+    fn cached(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Caller>> {
+        let verified = self.lock();
+        let (checked, caller) = verified.get(digest)?;
+        (caller.expires_at > now && now.duration_since(*checked) < CACHED).then(|| caller.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Remembered> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, VerifiedTokens> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn verify_local(&self, claims: tokens::AccessTokenClaims) -> Result<Caller> {
@@ -97,9 +99,9 @@ impl Verifier {
         Caller::of_own(claims).ok_or(UNAUTHORIZED)
     }
 
-    /// A token of another issuer, by its published keys.
+    /// Verifies a token of another issuer with the issuer's keys.
     async fn verify_external(&self, token: &str, now: Timestamp) -> Result<Caller> {
-        // Only signatures by private keys: a public key must never serve as a shared secret.
+        // Only asymmetric algorithms are accepted, so that a public key can never be used as a shared secret.
         let unverified = Unverified::read(
             token,
             &["RS256", "RS384", "ES256", "ES384"],
@@ -112,9 +114,9 @@ impl Verifier {
         let key = self.jwks.find(issuer.keys(), &unverified.key_id, now).await?.ok_or(UNAUTHORIZED)?;
         let claims = unverified.verify(&key).map_err(refused)?;
         if !claims.is_for(&self.audiences(issuer), false) {
-            return Err(refused("another audience"));
+            return Err(refused("an audience that is not this server"));
         }
-        // By what is signed, and not by the signature, which somebody else could spell differently.
+        // The key is that of the signed part, because the same signature can be encoded differently.
         let revocation_key = fingerprint(signed_part(token));
         Caller::of_issuer(issuer, &claims, revocation_key, now).map_err(refused)
     }
@@ -127,7 +129,7 @@ impl Verifier {
         bases.chain([self.settings.base_url.clone()]).collect()
     }
 
-    /// Revokes the token a caller came with until it expires by itself.
+    /// Revokes the token of a caller until it expires.
     pub async fn revoke(&self, caller: &Caller) -> Result<()> {
         if let Some(family) = &caller.family {
             self.expiring.take(EntryKind::Family, family).await?;
@@ -138,9 +140,9 @@ impl Verifier {
     }
 }
 
-/// The reason goes to the log only.
+/// Logs the reason, which the caller does not get.
 fn refused(reason: Refused) -> Error {
-    tracing::debug!(reason, "a token that does not hold");
+    tracing::debug!(reason, "a token is not valid");
     UNAUTHORIZED
 }
 
