@@ -1,4 +1,4 @@
-//! The contract of chunks: a plan that grows at its end only, and results that count once.
+//! Tests the chunks of [`Jobs`]: the plan grows only at its end, and each result is counted once.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn result(attempt: u8) -> ChunkResult {
 }
 
 async fn append(jobs: &dyn Jobs, id: &JobId, chunks: &[Chunk], at: u32, plan: Plan) -> Option<u32> {
-    let progress = jobs.append(id, Append { at, chunks, plan }).await.expect("an answer")?;
+    let progress = jobs.append(id, Append { at, chunks, plan }).await.expect("a result")?;
     let (end, sent) = (progress.plan_end, progress.plan_sent);
     assert_eq!((end as usize, sent), (at as usize + chunks.len(), at));
     assert_eq!(progress.plan_complete, plan != Plan::Continues);
@@ -58,7 +58,7 @@ pub(super) async fn chunks(jobs: Arc<dyn Jobs>) {
     many(jobs).await;
 }
 
-/// Who appends second is refused, whatever it wanted to append.
+/// Of two appends at the same place, the second is refused, even if its chunks differ.
 async fn plan(jobs: &dyn Jobs) {
     let job = job(50, "c");
     let id = job.id().clone();
@@ -76,18 +76,18 @@ async fn plan(jobs: &dyn Jobs) {
     for plan in [Plan::Continues, Plan::Ends] {
         assert_eq!(append(jobs, &id, &[chunk(3, 5)], 3, plan).await, None, "the plan has ended");
     }
-    let progress = jobs.get(&id).await.expect("an answer").expect("a job").progress;
+    let progress = jobs.get(&id).await.expect("a result").expect("a job").progress;
     assert_eq!((progress.chunks_planned, progress.bytes_planned, progress.plan_complete), (3, 35, true));
-    let kept = jobs.chunk(&id, ChunkId::first(1)).await.expect("an answer").expect("a chunk");
+    let kept = jobs.chunk(&id, ChunkId::first(1)).await.expect("a result").expect("a chunk");
     assert_eq!((kept.chunk, kept.result), (chunk(1, 20), None));
-    assert_eq!(jobs.chunk(&id, ChunkId::first(3)).await.expect("an answer"), None);
+    assert_eq!(jobs.chunk(&id, ChunkId::first(3)).await.expect("a result"), None);
     assert_eq!(append(jobs, &id, &[chunk(3, 0)], 3, Plan::HasEnded).await, Some(4));
     jobs.remove(&id).await.expect("removed");
     for plan in [Plan::Continues, Plan::Ends, Plan::HasEnded] {
         let append = jobs.append(&id, Append { at: 0, chunks: &first, plan }).await;
-        assert!(matches!(append, Err(Error::NotFound(_))), "nothing is added to what is gone");
+        assert!(matches!(append, Err(Error::NotFound(_))), "nothing is added to a job that was removed");
     }
-    assert_eq!(jobs.chunk(&id, ChunkId::first(0)).await.expect("an answer"), None);
+    assert_eq!(jobs.chunk(&id, ChunkId::first(0)).await.expect("a result"), None);
 }
 
 async fn results(jobs: Arc<dyn Jobs>) {
@@ -97,38 +97,38 @@ async fn results(jobs: Arc<dyn Jobs>) {
     let planned = [chunk(0, 10), chunk(1, 20), chunk(2, 5)];
     append(&*jobs, &id, &planned, 0, Plan::Ends).await.expect("appended");
 
-    // Many deliveries of one chunk at once: one is recorded, and counted once.
+    // If many deliveries finish one chunk at once, one of them is recorded and counted.
     let racing = (0..20).map(|attempt| {
         let (jobs, id) = (jobs.clone(), id.clone());
         tokio::spawn(async move {
-            jobs.finish_chunk(&id, &chunk(0, 10), &result(attempt), None).await.expect("an answer")
+            jobs.finish_chunk(&id, &chunk(0, 10), &result(attempt), None).await.expect("a result")
         })
     });
     let finished = join_all(racing).await;
     let recorded = finished.iter().flatten().filter(|finished| finished.recorded).count();
     assert_eq!(recorded, 1);
-    let stored = jobs.get(&id).await.expect("an answer").expect("a job");
+    let stored = jobs.get(&id).await.expect("a result").expect("a job");
     assert_eq!(
         (stored.progress.chunks_done, stored.progress.bytes_done, stored.progress.resources),
         (1, 10, 7)
     );
     assert_eq!(stored.version, 1, "counting does not change the version");
-    let looked_at = jobs.peek(&id).await.expect("an answer").expect("a job");
-    assert_eq!(*looked_at, stored, "a look sees the counters");
+    let peeked = jobs.peek(&id).await.expect("a result").expect("a job");
+    assert_eq!(*peeked, stored, "peek returns the counters");
 
-    // The rest of a chunk comes with its end, or not at all. Its bytes were planned with the chunk.
+    // The rest of a chunk is added when the chunk is finished. Its bytes were planned with the chunk.
     let rest = Chunk::new(ChunkId::first(1).rest(), Work::Supporting, 13);
     for _ in 0..2 {
         let finished = jobs.finish_chunk(&id, &planned[1], &result(1), Some(&rest)).await.expect("finished");
         assert_eq!((finished.progress.chunks_planned, finished.progress.bytes_planned), (4, 35));
-        assert!(finished.recorded, "a call that is made again finds its own attempt");
+        assert!(finished.recorded, "a repeated call finds its own attempt");
     }
-    let stored = jobs.chunk(&id, ChunkId::first(1)).await.expect("an answer").expect("a chunk");
-    assert_eq!(stored.result, Some(result(1)), "what is stored comes back, the ledger as well");
+    let stored = jobs.chunk(&id, ChunkId::first(1)).await.expect("a result").expect("a chunk");
+    assert_eq!(stored.result, Some(result(1)), "the stored result is complete, with its ledger");
     for open in [&rest, &planned[2]] {
         jobs.finish_chunk(&id, open, &result(2), None).await.expect("finished");
     }
-    assert!(jobs.get(&id).await.expect("an answer").expect("a job").progress.all_done());
+    assert!(jobs.get(&id).await.expect("a result").expect("a job").progress.all_done());
     let results = jobs.results(&id, 1..3).await.expect("results");
     let results: Vec<_> = results.into_iter().map(|stored| (stored.chunk, stored.covered)).collect();
     let (one, supporting) = (Covered::Patients(1), Covered::Supporting);
@@ -136,15 +136,15 @@ async fn results(jobs: Arc<dyn Jobs>) {
     for _ in 0..2 {
         jobs.remove(&id).await.expect("removed");
     }
-    assert_eq!(jobs.get(&id).await.expect("an answer"), None);
-    assert_eq!(jobs.peek(&id).await.expect("an answer"), None);
-    assert!(!jobs.is_running(&id).await.expect("an answer"));
-    assert_eq!(jobs.chunk(&id, ChunkId::first(0)).await.expect("an answer"), None);
+    assert_eq!(jobs.get(&id).await.expect("a result"), None);
+    assert_eq!(jobs.peek(&id).await.expect("a result"), None);
+    assert!(!jobs.is_running(&id).await.expect("a result"));
+    assert_eq!(jobs.chunk(&id, ChunkId::first(0)).await.expect("a result"), None);
     let late = jobs.finish_chunk(&id, &planned[0], &result(1), None).await;
     assert!(matches!(late, Err(Error::NotFound(_))));
 }
 
-/// More chunks than one part of a store may hold: in order, whole, and counted together.
+/// Tests more chunks than fit into one part of a store: all are returned in order and counted together.
 async fn many(jobs: Arc<dyn Jobs>) {
     const MANY: u32 = 75;
     let job = job(52, "c");
@@ -156,7 +156,7 @@ async fn many(jobs: Arc<dyn Jobs>) {
         let plan = if at + 20 < MANY { Plan::Continues } else { Plan::Ends };
         append(&*jobs, &id, chunks, at, plan).await.expect("appended");
     }
-    // Twelve rests of one chunk: as texts, their ids are not in order.
+    // One chunk has twelve rests. Their ids as texts are not in order.
     let mut rest = all[30].clone();
     for _ in 0..12 {
         let next = Chunk::new(rest.id.rest(), Work::Groups, 0);
@@ -177,7 +177,7 @@ async fn many(jobs: Arc<dyn Jobs>) {
     );
     assert_eq!(jobs.chunks(&id, 5..5).await.expect("chunks"), []);
 
-    // Of workers that finish at the same time, one at least sees that all is done.
+    // If workers finish at the same time, at least one sees that all chunks are done.
     let open = all.iter().filter(|chunk| chunk.id.index != 30).chain([&rest]);
     let racing = open.cloned().map(|chunk| {
         let (jobs, id) = (jobs.clone(), id.clone());
@@ -186,7 +186,7 @@ async fn many(jobs: Arc<dyn Jobs>) {
     let finished = join_all(racing).await;
     assert!(finished.iter().flatten().all(|finished| finished.recorded));
     assert!(finished.iter().flatten().any(|finished| finished.progress.all_done()));
-    let progress = jobs.get(&id).await.expect("an answer").expect("a job").progress;
+    let progress = jobs.get(&id).await.expect("a result").expect("a job").progress;
     assert_eq!((progress.chunks_planned, progress.chunks_done), (MANY + 12, MANY + 12));
     assert_eq!((progress.bytes_planned, progress.bytes_done), (750, u64::from(MANY + 12) * 10));
     assert_eq!(jobs.results(&id, 0..MANY).await.expect("results").len(), MANY as usize + 12);

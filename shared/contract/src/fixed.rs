@@ -1,4 +1,4 @@
-//! Time and random values that a test decides.
+//! A clock and random values that a test controls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use domain::clock::{Clock, Random};
 use jiff::{SignedDuration, Timestamp};
 
-/// A clock that moves only when told to.
+/// A clock that moves only by [`FixedClock::advance`].
 #[derive(Clone)]
 pub struct FixedClock(Arc<AtomicI64>);
 
@@ -27,7 +27,7 @@ impl Clock for FixedClock {
     }
 }
 
-/// The same unguessable-looking values in the same order, for tests.
+/// Random values that are the same for the same seed, for tests.
 pub struct SeededRandom {
     seed: u64,
     drawn: AtomicU64,

@@ -1,5 +1,5 @@
-//! The tests that every adapter passes, the same ones. Each takes a port of an empty platform and panics where the
-//! port breaks its word.
+//! The tests that every adapter passes. Each test gets a port of an empty platform, and panics if the port does not do what
+//! the documentation of its trait requires.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ mod records;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// A job of a patient, created some seconds after the beginning.
+/// A job of a patient. `seconds` decides its id and its time of creation.
 pub fn job(seconds: i64, patient: &str) -> Job {
     let at = Timestamp::from_second(1_700_000_000 + seconds).expect("a time");
     let patient = PatientId::parse(patient).expect("an id");
@@ -65,26 +65,26 @@ fn is_conflict<T>(result: Result<T>) -> bool {
     matches!(result, Err(Error::Conflict(_)))
 }
 
-/// [`Jobs`]: compare-and-set, lists, chunks that count once.
+/// Tests [`Jobs`]: compare-and-set, lists, and chunks that are counted once.
 pub async fn jobs(jobs: Arc<dyn Jobs>) {
     let first = job(1, "a");
     jobs.create(&first).await.expect("created");
-    assert!(is_conflict(jobs.create(&first).await), "an id is created once");
-    let stored = jobs.get(first.id()).await.expect("an answer").expect("a job");
+    assert!(is_conflict(jobs.create(&first).await), "a job with this id exists");
+    let stored = jobs.get(first.id()).await.expect("a result").expect("a job");
     assert_eq!((&stored.job, stored.version), (&first, 1));
-    assert_eq!(jobs.get(job(99, "a").id()).await.expect("an answer"), None);
-    let look = async || jobs.peek(first.id()).await.expect("an answer").map(|stored| stored.version);
-    assert_eq!((look().await, look().await), (Some(1), Some(1)));
+    assert_eq!(jobs.get(job(99, "a").id()).await.expect("a result"), None);
+    let peek = async || jobs.peek(first.id()).await.expect("a result").map(|stored| stored.version);
+    assert_eq!((peek().await, peek().await), (Some(1), Some(1)));
     assert_eq!(jobs.replace(&first, 1).await.expect("replaced"), 2);
-    assert_eq!(look().await, Some(2), "a look sees each change");
-    assert!(is_conflict(jobs.replace(&first, 1).await), "an old version loses");
-    assert!(is_conflict(jobs.replace(&job(99, "a"), 1).await), "a job that is not there cannot change");
+    assert_eq!(peek().await, Some(2), "peek returns each change");
+    assert!(is_conflict(jobs.replace(&first, 1).await), "an old version is refused");
+    assert!(is_conflict(jobs.replace(&job(99, "a"), 1).await), "a job that does not exist cannot change");
     let racing = (0..20).map(|_| {
         let (jobs, first) = (jobs.clone(), first.clone());
         tokio::spawn(async move { jobs.replace(&first, 2).await.is_ok() })
     });
     let won = join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count();
-    assert_eq!(won, 1, "of racing changes one wins");
+    assert_eq!(won, 1, "exactly one of the racing changes succeeds");
     lists(&*jobs).await;
     chunks::chunks(jobs).await;
 }
@@ -93,7 +93,7 @@ async fn lists(jobs: &dyn Jobs) {
     for seconds in 2..=7 {
         jobs.create(&job(seconds, if seconds % 2 == 0 { "even" } else { "odd" })).await.expect("created");
     }
-    // Others may have jobs in the store as well.
+    // Other tests may have jobs in the store as well.
     let ours = |stored: &StoredJob| stored.job.header().created_at < job(10, "a").header().created_at;
     let mut seen = Vec::new();
     let mut query = JobQuery { count: 3, ..JobQuery::default() };
@@ -109,7 +109,7 @@ async fn lists(jobs: &dyn Jobs) {
         }
     }
     assert_eq!(seen.len(), 7);
-    assert!(seen.is_sorted_by(|one, other| one > other), "newest first");
+    assert!(seen.is_sorted_by(|one, other| one > other), "the newest job comes first");
     let of_patient = JobQuery { count: 9, patient: PatientId::parse("even").ok(), ..JobQuery::default() };
     assert_eq!(jobs.list(&of_patient).await.expect("a page").jobs.len(), 3);
     let of_owner =
@@ -134,8 +134,9 @@ async fn lists(jobs: &dyn Jobs) {
     assert!(matches!(jobs.list(&wrong).await, Err(Error::Invalid(_))));
 }
 
-/// [`Queue`] and [`Inbox`]: at least once, visibility, the limit, dead letters. `advance` moves the time, and `unit` is
-/// what the waits are multiples of: seconds at least, where time cannot be moved and must pass.
+/// Tests [`Queue`] and [`Inbox`]: delivery at least once, visibility, the limit of deliveries, and dead letters. `advance`
+/// moves the time. All waits are multiples of `unit`, which must be at least a second if the time cannot be moved and must
+/// pass.
 pub async fn queue(
     queue: &dyn Queue,
     inbox: &dyn Inbox,
@@ -143,51 +144,51 @@ pub async fn queue(
     advance: impl AsyncFn(SignedDuration),
 ) {
     let task = |seconds| Task::Plan { job: job(seconds, "a").id().clone() };
-    assert_eq!(inbox.receive(unit).await.expect("an answer"), None);
+    assert_eq!(inbox.receive(unit).await.expect("a result"), None);
     queue.send(SizeClass::Small, &[task(1), task(2)]).await.expect("sent");
-    let one = inbox.receive(unit * 6).await.expect("an answer").expect("a task");
-    let two = inbox.receive(unit * 6).await.expect("an answer").expect("a task");
+    let one = inbox.receive(unit * 6).await.expect("a result").expect("a task");
+    let two = inbox.receive(unit * 6).await.expect("a result").expect("a task");
     let received: BTreeSet<_> =
         [&one, &two].into_iter().map(|delivery| delivery.task.job().clone()).collect();
-    assert_eq!(received.len(), 2, "each task once");
-    assert_eq!(inbox.receive(unit).await.expect("an answer"), None, "what is in hands is hidden");
+    assert_eq!(received.len(), 2, "each task is delivered once");
+    assert_eq!(inbox.receive(unit).await.expect("a result"), None, "a delivered task is hidden");
     inbox.acknowledge(&one).await.expect("acknowledged");
     advance(unit * 4).await;
     inbox.extend(&two, unit * 6).await.expect("extended");
     advance(unit * 4).await;
-    assert_eq!(inbox.receive(unit).await.expect("an answer"), None, "what was extended stays hidden");
+    assert_eq!(inbox.receive(unit).await.expect("a result"), None, "an extended task stays hidden");
     advance(unit * 3).await;
-    let again = inbox.receive(unit * 6).await.expect("an answer").expect("delivered again");
+    let again = inbox.receive(unit * 6).await.expect("a result").expect("delivered again");
     assert_eq!((&again.task, again.deliveries), (&two.task, 2));
     inbox.release(&again, unit).await.expect("released");
-    assert_eq!(inbox.receive(unit).await.expect("an answer"), None);
+    assert_eq!(inbox.receive(unit).await.expect("a result"), None);
     advance(unit * 2).await;
-    let (mut deliveries, mut looked) = (2, 0);
+    let (mut deliveries, mut tries) = (2, 0);
     let dead = loop {
-        if let Some(delivery) = inbox.receive(unit).await.expect("an answer") {
+        if let Some(delivery) = inbox.receive(unit).await.expect("a result") {
             deliveries += 1;
             assert_eq!(delivery.deliveries, deliveries);
-            assert_eq!(inbox.dead().await.expect("an answer"), None);
-        } else if let Some(dead) = inbox.dead().await.expect("an answer") {
+            assert_eq!(inbox.dead().await.expect("a result"), None);
+        } else if let Some(dead) = inbox.dead().await.expect("a result") {
             break dead;
         }
-        // A store far away may take its time to bury a letter; it is delivered no more often for it.
-        looked += 1;
+        // A remote queue may need some time until the task is a dead letter, but it is not delivered more often.
+        tries += 1;
         assert!(
-            deliveries <= MAX_DELIVERIES && looked <= 2 * MAX_DELIVERIES,
-            "there is a limit, and a dead letter"
+            deliveries <= MAX_DELIVERIES && tries <= 2 * MAX_DELIVERIES,
+            "the task becomes a dead letter after a limited number of deliveries"
         );
         advance(unit * 2).await;
     };
     assert!(deliveries >= 3, "{deliveries}");
     assert_eq!(dead.task, two.task);
-    assert!(dead.deliveries >= deliveries, "its count goes with it");
+    assert!(dead.deliveries >= deliveries, "a dead letter keeps its count");
     inbox.acknowledge(&dead).await.expect("acknowledged");
     advance(unit).await;
-    assert_eq!(inbox.dead().await.expect("an answer"), None);
+    assert_eq!(inbox.dead().await.expect("a result"), None);
 }
 
-/// [`Files`]: whole or not at all, ranges, prefixes.
+/// Tests [`Files`]: complete files or none, ranges, and prefixes.
 pub async fn files(files: &dyn Files) {
     let text = |range: Option<std::ops::Range<u64>>| async move {
         let mut stream = files.open("a/b/one", range).await.expect("open");
@@ -198,20 +199,20 @@ pub async fn files(files: &dyn Files) {
         String::from_utf8(all).expect("text")
     };
     assert!(matches!(files.open("a/b/one", None).await, Err(Error::NotFound(_))));
-    assert_eq!(files.size("a/b/one").await.expect("an answer"), None);
+    assert_eq!(files.size("a/b/one").await.expect("a result"), None);
     let mut writer = files.create("a/b/one").await.expect("created");
     let buffer = writer.write(b"hello ".to_vec()).await.expect("written");
     assert!(buffer.is_empty());
     writer.write(b"world".to_vec()).await.expect("written");
     writer.finish().await.expect("finished");
-    assert_eq!(files.size("a/b/one").await.expect("an answer"), Some(11));
+    assert_eq!(files.size("a/b/one").await.expect("a result"), Some(11));
     assert_eq!(text(None).await, "hello world");
     assert_eq!(text(Some(6..9)).await, "wor");
     assert_eq!(text(Some(9..11)).await, "ld");
-    assert!(read_all(files, "a/b/one", 5).await.is_err(), "a limit holds");
+    assert!(read_all(files, "a/b/one", 5).await.is_err(), "the file is larger than the limit");
     files.create("a/b/empty").await.expect("created").finish().await.expect("finished");
-    assert_eq!(files.size("a/b/empty").await.expect("an answer"), Some(0));
-    // Large enough to need several pieces.
+    assert_eq!(files.size("a/b/empty").await.expect("a result"), Some(0));
+    // This file is large enough to need several pieces.
     let large: Vec<u8> = (0..=u8::MAX).cycle().take(3_000_000).collect();
     write_all(files, "a/large", large.clone()).await.expect("written");
     assert_eq!(read_all(files, "a/large", large.len()).await.expect("read"), large);
@@ -223,54 +224,57 @@ pub async fn files(files: &dyn Files) {
     names.sort();
     assert_eq!(names, ["b/", "large"]);
     files.remove("a/b/empty").await.expect("removed");
-    files.remove("a/b/empty").await.expect("removing twice is no error");
+    files.remove("a/b/empty").await.expect("removing a file twice is not an error");
     files.remove_prefix("a/b/").await.expect("removed");
     files.remove_prefix("a/c/").await.expect("removed");
-    files.remove_prefix("nothing/").await.expect("removing nothing is no error");
-    assert_eq!(files.size("a/b/one").await.expect("an answer"), None);
+    files.remove_prefix("nothing/").await.expect("removing no files is not an error");
+    assert_eq!(files.size("a/b/one").await.expect("a result"), None);
     assert_eq!(files.list("a/").await.expect("a list"), ["large"]);
     for key in ["../x", "a/../../x", "/etc/passwd", "a//b", "", "a/\0"] {
         assert!(files.create(key).await.is_err() && files.open(key, None).await.is_err(), "{key:?}");
     }
 }
 
-/// [`ExpiringStore`]: once, for a while, by one. `advance` moves the time.
+/// Tests [`ExpiringStore`]: entries are created once, expire, and are taken by one caller. `advance` moves the time.
 pub async fn expiring(expiring: Arc<dyn ExpiringStore>, clock: &dyn Clock, advance: impl Fn(SignedDuration)) {
     let soon = |seconds| clock.now() + SECOND * seconds;
     let kind = EntryKind::Code;
-    assert!(expiring.put(kind, "k", json!({ "n": 1 }), soon(60)).await.expect("an answer"));
+    assert!(expiring.put(kind, "k", json!({ "n": 1 }), soon(60)).await.expect("a result"));
     assert!(
-        !expiring.put(kind, "k", json!({ "n": 2 }), soon(60)).await.expect("an answer"),
-        "what is there stays"
+        !expiring.put(kind, "k", json!({ "n": 2 }), soon(60)).await.expect("a result"),
+        "an entry that exists stays"
     );
     assert!(
-        expiring.put(EntryKind::Refresh, "k", json!(null), soon(60)).await.expect("an answer"),
-        "kinds are apart"
+        expiring.put(EntryKind::Refresh, "k", json!(null), soon(60)).await.expect("a result"),
+        "entries of different kinds are separate"
     );
-    let grant = expiring.get(kind, "k").await.expect("an answer").expect("a grant");
-    assert_eq!(grant.value, json!({ "n": 1 }));
+    let entry = expiring.get(kind, "k").await.expect("a result").expect("an entry");
+    assert_eq!(entry.value, json!({ "n": 1 }));
     let racing = (0..20).map(|number| {
-        let (expiring, mut grant) = (expiring.clone(), grant.clone());
-        grant.value = json!(number);
-        tokio::spawn(async move { expiring.replace(kind, "k", &grant).await.expect("an answer") })
+        let (expiring, mut entry) = (expiring.clone(), entry.clone());
+        entry.value = json!(number);
+        tokio::spawn(async move { expiring.replace(kind, "k", &entry).await.expect("a result") })
     });
     assert_eq!(join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(), 1);
     let racing = (0..20).map(|_| {
         let expiring = expiring.clone();
-        tokio::spawn(async move { expiring.take(kind, "k").await.expect("an answer").is_some() })
+        tokio::spawn(async move { expiring.take(kind, "k").await.expect("a result").is_some() })
     });
     assert_eq!(
         join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count(),
         1,
-        "taken once"
+        "exactly one caller takes the entry"
     );
-    assert_eq!(expiring.get(kind, "k").await.expect("an answer"), None);
-    assert!(expiring.put(kind, "short", json!(1), soon(10)).await.expect("an answer"));
+    assert_eq!(expiring.get(kind, "k").await.expect("a result"), None);
+    assert!(expiring.put(kind, "short", json!(1), soon(10)).await.expect("a result"));
     advance(SECOND * 10);
-    assert_eq!(expiring.get(kind, "short").await.expect("an answer"), None, "expired is gone");
-    assert_eq!(expiring.take(kind, "short").await.expect("an answer"), None);
-    assert!(expiring.put(kind, "short", json!(2), soon(10)).await.expect("an answer"), "expired makes room");
+    assert_eq!(expiring.get(kind, "short").await.expect("a result"), None, "an expired entry is absent");
+    assert_eq!(expiring.take(kind, "short").await.expect("a result"), None);
+    assert!(
+        expiring.put(kind, "short", json!(2), soon(10)).await.expect("a result"),
+        "an expired entry can be replaced"
+    );
     advance(SECOND * 100);
     expiring.sweep().await.expect("swept");
-    assert_eq!(expiring.sweep().await.expect("swept"), 0, "once is enough");
+    assert_eq!(expiring.sweep().await.expect("swept"), 0, "one sweep removes all expired entries");
 }

@@ -1,4 +1,4 @@
-//! The contract of the store of records.
+//! Tests the store of records.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use domain::ids::PatientId;
 use domain::ports::records::{Area, BlockReader, Entry, Member, Parts, ProvenanceCounts, Records};
 use serde_json::json;
 
-/// [`Records`]: the lake layout. `put` stores a file of the lake under its path.
+/// Tests [`Records`] with the layout of records. `put` stores a file under its path.
 pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     let patient = |id: &str| PatientId::parse(id).expect("an id");
-    // A lake that is not there is none of an empty one.
+    // A missing store is an error and not an empty store.
     let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
     let errors = [
         records.member(&patient("a")).await.map(|_| ()),
@@ -23,14 +23,14 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
         records.supporting(&wanted).await.map(|_| ()),
     ];
     for error in errors {
-        assert_eq!(error.expect_err("no lake").store(), Some(Store::Records));
+        assert_eq!(error.expect_err("the store is missing").store(), Some(Store::Records));
     }
     put("Patient/other/records.ndjson", b"{}").await;
-    assert_eq!(records.member(&patient("a")).await.expect("an answer"), None);
-    assert_eq!(records.parts(&patient("a")).await.expect("an answer"), Parts::default());
-    assert_eq!(records.area(Area::Groups).await.expect("an answer"), []);
+    assert_eq!(records.member(&patient("a")).await.expect("a result"), None);
+    assert_eq!(records.parts(&patient("a")).await.expect("a result"), Parts::default());
+    assert_eq!(records.area(Area::Groups).await.expect("a result"), []);
     assert!(matches!(records.open_area(Area::Groups, "g.json").await, Err(Error::NotFound(_))));
-    assert!(records.supporting(&wanted).await.expect("an answer").lines.is_empty());
+    assert!(records.supporting(&wanted).await.expect("a result").lines.is_empty());
     let line =
         |resource_type: &str, id: &str| format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}");
     let large = format!("{}\n", line("Observation", "o")).repeat(40_000);
@@ -64,7 +64,7 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
         parts.documents.iter().map(|part| (part.name.as_str(), part.bytes)).collect::<Vec<_>>(),
         [("scan.png", 3)]
     );
-    let member = records.member(&patient("b")).await.expect("an answer").expect("a patient");
+    let member = records.member(&patient("b")).await.expect("a result").expect("a patient");
     assert_eq!(member.bytes, large.len() as u64 + GZIPPED.len() as u64 + 3);
     let open = |part| records.open_records(&member.patient, part);
     assert_eq!(read(open(&parts.records[0]).await.expect("open")).await, b"compressed\n");
@@ -83,7 +83,11 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
             None => break,
         }
     }
-    assert_eq!(seen, ["a-b", "a", "b", "c", "d", "other"], "every patient once, in the order of prefixes");
+    assert_eq!(
+        seen,
+        ["a-b", "a", "b", "c", "d", "other"],
+        "every patient is there once, in the order of prefixes"
+    );
     in_turn(records, &seen).await;
 
     let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
@@ -101,9 +105,9 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     assert_eq!(
         found,
         [(x, 1, true), (z, 0, false)],
-        "of duplicates the last one, and the others are counted"
+        "the last duplicate is returned, and the others are counted"
     );
-    // What changes is seen.
+    // A change in the store is visible at once.
     put("shared/Organization.ndjson", line("Organization", "x").as_bytes()).await;
     assert_eq!(records.supporting(&wanted).await.expect("lines").lines.len(), 3);
     shared_provenance(records, &put).await;
@@ -111,10 +115,10 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     strange_names(records, &put).await;
 }
 
-/// Provenance is found by what it is about; what is about a patient's resource is only counted.
+/// Provenance is found by its targets. If a target is a resource of a patient, it is only counted.
 async fn shared_provenance(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let wanted = ["Practitioner/x", "Organization/x", "Observation/o"].map(str::to_owned).into();
-    assert_eq!(records.provenance(&wanted).await.expect("an answer"), BTreeSet::new());
+    assert_eq!(records.provenance(&wanted).await.expect("a result"), BTreeSet::new());
     assert_eq!(records.supporting(&wanted).await.expect("lines").provenance, ProvenanceCounts::default());
     let mut lines = String::new();
     for (id, targets) in [
@@ -131,15 +135,15 @@ async fn shared_provenance(records: &dyn Records, put: &impl AsyncFn(&str, &[u8]
         lines.push('\n');
     }
     put("shared/Provenance.ndjson", lines.as_bytes()).await;
-    let found = records.provenance(&wanted).await.expect("an answer");
+    let found = records.provenance(&wanted).await.expect("a result");
     assert_eq!(found, ["Provenance/one", "Provenance/two"].map(str::to_owned).into());
     let counts = records.supporting(&wanted).await.expect("lines").provenance;
     assert_eq!(counts, ProvenanceCounts { of_shared: 3, of_patients: 2 });
     let lines = records.supporting(&found).await.expect("lines").lines;
-    assert_eq!(lines.len(), 2, "they are resources of shared/ as any other");
+    assert_eq!(lines.len(), 2, "they are resources of shared/ like any other");
 }
 
-/// What stands before the damage is read, and the file is named.
+/// The lines before the damage are read, and the file is named.
 async fn damaged_records(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let patient = PatientId::parse("e").expect("an id");
     put("Patient/e/false.ndjson.gz", b"no gzip at all, but long enough for a header").await;
@@ -149,7 +153,7 @@ async fn damaged_records(records: &dyn Records, put: &impl AsyncFn(&str, &[u8]))
         let mut text = Vec::new();
         let error = loop {
             match reader.read(text.clone()).await {
-                Ok(more) if more.len() == text.len() => panic!("{} ends as if it were whole", part.name),
+                Ok(more) if more.len() == text.len() => panic!("{} ends without an error", part.name),
                 Ok(more) => text = more,
                 Err(error) => break error,
             }
@@ -180,14 +184,14 @@ async fn read(mut reader: Box<dyn BlockReader>) -> Vec<u8> {
     }
 }
 
-/// What the layout does not have is listed, and reading it is damaged: nothing with bytes is passed over.
+/// Names that the layout does not have are listed, and reading them returns `Damaged`. Nothing with bytes is skipped.
 async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let patient = PatientId::parse("s").expect("an id");
     for path in ["Patient/s/a.NDJSON", "shared/a.json", "deleted/a.ndjson.zst", "Group/a b.json"] {
         put(path, b"x").await;
     }
     let parts = records.parts(&patient).await.expect("parts");
-    let member = records.member(&patient).await.expect("an answer").expect("a patient");
+    let member = records.member(&patient).await.expect("a result").expect("a patient");
     assert_eq!((parts.records.len(), parts.documents.len(), member.bytes), (1, 0, 1));
     let mut opened = vec![("Patient/s/a.NDJSON", records.open_records(&patient, &parts.records[0]).await)];
     for (path, area) in [
@@ -215,11 +219,11 @@ async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
         put(path, b"x").await;
     }
     assert_eq!(strays(records, None).await, ["a b", "flat.ndjson"]);
-    let behind = PatientId::parse("a").expect("an id");
-    assert_eq!(strays(records, Some(&behind)).await, ["flat.ndjson"], "'a b/' stands before 'a/'");
+    let after = PatientId::parse("a").expect("an id");
+    assert_eq!(strays(records, Some(&after)).await, ["flat.ndjson"], "'a b/' comes before 'a/'");
 }
 
-/// The names of entries below `Patient/` that are no patients.
+/// The names of the entries below `Patient/` that are not patients.
 async fn strays(records: &dyn Records, after: Option<&PatientId>) -> Vec<String> {
     let is_stray = |entry| match entry {
         Entry::Stray(name) => Some(name),
@@ -229,8 +233,8 @@ async fn strays(records: &dyn Records, after: Option<&PatientId>) -> Vec<String>
 }
 
 async fn entries(records: &dyn Records, after: Option<&PatientId>) -> Vec<Entry> {
-    let (mut walk, mut all) = (records.entries(after), Vec::new());
-    while let Some(entry) = walk.next().await.expect("an entry") {
+    let (mut entries, mut all) = (records.entries(after), Vec::new());
+    while let Some(entry) = entries.next().await.expect("an entry") {
         all.push(entry);
     }
     all
@@ -241,7 +245,7 @@ const GZIPPED: &[u8] = &[
     0x2e, 0x4e, 0x4d, 0xe1, 0x02, 0x00, 0xbb, 0x6d, 0x4f, 0xc8, 0x0b, 0x00, 0x00, 0x00,
 ];
 
-/// The walk and lists of files are what is found of each patient alone, wherever they begin and in whatever order.
+/// The entries and the lists of files are the same as those of each patient alone, for every start and every order.
 async fn in_turn(records: &dyn Records, ids: &[String]) {
     let patient = |id: &String| PatientId::parse(id).expect("an id");
     let mut expected = Vec::new();
