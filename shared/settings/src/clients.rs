@@ -1,4 +1,4 @@
-//! Who may come: registered clients, staff, patients' accounts, other issuers of tokens.
+//! Registered clients, staff, patient accounts and trusted token issuers.
 
 use crypto::key_set;
 use domain::ids::{ClientId, PatientId};
@@ -10,8 +10,8 @@ use url::Url;
 use crate::is_loopback;
 use crate::reader::Reader;
 
-/// The largest attachment that a client can have inside a resource: as base64 it leaves room for the rest of the line
-/// below the longest that readers take.
+/// The maximum of `inline_attachments_bytes`. An attachment of this size in base64 leaves room for the rest of the line
+/// within the longest line that readers accept.
 const MAX_INLINE_ATTACHMENT: u64 = 5 * 1024 * 1024;
 
 /// A registered app.
@@ -19,68 +19,68 @@ const MAX_INLINE_ATTACHMENT: u64 = 5 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 pub struct Client {
     pub id: ClientId,
-    /// What the consent page calls it.
+    /// The name on the consent page.
     #[serde(default)]
     pub name: Option<String>,
-    /// Where codes may be sent; matched on origin, path and query.
+    /// The URLs to which codes may be sent. They are compared by origin, path and query.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
     /// The query of its `redirect_uri` may differ from the registered one.
     #[serde(default)]
     pub varying_redirect_query: bool,
-    /// It may ask for authorization without `state`.
+    /// Its authorization requests need no `state`.
     #[serde(default)]
     pub state_optional: bool,
     #[serde(default)]
     pub refresh_tokens: RefreshTokens,
-    /// What its ID tokens are signed with; RS256 where the server has an RSA key, ES256 elsewhere, when not given.
+    /// The algorithm of its ID tokens. The default is RS256 if the server has an RSA key, and otherwise ES256.
     #[serde(default)]
     pub id_token_alg: Option<IdTokenAlg>,
     /// It is a resource server, which may introspect the tokens of all clients and issuers.
     #[serde(default)]
     pub introspects: bool,
-    /// The most that it can be granted.
+    /// The scopes that it can be granted.
     #[serde(default)]
     pub scopes: Scopes,
-    /// argon2 hash of the client's secret; a client without one is public and must use PKCE.
+    /// The argon2 hash of the client's secret. A client without a secret and without keys is public and must use PKCE.
     #[serde(default)]
     pub secret_hash: Option<String>,
     #[serde(default)]
     pub link_style: LinkStyle,
-    /// Each DocumentReference in a file of its own.
+    /// Each DocumentReference is in a separate file.
     #[serde(default)]
     pub one_document_per_file: bool,
-    /// Attachments of the record up to this many bytes stand in the resources as `data`; at most 5 MiB,
-    /// and none when 0.
+    /// Attachments of the record with at most this many bytes are included in the resources as `data`. The maximum is
+    /// 5 MiB; 0 includes none.
     #[serde(default)]
     pub inline_attachments_bytes: u64,
     #[serde(default)]
     pub large_files: LargeFiles,
-    /// The URLs of its manifests carry signatures that are good for five minutes, and need no token.
+    /// The URLs in its manifests have signatures that are valid for five minutes, and need no token.
     #[serde(default)]
     pub signed_urls: bool,
-    /// Its manifests have the shape of Bulk Data 4.0.
+    /// Its manifests have the format of Bulk Data 4.0.
     #[serde(default, rename = "stu4")]
     pub manifest_v4: bool,
     /// The public keys with which it authenticates, as the JSON text of a JWK set.
     #[serde(default)]
     pub jwks: Option<String>,
-    /// Where those keys are published.
+    /// The URL at which those keys are published.
     #[serde(default)]
     pub jwks_url: Option<String>,
-    /// Exports that it may have under way; the server's setting when not given.
+    /// Maximum concurrent exports; defaults to the server's `max_running_exports`.
     #[serde(default)]
     pub max_running_exports: Option<u64>,
 }
 
-/// What becomes of a refresh token that was used.
+/// What happens to a refresh token that was used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RefreshTokens {
-    /// A new one takes its place; using the old one again ends the authorization (RFC 9700, 4.14.2).
+    /// It is replaced by a new one. Using the old one again ends the authorization (RFC 9700, section 4.14.2).
     #[default]
     Rotating,
-    /// It stays good, for clients that keep the first one.
+    /// It stays valid, for clients that keep the first one.
     Reusable,
 }
 
@@ -91,42 +91,43 @@ pub enum IdTokenAlg {
     ES256,
 }
 
-/// What a client gets for a file that is too large for a response of the host, as on AWS.
+/// The response for a file that is too large for a response of the host, as on AWS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LargeFiles {
     /// 307 to a link that is signed for the request.
     #[default]
     Redirect,
-    /// 413, for clients that cannot follow a redirect or would send their token along.
+    /// 413, for clients that cannot follow a redirect or would send their token to the store.
     Refuse,
 }
 
-/// How the `Link` header spells its URL.
+/// The form of the URL in the `Link` header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkStyle {
     /// `<url>; rel=…` (RFC 8288).
     #[default]
     Angle,
-    /// `url; rel=…`, for clients that cannot read the brackets.
+    /// `url; rel=…`, for clients that do not support the angle brackets.
     Bare,
 }
 
+/// An account of a member of staff.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StaffAccount {
     pub username: String,
-    /// argon2 hash.
+    /// The argon2 hash of the password.
     pub password_hash: String,
 }
 
-/// A patient's account, for servers that are no sandbox.
+/// A patient's account, for servers that are not a sandbox.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatientAccount {
     pub username: String,
-    /// argon2 hash.
+    /// The argon2 hash of the password.
     pub password_hash: String,
     pub patient: PatientId,
 }
@@ -137,24 +138,24 @@ pub struct PatientAccount {
 pub struct Issuer {
     /// The `iss` of its tokens.
     pub issuer: String,
-    /// Where its keys are published.
+    /// The URL at which its keys are published.
     #[serde(default)]
     pub jwks_url: Option<String>,
-    /// Its keys themselves, as the JSON text of a JWK set.
+    /// Its keys, as the JSON text of a JWK set.
     #[serde(default)]
     pub jwks: Option<String>,
-    /// The `aud` that its tokens for this server have; our base URLs when not set.
+    /// The `aud` of its tokens for this server; defaults to the base URLs of this server.
     #[serde(default)]
     pub audience: Option<String>,
-    /// Whether its tokens with the role ADMIN are staff.
+    /// Whether the bearers of its tokens with the role ADMIN are staff.
     #[serde(default)]
     pub staff: bool,
-    /// Whether all its users are staff, so that `user/` scopes of its tokens reach the whole population.
+    /// Whether all its users are staff, so that `user/` scopes of its tokens give access to all patients.
     #[serde(default)]
     pub users_are_staff: bool,
 }
 
-/// Where an issuer's keys come from.
+/// The source of the keys of an issuer or a client.
 pub enum IssuerKeys<'a> {
     Inline(JwkSet),
     Url(&'a str),
@@ -165,18 +166,18 @@ impl Client {
         self.secret_hash.is_none() && !self.has_keys()
     }
 
-    /// Whether it authenticates with a key of its own: a backend service, or an app with `private_key_jwt`.
+    /// Whether it authenticates with a key: a backend service, or an app with `private_key_jwt`.
     pub fn has_keys(&self) -> bool {
         self.jwks.is_some() || self.jwks_url.is_some()
     }
 
-    /// Where its keys come from.
+    /// The source of its keys; `None` if the settings have none that can be used.
     pub fn keys(&self) -> Option<IssuerKeys<'_>> {
         keys_of(self.jwks.as_deref(), self.jwks_url.as_deref())
     }
 
-    /// Whether codes may be sent to `uri`: origin, path and query of a registered one. Where the query may vary, it
-    /// must not name a parameter of our response.
+    /// Whether codes may be sent to `uri`, which must have the origin, the path and the query of a registered URI. If the
+    /// query may vary, it must not contain a parameter of the authorization response.
     pub fn allows_redirect(&self, uri: &str) -> bool {
         let Ok(uri) = Url::parse(uri) else { return false };
         let same_query = |known: &Url| self.varying_redirect_query || known.query() == uri.query();
@@ -186,7 +187,7 @@ impl Client {
                 .any(|known| same_origin(&known, &uri) && known.path() == uri.path() && same_query(&known))
     }
 
-    /// Whether people may be sent to `url` after the form: any page of an origin that the client registered.
+    /// Whether the browser may be redirected to `url` after the form: any URL with an origin that the client registered.
     pub fn allows_return(&self, url: &Url) -> bool {
         self.registered().any(|known| same_origin(&known, url))
     }
@@ -199,7 +200,7 @@ impl Client {
         let mut wrong = |what: String| read.wrong("clients", &format!("'{}' {what}", self.id));
         if self.inline_attachments_bytes > MAX_INLINE_ATTACHMENT {
             wrong(format!(
-                "has inline_attachments_bytes {}, and the most is {MAX_INLINE_ATTACHMENT}",
+                "has inline_attachments_bytes {}, and the maximum is {MAX_INLINE_ATTACHMENT}",
                 self.inline_attachments_bytes
             ));
         }
@@ -217,32 +218,32 @@ impl Client {
         }
         let malformed = self.scopes.malformed();
         if !malformed.is_empty() {
-            wrong(format!("is registered for what is no scope: {}", malformed.join(" ")));
+            wrong(format!("has malformed scopes: {}", malformed.join(" ")));
         }
         if self.introspects && self.is_public() {
-            wrong("has introspects = true, and then needs a secret_hash or keys".to_owned());
+            wrong("has introspects = true, which needs a secret_hash or keys".to_owned());
         }
         if self.has_keys() && (self.keys().is_none() || self.secret_hash.is_some()) {
             read.wrong(
                 "clients",
                 &format!(
-                    "'{}' needs either jwks, a JWK set, or jwks_url, an https URL, and then no secret_hash",
+                    "'{}' needs either jwks, a JWK set, or jwks_url, an https URL, and must then have no secret_hash",
                     self.id
                 ),
             );
         }
         if self.secret_hash.as_deref().is_some_and(|hash| !crypto::is_password_hash(hash)) {
-            read.wrong("clients", &format!("'{}' has a secret_hash that is no argon2 hash", self.id));
+            read.wrong("clients", &format!("'{}' has a secret_hash that is not an argon2 hash", self.id));
         }
     }
 }
 
-/// The parameters of our responses to authorization requests, which an app's address must not bring along (RFC 6749,
-/// 4.1.2; RFC 9207; OpenID Connect Session Management 1.0).
+/// The parameters of authorization responses, which the query of a redirect URI must not contain (RFC 6749, section 4.1.2;
+/// RFC 9207; OpenID Connect Session Management 1.0).
 const RESPONSE_PARAMETERS: [&str; 8] =
     ["code", "state", "error", "error_description", "error_uri", "iss", "session_state", "response"];
 
-/// Whether an app's address has no part that could be taken for ours.
+/// Whether a redirect URI has no fragment, no user and no parameter of an authorization response.
 fn is_plain_redirect(uri: &Url) -> bool {
     uri.fragment().is_none()
         && uri.username().is_empty()
@@ -250,8 +251,8 @@ fn is_plain_redirect(uri: &Url) -> bool {
         && !uri.query_pairs().any(|(name, _)| RESPONSE_PARAMETERS.contains(&name.as_ref()))
 }
 
-/// The same scheme, host and port; on this machine the port may vary, because apps get theirs from the
-/// operating system (RFC 8252, 7.3).
+/// Whether two URLs have the same scheme, host and port. On a loopback address the port may vary, because apps get theirs
+/// from the operating system (RFC 8252, section 7.3).
 fn same_origin(registered: &Url, url: &Url) -> bool {
     let same_host = registered.scheme() == url.scheme() && registered.host() == url.host();
     let same_port = registered.port_or_known_default() == url.port_or_known_default();
@@ -261,7 +262,10 @@ fn same_origin(registered: &Url, url: &Url) -> bool {
 impl StaffAccount {
     pub(super) fn check(&self, read: &mut Reader) {
         if !crypto::is_password_hash(&self.password_hash) {
-            read.wrong("staff", &format!("'{}' has a password_hash that is no argon2 hash", self.username));
+            read.wrong(
+                "staff",
+                &format!("'{}' has a password_hash that is not an argon2 hash", self.username),
+            );
         }
     }
 }
@@ -271,13 +275,14 @@ impl PatientAccount {
         if !crypto::is_password_hash(&self.password_hash) {
             read.wrong(
                 "accounts",
-                &format!("'{}' has a password_hash that is no argon2 hash", self.username),
+                &format!("'{}' has a password_hash that is not an argon2 hash", self.username),
             );
         }
     }
 }
 
-/// Keys as a set, or where they are published: one of the two, and nothing that could be read on the way.
+/// The source of keys: a set or a URL, but not both. The URL must be https or loopback, so that nobody can change the keys
+/// on the way.
 fn keys_of<'k>(jwks: Option<&str>, url: Option<&'k str>) -> Option<IssuerKeys<'k>> {
     match (jwks, url) {
         (Some(text), None) => key_set(text.as_bytes()).map(IssuerKeys::Inline),
@@ -305,7 +310,7 @@ impl Issuer {
         if self.issuer.is_empty() || self.issuer.contains(char::is_whitespace) {
             read.wrong(
                 "issuers",
-                &format!("'{}' is no issuer: it is empty or contains a space", self.issuer),
+                &format!("'{}' cannot be an issuer: it is empty or contains a space", self.issuer),
             );
         }
     }
@@ -357,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn registrations_that_cannot_hold_are_refused() {
+    fn registrations_that_cannot_work_are_refused() {
         for (wrong, named) in [
             ("scopes = \"system/Bogus.rs\"", "system/Bogus.rs"),
             ("scopes = \"system/*.rs access/a.write\"", "access/a.write"),

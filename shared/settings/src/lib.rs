@@ -1,4 +1,5 @@
-//! Settings: read once, at start, from a TOML file and from the environment over it. Every wrong one is named.
+//! The settings. They are read once, at start, from a TOML file and from environment variables, which replace the values
+//! of the file. Every wrong setting is named.
 
 mod clients;
 mod environment;
@@ -31,63 +32,65 @@ pub use self::urls::{is_loopback, origin_of};
 /// All settings. [`KEYS`] lists their names.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Absolute, without a slash at the end. Every URL that is handed out starts with it.
+    /// The absolute public base URL, without a slash at the end. Every URL that the server returns starts with it.
     pub base_url: String,
-    /// Whether patients are picked instead of signing in, and the shortcuts `/auto-approve` and `/no-form` exist.
+    /// Whether users pick a patient instead of signing in, and the shortcuts `/auto-approve` and `/no-form` exist.
     pub sandbox: bool,
-    /// Whether staff review an export before the patient's app gets it.
+    /// Whether staff review an export before the patient's app can download it.
     pub review: bool,
     pub retention: Retention,
-    /// Seconds an access token is good for.
+    /// The lifetime of an access token.
     pub token_lifetime: SignedDuration,
-    /// Seconds a refresh token is good for since its last use.
+    /// The lifetime of a refresh token since its last use.
     pub refresh_lifetime: SignedDuration,
-    /// RSA keys (PKCS #8, PEM): the first signs ID tokens with RS256, all are in our key set.
+    /// RSA keys (PKCS #8, PEM). The first one signs ID tokens with RS256, and all are in the server's key set.
     pub rsa_keys: Vec<String>,
-    /// Stored bytes a chunk of an export should have.
+    /// The number of stored bytes that a chunk of an export should have.
     pub chunk_bytes: u64,
-    /// How long an export waits for a store that does not respond.
+    /// The longest time for which an export waits for a store that does not respond.
     pub outage: SignedDuration,
-    /// Exports that one client may have under way.
+    /// The maximum number of concurrent exports of one client.
     pub max_running_exports: u64,
-    /// Whether a group's member who joined after `_since` gives all of their data, and not only what is new.
+    /// Whether all data of a group's member who joined after `_since` is exported, and not only new data.
     pub whole_record_of_new_members: bool,
-    /// The largest file that staff can attach.
+    /// The maximum size of a file that staff can attach.
     pub max_upload_bytes: u64,
-    /// The most bytes of one response with a file; beyond, clients are sent to the store. No limit when not set.
+    /// The maximum size of a file that is returned in one response. For a larger one, clients are redirected to the store.
+    /// There is no limit if it is not set.
     pub max_direct_bytes: u64,
-    /// Where people read what is in the files.
+    /// The URL of the documentation of the exported files.
     pub documentation_url: Option<String>,
     /// `SameSite` of the staff cookie: `Lax`, or `None` for a staff app of another site.
     pub cookie_same_site: SameSite,
-    /// Origins of staff apps that may call with the staff cookie.
+    /// Origins of staff apps that may send requests with the staff cookie.
     pub staff_origins: Vec<String>,
     pub clients: Vec<Client>,
     pub staff: Vec<StaffAccount>,
     pub accounts: Vec<PatientAccount>,
     pub issuers: Vec<Issuer>,
-    /// Proxies in front of the server, whose `X-Forwarded-For` tells where a request comes from.
+    /// Proxies in front of the server, whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// How one machine logs.
+    /// The format of the log on one machine.
     pub log_format: LogFormat,
-    /// What keeps strangers from exhausting the server.
+    /// The limits that keep strangers from exhausting the server.
     pub limits: Limits,
 }
 
+/// `SameSite` of the staff cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameSite {
     Lax,
     None,
 }
 
-/// How one machine logs: lines for people, or JSON for a log service.
+/// The format of the log on one machine: lines for people, or JSON for a log service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
     Json,
 }
 
-/// The names of the settings in a file, and in capitals after `EHI_` in the environment.
+/// The names of the settings in a file. The environment variable of a setting is `EHI_` and the name in capitals.
 pub const KEYS: &[&str] = &[
     "base_url",
     "sandbox",
@@ -116,13 +119,13 @@ pub const KEYS: &[&str] = &[
     "limits",
 ];
 
-/// Everything that is wrong with the settings, a line each.
+/// All problems of the settings, one per line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct InvalidSettings(pub Vec<String>);
 
 impl Settings {
-    /// Reads the file, or `defaults` where none is named, and the environment of the process over it.
+    /// Reads the file, or `defaults` if there is none, and the environment of the process, which has priority.
     pub fn load(
         file: Option<&Path>,
         defaults: &str,
@@ -136,12 +139,12 @@ impl Settings {
         Self::of_environment(&text, default_base_url)
     }
 
-    /// Reads settings from the text of a file that was fetched, and the environment of the process over it.
+    /// Reads settings from the text of a file, and from the environment of the process, which has priority.
     pub fn of_text(text: &str) -> Result<Self, InvalidSettings> {
         Self::of_environment(text, None)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    #[expect(clippy::disallowed_methods, reason = "the settings read the environment")]
     fn of_environment(text: &str, default_base_url: Option<&str>) -> Result<Self, InvalidSettings> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         let unknown = unknown_variables(names);
@@ -152,7 +155,7 @@ impl Settings {
         }
     }
 
-    /// Reads settings from the text of a file and from variables over it.
+    /// Reads settings from the text of a file and from variables, which have priority.
     pub fn parse(
         text: &str,
         variable: impl Fn(&str) -> Option<String>,
@@ -233,7 +236,7 @@ impl Settings {
         }
         let most = self.clients.iter().filter_map(|client| client.max_running_exports);
         if most.chain([self.max_running_exports]).any(|most| !(1..=100).contains(&most)) {
-            read.wrong("max_running_exports", "must be from 1 to 100, also of a client");
+            read.wrong("max_running_exports", "must be from 1 to 100, in the settings of a client as well");
         }
         if self.chunk_bytes == 0 {
             read.wrong("chunk_bytes", "must be at least 1");
@@ -246,7 +249,7 @@ impl Settings {
             if client.id_token_alg == Some(IdTokenAlg::RS256) && self.rsa_keys.is_empty() {
                 read.wrong(
                     "clients",
-                    &format!("'{}' wants ID tokens with RS256, which needs rsa_keys", client.id),
+                    &format!("'{}' has id_token_alg = \"RS256\", which needs rsa_keys", client.id),
                 );
             }
             if self.clients.iter().filter(|other| other.id == client.id).count() > 1 {
@@ -257,7 +260,7 @@ impl Settings {
             if origin_of(origin).as_deref() != Some(origin) {
                 read.wrong(
                     "staff_origins",
-                    &format!("has '{origin}', which is no origin such as https://staff.example.org"),
+                    &format!("has '{origin}', which is not an origin such as https://staff.example.org"),
                 );
             }
         }
@@ -272,7 +275,7 @@ impl Settings {
         }
     }
 
-    /// What the ID tokens of a client are signed with.
+    /// The algorithm of a client's ID tokens: its own setting, or else RS256 if there is an RSA key, or else ES256.
     pub fn id_token_alg(&self, client: &Client) -> IdTokenAlg {
         let usual = if self.rsa_keys.is_empty() { IdTokenAlg::ES256 } else { IdTokenAlg::RS256 };
         client.id_token_alg.unwrap_or(usual)
@@ -282,7 +285,7 @@ impl Settings {
         self.clients.iter().find(|client| client.id.as_str() == id)
     }
 
-    /// The bases under which the server has its resources: what tells our references from others'.
+    /// The base URLs below which an absolute reference refers to a resource of this server.
     pub fn own_bases(&self) -> OwnBases {
         let under = |prefix: SandboxShortcut| {
             Base::ALL.map(|base| self.url(&format!("{}{}", prefix.path, base.path())))
@@ -290,33 +293,33 @@ impl Settings {
         OwnBases::new(SandboxShortcut::ALL.into_iter().flat_map(under))
     }
 
-    /// The absolute URL of a path of ours.
+    /// The absolute URL of a path of this server.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
     }
 
-    /// The path of the public base URL, without a slash at the end: mostly empty.
+    /// The path of the public base URL, without a slash at the end. It is mostly empty.
     pub fn path(&self) -> String {
         let url = Url::parse(&self.base_url);
         url.map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
     }
 
-    /// Whether cookies can be limited to TLS.
+    /// Whether cookies have the attribute `Secure`, because the base URL is https.
     pub fn secure_cookies(&self) -> bool {
         self.base_url.starts_with("https://")
     }
 
-    /// Our own origin, as browsers send it.
+    /// The origin of this server, as browsers send it.
     pub fn origin(&self) -> String {
         origin_of(&self.base_url).unwrap_or_default()
     }
 
-    /// The prefixes that exist: the sandbox has shortcuts.
+    /// The prefixes of the FHIR bases: the empty one, and in a sandbox the shortcuts.
     pub fn prefixes(&self) -> &'static [SandboxShortcut] {
         if self.sandbox { &SandboxShortcut::ALL } else { &SandboxShortcut::ALL[..1] }
     }
 
-    /// Whether `url` is one of our FHIR base URLs, with or without a slash at the end.
+    /// Whether `url` is a FHIR base URL of this server, with or without a slash at the end.
     pub fn is_fhir_base(&self, url: &str) -> bool {
         let path = url.trim_end_matches('/').strip_prefix(&self.base_url);
         path.is_some_and(|path| {
@@ -328,7 +331,7 @@ impl Settings {
     }
 }
 
-/// Addresses and networks of proxies.
+/// Reads `trusted_proxies`, which are addresses and networks.
 fn networks(read: &mut Reader) -> Vec<IpNet> {
     let texts: Vec<String> = read.list("trusted_proxies");
     let network = |text: &String| {
@@ -336,7 +339,7 @@ fn networks(read: &mut Reader) -> Vec<IpNet> {
         if network.is_err() {
             read.wrong(
                 "trusted_proxies",
-                &format!("has '{text}', which is no address such as 127.0.0.1 or 10.0.0.0/8"),
+                &format!("has '{text}', which is not an address such as 127.0.0.1 or 10.0.0.0/8"),
             );
         }
         network.ok()
@@ -344,7 +347,7 @@ fn networks(read: &mut Reader) -> Vec<IpNet> {
     texts.iter().filter_map(network).collect()
 }
 
-/// `outage_hours`. More than three days are longer than SQS delivers a message again and again.
+/// Reads `outage_hours`. The maximum is three days, because SQS delivers a message only 1,000 times.
 fn outage(read: &mut Reader) -> SignedDuration {
     let hours = read.count("outage_hours").unwrap_or(6);
     match i64::try_from(hours).ok().filter(|hours| (1..=72).contains(hours)) {

@@ -1,6 +1,6 @@
-//! The limits that keep strangers from exhausting the server: one table, from which the settings, their checks and the
-//! table of `infra/docs/settings.md` come. In the settings file they stand in `[limits]`; a variable is `EHI_LIMITS_` and the name in
-//! capitals.
+//! The limits that keep strangers from exhausting the server. One table is the source of the settings and their checks, and
+//! a test compares it with the table in `infra/docs/settings.md`. In the settings file the limits are in `[limits]`; the
+//! environment variable of a limit is `EHI_LIMITS_` and the name in capitals.
 
 use std::ops::RangeInclusive;
 
@@ -8,18 +8,18 @@ use toml::Value;
 
 use crate::reader::{Reader, of_variable};
 
-/// A limit as the table has it.
+/// A limit of the table.
 #[derive(Debug, Clone)]
 pub struct Limit {
     pub name: &'static str,
     pub default: u64,
-    /// What a setting may be; anything else is refused at start.
+    /// The values that a setting can have. Any other value is refused at start.
     pub range: RangeInclusive<u64>,
-    /// What it bounds, and why the default is what it is.
+    /// What the limit bounds, and the reason for the default.
     pub reason: &'static str,
 }
 
-/// Makes [`Limits`] and [`LIMITS`] of one table.
+/// Makes [`Limits`] and [`LIMITS`] from one table.
 macro_rules! limits {
     ($($name:ident: $default:literal, $least:literal..=$most:literal, $reason:literal;)*) => {
         /// The limits of this server, each within its range. [`LIMITS`] describes them.
@@ -51,28 +51,29 @@ macro_rules! limits {
 }
 
 limits! {
-    connections: 10_000, 16..=1_000_000, "Connections open at once. The server also stays below the descriptors that the operating system gives it; when it is full, the connection that has been silent longest is closed for the new one";
-    reserved_descriptors: 256, 64..=100_000, "File descriptors kept free of connections, for records, exported files and the database";
-    head_seconds: 30, 1..=600, "Seconds for the head of a request, and for which a kept-alive connection may be silent. Clients send a head in one packet";
+    connections: 10_000, 16..=1_000_000, "Maximum open connections. The server also stays below the limit of file descriptors of the operating system. When it is full, the connection that has been idle longest is closed for the new one";
+    reserved_descriptors: 256, 64..=100_000, "File descriptors that connections do not use, for records, exported files and the database";
+    head_seconds: 30, 1..=600, "Seconds for the head of a request, and for which a kept-alive connection may be idle. Clients send a head in one packet";
     head_bytes: 65_536, 8_192..=1_048_576, "Bytes of a request's head. Signed tokens and cookies need a few thousand";
-    body_seconds: 60, 1..=3_600, "Seconds for the body of a request, and one more for each `body_bytes_per_second` that came";
-    body_bytes_per_second: 1_000, 1..=1_000_000, "The slowest upload, on average. A slow mobile connection has ten times as much";
-    upload_idle_seconds: 30, 1..=3_600, "Seconds for which a request's body may bring nothing";
-    download_idle_seconds: 60, 1..=3_600, "Seconds for which a client may read nothing of its response. A download goes on with Range";
+    body_seconds: 60, 1..=3_600, "Seconds for the body of a request, and one more for each `body_bytes_per_second` that was received";
+    body_bytes_per_second: 1_000, 1..=1_000_000, "Minimum average speed of an upload. A slow mobile connection is ten times as fast";
+    upload_idle_seconds: 30, 1..=3_600, "Seconds for which a client may send nothing of a request's body";
+    download_idle_seconds: 60, 1..=3_600, "Seconds for which a client may read nothing of its response. A client can continue a download with Range";
     drain_bytes: 67_108_864, 0..=1_073_741_824, "Bytes of a refused body that are read and dropped, so that the client sees the response and not a reset connection";
     stop_seconds: 5, 0..=600, "Seconds that requests have to finish after SIGTERM";
-    hashes_at_once: 2, 1..=64, "Passwords and client secrets hashed at once, each with 19 MiB of memory and a core";
-    hashes_waiting: 200, 1..=10_000, "Log-ins that wait for their hash; beyond it they are refused (429)";
-    login_attempts: 5, 1..=1_000, "Failed log-ins of one user from one address within `login_window_seconds`; beyond it one attempt each time that a fifth of the window has passed (429)";
-    login_attempts_by_user: 100, 1..=100_000, "Failed log-ins of one user or client within `login_window_seconds`. Addresses where the password was right in the last 30 days are not held to it, so that strangers cannot lock the owner out";
+    hashes_at_once: 2, 1..=64, "Maximum passwords and client secrets that are hashed at once, each with 19 MiB of memory and a core";
+    hashes_waiting: 200, 1..=10_000, "Maximum log-ins that wait for their hash; more are refused (429)";
+    login_attempts: 5, 1..=1_000, "Failed log-ins of one user from one address within `login_window_seconds`; more are refused (429) until a part of the window has passed: with 5 attempts, one more after each fifth";
+    login_attempts_by_user: 100, 1..=100_000, "Failed log-ins of one user or client within `login_window_seconds`. It does not apply to addresses from which the user signed in within the last 30 days, so that strangers cannot lock the user out";
     login_attempts_by_address: 50, 1..=100_000, "Failed log-ins from one address within `login_window_seconds`, of all users. A hospital may share one address";
-    login_window_seconds: 300, 10..=86_400, "The time in which failed log-ins are forgotten";
+    login_window_seconds: 300, 10..=86_400, "Seconds after which failed log-ins are forgotten";
     key_set_seconds: 30, 1..=3_600, "Seconds between two fetches of the same key set, also after a failure and for unknown key ids";
     manifest_cache_bytes: 16_777_216, 0..=1_073_741_824, "Bytes of manifests kept in memory for status requests";
 }
 
 impl Limits {
-    /// Takes `[limits]` of the file, and the variables over it. What is unknown or out of range is named.
+    /// Reads `[limits]` of the file, and the variables, which have priority. Unknown limits and values that are out of range
+    /// are named.
     pub(super) fn read(read: &mut Reader, variable: impl Fn(&str) -> Option<String>) -> Self {
         let mut limits = Self::default();
         let mut table = read.table("limits").unwrap_or_default();
@@ -95,7 +96,7 @@ impl Limits {
     }
 }
 
-/// The variable that goes over a limit of the file.
+/// The environment variable of a limit.
 pub(super) fn variable_of(name: &str) -> String {
     format!("EHI_LIMITS_{}", name.to_ascii_uppercase())
 }
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_limits_and_nonsense_sizes_are_refused_by_name() {
+    fn unknown_limits_and_impossible_values_are_refused_by_name() {
         for (line, named) in [
             ("conections = 5", "limits.conections: there is no such limit"),
             ("connections = 0", "limits.connections: must be a whole number from 16 to 1000000"),
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_goes_over_the_file() {
+    fn a_variable_has_priority_over_the_file() {
         let variable = |name: &str| (name == "EHI_LIMITS_CONNECTIONS").then(|| "77".to_owned());
         let settings = parse("[limits]\nconnections = 88\nhead_seconds = 9", variable).expect("valid");
         assert_eq!((settings.limits.connections, settings.limits.head_seconds), (77, 9));

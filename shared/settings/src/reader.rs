@@ -1,4 +1,4 @@
-//! Takes settings out of a file's text and of variables, and keeps account of what is wrong.
+//! Reads settings from the text of a file and from variables, and collects the problems.
 
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
@@ -48,12 +48,14 @@ impl Reader {
     }
 
     pub(super) fn count(&mut self, key: &str) -> Option<u64> {
-        self.take(key, "must be a whole number, not negative", |value| value.as_integer()?.try_into().ok())
+        self.take(key, "must be a whole number that is not negative", |value| {
+            value.as_integer()?.try_into().ok()
+        })
     }
 
     pub(super) fn seconds(&mut self, key: &str) -> Option<SignedDuration> {
         let seconds = self.count(key)?;
-        // A century is long enough, and keeps sums of times in range.
+        // The limit of a century keeps sums of times in range.
         Some(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX).min(3_155_760_000)))
     }
 
@@ -81,7 +83,7 @@ impl Reader {
     }
 }
 
-/// A variable's text as a TOML value: lists, numbers and flags as TOML spells them, anything else is text.
+/// Parses the text of a variable as a TOML value. A text that is not a TOML value is a string.
 pub(super) fn of_variable(text: &str) -> Value {
     let table = format!("value = {text}").parse::<Table>().ok();
     table.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))

@@ -1,29 +1,32 @@
-//! Where a deployment's resources are: variables that `template.yaml` sets, for each function those of its ports.
+//! The resources of a deployment. `template.yaml` sets the variables that name them: for each function those of its ports.
 
 use std::collections::HashMap;
 
-/// The variables, and what each one names.
+/// The variables and their meanings.
 pub const VARIABLES: [(&str, &str); 14] = [
-    ("EHI_STAGE", "the deployment's stage, by which its metrics are told from others' in the account"),
+    (
+        "EHI_STAGE",
+        "the deployment's stage, which distinguishes its metrics from those of others in the account",
+    ),
     ("EHI_JOBS_TABLE", "the DynamoDB table of jobs and chunks"),
     ("EHI_GRANTS_TABLE", "the DynamoDB table of codes, refresh tokens and sessions"),
     ("EHI_SMALL_QUEUE", "the URL of the SQS queue for exports of one patient"),
     ("EHI_LARGE_QUEUE", "the URL of the SQS queue for exports of many patients"),
-    ("EHI_RECORDS", "the lake: s3://bucket or s3://bucket/prefix"),
+    ("EHI_RECORDS", "the store of records: s3://bucket or s3://bucket/prefix"),
     ("EHI_FILES_BUCKET", "the S3 bucket of exported files"),
-    ("EHI_SIGNING_SECRET", "the Secrets Manager secret that the signing keys are derived from"),
+    ("EHI_SIGNING_SECRET", "the Secrets Manager secret from which the signing keys are derived"),
     (
         "EHI_SETTINGS_SECRET",
         "the Secrets Manager secret with the settings file: clients, staff, accounts, issuers",
     ),
     ("EHI_SIGNING_ROLE", "the role whose credentials sign links to files; the function's own when not set"),
-    ("EHI_EVENT_BUS", "the EventBridge bus that is told what became of exports"),
+    ("EHI_EVENT_BUS", "the EventBridge bus to which events about exports are published"),
     ("EHI_UPLOAD_PART_BYTES", "bytes of the first parts of a multipart upload; 8 MiB when not set"),
     ("EHI_COMPRESS_FILES", "true: files are stored as gzip"),
     ("EHI_DEAD_LETTERS", "true: the messages are those that failed too often"),
 ];
 
-/// See [`VARIABLES`].
+/// The values of [`VARIABLES`] that are set and not empty.
 #[derive(Debug, Clone, Default)]
 pub struct Resources(HashMap<&'static str, String>);
 

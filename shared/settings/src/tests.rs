@@ -22,7 +22,7 @@ fn every_wrong_setting_is_named() {
 }
 
 #[test]
-fn variables_go_over_the_file() {
+fn variables_have_priority_over_the_file() {
     let variables = |name: &str| (name == "EHI_SANDBOX").then(|| "true".to_owned());
     let settings = Settings::parse("base_url = \"http://127.0.0.1:1\"\nsandbox = false", variables, None);
     assert!(settings.expect("valid").sandbox);
@@ -37,7 +37,7 @@ fn a_misspelt_variable_is_named() {
 }
 
 #[test]
-fn the_sandbox_stays_at_home_unless_told() {
+fn a_public_sandbox_needs_a_setting() {
     assert!(parse("base_url = \"https://ehi.example.org\"\nsandbox = true").is_err());
     assert!(
         parse("base_url = \"https://ehi.example.org\"\nsandbox = true\nsandbox_in_public = true").is_ok()
@@ -49,7 +49,7 @@ fn the_sandbox_stays_at_home_unless_told() {
 #[test]
 fn fhir_bases_are_exact() {
     let settings = parse("base_url = \"http://localhost:1\"\nsandbox = true").expect("valid");
-    for (url, ours) in [
+    for (url, is_base) in [
         ("http://localhost:1/fhir", true),
         ("http://localhost:1/fhir/", true),
         ("http://localhost:1/auto-approve/no-form/4_0_0", true),
@@ -58,6 +58,6 @@ fn fhir_bases_are_exact() {
         ("http://localhost:1/fhir/r5", false),
         ("http://localhost:1.evil/fhir", false),
     ] {
-        assert_eq!(settings.is_fhir_base(url), ours, "{url}");
+        assert_eq!(settings.is_fhir_base(url), is_base, "{url}");
     }
 }

@@ -1,8 +1,8 @@
-//! What settings and their users ask of URLs.
+//! Checks of URLs.
 
 use url::Url;
 
-/// Whether a URL's host is this machine.
+/// Whether the host of a URL is a loopback address or `localhost`.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
@@ -12,7 +12,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The origin of a URL as browsers send it: scheme, host, and the port where it is not the usual one.
+/// The origin of an http or https URL as browsers send it: scheme, host, and the port if it is not the default one.
 pub fn origin_of(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     matches!(url.scheme(), "http" | "https").then(|| url.origin().ascii_serialization())

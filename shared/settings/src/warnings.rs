@@ -1,22 +1,21 @@
-//! Settings that hold, and that an operator has hardly meant: what cannot work with them.
+//! Warnings about settings that are valid, but probably not intended, because something cannot work with them.
 
 use domain::scopes::ScopeLevel;
 
 use crate::{Client, Settings};
 
 impl Settings {
-    /// One sentence for each thing that cannot work with these settings: what, and what to do. A host logs them at its
-    /// start.
+    /// One text for each problem: what cannot work with these settings, and what to do. A host logs them at start.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.review && self.staff.is_empty() && !self.issuers.iter().any(|issuer| issuer.staff) {
             warnings.push(
-                "review = true, and nobody can review: exports of patients will wait until they expire. Add [[staff]], or an \
+                "review = true, and nobody can review: exports of patients wait until they expire. Add [[staff]], or an \
                  issuer with staff = true, or set review = false"
                     .to_owned(),
             );
         }
-        // What is set of a client counts for tokens of other issuers as well.
+        // The settings of a client also apply to tokens of other issuers.
         if self.issuers.is_empty() {
             let useless = self.clients.iter().filter_map(|client| {
                 client
@@ -30,7 +29,7 @@ impl Settings {
 }
 
 impl Client {
-    /// Why this server never gives the client a token, and what to do; `None` when it may.
+    /// The reason why this server never issues a token to the client, and what to do; `None` if it can.
     pub fn unusable(&self) -> Option<&'static str> {
         let reads_system = || {
             let level = ScopeLevel::System;
@@ -46,7 +45,7 @@ impl Client {
             Some("an app needs redirect_uris, and a backend service jwks or jwks_url")
         } else if !reads_system() {
             Some(
-                "a backend service is granted system/ scopes alone, and it has none of them; an app needs redirect_uris",
+                "a backend service is granted only system/ scopes, and it has none; an app needs redirect_uris",
             )
         } else {
             None
@@ -86,7 +85,7 @@ mod tests {
                 }
                 None => assert_eq!(found, Vec::<String>::new(), "{client}"),
             }
-            // Tokens of other issuers may name it.
+            // Tokens of other issuers may have this client id.
             let issuer =
                 "[[issuers]]\nissuer = \"https://i.example\"\njwks_url = \"https://i.example/jwks\"\n";
             let found = warnings(&format!("review = false\n{issuer}[[clients]]\nid = \"app\"\n{client}"));
