@@ -188,9 +188,14 @@ fn quantity(value: &str) -> Option<QuantityValue> {
     let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
     let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
     let digits = mantissa.split_once('.').map_or(0, |(_, digits)| digits.len());
-    let exponent: i32 =
-        text.split_once(['e', 'E']).and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
-    let margin = 0.5 * 10f64.powi(exponent - i32::try_from(digits).ok()?);
+    let exponent: i32 = match text.split_once(['e', 'E']) {
+        Some((_, exponent)) => exponent.parse().ok()?,
+        None => 0,
+    };
+    let margin = 0.5 * 10f64.powi(exponent.checked_sub(i32::try_from(digits).ok()?)?);
+    if !margin.is_finite() {
+        return None;
+    }
     let some = |text: &&str| (!text.is_empty()).then(|| unescape(text));
     let unit = match parts[1..] {
         [] => Token { system: None, code: None },
@@ -231,6 +236,10 @@ mod tests {
             ("Observation?code:above=1", "modifier :above"),
             ("Observation?code:missing=maybe", ":missing must be true or false"),
             ("Observation?value-quantity=much", "is not a number"),
+            ("Observation?value-quantity=1.5e-2147483648", "is not a number"),
+            ("Observation?value-quantity=0e2147483647", "is not a number"),
+            ("Observation?value-quantity=0e99999999999", "is not a number"),
+            ("Observation?value-quantity=1e999", "is not a number"),
             ("Observation?code=", "no value"),
             ("Patient?birthdate=2024-02-30", "is not a date"),
         ] {
