@@ -27,7 +27,7 @@ pub fn hash(password: &str, random: &dyn Random) -> Result<String> {
 /// The permission to make one hash.
 pub struct Turn {
     hashers: &'static Hashers,
-    _permit: SemaphorePermit<'static>,
+    permit: SemaphorePermit<'static>,
 }
 
 /// Waits for a turn. Returns [`Error::Throttled`] if too many requests are waiting.
@@ -37,7 +37,7 @@ pub async fn turn(limits: &Limits) -> Result<Turn> {
     let hashers = HASHERS.get_or_init(|| Hashers::start(limits));
     let _waiter = Waiter::begin(&hashers.waiting, limits.hashes_waiting)?;
     let permit = hashers.turns.acquire().await.map_err(Error::internal)?;
-    Ok(Turn { hashers, _permit: permit })
+    Ok(Turn { hashers, permit })
 }
 
 impl Turn {
@@ -54,7 +54,10 @@ impl Turn {
         let password = password.to_owned();
         let known = hash.map(str::to_owned);
         let is_known = known.is_some();
+        let permit = self.permit;
         let work = move || {
+            // The turn is over when the hash is made, even if the request was cancelled before.
+            let _permit = permit;
             let hash = known.as_deref().unwrap_or(NOBODY);
             let parsed = PasswordHash::new(hash).ok();
             let right = parsed
@@ -126,6 +129,7 @@ impl Drop for Waiter<'_> {
 #[cfg(test)]
 mod tests {
     use contract::SeededRandom;
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -142,6 +146,23 @@ mod tests {
             let turn = turn(&limits).await.expect("a turn");
             assert_eq!(turn.verify(password, hash).await.expect("verified"), right, "{password} {hash:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_request_keeps_its_turn_until_its_hash_is_made() {
+        let (sender, submitted) = mpsc::channel::<Work>();
+        let hashers: &Hashers = Box::leak(Box::new(Hashers {
+            turns: Semaphore::new(1),
+            waiting: AtomicU64::new(0),
+            work: Mutex::new(sender),
+        }));
+        let permit = hashers.turns.acquire().await.expect("a permit");
+        let mut verified = Box::pin(Turn { hashers, permit }.verify("a long password", None));
+        assert!(verified.as_mut().now_or_never().is_none());
+        drop(verified);
+        assert_eq!(hashers.turns.available_permits(), 0);
+        submitted.try_recv().expect("the hash")();
+        assert_eq!(hashers.turns.available_permits(), 1);
     }
 
     #[test]
