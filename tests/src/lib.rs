@@ -4,6 +4,7 @@ pub mod deployed;
 pub mod exports;
 pub mod faults;
 pub mod fuzz;
+pub mod hooked;
 mod http;
 pub mod lake;
 mod launch;

@@ -10,34 +10,24 @@
 //!
 //! A test compares the counts with those of a small lake that is really read and written.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws::Aws;
-use domain::clock::{Clock, Random};
-use domain::error::Result;
+use domain::error::{Result, Store};
 use domain::ids::PatientId;
 use domain::pack::SMALL;
-use domain::ports::expiring::ExpiringStore;
-use domain::ports::files::{ByteStream, FileWriter, Files, UploadForm};
-use domain::ports::jobs::Jobs;
-use domain::ports::queue::{Deadline, Delivery, Queue, Settled, Worker};
-use domain::ports::records::{
-    Area, BlockReader, CohortPage, Entries, Member, Part, Parts, Records, Supporting,
-};
+use domain::ports::files::FileWriter;
+use domain::ports::queue::{Deadline, Delivery, Settled, Worker};
+use domain::ports::records::{BlockReader, Part};
 use domain::task::Task;
-use jiff::SignedDuration;
 use platform::Platform;
-use security::keys::Keys;
-use security::verify::Verifier;
-use settings::Settings;
 
 use super::lake::{Lake, SHARES};
 use super::s3::lower_bound;
 use super::{Client, Generated, latency};
+use crate::hooked::{Hook, Hooked};
 
 /// Bytes a second of a function with 1,769 MB: of its processor, of the engine on one core of arm64 with caution, and of
 /// its network, which they cross twice.
@@ -65,10 +55,7 @@ pub fn requests_of(bytes: u64) -> [(&'static str, u64); 4] {
 }
 
 /// The platform of one function, of which the bytes of chunks are modelled.
-pub struct Modelled {
-    inner: Arc<Aws>,
-    model: Arc<Model>,
-}
+pub struct Modelled(Hooked<Aws, Model>);
 
 /// What one task of a function did so far.
 #[derive(Debug, Default)]
@@ -89,13 +76,13 @@ struct Model {
 
 impl Modelled {
     pub fn new(inner: Arc<Aws>, client: Client, lake: Lake) -> Self {
-        Self { inner, model: Arc::new(Model { client, lake, task: Mutex::default() }) }
+        Self(Hooked { inner, hook: Arc::new(Model { client, lake, task: Mutex::default() }) })
     }
 
     /// A worker over it, whose tasks begin with nothing.
     pub fn worker(self, make: impl FnOnce(&dyn Platform) -> Arc<dyn Worker>) -> Arc<dyn Worker> {
-        let inner = make(&self);
-        Arc::new(ModelledWorker { inner, model: self.model })
+        let inner = make(&self.0);
+        Arc::new(ModelledWorker { inner, model: self.0.hook })
     }
 }
 
@@ -178,99 +165,24 @@ impl Worker for ModelledWorker {
     }
 }
 
-impl Platform for Modelled {
-    fn settings(&self) -> Arc<Settings> {
-        self.inner.settings()
+impl Hook for Model {
+    /// Their requests are counted by the simulation.
+    fn follows(&self, _: Store) -> bool {
+        false
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.inner.clock()
+    async fn record(&self, patient: &PatientId, part: &Part) -> Option<Box<dyn BlockReader>> {
+        let is_first = self.open(patient, part.bytes).await;
+        let text = if is_first { first_lines(&self.lake) } else { String::new() };
+        Some(Box::new(Block(text.into_bytes())))
     }
 
-    fn random(&self) -> Arc<dyn Random> {
-        self.inner.random()
-    }
-
-    fn jobs(&self) -> Arc<dyn Jobs> {
-        self.inner.jobs()
-    }
-
-    fn queue(&self) -> Arc<dyn Queue> {
-        self.inner.queue()
-    }
-
-    fn files(&self) -> Arc<dyn Files> {
-        Arc::new(ModelledFiles { inner: self.inner.files(), model: self.model.clone() })
-    }
-
-    fn records(&self) -> Arc<dyn Records> {
-        Arc::new(ModelledRecords { inner: self.inner.records(), model: self.model.clone() })
-    }
-
-    fn expiring(&self) -> Arc<dyn ExpiringStore> {
-        self.inner.expiring()
-    }
-
-    fn keys(&self) -> Arc<Keys> {
-        self.inner.keys()
-    }
-
-    fn verifier(&self) -> Arc<Verifier> {
-        self.inner.verifier()
-    }
-}
-
-struct ModelledRecords {
-    inner: Arc<dyn Records>,
-    model: Arc<Model>,
-}
-
-#[async_trait]
-impl Records for ModelledRecords {
-    async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
-        self.inner.member(patient).await
-    }
-
-    async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
-        self.inner.members(after, count).await
-    }
-
-    fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries> {
-        self.inner.entries(after)
-    }
-
-    async fn parts(&self, patient: &PatientId) -> Result<Parts> {
-        self.inner.parts(patient).await
-    }
-
-    async fn parts_of(&self, patients: &[PatientId]) -> Result<Vec<Parts>> {
-        self.inner.parts_of(patients).await
-    }
-
-    async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        let is_first = self.model.open(patient, part.bytes).await;
-        let text = if is_first { first_lines(&self.model.lake) } else { String::new() };
-        Ok(Box::new(Block(text.into_bytes())))
-    }
-
-    async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        self.inner.open_document(patient, part).await
-    }
-
-    async fn area(&self, area: Area) -> Result<Vec<Part>> {
-        self.inner.area(area).await
-    }
-
-    async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
-        self.inner.open_area(area, name).await
-    }
-
-    async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
-        self.inner.supporting(references).await
-    }
-
-    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
-        self.inner.provenance(targets).await
+    fn writer(self: &Arc<Self>, key: &str, inner: Box<dyn FileWriter>) -> Box<dyn FileWriter> {
+        // The pack of a chunk whose records were opened here.
+        match key.ends_with("/pack") && self.task().records > 0 {
+            true => Box::new(PackWriter { inner, model: self.clone() }),
+            false => inner,
+        }
     }
 }
 
@@ -295,71 +207,6 @@ impl BlockReader for Block {
     async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
         buffer.append(&mut self.0);
         Ok(buffer)
-    }
-}
-
-struct ModelledFiles {
-    inner: Arc<dyn Files>,
-    model: Arc<Model>,
-}
-
-impl ModelledFiles {
-    /// Whether it is the pack of a chunk whose records were opened here.
-    fn is_pack(&self, key: &str) -> bool {
-        key.ends_with("/pack") && self.model.task().records > 0
-    }
-}
-
-#[async_trait]
-impl Files for ModelledFiles {
-    async fn create(&self, key: &str) -> Result<Box<dyn FileWriter>> {
-        self.create_in_parts(key, None).await
-    }
-
-    async fn create_in_parts(&self, key: &str, part_bytes: Option<usize>) -> Result<Box<dyn FileWriter>> {
-        let inner = self.inner.create_in_parts(key, part_bytes).await?;
-        match self.is_pack(key) {
-            true => Ok(Box::new(PackWriter { inner, model: self.model.clone() })),
-            false => Ok(inner),
-        }
-    }
-
-    fn compresses(&self) -> bool {
-        self.inner.compresses()
-    }
-
-    async fn size(&self, key: &str) -> Result<Option<u64>> {
-        self.inner.size(key).await
-    }
-
-    async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream> {
-        self.inner.open(key, range).await
-    }
-
-    async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>> {
-        self.inner.link(key, lifetime, file_name).await
-    }
-
-    async fn upload_form(
-        &self,
-        key: &str,
-        content_type: &str,
-        limit: u64,
-        lifetime: SignedDuration,
-    ) -> Result<Option<UploadForm>> {
-        self.inner.upload_form(key, content_type, limit, lifetime).await
-    }
-
-    async fn remove(&self, key: &str) -> Result<()> {
-        self.inner.remove(key).await
-    }
-
-    async fn remove_prefix(&self, prefix: &str) -> Result<()> {
-        self.inner.remove_prefix(prefix).await
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        self.inner.list(prefix).await
     }
 }
 

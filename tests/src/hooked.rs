@@ -1,0 +1,143 @@
+//! Ports with a hook around each of their calls. Whoever makes calls fail, counts them or answers in place of the store
+//! brings a [`Hook`]; what a port has is forwarded here and nowhere else.
+
+mod records;
+mod stores;
+
+pub use self::stores::inbox;
+
+use std::sync::Arc;
+
+use domain::clock::{Clock, Random};
+use domain::error::{Result, Store};
+use domain::ids::PatientId;
+use domain::ports::expiring::ExpiringStore;
+use domain::ports::files::{FileWriter, Files};
+use domain::ports::jobs::Jobs;
+use domain::ports::queue::Queue;
+use domain::ports::records::{BlockReader, Part, Records};
+use platform::Platform;
+use security::keys::Keys;
+use security::verify::Verifier;
+use settings::Settings;
+
+/// A call of a port, as a hook sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    pub store: Store,
+    /// Whether it writes the bytes of a file.
+    pub writes: bool,
+}
+
+impl Made {
+    const fn to(store: Store) -> Self {
+        Self { store, writes: false }
+    }
+}
+
+/// What happens around calls. Without a method of its own a hook changes nothing.
+pub trait Hook: Send + Sync + 'static {
+    /// Whether the calls to a store pass through [`Hook::call`].
+    fn follows(&self, store: Store) -> bool;
+
+    /// Makes a call, or fails in its place.
+    fn call<T: Send>(
+        &self,
+        made: Made,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> impl Future<Output = Result<T>> + Send {
+        let _ = made;
+        call
+    }
+
+    /// What is read in place of a file of a patient's record.
+    fn record(
+        &self,
+        patient: &PatientId,
+        part: &Part,
+    ) -> impl Future<Output = Option<Box<dyn BlockReader>>> + Send {
+        let _ = (patient, part);
+        std::future::ready(None)
+    }
+
+    /// What writes a file, over the store's own writer.
+    fn writer(self: &Arc<Self>, key: &str, inner: Box<dyn FileWriter>) -> Box<dyn FileWriter> {
+        let _ = key;
+        inner
+    }
+}
+
+/// A platform whose ports are hooked, but for the store of what expires.
+pub struct Hooked<P, H> {
+    pub inner: Arc<P>,
+    pub hook: Arc<H>,
+}
+
+/// A port that is hooked.
+struct Port<P: ?Sized, H> {
+    inner: Arc<P>,
+    hook: Arc<H>,
+}
+
+/// A reader or writer that is hooked.
+struct Stream<S: ?Sized, H> {
+    inner: Box<S>,
+    hook: Arc<H>,
+}
+
+impl<P: ?Sized, H: Hook> Port<P, H> {
+    async fn call<T: Send>(&self, store: Store, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        match self.hook.follows(store) {
+            true => self.hook.call(Made::to(store), call).await,
+            false => call.await,
+        }
+    }
+}
+
+impl<P: Platform, H: Hook> Hooked<P, H> {
+    fn port<T: ?Sized>(&self, inner: Arc<T>) -> Arc<Port<T, H>> {
+        Arc::new(Port { inner, hook: self.hook.clone() })
+    }
+}
+
+impl<P: Platform, H: Hook> Platform for Hooked<P, H> {
+    fn settings(&self) -> Arc<Settings> {
+        self.inner.settings()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.inner.clock()
+    }
+
+    fn random(&self) -> Arc<dyn Random> {
+        self.inner.random()
+    }
+
+    fn jobs(&self) -> Arc<dyn Jobs> {
+        self.port(self.inner.jobs())
+    }
+
+    fn queue(&self) -> Arc<dyn Queue> {
+        self.port(self.inner.queue())
+    }
+
+    fn files(&self) -> Arc<dyn Files> {
+        self.port(self.inner.files())
+    }
+
+    fn records(&self) -> Arc<dyn Records> {
+        self.port(self.inner.records())
+    }
+
+    fn expiring(&self) -> Arc<dyn ExpiringStore> {
+        self.inner.expiring()
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        self.inner.keys()
+    }
+
+    fn verifier(&self) -> Arc<Verifier> {
+        self.inner.verifier()
+    }
+}
