@@ -20,6 +20,7 @@ mod contract;
 mod crash;
 mod cuts;
 mod damaged;
+mod deadline;
 mod definitions;
 mod deployment;
 mod docs;

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -37,9 +38,14 @@ pub enum Fault {
     BrokenBody,
     /// The answer's body takes its time.
     SlowBody,
+    /// Nobody ever answers.
+    NoAnswer,
+    /// The call does its work, and its answer comes after so long.
+    Late(Duration),
 }
 
 impl Fault {
+    /// Those that pass soon.
     pub const ALL: [Self; 6] =
         [Self::Throttle, Self::ServerError, Self::Reset, Self::LostAnswer, Self::BrokenBody, Self::SlowBody];
 }
@@ -50,6 +56,8 @@ pub enum Plan {
     Nothing,
     /// The n-th call of all.
     Once(u64, Fault),
+    /// Every call.
+    Always(Fault),
     /// One call in so many, each with a fault of its own, from a seed.
     OneIn(u64, u64),
     /// So many of a thousand calls are throttled, from a seed.
@@ -113,6 +121,7 @@ impl State {
         let fault = match *self.plan.lock().unwrap_or_else(PoisonError::into_inner) {
             Plan::Nothing => None,
             Plan::Once(at, fault) => (call == at).then_some(fault),
+            Plan::Always(fault) => Some(fault),
             Plan::OneIn(rate, seed) => {
                 let random = mixed(seed.wrapping_mul(1_000_003).wrapping_add(call));
                 let kinds = Fault::ALL.len() as u64;
@@ -209,6 +218,12 @@ impl HttpConnector for Connector {
                     let _ = answer.into_body().collect().await;
                     Err(broken())
                 }
+                Some(Fault::NoAnswer) => std::future::pending().await,
+                Some(Fault::Late(after)) => {
+                    let answer = inner.call(request).await?;
+                    tokio::time::sleep(after).await;
+                    Ok(answer)
+                }
                 Some(Fault::BrokenBody) => cut(inner.call(request).await?, true).await,
                 Some(Fault::SlowBody) => cut(inner.call(request).await?, false).await,
             }
@@ -230,7 +245,7 @@ async fn cut(answer: HttpResponse, breaks: bool) -> Result<HttpResponse, Connect
     let halves = Halves {
         first: Some(whole.slice(..whole.len() / 2)),
         second: Some(whole.slice(whole.len() / 2..)),
-        wait: Box::pin(tokio::time::sleep(std::time::Duration::from_millis(30))),
+        wait: Box::pin(tokio::time::sleep(Duration::from_millis(30))),
         breaks,
     };
     let mut cut = HttpResponse::new(status, SdkBody::from_body_1_x(halves));

@@ -118,7 +118,11 @@ async fn show(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let stored = state.job(&id).await;
+    let stored = match state.job(&id).await {
+        // Signing in would not help.
+        Err(error @ Error::Unavailable(_)) => return Err(error.into()),
+        stored => stored,
+    };
     let code = query.get("code").filter(|code| state.keys.is_form_code(&id, code));
     let is_known = match &stored {
         Ok(stored) => code.is_some() || state.is_patient_of(stored, &headers).await?,

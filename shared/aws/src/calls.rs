@@ -43,7 +43,8 @@ pub(super) fn retry_tokens(client: &'static str) -> RetryPartition {
     RetryPartition::custom(client).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
 }
 
-/// A call that hangs is one that failed. A whole call ends in 20 seconds, where API Gateway waits for 30.
+/// A call that hangs is one that failed. A whole call ends in 20 seconds. What all calls of a request take together is
+/// bounded by [`respond_by`](crate::lambda::respond_by).
 pub(super) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))

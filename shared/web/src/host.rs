@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +19,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use platform::Platform;
 use security::address::{PeerAddress, client_address};
 use settings::Settings;
+use tokio::time::{Instant, timeout_at};
 
 use crate::cors::{self, Allowed};
 use crate::request_context::{Observed, RequestContext};
@@ -32,6 +33,14 @@ struct Host {
     /// The path of the public base URL.
     prefix: Arc<str>,
 }
+
+/// When the response to a request must be complete, body included. Hosts that are cut off at a time put it into the extensions of
+/// a request: whatever its handler waits for then, the client gets 503 and not the cut.
+#[derive(Debug, Clone, Copy)]
+pub struct RespondBy(pub Instant);
+
+/// Such a host keeps a response in memory and sends no larger one.
+const MAX_RESPONSE: usize = 8 * 1024 * 1024;
 
 /// Wraps routers for serving.
 pub fn host(routers: Router, platform: &dyn Platform) -> Router {
@@ -93,6 +102,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     let address = request.extensions().get::<PeerAddress>();
     let address = address.map(|peer| client_address(*peer, request.headers(), &host.settings));
     let origin = request.headers().get(ORIGIN).cloned();
+    let respond_by = request.extensions().get::<RespondBy>().copied();
     let mut observed = Observed::default();
     let mut response = if cors::is_preflight(&method, request.headers()) {
         let headers = cors::preflight_headers(request.headers());
@@ -100,7 +110,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     } else {
         let context = RequestContext::new(request_id.clone(), address, host.prefix.clone());
         // A panic is a defect, but it must not cost other requests their connection.
-        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let answer = AssertUnwindSafe(in_time(next.run(request), respond_by)).catch_unwind();
         let answered;
         (answered, observed) = context.during(answer).await;
         answered.unwrap_or_else(|_| ApiError(Error::internal("a handler panicked")).into_response())
@@ -132,6 +142,21 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     };
     log(&request, &response);
     response
+}
+
+/// The handler's response, if it is complete in time. What the handler was doing then is dropped, as when a process dies.
+async fn in_time(answer: impl Future<Output = Response>, by: Option<RespondBy>) -> Response {
+    let Some(RespondBy(by)) = by else { return answer.await };
+    let complete = async {
+        let (parts, body) = answer.await.into_parts();
+        to_bytes(body, MAX_RESPONSE).await.map(|bytes| Response::from_parts(parts, Body::from(bytes)))
+    };
+    let failed = match timeout_at(by, complete).await {
+        Ok(Ok(response)) => return response,
+        Ok(Err(broken)) => Error::unavailable(broken),
+        Err(_) => Error::unavailable("the time for the request is over"),
+    };
+    ApiError(failed).into_response()
 }
 
 /// Whether a person reads the response in a browser: it asks for a page, and no program's format.

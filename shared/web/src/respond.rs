@@ -156,6 +156,9 @@ impl IntoResponse for OAuthError {
     }
 }
 
+/// Seconds after which a client may try again what failed because a store did not respond.
+const UNAVAILABLE_SECONDS: u64 = 5;
+
 fn with_error_headers(error: &Error, mut response: Response) -> Response {
     let headers = response.headers_mut();
     match error {
@@ -171,6 +174,9 @@ fn with_error_headers(error: &Error, mut response: Response) -> Response {
         }
         Error::Throttled { retry_after } => {
             headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
+        }
+        Error::Unavailable(_) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_SECONDS));
         }
         Error::RangeNotSatisfiable { size } => {
             if let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}")) {

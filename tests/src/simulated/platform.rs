@@ -28,13 +28,18 @@ pub fn queue_url(name: &str) -> String {
     format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}")
 }
 
-/// The SDK's configuration over a client, with the time-outs and retries of the functions.
+/// The SDK's configuration over a client, with the time-outs and retries of the workers.
 pub async fn sdk(client: &Client) -> SdkConfig {
+    sdk_over(SharedHttpClient::new(client.clone()), Caller::Worker).await
+}
+
+/// The same over another wire, for whoever calls.
+pub async fn sdk_over(http: SharedHttpClient, caller: Caller) -> SdkConfig {
     let key = Credentials::new("key", "secret", None, None, "simulated");
-    let loaded = sdk_loader(Caller::Worker)
+    let loaded = sdk_loader(caller)
         .region(Region::new("us-east-1"))
         .credentials_provider(key)
-        .http_client(SharedHttpClient::new(client.clone()))
+        .http_client(http)
         .load()
         .await;
     // Without what the environment says of endpoints: tests of a deployment set them.

@@ -8,6 +8,7 @@ pub mod messages;
 mod served;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use axum::Router;
@@ -27,8 +28,9 @@ use security::address::PeerAddress;
 use serde_json::Value;
 use settings::log_filter;
 use settings::resources::Resources;
+use tokio::time::Instant;
 use tower::ServiceExt;
-use web::host::host;
+use web::host::{RespondBy, host};
 
 use self::changes::{Announcer, Changes};
 use self::messages::{Batch, Consumer};
@@ -44,7 +46,8 @@ pub async fn serve(router: fn(&dyn Platform) -> Router) -> Result<(), Error> {
     let app = App::start(connection, clock(), random()).await;
     let app = &app;
     lambda_http::run(service_fn(move |request: Request| async move {
-        match app.router().await.oneshot(with_address(request)).await {
+        let request = with_time(with_address(request));
+        match app.router().await.oneshot(request).await {
             Ok(response) => Ok::<_, Error>(response),
             Err(never) => match never {},
         }
@@ -61,6 +64,27 @@ fn with_address(mut request: Request) -> Request {
     if let Some(address) = source.and_then(|text| text.parse().ok()) {
         request.extensions_mut().insert(PeerAddress(address));
     }
+    request
+}
+
+/// The longest time for a request, whatever its calls wait for: with a cold start before it, it is over before API Gateway gives
+/// up after 30 seconds.
+const LONGEST_REQUEST: Duration = Duration::from_secs(20);
+/// Kept back of the function's own time, to send the response.
+const SENDING: Duration = Duration::from_secs(2);
+
+/// When the response must be there to a request that comes now, of an invocation that has so much time left.
+pub fn respond_by(left: Duration) -> RespondBy {
+    RespondBy(Instant::now() + LONGEST_REQUEST.min(left.saturating_sub(SENDING)))
+}
+
+/// Puts the end of the request's time where [`host`] looks for it.
+fn with_time(mut request: Request) -> Request {
+    let ends = request.lambda_context_ref().and_then(|context| Timestamp::try_from(context.deadline()).ok());
+    let left = ends.map_or(Duration::MAX, |ends| {
+        Duration::try_from(ends.duration_since(SystemClock.now())).unwrap_or_default()
+    });
+    request.extensions_mut().insert(respond_by(left));
     request
 }
 

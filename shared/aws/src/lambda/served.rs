@@ -2,6 +2,7 @@
 //! request gets 503 and the log says what to do; nothing is served half.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use domain::clock::{Clock, Random};
@@ -13,6 +14,12 @@ use web::host::closed;
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 /// The wait after the first failure to read them; it doubles with each failure, up to [`FRESH`].
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long reading the secrets may take. Lambda starts a function anew whose start takes ten seconds, and the request that
+/// comes first waits for both.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+/// The same where older ones are known, with which a request can be answered.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Makes what is served.
 pub(super) trait Connect {
@@ -64,7 +71,10 @@ impl<C: Connect> App<C> {
             state.due = now.saturating_add(FRESH).unwrap_or(now);
             state.version.clone()
         };
-        let connected = self.connect.connect(known.as_deref()).await;
+        let longest = if known.is_some() { REFRESH_TIMEOUT } else { CONNECT_TIMEOUT };
+        let connected = tokio::time::timeout(longest, self.connect.connect(known.as_deref())).await;
+        let connected =
+            connected.unwrap_or_else(|_| Err(Error::unavailable("Secrets Manager does not respond in time")));
         let mut state = self.state();
         match connected {
             Ok(fresh) => {
@@ -98,7 +108,7 @@ impl<C: Connect> App<C> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use axum::body::Body;
     use contract::{FixedClock, SeededRandom};
@@ -112,11 +122,15 @@ mod tests {
     struct Secrets {
         version: Mutex<Option<&'static str>>,
         reads: AtomicU32,
+        hang: AtomicBool,
     }
 
     impl Connect for &Secrets {
         async fn connect(&self, known: Option<&str>) -> Result<Option<(Router, String)>> {
             self.reads.fetch_add(1, Ordering::SeqCst);
+            if self.hang.load(Ordering::SeqCst) {
+                return std::future::pending().await;
+            }
             let version = *self.version.lock().expect("a version");
             let Some(version) = version else { return Err(Error::unavailable("Secrets Manager is down")) };
             let router = Router::new().fallback(move || async move { version });
@@ -172,6 +186,23 @@ mod tests {
         assert_eq!(world.get().await.0, StatusCode::SERVICE_UNAVAILABLE, "it is not asked at every request");
         world.clock.advance(FIRST_PAUSE);
         assert_eq!(world.get().await, (StatusCode::OK, "one".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn secrets_that_never_come_are_waited_for_briefly() {
+        for (version, expected, longest) in [
+            (None, StatusCode::SERVICE_UNAVAILABLE, CONNECT_TIMEOUT),
+            (Some("one"), StatusCode::OK, REFRESH_TIMEOUT),
+        ] {
+            let world = World::with(version).await;
+            world.secrets.hang.store(true, Ordering::SeqCst);
+            world.clock.advance(FRESH);
+            let begun = tokio::time::Instant::now();
+            assert_eq!(world.get().await.0, expected);
+            assert_eq!(begun.elapsed(), longest);
+            assert_eq!(world.get().await.0, expected);
+            assert_eq!(begun.elapsed(), longest, "the next request does not wait as well");
+        }
     }
 
     #[tokio::test]
