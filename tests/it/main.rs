@@ -38,6 +38,7 @@ mod load;
 mod logs;
 mod operations;
 mod packs;
+mod power;
 mod prefix;
 mod program;
 mod reckoning;

@@ -1,21 +1,35 @@
-//! The SQLite database: one connection writes with full sync, a relaxed one writes what may be lost at a
-//! power cut, two read beside them (WAL).
+//! The SQLite database: one connection writes, two read beside it (WAL).
+//!
+//! A write waits for the disk where somebody is told of it. All others are on the disk with the next one that waits: the
+//! log of SQLite is written in order, so that a power cut takes the last ones and leaves no gap. A process that is killed
+//! loses nothing.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use domain::error::{Error, Result, Store};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::blocking;
 
-type Shared = Arc<Mutex<Connection>>;
+type Shared = Arc<Mutex<Handle>>;
 
 pub(super) struct Database {
     writer: Shared,
-    relaxed: Shared,
     readers: Vec<Shared>,
+    in_memory: bool,
 }
+
+struct Handle {
+    connection: Connection,
+    /// Whether its commits wait for the disk; `None` before anything was committed.
+    waits: Option<bool>,
+}
+
+/// Pages of the log after which a commit that waits moves them into the database. A commit that does not wait leaves that to
+/// the next one that does, within reason.
+const CHECKPOINT_PAGES: i64 = 1_000;
+const CHECKPOINT_PAGES_RELAXED: i64 = 4_000;
 
 /// The schema, version by version: what is here never changes, and what is new comes behind it. A database counts its
 /// version in `user_version`; the first one is also that of databases from before versions were counted.
@@ -61,56 +75,65 @@ impl Database {
     }
 
     fn open_file(path: &Path) -> Result<Self> {
-        let connect = |synchronous: &str| -> Result<Shared> {
+        let connect = || -> Result<Shared> {
             let connection = Connection::open(path).map_err(sql)?;
             connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(sql)?;
             connection.pragma_update(None, "journal_mode", "wal").map_err(sql)?;
-            connection.pragma_update(None, "synchronous", synchronous).map_err(sql)?;
-            connection.set_prepared_statement_cache_capacity(64);
-            Ok(Arc::new(Mutex::new(connection)))
+            Ok(shared(connection))
         };
         // SQLite gives its other files the mode of this one.
         super::private::kept_file(path)?;
-        let writer = connect("full")?;
-        migrate(&mut lock(&writer))?;
-        Ok(Self {
-            writer,
-            relaxed: connect("normal")?,
-            readers: vec![connect("normal")?, connect("normal")?],
-        })
+        let writer = connect()?;
+        migrate(&mut lock(&writer).connection)?;
+        Ok(Self { writer, readers: vec![connect()?, connect()?], in_memory: false })
     }
 
     pub(super) fn in_memory() -> Result<Self> {
         let mut connection = Connection::open_in_memory().map_err(sql)?;
         migrate(&mut connection)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        let only: Shared = Arc::new(Mutex::new(connection));
-        Ok(Self { writer: only.clone(), relaxed: only.clone(), readers: vec![only] })
+        let only = shared(connection);
+        Ok(Self { writer: only.clone(), readers: vec![only], in_memory: true })
     }
 
-    /// One transaction; durable when it returns.
+    /// One transaction; durable when it returns, with all before it.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        if self.in_memory {
+            return self.write_relaxed(work).await;
+        }
         let writer = self.writer.clone();
-        blocking(Store::Database, move || transact(&writer, work)).await
+        blocking(Store::Database, move || lock(&writer).transact(true, work)).await
     }
 
-    /// One transaction that a power cut may undo: only for what then happens again by itself.
+    /// [`Database::write`] if it must last by itself, [`Database::write_relaxed`] if not.
+    pub(super) async fn write_lasting<T: Send + 'static>(
+        &self,
+        lasts: bool,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if lasts { self.write(work).await } else { self.write_relaxed(work).await }
+    }
+
+    /// One transaction that a power cut may undo: only for what then happens again by itself, or what nobody is told of
+    /// before a [`Database::write`]. It takes microseconds: right here, where nobody else is writing.
     pub(super) async fn write_relaxed<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let relaxed = self.relaxed.clone();
-        blocking(Store::Database, move || transact(&relaxed, work)).await
+        if let Some(mut writer) = lock_if_free(&self.writer) {
+            return writer.transact(false, work).map_err(|error| error.of_store(Store::Database));
+        }
+        let writer = self.writer.clone();
+        blocking(Store::Database, move || lock(&writer).transact(false, work)).await
     }
 
     /// A read by key, which takes microseconds: right here, not on another thread.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
-        let connection = free.unwrap_or_else(|| lock(&self.readers[0]));
-        work(&connection).map_err(sql)
+        let free = self.readers.iter().find_map(lock_if_free);
+        let reader = free.unwrap_or_else(|| lock(&self.readers[0]));
+        work(&reader.connection).map_err(sql)
     }
 }
 
@@ -132,17 +155,40 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     transaction.commit().map_err(sql)
 }
 
-fn transact<T>(connection: &Shared, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-    let mut connection = lock(connection);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
-    let done = work(&transaction)?;
-    transaction.commit().map_err(sql)?;
-    Ok(done)
+impl Handle {
+    /// Runs one transaction, which is on the disk when this returns, if it is to wait for that.
+    fn transact<T>(&mut self, waits: bool, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        if self.waits != Some(waits) {
+            let (synchronous, pages) =
+                if waits { ("full", CHECKPOINT_PAGES) } else { ("normal", CHECKPOINT_PAGES_RELAXED) };
+            self.connection.pragma_update(None, "synchronous", synchronous).map_err(sql)?;
+            self.connection.pragma_update(None, "wal_autocheckpoint", pages).map_err(sql)?;
+            self.waits = Some(waits);
+        }
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+        let done = work(&transaction)?;
+        transaction.commit().map_err(sql)?;
+        Ok(done)
+    }
+}
+
+fn shared(connection: Connection) -> Shared {
+    connection.set_prepared_statement_cache_capacity(64);
+    Arc::new(Mutex::new(Handle { connection, waits: None }))
 }
 
 /// A panic while the lock was held has rolled its transaction back: the connection is sound.
-fn lock(connection: &Shared) -> MutexGuard<'_, Connection> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(handle: &Shared) -> MutexGuard<'_, Handle> {
+    handle.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lock_if_free(handle: &Shared) -> Option<MutexGuard<'_, Handle>> {
+    match handle.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// A file that SQLite cannot read: waiting does not help.
@@ -207,6 +253,20 @@ mod tests {
                     .query_row("SELECT due_at + hidden_at FROM messages", [], |row| row.get::<_, i64>(0))
             });
             assert_eq!(kept.expect("a row"), 7);
+        }
+    }
+
+    /// What [`Database::write`] promises depends on what SQLite is told before each transaction.
+    #[tokio::test]
+    async fn a_commit_waits_for_the_disk_when_it_is_to_last_and_only_then() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = Database::open(&directory.path().join("state.sqlite")).expect("opened");
+        for lasts in [true, false, false, true, true, false, true] {
+            let synchronous = database.write_lasting(lasts, |transaction| {
+                transaction.query_row("PRAGMA synchronous", [], |row| row.get::<_, u8>(0)).map_err(sql)
+            });
+            // FULL and NORMAL.
+            assert_eq!(synchronous.await.expect("committed"), if lasts { 2 } else { 1 });
         }
     }
 

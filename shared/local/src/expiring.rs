@@ -27,6 +27,12 @@ impl LocalExpiringStore {
     }
 }
 
+/// Whether an entry must be on the disk before anybody hears of it. These belong to an export that is about to start, and
+/// are on the disk with it.
+fn lasts(kind: EntryKind) -> bool {
+    !matches!(kind, EntryKind::ExportSlot | EntryKind::Idempotency)
+}
+
 fn raw(row: &Row<'_>) -> rusqlite::Result<(String, i64, i64)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
@@ -44,7 +50,7 @@ impl ExpiringStore for LocalExpiringStore {
     async fn put(&self, kind: EntryKind, key: &str, value: Value, expires_at: Timestamp) -> Result<bool> {
         let (key, now) = (key.to_owned(), self.now());
         self.database
-            .write(move |transaction| {
+            .write_lasting(lasts(kind), move |transaction| {
                 let statement =
                     "INSERT INTO grants (kind, key, value, expires_at, version) VALUES (?1, ?2, ?3, ?4, 1)
                     ON CONFLICT (kind, key) DO UPDATE SET value = ?3, expires_at = ?4, version = version + 1
@@ -69,7 +75,7 @@ impl ExpiringStore for LocalExpiringStore {
     async fn replace(&self, kind: EntryKind, key: &str, grant: &ExpiringEntry) -> Result<bool> {
         let (key, now, grant) = (key.to_owned(), self.now(), grant.clone());
         self.database
-            .write(move |transaction| {
+            .write_lasting(lasts(kind), move |transaction| {
                 let statement = "UPDATE grants SET value = ?, expires_at = ?, version = version + 1
                     WHERE kind = ? AND key = ? AND version = ? AND expires_at > ?";
                 let expires_at = grant.expires_at.as_millisecond();

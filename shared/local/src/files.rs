@@ -1,7 +1,7 @@
 //! Files in a directory: a key is a path below it.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Take, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ const NO_FILE: Error = Error::NotFound("there is no such file");
 #[async_trait]
 impl Files for LocalFiles {
     async fn create(&self, key: &str) -> Result<Box<dyn FileWriter>> {
-        Ok(Box::new(Writer { path: self.path(key)?, file: None }))
+        Ok(Box::new(Writer { path: self.path(key)?, held: Vec::new(), file: None }))
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {
@@ -62,23 +62,28 @@ impl Files for LocalFiles {
     async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream> {
         let path = self.path(key)?;
         let range = range.unwrap_or(0..u64::MAX);
-        let file = blocking(Store::Files, move || {
+        let buffer = buffer_for(range.end - range.start);
+        // The first piece comes with the opening: most files have no other.
+        let (first, rest) = blocking(Store::Files, move || {
             let mut file =
                 File::open(path).map_err(|error| if is_missing(&error) { NO_FILE } else { error.into() })?;
             if range.start > 0 {
                 file.seek(SeekFrom::Start(range.start))?;
             }
-            Ok(file.take(range.end - range.start))
+            piece(file.take(range.end - range.start), buffer)
         })
         .await?;
-        Ok(Box::pin(stream::try_unfold(file, |mut file| {
-            // Made here, where it is dropped as well: memory that changes threads is given back late.
-            let wanted = PIECE.min(file.limit());
-            let mut piece = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default() + 1);
-            blocking(Store::Files, move || {
-                Read::by_ref(&mut file).take(wanted).read_to_end(&mut piece)?;
-                Ok((!piece.is_empty()).then(|| (Bytes::from(piece), file)))
-            })
+        Ok(Box::pin(stream::try_unfold((Some(first), rest), async |(ready, rest)| {
+            let (next, rest) = match (ready, rest) {
+                (Some(ready), rest) => (ready, rest),
+                (None, Some(file)) => {
+                    // Made here, where it is dropped as well: memory that changes threads is given back late.
+                    let buffer = buffer_for(file.limit());
+                    blocking(Store::Files, move || piece(file, buffer)).await?
+                }
+                (None, None) => return Ok(None),
+            };
+            Ok((!next.is_empty()).then_some((next, (None, rest))))
         })))
     }
 
@@ -130,20 +135,42 @@ impl Files for LocalFiles {
     }
 }
 
+/// Room for the next piece of a file with so many bytes left.
+fn buffer_for(left: u64) -> Vec<u8> {
+    Vec::with_capacity(usize::try_from(PIECE.min(left)).unwrap_or_default() + 1)
+}
+
+/// The next piece of a file, and the file where there may be more of it.
+fn piece(mut file: Take<File>, mut buffer: Vec<u8>) -> Result<(Bytes, Option<Take<File>>)> {
+    let wanted = PIECE.min(file.limit());
+    let read = Read::by_ref(&mut file).take(wanted).read_to_end(&mut buffer)?;
+    let has_more = read as u64 == wanted && file.limit() > 0;
+    Ok((buffer.into(), has_more.then_some(file)))
+}
+
 struct Writer {
     path: PathBuf,
-    /// Created with the first bytes.
+    /// What is written with the next bytes, or at the end: a small file takes one way to the disk.
+    held: Vec<u8>,
+    /// Created with the first bytes that are not held.
     file: Option<File>,
 }
 
+/// Bytes that a writer holds.
+const HELD: usize = 512 * 1024;
+
 #[async_trait]
 impl FileWriter for Writer {
-    async fn write(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>> {
-        let file = self.file.take();
+    async fn write(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        if self.file.is_none() && self.held.is_empty() && buffer.len() <= HELD {
+            self.held = std::mem::take(&mut buffer);
+            return Ok(buffer);
+        }
+        let (held, file) = (std::mem::take(&mut self.held), self.file.take());
         let path = self.path.clone();
         let (file, buffer) = blocking(Store::Files, move || {
             let mut file = created(file, &path)?;
-            let mut buffer = buffer;
+            file.write_all(&held)?;
             file.write_all(&buffer)?;
             buffer.clear();
             Ok((file, buffer))
@@ -155,7 +182,9 @@ impl FileWriter for Writer {
 
     async fn finish(self: Box<Self>) -> Result<()> {
         blocking(Store::Files, move || {
-            created(self.file, &self.path)?.sync_all()?;
+            let mut file = created(self.file, &self.path)?;
+            file.write_all(&self.held)?;
+            file.sync_all()?;
             // The name must last as well as the bytes.
             if let Some(directory) = self.path.parent() {
                 File::open(directory)?.sync_all()?;

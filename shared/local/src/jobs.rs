@@ -91,7 +91,7 @@ impl Jobs for LocalJobs {
         self.looked_at.remove(job.id());
         let row = JobRow::of(job)?;
         self.database
-            .write(move |transaction| {
+            .write_lasting(lasts(job.state()), move |transaction| {
                 let created = transaction.execute(
                     "INSERT OR IGNORE INTO jobs (id, version, state, patient, owner, created_at, job) VALUES (?, 1, ?, ?, ?, ?, ?)",
                     params![row.id, row.state, row.patient, row.owner, row.created_at, row.job],
@@ -142,7 +142,7 @@ impl Jobs for LocalJobs {
         let row = JobRow::of(job)?;
         let before = self
             .database
-            .write(move |transaction| {
+            .write_lasting(lasts(job.state()), move |transaction| {
                 let state = "SELECT state FROM jobs WHERE id = ?";
                 let mut state = transaction.prepare_cached(state).map_err(sql)?;
                 let before = state.query_row([&row.id], |row| row.get::<_, String>(0)).optional().map_err(sql)?;
@@ -225,8 +225,9 @@ impl Jobs for LocalJobs {
         let id = job.to_string();
         let (at, plan) = (append.at, append.plan);
         let chunks = append.chunks.to_vec();
+        // Its tasks are sent behind it, or its chunk is done right away.
         self.database
-            .write(move |transaction| {
+            .write_relaxed(move |transaction| {
                 let known = progress_of(transaction, &id)?;
                 if known.plan_end != at || known.plan_complete != (plan == Plan::HasEnded) {
                     return Ok(None);
@@ -286,7 +287,7 @@ impl Jobs for LocalJobs {
         let result = serde_json::to_string(result)?;
         let rest = rest.cloned();
         self.database
-            .write(move |transaction| {
+            .write_lasting(bytes > CHEAP_BYTES, move |transaction| {
                 let statement = "UPDATE chunks SET result = ? WHERE job = ? AND id = ? AND result IS NULL";
                 let is_first = transaction.execute(statement, params![result, id, chunk]).map_err(sql)? == 1;
                 if is_first {
@@ -304,6 +305,15 @@ impl Jobs for LocalJobs {
             .await
     }
 }
+
+/// Whether a state must be on the disk before anybody hears of it. Of a job that is queued its client hears when its plan
+/// was sent, which is on the disk with all before it; what a running job has recorded is done again.
+fn lasts(state: JobState) -> bool {
+    !matches!(state, JobState::Queued | JobState::Running)
+}
+
+/// A chunk that has read no more is done again after a power cut, in less than a second.
+const CHEAP_BYTES: i64 = 64 * 1024 * 1024;
 
 /// A job as its columns.
 struct JobRow {

@@ -12,6 +12,7 @@ use domain::ids::JobId;
 use domain::job::Owner;
 use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use domain::ports::jobs::Jobs;
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -41,34 +42,22 @@ impl ExportSlots<'_> {
         let slot = json!(Holder { job: job.clone(), since: now });
         let expires_at = now.saturating_add(KEPT).unwrap_or(now);
         let keys = keys(owner, limit, job);
-        for key in &keys {
-            if self.expiring.put(EntryKind::ExportSlot, key, slot.clone(), expires_at).await? {
-                return Ok(true);
-            }
-            if self.is_held_by(key, job).await? {
-                return Ok(true);
-            }
+        let held = try_join_all(keys.iter().map(|key| self.holder(key))).await?;
+        if held.iter().flatten().any(|(_, holder)| holder.job == *job) {
+            return Ok(true);
         }
-        // No slot is empty: look for one whose job has ended.
-        for key in &keys {
-            let Some((entry, holder)) = self.holder(key).await? else {
-                if self.expiring.put(EntryKind::ExportSlot, key, slot.clone(), expires_at).await? {
-                    return Ok(true);
+        for (key, held) in keys.iter().zip(held) {
+            let acquired = match held {
+                None => self.expiring.put(EntryKind::ExportSlot, key, slot.clone(), expires_at).await?,
+                Some((_, holder)) if self.is_active(&holder, now).await? => continue,
+                // Its job has ended.
+                Some((entry, _)) => {
+                    let entry = ExpiringEntry { value: slot.clone(), expires_at, ..entry };
+                    self.expiring.replace(EntryKind::ExportSlot, key, &entry).await?
                 }
-                continue;
             };
-            if holder.job == *job {
-                return Ok(true);
-            }
-            if self.is_active(&holder, now).await? {
-                continue;
-            }
-            let entry = ExpiringEntry { value: slot.clone(), expires_at, ..entry };
-            if self.expiring.replace(EntryKind::ExportSlot, key, &entry).await? {
-                return Ok(true);
-            }
-            // Another call was faster. It may have been a repetition of the same kick-off.
-            if self.is_held_by(key, job).await? {
+            // Another call may have been faster: a repetition of the same kick-off, or one for another job.
+            if acquired || self.is_held_by(key, job).await? {
                 return Ok(true);
             }
         }

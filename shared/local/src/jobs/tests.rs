@@ -37,3 +37,10 @@ async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
     let damaged = JobId::parse(&ids[2]).expect("an id");
     assert_eq!(jobs.get(&damaged).await.expect_err("damaged").kind(), domain::error::Kind::Defect);
 }
+
+/// Whoever adds a state decides here whether its client may hear of it before it is on the disk.
+#[test]
+fn what_clients_are_told_lasts() {
+    let relaxed: Vec<_> = JobState::ALL.into_iter().filter(|state| !lasts(*state)).collect();
+    assert_eq!(relaxed, [JobState::Queued, JobState::Running]);
+}
