@@ -17,6 +17,7 @@ mod status;
 
 mod aws;
 mod contract;
+mod costs;
 mod crash;
 mod cuts;
 mod damaged;

@@ -1,0 +1,107 @@
+//! What `infra/docs/cost.md` says of one export, against what functions do when they start, and against its own sum. The calls of
+//! the engine are counted over the emulator, in `aws`.
+
+use std::sync::Arc;
+
+use aws::{Aws, Caller};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use domain::clock::Clock;
+use serde_json::{Value, json};
+use settings::resources::Resources;
+use tests::simulated::platform::{random, sdk_over};
+use tests::simulated::{Simulation, run};
+use tests::wire::{Plan, Wire};
+
+/// Secrets Manager with two secrets that were never rotated.
+#[derive(Debug)]
+struct Secrets;
+
+impl HttpConnector for Secrets {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let asked: Value = serde_json::from_slice(request.body().bytes().expect("a body")).expect("JSON");
+        let secret = asked["SecretId"].as_str().expect("a secret").to_owned();
+        let (status, answer) = match asked["VersionStage"].as_str() {
+            Some("AWSCURRENT") => {
+                let text = if secret == "signing" { "a".repeat(40) } else { tests::settings("") };
+                let answer =
+                    json!({ "Name": secret, "VersionId": "one", "SecretString": text, "CreatedDate": 0 });
+                (200, answer)
+            }
+            _ => (400, json!({ "__type": "ResourceNotFoundException", "Message": "no such version" })),
+        };
+        let body = SdkBody::from(answer.to_string());
+        let status = StatusCode::try_from(status).expect("a status");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body)))
+    }
+}
+
+/// How often each operation of Secrets Manager is called when a function starts that serves requests.
+fn calls_of_a_start() -> u64 {
+    run(async {
+        let clock: Arc<dyn Clock> = Arc::new(Simulation::new().clock());
+        let wire = Wire::over(http_client_fn(|_, _| SharedHttpConnector::new(Secrets)));
+        let sdk = sdk_over(SharedHttpClient::from(&wire), Caller::Request).await;
+        let resources = Arc::new(Resources::of(|name| match name {
+            "EHI_SIGNING_SECRET" => Some("signing".to_owned()),
+            "EHI_SETTINGS_SECRET" => Some("settings".to_owned()),
+            _ => None,
+        }));
+        wire.follow(Plan::Nothing);
+        let connected = Aws::connect(sdk, resources, clock, random(1), None).await.expect("connected");
+        assert!(connected.is_some(), "it has its secrets");
+        let calls = wire.operations();
+        assert_eq!(calls.keys().collect::<Vec<_>>(), ["GetSecretValue"]);
+        calls["GetSecretValue"]
+    })
+}
+
+fn page() -> String {
+    std::fs::read_to_string(crate::house::root().join("infra/docs/cost.md")).expect("a page")
+}
+
+#[test]
+fn cold_functions_read_their_secrets_as_often_as_the_page_of_costs_says() {
+    let functions = crate::template::functions();
+    let serving = functions.values().filter(|(_, text)| text.contains("EHI_SETTINGS_SECRET:")).count();
+    let (serving, words) = (u32::try_from(serving).expect("few"), ["five", "six", "seven", "eight"]);
+    let each = u32::try_from(calls_of_a_start()).expect("few");
+    let (calls, word) = (each * serving, words[serving as usize - 5]);
+    let price = 0.05 / 10_000.0;
+    let page = page();
+    // Warm functions read again every five minutes; a month has 730 hours.
+    let always = f64::from(calls) * 12.0 * 730.0 * price;
+    for said in [
+        format!(
+            "| Secrets Manager | {calls} calls, when all {word} functions that serve requests start cold; "
+        ),
+        format!("| ${:.6} |", f64::from(calls) * price),
+        format!("three calls by each of {word} functions | nothing idle; ${always:.2} when"),
+    ] {
+        assert!(page.contains(&said), "infra/docs/cost.md does not say '{said}'");
+    }
+    assert_eq!(each, 3, "the page says 'three calls'");
+}
+
+/// A figure that is changed without the sum is wrong.
+#[test]
+fn what_one_export_costs_is_the_sum_of_its_parts() {
+    let page = page();
+    let (_, table) = page.split_once("## One patient's export").expect("a section");
+    let (table, _) = table.split_once("\n## ").expect("another section");
+    let dollars = |cell: &str| cell.trim().trim_matches('*').strip_prefix('$')?.parse::<f64>().ok();
+    let rows = table.lines().filter(|line| line.starts_with('|'));
+    let costs = rows.filter_map(|line| dollars(line.trim_end_matches('|').rsplit('|').next()?));
+    let costs: Vec<f64> = costs.collect();
+    let (together, parts) = costs.split_last().expect("rows");
+    assert!(parts.len() > 10, "{parts:?}");
+    let sum: f64 = parts.iter().sum();
+    assert_eq!(format!("{together:.4}"), format!("{sum:.4}"), "{sum}");
+    // And what the other pages say of it.
+    let aws = std::fs::read_to_string(crate::house::root().join("infra/docs/aws.md")).expect("a page");
+    assert!(aws.contains(&format!("one patient's export, ${together:.4}")));
+}
