@@ -36,9 +36,9 @@ const CHECKPOINT_PAGES_RELAXED: i64 = 4_000;
 /// (`rusqlite_migration` does the same, but has no release yet for the version of `rusqlite` that is used here.)
 const MIGRATIONS: &[&str] = &[
     SCHEMA,
-    // When a message was hidden until `due_at`: what was hidden in the future was so by a clock that was set back since.
+    // When a message was hidden until `due_at`. If this time is in the future, the clock was set back since.
     "ALTER TABLE messages ADD COLUMN hidden_at INTEGER NOT NULL DEFAULT 0;",
-    // Where the plan of an export ends, and up to where its chunks were sent.
+    // The end of an export's plan, and the part of the plan whose chunks were sent.
     "ALTER TABLE jobs ADD COLUMN plan_end INTEGER NOT NULL DEFAULT 0;
      ALTER TABLE jobs ADD COLUMN plan_sent INTEGER NOT NULL DEFAULT 0;
      UPDATE jobs SET plan_end = chunks_planned;",
@@ -71,7 +71,7 @@ const SCHEMA: &str = "
 
 impl Database {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        Self::open_file(path).map_err(|error| of_file(path, error))
+        Self::open_file(path).map_err(|error| with_path(path, error))
     }
 
     fn open_file(path: &Path) -> Result<Self> {
@@ -137,7 +137,8 @@ impl Database {
     }
 }
 
-/// Brings a database to the newest version, all or nothing. One of a later program is refused: it would be read wrongly.
+/// Updates a database to the newest version in one transaction. Refuses a database of a newer program, which this one
+/// would read wrongly.
 fn migrate(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
     let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
@@ -191,13 +192,13 @@ fn lock_if_free(handle: &Shared) -> Option<MutexGuard<'_, Handle>> {
     }
 }
 
-/// A file that SQLite cannot read: waiting does not help.
+/// A file that SQLite cannot read. Retrying does not help.
 #[derive(Debug, thiserror::Error)]
 #[error("the database is damaged: stop the server, and restore the state directory from a backup")]
 struct DamagedDatabase(#[source] rusqlite::Error);
 
-/// An error of opening, which names the file where it is the file's.
-fn of_file(path: &Path, error: Error) -> Error {
+/// Adds the path to an error that the file itself causes.
+fn with_path(path: &Path, error: Error) -> Error {
     match error {
         Error::Invalid(what) => Error::invalid(format!("{}: {what}", path.display())),
         Error::Internal(cause) if cause.is::<DamagedDatabase>() => {
@@ -207,7 +208,7 @@ fn of_file(path: &Path, error: Error) -> Error {
     }
 }
 
-/// A failure of SQLite as one of ours: a statement that is wrong is a defect, which waiting does not cure.
+/// Converts an error of SQLite. A wrong statement is a defect of this program, so it is not retried.
 pub(super) fn sql(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::StorageFull(error.into()),
@@ -224,12 +225,12 @@ pub(super) fn sql(error: rusqlite::Error) -> Error {
     }
 }
 
-/// A count as SQLite keeps it.
+/// Converts a count to an integer of SQLite.
 pub(super) fn integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// And back.
+/// Converts an integer of SQLite to a count.
 pub(super) fn count(integer: i64) -> u64 {
     u64::try_from(integer).unwrap_or_default()
 }
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_a_newer_version_is_refused_in_a_sentence() {
+    fn a_database_of_a_newer_version_is_refused_with_an_error_of_one_line() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.sqlite");
         drop(Database::open(&path).expect("opened"));
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_database_is_told_as_one_and_waiting_is_not_advised() {
+    fn opening_a_damaged_database_reports_the_damage_and_advises_a_backup() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.sqlite");
         std::fs::write(&path, [b'x'; 8192]).expect("written");
@@ -294,11 +295,11 @@ mod tests {
     }
 
     #[test]
-    fn damage_that_is_met_at_work_is_a_defect_for_the_operator() {
+    fn damage_that_is_found_after_opening_is_a_defect() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.sqlite");
         drop(Database::open(&path).expect("opened"));
-        // Every page but the first, which is read at the start.
+        // Damages every page except the first, which is read when the database is opened.
         let length = std::fs::metadata(&path).expect("a file").len();
         let damaged = vec![b'x'; usize::try_from(length).expect("a length") - 4096];
         let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");

@@ -37,7 +37,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<(String, i64, i64)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-fn grant((value, expires_at, version): (String, i64, i64)) -> Result<ExpiringEntry> {
+fn entry((value, expires_at, version): (String, i64, i64)) -> Result<ExpiringEntry> {
     Ok(ExpiringEntry {
         value: serde_json::from_str(&value)?,
         expires_at: Timestamp::from_millisecond(expires_at).map_err(Error::internal)?,
@@ -69,22 +69,22 @@ impl ExpiringStore for LocalExpiringStore {
             )?;
             select.query_row(params![kind.name(), key, now], raw).optional()
         })?;
-        found.map(grant).transpose()
+        found.map(entry).transpose()
     }
 
-    async fn replace(&self, kind: EntryKind, key: &str, grant: &ExpiringEntry) -> Result<bool> {
-        let (key, now, grant) = (key.to_owned(), self.now(), grant.clone());
+    async fn replace(&self, kind: EntryKind, key: &str, entry: &ExpiringEntry) -> Result<bool> {
+        let (key, now, entry) = (key.to_owned(), self.now(), entry.clone());
         self.database
             .write_lasting(lasts(kind), move |transaction| {
                 let statement = "UPDATE grants SET value = ?, expires_at = ?, version = version + 1
                     WHERE kind = ? AND key = ? AND version = ? AND expires_at > ?";
-                let expires_at = grant.expires_at.as_millisecond();
+                let expires_at = entry.expires_at.as_millisecond();
                 let values = params![
-                    grant.value.to_string(),
+                    entry.value.to_string(),
                     expires_at,
                     kind.name(),
                     key,
-                    integer(grant.version),
+                    integer(entry.version),
                     now
                 ];
                 Ok(transaction.execute(statement, values).map_err(sql)? == 1)
@@ -106,7 +106,7 @@ impl ExpiringStore for LocalExpiringStore {
                 Ok(row.filter(|(_, expires_at, _)| *expires_at > now))
             })
             .await?;
-        found.map(grant).transpose()
+        found.map(entry).transpose()
     }
 
     async fn sweep(&self) -> Result<u64> {

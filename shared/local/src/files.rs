@@ -1,4 +1,4 @@
-//! Files in a directory: a key is a path below it.
+//! Files in a directory. A key is a path below this directory.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Take, Write};
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::{blocking, private};
 
-/// How much of a file a stream holds.
+/// The most bytes of a file that a stream holds at once.
 const PIECE: u64 = 256 * 1024;
 
 pub(super) struct LocalFiles {
@@ -103,7 +103,7 @@ impl Files for LocalFiles {
     async fn remove_prefix(&self, prefix: &str) -> Result<()> {
         let path = self.path(prefix)?;
         blocking(Store::Files, move || {
-            // A worker may still be writing into it: once more then.
+            // A worker may still write into the directory, so removing it is retried.
             for _ in 0..3 {
                 match std::fs::remove_dir_all(&path) {
                     Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}

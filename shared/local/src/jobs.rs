@@ -20,16 +20,16 @@ use crate::database::{Database, count, integer, sql};
 
 pub(super) struct LocalJobs {
     database: Arc<Database>,
-    /// Jobs that were looked at, as they were at their version.
-    looked_at: Bounded<JobId, Arc<StoredJob>>,
+    /// Parsed jobs that were read before. One is used only while its version and its counters are current.
+    parsed: Bounded<JobId, Arc<StoredJob>>,
 }
 
-/// Bytes of jobs, as they are stored, that are kept parsed.
-const KEPT: u64 = 4 * 1024 * 1024;
+/// The most bytes of parsed jobs that are kept in memory, counted by their stored size.
+const MAX_PARSED_BYTES: u64 = 4 * 1024 * 1024;
 
 impl LocalJobs {
     pub(super) fn new(database: Arc<Database>) -> Self {
-        Self { database, looked_at: Bounded::new(KEPT) }
+        Self { database, parsed: Bounded::new(MAX_PARSED_BYTES) }
     }
 }
 
@@ -40,7 +40,7 @@ macro_rules! columns {
     };
 }
 
-/// The columns that say whether a job is still what it was.
+/// The columns that change whenever a job changes.
 macro_rules! counters {
     () => {
         "version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, plan_end, plan_sent"
@@ -50,7 +50,7 @@ macro_rules! counters {
 const GET: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?");
 const PEEK: &str = concat!("SELECT ", counters!(), " FROM jobs WHERE id = ?");
 
-/// A row before its JSON is read.
+/// A row whose JSON is not parsed yet.
 struct RawJob {
     job: String,
     version: i64,
@@ -71,7 +71,7 @@ impl RawJob {
     }
 }
 
-/// The counters of a row, from this column on.
+/// Reads the counters of a row, which begin at the column `first`.
 fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<Progress> {
     Ok(Progress {
         chunks_planned: row.get(first)?,
@@ -88,7 +88,7 @@ fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<Progress> {
 #[async_trait]
 impl Jobs for LocalJobs {
     async fn create(&self, job: &Job) -> Result<()> {
-        self.looked_at.remove(job.id());
+        self.parsed.remove(job.id());
         let row = JobRow::of(job)?;
         self.database
             .write_lasting(lasts(job.state()), move |transaction| {
@@ -113,18 +113,19 @@ impl Jobs for LocalJobs {
     }
 
     async fn peek(&self, id: &JobId) -> Result<Option<Arc<StoredJob>>> {
-        // Two short reads may see two versions: what is kept is what one row had, and the next look compares again.
+        // The two reads may see different versions. That is safe: what is kept comes from one row, and the next call
+        // compares it again.
         let current = self.database.read(|connection| {
             let mut select = connection.prepare_cached(PEEK)?;
             select.query_row([id.as_str()], |row| Ok((row.get(0)?, progress(row, 1)?))).optional()
         })?;
         let Some((version, progress)) = current else {
-            self.looked_at.remove(id);
+            self.parsed.remove(id);
             return Ok(None);
         };
         let version = count(version);
         let is_current = |kept: &Arc<StoredJob>| kept.version == version && kept.progress == progress;
-        if let Some(kept) = self.looked_at.get(id).filter(is_current) {
+        if let Some(kept) = self.parsed.get(id).filter(is_current) {
             return Ok(Some(kept));
         }
         let found = self.database.read(|connection| {
@@ -134,7 +135,7 @@ impl Jobs for LocalJobs {
         let Some(row) = found else { return Ok(None) };
         let bytes = row.job.len() as u64;
         let stored = Arc::new(row.stored()?);
-        self.looked_at.put(id.clone(), stored.clone(), bytes);
+        self.parsed.put(id.clone(), stored.clone(), bytes);
         Ok(Some(stored))
     }
 
@@ -156,7 +157,7 @@ impl Jobs for LocalJobs {
                 }
             })
             .await?;
-        // One machine has no event bus; its log says what a bus would be told.
+        // One machine has no event bus, so the change of state is logged instead.
         if let Some(event) = JobEvent::of_change(before.as_deref().and_then(JobState::named), job) {
             tracing::info!(job.id = %job.id(), job.state = event.state.name(), "job changed its state");
         }
@@ -164,7 +165,7 @@ impl Jobs for LocalJobs {
     }
 
     async fn remove(&self, id: &JobId) -> Result<()> {
-        self.looked_at.remove(id);
+        self.parsed.remove(id);
         let id = id.to_string();
         self.database
             .write(move |transaction| {
@@ -261,7 +262,7 @@ impl Jobs for LocalJobs {
             select.query_map(params![job.as_str(), from, to], raw_chunk)?.collect()
         })?;
         let mut chunks = rows.into_iter().map(stored_chunk).collect::<Result<Vec<_>>>()?;
-        // As texts the ids of a tenth rest and of those behind it stand too early.
+        // SQLite sorts the ids as text, which is wrong from the tenth rest of a chunk on.
         chunks.sort_by_key(|stored| stored.chunk.id);
         Ok(chunks)
     }
@@ -339,7 +340,7 @@ impl JobRow {
     }
 }
 
-/// Adds a new chunk.
+/// Adds a new chunk, and counts it in its job.
 fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<()> {
     let statement = "INSERT INTO chunks (job, id, chunk) VALUES (?, ?, ?)";
     let text = serde_json::to_string(chunk)?;

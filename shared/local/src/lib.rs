@@ -1,4 +1,5 @@
-//! The platform of one machine: SQLite for jobs, chunks, queue and expiring entries, directories for files and records.
+//! The platform for one machine. SQLite stores jobs, chunks, the queue and expiring entries; directories hold files and
+//! records.
 
 mod database;
 mod expiring;
@@ -34,7 +35,7 @@ use self::jobs::LocalJobs;
 pub use self::queue::LocalQueue;
 use self::records::LocalRecords;
 
-/// See the [module](self).
+/// The ports of one machine. See the [crate](self).
 #[derive(Clone)]
 pub struct Local {
     settings: Arc<Settings>,
@@ -47,13 +48,18 @@ pub struct Local {
     expiring: Arc<LocalExpiringStore>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
-    /// Keeps other processes out of the state directory until the last of us is dropped.
+    /// Keeps other processes out of the state directory until the last clone is dropped.
     _lock: Option<Arc<File>>,
 }
 
 impl Local {
-    /// Opens, or begins, the state in a directory. One process at a time may have it open; another is refused with the id
-    /// of the first.
+    /// Opens the state in a directory, and creates it if it is missing. Only one process at a time may have it open.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the records directory does not exist, if the keys or the database are damaged, if the
+    /// database was written by a newer version, or if another process uses the state directory. The last error names the
+    /// id of that process.
     pub fn open(
         state: &Path,
         records: &Path,
@@ -67,7 +73,11 @@ impl Local {
         Self::over_state(state, lock, keys, records, settings, clock, random)
     }
 
-    /// Opens a state that is there to clean it. Signs nothing, so that it makes no keys.
+    /// Opens an existing state in order to clean it. It stores no new keys, because cleaning signs nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if there is no state directory, and those of [`Local::open`].
     pub fn open_to_clean(
         state: &Path,
         records: &Path,
@@ -103,7 +113,7 @@ impl Local {
         Ok(Self { _lock: Some(Arc::new(lock)), ..opened })
     }
 
-    /// A state that is gone when it is dropped, for tests and one-off exports.
+    /// Creates a state that is removed when it is dropped, for tests and for exports by a program that then ends.
     pub fn in_memory(
         records: &Path,
         settings: Settings,
@@ -200,7 +210,7 @@ impl Platform for Local {
     }
 }
 
-/// Runs blocking work for a store off the async threads.
+/// Runs blocking work for a store on a thread for such work, outside the async threads.
 async fn blocking<T: Send + 'static>(
     store: Store,
     work: impl FnOnce() -> Result<T> + Send + 'static,

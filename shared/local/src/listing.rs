@@ -1,7 +1,7 @@
-//! Patients of a lake in a directory, in the order in which object stores list their prefixes (`<id>/`).
+//! Lists the patients of a lake in a directory, in the order in which object stores list their prefixes (`<id>/`).
 //!
-//! A directory gives its entries in no order. One pass keeps the first names behind a place: memory for a page of them,
-//! however many there are.
+//! The operating system returns the entries of a directory in no order. Each pass through the directory keeps only the
+//! next page of names, so the memory does not depend on how many there are.
 
 use std::collections::{BinaryHeap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use storage::layout::is_stray;
 use crate::blocking;
 use crate::records::{entries, is_directory, is_empty, parts_of};
 
-/// Names kept by one pass through the directory.
+/// The most names that one pass through the directory keeps.
 const PAGE: usize = 20_000;
-/// Patients whose directories are read on one way to another thread.
+/// How many patients' directories one call on a blocking thread reads.
 const MEMBERS_AT_ONCE: usize = 256;
 
-/// A name below `Patient/`, in the order of prefixes.
+/// A name below `Patient/`. Names compare like the prefixes of an object store.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     prefix: String,
@@ -33,7 +33,7 @@ impl Name {
     }
 }
 
-/// The first `count` names behind `after`, and whether there are more.
+/// Returns the first `count` names after the name `after`, and whether there are more.
 fn names(root: &Path, after: Option<&str>, count: usize, with_strays: bool) -> Result<(Vec<Name>, bool)> {
     let after = after.map(|after| format!("{after}/")).unwrap_or_default();
     let mut first = BinaryHeap::new();
@@ -59,7 +59,7 @@ fn names(root: &Path, after: Option<&str>, count: usize, with_strays: bool) -> R
     Ok((names, more))
 }
 
-/// The first `count` patients behind `after`, and whether there are more.
+/// Returns the first `count` patients after the patient `after`, and whether there are more.
 pub(super) fn patients(root: &Path, after: Option<&str>, count: usize) -> Result<(Vec<Member>, bool)> {
     let (names, more) = names(root, after, count, false)?;
     let patients = names.iter().filter_map(|name| PatientId::parse(name.name()).ok());
@@ -71,19 +71,19 @@ fn sized(root: &Path, patient: PatientId) -> Result<Member> {
     Ok(Member::of(patient, &parts))
 }
 
-/// All that stands below `Patient/`.
-pub(super) struct Walked {
+/// All entries below `Patient/`.
+pub(super) struct LocalEntries {
     root: PathBuf,
-    /// The last name that was read.
+    /// The last name whose entry was read.
     after: Option<String>,
-    /// Names that come next.
+    /// The next names, whose entries are not read yet.
     names: VecDeque<Name>,
-    /// Of these names what is asked for next.
+    /// Entries that were read and not yet returned.
     ready: VecDeque<Entry>,
     more: bool,
 }
 
-impl Walked {
+impl LocalEntries {
     pub(super) fn new(root: &Path, after: Option<&PatientId>) -> Self {
         let after = after.map(ToString::to_string);
         Self { root: root.to_owned(), after, names: VecDeque::new(), ready: VecDeque::new(), more: true }
@@ -91,7 +91,7 @@ impl Walked {
 }
 
 #[async_trait]
-impl Entries for Walked {
+impl Entries for LocalEntries {
     async fn next(&mut self) -> Result<Option<Entry>> {
         if let Some(entry) = self.ready.pop_front() {
             return Ok(Some(entry));

@@ -1,4 +1,4 @@
-//! Files and directories for the eyes of their owner only: 0600 and 0700, whatever the process's umask is.
+//! Files and directories that only their owner can read: their modes are 0600 and 0700, whatever the process's umask is.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write as _;
@@ -7,28 +7,29 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-/// Makes a directory and those above it, where they are missing. One that is there stays as it is.
+/// Creates a directory and its missing parents. An existing directory keeps its mode.
 pub(super) fn directory(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Creates a file, or empties it.
+/// Opens a file for writing. Creates it, or empties an existing one.
 pub(super) fn file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Opens a file for reading and writing; creates it when it is missing.
+/// Opens a file for reading and writing, and creates it if it is missing.
 pub(super) fn kept_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-/// A directory that is removed when it is dropped.
+/// Creates a directory that is removed when the returned value is dropped.
 pub(super) fn temporary() -> std::io::Result<TempDir> {
     tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir()
 }
 
-/// Takes what an earlier version of this program left open to others away from them; nothing when it is missing.
-pub(super) fn close(path: &Path, mode: u32) -> std::io::Result<()> {
+/// Sets the mode of a file or directory that other users can access, because earlier versions of this program created
+/// such files. Does nothing if the path does not exist.
+pub(super) fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.permissions().mode() & 0o077 != 0 => {
             std::fs::set_permissions(path, Permissions::from_mode(mode))
@@ -39,7 +40,7 @@ pub(super) fn close(path: &Path, mode: u32) -> std::io::Result<()> {
     }
 }
 
-/// Writes a file whole or not at all, also when the machine loses its power meanwhile.
+/// Replaces a file atomically and durably: after a power cut the file has either its old or its new content.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension("new");
     let mut file = file(&temporary)?;

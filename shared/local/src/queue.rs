@@ -1,5 +1,5 @@
-//! The queue in SQLite. Sending is durable; what was received is not, because losing it means no more than
-//! another delivery. A send wakes the worker of the same process at once.
+//! The queue in SQLite. Sending is durable. Receiving is not, because its loss only causes another delivery. A send
+//! wakes the worker of the same process at once.
 
 use std::sync::Arc;
 
@@ -15,13 +15,14 @@ use tokio::sync::Notify;
 
 use crate::database::{Database, sql};
 
-/// Whether a message is due at the time `?1`.
+/// The condition under which a message is due at the time `?1`.
 macro_rules! due {
     () => {
         "(due_at <= ?1 OR hidden_at > ?1)"
     };
 }
 
+/// The queue of one machine: its sending and its receiving end.
 pub struct LocalQueue {
     database: Arc<Database>,
     clock: Arc<dyn Clock>,
@@ -34,7 +35,7 @@ impl LocalQueue {
         Self { database, clock, random, sent: Notify::new() }
     }
 
-    /// Waits for a send, or until the next task is due.
+    /// Waits until a task is sent or released, or until the next task is due.
     pub async fn wait(&self) -> Result<()> {
         let sent = self.sent.notified();
         let now = self.clock.now().as_millisecond();
@@ -53,7 +54,7 @@ impl LocalQueue {
     }
 
     async fn delay(&self, delivery: &Delivery, delay: SignedDuration) -> Result<()> {
-        let (now, due) = (self.clock.now().as_millisecond(), self.in_milliseconds(delay));
+        let (now, due) = (self.clock.now().as_millisecond(), self.due_after(delay));
         let receipt = delivery.receipt.clone();
         self.database
             .write_relaxed(move |transaction| {
@@ -64,11 +65,13 @@ impl LocalQueue {
             .await
     }
 
-    fn in_milliseconds(&self, delay: SignedDuration) -> i64 {
+    /// Returns the time after a delay, in milliseconds since 1970.
+    fn due_after(&self, delay: SignedDuration) -> i64 {
         self.clock.now().saturating_add(delay).unwrap_or(Timestamp::MAX).as_millisecond()
     }
 
-    /// Buries what was delivered often enough, then takes one message under a new receipt.
+    /// Makes dead letters of the messages that were delivered [`MAX_DELIVERIES`] times, then takes one message with a new
+    /// receipt.
     async fn take(
         &self,
         take: impl FnOnce(&Transaction<'_>, i64, &str) -> rusqlite::Result<(String, u32)> + Send + 'static,
@@ -96,9 +99,9 @@ impl LocalQueue {
         match serde_json::from_str(&body) {
             Ok(task) => Ok(Some(Delivery { task, receipt, deliveries })),
             Err(error) => {
-                // Another version's message: nobody here can ever do it, and it must not stand in the way. Its job is
-                // woken by cleanup.
-                tracing::error!(error = %error, "a message that cannot be read is dropped");
+                // Another version of this program sent the message. This one can never read it, so the message is removed;
+                // cleanup sends the next task of its job.
+                tracing::error!(error = %error, "a message of the queue could not be read and was dropped");
                 self.drop_message(receipt).await?;
                 Ok(None)
             }
@@ -121,7 +124,7 @@ impl Queue for LocalQueue {
         let bodies = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
         self.database
             .write(move |transaction| {
-                // What is due at once has no time, which a clock that is set back could not reach.
+                // `due_at` is 0, not the present time, so that the message is due even if the clock is set back.
                 let mut insert = transaction
                     .prepare_cached("INSERT INTO messages (body, due_at) VALUES (?, 0)")
                     .map_err(sql)?;
@@ -139,7 +142,7 @@ impl Queue for LocalQueue {
 #[async_trait]
 impl Inbox for LocalQueue {
     async fn receive(&self, visibility: SignedDuration) -> Result<Option<Delivery>> {
-        let hidden_until = self.in_milliseconds(visibility);
+        let hidden_until = self.due_after(visibility);
         self.take(move |transaction, now, receipt| {
             let take = concat!(
                 "UPDATE messages SET due_at = ?2, hidden_at = ?1, receipt = ?3, deliveries = deliveries + 1 WHERE id =
@@ -168,7 +171,7 @@ impl Inbox for LocalQueue {
 
     async fn dead(&self) -> Result<Option<Delivery>> {
         let now = self.clock.now().as_millisecond();
-        // Almost never is there one, and looking costs less than a transaction.
+        // There is rarely a dead letter, and this read costs less than a transaction.
         let any = self.database.read(|connection| {
             let statement = concat!(
                 "SELECT 1 FROM messages WHERE dead = 1 OR (",

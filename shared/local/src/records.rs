@@ -1,4 +1,4 @@
-//! The lake layout in a directory.
+//! Records in a directory that has the lake layout.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -18,37 +18,38 @@ use jiff::Timestamp;
 use storage::layout::Place;
 
 use crate::blocking;
-use crate::listing::{Walked, patients};
+use crate::listing::{LocalEntries, patients};
 use crate::shared_files::SharedFiles;
 
-/// Patients whose directories are read on one way to another thread.
+/// How many patients' directories one call on a blocking thread reads.
 const LISTED_AT_ONCE: usize = 8;
 
 pub(super) struct LocalRecords {
     root: PathBuf,
-    /// Where the lines of `shared/` are; made when first asked for, and again when the files change.
+    /// The index of the lines of `shared/`. It is built when it is first needed, and again when the files have changed.
     shared: Arc<Mutex<Option<Arc<SharedFiles>>>>,
 }
 
 impl LocalRecords {
-    /// Refuses a directory that is none. One without patients is said plainly: it may be loaded while the server runs.
+    /// Refuses a path that is no directory. Only warns if there is no directory `Patient`, because records may be loaded
+    /// while the server runs, and warns of entries that are never read.
     pub(super) fn new(root: &Path) -> Result<Self> {
         if !root.is_dir() {
             return Err(Error::invalid(format!("the records directory {} does not exist", root.display())));
         }
         if !root.join("Patient").is_dir() {
-            tracing::warn!(records = %root.display(), "the records directory has no directory 'Patient': every export waits until there is one; 'ehi load INPUT --into DIR' makes it");
+            tracing::warn!(records = %root.display(), "the records directory has no directory 'Patient': every export waits until there is one; 'ehi load INPUT --into DIR' creates it");
         }
         let unread = unread_entries(root);
         if !unread.is_empty() {
-            let more = unread.len().saturating_sub(NAMED);
+            let more = unread.len().saturating_sub(MAX_NAMED);
             let named = unread[..unread.len() - more].join(", ");
-            tracing::warn!(records = %root.display(), named, more, "the records directory has files or directories that are never exported: load what they hold with 'ehi load INPUT --into DIR'");
+            tracing::warn!(records = %root.display(), named, more, "the records directory has files or directories that are never exported: load their contents with 'ehi load INPUT --into DIR'");
         }
         Ok(Self { root: root.to_owned(), shared: Arc::default() })
     }
 
-    /// Reads a file of the lake.
+    /// Returns a reader of a file; `file` is its path below the root of the lake.
     fn blocks(&self, file: &str) -> Blocks {
         let compressed = Path::new(file).extension().is_some_and(|extension| extension == "gz");
         let (path, file) = (self.root.join(file), file.to_owned());
@@ -59,10 +60,10 @@ impl LocalRecords {
         self.root.join("Patient").join(patient.as_str())
     }
 
-    /// Asks the files of `shared/` as they are now.
-    async fn of_shared<T: Send + 'static>(
+    /// Runs `read` with the index of the present files of `shared/`.
+    async fn with_shared_files<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&SharedFiles) -> Result<T> + Send + 'static,
+        read: impl FnOnce(&SharedFiles) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (root, cached) = (self.root.clone(), self.shared.clone());
         blocking(Store::Records, move || {
@@ -76,7 +77,7 @@ impl LocalRecords {
                     index
                 }
             };
-            ask(&index)
+            read(&index)
         })
         .await
     }
@@ -89,7 +90,7 @@ impl Records for LocalRecords {
         blocking(Store::Records, move || match std::fs::metadata(&path) {
             Ok(found) if found.is_dir() => Ok(Some(Member::of(patient, &parts_of(&root, &path)?))),
             Ok(_) => Ok(None),
-            Err(error) if is_missing(&error) => check(&root).map(|()| None),
+            Err(error) if is_missing(&error) => check_lake(&root).map(|()| None),
             Err(error) => Err(error.into()),
         })
         .await
@@ -106,7 +107,7 @@ impl Records for LocalRecords {
     }
 
     fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries> {
-        Box::new(Walked::new(&self.root, after))
+        Box::new(LocalEntries::new(&self.root, after))
     }
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
@@ -146,7 +147,7 @@ impl Records for LocalRecords {
         let (root, path) = (self.root.clone(), self.root.join(area.directory()).join(name));
         blocking(Store::Records, move || match std::fs::symlink_metadata(&path) {
             Ok(_) => Ok(()),
-            Err(error) if is_missing(&error) => check(&root).and(Err(NO_FILE)),
+            Err(error) if is_missing(&error) => check_lake(&root).and(Err(NO_FILE)),
             Err(error) => Err(error.into()),
         })
         .await?;
@@ -155,19 +156,19 @@ impl Records for LocalRecords {
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         let references = references.clone();
-        self.of_shared(move |shared| shared.lines(&references)).await
+        self.with_shared_files(move |shared| shared.lines(&references)).await
     }
 
     async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
         let targets = targets.clone();
-        self.of_shared(move |shared| Ok(shared.about(&targets))).await
+        self.with_shared_files(move |shared| Ok(shared.about(&targets))).await
     }
 }
 
-/// Entries of the records directory that are named although no export reads them.
-const NAMED: usize = 10;
+/// The most entries that a warning names.
+const MAX_NAMED: usize = 10;
 
-/// What lies in the records directory and is never read, in the order of the names.
+/// Returns the names of the entries of the records directory that are never read, in their order.
 fn unread_entries(root: &Path) -> Vec<String> {
     let known = [Area::Shared, Area::Groups, Area::Deleted].map(Area::directory);
     let names = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name());
@@ -188,8 +189,8 @@ pub(super) fn parts_of(root: &Path, path: &Path) -> Result<Parts> {
     Ok(Parts { records, documents: files_in(root, &files, Place::Documents)? })
 }
 
-/// The entries of a directory that are listed, in the order of their names. What is no regular file is there with no
-/// bytes, and reading it is [`Error::Damaged`]: so it is named, and never waited for.
+/// Returns the entries of a directory that are listed, in the order of their names. An entry that is no regular file has
+/// 0 bytes here, and reading it is [`Error::Damaged`]. So an export names it, and never waits for it.
 fn files_in(root: &Path, path: &Path, place: Place) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     for entry in entries(root, path)? {
@@ -205,23 +206,24 @@ fn files_in(root: &Path, path: &Path, place: Place) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// The entries of a directory; none when there is no such directory in a lake that is there.
+/// Returns the entries of a directory. If the directory is missing but the lake is not, there are none.
 pub(super) fn entries(
     root: &Path,
     path: &Path,
 ) -> Result<impl Iterator<Item = std::io::Result<std::fs::DirEntry>> + use<>> {
     match std::fs::read_dir(path) {
         Ok(entries) => Ok(Some(entries).into_iter().flatten()),
-        Err(error) if is_missing(&error) => check(root).map(|()| None.into_iter().flatten()),
+        Err(error) if is_missing(&error) => check_lake(root).map(|()| None.into_iter().flatten()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// A lake has a directory `Patient`. Without it, it is not mounted or was moved away, which is not the same as empty.
-fn check(root: &Path) -> Result<()> {
+/// Returns [`Error::Unavailable`] if the lake has no directory `Patient`. Such a lake is not mounted or was moved, which
+/// is not the same as an empty lake.
+fn check_lake(root: &Path) -> Result<()> {
     match std::fs::metadata(root.join("Patient")) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Error::unavailable("'Patient' of the records directory is no directory")),
+        Ok(_) => Err(Error::unavailable("'Patient' in the records directory is not a directory")),
         Err(error) if is_missing(&error) => {
             Err(Error::unavailable(format!("{} has no directory 'Patient'", root.display())))
         }
@@ -229,20 +231,21 @@ fn check(root: &Path) -> Result<()> {
     }
 }
 
-/// Directories may be links to directories; files may not.
+/// Whether an entry is a directory or a symbolic link to one. (A symbolic link to a file is not read.)
 pub(super) fn is_directory(entry: &std::fs::DirEntry) -> Result<bool> {
     let kind = entry.file_type()?;
     Ok(kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
 }
 
-/// When a file changed, or came to its place: a copy may keep the time of its original.
+/// When a file was written or moved to its place, whichever is later. A copy may keep the modification time of its
+/// original, so that time alone is not enough.
 fn changed(found: &std::fs::Metadata) -> Option<Timestamp> {
     let moved = Timestamp::new(found.ctime(), i32::try_from(found.ctime_nsec()).ok()?).ok()?;
     let written = found.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
     Some(written.map_or(moved, |written| written.max(moved)))
 }
 
-/// Whether an entry is a file without bytes.
+/// Whether an entry is a regular file without bytes.
 pub(super) fn is_empty(entry: &std::fs::DirEntry) -> Result<bool> {
     Ok(entry.file_type()?.is_file() && entry.metadata()?.len() == 0)
 }
@@ -251,7 +254,7 @@ fn is_missing(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Reads a file in blocks, off the async threads.
+/// Reads a file in blocks, outside the async threads.
 struct Blocks {
     path: PathBuf,
     /// Its path below the root of the lake.
@@ -261,10 +264,10 @@ struct Blocks {
     next: Next,
 }
 
-/// What the next read of a file gives.
+/// The result of the next read of a file.
 enum Next {
     Read,
-    /// The error that stopped the last one, behind the bytes that it had read.
+    /// The error that ended the last read. It is returned after the bytes that were read before it.
     Fail(Error),
     End,
 }
@@ -307,8 +310,8 @@ impl BlockReader for Blocks {
     }
 }
 
-/// Opens a file of records, decompressed where its name says so. `file` is its path below the root of the lake.
-/// [`Error::Damaged`] where it is no regular file: a pipe would be waited for without end.
+/// Opens a file, and decompresses it if `compressed` is set. `file` is its path below the root of the lake. Returns
+/// [`Error::Damaged`] if it is no regular file, because reading a pipe could wait for ever.
 pub(super) fn open(path: &Path, file: &str, compressed: bool) -> Result<Box<dyn Read + Send>> {
     let kind = std::fs::symlink_metadata(path)?.file_type();
     if !kind.is_file() {
@@ -335,7 +338,7 @@ mod tests {
 
     use super::*;
 
-    /// One rule for every place: only regular files are read, and what is none is named.
+    /// The same rule holds in every directory of the lake: only regular files are read, and all others are named.
     #[tokio::test]
     async fn only_regular_files_are_read_and_the_others_are_named() {
         let lake = tempfile::tempdir().expect("a directory");
@@ -362,7 +365,7 @@ mod tests {
         let patient = |id: &str| PatientId::parse(id).expect("an id");
         let page = records.members(None, 10).await.expect("a page");
         assert_eq!(page.members.len(), 2);
-        assert!(records.member(&patient("bob")).await.expect("an answer").is_some());
+        assert!(records.member(&patient("bob")).await.expect("a result").is_some());
 
         let names = |parts: &[Part]| parts.iter().map(|part| part.name.clone()).collect::<Vec<_>>();
         let parts = records.parts(&patient("ann")).await.expect("parts");
@@ -387,7 +390,7 @@ mod tests {
         }
         let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
         let found = records.supporting(&wanted).await.expect("lines");
-        assert_eq!(found.lines.len(), 1, "and only once: not behind the link");
+        assert_eq!(found.lines.len(), 1, "the line is read once, and not again through the link");
         let files: Vec<_> = found.damaged.iter().map(|damage| damage.file.as_str()).collect();
         assert_eq!(files, ["shared/directory.ndjson", "shared/link.ndjson", "shared/socket.ndjson"]);
     }

@@ -1,4 +1,4 @@
-//! The files of `shared/` in a directory, and single lines of them.
+//! Reads the files of `shared/` in a directory, and single lines of them.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,7 +15,7 @@ use storage::shared_index::{Entry, SharedIndex, TOO_LONG, Taken, Unusable};
 
 use crate::records::{entries, open};
 
-/// A file of `shared/` as it was when it was read.
+/// A file of `shared/`, with the size and the time by which a later change is noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SharedFile {
     path: PathBuf,
@@ -26,7 +26,7 @@ pub(super) struct SharedFile {
     modified: Option<SystemTime>,
 }
 
-/// The files of a directory and where their lines are.
+/// The files of `shared/`, and the index of their lines.
 pub(super) struct SharedFiles {
     files: Vec<SharedFile>,
     index: SharedIndex,
@@ -34,8 +34,9 @@ pub(super) struct SharedFiles {
 }
 
 impl SharedFiles {
-    /// The files of `shared/` in the order of their names; none when a lake that is there has no such directory. What
-    /// is no regular file, or has a name that the layout does not have, is among them, and is named as damaged.
+    /// Returns the files of `shared/` in the order of their names. If the directory is missing but the lake is not, there
+    /// are none. Entries that are no regular files, or whose names the layout does not have, are included and reported as
+    /// damaged.
     pub(super) fn files(root: &Path) -> Result<Vec<SharedFile>> {
         let mut files = Vec::new();
         for entry in entries(root, &root.join(Area::Shared.directory()))? {
@@ -52,12 +53,13 @@ impl SharedFiles {
         Ok(files)
     }
 
+    /// Whether the index was built from exactly these files.
     pub(super) fn is_of(&self, files: &[SharedFile]) -> bool {
         self.files == files
     }
 
-    /// Reads all files once, each up to where it is damaged. Lines that are no resources are passed over, and named as
-    /// damaged.
+    /// Reads all files once, each up to its end or to the place where it is damaged. Lines that are no resources are
+    /// skipped and reported as damaged.
     pub(super) fn build(files: Vec<SharedFile>) -> Result<Self> {
         let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
         for (number, file) in files.iter().enumerate() {
@@ -72,7 +74,7 @@ impl SharedFiles {
         Ok(Self { files, index: index.sorted(), damaged })
     }
 
-    /// The lines of these references; of duplicates the one that stands last.
+    /// Returns the lines of these references. If there are duplicates, the last one is used.
     pub(super) fn lines(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         let mut found = Taken::default();
         for group in self.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
@@ -85,19 +87,19 @@ impl SharedFiles {
         Ok(Supporting { lines: found.lines(), damaged: self.damaged.clone(), provenance })
     }
 
-    /// References to the Provenance that may be about these resources.
+    /// Returns references to the Provenance resources that may be about these resources.
     pub(super) fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
         self.index.about(references)
     }
 }
 
-/// Adds the lines of a file to the index; [`Error::Damaged`] where it cannot be read to its end.
+/// Adds the lines of a file to the index. Returns [`Error::Damaged`] if the file cannot be read to its end.
 fn read(number: usize, file: &SharedFile, index: &mut SharedIndex, unusable: &mut Unusable) -> Result<()> {
     let name = file.name.rsplit('/').next().unwrap_or_default();
     Place::Area(Area::Shared).check(name, &file.name)?;
     let mut reader = BufReader::new(open(&file.path, &file.name, file.compressed)?);
     let (mut line, mut offset, mut at) = (Vec::new(), 0, 1);
-    // Behind the first part of a line that is too long.
+    // Whether the bytes that are read next belong to a line that is too long.
     let mut is_rest = false;
     loop {
         line.clear();
@@ -124,7 +126,7 @@ fn read(number: usize, file: &SharedFile, index: &mut SharedIndex, unusable: &mu
     }
 }
 
-/// Reads lines at growing offsets of one file.
+/// Reads lines of one file, in ascending order of their offsets.
 enum LineReader {
     Plain(File),
     Compressed { source: Box<dyn Read + Send>, at: u64 },

@@ -10,7 +10,7 @@ use security::keys::{Keys, StoredKeys};
 
 use crate::private;
 
-/// Makes the state directory where it is missing, and takes it for this process.
+/// Creates the state directory if it is missing, and locks it for this process.
 pub(super) fn open(state: &Path) -> Result<File> {
     let named =
         |error: std::io::Error| Error::invalid(format!("the state directory {}: {error}", state.display()));
@@ -22,13 +22,13 @@ pub(super) fn open(state: &Path) -> Result<File> {
         ("state.sqlite-shm", 0o600),
         ("keys.json", 0o600),
     ] {
-        private::close(&state.join(name), mode).map_err(named)?;
+        private::restrict(&state.join(name), mode).map_err(named)?;
     }
     lock(state)
 }
 
-/// Locks the directory for as long as the file is open. The operating system lets go of the lock when the process ends,
-/// however it ends.
+/// Locks the directory for as long as the returned file is open. The operating system releases the lock when the process
+/// ends, however it ends.
 fn lock(state: &Path) -> Result<File> {
     let mut file = private::kept_file(&state.join("lock"))?;
     match file.try_lock() {
@@ -50,7 +50,7 @@ fn lock(state: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Reads the keys; `None` when there are none yet.
+/// Reads the keys. Returns `None` if there are none yet.
 pub(super) fn read_keys(path: &Path) -> Result<Option<Keys>> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
@@ -60,13 +60,13 @@ pub(super) fn read_keys(path: &Path) -> Result<Option<Keys>> {
     let keys = serde_json::from_slice::<StoredKeys>(&text).ok().and_then(|stored| Keys::new(&stored).ok());
     keys.map(Some).ok_or_else(|| {
         Error::invalid(format!(
-            "{} is empty or damaged: restore it from a backup, or delete it; new keys are made then, and every token and session of the old ones ends",
+            "{} is empty or damaged: restore it from a backup, or delete it; the server then makes new keys, and every token and session of the old ones ends",
             path.display()
         ))
     })
 }
 
-/// Reads the keys, or makes and keeps them.
+/// Reads the keys, or generates and stores them if there are none.
 pub(super) fn keys(path: &Path, random: &dyn Random) -> Result<Keys> {
     if let Some(keys) = read_keys(path)? {
         return Ok(keys);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_keys_are_told_in_a_sentence_and_never_replaced() {
+    fn damaged_keys_are_reported_and_never_replaced() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("keys.json");
         keys(&path, &OsRandom).expect("made");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_version_left_open_is_closed() {
+    fn files_of_an_earlier_version_become_private() {
         let directory = tempfile::tempdir().expect("a directory");
         let database = directory.path().join("state.sqlite");
         std::fs::write(&database, b"").expect("written");

@@ -1,6 +1,6 @@
 use super::*;
 
-/// A row of a broken disk, or of another version, hides no other and stops no page.
+/// A row that is damaged, or that another version wrote, hides no other row and stops no page.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
     let database = Arc::new(Database::in_memory().expect("a database"));
