@@ -1,4 +1,4 @@
-//! What all calls to AWS share: time-outs, retries, and what their failures are called.
+//! What all calls to AWS share: time-outs, retries, and the mapping of their failures to errors.
 
 use std::time::Duration;
 
@@ -63,9 +63,9 @@ pub(super) fn upload_timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// The error of a call that failed after all its tries: 503 for the caller, the cause for the log. What AWS says
-/// names tables, keys and actions, never what was stored. A call that AWS calls invalid is a defect of ours, which
-/// waiting does not cure; one that it does not allow may be allowed again.
+/// Returns the error of a call that failed after all its attempts: the client gets 503, and the log gets the cause.
+/// Messages of AWS name tables, keys and actions, but no stored values. A call that AWS calls invalid is a defect of this
+/// program, so it is not retried. A call that AWS does not allow is retried, because it may be allowed later.
 pub(super) fn failed<E, R>(call: &'static str) -> impl Fn(SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -73,9 +73,9 @@ where
 {
     move |error| {
         let text = format!("{call}: {}", described(&error));
-        let is_ours = matches!(&error, SdkError::ConstructionFailure(_))
+        let is_defect = matches!(&error, SdkError::ConstructionFailure(_))
             || error.code().is_some_and(|code| INVALID.contains(&code));
-        if is_ours {
+        if is_defect {
             return Error::internal(text);
         }
         match store_of(call) {
@@ -85,7 +85,7 @@ where
     }
 }
 
-/// What AWS calls a request that it will never take.
+/// Error codes of AWS for requests that can never succeed.
 const INVALID: [&str; 5] = [
     "ValidationException",
     "SerializationException",
@@ -94,7 +94,8 @@ const INVALID: [&str; 5] = [
     "MalformedXML",
 ];
 
-/// The store behind a call. Reading objects and listing them is done for two: the bucket knows for which.
+/// Returns the store that a call belongs to. Objects of two stores are read and listed, so those calls have no store here:
+/// [`Bucket`](crate::objects::Bucket) adds it.
 fn store_of(call: &str) -> Option<Store> {
     match call.split(' ').next().unwrap_or_default() {
         "SendMessage"
@@ -130,7 +131,8 @@ where
     }
 }
 
-/// A wait before the next try at something that lost a race: longer each time, and a different one for everybody.
+/// Waits before the next attempt after a lost race. The wait is random; its limit is 10 milliseconds at first and doubles
+/// with each attempt, up to 640.
 pub(super) async fn pause(random: &dyn Random, tries: u32) {
     let mut drawn = [0; 2];
     random.fill(&mut drawn);

@@ -1,17 +1,17 @@
 //! Chunks and counters of a job, in the table of jobs.
 //!
-//! - The plan is a log. `plan_end` in the counters says where it ends, and appending is one transaction on the condition
-//!   that it still ends there: a plan that was cut off, or two of them at once, cannot add anything twice.
-//! - Finishing a chunk is one transaction: its result put, the counters up, the rest added. It carries an idempotency
-//!   token, and a call that is made again finds its own attempt recorded.
-//! - A chunk and its result are two items, so that recording a result of some kilobytes costs nothing for the ids of 1,000
-//!   patients beside it, and the end of an export reads results alone.
-//! - The first [`FIRST`] chunks of a job are in the job's own partition, and all there is of most jobs. The others are
-//!   spread over [`SHARDS`] partitions by their index, each with counters of its own: however many workers finish chunks,
-//!   each partition sees a small part of them. The progress of a job is the sum of the counters. Whoever finishes the last
-//!   chunk reads all of them after its own is written, so at least one sees that all are done.
-//! - No item comes near 400 kB: a chunk has at most 1,000 patients and a result one file a type and at most 1,000 single
-//!   files; what is larger is refused with a reason before it is sent.
+//! - The plan is a log. The counter `plan_end` stores where it ends. An append is one transaction, on the condition that
+//!   the plan still ends there. So a Plan task that was cut off, or two of them at once, cannot add anything twice.
+//! - Finishing a chunk is one transaction, which puts the result, increases the counters and adds the rest of the chunk if
+//!   there is one. The transaction has an idempotency token, and a repeated call finds that its own attempt is recorded.
+//! - A chunk and its result are two items. So recording a result of some kilobytes does not write the ids of 1,000 patients
+//!   again, and the end of an export reads only results.
+//! - The first [`FIRST`] chunks of a job are in the job's own partition; most jobs have no more. The others are distributed
+//!   over [`SHARDS`] partitions by their index, so that each partition gets a small part of the writes, however many workers
+//!   finish chunks. Each partition has its own counters, and the progress of a job is the sum of them. A worker that
+//!   finishes a chunk reads all counters after it wrote its own, so at least one worker sees that all chunks are done.
+//! - Items stay far below 400 kB: a chunk has at most 1,000 patients, and a result has at most one file for each type and
+//!   1,000 single files. A larger item is refused with a reason before it is sent.
 
 use std::ops::Range;
 
@@ -28,15 +28,15 @@ use crate::table::{Written, key, put_once, update};
 
 /// The sort key of the counters, in each partition of a job.
 pub(super) const PROGRESS: &str = "progress";
-/// Chunks in the job's own partition.
+/// How many chunks are in the job's own partition.
 const FIRST: u32 = 16;
-/// Partitions of the chunks behind them.
+/// How many partitions hold the chunks after these.
 const SHARDS: u32 = 48;
 
-/// The counters that finished chunks add to.
+/// The counters that are sums over all partitions.
 const COUNTERS: [&str; 5] = ["chunks_planned", "chunks_done", "bytes_planned", "bytes_done", "resources"];
 
-/// Which of a chunk's two items.
+/// The two items of a chunk.
 #[derive(Clone, Copy)]
 enum Kind {
     Chunk,
@@ -60,7 +60,7 @@ fn shard(job: &JobId, shard: u32) -> String {
     format!("{job}#{shard:x}")
 }
 
-/// The partition of a chunk and its rests.
+/// Returns the partition of a chunk and of its rests.
 fn partition(job: &JobId, index: u32) -> String {
     if index < FIRST { job.to_string() } else { shard(job, index % SHARDS) }
 }
@@ -72,7 +72,7 @@ fn is_spread(progress: &Progress) -> bool {
 
 /// The counters of the job's own partition, with the end of the plan.
 pub(super) fn first_counters(item: &Item) -> Result<Progress> {
-    // Jobs of a version that did not write where the plan ends have all indexes before the number of their chunks.
+    // Earlier versions did not store where the plan ends. All chunk indexes of such a job are below its number of chunks.
     let planned: u32 = get_number(item, "chunks_planned")?;
     let plan_end = if item.contains_key("plan_end") { get_number(item, "plan_end")? } else { planned };
     let plan_sent = if item.contains_key("plan_sent") { get_number(item, "plan_sent")? } else { 0 };
@@ -94,13 +94,13 @@ fn add(mut progress: Progress, item: &Item) -> Result<Progress> {
     Ok(progress)
 }
 
-/// The result in an item: one of its own, or of a version that had it beside the chunk.
+/// Reads the result in an item. It is a result's own item, or a chunk's item of an earlier version, which stored both in one.
 fn outcome(item: &Item) -> Result<Option<ChunkResult>> {
     item.contains_key("outcome").then(|| get_document(item, "outcome")).transpose()
 }
 
 impl AwsJobs {
-    /// Counters that are at zero.
+    /// Returns the item of a partition's counters, all at zero.
     pub(super) fn counters(&self, partition: &str) -> Item {
         let mut item = key(partition, PROGRESS);
         item.extend(COUNTERS.map(|name| (name.to_owned(), number(0))));
@@ -108,7 +108,7 @@ impl AwsJobs {
         item
     }
 
-    /// The progress of a job, of whose counters the first are known.
+    /// Returns the progress of a job. `first` is the item of the counters in the job's own partition.
     pub(super) async fn whole_progress(&self, job: &JobId, first: &Item) -> Result<Progress> {
         let progress = first_counters(first)?;
         if !is_spread(&progress) {
@@ -119,7 +119,7 @@ impl AwsJobs {
     }
 
     async fn progress(&self, job: &JobId) -> Result<Progress> {
-        let first = self.table.get(key(job.as_str(), PROGRESS)).await?.ok_or_else(gone)?;
+        let first = self.table.get(key(job.as_str(), PROGRESS)).await?.ok_or_else(no_such_job)?;
         self.whole_progress(job, &first).await
     }
 
@@ -144,13 +144,13 @@ impl AwsJobs {
         }
         match self.table.transact(items).await? {
             Written::Done => self.progress(job).await.map(Some),
-            // The plan ends elsewhere, or there is no such job.
+            // The plan ends at another place, or there is no such job.
             Written::Refused(0) => self.progress(job).await.map(|_| None),
             Written::Refused(_) => Err(Error::internal("a chunk is stored that the plan does not have")),
         }
     }
 
-    /// The change of the counters that an append makes.
+    /// Returns the update of the counters for an append.
     fn extend(&self, job: &JobId, append: &Append<'_>, end: u32) -> Result<Update> {
         let bytes: u64 = append.chunks.iter().map(Chunk::planned_bytes).sum();
         let complete = match append.plan {
@@ -193,7 +193,7 @@ impl AwsJobs {
     }
 
     pub(super) async fn stored_chunks(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredChunk>> {
-        // The results first: a chunk that was seen to be done has its rest among the chunks that are read after it.
+        // Results are read first: if a chunk has a result here, its rest is among the chunks that are read afterwards.
         let results = self.items(job, Kind::Result, indexes.clone()).await?;
         let chunks = self.items(job, Kind::Chunk, indexes).await?;
         let mut results = results.into_iter().peekable();
@@ -218,7 +218,8 @@ impl AwsJobs {
         items.into_iter().map(result).collect()
     }
 
-    /// The items of this kind with these indexes, in the order of their ids: asked of all partitions at once.
+    /// Returns the items of this kind with these indexes, in the order of their ids. All partitions are read at the same
+    /// time.
     async fn items(&self, job: &JobId, kind: Kind, indexes: Range<u32>) -> Result<Vec<(ChunkId, Item)>> {
         let Some(last) = indexes.end.checked_sub(1).filter(|last| indexes.start <= *last) else {
             return Ok(Vec::new());
@@ -261,10 +262,10 @@ impl AwsJobs {
         let recorded = match self.table.transact(items).await? {
             Written::Done => true,
             Written::Refused(0) => {
-                let known = self.table.get(key(&partition, &part)).await?.ok_or_else(gone)?;
+                let known = self.table.get(key(&partition, &part)).await?.ok_or_else(no_such_job)?;
                 outcome(&known)?.is_some_and(|known| known.attempt == result.attempt)
             }
-            Written::Refused(1) => return Err(gone()),
+            Written::Refused(1) => return Err(no_such_job()),
             Written::Refused(_) => {
                 return Err(Error::internal("the rest of a chunk is stored before its end"));
             }
@@ -272,7 +273,7 @@ impl AwsJobs {
         Ok(Finished { recorded, progress: self.progress(job).await? })
     }
 
-    /// The change of the counters that a finished chunk makes.
+    /// Returns the update of the counters for a finished chunk.
     fn count(
         &self,
         partition: &str,
@@ -295,7 +296,7 @@ impl AwsJobs {
         update.update_expression(update_expression).build().map(self::update).map_err(Error::internal)
     }
 
-    /// Removes the items of a job; the one that says that there is one goes last.
+    /// Removes the items of a job. The item with the sort key `job_part` is removed last.
     pub(super) async fn remove_items(&self, job: &JobId, job_part: &str) -> Result<()> {
         let first = self.table.get(key(job.as_str(), PROGRESS)).await?;
         if first.is_none_or(|first| first_counters(&first).is_ok_and(|progress| is_spread(&progress))) {
@@ -307,6 +308,6 @@ impl AwsJobs {
     }
 }
 
-pub(super) fn gone() -> Error {
+fn no_such_job() -> Error {
     Error::NotFound("there is no such job")
 }

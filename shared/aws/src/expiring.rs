@@ -1,7 +1,7 @@
-//! Expiring entries in DynamoDB: a table of their own, so that no function can reach a job through them.
+//! Expiring entries in DynamoDB. They have their own table, so that access to them gives no access to jobs.
 //!
-//! An entry is one item. What is taken stays as a mark until its time is over, because a response can be lost: the
-//! try that follows must find that it was its own call that took it. The table's time to live removes the rest.
+//! An entry is one item. An entry that was taken stays in the table, marked with the call that took it: if the response is
+//! lost, the retry must find that its own call took the entry. The table's time to live removes the items later.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) struct AwsExpiringStore {
     pub(super) random: Arc<dyn Random>,
 }
 
-/// Live: there, not taken, not expired.
+/// The condition for an entry that exists, is not taken and is not expired.
 const LIVE: &str = "attribute_exists(grant_key) AND attribute_not_exists(taken_by) AND expires_ms > :now";
 const NOT_LIVE: &str = "attribute_not_exists(grant_key) OR attribute_exists(taken_by) OR expires_ms <= :now";
 
@@ -39,7 +39,7 @@ impl AwsExpiringStore {
     }
 }
 
-fn grant(item: &Item) -> Result<ExpiringEntry> {
+fn entry(item: &Item) -> Result<ExpiringEntry> {
     Ok(ExpiringEntry {
         value: get_document(item, "granted")?,
         expires_at: Timestamp::from_millisecond(get_number(item, "expires_ms")?).map_err(Error::internal)?,
@@ -47,12 +47,13 @@ fn grant(item: &Item) -> Result<ExpiringEntry> {
     })
 }
 
-/// Seconds since 1970, as the table's time to live wants them; an hour late, so that no clock's error matters.
+/// Returns the value for the table's time to live, in seconds since 1970. It is an hour after the expiry, so that a wrong
+/// clock removes no entry too early.
 fn time_to_live(expires_at: Timestamp) -> AttributeValue {
     number(expires_at.as_second().saturating_add(3_600))
 }
 
-/// Whether a refused write was refused because an earlier try of the same call had succeeded.
+/// Whether a write was refused because an earlier attempt of the same call had succeeded.
 fn is_own(item: Option<&Item>, attribute: &str, call: &str) -> bool {
     item.is_some_and(|item| get_text(item, attribute).is_ok_and(|writer| writer == call))
 }
@@ -86,7 +87,7 @@ impl ExpiringStore for AwsExpiringStore {
                 };
                 Ok(is_own(item, "written_by", &call))
             }
-            Err(error) => Err(failed("PutItem of a grant")(error)),
+            Err(error) => Err(failed("PutItem of an entry")(error)),
         }
     }
 
@@ -99,13 +100,13 @@ impl ExpiringStore for AwsExpiringStore {
             .consistent_read(true)
             .send()
             .await
-            .map_err(failed("GetItem of a grant"))?;
+            .map_err(failed("GetItem of an entry"))?;
         let live = found.item.filter(|item| !item.contains_key("taken_by"));
-        let found = live.as_ref().map(grant).transpose()?;
-        Ok(found.filter(|grant| grant.expires_at > self.clock.now()))
+        let found = live.as_ref().map(entry).transpose()?;
+        Ok(found.filter(|entry| entry.expires_at > self.clock.now()))
     }
 
-    async fn replace(&self, kind: EntryKind, key: &str, grant: &ExpiringEntry) -> Result<bool> {
+    async fn replace(&self, kind: EntryKind, key: &str, entry: &ExpiringEntry) -> Result<bool> {
         let call = self.random.attempt().to_string();
         let update = self
             .client
@@ -116,11 +117,11 @@ impl ExpiringStore for AwsExpiringStore {
                 "SET granted = :granted, expires_ms = :expires, expires_at = :gone, revision = :next, written_by = :call",
             )
             .condition_expression(format!("{LIVE} AND revision = :revision"))
-            .expression_attribute_values(":granted", document(&grant.value)?)
-            .expression_attribute_values(":expires", number(grant.expires_at.as_millisecond()))
-            .expression_attribute_values(":gone", time_to_live(grant.expires_at))
-            .expression_attribute_values(":next", number(grant.version + 1))
-            .expression_attribute_values(":revision", number(grant.version))
+            .expression_attribute_values(":granted", document(&entry.value)?)
+            .expression_attribute_values(":expires", number(entry.expires_at.as_millisecond()))
+            .expression_attribute_values(":gone", time_to_live(entry.expires_at))
+            .expression_attribute_values(":next", number(entry.version + 1))
+            .expression_attribute_values(":revision", number(entry.version))
             .expression_attribute_values(":call", text(&call))
             .expression_attribute_values(":now", self.now())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -129,7 +130,7 @@ impl ExpiringStore for AwsExpiringStore {
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
                 Ok(is_own(refused_item(&error.into_err()), "written_by", &call))
             }
-            Err(error) => Err(failed("UpdateItem of a grant")(error)),
+            Err(error) => Err(failed("UpdateItem of an entry")(error)),
         }
     }
 
@@ -147,17 +148,17 @@ impl ExpiringStore for AwsExpiringStore {
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match update.send().await {
-            Ok(taken) => taken.attributes.as_ref().map(grant).transpose(),
+            Ok(taken) => taken.attributes.as_ref().map(entry).transpose(),
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
                 let refused = error.into_err();
                 let item = refused_item(&refused).filter(|item| is_own(Some(item), "taken_by", &call));
-                item.map(grant).transpose()
+                item.map(entry).transpose()
             }
-            Err(error) => Err(failed("UpdateItem of a grant")(error)),
+            Err(error) => Err(failed("UpdateItem of an entry")(error)),
         }
     }
 
-    /// The table's time to live does it.
+    /// Does nothing, because the table's time to live removes expired entries.
     async fn sweep(&self) -> Result<u64> {
         Ok(0)
     }

@@ -1,5 +1,5 @@
-//! Exported files in a bucket. The bucket encrypts what is put into it (SSE-KMS, `template.yaml`), so that no
-//! request can forget to ask for it.
+//! Exported files in a bucket. The bucket itself encrypts all objects (SSE-KMS, `template.yaml`), so that encryption does
+//! not depend on the requests.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::objects::Bucket;
 use crate::presign::Presigner;
 use crate::upload::{PARTS_AT_ONCE, Upload, abort};
 
-/// See the [module](self).
+/// The files of a bucket. See the [module](self).
 pub(super) struct AwsFiles {
     bucket: Bucket,
     presigner: Presigner,
@@ -28,7 +28,7 @@ pub(super) struct AwsFiles {
     slots: Arc<Semaphore>,
 }
 
-/// The smallest part of a multipart upload but the last (S3, limits).
+/// The smallest part of a multipart upload, except for the last one (S3, limits).
 const SMALLEST_PART: usize = 5 * 1024 * 1024;
 const LARGEST_PART: usize = 64 * 1024 * 1024;
 
@@ -48,7 +48,7 @@ impl AwsFiles {
             Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(Error::internal)?;
         let delete = self.bucket.client.delete_objects().bucket(&self.bucket.name).delete(delete);
         let deleted = delete.send().await.map_err(failed("DeleteObjects"))?;
-        // The request may succeed and some of its keys not.
+        // The request may succeed although some keys were not deleted.
         match deleted.errors() {
             [] => Ok(()),
             [first, ..] => Err(Error::unavailable(format!(
@@ -84,7 +84,7 @@ impl AwsFiles {
     }
 }
 
-/// The media type of a key by the end of its name.
+/// Returns the media type of a key by its extension.
 fn content_type(key: &str) -> &'static str {
     let extension = key.rsplit_once('.').map_or("", |(_, extension)| extension);
     if extension == "ndjson" { FHIR_NDJSON } else { media_types::of_extension(extension) }
@@ -120,7 +120,7 @@ impl Files for AwsFiles {
         if head.content_encoding() != Some("gzip") {
             return Ok(head.content_length().and_then(|length| u64::try_from(length).ok()));
         }
-        // The size that counts is that of the bytes before compression, and only they tell it.
+        // The size is that of the bytes before compression, which S3 does not store: reading them is the only way to know.
         let mut stream = self.open(key, None).await?;
         let mut size = 0;
         while let Some(bytes) = futures_util::StreamExt::next(&mut stream).await {
@@ -135,7 +135,7 @@ impl Files for AwsFiles {
             let object = self.bucket.open(key, None).await?;
             return Ok(match object.encoding() {
                 Some("gzip") => decompressed(key, object.stream(), range),
-                // Written before the setting was changed.
+                // The object was written before compression was turned on.
                 _ => match range {
                     Some(range) => self.bucket.open(key, Some(range)).await?.stream(),
                     None => object.stream(),

@@ -1,30 +1,32 @@
-//! Guesses which key stands about so many keys behind another one.
+//! Estimates a key that is about a given number of keys after another key.
 //!
-//! The keys of a page tell how dense keys are there. Where they differ, they are read as a number whose digits are the
-//! characters that stand at these places: decimal digits for `patient-000123`, hexadecimal ones for UUIDs, 64 for random
-//! ids. Keys that have no such order are guessed badly, and nothing depends on that but the number of requests.
+//! The keys of a page show how dense the keys are. The part in which they differ is read as a number, whose digits are the
+//! characters that occur in this part: decimal digits for `patient-000123`, hexadecimal ones for UUIDs, 64 characters for
+//! random ids. For keys without such an order the estimate is bad, which affects only the number of requests.
 
 use crate::objects::Listed;
 
-/// Places behind the first difference that a guess looks at, as long as they differ between keys.
+/// How many characters from the first difference on a guess uses. It uses fewer if a character is the same in all keys.
 const PRECISION: usize = 5;
-/// Places of a number at most, so that it has fewer than 120 bits.
-const MOST_BITS: u32 = 110;
+/// The most bits of a number, so that calculations with it do not overflow.
+const MAX_BITS: u32 = 110;
 
-/// See the [module](self).
+/// How keys are read as numbers, and the distance of an estimate. See the [module](self).
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Guess {
-    /// What all keys have before the places that are a number.
+    /// The text of all keys before the number.
     literal: Vec<u8>,
-    /// The characters of the number, in their order.
+    /// The characters that are digits of the number, in ascending order.
     digits: Vec<u8>,
+    /// How many digits the number has.
     places: usize,
+    /// The distance of an estimate from its key.
     step: u128,
 }
 
 impl Guess {
-    /// From keys in their order, for steps of so many keys. The first `fixed` bytes of all keys are the same. Nothing for
-    /// keys that are all the same.
+    /// Creates a guess from sorted keys; a step is about `wanted` keys long. The first `fixed` bytes are the same in all
+    /// keys. Returns `None` if the keys do not differ.
     pub(super) fn of(fixed: usize, objects: &[Listed], wanted: f64) -> Option<Self> {
         let [first, .., last] = objects else { return None };
         let (first, last) = (first.key.as_bytes(), last.key.as_bytes());
@@ -40,7 +42,7 @@ impl Guess {
         }
         let digits: Vec<u8> = (0..=u8::MAX).filter(|byte| is_digit[usize::from(*byte)]).collect();
         let bits = u32::try_from(digits.len()).unwrap_or(u32::MAX).next_power_of_two().ilog2().max(1);
-        let most = (MOST_BITS / bits) as usize;
+        let most = (MAX_BITS / bits) as usize;
         let mut start = differs;
         while start > fixed && end - start < most && is_digit[usize::from(first[start - 1])] {
             start -= 1;
@@ -52,13 +54,13 @@ impl Guess {
         Some(guess)
     }
 
-    /// The next steps are twice as long.
+    /// Makes the next steps twice as long.
     pub(super) fn widen(&mut self) {
         self.step = self.step.saturating_mul(2);
     }
 
-    /// A key behind this one, by a step. Nothing where the number has no such value.
-    pub(super) fn behind(&self, key: &str) -> Option<String> {
+    /// Returns the key that is a step after this one, or `None` if the number has no such value.
+    pub(super) fn key_after(&self, key: &str) -> Option<String> {
         let base = self.digits.len() as u128;
         let mut value = self.value(key.as_bytes())?.checked_add(self.step)?;
         let mut number = vec![0; self.places];
@@ -66,12 +68,12 @@ impl Guess {
             *place = self.digits[usize::try_from(value % base).ok()?];
             value /= base;
         }
-        let behind = String::from_utf8([self.literal.as_slice(), &number].concat()).ok()?;
-        (value == 0 && behind.as_str() > key).then_some(behind)
+        let guessed = String::from_utf8([self.literal.as_slice(), &number].concat()).ok()?;
+        (value == 0 && guessed.as_str() > key).then_some(guessed)
     }
 
-    /// The number in a key; nothing in one that begins differently. Characters that are no digits count as the next
-    /// larger one, or the largest; those that are missing as the smallest.
+    /// Returns the number in a key, or `None` for a key with another beginning. A character that is no digit counts as the
+    /// next larger digit, or as the largest if there is none. A missing character counts as the smallest digit.
     fn value(&self, key: &[u8]) -> Option<u128> {
         let rest = key.strip_prefix(self.literal.as_slice())?;
         let base = self.digits.len() as u128;
@@ -88,7 +90,7 @@ fn float(count: usize) -> f64 {
     count as f64
 }
 
-/// So many times a number; the factor is not negative.
+/// Multiplies a number with a factor, which is not negative.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -108,42 +110,42 @@ mod tests {
         keys.into_iter().map(listed).collect()
     }
 
-    /// Of a thousand keys behind the first page, how many a guess of a page passes.
+    /// Returns how many keys after the first page of a thousand are at or before the key that is guessed for one page.
     fn passed(keys: impl Fn(usize) -> String) -> usize {
         let page = objects((0..1_000).map(&keys));
         let guess = Guess::of("Patient/".len(), &page, 1_000.0).expect("a guess");
-        // A prefix of the key that is aimed at: it stands before it.
-        let behind = guess.behind(&keys(999)).expect("a key");
-        (1_000..10_000).filter(|number| keys(*number) <= behind).count()
+        // The guess is a prefix of a key, and sorts before it.
+        let guessed = guess.key_after(&keys(999)).expect("a key");
+        (1_000..10_000).filter(|number| keys(*number) <= guessed).count()
     }
 
     #[test]
     fn a_step_has_about_as_many_keys_as_are_wanted() {
         assert_eq!(passed(|number| format!("Patient/{:07}/records.ndjson", 1_234_000 + number)), 999);
         assert_eq!(passed(|number| format!("Patient/clinic-{number:06}/records.ndjson")), 999);
-        // A hundred thousand patients: each has a place in the space of all UUIDs.
+        // The UUIDs of a hundred thousand patients are distributed evenly over all UUIDs.
         let uuid = |number: usize| format!("Patient/{:08x}-0000-4000-8000-0123456789ab/x", number * 42_949);
         let found = passed(uuid);
         assert!((990..=1_010).contains(&found), "{found}");
     }
 
     #[test]
-    fn no_key_is_guessed_behind_the_last_number_or_from_nothing() {
+    fn nothing_is_guessed_after_the_last_number_or_from_keys_that_do_not_differ() {
         let page = objects((0..1_000).map(|number| format!("Patient/{number:03}/x")));
         let guess = Guess::of("Patient/".len(), &page, 1_000.0).expect("a guess");
-        assert_eq!(guess.behind("Patient/999/x"), None);
-        assert_eq!(guess.behind("Other/000"), None);
+        assert_eq!(guess.key_after("Patient/999/x"), None);
+        assert_eq!(guess.key_after("Other/000"), None);
         assert_eq!(Guess::of(0, &objects(["a".to_owned()]), 2.0), None);
         let same = objects(["a", "a", "a"].map(str::to_owned));
         assert_eq!(Guess::of(0, &same, 2.0), None);
     }
 
     #[test]
-    fn steps_grow_where_nothing_was_found() {
+    fn a_widened_guess_returns_a_later_key() {
         let page = objects((0..100).map(|number| format!("{number:04}")));
         let mut guess = Guess::of(0, &page, 10.0).expect("a guess");
-        let first = guess.behind("0100");
+        let first = guess.key_after("0100");
         guess.widen();
-        assert!(guess.behind("0100") > first);
+        assert!(guess.key_after("0100") > first);
     }
 }

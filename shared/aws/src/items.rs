@@ -1,4 +1,4 @@
-//! Attributes of DynamoDB items, typed.
+//! Reads and writes typed attributes of DynamoDB items.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// An item may have 400 kB (DynamoDB, limits); keys, indexes and counters take the rest.
+/// The most bytes of a document in an item. An item may have 400 kB (DynamoDB, limits), and the other attributes need the
+/// rest.
 const MAX_DOCUMENT: usize = 390_000;
 
 pub(super) fn text(text: impl Into<String>) -> AttributeValue {
@@ -19,12 +20,12 @@ pub(super) fn number(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// A value as the JSON of one attribute.
+/// Converts a value to JSON in one attribute. Returns [`Error::TooLarge`] if it has more than [`MAX_DOCUMENT`] bytes.
 pub(super) fn document<T: serde::Serialize>(value: &T) -> Result<AttributeValue> {
     let document = serde_json::to_string(value)?;
     if document.len() > MAX_DOCUMENT {
         return Err(Error::TooLarge(format!(
-            "the entry has more than {MAX_DOCUMENT} bytes; ask for less at once"
+            "the entry has more than {MAX_DOCUMENT} bytes; request less at once"
         )));
     }
     Ok(AttributeValue::S(document))

@@ -1,21 +1,21 @@
 //! Jobs and chunks in one DynamoDB table.
 //!
-//! | `job_id` | `part` | holds |
+//! | `job_id` | `part` | contents |
 //! |---|---|---|
-//! | id | `job` | the job's document, its revision, and what the indexes need |
-//! | id | `progress` | the counters, and where the plan ends |
+//! | id | `job` | the job's document, its revision, and the keys of the indexes |
+//! | id | `progress` | the counters, and the end of the plan |
 //! | id, or id`#`shard | `chunk#000000.0` | a chunk |
 //! | id, or id`#`shard | `done#000000.0` | the result of a chunk |
 //! | id`#`shard | `progress` | the counters of the chunks there |
 //!
-//! - Every change of a job is a condition on its revision. Every write carries the name of its call, so that a try
-//!   whose response was lost is known again as having succeeded.
-//! - The counters are apart from the document, so that counting costs one write unit however large the document is, and
-//!   never conflicts with a change of state. [`super::chunks`] says how chunks are kept.
-//! - The indexes are sparse (only `job` items have their keys) and hold keys and the state; a list reads a page of
-//!   one and then the jobs. Nothing scans. All jobs share one partition of the listing index, which is written at
-//!   creation and at changes of state only: a thousand a second.
-//! - `expires_at` is the table's time to live, long after cleanup should have removed the job.
+//! - Every change of a job is conditional on its revision. Every write stores the id of its call, so that a retry after a
+//!   lost response finds that the first attempt succeeded.
+//! - The counters are not in the document's item. So counting costs one write unit, however large the document is, and
+//!   never conflicts with a change of state. [`super::chunks`] describes how chunks are stored.
+//! - The indexes are sparse (only `job` items have their keys) and have only keys and the state. A list reads a page of an
+//!   index and then the jobs. No request scans the table. All jobs share one partition of the listing index, which allows
+//!   a thousand writes a second; it is written only when a job is created or changes its state.
+//! - `expires_at` is the table's time to live. It is long after the time at which cleanup removes the job.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -49,9 +49,9 @@ pub(super) struct AwsJobs {
 }
 
 const JOB: &str = "job";
-/// The one value of the listing index's key.
+/// The partition key of the listing index, the same for all jobs.
 const LISTING: &str = "jobs";
-/// Time to live beyond every retention: cleanup comes first.
+/// How much longer than all retention times an item lives, so that cleanup removes it first.
 const BACKSTOP: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 impl AwsJobs {
@@ -79,7 +79,7 @@ impl AwsJobs {
         Ok(item)
     }
 
-    /// The jobs of these ids, in their order; those that are gone by now are left out.
+    /// Returns the jobs of these ids, in the same order. Jobs that were removed meanwhile are left out.
     async fn fetch(&self, ids: &[String]) -> Result<Vec<StoredJob>> {
         let keys = ids.iter().flat_map(|id| [JOB, PROGRESS].map(|part| key(id, part))).collect();
         let mut found: HashMap<String, (Option<Item>, Option<Item>)> = HashMap::new();
@@ -97,7 +97,7 @@ impl AwsJobs {
         let stored = both.map(|(id, job, counters)| async move {
             let stored = self.stored(&job, &counters).await;
             match stored {
-                // A store that fails is no row that cannot be read.
+                // The store failed, so nothing is known about the row.
                 Err(error) if error.kind() != Kind::Defect => Err(error),
                 stored => Ok(stored.inspect_err(|error| unreadable(id, error)).ok()),
             }
@@ -116,7 +116,7 @@ fn lost_race() -> Error {
     Error::conflict("the job was changed by somebody else at the same time; look at it again")
 }
 
-/// Sorts by creation; the id makes it unique.
+/// The sort key of the indexes: the time of creation, and the id, which makes it unique.
 fn position(header: &JobHeader) -> String {
     format!("{:013}.{}", header.created_at.as_millisecond(), header.id)
 }
@@ -136,7 +136,7 @@ impl Jobs for AwsJobs {
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<StoredJob>> {
-        // Both items in one read; the chunks sort before them.
+        // One query reads both items: no other sort key is between `job` and `progress`.
         match self.table.between(id.as_str(), JOB, PROGRESS).await?.as_slice() {
             [job, counters] => self.stored(job, counters).await.map(Some),
             _ => Ok(None),
@@ -150,7 +150,7 @@ impl Jobs for AwsJobs {
             .get_item()
             .table_name(&self.table.name)
             .set_key(Some(key(id.as_str(), JOB)))
-            // A replica that lags behind does not know yet that the job has begun.
+            // Without a consistent read, a job that has just begun could seem not to run.
             .consistent_read(true)
             .projection_expression("job_state");
         let item = get.send().await.map_err(failed("GetItem of a job's state"))?.item;
@@ -201,7 +201,7 @@ impl Jobs for AwsJobs {
     }
 
     async fn remove(&self, id: &JobId) -> Result<()> {
-        // The job goes last: what is cut off here is found and removed again.
+        // The job's item is removed last. If this is cut off, the job is still found and is removed again.
         self.remove_items(id, JOB).await
     }
 
@@ -264,7 +264,7 @@ impl Jobs for AwsJobs {
         ids.truncate(query.count);
         let next = positions.into_iter().nth(query.count.saturating_sub(1)).filter(|_| more);
         let mut jobs = self.fetch(&ids).await?;
-        // The index may be behind the table.
+        // The index may be older than the table.
         jobs.retain(|stored| query.states.is_empty() || query.states.contains(&stored.job.state()));
         Ok(JobPage { jobs, next })
     }
@@ -296,7 +296,7 @@ impl Jobs for AwsJobs {
     }
 }
 
-/// A position of a list as it came back from a client.
+/// Checks the position of a list that a client sent.
 fn checked_position(after: &str) -> Result<&str> {
     let parts = after
         .split_once('.')

@@ -1,7 +1,8 @@
-//! The platform on AWS: DynamoDB for jobs and expiring entries, SQS for work, S3 for records and files, Secrets Manager for keys.
+//! The platform on AWS: DynamoDB stores jobs and expiring entries, SQS the tasks, S3 records and files, and Secrets Manager
+//! keys and settings.
 //!
-//! Clients are made when a function's router or worker asks for a port, at the cold start, so that a function has
-//! no more of them than its policy allows it to use.
+//! A client is created at the cold start, when the function's router or worker requests the port. So a function has only
+//! the clients that its policy allows it to use.
 
 mod authorities;
 mod calls;
@@ -57,7 +58,7 @@ use self::table::Table;
 /// Bytes of the first parts of a multipart upload.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// See the [module](self).
+/// The ports on AWS. See the [crate](self).
 pub struct Aws {
     sdk: SdkConfig,
     resources: Arc<Resources>,
@@ -95,7 +96,7 @@ fn http_client(trusted: TrustStore) -> SharedHttpClient {
 }
 
 impl Aws {
-    /// A platform with settings and keys that are known.
+    /// Creates a platform from settings and keys that were read before.
     pub fn new(
         sdk: SdkConfig,
         resources: Arc<Resources>,
@@ -115,8 +116,12 @@ impl Aws {
         }
     }
 
-    /// Connects a function that serves requests: reads keys and settings from Secrets Manager, and says of which version
-    /// they are. `None` when that is the one that is known.
+    /// Connects a function that serves requests: reads keys and settings from Secrets Manager. Returns the platform and the
+    /// version of these secrets, or `None` if they still have the version `known`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if a variable is not set or the settings are wrong, and the error of a call to Secrets Manager.
     pub async fn connect(
         sdk: SdkConfig,
         resources: Arc<Resources>,
@@ -140,7 +145,11 @@ impl Aws {
         Ok(Some((Self::new(sdk, resources, settings, Some(keys), clock, random), version)))
     }
 
-    /// Connects a worker, which signs and verifies nothing: its settings are variables.
+    /// Connects a worker. It signs and verifies nothing, so it needs no secrets, and all its settings are variables.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if a setting is wrong.
     pub fn without_secrets(
         sdk: SdkConfig,
         resources: Arc<Resources>,
@@ -210,7 +219,7 @@ fn s3(sdk: &SdkConfig) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config.build())
 }
 
-/// `s3://bucket/prefix` as bucket and prefix, which ends in `/` or is empty.
+/// Splits `s3://bucket/prefix` into the bucket and the prefix, which ends in `/` or is empty.
 fn location(url: &str) -> Option<(String, String)> {
     let (bucket, prefix) =
         url.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
@@ -219,8 +228,11 @@ fn location(url: &str) -> Option<(String, String)> {
     (!bucket.is_empty()).then(|| (bucket.to_owned(), prefix))
 }
 
-/// A bucket, or a prefix of one, as a store of files: what `ehi load` writes a lake to. [`Error::Invalid`] for
-/// anything but `s3://bucket/prefix`.
+/// Returns a bucket, or a prefix of one, as a store of files, into which `ehi load` writes a lake.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if `url` is not `s3://bucket` or `s3://bucket/prefix`.
 pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc<dyn Files>> {
     let (name, prefix) = location(url)
         .ok_or_else(|| Error::invalid(format!("'{url}' is not s3://bucket or s3://bucket/prefix")))?;

@@ -1,4 +1,5 @@
-//! Patients of a lake in a bucket, many with each request: LIST is what a patient would cost most.
+//! Lists the patients of a lake in a bucket. One request lists many patients, because a LIST request for each of them would
+//! be the largest cost of an export.
 
 use async_trait::async_trait;
 use domain::error::Result;
@@ -7,18 +8,18 @@ use domain::ports::records::{Entries, Entry, Member, Parts};
 
 use crate::objects::{Bucket, Listed, Walk};
 use crate::ranges::Ranges;
-use crate::records::{check, is_part, part, prefix, split, stray};
+use crate::records::{check_lake, is_part, part, prefix, split, stray};
 
-/// All that stands below `Patient/`.
-pub(super) struct Walked {
+/// All entries below `Patient/`.
+pub(super) struct AwsEntries {
     bucket: Bucket,
     walk: Ranges,
     is_empty: bool,
 }
 
-impl Walked {
+impl AwsEntries {
     pub(super) fn new(bucket: &Bucket, after: Option<&str>) -> Self {
-        // Behind every key of that patient: nothing but its own prefix sorts in between.
+        // This is after every key of that patient and before the keys of the next one.
         let after = after.map(|patient| format!("Patient/{patient}/\u{10ffff}"));
         Self {
             bucket: bucket.clone(),
@@ -27,7 +28,7 @@ impl Walked {
         }
     }
 
-    /// The objects of this patient that follow.
+    /// Reads the other objects of the patient to whom the object `first` belongs.
     async fn member(&mut self, patient: PatientId, first: Listed) -> Result<Member> {
         let prefix = prefix(&patient);
         let mut bytes = if is_part(&first) { first.size } else { 0 };
@@ -42,7 +43,7 @@ impl Walked {
 }
 
 #[async_trait]
-impl Entries for Walked {
+impl Entries for AwsEntries {
     async fn next(&mut self) -> Result<Option<Entry>> {
         while let Some(first) = self.walk.next().await? {
             self.is_empty = false;
@@ -50,7 +51,7 @@ impl Entries for Walked {
                 return self.member(patient, first).await.map(|member| Some(Entry::Patient(member)));
             }
             let Some(name) = stray(&first.key, first.size).map(str::to_owned) else { continue };
-            // Of a directory all keys stand together.
+            // All keys of a directory follow each other.
             while let Some(next) = self.walk.peek().await?
                 && stray(&next.key, next.size) == Some(&name)
             {
@@ -59,37 +60,37 @@ impl Entries for Walked {
             return Ok(Some(Entry::Stray(name)));
         }
         if self.is_empty {
-            check(&self.bucket).await?;
+            check_lake(&self.bucket).await?;
         }
         Ok(None)
     }
 }
 
-/// The files of one patient after the other. What one request listed is used for all patients in it.
-pub(super) struct InTurn {
+/// Lists the files of patients in the order of their prefixes. A listed page is used for all patients in it.
+pub(super) struct SequentialParts {
     bucket: Bucket,
     walk: Option<Walk>,
     /// The prefix of the last patient.
     last: String,
-    /// How often a patient was not in what was listed before.
+    /// How many patients were not on a page that was listed before.
     pub(super) lists: usize,
 }
 
-impl InTurn {
+impl SequentialParts {
     pub(super) fn new(bucket: &Bucket) -> Self {
         Self { bucket: bucket.clone(), walk: None, last: String::new(), lists: 0 }
     }
 
-    /// Whether the next patient is in what was listed, or known not to be there.
+    /// Whether the listed page shows the next patient's files, or shows that there are none.
     pub(super) fn reaches(&mut self, patient: &PatientId) -> bool {
         let prefix = prefix(patient);
-        self.last < prefix && self.walk.as_mut().is_some_and(|walk| walk.passes_to(&prefix))
+        self.last < prefix && self.walk.as_mut().is_some_and(|walk| walk.skip_to(&prefix))
     }
 
     pub(super) async fn parts(&mut self, patient: &PatientId) -> Result<Parts> {
         let prefix = prefix(patient);
         if !self.reaches(patient) {
-            // Before every key of this patient, and behind those of all before.
+            // This is before every key of this patient, and after the keys of all patients before.
             let before = format!("{}.\u{10ffff}", prefix.trim_end_matches('/'));
             self.walk = Some(self.bucket.walk("Patient/", Some(&before)));
             self.lists += 1;

@@ -1,4 +1,4 @@
-//! Objects of a bucket: reading that survives broken connections, and listing page by page.
+//! Reads objects of a bucket, also over broken connections, and lists them page by page.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -15,14 +15,14 @@ use tokio::sync::mpsc;
 
 use crate::calls::failed;
 
-/// A bucket, or what is below a prefix of one.
+/// A bucket, or a prefix of one.
 #[derive(Clone)]
 pub(super) struct Bucket {
     pub(super) client: Client,
     pub(super) name: String,
     /// Ends in `/`, or is empty.
     pub(super) prefix: String,
-    /// What the bucket is for.
+    /// The store that the bucket holds, for errors.
     pub(super) store: Store,
 }
 
@@ -37,13 +37,13 @@ pub(super) struct Listed {
 /// A page of a listing.
 pub(super) struct Page {
     pub(super) objects: Vec<Listed>,
-    /// Stands for the next page; there is one for it exactly when more follows.
+    /// The token of the next page; `None` on the last one.
     pub(super) next: Option<String>,
 }
 
-/// How often one read of an object is resumed.
+/// How many times one read of an object is resumed.
 const RESUMES: u32 = 5;
-/// Pieces that are fetched ahead of the reader; a piece is at most what one TLS record or socket read holds.
+/// How many pieces are fetched before the reader needs them. A piece is at most one TLS record or one read of the socket.
 const AHEAD: usize = 32;
 
 impl Bucket {
@@ -51,7 +51,7 @@ impl Bucket {
         format!("{}{key}", self.prefix)
     }
 
-    /// Opens an object, or a range of it. [`Error::NotFound`] when there is none.
+    /// Opens an object, or a range of it. Returns [`Error::NotFound`] if the object does not exist.
     pub(super) async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<Object> {
         let mut object = Object {
             bucket: self.clone(),
@@ -67,7 +67,7 @@ impl Bucket {
         Ok(object)
     }
 
-    /// The first page of the objects below a prefix and behind a key, or the page that a token stands for.
+    /// Returns the first page of the objects below a prefix and after a key, or the page of a token.
     pub(super) async fn list(
         &self,
         prefix: &str,
@@ -96,7 +96,7 @@ impl Bucket {
         Ok(Page { objects: objects.collect(), next: listed.next_continuation_token })
     }
 
-    /// Every object below a prefix, at most a thousand in memory.
+    /// Lists every object below a prefix, and keeps at most a page of them in memory.
     pub(super) fn walk(&self, prefix: &str, start_after: Option<&str>) -> Walk {
         Walk {
             bucket: self.clone(),
@@ -109,16 +109,16 @@ impl Bucket {
     }
 }
 
-/// The latest time at which an object may have come to the bucket. S3 cuts the time to seconds, and of one that was
-/// uploaded in parts it tells when the upload began (S3 User Guide, system-defined object metadata); its ETag ends in `-`
-/// and the number of parts.
+/// Returns the latest time at which an object may have appeared in the bucket. S3 truncates the time to seconds. For an
+/// object that was uploaded in parts, it is the time when the upload began (S3 User Guide, system-defined object metadata);
+/// the ETag of such an object ends in `-` and the number of parts.
 fn changed_at_latest(last_modified: i64, etag: &str) -> Option<Timestamp> {
     const LONGEST_UPLOAD: i64 = 24 * 60 * 60;
     let later = if etag.contains('-') { LONGEST_UPLOAD } else { 1 };
     Timestamp::from_second(last_modified.saturating_add(later)).ok()
 }
 
-/// A listing under way.
+/// A listing of objects, one after the other.
 pub(super) struct Walk {
     bucket: Bucket,
     prefix: String,
@@ -134,14 +134,15 @@ impl Walk {
         Ok(self.page.pop_front())
     }
 
-    /// The next object, which stays where it is.
+    /// Returns the next object without removing it.
     pub(super) async fn peek(&mut self) -> Result<Option<&Listed>> {
         self.fill().await?;
         Ok(self.page.front())
     }
 
-    /// Passes over the objects before this key, and returns whether it did so without another request.
-    pub(super) fn passes_to(&mut self, key: &str) -> bool {
+    /// Skips the objects of the present page that are before this key. Returns whether the next object is known without
+    /// another request.
+    pub(super) fn skip_to(&mut self, key: &str) -> bool {
         while self.page.pop_front_if(|listed| listed.key.as_str() < key).is_some() {}
         self.ended || !self.page.is_empty()
     }
@@ -157,7 +158,7 @@ impl Walk {
     }
 }
 
-/// An object being read. A connection that breaks is opened again behind the last byte, on the same version.
+/// An object that is being read. If the connection breaks, the same version is read on from the next byte.
 pub(super) struct Object {
     bucket: Bucket,
     key: String,
@@ -170,7 +171,7 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// How the object is stored: `gzip`, or nothing.
+    /// Returns the content encoding of the object, such as `gzip`.
     pub(super) fn encoding(&self) -> Option<&str> {
         self.encoding.as_deref()
     }
@@ -199,14 +200,14 @@ impl Object {
         };
         self.etag = object.e_tag.or(self.etag.take());
         self.encoding = object.content_encoding.filter(|encoding| encoding != "aws-chunked");
-        // What the response must hold: a body that ends early without an error is a broken one as well.
+        // The length of the response is remembered, because a body may end early without an error.
         if let Some(length) = object.content_length.and_then(|length| u64::try_from(length).ok()) {
             self.end = Some(self.at + length);
         }
         Ok(object.body)
     }
 
-    /// The next bytes; `None` at the end.
+    /// Returns the next bytes, or `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             if self.end.is_some_and(|end| self.at >= end) {
@@ -235,7 +236,7 @@ impl Object {
         }
     }
 
-    /// All of it as a stream of pieces, a bounded number of which are fetched ahead.
+    /// Returns the contents as a stream. A bounded number of pieces is fetched before the reader needs them.
     pub(super) fn ahead(mut self) -> ByteStream {
         let (sender, mut receiver) = mpsc::channel(AHEAD);
         tokio::spawn(async move {
@@ -245,7 +246,7 @@ impl Object {
                     Ok(None) => return,
                     Err(error) => (Err(error), true),
                 };
-                // Nobody listens any more: the reader was dropped.
+                // Sending fails when the reader was dropped.
                 if sender.send(piece).await.is_err() || last {
                     return;
                 }
@@ -254,7 +255,7 @@ impl Object {
         Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)))
     }
 
-    /// All of it, each piece fetched when it is asked for.
+    /// Returns the contents as a stream. Each piece is fetched when the reader needs it.
     pub(super) fn stream(self) -> ByteStream {
         Box::pin(stream::try_unfold(self, |mut object| async move {
             Ok(object.next().await?.map(|bytes| (bytes, object)))

@@ -1,5 +1,5 @@
-//! Presigned requests: links under which a file is fetched, and forms with which one is put, straight from the
-//! bucket. Signed by a role that can do nothing else, where the deployment has one.
+//! Presigned requests: links that download a file directly from the bucket, and forms that upload one directly to it. If the
+//! deployment has a role for it, this role signs them, and it may do nothing else.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -21,14 +21,14 @@ use tokio::sync::Mutex;
 
 use crate::calls::failed;
 
-/// No link lives longer.
-const LONGEST: SignedDuration = SignedDuration::from_mins(5);
-/// What our clock and that of S3 may differ by: links are good from that much before now.
+/// The longest lifetime of a link or form.
+const MAX_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
+/// How much the clocks of this server and of S3 may differ: a link is already valid for this time before now.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
-/// Credentials with less time left are fetched anew.
-const TOO_OLD: SignedDuration = SignedDuration::from_mins(10);
+/// Credentials that expire earlier than this are replaced by new ones.
+const MIN_CREDENTIALS_LEFT: SignedDuration = SignedDuration::from_mins(10);
 
-/// See the [module](self).
+/// Signs links and forms. See the [module](self).
 pub(super) struct Presigner {
     sdk: SdkConfig,
     client: Client,
@@ -42,7 +42,7 @@ impl Presigner {
         Self { sdk, client, role, clock, credentials: Mutex::default() }
     }
 
-    /// A URL that gets an object.
+    /// Returns a URL that downloads an object.
     pub(super) async fn download(
         &self,
         bucket: &str,
@@ -72,7 +72,7 @@ impl Presigner {
         Ok(signed.uri().to_owned())
     }
 
-    /// A form that puts one object (S3, POST Object; Signature Version 4, POST policy).
+    /// Returns a form that uploads one object (S3, POST Object; Signature Version 4, POST policy).
     pub(super) async fn upload(
         &self,
         bucket: &str,
@@ -118,20 +118,20 @@ impl Presigner {
         self.clock.now()
     }
 
-    /// Never longer than the credentials that sign.
+    /// Limits a lifetime to [`MAX_LIFETIME`] and to that of the credentials that sign.
     fn lifetime(&self, credentials: &Credentials, lifetime: SignedDuration) -> SignedDuration {
         let left = credentials
             .expiry()
             .and_then(|expiry| Timestamp::try_from(expiry).ok())
-            .map_or(LONGEST, |expiry| expiry.duration_since(self.now()));
-        lifetime.min(LONGEST).min(left).max(SignedDuration::from_secs(1))
+            .map_or(MAX_LIFETIME, |expiry| expiry.duration_since(self.now()));
+        lifetime.min(MAX_LIFETIME).min(left).max(SignedDuration::from_secs(1))
     }
 
     async fn credentials(&self) -> Result<Credentials> {
         let mut known = self.credentials.lock().await;
         if let Some(credentials) = &*known {
             let expiry = credentials.expiry().and_then(|expiry| Timestamp::try_from(expiry).ok());
-            if expiry.is_some_and(|expiry| expiry.duration_since(self.now()) > TOO_OLD) {
+            if expiry.is_some_and(|expiry| expiry.duration_since(self.now()) > MIN_CREDENTIALS_LEFT) {
                 return Ok(credentials.clone());
             }
         }

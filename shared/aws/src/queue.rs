@@ -1,4 +1,4 @@
-//! The queues on SQS: one for each size of worker, and one for the messages that failed too often.
+//! The queues on SQS: one for each size of worker, and one for dead letters.
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
@@ -13,12 +13,12 @@ use crate::calls::failed;
 
 /// Entries of one SendMessageBatch (SQS, limits).
 const BATCH: usize = 10;
-/// Entries that SQS itself could not take are sent again so often.
+/// How many times a batch is sent while SQS fails for some of its entries.
 const TRIES: u32 = 4;
-/// SQS hides a message for at most 12 hours.
-const LONGEST: i64 = 43_200;
+/// The longest time, in seconds, for which SQS hides a message: 12 hours.
+const MAX_VISIBILITY_SECONDS: i64 = 43_200;
 
-/// See the [module](self).
+/// The sending end of the queues. See the [module](self).
 pub(super) struct AwsQueue {
     pub(super) client: Client,
     pub(super) small: String,
@@ -51,7 +51,7 @@ impl Queue for AwsQueue {
             for _ in 0..TRIES {
                 let send = self.client.send_message_batch().queue_url(url).set_entries(Some(entries.clone()));
                 let sent = send.send().await.map_err(failed("SendMessageBatch"))?;
-                // The batch as a whole may succeed and some of it not.
+                // The request may succeed although some entries failed.
                 entries.retain(|entry| sent.failed().iter().any(|failed| failed.id() == entry.id()));
                 if entries.is_empty() {
                     break;
@@ -65,9 +65,9 @@ impl Queue for AwsQueue {
     }
 }
 
-/// Who shares the workers fairly: one job with the others. SQS delivers the messages of a job that has many workers
-/// after those of jobs that have few (SQS, fair queues), so that a small export does not wait for all chunks of a large
-/// one. Exports of one patient have one message at a time, and need no share.
+/// Returns the message group, which is the job. SQS delivers messages of a group that occupies many workers after those of
+/// groups that occupy few (SQS, fair queues). So a small export does not wait for all chunks of a large one. Exports of one
+/// patient have one message at a time and need no group.
 fn group(size: SizeClass, task: &Task) -> Option<String> {
     (size == SizeClass::Large).then(|| task.job().to_string())
 }
@@ -84,7 +84,8 @@ impl SqsInbox {
         Self { client, url, dead_letters }
     }
 
-    /// A long poll asks all of the queue's servers; a short one may miss a message.
+    /// Receives one message. With `wait` seconds above 0 this is a long poll, which queries all servers of the queue; a short
+    /// poll may miss a message.
     async fn take(&self, url: &str, visibility: SignedDuration, wait: i32) -> Result<Option<Delivery>> {
         let receive = self
             .client
@@ -104,7 +105,7 @@ impl SqsInbox {
 }
 
 fn seconds(duration: SignedDuration) -> i32 {
-    i32::try_from(duration.as_secs().clamp(0, LONGEST)).unwrap_or_default()
+    i32::try_from(duration.as_secs().clamp(0, MAX_VISIBILITY_SECONDS)).unwrap_or_default()
 }
 
 fn delivery(message: &Message) -> Result<Delivery> {
@@ -128,8 +129,8 @@ impl Inbox for SqsInbox {
         for url in [&self.url, &self.dead_letters] {
             let delete = self.client.delete_message().queue_url(url).receipt_handle(&delivery.receipt);
             if let Err(error) = delete.send().await {
-                // A receipt belongs to one of the queues, and an old one to none.
-                tracing::debug!(error = %failed("DeleteMessage")(error), "a receipt is not of this queue");
+                // A receipt belongs to only one of the queues, and an old receipt to neither.
+                tracing::debug!(error = %failed("DeleteMessage")(error), "a message was not deleted from this queue");
             }
         }
         Ok(())
@@ -148,7 +149,7 @@ impl Inbox for SqsInbox {
     }
 }
 
-/// Changes when messages of an event come back, from inside the function that got them.
+/// Changes when messages are delivered again. The function that received them in an event uses it.
 pub struct Visibility {
     client: Client,
 }
@@ -158,8 +159,8 @@ impl Visibility {
         Self { client }
     }
 
-    /// Hides a message of the queue at `url` from now on for this long. Where that fails it comes back when it would
-    /// have come back.
+    /// Hides a message of the queue at `url` for `duration` from now on, at most 12 hours. If this fails, the message is
+    /// delivered again at the time that was set before.
     pub async fn set(&self, url: &str, receipt: &str, duration: SignedDuration) -> Result<()> {
         let change = self
             .client

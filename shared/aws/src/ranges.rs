@@ -1,10 +1,10 @@
-//! A walk through very many objects, which lists several ranges of their keys at the same time.
+//! Lists very many objects, several ranges of their keys at the same time.
 //!
-//! One LIST returns the thousand keys behind a key, and only its response says where the next one begins. A walk of one
-//! LIST after the other is too slow to feed hundreds of workers. So this walk guesses, from the keys that it has seen,
-//! keys that are about two pages apart, and lists the ranges between them side by side. A wrong guess costs a request
-//! and changes nothing else: the ranges cover every key once, and their objects are returned in the order of their keys.
-//! A walk that guesses badly goes on page by page.
+//! One LIST returns the thousand keys after a key, and only its response shows where the next one begins. One LIST after
+//! the other is too slow for hundreds of workers. So this listing guesses, from the keys that it has seen, keys that are
+//! about two pages apart, and lists the ranges between them at the same time. A wrong guess costs a request and has no
+//! other effect: the ranges cover every key once, and their objects are returned in the order of their keys. If too many
+//! guesses are wrong, the listing continues page by page.
 
 use std::collections::VecDeque;
 
@@ -16,60 +16,63 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::guess::Guess;
 use crate::objects::{Bucket, Listed};
 
-/// Ranges that are listed at the same time at most. As many as there were pages before, so that a short walk has none.
+/// The most ranges that are listed at the same time. There are never more than full pages were listed before, so that a
+/// short listing has only one.
 const AT_ONCE: u64 = 6;
-/// Pages that a range should have: a little less than two, so that two requests list it.
+/// How many pages a range should have: a little less than two, so that two requests list it.
 const PAGES: f64 = 1.9;
-/// Pages of a range that are kept at most; what follows is listed when it is wanted.
-const MOST_PAGES: usize = 4;
-/// Requests beyond one for each full page: so many at any time, and a quarter of the pages.
+/// The most pages of a range that are listed in advance. The rest is listed when it is needed.
+const MAX_PAGES: usize = 4;
+/// The requests that guesses may cost beyond one for each full page: this number, and a quarter of the pages.
 const SPARE: u64 = 8;
 
-/// See the [module](self).
+/// A listing in ranges. See the [module](self).
 pub(super) struct Ranges {
     bucket: Bucket,
     prefix: String,
-    /// What was listed and not returned yet.
+    /// Objects that were listed and not returned yet.
     objects: VecDeque<Listed>,
-    /// Tasks of their own, so that they go on while what was listed is worked on.
+    /// The ranges that are being listed. They are separate tasks, so that they continue while the caller works.
     running: FuturesOrdered<AbortOnDropHandle<Result<Range>>>,
     ahead: Ahead,
     guess: Option<Guess>,
-    /// Requests that were made, the keys that they returned, and how many of them a full page has.
+    /// How many requests were made.
     requests: u64,
+    /// How many keys they returned.
     keys: usize,
+    /// How many keys a full page has; 0 before there was one.
     page: usize,
 }
 
-/// What is behind the last range that was begun.
+/// The keys after the last range that was begun.
 enum Ahead {
-    /// Everything from this place on.
+    /// All keys from this place on.
     From(Place),
-    /// What the last range, which has no end, leaves.
+    /// Unknown until the last range, which has no end, is listed.
     Unknown,
     Nothing,
 }
 
-/// Where a listing goes on.
+/// Where a listing continues.
 #[derive(Clone, Default)]
 struct Place {
-    /// Behind this key; at the first one where there is none.
+    /// After this key, or at the first one if it is `None`.
     after: Option<String>,
-    /// The store's own word for the place, where it gave one.
+    /// The store's token for the place, if it returned one.
     token: Option<String>,
 }
 
-/// The keys from a place up to and with `until`, and how far they are listed.
+/// The keys from a place up to and including `until`, and the part of them that is listed.
 struct Range {
     from: Place,
     until: Option<String>,
     objects: Vec<Listed>,
     requests: u64,
-    /// Whether everything up to `until` is listed.
+    /// Whether all keys up to `until` are listed.
     is_whole: bool,
-    /// Whether there are no keys behind those that were listed.
+    /// Whether there are no keys after those that are listed.
     is_last: bool,
-    /// Keys of a page, where one was full.
+    /// How many keys a full page had; 0 if no page was full.
     page: usize,
 }
 
@@ -93,7 +96,7 @@ impl Ranges {
         Ok(self.objects.pop_front())
     }
 
-    /// The next object, which stays where it is.
+    /// Returns the next object without removing it.
     pub(super) async fn peek(&mut self) -> Result<Option<&Listed>> {
         self.fill().await?;
         Ok(self.objects.front())
@@ -115,7 +118,7 @@ impl Ranges {
             && let Ahead::From(from) = &self.ahead
         {
             let until = match (&self.guess, &from.after) {
-                (Some(guess), Some(after)) if self.may_guess() => guess.behind(after),
+                (Some(guess), Some(after)) if self.may_guess() => guess.key_after(after),
                 _ => None,
             };
             let range = Range::new(from.clone(), until.clone());
@@ -130,7 +133,7 @@ impl Ranges {
         self.requests + soon <= SPARE + self.pages() + self.pages() / 4
     }
 
-    /// Full pages that the keys would fill.
+    /// How many full pages the listed keys would fill.
     fn pages(&self) -> u64 {
         (self.keys / self.page.max(1)) as u64
     }
@@ -140,7 +143,7 @@ impl Ranges {
         AbortOnDropHandle::new(tokio::spawn(async move { range.listed(&bucket, &prefix).await }))
     }
 
-    /// Takes what was listed of the first range.
+    /// Takes the result of the first range, and lists its rest if it is not whole.
     fn take(&mut self, mut range: Range) {
         self.requests += range.requests;
         self.keys += range.objects.len();
@@ -167,7 +170,7 @@ impl Ranges {
     }
 }
 
-/// Keys that a range should have.
+/// How many keys a range should have.
 #[expect(clippy::cast_precision_loss, reason = "keys of a page")]
 fn wanted(page: usize) -> f64 {
     page as f64 * PAGES
@@ -178,9 +181,9 @@ impl Range {
         Self { from, until, objects: Vec::new(), requests: 0, is_whole: false, is_last: false, page: 0 }
     }
 
-    /// One page of a range without an end, [`MOST_PAGES`] at most of one with an end.
+    /// Lists one page of a range without an end, or at most [`MAX_PAGES`] pages of a range with an end.
     async fn listed(mut self, bucket: &Bucket, prefix: &str) -> Result<Self> {
-        let most = if self.until.is_some() { MOST_PAGES } else { 1 };
+        let most = if self.until.is_some() { MAX_PAGES } else { 1 };
         for _ in 0..most {
             let Place { after, token } = &self.from;
             let page = bucket.list(prefix, after.as_deref(), token.clone()).await?;
@@ -195,7 +198,7 @@ impl Range {
             let has_passed = self.objects.len() - before < count;
             self.is_last = page.next.is_none() && !has_passed;
             self.is_whole = self.is_last || has_passed;
-            // A page may be empty and not the last one: its token leads on, and no key.
+            // A page may be empty although it is not the last one. Then only its token leads to the next page.
             let after = self.objects.last().map(|last| last.key.clone()).or(self.from.after.take());
             self.from = Place { after, token: page.next };
             if self.is_whole {

@@ -1,4 +1,4 @@
-//! The lake layout in a bucket, below a prefix.
+//! Records in a bucket, or in a prefix of one, that has the lake layout.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,29 +19,31 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Mutex;
 use tokio_util::io::StreamReader;
 
-use crate::listing::{InTurn, Walked};
+use crate::listing::{AwsEntries, SequentialParts};
 use crate::objects::{Bucket, Listed};
 
-/// Lines of `shared/` fetched at once.
+/// How many lines of `shared/` are fetched at the same time.
 const AT_ONCE: usize = 8;
 
-/// Files that are listed for one call; the patient who reaches this number is the last one.
+/// One call stops after the patient with whom more files than this are listed.
 const MAX_PARTS: usize = 20_000;
-/// Patients after whom it is known whether they stand close together.
+/// After this many patients it is known whether their prefixes are close to each other in the lake.
 const SPARSE: usize = 8;
-/// Patients who are asked for alone in one call, and at the same time.
-const MOST_APART: usize = 256;
+/// The most patients whose prefixes one call lists one by one, because they are not close to each other.
+const MAX_APART: usize = 256;
+/// How many of them are listed at the same time.
 const APART_AT_ONCE: usize = 16;
 
-/// See the [module](self).
+/// The records of a bucket. See the [module](self).
 pub(super) struct AwsRecords {
     bucket: Bucket,
-    /// Where the lines of `shared/` are; made when first asked for, and again when the objects change.
+    /// The index of the lines of `shared/`. It is built when it is first needed, and again when the objects have changed.
     shared: Mutex<Option<Arc<SharedObjects>>>,
 }
 
-/// The objects of `shared/` as they were read: key and ETag.
+/// The objects of `shared/`, and the index of their lines.
 struct SharedObjects {
+    /// The key and the ETag of each object that was read.
     objects: Vec<(String, String)>,
     index: SharedIndex,
     damaged: Vec<Damage>,
@@ -53,9 +55,10 @@ impl AwsRecords {
     }
 
     async fn check(&self) -> Result<()> {
-        check(&self.bucket).await
+        check_lake(&self.bucket).await
     }
 
+    /// Returns the index of the present objects of `shared/`.
     async fn shared(&self) -> Result<Arc<SharedObjects>> {
         let mut walk = self.bucket.walk("shared/", None);
         let mut objects = Vec::new();
@@ -77,7 +80,7 @@ impl AwsRecords {
         Ok(index)
     }
 
-    /// Reads all objects once, each up to where it is damaged.
+    /// Reads all objects once, each up to its end or to the place where it is damaged.
     async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
         let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
         for (number, (key, _)) in objects.iter().enumerate() {
@@ -124,7 +127,7 @@ impl AwsRecords {
         Ok(Box::new(Blocks { reader: Box::pin(reader), error: None }))
     }
 
-    /// The lines at these places of one object.
+    /// Reads the lines at these places (offset and length) of one object, in ascending order.
     async fn lines_of(&self, key: &str, places: &[(u64, u32)]) -> Result<Vec<Vec<u8>>> {
         if is_gzip(key) {
             let mut reader = self.reader(key, true).await?;
@@ -132,7 +135,7 @@ impl AwsRecords {
             for (offset, length) in places {
                 let end = offset + u64::from(*length);
                 loop {
-                    // What lies before the line is not kept.
+                    // The bytes before the line are dropped.
                     let skip =
                         usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
                     buffer.drain(..skip);
@@ -162,9 +165,9 @@ impl AwsRecords {
     }
 }
 
-/// To S3 a prefix without keys and one that does not exist are the same. A lake without a single key below
-/// `Patient/` was moved away or is not loaded yet: it is waited for, because nothing can tell it from an empty one.
-pub(super) async fn check(bucket: &Bucket) -> Result<()> {
+/// Returns [`Error::Unavailable`] if the lake has no key below `Patient/`. Such a lake was moved or is not loaded yet. In S3
+/// it cannot be distinguished from an empty lake, so exports wait for it.
+pub(super) async fn check_lake(bucket: &Bucket) -> Result<()> {
     match bucket.walk("Patient/", None).next().await? {
         Some(_) => Ok(()),
         None => Err(Error::unavailable("the lake has no key below Patient/").of_store(Store::Records)),
@@ -175,13 +178,13 @@ fn is_gzip(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, extension)| extension == "gz")
 }
 
-/// The patient and the rest of a key `Patient/<id>/…`.
+/// Splits a key `Patient/<id>/…` into the patient and the rest.
 pub(super) fn split(key: &str) -> Option<(PatientId, &str)> {
     let (id, rest) = key.strip_prefix("Patient/")?.split_once('/')?;
     Some((PatientId::parse(id).ok()?, rest))
 }
 
-/// Where an object below a patient's prefix stands, and its name there; `None` where it is not listed.
+/// Returns the place of an object below a patient's prefix, and its name there, or `None` if it is not listed.
 fn place(rest: &str, size: u64) -> Option<(Place, &str)> {
     let (place, name) = match rest.strip_prefix("files/") {
         Some(name) => (Place::Documents, name),
@@ -206,14 +209,14 @@ pub(super) fn part(listed: Listed, parts: &mut Parts) {
     list.push(Part { name: name.to_owned(), bytes, changed });
 }
 
-/// The entry directly below `Patient/` that a key belongs to, where that is no patient's directory.
+/// Returns the entry directly below `Patient/` to which a key belongs, if the entry is no patient's directory.
 pub(super) fn stray(key: &str, size: u64) -> Option<&str> {
     let rest = key.strip_prefix("Patient/")?;
     let (name, is_directory) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
     is_stray(name, is_directory, size == 0).then_some(name)
 }
 
-/// A patient's prefix: every part of it.
+/// Returns the prefix of a patient's keys.
 pub(super) fn prefix(patient: &PatientId) -> String {
     format!("Patient/{patient}/")
 }
@@ -234,7 +237,7 @@ impl Records for AwsRecords {
     }
 
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage> {
-        let mut entries = Walked::new(&self.bucket, after);
+        let mut entries = AwsEntries::new(&self.bucket, after);
         let mut members: Vec<Member> = Vec::new();
         while let Some(entry) = entries.next().await? {
             let Entry::Patient(member) = entry else { continue };
@@ -248,7 +251,7 @@ impl Records for AwsRecords {
     }
 
     fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries> {
-        Box::new(Walked::new(&self.bucket, after.map(PatientId::as_str)))
+        Box::new(AwsEntries::new(&self.bucket, after.map(PatientId::as_str)))
     }
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
@@ -267,20 +270,21 @@ impl Records for AwsRecords {
         if let [patient] = patients {
             return Ok(vec![self.parts(patient).await?]);
         }
-        let mut turn = InTurn::new(&self.bucket);
+        let mut sequence = SequentialParts::new(&self.bucket);
         let (mut all, mut files) = (Vec::new(), 0);
         for (index, patient) in patients.iter().enumerate() {
             if files > MAX_PARTS {
                 break;
             }
-            // Patients far apart in a large lake: each is asked for alone, and many at once.
-            if index >= SPARSE && turn.lists * 2 > index && !turn.reaches(patient) {
-                let apart: Vec<_> = patients[index..].iter().take(MOST_APART).cloned().collect();
+            // These patients are far from each other in a large lake: their prefixes are listed one by one, and many of
+            // them at the same time.
+            if index >= SPARSE && sequence.lists * 2 > index && !sequence.reaches(patient) {
+                let apart: Vec<_> = patients[index..].iter().take(MAX_APART).cloned().collect();
                 let parts = stream::iter(apart).map(|patient| async move { self.parts(&patient).await });
                 all.extend(parts.buffered(APART_AT_ONCE).try_collect::<Vec<_>>().await?);
                 break;
             }
-            let parts = turn.parts(patient).await?;
+            let parts = sequence.parts(patient).await?;
             if parts == Parts::default() {
                 self.check().await?;
             }
@@ -345,10 +349,10 @@ impl Records for AwsRecords {
     }
 }
 
-/// A stream as blocks.
+/// Reads a stream in blocks.
 struct Blocks {
     reader: std::pin::Pin<Box<dyn AsyncRead + Send>>,
-    /// What stopped the last read, behind the bytes that it had read.
+    /// The error that ended the last read. It is returned after the bytes that were read before it.
     error: Option<Error>,
 }
 

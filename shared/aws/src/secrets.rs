@@ -1,7 +1,7 @@
-//! What Secrets Manager keeps: the text that the signing keys are derived from, and the settings file.
+//! The secrets in Secrets Manager: the text from which the signing keys are derived, and the settings file.
 //!
-//! A rotation puts a new version of the signing secret; the old one becomes AWSPREVIOUS. Both stand in the JWK set
-//! at once. The new one signs when every process has read it, so that no token is ever unknown to anybody.
+//! A rotation puts a new version of the signing secret, and the old version becomes AWSPREVIOUS. The JWK set has both keys
+//! at once. The new key signs only after every process has read it, so that every process can verify every token.
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
@@ -12,7 +12,7 @@ use settings::Settings;
 
 use crate::calls::failed;
 
-/// A key signs when it is so old: by then every process has it.
+/// The age at which a new key begins to sign. Every process has read it by then.
 const SIGNS_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// The secrets as they are stored.
@@ -33,24 +33,25 @@ impl Stored {
         Ok(Self { current, previous, settings })
     }
 
-    /// Changes whenever keys or settings do: with a new value of a secret, and when a new key begins to sign.
+    /// Returns a text that changes whenever keys or settings change: with a new value of a secret, and when a new key begins
+    /// to sign.
     pub(super) fn version(&self, now: Timestamp) -> String {
         let id = |value: &GetSecretValueOutput| value.version_id().unwrap_or_default().to_owned();
         let previous = self.previous.as_ref().map(id).unwrap_or_default();
         format!("{} {previous} {} {}", id(&self.current), id(&self.settings), signs(&self.current, now))
     }
 
-    /// The settings; [`Error::Invalid`] names what is wrong in them.
+    /// Returns the settings. [`Error::Invalid`] names what is wrong in them.
     pub(super) fn settings(&self) -> Result<Settings> {
         let text = self.settings.secret_string().unwrap_or_default();
-        // As the template leaves it: a comment.
+        // A new stack's secret has only a comment.
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Err(no_settings());
         }
         Settings::of_text(text).map_err(|wrong| Error::invalid(wrong.0.join("; ")))
     }
 
-    /// The keys; the one that signs comes first.
+    /// Returns the keys. The one that signs is the first.
     pub(super) fn keys(&self, now: Timestamp) -> Result<Keys> {
         let stored =
             |value: &GetSecretValueOutput| StoredKeys::from_seed(value.secret_string().unwrap_or_default());
@@ -70,13 +71,13 @@ fn no_settings() -> Error {
     )
 }
 
-/// Whether a key is so old that every process knows it.
+/// Whether a key is old enough to sign.
 fn signs(key: &GetSecretValueOutput, now: Timestamp) -> bool {
     let created = key.created_date().map_or(0, aws_sdk_secretsmanager::primitives::DateTime::secs);
     now.as_second().saturating_sub(created) >= SIGNS_AFTER.as_secs()
 }
 
-/// One version of a secret; `None` when it has none of that stage.
+/// Reads the version of a secret at a stage. Returns `None` if there is no such version.
 async fn value(client: &Client, secret: &str, stage: &str) -> Result<Option<GetSecretValueOutput>> {
     match client.get_secret_value().secret_id(secret).version_stage(stage).send().await {
         Ok(value) => Ok(Some(value)),
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_key_signs_when_everybody_knows_it() {
+    fn a_new_key_signs_when_every_process_has_read_it() {
         let stored = stored("");
         let first = |now: i64| {
             let keys = stored.keys(at(now)).expect("keys");
@@ -125,14 +126,14 @@ mod tests {
             let seed = StoredKeys::from_seed(&letter.repeat(40)).expect("keys");
             Keys::new(&seed).expect("keys").jwks()["keys"][0]["kid"].clone()
         };
-        assert_eq!(first(1_599), kid_of("a"), "nobody else may know the new one yet");
+        assert_eq!(first(1_599), kid_of("a"), "other processes may not have read the new key yet");
         assert_eq!(first(1_600), kid_of("b"));
         let versions = [1_000, 1_599, 1_600, 9_000].map(|now| stored.version(at(now)));
         assert!(versions[0] == versions[1] && versions[1] != versions[2] && versions[2] == versions[3]);
     }
 
     #[test]
-    fn a_comment_is_no_settings() {
+    fn a_secret_with_only_comments_is_refused() {
         for text in ["", "  \n", "# clients, staff, accounts and issuers: see the README\n", "\n  # a\n#b"] {
             let error = stored(text).settings().expect_err(text).to_string();
             assert!(error.contains("put the settings file") && !error.contains('\n'), "{error}");

@@ -1,4 +1,5 @@
-//! The table of jobs: transactions, reads and deletions of many items, each tried until nothing is left.
+//! The table of jobs: transactions, and reads and deletions of many items, repeated until DynamoDB has processed all of
+//! them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,28 +15,28 @@ use domain::error::{Error, Result};
 use crate::calls::{failed, pause};
 use crate::items::{Item, text};
 
-/// Tries at what another call stands in the way of.
+/// The most attempts at a write that conflicts with others, and the most repetitions for items that DynamoDB did not process.
 pub(super) const TRIES: u32 = 30;
 /// Keys of one BatchGetItem (DynamoDB, limits).
-const MOST_READ: usize = 100;
-/// Keys of one BatchWriteItem.
-const MOST_WRITTEN: usize = 25;
+const BATCH_READ: usize = 100;
+/// Keys of one BatchWriteItem (DynamoDB, limits).
+const BATCH_WRITE: usize = 25;
 
-/// See the [module](self).
+/// A DynamoDB table with the key `job_id` and `part`. See the [module](self).
 pub(super) struct Table {
     pub(super) client: Client,
     pub(super) name: String,
     pub(super) random: Arc<dyn Random>,
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 pub(super) enum Written {
     Done,
-    /// The condition of the item at this place did not hold.
+    /// The condition of the item at this index of the transaction did not hold.
     Refused(usize),
 }
 
-/// The key of an item.
+/// Returns the key of an item.
 pub(super) fn key(partition: &str, part: &str) -> Item {
     HashMap::from([("job_id".to_owned(), text(partition)), ("part".to_owned(), text(part))])
 }
@@ -44,7 +45,7 @@ pub(super) fn update(update: Update) -> TransactWriteItem {
     TransactWriteItem::builder().update(update).build()
 }
 
-/// The put of an item that must not be there yet.
+/// Returns the put of an item that must not exist yet.
 pub(super) fn put_once(table: &Table, item: Item) -> Result<TransactWriteItem> {
     let put = Put::builder()
         .table_name(&table.name)
@@ -55,7 +56,7 @@ pub(super) fn put_once(table: &Table, item: Item) -> Result<TransactWriteItem> {
 }
 
 impl Table {
-    /// Writes all or nothing. The token makes every try of this call the same transaction.
+    /// Writes all items or none. The token makes all attempts of this call the same transaction.
     pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written> {
         let token = format!("{}{}", self.random.attempt(), self.random.attempt());
         for tries in 0..TRIES {
@@ -72,12 +73,12 @@ impl Table {
                         .iter()
                         .map(|reason| reason.code().unwrap_or_default())
                         .collect();
-                    if let Some(place) = codes.iter().position(|code| *code == "ConditionalCheckFailed") {
-                        return Ok(Written::Refused(place));
+                    if let Some(index) = codes.iter().position(|code| *code == "ConditionalCheckFailed") {
+                        return Ok(Written::Refused(index));
                     }
-                    let passes =
+                    let temporary =
                         ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-                    if !codes.iter().all(|code| passes.contains(code)) {
+                    if !codes.iter().all(|code| temporary.contains(code)) {
                         return Err(failed("TransactWriteItems")(error));
                     }
                 }
@@ -94,10 +95,10 @@ impl Table {
         Ok(get.send().await.map_err(failed("GetItem of a job"))?.item)
     }
 
-    /// The items of these keys that are there, in no order.
+    /// Returns the items of these keys that exist, in no order.
     pub(super) async fn get_all(&self, keys: Vec<Item>) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(keys.len());
-        for batch in keys.chunks(MOST_READ) {
+        for batch in keys.chunks(BATCH_READ) {
             let keys = KeysAndAttributes::builder()
                 .set_keys(Some(batch.to_vec()))
                 .consistent_read(true)
@@ -119,7 +120,7 @@ impl Table {
         Ok(items)
     }
 
-    /// The items of a partition whose sort keys are between these two, both included.
+    /// Returns the items of a partition whose sort keys are between these two, both included.
     pub(super) async fn between(&self, partition: &str, first: &str, last: &str) -> Result<Vec<Item>> {
         let select = self
             .client
@@ -132,7 +133,7 @@ impl Table {
             .expression_attribute_values(":last", text(last));
         let (mut items, mut start) = (Vec::new(), None);
         loop {
-            // A page ends at a megabyte.
+            // DynamoDB ends a page at a megabyte.
             let page = select.clone().set_exclusive_start_key(start).send().await;
             let page = page.map_err(failed("Query of a job"))?;
             items.extend(page.items.unwrap_or_default());
@@ -143,8 +144,8 @@ impl Table {
         }
     }
 
-    /// Deletes all items of a partition, those that `is_last` names behind the others: what is cut off here is found and
-    /// deleted again.
+    /// Deletes all items of a partition. In each page of a thousand, the items for whose sort keys `is_last` returns `true`
+    /// are deleted after the others, so that a deletion that was cut off is found and repeated.
     pub(super) async fn clear(&self, partition: &str, is_last: impl Fn(&str) -> bool) -> Result<()> {
         let is_last = |key: &Item| {
             key.get("part")
@@ -173,9 +174,9 @@ impl Table {
         }
     }
 
-    /// Deletes these keys, as often as DynamoDB leaves some.
+    /// Deletes the items of these keys, and repeats the requests until DynamoDB has processed all of them.
     async fn delete(&self, keys: &[Item]) -> Result<()> {
-        for batch in keys.chunks(MOST_WRITTEN) {
+        for batch in keys.chunks(BATCH_WRITE) {
             let request = |key: &Item| {
                 let delete =
                     DeleteRequest::builder().set_key(Some(key.clone())).build().map_err(Error::internal)?;
@@ -196,6 +197,7 @@ impl Table {
         Ok(())
     }
 
+    /// Waits before items that were not processed are requested again. Returns an error after [`TRIES`] repetitions.
     async fn again(&self, problem: &'static str, tries: &mut u32) -> Result<()> {
         if *tries == TRIES {
             return Err(Error::unavailable(problem));

@@ -1,9 +1,9 @@
-//! Writing an object: from memory in one request while it is small, otherwise in parts.
+//! Writes an object: a small one in one request, a large one in parts.
 //!
-//! Memory is bounded however many files are open and however large they become: a file holds at most
-//! [`IN_MEMORY`] and the rest of a part that is not full yet waits in a temporary file; only [`PARTS_AT_ONCE`] parts
-//! of all files are in memory while they travel. Parts begin at the size that the settings say and double every
-//! 2,000, so that 10,000 parts (S3, limits) are enough for what S3 can store.
+//! Memory is bounded, however many files are open and however large they are. Each file keeps at most about [`IN_MEMORY`]
+//! bytes in memory; the rest of a part that is not full yet is in a temporary file. Only [`PARTS_AT_ONCE`] parts of all files
+//! together are in memory while they are sent. The parts begin with the size in the settings, which doubles after every 2,000
+//! parts, so that 10,000 parts (S3, limits) are enough for the largest object of S3.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -22,14 +22,14 @@ use tokio::task::JoinSet;
 use crate::calls::{failed, upload_timeouts};
 use crate::objects::Bucket;
 
-/// Bytes of one file that wait in memory.
+/// How many bytes of one file are kept in memory before they are moved to the temporary file.
 const IN_MEMORY: usize = 1024 * 1024;
-/// Parts in memory at once, of all files together.
+/// How many parts of all files together are in memory at once.
 pub(super) const PARTS_AT_ONCE: usize = 3;
-/// The parts of one size.
+/// How many parts have the same size.
 const SAME_SIZE: usize = 2_000;
 
-/// See the [module](self).
+/// An object that is being written. See the [module](self).
 pub(super) struct Upload {
     bucket: Bucket,
     key: String,
@@ -39,14 +39,15 @@ pub(super) struct Upload {
     encoder: Option<GzEncoder<Vec<u8>>>,
     memory: Vec<u8>,
     spool: Option<Spool>,
-    /// The id of the multipart upload once there is one.
+    /// The id of the multipart upload, if it was begun.
     id: Option<String>,
+    /// The number of the last part that was begun.
     begun: i32,
     parts: JoinSet<Result<CompletedPart>>,
     done: Vec<CompletedPart>,
 }
 
-/// The part that is being filled, where it does not weigh on memory.
+/// The beginning of the part that is being filled, in a temporary file.
 struct Spool {
     file: File,
     length: usize,
@@ -89,7 +90,7 @@ impl Upload {
         self.memory.len() + self.spool.as_ref().map_or(0, |spool| spool.length)
     }
 
-    /// Moves what waits in memory to the temporary file.
+    /// Moves the bytes in memory to the temporary file.
     async fn spill(&mut self) -> Result<()> {
         let memory = std::mem::take(&mut self.memory);
         let spool = self.spool.take();
@@ -109,7 +110,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Takes everything that waits out as one part.
+    /// Takes all bytes that are not sent yet as one part.
     async fn take_part(&mut self) -> Result<Vec<u8>> {
         let memory = std::mem::take(&mut self.memory);
         let Some(mut spool) = self.spool.take() else { return Ok(memory) };
@@ -128,6 +129,7 @@ impl Upload {
         Ok(part)
     }
 
+    /// Returns the id of the multipart upload, which it begins if necessary.
     async fn begin(&mut self) -> Result<String> {
         if let Some(id) = &self.id {
             return Ok(id.clone());
@@ -142,12 +144,13 @@ impl Upload {
             .set_content_encoding(self.encoding())
             .checksum_algorithm(ChecksumAlgorithm::Crc32);
         let created = create.send().await.map_err(failed("CreateMultipartUpload"))?;
-        let id = created.upload_id.ok_or_else(|| Error::unavailable("CreateMultipartUpload gave no id"))?;
+        let id =
+            created.upload_id.ok_or_else(|| Error::unavailable("CreateMultipartUpload returned no id"))?;
         self.id = Some(id.clone());
         Ok(id)
     }
 
-    /// Sends what waits as a part, beside what the caller does next.
+    /// Sends the bytes that are not sent yet as a part. The request runs in its own task while the caller continues.
     async fn send_part(&mut self) -> Result<()> {
         let slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
         let id = self.begin().await?;
@@ -175,7 +178,7 @@ impl Upload {
                 .set_checksum_crc32(uploaded.checksum_crc32);
             Ok(part.build())
         });
-        // What failed is known as soon as possible.
+        // An error of an earlier part is returned as soon as possible.
         while let Some(part) = self.parts.try_join_next() {
             self.done.push(part.map_err(Error::internal)??);
         }
@@ -222,7 +225,7 @@ impl Upload {
             .multipart_upload(parts);
         match complete.send().await {
             Ok(_) => {}
-            // The response to an earlier try was lost: the upload is no more because it is the object now.
+            // The response to an earlier attempt was lost: the upload does not exist any more, because it is complete.
             Err(error) if is_gone(&error) && self.exists().await? => {}
             Err(error) => return Err(failed("CompleteMultipartUpload")(error)),
         }
@@ -230,7 +233,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Whether the key, which carries the attempt and is written once, has an object.
+    /// Whether the object exists. The key of an exported file contains the attempt, so only this upload can have written it.
     async fn exists(&self) -> Result<bool> {
         let head = self.bucket.client.head_object().bucket(&self.bucket.name).key(&self.key);
         match head.send().await {
@@ -265,11 +268,11 @@ fn is_gone<R>(
     error.code() == Some("NoSuchUpload")
 }
 
-/// Aborts a multipart upload: its parts are not kept. `key` is the object's whole key.
+/// Aborts a multipart upload, whose parts are then removed. `key` is the object's key in the bucket, with the prefix.
 pub(super) async fn abort(bucket: &Bucket, key: &str, id: &str) {
     let abort = bucket.client.abort_multipart_upload().bucket(&bucket.name).key(key).upload_id(id);
     if let Err(error) = abort.send().await.map_err(failed("AbortMultipartUpload")) {
-        tracing::warn!(error = %error, cause = error.causes(), "a multipart upload is left for the bucket's lifecycle");
+        tracing::warn!(error = %error, cause = error.causes(), "a multipart upload could not be aborted; the bucket's lifecycle rule removes it");
     }
 }
 
@@ -308,8 +311,8 @@ impl FileWriter for Upload {
 }
 
 impl Drop for Upload {
-    /// Dropped in the middle: aborted beside what comes next. What a frozen process does not get to,
-    /// [`Files::remove_prefix`](domain::ports::files::Files::remove_prefix) and the bucket's lifecycle do.
+    /// Aborts an upload that was not completed, in its own task. If the process is frozen before that,
+    /// [`Files::remove_prefix`](domain::ports::files::Files::remove_prefix) or the bucket's lifecycle rule does it.
     fn drop(&mut self) {
         let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) else { return };
         let (bucket, key) = (self.bucket.clone(), self.key.clone());

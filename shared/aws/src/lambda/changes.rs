@@ -1,4 +1,4 @@
-//! Changes of the table of jobs on Lambda: each change of a job's state that others are told of becomes an event.
+//! Changes of the table of jobs on Lambda. The changes of a job's state that are announced are published as events.
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ struct Record {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Change {
-    /// The row as it is now; none where it was removed.
+    /// The row after the change; `None` if it was removed.
     #[serde(default)]
     new_image: Option<Row>,
     #[serde(default)]
     old_image: Option<Row>,
 }
 
-/// What is read of a row; those of chunks and counters have neither.
+/// The attributes of a row that are read. Rows of chunks and counters have neither.
 #[derive(Deserialize)]
 struct Row {
     #[serde(default)]
@@ -57,12 +57,12 @@ impl Change {
         match serde_json::from_str::<Job>(&document.text) {
             Ok(job) => JobEvent::of_change(self.old_image.as_ref().and_then(Row::state), &job),
             Err(error) => {
-                // Trying again would not make it readable, and hold up all events behind it. The text of the error may
-                // repeat a part of the document.
+                // A retry would fail as well, and would hold up all later events. The error itself is not logged, because
+                // its text may contain a part of the document.
                 tracing::error!(
                     line = error.line(),
                     column = error.column(),
-                    "a job cannot be read; nobody is told of it"
+                    "a job cannot be read; no event is published for its change"
                 );
                 None
             }
@@ -70,26 +70,31 @@ impl Change {
     }
 }
 
-/// Tells of changes.
+/// Publishes the events of changes.
 pub struct Announcer {
     pub events: Arc<dyn Events>,
-    /// The server's base URL.
+    /// The server's base URL, which is the source of the events.
     pub source: String,
+    /// The name of the deployment.
     pub stage: String,
 }
 
 impl Announcer {
-    /// Tells of all, or fails; then all come again.
+    /// Publishes the events of all changes. If this fails, Lambda delivers all of these changes again.
+    ///
+    /// # Errors
+    ///
+    /// The error of [`Events::publish`].
     pub async fn announce(&self, changes: &Changes) -> Result<()> {
-        let told = changes.records.iter().filter_map(|record| record.dynamodb.event());
-        let told: Vec<CloudEvent> =
-            told.map(|event| event.into_cloud_event(&self.source, &self.stage)).collect();
-        if told.is_empty() {
+        let events = changes.records.iter().filter_map(|record| record.dynamodb.event());
+        let events: Vec<CloudEvent> =
+            events.map(|event| event.into_cloud_event(&self.source, &self.stage)).collect();
+        if events.is_empty() {
             return Ok(());
         }
-        self.events.publish(&told).await?;
-        for event in &told {
-            tracing::info!(job.id = %event.data["job"].as_str().unwrap_or_default(), event.id = event.id, "event told");
+        self.events.publish(&events).await?;
+        for event in &events {
+            tracing::info!(job.id = %event.data["job"].as_str().unwrap_or_default(), event.id = event.id, "event published");
         }
         Ok(())
     }

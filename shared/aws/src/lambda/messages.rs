@@ -1,4 +1,4 @@
-//! Messages of a queue on Lambda: each is worked on, kept from others meanwhile, and settled.
+//! Messages of a queue on Lambda. Each message is handled, hidden from other workers meanwhile, and then settled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ struct Attributes {
     sent_timestamp: String,
 }
 
-/// The messages that must come back.
+/// The messages that must be delivered again (Lambda, partial batch responses).
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failures {
@@ -69,7 +69,7 @@ impl Message {
     }
 }
 
-/// The end of an invocation, with room to finish what is being written.
+/// The deadline of an invocation. It is early enough to finish what is being written.
 struct InvocationDeadline {
     near: Timestamp,
 }
@@ -80,27 +80,28 @@ impl Deadline for InvocationDeadline {
     }
 }
 
-/// Kept back of an invocation's time, to stop at a patient boundary and record what there is.
+/// The part of an invocation's time that is left to stop at a patient boundary and to record the results.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
-/// Kept back to give a message up in good order, however the work hangs: noting why is two calls with all their tries, and
-/// releasing the message is one.
+/// The part of an invocation's time that is left to settle a message even if the work hangs. Recording the reason is two
+/// calls with all their attempts, and releasing the message is one call.
 const LAST_SECONDS: Duration = Duration::from_secs(20);
 
-/// Works on the messages of an event.
+/// Handles the messages of an event.
 pub struct Consumer {
     pub worker: Arc<dyn Worker>,
     pub visibility: Visibility,
-    /// The URLs of the queues that messages come from.
+    /// The URLs of the queues from which the messages come.
     pub queues: Vec<String>,
     pub clock: Arc<dyn Clock>,
+    /// Whether the messages are dead letters, whose jobs fail.
     pub takes_dead_letters: bool,
-    /// How long a message stays hidden when its worker is not heard of any more. The queue's own time is longer than the
-    /// function may run, because Lambda wants it so.
+    /// How long a message stays hidden after its worker has stopped without settling it. The visibility time-out of the
+    /// queue is longer, because Lambda requires it to be longer than the function's own time-out.
     pub hidden: SignedDuration,
 }
 
 impl Consumer {
-    /// Works on all messages in turn; the invocation ends at `ends`. Returns those that must come back.
+    /// Handles all messages in turn. The invocation ends at `ends`. Returns the messages that must be delivered again.
     pub async fn batch(&self, batch: Batch, ends: Timestamp) -> Failures {
         let mut failures = Vec::new();
         for message in batch.records {
@@ -118,9 +119,9 @@ impl Consumer {
         let task = match serde_json::from_str::<Task>(&message.body) {
             Ok(task) => task,
             Err(error) => {
-                // Its tries end in the dead letters, where it is told of once more and dropped.
+                // SQS moves the message to the dead letters after its last delivery. There it is logged once more and dropped.
                 let (message, deliveries) = (&message.id, message.deliveries());
-                tracing::error!(message.id = %message, deliveries, error = %error, "a message that cannot be read");
+                tracing::error!(message.id = %message, deliveries, error = %error, "a message of the queue cannot be read");
                 return self.takes_dead_letters;
             }
         };
@@ -170,37 +171,37 @@ impl Consumer {
         let deadline = InvocationDeadline { near: ends - MARGIN.min(left / 3) };
         let longest = Duration::try_from(left).unwrap_or_default().saturating_sub(LAST_SECONDS);
         let handled = tokio::time::timeout(longest, self.worker.handle(task, &deadline)).await;
-        // A store that hangs ends its calls earlier; what takes longer than that takes too long every time.
+        // Calls to a store that hangs time out earlier. So this task takes too long, and would at every attempt.
         handled.unwrap_or_else(|_| Err(domain::error::Error::internal("the invocation's time was over")))
     }
 
     async fn bury(&self, delivery: &Delivery, message: &Message) -> bool {
-        match self.worker.bury(&delivery.task, &story(delivery, message)).await {
+        match self.worker.bury(&delivery.task, &delivery_diagnostics(delivery, message)).await {
             Ok(()) => true,
             Err(problem) => {
-                tracing::warn!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a dead letter stays");
+                tracing::warn!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a dead letter could not be settled and stays in its queue");
                 false
             }
         }
     }
 
-    /// Has the message back after the pause instead of at the end of its visibility.
+    /// Lets the message be delivered again after the pause instead of at the end of its visibility time-out.
     async fn release(&self, message: &Message, pause: SignedDuration) {
         let Some(url) = self.queue_of(message) else { return };
         if let Err(error) = self.visibility.set(url, &message.receipt_handle, pause).await {
-            tracing::warn!(error = %error, cause = error.causes(), "a message comes back late");
+            tracing::warn!(error = %error, cause = error.causes(), "a message could not be released; it is delivered again later");
         }
     }
 
-    /// The URL of the queue that a message is from.
+    /// Returns the URL of the queue from which a message comes.
     fn queue_of(&self, message: &Message) -> Option<&str> {
         let name = message.event_source_arn.rsplit(':').next()?;
         self.queues.iter().map(String::as_str).find(|url| url.rsplit('/').next() == Some(name))
     }
 }
 
-/// What became of a message, for the job's history.
-fn story(delivery: &Delivery, message: &Message) -> String {
+/// Describes the deliveries of a message, for the job's history.
+fn delivery_diagnostics(delivery: &Delivery, message: &Message) -> String {
     let sent = message.sent_at().map_or_else(|| "at an unknown time".to_owned(), |at| at.to_string());
     format!("{}, message {} sent {sent}", delivery.story(), message.id)
 }

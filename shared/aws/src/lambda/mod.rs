@@ -1,7 +1,7 @@
-//! The cold start of every Lambda: connect the platform, make the router or worker, serve.
+//! The cold start of every Lambda function: it connects the platform, creates the router or worker, and serves.
 //!
-//! A worker that lacks a setting refuses to start with one line that names it. A function that serves requests returns
-//! 503 to all of them, and logs the same line.
+//! If a setting is missing, a worker does not start, and one line names the setting. A function that serves requests
+//! returns 503 to all of them and logs the same line.
 
 pub mod changes;
 pub mod messages;
@@ -39,7 +39,7 @@ use crate::{Aws, Caller, sdk_of_function};
 
 pub use lambda_http::Error;
 
-/// Serves a function's router on the Lambda runtime. What it lacks, it asks for again now and then; until it has it,
+/// Serves a function's router on the Lambda runtime. While a secret or a setting is missing, it is read again later, and
 /// every request gets 503.
 pub async fn serve(router: fn(&dyn Platform) -> Router) -> Result<(), Error> {
     let connection = Connection { router, sdk: sdk_and_log(Caller::Request).await, resources: resources() };
@@ -55,7 +55,8 @@ pub async fn serve(router: fn(&dyn Platform) -> Router) -> Result<(), Error> {
     .await
 }
 
-/// Puts the caller's address where [`host`] looks for it. API Gateway vouches for it; no header is believed.
+/// Adds the caller's address to the request, where [`host`] reads it. The address is that of API Gateway; headers are not
+/// trusted.
 fn with_address(mut request: Request) -> Request {
     let source = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
@@ -106,7 +107,7 @@ where
     lambda_runtime::run(service_fn(handler)).await
 }
 
-/// Runs a queue worker on the Lambda runtime. With `EHI_DEAD_LETTERS` the messages are those that failed too often,
+/// Runs a queue worker on the Lambda runtime. If `EHI_DEAD_LETTERS` is set, the messages are dead letters,
 /// and their jobs fail.
 pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(), Error> {
     let resources = resources();
@@ -136,7 +137,7 @@ pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(),
     .await
 }
 
-/// Runs the function that tells others what became of jobs, from the stream of their table.
+/// Runs the function that publishes changes of jobs as events. It reads them from the stream of the table of jobs.
 pub async fn announce(bus: fn(&SdkConfig, &Resources) -> Result<Arc<dyn Events>>) -> Result<(), Error> {
     let (sdk, resources) = (sdk_and_log(Caller::Worker).await, resources());
     let settings =
@@ -153,7 +154,7 @@ pub async fn announce(bus: fn(&SdkConfig, &Resources) -> Result<Arc<dyn Events>>
     .await
 }
 
-/// Which of an account's deployments this is.
+/// Returns the name of this deployment, of which an account may have several.
 fn stage(resources: &Resources) -> &str {
     resources.get("EHI_STAGE").unwrap_or("none")
 }
@@ -161,7 +162,7 @@ fn stage(resources: &Resources) -> &str {
 async fn sdk_and_log(caller: Caller) -> SdkConfig {
     let filter = log_filter(telemetry::ON_LAMBDA);
     telemetry::for_machines(&filter, stage(&resources()));
-    // Not in a test, whose panics are for people.
+    // In a test, panics are printed for people.
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         telemetry::panics_as_lines();
     }
@@ -185,7 +186,7 @@ fn started<T>(connected: Result<T>) -> Result<T, Error> {
     connected.map_err(refusal)
 }
 
-/// Why a function does not start: one line, with its cause.
+/// Returns the reason why a function does not start, with its cause, in one line.
 fn refusal(error: domain::error::Error) -> Error {
     let cause = error.causes();
     let text = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
@@ -197,7 +198,7 @@ fn logged(error: domain::error::Error) -> Error {
     error.into()
 }
 
-/// Makes a function's router anew from its secrets.
+/// Creates a function's router from its secrets.
 struct Connection {
     router: fn(&dyn Platform) -> Router,
     sdk: SdkConfig,

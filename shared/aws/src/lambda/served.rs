@@ -1,5 +1,5 @@
-//! What a function serves, made anew when its secrets are old. Where it cannot be made, such as without settings, every
-//! request gets 503 and the log says what to do; nothing is served half.
+//! The router of a function, which is created again when the secrets have changed. If it cannot be created, for example
+//! without settings, every request gets 503, and the log says what to do.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,12 +23,12 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Makes what is served.
 pub(super) trait Connect {
-    /// What is to be served from now on, and the version of the secrets that it was made with. `None` when they still
-    /// have the version `known`.
+    /// Returns the router to serve from now on, and the version of the secrets it was created from. Returns `None` if the
+    /// secrets still have the version `known`.
     async fn connect(&self, known: Option<&str>) -> Result<Option<(Router, String)>>;
 }
 
-/// See the [module](self).
+/// A function's router, kept up to date. See the [module](self).
 pub(super) struct App<C> {
     connect: C,
     clock: Arc<dyn Clock>,
@@ -38,11 +38,11 @@ pub(super) struct App<C> {
 
 struct State {
     router: Router,
-    /// The version of the secrets; `None` before any were good.
+    /// The version of the secrets in use; `None` before the first router was created.
     version: Option<String>,
     /// When secrets are read again.
     due: Timestamp,
-    /// Failures to read them in a row.
+    /// How many times in a row reading them failed.
     failures: u32,
 }
 
@@ -59,7 +59,7 @@ impl<C: Connect> App<C> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The router for a request that comes now.
+    /// Returns the router for a request that arrives now.
     pub(super) async fn router(&self) -> Router {
         let known = {
             let mut state = self.state();
@@ -67,7 +67,7 @@ impl<C: Connect> App<C> {
             if now < state.due {
                 return state.router.clone();
             }
-            // Requests that come meanwhile do not read as well.
+            // Requests that arrive meanwhile do not read the secrets as well.
             state.due = now.saturating_add(FRESH).unwrap_or(now);
             state.version.clone()
         };
@@ -89,17 +89,17 @@ impl<C: Connect> App<C> {
         state.router.clone()
     }
 
-    /// What was read before is good enough to go on with. While a store is down or settings are wrong, it is not asked at
-    /// every request.
+    /// Keeps the router that was created before, if there is one. After a failure the secrets are not read at every
+    /// request.
     fn failed(&self, state: &mut State, error: &Error) {
         let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(10)).min(FRESH);
         state.due = self.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
         state.failures = state.failures.saturating_add(1);
         let (cause, retry_seconds) = (error.causes(), pause.as_secs());
         if state.version.is_some() {
-            tracing::error!(error = %error, cause, retry_seconds, "secrets cannot be read; the old ones are used");
+            tracing::error!(error = %error, cause, retry_seconds, "secrets cannot be read; the earlier ones are used");
         } else {
-            tracing::error!(error = %error, cause, retry_seconds, "the function serves nothing");
+            tracing::error!(error = %error, cause, retry_seconds, "the function cannot serve requests and returns 503");
             let reason = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
             state.router = closed(&reason, self.clock.clone(), self.random.clone());
         }
@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// Secrets of which somebody else says what they are.
+    /// Secrets whose version the test sets.
     #[derive(Default)]
     struct Secrets {
         version: Mutex<Option<&'static str>>,
@@ -165,7 +165,7 @@ mod tests {
             (status, String::from_utf8(body.to_vec()).expect("text"))
         }
 
-        /// Reads of the secrets in a number of requests, one each second.
+        /// Makes requests, one each second, and returns how many times the secrets were read.
         async fn reads(&self, requests: u32) -> u32 {
             let before = self.secrets.reads.load(Ordering::SeqCst);
             for _ in 0..requests {
@@ -183,7 +183,11 @@ mod tests {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(body.contains("OperationOutcome") && !body.contains("Secrets Manager"), "{body}");
         world.set(Some("one"));
-        assert_eq!(world.get().await.0, StatusCode::SERVICE_UNAVAILABLE, "it is not asked at every request");
+        assert_eq!(
+            world.get().await.0,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the secrets are not read at every request"
+        );
         world.clock.advance(FIRST_PAUSE);
         assert_eq!(world.get().await, (StatusCode::OK, "one".to_owned()));
     }
@@ -206,11 +210,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn secrets_that_cannot_be_read_are_asked_for_less_and_less() {
+    async fn secrets_that_cannot_be_read_are_read_again_after_longer_and_longer_pauses() {
         let world = World::with(Some("one")).await;
         world.set(None);
         world.clock.advance(FRESH);
-        assert_eq!(world.get().await, (StatusCode::OK, "one".to_owned()), "the old ones are used");
+        assert_eq!(world.get().await, (StatusCode::OK, "one".to_owned()), "the earlier secrets are used");
         // After 5, 15, 35, 75, 155, 315 seconds, and then every 300.
         assert_eq!((world.reads(320).await, world.reads(600).await), (6, 2));
         world.set(Some("two"));
