@@ -1,18 +1,18 @@
-//! Keeps the system allocator from holding memory that was used once.
+//! Makes the system allocator return memory that is no longer used.
 //!
-//! glibc serves large blocks from the operating system and gives them back, but each large block that is freed raises the
-//! size from which it does so, up to 32 MiB. After the first password hash (19 MiB) every later one comes from a heap
-//! of its thread, which keeps it: 200 parallel log-ins then held 2.1 GB. The threshold stays where it is only when
-//! a variable says so before the program starts, as `template.yaml` does on AWS.
+//! glibc gets large blocks from the operating system and returns them when they are freed. But each large block that is
+//! freed raises the size from which glibc does so, up to 32 MiB. After the first password hash (19 MiB) every later one
+//! comes from the heap of its thread, which keeps the memory: 200 parallel sign-ins then held 2.1 GB. The threshold is
+//! constant only if an environment variable sets it before the program starts, as `template.yaml` does on AWS.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// glibc's own default, as a fixed value.
+/// The variable of glibc, with the default of glibc as a constant value.
 const THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
 
-/// Starts the program again, in the same process, with the threshold fixed. Returns where that is not needed or
-/// not possible: then memory is held longer, and nothing else changes.
+/// Starts the program again in the same process, with a constant threshold. Returns if that is not necessary or not
+/// possible. If it is not possible, memory is held longer, and nothing else changes.
 pub fn fix_threshold() {
     if !cfg!(all(target_os = "linux", target_env = "gnu")) || settings::has_variable(THRESHOLD.0) {
         return;
@@ -23,6 +23,6 @@ pub fn fix_threshold() {
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    // Returns only when it failed.
+    // This returns only if it failed.
     let _ = command.args(arguments).env(THRESHOLD.0, THRESHOLD.1).exec();
 }

@@ -1,4 +1,5 @@
-//! `ehi client add`: registers an app or a backend service in a settings file, and makes the key pair of a service.
+//! `ehi client`: registers an app or a backend service in a settings file, makes the key pair of a service, and gets access
+//! tokens for it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use settings::{Client, Settings};
 use crate::Failure;
 use crate::defaults::BULK_CLIENT;
 
-/// Seconds that an assertion is good for.
+/// How many seconds an assertion is valid.
 const LIFETIME: i64 = 240;
 
 #[derive(Subcommand)]
@@ -36,38 +37,38 @@ pub struct Token {
     /// The backend service's id
     #[arg(long, value_name = "ID", default_value = BULK_CLIENT)]
     id: String,
-    /// Its private key (a JWK for ES384)
+    /// The file with its private key (a JWK for ES384)
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// What the token is asked for
+    /// The scopes to request
     #[arg(long, default_value = "system/*.read")]
     scope: String,
 }
 
 #[derive(Args)]
 pub struct Add {
-    /// The settings file; it is made when it does not exist
+    /// The settings file; it is created if it does not exist
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// The client's id
     #[arg(long, value_name = "ID")]
     id: String,
-    /// What people are shown
+    /// The name that people see
     #[arg(long)]
     name: Option<String>,
-    /// The most that it can be granted, as "system/*.rs"
+    /// The scopes that the client may be granted, such as "system/*.rs"
     #[arg(long)]
     scopes: String,
-    /// Where an app gets its codes; may be repeated
+    /// The redirect URI of an app; may be repeated
     #[arg(long, value_name = "URL")]
     redirect_uri: Vec<String>,
-    /// Make a key pair for a backend service; the private key goes to this file
+    /// Make a key pair for a backend service, and write the private key to this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["jwks", "jwks_url"])]
     make_key: Option<PathBuf>,
-    /// The public keys of a backend service: a file with a JWK set
+    /// A file with the public keys of a backend service, as a JWK set
     #[arg(long, value_name = "FILE", conflicts_with = "jwks_url")]
     jwks: Option<PathBuf>,
-    /// Where the public keys of a backend service are published
+    /// The URL of the published JWK set of a backend service
     #[arg(long, value_name = "URL")]
     jwks_url: Option<String>,
 }
@@ -117,7 +118,7 @@ fn add(options: &Add) -> Result<(), Failure> {
         Err(error) => return Err(Failure::of_path(&options.config, &error)),
     };
     let text = if before.is_empty() { entry.trim_start().to_owned() } else { before + &entry };
-    // What the server would refuse is not written, and a key that no server knows is not either.
+    // Settings that the server would refuse are not written, and the private key is written only after this check.
     let settings = Settings::parse(&text, |_| None, Some("http://127.0.0.1:8888"))?;
     if let Some(reason) = settings.client(&options.id).and_then(Client::unusable) {
         return Err(Failure::new(format!(
@@ -126,10 +127,11 @@ fn add(options: &Add) -> Result<(), Failure> {
     }
     if let Some((file, key)) = made {
         key.write(file)?;
-        eprintln!("The private key is in {}: only the service itself may read it.", file.display());
+        eprintln!("The private key is in {}. Only the service itself may read it.", file.display());
     }
-    let beside = options.config.with_extension("new");
-    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &options.config));
+    let temporary = options.config.with_extension("new");
+    let written =
+        std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &options.config));
     written.map_err(|error| Failure::of_path(&options.config, &error))?;
     eprintln!("Added '{}' to {}", options.id, options.config.display());
     Ok(())
@@ -152,11 +154,11 @@ impl ServiceKey {
         Ok(Self { id: OsRandom.secret()[..16].to_owned(), pair })
     }
 
-    /// Reads a private key: a JWK, or a JWK set with one that signs.
+    /// Reads a private key: a JWK, or a JWK set with a private key.
     pub fn read(file: &Path) -> Result<Self, Failure> {
         let wrong = || {
             Failure::new(format!(
-                "{} is no private key for ES384 (a JWK with kid, x, y and d)",
+                "{} is not a private key for ES384 (a JWK with kid, x, y and d)",
                 file.display()
             ))
         };
@@ -176,7 +178,7 @@ impl ServiceKey {
         Ok(Self { id: key["kid"].as_str().ok_or_else(wrong)?.to_owned(), pair })
     }
 
-    /// Writes the private key, for its owner's eyes only.
+    /// Writes the private key. A new file can be read only by its owner.
     pub fn write(&self, file: &Path) -> Result<(), Failure> {
         use std::io::Write as _;
         use std::os::unix::fs::OpenOptionsExt;
@@ -184,7 +186,7 @@ impl ServiceKey {
         let secret: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
             self.pair.private_key().as_be_bytes().map_err(|_| Failure::new("the key cannot be written"))?;
         let mut jwk = self.public();
-        // Some clients look for the key that signs (RFC 7517, 4.3).
+        // Some clients search the key that signs by this member (RFC 7517, 4.3).
         jwk["key_ops"] = json!(["sign"]);
         jwk["d"] = json!(URL_SAFE_NO_PAD.encode(secret.as_ref()));
         let mut options = std::fs::OpenOptions::new();
@@ -193,7 +195,7 @@ impl ServiceKey {
         written.map_err(|error| Failure::of_path(file, &error))
     }
 
-    /// The public key as a JWK set (RFC 7517).
+    /// Returns the public key as a JWK set (RFC 7517).
     pub fn public_set(&self) -> Value {
         json!({ "keys": [self.public()] })
     }
@@ -206,7 +208,7 @@ impl ServiceKey {
         })
     }
 
-    /// An assertion for a token endpoint (SMART App Launch 2.2, client authentication: asymmetric).
+    /// Returns an assertion for a token endpoint (SMART App Launch 2.2, client authentication: asymmetric).
     pub fn assertion(&self, client: &str, token_endpoint: &str) -> Result<String, Failure> {
         let header = json!({ "alg": "ES384", "kid": self.id, "typ": "JWT" });
         let claims = json!({

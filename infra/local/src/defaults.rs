@@ -1,5 +1,5 @@
-//! The settings of a machine that was given none: a sandbox with a public client, a backend service and two members of
-//! staff, whose key and passwords are made anew at every start.
+//! The settings that are used without a settings file: a sandbox with a public client, a backend service and two members of
+//! staff. The key and the passwords are new at every start.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,21 +23,21 @@ use crate::client::ServiceKey;
 pub const TEST_CLIENT: &str = "test_client_id";
 /// The backend service that the sandbox registers, for bulk exports.
 pub const BULK_CLIENT: &str = "bulk-client";
-/// Where the sandbox's own client gets its codes.
+/// The redirect URI of the sandbox's own client.
 pub const TEST_REDIRECT: &str = "http://127.0.0.1/callback";
 
 /// User names and passwords.
 pub type Passwords = Vec<(&'static str, String)>;
 
-/// Settings, and the passwords and the key that go with them when they are the defaults.
+/// Settings, and the passwords and the key that belong to them if they are the sandbox's.
 pub struct Defaults {
     pub settings: Settings,
     pub passwords: Passwords,
-    /// Of the backend service [`BULK_CLIENT`].
+    /// The key of the backend service [`BULK_CLIENT`].
     pub service_key: Option<ServiceKey>,
 }
 
-/// Reads the settings of a file, or the sandbox's; the environment goes over either.
+/// Reads the settings of a file, or those of the sandbox. Environment variables override both.
 pub fn settings(file: Option<&Path>, base_url: &str) -> Result<Defaults, Failure> {
     if file.is_some() {
         let settings = Settings::load(file, "", Some(base_url))?;
@@ -48,7 +48,7 @@ pub fn settings(file: Option<&Path>, base_url: &str) -> Result<Defaults, Failure
     Ok(Defaults { settings, passwords, service_key: Some(key) })
 }
 
-/// The settings file of a sandbox, the passwords of its staff, and the key of its backend service.
+/// Returns the settings file of a sandbox, the passwords of its staff, and the key of its backend service.
 pub fn sandbox_settings() -> Result<(String, Passwords, ServiceKey), Failure> {
     let mut passwords = Vec::new();
     let key = ServiceKey::generate()?;
@@ -67,7 +67,7 @@ pub fn sandbox_settings() -> Result<(String, Passwords, ServiceKey), Failure> {
     Ok((text, passwords, key))
 }
 
-/// A new RSA key in PEM, for ID tokens.
+/// Returns a new RSA key in PEM, which signs ID tokens.
 fn rsa_key() -> Result<String, Failure> {
     let wrong = |_| Failure::new("no RSA key could be made");
     let der = RsaKeyPair::generate(KeySize::Rsa2048).and_then(|pair| pair.as_der()).map_err(wrong)?;
@@ -84,7 +84,7 @@ fn rsa_key() -> Result<String, Failure> {
 }
 
 fn sandbox(rsa_key: &str) -> String {
-    // ehi-app counts its institutions; the first few are enough to try it.
+    // ehi-app has a redirect URI for each institution, by number. The first five are enough to try it.
     let callbacks = ["localhost", "127.0.0.1"].map(|host| {
         let of_institution = |id: u32| format!("    \"http://{host}/api/institutions/{id}/redirect\",\n");
         format!("    \"http://{host}/callback\",\n") + &(1..=5).map(of_institution).collect::<String>()
@@ -110,11 +110,11 @@ redirect_uris = [
     )
 }
 
-/// The patients that the project ships, in the program itself.
+/// The sample patients, which are part of the program.
 static SAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sample");
 
-/// Where records are read: the directory that was named, or the sample patients in a temporary one, which is removed
-/// with this.
+/// The records directory: the one that was named, or a temporary one with the sample patients, which is removed when this is
+/// dropped.
 #[derive(Debug)]
 pub struct Records {
     directory: PathBuf,
@@ -135,18 +135,20 @@ impl Records {
         &self.directory
     }
 
-    /// A patient that is there, to name one in a hint: the first of those that the directory lists first.
+    /// Returns the id of an existing patient, for a hint. In a large directory only the first entries are considered.
     pub fn some_patient(&self) -> Option<String> {
         let entries = std::fs::read_dir(self.directory.join("Patient")).ok()?;
-        let names = entries.take(LOOKED_AT).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let names =
+            entries.take(MAX_CONSIDERED).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         names.filter(|name| PatientId::parse(name).is_ok()).min()
     }
 }
 
-/// Entries of a directory that are looked at for a hint.
-const LOOKED_AT: usize = 1_000;
+/// How many entries of a directory are considered for a hint.
+const MAX_CONSIDERED: usize = 1_000;
 
-/// The directory of the sample patients in the source tree. Only tests and benchmarks read it; the program has its own copy.
+/// Returns the directory of the sample patients in the source tree. Only tests and benchmarks read it, because the program
+/// has its own copy.
 pub fn sample_records() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sample")
 }

@@ -1,31 +1,32 @@
-//! File descriptors: how many this process may have, and how many of them are for connections.
+//! File descriptors: the limit of this process, and how many of them connections may use.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use settings::Limits;
 
-/// More than any table of connections needs.
-const MOST: u64 = 1_048_576;
+/// The highest limit that is set. It is more than connections ever need.
+const MAX_DESCRIPTORS: u64 = 1_048_576;
 
-/// Raises the soft limit as far as the hard one allows. What cannot be raised is left as it is.
+/// Raises the soft limit to the hard limit. If that fails, the limit does not change.
 pub fn raise() {
     let limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.unwrap_or(MOST).min(MOST);
+    let wanted = limit.maximum.unwrap_or(MAX_DESCRIPTORS).min(MAX_DESCRIPTORS);
     if limit.current.is_some_and(|current| current < wanted) {
         let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(error = %error, "the limit of open files stays as it is");
+            tracing::warn!(error = %error, "the limit of open files could not be raised");
         }
     }
 }
 
-/// Connections that may be open at once: what the settings say, and always so few that `reserved_descriptors` are left
-/// for records, exported files and the database. Where there are hardly more than those, a quarter.
+/// Returns how many connections may be open at once. This is the number in the settings, but `reserved_descriptors` are
+/// always left for records, exported files and the database. If there are hardly more descriptors than those, connections
+/// may use a quarter of all.
 pub fn connections(limits: &Limits) -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(MOST);
-    room(limits, descriptors)
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(MAX_DESCRIPTORS);
+    max_connections(limits, descriptors)
 }
 
-fn room(limits: &Limits, descriptors: u64) -> usize {
+fn max_connections(limits: &Limits, descriptors: u64) -> usize {
     let left = descriptors.saturating_sub(limits.reserved_descriptors).max(descriptors / 4);
     usize::try_from(limits.connections.min(left)).unwrap_or(usize::MAX).max(1)
 }
@@ -40,7 +41,7 @@ mod tests {
         for (descriptors, connections) in
             [(1_024, 768), (256, 64), (300, 75), (4, 1), (65_536, 10_000), (1_048_576, 10_000)]
         {
-            assert_eq!(room(&limits, descriptors), connections, "{descriptors}");
+            assert_eq!(max_connections(&limits, descriptors), connections, "{descriptors}");
         }
     }
 }

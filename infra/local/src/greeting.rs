@@ -1,4 +1,4 @@
-//! What a server says when it has started: where it is, and what to try. Nothing is named that is not there.
+//! The text that a server prints when it has started: its addresses, and commands to try. It names only what exists.
 
 use std::path::Path;
 
@@ -6,21 +6,21 @@ use settings::Settings;
 
 use crate::defaults::TEST_CLIENT;
 
-/// What is known at the start.
+/// The facts that the text is made from.
 pub struct Started<'s> {
     pub settings: &'s Settings,
-    /// User names and passwords that were made for this start.
+    /// User names and passwords that are new at this start.
     pub passwords: &'s [(&'static str, String)],
     pub state: &'s Path,
-    /// The private key of the sandbox's backend service, where one was made for this start.
+    /// The file with the private key of the sandbox's backend service, if one was made at this start.
     pub service_key: Option<&'s Path>,
-    /// A patient that is there.
+    /// The id of an existing patient.
     pub patient: Option<&'s str>,
-    /// How this program was called.
+    /// The name by which this program was called.
     pub program: &'s str,
 }
 
-/// The lines for people.
+/// Returns the lines to print.
 pub fn greeting(started: &Started<'_>) -> String {
     let base = &started.settings.base_url;
     let mut lines = vec![
@@ -31,7 +31,10 @@ pub fn greeting(started: &Started<'_>) -> String {
     for (username, password) in started.passwords {
         lines.push(format!("                 user {username}, password {password}"));
     }
-    lines.push(format!("  state          {} (delete it to begin anew)", started.state.display()));
+    lines.push(format!(
+        "  state          {} (delete it to start again without jobs)",
+        started.state.display()
+    ));
     if started.settings.sandbox {
         lines.push("  sandbox        patients are picked instead of signing in".to_owned());
     }
@@ -44,7 +47,7 @@ pub fn greeting(started: &Started<'_>) -> String {
     lines.join("\n")
 }
 
-/// Commands that work with this server.
+/// Returns commands that work with this server.
 fn hints(started: &Started<'_>) -> Vec<String> {
     let Started { settings, program, .. } = started;
     let base = &settings.base_url;
@@ -72,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_there_is_suggested() {
+    fn only_commands_that_work_are_suggested() {
         let with_client = settings(
             "sandbox = true\n[[clients]]\nid = \"test_client_id\"\nscopes = \"patient/*.rs\"\nredirect_uris = [\"http://127.0.0.1/callback\"]",
         );

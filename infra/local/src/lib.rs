@@ -1,14 +1,14 @@
-//! The `ehi` program: the whole server in one process, and what goes with it.
+//! The `ehi` program: the whole server in one process, and its tools.
 //!
-//! - [`server`]: all routers merged, the worker and the cleanup; [`worker`]: the queue's loop; [`defaults`]:
-//!   the settings of a machine that was given none; [`greeting`]: what it says at the start.
-//! - [`connections`]: accepts and serves them, within limits; [`descriptors`]: how many there may be.
-//! - [`allocator`]: gives memory back.
-//! - [`export`]: a client that goes the whole way of an export, a patient's or a bulk one, and verifies it.
-//! - [`client`]: registers clients and makes their keys.
-//! - [`load`]: turns what people have into the lake layout.
-//! - [`openapi`]: describes the routes of all functions.
-//! - [`sample`]: seeded synthetic patients for load tests.
+//! - [`server`] merges all routers and runs the workers and the cleanup; [`worker`] is the loop over the queue;
+//!   [`defaults`] has the settings that are used without a settings file; [`greeting`] is the text at the start.
+//! - [`connections`] accepts and serves connections within limits; [`descriptors`] sets how many there may be.
+//! - [`allocator`] makes the allocator return memory.
+//! - [`export`] is a client that does all steps of an export, of one patient or in bulk, and verifies the files.
+//! - [`client`] registers clients and makes their keys.
+//! - [`load`] converts NDJSON and Bundles into the lake layout.
+//! - [`openapi`] describes the routes of all functions.
+//! - [`sample`] writes seeded synthetic patients for load tests.
 
 pub mod allocator;
 pub mod client;
@@ -24,7 +24,7 @@ pub mod sample;
 pub mod server;
 pub mod worker;
 
-/// What went wrong, in one line for people.
+/// An error of the program, as a text for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Failure(pub String);
@@ -34,7 +34,7 @@ impl Failure {
         Self(text.into())
     }
 
-    /// What went wrong with a file or a directory.
+    /// Returns an error of a file or a directory.
     pub(crate) fn of_path(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self(format!("{}: {error}", path.display()))
     }

@@ -17,7 +17,7 @@ use local::Local;
 use platform::Platform;
 use tokio::net::TcpListener;
 
-/// All of a patient's electronic health information, exported: a server and its tools.
+/// Export all electronic health information of patients: a server and its tools.
 #[derive(Parser)]
 #[command(name = "ehi", version, about)]
 struct Cli {
@@ -29,28 +29,28 @@ struct Cli {
 enum Command {
     /// Serve everything from this process (the default)
     Serve(Serve),
-    /// Export one patient's record, all the way, and verify the files
+    /// Export the record of one patient, or of many with --bulk, and verify the files
     Export(ehi::export::Options),
-    /// Turn bulk NDJSON and FHIR Bundles into a records directory
+    /// Convert bulk NDJSON and FHIR Bundles into a records directory
     Load(ehi::load::Options),
     /// Write seeded synthetic patients for load tests
     Sample(ehi::sample::Options),
-    /// Expire jobs and remove what they left behind, once
+    /// Expire jobs and remove their files, once
     Cleanup(Place),
     /// Register clients in a settings file
     #[command(subcommand)]
     Client(ehi::client::Command),
-    /// Print a settings file for a sandbox, and on standard error the passwords of its staff
+    /// Print a settings file for a sandbox, and the passwords of its staff on standard error
     SandboxSettings {
-        /// Where the private key of its backend service goes
+        /// The file to which the private key of its backend service is written
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
     },
-    /// Hash a password for the settings file, read from standard input
+    /// Read a password from standard input and print its hash for the settings file
     HashPassword,
     /// Print the OpenAPI description of all routes
     Openapi {
-        /// Print the table of routes of the documentation instead
+        /// Print the table of routes in the documentation instead
         #[arg(long)]
         table: bool,
     },
@@ -58,16 +58,16 @@ enum Command {
 
 #[derive(Args)]
 struct Place {
-    /// Where jobs and files are kept
+    /// The directory of jobs, exported files and keys
     #[arg(long, default_value = ".ehi", value_name = "DIR")]
     state: PathBuf,
-    /// Where the records are; the sample patients when not given
+    /// The records directory; the sample patients if not given
     #[arg(long, value_name = "DIR")]
     records: Option<PathBuf>,
-    /// Settings in TOML; a sandbox when not given
+    /// The settings file (TOML); a sandbox if not given
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The public base URL, unless the settings name one; http:// and the address to listen on when not given
+    /// The public base URL, unless the settings name one; http:// and the listen address if not given
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
 }
@@ -77,7 +77,7 @@ struct Serve {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1:8888")]
     listen: SocketAddr,
-    /// Chunks written at once; the number of cores when not given
+    /// How many chunks are exported at once; the number of cores if not given
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
     #[command(flatten)]
@@ -88,12 +88,12 @@ impl Default for Serve {
     fn default() -> Self {
         match Cli::parse_from(["ehi", "serve"]).command {
             Some(Command::Serve(serve)) => serve,
-            _ => unreachable!("the words above are the serve command"),
+            _ => unreachable!("these arguments are the serve command"),
         }
     }
 }
 
-/// Threads for files and SQLite. A few keep a disk busy; each more holds memory.
+/// How many threads are for files and SQLite. A few are enough for a disk, and each of them needs memory.
 const BLOCKING_THREADS: usize = 16;
 
 fn main() -> ExitCode {
@@ -107,7 +107,7 @@ fn main() -> ExitCode {
     let done = match runtime {
         Ok(runtime) => {
             let done = runtime.block_on(run(cli));
-            // A thread that reads from a store that hangs must not keep the process.
+            // A thread that waits for a hanging file system must not keep the process alive.
             runtime.shutdown_timeout(std::time::Duration::from_secs(1));
             done
         }
@@ -142,7 +142,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 
 async fn serve(options: Serve) -> Result<(), Failure> {
     if options.workers == Some(0) {
-        return Err(Failure::new("--workers 0: no export would ever run; it must be at least 1"));
+        return Err(Failure::new("--workers 0: no export would ever run; use at least 1"));
     }
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(options.listen)
@@ -163,14 +163,14 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         settings: &shown,
         passwords: &passwords,
         state: &options.place.state,
-        // With a settings file no key is made.
+        // No key is made if there is a settings file.
         service_key: options.place.config.is_none().then_some(key.as_path()),
         patient: patient.as_deref(),
         program: &program,
     };
     eprintln!("{}", greeting(&started));
     signals.received().await;
-    eprintln!("Stopping: requests finish, exports go on at the next start.");
+    eprintln!("Stopping: open requests are finished, and exports continue at the next start.");
     server.stop().await
 }
 
@@ -185,7 +185,7 @@ fn open(options: &Place, records: &Records, base_url: &str) -> Result<(Local, Pa
     Ok((platform, defaults.passwords))
 }
 
-/// Where the sandbox leaves the private key of its backend service.
+/// Returns the path to which the sandbox writes the private key of its backend service.
 fn service_key(place: &Place) -> PathBuf {
     place.state.join("bulk-client.json")
 }

@@ -1,4 +1,4 @@
-//! Files and directories that only their owner may read: they hold patients' records.
+//! Files and directories that only their owner may read, because they hold patients' records.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -7,26 +7,26 @@ use std::path::Path;
 
 use crate::Failure;
 
-/// Mode of a file for its owner only.
+/// The mode of a file that only its owner may read and write.
 pub(crate) const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
-/// Makes a directory and those above it, mode 0700. One that exists keeps its mode.
+/// Creates a directory and its missing parents with mode 0700. An existing directory keeps its mode.
 pub(crate) fn create_directory(path: &Path) -> Result<(), Failure> {
     let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path);
     made.map_err(|error| Failure::of_path(path, &error))
 }
 
-/// Makes or empties a file, mode 0600.
+/// Creates a file with mode 0600, or empties an existing one.
 pub(crate) fn create(path: &Path) -> Result<File, Failure> {
     let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path);
     opened.map_err(|error| Failure::of_path(path, &error))
 }
 
-/// Writes a whole file under another name first, so that it is never half there.
+/// Replaces a file atomically: writes the content under another name, and then renames it.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let beside = path.with_extension("new");
-    let mut file = create(&beside)?;
-    let written = file.write_all(content).and_then(|()| std::fs::rename(&beside, path));
+    let temporary = path.with_extension("new");
+    let mut file = create(&temporary)?;
+    let written = file.write_all(content).and_then(|()| std::fs::rename(&temporary, path));
     written.map_err(|error| Failure::of_path(path, &error))
 }

@@ -1,4 +1,4 @@
-//! The whole server: all routers merged, workers, hourly cleanup.
+//! The whole server: the merged routers, the workers and the hourly cleanup.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,19 +22,19 @@ use crate::{Failure, connections};
 /// How often cleanup runs.
 const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
 
-/// Begins to log: a line for each request, each action of staff, and each step of an export.
+/// Starts logging. The log has a line for each request, each action of staff and each step of an export.
 pub fn log(settings: &Settings) -> Result<(), Failure> {
     let filter = log_filter(platform::telemetry::ON_ONE_MACHINE);
     if !platform::telemetry::is_filter(&filter) {
         return Err(Failure::new(format!(
-            "EHI_LOG: '{filter}' is no filter such as info or info,request=warn"
+            "EHI_LOG: '{filter}' is not a filter; use one such as info or info,request=warn"
         )));
     }
     platform::telemetry::on_one_machine(&filter, settings.log_format);
     Ok(())
 }
 
-/// SIGTERM and Ctrl-C, from when this is made: neither ends the process by itself any more.
+/// SIGTERM and Ctrl-C. Once this is created, neither of them ends the process by itself.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -45,7 +45,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for either.
+    /// Waits for one of them.
     pub async fn received(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -67,7 +67,7 @@ const FUNCTIONS: [Function; 7] = [
     ("metadata", metadata::routes, metadata::router),
 ];
 
-/// The routes of all functions, as they are declared, with the name of the function.
+/// Returns the declared routes of all functions, each with the name of its function.
 pub fn routes() -> Vec<(&'static str, Route)> {
     let of = |(function, routes, _): &Function| {
         let function = *function;
@@ -81,18 +81,18 @@ pub fn routers(platform: &dyn Platform) -> Router {
     FUNCTIONS.iter().fold(Router::new(), |merged, (_, _, router)| merged.merge(router(platform)))
 }
 
-/// A server that runs until it is told to stop.
+/// A running server.
 pub struct Server {
     pub address: SocketAddr,
     shutdown: Shutdown,
     serving: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
-    /// How long workers have to come to a patient's end.
+    /// How long workers may take to finish their current patient.
     patience: std::time::Duration,
 }
 
 impl Server {
-    /// Begins to serve. Jobs that an earlier process left go on where they were.
+    /// Starts serving. Unfinished jobs of an earlier process continue.
     pub async fn start(platform: Local, listener: TcpListener, workers: usize) -> Result<Self, Failure> {
         let address = listener.local_addr()?;
         let shutdown = Shutdown::default();
@@ -110,8 +110,9 @@ impl Server {
         Ok(Self { address, shutdown, serving, background, patience })
     }
 
-    /// Finishes the requests that are under way; workers stop at the next patient and leave the rest to the next start.
-    /// Whoever is not done after `stop_seconds` is cut off: clients resume downloads, and every task may run twice.
+    /// Stops the server. Open requests are finished, and workers stop after the current patient; the next start continues
+    /// with the rest. Requests and workers that need longer than `stop_seconds` are cut off, which is safe: clients resume
+    /// downloads, and every task may run twice.
     pub async fn stop(self) -> Result<(), Failure> {
         self.shutdown.begin();
         let served = self.serving.await;
@@ -125,7 +126,7 @@ impl Server {
     }
 }
 
-/// Sends again what an earlier process may not have sent.
+/// Sends the tasks of unfinished jobs again, because an earlier process may not have sent them.
 pub async fn resume(platform: &Local) -> Result<()> {
     use domain::job::JobState;
 
@@ -135,7 +136,7 @@ pub async fn resume(platform: &Local) -> Result<()> {
     loop {
         let page = jobs.list(&query).await?;
         for stored in &page.jobs {
-            tracing::info!(job.id = %stored.job.id(), "job goes on");
+            tracing::info!(job.id = %stored.job.id(), "job resumed");
             platform::exports::resume(&stored.job, &*queue).await?;
         }
         match page.next {
@@ -160,9 +161,9 @@ async fn work(platform: Local, shutdown: Shutdown) {
     }
 }
 
-/// The store does not respond: say so and do not spin.
+/// Logs that the queue does not respond, and waits a second, so that the loop does not spin.
 async fn pause(error: &domain::error::Error) {
-    tracing::error!(error = %error, cause = error.causes(), "the queue does not answer");
+    tracing::error!(error = %error, cause = error.causes(), "the queue does not respond");
     tokio::time::sleep(SignedDuration::from_secs(1).unsigned_abs()).await;
 }
 

@@ -1,4 +1,4 @@
-//! The queue's loop: receives tasks, hands them to the worker, and settles what became of them.
+//! The loop over the queue: it receives tasks, lets the worker handle them, and settles the deliveries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use platform::hidden::{HEARTBEAT, VISIBILITY, hidden_during};
 use tokio::sync::Notify;
 
-/// Tells workers to stop at the next patient boundary.
+/// A signal on which workers stop at the next patient boundary.
 #[derive(Clone, Default)]
 pub struct Shutdown(Arc<(AtomicBool, Notify)>);
 
@@ -23,7 +23,7 @@ impl Shutdown {
         self.0.0.load(Ordering::SeqCst)
     }
 
-    /// Waits until it begins.
+    /// Waits until the shutdown begins.
     pub async fn begun(&self) {
         let notified = self.0.1.notified();
         if !self.has_begun() {
@@ -38,7 +38,7 @@ impl Deadline for Shutdown {
     }
 }
 
-/// Settles one delivery if one is due; false when none is.
+/// Handles and settles one delivery. Returns `false` if none is due.
 pub async fn step(inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadline) -> Result<bool> {
     if let Some(dead) = inbox.dead().await? {
         worker.bury(&dead.task, &dead.story()).await?;

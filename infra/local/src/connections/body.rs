@@ -1,4 +1,4 @@
-//! Bodies that tell their connection how they get on.
+//! Bodies of requests and responses, which report their progress to their connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// A request without a body has nothing to watch.
+    /// Wraps a request's body. An empty body is not wrapped.
     pub(super) fn of(body: Incoming, connection: &Arc<Connection>) -> Body {
         if body.is_end_stream() {
             return Body::empty();
@@ -67,18 +67,18 @@ impl Drop for Upload {
 }
 
 /// A response's body.
-pub(super) struct Answer {
+pub(super) struct Download {
     body: Body,
     connection: Option<Arc<Connection>>,
 }
 
-impl Answer {
+impl Download {
     pub(super) fn new(body: Body, connection: Option<Arc<Connection>>) -> Self {
         Self { body, connection }
     }
 }
 
-impl HttpBody for Answer {
+impl HttpBody for Download {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -98,7 +98,7 @@ impl HttpBody for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for Download {
     fn drop(&mut self) {
         if let Some(connection) = &self.connection {
             connection.response_ends();

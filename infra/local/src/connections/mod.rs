@@ -1,8 +1,8 @@
-//! Accepts and serves HTTP connections so that strangers cannot exhaust them.
+//! Accepts and serves HTTP connections, with limits that keep slow or silent clients from using up all of them.
 //!
-//! Each connection records which phase it is in and when a byte last moved ([`table`]). Once in a while one sweep over
-//! all of them closes those that broke a limit: a slow head, a slow body, a response that nobody reads. There is
-//! no timer per request. When the table is full, the connection that has been silent longest is closed for a new one.
+//! Each connection records its phase and when a byte was last received or sent ([`table`]). A regular sweep over all
+//! connections closes those that exceed a limit: a slow head, a slow body, or a response that the client does not read. No
+//! request needs a timer. When the table is full, the connections that have been silent longest are closed for new ones.
 
 mod body;
 mod stream;
@@ -30,17 +30,17 @@ use settings::Limits;
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service as _;
 
-use self::body::{Answer, Upload};
+use self::body::{Download, Upload};
 use self::stream::Watched;
 use self::table::{Connection, Order, Table};
 use crate::worker::Shutdown;
 
-/// How often the limits are looked after.
+/// The time between two checks of the limits.
 const SWEEP: Duration = Duration::from_millis(250);
-/// How long to wait after the operating system refused a connection, for want of descriptors or memory.
+/// How long to wait after the operating system refused a connection, for example because descriptors or memory are used up.
 const REFUSED: Duration = Duration::from_millis(100);
 
-/// Serves until the shutdown begins; then idle connections close at once, and requests have `stop_seconds` to finish.
+/// Serves until the shutdown begins. Then idle connections are closed at once, and requests have `stop_seconds` to finish.
 pub(crate) async fn serve(listener: TcpListener, app: Router, limits: Arc<Limits>, shutdown: Shutdown) {
     let table = Arc::new(Table::new(crate::descriptors::connections(&limits), limits));
     let sweeping = tokio::spawn(sweep(table.clone()));
@@ -52,9 +52,9 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, limits: Arc<Limits
         };
         match accepted {
             Ok((stream, peer)) => drop(tokio::spawn(connection(stream, peer, app.clone(), table.enter()))),
-            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) if is_connection_error(&error) => {}
             Err(error) => {
-                tracing::warn!(error = %error, connections = table.len(), "no connection can be accepted; the most silent ones are closed");
+                tracing::warn!(error = %error, connections = table.len(), "no connection can be accepted; the connections that have been silent longest are closed");
                 table.close_silent();
                 tokio::time::sleep(REFUSED).await;
             }
@@ -70,8 +70,8 @@ async fn accept(listener: &TcpListener, table: &Table) -> io::Result<(TcpStream,
     listener.accept().await
 }
 
-/// Whether accepting failed for a reason of the connection, which is gone.
-fn is_of_the_peer(error: &io::Error) -> bool {
+/// Whether accepting failed because the client has closed the connection or a signal interrupted the call.
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
 
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
@@ -86,13 +86,13 @@ async fn sweep(table: Arc<Table>) {
 
 async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, place: table::Place) {
     let state = place.connection();
-    // Heads and bodies leave at once: small files must not wait for the other side's delayed acknowledgement.
+    // Data is sent at once, so that small files do not wait for delayed acknowledgements of the client.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(error = %error, "a connection keeps its delay");
+        tracing::debug!(error = %error, "TCP_NODELAY could not be set for a connection");
     }
     let limits = place.limits();
     let mut builder = http1::Builder::new();
-    // A buffer grows to this size, and no head can be larger.
+    // The buffer grows up to this size, so no head can be larger.
     builder.max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX));
     let stream = Watched::new(stream, state.clone(), limits.drain_bytes);
     let served =
@@ -123,32 +123,32 @@ struct Requests {
 }
 
 impl Service<Request<Incoming>> for Requests {
-    type Response = Response<Answer>;
+    type Response = Response<Download>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = ResponseFuture;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.connection.request_begins();
         let mut request = request.map(|body| Upload::of(body, &self.connection));
         request.extensions_mut().insert(PeerAddress(self.peer.ip()));
-        Answering { answer: self.app.clone().call(request), connection: Some(self.connection.clone()) }
+        ResponseFuture { routed: self.app.clone().call(request), connection: Some(self.connection.clone()) }
     }
 }
 
 type RouteFuture = <Router as tower::Service<Request<Body>>>::Future;
 
-/// The response of a request, whose body tells the connection when it was sent.
-struct Answering {
-    answer: RouteFuture,
+/// The response to a request. Its body reports to the connection when it was sent.
+struct ResponseFuture {
+    routed: RouteFuture,
     connection: Option<Arc<Connection>>,
 }
 
-impl Future for Answering {
-    type Output = Result<Response<Answer>, Infallible>;
+impl Future for ResponseFuture {
+    type Output = Result<Response<Download>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(answer) = ready!(Pin::new(&mut self.answer).poll(context));
+        let Ok(response) = ready!(Pin::new(&mut self.routed).poll(context));
         let connection = self.connection.take();
-        Poll::Ready(Ok(answer.map(|body| Answer::new(body, connection))))
+        Poll::Ready(Ok(response.map(|body| Download::new(body, connection))))
     }
 }

@@ -1,4 +1,4 @@
-//! A TCP stream that tells its connection when bytes move.
+//! A TCP stream that reports to its connection when bytes are received or sent.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,9 +13,9 @@ use super::table::Connection;
 pub(super) struct Watched {
     stream: TcpStream,
     connection: Arc<Connection>,
-    /// Bytes of a refused body that may still be dropped.
+    /// How many bytes of a refused body may still be read and dropped.
     drain: u64,
-    /// Our side is closed.
+    /// Whether the server's side is closed.
     is_shut: bool,
 }
 
@@ -36,8 +36,8 @@ impl Watched {
         done
     }
 
-    /// Drops what the client still sends of a body that was refused: closing now would reset the connection, and the
-    /// client might never see the response (RFC 9112, 9.6).
+    /// Reads and drops the rest of a body that was refused. Closing now would reset the connection, and the client might not
+    /// receive the response (RFC 9112, 9.6).
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut scratch = [0; 8 * 1024];
         while self.drain > 0 && self.connection.has_unread_body() {

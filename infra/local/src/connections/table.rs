@@ -1,4 +1,4 @@
-//! The open connections: what each is doing, since when, and which limit it breaks.
+//! The open connections: the phase of each, since when it lasts, and which limit it exceeds.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,14 +10,14 @@ use settings::Limits;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A connection that is serving a request is closed to make room only after no byte has moved for this long.
+/// A connection with a request is closed for a new one only after no byte was received or sent for this long.
 const STALLED_MS: u64 = 5_000;
-/// How long a refused body is drained, at most.
+/// The longest time for which the rest of a refused body is read.
 const DRAIN_MS: u64 = 10_000;
-/// How often a full table looks again for a connection to close.
+/// The time after which a full table searches again for connections to close.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// What a connection is told to do.
+/// An order to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     /// Finish the current request, and accept no other.
@@ -26,26 +26,27 @@ pub(super) enum Order {
     Close = 2,
 }
 
-/// Milliseconds since the table was made, as of the last sweep: reading it costs nothing.
+/// The milliseconds between the creation of the table and the last sweep. Reading this value is cheap.
 type CoarseClock = Arc<AtomicU64>;
 
-/// What one connection is doing.
+/// The phase of one connection, and its times.
 pub(super) struct Connection {
     clock: CoarseClock,
-    /// When the wait for the current head began, or the current request.
+    /// When the current request began, or the wait for the next head.
     since: AtomicU64,
-    /// When a byte last moved.
+    /// When a byte was last received or sent.
     moved: AtomicU64,
-    /// A request is being answered.
+    /// Whether there is a request whose response is not sent completely.
     busy: AtomicBool,
-    /// The handler waits for more of the body.
+    /// Whether the handler waits for more bytes of the body.
     wants_body: AtomicBool,
-    /// The body has not been read to its end.
+    /// Whether the body has not been read to its end.
     body_open: AtomicBool,
+    /// How many bytes of the body were read.
     body_bytes: AtomicU64,
-    /// The client does not read what was written.
+    /// Whether the client does not read the bytes that were sent.
     write_blocked: AtomicBool,
-    /// The rest of a refused body is dropped.
+    /// Whether the rest of a refused body is being read and dropped.
     draining: AtomicBool,
     order: AtomicU8,
     ordered: Notify,
@@ -104,7 +105,7 @@ impl Connection {
         self.body_open.store(false, Relaxed);
     }
 
-    /// Nobody will read the rest of the body.
+    /// Records that the handler will not read the rest of the body.
     pub(super) fn body_dropped(&self) {
         self.wants_body.store(false, Relaxed);
     }
@@ -139,7 +140,7 @@ impl Connection {
         if self.order.load(Relaxed) == Order::Close as u8 { Order::Close } else { Order::Finish }
     }
 
-    /// Which limit the connection breaks, in words for the log.
+    /// Returns the name of the limit that the connection exceeds, for the log.
     fn broken_limit(&self, now: u64, limits: &Limits) -> Option<&'static str> {
         let age = now.saturating_sub(self.since.load(Relaxed));
         let silence = now.saturating_sub(self.moved.load(Relaxed));
@@ -162,7 +163,7 @@ impl Connection {
         None
     }
 
-    /// How long it has been silent; `None` while it must not be closed for another one.
+    /// Returns how long the connection has been silent, or `None` while it must not be closed for a new one.
     fn silence(&self, now: u64) -> Option<u64> {
         let silence = now.saturating_sub(self.moved.load(Relaxed));
         (!self.busy.load(Relaxed) || silence > STALLED_MS).then_some(silence)
@@ -214,7 +215,7 @@ impl Table {
         Place { id, connection, table: self.clone() }
     }
 
-    /// Waits until one more connection may be open, and closes silent ones for it.
+    /// Waits until one more connection may be opened. Closes silent connections for it if the table is full.
     pub(super) async fn room(&self) {
         loop {
             let left = self.left.notified();
@@ -226,8 +227,8 @@ impl Table {
         }
     }
 
-    /// Closes the connections that have been silent longest: a twentieth of all, so that a flood costs one look at all
-    /// for many closed ones.
+    /// Closes the connections that have been silent longest: a twentieth of the table's size. So one search is enough for
+    /// many closed connections when very many clients connect.
     pub(super) fn close_silent(&self) {
         let now = self.clock.load(Relaxed);
         let open = self.open();
@@ -245,10 +246,14 @@ impl Table {
         for (_, connection) in &silent[..count] {
             connection.tell(Order::Close);
         }
-        tracing::debug!(closed = count, open = open.connections.len(), "silent connections make room");
+        tracing::debug!(
+            closed = count,
+            open = open.connections.len(),
+            "silent connections are closed for new ones"
+        );
     }
 
-    /// Closes the connections that broke a limit.
+    /// Closes the connections that exceed a limit.
     pub(super) fn sweep(&self) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.clock.store(now, Relaxed);
@@ -260,7 +265,7 @@ impl Table {
         }
     }
 
-    /// Closes idle connections at once and the others when their request is done, or when `stop_seconds` are over.
+    /// Closes idle connections at once, and the others when their request is finished or `stop_seconds` are over.
     pub(super) async fn stop(&self) {
         self.tell_all(Order::Finish);
         let patience = Duration::from_secs(self.limits.stop_seconds);
@@ -334,18 +339,18 @@ mod tests {
         let place = table.enter();
         let connection = &place.connection;
         let broken = |seconds| connection.broken_limit(at(&table, seconds), &limits);
-        // A byte now and then does not prolong the wait for a head.
+        // Single bytes do not extend the time for a head.
         at(&table, 29);
         connection.moved();
         assert_eq!((broken(30), broken(31)), (None, Some("head_seconds")));
         at(&table, 31);
         connection.request_begins();
-        assert_eq!(broken(10_000), None, "the handler works");
+        assert_eq!(broken(10_000), None, "there is no limit while the handler works");
         at(&table, 31);
         connection.body_begins();
         connection.body_waits();
         assert_eq!((broken(61), broken(62)), (None, Some("upload_idle_seconds")));
-        // A drip keeps it from being idle, and is too slow all the same.
+        // One byte a second is not idle, but it is too slow.
         for second in 32..120 {
             at(&table, second);
             connection.moved();
@@ -355,7 +360,7 @@ mod tests {
         assert_eq!(connection.broken_limit(120_000, &limits), Some("body_seconds"));
         connection.body_brought(100_000);
         connection.body_waits();
-        assert_eq!(connection.broken_limit(120_000, &limits), None, "what came earns time");
+        assert_eq!(connection.broken_limit(120_000, &limits), None, "received bytes extend the time");
         connection.body_ends();
         connection.write_blocked(true);
         assert_eq!((broken(179), broken(180)), (None, Some("download_idle_seconds")));
@@ -366,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_silent_make_room_and_a_request_under_way_is_spared() {
+    fn the_most_silent_connections_are_closed_but_not_one_with_a_request() {
         let table = table(3);
         let (first, working, last) = (table.enter(), table.enter(), table.enter());
         at(&table, 2);
@@ -379,7 +384,7 @@ mod tests {
         at(&table, 6);
         table.close_silent();
         assert!(is_closed(&last) && !is_closed(&working));
-        // Nothing moves any more: then it has to go as well.
+        // A connection with a request is closed as well after it has been silent for a while.
         at(&table, 10);
         table.close_silent();
         assert!(is_closed(&working));

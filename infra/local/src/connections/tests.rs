@@ -1,4 +1,5 @@
-//! Strangers who are slow, silent, many, or do not read: each is closed, and others are served meanwhile.
+//! Clients that are slow or silent, that do not read, or of which there are too many: their connections are closed, and
+//! others are served meanwhile.
 
 use std::net::SocketAddr;
 
@@ -20,8 +21,8 @@ struct Served {
     serving: JoinHandle<()>,
 }
 
-/// Every time-out is a second.
-fn impatient() -> Limits {
+/// Returns limits with time-outs of a second.
+fn short_limits() -> Limits {
     Limits {
         head_seconds: 1,
         body_seconds: 1,
@@ -55,23 +56,23 @@ async fn connect(served: &Served) -> TcpStream {
     TcpStream::connect(served.address).await.expect("connected")
 }
 
-/// Sends this and reads until the server closes; what it said.
+/// Sends a text, reads until the server closes the connection, and returns the bytes that it sent.
 async fn until_closed(served: &Served, sent: &str) -> String {
     let mut stream = connect(served).await;
     stream.write_all(sent.as_bytes()).await.expect("sent");
-    let mut said = Vec::new();
-    // A reset is a way of closing as well.
-    let _ = stream.read_to_end(&mut said).await;
-    String::from_utf8_lossy(&said).into_owned()
+    let mut received = Vec::new();
+    // The server may also close the connection with a reset.
+    let _ = stream.read_to_end(&mut received).await;
+    String::from_utf8_lossy(&received).into_owned()
 }
 
-async fn answers(served: &Served) -> bool {
+async fn responds(served: &Served) -> bool {
     until_closed(served, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.ends_with("here")
 }
 
 #[tokio::test]
-async fn who_is_slow_in_any_phase_is_closed() {
-    let served = start(impatient()).await;
+async fn a_client_that_is_slow_in_any_phase_is_closed() {
+    let served = start(short_limits()).await;
     let (silent, half_a_head, half_a_body, kept_alive) = tokio::join!(
         until_closed(&served, ""),
         until_closed(&served, "GET / HTTP/1.1\r\nHost: x\r\nX-A: b"),
@@ -80,36 +81,36 @@ async fn who_is_slow_in_any_phase_is_closed() {
     );
     assert_eq!((silent.as_str(), half_a_head.as_str(), half_a_body.as_str()), ("", "", ""));
     assert!(kept_alive.starts_with("HTTP/1.1 200"), "{kept_alive}");
-    assert!(answers(&served).await);
+    assert!(responds(&served).await);
 }
 
 #[tokio::test]
-async fn who_does_not_read_the_response_is_closed() {
-    let served = start(impatient()).await;
+async fn a_client_that_does_not_read_the_response_is_closed() {
+    let served = start(short_limits()).await;
     let mut stream = connect(&served).await;
     stream.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
-    // Reads nothing, and learns of the end when sending fails.
+    // The client reads nothing, and notices the end when sending fails.
     while stream.write_all(&[b'x'; 1024]).await.is_ok() {}
-    assert!(answers(&served).await);
+    assert!(responds(&served).await);
 }
 
 #[tokio::test]
-async fn when_the_table_is_full_the_most_silent_make_room() {
+async fn when_the_table_is_full_the_most_silent_connections_are_closed() {
     let served = start(Limits { connections: 16, ..Limits::default() }).await;
     let mut silent = Vec::new();
     for _ in 0..200 {
         silent.push(connect(&served).await);
         if silent.len() % 50 == 0 {
-            assert!(answers(&served).await, "beside {} silent connections", silent.len());
+            assert!(responds(&served).await, "with {} silent connections", silent.len());
         }
     }
-    // The first ones were closed for it.
+    // The first connections were closed for it.
     let mut nothing = [0];
     assert!(matches!(silent[0].read(&mut nothing).await, Ok(0) | Err(_)));
 }
 
-/// The client sends all of its body before it reads. Were the connection closed at once, the rest of the body would
-/// reset it, and the response would be lost.
+/// The client sends its whole body before it reads. If the connection were closed at once, the rest of the body would reset
+/// it, and the response would be lost.
 #[tokio::test]
 async fn a_refused_body_is_drained_so_that_the_response_is_seen() {
     let served = start(Limits::default()).await;
@@ -120,13 +121,13 @@ async fn a_refused_body_is_drained_so_that_the_response_is_seen() {
     let head = format!("POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("sent");
     stream.write_all(&vec![b'x'; length]).await.expect("the whole body is taken");
-    let mut said = Vec::new();
-    stream.read_to_end(&mut said).await.expect("read");
-    assert!(said.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&said));
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.expect("read");
+    assert!(received.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&received));
 }
 
 #[tokio::test]
-async fn what_is_beyond_the_drain_is_not_read() {
+async fn more_bytes_than_the_drain_limit_are_not_read() {
     let served = start(Limits { drain_bytes: 0, ..Limits::default() }).await;
     let mut stream = connect(&served).await;
     stream
@@ -137,8 +138,8 @@ async fn what_is_beyond_the_drain_is_not_read() {
 }
 
 #[tokio::test]
-async fn stopping_ends_whatever_is_open() {
-    let served = start(impatient()).await;
+async fn stopping_closes_all_connections() {
+    let served = start(short_limits()).await;
     let silent = connect(&served).await;
     let mut open = vec![silent];
     for sent in [
@@ -151,10 +152,10 @@ async fn stopping_ends_whatever_is_open() {
         stream.write_all(sent.as_bytes()).await.expect("sent");
         open.push(stream);
     }
-    assert!(answers(&served).await);
+    assert!(responds(&served).await);
     served.shutdown.begin();
     served.serving.await.expect("it ends");
-    assert!(TcpStream::connect(served.address).await.is_err(), "nobody listens");
+    assert!(TcpStream::connect(served.address).await.is_err(), "the port is closed");
 }
 
 #[tokio::test]
@@ -163,11 +164,11 @@ async fn an_order_to_finish_lets_the_request_finish() {
     let served = start(limits).await;
     let mut stream = connect(&served).await;
     stream.write_all(b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf").await.expect("sent");
-    assert!(answers(&served).await);
+    assert!(responds(&served).await);
     served.shutdown.begin();
     stream.write_all(b"half").await.expect("sent");
-    let mut said = String::new();
-    stream.read_to_string(&mut said).await.expect("read");
-    assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("read"), "{said}");
+    let mut received = String::new();
+    stream.read_to_string(&mut received).await.expect("read");
+    assert!(received.starts_with("HTTP/1.1 200") && received.ends_with("read"), "{received}");
     served.serving.await.expect("it ends");
 }

@@ -1,5 +1,5 @@
-//! `ehi export --bulk`: a Bulk Data client for any server: token by backend services, kick-off, progress, parallel
-//! downloads that resume, verification (HL7 Bulk Data 2.0 and 3.0).
+//! `ehi export --bulk`: a Bulk Data client for any server (HL7 Bulk Data 2.0 and 3.0). It gets a token as a backend service,
+//! kicks off, shows the progress, resumes downloads, of which several run at once, and verifies the files.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,52 +15,52 @@ use url::Url;
 use super::directory::OutputDirectory;
 use super::fetch::{Exported, fetch};
 use super::job::{resume, status_url};
+use super::print_waiting;
 use super::retry::{Patience, Repeat, pause_until};
-use super::say_waiting;
 use super::smart::{Session, checked, json as json_of};
 use crate::Failure;
 use crate::client::ServiceKey;
 use crate::defaults::BULK_CLIENT;
 
-/// Longer than any server should keep a client waiting between two questions.
+/// The longest pause between two status requests, whatever the server requests.
 const MAX_PAUSE: Duration = Duration::from_mins(2);
-/// Questions asked quickly, because small exports take no longer.
+/// How many status requests have a short pause, because small exports take no longer.
 const QUICK: u32 = 20;
 const QUICK_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a bulk export is asked for.
+/// The options of a bulk export.
 #[derive(Args, Default)]
 pub struct BulkOptions {
-    /// A bulk export of many patients, as a backend service
+    /// Export many patients, as a backend service
     #[arg(long)]
     pub bulk: bool,
-    /// The members of this group
+    /// Export the members of this group
     #[arg(long, value_name = "ID", requires = "bulk")]
     pub group: Option<String>,
-    /// Patients and what belongs to them, without what belongs to nobody
+    /// Export the records of all patients, without resources that belong to no patient
     #[arg(long, requires = "bulk", conflicts_with = "group")]
     pub all_patients: bool,
-    /// Only what changed after this instant
+    /// Export only resources that changed after this instant
     #[arg(long, value_name = "INSTANT", requires = "bulk")]
     pub since: Option<String>,
-    /// Only these types, joined by commas
+    /// Export only these resource types, separated by commas
     #[arg(long = "type", value_name = "TYPES", requires = "bulk")]
     pub types: Option<String>,
-    /// A search that resources of its type must pass, as Observation?category=laboratory; may be repeated
+    /// A search that resources of its type must match, such as Observation?category=laboratory; may be repeated
     #[arg(long, value_name = "SEARCH", requires = "bulk")]
     pub type_filter: Vec<String>,
     /// The backend service's id
     #[arg(long, value_name = "ID", requires = "bulk", default_value = BULK_CLIENT)]
     pub client_id: String,
-    /// The backend service's private key (a JWK for ES384)
+    /// The file with the backend service's private key (a JWK for ES384)
     #[arg(long, value_name = "FILE", requires = "bulk")]
     pub key: Option<PathBuf>,
-    /// What the token is asked for
+    /// The scopes to request
     #[arg(long, requires = "bulk", default_value = "system/*.read")]
     pub scope: String,
 }
 
-/// Exports and verifies; no patients means everybody.
+/// Exports and verifies. If the options name no patients, all are exported.
 pub(crate) async fn export(
     session: Session,
     base: &str,
@@ -70,12 +70,12 @@ pub(crate) async fn export(
 ) -> Result<Exported, Failure> {
     let (patients, options) = (&options.patient, &options.bulk);
     let kick_off = kick_off(base, options, patients)?;
-    let status_url = begin(&session, &kick_off, &asked(options, patients), directory).await?;
+    let status_url = begin(&session, &kick_off, &parameters(options, patients), directory).await?;
     let manifests = wait(&session, &status_url, progress).await?;
     fetch(&session, &manifests, directory, progress).await
 }
 
-/// Gets the token that a bulk export needs, if the server wants one.
+/// Returns a session with the token, with a new token of the backend service, or without a token if there is neither.
 pub(crate) async fn session(
     client: reqwest::Client,
     patience: Patience,
@@ -93,29 +93,29 @@ pub(crate) async fn session(
     }
 }
 
-/// The request, for people and to know it again: the operation and its parameters.
+/// Returns the request, by which its output directory is recognized: the operation and its parameters.
 pub(crate) fn request(options: &super::Options) -> Result<String, Failure> {
     let base = "http://server";
     let mut url = kick_off(base, &options.bulk, &options.patient)?;
-    let asked = asked(&options.bulk, &options.patient);
-    if !asked.is_empty() {
-        url.query_pairs_mut().extend_pairs(asked.iter().map(|(name, value, _)| (name, value)));
+    let parameters = parameters(&options.bulk, &options.patient);
+    if !parameters.is_empty() {
+        url.query_pairs_mut().extend_pairs(parameters.iter().map(|(name, value, _)| (name, value)));
     }
     Ok(url.as_str().trim_start_matches(base).trim_start_matches('/').to_owned())
 }
 
-/// Where the kick-off is.
+/// Returns the URL of the kick-off, without parameters.
 fn kick_off(base: &str, options: &BulkOptions, patients: &[String]) -> Result<Url, Failure> {
     let operation = match &options.group {
         Some(group) => format!("Group/{group}/$export"),
         None if options.all_patients || !patients.is_empty() => "Patient/$export".to_owned(),
         None => "$export".to_owned(),
     };
-    Url::parse(&format!("{base}/{operation}")).map_err(|_| Failure::new("--server is no URL"))
+    Url::parse(&format!("{base}/{operation}")).map_err(|_| Failure::new("--server is not a URL"))
 }
 
-/// What is asked for: the parameter, its value, and how a body spells it.
-fn asked(options: &BulkOptions, patients: &[String]) -> Vec<(&'static str, String, &'static str)> {
+/// Returns the parameters of the kick-off: the name, the value, and the member of the value in a body.
+fn parameters(options: &BulkOptions, patients: &[String]) -> Vec<(&'static str, String, &'static str)> {
     let single = [("_since", &options.since, "valueInstant"), ("_type", &options.types, "valueString")];
     let single = single.into_iter().filter_map(|(name, value, kind)| Some((name, value.clone()?, kind)));
     let filters = options.type_filter.iter().map(|filter| ("_typeFilter", filter.clone(), "valueString"));
@@ -123,24 +123,24 @@ fn asked(options: &BulkOptions, patients: &[String]) -> Vec<(&'static str, Strin
     single.chain(filters).chain(patients).collect()
 }
 
-/// Kicks off, or goes on with the job that an earlier run left in this directory.
+/// Kicks off, or resumes the job that an earlier run left in this directory. Returns the URL of the job's status.
 async fn begin(
     session: &Session,
     kick_off: &Url,
-    asked: &[(&'static str, String, &'static str)],
+    parameters: &[(&'static str, String, &'static str)],
     directory: &mut OutputDirectory,
 ) -> Result<String, Failure> {
     if resume(session, directory).await?.is_some() {
         return Ok(directory.unfinished_job().unwrap_or_default().to_owned());
     }
     let key = directory.begin()?;
-    // Patients can be named in a body only; every server takes the rest in a query.
-    let posts = asked.iter().any(|(name, ..)| *name == "patient");
+    // Patients can be named only in a body. Every server accepts the other parameters in a query.
+    let posts = parameters.iter().any(|(name, ..)| *name == "patient");
     let mut url = kick_off.clone();
-    if !asked.is_empty() {
-        url.query_pairs_mut().extend_pairs(asked.iter().map(|(name, value, _)| (name, value)));
+    if !parameters.is_empty() {
+        url.query_pairs_mut().extend_pairs(parameters.iter().map(|(name, value, _)| (name, value)));
     }
-    let body = parameters(asked).to_string();
+    let body = parameters_resource(parameters).to_string();
     let (method, url) = if posts { (Method::POST, kick_off) } else { (Method::GET, &url) };
     let dress = |request: reqwest::RequestBuilder| {
         let request = request.header("accept", "application/fhir+json").header("prefer", "respond-async");
@@ -156,8 +156,9 @@ async fn begin(
     Ok(status_url)
 }
 
-fn parameters(asked: &[(&'static str, String, &'static str)]) -> Value {
-    let parameters = asked.iter().map(|(name, value, kind)| match *name {
+/// Returns the parameters as a Parameters resource.
+fn parameters_resource(parameters: &[(&'static str, String, &'static str)]) -> Value {
+    let parameters = parameters.iter().map(|(name, value, kind)| match *name {
         "patient" => json!({ "name": name, *kind: { "reference": value } }),
         _ => json!({ "name": name, *kind: value }),
     });
@@ -167,17 +168,17 @@ fn parameters(asked: &[(&'static str, String, &'static str)]) -> Value {
 /// Waits for the manifest, and reads all of its pages.
 async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Result<Vec<Value>, Failure> {
     progress.set_length(100);
-    let (mut asked, mut waiting) = (0, String::new());
+    let (mut requests, mut waiting) = (0, String::new());
     let first = loop {
         let response = checked(session.send(Method::GET, status_url, |request| request).await?).await?;
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let state = text("x-progress").unwrap_or("in progress").to_owned();
         let pause = text(RETRY_AFTER.as_str()).and_then(|text| pause_until(text, SystemClock.now()));
-        let pause = if asked < QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
+        let pause = if requests < QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
         if response.status() == StatusCode::OK {
             let body = json_of(response).await?;
             match body["status"].as_str() {
-                // The dialect that responds with 200 while it works.
+                // A dialect whose status is 200 while the export is running.
                 Some("failed") => {
                     let reason = body["error"].as_str().unwrap_or("no reason given");
                     return Err(Failure::new(format!("the export failed: {reason}")));
@@ -192,8 +193,8 @@ async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Re
             progress.set_position(percent);
         }
         progress.set_message(format!("exporting: {state}"));
-        say_waiting(progress, &state, &mut waiting);
-        asked += 1;
+        print_waiting(progress, &state, &mut waiting);
+        requests += 1;
         tokio::time::sleep(pause.min(MAX_PAUSE)).await;
     };
     let mut manifests = vec![first];

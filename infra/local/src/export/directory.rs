@@ -1,5 +1,5 @@
-//! The directory that an export writes to. It belongs to one export: a note in it names the server, the request and the
-//! job, so that a command that was cut off goes on, one that is repeated replaces its files, and another one is refused.
+//! The directory to which an export is written. It belongs to one export: a note in it names the server, the request and
+//! the job. So a command that was cut off can be resumed, a repeated command replaces its files, and another one is refused.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,24 +10,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Failure, private};
 
-/// The note's name.
+/// The name of the note.
 const NOTE: &str = ".ehi-export.json";
-/// Where the files of the last complete export wait until the new one is complete.
+/// The directory that keeps the files of the last complete export until the new one is complete.
 const EARLIER: &str = ".earlier";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
-    /// The FHIR base URL, or what the server inside has for records.
+    /// The FHIR base URL, or the records of the built-in server.
     server: String,
     /// The operation and its parameters.
     request: String,
-    /// Sent with the kick-off, so that one that is repeated begins no second job.
+    /// The key that is sent with the kick-off, so that a repeated kick-off starts no second job.
     idempotency_key: String,
-    /// The job's status URL, once the server gave one.
+    /// The URL of the job's status, if it is known.
     #[serde(default)]
     status: Option<String>,
     complete: bool,
-    /// The export's files, relative to the directory, also those that have not arrived yet.
+    /// The files of the export, also those that are not downloaded yet. The paths are relative to the directory.
     #[serde(default)]
     files: BTreeSet<String>,
 }
@@ -44,8 +44,8 @@ impl Note {
         }
     }
 
-    /// Whether no job of it is known and no file.
-    fn is_of_nothing(&self) -> bool {
+    /// Whether no job and no file of the export is known.
+    fn is_unused(&self) -> bool {
         self.status.is_none() && self.files.is_empty() && !self.complete
     }
 }
@@ -55,15 +55,16 @@ impl Note {
 pub(crate) struct OutputDirectory {
     path: PathBuf,
     note: Note,
-    /// Whether the files that are there are of the job that the note names.
+    /// Whether the files in the directory belong to the job in the note.
     resumed: bool,
 }
 
 impl OutputDirectory {
-    /// Opens the directory for a request to a server, and makes it where it does not exist.
+    /// Opens the directory for a request to a server, and creates it if it does not exist.
     ///
     /// # Errors
-    /// When it holds the export of another request, or files that are of no export.
+    ///
+    /// If the directory has the export of another request, or files that belong to no export.
     pub(crate) fn open(path: &Path, server: &str, request: &str) -> Result<Self, Failure> {
         private::create_directory(path)?;
         let found = match std::fs::read_to_string(path.join(NOTE)) {
@@ -75,8 +76,8 @@ impl OutputDirectory {
         };
         let note = match found {
             Some(note) if note.server == server && note.request == request => note,
-            // A request that was refused has left nothing: the corrected one takes its place.
-            Some(note) if note.is_of_nothing() && !path.join(EARLIER).exists() => Note::new(server, request),
+            // A refused request has left no files, so a corrected one may replace it.
+            Some(note) if note.is_unused() && !path.join(EARLIER).exists() => Note::new(server, request),
             Some(note) => {
                 let state = if note.complete { "complete" } else { "not complete" };
                 let job = note.status.map(|status| format!(", job {status}")).unwrap_or_default();
@@ -102,12 +103,12 @@ impl OutputDirectory {
         &self.path
     }
 
-    /// The status URL of a job that an earlier run began and did not finish.
+    /// Returns the URL of the status of a job that an earlier run started and did not finish.
     pub(crate) fn unfinished_job(&self) -> Option<&str> {
         self.note.status.as_deref().filter(|_| !self.note.complete)
     }
 
-    /// Forgets an unfinished job that cannot be there any more.
+    /// Removes an unfinished job from the note, because it does not exist any more.
     pub(crate) fn abandon(&mut self) {
         if !self.note.complete {
             self.note.status = None;
@@ -115,20 +116,21 @@ impl OutputDirectory {
         }
     }
 
-    /// Goes on with the unfinished job: its files are kept.
+    /// Resumes the unfinished job, whose files are kept.
     pub(crate) fn resume(&mut self) {
         self.resumed = true;
     }
 
-    /// Whether the files that are there are of the job that is downloaded.
+    /// Whether the files in the directory belong to the job that is being downloaded.
     pub(crate) fn is_resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Makes room for a new job. The files of a complete export wait aside until the new one is complete; those of an
-    /// unfinished job that is gone are removed.
+    /// Prepares the directory for a new job. The files of a complete export are kept aside until the new one is complete.
+    /// The files of an unfinished job are removed.
     ///
-    /// Returns the key that the kick-off is sent with: the same for a kick-off whose response was never seen.
+    /// Returns the key to send with the kick-off. It is the same as before if the response to the last kick-off was not
+    /// received.
     pub(crate) fn begin(&mut self) -> Result<String, Failure> {
         let earlier = self.path.join(EARLIER);
         if self.note.complete && !self.note.files.is_empty() {
@@ -136,8 +138,8 @@ impl OutputDirectory {
         }
         for name in std::mem::take(&mut self.note.files) {
             let from = self.path.join(&name);
-            for beside in [part_of(&from), tag_of(&from)] {
-                remove_file(&beside)?;
+            for helper in [part_of(&from), tag_of(&from)] {
+                remove_file(&helper)?;
             }
             if self.note.complete && from.exists() {
                 let to = earlier.join(&name);
@@ -156,22 +158,23 @@ impl OutputDirectory {
         Ok(self.note.idempotency_key.clone())
     }
 
-    /// Remembers the job, so that running the command again goes on with it.
+    /// Stores the job in the note, so that the next run of the same command resumes it.
     pub(crate) fn begun(&mut self, status_url: &str) -> Result<(), Failure> {
         self.note.status = Some(status_url.to_owned());
         self.save()
     }
 
-    /// Names the files that are downloaded now. They are the export's from here on.
+    /// Adds the files that are downloaded next to the export.
     ///
     /// # Errors
-    /// When somebody else's file is in the way.
+    ///
+    /// If a file with such a name exists and does not belong to the export.
     pub(crate) fn expect_files(&mut self, names: impl IntoIterator<Item = String>) -> Result<(), Failure> {
         for name in names {
             let path = self.path.join(&name);
             if !self.note.files.contains(&name) && path.exists() {
                 return Err(Failure::new(format!(
-                    "{} is in the way and is no file of this export: move it, then run the command again",
+                    "{} exists and is not a file of this export: move it, then run the command again",
                     path.display()
                 )));
             }
@@ -180,7 +183,7 @@ impl OutputDirectory {
         self.save()
     }
 
-    /// Everything has arrived: what the last export left is removed.
+    /// Marks the export as complete, and removes the files of the last one.
     pub(crate) fn complete(&mut self) -> Result<(), Failure> {
         self.note.complete = true;
         self.save()?;
@@ -194,22 +197,22 @@ impl OutputDirectory {
     }
 }
 
-/// Where a file is kept until it is whole and verified.
+/// Returns the path of a file while it is downloaded and not yet verified.
 pub(crate) fn part_of(path: &Path) -> PathBuf {
-    beside(path, "part")
+    with_suffix(path, "part")
 }
 
-/// Where the tag of a partial file is kept: only the same file is gone on with.
+/// Returns the path at which the ETag of a partial file is kept. A download is resumed only if the ETag is the same.
 pub(crate) fn tag_of(path: &Path) -> PathBuf {
-    beside(path, "tag")
+    with_suffix(path, "tag")
 }
 
-fn beside(path: &Path, extension: &str) -> PathBuf {
+fn with_suffix(path: &Path, extension: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!("{name}.{extension}"))
 }
 
-/// Whether there is anything but hidden files.
+/// Whether a directory has files that are not hidden.
 fn holds_files(path: &Path) -> Result<bool, Failure> {
     let entries = std::fs::read_dir(path).map_err(|error| Failure::of_path(path, &error))?;
     for entry in entries {
@@ -258,14 +261,14 @@ mod tests {
         let path = parent.path().join("out");
         let mut directory = open(&path, "$export").expect("new");
         directory.begin().expect("begun");
-        // The server has said nothing yet, or has refused: another request may take its place.
+        // The server has not responded yet, or has refused the request, so another request may replace it.
         assert!(open(&path, "$export?_type=Patient").is_ok());
         directory.begun("http://h/jobs/1/status").expect("noted");
         let refused =
             |path: &Path| open(path, "$export?_type=Patient").expect_err("another request").to_string();
         assert!(refused(&path).contains("$export of http://h/fhir, not complete"), "{}", refused(&path));
         assert!(OutputDirectory::open(&path, "http://other/fhir", "$export").is_err());
-        // Files of a complete export that wait aside are still that export's.
+        // The files of a complete export that are kept aside still belong to that export.
         directory.expect_files(["Claim.ndjson".to_owned()]).expect("noted");
         std::fs::write(path.join("Claim.ndjson"), "{}\n").expect("written");
         directory.complete().expect("complete");
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_export_replaces_its_files_and_nobody_elses() {
+    fn a_repeated_export_replaces_only_its_own_files() {
         let parent = tempfile::tempdir().expect("a directory");
         let path = parent.path().join("out");
         let mut directory = open(&path, "$export").expect("new");
@@ -292,9 +295,9 @@ mod tests {
         let mut again = open(&path, "$export").expect("the same");
         assert_eq!(again.unfinished_job(), None);
         again.begin().expect("begun");
-        assert_eq!(names(&path), [EARLIER, NOTE, "mine.txt"], "the last export waits aside");
+        assert_eq!(names(&path), [EARLIER, NOTE, "mine.txt"], "the files of the last export are kept aside");
         again.begun("http://h/2").expect("noted");
-        assert!(again.expect_files(["mine.txt".to_owned()]).is_err(), "it is not overwritten");
+        assert!(again.expect_files(["mine.txt".to_owned()]).is_err(), "another file is not overwritten");
         again.expect_files(["a.ndjson".to_owned()]).expect("planned");
         std::fs::write(path.join("a.ndjson"), "new").expect("written");
         again.complete().expect("complete");
@@ -302,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kick_off_without_an_answer_is_repeated_with_its_key() {
+    fn a_kick_off_without_a_response_is_repeated_with_its_key() {
         let parent = tempfile::tempdir().expect("a directory");
         let key = open(parent.path(), "$export").and_then(|mut directory| directory.begin()).expect("begun");
         let mut again = open(parent.path(), "$export").expect("the same");

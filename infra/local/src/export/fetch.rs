@@ -1,4 +1,4 @@
-//! Downloads every file of a manifest, goes on where a download broke, and verifies what arrived.
+//! Downloads every file of a manifest, resumes broken downloads, and verifies the files.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -18,15 +18,16 @@ use super::smart::{Session, checked};
 use super::verify::{Expected, Verified, verify};
 use crate::{Failure, private};
 
-/// Files downloaded at once.
+/// How many files are downloaded at the same time.
 const AT_ONCE: usize = 4;
-/// Times that a whole file is fetched that does not verify.
+/// How many times a file is downloaded completely if its verification fails.
 const WHOLE_TRIES: u32 = 3;
-/// The directory of the attachments, and the file of the manifest.
+/// The name of the directory of the attachments.
 const ATTACHMENTS: &str = "attachments";
+/// The name of the file of the manifest.
 const MANIFEST: &str = "manifest.json";
 
-/// What an export came to.
+/// The result of an export.
 #[derive(Debug, Default)]
 pub(crate) struct Exported {
     pub(crate) files: usize,
@@ -34,13 +35,13 @@ pub(crate) struct Exported {
     pub(crate) resources: u64,
     pub(crate) bytes: u64,
     pub(crate) problems: u64,
-    /// Patients whose record the server does not have, and those of whom it could not read all, of so many: where the
-    /// server says so in the manifest's ledger.
+    /// How many patients were planned, had no record, or could not be read completely. `None` if the manifest has no ledger.
     pub(crate) patients: Option<Patients>,
-    /// Bundles of what was deleted.
+    /// How many Bundles of deleted resources there are.
     pub(crate) deleted: u64,
-    /// How the files of the manifest were verified, and the attachments.
+    /// How the files of the manifest were verified.
     pub(crate) files_verified: Verified,
+    /// How the attachments were verified.
     pub(crate) attachments_verified: Verified,
 }
 
@@ -52,8 +53,8 @@ struct Wanted {
     name: String,
 }
 
-/// Downloads and verifies everything that the pages of a manifest list, several files at once; leaves the manifest
-/// beside the files.
+/// Downloads and verifies all files that the pages of a manifest list, several at once, and their attachments. Writes the
+/// manifest to the same directory.
 pub(crate) async fn fetch(
     session: &Session,
     manifests: &[Value],
@@ -80,7 +81,7 @@ pub(crate) async fn fetch(
                 let count = lines(&path, |text| note_attachments(text, &mut noted))?;
                 if let Some(expected) = expected.count.filter(|expected| *expected != count) {
                     return Err(Failure::new(format!(
-                        "{} has {count} lines, the manifest says {expected}",
+                        "{} has {count} lines, but {expected} according to the manifest",
                         path.display()
                     )));
                 }
@@ -100,7 +101,7 @@ pub(crate) async fn fetch(
         }
         attachments.extend(noted);
     }
-    // Only what the server itself serves gets the token.
+    // The token is sent only to the server itself.
     attachments.retain(|url, _| settings::origin_of(url) == server);
     fetch_attachments(session, attachments, directory, progress, &mut exported).await?;
     let pages: Vec<_> =
@@ -109,7 +110,7 @@ pub(crate) async fn fetch(
     Ok(exported)
 }
 
-/// The files of the manifest's lists, each with a name of its own.
+/// Returns the files of the manifest's lists, each with a unique name.
 fn listed(manifests: &[Value]) -> Result<Vec<Wanted>, Failure> {
     let mut wanted = Vec::new();
     let mut names = HashSet::from([MANIFEST.to_owned(), ATTACHMENTS.to_owned()]);
@@ -134,7 +135,7 @@ fn listed(manifests: &[Value]) -> Result<Vec<Wanted>, Failure> {
     Ok(wanted)
 }
 
-/// The hash that a manifest gives: Bulk Data 4.0 has an array of FHIR extensions, the versions before an object.
+/// Returns the hash in an entry of the manifest. Bulk Data 4.0 has an array of FHIR extensions, earlier versions an object.
 fn sha256(extension: &Value) -> Option<&str> {
     let mut extensions = extension.as_array().into_iter().flatten();
     let listed = extensions.find(|extension| extension["url"] == "https://schema.org/sha256");
@@ -179,7 +180,7 @@ async fn fetch_attachments(
     Ok(())
 }
 
-/// Servers may give every file the same last segment.
+/// Returns the name, or a variant of it that is not in use: a server may use the same last segment in all URLs.
 fn unique(name: String, names: &mut HashSet<String>) -> String {
     let mut unique = name.clone();
     let mut number = 1;
@@ -194,15 +195,15 @@ fn bytes_of(path: &Path) -> Result<u64, Failure> {
     Ok(std::fs::metadata(path).map_err(|error| Failure::of_path(path, &error))?.len())
 }
 
-/// The last segment of a URL, as a name that stays in its directory.
+/// Returns the last segment of a URL as a safe file name.
 fn file_name(url: &str) -> Result<String, Failure> {
-    let url = url::Url::parse(url)
-        .map_err(|_| Failure::new(format!("the manifest has a URL that is none: {url}")))?;
+    let url =
+        url::Url::parse(url).map_err(|_| Failure::new(format!("the manifest has an invalid URL: {url}")))?;
     let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
     Ok(FileName::sanitize(last).to_string())
 }
 
-/// Fetches a file until it is whole, and gives it its name when it verifies.
+/// Downloads a file until it is complete, and gives it its name if the verification succeeds.
 async fn download(
     session: &Session,
     expected: &Expected,
@@ -229,7 +230,7 @@ async fn download(
                     return Ok(());
                 }
                 Err(failure) => {
-                    // What does not verify is not resumed.
+                    // A file whose verification failed is not resumed.
                     let _ = std::fs::remove_file(&part);
                     whole += 1;
                     if whole >= WHOLE_TRIES {
@@ -251,7 +252,7 @@ fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default()
 }
 
-/// Fetches what is missing of a file.
+/// Downloads the missing part of a file.
 async fn piece(
     session: &Session,
     expected: &Expected,
@@ -265,7 +266,7 @@ async fn piece(
         Some(tag) => request.header(RANGE, format!("bytes={have}-")).header(IF_RANGE, tag),
         None => request,
     };
-    // A store refuses what is both signed and bears a token.
+    // Object stores refuse a signed URL if the request also has a token.
     let signed = async |url: url::Url| {
         let request =
             async || dress(session.client.get(url.clone())).send().await.map_err(Trouble::of_transport);
@@ -273,27 +274,27 @@ async fn piece(
     };
     let response = match expected.with_token {
         true => session.send(Method::GET, &expected.url, dress).await?,
-        false => signed(expected.url.parse().map_err(|_| Failure::new("its URL is none"))?).await?,
+        false => signed(expected.url.parse().map_err(|_| Failure::new("its URL is invalid"))?).await?,
     };
     let response = match response.headers().get(LOCATION).and_then(|location| location.to_str().ok()) {
         Some(location) if response.status().is_redirection() => {
             let location = response.url().join(location);
-            signed(location.map_err(|_| Failure::new("a redirect to nowhere"))?).await?
+            signed(location.map_err(|_| Failure::new("the server redirects to an invalid URL"))?).await?
         }
         _ => response,
     };
-    // Everything was there before, and only its end was not seen.
+    // All bytes were downloaded before, but not the end of the response.
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && have > 0 {
         return Ok(());
     }
     let response = checked(response).await?;
-    let goes_on = response.status() == StatusCode::PARTIAL_CONTENT;
+    let resumes = response.status() == StatusCode::PARTIAL_CONTENT;
     if let Some(tag) = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()) {
         private::replace(&tag_of(path), tag.as_bytes())?;
     }
     let broken = |error: std::io::Error| Failure::of_path(&part, &error);
     let mut options = tokio::fs::OpenOptions::new();
-    options.create(true).write(true).append(goes_on).truncate(!goes_on).mode(private::FILE_MODE);
+    options.create(true).write(true).append(resumes).truncate(!resumes).mode(private::FILE_MODE);
     let mut file = options.open(&part).await.map_err(broken)?;
     let mut stream = response.bytes_stream();
     let mut received = Ok(());
@@ -313,7 +314,7 @@ async fn piece(
     received
 }
 
-/// Shows each line of a file; returns how many there are.
+/// Passes each line of a file that is not empty to `show`, and returns how many there are.
 fn lines(path: &Path, mut show: impl FnMut(&[u8])) -> Result<u64, Failure> {
     use std::io::BufRead;
 
@@ -333,7 +334,7 @@ fn lines(path: &Path, mut show: impl FnMut(&[u8])) -> Result<u64, Failure> {
     }
 }
 
-/// Notes the attachments of a resource that are files of the export.
+/// Collects the attachments of a resource that are files of the export.
 fn note_attachments(line: &[u8], found: &mut BTreeMap<String, Expected>) {
     if memchr::memmem::find(line, b"/download/attachments/").is_none() {
         return;

@@ -1,4 +1,4 @@
-//! From the kick-off to the manifest.
+//! The job of one patient's export, from the kick-off to the manifest.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use url::Url;
 use super::directory::OutputDirectory;
 use super::retry::pause_until;
 use super::smart::{Session, checked, json, send};
-use super::{Target, say_waiting};
+use super::{Target, print_waiting};
 use crate::Failure;
 
-/// Longer than any server should keep a client waiting between two questions.
+/// The longest pause between two status requests, whatever the server requests.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
-/// Questions asked quickly, because most exports of one patient take no longer.
+/// How many status requests have a short pause, because most exports of one patient take no longer.
 const QUICK: u32 = 20;
 const QUICK_PAUSE: Duration = Duration::from_millis(25);
 
@@ -29,7 +29,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Kicks an export off, or goes on with the one that an earlier run left in this directory.
+    /// Kicks off an export, or resumes the one that an earlier run left in this directory.
     pub(crate) async fn begin(
         session: Session,
         base: &str,
@@ -51,14 +51,14 @@ impl Job {
         Ok(Self { form: form(&response), session, status_url })
     }
 
-    /// Fills in the form, approves where that is the client's to do, and waits for the manifest.
+    /// Fills in the form, approves the export if the client has the password of staff, and waits for the manifest.
     pub(crate) async fn wait(&mut self, target: &Target, progress: &ProgressBar) -> Result<Value, Failure> {
         if let Some(form) = self.form.take() {
             progress.set_message("filling in the form");
             self.submit(&form).await?;
         }
-        let mut asked = 0;
-        let (mut told, mut waiting) = (false, String::new());
+        let mut requests = 0;
+        let (mut in_review, mut waiting) = (false, String::new());
         loop {
             let status_url = self.status_url.clone();
             let response = self.session.send(Method::GET, &status_url, |request| request).await?;
@@ -67,14 +67,14 @@ impl Job {
             }
             let response = checked(response).await?;
             if response.status() != StatusCode::ACCEPTED {
-                return Err(Failure::new(format!("the status answers {}", response.status())));
+                return Err(Failure::new(format!("the status request returned {}", response.status())));
             }
             let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             let state = text("x-progress").unwrap_or("in progress").to_owned();
             progress.set_message(state.clone());
-            say_waiting(progress, &state, &mut waiting);
-            if state.contains("review") && !told {
-                told = true;
+            print_waiting(progress, &state, &mut waiting);
+            if state.contains("review") && !in_review {
+                in_review = true;
                 match &target.staff {
                     Some(staff) => self.approve(staff).await?,
                     None => eprintln!(
@@ -84,20 +84,20 @@ impl Job {
                 }
                 continue;
             }
-            asked += 1;
+            requests += 1;
             let pause = text(RETRY_AFTER.as_str()).and_then(|text| pause_until(text, SystemClock.now()));
-            let pause = if asked <= QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
+            let pause = if requests <= QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
             tokio::time::sleep(pause.min(MAX_PAUSE)).await;
         }
     }
 
-    /// The complete record: every group, every sensitive category.
+    /// Fills in the form for the complete record, with every group and every sensitive category.
     async fn submit(&mut self, form: &str) -> Result<(), Failure> {
         let mut url = Url::parse(form).map_err(broken)?;
         let path = url.path().strip_suffix("/customize").map(str::to_owned);
-        url.set_path(
-            &path.ok_or_else(|| Failure::new("the form's address is not one of this kind of server"))?,
-        );
+        url.set_path(&path.ok_or_else(|| {
+            Failure::new("the address of the form is not one that this client knows: open it in a browser")
+        })?);
         let everything = Choices::everything();
         let parameters = domain::choices::reading::to_parameters(&everything).to_string();
         let request =
@@ -105,7 +105,7 @@ impl Job {
         send(request).await.map(|_| ())
     }
 
-    /// Plays the member of staff of a server of our own.
+    /// Approves the export as a member of staff of the built-in server.
     async fn approve(&self, (username, password): &(String, String)) -> Result<(), Failure> {
         let origin = self.origin()?;
         let id = self.status_url.rsplit('/').nth(1).unwrap_or_default();
@@ -124,7 +124,8 @@ impl Job {
     }
 }
 
-/// The status of the job that an earlier run began, if the server still has it.
+/// Returns the response with the status of the job that an earlier run started, or `None` if the server does not have it
+/// any more.
 pub(super) async fn resume(
     session: &Session,
     directory: &mut OutputDirectory,
@@ -138,13 +139,15 @@ pub(super) async fn resume(
     Ok(Some(response))
 }
 
-/// Where a kick-off's response says that the status is.
+/// Returns the URL of the job's status from the response to the kick-off.
 pub(super) fn status_url(response: &reqwest::Response) -> Result<String, Failure> {
     let location = response.headers().get(CONTENT_LOCATION).and_then(|value| value.to_str().ok());
-    Ok(location.ok_or_else(|| Failure::new("the kick-off has no Content-Location"))?.to_owned())
+    Ok(location
+        .ok_or_else(|| Failure::new("the response to the kick-off has no Content-Location"))?
+        .to_owned())
 }
 
-/// The address of the form, while it is to be filled in; with and without the brackets of RFC 8288.
+/// Returns the address of the form if it must still be filled in. The brackets of RFC 8288 are optional.
 fn form(response: &reqwest::Response) -> Option<String> {
     let link = response.headers().get(LINK)?.to_str().ok()?;
     let (url, parameters) = link.split_once(';')?;
@@ -153,5 +156,5 @@ fn form(response: &reqwest::Response) -> Option<String> {
 }
 
 fn broken(error: url::ParseError) -> Failure {
-    Failure::new(format!("the server gave an address that is none: {error}"))
+    Failure::new(format!("the server returned an invalid URL: {error}"))
 }

@@ -1,5 +1,5 @@
-//! `ehi export`: a client that goes the whole way of a patient's export: discovery, authorization,
-//! kick-off, form, review, download, verification; or, with `--bulk`, of a bulk export.
+//! `ehi export`: a client that does all steps of a patient's export: discovery, authorization, kick-off, form, review,
+//! download and verification; or, with `--bulk`, those of a bulk export.
 
 mod bulk;
 mod directory;
@@ -32,81 +32,81 @@ use crate::server::{Server, Signals};
 
 #[derive(Args)]
 pub struct Options {
-    /// The patient's id; of a bulk export any number of them
+    /// The patient's id; may be repeated with --bulk
     #[arg(long, value_name = "ID", required_unless_present = "bulk")]
     pub patient: Vec<String>,
     #[command(flatten)]
     pub bulk: bulk::BulkOptions,
-    /// Where the files go: a directory of this export's own. The same command goes on where it was cut off, and
-    /// replaces the files of an export that is complete
+    /// The directory for the files, which belongs to this export alone. If the same command is run again, it resumes an
+    /// export that was cut off, and replaces the files of one that is complete
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// How long a request is tried again when the server does not respond or is out of order
+    /// For how long a request is repeated if the server does not respond or has a temporary error
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub retry_for: u64,
-    /// The FHIR base URL of a server; one is started inside when not given
+    /// The FHIR base URL of a server; a built-in server is started if not given
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
-    /// Where the inside server finds records; the sample patients when not given
+    /// The records directory of the built-in server; the sample patients if not given
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     pub records: Option<PathBuf>,
-    /// Skip the form: the complete record
+    /// Export the complete record, without the form
     #[arg(long)]
     pub full: bool,
-    /// Skip the review of staff
+    /// Skip staff review
     #[arg(long)]
     pub auto_approve: bool,
-    /// An access token, for servers where the patient cannot be picked
+    /// A file with an access token, for servers where the patient cannot be chosen without signing in
     #[arg(long, value_name = "FILE", requires = "server")]
     pub token_file: Option<PathBuf>,
 }
 
-/// What the client needs to know of the server it talks to.
+/// The server to which the client sends its requests, and the client's credentials for it.
 pub(crate) struct Target {
-    /// FHIR base URL, with the sandbox's shortcuts where asked for.
+    /// The FHIR base URL, without the sandbox's shortcuts.
     base: String,
-    /// User name and password of staff, where the client may play them.
+    /// User name and password of a member of staff; only for the built-in server.
     staff: Option<(String, String)>,
-    /// What the client authenticates with as a backend service.
+    /// The key with which the client authenticates as a backend service.
     service_key: Option<ServiceKey>,
 }
 
-/// Runs the export and tells what it came to.
+/// Runs the export and prints a report.
 pub async fn run(options: Options) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     for patient in &options.patient {
-        PatientId::parse(patient).map_err(|_| Failure::new("--patient is no patient id"))?;
+        PatientId::parse(patient).map_err(|_| Failure::new("--patient is not a patient id"))?;
     }
     if !options.bulk.bulk && options.patient.len() != 1 {
-        return Err(Failure::new("--patient is given once, unless the export is a --bulk one"));
+        return Err(Failure::new("--patient may be given only once without --bulk"));
     }
-    let (target, inside) = match &options.server {
+    let (target, built_in) = match &options.server {
         Some(server) => {
             let service_key = options.bulk.key.as_deref().map(ServiceKey::read).transpose()?;
             (Target { base: server.trim_end_matches('/').to_owned(), staff: None, service_key }, None)
         }
         None => {
-            let (target, server, records) = start_inside(options.records.as_deref()).await?;
+            let (target, server, records) = start_built_in(options.records.as_deref()).await?;
             (target, Some((server, records)))
         }
     };
-    let is_inside = inside.is_some();
+    let is_built_in = built_in.is_some();
     let exported = tokio::select! {
         exported = export(&options, target) => exported,
         () = signals.received() => {
-            let goes_on = if is_inside { "" } else { ": run the same command again to go on" };
-            Err(Failure::new(format!("the export was interrupted{goes_on}")))
+            let advice = if is_built_in { "" } else { ": run the same command again to resume it" };
+            Err(Failure::new(format!("the export was interrupted{advice}")))
         }
     };
-    if let Some((server, _records)) = inside {
-        // Its temporary directory holds records, and is removed with it.
+    if let Some((server, _records)) = built_in {
+        // Stopping the server also removes its temporary directory, which contains records.
         server.stop().await?;
     }
     report(&exported?, &options.out);
     Ok(())
 }
 
-/// Tells what was exported, and what of it was verified.
+/// Prints what was exported, and how it was verified.
 fn report(exported: &Exported, out: &Path) {
     eprintln!(
         "Exported {} resources in {} files and {} attachments ({} bytes) to {}",
@@ -117,7 +117,7 @@ fn report(exported: &Exported, out: &Path) {
         out.display()
     );
     if exported.deleted > 0 {
-        eprintln!("{} Bundles of what was deleted: see the manifest's 'deleted'", exported.deleted);
+        eprintln!("{} Bundles of deleted resources: see 'deleted' in the manifest", exported.deleted);
     }
     if let Some(patients) = exported.patients.filter(|patients| patients.exported < patients.planned) {
         eprintln!(
@@ -131,7 +131,7 @@ fn report(exported: &Exported, out: &Path) {
             exported.problems
         );
     }
-    // "Verified" is said of nothing more than was verified.
+    // Each phrase says exactly how the files were verified.
     let files = exported.files_verified.phrases("file");
     let verified: Vec<_> = files.chain(exported.attachments_verified.phrases("attachment")).collect();
     if !verified.is_empty() {
@@ -153,7 +153,7 @@ async fn export(options: &Options, target: Target) -> Result<Exported, Failure> 
     steps.finish_and_clear();
     let exported = exported.map_err(|failure| match directory.unfinished_job() {
         Some(job) if options.server.is_some() => {
-            Failure::new(format!("{failure} (the job is {job}: run the same command again to go on with it)"))
+            Failure::new(format!("{failure} (the job is {job}: run the same command again to resume it)"))
         }
         _ => failure,
     })?;
@@ -166,7 +166,8 @@ fn read_token(file: &Path) -> Result<String, Failure> {
     Ok(token.trim().to_owned())
 }
 
-/// The directory belongs to the request and the server; one inside is known by its records.
+/// Opens the output directory for the request and the server. A built-in server is identified by its records; the note in
+/// the directory has these texts, so they must not change.
 fn open_directory(options: &Options, base: &str) -> Result<OutputDirectory, Failure> {
     let request = match options.bulk.bulk {
         true => bulk::request(options)?,
@@ -184,8 +185,8 @@ fn open_directory(options: &Options, base: &str) -> Result<OutputDirectory, Fail
     }
 }
 
-/// From the authorization to the last file.
-#[expect(clippy::too_many_arguments, reason = "called once, with what the caller keeps for afterwards")]
+/// Does all steps from the authorization to the last file.
+#[expect(clippy::too_many_arguments, reason = "called once; the caller uses some of the values afterwards")]
 async fn exchange(
     client: reqwest::Client,
     patience: Patience,
@@ -196,7 +197,7 @@ async fn exchange(
     directory: &mut OutputDirectory,
     steps: &ProgressBar,
 ) -> Result<Exported, Failure> {
-    // Nothing of a server inside is left after a run.
+    // The jobs of a built-in server do not exist after a run.
     if options.server.is_none() {
         directory.abandon();
     }
@@ -223,7 +224,7 @@ fn http_client() -> Result<reqwest::Client, Failure> {
     client.build().map_err(|error| Failure::new(error.to_string()))
 }
 
-/// An access token of a backend service.
+/// Returns an access token of a backend service.
 pub(crate) async fn service_token(
     base: &str,
     id: &str,
@@ -231,12 +232,12 @@ pub(crate) async fn service_token(
     scope: &str,
 ) -> Result<String, Failure> {
     let session = smart::Session::service(http_client()?, Patience::none(), base, id, key, scope).await?;
-    session.token().await.ok_or_else(|| Failure::new("the server gave no access token"))
+    session.token().await.ok_or_else(|| Failure::new("the server returned no access token"))
 }
 
-/// The base URL behind the sandbox's shortcuts.
+/// Returns the base URL with the sandbox's shortcuts.
 fn shortcut(base: &str, auto_approve: bool, full: bool) -> Result<String, Failure> {
-    let mut url = url::Url::parse(base).map_err(|_| Failure::new("--server is no URL"))?;
+    let mut url = url::Url::parse(base).map_err(|_| Failure::new("--server is not a URL"))?;
     let prefix = [(auto_approve, "/auto-approve"), (full, "/no-form")];
     let prefix: String = prefix.iter().filter(|(wanted, _)| *wanted).map(|(_, prefix)| *prefix).collect();
     let path = format!("{prefix}{}", url.path());
@@ -244,8 +245,8 @@ fn shortcut(base: &str, auto_approve: bool, full: bool) -> Result<String, Failur
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// A server of our own on a free port, with a state that is gone afterwards.
-async fn start_inside(records: Option<&Path>) -> Result<(Target, Server, Records), Failure> {
+/// Starts the built-in server on a free port. Its state is only in memory and in temporary files.
+async fn start_built_in(records: Option<&Path>) -> Result<(Target, Server, Records), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let defaults = settings(None, &format!("http://{}", listener.local_addr()?))?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
@@ -263,8 +264,8 @@ async fn start_inside(records: Option<&Path>) -> Result<(Target, Server, Records
     Ok((Target { base, staff, service_key: defaults.service_key }, server, records))
 }
 
-/// Says something to people, above the bar where there is one.
-fn say(progress: &ProgressBar, text: &str) {
+/// Prints a line, above the progress bar if it is visible.
+fn print(progress: &ProgressBar, text: &str) {
     if progress.is_hidden() {
         eprintln!("{text}");
     } else {
@@ -272,11 +273,12 @@ fn say(progress: &ProgressBar, text: &str) {
     }
 }
 
-/// Says that the export waits for a store, whenever the server says something new of it. A bar is not seen everywhere.
-fn say_waiting(progress: &ProgressBar, state: &str, said: &mut String) {
-    if state.starts_with("waiting for the store") && state != said {
-        say(progress, &format!("The export goes on when the store answers; the server says: {state}"));
-        state.clone_into(said);
+/// Prints that the export waits for a store, whenever the server's text about it changes. Not every terminal shows the
+/// progress bar.
+fn print_waiting(progress: &ProgressBar, state: &str, printed: &mut String) {
+    if state.starts_with("waiting for the store") && state != printed {
+        print(progress, &format!("The export continues when the store responds; the server says: {state}"));
+        state.clone_into(printed);
     }
 }
 

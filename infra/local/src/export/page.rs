@@ -1,9 +1,10 @@
-//! What a page says, in one line of a terminal: servers tell people what is wrong in HTML.
+//! The text of an HTML page in one line, for a terminal: servers may return their errors as pages.
 
 /// The longest text that is shown, in characters.
 const MAX_TEXT: usize = 300;
 
-/// The text of a page's `main`, or of its `body`, without markup: for people, so what is no HTML does no harm.
+/// Returns the text of a page's `main`, or of its `body`, without markup. Other text is accepted as well, because the result
+/// is only for people.
 pub(crate) fn page_text(html: &str) -> String {
     let body = part(html, "main").or_else(|| part(html, "body")).unwrap_or(html);
     let mut text = String::new();
@@ -33,7 +34,7 @@ pub(crate) fn page_text(html: &str) -> String {
     ] {
         text = text.replace(entity, character);
     }
-    // A terminal obeys control characters.
+    // A terminal would interpret control characters.
     let words = text.split(|character: char| character.is_whitespace() || character.is_control());
     let text = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     if text.is_empty() {
@@ -45,7 +46,7 @@ pub(crate) fn page_text(html: &str) -> String {
     }
 }
 
-/// What stands within the first element of a name.
+/// Returns the content of the first element with this name.
 fn part<'h>(html: &'h str, name: &str) -> Option<&'h str> {
     let mut from = 0;
     let start = loop {
@@ -68,7 +69,7 @@ fn is_tag(text: &str, name: &str) -> bool {
             .starts_with(|next: char| next == '>' || next == '/' || next.is_ascii_whitespace())
 }
 
-/// Where an ASCII text begins, whatever the case of its letters.
+/// Returns where an ASCII text begins. Upper and lower case are the same.
 fn position(text: &str, wanted: &str) -> Option<usize> {
     text.as_bytes().windows(wanted.len()).position(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
 }
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_of_the_main_part_is_told_in_one_line() {
+    fn the_text_of_the_main_element_is_returned_in_one_line() {
         for (html, text) in [
             (
                 "<!doctype html><html><head><title>403</title><style>a { b }</style></head><body><header>Logo</header>\
@@ -102,7 +103,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_is_too_much(html in "[<>/a-z&; \u{1b}é]{0,80}|(<(main|body|script|é|/main)>?| |x){0,20}") {
+        fn any_text_is_accepted(html in "[<>/a-z&; \u{1b}é]{0,80}|(<(main|body|script|é|/main)>?| |x){0,20}") {
             let text = page_text(&html);
             proptest::prop_assert!(!text.is_empty() && !text.chars().any(char::is_control));
         }

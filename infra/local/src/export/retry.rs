@@ -1,4 +1,4 @@
-//! What is tried again, and when: back-off with jitter, `Retry-After`, and an end.
+//! Decides which requests are repeated, when, and for how long: exponential back-off with jitter, and `Retry-After`.
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use reqwest::Response;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::say;
+use super::print;
 use super::smart::{refusal, unreachable};
 use crate::Failure;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How a request went wrong.
+/// How a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It would go wrong again.
+    /// It would fail again.
     Final,
-    /// The server did not take it: any request may be sent again.
+    /// The server did not handle it, so any request may be sent again.
     Refused,
-    /// Whether the server did it is not known: only a request that may be done twice is sent again.
+    /// It is unknown whether the server handled it, so only a request that may be handled twice is sent again.
     Broken,
 }
 
-/// Why there is no response that can be used.
+/// The reason why there is no usable response.
 #[derive(Debug)]
 pub(crate) struct Trouble {
     pub(crate) failure: Failure,
     pub(crate) kind: Kind,
-    /// When the server wants to be asked again.
+    /// The pause that the server requests.
     retry_after: Option<Duration>,
 }
 
@@ -62,13 +62,13 @@ impl From<Failure> for Trouble {
 /// Which requests are sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It may be done twice.
+    /// A request that may be handled twice: it is always repeated.
     Safe,
-    /// Only where the server did not take it.
+    /// A request that is repeated only if the server did not handle it.
     IfRefused,
 }
 
-/// How long one request is tried again.
+/// For how long one request is repeated.
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
     limit: Duration,
@@ -80,12 +80,12 @@ impl Patience {
         Self { limit, progress }
     }
 
-    /// For requests that a person waits for.
+    /// No repetition, for requests for which a person waits.
     pub(crate) fn none() -> Self {
         Self::new(Duration::ZERO, ProgressBar::hidden())
     }
 
-    /// Tries until there is a response, until it cannot get better, or until the time is over.
+    /// Repeats a request until there is a usable response, until repeating it cannot help, or until the time is over.
     pub(crate) async fn send(
         &self,
         repeat: Repeat,
@@ -121,12 +121,12 @@ fn pauses() -> backon::ExponentialBackoff {
 pub(crate) struct Attempts<'p> {
     patience: &'p Patience,
     pauses: backon::ExponentialBackoff,
-    /// When the first attempt since the last progress went wrong.
+    /// When the first attempt since the last progress failed.
     since: Option<Instant>,
 }
 
 impl Attempts<'_> {
-    /// Something arrived: the time for retries starts again.
+    /// Starts the time for retries again, because bytes were received.
     pub(crate) fn progressed(&mut self) {
         (self.pauses, self.since) = (pauses(), None);
     }
@@ -134,7 +134,8 @@ impl Attempts<'_> {
     /// Waits before the next attempt.
     ///
     /// # Errors
-    /// The trouble itself, when another attempt would not help or would be too late.
+    ///
+    /// The failure itself, if another attempt would not help or would be too late.
     pub(crate) async fn pause(&mut self, trouble: Trouble) -> Result<(), Failure> {
         if trouble.kind == Kind::Final {
             return Err(trouble.failure);
@@ -145,17 +146,17 @@ impl Attempts<'_> {
         if since.elapsed() + pause > self.patience.limit {
             return Err(trouble.failure);
         }
-        let told = format!("{}; trying again in {:.0?}", trouble.failure, pause);
+        let text = format!("{}; trying again in {:.0?}", trouble.failure, pause);
         if is_first {
-            say(&self.patience.progress, &told);
+            print(&self.patience.progress, &text);
         }
-        self.patience.progress.set_message(told);
+        self.patience.progress.set_message(text);
         tokio::time::sleep(pause).await;
         Ok(())
     }
 }
 
-/// The response, if the server has said what it has to say.
+/// Returns the response, unless its status means that the request may be repeated or that the server has failed.
 async fn usable(response: Response) -> Result<Response, Trouble> {
     let status = response.status();
     let kind = match status {
@@ -167,8 +168,8 @@ async fn usable(response: Response) -> Result<Response, Trouble> {
     let retry_after = retry_after(&response);
     let path = response.url().path().to_owned();
     let text = response.text().await.unwrap_or_default();
-    // An export that failed is told with the same status as a server that is out of order. Only the latter, or one that
-    // says so, passes (Bulk Data 2.0, status request, error response).
+    // A failed export and a failing server have the same status. Only the latter, or an error whose code says that it is
+    // temporary, is retried (Bulk Data 2.0, status request, error response).
     let body: Value = serde_json::from_str(&text).unwrap_or_default();
     let code = body["issue"][0]["code"].as_str();
     let has_failed = status == StatusCode::INTERNAL_SERVER_ERROR
@@ -183,7 +184,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
     pause_until(text, SystemClock.now())
 }
 
-/// The pause that a `Retry-After` of this text asks for; `None` for one that cannot be read.
+/// Returns the pause that a `Retry-After` with this text requests, or `None` if the text cannot be read.
 pub(crate) fn pause_until(text: &str, now: jiff::Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
@@ -201,7 +202,11 @@ mod tests {
         let now = "2026-01-02T03:04:05Z".parse().expect("an instant");
         assert_eq!(pause_until(" 7 ", now), Some(Duration::from_secs(7)));
         assert_eq!(pause_until("Fri, 02 Jan 2026 03:05:05 GMT", now), Some(Duration::from_mins(1)));
-        assert_eq!(pause_until("Fri, 02 Jan 2026 03:04:00 GMT", now), Some(Duration::ZERO), "it is past");
+        assert_eq!(
+            pause_until("Fri, 02 Jan 2026 03:04:00 GMT", now),
+            Some(Duration::ZERO),
+            "a time in the past"
+        );
         assert_eq!(pause_until("soon", now), None);
     }
 }

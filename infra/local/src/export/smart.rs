@@ -1,4 +1,5 @@
-//! Getting a token: SMART standalone launch, the sandbox's pages played by the client itself; or as a backend service.
+//! Gets access tokens: by a SMART standalone launch, in which the client itself submits the sandbox's pages, or as a backend
+//! service.
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -20,7 +21,8 @@ use crate::defaults::{TEST_CLIENT, TEST_REDIRECT};
 
 const SCOPE: &str = "launch/patient offline_access patient/$ehi-export";
 
-/// A client with an access token, renewed when the server no longer takes it. Several requests may use it at once.
+/// A client with an access token, which is renewed when the server no longer accepts it. Several requests may use the session
+/// at once.
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) patience: Patience,
@@ -28,20 +30,20 @@ pub(crate) struct Session {
 }
 
 struct Tokens {
-    /// `None` talks to servers that want none.
+    /// `None` for servers that require none.
     access: Option<String>,
     renewal: Renewal,
 }
 
-/// How a new token is had.
+/// How a new token is requested.
 enum Renewal {
     Never,
-    /// By a refresh token.
+    /// With a refresh token.
     Refresh {
         token: String,
         endpoint: String,
     },
-    /// By the key of a backend service.
+    /// With the key of a backend service.
     Service {
         client: String,
         key: ServiceKey,
@@ -55,7 +57,7 @@ impl Session {
         Self::new(client, patience, Some(access_token), Renewal::Never)
     }
 
-    /// For servers that want no token.
+    /// Returns a session for servers that require no token.
     pub(crate) fn without_token(client: Client, patience: Patience) -> Self {
         Self::new(client, patience, None, Renewal::Never)
     }
@@ -88,7 +90,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Signs in as the patient and agrees, as a person would in a browser.
+    /// Signs in as the patient and consents, as a person would in a browser.
     pub(crate) async fn authorize(
         client: Client,
         patience: Patience,
@@ -124,7 +126,7 @@ impl Session {
         let picked = patience.send(Repeat::IfRefused, pick).await?;
         if picked.status() == StatusCode::UNAUTHORIZED {
             return Err(Failure::new(format!(
-                "the server does not let the patient '{patient}' be picked: there is no such patient, or it is no sandbox (then use --token-file)"
+                "the server does not accept the patient '{patient}' without signing in: there is no such patient, or the server is not a sandbox (then use --token-file)"
             )));
         }
         let cookie =
@@ -135,11 +137,11 @@ impl Session {
             .post(page(&consent))
             .header("cookie", cookie)
             .form(&[("request", request.as_str()), ("decision", "allow")]);
-        let answer = redirect(&send(agreed).await?)?;
-        if parameter(&answer, "state").as_deref() != Some(&state) {
-            return Err(Failure::new("the server answered with another 'state' than it was sent"));
+        let callback = redirect(&send(agreed).await?)?;
+        if parameter(&callback, "state").as_deref() != Some(&state) {
+            return Err(Failure::new("the server returned another 'state' than the one that was sent"));
         }
-        let code = parameter(&answer, "code").ok_or_else(|| refused(&answer))?;
+        let code = parameter(&callback, "code").ok_or_else(|| refused(&callback))?;
         let exchanged = client.post(token_endpoint.clone()).form(&[
             ("grant_type", "authorization_code"),
             ("code", &code),
@@ -147,14 +149,14 @@ impl Session {
             ("client_id", TEST_CLIENT),
             ("code_verifier", &verifier),
         ]);
-        let answer = json(send(exchanged).await?).await?;
+        let response = json(send(exchanged).await?).await?;
         let session = Self::new(client, patience, None, Renewal::Never);
-        take(&mut *session.tokens.lock().await, &answer, token_endpoint.as_str())?;
+        store_tokens(&mut *session.tokens.lock().await, &response, token_endpoint.as_str())?;
         Ok(session)
     }
 
-    /// Sends a request with the token, once more with a new one when it has expired, and again as [`Patience`] says.
-    /// Returns any response but those that mean that the server is out of order.
+    /// Sends a request with the token. If the token has expired, sends it once more with a new one. Repeats the request as
+    /// [`Patience`] allows. Returns any response, except one that means that the server has failed.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -165,7 +167,7 @@ impl Session {
         self.send_again(repeat, method, url, dress).await
     }
 
-    /// Like [`Session::send`], for a request that may be done twice or must not be.
+    /// Like [`Session::send`], but `repeat` decides whether the request may be handled twice.
     pub(crate) async fn send_again(
         &self,
         repeat: Repeat,
@@ -195,7 +197,7 @@ impl Session {
             return Ok(response);
         }
         let mut tokens = self.tokens.lock().await;
-        // Another request may have renewed it in the meantime.
+        // Another request may have renewed the token meanwhile.
         if tokens.access == used && !self.renew(&mut tokens).await? {
             return Ok(response);
         }
@@ -208,26 +210,26 @@ impl Session {
         self.tokens.lock().await.access.clone()
     }
 
-    /// Gets a new token; false when there is no way to.
+    /// Gets a new token. Returns `false` if there is no way to get one.
     async fn renew(&self, tokens: &mut Tokens) -> Result<bool, Failure> {
-        // A refresh token may be good for one use: it is not sent again when the server may have seen it.
+        // A refresh token may be valid for only one use, so it is not sent again if the server may have received it.
         let (repeat, endpoint) = match &tokens.renewal {
             Renewal::Never => return Ok(false),
             Renewal::Refresh { endpoint, .. } => (Repeat::IfRefused, endpoint.clone()),
             Renewal::Service { endpoint, .. } => (Repeat::Safe, endpoint.clone()),
         };
         let request = async || {
-            // An assertion is good for one use as well, so each attempt has its own.
+            // An assertion is also valid for only one use, so each attempt has a new one.
             let fields = fields(&tokens.renewal)?;
             self.client.post(&endpoint).form(&fields).send().await.map_err(Trouble::of_transport)
         };
-        let answer = json(checked(self.patience.send(repeat, request).await?).await?).await?;
-        take(tokens, &answer, &endpoint)?;
+        let response = json(checked(self.patience.send(repeat, request).await?).await?).await?;
+        store_tokens(tokens, &response, &endpoint)?;
         Ok(true)
     }
 }
 
-/// What a token endpoint is sent for a new token.
+/// Returns the form fields of a request for a new token.
 fn fields(renewal: &Renewal) -> Result<Vec<(&'static str, String)>, Failure> {
     Ok(match renewal {
         Renewal::Never => Vec::new(),
@@ -251,12 +253,13 @@ async fn discovery(client: &Client, patience: &Patience, base: &str) -> Result<V
     json(checked(patience.send(Repeat::Safe, request).await?).await?).await
 }
 
-/// Takes the tokens of a response.
-fn take(tokens: &mut Tokens, answer: &Value, endpoint: &str) -> Result<(), Failure> {
-    let token = answer["access_token"].as_str();
-    tokens.access = Some(String::from(token.ok_or_else(|| Failure::new("the server gave no access token"))?));
+/// Stores the tokens of a response.
+fn store_tokens(tokens: &mut Tokens, response: &Value, endpoint: &str) -> Result<(), Failure> {
+    let token = response["access_token"].as_str();
+    tokens.access =
+        Some(String::from(token.ok_or_else(|| Failure::new("the server returned no access token"))?));
     if !matches!(tokens.renewal, Renewal::Service { .. }) {
-        tokens.renewal = match answer["refresh_token"].as_str() {
+        tokens.renewal = match response["refresh_token"].as_str() {
             Some(token) => Renewal::Refresh { token: token.to_owned(), endpoint: endpoint.to_owned() },
             None => Renewal::Never,
         };
@@ -269,7 +272,7 @@ pub(crate) async fn send(request: RequestBuilder) -> Result<Response, Failure> {
     checked(request.send().await.map_err(unreachable)?).await
 }
 
-/// The response, if it is a success or a redirect; otherwise what the server says is wrong.
+/// Returns the response if it is a success or a redirect, and the server's error otherwise.
 pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
     let status = response.status();
     if status.is_success() || status.is_redirection() {
@@ -280,20 +283,20 @@ pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
         response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let text = response.text().await.unwrap_or_default();
     if is_page {
-        return Err(Failure::new(format!("the server answers {status} at {path}: {}", page_text(&text))));
+        return Err(Failure::new(format!("the server returned {status} for {path}: {}", page_text(&text))));
     }
     Err(refusal(status, &path, &serde_json::from_str(&text).unwrap_or_default()))
 }
 
-/// What the server says is wrong, in one line.
+/// Returns the error in a response of the server, in one line.
 pub(crate) fn refusal(status: StatusCode, path: &str, body: &Value) -> Failure {
-    let said = body["issue"][0]["diagnostics"].as_str().or_else(|| body["error_description"].as_str());
-    Failure::new(format!("the server answers {status} at {path}: {}", said.unwrap_or("no reason given")))
+    let reason = body["issue"][0]["diagnostics"].as_str().or_else(|| body["error_description"].as_str());
+    Failure::new(format!("the server returned {status} for {path}: {}", reason.unwrap_or("no reason given")))
 }
 
 pub(crate) async fn json(response: Response) -> Result<Value, Failure> {
     let bytes = response.bytes().await.map_err(unreachable)?;
-    serde_json::from_slice(&bytes).map_err(|_| Failure::new("the server's answer is not JSON"))
+    serde_json::from_slice(&bytes).map_err(|_| Failure::new("the server's response is not JSON"))
 }
 
 pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
@@ -309,14 +312,14 @@ pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
 fn redirect(response: &Response) -> Result<Url, Failure> {
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let url = location.and_then(|location| response.url().join(location).ok());
-    url.ok_or_else(|| Failure::new(format!("the server does not lead on from {}", response.url().path())))
+    url.ok_or_else(|| Failure::new(format!("the server returned no redirect for {}", response.url().path())))
 }
 
 fn parameter(url: &Url, name: &str) -> Option<String> {
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-/// A page's address without its query.
+/// Returns a page's address without its query.
 fn page(url: &Url) -> Url {
     let mut page = url.clone();
     page.set_query(None);

@@ -1,4 +1,4 @@
-//! Holds what arrived against what the server said of it, and says how much of it that could verify.
+//! Compares downloaded files with the facts that the server gave, and counts how they were verified.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,21 +12,21 @@ use domain::clock::hex;
 
 use crate::Failure;
 
-/// What a file must be, as far as the server says.
+/// The facts that the server gave about a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expected {
     pub(super) url: String,
     pub(super) count: Option<u64>,
     pub(super) size: Option<u64>,
     pub(super) sha256: Option<String>,
-    /// SHA-1, base64, as FHIR attachments carry it.
+    /// The SHA-1 in base64, as in FHIR attachments.
     pub(super) sha1: Option<String>,
-    /// Whether it is behind the token, and not behind a signature.
+    /// Whether the request needs the token. Otherwise the URL is signed or public.
     pub(super) with_token: bool,
 }
 
 impl Expected {
-    /// The strongest check that can be made of the file.
+    /// Returns the strongest check that is possible for the file.
     pub(super) fn check(&self) -> Check {
         match self {
             Self { sha256: Some(_), .. } => Check::Sha256,
@@ -38,7 +38,7 @@ impl Expected {
     }
 }
 
-/// How a file was verified, the strongest first.
+/// How a file was verified. The strongest way is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Check {
     Sha256,
@@ -55,7 +55,7 @@ impl fmt::Display for Check {
             Self::Sha1 => "verified by SHA-1",
             Self::Size => "by size only, because the server gives no hash for them",
             Self::Lines => "by number of lines only, because the server gives no hash and no size for them",
-            Self::Nothing => "not verified, because the server says nothing of them",
+            Self::Nothing => "not verified, because the server gives no hash, size or count for them",
         })
     }
 }
@@ -69,7 +69,7 @@ impl Verified {
         *self.0.entry(check).or_default() += 1;
     }
 
-    /// One phrase for each way in which files were verified: `12 files verified by SHA-256`.
+    /// Returns a phrase for each way in which files were verified, such as `12 files verified by SHA-256`.
     pub(crate) fn phrases(&self, noun: &str) -> impl Iterator<Item = String> {
         self.0.iter().map(move |(check, number)| {
             let plural = if *number == 1 { "" } else { "s" };
@@ -99,7 +99,9 @@ pub(super) fn verify(path: &Path, expected: &Expected) -> Result<(), Failure> {
         }
     }
     if let Some(expected) = expected.size.filter(|expected| *expected != size) {
-        return Err(Failure::new(format!("{size} bytes arrived, the server says {expected}")));
+        return Err(Failure::new(format!(
+            "{size} bytes were received, but the size is {expected} according to the server"
+        )));
     }
     if expected.sha256.as_ref().is_some_and(|expected| *expected != hex(sha256.finish().as_ref())) {
         return Err(Failure::new("the SHA-256 is not the one in the manifest"));

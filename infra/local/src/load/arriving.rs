@@ -1,4 +1,4 @@
-//! What the loader reads of a resource: whose it is, and how new.
+//! The facts that the loader reads from a resource: the patients to whom it belongs, and when it was updated.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,33 +12,34 @@ use jiff::Timestamp;
 
 use super::report::Place;
 
-/// A resource on its way.
+/// A resource that was read and is not sorted yet.
 pub(super) struct Arriving<'a> {
     pub(super) number: u64,
     pub(super) place: Place,
-    /// Decides between versions of the same time.
+    /// Decides between versions with the same time: the higher one stays.
     pub(super) rank: u64,
     pub(super) resource_type: &'a str,
     pub(super) id: &'a str,
-    /// What is written.
+    /// The text that is written.
     pub(super) text: &'a [u8],
-    /// What is read: the plain spelling, and the members in it.
+    /// The text in its plain spelling, in which the loader reads.
     pub(super) plain: &'a [u8],
+    /// The members of `plain`.
     pub(super) members: &'a Members<'a>,
 }
 
-/// `Type/id`
+/// Returns `Type/id`.
 pub(super) fn key_of(resource_type: &str, id: &str) -> Vec<u8> {
     [resource_type.as_bytes(), b"/", id.as_bytes()].concat()
 }
 
-/// The patients that a resource belongs to, and what else makes it belong to someone.
+/// Returns the patients to whom a resource belongs, and the references to other resources whose patients it shares.
 pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, str>>) {
     let (mut homes, mut follows) = (Vec::new(), Vec::new());
     if resource.resource_type == "Patient" {
         homes.push(resource.id.to_owned());
     }
-    // Access to a Binary follows this resource (FHIR R4, Binary.securityContext).
+    // Access to a Binary is decided by the resource that this element names (FHIR R4, Binary.securityContext).
     let own: &[&str] = if resource.resource_type == "Binary" { &["securityContext"] } else { &[] };
     for path in paths(resource.resource_type).iter().chain(own) {
         let (name, rest) = path.split_once('.').map_or((*path, None), |(name, rest)| (name, Some(rest)));
@@ -59,7 +60,7 @@ pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, 
     (homes, follows)
 }
 
-/// Shows the references at the rest of a dotted path, looking into lists on the way.
+/// Passes the references at the rest of a dotted path to `show`. Lists on the path are searched.
 fn targets<'a>(text: &'a [u8], value: Range<usize>, path: Option<&str>, show: &mut dyn FnMut(Cow<'a, str>)) {
     let (name, rest) = match path {
         None => ("reference", None),
@@ -80,7 +81,7 @@ fn targets<'a>(text: &'a [u8], value: Range<usize>, path: Option<&str>, show: &m
     });
 }
 
-/// `meta.lastUpdated` in milliseconds; the least there is without one.
+/// Returns `meta.lastUpdated` in milliseconds since 1970, or the smallest number if there is none.
 pub(super) fn updated(resource: &Arriving<'_>) -> i64 {
     let text = resource.plain;
     let value = resource.members.get(b"meta").and_then(|meta| json::member(text, meta, b"lastUpdated"));
@@ -88,7 +89,7 @@ pub(super) fn updated(resource: &Arriving<'_>) -> i64 {
     at.map_or(i64::MIN, Timestamp::as_millisecond)
 }
 
-/// The id that an entry's full URL gives to a resource that has none.
+/// Returns the id in an entry's full URL, for a resource without an id.
 pub(super) fn id_of(url: &str) -> Option<String> {
     let id = url.strip_prefix("urn:uuid:").or_else(|| parse(url).map(|reference| reference.id))?;
     is_fhir_id(id).then(|| id.to_owned())
@@ -96,8 +97,8 @@ pub(super) fn id_of(url: &str) -> Option<String> {
 
 pub(super) fn insert_id(text: &[u8], id: &str) -> Vec<u8> {
     let mut with_id = format!("{{\"id\":\"{id}\",").into_bytes();
-    let behind_brace = text.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
-    with_id.extend_from_slice(&text[behind_brace..]);
+    let after_brace = text.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
+    with_id.extend_from_slice(&text[after_brace..]);
     with_id
 }
 

@@ -1,8 +1,8 @@
-//! `ehi load --into s3://…`: a lake in a bucket.
+//! `ehi load --into s3://…`: loads into a lake in a bucket.
 //!
-//! What comes in is put in order in a directory on this machine, beside what the bucket has already of the same
-//! patients, and the files go up from there. An input directory that is a lake itself goes up as it stands, with its
-//! documents. Memory stays the same whatever comes in; the disk needs room for it.
+//! The input is sorted in a temporary directory on this machine, together with the records that the bucket already has of
+//! the same patients. The files are uploaded from there. An input directory that is a lake itself is uploaded without
+//! changes, with its documents. Memory does not depend on the size of the input, but the disk needs space for it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{Loaded, Options, fill, private};
 use crate::Failure;
 
-/// Files that travel at once.
+/// How many files are transferred at the same time.
 const AT_ONCE: usize = 16;
-/// Bytes read at once.
+/// How many bytes are read at once.
 const PIECE: usize = 256 * 1024;
 
-/// Loads into the bucket and prefix that `options.into` names.
+/// Loads the inputs of the options into the bucket and prefix `url`.
 pub(super) async fn load(
     options: &Options,
     url: &str,
@@ -45,7 +45,7 @@ pub(super) async fn load(
             fill(&others, &into, None, &bar, &stop, fetch)
         });
         loaded = filled.await.map_err(|error| Failure::new(error.to_string()))??;
-        // What was fetched and went into another file is there no more.
+        // A file that was fetched and is missing now was merged into another file, so it is removed from the bucket.
         let before: BTreeSet<_> = std::fs::read_to_string(staging.path().join(FETCHED))
             .unwrap_or_default()
             .lines()
@@ -64,10 +64,10 @@ pub(super) async fn load(
     Ok(loaded)
 }
 
-/// The list of the keys that were fetched, in the staging directory.
+/// The name of the file in the staging directory that lists the keys that were fetched.
 const FETCHED: &str = "fetched.txt";
 
-/// Fetches what the bucket has of some patients; without any, what they share.
+/// Fetches the records of these patients from the bucket, or the shared resources if the list is empty.
 async fn fetch(bucket: &dyn Files, patients: &[String], into: &Path) -> Result<(), Failure> {
     let prefixes = match patients {
         [] => vec!["shared/".to_owned()],
@@ -103,7 +103,7 @@ async fn fetch(bucket: &dyn Files, patients: &[String], into: &Path) -> Result<(
     Ok(list.flush().await?)
 }
 
-/// Sends every file of a lake.
+/// Uploads every file of a lake.
 async fn send(bucket: &Arc<dyn Files>, lake: &Path) -> Result<(), Failure> {
     let mut paths = Vec::new();
     for part in ["Patient", "Group", "shared", "deleted"] {
@@ -125,7 +125,7 @@ async fn send(bucket: &Arc<dyn Files>, lake: &Path) -> Result<(), Failure> {
     stream::iter(paths.into_iter().map(put)).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// The plain files below a directory; hidden ones are no part of a lake.
+/// Collects the regular files below a directory. Hidden files are not part of a lake.
 fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
     for entry in entries {

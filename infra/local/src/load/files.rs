@@ -1,20 +1,20 @@
-//! The files behind the inputs: regular files only, in the order of their names.
+//! Finds the files of the inputs: only regular files, in the order of their names.
 
 use std::path::{Path, PathBuf};
 
 use super::report::{Kind, Notes};
 use crate::Failure;
 
-/// What is read of a directory.
+/// The endings of the file names that are read in a directory.
 const RECORDS: [&str; 4] = [".ndjson", ".json", ".ndjson.gz", ".json.gz"];
-/// Directories that hold documents, not records: of a patient in a lake, and of an export.
+/// Directories that contain documents, not records: the first in a lake, the second in an export.
 const DOCUMENTS: [&str; 2] = ["files", "attachments"];
 
-/// The files to read; what is none is noted. Directories stand for what they hold.
+/// Returns the files to read: the named ones, and those in named directories. Other files are noted as problems.
 pub(super) fn files(inputs: &[PathBuf], notes: &mut Notes) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for input in inputs {
-        // What people name may be a link; inside directories links are not followed.
+        // A named input may be a symbolic link; inside directories links are not followed.
         let metadata = std::fs::metadata(input).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Failure::new(format!("{} does not exist", input.display())),
             _ => Failure::of_path(input, &error),
@@ -37,7 +37,7 @@ fn inside(directory: &Path, found: &mut Vec<PathBuf>, notes: &mut Notes) -> Resu
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-        // Hidden files are of the system, or of a program that is at work.
+        // Hidden files belong to the system, or to a program that is still writing.
         if name.starts_with('.') {
             continue;
         }
@@ -53,7 +53,7 @@ fn inside(directory: &Path, found: &mut Vec<PathBuf>, notes: &mut Notes) -> Resu
         } else {
             unread(
                 &path,
-                "not read: only NDJSON and JSON are, by the names .ndjson and .json, with .gz or without",
+                "not read: only files whose names end in .ndjson, .json, .ndjson.gz or .json.gz are",
                 notes,
             );
         }

@@ -1,18 +1,18 @@
-//! Whom a Binary belongs to, and what follows it or another resource.
+//! Decides to which patients a Binary belongs, and a resource that belongs to the patients of another one.
 
 use std::collections::HashSet;
 
 use super::spill::{Fields, put_number, put_text, put_texts};
 use crate::Failure;
 
-/// What a resource is to the one under whose type and id a record is kept.
+/// The relation of a resource to the one under whose type and id a record is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role<'a> {
-    /// It belongs to whom the other belongs to.
+    /// It belongs to the patients of the other resource.
     Follower,
-    /// It is that Binary. `has_context`: access to it follows a resource that is no Patient.
+    /// It is that Binary. `has_context`: its securityContext is a resource other than a Patient.
     Itself { has_context: bool },
-    /// It has that Binary as an attachment: under a relative URL, or under an absolute one with this base.
+    /// It has that Binary as an attachment, with a relative URL or with an absolute one that has this base.
     Attaches(Option<&'a [u8]>),
 }
 
@@ -22,7 +22,7 @@ const ITSELF_WITH_CONTEXT: u64 = 2;
 const RELATIVE: u64 = 3;
 const ABSOLUTE: u64 = 4;
 
-/// A record of such a resource, with its number and its patients.
+/// The record of such a resource, with its number and its patients.
 pub(super) struct Follow<'a> {
     pub(super) key: &'a [u8],
     pub(super) number: u64,
@@ -66,7 +66,7 @@ impl<'a> Follow<'a> {
     }
 }
 
-/// What tells whom a resource belongs to.
+/// The patients whom other resources name for a resource.
 #[derive(Debug, Default)]
 pub(super) struct Claims<'a> {
     own: HashSet<&'a [u8]>,
@@ -95,13 +95,14 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// The patients for one that has this role, and whether they count only where nothing else tells any.
+    /// Returns the patients for a resource with this role, and whether they are used only if nothing else names any.
     ///
-    /// An absolute URL may mean a Binary of another server with the same id. A dump of one server names its own Binaries
-    /// so, with one base; with several nobody can tell which server this Binary is from.
+    /// An absolute URL may mean a Binary of another server with the same id. If all absolute URLs have one base, the input
+    /// is probably a dump of that server, which names its own Binaries so. If there are several bases, it is unknown from
+    /// which server this Binary is.
     pub(super) fn homes(&self, role: Role<'_>) -> (&HashSet<&'a [u8]>, bool) {
         let sure = if self.own.is_empty() { &self.relative } else { &self.own };
-        // Whom the context belongs to is not known here: it may be another patient.
+        // The patients of the securityContext are not known here, and may be others.
         let is_unknown = role == Role::Follower && self.has_context;
         if !sure.is_empty() || self.has_several_bases || is_unknown {
             return (sure, false);

@@ -1,5 +1,5 @@
-//! Reads resources out of files: a line each of NDJSON, or the entries of Bundles, pretty-printed as well. Never
-//! more than one resource is held. Large files of lines are cut into pieces, so that several workers share one.
+//! Reads resources from files: the lines of NDJSON, or the entries of Bundles, which may be pretty-printed. Only one
+//! resource is in memory at a time. Large NDJSON files are cut into pieces, which several workers read at the same time.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -15,28 +15,26 @@ use super::objects::objects;
 use super::report::Place;
 use crate::Failure;
 
-/// Bytes of a piece.
+/// How many bytes a piece has.
 const PIECE: u64 = 16 * 1024 * 1024;
 
-/// What stands at a place of a file.
+/// What was found at a place of a file.
 pub(super) enum Found<'a> {
-    /// One JSON object, which is a resource if it can be read as one.
-    Resource {
-        text: &'a [u8],
-        full_url: Option<&'a str>,
-    },
+    /// A JSON object, which may be a resource.
+    Resource { text: &'a [u8], full_url: Option<&'a str> },
+    /// Something that cannot be read, and the reason.
     Unusable(String),
 }
 
-/// Takes what was found and the line on which it begins.
+/// Receives the line on which something begins, and what was found there.
 pub(super) type Take<'t> = &'t mut dyn FnMut(u64, Found<'_>) -> Result<(), Failure>;
 
-/// A part of a file that one worker reads: the lines that begin in it, or the whole file.
+/// The part of a file that one worker reads: the whole file, or the lines that begin between two offsets.
 pub(super) struct Piece {
     pub(super) path: Arc<Path>,
     start: u64,
     end: u64,
-    /// Lines that were read.
+    /// How many lines were read.
     lines: AtomicU64,
 }
 
@@ -68,7 +66,7 @@ impl Inputs {
         Self { pieces }
     }
 
-    /// Each file as one piece.
+    /// Makes one piece of each file.
     pub(super) fn whole(files: Vec<PathBuf>) -> Self {
         let piece =
             |file: PathBuf| Piece { path: file.into(), start: 0, end: u64::MAX, lines: AtomicU64::new(0) };
@@ -80,7 +78,7 @@ impl Inputs {
         whole.filter_map(|piece| piece.path.metadata().ok()).map(|metadata| metadata.len()).sum()
     }
 
-    /// The file and line of a place. Everything was read before.
+    /// Returns the file and line of a place. It is called after all pieces were read.
     pub(super) fn name(&self, place: Place) -> String {
         if place.piece == Place::LAKE {
             return "the lake".to_owned();
@@ -94,12 +92,12 @@ impl Inputs {
 }
 
 impl Piece {
-    /// Shows every resource of the piece with the line on which it begins, counted from the piece's first.
+    /// Passes every resource of the piece to `take`, with its line counted from the first line of the piece.
     pub(super) fn read(&self, bar: &ProgressBar, take: Take<'_>) -> Result<(), Failure> {
         let broken = |error: std::io::Error| Failure::of_path(&self.path, &error);
         let name = self.path.to_string_lossy();
         let mut file = File::open(&self.path).map_err(broken)?;
-        // The line that begins in the piece before is that one's.
+        // A line that begins in the previous piece belongs to that piece.
         if self.start > 0 {
             file.seek(SeekFrom::Start(self.start - 1)).map_err(broken)?;
         }
@@ -121,8 +119,8 @@ impl Piece {
     }
 }
 
-/// The lines that begin in the next `length` bytes; how many there were. What is wrong with one line says nothing of the
-/// next.
+/// Reads the lines that begin in the next `length` bytes, and returns how many there were. A line that cannot be used does
+/// not affect the next ones.
 fn lines(mut reader: impl BufRead, length: u64, take: Take<'_>) -> (u64, Result<(), Failure>) {
     let (mut number, mut at, mut text) = (0, 0, Vec::new());
     while at < length {
@@ -155,7 +153,7 @@ fn unreadable(error: &std::io::Error) -> Found<'static> {
     Found::Unusable(format!("the file cannot be read further: {error}"))
 }
 
-/// Reads past the end of the line; returns the bytes that this took.
+/// Skips the rest of the line, and returns how many bytes it had.
 fn skip_line(reader: &mut impl BufRead) -> Result<u64, Failure> {
     let mut skipped = 0;
     loop {

@@ -1,4 +1,4 @@
-//! What resources refer to: references, and the URLs of attachments.
+//! The links of resources: their references, and the URLs of their attachments.
 
 use fhir::attachments::{Link, Target, has_attachments, linked_attachments};
 
@@ -7,20 +7,20 @@ use super::spill::{Stream, Writer, put_number, put_text};
 use super::streams::hash;
 use crate::Failure;
 
-/// References that are remembered, because many in a row are the same.
+/// How many references are remembered, because the same ones often follow each other.
 const REMEMBERED: u64 = 4096;
 
-/// References to one resource from one stretch of the input.
+/// Several references to one resource, counted together.
 struct Reference {
     hash: u64,
     count: u64,
     of_attachment: bool,
-    /// Where the first is.
+    /// The place of the first one.
     place: Place,
     target: Vec<u8>,
 }
 
-/// One worker's references.
+/// Collects the references that one worker reads.
 pub(super) struct Links<'l> {
     writer: Writer<'l>,
     remembered: Vec<Option<Reference>>,
@@ -34,7 +34,7 @@ impl<'l> Links<'l> {
     /// Notes a reference to a `Type/id`.
     pub(super) fn note(&mut self, target: &[u8], of_attachment: bool, place: Place) -> Result<(), Failure> {
         let hash = hash(target);
-        // The remainder is less than the number of places.
+        // The remainder is less than the number of slots.
         let slot = &mut self.remembered[usize::try_from(hash % REMEMBERED).unwrap_or_default()];
         if let Some(link) = slot
             && link.hash == hash
@@ -71,18 +71,18 @@ fn push(writer: &mut Writer<'_>, link: &Reference) -> Result<(), Failure> {
     })
 }
 
-/// The URLs of a resource's attachments, as an export finds them, and where each leads. The text was checked before and
+/// Returns the URLs of a resource's attachments, found as in an export, and their targets. The text was checked before and
 /// is in its plain spelling.
 pub(super) fn attachment_urls(text: &[u8], resource_type: &str) -> Vec<(String, Link)> {
     if !has_attachments(resource_type) {
         return Vec::new();
     }
-    // The server's address is not known here: an absolute URL may be its own or not.
+    // The server's address is not known here, so an absolute URL may belong to it or not.
     let linked = linked_attachments(text, resource_type, "");
     linked.into_iter().map(|attachment| (attachment.url, attachment.link)).collect()
 }
 
-/// Shows the ids of the Binaries that a resource's attachments are, with the bases of absolute URLs.
+/// Passes the ids of the Binaries among a resource's attachments to `show`, with the base if the URL is absolute.
 pub(super) fn mentions(
     text: &[u8],
     resource_type: &str,
@@ -99,7 +99,7 @@ pub(super) fn mentions(
     Ok(())
 }
 
-/// All that stands before `Binary/<id>` in an absolute URL.
+/// Returns the part of an absolute URL before `Binary/<id>`.
 fn base<'u>(url: &'u str, id: &str) -> &'u str {
     let url = url.trim();
     let url = url.split_once(['?', '#']).map_or(url, |(before, _)| before);

@@ -1,9 +1,12 @@
-//! `ehi load`: turns bulk NDJSON and FHIR Bundles into the lake layout, on all cores and in bounded memory.
+//! `ehi load`: converts bulk NDJSON and FHIR Bundles into the lake layout, on all cores and in bounded memory.
 //!
-//! [`files`] finds the files and [`input`] reads them in pieces; [`mod@sort`] reads each resource once ([`arriving`]) and
-//! appends it to a partition on disk ([`spill`], [`streams`]) by a hash of its patient; [`settle`] joins what only all resources together tell ([`follows`]: whom a Binary belongs to); and
-//! [`mod@write`] sorts one partition after the other into the lake. [`report`] is what people are told of it. Of each
-//! resource one bit stays in memory, of each patient eight bytes; all else is one partition a worker.
+//! - [`files`] finds the files, and [`input`] reads them in pieces.
+//! - [`mod@sort`] reads each resource once ([`arriving`]) and appends it to a partition on disk ([`spill`], [`streams`]),
+//!   by a hash of its patient.
+//! - [`settle`] decides what depends on all resources together, such as to whom a Binary belongs ([`follows`]).
+//! - [`mod@write`] sorts one partition after the other into the lake, and [`report`] prints the result.
+//!
+//! The memory is one bit for each resource, eight bytes for each patient, and one partition for each worker.
 
 mod arriving;
 #[cfg(feature = "s3")]
@@ -40,22 +43,26 @@ use crate::server::Signals;
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit status: 0 when everything was loaded (what was decided on the way is listed: versions that were replaced, references that resolve to nothing), 1 when something could not be used or the load failed, 2 when the command line is wrong."
+    after_help = "Exit status: 0 if everything was loaded (replaced versions and references that resolve to nothing are listed), 1 if something could not be used or the load failed, 2 if the command line is wrong."
 )]
 pub struct Options {
-    /// Files or directories: NDJSON or FHIR Bundles in JSON, gzip'ed or not
+    /// Files or directories with NDJSON or FHIR Bundles in JSON, compressed with gzip or not
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// The records directory to fill, or s3://bucket/prefix; what it has already stays
+    /// The records directory to fill, or s3://bucket/prefix; existing records are kept
     #[arg(long, value_name = "DIR")]
     pub into: PathBuf,
 }
 
-/// Bytes of input for which there is one more partition.
+/// The bytes of input for which there is one partition.
 const PARTITION: u64 = 16 * 1024 * 1024;
 const MAX_PARTITIONS: u64 = 1_024;
 
-/// Loads and reports; an error when anything could not be used.
+/// Loads the inputs and prints a report.
+///
+/// # Errors
+///
+/// If anything could not be used, although the rest was loaded, or if the load failed.
 pub async fn run(options: Options) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let bar = progress();
@@ -66,7 +73,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let loaded = tokio::select! {
         loaded = &mut loading => loaded,
         () = signals.received() => {
-            // The temporary directory holds records: it is removed before the program ends.
+            // The temporary directory contains records, so it is removed before the program ends.
             stop.store(true, Ordering::Relaxed);
             loading.await
         }
@@ -104,7 +111,7 @@ async fn into_bucket(
 }
 
 #[cfg(not(feature = "s3"))]
-#[expect(clippy::unused_async, reason = "it is, where there are buckets")]
+#[expect(clippy::unused_async, reason = "it is async with the feature s3")]
 async fn into_bucket(_: &Options, _: &str, _: &ProgressBar, _: &Arc<AtomicBool>) -> Result<Loaded, Failure> {
     Err(Failure::new("this build cannot write to a bucket: build it with --features s3"))
 }
@@ -114,8 +121,9 @@ pub fn load(inputs: &[PathBuf], into: &Path, bar: &ProgressBar) -> Result<Loaded
     fill(inputs, into, Some(into.to_owned()), bar, &AtomicBool::new(false), |_| Ok(()))
 }
 
-/// Loads the inputs into a records directory. `fetch` brings what another place has already of some patients; without
-/// any, what they share. `lake` is where patients and documents of earlier loads can be seen.
+/// Loads the inputs into a records directory. `fetch` copies the existing records of these patients from another place to
+/// the directory, or the shared resources if the list is empty. `lake` is the directory with the patients and documents of
+/// earlier loads, if it is on this machine.
 fn fill(
     inputs: &[PathBuf],
     into: &Path,
@@ -127,7 +135,7 @@ fn fill(
     let mut notes = Notes::default();
     let inputs = Inputs::new(files::files(inputs, &mut notes)?);
     std::fs::create_dir_all(into).map_err(|error| Failure::of_path(into, &error))?;
-    // Beside the records, where there is room for them.
+    // The temporary directory is in the records directory, because that file system has space for the records.
     let directory = private().tempdir_in(into)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let partitions = (inputs.bytes() / PARTITION).clamp(workers as u64 * 2, MAX_PARTITIONS);
@@ -136,7 +144,7 @@ fn fill(
     let stream = |name: &str, partitions| Stream::new(directory.path(), name, partitions);
     bar.set_length(inputs.bytes());
     read(&load, workers, &inputs, directory.path(), "incoming", Priority::Incoming, bar, &mut notes)?;
-    bar.set_message("reading what is there");
+    bar.set_message("reading existing records");
     let damaged = existing(&load, workers, into, directory.path(), &mut notes, fetch)?;
     bar.set_message("sorting");
     let (losers, more) = settle::decide(&load, workers)?;
@@ -148,8 +156,9 @@ fn fill(
     Ok(notes.loaded(&inputs))
 }
 
-/// Reads files, and sends on what waits for names. Returns the files that could not be read whole.
-#[expect(clippy::too_many_arguments, reason = "called twice, with what differs")]
+/// Reads files, and then sends on the resources whose `urn:` references had to be resolved. Returns the files that could not
+/// be read to their end.
+#[expect(clippy::too_many_arguments, reason = "called twice, with different values for most of them")]
 fn read(
     load: &Load<'_>,
     workers: usize,
@@ -177,8 +186,9 @@ fn read(
     Ok(damaged)
 }
 
-/// Reads what the lake has of the same patients and of what they share, like an input that loses ties, so that loading
-/// twice changes nothing. What is read may belong to further patients, whose records are then read as well.
+/// Reads the existing records of the same patients and the existing shared resources. They are treated like an input, but
+/// of two versions with the same time the incoming one stays. So loading twice changes nothing. If these resources also
+/// belong to other patients, the records of those patients are read as well.
 fn existing(
     load: &Load<'_>,
     workers: usize,
@@ -212,7 +222,7 @@ fn existing(
     Ok(damaged)
 }
 
-/// The patients that were not known before, in the order of their ids.
+/// Returns the patients that were not known before, in the order of their ids.
 fn new_patients(load: &Load<'_>, known: &mut HashSet<u64>) -> Result<Vec<String>, Failure> {
     let mut new = Vec::new();
     for index in 0..load.patients.len() {
@@ -229,7 +239,7 @@ fn new_patients(load: &Load<'_>, known: &mut HashSet<u64>) -> Result<Vec<String>
     Ok(new)
 }
 
-/// Temporary directories with records are for their owner only.
+/// Returns a builder of temporary directories that only their owner can read, because they contain records.
 fn private() -> tempfile::Builder<'static, 'static> {
     use std::os::unix::fs::PermissionsExt as _;
 

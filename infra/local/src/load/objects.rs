@@ -1,5 +1,5 @@
-//! JSON objects of any size, one after the other: the entries of Bundles are shown one by one, so that never more than one
-//! resource is held.
+//! Reads JSON objects of any size, one after the other. The entries of Bundles are passed on one by one, so that only one
+//! resource is in memory at a time.
 
 use std::io::BufRead;
 
@@ -11,7 +11,7 @@ use fhir::spelling::plainly;
 use super::input::{Found, Take};
 use crate::Failure;
 
-/// Shows the entries of a whole Bundle, which was checked before and is in its plain spelling.
+/// Passes on the entries of a whole Bundle, which was checked before and is in its plain spelling.
 pub(super) fn entries(
     text: &[u8],
     take: &mut dyn FnMut(Found<'_>) -> Result<(), Failure>,
@@ -26,8 +26,8 @@ pub(super) fn entries(
     Ok(())
 }
 
-/// An entry of a Bundle. One without a resource, such as a deletion, has nothing to load. Shows with it how many lines
-/// behind its beginning it was found.
+/// Passes on the resource of a Bundle's entry, if it has one: an entry such as a deletion has none. The number that is passed
+/// with it is that of the lines between the beginning of the entry and a fault in it.
 fn entry(text: &[u8], number: u64, take: Take<'_>) -> Result<(), Failure> {
     let mut plain = Plain::default();
     let (text, members) = match object(text, &mut plain) {
@@ -44,19 +44,19 @@ fn entry(text: &[u8], number: u64, take: Take<'_>) -> Result<(), Failure> {
     }
 }
 
-/// How many lines before a fault the text has.
+/// Returns how many lines the text has before a fault.
 fn lines_before(text: &[u8], reason: &NotAResource) -> u64 {
     let NotAResource::Json(malformed) = reason else { return 0 };
     memchr::memchr_iter(b'\n', &text[..malformed.at.min(text.len())]).count() as u64
 }
 
-/// JSON objects one after the other, each a resource or a Bundle of any size.
+/// Reads JSON objects one after the other. Each is a resource or a Bundle of any size.
 pub(super) fn objects(reader: impl BufRead, take: Take<'_>) -> Result<(), Failure> {
     let mut scan = Scan { reader, line: 1 };
     let read = loop {
         match scan.next_significant() {
             Ok(None) => return Ok(()),
-            // A byte order mark.
+            // A byte of a byte order mark.
             Ok(Some(0xef | 0xbb | 0xbf)) => {
                 scan.reader.consume(1);
             }
@@ -77,9 +77,9 @@ pub(super) fn objects(reader: impl BufRead, take: Take<'_>) -> Result<(), Failur
     }
 }
 
-/// Why a file is not read further.
+/// The reason why a file is not read further.
 enum Stopped {
-    /// What is wrong with it at the line that was reached.
+    /// A fault at the line that was reached.
     At(String),
     /// The loader itself failed.
     By(Failure),
@@ -101,7 +101,7 @@ fn broken() -> Stopped {
     Stopped::At("the JSON breaks off or is broken".to_owned())
 }
 
-/// What a top-level object is, as far as it was read.
+/// The kind of a top-level object, as far as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Unknown,
@@ -109,12 +109,12 @@ enum Kind {
     Resource,
 }
 
-/// What an object is that has such an entry (FHIR R4: `Bundle.entry`, `List.entry`).
+/// Returns the kind of an object with such an entry (FHIR R4: `Bundle.entry`, `List.entry`).
 fn kind_by_entry(text: &[u8]) -> Kind {
     if check_object(text, |_, _| {}).is_err() {
         return Kind::Unknown;
     }
-    // A repeated member tells as well.
+    // Repeated members are accepted here.
     let plain = plainly(text);
     let has = |names: &[&str]| {
         names.iter().any(|name| json::member(&plain, 0..plain.len(), name.as_bytes()).is_some())
@@ -128,8 +128,8 @@ fn kind_by_entry(text: &[u8]) -> Kind {
     }
 }
 
-/// Reads JSON byte by byte, keeping what is asked for without white space other than the ends of lines, by which faults
-/// are found again.
+/// Reads JSON byte by byte. What is kept of it has no white space except for line ends, which are needed for the lines of
+/// faults.
 struct Scan<R> {
     reader: R,
     line: u64,
@@ -161,7 +161,7 @@ impl<R: BufRead> Scan<R> {
         Ok(None)
     }
 
-    /// A top-level object: the entries of a Bundle one by one, anything else as a whole.
+    /// Reads a top-level object. The entries of a Bundle are passed on one by one, anything else as a whole.
     fn object(&mut self, take: Take<'_>) -> Result<(), Stopped> {
         let first_line = self.line;
         let mut kept = Vec::new();
@@ -209,13 +209,13 @@ impl<R: BufRead> Scan<R> {
         }
     }
 
-    /// A list of entries. Those of a Bundle are shown one by one and not kept; a List has entries as well, which are
-    /// kept. Where the type comes behind them, they tell themselves what they are.
+    /// Reads a list of entries. Those of a Bundle are passed on one by one and not kept. A List has entries as well, which
+    /// are kept. If the type of the object comes after the entries, their members show which of the two it is.
     fn entries(&mut self, kind: &mut Kind, kept: &mut Vec<u8>, take: Take<'_>) -> Result<(), Stopped> {
         self.bump()?;
         kept.push(b'[');
         let (start, mut number) = (kept.len(), 0);
-        // Those that did not tell.
+        // The entries before the first one that shows the kind of the object.
         let mut held = Vec::new();
         loop {
             match self.next_significant()? {
@@ -245,7 +245,7 @@ impl<R: BufRead> Scan<R> {
                         }
                         kept.truncate(start);
                     } else {
-                        // Past the limit no more is kept, and the whole is named.
+                        // Nothing beyond the limit is kept, and the whole object is reported as too long.
                         kept.truncate(MAX_LINE + 1);
                         if kept.len() > MAX_LINE {
                             *kind = Kind::Resource;
@@ -257,7 +257,7 @@ impl<R: BufRead> Scan<R> {
         }
     }
 
-    /// One value, kept without white space. Past the limit it is read on, but no more is kept.
+    /// Reads one value and keeps it without white space. What is beyond the limit is read but not kept.
     fn value(&mut self, kept: &mut Vec<u8>) -> Result<(), Stopped> {
         let (mut depth, mut in_string, mut escaped) = (0_u32, false, false);
         let start = kept.len();
@@ -297,18 +297,18 @@ impl<R: BufRead> Scan<R> {
     }
 }
 
-/// An entry as it was kept, with the line on which it begins.
+/// Passes on an entry that was kept, with the line on which it begins.
 fn kept_entry(text: &[u8], number: u64, line: u64, take: Take<'_>) -> Result<(), Stopped> {
     if text.len() > MAX_LINE {
         let reason = format!("entry {number}: longer than 16 MiB");
         return Ok(take(line, Found::Unusable(reason))?);
     }
-    Ok(entry(text, number, &mut |behind, found| match found {
+    Ok(entry(text, number, &mut |lines, found| match found {
         Found::Resource { text, full_url } if memchr::memchr(b'\n', text).is_some() => {
             let text: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\n').collect();
-            take(line + behind, Found::Resource { text: &text, full_url })
+            take(line + lines, Found::Resource { text: &text, full_url })
         }
-        found => take(line + behind, found),
+        found => take(line + lines, found),
     })?)
 }
 
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn each_damaged_entry_before_the_type_is_told_of() {
+    fn each_damaged_entry_before_the_type_is_reported() {
         let text = br#"{"entry":[{},{"resource":{"resourceType":"Claim","id":"1","id":"2"}},{"resource":{"a":1,"a":2}},
             {"resource":{"resourceType":"Claim","id":"3"}}],"resourceType":"Bundle"}"#;
         let texts: Vec<_> = found(text).into_iter().map(|(_, text)| text).collect();
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_of_at_its_own_line() {
+    fn a_fault_is_reported_at_its_own_line() {
         let text = b"{\"resourceType\":\"Bundle\",\"entry\":[\n{\"resource\":{\"resourceType\":\"Claim\",\n\"id\":\"1\"}},\n{\"resource\":{\n\"resourceType\":\"Claim\",\n\"id\":tru}},\n{\"resource\":{\"resourceType\":\"Claim\",\"id\":\"3\"}}]}";
         let faults: Vec<_> = found(text).into_iter().filter(|(_, text)| text.starts_with('!')).collect();
         assert_eq!(faults.len(), 1, "{faults:?}");
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_that_breaks_off_says_where() {
+    fn a_truncated_bundle_is_reported_at_its_last_line() {
         let found = found(
             b"{\"resourceType\":\"Bundle\",\"entry\":[{\"resource\":{\"resourceType\":\"Claim\"}},\n{\"resou",
         );

@@ -1,57 +1,57 @@
-//! What a load came to: counts, and what people should know of, named with file and line up to a limit.
+//! The result of a load: counts, and notes for people, which name files and lines up to a limit.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::input::Inputs;
 
-/// Problems named; beyond that they are counted.
+/// The most problems that are named. More are only counted.
 const MAX_PROBLEMS: usize = 1_000;
-/// Other notes named of each kind.
+/// The most other notes of each kind that are named.
 const MAX_NAMED: usize = 100;
 
-/// Things of one kind: all are counted, the first are named.
+/// Notes of one kind: all are counted, and the first ones are named.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Noted {
     pub count: u64,
     pub named: Vec<String>,
 }
 
-/// What a load came to.
+/// The result of a load.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// Patients that have a Patient resource.
     pub patients: u64,
-    /// Resources of patients; one that is of two patients counts twice.
+    /// Resources of patients. A resource of two patients counts twice.
     pub resources: u64,
     pub shared: u64,
     pub groups: u64,
     /// What could not be used: file, line and reason.
     pub problems: Vec<String>,
-    /// Problems beyond those listed.
+    /// The number of problems that are not in `problems`.
     pub more_problems: u64,
     /// Resources that the inputs or the lake had more than once with the same content.
     pub repeated: u64,
     /// Resources of the lake that a newer version replaced.
     pub updated: u64,
-    /// Resources that were not loaded because another version of the same id was: newer, or read later.
+    /// Resources that were not loaded, because another version of the same id was newer or was read later.
     pub replaced: Noted,
-    /// References that resolve to nothing that was loaded or that the lake has of the same patients.
+    /// References whose target was neither loaded nor found in the existing records of the same patients.
     pub unresolved: Noted,
     /// URLs of attachments that no export can serve.
     pub unserved: Noted,
-    /// Binaries that belong to no patient, so that only system exports have them.
+    /// Binaries that belong to no patient, so that only system exports include them.
     pub unplaced: Noted,
-    /// Patients that resources belong to and that have no Patient resource.
+    /// Patients that have resources, but no Patient resource.
     pub without_patient: Noted,
-    /// Files beside records in the input that are documents and were not loaded.
+    /// Documents in the input, which were not loaded.
     pub documents: u64,
 }
 
-/// Where a resource was read.
+/// The place where a resource was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    /// The piece of the input; the last number there is for what the lake had.
+    /// The piece of the input, or [`Place::LAKE`] for existing records of the lake.
     pub(super) piece: u32,
     /// The line in that piece, from 1.
     pub(super) line: u32,
@@ -70,7 +70,7 @@ impl Place {
     }
 }
 
-/// What is noted, and of which kind.
+/// The kind of a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Problem,
@@ -87,12 +87,12 @@ impl Kind {
     }
 }
 
-/// Words about a resource, in which other places may be named.
+/// A text about a resource.
 #[derive(Debug)]
 struct Note {
     place: Option<Place>,
     text: String,
-    /// Where the version is that replaced it.
+    /// The place of the version that replaced the resource. It is printed after the text.
     other: Option<Place>,
 }
 
@@ -100,7 +100,7 @@ struct Note {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     notes: BTreeMap<Kind, (u64, Vec<Note>)>,
-    /// Counts that need no names.
+    /// Counts without notes.
     pub(super) loaded: Loaded,
 }
 
@@ -116,7 +116,7 @@ impl Notes {
     ) {
         let (all, notes) = self.notes.entry(kind).or_default();
         *all += count;
-        // Each worker keeps as many as can be named, so that the first of all are among them.
+        // Each worker keeps as many notes as are named in the end, so that none of the first ones is missing.
         if notes.len() < kind.limit() {
             notes.push(Note { place, text: text(), other });
         }
@@ -138,7 +138,8 @@ impl Notes {
         loaded.documents += more.documents;
     }
 
-    /// Names the places: everything is read, so the lines can be counted.
+    /// Returns the result with the names of the places. It is called after all inputs were read, because the lines of a file
+    /// are counted while it is read.
     pub(super) fn loaded(self, inputs: &Inputs) -> Loaded {
         let mut loaded = self.loaded;
         for (kind, (count, mut notes)) in self.notes {
@@ -168,7 +169,7 @@ impl Notes {
 }
 
 impl Loaded {
-    /// Lines and entries that could not be used.
+    /// Returns how many lines, entries and files could not be used.
     pub fn problem_count(&self) -> u64 {
         self.problems.len() as u64 + self.more_problems
     }
@@ -184,9 +185,9 @@ impl Loaded {
             (&self.unserved, "URLs of attachments cannot be served by an export"),
             (
                 &self.unplaced,
-                "Binaries went to shared/, where only system exports have them, because no attachment and no securityContext tells whose they are",
+                "Binaries were written to shared/, where only system exports include them, because no attachment and no securityContext shows to whom they belong",
             ),
-            (&self.without_patient, "patients have resources and no Patient resource"),
+            (&self.without_patient, "patients have resources, but no Patient resource"),
         ];
         for (noted, what) in kinds {
             if noted.count > 0 {
@@ -200,22 +201,22 @@ impl Loaded {
         }
         if self.documents > 0 {
             eprintln!(
-                "{} documents in directories 'files' and 'attachments' were not loaded: they belong into Patient/ID/files of the records directory",
+                "{} documents in directories 'files' and 'attachments' were not loaded: copy them to Patient/ID/files of the records directory",
                 self.documents
             );
         }
         if self.repeated + self.updated > 0 {
             eprintln!(
-                "{} resources were there more than once with the same content; {} of the lake were replaced by newer versions",
+                "{} resources were found more than once with the same content; {} existing resources were replaced by newer versions",
                 self.repeated, self.updated
             );
         }
-        let ghosts = match self.without_patient.count {
+        let others = match self.without_patient.count {
             0 => String::new(),
             count => format!(" (and of {count} without a Patient resource)"),
         };
         eprintln!(
-            "Loaded {} resources of {} patients{ghosts}, {} shared resources and {} groups into {}",
+            "Loaded {} resources of {} patients{others}, {} shared resources and {} groups into {}",
             self.resources,
             self.patients,
             self.shared,

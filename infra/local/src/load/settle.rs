@@ -1,6 +1,6 @@
-//! What is settled once everything was read: what a `urn:` stands for, which version of a resource stays, whom a Binary
-//! and a Provenance belong to, and which references resolve to nothing. Each is a join of streams, partition by
-//! partition.
+//! Decides what depends on all resources together: what a `urn:` refers to, which version of a resource stays, to whom a
+//! Binary and a Provenance belong, and which references resolve to nothing. Each of these is a join of streams, partition
+//! by partition.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use super::spill::{Fields, Stream, Writer, put_number, put_text};
 use super::streams::{Load, Unnamed};
 use crate::Failure;
 
-/// Does something for each of `0..count` on several threads; returns what each thread came to.
+/// Calls `each` for each of `0..count` on several threads. Returns the state of each thread, which `begin` creates.
 pub(super) fn parallel<W: Send>(
     workers: usize,
     count: usize,
@@ -30,7 +30,7 @@ pub(super) fn parallel<W: Send>(
                 return Ok(worker);
             }
             if let Err(failure) = each(&mut worker, index) {
-                // The others end with what they do now.
+                // The other threads stop after their current call.
                 next.store(count, Ordering::Relaxed);
                 return Err(failure);
             }
@@ -45,7 +45,7 @@ pub(super) fn parallel<W: Send>(
     })
 }
 
-/// Resolves the URNs of the resources that were set aside, and sends those on.
+/// Resolves the URNs in the resources that were set aside, and sends these resources on.
 pub(super) fn names(
     load: &Load<'_>,
     workers: usize,
@@ -63,13 +63,13 @@ pub(super) fn names(
         partitions,
         || Writer::new(found),
         |writer, index| {
-            load.go_on()?;
+            load.check_interrupted()?;
             let (named, uses) = (load.names.read(index)?, unnamed.uses.read(index)?);
             let mut targets: HashMap<&[u8], (u64, &[u8])> = HashMap::new();
             let mut fields = Fields(&named);
             while !fields.is_empty() {
                 let (urn, place, target) = (fields.text()?, fields.number()?, fields.text()?);
-                // Of several the one read last.
+                // If several resources have the URN, the one that was read last is used.
                 let known = targets.entry(urn).or_insert((place, target));
                 if place >= known.0 {
                     *known = (place, target);
@@ -90,13 +90,13 @@ pub(super) fn names(
         },
     )?;
     joined.into_iter().try_for_each(Writer::finish)?;
-    // What is still without a name after this is not set aside again.
+    // A resource with a URN that is still not resolved is sent on as well.
     let sent = parallel(
         workers,
         partitions,
         || Sorter::new(load, unnamed, priority),
         |sorter, index| {
-            load.go_on()?;
+            load.check_interrupted()?;
             let (found, texts) = (found.read(index)?, unnamed.texts.read(index)?);
             let mut targets: HashMap<(u64, &[u8]), &[u8]> = HashMap::new();
             let mut fields = Fields(&found);
@@ -119,7 +119,7 @@ pub(super) fn names(
     Ok(notes)
 }
 
-/// The text with its `urn:` references as `Type/id`.
+/// Returns the text with `Type/id` in place of its `urn:` references.
 fn renamed<'t>(text: &[u8], target: impl Fn(&[u8]) -> Option<&'t [u8]>) -> Vec<u8> {
     let mut renamed = Vec::with_capacity(text.len());
     let mut copied = 0;
@@ -135,7 +135,7 @@ fn renamed<'t>(text: &[u8], target: impl Fn(&[u8]) -> Option<&'t [u8]>) -> Vec<u
     renamed
 }
 
-/// A bit for each resource that was read: whether another version of it stays.
+/// A bit for each resource that was read. It is set if another version of the resource stays instead.
 pub(super) struct Losers(Vec<AtomicU64>);
 
 impl Losers {
@@ -158,14 +158,16 @@ impl Losers {
     }
 }
 
-/// What decides whether a version of a resource stays.
+/// The facts that decide whether a version of a resource stays.
 struct Version<'a> {
     key: &'a [u8],
     number: u64,
     updated: i64,
     rank: u64,
     place: Place,
+    /// A hash of its text.
     content: u64,
+    /// The patients to whom it belongs.
     homes: Vec<&'a [u8]>,
 }
 
@@ -189,7 +191,7 @@ fn versions(bytes: &[u8]) -> Result<Vec<Version<'_>>, Failure> {
 pub(super) fn decide(load: &Load<'_>, workers: usize) -> Result<(Losers, Notes), Failure> {
     let losers = Losers::new(load.resources.load(Ordering::Relaxed));
     let decided = parallel(workers, load.versions.len(), Notes::default, |notes, index| {
-        load.go_on()?;
+        load.check_interrupted()?;
         let bytes = load.versions.read(index)?;
         let versions = versions(&bytes)?;
         let mut stays: HashMap<&[u8], &Version<'_>, foldhash::fast::FixedState> = HashMap::default();
@@ -237,7 +239,7 @@ fn replaced(
     }
 }
 
-/// Notes the references and attachments whose target is not there.
+/// Notes the references and attachments whose target does not exist.
 fn unresolved(
     load: &Load<'_>,
     links: &[u8],
@@ -252,7 +254,7 @@ fn unresolved(
             continue;
         }
         let text = String::from_utf8_lossy(target);
-        // Of patients that this load is not about the lake may have more.
+        // The lake may have patients that are not part of this load.
         let earlier = text.strip_prefix("Patient/").zip(load.lake.as_ref());
         if earlier.is_some_and(|(patient, lake)| lake.join("Patient").join(patient).is_dir()) {
             continue;
@@ -263,7 +265,7 @@ fn unresolved(
     Ok(())
 }
 
-/// Sends on what belongs to whom others belong to.
+/// Sends on the resources that belong to the patients of other resources.
 pub(super) fn follow(
     load: &Load<'_>,
     workers: usize,
@@ -279,7 +281,7 @@ pub(super) fn follow(
         found.len(),
         || Writer::new(found),
         |writer, index| {
-            load.go_on()?;
+            load.check_interrupted()?;
             homes_of_followed(load, losers, index, writer)
         },
     )?;
@@ -287,7 +289,7 @@ pub(super) fn follow(
     let none = Unnamed::new(std::path::Path::new(""), "none", 1);
     let begin = || Sorter::new(load, &none, Priority::Existing);
     let sent = parallel(workers, found.len(), begin, |sorter, index| {
-        load.go_on()?;
+        load.check_interrupted()?;
         let (found, followers) = (found.read(index)?, load.followers.read(index)?);
         let (mut homes, mut last) = (HashMap::<u64, BTreeSet<&[u8]>>::new(), HashMap::new());
         let mut fields = Fields(&found);
@@ -324,7 +326,7 @@ pub(super) fn follow(
     Ok(notes)
 }
 
-/// Tells the followers of one partition's resources whom those belong to.
+/// Writes, for the followers of one partition's resources, the patients to whom those resources belong.
 fn homes_of_followed(
     load: &Load<'_>,
     losers: &Losers,

@@ -1,5 +1,5 @@
-//! Reads each resource once and sends it where it belongs: to its patients, to what belongs to nobody, or to those that
-//! must wait until it is known what they refer to.
+//! Reads each resource once and writes it to a stream: to its patients, to the shared resources, or to the resources that
+//! wait until it is known what they refer to.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -25,16 +25,16 @@ use super::spill::{self, Writer, put_number, put_resource, put_text, put_texts};
 use super::streams::{Load, Unnamed, hash};
 use crate::Failure;
 
-/// Which of two resources of the same type, id and time stays.
+/// Which of two versions with the same type, id and time stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Priority {
-    /// The one read later.
+    /// Resources of the inputs: the version that was read last stays.
     Incoming,
-    /// The one that is there.
+    /// Existing records: an incoming version replaces them, and of several the version that was read first stays.
     Existing,
 }
 
-/// One worker's ends of all streams.
+/// One worker's writers to all streams.
 pub(super) struct Sorter<'l> {
     load: &'l Load<'l>,
     priority: Priority,
@@ -48,13 +48,13 @@ pub(super) struct Sorter<'l> {
     unnamed: Writer<'l>,
     uses: Writer<'l>,
     links: Links<'l>,
-    /// Resources of the piece that was read so far.
+    /// How many resources of the current piece were read.
     count: u32,
     last_patient: Vec<u8>,
-    /// The file that is read.
+    /// The file of the current piece.
     path: Option<Arc<Path>>,
     notes: Notes,
-    /// Files of the lake that could not be read whole.
+    /// Files of the lake that could not be read to their end, or of which a part could not be used.
     damaged: BTreeSet<PathBuf>,
 }
 
@@ -81,8 +81,8 @@ impl<'l> Sorter<'l> {
         }
     }
 
-    /// Everything was read: what is still kept goes to the streams.
-    /// Returns what was noted, and the files of the lake that could not be read whole.
+    /// Writes the buffered records to the streams after everything was read. Returns the notes, and the files of the lake
+    /// that could not be used completely.
     pub(super) fn finish(self) -> Result<(Notes, BTreeSet<PathBuf>), Failure> {
         let Self {
             texts, shared, versions, patients, followers, follows, names, unnamed, uses, links, ..
@@ -99,7 +99,7 @@ impl<'l> Sorter<'l> {
         self.count = 0;
         self.path = Some(piece.path.clone());
         piece.read(bar, &mut |line, found| {
-            self.load.go_on()?;
+            self.load.check_interrupted()?;
             let line = u32::try_from(line).unwrap_or(u32::MAX);
             self.take(Place { piece: number, line }, found)
         })
@@ -116,7 +116,7 @@ impl<'l> Sorter<'l> {
         }
     }
 
-    /// Takes what was found.
+    /// Handles what was found at a place.
     fn take(&mut self, place: Place, found: Found<'_>) -> Result<(), Failure> {
         let problem = match found {
             Found::Unusable(reason) => Some(reason),
@@ -128,7 +128,7 @@ impl<'l> Sorter<'l> {
         Ok(())
     }
 
-    /// Reads a resource and sends it on; returns what is wrong with it, if it cannot be used.
+    /// Reads a resource and sends it on. If it cannot be used, returns the reason.
     fn resource(
         &mut self,
         place: Place,
@@ -138,7 +138,7 @@ impl<'l> Sorter<'l> {
         let mut plain = Plain::default();
         let (head, members) = match head_and_members(text, &mut plain) {
             Ok(read) => read,
-            // The manifest of a bulk export lies beside its files.
+            // A directory with a bulk export also has its manifest.
             Err(_) if is_manifest(text) => return Ok(None),
             Err(reason) => return Ok(Some(reason.to_string())),
         };
@@ -158,7 +158,7 @@ impl<'l> Sorter<'l> {
         let given = full_url.and_then(id_of);
         let (id, with_id) = match (head.id, &given) {
             (Some(id), _) => (id, None),
-            // An id that FHIR does not allow is not replaced.
+            // An existing id is not replaced, even if FHIR does not allow it.
             (None, Some(id)) if members.get(b"id").is_none() => (id.as_str(), Some(insert_id(head.text, id))),
             (None, _) => {
                 let fault = id_fault(head.text, members.get(b"id")).unwrap_or(IdFault::Missing);
@@ -196,7 +196,7 @@ impl<'l> Sorter<'l> {
         Ok(None)
     }
 
-    /// Of what the lake has the places are not kept.
+    /// Returns the place to keep. For existing records of the lake no lines are kept.
     fn known(&self, place: Place) -> Place {
         match self.priority {
             Priority::Incoming => place,
@@ -204,7 +204,7 @@ impl<'l> Sorter<'l> {
         }
     }
 
-    /// Sets a resource aside that refers to a `urn:`, until all are known.
+    /// Sets a resource aside if it refers to a `urn:`, until all URNs are known. Returns whether it did.
     fn wait_for_names(&mut self, resource: &Arriving<'_>, head: &Head<'_>) -> Result<bool, Failure> {
         let mut urns = Vec::new();
         reference_values(head.text, |value| {
@@ -226,14 +226,14 @@ impl<'l> Sorter<'l> {
             put_number(buffer, resource.number);
             put_number(buffer, resource.place.number());
             put_number(buffer, resource.rank);
-            // The plain spelling, in which the URNs are found again.
+            // The plain spelling is kept, in which the URNs are found again.
             let text = if head.id.is_some() { resource.plain } else { resource.text };
             put_text(buffer, text);
         })?;
         Ok(true)
     }
 
-    /// Sends on a resource whose names were resolved as far as they can be.
+    /// Sends on a resource whose URNs were resolved as far as possible.
     pub(super) fn send_named(
         &mut self,
         number: u64,
@@ -286,7 +286,7 @@ impl<'l> Sorter<'l> {
         self.place(resource.number, resource.resource_type, resource.id, resource.text, &homes)
     }
 
-    /// Sets a resource aside that belongs to whom other resources belong to.
+    /// Sets a resource aside that belongs to the patients of other resources.
     fn follow<T: AsRef<[u8]>>(
         &mut self,
         resource: &Arriving<'_>,
@@ -311,7 +311,7 @@ impl<'l> Sorter<'l> {
         })
     }
 
-    /// Puts a resource to its patients, or to what belongs to nobody.
+    /// Writes a resource to the records of its patients, or to the shared resources if it has none.
     pub(super) fn place<T: AsRef<[u8]>>(
         &mut self,
         number: u64,
@@ -339,7 +339,7 @@ impl<'l> Sorter<'l> {
     }
 
     fn note_patient(&mut self, patient: &str) -> Result<(), Failure> {
-        // Most resources are of the same patient as the one before.
+        // Most resources belong to the same patient as the previous one.
         if self.last_patient == patient.as_bytes() {
             return Ok(());
         }
@@ -347,7 +347,7 @@ impl<'l> Sorter<'l> {
         self.patients.push(hash(patient.as_bytes()), |buffer| put_text(buffer, patient.as_bytes()))
     }
 
-    /// Notes what the resource refers to, to see later what is not there.
+    /// Records the links of the resource, so that missing targets are found later.
     fn note_links<T: AsRef<[u8]>>(&mut self, resource: &Arriving<'_>, homes: &[T]) -> Result<(), Failure> {
         let (plain, place) = (resource.plain, resource.place);
         let mut values: Vec<Range<usize>> = Vec::new();
@@ -371,7 +371,7 @@ impl<'l> Sorter<'l> {
         Ok(())
     }
 
-    /// Whether an export can serve the attachment, or hands out an address that is not the lake's.
+    /// Whether an export can serve the attachment, or leaves its URL as it is because it is outside the lake.
     fn can_be_served<T: AsRef<[u8]>>(&self, link: &Link, homes: &[T]) -> bool {
         let targets = match link {
             Link::Elsewhere(_) => return true,

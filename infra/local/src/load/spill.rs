@@ -1,5 +1,5 @@
-//! Records on disk while they are sorted: streams of small records, each cut into partitions by a hash, so that a worker
-//! needs the memory of one partition only, whatever comes in.
+//! Temporary files for sorting: streams of small records on disk, each in partitions by a hash. So a worker needs memory for
+//! only one partition, however large the input is.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
@@ -10,11 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use crate::Failure;
 use crate::private::FILE_MODE;
 
-/// Bytes that a writer keeps of a stream; of one partition at least and at most.
+/// How many bytes of a stream a writer buffers.
 const BUFFERS: usize = 4 * 1024 * 1024;
-const LEAST_BUFFER: usize = 4 * 1024;
-const MOST_BUFFER: usize = 64 * 1024;
-/// A partition up to this size is read into memory as a whole; of a larger one only the heads are.
+/// The smallest and the largest buffer of one partition.
+const MIN_BUFFER: usize = 4 * 1024;
+const MAX_BUFFER: usize = 64 * 1024;
+/// A partition up to this size is read into memory completely. Of a larger one only the heads are in memory.
 const WHOLE: u64 = 64 * 1024 * 1024;
 
 /// A stream of records on disk, in partitions.
@@ -32,7 +33,7 @@ impl Stream {
         self.partitions.len()
     }
 
-    /// The partition of a hash.
+    /// Returns the partition of a hash.
     pub(super) fn of(&self, hash: u64) -> usize {
         // The remainder is less than the number of partitions.
         usize::try_from(hash % self.partitions.len() as u64).unwrap_or_default()
@@ -46,7 +47,7 @@ impl Stream {
         (0..self.len()).all(|index| self.bytes(index) == 0)
     }
 
-    /// All records of a partition.
+    /// Reads all records of a partition.
     pub(super) fn read(&self, index: usize) -> Result<Vec<u8>, Failure> {
         match std::fs::read(&self.partitions[index].0) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -54,7 +55,7 @@ impl Stream {
         }
     }
 
-    /// The records of a partition that end with a text, without the texts of one that is large.
+    /// Reads the resources of a partition. The texts of a large partition stay on disk.
     pub(super) fn texts(&self, index: usize) -> Result<Texts, Failure> {
         let path = &self.partitions[index].0;
         let broken = |error: std::io::Error| Failure::of_path(path, &error);
@@ -64,12 +65,12 @@ impl Stream {
         Texts::scan(Source::File(File::open(path).map_err(broken)?))
     }
 
-    /// A partition that was written in order, from its beginning.
+    /// Opens a partition that was written in order, at its beginning.
     pub(super) fn run(&self, index: usize) -> Result<Run, Failure> {
         Run::open(&self.partitions[index].0)
     }
 
-    /// Gives the room of a partition back.
+    /// Removes the file of a partition.
     pub(super) fn remove(&self, index: usize) {
         let _ = std::fs::remove_file(&self.partitions[index].0);
     }
@@ -82,17 +83,17 @@ impl Stream {
     }
 }
 
-/// One worker's end of a stream.
+/// One worker's buffered writer to a stream.
 pub(super) struct Writer<'s> {
     stream: &'s Stream,
     buffers: Vec<Vec<u8>>,
-    /// Bytes of one partition that are appended together.
+    /// How many bytes of one partition are appended together.
     limit: usize,
 }
 
 impl<'s> Writer<'s> {
     pub(super) fn new(stream: &'s Stream) -> Self {
-        let limit = (BUFFERS / stream.len()).clamp(LEAST_BUFFER, MOST_BUFFER);
+        let limit = (BUFFERS / stream.len()).clamp(MIN_BUFFER, MAX_BUFFER);
         Self { stream, buffers: vec![Vec::new(); stream.len()], limit }
     }
 
@@ -108,7 +109,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Appends what is still kept. A writer that is dropped without it loses records.
+    /// Appends the buffered records. If a writer is dropped without this call, records are lost.
     pub(super) fn finish(self) -> Result<(), Failure> {
         for (index, buffer) in self.buffers.iter().enumerate().filter(|(_, buffer)| !buffer.is_empty()) {
             self.stream.append(index, buffer)?;
@@ -128,7 +129,7 @@ pub(super) fn put_text(buffer: &mut Vec<u8>, text: &[u8]) {
     buffer.extend_from_slice(text);
 }
 
-/// Reads records as they were written.
+/// Reads the fields of records in the order in which they were written.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
@@ -150,7 +151,7 @@ impl<'a> Fields<'a> {
         Ok(text)
     }
 
-    /// A list of texts.
+    /// Reads a list of texts.
     pub(super) fn texts(&mut self) -> Result<Vec<&'a [u8]>, Failure> {
         (0..self.number()?).map(|_| self.text()).collect()
     }
@@ -164,7 +165,7 @@ pub(super) fn put_texts<T: AsRef<[u8]>>(buffer: &mut Vec<u8>, texts: &[T]) {
     }
 }
 
-/// Appends a resource under the head by which it is sorted.
+/// Appends a resource after the head by which it is sorted.
 pub(super) fn put_resource(buffer: &mut Vec<u8>, head: &Head<'_>, text: &[u8]) {
     put_number(buffer, head.number);
     put_text(buffer, head.home);
@@ -173,19 +174,19 @@ pub(super) fn put_resource(buffer: &mut Vec<u8>, head: &Head<'_>, text: &[u8]) {
     put_text(buffer, text);
 }
 
-/// What a resource is sorted by.
+/// The fields by which a resource is sorted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head<'a> {
-    /// Counts the resources that were read.
+    /// The number of the resource among all that were read.
     pub(super) number: u64,
-    /// The patient; empty for what belongs to nobody.
+    /// The patient; empty for a shared resource.
     pub(super) home: &'a [u8],
     pub(super) resource_type: &'a [u8],
     pub(super) id: &'a [u8],
 }
 
 impl Head<'_> {
-    /// The order of the lake: by patient, the Patient first, by type, by id.
+    /// Returns the sort key of the lake: by patient, then the Patient first, then by type and id.
     fn key(&self) -> (&[u8], bool, &[u8], &[u8]) {
         (self.home, self.resource_type != b"Patient", self.resource_type, self.id)
     }
@@ -196,7 +197,7 @@ enum Source {
     File(File),
 }
 
-/// The resources of one partition: their heads in memory, their texts there or on disk.
+/// The resources of one partition. Their heads are in memory, and their texts in memory or on disk.
 pub(super) struct Texts {
     source: Source,
     heads: Vec<u8>,
@@ -206,10 +207,11 @@ pub(super) struct Texts {
 
 struct Entry {
     number: u64,
-    /// Where the head's texts are in `heads`, one after the other.
+    /// Where the texts of the head begin in `heads`; they follow each other.
     head: usize,
-    /// Their lengths: the home, the type, the id.
+    /// The lengths of the patient, the type and the id.
     lengths: [u32; 3],
+    /// Where the resource's text is in the partition.
     offset: u64,
     length: usize,
 }
@@ -225,14 +227,14 @@ impl Texts {
         Ok(texts)
     }
 
-    /// Leaves out what `drop` says, and puts the rest in the order of the lake.
+    /// Removes the resources for whose numbers `drop` returns `true`, and sorts the others in the order of the lake.
     pub(super) fn sort(&mut self, drop: impl Fn(u64) -> bool) {
         self.entries.retain(|entry| !drop(entry.number));
         let heads = &self.heads;
         self.entries.sort_unstable_by(|a, b| head(heads, a).key().cmp(&head(heads, b).key()));
     }
 
-    /// Shows the resources in their order.
+    /// Passes the resources in their order to `show`.
     pub(super) fn each(
         &mut self,
         mut show: impl FnMut(Head<'_>, &[u8]) -> Result<(), Failure>,
@@ -267,7 +269,7 @@ fn head<'h>(heads: &'h [u8], entry: &Entry) -> Head<'h> {
     }
 }
 
-/// Reads the heads of a partition and where its texts are.
+/// Reads the heads of a partition and the places of its texts.
 fn scan(mut reader: impl BufRead) -> std::io::Result<(Vec<u8>, Vec<Entry>)> {
     let (mut heads, mut entries, mut at) = (Vec::new(), Vec::new(), 0_u64);
     while !reader.fill_buf()?.is_empty() {
@@ -306,10 +308,10 @@ fn read_number(reader: &mut impl BufRead, at: &mut u64) -> std::io::Result<u64> 
     Ok(u64::from_le_bytes(bytes))
 }
 
-/// Reads the records of a sorted run one by one.
+/// Reads the resources of a sorted run one by one.
 pub(super) struct Run {
     reader: BufReader<File>,
-    /// The resource that comes next.
+    /// The next resource; `None` at the end.
     pub(super) next: Option<RunEntry>,
 }
 

@@ -1,4 +1,4 @@
-//! The streams of a load: what is sorted by which key.
+//! The streams of a load, and the keys by which they are partitioned.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,36 +8,36 @@ use foldhash::fast::FixedState;
 use super::spill::Stream;
 use crate::Failure;
 
-/// The streams of a load, and what its workers share.
+/// The streams of a load, and the other values that its workers share.
 pub(super) struct Load<'l> {
-    /// Where documents and patients of earlier loads are, if that can be seen from here.
+    /// The directory with documents and patients of earlier loads, if it is on this machine.
     pub(super) lake: Option<PathBuf>,
     pub(super) stop: &'l AtomicBool,
-    /// Resources that were read.
+    /// How many resources were read.
     pub(super) resources: AtomicU64,
-    /// Resources by patient.
+    /// Resources, by patient.
     pub(super) texts: Stream,
-    /// Resources of nobody, by type and id.
+    /// Shared resources, which belong to no patient, by id.
     pub(super) shared: Stream,
-    /// Of each resource that was read what decides whether it stays, by type and id.
+    /// The facts that decide whether a resource stays, by type and id.
     pub(super) versions: Stream,
-    /// Patients that have anything, by their hash.
+    /// The ids of patients that have resources, by the id.
     pub(super) patients: Stream,
-    /// References and attachments' Binaries, by what they refer to.
+    /// References and Binaries of attachments, by their target.
     pub(super) links: Stream,
-    /// Resources that belong to whom others belong to (Provenance, Binary), by their number.
+    /// Resources that belong to the patients of other resources (Provenance, Binary), by their number.
     pub(super) followers: Stream,
-    /// What those follow, by type and id of it.
+    /// The relations between these and the other resources, by type and id of the other resource.
     pub(super) follows: Stream,
-    /// What each `urn:` stands for, by the URN.
+    /// The resource to which each `urn:` refers, by the URN.
     pub(super) names: Stream,
 }
 
-/// Resources that refer to a `urn:`, which may be named later.
+/// Resources that refer to a `urn:`, which a later resource may define.
 pub(super) struct Unnamed {
-    /// By their number.
+    /// The resources, by their number.
     pub(super) texts: Stream,
-    /// By the URN.
+    /// The URNs that they use, by the URN.
     pub(super) uses: Stream,
 }
 
@@ -63,8 +63,8 @@ impl<'l> Load<'l> {
             stop,
             resources: AtomicU64::new(0),
             texts: stream("texts"),
-            // These are merged at the end, all open at once.
-            shared: Stream::new(directory, "shared", partitions.min(MOST_OPEN)),
+            // These partitions are merged at the end, when all of them are open at once.
+            shared: Stream::new(directory, "shared", partitions.min(MAX_OPEN)),
             versions: stream("versions"),
             patients: stream("patients"),
             links: stream("links"),
@@ -74,8 +74,8 @@ impl<'l> Load<'l> {
         }
     }
 
-    /// Fails when the load was interrupted.
-    pub(super) fn go_on(&self) -> Result<(), Failure> {
+    /// Returns an error if the load was interrupted.
+    pub(super) fn check_interrupted(&self) -> Result<(), Failure> {
         match self.stop.load(Ordering::Relaxed) {
             true => Err(Failure::new("the load was interrupted: run it again to load everything")),
             false => Ok(()),
@@ -83,8 +83,8 @@ impl<'l> Load<'l> {
     }
 }
 
-/// Files that are open at once in a merge.
-const MOST_OPEN: usize = 128;
+/// The most files that are open at once in a merge.
+const MAX_OPEN: usize = 128;
 
 pub(super) fn hash(text: &[u8]) -> u64 {
     use std::hash::BuildHasher;

@@ -1,4 +1,4 @@
-//! Puts the resources where the lake layout wants them. Each file appears whole or not at all.
+//! Writes the resources to the files of the lake layout. Each file gets its name only when it is complete.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -14,7 +14,7 @@ use super::spill::{Run, Stream, Writer, put_resource};
 use super::streams::Load;
 use crate::Failure;
 
-/// What a lake has already: the files of lines directly in a directory. Hidden ones are no part of a lake.
+/// Returns the existing NDJSON files directly in a directory. Hidden files are not part of a lake.
 pub(super) fn records_in(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let broken = |error: std::io::Error| Failure::of_path(directory, &error);
     let entries = match std::fs::read_dir(directory) {
@@ -43,7 +43,7 @@ pub(super) fn patients(
     damaged: &BTreeSet<PathBuf>,
 ) -> Result<Notes, Failure> {
     let written = parallel(workers, load.texts.len(), Notes::default, |notes, index| {
-        load.go_on()?;
+        load.check_interrupted()?;
         let mut texts = load.texts.texts(index)?;
         texts.sort(|number| losers.contains(number));
         let mut current: Option<Record> = None;
@@ -70,7 +70,7 @@ pub(super) fn patients(
     Ok(notes)
 }
 
-/// One patient's records on their way.
+/// The records of one patient that are being written.
 struct Record {
     patient: String,
     has_patient: bool,
@@ -102,8 +102,8 @@ fn close(record: Option<Record>, notes: &mut Notes, damaged: &BTreeSet<PathBuf>)
     Ok(())
 }
 
-/// Gives the new files their names, and removes those whose content went into them. What could not be read whole is kept
-/// under another name.
+/// Gives the new files their names, and removes the old files, whose contents they include. An old file that could not be
+/// used completely is kept under another name.
 fn replace(before: &[PathBuf], new: Vec<Pending>, damaged: &BTreeSet<PathBuf>) -> Result<(), Failure> {
     for path in before.iter().filter(|path| damaged.contains(*path)) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -117,7 +117,7 @@ fn replace(before: &[PathBuf], new: Vec<Pending>, damaged: &BTreeSet<PathBuf>) -
     Ok(())
 }
 
-/// Writes what belongs to nobody: the partitions are sorted, and merged.
+/// Writes the shared resources: sorts their partitions, and merges them.
 pub(super) fn shared(
     load: &Load<'_>,
     workers: usize,
@@ -132,10 +132,10 @@ pub(super) fn shared(
         load.shared.len(),
         || Writer::new(runs),
         |writer, index| {
-            load.go_on()?;
+            load.check_interrupted()?;
             let mut texts = load.shared.texts(index)?;
             texts.sort(|number| losers.contains(number));
-            // The runs are numbered as the partitions are.
+            // A run has the number of its partition.
             let run = index as u64;
             texts.each(|head, text| writer.push(run, |buffer| put_resource(buffer, &head, text)))?;
             load.shared.remove(index);
@@ -146,7 +146,7 @@ pub(super) fn shared(
     let mut files = Vec::new();
     let mut current: Option<(Vec<u8>, Pending)> = None;
     merge(runs, |resource_type, id, text| {
-        load.go_on()?;
+        load.check_interrupted()?;
         if resource_type == "Group" && is_fhir_id(id) {
             let mut group = Pending::new(into.join("Group").join(format!("{id}.json")))?;
             group.line(text)?;
@@ -172,7 +172,7 @@ pub(super) fn shared(
     Ok(notes)
 }
 
-/// Shows the resources of sorted runs in their order: type, id, text.
+/// Passes the resources of sorted runs in their order to `show`: type, id and text.
 fn merge(
     runs: &Stream,
     mut show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>,

@@ -1,5 +1,5 @@
-//! `ehi sample`: seeded synthetic patients in the lake layout, shaped like Synthea's: about 380 resources and 470 kB
-//! a patient. The same seed gives the same bytes.
+//! `ehi sample`: writes seeded synthetic patients in the lake layout. They are similar to those of Synthea, with about 380
+//! resources and 470 kB for each patient. The same seed gives the same bytes.
 
 mod patient;
 mod random;
@@ -16,10 +16,10 @@ use crate::Failure;
 
 #[derive(Args)]
 pub struct Options {
-    /// How many patients
+    /// The number of patients
     #[arg(long, value_name = "N")]
     pub patients: u64,
-    /// Another seed gives other patients
+    /// The seed of the random values; the same seed gives the same patients
     #[arg(long, default_value_t = 1, value_name = "S")]
     pub seed: u64,
     /// The records directory to fill
@@ -35,11 +35,11 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Practitioners and organizations that the patients share.
+/// How many practitioners and organizations the patients share.
 const PRACTITIONERS: u64 = 200;
 const ORGANIZATIONS: u64 = 50;
 
-/// Writes the sample; returns the bytes of the patients' records.
+/// Writes the sample, and returns the number of bytes of the patients' records.
 pub fn write(patients: u64, seed: u64, into: &Path, bar: &indicatif::ProgressBar) -> Result<u64, Failure> {
     create_directory(&into.join("Group"))?;
     write_shared(seed, into)?;
@@ -103,9 +103,10 @@ fn write_shared(seed: u64, into: &Path) -> Result<(), Failure> {
     Ok(organizations.flush()?)
 }
 
-/// A National Provider Identifier: nine digits and the check digit of Luhn's formula over them behind 80840.
+/// Returns a National Provider Identifier: nine digits and a check digit. The check digit is that of Luhn's formula for the
+/// digits after the prefix 80840.
 fn provider_identifier(digits: u64) -> u64 {
-    // The prefix counts 24 whatever follows.
+    // The prefix always adds 24 to the sum.
     let (mut sum, mut rest, mut doubled) = (24, digits, true);
     while rest > 0 {
         let digit = if doubled { rest % 10 * 2 } else { rest % 10 };

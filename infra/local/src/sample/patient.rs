@@ -1,11 +1,11 @@
-//! One synthetic patient's lines. The numbers of each type are those of ten Synthea patients, a tenth each on average.
+//! Writes the lines of one synthetic patient. The number of resources of each type is the average of ten Synthea patients.
 
 use std::fmt::Write;
 
 use super::random::Random;
 use super::{ORGANIZATIONS, PRACTITIONERS};
 
-/// Buffers that are used again for every patient.
+/// Writes patients into one buffer, which is used again for every patient.
 #[derive(Default)]
 pub(super) struct Writer {
     lines: String,
@@ -16,7 +16,7 @@ pub(super) struct Record<'a> {
     pub(super) lines: &'a [u8],
 }
 
-/// What the resources of one encounter share.
+/// The values that the resources of one encounter share.
 struct Visit {
     patient: String,
     /// In centimetres.
@@ -31,11 +31,12 @@ struct Visit {
     updated: String,
 }
 
-/// What a laboratory measures, and between which values, in tenths of the unit.
+/// A laboratory test.
 struct Test {
     code: &'static str,
     display: &'static str,
     unit: &'static str,
+    /// The lowest and the highest result, in tenths of the unit.
     tenths: (u64, u64),
 }
 
@@ -56,7 +57,7 @@ const TESTS: [Test; 5] = [
     },
     Test { code: "4548-4", display: "Hemoglobin A1c/Hemoglobin.total in Blood", unit: "%", tenths: (48, 64) },
 ];
-/// Code, words, and whether it stays.
+/// Code, text, and whether the condition stays active.
 const CONDITIONS: [(&str, &str, bool); 6] = [
     ("10509002", "Acute bronchitis (disorder)", false),
     ("59621000", "Essential hypertension (disorder)", true),
@@ -74,7 +75,7 @@ const MEDICATIONS: [(&str, &str); 4] = [
 ];
 
 impl Writer {
-    /// The lines of the patient with this number.
+    /// Returns the lines of the patient with this number.
     pub(super) fn record(&mut self, random: &mut Random, number: u64) -> Record<'_> {
         self.lines.clear();
         let id = random.uuid();
@@ -107,7 +108,7 @@ impl Writer {
         Record { id, lines: self.lines.as_bytes() }
     }
 
-    /// On average what Synthea has for an encounter, of which there are 33 a patient.
+    /// Writes the resources of an encounter. Their average numbers are those of Synthea, where a patient has 33 encounters.
     fn visit(&mut self, random: &mut Random, visit: &Visit) {
         self.encounter(random, visit);
         let mut often = |average_percent: u64| {
@@ -169,7 +170,7 @@ impl Writer {
             "{{\"resourceType\":\"Patient\",\"id\":\"{id}\",\"meta\":{{\"lastUpdated\":\"2020-05-06T12:00:00.000-05:00\"}},\"text\":{{\"status\":\"generated\",\"div\":\"<div xmlns=\\\"http://www.w3.org/1999/xhtml\\\">Synthetic patient number {number}</div>\"}},\"extension\":[{{\"url\":\"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race\",\"extension\":[{{\"url\":\"ombCategory\",\"valueCoding\":{{\"system\":\"urn:oid:2.16.840.1.113883.6.238\",\"code\":\"2106-3\",\"display\":\"White\"}}}},{{\"url\":\"text\",\"valueString\":\"White\"}}]}},{{\"url\":\"http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity\",\"extension\":[{{\"url\":\"ombCategory\",\"valueCoding\":{{\"system\":\"urn:oid:2.16.840.1.113883.6.238\",\"code\":\"2186-5\",\"display\":\"Not Hispanic or Latino\"}}}},{{\"url\":\"text\",\"valueString\":\"Not Hispanic or Latino\"}}]}},{{\"url\":\"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex\",\"valueCode\":\"{sex}\"}}],\"identifier\":[{{\"type\":{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/v2-0203\",\"code\":\"MR\",\"display\":\"Medical record number\"}}],\"text\":\"Medical record number\"}},\"system\":\"http://hospital.example.org\",\"value\":\"{id}\"}}],\"name\":[{{\"use\":\"official\",\"family\":\"{family}{number}\",\"given\":[\"{given}\"]}}],\"telecom\":[{{\"system\":\"phone\",\"value\":\"555-{:03}-{:04}\",\"use\":\"home\"}}],\"gender\":\"{gender}\",\"birthDate\":\"{}-{:02}-{:02}\",\"address\":[{{\"line\":[\"{} Sample Street\"],\"city\":\"{city}\",\"state\":\"MA\",\"postalCode\":\"0{}\",\"country\":\"US\"}}],\"maritalStatus\":{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus\",\"code\":\"M\",\"display\":\"Married\"}}],\"text\":\"Married\"}},\"communication\":[{{\"language\":{{\"coding\":[{{\"system\":\"urn:ietf:bcp:47\",\"code\":\"en-US\",\"display\":\"English (United States)\"}}],\"text\":\"English (United States)\"}}}}]}}",
             random.below(1000),
             random.below(10_000),
-            // Grown up at the first visit.
+            // The patient is an adult at the first visit.
             1930 + random.below(50),
             1 + random.below(12),
             1 + random.below(28),
@@ -178,7 +179,7 @@ impl Writer {
         );
     }
 
-    /// `{"resourceType":…,"id":…,"meta":…`, open for more.
+    /// Writes the beginning of a resource, `{"resourceType":…,"id":…,"meta":…`, to which members are added.
     fn begin(&mut self, random: &mut Random, resource_type: &str, visit: &Visit) {
         let id = random.uuid();
         self.begin_with(&id, resource_type, visit);
@@ -206,7 +207,7 @@ impl Writer {
         );
     }
 
-    /// A vital sign or a laboratory's result; the id of the latter.
+    /// Writes a vital sign or a laboratory result. Returns the id of a laboratory result.
     fn observation(&mut self, random: &mut Random, visit: &Visit) -> Option<String> {
         let id = random.uuid();
         self.begin_with(&id, "Observation", visit);
@@ -239,7 +240,7 @@ impl Writer {
         test.map(|_| id)
     }
 
-    /// A code and its value, which is in tenths of the unit.
+    /// Writes a code and its value, which is given in tenths of the unit.
     fn measured(&mut self, code: &str, display: &str, unit: &str, tenths: u64) {
         let _ = write!(
             self.lines,

@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same for the same seed, on every machine and in every version.
+//! Pseudo-random numbers. The same seed gives the same numbers on every machine and in every version.
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub(super) struct Random(u64);
@@ -14,7 +14,7 @@ const FAMILY: [&str; 16] = [
 const CITY: [&str; 8] = ["Boston", "Salem", "Lowell", "Quincy", "Newton", "Medford", "Lynn", "Malden"];
 
 impl Random {
-    /// The `stream`-th sequence of a seed.
+    /// Returns the sequence with the number `stream` of a seed.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ stream.wrapping_mul(0xd1b5_4a32_d192_ed03))
     }
@@ -27,7 +27,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than `bound`.
+    /// Returns a number less than `bound`.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
@@ -48,7 +48,7 @@ impl Random {
         self.pick(&CITY)
     }
 
-    /// A UUID of version 4.
+    /// Returns a UUID of version 4.
     pub(super) fn uuid(&mut self) -> String {
         let (high, low) = (self.next(), self.next());
         format!(

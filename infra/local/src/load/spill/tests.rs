@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn resources_come_back_in_the_order_of_the_lake() {
+fn resources_are_read_in_the_order_of_the_lake() {
     let directory = tempfile::tempdir().expect("a directory");
     let stream = Stream::new(directory.path(), "texts", 1);
     let mut writer = Writer::new(&stream);
@@ -38,5 +38,5 @@ fn resources_come_back_in_the_order_of_the_lake() {
         assert_eq!(found, expected);
     }
     let cut = Fields(&[3, 0, 0, 0, 0, 0, 0, 0, b'x']).text();
-    assert!(cut.is_err(), "a record that breaks off is no record");
+    assert!(cut.is_err(), "a truncated record is an error");
 }
