@@ -1,12 +1,7 @@
-//! What one attempt at a chunk counts and reports: the ledger, and the error files with their limit.
+//! What one attempt at a chunk counts: the ledger, and how many problems are still reported.
 
-use domain::chunk::Purpose;
-use domain::error::Result;
-use domain::filter::Decision;
+use domain::decision::Decision;
 use domain::ledger::Ledger;
-use fhir::outcome::outcome;
-
-use crate::outputs::{Finished, Outputs};
 
 /// Problems of one chunk that get an OperationOutcome each; beyond that they are counted.
 const MAX_PROBLEMS: u64 = 1_000;
@@ -40,53 +35,22 @@ impl Account {
         }
     }
 
-    /// Reports a resource that cannot be used.
-    pub(crate) async fn unusable(&mut self, outputs: &mut Outputs<'_>, code: &str, text: &str) -> Result<()> {
-        self.ledger.resources.problems += 1;
-        self.problem(outputs, code, text).await
-    }
-
-    /// Writes an OperationOutcome to the error file, or only counts it where there are too many.
-    pub(crate) async fn problem(&mut self, outputs: &mut Outputs<'_>, code: &str, text: &str) -> Result<()> {
-        self.report(outputs, "error", code, text).await
-    }
-
-    /// The same for what is no error of this export.
-    pub(crate) async fn warning(&mut self, outputs: &mut Outputs<'_>, code: &str, text: &str) -> Result<()> {
-        self.report(outputs, "warning", code, text).await
-    }
-
-    async fn report(
-        &mut self,
-        outputs: &mut Outputs<'_>,
-        severity: &str,
-        code: &str,
-        text: &str,
-    ) -> Result<()> {
+    /// Counts a problem. Returns whether it is reported: there are not too many yet.
+    pub(crate) fn is_reported(&mut self) -> bool {
         let problems = &mut self.ledger.problems;
         if problems.reported >= MAX_PROBLEMS {
             problems.unlisted += 1;
-            return Ok(());
+            return false;
         }
         problems.reported += 1;
-        let line = outcome(severity, code, text).to_string();
-        outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await
+        true
     }
 
-    /// Ends all streams. Returns what was written, and the ledger with what is in it.
-    pub(crate) async fn finish(mut self, mut outputs: Outputs<'_>) -> Result<(Finished, Ledger)> {
-        let unlisted = self.ledger.problems.unlisted;
-        if unlisted > 0 {
-            let line = outcome("error", "too-costly", &format!("{unlisted} more problems are not listed"));
-            outputs.write(Purpose::Error, "OperationOutcome", line.to_string().as_bytes()).await?;
-        }
-        let joined = outputs.joined();
-        let written = outputs.finish().await?;
-        let data = written.files.iter().filter(|file| file.purpose.is_data());
-        let lines: u64 = data.map(|file| file.count).sum();
+    /// The ledger, where the files have so many lines of resources, and so many of those came from other chunks.
+    pub(crate) fn finish(mut self, lines: u64, joined: u64) -> Ledger {
         let resources = &mut self.ledger.resources;
         // What the files have more than what the export made and other chunks wrote was read here.
         resources.written = (lines + resources.attachments).saturating_sub(resources.made + joined);
-        Ok((written, self.ledger))
+        self.ledger
     }
 }

@@ -1,27 +1,25 @@
 //! Chunk: runs one piece of an export and records what it wrote.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use domain::chunk::{Chunk, Work, attempt_prefix};
 use domain::error::{Error, Result};
+use domain::filter::Filter;
 use domain::ids::{ChunkId, JobId, PatientId};
 use domain::ports::queue::Deadline;
-use domain::ports::records::{Area, Part, Parts, Records};
+use domain::ports::records::{Area, Part};
 use domain::request::SizeClass;
-use domain::selector::Selector;
 use domain::states::Running;
 use domain::task::Task;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::StreamExt;
 use platform::telemetry::{self, Metric};
 
-use crate::Generator;
-use crate::collect::{Block, Collector, PrefetchedPatient};
-use crate::tombstones::Tombstones;
+use crate::line::ChunkExport;
+use crate::reader::PatientReader;
+use crate::tombstones::{self, Tombstones};
 use crate::watch::Watch;
-
-/// Patients whose files are opened before their turn. A bound on memory: a store may fetch half a megabyte of each file.
-const PATIENTS_AHEAD: usize = 4;
+use crate::writer::ChunkWriter;
+use crate::{Generator, absent, area, patient};
 
 /// How collecting a chunk ended.
 enum Collected {
@@ -29,22 +27,6 @@ enum Collected {
     Until(Vec<PatientId>),
     /// The job does not want it any more.
     Unwanted,
-}
-
-/// Patients with their files, many found at once.
-fn listed(
-    records: Arc<dyn Records>,
-    patients: &[PatientId],
-) -> impl Stream<Item = Result<(PatientId, Parts)>> + Send {
-    let left: VecDeque<_> = patients.iter().cloned().collect();
-    let state = (records, left, VecDeque::new());
-    stream::try_unfold(state, |(records, mut left, mut found)| async move {
-        if found.is_empty() && !left.is_empty() {
-            found.extend(records.parts_of(left.make_contiguous()).await?);
-        }
-        let next = found.pop_front().and_then(|parts| left.pop_front().map(|patient| (patient, parts)));
-        Ok(next.map(|next| (next, (records, left, found))))
-    })
 }
 
 impl Generator {
@@ -66,16 +48,15 @@ impl Generator {
         let attempt = self.random.attempt();
         let prefix = attempt_prefix(id, chunk, &attempt);
         let started = self.clock.now();
-        let selection = running.header.request.selection.as_ref();
-        let selector = selection.map(|selection| Selector::new(selection, running.transaction_time));
-        let mut collector = Collector::new(self, &running, selector.as_ref(), chunk, attempt);
-        let collected = self.collect(&mut collector, &running, &known.chunk, deadline).await;
-        let rest = match collected {
+        let filter = Filter::of(&running);
+        let writer = ChunkWriter::new(&*self.files, &self.settings, &running, chunk, attempt);
+        let mut export = ChunkExport::new(&filter, writer);
+        let rest = match self.collect(&mut export, &running, &known.chunk, deadline).await {
             Ok(Collected::Until(rest)) => rest,
             Ok(Collected::Unwanted) => return self.files.remove_prefix(&prefix).await,
             Err(error) => return self.abandon(&prefix, error).await,
         };
-        let result = match collector.finish().await {
+        let result = match export.writer.finish().await {
             Ok(result) => result,
             Err(error) => return self.abandon(&prefix, error).await,
         };
@@ -104,89 +85,76 @@ impl Generator {
 
     async fn collect(
         &self,
-        collector: &mut Collector<'_>,
+        export: &mut ChunkExport<'_>,
         running: &Running,
         chunk: &Chunk,
         deadline: &dyn Deadline,
     ) -> Result<Collected> {
-        match (&chunk.work, collector.selector) {
-            (Work::Patients(patients), _) => {
-                collector.block = running.header.request.output.organize_by_patient.then(Block::default);
-                collector.strays(&chunk.strays).await?;
-                self.collect_patients(collector, running, patients, &chunk.new_members, deadline).await
+        let (records, writer) = (&*self.records, &mut export.writer);
+        match &chunk.work {
+            Work::Patients(patients) => {
+                writer.begin_blocks();
+                absent::strays(writer, &chunk.strays).await?;
+                return self.collect_patients(export, running, patients, &chunk.new_members, deadline).await;
             }
-            (Work::Absent { members, more, problems }, _) => {
-                collector.absent(members, *more, problems).await?;
-                Ok(Collected::Until(Vec::new()))
+            Work::Absent { members, more, problems } => {
+                absent::members(writer, members, *more, problems).await?;
             }
-            (Work::Merge { purpose, resource_type, from, to }, _) => {
-                self.merge(running, collector, (*purpose, resource_type), (*from, *to)).await?;
-                Ok(Collected::Until(Vec::new()))
+            Work::Merge { purpose, resource_type, from, to } => {
+                self.merge(running, writer, (*purpose, resource_type), (*from, *to)).await?;
             }
-            (Work::Gather { from, to }, _) => {
-                self.gather(&running.header.id, collector, *from..*to).await?;
-                Ok(Collected::Until(Vec::new()))
-            }
-            (Work::Shared(name), Some(selector)) => {
-                if selector.selection().since.is_some() {
-                    collector.tombstones =
-                        Tombstones::read(&*self.records, selector, |of| of.is_none()).await?;
+            Work::Gather { from, to } => self.gather(&running.header.id, writer, *from..*to).await?,
+            Work::Shared(name) => {
+                if let Some(selector) = export.filter.since() {
+                    export.tombstones = Tombstones::read(records, selector, |of| of.is_none()).await?;
                 }
                 let part = Part { name: name.clone(), bytes: chunk.bytes, changed: None };
-                collector.area(Area::Shared, &[part], selector).await?;
-                Ok(Collected::Until(Vec::new()))
+                area::export(export, records, Area::Shared, &[part]).await?;
             }
-            (Work::Groups, Some(selector)) => {
-                let parts = self.records.area(Area::Groups).await?;
-                collector.area(Area::Groups, &parts, selector).await?;
-                Ok(Collected::Until(Vec::new()))
+            Work::Groups => {
+                let parts = records.area(Area::Groups).await?;
+                area::export(export, records, Area::Groups, &parts).await?;
             }
-            (Work::Deleted, Some(selector)) => {
-                collector.write_unassigned_deletions(selector).await?;
-                collector.write_deleted(None).await?;
-                Ok(Collected::Until(Vec::new()))
+            Work::Deleted => {
+                let deleted = tombstones::unassigned(records, export.filter).await?.take(None, export.filter);
+                export.writer.deleted(&deleted).await?;
             }
-            (Work::Supporting | Work::Shared(_) | Work::Groups | Work::Deleted, _) => {
-                Ok(Collected::Until(Vec::new()))
-            }
+            Work::Supporting => {}
         }
+        Ok(Collected::Until(Vec::new()))
     }
 
     async fn collect_patients(
         &self,
-        collector: &mut Collector<'_>,
+        export: &mut ChunkExport<'_>,
         running: &Running,
         patients: &[PatientId],
         new_members: &[PatientId],
         deadline: &dyn Deadline,
     ) -> Result<Collected> {
-        if let Some(selector) = collector.selector.filter(|selector| selector.selection().since.is_some()) {
+        if let Some(selector) = export.filter.since() {
             let ours: HashSet<&str> = patients.iter().map(PatientId::as_str).collect();
             let wanted = |of: Option<&str>| of.is_some_and(|of| ours.contains(of));
-            collector.tombstones = Tombstones::read(&*self.records, selector, wanted).await?;
+            export.tombstones = Tombstones::read(&*self.records, selector, wanted).await?;
         }
-        let records = self.records.clone();
-        let listed = listed(self.records.clone(), patients);
-        let ahead =
-            listed.map(move |found| PrefetchedPatient::open(records.clone(), found)).buffered(PATIENTS_AHEAD);
-        let mut ahead = std::pin::pin!(ahead);
+        let mut ahead = std::pin::pin!(PatientReader::ahead(&self.records, patients));
         let mut watch = Watch::new(self, &running.header.id);
         for (index, patient) in patients.iter().enumerate() {
             // A chunk that stops before its first patient would come back for ever.
-            if index > 0 && (deadline.is_near(self.clock.now()) || collector.outputs.is_crowded()) {
+            if index > 0 && (deadline.is_near(self.clock.now()) || export.writer.is_crowded()) {
                 return Ok(Collected::Until(patients[index..].to_vec()));
             }
             if index > 0 && !watch.is_wanted().await? {
                 return Ok(Collected::Unwanted);
             }
-            let opened = ahead.next().await.ok_or_else(|| Error::internal("each patient is opened"))??;
-            collector.patient(patient, opened, new_members.contains(patient)).await?;
+            let reader = ahead.next().await.ok_or_else(|| Error::internal("each patient is opened"))??;
+            patient::export(export, reader, new_members.contains(patient)).await?;
             if running.header.request.output.verbose {
-                let (patients, bytes) = (index + 1, collector.bytes_read());
+                let (patients, bytes) = (index + 1, export.writer.bytes_read());
                 tracing::info!(job.id = %running.header.id, patients, bytes, "patients collected so far");
             }
         }
-        if collector.account.ledger.patients.absent > 0 {
+        if export.writer.ledger().patients.absent > 0 {
             // A record store that cannot be listed says nothing about who is in it.
             self.records.members(None, 1).await?;
         }

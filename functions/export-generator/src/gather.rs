@@ -7,8 +7,8 @@ use domain::chunk::{Covered, Work};
 use domain::error::Result;
 use domain::ids::JobId;
 
-use crate::collect::Collector;
 use crate::plan::WINDOW;
+use crate::writer::ChunkWriter;
 use crate::{Generator, references};
 
 /// Files of references that the supporting chunk reads itself. With more of them, so many indexes of chunks are gathered
@@ -26,7 +26,7 @@ impl Generator {
     pub(crate) async fn gather(
         &self,
         id: &JobId,
-        collector: &mut Collector<'_>,
+        writer: &mut ChunkWriter<'_>,
         indexes: Range<u32>,
     ) -> Result<()> {
         for from in indexes.clone().step_by(WINDOW as usize) {
@@ -34,8 +34,7 @@ impl Generator {
             let own = results.into_iter().filter(|stored| stored.covered != Covered::Gather);
             let sources: Vec<_> = own.filter_map(|stored| stored.result.references).collect();
             for (reference, by) in references::read(&*self.files, &sources).await? {
-                collector.references.add(&reference, by);
-                collector.references.spill().await?;
+                writer.add_reference(&reference, by).await?;
             }
         }
         Ok(())

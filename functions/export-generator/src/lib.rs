@@ -1,10 +1,10 @@
 //! The export engine: a queue worker that plans, collects, writes and finishes.
 //!
 //! - [`plan`] walks the cohort ([`cohort`]), cuts it into chunks by bytes ([`cut`]) and appends them to the plan.
-//! - [`chunk`] runs one chunk: [`collect`] reads a patient and filters, [`documents`] takes care of what is no
-//!   line of NDJSON, [`undescribed`] lists what nothing refers to, and [`stored`] writes it; [`outputs`] writes a
-//!   stream per type, [`pack`] the small files of an attempt as one object, and [`supporting`] fetches what the others
-//!   refer to.
+//! - [`chunk`] runs one chunk: [`reader`] reads a [`patient`], [`domain::filter`] decides on each [`line`], and [`writer`]
+//!   writes. [`documents`] takes care of what is no line of NDJSON, [`area`] of what stands outside the records, and
+//!   [`supporting`] fetches what the others refer to.
+//! - [`outputs`] writes a stream per type, [`pack`] the small files of an attempt as one object, and [`stored`] documents.
 //! - [`finish`] brings the export to its end in stages, and assembles the manifest; [`gather`] and [`merge`] are stages
 //!   that many workers do at the same time.
 //! - [`budget`] keeps account of tasks that failed, and fails their jobs.
@@ -12,25 +12,33 @@
 //! Every task may run twice and may be cut off anywhere. What counts is what the store of jobs recorded:
 //! files carry their attempt in their keys, and only a recorded attempt is ever listed.
 
+mod absent;
 mod account;
+mod area;
+mod associated;
 mod balance;
+mod binary;
+mod block;
 mod budget;
 mod chunk;
+mod claims;
 mod cohort;
-mod collect;
 mod cut;
 mod documents;
 mod finish;
 mod gather;
 mod inline;
+mod line;
+mod linked;
 mod manifest;
 mod merge;
 mod outputs;
 mod pack;
+mod patient;
 mod plan;
 mod provenance;
+mod reader;
 mod references;
-mod select;
 mod spool;
 mod stored;
 mod supporting;
@@ -39,6 +47,7 @@ mod undescribed;
 mod unserved;
 mod walk;
 mod watch;
+mod writer;
 
 use std::sync::Arc;
 

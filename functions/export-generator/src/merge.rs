@@ -9,8 +9,8 @@ use domain::ids::ChunkId;
 use domain::states::Running;
 
 use crate::Generator;
-use crate::collect::Collector;
 use crate::plan::WINDOW;
+use crate::writer::ChunkWriter;
 
 /// The joins of an export.
 #[derive(Default)]
@@ -104,7 +104,7 @@ impl Generator {
     pub(crate) async fn merge(
         &self,
         running: &Running,
-        collector: &mut Collector<'_>,
+        writer: &mut ChunkWriter<'_>,
         (purpose, resource_type): (Purpose, &str),
         (from, to): (ChunkId, ChunkId),
     ) -> Result<()> {
@@ -118,7 +118,7 @@ impl Generator {
             let results = self.jobs.results(&running.header.id, index..next).await?;
             for stored in results.into_iter().filter(|stored| (from..=to).contains(&stored.chunk)) {
                 for file in stored.result.files.iter().filter(is_it) {
-                    collector.outputs.append(file).await?;
+                    writer.append(file).await?;
                 }
             }
             index = next;

@@ -1,14 +1,12 @@
-//! Provenance that goes along with what is exported (Bulk Data 3.0, `includeAssociatedData`). That of a patient is held
-//! back until the patient was read, because what it is about may stand behind it. That of `shared/` is looked up by what
-//! it is about, as [`supporting`](crate::supporting) says.
+//! Provenance of `shared/` that goes along with what is exported of `shared/` (Bulk Data 3.0, `includeAssociatedData`). It is
+//! looked up by what it is about, as the rule in [`domain::filter`] says.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::error::Result;
+use domain::filter::{Filter, ReferredBy, Verdict};
 use domain::ledger::Reason;
-use domain::lines::Lines;
-use domain::ports::files::Files;
 use domain::ports::records::{ProvenanceCounts, Records, SharedLine};
 use domain::selection::Provenance;
 use fhir::compartments::has_compartment;
@@ -16,57 +14,13 @@ use fhir::json;
 use fhir::references::{parse, target_values};
 use fhir::spelling::plainly;
 
-use crate::references::ReferredBy;
-use crate::spool::Spool;
-use crate::supporting::{Filter, Outcome};
 use crate::walk::Walk;
-
-/// What was exported of one patient, and the Provenance lines that wait. Nothing is kept where nobody asks.
-#[derive(Default)]
-pub(crate) struct Associated {
-    wanted: bool,
-    /// `Type/id`, about 80 bytes a resource.
-    exported: HashSet<String>,
-    held: Spool,
-}
-
-impl Associated {
-    pub(crate) fn new(wanted: bool) -> Self {
-        Self { wanted, ..Self::default() }
-    }
-
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.wanted
-    }
-
-    pub(crate) fn exported(&mut self, reference: &str) {
-        if self.wanted {
-            self.exported.insert(reference.to_owned());
-        }
-    }
-
-    pub(crate) async fn hold(&mut self, line: &[u8], key: String, files: &dyn Files) -> Result<()> {
-        self.held.push(line, || key, files).await
-    }
-
-    /// What was exported and the lines that wait, once; and the key of a file to remove when they were read.
-    pub(crate) async fn replay(
-        &mut self,
-        files: &dyn Files,
-    ) -> Result<(HashSet<String>, Lines, Option<String>)> {
-        let exported = std::mem::take(&mut self.exported);
-        let (lines, spilled) = std::mem::take(&mut self.held).replay(files).await?;
-        Ok((exported, lines, spilled))
-    }
-}
 
 /// Provenance of `shared/`, in an export of patients.
 pub(crate) struct OfShared {
     /// Whether it may be exported at all; otherwise nothing is looked up.
     is_wanted: bool,
     kind: Provenance,
-    /// Whether it is looked up for what `_since` alone left out.
-    follows_left_out: bool,
     /// What `shared/` has; `None` before it was asked.
     there: Option<ProvenanceCounts>,
     /// Resources whose Provenance is looked up next.
@@ -80,17 +34,9 @@ pub(crate) struct OfShared {
 
 impl OfShared {
     pub(crate) fn new(filter: &Filter<'_>) -> Self {
-        let (kind, all_shared, follows_left_out) = match filter {
-            Filter::Selection(selector) => {
-                let selection = selector.selection();
-                (selection.provenance, selection.all_shared, selection.provenance == Provenance::All)
-            }
-            Filter::Everything | Filter::Choices(_) => (Provenance::All, false, false),
-        };
         Self {
-            is_wanted: filter.wants("Provenance") && !all_shared,
-            kind,
-            follows_left_out,
+            is_wanted: filter.wants("Provenance") && filter.follows_references(),
+            kind: filter.provenance(),
             there: None,
             exported: BTreeSet::new(),
             left_out: BTreeSet::new(),
@@ -107,17 +53,17 @@ impl OfShared {
         self.is_wanted && self.there.is_some_and(|there| there.of_shared > 0)
     }
 
-    /// What becomes of a resource that the filter decided on: Provenance only goes along with what it is about.
-    pub(crate) fn narrow<'l>(
+    /// Whether a resource on which the filter has decided stays as it is decided, as far as is known: Provenance only goes
+    /// along with what it is about.
+    pub(crate) fn is_asked_for(
         &mut self,
-        outcome: Outcome<'l>,
+        verdict: &Verdict,
         found: &SharedLine,
         by: ReferredBy,
         walk: &Walk,
-    ) -> Outcome<'l> {
-        let is_candidate = matches!(outcome, Outcome::Export { .. } | Outcome::PassOver(_));
-        if !is_candidate || !found.reference.starts_with("Provenance/") {
-            return outcome;
+    ) -> bool {
+        if verdict.follows().is_none() || !found.reference.starts_with("Provenance/") {
+            return true;
         }
         let plain = plainly(&found.line);
         let (mut about, mut is_of_patient) = (Vec::new(), false);
@@ -129,10 +75,10 @@ impl OfShared {
             }
         });
         if is_of_patient || about.is_empty() {
-            return Outcome::NotAskedFor;
+            return false;
         }
         if self.kind != Provenance::Latest || self.chosen.contains(&found.reference) {
-            return outcome;
+            return true;
         }
         let candidate = (recorded(&plain), Reverse(found.reference.clone()));
         for target in about {
@@ -141,17 +87,17 @@ impl OfShared {
                 latest.clone_from(&candidate);
             }
         }
-        Outcome::NotAskedFor
+        false
     }
 
     /// Notes a resource whose Provenance goes along.
-    pub(crate) fn follow(&mut self, reference: &str, outcome: &Outcome<'_>) {
+    pub(crate) fn follow(&mut self, reference: &str, verdict: &Verdict) {
         if !self.is_looked_up() {
             return;
         }
-        match outcome {
-            Outcome::Export { .. } => self.exported.insert(reference.to_owned()),
-            Outcome::PassOver(Reason::Since) if self.follows_left_out => {
+        match verdict {
+            Verdict::Keep | Verdict::Subset(_) => self.exported.insert(reference.to_owned()),
+            Verdict::PassOver(Reason::Since) if self.kind == Provenance::All => {
                 self.left_out.insert(reference.to_owned())
             }
             _ => false,
@@ -202,13 +148,6 @@ impl OfShared {
             )
         }))
     }
-}
-
-/// What a Provenance is about.
-pub(crate) fn targets(text: &[u8]) -> Vec<String> {
-    let mut targets = Vec::new();
-    target_values(text, |target| targets.extend(parse(target).map(|reference| reference.text.to_owned())));
-    targets
 }
 
 /// When a Provenance was recorded, in microseconds.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use domain::error::Result;
+use domain::filter::ReferredBy;
 use domain::lines::Lines;
 use domain::pack::{Location, SMALL};
 use domain::ports::files::{FileWriter, Files};
@@ -22,13 +23,13 @@ const MAX_HELD: usize = 100_000;
 /// Stands in the file before references of resources that were left out. No type's name begins with it.
 const LEFT_OUT_MARK: char = '~';
 
-/// Which kind of resource refers to another. One reference by an exported resource outweighs all others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ReferredBy {
-    /// Only by resources that `_since` alone, or a choice of the form, left out.
-    LeftOut,
-    /// By a resource of the export.
-    Exported,
+/// The reference to a resource.
+pub(crate) fn format_key(resource_type: &str, id: &str) -> String {
+    let mut key = String::with_capacity(resource_type.len() + id.len() + 1);
+    key.push_str(resource_type);
+    key.push('/');
+    key.push_str(id);
+    key
 }
 
 /// Shows the references of a line, in its plain spelling, that leave the compartments.

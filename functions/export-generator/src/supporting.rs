@@ -1,165 +1,25 @@
 //! Resources of `shared/` that an export of patients takes along: Practitioner, Organization, Location, Medication and
-//! so on, each once.
-//!
-//! One rule for EHI exports and for bulk exports of patients and groups (contract, sections 1 and 2):
-//!
-//! 1. A resource of `shared/` is exported when an exported resource refers to it and the filter lets it through:
-//!    `_type`, `_typeFilter`, tags, scopes and `_until`, or the choices of the form. `_since` does not matter: what is
-//!    exported must not refer to what the client never got.
-//! 2. It is also exported when only resources refer to it that *`_since` alone* left out, if it changed since then
-//!    itself. A practitioner who moved is part of tonight's update, whether or not an encounter changed. What does not
-//!    say when it changed counts as changed, as everywhere.
-//! 3. In an EHI export Practitioner and Organization are exported *always*: also when only resources refer to them that
-//!    a choice of the form left out. It does not mean those of the whole lake, which do not belong to the patient's
-//!    record; and nothing follows from what is withheld, or would be if it had been chosen, because the name of a clinic
-//!    can say what was withheld.
-//! 4. References are those of the resource as it is stored, before `_elements` cuts it. They are followed from exported
-//!    resources, and, for the second and third case only, from those that were left out as said there. Nothing is
-//!    followed from a resource that is not exported for another reason: with `_type=Observation,Organization` the
-//!    organization of a practitioner is not exported.
-//!
-//! 5. Provenance of `shared/` is exported with the resource of `shared/` that it is about, where the filter lets it
-//!    through: with `_since` whatever its age, as the resource itself. Of what `_since` alone left out Provenance goes
-//!    that changed since then, where all Provenance is asked for (no `includeAssociatedData`); otherwise none, because
-//!    what it is about is not exported. With `LatestProvenanceResources` the one goes that was recorded last, for each
-//!    exported resource, among those that the filter lets through. Provenance about what a choice of the form left out
-//!    is not exported. What a Provenance is about does not come because of it: who wrote it does.
-//! 6. Provenance of `shared/` that names a patient's resource, alone or among others, is not exported. Nobody knows at
-//!    the end of an export of ten million patients which of their resources were exported, and the Provenance would tell
-//!    one patient of another. How many there are is reported, because they belong in the patients' directories.
-//!
-//! The result does not depend on the order in which references are followed: what was left out at first is looked at
-//! again when an exported resource turns out to refer to it.
+//! so on, each once, by the rule in [`domain::filter`]. They are fetched wave by wave.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use domain::choices::{Choices, Sensitive};
-use domain::chunk::{Chunk, ChunkResult, Purpose};
-use domain::error::Result;
-use domain::filter::Decision;
-use domain::ledger::Reason;
+use domain::chunk::Chunk;
+use domain::decision::Decision;
+use domain::error::{Damage, Result};
+use domain::filter::{Filter, Origin, ReferredBy, Verdict};
 use domain::pack::Location;
-use domain::selector::{Selector, Verdict};
+use domain::ports::records::{SharedLine, Supporting};
 use domain::states::Running;
-use fhir::facts::Facts;
-use fhir::head::{NotAResource, Plain, head, head_and_facts, head_and_members};
-use fhir::outcome::outcome as problem;
+use fhir::head::Plain;
 
-use crate::Generator;
-use crate::account::Account;
-use crate::collect::UNREADABLE_LABEL;
-use crate::outputs::Outputs;
 use crate::provenance::OfShared;
-use crate::references::{self, ReferredBy};
 use crate::unserved::without_documents;
 use crate::walk::Walk;
+use crate::writer::{ChunkWriter, UNREADABLE_LABEL};
+use crate::{Generator, references, tombstones};
 
 /// Resources fetched at once.
 const BATCH: usize = 200;
-
-/// What becomes of a resource of `shared/`.
-pub(crate) enum Outcome<'l> {
-    /// It is exported, as this line.
-    Export {
-        resource_type: &'l str,
-        line: Cow<'l, [u8]>,
-    },
-    /// It is left out, but what it refers to may be exported.
-    PassOver(Reason),
-    /// It is a Provenance that goes along with nothing that is exported, as far as is known.
-    NotAskedFor,
-    LeaveOut(Reason),
-    Withhold(Sensitive),
-    /// It has a label that cannot be read.
-    Unreadable,
-}
-
-/// Who decides on resources of `shared/`.
-pub(crate) enum Filter<'f> {
-    Everything,
-    Choices(&'f Choices),
-    Selection(Selector<'f>),
-}
-
-impl<'f> Filter<'f> {
-    pub(crate) fn of(running: &'f Running) -> Self {
-        let request = &running.header.request;
-        match (&request.selection, &request.choices) {
-            (Some(selection), _) => Self::Selection(Selector::new(selection, running.transaction_time)),
-            (None, Some(choices)) => Self::Choices(choices),
-            (None, None) => Self::Everything,
-        }
-    }
-
-    /// Whether resources of the type of a reference may be exported.
-    pub(crate) fn wants(&self, reference: &str) -> bool {
-        match self {
-            Self::Everything | Self::Choices(_) => true,
-            Self::Selection(selector) => {
-                reference.split('/').next().is_some_and(|name| selector.selection().wants(name))
-            }
-        }
-    }
-
-    /// Decides on a line.
-    fn judge<'l>(
-        &self,
-        line: &'l [u8],
-        plain: &'l mut Plain,
-        by: ReferredBy,
-    ) -> Result<Outcome<'l>, NotAResource> {
-        match self {
-            Self::Everything => {
-                let head = head(line, plain)?;
-                Ok(Outcome::Export { resource_type: head.resource_type, line: line.into() })
-            }
-            Self::Choices(choices) => {
-                let (head, facts) = head_and_facts(line, plain)?;
-                Ok(match decide(choices, &facts, by) {
-                    Decision::Keep => {
-                        Outcome::Export { resource_type: head.resource_type, line: line.into() }
-                    }
-                    Decision::Withhold(category) => Outcome::Withhold(category),
-                    Decision::Unreadable => Outcome::Unreadable,
-                    Decision::LeaveOut(reason) if is_passed_over(choices, &facts) => {
-                        Outcome::PassOver(reason)
-                    }
-                    Decision::LeaveOut(reason) => Outcome::LeaveOut(reason),
-                })
-            }
-            Self::Selection(selector) => {
-                let (head, members) = head_and_members(line, plain)?;
-                let resource_type = head.resource_type;
-                let ignore_since = by == ReferredBy::Exported;
-                Ok(match selector.judge(head.text, resource_type, &members, ignore_since) {
-                    Verdict::Keep => {
-                        let cut = selector.cut(head.text, resource_type, &members);
-                        let line = cut.map_or(Cow::Borrowed(line), Cow::Owned);
-                        Outcome::Export { resource_type, line }
-                    }
-                    Verdict::LeaveOut(Reason::Since) => Outcome::PassOver(Reason::Since),
-                    Verdict::LeaveOut(reason) => Outcome::LeaveOut(reason),
-                })
-            }
-        }
-    }
-}
-
-fn decide(choices: &Choices, facts: &Facts<'_>, by: ReferredBy) -> Decision {
-    match by {
-        ReferredBy::LeftOut if !Choices::always_keep(facts.resource_type) => {
-            Decision::LeaveOut(Reason::Unreferenced)
-        }
-        ReferredBy::LeftOut | ReferredBy::Exported => choices.decide(facts),
-    }
-}
-
-/// Whether what a resource refers to may be exported although a choice of the form left the resource out: unless it
-/// would have been withheld otherwise.
-pub(crate) fn is_passed_over(choices: &Choices, facts: &Facts<'_>) -> bool {
-    choices.unless_sensitive(facts) == Decision::Keep
-}
 
 impl Generator {
     /// Runs the supporting chunk of a job whose other chunks are done. `references` are the files with what those refer to.
@@ -172,22 +32,14 @@ impl Generator {
         let id = &running.header.id;
         let attempt = self.random.attempt();
         let prefix = domain::chunk::attempt_prefix(id, chunk.id, &attempt);
-        let mut outputs = Outputs::new(&*self.files, prefix.clone(), &running.header.request.output);
-        let collected = match self.collect_supporting(running, references, &mut outputs).await {
-            Ok(account) => account.finish(outputs).await,
+        let mut writer = ChunkWriter::new(&*self.files, &self.settings, running, chunk.id, attempt);
+        let collected = match self.collect_supporting(running, references, &mut writer).await {
+            Ok(()) => writer.finish().await,
             Err(error) => Err(error),
         };
-        let (written, ledger) = match collected {
-            Ok(collected) => collected,
+        let result = match collected {
+            Ok(result) => result,
             Err(error) => return self.abandon(&prefix, error).await,
-        };
-        let result = ChunkResult {
-            attempt,
-            files: written.files,
-            ledger: Some(ledger),
-            references: None,
-            attachments: written.attachments,
-            bytes_read: 0,
         };
         if !self.jobs.finish_chunk(id, chunk, &result, None).await?.recorded {
             self.files.remove_prefix(&prefix).await?;
@@ -206,92 +58,122 @@ impl Generator {
         &self,
         running: &Running,
         sources: &[Location],
-        outputs: &mut Outputs<'_>,
-    ) -> Result<Account> {
-        let mut account = Account::default();
+        writer: &mut ChunkWriter<'_>,
+    ) -> Result<()> {
         let request = &running.header.request;
         for ignored in request.selection.iter().flat_map(|selection| &selection.ignored) {
-            let line = problem("warning", "not-supported", ignored).to_string();
-            outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await?;
-        }
-        for text in self.tombstone_problems(running).await? {
-            account.problem(outputs, "structure", &text).await?;
+            writer.notice("warning", "not-supported", ignored).await?;
         }
         let filter = Filter::of(running);
-        let at_once = request.output.supporting_batch_size.unwrap_or(BATCH);
-        let mut provenance = OfShared::new(&filter);
-        let mut walk = Walk::default();
-        for (reference, by) in references::read(&*self.files, sources).await? {
-            walk.want(&reference, by);
+        for text in tombstones::problems(&*self.records, &filter).await? {
+            writer.problem("structure", &text).await?;
         }
-        let mut damaged = Vec::new();
+        let at_once = request.output.supporting_batch_size.unwrap_or(BATCH);
+        let mut wave = Wave {
+            filter: &filter,
+            provenance: OfShared::new(&filter),
+            walk: Walk::default(),
+            damaged: Vec::new(),
+        };
+        for (reference, by) in references::read(&*self.files, sources).await? {
+            wave.walk.want(&reference, by);
+        }
         loop {
-            let batch = walk.next(at_once);
+            let batch = wave.walk.next(at_once);
             if batch.is_empty() {
-                if provenance.choose(&mut walk) {
+                if wave.provenance.choose(&mut wave.walk) {
                     continue;
                 }
-                if let Some(text) = provenance.misplaced(&*self.records).await? {
-                    account.warning(outputs, "business-rule", &text).await?;
-                }
-                walk.end(&mut account);
-                return Ok(account);
+                break;
             }
             let found = self.records.supporting(&batch).await?;
-            provenance.see(found.provenance);
-            for damage in found.damaged {
-                // Every call names all of them.
-                if !damaged.contains(&damage) {
-                    account.problem(outputs, "structure", &damage.to_string()).await?;
-                    damaged.push(damage);
-                }
-            }
-            let there: HashSet<&str> = found.lines.iter().map(|line| line.reference.as_str()).collect();
-            for missing in batch.iter().filter(|reference| !there.contains(reference.as_str())) {
-                if walk.referred_by(missing) == Some(ReferredBy::Exported) && filter.wants(missing) {
-                    let text =
-                        format!("an exported resource refers to {missing}, which is not in the record store");
-                    account.problem(outputs, "not-found", &text).await?;
-                }
-            }
+            wave.report(&batch, &found, writer).await?;
             for found in found.lines {
-                let Some(by) = walk.referred_by(&found.reference) else { continue };
-                if !walk.was_passed_over(&found.reference) {
-                    account.ledger.resources.read += 1 + found.duplicates;
-                    account.ledger.resources.duplicates += found.duplicates;
-                }
-                let mut plain = Plain::default();
-                let outcome = match filter.judge(&found.line, &mut plain, by) {
-                    Ok(outcome) => provenance.narrow(outcome, &found, by, &walk),
-                    Err(problem) => {
-                        let text = format!("{}: {problem}", found.reference);
-                        account.unusable(outputs, "structure", &text).await?;
-                        continue;
-                    }
-                };
-                walk.settle(&found, &outcome);
-                provenance.follow(&found.reference, &outcome);
-                match outcome {
-                    Outcome::Export { resource_type, line } => {
-                        let id = found.reference.rsplit('/').next().unwrap_or_default();
-                        let base_url = &self.settings.base_url;
-                        let (line, unserved) = without_documents(&line, resource_type, id, base_url);
-                        for text in unserved {
-                            account.problem(outputs, "not-found", &text).await?;
-                        }
-                        outputs.write(Purpose::Output, resource_type, &line).await?;
-                    }
-                    Outcome::Unreadable => {
-                        let text = format!("{}: {UNREADABLE_LABEL}", found.reference);
-                        account.unusable(outputs, "structure", &text).await?;
-                    }
-                    Outcome::Withhold(category) => account.decided(Decision::Withhold(category)),
-                    Outcome::LeaveOut(reason) => account.decided(Decision::LeaveOut(reason)),
-                    // Counted at the end, when nothing can change it.
-                    Outcome::PassOver(_) | Outcome::NotAskedFor => {}
-                }
+                wave.resource(&found, writer).await?;
             }
-            provenance.want(&*self.records, &mut walk).await?;
+            wave.provenance.want(&*self.records, &mut wave.walk).await?;
         }
+        if let Some(text) = wave.provenance.misplaced(&*self.records).await? {
+            writer.warning("business-rule", &text).await?;
+        }
+        for reason in wave.walk.passed_over() {
+            writer.decided(Decision::LeaveOut(reason));
+        }
+        Ok(())
+    }
+}
+
+/// What is known while references are followed.
+struct Wave<'f> {
+    filter: &'f Filter<'f>,
+    provenance: OfShared,
+    walk: Walk,
+    /// Damage that was reported.
+    damaged: Vec<Damage>,
+}
+
+impl Wave<'_> {
+    /// Reports what was not found, and what may have stood there.
+    async fn report(
+        &mut self,
+        batch: &BTreeSet<String>,
+        found: &Supporting,
+        writer: &mut ChunkWriter<'_>,
+    ) -> Result<()> {
+        self.provenance.see(found.provenance);
+        for damage in &found.damaged {
+            // Every call names all of them.
+            if !self.damaged.contains(damage) {
+                writer.problem("structure", &damage.to_string()).await?;
+                self.damaged.push(damage.clone());
+            }
+        }
+        let there: HashSet<&str> = found.lines.iter().map(|line| line.reference.as_str()).collect();
+        for missing in batch.iter().filter(|reference| !there.contains(reference.as_str())) {
+            if self.walk.referred_by(missing) == Some(ReferredBy::Exported) && self.filter.wants(missing) {
+                let text =
+                    format!("an exported resource refers to {missing}, which is not in the record store");
+                writer.problem("not-found", &text).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides on a resource, writes it, and notes what it refers to.
+    async fn resource(&mut self, found: &SharedLine, writer: &mut ChunkWriter<'_>) -> Result<()> {
+        let Some(by) = self.walk.referred_by(&found.reference) else { return Ok(()) };
+        if !self.walk.was_passed_over(&found.reference) {
+            let resources = &mut writer.ledger().resources;
+            resources.read += 1 + found.duplicates;
+            resources.duplicates += found.duplicates;
+        }
+        let mut plain = Plain::default();
+        let resource = match self.filter.read(&found.line, &mut plain) {
+            Ok(resource) => resource,
+            Err(problem) => return writer.unusable(&format!("{}: {problem}", found.reference)).await,
+        };
+        let verdict = self.filter.judge(&resource, Origin::Shared(by)).verdict;
+        if !self.provenance.is_asked_for(&verdict, found, by, &self.walk) {
+            self.walk.set_aside(&found.reference);
+            return Ok(());
+        }
+        self.walk.settle(found, &verdict);
+        self.provenance.follow(&found.reference, &verdict);
+        match &verdict {
+            Verdict::Unreadable => {
+                return writer.unusable(&format!("{}: {UNREADABLE_LABEL}", found.reference)).await;
+            }
+            // Counted at the end, when nothing can change it.
+            Verdict::PassOver(_) => return Ok(()),
+            verdict => writer.decided(verdict.decision()),
+        }
+        let Some(line) = verdict.exported(&found.line) else { return Ok(()) };
+        let id = found.reference.rsplit('/').next().unwrap_or_default();
+        let resource_type = resource.head.resource_type;
+        let (line, unserved) = without_documents(&line, resource_type, id, writer.base_url());
+        for text in unserved {
+            writer.problem("not-found", &text).await?;
+        }
+        writer.resource(resource_type, &line).await
     }
 }

@@ -4,22 +4,18 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use domain::chunk::Purpose;
 use domain::error::{Error, Result};
+use domain::filter::Filter;
 use domain::ids::PatientId;
 use domain::lines::Lines;
 use domain::ports::records::{Area, Records};
 use domain::selector::Selector;
-use domain::states::Running;
 use fhir::date::Span;
-use fhir::head::{Plain, head_and_members};
+use fhir::head::Plain;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
-use serde_json::json;
 
-use crate::Generator;
-use crate::collect::Collector;
-use crate::select::format_key;
+use crate::references::format_key;
 
 /// Lines that cannot be used and are named.
 const MAX_PROBLEMS: usize = 100;
@@ -27,8 +23,8 @@ const MAX_PROBLEMS: usize = 100;
 /// Patients who are looked up at the same time: each is a request.
 const LOOKED_UP_AT_ONCE: usize = 32;
 
-/// Requests in one Bundle.
-const IN_BUNDLE: usize = 100;
+/// Resources of `shared/` that are looked up at once.
+const SHARED_AT_ONCE: usize = 100;
 
 /// A line of `deleted/`.
 #[derive(Deserialize)]
@@ -137,29 +133,26 @@ impl Tombstones {
         self.of_patients.contains_key(patient.as_str())
     }
 
-    /// Takes out those of one patient, or all.
-    fn take(&mut self, patient: Option<&PatientId>) -> Vec<String> {
+    /// Takes out those of one patient, or all. Returns those that are listed.
+    pub(crate) fn take(&mut self, patient: Option<&PatientId>, filter: &Filter<'_>) -> Vec<String> {
         let mut keys: Vec<_> = match patient {
             Some(patient) => self.of_patients.remove(patient.as_str()).unwrap_or_default(),
             None => self.deleted.keys().cloned().collect(),
         };
         // What is there again was taken out before.
         keys.retain(|key| self.deleted.remove(key).is_some());
+        keys.retain(|key| key.split('/').next().is_some_and(|name| filter.lists_deletions_of(name)));
         keys.sort_unstable();
         keys
     }
 }
 
-impl Generator {
-    /// What of `deleted/` cannot be used. Every chunk of an export with `_since` reads the lines, so none of them reports
-    /// this: Finish does, once.
-    pub(crate) async fn tombstone_problems(&self, running: &Running) -> Result<Vec<String>> {
-        let selection = running.header.request.selection.as_ref();
-        let Some(selection) = selection.filter(|selection| selection.since.is_some()) else {
-            return Ok(Vec::new());
-        };
-        let selector = Selector::new(selection, running.transaction_time);
-        Ok(Tombstones::read(&*self.records, &selector, |_| false).await?.problems)
+/// What of `deleted/` cannot be used. Every chunk of an export with `_since` reads the lines, so none of them reports
+/// this: Finish does, once.
+pub(crate) async fn problems(records: &dyn Records, filter: &Filter<'_>) -> Result<Vec<String>> {
+    match filter.since() {
+        Some(selector) => Ok(Tombstones::read(records, selector, |_| false).await?.problems),
+        None => Ok(Vec::new()),
     }
 }
 
@@ -180,47 +173,28 @@ async fn gone_patients(records: &dyn Records, deletions: &Tombstones) -> Result<
         .await
 }
 
-impl Collector<'_> {
-    /// Writes what was deleted of one patient, or all that is left.
-    pub(crate) async fn write_deleted(&mut self, patient: Option<&PatientId>) -> Result<()> {
-        let mut keys = self.tombstones.take(patient);
-        // What was deleted has no labels and no codes left: where the token lets only some of a type through, nobody can
-        // tell whether this was among them.
-        keys.retain(|key| {
-            let resource_type = key.split('/').next().unwrap_or_default();
-            self.selector.is_some_and(|selector| selector.covers_all_of(resource_type))
-        });
-        for keys in keys.chunks(IN_BUNDLE) {
-            let entries: Vec<_> =
-                keys.iter().map(|key| json!({ "request": { "method": "DELETE", "url": key } })).collect();
-            let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
-            self.outputs.write(Purpose::Deleted, "Bundle", bundle.to_string().as_bytes()).await?;
+/// The tombstones of patients who are gone themselves, and of nobody; those of others come with their chunks.
+pub(crate) async fn unassigned(records: &dyn Records, filter: &Filter<'_>) -> Result<Tombstones> {
+    let mut tombstones = Tombstones::default();
+    let Some(selector) = filter.since() else { return Ok(tombstones) };
+    let all_shared = selector.selection().all_shared;
+    let all = Tombstones::read(records, selector, |of| all_shared || of.is_some()).await?;
+    let gone = gone_patients(records, &all).await?;
+    for (key, (at, of)) in all.deleted {
+        if of.as_ref().is_none_or(|patient| gone.contains(patient)) {
+            tombstones.add(key, at, of);
         }
-        Ok(())
     }
-
-    /// The tombstones of patients who are gone themselves, and of nobody; those of others come with their chunks.
-    pub(crate) async fn write_unassigned_deletions(&mut self, selector: &Selector<'_>) -> Result<()> {
-        let records = self.generator.records.clone();
-        let all_shared = selector.selection().all_shared;
-        let all = Tombstones::read(&*records, selector, |of| all_shared || of.is_some()).await?;
-        let gone = gone_patients(&*records, &all).await?;
-        for (key, (at, of)) in all.deleted {
-            if of.as_ref().is_none_or(|patient| gone.contains(patient)) {
-                self.tombstones.add(key, at, of);
+    // What is there again in `shared/` is in the output.
+    let nobodys = tombstones.deleted.iter().filter(|(_, (_, of))| of.is_none());
+    let keys: Vec<_> = nobodys.map(|(key, _)| key.clone()).collect();
+    for keys in keys.chunks(SHARED_AT_ONCE) {
+        for found in records.supporting(&keys.iter().cloned().collect()).await?.lines {
+            let mut plain = Plain::default();
+            if let Ok(resource) = filter.read(&found.line, &mut plain) {
+                tombstones.covers(&found.reference, resource.changed());
             }
         }
-        // What is there again in `shared/` is in the output.
-        let nobodys = self.tombstones.deleted.iter().filter(|(_, (_, of))| of.is_none());
-        let keys: Vec<_> = nobodys.map(|(key, _)| key.clone()).collect();
-        for keys in keys.chunks(IN_BUNDLE) {
-            for found in records.supporting(&keys.iter().cloned().collect()).await?.lines {
-                let mut plain = Plain::default();
-                if let Ok((head, members)) = head_and_members(&found.line, &mut plain) {
-                    self.tombstones.covers(&found.reference, Selector::changed(head.text, &members));
-                }
-            }
-        }
-        Ok(())
     }
+    Ok(tombstones)
 }

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use domain::filter::Decision;
+use domain::filter::{ReferredBy, Verdict};
 use domain::ledger::Reason;
 use domain::ports::records::SharedLine;
 use fhir::json;
 use fhir::spelling::plainly;
 
-use crate::account::Account;
-use crate::references::{ReferredBy, leaving};
-use crate::supporting::Outcome;
+use crate::references::leaving;
 
 /// Each resource is held once, about 100 bytes.
 #[derive(Default)]
@@ -94,18 +92,26 @@ impl Walk {
         })
     }
 
-    /// Notes what was decided on a resource, and wants what it refers to, if that follows.
-    pub(crate) fn settle(&mut self, found: &SharedLine, outcome: &Outcome<'_>) {
-        let (fate, follows) = match outcome {
-            Outcome::Export { .. } => (Fate::Exported, Some(ReferredBy::Exported)),
-            Outcome::PassOver(reason) => (Fate::PassedOver(*reason), Some(ReferredBy::LeftOut)),
-            Outcome::NotAskedFor => (Fate::PassedOver(Reason::Provenance), None),
-            Outcome::LeaveOut(_) | Outcome::Withhold(_) | Outcome::Unreadable => (Fate::LeftOut, None),
-        };
-        if let Some(known) = self.known.get_mut(&found.reference) {
+    /// Notes a Provenance that goes along with nothing that is exported, as far as is known.
+    pub(crate) fn set_aside(&mut self, reference: &str) {
+        self.decide(reference, Fate::PassedOver(Reason::Provenance));
+    }
+
+    fn decide(&mut self, reference: &str, fate: Fate) {
+        if let Some(known) = self.known.get_mut(reference) {
             known.fate = fate;
         }
-        let Some(by) = follows else { return };
+    }
+
+    /// Notes what was decided on a resource, and wants what it refers to, if that follows.
+    pub(crate) fn settle(&mut self, found: &SharedLine, verdict: &Verdict) {
+        let fate = match verdict {
+            Verdict::Keep | Verdict::Subset(_) => Fate::Exported,
+            Verdict::PassOver(reason) => Fate::PassedOver(*reason),
+            Verdict::LeaveOut(_) | Verdict::Withhold(_) | Verdict::Unreadable => Fate::LeftOut,
+        };
+        self.decide(&found.reference, fate);
+        let Some(by) = verdict.follows() else { return };
         let text = &*plainly(&found.line);
         let is_provenance = found.reference.starts_with("Provenance/");
         // It goes along with what it is about, and not the other way round: one import of a whole directory would bring
@@ -124,12 +130,11 @@ impl Walk {
         self.known.get(reference).is_some_and(|known| matches!(known.fate, Fate::PassedOver(_)))
     }
 
-    /// Counts what stays passed over.
-    pub(crate) fn end(self, account: &mut Account) {
-        for known in self.known.into_values() {
-            if let Fate::PassedOver(reason) = known.fate {
-                account.decided(Decision::LeaveOut(reason));
-            }
-        }
+    /// Why resources stay passed over, one for each.
+    pub(crate) fn passed_over(self) -> impl Iterator<Item = Reason> {
+        self.known.into_values().filter_map(|known| match known.fate {
+            Fate::PassedOver(reason) => Some(reason),
+            Fate::Open | Fate::Exported | Fate::LeftOut => None,
+        })
     }
 }

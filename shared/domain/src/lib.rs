@@ -5,7 +5,8 @@
 //!
 //! 1. [`request`], [`choices`] and [`selection`]: what a client requests. [`scopes`], [`access`]: what a token allows.
 //! 2. [`job`] and [`states`]: an export and its changes of state. [`task`], [`chunk`] and [`pack`]: its work.
-//! 3. [`filter`] and [`selector`]: the decision about each resource. [`ledger`]: the account of every resource.
+//! 3. [`filter`]: the one decision about each resource, by [`choices`] or by a [`selector`]. [`ledger`]: the account of every
+//!    resource by its [`decision`].
 //! 4. [`manifest`] and [`dialect`]: the description of the result.
 //! 5. [`ports`]: the traits that the hosts implement. [`lines`], [`patient`] and [`group`] read through them.
 //! 6. [`error`], [`retries`], [`retention`], [`event`] and [`clock`]: what all parts share.
@@ -14,6 +15,7 @@ pub mod access;
 pub mod choices;
 pub mod chunk;
 pub mod clock;
+pub mod decision;
 pub mod dialect;
 pub mod error;
 pub mod event;

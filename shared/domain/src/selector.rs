@@ -11,6 +11,7 @@ use fhir::search::evaluate::passes;
 use fhir::type_filter::TypeFilter;
 use jiff::Timestamp;
 
+use crate::decision::Decision;
 use crate::ledger::Reason;
 use crate::selection::Selection;
 
@@ -23,13 +24,6 @@ pub struct Selector<'s> {
     rules: HashMap<&'s str, Rules<'s>>,
     /// Elements that were asked for of all types.
     of_all: Vec<&'s str>,
-}
-
-/// What a selection decides on one resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Keep,
-    LeaveOut(Reason),
 }
 
 /// What is asked of one type.
@@ -75,29 +69,29 @@ impl<'s> Selector<'s> {
         resource_type: &str,
         members: &Members<'_>,
         ignore_since: bool,
-    ) -> Verdict {
+    ) -> Decision {
         if !self.selection.wants(resource_type) {
-            return Verdict::LeaveOut(Reason::Type);
+            return Decision::LeaveOut(Reason::Type);
         }
         let changed = Self::changed(line, members);
         if changed.is_some_and(|changed| changed >= self.until) {
-            return Verdict::LeaveOut(Reason::Until);
+            return Decision::LeaveOut(Reason::Until);
         }
         if !self.has_tag(line, members) {
-            return Verdict::LeaveOut(Reason::Tag);
+            return Decision::LeaveOut(Reason::Tag);
         }
         if let Some(rules) = self.rules.get(resource_type) {
             if !passes_any(line, members, &rules.constraints) {
-                return Verdict::LeaveOut(Reason::Scope);
+                return Decision::LeaveOut(Reason::Scope);
             }
             if !passes_any(line, members, &rules.filters) {
-                return Verdict::LeaveOut(Reason::Filter);
+                return Decision::LeaveOut(Reason::Filter);
             }
         }
         // Last, so that `Since` means: this alone.
         match changed.filter(|_| !ignore_since) {
-            Some(changed) if !self.is_within(changed) => Verdict::LeaveOut(Reason::Since),
-            _ => Verdict::Keep,
+            Some(changed) if !self.is_within(changed) => Decision::LeaveOut(Reason::Since),
+            _ => Decision::Keep,
         }
     }
 
@@ -119,11 +113,11 @@ impl<'s> Selector<'s> {
     /// Decides on a resource that the export makes itself, which has no labels and nothing that a filter could ask for.
     /// `changed` is in microseconds; `None` where it is not known, and then it counts as changed. It is the record
     /// store's time, which is not compared with the time of the export.
-    pub fn judge_made(&self, resource_type: &str, changed: Option<i64>, ignore_since: bool) -> Verdict {
+    pub fn judge_made(&self, resource_type: &str, changed: Option<i64>, ignore_since: bool) -> Decision {
         let rules = self.rules.get(resource_type);
         let until = self.selection.until.map(Timestamp::as_microsecond);
         let since = self.since.filter(|_| !ignore_since);
-        Verdict::LeaveOut(if !self.selection.wants(resource_type) {
+        Decision::LeaveOut(if !self.selection.wants(resource_type) {
             Reason::Type
         } else if changed.is_some_and(|changed| until.is_some_and(|until| changed >= until)) {
             Reason::Until
@@ -136,7 +130,7 @@ impl<'s> Selector<'s> {
         } else if changed.is_some_and(|changed| since.is_some_and(|since| changed <= since)) {
             Reason::Since
         } else {
-            return Verdict::Keep;
+            return Decision::Keep;
         })
     }
 
@@ -160,11 +154,11 @@ impl<'s> Selector<'s> {
     }
 
     /// When the resource was changed, in microseconds; `None` when it does not say.
-    pub fn changed(line: &[u8], members: &Members<'_>) -> Option<i64> {
+    fn changed(line: &[u8], members: &Members<'_>) -> Option<i64> {
         Self::last_updated(line, members.get(b"meta")?)
     }
 
-    /// The same of the `meta` that stands there.
+    /// The same, read from a resource's `meta`, which stands there.
     pub fn last_updated(line: &[u8], meta: Range<usize>) -> Option<i64> {
         let value = json::member(line, meta, b"lastUpdated")?;
         Span::of(json::string(line, value)?.as_bytes()).map(|span| span.from)

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use domain::choices::{Choice, Choices, RecordGroup, Sensitive};
-use domain::filter::Decision;
+use domain::decision::Decision;
 use domain::selection::{Element, Selection};
 use domain::selector::Selector;
 use fhir::attachments::linked_attachments;

@@ -1,5 +1,6 @@
 //! The choices of the EHI form: groups of the record, their dates, and the sensitive categories that are authorized.
 
+mod decide;
 pub mod reading;
 
 use std::collections::BTreeMap;

@@ -2,18 +2,9 @@
 
 use fhir::facts::{Days, Facts};
 
-use crate::choices::{Choice, Choices, RecordGroup, Sensitive};
+use super::{Choice, Choices, RecordGroup, Sensitive};
+use crate::decision::Decision;
 use crate::ledger::Reason;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    Keep,
-    LeaveOut(Reason),
-    /// Selected, but of a category that the patient did not authorize.
-    Withhold(Sensitive),
-    /// Selected, but with a security label that cannot be read: it may be of any category.
-    Unreadable,
-}
 
 impl Choices {
     /// Decides on one resource (contract, section 1, what the choices do).
@@ -68,7 +59,7 @@ impl Choices {
 const ALWAYS: [&str; 3] = ["Patient", "Practitioner", "Organization"];
 
 /// The group that switches a resource; `None` for what is always exported.
-pub fn group_of(facts: &Facts<'_>) -> Option<RecordGroup> {
+fn group_of(facts: &Facts<'_>) -> Option<RecordGroup> {
     match facts.resource_type {
         resource_type if ALWAYS.contains(&resource_type) => None,
         "Encounter" | "Procedure" => Some(RecordGroup::Visits),
@@ -136,8 +127,8 @@ fn overlaps(choice: &Choice, days: Option<Days>) -> bool {
 mod tests {
     use std::borrow::Cow;
 
+    use super::super::{Authorization, Day};
     use super::*;
-    use crate::choices::{Authorization, Day};
 
     fn facts<'a>(
         resource_type: &'a str,

@@ -1,0 +1,118 @@
+//! A Binary of a patient's record: the members that count, and its bytes.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::error::Result;
+use domain::ids::FileName;
+use domain::selector::Selector;
+use fhir::head::id_fault;
+use fhir::ids::IdFault;
+use fhir::{json, media_types};
+
+use crate::stored::Written;
+use crate::writer::ChunkWriter;
+
+/// Base64 is decoded this much at a time; a multiple of four.
+const PIECE: usize = 256 * 1024;
+
+/// What a Binary says.
+pub(crate) struct Binary<'t> {
+    pub(crate) id: String,
+    content_type: Cow<'t, str>,
+    data: Cow<'t, str>,
+    /// `Type/id` of the resource that access to it follows, where it names one.
+    pub(crate) context: Option<String>,
+    /// When it changed, in microseconds, where it says so.
+    pub(crate) changed: Option<i64>,
+}
+
+impl<'t> Binary<'t> {
+    /// Reads one in its plain spelling; or says what is wrong with it.
+    pub(crate) fn read(text: &'t [u8]) -> Result<Self, String> {
+        let (mut id, mut content_type, mut data) = (None::<Range<usize>>, None, None);
+        let (mut context, mut changed) = (None, None);
+        json::members(text, 0..text.len(), |key, value| match key {
+            b"id" => id = Some(value),
+            b"contentType" => content_type = json::string(text, value),
+            b"data" => data = json::string(text, value),
+            b"securityContext" => context = Some(value),
+            b"meta" => changed = Selector::last_updated(text, value),
+            _ => {}
+        });
+        let Some(id_text) = id.clone().and_then(|id| json::string(text, id)) else {
+            let fault = id_fault(text, id).unwrap_or(IdFault::Missing);
+            return Err(format!("a Binary {fault}"));
+        };
+        let Some(data) = data else { return Err("a Binary without data".to_owned()) };
+        let context = context.map(|context| {
+            let reference =
+                json::member(text, context, b"reference").and_then(|value| json::string(text, value));
+            named(reference.as_deref().unwrap_or_default()).to_owned()
+        });
+        let content_type = content_type.unwrap_or_default();
+        Ok(Self { id: id_text.into_owned(), content_type, data, context, changed })
+    }
+
+    /// Writes its bytes; or says what is wrong with them.
+    pub(crate) async fn write(&self, writer: &mut ChunkWriter<'_>) -> Result<Result<Written, String>> {
+        let content_type = media_types::safe(&self.content_type);
+        let extension = media_types::extension_of(content_type);
+        let name = FileName::sanitize(&format!("{}.{extension}", self.id));
+        let mut writing = writer.begin_attachment(name, content_type);
+        for piece in Pieces::of(&self.data) {
+            let Ok(bytes) = STANDARD.decode(piece) else {
+                writing.discard().await?;
+                return Ok(Err(format!("Binary/{} has data that is not base64", self.id)));
+            };
+            writing.write(bytes).await?;
+        }
+        writer.finish_attachment(writing).await.map(Ok)
+    }
+}
+
+/// `Type/id` at the end of a reference, however it is spelled: absolute, with a version, a query or a fragment. Where it
+/// names a resource of another server, rather a document too few than one that must not go.
+fn named(reference: &str) -> &str {
+    let path = reference.trim().split(['?', '#', '|']).next().unwrap_or_default();
+    let path = path.split_once("/_history").map_or(path, |(before, _)| before).trim_end_matches('/');
+    let before_type = path.rmatch_indices('/').nth(1);
+    before_type.map_or(path, |(at, _)| &path[at + 1..])
+}
+
+/// Base64 text in pieces that can be decoded one by one; white space between them is dropped.
+struct Pieces<'t> {
+    text: std::str::Bytes<'t>,
+}
+
+impl<'t> Pieces<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { text: text.bytes() }
+    }
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let piece: Vec<u8> =
+            self.text.by_ref().filter(|byte| !byte.is_ascii_whitespace()).take(PIECE).collect();
+        (!piece.is_empty()).then_some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_join_to_the_whole() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(PIECE * 2 + 7).collect();
+        let mut text = STANDARD.encode(&bytes);
+        text.insert_str(100, "\n  ");
+        let decoded = Pieces::of(&text).flat_map(|piece| STANDARD.decode(piece).expect("base64"));
+        assert_eq!(decoded.collect::<Vec<_>>(), bytes);
+    }
+}

@@ -1,0 +1,165 @@
+//! The way of one line: it is read, the filter decides on it, and it goes to its file, to the lines that wait, or nowhere.
+//! Lines of patients and lines outside the records go the same way, in every kind of export.
+
+use domain::decision::Decision;
+use domain::error::Result;
+use domain::filter::{Filter, Judgement, Origin, Resource, Verdict};
+use domain::ledger::Reason;
+use domain::selection::Provenance;
+use fhir::attachments::{LinkedAttachment, mentioned};
+use fhir::head::Plain;
+
+use crate::associated::Associated;
+use crate::documents::PatientDocuments;
+use crate::linked::linked;
+use crate::references::format_key;
+use crate::tombstones::Tombstones;
+use crate::unserved::without_documents;
+use crate::writer::{ChunkWriter, UNREADABLE_LABEL};
+
+/// One attempt at a chunk: who decides, who writes, and what is known beside the lines.
+pub(crate) struct ChunkExport<'a> {
+    pub(crate) filter: &'a Filter<'a>,
+    pub(crate) writer: ChunkWriter<'a>,
+    pub(crate) tombstones: Tombstones,
+    pub(crate) provenance: Associated,
+}
+
+/// The filter's decision, and what it was made by.
+struct Judged<'r> {
+    resource: &'r Resource<'r>,
+    judgement: Judgement,
+    /// `Type/id`, where somebody looks for it.
+    key: Option<String>,
+    is_deleted: bool,
+    /// The attachments of a patient's resource, as it is exported, that have URLs.
+    linked: Vec<LinkedAttachment>,
+}
+
+impl<'a> ChunkExport<'a> {
+    pub(crate) fn new(filter: &'a Filter<'a>, writer: ChunkWriter<'a>) -> Self {
+        let provenance = Associated::new(filter.provenance() != Provenance::All);
+        Self { filter, writer, tombstones: Tombstones::default(), provenance }
+    }
+
+    /// Takes one line; `None` is one that is too long. `documents` are those of the patient in whose record it stands.
+    /// Returns what is wrong with it, if it cannot be used.
+    pub(crate) async fn line(
+        &mut self,
+        line: Option<&[u8]>,
+        origin: Origin,
+        mut documents: Option<&mut PatientDocuments<'_>>,
+    ) -> Result<Option<String>> {
+        let Some(line) = line else {
+            return Ok(Some("the line is longer than 16 MiB".to_owned()));
+        };
+        let mut plain = Plain::default();
+        let resource = match self.filter.read(line, &mut plain) {
+            Ok(resource) => resource,
+            Err(problem) => {
+                if let Some(documents) = documents.filter(|_| self.filter.withholds_documents()) {
+                    // It may refer to what must not go.
+                    for target in mentioned(line) {
+                        documents.claims.hold_back(target);
+                    }
+                }
+                return Ok(Some(problem.to_string()));
+            }
+        };
+        let mut judged = self.judge(&resource, origin, documents.as_deref());
+        if let Some(documents) = documents.as_deref_mut() {
+            if resource.head.resource_type == "Binary" && !judged.is_deleted {
+                let (text, id) = (resource.head.text, resource.head.id);
+                let verdict = &judged.judgement.verdict;
+                return documents.binary(text, id, verdict, self.filter, &mut self.writer).await;
+            }
+            self.note(&mut judged, documents);
+        }
+        if judged.judgement.verdict == Verdict::Unreadable {
+            return Ok(Some(UNREADABLE_LABEL.to_owned()));
+        }
+        self.writer.decided(judged.judgement.verdict.decision());
+        self.put(line, judged, documents).await?;
+        Ok(None)
+    }
+
+    fn judge<'r>(
+        &mut self,
+        resource: &'r Resource<'r>,
+        origin: Origin,
+        documents: Option<&PatientDocuments<'_>>,
+    ) -> Judged<'r> {
+        let (text, resource_type) = (resource.head.text, resource.head.resource_type);
+        let linked = documents.map_or(Vec::new(), |_| linked(text, resource_type, self.writer.base_url()));
+        // Only who looks for it pays for it.
+        let is_looked_for = !self.tombstones.is_empty() || self.provenance.is_wanted();
+        let key = resource.head.id.filter(|_| is_looked_for).map(|id| format_key(resource_type, id));
+        let is_deleted = key.as_deref().is_some_and(|key| self.tombstones.covers(key, resource.changed()));
+        let mut judgement = match is_deleted {
+            true => self.filter.leave_out(resource, Reason::Deleted),
+            false => self.filter.judge(resource, origin),
+        };
+        if let (Some(documents), Verdict::PassOver(Reason::Since)) = (documents, &judgement.verdict)
+            && documents.claims.have_changed(&linked, self.filter)
+        {
+            judgement = self.filter.judge(resource, Origin::Patient { ignore_since: true });
+        }
+        Judged { resource, judgement, key, is_deleted, linked }
+    }
+
+    /// Notes what is decided on a resource for the documents that it refers to. What `_elements` cuts off refers to nothing
+    /// any more.
+    fn note(&self, judged: &mut Judged<'_>, documents: &mut PatientDocuments<'_>) {
+        let Judged { resource, judgement, linked: attachments, .. } = judged;
+        let (resource_type, claims) = (resource.head.resource_type, &mut documents.claims);
+        if let Verdict::Subset(subset) = &judgement.verdict {
+            claims.note(resource_type, attachments, Decision::LeaveOut(Reason::Document));
+            *attachments = linked(subset, resource_type, self.writer.base_url());
+        }
+        claims.note(resource_type, attachments, judgement.verdict.decision());
+        if let Some(refusal) = judgement.refusal {
+            let held: &[_] = if self.filter.withholds_documents() { attachments } else { &[] };
+            claims.refuse(resource_type, resource.head.id, held, refusal);
+        }
+    }
+
+    /// Puts a resource where it belongs, and notes what it refers to.
+    async fn put(
+        &mut self,
+        line: &[u8],
+        judged: Judged<'_>,
+        documents: Option<&mut PatientDocuments<'_>>,
+    ) -> Result<()> {
+        let Judged { resource, judgement: Judgement { verdict, .. }, key, linked, .. } = judged;
+        let head = &resource.head;
+        let is_kept = verdict.decision() == Decision::Keep;
+        // Outside the records nobody knows yet what other chunks export: rather one Provenance too many than one lost.
+        let is_held =
+            documents.is_some() && self.provenance.is_wanted() && head.resource_type == "Provenance";
+        if is_kept && is_held {
+            let (key, files) = (self.writer.spool_key("provenance"), self.writer.files());
+            return self.provenance.hold(line, key, files).await;
+        }
+        if let Some(by) = verdict.follows().filter(|_| self.filter.follows_references()) {
+            self.writer.collect_references(head.text, by).await?;
+        }
+        let Some(line) = verdict.exported(line) else { return Ok(()) };
+        if let Some(key) = &key {
+            self.provenance.exported(key);
+        }
+        let Some(documents) = documents else {
+            let id = head.id.unwrap_or_default();
+            let (line, unserved) = without_documents(&line, head.resource_type, id, self.writer.base_url());
+            for text in unserved {
+                self.writer.problem("not-found", &text).await?;
+            }
+            return self.writer.resource(head.resource_type, &line).await;
+        };
+        if linked.iter().all(LinkedAttachment::is_elsewhere) {
+            self.writer.resource(head.resource_type, &line).await
+        } else {
+            // Its URLs are known when the whole patient is.
+            documents.spool(&line, &self.writer).await
+        }
+    }
+}

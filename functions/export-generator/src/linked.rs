@@ -1,0 +1,146 @@
+//! Lines that refer to documents of the record: written with the URLs that those have in the export, or with their bytes.
+//!
+//! A URL in the output can be fetched, or is not there: one of the record becomes an absolute URL of this server, those of
+//! other servers stay, and any other is left out and named in the `error` file.
+
+use domain::error::Result;
+use domain::ids::PatientId;
+use fhir::attachments::{
+    Document, EHI_EXPORT_TAG, LinkedAttachment, Replacement, has_attachments, linked_attachments, rewrite,
+};
+use fhir::head::{Plain, head, head_and_members};
+use fhir::tags::tagged;
+
+use crate::claims::Claims;
+use crate::inline::{Inlined, Line};
+use crate::stored::Kept;
+use crate::unserved::{shown, unserved_url};
+use crate::writer::ChunkWriter;
+
+/// The attachments of a line that have URLs.
+pub(crate) fn linked(line: &[u8], resource_type: &str, base_url: &str) -> Vec<LinkedAttachment> {
+    if has_attachments(resource_type) {
+        linked_attachments(line, resource_type, base_url)
+    } else {
+        Vec::new()
+    }
+}
+
+/// Writes the lines of a patient that were set aside.
+pub(crate) struct Linker<'l> {
+    pub(crate) patient: &'l PatientId,
+    pub(crate) claims: &'l Claims<'l>,
+    pub(crate) kept: &'l Kept,
+    pub(crate) inlined: &'l mut Inlined,
+}
+
+/// What stands in the places of the URLs of a line.
+#[derive(Default)]
+struct Replaced {
+    replacements: Vec<Replacement>,
+    is_served: bool,
+    /// URLs that nobody serves.
+    unserved: Vec<String>,
+    /// URLs of documents whose size or hash the line states wrongly.
+    misstated: Vec<String>,
+}
+
+impl Linker<'_> {
+    /// Writes a line with the URLs that its documents have now, or with their bytes.
+    pub(crate) async fn write(&mut self, line: &[u8], writer: &mut ChunkWriter<'_>) -> Result<()> {
+        let mut plain = Plain::default();
+        let head = match head(line, &mut plain) {
+            Ok(head) => head,
+            Err(problem) => return writer.unusable(&problem.to_string()).await,
+        };
+        let linked = linked_attachments(head.text, head.resource_type, writer.base_url());
+        let Replaced { replacements, is_served, unserved, misstated } =
+            self.replaced(&linked, line.len(), writer).await?;
+        let is_changed = replacements.iter().any(|replacement| *replacement != Replacement::Keep);
+        let mut rewritten = Vec::with_capacity(line.len() + 256);
+        let mut replacements = replacements.into_iter();
+        let replace = |_: &LinkedAttachment| replacements.next().unwrap_or(Replacement::Keep);
+        rewrite(head.text, &linked, replace, &mut rewritten);
+        let id = head.id.unwrap_or_default();
+        let place = format!("Patient/{}: {}/{id}", self.patient, head.resource_type);
+        for url in unserved {
+            writer.problem("not-found", &unserved_url(&place, &url)).await?;
+        }
+        for url in misstated {
+            let text = format!(
+                "{place} states a size or a hash of '{}' that is not that of the document; it was corrected",
+                shown(&url)
+            );
+            writer.problem("value", &text).await?;
+        }
+        if !is_changed {
+            return writer.resource(head.resource_type, line).await;
+        }
+        let is_document = head.resource_type == "DocumentReference" && writer.options().one_document_per_file;
+        let mut again = Plain::default();
+        if is_served
+            && is_document
+            && let Ok((head, members)) = head_and_members(&rewritten, &mut again)
+        {
+            let line = tagged(head.text, &members, EHI_EXPORT_TAG);
+            return writer.resource(head.resource_type, &line).await;
+        }
+        writer.resource(head.resource_type, &rewritten).await
+    }
+
+    /// What stands in the places of the URLs of a line with so many bytes.
+    async fn replaced(
+        &mut self,
+        linked: &[LinkedAttachment],
+        length: usize,
+        writer: &ChunkWriter<'_>,
+    ) -> Result<Replaced> {
+        let mut replaced = Replaced::default();
+        let mut room = Line::new(writer.options().inline_attachments_bytes, length);
+        for attachment in linked {
+            let replacement = self.replacement(attachment, &mut room, writer).await?;
+            match (&replacement, self.claims.meant(&attachment.link)) {
+                (Replacement::Url { size, hash, .. }, Some(target)) => {
+                    replaced.is_served = true;
+                    if attachment.misstates(*size, hash) {
+                        replaced.misstated.push(attachment.url.clone());
+                    }
+                    self.inlined.linked(&target);
+                }
+                (Replacement::Data { .. }, Some(target)) => self.inlined.inside(&target),
+                (Replacement::Absent("unknown"), _) => replaced.unserved.push(attachment.url.clone()),
+                _ => {}
+            }
+            replaced.replacements.push(replacement);
+        }
+        Ok(replaced)
+    }
+
+    /// What stands in the place of an attachment's URL.
+    async fn replacement(
+        &self,
+        attachment: &LinkedAttachment,
+        room: &mut Line,
+        writer: &ChunkWriter<'_>,
+    ) -> Result<Replacement> {
+        if attachment.is_elsewhere() {
+            return Ok(Replacement::Keep);
+        }
+        let target = self.claims.meant(&attachment.link);
+        let Some(written) = target.as_ref().and_then(|target| self.kept.get(target)) else {
+            let is_withheld = target.is_some_and(|target| self.claims.is_held_back(&target));
+            return Ok(Replacement::Absent(if is_withheld { "masked" } else { "unknown" }));
+        };
+        let Document { url, title, content_type, size, hash } = &written.document;
+        // The record's own bytes stay as they are, and may be others than those of the document.
+        let data = if attachment.has_data() { None } else { writer.inline(written, room).await? };
+        Ok(match data {
+            Some(data) => {
+                Replacement::Data { data, content_type: content_type.clone(), title: title.clone() }
+            }
+            None => {
+                Replacement::Url { url: url.clone(), title: title.clone(), size: *size, hash: hash.clone() }
+            }
+        })
+    }
+}

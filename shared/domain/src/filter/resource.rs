@@ -1,0 +1,51 @@
+//! A resource as the filter reads it: once, and no more of it than the filter looks at.
+
+use fhir::facts::Facts;
+use fhir::head::{Head, Members, NotAResource, Plain, head, head_and_facts, head_and_members};
+use fhir::json;
+
+use super::Filter;
+use crate::selector::Selector;
+
+/// A line that is a resource.
+pub struct Resource<'l> {
+    pub head: Head<'l>,
+    pub(super) details: Details<'l>,
+}
+
+/// What a filter looks at.
+pub(super) enum Details<'l> {
+    Nothing,
+    Facts(Facts<'l>),
+    Members(Members<'l>),
+}
+
+impl Filter<'_> {
+    /// Reads a line. `plain` is room for its plain spelling.
+    pub fn read<'l>(&self, line: &'l [u8], plain: &'l mut Plain) -> Result<Resource<'l>, NotAResource> {
+        let (head, details) = match self {
+            Self::Everything => (head(line, plain)?, Details::Nothing),
+            Self::Choices(_) => {
+                let (head, facts) = head_and_facts(line, plain)?;
+                (head, Details::Facts(facts))
+            }
+            Self::Selection(_) => {
+                let (head, members) = head_and_members(line, plain)?;
+                (head, Details::Members(members))
+            }
+        };
+        Ok(Resource { head, details })
+    }
+}
+
+impl Resource<'_> {
+    /// When it changed, in microseconds; `None` where it does not say.
+    pub fn changed(&self) -> Option<i64> {
+        let text = self.head.text;
+        let meta = match &self.details {
+            Details::Members(members) => members.get(b"meta"),
+            Details::Nothing | Details::Facts(_) => json::member(text, 0..text.len(), b"meta"),
+        };
+        Selector::last_updated(text, meta?)
+    }
+}

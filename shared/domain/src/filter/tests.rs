@@ -1,0 +1,156 @@
+use std::collections::BTreeSet;
+
+use fhir::head::Plain;
+use serde_json::json;
+
+use super::*;
+use crate::choices::{Authorization, Choice, RecordGroup, Sensitive};
+use crate::selection::{Element, Selection};
+
+fn judge(filter: &Filter<'_>, resource: &serde_json::Value, origin: Origin) -> Judgement {
+    let (line, mut plain) = (resource.to_string(), Plain::default());
+    filter.judge(&filter.read(line.as_bytes(), &mut plain).expect("a resource"), origin)
+}
+
+fn selection(selection: &Selection) -> Filter<'_> {
+    Filter::Selection(Selector::new(selection, "2026-01-01T00:00:00Z".parse().expect("a time")))
+}
+
+const PATIENT: Origin = Origin::Patient { ignore_since: false };
+const NEW_MEMBER: Origin = Origin::Patient { ignore_since: true };
+const BY_EXPORTED: Origin = Origin::Shared(ReferredBy::Exported);
+const BY_LEFT_OUT: Origin = Origin::Shared(ReferredBy::LeftOut);
+
+#[test]
+fn everything_is_kept_whatever_it_says() {
+    let sensitive =
+        json!({ "resourceType": "Condition", "id": "a", "meta": { "security": [{ "code": "PSY" }] } });
+    for origin in [PATIENT, NEW_MEMBER, Origin::System, BY_EXPORTED, BY_LEFT_OUT] {
+        assert_eq!(judge(&Filter::Everything, &sensitive, origin), Verdict::Keep.into());
+    }
+}
+
+#[test]
+fn since_alone_passes_over_and_not_what_exported_resources_refer_to() {
+    let asked = Selection {
+        since: Some("2025-01-01T00:00:00Z".parse().expect("a time")),
+        types: Some(BTreeSet::from(["Location".to_owned()])),
+        ..Selection::default()
+    };
+    let filter = selection(&asked);
+    let at = |year: u32, resource_type: &str| {
+        let updated = format!("{year}-06-01T00:00:00Z");
+        json!({ "resourceType": resource_type, "id": "a", "meta": { "lastUpdated": updated } })
+    };
+    let passed_over: Judgement = Verdict::PassOver(Reason::Since).into();
+    for (origin, of_old) in [
+        (PATIENT, passed_over.clone()),
+        (Origin::System, passed_over.clone()),
+        (BY_LEFT_OUT, passed_over),
+        (NEW_MEMBER, Verdict::Keep.into()),
+        (BY_EXPORTED, Verdict::Keep.into()),
+    ] {
+        assert_eq!(judge(&filter, &at(2024, "Location"), origin), of_old, "{origin:?}");
+        assert_eq!(judge(&filter, &at(2025, "Location"), origin), Verdict::Keep.into(), "{origin:?}");
+        let until = judge(&filter, &at(2026, "Location"), origin);
+        assert_eq!(until, Verdict::LeaveOut(Reason::Until).into(), "{origin:?}: later than the export");
+        let other = judge(&filter, &at(2025, "Device"), origin);
+        assert_eq!(other, Verdict::LeaveOut(Reason::Type).into(), "{origin:?}");
+    }
+}
+
+#[test]
+fn a_token_with_tags_refuses_what_carries_none_and_binaries_outside_the_records() {
+    let asked = Selection { tags: Some(BTreeSet::from(["open".to_owned()])), ..Selection::default() };
+    let filter = selection(&asked);
+    let resource = |resource_type: &str, tag: &str| {
+        json!({ "resourceType": resource_type, "id": "a", "meta": { "security": [{ "code": tag }] },
+            "securityContext": { "reference": "Patient/p" } })
+    };
+    assert_eq!(judge(&filter, &resource("Condition", "open"), PATIENT), Verdict::Keep.into());
+    let refused = judge(&filter, &resource("Condition", "closed"), PATIENT);
+    assert_eq!(refused.verdict, Verdict::LeaveOut(Reason::Tag));
+    assert_eq!(refused.refusal, Some(Refusal { category: None }));
+    // In a record it goes with what refers to it; outside nobody knows what access to it follows.
+    assert_eq!(judge(&filter, &resource("Binary", "open"), PATIENT), Verdict::Keep.into());
+    for (tag, origin) in [("closed", PATIENT), ("open", Origin::System), ("open", BY_EXPORTED)] {
+        let judged = judge(&filter, &resource("Binary", tag), origin);
+        assert_eq!(judged, Verdict::LeaveOut(Reason::Tag).into(), "{tag} {origin:?}");
+    }
+    let (line, mut plain) = (resource("Condition", "closed").to_string(), Plain::default());
+    let deleted =
+        filter.leave_out(&filter.read(line.as_bytes(), &mut plain).expect("a resource"), Reason::Deleted);
+    assert_eq!(deleted.verdict, Verdict::LeaveOut(Reason::Deleted));
+    assert_eq!(deleted.refusal, Some(Refusal { category: None }), "whatever else leaves it out");
+}
+
+#[test]
+fn elements_are_cut_off_what_is_kept() {
+    let element = Element { resource_type: None, name: "status".to_owned() };
+    let asked = Selection { elements: vec![element], ..Selection::default() };
+    let line =
+        json!({ "resourceType": "Observation", "id": "a", "status": "final", "note": [{ "text": "x" }] });
+    let judged = judge(&selection(&asked), &line, PATIENT);
+    let Verdict::Subset(subset) = judged.verdict else { panic!("{judged:?}") };
+    let subset: serde_json::Value = serde_json::from_slice(&subset).expect("JSON");
+    assert_eq!((&subset["status"], &subset["note"]), (&json!("final"), &serde_json::Value::Null));
+}
+
+/// Visits were chosen, nothing else, and genetic tests may go.
+fn visits() -> Choices {
+    let given = Authorization { given: true, ..Authorization::default() };
+    let choice = Choice { enabled: true, ..Choice::default() };
+    Choices {
+        parameters: [(RecordGroup::Visits, choice)].into(),
+        authorizations: [(Sensitive::Genetic, given)].into(),
+    }
+}
+
+#[test]
+fn choices_pass_over_what_was_not_chosen_and_refuse_what_is_sensitive() {
+    let choices = visits();
+    let filter = Filter::Choices(&choices);
+    let resource = |resource_type: &str, label: Option<&str>| json!({ "resourceType": resource_type, "id": "a", "meta": { "security": [label.map(|code| json!({ "code": code }))] } });
+    let group = Reason::FormGroup;
+    let refusal = Some(Refusal { category: Some(Sensitive::MentalHealth) });
+    for (resource_type, label, verdict, refusal) in [
+        ("Encounter", None, Verdict::Keep, None),
+        ("Encounter", Some("GDIS"), Verdict::Keep, None),
+        ("Encounter", Some("PSY"), Verdict::Withhold(Sensitive::MentalHealth), refusal),
+        ("Condition", None, Verdict::PassOver(group), None),
+        ("Condition", Some("GDIS"), Verdict::PassOver(group), None),
+        // Not chosen, and would be withheld if it were: nothing follows from it.
+        ("Condition", Some("PSY"), Verdict::LeaveOut(group), refusal),
+        ("Organization", Some("PSY"), Verdict::Keep, None),
+        // It goes with what refers to it.
+        ("Binary", None, Verdict::Keep, None),
+    ] {
+        let judged = judge(&filter, &resource(resource_type, label), PATIENT);
+        assert_eq!(judged, Judgement { verdict, refusal }, "{resource_type} {label:?}");
+    }
+    let unreadable = json!({ "resourceType": "Encounter", "id": "a", "meta": { "security": ["PSY"] } });
+    let judged = judge(&filter, &unreadable, PATIENT);
+    assert_eq!(judged.verdict, Verdict::Unreadable);
+    assert_eq!(judged.refusal, Some(Refusal { category: None }));
+}
+
+#[test]
+fn only_people_and_organizations_come_with_what_a_choice_left_out() {
+    let choices = visits();
+    let filter = Filter::Choices(&choices);
+    for (resource_type, verdict) in [
+        ("Practitioner", Verdict::Keep),
+        ("Organization", Verdict::Keep),
+        ("Location", Verdict::PassOver(Reason::Unreferenced)),
+    ] {
+        let resource = json!({ "resourceType": resource_type, "id": "a" });
+        assert_eq!(judge(&filter, &resource, BY_LEFT_OUT).verdict, verdict, "{resource_type}");
+    }
+}
+
+#[test]
+fn what_another_filter_has_read_does_not_go() {
+    let (line, mut plain) = (json!({ "resourceType": "Condition", "id": "a" }).to_string(), Plain::default());
+    let resource = Filter::Everything.read(line.as_bytes(), &mut plain).expect("a resource");
+    assert_eq!(Filter::Choices(&visits()).judge(&resource, PATIENT).verdict, Verdict::Unreadable);
+}
