@@ -202,3 +202,21 @@ async fn provenance_of_shared_that_names_a_patients_resource_is_reported_and_not
         assert!(found.iter().all(|resource| resource["resourceType"] != "Provenance"), "{found:?}");
     }
 }
+
+/// Provenance of a patient names who wrote it. In an export of the system that is exported as everything of `shared/` is.
+#[tokio::test]
+async fn what_is_exported_anyhow_does_not_come_again_with_a_patients_provenance() {
+    let mut resources = clinic();
+    // What stands in `shared/` twice is in an export of the system twice.
+    resources.retain(|(_, resource)| resource["id"] != "moved");
+    resources.push(of_patient("ann", provenance("own", 2025, &["Observation/new"])));
+    resources.push(organization("wrote-own"));
+    let directory = lake(&resources);
+    let world = World::with("sandbox = true", directory.path());
+    for kind in ["Relevant", "Latest"] {
+        let path = format!("/fhir/$export?includeAssociatedData={kind}ProvenanceResources");
+        // Each is there once.
+        let found = bulk(&world, "system/*.rs", &path).await;
+        assert!(found.is_superset(&named(&["Provenance/own", "Organization/wrote-own"])), "{found:?}");
+    }
+}

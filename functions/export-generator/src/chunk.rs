@@ -1,6 +1,6 @@
 //! Chunk: runs one piece of an export and records what it wrote.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use domain::chunk::{Chunk, Work, attempt_prefix};
 use domain::error::{Error, Result};
@@ -16,10 +16,10 @@ use platform::telemetry::{self, Metric};
 
 use crate::line::ChunkExport;
 use crate::reader::PatientReader;
-use crate::tombstones::{self, Tombstones};
+use crate::tombstones::Tombstones;
 use crate::watch::Watch;
 use crate::writer::ChunkWriter;
-use crate::{Generator, absent, area, patient};
+use crate::{Generator, absent, area, gone, patient};
 
 /// How collecting a chunk ended.
 enum Collected {
@@ -105,9 +105,8 @@ impl Generator {
             }
             Work::Gather { from, to } => self.gather(&running.header.id, writer, *from..*to).await?,
             Work::Shared(name) => {
-                if let Some(selector) = export.filter.since() {
-                    export.tombstones = Tombstones::read(records, selector, |of| of.is_none()).await?;
-                }
+                let nobody = BTreeSet::from([None]);
+                export.tombstones = self.tombstones(running, export.filter, &nobody).await?;
                 let part = Part { name: name.clone(), bytes: chunk.bytes, changed: None };
                 area::export(export, records, Area::Shared, &[part]).await?;
             }
@@ -115,13 +114,20 @@ impl Generator {
                 let parts = records.area(Area::Groups).await?;
                 area::export(export, records, Area::Groups, &parts).await?;
             }
-            Work::Deleted => {
-                let deleted = tombstones::unassigned(records, export.filter).await?.take(None, export.filter);
-                export.writer.deleted(&deleted).await?;
-            }
+            Work::Deleted => gone::export(records, running, export.filter, writer).await?,
             Work::Supporting => {}
         }
         Ok(Collected::Until(Vec::new()))
+    }
+
+    /// What was deleted of these patients; `None` is nobody.
+    async fn tombstones(
+        &self,
+        running: &Running,
+        filter: &Filter<'_>,
+        of: &BTreeSet<Option<&str>>,
+    ) -> Result<Tombstones> {
+        Tombstones::read(&*self.records, &*self.files, running, filter, of).await
     }
 
     async fn collect_patients(
@@ -132,11 +138,8 @@ impl Generator {
         new_members: &[PatientId],
         deadline: &dyn Deadline,
     ) -> Result<Collected> {
-        if let Some(selector) = export.filter.since() {
-            let ours: HashSet<&str> = patients.iter().map(PatientId::as_str).collect();
-            let wanted = |of: Option<&str>| of.is_some_and(|of| ours.contains(of));
-            export.tombstones = Tombstones::read(&*self.records, selector, wanted).await?;
-        }
+        let ours = patients.iter().map(|patient| Some(patient.as_str())).collect();
+        export.tombstones = self.tombstones(running, export.filter, &ours).await?;
         let mut ahead = std::pin::pin!(PatientReader::ahead(&self.records, patients));
         let mut watch = Watch::new(self, &running.header.id);
         for (index, patient) in patients.iter().enumerate() {

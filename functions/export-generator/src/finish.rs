@@ -96,6 +96,7 @@ impl Generator {
         let now = self.clock.now();
         let (resources, bytes) = (summary.resources, summary.bytes);
         let (manifest, request_id) = (summary.manifest.clone(), running.header.request_id.clone());
+        let sorted_deletions = running.sorted_deletions.clone();
         let finished = running.finish(summary, now, &self.settings.retention);
         let replaced = self.jobs.replace(&finished, stored.version).await;
         if matches!(replaced, Err(Error::Conflict(_))) {
@@ -104,6 +105,7 @@ impl Generator {
             self.files.remove_prefix(&manifest).await?;
         }
         replaced?;
+        self.remove_sorted_deletions(sorted_deletions.as_deref()).await;
         let request = request_id.as_deref().unwrap_or_default();
         tracing::info!(job.id = %id, request.id = request, resources, bytes, "export finished");
         telemetry::metrics(&[
@@ -163,6 +165,9 @@ impl Generator {
 
     /// Whether the supporting chunk has something to report that no other chunk does.
     async fn has_notices(&self, running: &Running) -> Result<bool> {
+        if running.sorted_deletions.is_some() {
+            return Ok(true);
+        }
         if let Some(selection) = &running.header.request.selection
             && (!selection.ignored.is_empty()
                 || (selection.since.is_some() && !self.records.area(Area::Deleted).await?.is_empty()))

@@ -5,6 +5,8 @@
 //!   writes. [`documents`] takes care of what is no line of NDJSON, [`area`] of what stands outside the records, and
 //!   [`supporting`] fetches what the others refer to.
 //! - [`outputs`] writes a stream per type, [`pack`] the small files of an attempt as one object, and [`stored`] documents.
+//! - [`deletions`] reads what was deleted, for exports with `_since`: [`sorted`] by patient where there is much of it, so that
+//!   a chunk reads the [`tombstones`] of its own patients. [`gone`] lists those of patients who are gone.
 //! - [`finish`] brings the export to its end in stages, and assembles the manifest; [`gather`] and [`merge`] are stages
 //!   that many workers do at the same time.
 //! - [`budget`] keeps account of tasks that failed, and fails their jobs.
@@ -24,9 +26,11 @@ mod chunk;
 mod claims;
 mod cohort;
 mod cut;
+mod deletions;
 mod documents;
 mod finish;
 mod gather;
+mod gone;
 mod inline;
 mod line;
 mod linked;
@@ -36,9 +40,12 @@ mod outputs;
 mod pack;
 mod patient;
 mod plan;
+mod presort;
 mod provenance;
 mod reader;
 mod references;
+mod sorted;
+mod sorter;
 mod spool;
 mod stored;
 mod supporting;

@@ -37,7 +37,7 @@ pub(crate) async fn export(
     }
     export.provenance.write(export.filter, &mut export.writer).await?;
     export.writer.end_patient(&patient).await?;
-    let deleted = export.tombstones.take(Some(&patient), export.filter);
+    let deleted = export.tombstones.take(&patient, export.filter);
     export.writer.deleted(&deleted).await
 }
 

@@ -44,17 +44,25 @@ impl Generator {
 
     async fn plan_on(&self, id: &JobId, deadline: &dyn Deadline) -> Result<Planned> {
         let Some(stored) = self.jobs.get(id).await? else { return Ok(Planned::Done) };
-        let request = match stored.job {
+        let (running, version) = match stored.job {
             Job::Queued(queued) => {
                 let running = queued.begin(self.clock.now());
-                let request = running.header.request.clone();
-                self.jobs.replace(&Job::Running(running), stored.version).await?;
-                request
+                let version = self.jobs.replace(&Job::Running(running.clone()), stored.version).await?;
+                (running, version)
             }
-            Job::Running(running) => running.header.request,
+            Job::Running(running) => (running, stored.version),
             _ => return Ok(Planned::Done),
         };
-        let (size, progress) = (request.size_class(), stored.progress);
+        let progress = stored.progress;
+        // Before the first chunk, because every chunk reads them.
+        if progress.plan_end == 0
+            && !progress.plan_complete
+            && !self.sort_deletions(&running, version).await?
+        {
+            return Ok(Planned::Overtaken);
+        }
+        let request = running.header.request;
+        let size = request.size_class();
         if progress.plan_complete {
             return self.wake(id, size, &progress, deadline).await.map(|()| Planned::Done);
         }

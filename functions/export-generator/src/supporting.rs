@@ -65,7 +65,7 @@ impl Generator {
             writer.notice("warning", "not-supported", ignored).await?;
         }
         let filter = Filter::of(running);
-        for text in tombstones::problems(&*self.records, &filter).await? {
+        for text in tombstones::problems(&*self.records, &*self.files, running, &filter).await? {
             writer.problem("structure", &text).await?;
         }
         let at_once = request.output.supporting_batch_size.unwrap_or(BATCH);

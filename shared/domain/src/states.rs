@@ -47,6 +47,10 @@ pub struct Running {
     /// Failures of tasks for other reasons than a store, by the key of the task. Empty for nearly all jobs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub troubles: BTreeMap<String, Trouble>,
+    /// The prefix of the files with what was deleted, sorted by patient; `None` where each chunk reads it from the record
+    /// store, because there is little of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sorted_deletions: Option<String>,
 }
 
 /// A store does not respond.
@@ -186,7 +190,7 @@ impl Queued {
 
     pub fn begin(self, transaction_time: Timestamp) -> Running {
         let header = self.header.with_event(transaction_time, "server", "began to collect");
-        Running { header, transaction_time, waiting: None, troubles: BTreeMap::new() }
+        Running { header, transaction_time, waiting: None, troubles: BTreeMap::new(), sorted_deletions: None }
     }
 }
 

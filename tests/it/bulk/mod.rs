@@ -1,12 +1,13 @@
 //! Bulk exports.
 //!
-//! - [`content`]: what they contain; [`filter`]: any request, against a plain filter over the lake.
+//! - [`content`]: what they contain; [`deletions`]: what was deleted, where it is much; [`filter`]: any request, against a plain filter over the lake.
 //! - [`helix`]: values as Helix has them; [`wire`]: how they speak: what is wrong, dialects, progress.
 //! - [`manifests`]: their shapes, signed links, pages.
 //! - [`access`]: who may have what, and how much of it; [`groups`]: how much of a group.
 
 mod access;
 mod content;
+mod deletions;
 mod filter;
 mod groups;
 mod helix;

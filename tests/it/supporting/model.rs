@@ -154,11 +154,26 @@ struct Asked {
     active_only: Option<&'static str>,
     elements: bool,
     open_only: bool,
+    /// The types that the token's scopes name; all where there are none.
+    granted: Vec<&'static str>,
+    /// The type of which the token's scopes let only the active ones through.
+    granted_active: Option<&'static str>,
     chunk_bytes: u64,
     at_once: usize,
 }
 
 impl Asked {
+    fn scopes(&self) -> String {
+        let of_all = self.granted.is_empty().then(|| "system/*.rs".to_owned());
+        let of_types = self.granted.iter().map(|name| match self.granted_active == Some(*name) {
+            true => format!("system/{name}.rs?_tag=active"),
+            false => format!("system/{name}.rs"),
+        });
+        let of_tags = self.open_only.then(|| "access/open.read".to_owned());
+        let scopes: Vec<_> = of_all.into_iter().chain(of_types).chain(of_tags).collect();
+        scopes.join(" ")
+    }
+
     fn path(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("fetchResourceBatchSize", &self.at_once.to_string());
@@ -173,7 +188,10 @@ impl Asked {
     }
 
     fn fate(&self, node: &Node, ignore_since: bool) -> Fate {
+        let granted = self.granted.is_empty() || self.granted.contains(&node.resource_type);
+        let constrained = self.granted_active == Some(node.resource_type) && !node.is_active;
         let wanted = self.types.is_empty() || self.types.contains(&node.resource_type);
+        let wanted = wanted && granted && !constrained;
         let early = node.updated.is_none_or(|at| self.until.is_none_or(|until| at < until));
         let filtered = self.active_only.is_none_or(|name| name != node.resource_type || node.is_active);
         let recent = node.updated.is_none_or(|at| self.since.is_none_or(|since| at > since));
@@ -189,18 +207,43 @@ fn any_request() -> impl Strategy<Value = Asked> {
     let since = prop::option::weighted(0.7, Just("2023-01-01T00:00:00Z"));
     let until = prop::option::weighted(0.3, Just("2025-01-01T00:00:00Z"));
     let all = IN_RECORDS.iter().chain(&IN_SHARED).copied().collect::<Vec<_>>();
-    let types = prop_oneof![Just(Vec::new()), prop::sample::subsequence(all, 4..8)];
-    let active_only =
-        prop::option::weighted(0.3, prop::sample::select(&["Organization", "Practitioner"][..]));
+    let types = prop_oneof![Just(Vec::new()), prop::sample::subsequence(all.clone(), 4..8)];
+    let people = &["Organization", "Practitioner"][..];
+    let active_only = prop::option::weighted(0.3, prop::sample::select(people));
+    let granted = prop_oneof![3 => Just(Vec::new()), 1 => prop::sample::subsequence(all, 4..8)];
+    let granted_active = prop::option::weighted(0.5, prop::sample::select(people));
+    let tokens = (prop::bool::weighted(0.3), granted, granted_active);
     let chunks = prop_oneof![Just(1), Just(100_000_000)];
     let at_once = prop_oneof![Just(1_usize), Just(2), Just(200)];
-    (since, until, types, active_only, any::<bool>(), prop::bool::weighted(0.3), chunks, at_once).prop_map(
-        |(since, until, mut types, active_only, elements, open_only, chunk_bytes, at_once)| {
-            if !types.is_empty() && !types.contains(&"Patient") {
-                types.push("Patient");
+    (since, until, types, active_only, any::<bool>(), tokens, chunks, at_once).prop_map(
+        |(since, until, mut types, active_only, elements, tokens, chunk_bytes, at_once)| {
+            let (open_only, mut granted, granted_active) = tokens;
+            for types in [&mut types, &mut granted] {
+                if !types.is_empty() && !types.contains(&"Patient") {
+                    types.push("Patient");
+                }
             }
-            let active_only = active_only.filter(|name| types.is_empty() || types.contains(name));
-            Asked { since, until, types, active_only, elements, open_only, chunk_bytes, at_once }
+            if !granted.is_empty() {
+                // What the token does not cover cannot be asked for by name.
+                types.retain(|name| granted.contains(name));
+            }
+            let granted_active = granted_active.filter(|name| granted.contains(name));
+            let is_covered = |name: &&str| {
+                (types.is_empty() || types.contains(name)) && (granted.is_empty() || granted.contains(name))
+            };
+            let active_only = active_only.filter(is_covered);
+            Asked {
+                since,
+                until,
+                types,
+                active_only,
+                elements,
+                open_only,
+                granted,
+                granted_active,
+                chunk_bytes,
+                at_once,
+            }
         },
     )
 }
@@ -233,11 +276,10 @@ proptest! {
         run(async {
             let directory = lake.write();
             let world = World::with(&format!("sandbox = true\nchunk_bytes = {}", asked.chunk_bytes), directory.path());
-            let scopes = if asked.open_only { "system/*.rs access/open.read" } else { "system/*.rs" };
-            let mut found = bulk(&world, scopes, &asked.path()).await;
+            let mut found = bulk(&world, &asked.scopes(), &asked.path()).await;
             found.retain(|name| !name.starts_with("Patient/"));
             let expected = settled(&lake, |node| asked.fate(node, false), |node, ignore| asked.fate(node, ignore));
-            assert_eq!(found, expected, "{}", asked.path());
+            assert_eq!(found, expected, "{} with {}", asked.path(), asked.scopes());
         });
     }
 

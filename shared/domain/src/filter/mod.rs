@@ -214,9 +214,10 @@ impl<'f> Filter<'f> {
         self.selector().map_or(Provenance::All, |selector| selector.selection().provenance)
     }
 
-    /// Whether the deletion of a resource of this type may be listed. What was deleted has no labels and no codes left:
+    /// Whether the deletion of a resource (`Type/id`) may be listed. What was deleted has no labels and no codes left:
     /// where the token lets only some of a type through, nobody can tell whether this was among them.
-    pub fn lists_deletions_of(&self, resource_type: &str) -> bool {
+    pub fn lists_deletion(&self, key: &str) -> bool {
+        let resource_type = key.split('/').next().unwrap_or_default();
         self.selector().is_some_and(|selector| selector.covers_all_of(resource_type))
     }
 

@@ -1,0 +1,52 @@
+//! Sorts what was deleted before an export with `_since` is planned, where there is so much of it that the chunks should not
+//! read it all.
+
+use domain::chunk::job_prefix;
+use domain::error::{Error, Result};
+use domain::filter::Filter;
+use domain::job::Job;
+use domain::ports::records::Area;
+use domain::states::Running;
+
+use crate::deletions::DeletionReader;
+use crate::{Generator, sorter};
+
+/// The part of a chunk's bytes that a chunk may read of `deleted/` beside its patients. With more than that it is sorted.
+const SHARE: u64 = 128;
+
+impl Generator {
+    /// Sorts them and notes it on the job, unless that was done, or there are few. Returns false where the job was changed
+    /// meanwhile.
+    pub(crate) async fn sort_deletions(&self, running: &Running, version: u64) -> Result<bool> {
+        let filter = Filter::of(running);
+        let Some(selector) = filter.since().filter(|_| running.sorted_deletions.is_none()) else {
+            return Ok(true);
+        };
+        let parts = self.records.area(Area::Deleted).await?;
+        let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
+        if bytes.saturating_mul(SHARE) <= self.settings.chunk_bytes {
+            return Ok(true);
+        }
+        let attempt = self.random.attempt();
+        let prefix = format!("{}deleted-{attempt}/", job_prefix(&running.header.id));
+        let reader = DeletionReader::new(&*self.records, selector).await?;
+        if let Err(error) = sorter::sort(&*self.files, &prefix, reader).await {
+            return self.abandon(&prefix, error).await.map(|()| false);
+        }
+        let noted = Running { sorted_deletions: Some(prefix.clone()), ..running.clone() };
+        match self.jobs.replace(&Job::Running(noted), version).await {
+            // Read again, with this on it.
+            Ok(_) => Ok(false),
+            Err(Error::Conflict(_)) => self.files.remove_prefix(&prefix).await.map(|()| false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes them at the end of the export. Where that fails they go with the job.
+    pub(crate) async fn remove_sorted_deletions(&self, prefix: Option<&str>) {
+        let Some(prefix) = prefix else { return };
+        if let Err(error) = self.files.remove_prefix(prefix).await {
+            tracing::warn!(%error, cause = error.causes(), "sorted deletions are left until the export is removed");
+        }
+    }
+}

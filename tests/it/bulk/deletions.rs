@@ -1,0 +1,65 @@
+//! What was deleted, in lakes that have much of it: it is sorted by patient once, before the export is planned.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use platform::Platform;
+use serde_json::{Value, json};
+use tests::{World, text};
+
+use super::{EVERYTHING, Lake, begin, exported, resources};
+
+/// The requests in the Bundles of an export, each once.
+async fn deleted(world: &World, token: &str, manifest: &Value) -> BTreeSet<String> {
+    let bundles = resources(world, token, manifest, "deleted").await;
+    let entries = bundles.iter().flat_map(|bundle| bundle["entry"].as_array().expect("entries"));
+    let urls: Vec<_> = entries.map(|entry| text(&entry["request"]["url"])).collect();
+    let set: BTreeSet<_> = urls.iter().cloned().collect();
+    assert_eq!(set.len(), urls.len(), "each once");
+    set
+}
+
+#[tokio::test]
+async fn no_chunk_reads_what_was_deleted_of_all_patients() {
+    let lake = Lake::new();
+    let world = lake.world("chunk_bytes = 1");
+    let token = world.service("service", EVERYTHING).await;
+    let status = begin(&world, &token, "/fhir/$export?_since=2020-01-01T00:00:00Z").await;
+    assert!(world.step().await, "the plan");
+    // Whoever reads the record store for it now finds nothing.
+    std::fs::remove_dir_all(lake.path().join("deleted")).expect("removed");
+    world.work().await;
+    let manifest = world.get(&status).bearer(&token).send().await.json();
+    let expected = ["Observation/gone", "Observation/p1-o1", "Patient/left", "Practitioner/retired"];
+    let expected = expected.map(str::to_owned).into();
+    assert_eq!(deleted(&world, &token, &manifest).await, expected);
+    let job = status.split('/').nth(2).expect("a job");
+    let left = world.platform().files().list(&format!("exports/{job}/")).await.expect("a list");
+    assert!(left.iter().all(|name| !name.starts_with("deleted-")), "{left:?}");
+}
+
+#[tokio::test]
+async fn any_number_of_deletions_of_patients_who_are_gone_is_listed() {
+    let lake = Lake::new();
+    let mut lines = String::new();
+    let mut expected = BTreeSet::new();
+    for number in 0..10_500 {
+        let (patient, id) = (format!("gone-{}", number % 700), format!("o{number}"));
+        expected.insert(format!("Observation/{id}"));
+        let line = json!({ "resourceType": "Observation", "id": id, "patient": patient, "deleted": "2025-08-01T00:00:00Z" });
+        // Some twice, some as a reference.
+        let again = json!({ "resourceType": "Observation", "id": id, "patient": format!("Patient/{patient}"), "deleted": "2025-07-01" });
+        let _ = writeln!(lines, "{line}");
+        if number % 3 == 0 {
+            let _ = writeln!(lines, "{again}");
+        }
+    }
+    std::fs::write(lake.path().join("deleted/all.ndjson"), lines).expect("written");
+    for chunk_bytes in [3_000, 1_000_000_000] {
+        let world = lake.world(&format!("chunk_bytes = {chunk_bytes}"));
+        let token = world.service("service", EVERYTHING).await;
+        let manifest = exported(&world, &token, "/fhir/$export?_since=2024-01-01T00:00:00Z").await;
+        assert_eq!(manifest["error"], json!([]));
+        assert_eq!(deleted(&world, &token, &manifest).await, expected, "{chunk_bytes}");
+    }
+}
