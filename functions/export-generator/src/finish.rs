@@ -10,6 +10,7 @@
 use domain::chunk::{Chunk, Covered, Progress, Work};
 use domain::error::{Error, Result};
 use domain::ids::{ChunkId, JobId};
+use domain::manifest::ExportTotals;
 use domain::pack::Location;
 use domain::ports::jobs::{Append, MAX_APPENDED, Plan};
 use domain::ports::records::Area;
@@ -93,12 +94,17 @@ impl Generator {
                 return Err(Error::Unbalanced(unbalanced.to_string()));
             }
         };
-        let now = self.clock.now();
+        self.complete(running, summary, stored.version).await
+    }
+
+    /// Moves the job on, when its manifest is written.
+    async fn complete(&self, running: Running, summary: ExportTotals, version: u64) -> Result<()> {
+        let (id, now) = (running.header.id.clone(), self.clock.now());
         let (resources, bytes) = (summary.resources, summary.bytes);
         let (manifest, request_id) = (summary.manifest.clone(), running.header.request_id.clone());
         let sorted_deletions = running.sorted_deletions.clone();
         let finished = running.finish(summary, now, &self.settings.retention);
-        let replaced = self.jobs.replace(&finished, stored.version).await;
+        let replaced = self.jobs.replace(&finished, version).await;
         if matches!(replaced, Err(Error::Conflict(_))) {
             // Somebody was faster, or cancelled it: this manifest is nobody's. After any other error it may be the
             // job's all the same, when only the response was lost.
