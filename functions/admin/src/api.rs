@@ -1,19 +1,20 @@
 //! The staff API, and the job list of clients.
 
 use aws_lc_rs::digest;
-use axum::extract::{Request, State};
+use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Response};
 use domain::clock::hex;
 use domain::error::{self, Error};
 use domain::ids::PatientId;
 use domain::job::{Job, JobState};
 use domain::ports::jobs::{JobQuery, StoredJob};
-use http::header::{ETAG, IF_NONE_MATCH, LINK};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{ETAG, LINK};
+use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 use web::Result;
 use web::caller::owned;
-use web::extract::{Content, JobPath, Query, field};
+use web::conditional::IfNoneMatch;
+use web::extract::{Content, JobPath, Query, Unread, field};
 use web::job_json::job_json;
 use web::manifest::manifest;
 use web::respond::json;
@@ -31,7 +32,7 @@ pub(crate) async fn list(
     caller: Caller,
     query: Query,
     uri: http::Uri,
-    headers: HeaderMap,
+    known: IfNoneMatch,
 ) -> Result<Response> {
     let is_staff = matches!(caller, Caller::Staff(_));
     let mut job_query = job_query(&query)?;
@@ -59,7 +60,7 @@ pub(crate) async fn list(
     let body = Value::from(jobs).to_string();
     let etag = format!("\"{}\"", &hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref())[..32]);
     let etag = HeaderValue::from_str(&etag).map_err(Error::internal)?;
-    if headers.get(IF_NONE_MATCH) == Some(&etag) {
+    if known.names(&etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
     let mut response =
@@ -164,9 +165,9 @@ pub(crate) async fn add_files(
     State(state): State<Admin>,
     Staff(name): Staff,
     JobPath(id): JobPath,
-    request: Request,
+    files: Unread<Multipart>,
 ) -> Result<Response> {
-    Ok(state.answer(&state.upload(&id, request, &name).await?).await?)
+    Ok(state.answer(&state.upload(&id, files, &name).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/remove-files` with `{"params": [name]}`.

@@ -11,7 +11,7 @@ use settings::Settings;
 use web::ApiError;
 use web::caller::bearer_token;
 use web::respond::{PageError, see_other};
-use web::session::{STAFF, StaffSession, check_origin, current};
+use web::session::{Cookies, Origin, STAFF, StaffSession, current};
 
 use crate::Admin;
 
@@ -38,10 +38,10 @@ impl Caller {
             return Ok(name.map_or(Self::Owner(caller), Self::Staff));
         }
         let session: Option<StaffSession> =
-            current(STAFF, &parts.headers, &*state.expiring, &*state.clock).await?;
+            current(STAFF, &Cookies::of(&parts.headers), &*state.expiring, &*state.clock).await?;
         let session = session.ok_or(UNAUTHORIZED)?;
         if !parts.method.is_safe() {
-            check_origin(&parts.headers, &state.settings)?;
+            Origin::of(&parts.headers, &state.settings).check()?;
         }
         Ok(Self::Staff(session.username))
     }

@@ -1,17 +1,16 @@
 //! Signing staff in and out.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::error::{Error, Result};
 use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use security::attempts::{self, Account, Guard};
 use serde_json::{Value, json};
 use web::extract::{Content, SameSiteForm, field};
 use web::pages::StaffLoginPage;
 use web::respond::{PageError, html, json, see_other, status_of};
-use web::session::{STAFF, StaffSession, begin, check_origin, end};
+use web::session::{Cookies, STAFF, SameSiteRequest, StaffSession, begin, end};
 use web::{ApiError, request_context};
 
 use crate::Admin;
@@ -19,11 +18,10 @@ use crate::Admin;
 /// `POST /admin/login`, JSON or a form.
 pub(crate) async fn by_api(
     State(state): State<Admin>,
-    headers: HeaderMap,
-    body: Body,
+    _: SameSiteRequest,
+    content: Content,
 ) -> Result<Response, ApiError> {
-    check_origin(&headers, &state.settings)?;
-    let (username, password) = match Content::read(&headers, body).await? {
+    let (username, password) = match content {
         Content::Form(fields) => (text(field(&fields, "username")), text(field(&fields, "password"))),
         Content::Json(value) => (text(value["username"].as_str()), text(value["password"].as_str())),
         Content::Empty => (String::new(), String::new()),
@@ -57,15 +55,18 @@ pub(crate) async fn by_page(
 }
 
 /// `GET /admin/logout`.
-pub(crate) async fn logout(State(state): State<Admin>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let cookie = state.sign_out(&headers).await?;
+pub(crate) async fn logout(State(state): State<Admin>, cookies: Cookies) -> Result<Response, ApiError> {
+    let cookie = state.sign_out(&cookies).await?;
     Ok(([(SET_COOKIE, cookie)], json(StatusCode::OK, &Value::Object(serde_json::Map::new()))).into_response())
 }
 
 /// `POST /staff/logout`: the button of the pages.
-pub(crate) async fn leave(State(state): State<Admin>, headers: HeaderMap) -> Result<Response, PageError> {
-    check_origin(&headers, &state.settings)?;
-    let cookie = state.sign_out(&headers).await?;
+pub(crate) async fn leave(
+    State(state): State<Admin>,
+    cookies: Cookies,
+    _: SameSiteForm,
+) -> Result<Response, PageError> {
+    let cookie = state.sign_out(&cookies).await?;
     let mut response = see_other(&state.settings.url("/staff/login"));
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
@@ -96,8 +97,8 @@ impl Admin {
     }
 
     /// Ends the session and returns the header that clears its cookie.
-    async fn sign_out(&self, headers: &HeaderMap) -> Result<HeaderValue> {
-        let (session, cookie) = end::<StaffSession>(STAFF, headers, &*self.expiring, &self.settings).await?;
+    async fn sign_out(&self, cookies: &Cookies) -> Result<HeaderValue> {
+        let (session, cookie) = end::<StaffSession>(STAFF, cookies, &*self.expiring, &self.settings).await?;
         if let Some(StaffSession { username }) = session {
             tracing::info!(staff = username, action = "signed out", "staff");
         }

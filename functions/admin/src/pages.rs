@@ -1,13 +1,13 @@
 //! The staff pages. Every button posts, does the same as the API, and redirects to the page.
 
-use axum::extract::{Request, State};
+use axum::extract::{Multipart, State};
 use axum::response::Response;
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::JobState;
 use domain::ports::jobs::JobQuery;
 use http::StatusCode;
-use web::extract::{Form, JobPath, Query};
+use web::extract::{Form, JobPath, Query, Unread};
 use web::manifest::stored_page;
 use web::pages::{JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
 use web::respond::{PageError, html, see_other, status_of};
@@ -85,9 +85,9 @@ pub(crate) async fn add_files(
     State(state): State<Admin>,
     PageStaff(username): PageStaff,
     JobPath(id): JobPath,
-    request: Request,
+    files: Unread<Multipart>,
 ) -> Result<Response, PageError> {
-    let done = state.upload(&id, request, &username).await.map(|_| ());
+    let done = state.upload(&id, files, &username).await.map(|_| ());
     state.back(&id, username, done).await
 }
 

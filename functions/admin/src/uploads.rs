@@ -1,8 +1,8 @@
 //! Files that staff attach: streamed into the store, with limits and safe names.
 
 use aws_lc_rs::digest;
+use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{FromRequest, Multipart, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::chunk::{RecordAttachment, job_prefix};
@@ -12,6 +12,7 @@ use domain::job::Attachment;
 use domain::ports::jobs::StoredJob;
 use fhir::media_types;
 use http::StatusCode;
+use web::extract::Unread;
 
 use crate::Admin;
 
@@ -28,13 +29,14 @@ const MAX_OTHER_BYTES: usize = 64 * 1024;
 
 impl Admin {
     /// Attaches the files of the multipart field `attachments` to a job in review.
-    pub(crate) async fn upload(&self, id: &JobId, request: Request, who: &str) -> Result<StoredJob> {
+    pub(crate) async fn upload(&self, id: &JobId, files: Unread<Multipart>, who: &str) -> Result<StoredJob> {
         let stored = self.job(id).await?;
         let review = stored.job.in_review("attach files to")?;
         if review.header.attachments.len() + MAX_FILES > MAX_ATTACHED {
             return Err(Error::conflict(format!("a job has at most {MAX_ATTACHED} attachments")));
         }
-        let multipart = Multipart::from_request(request, &())
+        let multipart = files
+            .read()
             .await
             .map_err(|_| Error::UnsupportedMediaType("the body must be multipart/form-data".to_owned()))?;
         let mut received = Vec::new();

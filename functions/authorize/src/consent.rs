@@ -8,24 +8,24 @@ use domain::ids::PatientId;
 use domain::patient::summary;
 use domain::ports::expiring::EntryKind;
 use domain::scopes::Scopes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 use web::extract::{Query, SameSiteForm};
 use web::pages::ConsentPage;
 use web::respond::{PageError, found, html};
-use web::session::{PATIENT, PatientSession, current};
+use web::session::CurrentPatient;
 
 use crate::launch::answer_url;
 use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
 
 pub(crate) async fn show(
     State(state): State<Authorize>,
+    patient: CurrentPatient,
     query: Query,
-    headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let request = query.get("request").unwrap_or_default();
     let (_, pending) = state.pending(request).await?;
-    let patient = state.signed_in(&pending, &headers).await?;
+    let patient = signed_in(patient, &pending)?;
     let named = summary(&*state.records, &patient).await?;
     let client = state.settings.client(pending.client.as_str());
     Ok(html(
@@ -44,12 +44,12 @@ pub(crate) async fn show(
 
 pub(crate) async fn submit(
     State(state): State<Authorize>,
-    headers: HeaderMap,
+    patient: CurrentPatient,
     SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
     let request = form.get("request");
     let (_, pending) = state.pending(request).await?;
-    let patient = state.signed_in(&pending, &headers).await?;
+    let patient = signed_in(patient, &pending)?;
     // A request is decided once.
     if state.expiring.take(EntryKind::Authorization, &fingerprint(request)).await?.is_none() {
         return Err(Error::conflict("this request was answered in another window").into());
@@ -75,16 +75,10 @@ pub(crate) async fn submit(
     Ok(found(&answer_url(&redirect_uri, &[("code", &code)], app_state.as_deref())?))
 }
 
-impl Authorize {
-    /// The patient who signed in for this request, in this very browser.
-    async fn signed_in(&self, pending: &AuthorizationRequest, headers: &HeaderMap) -> Result<PatientId> {
-        let session: Option<PatientSession> =
-            current(PATIENT, headers, &*self.expiring, &*self.clock).await?;
-        let patient = session
-            .map(|session| session.patient)
-            .filter(|patient| pending.patient.as_ref() == Some(patient));
-        patient.ok_or(Error::Unauthorized("sign in first"))
-    }
+/// The patient who signed in for this request, in this very browser.
+fn signed_in(CurrentPatient(patient): CurrentPatient, pending: &AuthorizationRequest) -> Result<PatientId> {
+    let patient = patient.filter(|patient| pending.patient.as_ref() == Some(patient));
+    patient.ok_or(Error::Unauthorized("sign in first"))
 }
 
 /// What the scopes mean, for the patient.

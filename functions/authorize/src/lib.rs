@@ -59,6 +59,24 @@ impl FromRef<Authorize> for Arc<Settings> {
     }
 }
 
+impl FromRef<Authorize> for Arc<Verifier> {
+    fn from_ref(state: &Authorize) -> Self {
+        state.verifier.clone()
+    }
+}
+
+impl FromRef<Authorize> for Arc<dyn ExpiringStore> {
+    fn from_ref(state: &Authorize) -> Self {
+        state.expiring.clone()
+    }
+}
+
+impl FromRef<Authorize> for Arc<dyn Clock> {
+    fn from_ref(state: &Authorize) -> Self {
+        state.clock.clone()
+    }
+}
+
 /// The routes of the authorization server.
 pub fn routes() -> Vec<Route> {
     declared().list()

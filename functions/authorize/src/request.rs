@@ -1,14 +1,15 @@
 //! Requests to the OAuth endpoints: their fields, and what the client authenticates with (RFC 6749, 2.3 and 3.2).
+#![expect(clippy::disallowed_types, reason = "an extractor")]
 
 use axum::extract::{FromRequest, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use security::assertion::{self, claimed_client};
 use web::caller::bearer_token;
-use web::extract::{field, read_form};
-use web::respond::OAuthError;
+use web::extract::{Form, field};
+use web::respond::{OAuthError, PageError};
 
 use crate::repeated;
 
@@ -41,12 +42,15 @@ impl<S: Send + Sync> FromRequest<S> for OAuthRequest {
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
         let (parts, body) = request.into_parts();
-        let fields = read_form(&parts.headers, body).await?;
+        let basic = basic_credentials(&parts);
+        let bearer = bearer_token(&parts.headers).map(str::to_owned);
+        let Form(fields) = Form::from_request(Request::from_parts(parts, body), &())
+            .await
+            .map_err(|PageError(error)| error)?;
         if repeated(&fields).is_some() {
             return Err(invalid_request("a parameter comes more than once"));
         }
-        let bearer = bearer_token(&parts.headers).map(str::to_owned);
-        Ok(Self { fields, basic: basic_credentials(&parts.headers), bearer })
+        Ok(Self { fields, basic, bearer })
     }
 }
 
@@ -129,8 +133,8 @@ pub(crate) fn wrong_assertion_type() -> OAuthError {
 }
 
 /// `Authorization: Basic …`, both parts urlencoded (RFC 6749, 2.3.1).
-fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
-    let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+fn basic_credentials(parts: &Parts) -> Option<(String, String)> {
+    let (scheme, encoded) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }

@@ -1,22 +1,14 @@
 //! `/auth/userinfo`: who signed in, for the bearer of a token with `openid` (OpenID Connect Core 1.0, 5.3).
 
-use axum::extract::State;
 use axum::response::Response;
-use domain::error::Error;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::json;
-use web::caller::bearer_token;
+use web::ApiError;
+use web::caller::Bearer;
 use web::respond::{OAuthError, json};
 
-use crate::Authorize;
-
-pub(crate) async fn userinfo(
-    State(state): State<Authorize>,
-    headers: HeaderMap,
-) -> Result<Response, OAuthError> {
-    let token = bearer_token(&headers)
-        .ok_or(Error::Unauthorized("an access token is needed: Authorization: Bearer …"))?;
-    let caller = state.verifier.verify(token).await?;
+pub(crate) async fn userinfo(bearer: Result<Bearer, ApiError>) -> Result<Response, OAuthError> {
+    let Bearer(caller) = bearer.map_err(|ApiError(error)| error)?;
     if caller.issuer.is_some() || !caller.scopes.has("openid") {
         return Err(OAuthError::InsufficientScope("the token lacks the scope openid"));
     }

@@ -1,11 +1,14 @@
 //! Who may fill in the form of a job.
 
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::ports::jobs::StoredJob;
-use http::HeaderMap;
+use http::request::Parts;
 use web::caller::{bearer_token, living, owned};
-use web::session::{PATIENT, PatientSession, STAFF, StaffSession, check_origin, current};
+use web::session::{Cookies, Origin, PATIENT, PatientSession, STAFF, StaffSession, current};
 
 use crate::Customize;
 
@@ -30,14 +33,33 @@ impl Chooser {
     }
 }
 
+/// What a request brings that may show who asks, beside the code of the link.
+pub(crate) struct Credentials {
+    bearer: Option<String>,
+    cookies: Cookies,
+    origin: Origin,
+}
+
+impl FromRequestParts<Customize> for Credentials {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Customize) -> Result<Self, Infallible> {
+        Ok(Self {
+            bearer: bearer_token(&parts.headers).map(str::to_owned),
+            cookies: Cookies::of(&parts.headers),
+            origin: Origin::of(&parts.headers, &state.settings),
+        })
+    }
+}
+
 impl Customize {
     pub(crate) async fn job(&self, id: &JobId) -> Result<StoredJob> {
         living(self.jobs.get(id).await?, self.clock.now())
     }
 
-    pub(crate) async fn is_patient_of(&self, stored: &StoredJob, headers: &HeaderMap) -> Result<bool> {
+    pub(crate) async fn is_patient_of(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
         let session: Option<PatientSession> =
-            current(PATIENT, headers, &*self.expiring, &*self.clock).await?;
+            current(PATIENT, cookies, &*self.expiring, &*self.clock).await?;
         let patient = stored.job.header().patient.as_ref();
         Ok(session.zip(patient).is_some_and(|(session, patient)| session.patient == patient.id))
     }
@@ -47,7 +69,7 @@ impl Customize {
         &self,
         id: &JobId,
         code: Option<&str>,
-        headers: &HeaderMap,
+        credentials: &Credentials,
     ) -> Result<(StoredJob, Chooser)> {
         let stored = self.job(id).await;
         if let Ok(stored) = &stored
@@ -55,7 +77,7 @@ impl Customize {
         {
             return Ok((stored.clone(), Chooser::Patient));
         }
-        if let Some(token) = bearer_token(headers) {
+        if let Some(token) = &credentials.bearer {
             let caller = self.verifier.verify(token).await?;
             if caller.is_staff {
                 return Ok((stored?, Chooser::Staff(caller.subject.clone())));
@@ -63,14 +85,15 @@ impl Customize {
             return Ok((owned(Some(stored?), &caller, self.clock.now())?, Chooser::Patient));
         }
         if let Ok(stored) = &stored
-            && self.is_patient_of(stored, headers).await?
+            && self.is_patient_of(stored, &credentials.cookies).await?
         {
-            check_origin(headers, &self.settings)?;
+            credentials.origin.check()?;
             return Ok((stored.clone(), Chooser::Patient));
         }
-        let session: Option<StaffSession> = current(STAFF, headers, &*self.expiring, &*self.clock).await?;
+        let session: Option<StaffSession> =
+            current(STAFF, &credentials.cookies, &*self.expiring, &*self.clock).await?;
         let session = session.ok_or(UNAUTHORIZED)?;
-        check_origin(headers, &self.settings)?;
+        credentials.origin.check()?;
         Ok((stored?, Chooser::Staff(session.username)))
     }
 }

@@ -10,8 +10,7 @@ mod portal;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use domain::choices::Choices;
 use domain::choices::reading::{Problem, from_form, from_json};
@@ -25,7 +24,7 @@ use domain::ports::queue::Queue;
 use domain::ports::records::Records;
 use domain::request::Base;
 use domain::states::Illegal;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use platform::Platform;
 use platform::exports::{change, resume};
 use platform::telemetry::staff_action;
@@ -39,9 +38,10 @@ use web::job_json::job_json;
 use web::pages::{FormDonePage, FormPage};
 use web::respond::{PageError, found, html, json, see_other};
 use web::routes::{Access, Below, FORM, JSON_OR_FORM, Route, Routes};
+use web::session::Cookies;
 use web::urls::client_of;
 
-use self::access::Chooser;
+use self::access::{Chooser, Credentials};
 
 /// The ports of the form.
 #[derive(Clone)]
@@ -55,6 +55,12 @@ pub(crate) struct Customize {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
+}
+
+impl FromRef<Customize> for Arc<Settings> {
+    fn from_ref(state: &Customize) -> Self {
+        state.settings.clone()
+    }
 }
 
 /// The routes of the form.
@@ -75,23 +81,18 @@ fn declared() -> Routes<Customize> {
     });
     for base in Base::ALL {
         let path = "/Patient/{patient}/$ehi-export/customize";
-        let start = async move |state, patient, query, headers, uri, body| {
-            portal::submit(base, state, patient, query, headers, uri, body).await
-        };
+        let show = async move |state, patient, query| portal::show(base, state, patient, query).await;
+        let start =
+            async move |state, patient, query, form| portal::submit(base, state, patient, query, form).await;
         routes = routes.below(Below::Base(base), |at| {
-            at.get(
-                path,
-                Access::PatientPage,
-                ("Shows the form before there is an export", &[200]),
-                portal::show,
-            )
-            .post(
-                path,
-                Access::PatientPage,
-                ("Starts an export with the choices of the form", &[200, 303]),
-                start,
-            )
-            .taking(FORM)
+            at.get(path, Access::PatientPage, ("Shows the form before there is an export", &[200]), show)
+                .post(
+                    path,
+                    Access::PatientPage,
+                    ("Starts an export with the choices of the form", &[200, 303]),
+                    start,
+                )
+                .taking(FORM)
         });
     }
     routes
@@ -112,11 +113,12 @@ pub fn router(platform: &dyn Platform) -> Router {
 }
 
 const ALREADY_CUSTOMIZED: &str = "this export was customized before; its choices cannot change any more";
+
 async fn show(
     State(state): State<Customize>,
     JobPath(id): JobPath,
     query: Query,
-    headers: HeaderMap,
+    cookies: Cookies,
 ) -> Result<Response, PageError> {
     let stored = match state.job(&id).await {
         // Signing in would not help.
@@ -125,7 +127,7 @@ async fn show(
     };
     let code = query.get("code").filter(|code| state.keys.is_form_code(&id, code));
     let is_known = match &stored {
-        Ok(stored) => code.is_some() || state.is_patient_of(stored, &headers).await?,
+        Ok(stored) => code.is_some() || state.is_patient_of(stored, &cookies).await?,
         Err(_) => code.is_some(),
     };
     // Strangers learn nothing of which jobs exist.
@@ -143,24 +145,32 @@ async fn submit(
     State(state): State<Customize>,
     JobPath(id): JobPath,
     query: Query,
-    headers: HeaderMap,
-    body: Body,
+    credentials: Credentials,
+    content: Result<Content, ApiError>,
 ) -> Response {
-    match Content::read(&headers, body).await {
+    match content {
         // A form comes from a page and is answered with one.
         Ok(Content::Form(fields)) => {
-            let submitted = state.submit_form(&id, &fields, &query, &headers).await;
+            let submitted = state.submit_form(&id, &fields, &query, &credentials).await;
             submitted.map_err(PageError::from).into_response()
         }
         Ok(Content::Json(value)) => {
             let choices = from_json(&value);
-            state.submit_json(&id, choices, &query, &headers).await.map_err(ApiError::from).into_response()
+            state
+                .submit_json(&id, choices, &query, &credentials)
+                .await
+                .map_err(ApiError::from)
+                .into_response()
         }
         Ok(Content::Empty) => {
             let choices = from_form(&[], &[]);
-            state.submit_json(&id, choices, &query, &headers).await.map_err(ApiError::from).into_response()
+            state
+                .submit_json(&id, choices, &query, &credentials)
+                .await
+                .map_err(ApiError::from)
+                .into_response()
         }
-        Err(error) => ApiError(error).into_response(),
+        Err(error) => error.into_response(),
     }
 }
 
@@ -177,9 +187,9 @@ impl Customize {
         id: &JobId,
         choices: Result<Choices, Problem>,
         query: &Query,
-        headers: &HeaderMap,
+        credentials: &Credentials,
     ) -> Result<Response> {
-        let (stored, chooser) = self.known_to(id, query.get("code"), headers).await?;
+        let (stored, chooser) = self.known_to(id, query.get("code"), credentials).await?;
         let customized = self.customize(&stored, &choices?, &chooser).await?;
         Ok(json(StatusCode::OK, &job_json(&customized, &self.settings, None)))
     }
@@ -191,10 +201,10 @@ impl Customize {
         id: &JobId,
         fields: &[(String, String)],
         query: &Query,
-        headers: &HeaderMap,
+        credentials: &Credentials,
     ) -> Result<Response> {
         let code = field(fields, "code").or(query.get("code"));
-        let (stored, chooser) = self.known_to(id, code, headers).await?;
+        let (stored, chooser) = self.known_to(id, code, credentials).await?;
         let redirect = self.redirect(&stored, field(fields, "redirect").or(query.get("redirect")))?;
         let choices = match from_form(fields, &["code", "redirect", "_patient"]) {
             Ok(choices) => choices,

@@ -1,9 +1,8 @@
 //! The form before any job: a patient who is signed in chooses, and the export begins with the choices as
 //! its Parameters. It belongs to the app that `client_id` names, which finds it by `GET /jobs`.
 
-use axum::body::Body;
-use axum::extract::State;
-use axum::response::Response;
+use axum::extract::{FromRequestParts, State};
+use axum::response::{IntoResponse, Response};
 use domain::choices::reading::{from_form, from_parameters, to_parameters};
 use domain::error::{Error, NO_PATIENT, Result};
 use domain::ids::PatientId;
@@ -11,35 +10,52 @@ use domain::job::Owner;
 use domain::patient::summary;
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
 use domain::scopes::ScopeLevel;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::request::Parts;
 use platform::exports::{NewExport, start};
 use settings::Client;
-use web::ApiError;
-use web::extract::{PatientPath, Query, field, read_form};
+use web::extract::{PatientPath, Query, SameSiteForm};
 use web::pages::FormPage;
 use web::respond::{PageError, found, html, see_other};
-use web::session::{PATIENT, PatientSession, check_origin, current};
+use web::session::{Cookies, PATIENT, PatientSession, current};
 
 use crate::{Customize, allowed_return, done};
 
+/// The patient of the address, who is signed in. Whoever only looks is sent to sign in; others are 401.
+pub(crate) struct SignedInPatient(PatientId);
+
+impl FromRequestParts<Customize> for SignedInPatient {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Customize) -> Result<Self, Response> {
+        let named = PatientPath::from_request_parts(parts, state).await.ok();
+        let cookies = Cookies::of(&parts.headers);
+        let session = current::<PatientSession>(PATIENT, &cookies, &*state.expiring, &*state.clock).await;
+        let session = session.map_err(|error| PageError(error).into_response())?;
+        match named.zip(session) {
+            Some((PatientPath(named), session)) if named == session.patient => Ok(Self(named)),
+            _ if parts.method.is_safe() => Err(state.to_sign_in(parts)),
+            _ => Err(PageError(Error::Unauthorized("sign in as the patient first")).into_response()),
+        }
+    }
+}
+
 pub(crate) async fn show(
+    base: Base,
     State(state): State<Customize>,
-    patient: Result<PatientPath, ApiError>,
+    SignedInPatient(patient): SignedInPatient,
     query: Query,
-    headers: HeaderMap,
-    uri: http::Uri,
 ) -> Result<Response, PageError> {
-    let Some(patient) = state.signed_in(patient, &headers).await? else {
-        let next: String = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-        let mut login = url::Url::parse(&state.settings.url("/patient-login")).map_err(Error::internal)?;
-        login.query_pairs_mut().append_pair("next", &next);
-        return Ok(found(login.as_str()));
-    };
     let client = state.client(query.get("client_id"))?;
-    let patient = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let redirect = query.get("redirect").filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
-    Ok(html(StatusCode::OK, &form_page(patient.name, uri.path(), client, redirect)))
+    Ok(html(StatusCode::OK, &form_page(summary.name, &path(base, &patient), client, redirect)))
+}
+
+/// The form's path.
+fn path(base: Base, patient: &PatientId) -> String {
+    format!("{}/Patient/{patient}/$ehi-export/customize", base.path())
 }
 
 fn form_page(patient: String, path: &str, client: &Client, redirect: Option<String>) -> FormPage {
@@ -51,25 +67,19 @@ fn form_page(patient: String, path: &str, client: &Client, redirect: Option<Stri
 pub(crate) async fn submit(
     base: Base,
     State(state): State<Customize>,
-    patient: Result<PatientPath, ApiError>,
+    SignedInPatient(patient): SignedInPatient,
     query: Query,
-    headers: HeaderMap,
-    uri: http::Uri,
-    body: Body,
+    SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
-    let Some(patient) = state.signed_in(patient, &headers).await? else {
-        return Err(Error::Unauthorized("sign in as the patient first").into());
-    };
-    check_origin(&headers, &state.settings)?;
-    let fields = read_form(&headers, body).await?;
-    let client = state.client(field(&fields, "client_id").or(query.get("client_id")))?;
-    let redirect = field(&fields, "redirect").filter(|text| !text.is_empty());
+    let client = state.client(form.find("client_id").or(query.get("client_id")))?;
+    let redirect = form.find("redirect").filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
     let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
-    let choices = match from_form(&fields, &["client_id", "redirect"]) {
+    let choices = match from_form(&form.0, &["client_id", "redirect"]) {
         Ok(choices) => choices,
         Err(problem) => {
-            let page = form_page(summary.name, uri.path(), client, redirect).again(&fields, &problem);
+            let page =
+                form_page(summary.name, &path(base, &patient), client, redirect).again(&form.0, &problem);
             return Ok(html(StatusCode::BAD_REQUEST, &page));
         }
     };
@@ -100,16 +110,11 @@ pub(crate) async fn submit(
 }
 
 impl Customize {
-    /// The patient of the address, if it is the one who is signed in.
-    async fn signed_in(
-        &self,
-        patient: Result<PatientPath, ApiError>,
-        headers: &HeaderMap,
-    ) -> Result<Option<PatientId>> {
-        let session: Option<PatientSession> =
-            current(PATIENT, headers, &*self.expiring, &*self.clock).await?;
-        let patient = patient.ok().map(|PatientPath(patient)| patient);
-        Ok(patient.filter(|patient| session.is_some_and(|session| session.patient == *patient)))
+    /// The sign-in page, which leads back to what was asked for.
+    fn to_sign_in(&self, asked: &Parts) -> Response {
+        let next = asked.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
+        found(&self.settings.url(&format!("/patient-login?{query}")))
     }
 
     /// The app that the export is for; the only one that there is need not be named.

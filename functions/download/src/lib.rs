@@ -15,7 +15,6 @@ use domain::ports::files::Files;
 use domain::ports::jobs::{Jobs, StoredJob};
 use domain::states::Complete;
 use fhir::{FHIR_NDJSON, media_types};
-use http::HeaderMap;
 use http::request::Parts;
 use platform::Platform;
 use platform::exports::running_page;
@@ -25,7 +24,7 @@ use settings::{LargeFiles, Settings};
 use storage::packs::Attachments;
 use web::ApiError;
 use web::caller::{Bearer, living, owned};
-use web::download::{InlineLimit, Stored, download};
+use web::download::{FileRequest, InlineLimit, Stored, download};
 use web::extract::{FilePath, JobPath, Query};
 use web::manifest::{is_signed, stored_page};
 use web::routes::{Access, Below, Route, Routes};
@@ -155,7 +154,7 @@ async fn file(
     job: JobPath,
     FilePath(file): FilePath,
     asker: Asker,
-    headers: HeaderMap,
+    request: FileRequest,
 ) -> Result<Response, ApiError> {
     let stored = state.job(job, &file, &asker).await?;
     let named = state.named(&stored, &file).await?.ok_or(NO_FILE)?;
@@ -167,7 +166,7 @@ async fn file(
         etag: format!("\"{}\"", named.file.sha256),
         size: named.file.size,
     };
-    Ok(download(&stored, &headers, &*state.files, state.inline_limit(&job)).await?)
+    Ok(download(&stored, &request, &*state.files, state.inline_limit(&job)).await?)
 }
 
 async fn attachment(
@@ -175,7 +174,7 @@ async fn attachment(
     job: JobPath,
     FilePath(file): FilePath,
     asker: Asker,
-    headers: HeaderMap,
+    request: FileRequest,
 ) -> Result<Response, ApiError> {
     let stored = state.job(job, &file, &asker).await?;
     let is_running =
@@ -193,7 +192,7 @@ async fn attachment(
             etag: format!("\"{}\"", attachment.hash),
             size: attachment.size,
         };
-        return Ok(download(&stored, &headers, &*state.files, state.inline_limit(&job)).await?);
+        return Ok(download(&stored, &request, &*state.files, state.inline_limit(&job)).await?);
     }
     let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
     let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
@@ -208,5 +207,5 @@ async fn attachment(
         etag: format!("\"{}\"", of_record.url_name()),
         size,
     };
-    Ok(download(&stored, &headers, &*state.files, state.inline_limit(&job)).await?)
+    Ok(download(&stored, &request, &*state.files, state.inline_limit(&job)).await?)
 }

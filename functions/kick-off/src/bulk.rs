@@ -1,6 +1,6 @@
 //! `$export`, `Patient/$export`, `Group/{group}/$export` (Bulk Data 3.0, kick-off request; contract, sections 2 and 3).
 
-use axum::extract::{FromRequest, FromRequestParts, RawQuery, Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
 use domain::access::Coverage;
@@ -21,14 +21,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use web::ApiError;
 use web::caller::Bearer;
-use web::extract::GroupPath;
+use web::extract::{GroupPath, Unread};
 use web::respond::notice;
 use web::urls::{client_of, status_url};
 
 use crate::KickOff;
 use crate::headers::KickoffHeaders;
 use crate::parameters::KickoffParameters;
-use crate::selection::{CompiledRequest, Compiler, ExportLevel};
+use crate::request::KickoffRequest;
+use crate::selection::{CompiledRequest, Context, ExportLevel, compile};
 
 /// How long a repeated kick-off finds the job of the first.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
@@ -54,8 +55,7 @@ pub(crate) async fn export(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
     group: Result<GroupPath, ApiError>,
-    RawQuery(query): RawQuery,
-    request: Request,
+    request: Unread<KickoffRequest>,
 ) -> Result<Response, ApiError> {
     let group = match operation.level {
         ExportLevel::Group => Some(group?.0),
@@ -64,14 +64,11 @@ pub(crate) async fn export(
     let own = own_patient(&caller, operation)?;
     let coverage = coverage(&caller, operation)?;
     // Only of those who may export anything at all is anything read.
-    let (mut parts, body) = request.into_parts();
-    let headers = KickoffHeaders::from_request_parts(&mut parts, &()).await?;
-    let parameters = KickoffParameters::from_request(Request::from_parts(parts, body), &()).await?;
+    let KickoffRequest { query, headers, parameters } = request.read().await?;
     let compiled = state.compile(operation, &coverage, own.as_ref(), &parameters, &headers)?;
     let place = place(operation.level, group.as_ref());
     let export = state.request(operation, compiled, own, group, &headers).await?;
     // The whole URL of a GET; a POST's parameters are in its body (Bulk Data 3.0, `request`).
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     let url = state.settings.url(&format!("{}/{place}{query}", operation.dialect.base.path()));
     let new = state.new_export(caller.owner(), ExportRequest { url, ..export });
     let job = state.begin_once(new, headers.idempotency_key.as_deref(), &parameters).await?;
@@ -140,8 +137,7 @@ impl KickOff {
         // So is one that names patients, where the dialect takes them at the level of the system.
         let names_patients = level == ExportLevel::System && dialect.tolerant && parameters.has("patient");
         let level = if own.is_some() || names_patients { ExportLevel::Patient } else { level };
-        let compiler = Compiler {
-            asked: parameters,
+        let context = Context {
             level,
             dialect,
             coverage,
@@ -149,9 +145,8 @@ impl KickOff {
             tolerant: dialect.tolerant && !headers.strict,
             now: self.clock.now(),
             own: self.settings.own_bases(),
-            ignored: Vec::new(),
         };
-        Ok(Compiled { level, request: compiler.compile()? })
+        Ok(Compiled { level, request: compile(parameters, &context)? })
     }
 
     /// What is exported, without its URL.

@@ -2,7 +2,6 @@
 
 use axum::extract::FromRequestParts;
 use domain::error::{Error, Result};
-use http::HeaderMap;
 use http::request::Parts;
 use web::ApiError;
 
@@ -37,13 +36,13 @@ impl<S: Send + Sync> FromRequestParts<S> for KickoffHeaders {
             lenient: has("handling=lenient"),
             strict: has("handling=strict"),
             separate_status: has("separate-export-status"),
-            idempotency_key: idempotency_key(&parts.headers)?,
+            idempotency_key: idempotency_key(parts)?,
         })
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+fn idempotency_key(parts: &Parts) -> Result<Option<String>> {
+    let Some(key) = parts.headers.get("idempotency-key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
     let wrong = || Error::invalid(format!("'Idempotency-Key' must have 1 to {MAX_KEY} characters"));
     Ok(Some(key.ok_or_else(wrong)?.to_owned()))

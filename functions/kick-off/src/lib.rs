@@ -2,7 +2,7 @@
 //!
 //! - here: `POST {base}/Patient/{patient}/$ehi-export` (contract, section 1).
 //! - [`bulk`]: the three `$export` operations; [`parameters`] reads what came, [`selection`] checks and compiles it,
-//!   and [`tuning`] what says how the work is done;
+//!   and [`tuning`] what says how the work is done; [`headers`] reads the preferences;
 //! - [`groups`]: which groups there are to export; [`patients`]: the patient of a token; [`visible`]: what their labels
 //!   say.
 
@@ -11,6 +11,7 @@ mod groups;
 mod headers;
 mod parameters;
 mod patients;
+mod request;
 mod selection;
 mod tuning;
 mod visible;
@@ -18,7 +19,7 @@ mod visible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRef, FromRequest, Request, State};
+use axum::extract::{FromRef, State};
 use axum::response::Response;
 use domain::choices::Choices;
 use domain::clock::{Clock, Random};
@@ -38,7 +39,7 @@ use security::verify::{EhiAccess, Verifier};
 use settings::Settings;
 use web::ApiError;
 use web::caller::Bearer;
-use web::extract::{Content, PatientPath, Query};
+use web::extract::{Content, PatientPath, Query, Unread};
 use web::respond::notice;
 use web::routes::{Access, At, Below, PARAMETERS, Route, Routes};
 use web::urls::{client_of, interaction_link, status_url};
@@ -76,8 +77,8 @@ fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
     let mut routes = Routes::new();
     for &shortcut in shortcuts {
         for base in Base::ALL {
-            let start = async move |state, bearer, patient, query, request| {
-                ehi_export(shortcut, base, state, bearer, patient, query, request).await
+            let start = async move |state, bearer, patient, query, body| {
+                ehi_export(shortcut, base, state, bearer, patient, query, body).await
             };
             routes = routes.below(Below::of(shortcut, base), |at| {
                 at.post(
@@ -116,9 +117,8 @@ fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: E
         ExportLevel::Group => ("Starts an export of the members of a Group", &[202][..]),
     };
     let operation = Operation { dialect, level };
-    let handler = async move |state, bearer, group, query, request| {
-        export(operation, state, bearer, group, query, request).await
-    };
+    let handler =
+        async move |state, bearer, group, request| export(operation, state, bearer, group, request).await;
     at.get(path, Access::Client, says, handler)
         .that_acts()
         .post(path, Access::Client, says, handler)
@@ -147,7 +147,7 @@ async fn ehi_export(
     Bearer(caller): Bearer,
     PatientPath(patient): PatientPath,
     query: Query,
-    request: Request,
+    body: Unread<Content>,
 ) -> Result<Response, ApiError> {
     let is_internal = match caller.may_export_ehi(&patient) {
         EhiAccess::Patient => false,
@@ -168,7 +168,7 @@ async fn ehi_export(
     if let Some((name, _)) = query.0.iter().find(|(name, _)| name != "_format") {
         return Err(Error::invalid(format!("'{}' is not a parameter of this operation", short(name))).into());
     }
-    let choices = choices(Content::from_request(request, &()).await?)?;
+    let choices = choices(body.read().await?)?;
     let summary = domain::patient::summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let owner = caller.owner();
     let client = client_of(&state.settings, &owner);

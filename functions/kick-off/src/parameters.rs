@@ -1,9 +1,9 @@
 //! The parameters of a bulk kick-off as they came, by query or by a Parameters resource: names, texts, and whether a
 //! name is known and its value of the right type (Bulk Data 3.0, kick-off request; contract, section 2).
+#![expect(clippy::disallowed_types, reason = "an extractor")]
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use domain::error::{Error, Result};
-use http::Method;
 use serde_json::Value;
 use web::ApiError;
 use web::extract::{Content, Query};
@@ -56,8 +56,8 @@ impl<S: Send + Sync> FromRequest<S> for KickoffParameters {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let mut asked = Query::from_request_parts(&mut parts, &()).await?.0;
-        if parts.method == Method::POST {
-            match Content::read(&parts.headers, body).await? {
+        if !parts.method.is_safe() {
+            match Content::from_request(Request::from_parts(parts, body), &()).await? {
                 Content::Empty => {}
                 Content::Json(parameters) => asked.extend(of_parameters(&parameters)?),
                 Content::Form(_) => {

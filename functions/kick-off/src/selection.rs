@@ -11,7 +11,7 @@ use domain::selection::{Element, Provenance, Selection};
 use fhir::compartments::has_compartment;
 use fhir::date::{first_moment, instant};
 use fhir::references::{self, OwnBases};
-use fhir::search::compile::{compile, split};
+use fhir::search::compile::{self as search, split};
 use fhir::types::is_type;
 use jiff::Timestamp;
 
@@ -19,6 +19,7 @@ use crate::parameters::{KickoffParameters, short};
 
 /// Compiled searches of one export.
 const MAX_FILTERS: usize = 100;
+
 /// Whose resources are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExportLevel {
@@ -36,9 +37,8 @@ pub(crate) struct CompiledRequest {
     pub(crate) patients: Option<Vec<PatientId>>,
 }
 
-/// Reads and checks. What is wrong is refused, or, when the client is lenient, left out and noted.
-pub(crate) struct Compiler<'c> {
-    pub(crate) asked: &'c KickoffParameters,
+/// What the parameters are read for and by which rules.
+pub(crate) struct Context<'c> {
     pub(crate) level: ExportLevel,
     pub(crate) dialect: &'static Dialect,
     pub(crate) coverage: &'c Coverage,
@@ -46,14 +46,25 @@ pub(crate) struct Compiler<'c> {
     /// What the dialect tolerates is reported instead of refused.
     pub(crate) tolerant: bool,
     pub(crate) now: Timestamp,
-    /// Our own addresses.
+    /// The addresses of this server.
     pub(crate) own: OwnBases,
+}
+
+/// Reads and checks the parameters. What is wrong is refused, or, when the client is lenient, left out and noted.
+pub(crate) fn compile(parameters: &KickoffParameters, context: &Context<'_>) -> Result<CompiledRequest> {
+    ParameterReader { parameters, context, ignored: Vec::new() }.compile()
+}
+
+/// The parameters while they are read, with what was left out of them so far.
+pub(crate) struct ParameterReader<'c> {
+    pub(crate) parameters: &'c KickoffParameters,
+    pub(crate) context: &'c Context<'c>,
     pub(crate) ignored: Vec<String>,
 }
 
-impl Compiler<'_> {
-    pub(crate) fn compile(mut self) -> Result<CompiledRequest> {
-        for name in self.asked.unknown() {
+impl ParameterReader<'_> {
+    fn compile(mut self) -> Result<CompiledRequest> {
+        for name in self.parameters.unknown() {
             match name {
                 "type" if self.is_type_without_underscore() => {
                     self.ignored.push(
@@ -78,10 +89,10 @@ impl Compiler<'_> {
             until,
             types,
             granted: self.granted(),
-            constraints: self.coverage.constraints(),
-            tags: self.coverage.tags().cloned(),
+            constraints: self.context.coverage.constraints(),
+            tags: self.context.coverage.tags().cloned(),
             provenance: provenance.unwrap_or_default(),
-            all_shared: self.level == ExportLevel::System,
+            all_shared: self.context.level == ExportLevel::System,
             ..Selection::default()
         };
         self.constrain(&mut selection)?;
@@ -95,12 +106,12 @@ impl Compiler<'_> {
 
     /// `type=Patient`, as the documentation of Helix has it.
     fn is_type_without_underscore(&self) -> bool {
-        self.tolerant && !self.asked.has("_type")
+        self.context.tolerant && !self.parameters.has("_type")
     }
 
     /// Refuses what is wrong, except where the client or the dialect is content with a report in the manifest.
     pub(crate) fn refuse_unless_reported(&mut self, text: String) -> Result<()> {
-        if self.tolerant {
+        if self.context.tolerant {
             self.ignored.push(format!("{text}; it was ignored"));
             return Ok(());
         }
@@ -109,7 +120,7 @@ impl Compiler<'_> {
 
     /// Refuses what is wrong; a lenient client is told in the manifest instead, if that is enough.
     pub(crate) fn refuse_unless(&mut self, can_ignore: bool, text: String) -> Result<()> {
-        if !(self.lenient && can_ignore) {
+        if !(self.context.lenient && can_ignore) {
             return Err(Error::invalid(text));
         }
         self.ignored.push(format!("{text}; it was ignored"));
@@ -117,7 +128,7 @@ impl Compiler<'_> {
     }
 
     fn output_format(&mut self) -> Result<()> {
-        let Some(format) = self.asked.one("_outputFormat")? else { return Ok(()) };
+        let Some(format) = self.parameters.one("_outputFormat")? else { return Ok(()) };
         // A plus that was not encoded arrives as a space.
         let format = format.replace(' ', "+");
         if matches!(format.as_str(), "application/fhir+ndjson" | "application/ndjson" | "ndjson") {
@@ -133,10 +144,10 @@ impl Compiler<'_> {
     }
 
     fn time(&mut self, name: &'static str) -> Result<Option<Timestamp>> {
-        let Some(text) = self.asked.one(name)? else { return Ok(None) };
+        let Some(text) = self.parameters.one(name)? else { return Ok(None) };
         // A plus that was not encoded arrives as a space.
         let text = text.replace(' ', "+");
-        let read = if self.tolerant { first_moment(&text) } else { instant(&text) };
+        let read = if self.context.tolerant { first_moment(&text) } else { instant(&text) };
         match read {
             Some(at) => Ok(Some(at)),
             None => Err(Error::invalid(format!(
@@ -149,7 +160,7 @@ impl Compiler<'_> {
     /// `None` when nothing was said of Provenance.
     fn provenance(&mut self) -> Result<Option<Provenance>> {
         let mut kind = None;
-        for value in self.asked.listed("includeAssociatedData") {
+        for value in self.parameters.listed("includeAssociatedData") {
             let asked = match value {
                 "RelevantProvenanceResources" => Provenance::Relevant,
                 "LatestProvenanceResources" => Provenance::Latest,
@@ -169,15 +180,15 @@ impl Compiler<'_> {
         let mut asked = BTreeSet::new();
         let mut said = false;
         let parameter = if self.is_type_without_underscore() { "type" } else { "_type" };
-        for name in self.asked.listed(parameter) {
+        for name in self.parameters.listed(parameter) {
             said = true;
             if !is_type(name) {
                 self.refuse_unless(
                     true,
                     format!("'_type' has '{}', which is no type of FHIR R4", short(name)),
                 )?;
-            } else if !self.coverage.covers(name) {
-                if !self.lenient {
+            } else if !self.context.coverage.covers(name) {
+                if !self.context.lenient {
                     return Err(Error::Forbidden(format!(
                         "the token does not cover {name}, which '_type' asks for"
                     )));
@@ -193,16 +204,16 @@ impl Compiler<'_> {
             return Err(Error::invalid("'_type' has no type that can be exported"));
         }
         if !said {
-            asked.extend(self.dialect.default_types.iter().map(|name| (*name).to_owned()));
+            asked.extend(self.context.dialect.default_types.iter().map(|name| (*name).to_owned()));
         }
         let in_compartments = |types: &BTreeSet<String>| types.iter().any(|name| has_compartment(name));
-        if self.level != ExportLevel::System && !asked.is_empty() && !in_compartments(&asked) {
+        if self.context.level != ExportLevel::System && !asked.is_empty() && !in_compartments(&asked) {
             return Err(Error::invalid(
                 "'_type' has only types outside the patients' compartments, which this operation exports when others refer to them",
             ));
         }
         if said && provenance.is_some() {
-            if self.coverage.covers("Provenance") {
+            if self.context.coverage.covers("Provenance") {
                 asked.insert("Provenance".to_owned());
             } else {
                 self.refuse_unless(
@@ -227,15 +238,15 @@ impl Compiler<'_> {
 
     /// The types that the token covers; `None` when it covers all.
     fn granted(&self) -> Option<BTreeSet<String>> {
-        self.coverage.types().map(|types| types.into_iter().collect())
+        self.context.coverage.types().map(|types| types.into_iter().collect())
     }
 
     /// Compiles the constraints of the token's scopes. One that cannot be checked lets nothing through.
     fn constrain(&mut self, selection: &mut Selection) -> Result<()> {
         for (resource_type, constraints) in &selection.constraints {
             for constraint in constraints {
-                let filter =
-                    compile(&format!("{resource_type}?{constraint}"), self.now).map_err(|problem| {
+                let filter = search::compile(&format!("{resource_type}?{constraint}"), self.context.now)
+                    .map_err(|problem| {
                         Error::Forbidden(format!("a scope of the token cannot be checked: {problem}"))
                     })?;
                 selection.constraint_filters.push(filter);
@@ -250,9 +261,9 @@ impl Compiler<'_> {
     fn filters(&mut self, selection: &Selection) -> Result<Vec<fhir::type_filter::TypeFilter>> {
         let mut filters = Vec::new();
         let searches: Vec<_> =
-            self.asked.all("_typeFilter").flat_map(split).filter(|text| !text.is_empty()).collect();
-        for search in searches {
-            let compiled = compile(search, self.now).and_then(|filter| {
+            self.parameters.all("_typeFilter").flat_map(split).filter(|text| !text.is_empty()).collect();
+        for text in searches {
+            let compiled = search::compile(text, self.context.now).and_then(|filter| {
                 if !is_type(&filter.resource_type) {
                     return Err(format!(
                         "'_typeFilter' has '{}', which is no type of FHIR R4",
@@ -279,7 +290,7 @@ impl Compiler<'_> {
 
     fn elements(&mut self) -> Result<Vec<Element>> {
         let mut elements = Vec::new();
-        for text in self.asked.listed("_elements") {
+        for text in self.parameters.listed("_elements") {
             let (resource_type, name) = match text.split_once('.') {
                 Some((resource_type, name)) => (Some(resource_type), name),
                 None => (None, text),
@@ -303,24 +314,24 @@ impl Compiler<'_> {
 
     fn patients(&mut self) -> Result<Option<Vec<PatientId>>> {
         let mut patients = Vec::new();
-        for text in self.asked.listed("patient") {
-            if self.level == ExportLevel::System {
+        for text in self.parameters.listed("patient") {
+            if self.context.level == ExportLevel::System {
                 return Err(Error::invalid(
                     "'patient' has no meaning at the level of the system; use Patient/$export or Group/…/$export",
                 ));
             }
             // Helix writes the type in lower case.
-            let text = match text.strip_prefix("patient/").filter(|_| self.tolerant) {
+            let text = match text.strip_prefix("patient/").filter(|_| self.context.tolerant) {
                 Some(id) => id,
                 None => text,
             };
-            if references::parse(text).is_some() && self.own.parse(text).is_none() {
+            if references::parse(text).is_some() && self.context.own.parse(text).is_none() {
                 return Err(Error::invalid(format!(
                     "'patient' has '{}', which is not a patient of this server",
                     short(text)
                 )));
             }
-            let id = match self.own.parse(text) {
+            let id = match self.context.own.parse(text) {
                 Some(reference) if reference.resource_type == "Patient" => reference.id,
                 Some(_) => {
                     return Err(Error::invalid(format!(
@@ -338,7 +349,7 @@ impl Compiler<'_> {
                 ))
             })?);
         }
-        if patients.is_empty() && self.asked.all("patient").next().is_some() {
+        if patients.is_empty() && self.parameters.all("patient").next().is_some() {
             return Err(Error::invalid("'patient' names nobody"));
         }
         Ok((!patients.is_empty()).then_some(patients))

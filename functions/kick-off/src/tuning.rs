@@ -5,7 +5,7 @@ use domain::error::{Error, Result};
 use domain::request::{OutputOptions, SizeClass};
 
 use crate::parameters::short;
-use crate::selection::Compiler;
+use crate::selection::ParameterReader;
 
 /// Bounds of numbers, so that no request can make a worker or a store suffer.
 const FILE_BYTES: (u64, u64) = (1_000_000, 100_000_000_000);
@@ -19,7 +19,7 @@ const SMALL_BYTES: u64 = 512 * 1024 * 1024;
 /// The most memory that can be asked for.
 const MAX_MEMORY: u64 = 10 << 30;
 
-impl Compiler<'_> {
+impl ParameterReader<'_> {
     /// How the files are cut and the work is done.
     pub(crate) fn output(&mut self) -> Result<OutputOptions> {
         let mut output = OutputOptions {
@@ -36,7 +36,7 @@ impl Compiler<'_> {
         if output.max_file_bytes.zip(output.min_file_bytes).is_some_and(|(most, least)| least > most) {
             return Err(Error::invalid("'_minimumFileSize' must not be more than '_maximumFileSize'"));
         }
-        for value in self.asked.listed("organizeOutputBy") {
+        for value in self.parameters.listed("organizeOutputBy") {
             match value {
                 "Patient" => output.organize_by_patient = true,
                 _ => {
@@ -45,7 +45,7 @@ impl Compiler<'_> {
                 }
             }
         }
-        match self.asked.one("allowPartialManifests")? {
+        match self.parameters.one("allowPartialManifests")? {
             None | Some("false") => {}
             Some("true") => output.partial_manifests = true,
             Some(_) => {
@@ -63,7 +63,7 @@ impl Compiler<'_> {
 
     /// `loglevel`: whether the job is logged at length.
     fn verbose(&mut self) -> Result<bool> {
-        let Some(level) = self.asked.one("loglevel")? else { return Ok(false) };
+        let Some(level) = self.parameters.one("loglevel")? else { return Ok(false) };
         match level.to_ascii_lowercase().as_str() {
             "debug" | "trace" => Ok(true),
             "info" | "warn" | "warning" | "error" => Ok(false),
@@ -78,10 +78,10 @@ impl Compiler<'_> {
     fn size(&mut self) -> Result<Option<SizeClass>> {
         let mut class = None;
         for name in ["requestsMemory", "limitsMemory", "ram"] {
-            let Some(text) = self.asked.one(name)? else { continue };
-            let bytes = match memory(text, self.dialect.tolerant) {
+            let Some(text) = self.parameters.one(name)? else { continue };
+            let bytes = match memory(text, self.context.dialect.tolerant) {
                 Some(bytes) if (1..=MAX_MEMORY).contains(&bytes) => bytes,
-                Some(bytes) if bytes > MAX_MEMORY && self.tolerant => {
+                Some(bytes) if bytes > MAX_MEMORY && self.context.tolerant => {
                     self.ignored
                         .push(format!("'{name}' is {}, and can be at most 10Gi; 10Gi was used", short(text)));
                     MAX_MEMORY
@@ -101,7 +101,7 @@ impl Compiler<'_> {
     }
 
     fn number(&mut self, name: &'static str, (least, most): (u64, u64)) -> Result<Option<u64>> {
-        let Some(text) = self.asked.one(name)? else { return Ok(None) };
+        let Some(text) = self.parameters.one(name)? else { return Ok(None) };
         match text.parse().ok().filter(|number| (least..=most).contains(number)) {
             Some(number) => Ok(Some(number)),
             None => Err(Error::invalid(format!(
@@ -113,7 +113,7 @@ impl Compiler<'_> {
 
     /// A number that tunes the work and changes nothing of the result: a tolerant dialect clamps it and says so.
     fn tuned(&mut self, name: &'static str, (least, most): (u64, u64)) -> Result<Option<u64>> {
-        let text = self.asked.one(name)?.filter(|_| self.tolerant);
+        let text = self.parameters.one(name)?.filter(|_| self.context.tolerant);
         let digits = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
         let Some(digits) = digits else { return self.number(name, (least, most)) };
         // Too many digits for a number are a number that is too large.

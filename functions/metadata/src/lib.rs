@@ -1,6 +1,7 @@
 //! Discovery: CapabilityStatement, SMART and OpenID configuration, public keys, and the landing page (contract,
 //! section 5).
 
+mod accept;
 mod discovery;
 
 use std::sync::{Arc, OnceLock};
@@ -11,21 +12,20 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::clock::Clock;
 use domain::dialect::Dialect;
-use domain::error::{Error, Result};
 use domain::request::{Base, SandboxShortcut};
 use fhir::FHIR_JSON;
-use http::header::ACCEPT;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use jiff::Timestamp;
 use platform::Platform;
 use security::keys::Keys;
 use settings::Settings;
 use web::ApiError;
 use web::capability::capability_statement;
-use web::extract::Query;
 use web::pages::LandingPage;
 use web::respond::{cacheable, html, json, ready};
 use web::routes::{Access, Below, Route, Routes};
+
+use self::accept::AcceptsJson;
 
 /// The state of this function. It needs no store.
 #[derive(Clone)]
@@ -69,8 +69,7 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
             let dialect = Dialect::of(base);
             let is_shortcut = shortcut != SandboxShortcut::NONE;
             let made = Arc::new(OnceLock::new());
-            let capability = async move |State(state): State<Metadata>, query: Query, headers: HeaderMap| {
-                accepts_json(&query, &headers)?;
+            let capability = async move |State(state): State<Metadata>, _: AcceptsJson| {
                 let root = &state.settings.base_url;
                 let url = state.settings.url(&format!("{}{}", shortcut.path, base.path()));
                 let statement = || capability_statement(dialect, &url, is_shortcut, root, started);
@@ -100,32 +99,6 @@ pub fn router(platform: &dyn Platform) -> Router {
 async fn openapi() -> Response {
     const DOCUMENT: &[u8] = include_bytes!("../openapi.json");
     cacheable(ready(StatusCode::OK, "application/json", Bytes::from_static(DOCUMENT)))
-}
-
-/// Whether the client accepts FHIR JSON, the only format of this server (FHIR RESTful API, content types; `_format` overrides
-/// `Accept`).
-fn accepts_json(query: &Query, headers: &HeaderMap) -> Result<()> {
-    /// The spellings of `_format`. A `+` that was not encoded has become a space.
-    const JSON: [&str; 5] =
-        ["json", "application/json", "application/fhir+json", "application/fhir json", "text/json"];
-    const ACCEPTED: [&str; 5] =
-        ["*/*", "application/*", "application/json", "application/fhir+json", "text/json"];
-
-    let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_accepted = match query.get("_format").filter(|format| !format.is_empty()) {
-        Some(format) => JSON.contains(&essence(format).as_str()),
-        None => {
-            let mut lines = headers.get_all(ACCEPT).iter().peekable();
-            let has_none = lines.peek().is_none();
-            let mut ranges =
-                lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(essence);
-            has_none || ranges.any(|range| ACCEPTED.contains(&range.as_str()))
-        }
-    };
-    if is_accepted {
-        return Ok(());
-    }
-    Err(Error::NotAcceptable("this server speaks FHIR as application/fhir+json only".to_owned()))
 }
 
 async fn landing(State(state): State<Metadata>) -> Response {

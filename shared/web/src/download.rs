@@ -4,11 +4,13 @@
 //! one where the other broke off (RFC 9110, 8.8 and 13.1.5). How the store keeps the file does not matter: what it keeps as
 //! gzip is read decompressed, because sizes, hashes and ranges are those of the uncompressed bytes.
 
+use std::convert::Infallible;
 use std::ops::Range;
 
 use async_compression::Level;
 use async_compression::tokio::bufread::GzipEncoder;
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::error::{Error, Result};
@@ -18,14 +20,16 @@ use fhir::FHIR_NDJSON;
 use futures_util::{Stream, StreamExt};
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
-    VARY,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_RANGE, LOCATION, RANGE, VARY,
 };
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
 use settings::LargeFiles;
 use storage::packs;
 use tokio_util::io::{ReaderStream, StreamReader};
+
+use crate::conditional::IfNoneMatch;
 
 /// A file to send.
 #[derive(Debug)]
@@ -37,6 +41,28 @@ pub struct Stored<'a> {
     /// Quoted; the same bytes have the same tag.
     pub etag: String,
     pub size: u64,
+}
+
+/// How a client asks for a file: which part of it, compressed or not, and what it has already.
+#[derive(Debug)]
+pub struct FileRequest {
+    range: Option<HeaderValue>,
+    if_range: Option<HeaderValue>,
+    if_none_match: IfNoneMatch,
+    takes_gzip: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for FileRequest {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            range: parts.headers.get(RANGE).cloned(),
+            if_range: parts.headers.get(IF_RANGE).cloned(),
+            if_none_match: IfNoneMatch::of(&parts.headers),
+            takes_gzip: takes_gzip(&parts.headers),
+        })
+    }
 }
 
 /// How long a link is good that a client is sent to.
@@ -55,19 +81,19 @@ pub struct InlineLimit {
 /// a response of this host is a redirect to the store, or 413 for clients that cannot follow one.
 pub async fn download(
     stored: &Stored<'_>,
-    request: &HeaderMap,
+    request: &FileRequest,
     files: &dyn Files,
     inline: InlineLimit,
 ) -> Result<Response> {
     let identity = HeaderValue::from_str(&stored.etag).map_err(Error::internal)?;
     let compressed = format!("W/\"{}-gzip\"", stored.etag.trim_matches('"'));
     let can_compress = stored.size >= LEAST_COMPRESSED && is_compressible(stored.content_type);
-    let is_compressed = can_compress && !request.contains_key(RANGE) && takes_gzip(request);
+    let is_compressed = can_compress && request.range.is_none() && request.takes_gzip;
     let etag = match is_compressed {
         true => HeaderValue::from_str(&compressed).map_err(Error::internal)?,
         false => identity.clone(),
     };
-    if request.get_all(IF_NONE_MATCH).iter().any(|tags| names(tags, &etag)) {
+    if request.if_none_match.names(&etag) {
         let mut response = (StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response();
         vary(response.headers_mut(), can_compress);
         return Ok(response);
@@ -153,13 +179,6 @@ fn takes_gzip(request: &HeaderMap) -> bool {
     gzip > 0.0 && gzip >= identity.unwrap_or(0.0)
 }
 
-/// Whether `If-None-Match` names this tag; weak and strong ones are the same here (RFC 9110, 13.1.2).
-fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
-    let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else { return false };
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    tags.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
-}
-
 fn vary(headers: &mut HeaderMap, can_compress: bool) {
     if can_compress {
         headers.append(VARY, HeaderValue::from_static("accept-encoding"));
@@ -176,11 +195,11 @@ fn gzip(bytes: ByteStream) -> impl Stream<Item = std::io::Result<Bytes>> {
 /// Compressed bytes handed on at once.
 const PIECE: usize = 32 * 1024;
 
-fn asked_range(request: &HeaderMap, etag: &HeaderValue, size: u64) -> Result<Option<Range<u64>>> {
-    if request.get(IF_RANGE).is_some_and(|tag| tag != etag) {
+fn asked_range(request: &FileRequest, etag: &HeaderValue, size: u64) -> Result<Option<Range<u64>>> {
+    if request.if_range.as_ref().is_some_and(|tag| tag != etag) {
         return Ok(None);
     }
-    let Some(spec) = request.get(RANGE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
+    let Some(spec) = request.range.as_ref().and_then(|value| value.to_str().ok()) else { return Ok(None) };
     // Anything but one range of bytes is ignored, as the RFC allows.
     let Some(spec) = spec.strip_prefix("bytes=").filter(|spec| !spec.contains(',')) else { return Ok(None) };
     let Some((first, last)) = spec.trim().split_once('-') else { return Ok(None) };
@@ -204,8 +223,13 @@ mod tests {
     use super::*;
 
     fn range(spec: &str, size: u64) -> Result<Option<Range<u64>>> {
-        let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_str(spec).expect("a header"))]);
-        asked_range(&headers, &HeaderValue::from_static("\"e\""), size)
+        let request = FileRequest {
+            range: Some(HeaderValue::from_str(spec).expect("a header")),
+            if_range: None,
+            if_none_match: IfNoneMatch::of(&HeaderMap::new()),
+            takes_gzip: false,
+        };
+        asked_range(&request, &HeaderValue::from_static("\"e\""), size)
     }
 
     #[test]

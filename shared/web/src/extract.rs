@@ -1,8 +1,10 @@
 //! Reads what requests bring: bounded, typed, and with a response that names what is wrong.
 
-use axum::body::{Body, Bytes};
+use std::convert::Infallible;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
 use domain::error::{Error, NO_GROUP, NO_PATIENT, Result};
 use domain::ids::{GroupId, JobId, PatientId};
@@ -14,7 +16,7 @@ use serde_json::Value;
 use settings::Settings;
 
 use crate::respond::{ApiError, PageError};
-use crate::session::check_origin;
+use crate::session::Origin;
 
 /// The largest body of JSON or of a form.
 pub const MAX_BODY: usize = 100 * 1024;
@@ -40,7 +42,7 @@ pub enum Content {
 
 impl Content {
     /// Reads JSON, FHIR JSON or a form; anything else is 415. What is not JSON, or names a member twice, is 400.
-    pub async fn read(headers: &HeaderMap, body: Body) -> Result<Self> {
+    async fn read(headers: &HeaderMap, body: Body) -> Result<Self> {
         let bytes = read_body(body, MAX_BODY).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::Empty);
@@ -74,11 +76,37 @@ impl<S: Send + Sync> FromRequest<S> for Content {
     }
 }
 
+/// A request of which nothing is read yet. A handler reads it once it knows that the caller may do what is asked: nobody
+/// else has the server read a body.
+pub struct Unread<T> {
+    request: Request,
+    read_as: PhantomData<fn() -> T>,
+}
+
+impl<T: FromRequest<()>> Unread<T> {
+    pub async fn read(self) -> Result<T, T::Rejection> {
+        T::from_request(self.request, &()).await
+    }
+}
+
+impl<S: Send + Sync, T> FromRequest<S> for Unread<T> {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        Ok(Self { request, read_as: PhantomData })
+    }
+}
+
 /// The fields of a page's form.
 #[derive(Debug)]
 pub struct Form(pub Vec<(String, String)>);
 
 impl Form {
+    /// The first value of a field, if there is one.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        field(&self.0, name)
+    }
+
     /// The first value of a field; empty if there is none.
     pub fn get(&self, name: &str) -> &str {
         field(&self.0, name).unwrap_or_default()
@@ -94,7 +122,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
-/// A form that a page of this server, or of an allowed origin, has sent: see [`check_origin`].
+/// A form that a page of this server, or of an allowed origin, has sent: see [`Origin`].
 #[derive(Debug)]
 pub struct SameSiteForm(pub Form);
 
@@ -106,13 +134,13 @@ where
     type Rejection = PageError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
-        check_origin(request.headers(), &Arc::<Settings>::from_ref(state))?;
+        Origin::of(request.headers(), &Arc::<Settings>::from_ref(state)).check()?;
         Form::from_request(request, state).await.map(Self)
     }
 }
 
 /// The fields of a urlencoded form; any other body is 415.
-pub async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<(String, String)>> {
+async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<(String, String)>> {
     match Content::read(headers, body).await? {
         Content::Form(fields) => Ok(fields),
         Content::Empty => Ok(Vec::new()),

@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod capability;
+pub mod conditional;
 pub mod cors;
 pub mod download;
 pub mod extract;

@@ -1,5 +1,9 @@
 //! Sessions of people in browsers: staff and patients. The cookie is a secret; the store knows its fingerprint.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
 use crypto::fingerprint;
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
@@ -7,10 +11,13 @@ use domain::ids::PatientId;
 use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, ORIGIN};
+use http::request::Parts;
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use settings::{SameSite, Settings};
+
+use crate::respond::{ApiError, PageError};
 
 /// How long a session lasts after its last use.
 pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -57,11 +64,11 @@ pub async fn begin(
 /// The session of the request's cookie, if it lasts; using it makes it last longer.
 pub async fn current<T: DeserializeOwned>(
     kind: SessionKind,
-    headers: &HeaderMap,
+    cookies: &Cookies,
     expiring: &dyn ExpiringStore,
     clock: &dyn Clock,
 ) -> Result<Option<T>> {
-    let Some(secret) = cookie_value(headers, kind.cookie) else { return Ok(None) };
+    let Some(secret) = cookies.get(kind.cookie) else { return Ok(None) };
     let key = fingerprint(secret);
     let Some(entry) = expiring.get(kind.entry, &key).await? else { return Ok(None) };
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
@@ -75,11 +82,11 @@ pub async fn current<T: DeserializeOwned>(
 /// Ends the session of the request's cookie; returns it, unless there was none, and the header that clears the cookie.
 pub async fn end<T: DeserializeOwned>(
     kind: SessionKind,
-    headers: &HeaderMap,
+    cookies: &Cookies,
     expiring: &dyn ExpiringStore,
     settings: &Settings,
 ) -> Result<(Option<T>, HeaderValue)> {
-    let entry = match cookie_value(headers, kind.cookie) {
+    let entry = match cookies.get(kind.cookie) {
         Some(secret) => expiring.take(kind.entry, &fingerprint(secret)).await?,
         None => None,
     };
@@ -87,36 +94,97 @@ pub async fn end<T: DeserializeOwned>(
     Ok((session, cookie(kind, "", Some(0), settings)?))
 }
 
-/// Where a browser says a request that changes something comes from: our own pages or an allowed origin,
-/// or no browser at all.
-pub fn check_origin(headers: &HeaderMap, settings: &Settings) -> Result<()> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let allowed = match (text(ORIGIN.as_str()), text("sec-fetch-site")) {
-        (Some(origin), _) => {
-            origin == settings.origin() || settings.staff_origins.iter().any(|known| known == origin)
-        }
-        (None, Some(site)) => matches!(site, "same-origin" | "none"),
-        (None, None) => true,
-    };
-    if allowed {
-        Ok(())
-    } else {
-        Err(Error::Forbidden("requests from that origin cannot change anything".to_owned()))
+/// The patient who is signed in in this browser, if one is.
+pub struct CurrentPatient(pub Option<PatientId>);
+
+impl<S> FromRequestParts<S> for CurrentPatient
+where
+    S: Send + Sync,
+    Arc<dyn ExpiringStore>: FromRef<S>,
+    Arc<dyn Clock>: FromRef<S>,
+{
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
+        let (expiring, clock) =
+            (Arc::<dyn ExpiringStore>::from_ref(state), Arc::<dyn Clock>::from_ref(state));
+        let cookies = Cookies::of(&parts.headers);
+        let session: Option<PatientSession> = current(PATIENT, &cookies, &*expiring, &*clock).await?;
+        Ok(Self(session.map(|session| session.patient)))
     }
 }
 
-/// The value of a cookie. Whoever reads one has the response fall under the cross-origin rules for cookies.
-fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    super::request_context::cookie();
-    let cookies = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(';'));
-    cookies
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value)
+/// Whether a browser sends the request from a page of this server or of an allowed origin, or no browser sends it at all.
+/// Another site may not change anything with the cookies of the people who visit it.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    is_allowed: bool,
+}
+
+impl Origin {
+    pub fn of(headers: &HeaderMap, settings: &Settings) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let is_allowed = match (text(ORIGIN.as_str()), text("sec-fetch-site")) {
+            (Some(origin), _) => {
+                origin == settings.origin() || settings.staff_origins.iter().any(|known| known == origin)
+            }
+            (None, Some(site)) => matches!(site, "same-origin" | "none"),
+            (None, None) => true,
+        };
+        Self { is_allowed }
+    }
+
+    /// CSRF check: refuses a request from another site.
+    pub fn check(self) -> Result<()> {
+        match self.is_allowed {
+            true => Ok(()),
+            false => Err(Error::Forbidden("requests from that origin cannot change anything".to_owned())),
+        }
+    }
+}
+
+/// A request that passes the check of its [`Origin`].
+pub struct SameSiteRequest;
+
+impl<S> FromRequestParts<S> for SameSiteRequest
+where
+    S: Send + Sync,
+    Arc<Settings>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Origin::of(&parts.headers, &Arc::<Settings>::from_ref(state)).check()?;
+        Ok(Self)
+    }
+}
+
+/// The cookies of a request.
+#[derive(Debug)]
+pub struct Cookies(Vec<HeaderValue>);
+
+impl Cookies {
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get_all(COOKIE).iter().cloned().collect())
+    }
+
+    /// The value of a cookie. Reading one makes the response fall under the cross-origin rules for cookies.
+    fn get(&self, name: &str) -> Option<&str> {
+        super::request_context::cookie();
+        let cookies = self.0.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
+        cookies
+            .filter_map(|cookie| cookie.trim().split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Cookies {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
 }
 
 fn cookie(kind: SessionKind, value: &str, max_age: Option<u32>, settings: &Settings) -> Result<HeaderValue> {

@@ -1,0 +1,34 @@
+//! `If-None-Match`: what a client has already is not sent again (RFC 9110, 13.1.2).
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::{HeaderValue, IF_NONE_MATCH};
+use http::request::Parts;
+
+/// The tags that the client has.
+#[derive(Debug)]
+pub struct IfNoneMatch(Vec<HeaderValue>);
+
+impl IfNoneMatch {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get_all(IF_NONE_MATCH).iter().cloned().collect())
+    }
+
+    /// Whether this tag is among them; weak and strong tags are compared alike, as the RFC says.
+    pub fn names(&self, etag: &HeaderValue) -> bool {
+        let Ok(etag) = etag.to_str() else { return false };
+        let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        let mut tags = self.0.iter().filter_map(|tags| tags.to_str().ok()).flat_map(|tags| tags.split(','));
+        tags.any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
