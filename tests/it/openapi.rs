@@ -1,8 +1,14 @@
 //! The OpenAPI document and the table of routes are those that the functions declare.
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
 use serde_json::Value;
 use tests::{World, both_hosts};
+use tower::ServiceExt;
+use web::describe::Parameter;
+use web::extract::Query;
+use web::host::host;
+use web::routes::{Access, Below, Routes};
 
 use crate::docs::page;
 use crate::house::root;
@@ -39,6 +45,33 @@ both_hosts!(the_document_is_served_to_anybody);
 async fn the_document_is_served_to_anybody(world: World) {
     let served = world.get("/openapi.json").send().await;
     assert_eq!((served.status, served.header("content-type")), (StatusCode::OK, "application/json"));
-    assert_eq!(served.json()["openapi"], "3.0.3");
+    assert_eq!(served.json()["openapi"], "3.1.0");
     assert_eq!(served.text(), ehi::openapi::document());
+}
+
+#[tokio::test]
+async fn a_handler_that_reads_what_its_route_does_not_declare_fails_its_test() {
+    let world = World::new();
+    let declared = [Parameter::query("x", "What is read")];
+    for (parameters, status) in [(&declared[..], StatusCode::OK), (&[], StatusCode::INTERNAL_SERVER_ERROR)] {
+        let read = async |query: Query| query.get("x").unwrap_or_default().to_owned();
+        let routes = Routes::<()>::new().below(Below::Root, |at| {
+            at.get("/x", Access::Public, ("Reads a parameter", &[200]), read).reading(parameters)
+        });
+        let request = Request::get("/x?x=1").body(Body::empty()).expect("a request");
+        let response = host(routes.with_state(()), world.platform()).oneshot(request).await;
+        assert_eq!(response.expect("a response").status(), status);
+    }
+}
+
+#[test]
+fn every_document_that_a_route_returns_has_a_schema() {
+    let document: Value = serde_json::from_str(&ehi::openapi::document()).expect("JSON");
+    for (_, route) in ehi::server::routes() {
+        for returned in &route.returns {
+            assert!(route.statuses.contains(&returned.status), "{} {}", route.method, route.path);
+            let schema = returned.schema.map(|name| &document["components"]["schemas"][name]);
+            assert!(schema.is_none_or(Value::is_object), "{} {}: {schema:?}", route.method, route.path);
+        }
+    }
 }

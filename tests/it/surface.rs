@@ -334,13 +334,13 @@ async fn a_route_that_reads_a_cookie_cannot_be_forgotten() {
     use http_body_util::BodyExt;
     use platform::Platform;
     use tower::ServiceExt;
-    use web::session::{STAFF, StaffSession, current};
+    use web::session::{Cookies, STAFF, StaffSession, current};
 
     let world = World::new();
     let (grants, clock) = (world.platform().expiring(), world.platform().clock());
-    let reads = async move |headers: http::HeaderMap| {
+    let reads = async move |cookies: Cookies| {
         let session: Option<StaffSession> =
-            current(STAFF, &headers, &*grants, &*clock).await.expect("a store");
+            current(STAFF, &cookies, &*grants, &*clock).await.expect("a store");
         session.map_or("nobody", |_| "somebody").to_owned()
     };
     let routes = axum::Router::new().route("/new", get(reads)).route("/open", get(async || "hello"));

@@ -1,6 +1,7 @@
 //! The World: a whole server in which a test takes three lines. In memory, where its time stands still, or deployed.
 
 pub mod deployed;
+mod described;
 pub mod exports;
 pub mod faults;
 pub mod fuzz;
@@ -136,11 +137,13 @@ impl World {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let here = match &self.host {
             Host::Here(here) => here,
             Host::Deployed(deployed) => {
                 let answer = deployed.send(request).await;
                 answer.check_ledger();
+                described::check(&method, &path, &answer);
                 return answer;
             }
         };
@@ -149,6 +152,7 @@ impl World {
         let body = body.collect().await.expect("a body").to_bytes().to_vec();
         let answer = Answer { status: parts.status, headers: parts.headers, body };
         answer.check_ledger();
+        described::check(&method, &path, &answer);
         answer
     }
 

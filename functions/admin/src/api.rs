@@ -14,6 +14,7 @@ use serde_json::Value;
 use web::Result;
 use web::caller::owned;
 use web::conditional::IfNoneMatch;
+use web::describe::{Kind, Parameter};
 use web::extract::{Content, JobPath, Query, Unread, field};
 use web::job_json::job_json;
 use web::manifest::manifest;
@@ -25,6 +26,17 @@ use crate::caller::{Caller, Staff};
 /// Jobs per page: the default, and the maximum.
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
+
+/// What lists of jobs read.
+pub(crate) const LIST: [Parameter; 4] = [
+    Parameter::query("status", "Only jobs of this status"),
+    Parameter::query("patient", "Only jobs of this patient"),
+    Parameter::query("_count", "Jobs of a page").of(Kind::Integer),
+    Parameter::query("page", "The page, as the link to it has it"),
+];
+pub(crate) const REASON: Parameter = Parameter::field("reason", "Why the export is rejected, for its client");
+pub(crate) const ATTACHMENTS: Parameter = Parameter::field("attachments", "The files").of(Kind::Files);
+pub(crate) const NAMES: Parameter = Parameter::field("params", "The names of the files").of(Kind::Texts);
 
 /// `GET /admin/jobs` and `GET /jobs`: all jobs for staff, their own for others.
 pub(crate) async fn list(

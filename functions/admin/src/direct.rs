@@ -17,12 +17,19 @@ use http::StatusCode;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use web::describe::{Kind, Parameter};
 use web::extract::{Content, JobPath, UploadPath};
 use web::{ApiError, respond};
 
 use crate::Admin;
 use crate::caller::Staff;
 use crate::uploads::described;
+
+pub(crate) const FILE: [Parameter; 3] = [
+    Parameter::field("name", "The name of the file"),
+    Parameter::field("contentType", "Its media type"),
+    Parameter::field("size", "Its bytes").of(Kind::Integer),
+];
 
 /// How long a form is valid. An upload that has begun may take longer.
 const FORM: SignedDuration = SignedDuration::from_mins(5);

@@ -24,6 +24,8 @@ use domain::ports::jobs::Jobs;
 use platform::Platform;
 use security::verify::Verifier;
 use settings::Settings;
+use web::conditional::IfNoneMatch;
+use web::describe::{self as described, json};
 use web::routes::{Access, Below, FORM, JSON, JSON_OR_FORM, MULTIPART, Route, Routes};
 
 /// The ports of this function.
@@ -53,16 +55,31 @@ fn declared() -> Routes<Admin> {
         .below(Below::Root, |at| {
             at.post("/admin/login", sign_in, with_job("Signs staff in"), login::by_api)
                 .taking(JSON_OR_FORM)
+                .reading(&login::CREDENTIALS)
+                .returning(&[json(200, "SignedIn")])
                 .get("/admin/logout", sign_in, with_job("Signs staff out"), login::logout)
                 .that_acts()
+                .returning(&[json(200, "Empty")])
                 .get("/admin/jobs", staff, jobs, api::list)
+                .reading(&api::LIST)
+                .reading(&[IfNoneMatch::PARAMETER])
+                .returning(&[json(200, "Jobs")])
                 .get("/jobs", Access::OwnerOrStaff, jobs, api::list)
+                .reading(&api::LIST)
+                .reading(&[IfNoneMatch::PARAMETER])
+                .returning(&[json(200, "Jobs")])
                 .get("/admin/jobs/{job}", staff, job, api::show)
+                .returning(&[json(200, "Job")])
                 .delete("/admin/jobs/{job}", staff, with_job("Deletes a job and its files"), api::delete)
+                .returning(&[json(200, "Job")])
                 .get("/jobs/{job}", Access::OwnerOrStaff, job, api::show)
+                .returning(&[json(200, "Job")])
                 .post("/admin/jobs/{job}/approve", staff, with_job("Approves an export"), api::approve)
+                .returning(&[json(200, "Job")])
                 .post("/admin/jobs/{job}/reject", staff, with_job("Rejects an export"), api::reject)
                 .taking(JSON_OR_FORM)
+                .reading(&[api::REASON])
+                .returning(&[json(200, "Job")])
                 .post(
                     "/admin/jobs/{job}/add-files",
                     staff,
@@ -70,6 +87,8 @@ fn declared() -> Routes<Admin> {
                     api::add_files,
                 )
                 .taking(MULTIPART)
+                .reading(&[api::ATTACHMENTS])
+                .returning(&[json(200, "Job")])
                 .post(
                     "/admin/jobs/{job}/remove-files",
                     staff,
@@ -77,6 +96,8 @@ fn declared() -> Routes<Admin> {
                     api::remove_files,
                 )
                 .taking(JSON)
+                .reading(&[api::NAMES])
+                .returning(&[json(200, "Job")])
                 .post(
                     "/admin/jobs/{job}/uploads",
                     staff,
@@ -84,23 +105,32 @@ fn declared() -> Routes<Admin> {
                     direct::begin,
                 )
                 .taking(JSON)
+                .reading(&direct::FILE)
+                .returning(&[json(200, "UploadForm")])
                 .post(
                     "/admin/jobs/{job}/uploads/{upload}/complete",
                     staff,
                     with_job("Attaches what was uploaded"),
                     direct::complete,
                 )
+                .returning(&[json(200, "Job")])
         })
         .below(Below::Root, |at| {
             at.get("/staff", page, with_job("Shows the list of exports"), pages::list)
+                .reading(&api::LIST)
+                .returning(&[described::page(200)])
                 .get("/staff/login", sign_in, with_job("Shows the sign-in page of staff"), pages::login)
+                .returning(&[described::page(200)])
                 .post("/staff/login", sign_in, back("Signs staff in"), login::by_page)
                 .taking(FORM)
+                .reading(&login::CREDENTIALS)
                 .post("/staff/logout", sign_in, back("Signs staff out"), login::leave)
                 .get("/staff/jobs/{job}", page, with_job("Shows an export"), pages::show)
+                .returning(&[described::page(200)])
                 .post("/staff/jobs/{job}/approve", page, back("Approves an export"), pages::approve)
                 .post("/staff/jobs/{job}/reject", page, back("Rejects an export"), pages::reject)
                 .taking(FORM)
+                .reading(&[api::REASON])
                 .post(
                     "/staff/jobs/{job}/add-files",
                     page,
@@ -108,6 +138,7 @@ fn declared() -> Routes<Admin> {
                     pages::add_files,
                 )
                 .taking(MULTIPART)
+                .reading(&[api::ATTACHMENTS])
                 .post(
                     "/staff/jobs/{job}/remove-files",
                     page,
@@ -115,6 +146,7 @@ fn declared() -> Routes<Admin> {
                     pages::remove_files,
                 )
                 .taking(FORM)
+                .reading(&[pages::NAME])
                 .post("/staff/jobs/{job}/delete", page, back("Deletes a job and its files"), pages::delete)
         })
 }

@@ -7,6 +7,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
 use security::attempts::{self, Account, Guard};
 use serde_json::{Value, json};
+use web::describe::Parameter;
 use web::extract::{Content, SameSiteForm, field};
 use web::pages::StaffLoginPage;
 use web::respond::{PageError, html, json, see_other, status_of};
@@ -14,6 +15,9 @@ use web::session::{Cookies, STAFF, SameSiteRequest, StaffSession, begin, end};
 use web::{ApiError, request_context};
 
 use crate::Admin;
+
+pub(crate) const CREDENTIALS: [Parameter; 2] =
+    [Parameter::field("username", "The name of the account"), Parameter::field("password", "Its password")];
 
 /// `POST /admin/login`, JSON or a form.
 pub(crate) async fn by_api(

@@ -7,6 +7,7 @@ use domain::ids::JobId;
 use domain::job::JobState;
 use domain::ports::jobs::JobQuery;
 use http::StatusCode;
+use web::describe::Parameter;
 use web::extract::{Form, JobPath, Query, Unread};
 use web::manifest::stored_page;
 use web::pages::{JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
@@ -15,6 +16,8 @@ use web::respond::{PageError, html, see_other, status_of};
 use crate::Admin;
 use crate::api::{job_query, next_query};
 use crate::caller::PageStaff;
+
+pub(crate) const NAME: Parameter = Parameter::field("name", "The name of the file");
 
 /// Exports per page.
 const PAGE: usize = 50;

@@ -10,6 +10,7 @@ use domain::ports::expiring::EntryKind;
 use domain::scopes::Scopes;
 use http::StatusCode;
 use serde_json::json;
+use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::pages::ConsentPage;
 use web::respond::{PageError, found, html};
@@ -17,6 +18,9 @@ use web::session::CurrentPatient;
 
 use crate::launch::answer_url;
 use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
+
+pub(crate) const REQUEST: Parameter = Parameter::query("request", "The app's request");
+pub(crate) const DECISION: Parameter = Parameter::field("decision", "allow, or anything else to refuse");
 
 pub(crate) async fn show(
     State(state): State<Authorize>,

@@ -10,10 +10,27 @@ use domain::scopes::Scopes;
 use serde_json::json;
 use settings::Client;
 use url::Url;
+use web::describe::Parameter;
 use web::extract::{Form, Query, field};
 use web::respond::{PageError, found};
 
 use crate::{AuthorizationRequest, Authorize, REQUEST_LIFETIME, repeated};
+
+/// What an app's request has (RFC 6749, 4.1.1; RFC 7636, 4.3; SMART App Launch 2.2; OpenID Connect Core 1.0, 3.1.2.1).
+pub(crate) const PARAMETERS: [Parameter; 12] = [
+    Parameter::query("response_type", "code"),
+    Parameter::query("client_id", "The app"),
+    Parameter::query("redirect_uri", "Where the code is sent: an address that the app registered"),
+    Parameter::query("scope", "What the app asks the patient for"),
+    Parameter::query("state", "By which the app recognizes its request"),
+    Parameter::query("aud", "A FHIR base URL of this server"),
+    Parameter::query("code_challenge", "The digest of the app's verifier"),
+    Parameter::query("code_challenge_method", "S256"),
+    Parameter::query("nonce", "By which the app recognizes its ID token"),
+    Parameter::query("prompt", "Refused when it has none: the patient is always asked to sign in"),
+    Parameter::query("request", "Not supported"),
+    Parameter::query("request_uri", "Not supported"),
+];
 
 /// The longest `nonce`.
 const MAX_NONCE: usize = 512;
@@ -30,7 +47,10 @@ async fn authorize(
     State(state): State<Authorize>,
     fields: Vec<(String, String)>,
 ) -> Result<Response, PageError> {
-    let get = |name: &str| field(&fields, name).filter(|value| !value.is_empty());
+    let get = |name: &str| {
+        debug_assert!(PARAMETERS.iter().any(|known| known.name == name), "'{name}' is not declared");
+        field(&fields, name).filter(|value| !value.is_empty())
+    };
     let repeated = repeated(&fields);
     if let Some(name @ ("client_id" | "redirect_uri")) = repeated {
         return Err(Error::invalid(format!("'{name}' comes more than once")).into());

@@ -36,6 +36,7 @@ use security::keys::Keys;
 use security::verify::Verifier;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
+use web::describe::{self as described, Parameter, Place};
 use web::request_context;
 use web::routes::{Access, Below, FORM, Route, Routes};
 
@@ -88,12 +89,21 @@ fn declared() -> Routes<Authorize> {
     let userinfo = ("Returns who the token's patient is", &[200][..]);
     Routes::new().below(Below::Root, |at| {
         at.get("/auth/authorize", Access::AppRedirect, authorize, launch::by_query)
+            .reading(&launch::PARAMETERS)
             .post("/auth/authorize", Access::AppRedirect, authorize, launch::by_form)
             .taking(FORM)
+            .reading(&launch::PARAMETERS.map(in_body))
             .get("/patient-login", page, ("Shows the patient's sign-in page", &[200]), login::show)
+            .reading(&login::PURPOSE)
+            .reading(&[login::FROM])
+            .returning(&[described::page(200)])
             .post("/patient-login", page, ("Signs a patient in", &[303]), login::submit)
             .taking(FORM)
+            .reading(&login::PURPOSE.map(in_body))
+            .reading(&login::CREDENTIALS)
             .get("/authorize-app", page, ("Asks the patient to agree", &[200]), consent::show)
+            .reading(&[consent::REQUEST])
+            .returning(&[described::page(200)])
             .post(
                 "/authorize-app",
                 page,
@@ -101,10 +111,17 @@ fn declared() -> Routes<Authorize> {
                 consent::submit,
             )
             .taking(FORM)
+            .reading(&[in_body(consent::REQUEST), consent::DECISION])
             .post("/auth/token", Access::OAuth, ("Issues tokens", &[200]), token::token)
             .taking(FORM)
+            .reading(&request::CLIENT)
+            .reading(&request::GRANT)
+            .returning(&[described::json(200, "Tokens")])
             .post("/auth/introspect", Access::OAuth, ("Describes a token", &[200]), introspect::introspect)
             .taking(FORM)
+            .reading(&request::CLIENT)
+            .reading(&[request::TOKEN])
+            .returning(&[described::json(200, "Introspection")])
             .post(
                 "/auth/revoke",
                 Access::OAuth,
@@ -112,9 +129,19 @@ fn declared() -> Routes<Authorize> {
                 introspect::revoke,
             )
             .taking(FORM)
+            .reading(&request::CLIENT)
+            .reading(&[request::TOKEN])
+            .returning(&[described::json(200, "Empty")])
             .get("/auth/userinfo", Access::OAuthBearer, userinfo, userinfo::userinfo)
+            .returning(&[described::json(200, "UserInfo")])
             .post("/auth/userinfo", Access::OAuthBearer, userinfo, userinfo::userinfo)
+            .returning(&[described::json(200, "UserInfo")])
     })
+}
+
+/// The same parameter as a field of a form.
+fn in_body(parameter: Parameter) -> Parameter {
+    Parameter { place: Place::Body, ..parameter }
 }
 
 pub fn router(platform: &dyn Platform) -> Router {

@@ -11,12 +11,27 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use security::attempts::{self, Account};
 use serde_json::json;
+use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::pages::PatientLoginPage;
 use web::respond::{PageError, html, see_other};
 use web::session::{PATIENT, PatientSession, begin};
 
 use crate::{AuthorizationRequest, Authorize};
+
+/// What the patient signs in for.
+pub(crate) const PURPOSE: [Parameter; 2] = [
+    Parameter::query("request", "The app's request that waits for the patient"),
+    Parameter::query("next", "The page of this server that needs the patient"),
+];
+pub(crate) const FROM: Parameter =
+    Parameter::query("from", "In a sandbox: the id at which the list of patients begins");
+/// Who the patient is.
+pub(crate) const CREDENTIALS: [Parameter; 3] = [
+    Parameter::field("username", "The name of the account"),
+    Parameter::field("password", "Its password"),
+    Parameter::field("patient", "In a sandbox: the patient who is picked"),
+];
 
 /// Patients on one page of the sandbox.
 const PAGE: usize = 20;

@@ -8,16 +8,35 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use security::assertion::{self, claimed_client};
 use web::caller::bearer_token;
-use web::extract::{Form, field};
+use web::describe::Parameter;
+use web::extract::Form;
 use web::respond::{OAuthError, PageError};
 
 use crate::repeated;
+
+/// How a client authenticates in the form (RFC 6749, 2.3; RFC 7523, 2.2).
+pub(crate) const CLIENT: [Parameter; 4] = [
+    Parameter::field("client_id", "The client"),
+    Parameter::field("client_secret", "Its secret, if it has one and does not send it by Basic"),
+    Parameter::field("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+    Parameter::field("client_assertion", "A JWT that the client has signed"),
+];
+/// What `/auth/token` reads beside.
+pub(crate) const GRANT: [Parameter; 6] = [
+    Parameter::field("grant_type", "authorization_code, refresh_token or client_credentials"),
+    Parameter::field("code", "The code that the app was sent"),
+    Parameter::field("redirect_uri", "The address that the code was sent to"),
+    Parameter::field("code_verifier", "What the code's challenge is the digest of"),
+    Parameter::field("refresh_token", "A refresh token"),
+    Parameter::field("scope", "What is asked for; of a refresh token less than was granted, or nothing"),
+];
+pub(crate) const TOKEN: Parameter = Parameter::field("token", "The token that is asked about or revoked");
 
 type Result<T> = std::result::Result<T, OAuthError>;
 
 /// A request to `/auth/token`, `/auth/introspect` or `/auth/revoke`. No parameter comes twice.
 pub(crate) struct OAuthRequest {
-    fields: Vec<(String, String)>,
+    fields: Form,
     basic: Option<(String, String)>,
     pub(crate) bearer: Option<String>,
 }
@@ -44,10 +63,10 @@ impl<S: Send + Sync> FromRequest<S> for OAuthRequest {
         let (parts, body) = request.into_parts();
         let basic = basic_credentials(&parts);
         let bearer = bearer_token(&parts.headers).map(str::to_owned);
-        let Form(fields) = Form::from_request(Request::from_parts(parts, body), &())
+        let fields = Form::from_request(Request::from_parts(parts, body), &())
             .await
             .map_err(|PageError(error)| error)?;
-        if repeated(&fields).is_some() {
+        if repeated(&fields.0).is_some() {
             return Err(invalid_request("a parameter comes more than once"));
         }
         Ok(Self { fields, basic, bearer })
@@ -57,7 +76,7 @@ impl<S: Send + Sync> FromRequest<S> for OAuthRequest {
 impl OAuthRequest {
     /// A parameter as it was sent; `None` if it was not.
     fn get(&self, name: &str) -> Option<&str> {
-        field(&self.fields, name)
+        self.fields.find(name)
     }
 
     /// The token that is asked about or revoked.

@@ -33,6 +33,7 @@ use security::verify::Verifier;
 use settings::Settings;
 use url::Url;
 use web::ApiError;
+use web::describe::{Parameter, Place, json as json_body, page};
 use web::extract::{Content, JobPath, Query, field};
 use web::job_json::job_json;
 use web::pages::{FormDonePage, FormPage};
@@ -63,6 +64,12 @@ impl FromRef<Customize> for Arc<Settings> {
     }
 }
 
+const CODE: Parameter = Parameter::query("code", "The code of the link to the form");
+const REDIRECT: Parameter =
+    Parameter::query("redirect", "Where the browser goes afterwards: an address of the app's own");
+const CLIENT: Parameter =
+    Parameter::query("client_id", "The app that the export is for; may be left out where there is one");
+
 /// The routes of the form.
 pub fn routes() -> Vec<Route> {
     declared().list()
@@ -71,6 +78,8 @@ pub fn routes() -> Vec<Route> {
 fn declared() -> Routes<Customize> {
     let mut routes = Routes::new().below(Below::Root, |at| {
         at.get("/jobs/{job}/customize", Access::PatientPage, ("Shows the form of an export", &[200]), show)
+            .reading(&[CODE, REDIRECT])
+            .returning(&[page(200)])
             .post(
                 "/jobs/{job}",
                 Access::FormFiller,
@@ -78,6 +87,8 @@ fn declared() -> Routes<Customize> {
                 submit,
             )
             .taking(JSON_OR_FORM)
+            .reading(&[CODE, REDIRECT])
+            .returning(&[json_body(200, "Job"), page(200)])
     });
     for base in Base::ALL {
         let path = "/Patient/{patient}/$ehi-export/customize";
@@ -86,6 +97,8 @@ fn declared() -> Routes<Customize> {
             async move |state, patient, query, form| portal::submit(base, state, patient, query, form).await;
         routes = routes.below(Below::Base(base), |at| {
             at.get(path, Access::PatientPage, ("Shows the form before there is an export", &[200]), show)
+                .reading(&[CLIENT, REDIRECT])
+                .returning(&[page(200)])
                 .post(
                     path,
                     Access::PatientPage,
@@ -93,6 +106,12 @@ fn declared() -> Routes<Customize> {
                     start,
                 )
                 .taking(FORM)
+                .reading(&[CLIENT])
+                .reading(&[
+                    Parameter { place: Place::Body, ..CLIENT },
+                    Parameter { place: Place::Body, ..REDIRECT },
+                ])
+                .returning(&[page(200)])
         });
     }
     routes

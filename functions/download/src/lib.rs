@@ -24,6 +24,7 @@ use settings::{LargeFiles, Settings};
 use storage::packs::Attachments;
 use web::ApiError;
 use web::caller::{Bearer, living, owned};
+use web::describe::{self as described, Kind, Parameter};
 use web::download::{FileRequest, InlineLimit, Stored, download};
 use web::extract::{FilePath, JobPath, Query};
 use web::manifest::{is_signed, stored_page};
@@ -49,6 +50,12 @@ impl FromRef<Download> for Arc<Verifier> {
     }
 }
 
+/// What a signed URL carries.
+const SIGNATURE: [Parameter; 2] = [
+    Parameter::query("signature", "The signature of a URL of the manifest"),
+    Parameter::query("expires", "Until when the signature is good, in seconds since 1970").of(Kind::Integer),
+];
+
 /// The routes of files.
 pub fn routes() -> Vec<Route> {
     declared().list()
@@ -59,15 +66,21 @@ fn declared() -> Routes<Download> {
         at.get(
             "/jobs/{job}/download/{file}",
             Access::OwnerOrSigned,
-            ("Returns a file of a complete export, or a range of it", &[200, 206, 307]),
+            ("Returns a file of a complete export, or a range of it", &[200, 206, 304, 307]),
             file,
         )
+        .reading(&SIGNATURE)
+        .reading(&FileRequest::PARAMETERS)
+        .returning(&[described::file(200, FHIR_NDJSON), described::file(206, FHIR_NDJSON)])
         .get(
             "/jobs/{job}/download/attachments/{file}",
             Access::OwnerOrSigned,
-            ("Returns an attachment of a complete export", &[200, 206, 307]),
+            ("Returns an attachment of a complete export", &[200, 206, 304, 307]),
             attachment,
         )
+        .reading(&SIGNATURE)
+        .reading(&FileRequest::PARAMETERS)
+        .returning(&[described::file(200, "*/*"), described::file(206, "*/*")])
     })
 }
 

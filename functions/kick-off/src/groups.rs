@@ -23,6 +23,7 @@ use security::verify::Caller;
 use serde_json::{Map, Value, json};
 use web::ApiError;
 use web::caller::Bearer;
+use web::describe::{Kind, Parameter};
 use web::extract::{GroupPath, Query};
 use web::respond::{fhir, ready};
 
@@ -33,6 +34,18 @@ use crate::visible::labels;
 const PAGE: usize = 100;
 /// Bytes of a search value.
 const MAX_VALUE: usize = 1_000;
+
+/// Leaves the members out.
+pub(crate) const SUMMARY: Parameter = Parameter::query("_summary", "true: the members are left out");
+
+/// What the search reads.
+pub(crate) fn searched() -> Vec<Parameter> {
+    let page = Parameter::query("page", "The number of a page").of(Kind::Integer);
+    let searched = table::of_type("Group").map(|parameter| {
+        Parameter::query(parameter.name, "A search parameter of FHIR, with its modifiers").repeated()
+    });
+    searched.chain([page]).collect()
+}
 
 /// Reading a group is reading a resource: the token must cover the type, without a search that was not made.
 fn check(caller: &Caller) -> Result<Coverage> {

@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use domain::error::{Error, Result};
 use http::request::Parts;
 use web::ApiError;
+use web::describe::Parameter;
 
 /// The longest `Idempotency-Key`.
 const MAX_KEY: usize = 255;
@@ -17,6 +18,20 @@ pub(crate) struct KickoffHeaders {
     /// `Prefer: separate-export-status`.
     pub(crate) separate_status: bool,
     pub(crate) idempotency_key: Option<String>,
+}
+
+impl KickoffHeaders {
+    /// The headers that are read.
+    pub(crate) const PARAMETERS: [Parameter; 2] = [
+        Parameter::header(
+            "Prefer",
+            "respond-async, with handling=lenient, handling=strict or separate-export-status",
+        ),
+        Parameter::header(
+            "Idempotency-Key",
+            "A name for the request: when it comes again within a day, the first job is returned",
+        ),
+    ];
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for KickoffHeaders {

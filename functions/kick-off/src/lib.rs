@@ -39,12 +39,14 @@ use security::verify::{EhiAccess, Verifier};
 use settings::Settings;
 use web::ApiError;
 use web::caller::Bearer;
+use web::describe::{FORMAT, fhir};
 use web::extract::{Content, PatientPath, Query, Unread};
 use web::respond::notice;
 use web::routes::{Access, At, Below, PARAMETERS, Route, Routes};
 use web::urls::{client_of, interaction_link, status_url};
 
 use self::bulk::{Operation, export};
+use self::headers::KickoffHeaders;
 use self::parameters::short;
 use self::selection::ExportLevel;
 
@@ -88,12 +90,15 @@ fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
                     start,
                 )
                 .taking(PARAMETERS)
+                .reading(&[FORMAT])
+                .returning(&[fhir(202, "OperationOutcome")])
                 .get(
                     "/Patient/{patient}",
                     Access::Owner,
                     ("Returns the Patient of the token", &[200]),
                     patients::read,
                 )
+                .returning(&[fhir(200, "Resource")])
             });
         }
     }
@@ -103,7 +108,11 @@ fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
             let at = bulk_exports(at, "/Patient/$export", dialect, ExportLevel::Patient);
             bulk_exports(at, "/Group/{group}/$export", dialect, ExportLevel::Group)
                 .get("/Group", Access::Client, ("Searches Groups", &[200]), groups::list)
+                .reading(&groups::searched())
+                .returning(&[fhir(200, "Groups")])
                 .get("/Group/{group}", Access::Client, ("Returns a Group", &[200]), groups::read)
+                .reading(&[groups::SUMMARY])
+                .returning(&[fhir(200, "Resource")])
         });
     }
     routes
@@ -119,10 +128,17 @@ fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: E
     let operation = Operation { dialect, level };
     let handler =
         async move |state, bearer, group, request| export(operation, state, bearer, group, request).await;
+    let (parameters, headers) = (parameters::declared(), KickoffHeaders::PARAMETERS);
     at.get(path, Access::Client, says, handler)
         .that_acts()
+        .reading(&parameters)
+        .reading(&headers)
+        .returning(&[fhir(202, "OperationOutcome")])
         .post(path, Access::Client, says, handler)
         .taking(PARAMETERS)
+        .reading(&parameters)
+        .reading(&headers)
+        .returning(&[fhir(202, "OperationOutcome")])
 }
 
 pub fn router(platform: &dyn Platform) -> Router {

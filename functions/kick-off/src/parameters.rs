@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use domain::error::{Error, Result};
 use serde_json::Value;
 use web::ApiError;
+use web::describe::{FORMAT, Kind, Parameter};
 use web::extract::{Content, Query};
 
 /// Parameters other than `patient`.
@@ -20,30 +21,63 @@ const INSTANT: &[&str] = &["valueInstant", "valueDateTime", "valueDate"];
 const NUMBER: &[&str] = &["valueInteger", "valuePositiveInt", "valueUnsignedInt"];
 const MEMORY: &[&str] = &["valueString", "valueCode", "valueInteger", "valuePositiveInt", "valueUnsignedInt"];
 
-/// Every parameter, and how a body spells its value.
+/// A parameter, and how a body spells its value.
+pub(crate) struct Known {
+    name: &'static str,
+    values: &'static [&'static str],
+    kind: Kind,
+    description: &'static str,
+}
+
+const fn known(
+    name: &'static str,
+    values: &'static [&'static str],
+    kind: Kind,
+    description: &'static str,
+) -> Known {
+    Known { name, values, kind, description }
+}
+
+/// Every parameter.
 #[rustfmt::skip]
-pub(crate) const KNOWN: [(&str, &[&str]); 20] = [
-    ("_elements", TEXT),
-    ("_maximumFileSize", NUMBER),
-    ("_minimumFileSize", NUMBER),
-    ("_outputFormat", TEXT),
-    ("_since", INSTANT),
-    ("_type", TEXT),
-    ("_typeFilter", TEXT),
-    ("_until", INSTANT),
-    ("allowPartialManifests", &["valueBoolean"]),
-    ("fetchResourceBatchSize", NUMBER),
-    ("includeAssociatedData", TEXT),
-    ("limitsMemory", MEMORY),
-    ("loglevel", TEXT),
-    ("organizeOutputBy", TEXT),
-    ("patient", &["valueReference"]),
-    ("patientReferenceBatchSize", NUMBER),
-    ("ram", MEMORY),
-    ("requestsMemory", MEMORY),
-    ("ttlSecondsAfterFinished", NUMBER),
-    ("uploadPartSize", NUMBER),
+const KNOWN: [Known; 20] = [
+    known("_elements", TEXT, Kind::Text, "The elements that are exported, such as id or Patient.birthDate"),
+    known("_maximumFileSize", NUMBER, Kind::Integer, "The largest file, in bytes"),
+    known("_minimumFileSize", NUMBER, Kind::Integer, "Smaller files are joined until they have so many bytes"),
+    known("_outputFormat", TEXT, Kind::Text, "The format of the files, which is always NDJSON"),
+    known("_since", INSTANT, Kind::Instant, "Only what changed after this instant"),
+    known("_type", TEXT, Kind::Text, "The types that are exported, separated by commas"),
+    known("_typeFilter", TEXT, Kind::Text, "Searches that the resources of a type must pass"),
+    known("_until", INSTANT, Kind::Instant, "Only what changed before this instant"),
+    known("allowPartialManifests", &["valueBoolean"], Kind::Boolean, "Whether files are listed while the export runs"),
+    known("fetchResourceBatchSize", NUMBER, Kind::Integer, "Shared resources that are read together"),
+    known("includeAssociatedData", TEXT, Kind::Text, "RelevantProvenanceResources or LatestProvenanceResources"),
+    known("limitsMemory", MEMORY, Kind::Text, "The most memory for a worker, such as 2Gi"),
+    known("loglevel", TEXT, Kind::Text, "trace, debug, info, warn or error"),
+    known("organizeOutputBy", TEXT, Kind::Text, "Patient: the resources of a patient stand together"),
+    known("patient", &["valueReference"], Kind::Text, "Patients who are exported, such as Patient/123"),
+    known("patientReferenceBatchSize", NUMBER, Kind::Integer, "Patients of one chunk"),
+    known("ram", MEMORY, Kind::Text, "Memory for a worker"),
+    known("requestsMemory", MEMORY, Kind::Text, "The least memory for a worker"),
+    known("ttlSecondsAfterFinished", NUMBER, Kind::Integer, "How long the files stay, in seconds"),
+    known("uploadPartSize", NUMBER, Kind::Integer, "Bytes of one part of an upload to the store"),
 ];
+
+fn find(name: &str) -> Option<&'static Known> {
+    KNOWN.binary_search_by_key(&name, |known| known.name).ok().map(|index| &KNOWN[index])
+}
+
+/// The parameters as the routes declare them.
+pub(crate) fn declared() -> Vec<Parameter> {
+    let of = |known: &Known| {
+        let parameter = Parameter::query(known.name, known.description).of(known.kind);
+        match known.kind {
+            Kind::Text if known.values != MEMORY => parameter.repeated(),
+            _ => parameter,
+        }
+    };
+    KNOWN.iter().map(of).chain([FORMAT]).collect()
+}
 
 /// What was asked for, in its order.
 #[derive(Debug)]
@@ -114,7 +148,7 @@ impl KickoffParameters {
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str()).filter(|name| {
             // The format of the response itself is FHIR's; responses are always JSON.
-            *name != "_format" && KNOWN.binary_search_by_key(name, |(known, _)| known).is_err()
+            *name != "_format" && find(name).is_none()
         })
     }
 }
@@ -147,18 +181,18 @@ fn of_parameter(parameter: &Value) -> Result<(String, String)> {
     let members = parameter.as_object().into_iter().flatten();
     let mut others = members.filter(|(key, _)| !matches!(key.as_str(), "name" | "id"));
     let value = others.next();
-    let Ok(known) = KNOWN.binary_search_by_key(&name, |(known, _)| known) else {
+    let Some(known) = find(name) else {
         // What it means is not known; that it is there is said later.
         return Ok((name.to_owned(), String::new()));
     };
     let wrong = || {
-        let types = KNOWN[known].1.join(" or ");
+        let types = known.values.join(" or ");
         Error::invalid(format!("'{name}' must have a {types}, and nothing beside it"))
     };
     if others.next().is_some() {
         return Err(wrong());
     }
-    let (key, value) = value.filter(|(key, _)| KNOWN[known].1.contains(&key.as_str())).ok_or_else(wrong)?;
+    let (key, value) = value.filter(|(key, _)| known.values.contains(&key.as_str())).ok_or_else(wrong)?;
     let text = match (key.as_str(), value) {
         ("valueReference", value) => value["reference"].as_str().map(str::to_owned),
         ("valueBoolean", Value::Bool(value)) => Some(value.to_string()),
@@ -182,6 +216,6 @@ mod tests {
 
     #[test]
     fn the_table_is_in_order() {
-        assert!(KNOWN.is_sorted_by_key(|(name, _)| name));
+        assert!(KNOWN.is_sorted_by_key(|known| known.name));
     }
 }

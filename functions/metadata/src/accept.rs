@@ -7,7 +7,7 @@ use http::request::Parts;
 use web::ApiError;
 use web::extract::Query;
 
-/// A request whose client takes FHIR JSON (FHIR RESTful API, content types; `_format` goes over `Accept`). Others are 406.
+/// A request whose client accepts FHIR JSON (FHIR RESTful API, content types; `_format` overrides `Accept`). Others get 406.
 pub(crate) struct AcceptsJson;
 
 impl<S: Send + Sync> FromRequestParts<S> for AcceptsJson {

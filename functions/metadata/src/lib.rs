@@ -21,6 +21,7 @@ use security::keys::Keys;
 use settings::Settings;
 use web::ApiError;
 use web::capability::capability_statement;
+use web::describe::{self as described, FORMAT, page};
 use web::pages::LandingPage;
 use web::respond::{cacheable, html, json, ready};
 use web::routes::{Access, Below, Route, Routes};
@@ -44,25 +45,30 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
     let smart = ("Returns the SMART configuration", &[200][..]);
     let mut routes = Routes::new().below(Below::Root, |at| {
         at.get("", Access::Public, ("Returns the landing page", &[200]), landing)
+            .returning(&[page(200)])
             .get("/.well-known/jwks.json", Access::Public, ("Returns the public signing keys", &[200]), jwks)
+            .returning(&[described::json(200, "KeySet")])
             .get(
                 "/.well-known/openid-configuration",
                 Access::Public,
                 ("Returns the OpenID Connect configuration", &[200]),
                 openid_configuration,
             )
+            .returning(&[described::json(200, "OpenIdConfiguration")])
             .get(
                 "/.well-known/smart-configuration",
                 Access::Public,
                 smart,
                 async |State(state): State<Metadata>| smart_configuration(&state, false),
             )
+            .returning(&[described::json(200, "SmartConfiguration")])
             .get(
                 "/openapi.json",
                 Access::Public,
                 ("Returns the OpenAPI description of all routes", &[200]),
                 openapi,
             )
+            .returning(&[described::json(200, "OpenApi")])
     });
     for &shortcut in shortcuts {
         for base in Base::ALL {
@@ -78,12 +84,15 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
             };
             routes = routes.below(Below::of(shortcut, base), |at| {
                 at.get("/metadata", Access::Public, ("Returns the CapabilityStatement", &[200]), capability)
+                    .reading(&[FORMAT])
+                    .returning(&[described::fhir(200, "CapabilityStatement")])
                     .get(
                         "/.well-known/smart-configuration",
                         Access::Public,
                         smart,
                         async move |State(state): State<Metadata>| smart_configuration(&state, is_shortcut),
                     )
+                    .returning(&[described::json(200, "SmartConfiguration")])
             });
         }
     }

@@ -30,6 +30,7 @@ use settings::Settings;
 use storage::bounded::Bounded;
 use web::ApiError;
 use web::caller::{Bearer, owned};
+use web::describe::{self as described, Kind, Parameter};
 use web::extract::{JobPath, Query};
 use web::job_json::job_json;
 use web::manifest::{self, Page};
@@ -69,6 +70,8 @@ impl FromRef<Status> for Arc<Verifier> {
     }
 }
 
+const PAGE: Parameter = Parameter::query("page", "The number of a page of the manifest").of(Kind::Integer);
+
 /// The routes of the status and the manifest. The path of the status is part of the dialect.
 pub fn routes() -> Vec<Route> {
     declared().list()
@@ -82,22 +85,26 @@ fn declared() -> Routes<Status> {
             ("Returns the progress, or the manifest of a complete export", &[200, 202]),
             status,
         )
-        .delete(
-            path,
-            Access::Owner,
-            ("Cancels an export, or deletes its files", &[202, 204]),
-            delete,
-        )
+        .reading(&[PAGE])
+        .returning(&[
+            described::json(200, "Status"),
+            described::fhir(200, "OperationOutcome"),
+            described::json(202, "Manifest"),
+        ])
+        .delete(path, Access::Owner, ("Cancels an export, or deletes its files", &[202, 204]), delete)
+        .returning(&[described::fhir(202, "OperationOutcome")])
     };
     Routes::new().below(Below::Root, |at| {
         let at = status_at(at, "/jobs/{job}/status");
         let at = status_at(at, "/4_0_0/$export/{job}");
-        status_at(at, "/fhir/r4/$export-status/{job}").get(
-            "/jobs/{job}/metadata",
-            Access::Owner,
-            ("Returns a job with its state, choices and manifest", &[200]),
-            metadata,
-        )
+        status_at(at, "/fhir/r4/$export-status/{job}")
+            .get(
+                "/jobs/{job}/metadata",
+                Access::Owner,
+                ("Returns a job with its state, choices and manifest", &[200]),
+                metadata,
+            )
+            .returning(&[described::json(200, "Job")])
     })
 }
 

@@ -7,11 +7,18 @@ use http::HeaderMap;
 use http::header::{HeaderValue, IF_NONE_MATCH};
 use http::request::Parts;
 
+use crate::describe::Parameter;
+
 /// The tags that the client has.
 #[derive(Debug)]
 pub struct IfNoneMatch(Vec<HeaderValue>);
 
 impl IfNoneMatch {
+    pub const PARAMETER: Parameter = Parameter::header(
+        "If-None-Match",
+        "The ETags that the client has; the response is 304 if one is current",
+    );
+
     pub(super) fn of(headers: &HeaderMap) -> Self {
         Self(headers.get_all(IF_NONE_MATCH).iter().cloned().collect())
     }

@@ -38,8 +38,8 @@ impl Allowed {
         Self { origin: is_allowed.then_some(origin), credentials: registered && takes_cookie }
     }
 
-    /// Adds the headers that say so.
-    pub fn tell(self, headers: &mut HeaderMap) {
+    /// Adds the headers of CORS to a response.
+    pub fn add_to(self, headers: &mut HeaderMap) {
         headers.append(VARY, HeaderValue::from_static("Origin"));
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         if let Some(origin) = self.origin {

@@ -30,6 +30,7 @@ use storage::packs;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::conditional::IfNoneMatch;
+use crate::describe::Parameter;
 
 /// A file to send.
 #[derive(Debug)]
@@ -50,6 +51,15 @@ pub struct FileRequest {
     if_range: Option<HeaderValue>,
     if_none_match: IfNoneMatch,
     takes_gzip: bool,
+}
+
+impl FileRequest {
+    /// The headers that are read.
+    pub const PARAMETERS: [Parameter; 3] = [
+        Parameter::header("Range", "The range of bytes that is wanted"),
+        Parameter::header("If-Range", "The ETag of the file of which a range is wanted"),
+        IfNoneMatch::PARAMETER,
+    ];
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for FileRequest {

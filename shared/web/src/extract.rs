@@ -15,6 +15,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use settings::Settings;
 
+use crate::describe::Place;
+use crate::request_context;
 use crate::respond::{ApiError, PageError};
 use crate::session::Origin;
 
@@ -104,12 +106,13 @@ pub struct Form(pub Vec<(String, String)>);
 impl Form {
     /// The first value of a field, if there is one.
     pub fn find(&self, name: &str) -> Option<&str> {
+        request_context::reads(Place::Body, name);
         field(&self.0, name)
     }
 
     /// The first value of a field; empty if there is none.
     pub fn get(&self, name: &str) -> &str {
-        field(&self.0, name).unwrap_or_default()
+        self.find(name).unwrap_or_default()
     }
 }
 
@@ -159,6 +162,7 @@ pub struct Query(pub Vec<(String, String)>);
 
 impl Query {
     pub fn get(&self, name: &str) -> Option<&str> {
+        request_context::reads(Place::Query, name);
         field(&self.0, name)
     }
 }

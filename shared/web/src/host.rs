@@ -122,7 +122,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         (response, _) = context.during(async { as_page(response) }).await;
     }
     let headers = response.headers_mut();
-    Allowed::of(takes_cookie, origin, &host.settings).tell(headers);
+    Allowed::of(takes_cookie, origin, &host.settings).add_to(headers);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     // Not `no-referrer`: browsers would then send our own forms with `Origin: null`.
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));

@@ -4,6 +4,7 @@ pub mod caller;
 pub mod capability;
 pub mod conditional;
 pub mod cors;
+pub mod describe;
 pub mod download;
 pub mod extract;
 pub mod host;

@@ -22,6 +22,9 @@ pub(super) struct RequestContext {
     took_cookie: AtomicBool,
     route: OnceLock<Arc<str>>,
     job: OnceLock<JobId>,
+    /// What the route declares that it reads.
+    #[cfg(debug_assertions)]
+    parameters: OnceLock<Arc<[crate::describe::Parameter]>>,
 }
 
 /// What was observed of a request.
@@ -46,6 +49,8 @@ impl RequestContext {
             took_cookie: AtomicBool::new(false),
             route: OnceLock::new(),
             job: OnceLock::new(),
+            #[cfg(debug_assertions)]
+            parameters: OnceLock::new(),
         }
     }
 
@@ -79,6 +84,24 @@ pub fn started(job: &JobId) {
 /// Records which route the request has reached.
 pub(super) fn route(route: &Arc<str>) {
     let _ = CONTEXT.try_with(|context| context.route.set(route.clone()));
+}
+
+/// Records what the route of the request declares that it reads.
+#[cfg(debug_assertions)]
+pub(super) fn declared(parameters: &Arc<[crate::describe::Parameter]>) {
+    let _ = CONTEXT.try_with(|context| context.parameters.set(parameters.clone()));
+}
+
+/// Panics with debug assertions when a handler reads what its route does not declare.
+pub(super) fn reads(place: crate::describe::Place, name: &str) {
+    #[cfg(debug_assertions)]
+    let _ = CONTEXT.try_with(|context| {
+        let Some(declared) = context.parameters.get() else { return };
+        let is_declared = declared.iter().any(|known| known.place == place && known.name == name);
+        assert!(is_declared, "{:?} reads '{name}', which it does not declare", context.route.get());
+    });
+    #[cfg(not(debug_assertions))]
+    let _ = (place, name);
 }
 
 /// Records that the response may depend on a cookie.

@@ -14,6 +14,7 @@ use domain::request::{Base, SandboxShortcut};
 use http::Method;
 use tower::{Layer, Service};
 
+use crate::describe::{Parameter, Returned};
 use crate::request_context;
 use crate::respond::ApiError;
 
@@ -109,6 +110,10 @@ pub struct Route {
     pub statuses: &'static [u16],
     /// The media types of a body; empty where none is read.
     pub takes: &'static [&'static str],
+    /// What is read beside the path.
+    pub parameters: Vec<Parameter>,
+    /// The bodies of success; a status without one has none.
+    pub returns: Vec<Returned>,
 }
 
 /// Media types of bodies.
@@ -149,8 +154,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// The router.
     pub fn with_state(self, state: S) -> Router {
         let add = |router: Router<S>, (route, handler): (Route, MethodRouter<S>)| {
-            let mark = Mark { route: route.path.as_str().into(), takes_cookie: route.access.takes_cookie() };
-            router.route(&route.path, handler.layer(mark))
+            let path = route.path;
+            let mark = Mark {
+                route: path.as_str().into(),
+                takes_cookie: route.access.takes_cookie(),
+                #[cfg(debug_assertions)]
+                parameters: route.parameters.into(),
+            };
+            router.route(&path, handler.layer(mark))
         };
         self.routes.into_iter().zip(self.handlers).fold(Router::new(), add).with_state(state)
     }
@@ -182,6 +193,8 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
             summary,
             statuses,
             takes: &[],
+            parameters: Vec::new(),
+            returns: Vec::new(),
         });
         self.all.handlers.push(on(filter, handler));
         self
@@ -200,6 +213,22 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
     pub fn taking(mut self, takes: &'static [&'static str]) -> Self {
         if let Some(route) = self.all.routes.last_mut() {
             route.takes = takes;
+        }
+        self
+    }
+
+    /// Says what the route reads that was declared last, beside its path and beside what was said before.
+    pub fn reading(mut self, parameters: &[Parameter]) -> Self {
+        if let Some(route) = self.all.routes.last_mut() {
+            route.parameters.extend(parameters);
+        }
+        self
+    }
+
+    /// Says what the route returns that was declared last.
+    pub fn returning(mut self, returns: &[Returned]) -> Self {
+        if let Some(route) = self.all.routes.last_mut() {
+            route.returns.extend(returns);
         }
         self
     }
@@ -240,6 +269,8 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
 struct Mark {
     route: Arc<str>,
     takes_cookie: bool,
+    #[cfg(debug_assertions)]
+    parameters: Arc<[Parameter]>,
 }
 
 impl<S> Layer<S> for Mark {
@@ -267,6 +298,8 @@ impl<S: Service<Request>> Service<Request> for Marked<S> {
 
     fn call(&mut self, request: Request) -> S::Future {
         request_context::route(&self.mark.route);
+        #[cfg(debug_assertions)]
+        request_context::declared(&self.mark.parameters);
         if self.mark.takes_cookie {
             request_context::cookie();
         }

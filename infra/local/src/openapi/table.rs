@@ -1,0 +1,44 @@
+//! The table of routes in the wire contract.
+
+use std::fmt::Write as _;
+
+use web::routes::Access;
+
+use super::described;
+
+/// The table of routes in the wire contract.
+pub fn table() -> String {
+    let mut table =
+        "| method | path | who may call | what it does | success |\n|---|---|---|---|---|\n".to_owned();
+    for (_, route) in described() {
+        let statuses: Vec<_> = route.statuses.iter().map(ToString::to_string).collect();
+        let _ = writeln!(
+            table,
+            "| {} | `{}` | {} | {} | {} |",
+            route.method,
+            route.path,
+            caller(route.access),
+            route.summary,
+            statuses.join(", ")
+        );
+    }
+    table
+}
+
+fn caller(access: Access) -> &'static str {
+    match access {
+        Access::Public => "anybody",
+        Access::SignIn => "staff who sign in or out",
+        Access::Owner => "the token of the patient or client that it belongs to",
+        Access::OwnerOrSigned => "the same token, or a URL that the manifest has signed",
+        Access::OwnerOrStaff => "the same token, or staff",
+        Access::FormFiller => "the same token, the code of the link, the patient in a browser, or staff",
+        Access::Client => "a client with access to many patients",
+        Access::Staff => "staff, by cookie or token",
+        Access::StaffPage => "staff in a browser",
+        Access::PatientPage => "the patient in a browser",
+        Access::AppRedirect => "an app, through the browser",
+        Access::OAuth => "an OAuth client",
+        Access::OAuthBearer => "an app with an access token",
+    }
+}

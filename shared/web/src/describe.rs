@@ -1,0 +1,102 @@
+//! What a route reads beside its path, and what it returns, as OpenAPI describes it. A function declares both beside its
+//! handlers (see [`crate::routes`]).
+//!
+//! Tests hold handlers to the declarations: with debug assertions a handler that reads a parameter of the query or a field of
+//! a form that its route does not declare panics, and every response of the stories is compared with what is declared.
+
+/// A parameter of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub place: Place,
+    pub kind: Kind,
+    /// Whether it may be given more than once.
+    pub is_repeated: bool,
+    /// What it does, as a sentence without its end.
+    pub description: &'static str,
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Query,
+    Header,
+    /// A field of the body: of a form, or a member of the JSON.
+    Body,
+}
+
+/// What the value of a parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Integer,
+    Boolean,
+    Instant,
+    /// Texts in a list: a member of a body of JSON.
+    Texts,
+    /// The bytes of files: a field of a multipart body.
+    Files,
+}
+
+impl Parameter {
+    const fn new(place: Place, name: &'static str, description: &'static str) -> Self {
+        Self { name, place, kind: Kind::Text, is_repeated: false, description }
+    }
+
+    /// A text in the query.
+    pub const fn query(name: &'static str, description: &'static str) -> Self {
+        Self::new(Place::Query, name, description)
+    }
+
+    /// A text in a header.
+    pub const fn header(name: &'static str, description: &'static str) -> Self {
+        Self::new(Place::Header, name, description)
+    }
+
+    /// A text in the body.
+    pub const fn field(name: &'static str, description: &'static str) -> Self {
+        Self::new(Place::Body, name, description)
+    }
+
+    /// The same parameter with another kind of value.
+    pub const fn of(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// The same parameter, which may be given more than once.
+    pub const fn repeated(self) -> Self {
+        Self { is_repeated: true, ..self }
+    }
+}
+
+/// `_format`, which is accepted and changes nothing: resources are always JSON.
+pub const FORMAT: Parameter = Parameter::query("_format", "The format of the response, which is always JSON");
+
+/// A response of success: its status, and the body that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Returned {
+    pub status: u16,
+    pub media_type: &'static str,
+    /// The name of the document's schema; `None` for what is not JSON.
+    pub schema: Option<&'static str>,
+}
+
+/// A document in JSON.
+pub const fn json(status: u16, schema: &'static str) -> Returned {
+    Returned { status, media_type: "application/json", schema: Some(schema) }
+}
+
+/// A resource of FHIR.
+pub const fn fhir(status: u16, schema: &'static str) -> Returned {
+    Returned { status, media_type: fhir::FHIR_JSON, schema: Some(schema) }
+}
+
+/// A page.
+pub const fn page(status: u16) -> Returned {
+    Returned { status, media_type: "text/html", schema: None }
+}
+
+/// A file.
+pub const fn file(status: u16, media_type: &'static str) -> Returned {
+    Returned { status, media_type, schema: None }
+}

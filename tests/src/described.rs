@@ -1,0 +1,83 @@
+//! Holds every response of the stories to what its route declares: statuses, media types, and the schemas of documents in
+//! JSON. So the OpenAPI document says what the server does.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use ::http::{Method, StatusCode};
+use ehi::openapi;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use web::routes::Route;
+
+use crate::Answer;
+
+static ROUTES: LazyLock<Vec<Route>> =
+    LazyLock::new(|| ehi::server::routes().into_iter().map(|(_, route)| route).collect());
+
+/// The schemas of the document by name.
+static SCHEMAS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
+    let document: Value = serde_json::from_str(&openapi::document()).expect("JSON");
+    let components = &document["components"];
+    let validator = |name: &String| {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$ref": format!("#/components/schemas/{name}"),
+            "components": { "schemas": components["schemas"] },
+        });
+        jsonschema::options().should_validate_formats(true).build(&schema).expect(name)
+    };
+    let names = components["schemas"].as_object().expect("schemas").keys();
+    names.map(|name| (name.clone(), validator(name))).collect()
+});
+
+/// The route that a request reaches; `None` for an address or a method that there is none for.
+fn route(method: &Method, path: &str) -> Option<&'static Route> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let path = path.replace("%24", "$");
+    let candidates = ROUTES.iter().filter(|route| route.method == *method && is_at(&route.path, &path));
+    candidates.min_by_key(|route| route.path.matches('{').count())
+}
+
+fn is_at(template: &str, path: &str) -> bool {
+    let (mut known, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (known.next(), given.next()) {
+            (None, None) => return true,
+            (Some(known), Some(given)) if known == given => {}
+            (Some(known), Some(given)) if known.starts_with('{') && !given.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Panics where a response is not as its route declares.
+pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
+    let Some(route) = route(method, path) else { return };
+    let said = format!("{method} {path}: {}", answer.status);
+    let is_success = answer.status < StatusCode::BAD_REQUEST;
+    let is_declared = openapi::statuses(route).any(|status| status == answer.status.as_u16());
+    assert!(!is_success || is_declared, "{said} is not declared");
+    if answer.body.is_empty() {
+        return;
+    }
+    let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
+    let schema = match is_success {
+        true => {
+            let mut returned =
+                route.returns.iter().filter(|returned| returned.status == answer.status.as_u16());
+            let is_declared = |known: &str| known == media_type || known == "*/*";
+            returned.find(|returned| is_declared(returned.media_type)).map(|returned| returned.schema)
+        }
+        false => {
+            let mut known = openapi::error_schemas(route.access).iter();
+            known.find(|(known, _)| *known == media_type).map(|(_, schema)| *schema)
+        }
+    };
+    let schema = schema.unwrap_or_else(|| panic!("{said}: a body of {media_type} is not declared"));
+    let Some(name) = schema else { return };
+    let document: Value = serde_json::from_slice(&answer.body).expect("a body of JSON");
+    if let Err(wrong) = SCHEMAS[name].validate(&document) {
+        panic!("{said} is no {name}: {wrong} at {}\n{document}", wrong.instance_path());
+    }
+}
