@@ -1,7 +1,6 @@
 //! Files that staff attach to an export in review.
 
 use http::StatusCode;
-use platform::Platform;
 use serde_json::{Value, json};
 use tests::{ANNA, BASE_URL, World, both_hosts, text};
 

@@ -259,7 +259,7 @@ async fn a_registration_that_shrank_shrinks_the_next_token() {
 
     let world = World::new();
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
-    let expiring = platform::Platform::expiring(world.platform());
+    let expiring = world.platform().expiring();
     let key = crypto::fingerprint(&token);
     let mut stored = expiring.get(EntryKind::Refresh, &key).await.expect("a store").expect("a token");
     stored.value["scopes"] = json!("offline_access patient/$ehi-export system/*.rs patient/Bogus.rs");
@@ -275,7 +275,7 @@ async fn refresh_tokens_of_an_earlier_version_are_good() {
 
     let world = World::new();
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
-    let expiring = platform::Platform::expiring(world.platform());
+    let expiring = world.platform().expiring();
     let key = crypto::fingerprint(&token);
     let mut stored = expiring.get(EntryKind::Refresh, &key).await.expect("a store").expect("a token");
     let kept = ["client", "scopes", "patient", "family", "used"];

@@ -71,17 +71,17 @@ async fn contracted(prefix: &str) -> Aws {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn jobs_keep_the_contract() {
-    contract::jobs(contracted("jobs").await.jobs()).await;
+    contract::jobs(contracted("jobs").await.jobs().expect("the port")).await;
 }
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn files_keep_the_contract_plain_and_compressed() {
-    contract::files(&*contracted("files").await.files()).await;
+    contract::files(&*contracted("files").await.files().expect("the port")).await;
     let compressed = resources("files", &[("EHI_COMPRESS_FILES", "true")]);
     let platform = platform(sdk().await, compressed, Arc::new(SystemClock), Arc::new(OsRandom));
-    contract::files(&*platform.files()).await;
-    compressed_files(&*platform.files()).await;
+    contract::files(&*platform.files().expect("the port")).await;
+    compressed_files(&*platform.files().expect("the port")).await;
 }
 
 /// Lines stored as gzip read as what was written, whole and by range.
@@ -114,7 +114,7 @@ async fn large_files_go_up_in_parts_and_what_is_cut_off_leaves_nothing() {
     let wire = Wire::over(sdk().await.http_client().expect("a client"));
     let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
     let platform = platform(sdk, resources("parts", &[]), Arc::new(SystemClock), Arc::new(OsRandom));
-    let files = platform.files();
+    let files = platform.files().expect("the port");
     let large: Vec<u8> = (0..=u8::MAX).cycle().take(20_000_000).collect();
     let write = async |key: &str, finishes: bool| {
         let mut writer = files.create(key).await.expect("created");
@@ -157,7 +157,8 @@ async fn expiring_entries_keep_the_contract() {
     let clock = FixedClock::at(SystemClock.now());
     let (now, random) = (Arc::new(clock.clone()), Arc::new(OsRandom));
     let platform = platform(sdk().await, resources("grants", &[]), now, random);
-    contract::expiring(platform.expiring(), &*platform.clock(), |by| clock.advance(by)).await;
+    contract::expiring(platform.expiring().expect("the port"), &*platform.clock(), |by| clock.advance(by))
+        .await;
 }
 
 #[tokio::test]
@@ -166,7 +167,7 @@ async fn records_keep_the_contract() {
     let prefix = format!("records-{}", OsRandom.attempt());
     let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
     let lake = files_at(&sdk().await, &lake, Arc::new(SystemClock)).expect("a lake");
-    contract::records(&*contracted(&prefix).await.records(), async |path, bytes| {
+    contract::records(&*contracted(&prefix).await.records().expect("the port"), async |path, bytes| {
         domain::ports::files::write_all(&*lake, path, bytes.to_vec()).await.expect("written");
     })
     .await;
@@ -177,10 +178,10 @@ async fn records_keep_the_contract() {
 async fn the_queue_keeps_the_contract() {
     // The large one: exports over the small one run at the same time.
     let platform = contracted("queue").await;
-    let inbox = platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS"));
+    let inbox = platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue");
     let inbox = OfContract(inbox);
     let unit = SignedDuration::from_secs(2);
-    let queue = Large(platform.queue());
+    let queue = Large(platform.queue().expect("the port"));
     contract::queue(&queue, &inbox, unit, async |by: SignedDuration| {
         tokio::time::sleep(Duration::try_from(by).expect("a wait")).await;
     })
@@ -188,7 +189,7 @@ async fn the_queue_keeps_the_contract() {
     // More than a batch.
     let job = OsRandom.job(SystemClock.now());
     let tasks: Vec<_> = (0..23).map(|_| Task::Finish { job: job.clone() }).collect();
-    platform.queue().send(SizeClass::Large, &tasks).await.expect("sent");
+    platform.queue().expect("the port").send(SizeClass::Large, &tasks).await.expect("sent");
     let mut received = 0;
     while let Some(delivery) = inbox.receive(unit * 30).await.expect("an answer") {
         inbox.acknowledge(&delivery).await.expect("acknowledged");
@@ -214,7 +215,7 @@ async fn links_are_good_for_one_file_and_a_while() {
     let at = |now: FixedClock| async move {
         platform(sdk().await, resources("links", &[]), Arc::new(now), Arc::new(OsRandom))
     };
-    let files = at(clock.clone()).await.files();
+    let files = at(clock.clone()).await.files().expect("the port");
     domain::ports::files::write_all(&*files, "exports/l/a.pdf", b"text".to_vec()).await.expect("written");
     let minute = SignedDuration::from_mins(1);
     let link = files.link("exports/l/a.pdf", minute, "a.pdf").await.expect("a link").expect("a URL");
@@ -227,13 +228,14 @@ async fn links_are_good_for_one_file_and_a_while() {
     // Our clock may be five minutes off, either way.
     for skew in [-290, 290] {
         let skewed = FixedClock::at(SystemClock.now() + SignedDuration::from_secs(skew));
-        let link = at(skewed).await.files().link("exports/l/a.pdf", minute * 5, "a.pdf").await;
+        let link =
+            at(skewed).await.files().expect("the port").link("exports/l/a.pdf", minute * 5, "a.pdf").await;
         let status = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 answers").status();
         assert_eq!(status, 200, "{skew}");
     }
     // One that was made six minutes ago for one minute is past its time.
     let past = FixedClock::at(SystemClock.now() - minute * 6);
-    let link = at(past).await.files().link("exports/l/a.pdf", minute, "a.pdf").await;
+    let link = at(past).await.files().expect("the port").link("exports/l/a.pdf", minute, "a.pdf").await;
     let late = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 answers");
     assert_eq!(late.status(), 403);
 }
@@ -241,7 +243,7 @@ async fn links_are_good_for_one_file_and_a_while() {
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn forms_put_one_file_of_one_type_and_size() {
-    let files = contracted("forms").await.files();
+    let files = contracted("forms").await.files().expect("the port");
     let key = "exports/f/uploads/u/scan.pdf";
     let form = files.upload_form(key, "application/pdf", 10, SignedDuration::from_mins(1)).await;
     let form = form.expect("a form").expect("a form");
@@ -278,9 +280,12 @@ async fn what_is_missing_is_503_with_its_cause_in_the_log() {
     let job = OsRandom.job(SystemClock.now());
     let task = [Task::Plan { job: job.clone() }];
     let errors = [
-        (platform.jobs().get(&job).await.expect_err("missing"), "ResourceNotFound"),
-        (platform.files().remove("a/b").await.expect_err("missing"), "NoSuchBucket"),
-        (platform.queue().send(SizeClass::Small, &task).await.expect_err("missing"), "NonExistentQueue"),
+        (platform.jobs().expect("the port").get(&job).await.expect_err("missing"), "ResourceNotFound"),
+        (platform.files().expect("the port").remove("a/b").await.expect_err("missing"), "NoSuchBucket"),
+        (
+            platform.queue().expect("the port").send(SizeClass::Small, &task).await.expect_err("missing"),
+            "NonExistentQueue",
+        ),
     ];
     for (error, named) in errors {
         assert_eq!(web::respond::status_of(&error), http::StatusCode::SERVICE_UNAVAILABLE, "{error:?}");

@@ -3,7 +3,6 @@
 use domain::ids::JobId;
 use domain::ports::files::write_all;
 use http::StatusCode;
-use platform::Platform;
 use tests::{ANNA, World};
 
 fn id_of(job: &str) -> JobId {

@@ -7,7 +7,6 @@ use domain::ports::queue::{Inbox, NoDeadline};
 use http::StatusCode;
 use jiff::SignedDuration;
 use local::Local;
-use platform::Platform;
 use serde_json::Value;
 use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, BRUNO, World, reference};
@@ -29,7 +28,7 @@ pub(crate) async fn begin_everyone(world: &World) -> String {
 
 /// Works until the fault strikes or nothing is left. A process that dies acknowledges nothing.
 pub(crate) async fn work_until_struck(platform: &Local, faults: &std::sync::Arc<Faults>) {
-    let worker = export_generator::worker(&Faulty::new(platform.clone(), faults.clone()));
+    let worker = export_generator::worker(&Faulty::new(platform.clone(), faults.clone())).expect("its ports");
     let inbox = platform.inbox();
     while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue answers")
     {
@@ -128,7 +127,8 @@ async fn a_full_disk_fails_the_job_and_lists_nothing() {
         let token = world.token(ANNA).await;
         let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
         let faults = Faults::at(call, Strike::DiskFull);
-        let worker = export_generator::worker(&Faulty::new(world.platform().clone(), faults.clone()));
+        let worker = export_generator::worker(&Faulty::new(world.platform().clone(), faults.clone()))
+            .expect("its ports");
         let inbox = world.platform().inbox();
         while ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.expect("the queue answers") {}
         assert!(faults.has_struck(), "call {call}");
@@ -176,7 +176,7 @@ async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() {
     // One chunk with all patients; each delivery stops after its first.
     let world = World::new();
     let job = begin_everyone(&world).await;
-    let worker = export_generator::worker(world.platform());
+    let worker = export_generator::worker(world.platform()).expect("its ports");
     let inbox = world.platform().inbox();
     while ehi::worker::step(&*inbox, &*worker, &Always).await.expect("the queue answers") {}
     let token = world.token(ANNA).await;

@@ -3,7 +3,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode};
-use platform::Platform;
 use serde_json::{Value, json};
 use settings::Settings;
 use tests::packs::attachments_in_packs;

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use http::StatusCode;
+use platform::Platform;
 use serde_json::{Value, json};
 use tests::{ANNA, Answer, BRUNO, PASSWORD, World, both_hosts, text};
 
@@ -86,10 +87,10 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
     assert!(!alive(&foreign).await);
     let platform = world.platform().clone();
     let fresh = security::verify::Verifier::new(
-        platform::Platform::settings(&platform),
-        platform::Platform::keys(&platform),
-        platform::Platform::clock(&platform),
-        platform::Platform::expiring(&platform),
+        platform.settings(),
+        platform.keys(),
+        platform.clock(),
+        platform.expiring(),
     );
     assert!(fresh.verify(&foreign).await.is_err());
     assert!(alive(&issuer.token(&json!({ "jti": "another", "azp": "app", "iss": claims["iss"], "aud": claims["aud"], "exp": claims["exp"] }))).await);

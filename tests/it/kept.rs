@@ -3,7 +3,6 @@
 
 use domain::ids::JobId;
 use http::{Method, StatusCode};
-use platform::Platform;
 use tests::{ANNA, BRUNO, World, text};
 
 /// How every address of a complete job that its owner's token opens answers; the last one is an attachment's.

@@ -7,7 +7,6 @@ use domain::job::Job;
 use domain::ledger::{Ledger, Patients};
 use domain::request::Cohort;
 use http::StatusCode;
-use platform::Platform;
 use serde_json::{Value, json};
 use tests::exports::{begin, new_export};
 use tests::{World, text};

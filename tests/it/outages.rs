@@ -7,7 +7,6 @@ use domain::job::Job;
 use domain::ports::queue::{Inbox, NoDeadline};
 use http::StatusCode;
 use jiff::SignedDuration;
-use platform::Platform;
 use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, World, text};
 
@@ -16,7 +15,7 @@ use crate::logs::Captured;
 
 /// Lets workers over a faulty platform work while time passes.
 async fn work_for(world: &World, faulty: &Faulty, minutes: i64) {
-    let worker = export_generator::worker(faulty);
+    let worker = export_generator::worker(faulty).expect("its ports");
     let inbox = faulty.inbox();
     for _ in 0..minutes * 2 {
         // A queue that does not answer is asked again later, as the server does.
@@ -261,7 +260,7 @@ async fn a_task_that_its_workers_die_of_fails_its_job() {
     let job = begin_everyone(&world).await;
     let token = world.token(ANNA).await;
     world.step().await;
-    let worker = export_generator::worker(world.platform());
+    let worker = export_generator::worker(world.platform()).expect("its ports");
     let inbox = world.platform().inbox();
     let mut deaths = 0;
     while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer") {
@@ -286,7 +285,7 @@ async fn a_job_that_was_cancelled_does_not_fail_as_well() {
     let job = begin_everyone(&world).await;
     let token = world.token(ANNA).await;
     world.step().await;
-    let worker = export_generator::worker(world.platform());
+    let worker = export_generator::worker(world.platform()).expect("its ports");
     let inbox = world.platform().inbox();
     let delivery = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
     let deleted = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
@@ -304,7 +303,7 @@ async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() {
     let job = begin_everyone(&world).await;
     let token = world.token(ANNA).await;
     world.step().await;
-    let worker = export_generator::worker(world.platform());
+    let worker = export_generator::worker(world.platform()).expect("its ports");
     let inbox = world.platform().inbox();
     let delivery = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
     let down = domain::error::Error::unavailable("no route to the store");

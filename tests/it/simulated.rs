@@ -18,12 +18,14 @@ fn client() -> Client {
 
 #[test]
 fn jobs_keep_the_contract() {
-    run(async { contract::jobs(platform(&client(), "", random(1)).await.jobs()).await });
+    run(async { contract::jobs(platform(&client(), "", random(1)).await.jobs().expect("the port")).await });
 }
 
 #[test]
 fn files_keep_the_contract() {
-    run(async { contract::files(&*platform(&client(), "", random(1)).await.files()).await });
+    run(async {
+        contract::files(&*platform(&client(), "", random(1)).await.files().expect("the port")).await
+    });
 }
 
 #[test]
@@ -33,9 +35,12 @@ fn records_keep_the_contract() {
         let clock = Arc::new(client.simulation().clock());
         let lake = aws::files_at(&sdk(&client).await, &format!("s3://{LAKE_BUCKET}"), clock);
         let lake = lake.expect("a lake");
-        contract::records(&*platform(&client, "", random(1)).await.records(), async |path, bytes| {
-            write_all(&*lake, path, bytes.to_vec()).await.expect("written");
-        })
+        contract::records(
+            &*platform(&client, "", random(1)).await.records().expect("the port"),
+            async |path, bytes| {
+                write_all(&*lake, path, bytes.to_vec()).await.expect("written");
+            },
+        )
         .await;
     });
 }
@@ -47,7 +52,8 @@ fn expiring_entries_keep_the_contract() {
         let client = client();
         let grants = tests::simulated::platform::with_clock(&client, Arc::new(clock.clone()), random(1))
             .await
-            .expiring();
+            .expiring()
+            .expect("the port");
         contract::expiring(grants, &clock as &dyn Clock, |by| clock.advance(by)).await;
     });
 }
@@ -56,8 +62,8 @@ fn expiring_entries_keep_the_contract() {
 fn the_queue_keeps_the_contract() {
     run(async {
         let platform = platform(&client(), "", random(1)).await;
-        let inbox = platform.inbox(SizeClass::Large, &dead_letters());
-        let queue = Large(platform.queue());
+        let inbox = platform.inbox(SizeClass::Large, &dead_letters()).expect("a queue");
+        let queue = Large(platform.queue().expect("the port"));
         contract::queue(&queue, &inbox, SignedDuration::from_secs(2), async |by: SignedDuration| {
             tokio::time::sleep(by.try_into().expect("a wait")).await;
         })
@@ -79,7 +85,7 @@ impl domain::ports::queue::Queue for Large {
 fn large_files_go_up_in_parts() {
     run(async {
         let client = client();
-        let files = platform(&client, "", random(1)).await.files();
+        let files = platform(&client, "", random(1)).await.files().expect("the port");
         let large: Vec<u8> = (0..=u8::MAX).cycle().take(20_000_000).collect();
         let mut writer = files.create("parts/large").await.expect("created");
         for piece in large.chunks(300_000) {
@@ -270,7 +276,7 @@ mod walks {
             if holes {
                 client.simulation().holes();
             }
-            let records = platform(&client, "", random(1)).await.records();
+            let records = platform(&client, "", random(1)).await.records().expect("the port");
             let (mut walk, mut found) = (records.entries(after), Vec::new());
             while let Some(entry) = walk.next().await.expect("an entry") {
                 let Entry::Patient(Member { patient, .. }) = entry else { panic!("a stray") };

@@ -1,7 +1,6 @@
 //! Progress, manifest and cancelling.
 
 use http::StatusCode;
-use platform::Platform;
 use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, text};
 
 /// The workers of a deployment do not wait for the test.

@@ -140,13 +140,14 @@ impl World {
 
     /// One worker, until the job has come to rest.
     async fn work(&self, job: &Job, number: u64, met: &Arc<Met>, is_stormy: bool) -> Job {
-        let worker = export_generator::worker(&self.platform);
-        let inbox = self.platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS"));
+        let worker = export_generator::worker(&self.platform).expect("its ports");
+        let inbox =
+            self.platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue");
         let inbox = Forgetful { inbox, met: met.clone(), is_stormy, received: Notify::new() };
         let begun = Instant::now();
         for step in number.. {
             assert!(begun.elapsed() < PATIENCE, "it does not come to rest");
-            if let Ok(Some(stored)) = self.platform.jobs().get(job.id()).await
+            if let Ok(Some(stored)) = self.platform.jobs().expect("the port").get(job.id()).await
                 && !stored.job.is_active()
             {
                 return stored.job;

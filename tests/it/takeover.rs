@@ -70,13 +70,18 @@ impl Queue {
     }
 
     fn inbox(&self) -> SqsInbox {
-        self.platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS"))
+        self.platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue")
     }
 
     /// Sends a task, and returns it as the event in which Lambda hands it to its function.
     async fn delivered(&self) -> Batch {
         let task = Task::Finish { job: OsRandom.job(SystemClock.now()) };
-        self.platform.queue().send(SizeClass::Large, std::slice::from_ref(&task)).await.expect("sent");
+        self.platform
+            .queue()
+            .expect("the port")
+            .send(SizeClass::Large, std::slice::from_ref(&task))
+            .await
+            .expect("sent");
         let delivery = self.inbox().receive(OF_THE_QUEUE).await.expect("an answer").expect("a task");
         assert_eq!(delivery.task, task);
         let name = self.url.rsplit('/').next().expect("a name");
@@ -161,7 +166,7 @@ async fn large_exports_share_the_workers_by_job() {
     let queue = Queue::new().await;
     let jobs = [0, 1].map(|_| OsRandom.job(SystemClock.now()));
     let task = |job: usize| Task::Finish { job: jobs[job].clone() };
-    let sender = queue.platform.queue();
+    let sender = queue.platform.queue().expect("the port");
     sender.send(SizeClass::Large, &[task(0)]).await.expect("sent");
     sender.send(SizeClass::Large, &[task(0), task(1)]).await.expect("sent");
     sender.send(SizeClass::Small, &[task(1)]).await.expect("sent");

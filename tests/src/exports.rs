@@ -44,5 +44,7 @@ pub fn new_system_export() -> NewExport {
 /// Starts it on a platform.
 pub async fn begin(platform: &dyn Platform, new: NewExport) -> Job {
     let sources = (&*platform.clock(), &*platform.random());
-    start(new, &*platform.jobs(), &*platform.queue(), sources).await.expect("started")
+    start(new, &*platform.jobs().expect("the port"), &*platform.queue().expect("the port"), sources)
+        .await
+        .expect("started")
 }

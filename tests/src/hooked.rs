@@ -113,31 +113,31 @@ impl<P: Platform, H: Hook> Platform for Hooked<P, H> {
         self.inner.random()
     }
 
-    fn jobs(&self) -> Arc<dyn Jobs> {
-        self.port(self.inner.jobs())
+    fn jobs(&self) -> Result<Arc<dyn Jobs>> {
+        Ok(self.port(self.inner.jobs()?))
     }
 
-    fn queue(&self) -> Arc<dyn Queue> {
-        self.port(self.inner.queue())
+    fn queue(&self) -> Result<Arc<dyn Queue>> {
+        Ok(self.port(self.inner.queue()?))
     }
 
-    fn files(&self) -> Arc<dyn Files> {
-        self.port(self.inner.files())
+    fn files(&self) -> Result<Arc<dyn Files>> {
+        Ok(self.port(self.inner.files()?))
     }
 
-    fn records(&self) -> Arc<dyn Records> {
-        self.port(self.inner.records())
+    fn records(&self) -> Result<Arc<dyn Records>> {
+        Ok(self.port(self.inner.records()?))
     }
 
-    fn expiring(&self) -> Arc<dyn ExpiringStore> {
+    fn expiring(&self) -> Result<Arc<dyn ExpiringStore>> {
         self.inner.expiring()
     }
 
-    fn keys(&self) -> Arc<Keys> {
+    fn keys(&self) -> Result<Arc<Keys>> {
         self.inner.keys()
     }
 
-    fn verifier(&self) -> Arc<Verifier> {
+    fn verifier(&self) -> Result<Arc<Verifier>> {
         self.inner.verifier()
     }
 }

@@ -27,7 +27,7 @@ pub async fn check_all(platform: &dyn Platform, checked: &Checked) {
         count: 1_000,
         ..JobQuery::default()
     };
-    let Ok(page) = platform.jobs().list(&query).await else { return };
+    let Ok(page) = platform.jobs().expect("the port").list(&query).await else { return };
     for stored in page.jobs {
         let is_new = checked.0.lock().expect("no panic").insert(stored.job.id().to_string());
         if is_new {
@@ -84,7 +84,7 @@ async fn check(platform: &dyn Platform, job: &Job) {
     let summary = job.summary().expect("it is written");
     let ledger = summary.ledger.as_ref().expect("every export has a ledger");
     check_laws(&json!(ledger));
-    let files = platform.files();
+    let files = platform.files().expect("the port");
     let mut lines = 0;
     for page in 0..summary.pages {
         let Ok(stored) = read_all(&*files, &summary.page_key(page), LARGE).await else { return };
@@ -100,9 +100,15 @@ async fn check(platform: &dyn Platform, job: &Job) {
     }
     let resources = &ledger.resources;
     assert_eq!(lines + resources.attachments, resources.written + resources.made, "{ledger}");
-    let stored = platform.jobs().get(job.id()).await.expect("an answer").expect("a job");
-    for chunk in platform.jobs().chunks(job.id(), 0..stored.progress.plan_end).await.expect("chunks") {
-        check_chunk(&*platform.records(), &chunk).await;
+    let stored = platform.jobs().expect("the port").get(job.id()).await.expect("an answer").expect("a job");
+    for chunk in platform
+        .jobs()
+        .expect("the port")
+        .chunks(job.id(), 0..stored.progress.plan_end)
+        .await
+        .expect("chunks")
+    {
+        check_chunk(&*platform.records().expect("the port"), &chunk).await;
     }
 }
 

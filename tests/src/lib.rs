@@ -110,8 +110,8 @@ impl World {
     }
 
     pub fn over(platform: Local, clock: FixedClock) -> Self {
-        let app = host(ehi::server::routers(&platform), &platform);
-        let worker = export_generator::worker(&platform);
+        let app = host(ehi::server::routers(&platform).expect("its ports"), &platform);
+        let worker = export_generator::worker(&platform).expect("its ports");
         let checked = ledger::Checked::default();
         Self { host: Host::Here(Box::new(Here { platform, clock, app, worker, checked })) }
     }

@@ -14,7 +14,7 @@ pub fn job_id(path: &str) -> JobId {
 
 /// What was recorded for each chunk of a job.
 pub async fn results(platform: &dyn Platform, job: &str) -> Vec<(ChunkId, ChunkResult)> {
-    let chunks = platform.jobs().chunks(&job_id(job), 0..1_000).await.expect("chunks");
+    let chunks = platform.jobs().expect("the port").chunks(&job_id(job), 0..1_000).await.expect("chunks");
     chunks.into_iter().filter_map(|stored| Some((stored.chunk.id, stored.result?))).collect()
 }
 
@@ -26,7 +26,8 @@ pub async fn attachments_in_packs(platform: &dyn Platform, job: &str) -> Vec<Str
         let key = pack_key(&job_id(job), chunk, &result.attempt);
         let place = Place { offset: index.offset, length: index.length, gzip: false };
         let location = Location { key, place: Some(place) };
-        let bytes = packs::read(&*platform.files(), &location, 1 << 20).await.expect("an index");
+        let bytes =
+            packs::read(&*platform.files().expect("the port"), &location, 1 << 20).await.expect("an index");
         let entries: Vec<Value> = serde_json::from_slice(&bytes).expect("JSON");
         names.extend(entries.iter().map(|entry| entry[0].as_str().expect("a name").to_owned()));
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use domain::clock::{Clock, Random};
+use domain::error::Result;
 use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
 use domain::ports::jobs::Jobs;
@@ -151,16 +152,16 @@ fn declared() -> Routes<Admin> {
         })
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
+pub fn router(platform: &dyn Platform) -> Result<Router> {
     let state = Admin {
-        jobs: platform.jobs(),
-        files: platform.files(),
-        expiring: platform.expiring(),
+        jobs: platform.jobs()?,
+        files: platform.files()?,
+        expiring: platform.expiring()?,
         clock: platform.clock(),
         random: platform.random(),
         settings: platform.settings(),
-        verifier: platform.verifier(),
+        verifier: platform.verifier()?,
     };
     // An upload is counted while it is read. Every other body is read with a limit of its own.
-    declared().with_state(state).layer(DefaultBodyLimit::disable())
+    Ok(declared().with_state(state).layer(DefaultBodyLimit::disable()))
 }

@@ -144,17 +144,17 @@ fn in_body(parameter: Parameter) -> Parameter {
     Parameter { place: Place::Body, ..parameter }
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
-    declared().with_state(Authorize {
-        expiring: platform.expiring(),
-        records: platform.records(),
+pub fn router(platform: &dyn Platform) -> Result<Router> {
+    Ok(declared().with_state(Authorize {
+        expiring: platform.expiring()?,
+        records: platform.records()?,
         clock: platform.clock(),
         random: platform.random(),
         settings: platform.settings(),
-        keys: platform.keys(),
-        verifier: platform.verifier(),
+        keys: platform.keys()?,
+        verifier: platform.verifier()?,
         jwks: Arc::new(JwksCache::new(&platform.settings().limits)),
-    })
+    }))
 }
 
 /// An app's request, from `/auth/authorize` until the patient has decided.

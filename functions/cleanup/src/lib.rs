@@ -26,8 +26,8 @@ const STANDS_STILL: SignedDuration = SignedDuration::from_mins(60);
 pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
     let cleanup = Cleanup {
         platform: &*platform,
-        jobs: platform.jobs(),
-        files: platform.files(),
+        jobs: platform.jobs()?,
+        files: platform.files()?,
         now: platform.clock().now(),
     };
     let mut after = None;
@@ -91,7 +91,7 @@ impl Cleanup<'_> {
             JobState::Queued | JobState::Running
                 if retention.is_over(unchanged_since, STANDS_STILL, self.now) =>
             {
-                resume(&stored.job, &*self.platform.queue()).await
+                resume(&stored.job, &*self.platform.queue()?).await
             }
             JobState::Queued | JobState::Running | JobState::AwaitingInput => Ok(()),
         }

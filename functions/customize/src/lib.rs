@@ -117,18 +117,18 @@ fn declared() -> Routes<Customize> {
     routes
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
-    declared().with_state(Customize {
-        jobs: platform.jobs(),
-        queue: platform.queue(),
-        expiring: platform.expiring(),
-        records: platform.records(),
+pub fn router(platform: &dyn Platform) -> Result<Router> {
+    Ok(declared().with_state(Customize {
+        jobs: platform.jobs()?,
+        queue: platform.queue()?,
+        expiring: platform.expiring()?,
+        records: platform.records()?,
         clock: platform.clock(),
         random: platform.random(),
         settings: platform.settings(),
-        keys: platform.keys(),
-        verifier: platform.verifier(),
-    })
+        keys: platform.keys()?,
+        verifier: platform.verifier()?,
+    }))
 }
 
 const ALREADY_CUSTOMIZED: &str = "this export was customized before; its choices cannot change any more";

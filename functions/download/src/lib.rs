@@ -84,16 +84,16 @@ fn declared() -> Routes<Download> {
     })
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
-    declared().with_state(Download {
-        jobs: platform.jobs(),
-        files: platform.files(),
-        attachments: Arc::new(Attachments::new(platform.files())),
+pub fn router(platform: &dyn Platform) -> Result<Router> {
+    Ok(declared().with_state(Download {
+        jobs: platform.jobs()?,
+        files: platform.files()?,
+        attachments: Arc::new(Attachments::new(platform.files()?)),
         clock: platform.clock(),
         settings: platform.settings(),
-        keys: platform.keys(),
-        verifier: platform.verifier(),
-    })
+        keys: platform.keys()?,
+        verifier: platform.verifier()?,
+    }))
 }
 
 /// The caller: the bearer of a token, or of a URL that was signed for a manifest.

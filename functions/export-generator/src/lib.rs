@@ -73,16 +73,16 @@ use platform::Platform;
 use settings::Settings;
 
 /// The worker of a platform.
-pub fn worker(platform: &dyn Platform) -> Arc<dyn Worker> {
-    Arc::new(Generator {
-        jobs: platform.jobs(),
-        queue: platform.queue(),
-        files: platform.files(),
-        records: platform.records(),
+pub fn worker(platform: &dyn Platform) -> Result<Arc<dyn Worker>> {
+    Ok(Arc::new(Generator {
+        jobs: platform.jobs()?,
+        queue: platform.queue()?,
+        files: platform.files()?,
+        records: platform.records()?,
         clock: platform.clock(),
         random: platform.random(),
         settings: platform.settings(),
-    })
+    }))
 }
 
 pub(crate) struct Generator {

@@ -141,19 +141,19 @@ fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: E
         .returning(&[fhir(202, "OperationOutcome")])
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
+pub fn router(platform: &dyn Platform) -> Result<Router> {
     let state = KickOff {
-        jobs: platform.jobs(),
-        queue: platform.queue(),
-        records: platform.records(),
-        expiring: platform.expiring(),
+        jobs: platform.jobs()?,
+        queue: platform.queue()?,
+        records: platform.records()?,
+        expiring: platform.expiring()?,
         clock: platform.clock(),
         random: platform.random(),
         settings: platform.settings(),
-        keys: platform.keys(),
-        verifier: platform.verifier(),
+        keys: platform.keys()?,
+        verifier: platform.verifier()?,
     };
-    declared(state.settings.prefixes()).with_state(state)
+    Ok(declared(state.settings.prefixes()).with_state(state))
 }
 
 async fn ehi_export(

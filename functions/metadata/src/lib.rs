@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::clock::Clock;
 use domain::dialect::Dialect;
+use domain::error::Result;
 use domain::request::{Base, SandboxShortcut};
 use fhir::FHIR_JSON;
 use http::StatusCode;
@@ -99,9 +100,9 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
     routes
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
-    let state = Metadata { settings: platform.settings(), keys: platform.keys(), clock: platform.clock() };
-    declared(state.settings.prefixes(), state.clock.now()).with_state(state)
+pub fn router(platform: &dyn Platform) -> Result<Router> {
+    let state = Metadata { settings: platform.settings(), keys: platform.keys()?, clock: platform.clock() };
+    Ok(declared(state.settings.prefixes(), state.clock.now()).with_state(state))
 }
 
 /// The description of all routes, which `ehi openapi` writes.

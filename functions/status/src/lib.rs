@@ -108,17 +108,17 @@ fn declared() -> Routes<Status> {
     })
 }
 
-pub fn router(platform: &dyn Platform) -> Router {
-    declared().with_state(Status {
-        jobs: platform.jobs(),
-        files: platform.files(),
+pub fn router(platform: &dyn Platform) -> Result<Router> {
+    Ok(declared().with_state(Status {
+        jobs: platform.jobs()?,
+        files: platform.files()?,
         clock: platform.clock(),
         settings: platform.settings(),
-        keys: platform.keys(),
-        verifier: platform.verifier(),
+        keys: platform.keys()?,
+        verifier: platform.verifier()?,
         manifests: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
         pages: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
-    })
+    }))
 }
 
 async fn status(

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::Router;
 use domain::error::Result;
 use domain::ports::jobs::JobQuery;
+use domain::ports::queue::Worker;
 use jiff::SignedDuration;
-use local::Local;
+use local::{Local, LocalQueue};
 use platform::Platform;
 use settings::{Settings, log_filter};
 use tokio::net::TcpListener;
@@ -55,7 +56,7 @@ impl Signals {
 }
 
 /// A function behind HTTP: its name, the declarations of its routes, and its router.
-type Function = (&'static str, fn() -> Vec<Route>, fn(&dyn Platform) -> Router);
+type Function = (&'static str, fn() -> Vec<Route>, fn(&dyn Platform) -> Result<Router>);
 
 const FUNCTIONS: [Function; 7] = [
     ("kick-off", kick_off::routes, kick_off::router),
@@ -77,8 +78,8 @@ pub fn routes() -> Vec<(&'static str, Route)> {
 }
 
 /// Every function's routes, without what a host puts around them.
-pub fn routers(platform: &dyn Platform) -> Router {
-    FUNCTIONS.iter().fold(Router::new(), |merged, (_, _, router)| merged.merge(router(platform)))
+pub fn routers(platform: &dyn Platform) -> Result<Router> {
+    FUNCTIONS.iter().try_fold(Router::new(), |merged, (_, _, router)| Ok(merged.merge(router(platform)?)))
 }
 
 /// A running server.
@@ -100,12 +101,14 @@ impl Server {
             tracing::warn!("{warning}");
         }
         resume(&platform).await?;
-        let app = host(routers(&platform), &platform);
+        let app = host(routers(&platform)?, &platform);
         let limits = Arc::new(platform.settings().limits.clone());
         let patience = std::time::Duration::from_secs(limits.stop_seconds);
         let serving = tokio::spawn(connections::serve(listener, app, limits, shutdown.clone()));
-        let mut background: Vec<_> =
-            (0..workers).map(|_| tokio::spawn(work(platform.clone(), shutdown.clone()))).collect();
+        let worker = export_generator::worker(&platform)?;
+        let mut background: Vec<_> = (0..workers)
+            .map(|_| tokio::spawn(work(worker.clone(), platform.inbox(), shutdown.clone())))
+            .collect();
         background.push(tokio::spawn(clean(Arc::new(platform), shutdown.clone())));
         Ok(Self { address, shutdown, serving, background, patience })
     }
@@ -146,9 +149,7 @@ pub async fn resume(platform: &Local) -> Result<()> {
     }
 }
 
-async fn work(platform: Local, shutdown: Shutdown) {
-    let worker = export_generator::worker(&platform);
-    let inbox = platform.inbox();
+async fn work(worker: Arc<dyn Worker>, inbox: Arc<LocalQueue>, shutdown: Shutdown) {
     while !shutdown.has_begun() {
         match step(&*inbox, &*worker, &shutdown).await {
             Ok(true) => {}

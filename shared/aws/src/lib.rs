@@ -23,7 +23,7 @@ mod secrets;
 mod table;
 mod upload;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -66,8 +66,6 @@ pub struct Aws {
     random: Arc<dyn Random>,
     settings: Arc<Settings>,
     keys: Option<Arc<Keys>>,
-    /// Variables that a port needed and that are not set.
-    missing: Mutex<Vec<&'static str>>,
 }
 
 /// The SDK's configuration from the process's environment, with our time-outs and retries.
@@ -105,15 +103,7 @@ impl Aws {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self {
-            sdk,
-            resources,
-            clock,
-            random,
-            settings: Arc::new(settings),
-            keys: keys.map(Arc::new),
-            missing: Mutex::default(),
-        }
+        Self { sdk, resources, clock, random, settings: Arc::new(settings), keys: keys.map(Arc::new) }
     }
 
     /// Connects a function that serves requests: reads keys and settings from Secrets Manager. Returns the platform and the
@@ -129,10 +119,8 @@ impl Aws {
         random: Arc<dyn Random>,
         known: Option<&str>,
     ) -> Result<Option<(Self, String)>> {
-        let secret = |name: &'static str| {
-            resources.get(name).ok_or_else(|| Error::invalid(format!("{name}: the variable is not set")))
-        };
-        let (signing, settings) = (secret("EHI_SIGNING_SECRET")?, secret("EHI_SETTINGS_SECRET")?);
+        let signing = need(&resources, "EHI_SIGNING_SECRET")?;
+        let settings = need(&resources, "EHI_SETTINGS_SECRET")?;
         let client = aws_sdk_secretsmanager::Client::new(&sdk);
         let stored = Box::pin(Stored::read(&client, signing, settings)).await?;
         let now = clock.now();
@@ -160,22 +148,13 @@ impl Aws {
         Ok(Self::new(sdk, resources, settings, None, clock, random))
     }
 
-    /// What the ports that were asked for lack; one line.
-    pub fn check(&self) -> Result<()> {
-        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("{}: the variable is not set", missing.join(", "))))
-    }
-
     /// The receiving end of one queue, for hosts that poll.
-    pub fn inbox(&self, size: SizeClass, dead_letters: &str) -> SqsInbox {
+    pub fn inbox(&self, size: SizeClass, dead_letters: &str) -> Result<SqsInbox> {
         let name = match size {
             SizeClass::Small => "EHI_SMALL_QUEUE",
             SizeClass::Large => "EHI_LARGE_QUEUE",
         };
-        SqsInbox::new(self.sqs(), self.need(name), dead_letters.to_owned())
+        Ok(SqsInbox::new(self.sqs(), self.need(name)?, dead_letters.to_owned()))
     }
 
     /// When messages of the queues come back.
@@ -183,14 +162,9 @@ impl Aws {
         Visibility::new(self.sqs())
     }
 
-    fn need(&self, name: &'static str) -> String {
-        self.resources.get(name).map_or_else(
-            || {
-                self.missing.lock().unwrap_or_else(PoisonError::into_inner).push(name);
-                String::new()
-            },
-            str::to_owned,
-        )
+    /// The value of a variable.
+    fn need(&self, name: &'static str) -> Result<String> {
+        need(&self.resources, name).map(str::to_owned)
     }
 
     fn sqs(&self) -> aws_sdk_sqs::Client {
@@ -208,6 +182,11 @@ impl Aws {
     fn s3(&self) -> aws_sdk_s3::Client {
         s3(&self.sdk)
     }
+}
+
+/// The value of a variable; the error names one that is not set.
+fn need<'r>(resources: &'r Resources, name: &'static str) -> Result<&'r str> {
+    resources.get(name).ok_or_else(|| Error::invalid(format!("{name}: the variable is not set")))
 }
 
 /// An emulator on this machine has no host name for each bucket.
@@ -259,62 +238,59 @@ impl Platform for Aws {
         self.random.clone()
     }
 
-    fn jobs(&self) -> Arc<dyn Jobs> {
-        Arc::new(AwsJobs {
+    fn jobs(&self) -> Result<Arc<dyn Jobs>> {
+        Ok(Arc::new(AwsJobs {
             table: Table {
                 client: self.dynamodb(),
-                name: self.need("EHI_JOBS_TABLE"),
+                name: self.need("EHI_JOBS_TABLE")?,
                 random: self.random.clone(),
             },
             retention: self.settings.retention,
             clock: self.clock.clone(),
-        })
+        }))
     }
 
-    fn queue(&self) -> Arc<dyn Queue> {
-        let (small, large) = (self.need("EHI_SMALL_QUEUE"), self.need("EHI_LARGE_QUEUE"));
-        Arc::new(AwsQueue { client: self.sqs(), small, large })
+    fn queue(&self) -> Result<Arc<dyn Queue>> {
+        let (small, large) = (self.need("EHI_SMALL_QUEUE")?, self.need("EHI_LARGE_QUEUE")?);
+        Ok(Arc::new(AwsQueue { client: self.sqs(), small, large }))
     }
 
-    fn files(&self) -> Arc<dyn Files> {
+    fn files(&self) -> Result<Arc<dyn Files>> {
         let client = self.s3();
         let role = self.resources.get("EHI_SIGNING_ROLE").map(str::to_owned);
         let presigner = Presigner::new(self.sdk.clone(), client.clone(), role, self.clock.clone());
-        let (name, prefix) = (self.need("EHI_FILES_BUCKET"), String::new());
+        let (name, prefix) = (self.need("EHI_FILES_BUCKET")?, String::new());
         let bucket = Bucket { client, name, prefix, store: Store::Files };
         let part_bytes = self.resources.get("EHI_UPLOAD_PART_BYTES").and_then(|bytes| bytes.parse().ok());
         let compress = self.resources.flag("EHI_COMPRESS_FILES");
-        Arc::new(AwsFiles::new(bucket, presigner, compress, part_bytes.unwrap_or(PART_BYTES)))
+        Ok(Arc::new(AwsFiles::new(bucket, presigner, compress, part_bytes.unwrap_or(PART_BYTES))))
     }
 
-    fn records(&self) -> Arc<dyn Records> {
-        let lake = self.need("EHI_RECORDS");
-        let (name, prefix) = location(&lake).unwrap_or_else(|| {
-            if !lake.is_empty() {
-                self.missing
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push("EHI_RECORDS (s3://bucket/prefix)");
-            }
-            Default::default()
-        });
-        Arc::new(AwsRecords::new(Bucket { client: self.s3(), name, prefix, store: Store::Records }))
+    fn records(&self) -> Result<Arc<dyn Records>> {
+        let lake = self.need("EHI_RECORDS")?;
+        let (name, prefix) = location(&lake).ok_or_else(|| {
+            Error::invalid(format!("EHI_RECORDS: '{lake}' is not s3://bucket or s3://bucket/prefix"))
+        })?;
+        let bucket = Bucket { client: self.s3(), name, prefix, store: Store::Records };
+        Ok(Arc::new(AwsRecords::new(bucket)))
     }
 
-    fn expiring(&self) -> Arc<dyn ExpiringStore> {
-        Arc::new(AwsExpiringStore {
+    fn expiring(&self) -> Result<Arc<dyn ExpiringStore>> {
+        Ok(Arc::new(AwsExpiringStore {
             client: self.dynamodb(),
-            table: self.need("EHI_GRANTS_TABLE"),
+            table: self.need("EHI_GRANTS_TABLE")?,
             clock: self.clock.clone(),
             random: self.random.clone(),
-        })
+        }))
     }
 
-    fn keys(&self) -> Arc<Keys> {
-        self.keys.clone().expect("a function that signs or verifies is served, and has its secrets")
+    fn keys(&self) -> Result<Arc<Keys>> {
+        self.keys
+            .clone()
+            .ok_or_else(|| Error::internal("a worker has no keys: it signs and verifies nothing"))
     }
 
-    fn verifier(&self) -> Arc<Verifier> {
-        Arc::new(Verifier::new(self.settings(), self.keys(), self.clock(), self.expiring()))
+    fn verifier(&self) -> Result<Arc<Verifier>> {
+        Ok(Arc::new(Verifier::new(self.settings(), self.keys()?, self.clock(), self.expiring()?)))
     }
 }

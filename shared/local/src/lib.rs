@@ -162,6 +162,36 @@ impl Local {
         }
     }
 
+    // One machine has all ports: what `Platform` may lack is here without a `Result`.
+
+    pub fn jobs(&self) -> Arc<dyn Jobs> {
+        self.jobs.clone()
+    }
+
+    pub fn queue(&self) -> Arc<dyn Queue> {
+        self.queue.clone()
+    }
+
+    pub fn files(&self) -> Arc<dyn Files> {
+        self.files.clone()
+    }
+
+    pub fn records(&self) -> Arc<dyn Records> {
+        self.records.clone()
+    }
+
+    pub fn expiring(&self) -> Arc<dyn ExpiringStore> {
+        self.expiring.clone()
+    }
+
+    pub fn keys(&self) -> Arc<Keys> {
+        self.keys.clone()
+    }
+
+    pub fn verifier(&self) -> Arc<Verifier> {
+        self.verifier.clone()
+    }
+
     /// The receiving end of the queue.
     pub fn inbox(&self) -> Arc<LocalQueue> {
         self.queue.clone()
@@ -181,32 +211,32 @@ impl Platform for Local {
         self.random.clone()
     }
 
-    fn jobs(&self) -> Arc<dyn Jobs> {
-        self.jobs.clone()
+    fn jobs(&self) -> Result<Arc<dyn Jobs>> {
+        Ok(self.jobs())
     }
 
-    fn queue(&self) -> Arc<dyn Queue> {
-        self.queue.clone()
+    fn queue(&self) -> Result<Arc<dyn Queue>> {
+        Ok(self.queue())
     }
 
-    fn files(&self) -> Arc<dyn Files> {
-        self.files.clone()
+    fn files(&self) -> Result<Arc<dyn Files>> {
+        Ok(self.files())
     }
 
-    fn records(&self) -> Arc<dyn Records> {
-        self.records.clone()
+    fn records(&self) -> Result<Arc<dyn Records>> {
+        Ok(self.records())
     }
 
-    fn expiring(&self) -> Arc<dyn ExpiringStore> {
-        self.expiring.clone()
+    fn expiring(&self) -> Result<Arc<dyn ExpiringStore>> {
+        Ok(self.expiring())
     }
 
-    fn keys(&self) -> Arc<Keys> {
-        self.keys.clone()
+    fn keys(&self) -> Result<Arc<Keys>> {
+        Ok(self.keys())
     }
 
-    fn verifier(&self) -> Arc<Verifier> {
-        self.verifier.clone()
+    fn verifier(&self) -> Result<Arc<Verifier>> {
+        Ok(self.verifier())
     }
 }
 

@@ -8,6 +8,7 @@ pub mod telemetry;
 use std::sync::Arc;
 
 use domain::clock::{Clock, Random};
+use domain::error::Result;
 use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
 use domain::ports::jobs::Jobs;
@@ -18,18 +19,18 @@ use security::verify::Verifier;
 use settings::Settings;
 
 /// A host of the functions: AWS, one machine, or a test. Each function takes only the ports that its router's state
-/// names.
+/// names. A port that the host lacks, such as for want of a variable, is an error that names what is missing.
 pub trait Platform: Send + Sync {
     fn settings(&self) -> Arc<Settings>;
     fn clock(&self) -> Arc<dyn Clock>;
     fn random(&self) -> Arc<dyn Random>;
-    fn jobs(&self) -> Arc<dyn Jobs>;
-    fn queue(&self) -> Arc<dyn Queue>;
-    fn files(&self) -> Arc<dyn Files>;
-    fn records(&self) -> Arc<dyn Records>;
-    fn expiring(&self) -> Arc<dyn ExpiringStore>;
+    fn jobs(&self) -> Result<Arc<dyn Jobs>>;
+    fn queue(&self) -> Result<Arc<dyn Queue>>;
+    fn files(&self) -> Result<Arc<dyn Files>>;
+    fn records(&self) -> Result<Arc<dyn Records>>;
+    fn expiring(&self) -> Result<Arc<dyn ExpiringStore>>;
     /// The keys that sign tokens.
-    fn keys(&self) -> Arc<Keys>;
+    fn keys(&self) -> Result<Arc<Keys>>;
     /// Verifies access tokens. All routers of a process share it, because it caches verified tokens.
-    fn verifier(&self) -> Arc<Verifier>;
+    fn verifier(&self) -> Result<Arc<Verifier>>;
 }

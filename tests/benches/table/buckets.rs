@@ -164,14 +164,15 @@ pub(crate) fn generator() -> String {
         }));
         let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
         let platform = Aws::new(sdk().await, resources, settings("http://127.0.0.1"), None, clock, random);
-        let worker = export_generator::worker(&platform);
+        let worker = export_generator::worker(&platform).expect("its ports");
         let inboxes = [SizeClass::Small, SizeClass::Large]
-            .map(|size| platform.inbox(size, &variable("EHI_TEST_DEAD_LETTERS")));
+            .map(|size| platform.inbox(size, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue"));
         let patient = PatientId::parse(PATIENT).expect("an id");
         let started = Instant::now();
         let job = begin(&platform, new_export(Cohort::of(vec![patient]))).await;
         let done = loop {
-            let stored = platform.jobs().get(job.id()).await.expect("an answer").expect("the job");
+            let stored =
+                platform.jobs().expect("the port").get(job.id()).await.expect("an answer").expect("the job");
             if !stored.job.is_active() {
                 break stored.job;
             }

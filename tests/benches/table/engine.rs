@@ -14,7 +14,6 @@ use domain::request::Cohort;
 use domain::selection::Selection;
 use indicatif::ProgressBar;
 use local::Local;
-use platform::Platform;
 use tests::exports::{begin, new_export};
 
 use crate::{Row, Scale, directory, megabytes_a_second, settings};
@@ -146,7 +145,7 @@ fn export(
         let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
         let platform =
             Local::open(output, lake, settings("http://127.0.0.1"), clock, random).expect("a platform");
-        let worker = export_generator::worker(&platform);
+        let worker = export_generator::worker(&platform).expect("its ports");
         let inbox = platform.inbox();
         let started = std::time::Instant::now();
         let mut new = new_export(Cohort::Everyone);

@@ -20,8 +20,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     let length = Duration::from_secs(scale.of(5, 2));
     runtime().block_on(async {
         let (server, base, platform) = serve(lake.path(), state.path()).await;
-        let members =
-            platform::Platform::records(&platform).members(None, 1).await.expect("a patient").members;
+        let members = platform.records().members(None, 1).await.expect("a patient").members;
         let patient = members[0].patient.to_string();
         let token = token(&platform, &patient);
         let job = async |prefix: &str| {

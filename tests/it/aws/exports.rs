@@ -51,11 +51,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Works as a Lambda would, one message after the other, until the job has ended.
 async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
-    let worker = export_generator::worker(platform);
+    let worker = export_generator::worker(platform).expect("its ports");
     let begun = Instant::now();
     loop {
         assert!(begun.elapsed() < PATIENCE, "{job} does not come to rest");
-        if let Ok(Some(stored)) = platform.jobs().get(job).await
+        if let Ok(Some(stored)) = platform.jobs().expect("the port").get(job).await
             && !stored.job.is_active()
         {
             return stored.job;
@@ -67,7 +67,7 @@ async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
 
 /// How often each resource is in the files of a complete job.
 pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
-    let files = platform.files();
+    let files = platform.files().expect("the port");
     let manifest = web::manifest::stored_page(job, 0, &*files).await.expect("read").expect("a manifest");
     let mut counts = BTreeMap::new();
     for named in manifest.files.iter().filter(|named| named.file.purpose.is_data()) {
@@ -89,7 +89,7 @@ async fn whatever_call_breaks_each_resource_is_exported_once() {
     let wire = Wire::over(sdk().await.http_client().expect("a client"));
     let broken = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
     let platform = platform(broken, resources(lake, &[]), Arc::new(SystemClock), Arc::new(OsRandom));
-    let inbox = Brief(platform.inbox(SizeClass::Small, &variable("EHI_TEST_DEAD_LETTERS")));
+    let inbox = Brief(platform.inbox(SizeClass::Small, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue"));
     let patient = vec![PatientId::parse(BRUNO).expect("an id")];
     let job = begin(&platform, patient.clone()).await;
     work(&platform, &inbox, job.id()).await;
@@ -144,7 +144,7 @@ async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
     let counted = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
     let clock = || Arc::new(SystemClock);
     let platform = platform(counted, resources(lake, &[]), clock(), Arc::new(OsRandom));
-    let worker = export_generator::worker(&platform);
+    let worker = export_generator::worker(&platform).expect("its ports");
     // The one task of a short export as the queue would deliver it, without the calls that deliver it.
     let calls = async || {
         let job = begin(&platform, vec![PatientId::parse(BRUNO).expect("an id")]).await;
@@ -152,7 +152,7 @@ async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
         wire.follow(Plan::Nothing);
         worker.handle(&Task::Plan { job: id.clone() }, &NoDeadline).await.expect("done");
         let operations = wire.operations();
-        let done = platform.jobs().get(&id).await.expect("an answer").expect("a job");
+        let done = platform.jobs().expect("the port").get(&id).await.expect("an answer").expect("a job");
         assert!(matches!(done.job, Job::Complete(_)));
         operations
     };

@@ -257,7 +257,7 @@ async fn it_can_be_cancelled_at_every_step() {
         world.work().await;
         assert_eq!(world.get(&status).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
         world.clean().await;
-        let files = platform::Platform::files(world.platform());
+        let files = world.platform().files();
         assert_eq!(files.list("exports/").await.expect("a list"), Vec::<String>::new(), "step {step}");
         if over {
             break;

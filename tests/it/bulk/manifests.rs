@@ -51,7 +51,6 @@ async fn a_manifest_of_100_000_files_is_read_page_by_page() {
     use domain::job::Job;
     use domain::manifest::{Names, StoredManifest};
     use domain::ports::files::write_all;
-    use platform::Platform;
 
     let lake = Lake::new();
     let world = lake.world("");

@@ -3,7 +3,6 @@
 use domain::ids::JobId;
 use futures_util::TryStreamExt;
 use http::{Method, StatusCode};
-use platform::Platform;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

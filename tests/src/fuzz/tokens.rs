@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 
 use contract::SeededRandom;
 use jiff::Timestamp;
-use platform::Platform;
 use security::assertion;
 use security::jwks::JwksCache;
 use security::keys::{Keys, StoredKeys};

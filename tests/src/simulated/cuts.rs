@@ -38,7 +38,7 @@ fn workers(simulation: &Simulation, concurrency: usize) -> Arc<Functions> {
     let make = Arc::new(|client: Client, number: u64| {
         async move {
             let platform = platform(&client, SETTINGS, random(100 + number)).await;
-            consumer(&platform, export_generator::worker(&platform))
+            consumer(&platform, export_generator::worker(&platform).expect("its ports"))
         }
         .boxed()
     });

@@ -80,8 +80,8 @@ impl Modelled {
     }
 
     /// A worker over it, whose tasks begin with nothing.
-    pub fn worker(self, make: impl FnOnce(&dyn Platform) -> Arc<dyn Worker>) -> Arc<dyn Worker> {
-        let inner = make(&self.0);
+    pub fn worker(self, make: impl FnOnce(&dyn Platform) -> Result<Arc<dyn Worker>>) -> Arc<dyn Worker> {
+        let inner = make(&self.0).expect("its ports");
         Arc::new(ModelledWorker { inner, model: self.0.hook })
     }
 }

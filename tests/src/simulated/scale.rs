@@ -119,7 +119,7 @@ pub fn simulate(plan: Plan) -> Result<Figures, String> {
                 async move {
                     let platform = platform(&client, &settings, random(100 + number)).await;
                     if !plan.modelled {
-                        return consumer(&platform, export_generator::worker(&platform));
+                        return consumer(&platform, export_generator::worker(&platform).expect("its ports"));
                     }
                     let platform = Arc::new(platform);
                     let modelled = Modelled::new(platform.clone(), client, plan.lake);
@@ -135,7 +135,13 @@ pub fn simulate(plan: Plan) -> Result<Figures, String> {
         if job.state() != JobState::Complete {
             return Err(format!("{:?}: {:?}", job.state(), job.header().history));
         }
-        let stored = outside.jobs().get(&id).await.map_err(|error| error.to_string())?.ok_or("no job")?;
+        let stored = outside
+            .jobs()
+            .expect("the port")
+            .get(&id)
+            .await
+            .map_err(|error| error.to_string())?
+            .ok_or("no job")?;
         Ok(figures(plan, &simulation, &functions, u64::from(stored.progress.chunks_done)))
     })
 }

@@ -41,7 +41,7 @@ pub use lambda_http::Error;
 
 /// Serves a function's router on the Lambda runtime. While a secret or a setting is missing, it is read again later, and
 /// every request gets 503.
-pub async fn serve(router: fn(&dyn Platform) -> Router) -> Result<(), Error> {
+pub async fn serve(router: fn(&dyn Platform) -> Result<Router>) -> Result<(), Error> {
     let connection = Connection { router, sdk: sdk_and_log(Caller::Request).await, resources: resources() };
     let app = App::start(connection, clock(), random()).await;
     let app = &app;
@@ -100,16 +100,18 @@ where
         clock(),
         random(),
     ))?);
-    // Every port is asked for once, so that what is missing is known now and not in an hour.
-    let _ = (aws.jobs(), aws.files(), aws.queue(), aws.expiring());
-    aws.check().map_err(refusal)?;
+    // What is missing is known now and not in an hour.
+    started(aws.jobs())?;
+    started(aws.files())?;
+    started(aws.queue())?;
+    started(aws.expiring())?;
     let handler = |_: LambdaEvent<Value>| async { run(aws.clone()).await.map_err(logged) };
     lambda_runtime::run(service_fn(handler)).await
 }
 
 /// Runs a queue worker on the Lambda runtime. If `EHI_DEAD_LETTERS` is set, the messages are dead letters,
 /// and their jobs fail.
-pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(), Error> {
+pub async fn consume(worker: fn(&dyn Platform) -> Result<Arc<dyn Worker>>) -> Result<(), Error> {
     let resources = resources();
     let aws = started(Aws::without_secrets(
         sdk_and_log(Caller::Worker).await,
@@ -118,7 +120,7 @@ pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(),
         random(),
     ))?;
     let consumer = Consumer {
-        worker: worker(&aws),
+        worker: started(worker(&aws))?,
         visibility: aws.visibility(),
         queues: ["EHI_SMALL_QUEUE", "EHI_LARGE_QUEUE"]
             .into_iter()
@@ -128,7 +130,6 @@ pub async fn consume(worker: fn(&dyn Platform) -> Arc<dyn Worker>) -> Result<(),
         takes_dead_letters: resources.flag("EHI_DEAD_LETTERS"),
         hidden: VISIBILITY,
     };
-    aws.check().map_err(refusal)?;
     let consumer = &consumer;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Batch>| async move {
         let ends = Timestamp::try_from(event.context.deadline()).unwrap_or_else(|_| consumer.clock.now());
@@ -200,7 +201,7 @@ fn logged(error: domain::error::Error) -> Error {
 
 /// Creates a function's router from its secrets.
 struct Connection {
-    router: fn(&dyn Platform) -> Router,
+    router: fn(&dyn Platform) -> Result<Router>,
     sdk: SdkConfig,
     resources: Arc<Resources>,
 }
@@ -211,8 +212,7 @@ impl Connect for Connection {
         let Some((platform, version)) = Aws::connect(sdk, resources, clock(), random(), known).await? else {
             return Ok(None);
         };
-        let app = host((self.router)(&platform), &platform);
-        platform.check()?;
+        let app = host((self.router)(&platform)?, &platform);
         for warning in platform.settings().warnings() {
             tracing::warn!("{warning}");
         }
