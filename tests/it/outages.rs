@@ -292,7 +292,7 @@ async fn a_job_that_was_cancelled_does_not_fail_as_well() {
     assert_eq!(deleted.status, StatusCode::ACCEPTED);
     let settled = worker.settle(&delivery, Err(domain::error::Error::internal("a defect"))).await;
     assert_eq!(settled, domain::ports::queue::Settled::Done);
-    worker.bury(&delivery.task, &delivery.story()).await.expect("nothing is left to fail");
+    worker.bury(&delivery.task, &delivery.diagnostics()).await.expect("nothing is left to fail");
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
 }
 
@@ -310,7 +310,7 @@ async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() {
     worker.settle(&delivery, Err(down)).await;
     worker.settle(&delivery, Err(domain::error::Error::internal("a defect"))).await;
     let log = Captured::start();
-    worker.bury(&delivery.task, &delivery.story()).await.expect("the job fails");
+    worker.bury(&delivery.task, &delivery.diagnostics()).await.expect("the job fails");
     let known = format!(
         "task {}, delivered 1 times, failed by a fault of the server 1 times, waiting for the store since",
         delivery.task.key()

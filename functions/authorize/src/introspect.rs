@@ -16,7 +16,7 @@ use crate::request::OAuthRequest;
 use crate::{Authorize, RefreshGrant};
 
 /// Who asks about a token: a client id is only unique within its issuer.
-struct Asking {
+struct Requester {
     client: ClientId,
     /// `None` is this server.
     issuer: Option<String>,
@@ -24,7 +24,7 @@ struct Asking {
     about_all: bool,
 }
 
-impl Asking {
+impl Requester {
     fn registered(client: &Client) -> Self {
         Self { client: client.id.clone(), issuer: None, about_all: client.introspects }
     }
@@ -39,17 +39,17 @@ pub(crate) async fn introspect(
     State(state): State<Authorize>,
     request: OAuthRequest,
 ) -> Result<Response, OAuthError> {
-    let asking = state.authenticate(&request).await?;
+    let requester = state.authenticate(&request).await?;
     let token = request.token()?;
     let inactive = || Ok(json(StatusCode::OK, &json!({ "active": false })));
     if let Some(refresh) = state.refresh_grant(token).await? {
-        if !asking.may_know(&refresh.client, None) || !state.is_alive(&refresh).await? {
+        if !requester.may_know(&refresh.client, None) || !state.is_alive(&refresh).await? {
             return inactive();
         }
         return Ok(json(StatusCode::OK, &state.described_refresh(&refresh)));
     }
     match state.verifier.verify(token).await {
-        Ok(caller) if asking.may_know(&caller.client, caller.issuer.as_deref()) => {
+        Ok(caller) if requester.may_know(&caller.client, caller.issuer.as_deref()) => {
             Ok(json(StatusCode::OK, &state.described(&caller)))
         }
         Ok(_) | Err(Error::Unauthorized(_)) => inactive(),
@@ -63,14 +63,14 @@ pub(crate) async fn revoke(
     request: OAuthRequest,
 ) -> Result<Response, OAuthError> {
     // The bearer of a token speaks for its client: so a token of another issuer can be given up here.
-    let asking = match &request.bearer {
+    let requester = match &request.bearer {
         Some(bearer) => Some(state.bearer(bearer).await?),
-        None => state.client(&request, "/auth/revoke").await?.map(Asking::registered),
+        None => state.client(&request, "/auth/revoke").await?.map(Requester::registered),
     };
     let token = request.token()?;
     // Whoever holds a public client's token may give it up; a confidential client says who it is.
-    let may = |client: &ClientId, issuer: Option<&str>| match &asking {
-        Some(asking) => asking.client == *client && asking.issuer.as_deref() == issuer,
+    let may = |client: &ClientId, issuer: Option<&str>| match &requester {
+        Some(requester) => requester.client == *client && requester.issuer.as_deref() == issuer,
         None => issuer.is_none() && state.settings.client(client.as_str()).is_some_and(Client::is_public),
     };
     if let Some(refresh) = state.refresh_grant(token).await? {
@@ -87,12 +87,12 @@ pub(crate) async fn revoke(
 
 impl Authorize {
     /// Who asks: an authenticated confidential client, or the bearer of an access token.
-    async fn authenticate(&self, request: &OAuthRequest) -> Result<Asking, OAuthError> {
+    async fn authenticate(&self, request: &OAuthRequest) -> Result<Requester, OAuthError> {
         if let Some(token) = &request.bearer {
             return self.bearer(token).await;
         }
         match self.client(request, "/auth/introspect").await? {
-            Some(client) if !client.is_public() => Ok(Asking::registered(client)),
+            Some(client) if !client.is_public() => Ok(Requester::registered(client)),
             _ => Err(OAuthError::new(
                 "invalid_client",
                 "introspection needs the client's authentication or an access token",
@@ -100,12 +100,12 @@ impl Authorize {
         }
     }
 
-    async fn bearer(&self, token: &str) -> Result<Asking, OAuthError> {
+    async fn bearer(&self, token: &str) -> Result<Requester, OAuthError> {
         let caller = self.verifier.verify(token).await?;
         // A resource server's own token, and not one that a patient gave it.
         let is_own = caller.issuer.is_none() && caller.patient.is_none();
         let client = self.settings.client(caller.client.as_str()).filter(|_| is_own);
-        Ok(Asking {
+        Ok(Requester {
             client: caller.client.clone(),
             issuer: caller.issuer.clone(),
             about_all: client.is_some_and(|client| client.introspects),

@@ -46,8 +46,8 @@ pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
         }
     }
     cleanup.orphans().await?;
-    let swept = platform.expiring().sweep().await?;
-    tracing::info!(grants = swept, "cleanup done");
+    let swept = platform.expiring()?.sweep().await?;
+    tracing::info!(expired_entries = swept, "cleanup done");
     Ok(())
 }
 

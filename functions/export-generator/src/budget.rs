@@ -150,7 +150,7 @@ impl Generator {
     /// Fails the job; where that cannot be written, the task comes again.
     async fn end(&self, delivery: &Delivery, reason: &Error) -> Settled {
         let waited = (reason.kind() == Kind::Unavailable).then(|| self.settings.outage.as_hours());
-        match self.fail_job(&delivery.task, reason, waited, &delivery.story()).await {
+        match self.fail_job(&delivery.task, reason, waited, &delivery.diagnostics()).await {
             Ok(()) => Settled::Done,
             Err(problem) => self.again(delivery, &problem, None),
         }

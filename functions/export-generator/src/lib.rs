@@ -116,9 +116,9 @@ impl Worker for Generator {
         }
     }
 
-    async fn bury(&self, task: &Task, story: &str) -> Result<()> {
+    async fn bury(&self, task: &Task, diagnostics: &str) -> Result<()> {
         let reason = Error::internal("the task was delivered as often as it may be");
-        match self.fail_job(task, &reason, None, story).await {
+        match self.fail_job(task, &reason, None, diagnostics).await {
             // A letter that nobody can act on must not stand in the way of the others.
             Err(error) if error.kind() == Kind::Defect => {
                 tracing::error!(job.id = %task.job(), error = %error, cause = error.causes(), "a dead letter is dropped, because its job cannot be read");

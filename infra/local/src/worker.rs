@@ -41,7 +41,7 @@ impl Deadline for Shutdown {
 /// Handles and settles one delivery. Returns `false` if none is due.
 pub async fn step(inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadline) -> Result<bool> {
     if let Some(dead) = inbox.dead().await? {
-        worker.bury(&dead.task, &dead.story()).await?;
+        worker.bury(&dead.task, &dead.diagnostics()).await?;
         inbox.acknowledge(&dead).await?;
         return Ok(true);
     }

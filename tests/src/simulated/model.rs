@@ -160,8 +160,8 @@ impl Worker for ModelledWorker {
         self.inner.settle(delivery, handled).await
     }
 
-    async fn bury(&self, task: &Task, story: &str) -> Result<()> {
-        self.inner.bury(task, story).await
+    async fn bury(&self, task: &Task, diagnostics: &str) -> Result<()> {
+        self.inner.bury(task, diagnostics).await
     }
 }
 

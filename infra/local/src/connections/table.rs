@@ -129,7 +129,7 @@ impl Connection {
         }
     }
 
-    fn tell(&self, order: Order) {
+    fn send(&self, order: Order) {
         self.order.fetch_max(order as u8, Relaxed);
         self.ordered.notify_one();
     }
@@ -244,7 +244,7 @@ impl Table {
         }
         silent.select_nth_unstable_by_key(count - 1, |(silence, _)| std::cmp::Reverse(*silence));
         for (_, connection) in &silent[..count] {
-            connection.tell(Order::Close);
+            connection.send(Order::Close);
         }
         tracing::debug!(
             closed = count,
@@ -260,18 +260,18 @@ impl Table {
         for connection in self.open().connections.values() {
             if let Some(limit) = connection.broken_limit(now, &self.limits) {
                 tracing::debug!(limit, "a connection is closed");
-                connection.tell(Order::Close);
+                connection.send(Order::Close);
             }
         }
     }
 
     /// Closes idle connections at once, and the others when their request is finished or `stop_seconds` are over.
     pub(super) async fn stop(&self) {
-        self.tell_all(Order::Finish);
+        self.send_to_all(Order::Finish);
         let patience = Duration::from_secs(self.limits.stop_seconds);
         if tokio::time::timeout(patience, self.emptied()).await.is_err() {
             tracing::warn!(connections = self.len(), "requests were cut off; downloads can be resumed");
-            self.tell_all(Order::Close);
+            self.send_to_all(Order::Close);
             let _ = tokio::time::timeout(Duration::from_secs(1), self.emptied()).await;
         }
     }
@@ -286,8 +286,8 @@ impl Table {
         }
     }
 
-    fn tell_all(&self, order: Order) {
-        self.open().connections.values().for_each(|connection| connection.tell(order));
+    fn send_to_all(&self, order: Order) {
+        self.open().connections.values().for_each(|connection| connection.send(order));
     }
 }
 

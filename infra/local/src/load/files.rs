@@ -62,5 +62,5 @@ fn inside(directory: &Path, found: &mut Vec<PathBuf>, notes: &mut Notes) -> Resu
 }
 
 fn unread(path: &Path, reason: &str, notes: &mut Notes) {
-    notes.note(Kind::Problem, None, None, 1, || format!("{}: {reason}", path.display()));
+    notes.record(Kind::Problem, None, None, 1, || format!("{}: {reason}", path.display()));
 }

@@ -68,7 +68,7 @@ impl<'a> Follow<'a> {
 
 /// The patients whom other resources name for a resource.
 #[derive(Debug, Default)]
-pub(super) struct Claims<'a> {
+pub(super) struct Ownership<'a> {
     own: HashSet<&'a [u8]>,
     relative: HashSet<&'a [u8]>,
     absolute: HashSet<&'a [u8]>,
@@ -77,9 +77,9 @@ pub(super) struct Claims<'a> {
     has_context: bool,
 }
 
-impl<'a> Claims<'a> {
+impl<'a> Ownership<'a> {
     /// The patients that the resource itself names.
-    pub(super) fn own(&mut self, homes: Vec<&'a [u8]>) {
+    pub(super) fn add_own(&mut self, homes: Vec<&'a [u8]>) {
         self.own.extend(homes);
     }
 

@@ -32,7 +32,7 @@ impl<'l> Links<'l> {
     }
 
     /// Notes a reference to a `Type/id`.
-    pub(super) fn note(&mut self, target: &[u8], of_attachment: bool, place: Place) -> Result<(), Failure> {
+    pub(super) fn record(&mut self, target: &[u8], of_attachment: bool, place: Place) -> Result<(), Failure> {
         let hash = hash(target);
         // The remainder is less than the number of slots.
         let slot = &mut self.remembered[usize::try_from(hash % REMEMBERED).unwrap_or_default()];

@@ -80,7 +80,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     };
     bar.finish_and_clear();
     let loaded = loaded?;
-    loaded.tell(&into);
+    loaded.print(&into);
     match loaded.problem_count() {
         0 => Ok(()),
         problems => Err(Failure::new(format!(

@@ -105,8 +105,8 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Notes something, which counts `count` times. The text is made only while there is room.
-    pub(super) fn note(
+    /// Records something, which counts `count` times. The text is made only while there is room.
+    pub(super) fn record(
         &mut self,
         kind: Kind,
         place: Option<Place>,
@@ -174,8 +174,8 @@ impl Loaded {
         self.problems.len() as u64 + self.more_problems
     }
 
-    /// Tells people, on standard error.
-    pub(super) fn tell(&self, into: &Path) {
+    /// Prints what was loaded and what was not, on standard error.
+    pub(super) fn print(&self, into: &Path) {
         for problem in &self.problems {
             eprintln!("{problem}");
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use fhir::references::reference_values;
 
-use super::follows::{Claims, Follow, Role};
+use super::follows::{Follow, Ownership, Role};
 use super::report::{Kind, Notes, Place};
 use super::sort::{Priority, Sorter};
 use super::spill::{Fields, Stream, Writer, put_number, put_text};
@@ -234,7 +234,7 @@ fn replaced(
             notes.loaded.updated += 1;
         } else {
             let text = || format!("{}: another version stays, from ", String::from_utf8_lossy(version.key));
-            notes.note(Kind::Replaced, Some(version.place), Some(best.place), 1, text);
+            notes.record(Kind::Replaced, Some(version.place), Some(best.place), 1, text);
         }
     }
 }
@@ -260,7 +260,7 @@ fn unresolved(
             continue;
         }
         let kind = if of_attachment { Kind::Unserved } else { Kind::Unresolved };
-        notes.note(kind, Some(place), None, count, || text.into_owned());
+        notes.record(kind, Some(place), None, count, || text.into_owned());
     }
     Ok(())
 }
@@ -334,7 +334,7 @@ fn homes_of_followed(
     writer: &mut Writer<'_>,
 ) -> Result<(), Failure> {
     let follows = load.follows.read(index)?;
-    let (mut claims, mut followers) = (HashMap::<&[u8], Claims<'_>>::new(), Vec::new());
+    let (mut claims, mut followers) = (HashMap::<&[u8], Ownership<'_>>::new(), Vec::new());
     let mut fields = Fields(&follows);
     while !fields.is_empty() {
         let Follow { key, number, role, homes } = Follow::read(&mut fields)?;
@@ -352,7 +352,7 @@ fn homes_of_followed(
     let bytes = load.versions.read(index)?;
     for version in versions(&bytes)?.into_iter().filter(|version| !losers.contains(version.number)) {
         if let Some(claims) = claims.get_mut(version.key) {
-            claims.own(version.homes);
+            claims.add_own(version.homes);
         }
     }
     for (key, number, role) in followers {

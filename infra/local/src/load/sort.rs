@@ -110,9 +110,9 @@ impl<'l> Sorter<'l> {
             (Priority::Existing, Some(path)) => {
                 self.damaged.insert(path.to_path_buf());
                 let text = || format!("{}:{}: {reason}", path.display(), place.line);
-                self.notes.note(Kind::Problem, None, None, 1, text);
+                self.notes.record(Kind::Problem, None, None, 1, text);
             }
-            _ => self.notes.note(Kind::Problem, Some(place), None, 1, || reason),
+            _ => self.notes.record(Kind::Problem, Some(place), None, 1, || reason),
         }
     }
 
@@ -335,7 +335,7 @@ impl<'l> Sorter<'l> {
 
     /// Notes a Binary that belongs to no patient.
     pub(super) fn note_unplaced(&mut self, place: Place, id: &str) {
-        self.notes.note(Kind::Unplaced, Some(place), None, 1, || format!("Binary/{id}"));
+        self.notes.record(Kind::Unplaced, Some(place), None, 1, || format!("Binary/{id}"));
     }
 
     fn note_patient(&mut self, patient: &str) -> Result<(), Failure> {
@@ -356,16 +356,16 @@ impl<'l> Sorter<'l> {
             let Some(text) = json::string(plain, value) else { continue };
             match parse(&text) {
                 _ if text.starts_with('#') || text.is_empty() => {}
-                Some(reference) => self.links.note(reference.text.as_bytes(), false, place)?,
+                Some(reference) => self.links.record(reference.text.as_bytes(), false, place)?,
                 // A search, a `urn:` that nothing has, or something that is no reference.
-                None => self.notes.note(Kind::Unresolved, Some(place), None, 1, || text.into_owned()),
+                None => self.notes.record(Kind::Unresolved, Some(place), None, 1, || text.into_owned()),
             }
         }
         for (url, link) in super::links::attachment_urls(plain, resource.resource_type) {
             if let [Target::Binary(id)] = link.targets() {
-                self.links.note(&key_of("Binary", id), true, place)?;
+                self.links.record(&key_of("Binary", id), true, place)?;
             } else if !self.can_be_served(&link, homes) {
-                self.notes.note(Kind::Unserved, Some(place), None, 1, || url);
+                self.notes.record(Kind::Unserved, Some(place), None, 1, || url);
             }
         }
         Ok(())

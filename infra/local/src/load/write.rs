@@ -95,7 +95,7 @@ fn close(record: Option<Record>, notes: &mut Notes, damaged: &BTreeSet<PathBuf>)
     if has_patient {
         notes.loaded.patients += 1;
     } else {
-        notes.note(Kind::WithoutPatient, None, None, 1, || {
+        notes.record(Kind::WithoutPatient, None, None, 1, || {
             format!("Patient/{patient}: {resources} resources")
         });
     }

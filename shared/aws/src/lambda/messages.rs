@@ -203,5 +203,5 @@ impl Consumer {
 /// Describes the deliveries of a message, for the job's history.
 fn delivery_diagnostics(delivery: &Delivery, message: &Message) -> String {
     let sent = message.sent_at().map_or_else(|| "at an unknown time".to_owned(), |at| at.to_string());
-    format!("{}, message {} sent {sent}", delivery.story(), message.id)
+    format!("{}, message {} sent {sent}", delivery.diagnostics(), message.id)
 }

@@ -26,7 +26,7 @@ pub struct Delivery {
 
 impl Delivery {
     /// The diagnostics of the delivery for the job's history: the task and the number of its deliveries.
-    pub fn story(&self) -> String {
+    pub fn diagnostics(&self) -> String {
         format!("task {}, delivered {} times", self.task.key(), self.deliveries)
     }
 }
@@ -85,9 +85,9 @@ pub trait Worker: Send + Sync {
     /// be stored, the task is tried again.
     async fn settle(&self, delivery: &Delivery, handled: Result<()>) -> Settled;
 
-    /// Fails the job of a dead letter, for the client and for staff. `story` has the diagnostics of the delivery and stays
-    /// in the job's history. If it returns an error, the dead letter must stay.
-    async fn bury(&self, task: &Task, story: &str) -> Result<()>;
+    /// Fails the job of a dead letter, for the client and for staff. `diagnostics` are those of the delivery and stay in the
+    /// job's history. If it returns an error, the dead letter must stay.
+    async fn bury(&self, task: &Task, diagnostics: &str) -> Result<()>;
 }
 
 /// What happens to a delivery.
