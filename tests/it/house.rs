@@ -26,7 +26,7 @@ pub(crate) fn sources(below: &Path) -> Vec<(PathBuf, String)> {
 pub(crate) fn functions() -> BTreeSet<String> {
     let entries = std::fs::read_dir(root().join("functions")).expect("functions");
     let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
-    names.filter(|name| name != ".cargo").collect()
+    names.filter(|name| !name.starts_with('.')).collect()
 }
 
 /// The crates of `shared/`: each may use those that stand before it, but `aws` and `local` not each other.
@@ -97,6 +97,15 @@ fn functions_have_no_routes_beside_those_that_they_declare() {
         for forbidden in ["axum::routing", ".route(", ".nest(", ".fallback"] {
             assert!(!text.contains(forbidden), "{} has {forbidden}", path.display());
         }
+    }
+}
+
+#[test]
+fn functions_are_held_to_the_lints_of_all_crates_and_to_their_own() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a file for clippy");
+    let (all, of_functions) = (read(".clippy.toml"), read("functions/.clippy.toml"));
+    for line in all.lines() {
+        assert!(of_functions.contains(line), "functions/.clippy.toml has no {line}");
     }
 }
 
