@@ -28,6 +28,7 @@ impl Issuer {
         json!({ "keys": [self.key()] }).to_string()
     }
 
+    /// A JWT with a header of any text, which no library makes.
     pub(crate) fn signed(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = self.0.sign(&SystemRandom::new(), message.as_bytes()).expect("signed");

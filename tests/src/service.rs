@@ -46,7 +46,7 @@ pub fn jwks() -> Value {
     ] })
 }
 
-/// A JWT, signed with the key that its header names.
+/// A JWT, signed with the key that its header names. By hand, because tests send headers that no library makes.
 pub fn signed(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(header), part(claims));

@@ -20,8 +20,8 @@ impl Authorize {
         match (proof, client) {
             (Proof::Assertion(text), client) => self.asserted(text, client, endpoint).await.map(Some),
             (Proof::None, Some(client)) if client.is_public() => Ok(Some(client)),
-            (Proof::Secret(secret), Some(client)) if client.secret_hash.is_some() => {
-                let hash = client.secret_hash.as_deref();
+            (Proof::Secret(secret), Some(client)) if client.secret_hash().is_some() => {
+                let hash = client.secret_hash();
                 match attempts::verify(Account::Client(&id), secret, hash, &self.guard()).await? {
                     true => Ok(Some(client)),
                     false => Err(invalid_client()),

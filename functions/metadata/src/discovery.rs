@@ -70,7 +70,7 @@ pub(crate) fn smart(settings: &Settings, is_shortcut: bool) -> Value {
 /// `.well-known/openid-configuration`.
 pub(crate) fn openid(settings: &Settings) -> Value {
     let mut document = common(settings, &[&SCOPES[..], &BULK_SCOPES].concat());
-    let algorithms = if settings.rsa_keys.is_empty() { vec!["ES256"] } else { vec!["RS256", "ES256"] };
+    let algorithms = if settings.has_rsa_keys() { vec!["RS256", "ES256"] } else { vec!["ES256"] };
     document["userinfo_endpoint"] = json!(settings.url("/auth/userinfo"));
     document["response_modes_supported"] = json!(["query"]);
     document["subject_types_supported"] = json!(["public"]);

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::encoding::AsBigEndian;
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use crypto::OsRandom;
 use domain::clock::{Clock, Random, SystemClock};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use settings::{Client, Settings};
 
@@ -210,17 +210,13 @@ impl ServiceKey {
 
     /// Returns an assertion for a token endpoint (SMART App Launch 2.2, client authentication: asymmetric).
     pub fn assertion(&self, client: &str, token_endpoint: &str) -> Result<String, Failure> {
-        let header = json!({ "alg": "ES384", "kid": self.id, "typ": "JWT" });
+        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::ES384) };
         let claims = json!({
             "iss": client, "sub": client, "aud": token_endpoint, "jti": OsRandom.secret(),
             "exp": SystemClock.now().as_second() + LIFETIME,
         });
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let message = format!("{}.{}", part(&header), part(&claims));
-        let signature = self
-            .pair
-            .sign(&SystemRandom::new(), message.as_bytes())
-            .map_err(|_| Failure::new("the assertion cannot be signed"))?;
-        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
+        let wrong = || Failure::new("the assertion cannot be signed");
+        let key = EncodingKey::from_ec_der(self.pair.to_pkcs8v1().map_err(|_| wrong())?.as_ref());
+        jsonwebtoken::encode(&header, &claims, &key).map_err(|_| wrong())
     }
 }

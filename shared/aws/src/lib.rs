@@ -129,7 +129,7 @@ impl Aws {
             return Ok(None);
         }
         let settings = stored.settings()?;
-        let keys = stored.keys(now)?.with_rsa(&settings.rsa_keys)?;
+        let keys = stored.keys(now)?.with_rsa(settings.rsa_keys())?;
         Ok(Some((Self::new(sdk, resources, settings, Some(keys), clock, random), version)))
     }
 

@@ -23,8 +23,8 @@ pub struct RsaKey {
 
 impl RsaKey {
     /// Parses keys in PEM. Returns [`Error::Invalid`] with the number of the first text that is not an RSA key.
-    pub fn all(pems: &[String]) -> Result<Vec<Self>> {
-        let read = |(index, pem): (usize, &String)| {
+    pub fn all<'p>(pems: impl Iterator<Item = &'p str>) -> Result<Vec<Self>> {
+        let read = |(index, pem): (usize, &str)| {
             Self::of_pem(pem).ok_or_else(|| {
                 Error::invalid(format!(
                     "number {} is not an RSA private key of 2048 to 8192 bits in PEM (make one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048)",
@@ -32,7 +32,7 @@ impl RsaKey {
                 ))
             })
         };
-        pems.iter().enumerate().map(read).collect()
+        pems.enumerate().map(read).collect()
     }
 
     fn of_pem(pem: &str) -> Option<Self> {
@@ -56,6 +56,9 @@ impl RsaKey {
     }
 
     /// Makes a JWT with these claims, signed with RS256.
+    ///
+    /// This is written by hand: jsonwebtoken takes RSA keys as PKCS #1 alone and parses them again at each signature, and its
+    /// own parser of PEM would bring two crates and theirs.
     pub fn sign(&self, claims: &impl serde::Serialize) -> Result<String> {
         let header = json!({ "typ": "JWT", "alg": "RS256", "kid": self.id }).to_string();
         let claims = serde_json::to_vec(claims)?;
@@ -102,7 +105,7 @@ mod tests {
     fn a_text_that_is_not_an_rsa_key_is_named_by_its_number() {
         let wrong = ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"];
         for pem in wrong {
-            let error = RsaKey::all(&[pem.to_owned()]).map(|_| ()).expect_err("no key").to_string();
+            let error = RsaKey::all([pem].into_iter()).map(|_| ()).expect_err("no key").to_string();
             assert!(error.contains("number 1") && error.contains("openssl"), "{error}");
         }
     }

@@ -52,6 +52,15 @@ pub struct Local {
     _lock: Option<Arc<File>>,
 }
 
+/// What a platform is made of beside its database and its files.
+struct Parts {
+    keys: Keys,
+    records: LocalRecords,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
 impl Local {
     /// Opens the state in a directory, and creates it if it is missing. Only one process at a time may have it open.
     ///
@@ -70,7 +79,7 @@ impl Local {
         let records = LocalRecords::new(records)?;
         let lock = state::open(state)?;
         let keys = state::keys(&state.join("keys.json"), &*random)?;
-        Self::over_state(state, lock, keys, records, settings, clock, random)
+        Self::over_state(state, lock, Parts { keys, records, settings, clock, random })
     }
 
     /// Opens an existing state in order to clean it. It stores no new keys, because cleaning signs nothing.
@@ -94,22 +103,13 @@ impl Local {
             Some(keys) => keys,
             None => Keys::new(&StoredKeys::generate(&*random)?)?,
         };
-        Self::over_state(state, lock, keys, records, settings, clock, random)
+        Self::over_state(state, lock, Parts { keys, records, settings, clock, random })
     }
 
-    fn over_state(
-        state: &Path,
-        lock: File,
-        keys: Keys,
-        records: LocalRecords,
-        settings: Settings,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Result<Self> {
+    fn over_state(state: &Path, lock: File, parts: Parts) -> Result<Self> {
         let database = Database::open(&state.join("state.sqlite"))?;
-        let keys = keys.with_rsa(&settings.rsa_keys)?;
         let files = LocalFiles::new(state.join("files"))?;
-        let opened = Self::new(database, files, keys, records, settings, clock, random);
+        let opened = Self::new(database, files, parts)?;
         Ok(Self { _lock: Some(Arc::new(lock)), ..opened })
     }
 
@@ -120,34 +120,20 @@ impl Local {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self> {
-        let keys = Keys::new(&StoredKeys::generate(&*random)?)?.with_rsa(&settings.rsa_keys)?;
+        let keys = Keys::new(&StoredKeys::generate(&*random)?)?;
         let records = LocalRecords::new(records)?;
-        Ok(Self::new(
-            Database::in_memory()?,
-            LocalFiles::temporary()?,
-            keys,
-            records,
-            settings,
-            clock,
-            random,
-        ))
+        let parts = Parts { keys, records, settings, clock, random };
+        Self::new(Database::in_memory()?, LocalFiles::temporary()?, parts)
     }
 
-    fn new(
-        database: Database,
-        files: LocalFiles,
-        keys: Keys,
-        records: LocalRecords,
-        settings: Settings,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Self {
+    fn new(database: Database, files: LocalFiles, parts: Parts) -> Result<Self> {
+        let Parts { keys, records, settings, clock, random } = parts;
+        let keys = Arc::new(keys.with_rsa(settings.rsa_keys())?);
         let settings = Arc::new(settings);
         let database = Arc::new(database);
-        let keys = Arc::new(keys);
         let expiring = Arc::new(LocalExpiringStore::new(database.clone(), clock.clone()));
         let verifier = Verifier::new(settings.clone(), keys.clone(), clock.clone(), expiring.clone());
-        Self {
+        Ok(Self {
             jobs: Arc::new(LocalJobs::new(database.clone())),
             queue: Arc::new(LocalQueue::new(database, clock.clone(), random.clone())),
             files: Arc::new(files),
@@ -159,7 +145,7 @@ impl Local {
             expiring,
             keys,
             _lock: None,
-        }
+        })
     }
 
     // One machine has all ports: what `Platform` may lack is here without a `Result`.

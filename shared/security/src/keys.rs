@@ -120,7 +120,7 @@ impl Keys {
     }
 
     /// Adds the RSA keys of the settings, in PEM. Returns [`Error::Invalid`] for a text that is not an RSA key.
-    pub fn with_rsa(self, pems: &[String]) -> Result<Self> {
+    pub fn with_rsa<'p>(self, pems: impl Iterator<Item = &'p str>) -> Result<Self> {
         Ok(Self { rsa: RsaKey::all(pems)?, ..self })
     }
 

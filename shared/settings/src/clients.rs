@@ -4,6 +4,7 @@ use crypto::key_set;
 use domain::ids::{ClientId, PatientId};
 use domain::scopes::Scopes;
 use jsonwebtoken::jwk::JwkSet;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
@@ -44,7 +45,7 @@ pub struct Client {
     pub scopes: Scopes,
     /// The argon2 hash of the client's secret. A client without a secret and without keys is public and must use PKCE.
     #[serde(default)]
-    pub secret_hash: Option<String>,
+    secret_hash: Option<SecretString>,
     #[serde(default)]
     pub link_style: LinkStyle,
     /// Each DocumentReference is in a separate file.
@@ -119,7 +120,7 @@ pub enum LinkStyle {
 pub struct StaffAccount {
     pub username: String,
     /// The argon2 hash of the password.
-    pub password_hash: String,
+    password_hash: SecretString,
 }
 
 /// A patient's account, for servers that are not a sandbox.
@@ -128,7 +129,7 @@ pub struct StaffAccount {
 pub struct PatientAccount {
     pub username: String,
     /// The argon2 hash of the password.
-    pub password_hash: String,
+    password_hash: SecretString,
     pub patient: PatientId,
 }
 
@@ -162,6 +163,11 @@ pub enum IssuerKeys<'a> {
 }
 
 impl Client {
+    /// The argon2 hash of the secret, for whoever compares one with it.
+    pub fn secret_hash(&self) -> Option<&str> {
+        self.secret_hash.as_ref().map(|hash| hash.expose_secret())
+    }
+
     pub fn is_public(&self) -> bool {
         self.secret_hash.is_none() && !self.has_keys()
     }
@@ -232,7 +238,7 @@ impl Client {
                 ),
             );
         }
-        if self.secret_hash.as_deref().is_some_and(|hash| !crypto::is_password_hash(hash)) {
+        if self.secret_hash().is_some_and(|hash| !crypto::is_password_hash(hash)) {
             read.wrong("clients", &format!("'{}' has a secret_hash that is not an argon2 hash", self.id));
         }
     }
@@ -260,8 +266,13 @@ fn same_origin(registered: &Url, url: &Url) -> bool {
 }
 
 impl StaffAccount {
+    /// The argon2 hash of the password, for whoever compares one with it.
+    pub fn password_hash(&self) -> &str {
+        self.password_hash.expose_secret()
+    }
+
     pub(super) fn check(&self, read: &mut Reader) {
-        if !crypto::is_password_hash(&self.password_hash) {
+        if !crypto::is_password_hash(self.password_hash()) {
             read.wrong(
                 "staff",
                 &format!("'{}' has a password_hash that is not an argon2 hash", self.username),
@@ -271,8 +282,13 @@ impl StaffAccount {
 }
 
 impl PatientAccount {
+    /// The argon2 hash of the password, for whoever compares one with it.
+    pub fn password_hash(&self) -> &str {
+        self.password_hash.expose_secret()
+    }
+
     pub(super) fn check(&self, read: &mut Reader) {
-        if !crypto::is_password_hash(&self.password_hash) {
+        if !crypto::is_password_hash(self.password_hash()) {
             read.wrong(
                 "accounts",
                 &format!("'{}' has a password_hash that is not an argon2 hash", self.username),

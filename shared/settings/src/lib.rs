@@ -17,6 +17,7 @@ use domain::retention::Retention;
 use fhir::references::OwnBases;
 use ipnet::IpNet;
 use jiff::SignedDuration;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use self::clients::{
@@ -44,7 +45,7 @@ pub struct Settings {
     /// The lifetime of a refresh token since its last use.
     pub refresh_lifetime: SignedDuration,
     /// RSA keys (PKCS #8, PEM). The first one signs ID tokens with RS256, and all are in the server's key set.
-    pub rsa_keys: Vec<String>,
+    rsa_keys: Vec<SecretString>,
     /// The number of stored bytes that a chunk of an export should have.
     pub chunk_bytes: u64,
     /// The longest time for which an export waits for a store that does not respond.
@@ -241,7 +242,7 @@ impl Settings {
         if self.chunk_bytes == 0 {
             read.wrong("chunk_bytes", "must be at least 1");
         }
-        if let Err(error) = RsaKey::all(&self.rsa_keys) {
+        if let Err(error) = RsaKey::all(self.rsa_keys()) {
             read.wrong("rsa_keys", &error.to_string());
         }
         for client in &self.clients {
@@ -273,6 +274,16 @@ impl Settings {
         for account in &self.accounts {
             account.check(read);
         }
+    }
+
+    /// The RSA keys in PEM.
+    pub fn rsa_keys(&self) -> impl Iterator<Item = &str> {
+        self.rsa_keys.iter().map(ExposeSecret::expose_secret)
+    }
+
+    /// Whether there is an RSA key, so that ID tokens can be signed with RS256.
+    pub fn has_rsa_keys(&self) -> bool {
+        !self.rsa_keys.is_empty()
     }
 
     /// The algorithm of a client's ID tokens: its own setting, or else RS256 if there is an RSA key, or else ES256.

@@ -2,7 +2,7 @@
 //! a cookie only those that are registered, with credentials.
 //!
 //! A route that reads a cookie cannot be forgotten: reading one makes the response follow the rules for cookies, and so does
-//! the declaration of the route.
+//! the declaration of the route. That is why this is no layer of tower-http, which decides before the response is there.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,

@@ -4,7 +4,6 @@ use domain::error::{Error, Result};
 use domain::job::{Job, JobHeader, Owner};
 use http::HeaderValue;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use security::keys::Keys;
 use settings::{Client, LinkStyle, Settings};
 
@@ -34,6 +33,5 @@ pub fn interaction_link(job: &Job, settings: &Settings, keys: &Keys) -> Result<O
 
 /// A time as HTTP spells it (RFC 9110, 5.6.7).
 pub fn http_date(at: Timestamp) -> Result<HeaderValue> {
-    let text = at.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    HeaderValue::from_str(&text).map_err(Error::internal)
+    HeaderValue::from_str(&httpdate::fmt_http_date(at.into())).map_err(Error::internal)
 }

@@ -7,6 +7,7 @@ use domain::clock::{Clock, SystemClock};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use indicatif::ProgressBar;
+use jiff::Timestamp;
 use reqwest::Response;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -185,12 +186,12 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 /// Returns the pause that a `Retry-After` with this text requests, or `None` if the text cannot be read.
-pub(crate) fn pause_until(text: &str, now: jiff::Timestamp) -> Option<Duration> {
+pub(crate) fn pause_until(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+    let at = httpdate::parse_http_date(text.trim()).ok()?;
+    Some(at.duration_since(now.into()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -200,6 +201,7 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let now = "2026-01-02T03:04:05Z".parse().expect("an instant");
+        assert_eq!(pause_until("Friday, 02-Jan-26 03:05:05 GMT", now), Some(Duration::from_mins(1)));
         assert_eq!(pause_until(" 7 ", now), Some(Duration::from_secs(7)));
         assert_eq!(pause_until("Fri, 02 Jan 2026 03:05:05 GMT", now), Some(Duration::from_mins(1)));
         assert_eq!(

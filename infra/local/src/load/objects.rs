@@ -1,5 +1,8 @@
 //! Reads JSON objects of any size, one after the other. The entries of Bundles are passed on one by one, so that only one
 //! resource is in memory at a time.
+//!
+//! It is written by hand: a value is read to its end but never kept beyond its limit, an entry has the line on which it begins,
+//! and its bytes stay as they were written. No streaming reader does all three.
 
 use std::io::BufRead;
 
