@@ -8,7 +8,8 @@ use domain::job::{Job, JobState};
 use domain::ports::events::Events;
 use serde::Deserialize;
 
-/// An event of a DynamoDB stream (Lambda, using Lambda with DynamoDB Streams).
+/// An event of a DynamoDB stream (Lambda, using Lambda with DynamoDB Streams): what is read of it. The types of
+/// aws_lambda_events would bring chrono and serde_dynamo.
 #[derive(Deserialize)]
 pub struct Changes {
     #[serde(rename = "Records")]

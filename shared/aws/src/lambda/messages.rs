@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Visibility;
 
-/// An event of SQS (Lambda, using Lambda with Amazon SQS).
+/// An event of SQS (Lambda, using Lambda with Amazon SQS): what is read of it. In the types of aws_lambda_events every member
+/// is optional.
 #[derive(Deserialize)]
 pub struct Batch {
     #[serde(rename = "Records")]
