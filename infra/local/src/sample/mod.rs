@@ -1,6 +1,9 @@
 //! `ehi sample`: writes seeded synthetic patients in the lake layout. They are similar to those of Synthea, with about 380
 //! resources and 470 kB for each patient. The same seed gives the same bytes.
 
+mod billing;
+mod clinical;
+mod observations;
 mod patient;
 mod random;
 
