@@ -104,6 +104,7 @@ const ACTIONS: &[(&str, &[&str])] = &[
 /// What the library does with the ports that a function hands it: a call in the function's source, and the methods.
 const HELPERS: &[(&str, &[&str])] = &[
     ("platform.verifier()", &["expiring.get"]),
+    ("jobs::all(", &["jobs.list"]),
     ("jobs.peek(", &["jobs.get"]),
     ("start(", &["jobs.create", "queue.send"]),
     (".acquire(", &["jobs.get", "expiring.get", "expiring.put", "expiring.replace"]),

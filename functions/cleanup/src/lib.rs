@@ -9,8 +9,9 @@ use domain::error::{Error, Kind, Result};
 use domain::ids::JobId;
 use domain::job::{Job, JobState};
 use domain::ports::files::Files;
-use domain::ports::jobs::{JobQuery, Jobs, StoredJob};
+use domain::ports::jobs::{self, JobQuery, Jobs, StoredJob};
 use domain::retries::is_over;
+use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use platform::Platform;
 use platform::exports::resume;
@@ -30,19 +31,12 @@ pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
         files: platform.files()?,
         now: platform.clock().now(),
     };
-    let mut after = None;
-    loop {
-        let page = cleanup.jobs.list(&JobQuery { count: PAGE, after, ..JobQuery::default() }).await?;
-        for stored in page.jobs {
-            let id = stored.job.id().clone();
-            // A failure at one job must not stop the cleanup of the others.
-            if let Err(error) = cleanup.job(stored).await {
-                tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "cleanup of a job failed");
-            }
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => break,
+    let mut jobs = jobs::all(&*cleanup.jobs, JobQuery { count: PAGE, ..JobQuery::default() });
+    while let Some(stored) = jobs.try_next().await? {
+        let id = stored.job.id().clone();
+        // A failure at one job must not stop the cleanup of the others.
+        if let Err(error) = cleanup.job(stored).await {
+            tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "cleanup of a job failed");
         }
     }
     cleanup.orphans().await?;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use domain::error::Result;
-use domain::ports::jobs::JobQuery;
+use domain::ports::jobs::{self, JobQuery};
 use domain::ports::queue::Worker;
+use futures_util::TryStreamExt;
 use jiff::SignedDuration;
 use local::{Local, LocalQueue};
 use platform::Platform;
@@ -134,19 +135,14 @@ pub async fn resume(platform: &Local) -> Result<()> {
     use domain::job::JobState;
 
     let (jobs, queue) = (platform.jobs(), platform.queue());
-    let mut query =
+    let query =
         JobQuery { states: vec![JobState::Queued, JobState::Running], count: 100, ..JobQuery::default() };
-    loop {
-        let page = jobs.list(&query).await?;
-        for stored in &page.jobs {
-            tracing::info!(job.id = %stored.job.id(), "job resumed");
-            platform::exports::resume(&stored.job, &*queue).await?;
-        }
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(()),
-        }
+    let mut unfinished = jobs::all(&*jobs, query);
+    while let Some(stored) = unfinished.try_next().await? {
+        tracing::info!(job.id = %stored.job.id(), "job resumed");
+        platform::exports::resume(&stored.job, &*queue).await?;
     }
+    Ok(())
 }
 
 async fn work(worker: Arc<dyn Worker>, inbox: Arc<LocalQueue>, shutdown: Shutdown) {

@@ -187,25 +187,15 @@ impl Files for AwsFiles {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let prefix = self.bucket.key(checked_key(prefix)?);
-        let (mut names, mut next) = (Vec::new(), None);
-        loop {
-            let list = self
-                .bucket
-                .client
-                .list_objects_v2()
-                .bucket(&self.bucket.name)
-                .prefix(&prefix)
-                .delimiter("/")
-                .set_continuation_token(next);
-            let listed = list.send().await.map_err(failed("ListObjectsV2"))?;
+        let list = self.bucket.client.list_objects_v2().bucket(&self.bucket.name);
+        let mut pages = list.prefix(&prefix).delimiter("/").into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(listed) = pages.try_next().await.map_err(failed("ListObjectsV2"))? {
             let directories = listed.common_prefixes().iter().filter_map(|directory| directory.prefix());
             let files = listed.contents().iter().filter_map(|object| object.key());
             let below = directories.chain(files).filter_map(|key| key.strip_prefix(&prefix));
             names.extend(below.filter(|name| !name.is_empty()).map(str::to_owned));
-            next = listed.next_continuation_token;
-            if next.is_none() {
-                return Ok(names);
-            }
         }
+        Ok(names)
     }
 }

@@ -243,22 +243,13 @@ impl Jobs for AwsJobs {
         if !filters.is_empty() {
             select = select.filter_expression(filters.join(" AND "));
         }
-        let (mut ids, mut positions, mut start) = (Vec::new(), Vec::new(), None);
-        while ids.len() <= query.count {
-            let page = select
-                .clone()
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(failed("Query of jobs"))?;
-            for item in page.items() {
-                ids.push(get_text(item, "job_id")?.to_owned());
-                positions.push(get_text(item, "listed_at")?.to_owned());
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
+        let (mut ids, mut positions) = (Vec::new(), Vec::new());
+        let mut rows = select.into_paginator().items().send();
+        while ids.len() <= query.count
+            && let Some(row) = rows.try_next().await.map_err(failed("Query of jobs"))?
+        {
+            ids.push(get_text(&row, "job_id")?.to_owned());
+            positions.push(get_text(&row, "listed_at")?.to_owned());
         }
         let more = ids.len() > query.count;
         ids.truncate(query.count);

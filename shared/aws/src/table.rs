@@ -122,7 +122,8 @@ impl Table {
 
     /// Returns the items of a partition whose sort keys are between these two, both included.
     pub(super) async fn between(&self, partition: &str, first: &str, last: &str) -> Result<Vec<Item>> {
-        let select = self
+        // DynamoDB ends a page at a megabyte.
+        let items = self
             .client
             .query()
             .table_name(&self.name)
@@ -130,18 +131,11 @@ impl Table {
             .key_condition_expression("job_id = :job AND part BETWEEN :first AND :last")
             .expression_attribute_values(":job", text(partition))
             .expression_attribute_values(":first", text(first))
-            .expression_attribute_values(":last", text(last));
-        let (mut items, mut start) = (Vec::new(), None);
-        loop {
-            // DynamoDB ends a page at a megabyte.
-            let page = select.clone().set_exclusive_start_key(start).send().await;
-            let page = page.map_err(failed("Query of a job"))?;
-            items.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
+            .expression_attribute_values(":last", text(last))
+            .into_paginator()
+            .items()
+            .send();
+        items.try_collect().await.map_err(failed("Query of a job"))
     }
 
     /// Deletes all items of a partition. In each page of a thousand, the items for whose sort keys `is_last` returns `true`

@@ -15,8 +15,8 @@ use domain::ports::queue::{Inbox, MAX_DELIVERIES, Queue};
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
 use domain::states::Queued;
 use domain::task::Task;
-use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::{StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -109,6 +109,10 @@ async fn lists(jobs: &dyn Jobs) {
         }
     }
     assert_eq!(seen.len(), 7);
+    let all = domain::ports::jobs::all(&*jobs, JobQuery { count: 3, ..JobQuery::default() });
+    let all: Vec<_> = all.try_collect().await.expect("all pages");
+    let all: Vec<_> = all.iter().filter(|stored| ours(stored)).collect();
+    assert!(all.iter().map(|stored| stored.job.header().created_at).eq(seen.iter().copied()));
     assert!(seen.is_sorted_by(|one, other| one > other), "the newest job comes first");
     let of_patient = JobQuery { count: 9, patient: PatientId::parse("even").ok(), ..JobQuery::default() };
     assert_eq!(jobs.list(&of_patient).await.expect("a page").jobs.len(), 3);

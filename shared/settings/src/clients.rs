@@ -165,7 +165,7 @@ pub enum IssuerKeys<'a> {
 impl Client {
     /// The argon2 hash of the secret, for whoever compares one with it.
     pub fn secret_hash(&self) -> Option<&str> {
-        self.secret_hash.as_ref().map(|hash| hash.expose_secret())
+        self.secret_hash.as_ref().map(ExposeSecret::expose_secret)
     }
 
     pub fn is_public(&self) -> bool {

@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use futures_util::stream::{self, Stream};
 
 use crate::chunk::{Chunk, ChunkResult, Covered, Progress};
 use crate::error::{Error, Result};
@@ -99,6 +101,18 @@ pub struct Finished {
     /// `false` if another attempt was recorded before, so that the files of this one are orphans.
     pub recorded: bool,
     pub progress: Progress,
+}
+
+/// Returns all jobs that a query finds, page after page. A page is read after the jobs of the page before it were taken, so
+/// that it shows the changes that were made meanwhile.
+pub fn all(jobs: &dyn Jobs, query: JobQuery) -> impl Stream<Item = Result<StoredJob>> + Unpin {
+    let pages = stream::try_unfold(Some(query), async move |query: Option<JobQuery>| -> Result<_> {
+        let Some(query) = query else { return Ok(None) };
+        let page = jobs.list(&query).await?;
+        let rest = page.next.map(|after| JobQuery { after: Some(after), ..query });
+        Ok(Some((stream::iter(page.jobs.into_iter().map(Ok)), rest)))
+    });
+    Box::pin(pages.try_flatten())
 }
 
 /// Logs that a list leaves a job out because its row cannot be read.
