@@ -57,6 +57,11 @@ impl Span {
         Some(Self { from, to: from + width })
     }
 
+    /// The number of whole days.
+    pub fn days(self) -> i64 {
+        (self.to - self.from) / DAY
+    }
+
     pub fn overlaps(self, other: Self) -> bool {
         self.from < other.to && other.from < self.to
     }

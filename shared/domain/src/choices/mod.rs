@@ -5,6 +5,7 @@ pub mod reading;
 
 use std::collections::BTreeMap;
 
+use fhir::date::Span;
 use serde::{Deserialize, Serialize};
 
 /// A part of the record that the form can enable.
@@ -188,41 +189,23 @@ pub struct Day(String);
 impl Day {
     /// The first day of a FHIR date, partial date or dateTime.
     pub fn first(text: &str) -> Option<Self> {
-        Self::parse(text, "-01-01", "-01")
+        Span::of(text.as_bytes())?;
+        Some(Self(match text.len() {
+            4 => format!("{text}-01-01"),
+            7 => format!("{text}-01"),
+            _ => text.get(..10)?.to_owned(),
+        }))
     }
 
-    /// The last day of a FHIR date, partial date or dateTime.
+    /// The last day of a FHIR date, partial date or dateTime. The day of a dateTime is the one that it was written with,
+    /// whatever its offset is.
     pub fn last(text: &str) -> Option<Self> {
-        let day = match text.len() {
-            7 => {
-                let first: jiff::civil::Date = format!("{text}-01").parse().ok()?;
-                Some(first.last_of_month().to_string())
-            }
-            _ => None,
-        };
-        match day {
-            Some(day) => Some(Self(day)),
-            None => Self::parse(text, "-12-31", ""),
-        }
-    }
-
-    fn parse(text: &str, of_year: &str, of_month: &str) -> Option<Self> {
-        let day = match text.len() {
-            4 => format!("{text}{of_year}"),
-            7 => format!("{text}{of_month}"),
-            10 => text.to_owned(),
-            _ => {
-                let is_date_time = text.get(10..11) == Some("T") && text.len() <= 40;
-                let readable =
-                    text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok();
-                if !is_date_time || !readable {
-                    return None;
-                }
-                text.get(..10)?.to_owned()
-            }
-        };
-        day.parse::<jiff::civil::Date>().ok()?;
-        Some(Self(day))
+        let span = Span::of(text.as_bytes())?;
+        Some(Self(match text.len() {
+            4 => format!("{text}-12-31"),
+            7 => format!("{text}-{}", span.days()),
+            _ => text.get(..10)?.to_owned(),
+        }))
     }
 
     pub fn as_str(&self) -> &str {
@@ -316,8 +299,12 @@ mod tests {
         assert_eq!(first("2020").as_deref(), Some("2020-01-01"));
         assert_eq!(last("2020").as_deref(), Some("2020-12-31"));
         assert_eq!(last("2020-02").as_deref(), Some("2020-02-29"));
+        assert_eq!(last("9999-12").as_deref(), Some("9999-12-31"));
+        assert_eq!(last("9999-12-31").as_deref(), Some("9999-12-31"));
         assert_eq!(first("2020-02-03T23:00:00-05:00").as_deref(), Some("2020-02-03"));
-        for text in ["", "yesterday", "2020-13", "2020-02-30", "2020-02-03Tnoon", "02/03/2020", "12:34"] {
+        for text in
+            ["", "yesterday", "2020-13", "2020-02-30", "2024-13-99", "2020-02-03Tnoon", "02/03/2020", "12:34"]
+        {
             assert_eq!((first(text), last(text)), (None, None), "{text}");
         }
     }
