@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::attended::{AtEnd, Attended};
 use crate::sam::ARCHITECTURE;
-use crate::tools::{SAM, python_tool, responds};
+use crate::tools::{SAM, is_root, python_tool, responds};
 use crate::{root, run};
 
 /// The advice if there is no engine and none can be started.
@@ -43,8 +43,7 @@ pub(crate) fn available() -> Result<Available, String> {
     if responds("docker", "version") {
         return Ok(Available::Running);
     }
-    let id = Command::new("id").arg("-u").output().map_err(|error| format!("id: {error}"))?;
-    if String::from_utf8_lossy(&id.stdout).trim() != "0" || !cfg!(target_os = "linux") {
+    if !is_root() {
         return Err(MISSING.to_owned());
     }
     let is_missing =

@@ -1,6 +1,7 @@
 //! `cargo xtask COMMAND`: checks, tests, builds and measures the project. It has no dependencies, so that it compiles at once.
 
 mod attended;
+mod browser;
 mod emulator;
 mod engine;
 mod fuzz;
@@ -20,6 +21,7 @@ const USAGE: &str = "cargo xtask COMMAND
 
   check    formatting, spelling, clippy with warnings denied, docs, licences, bans, sources, unused dependencies, the template
   test     every test of the workspace; installs what it needs or says what is missing
+  browser  the pages in Chromium, or the stories of [NAME…]; screenshots are in target/browser; `test` has it where Chromium is
   bench    the benchmark table, in release
   scale    exports of a thousand to a hundred million patients over a simulated AWS, or of [N…]; `faults`: the fault runs
   fuzz     the fuzz targets for an hour in all, or [--minutes N] [TARGET…]; what is found is below target/fuzz/found
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let done = match arguments.first().map(String::as_str) {
         Some("check") => check(),
         Some("test") => test(&arguments[1..]),
+        Some("browser") => browser(&arguments[1..]),
         Some("bench") => bench(&arguments[1..]),
         Some("scale") => scale(&arguments[1..]),
         Some("fuzz") => fuzz::fuzz(&arguments[1..]),
@@ -97,9 +100,30 @@ fn check() -> Result<(), String> {
     run(command)
 }
 
+/// Every test; in a browser, unless arguments select some of the others.
+fn test(arguments: &[String]) -> Result<(), String> {
+    // Missing programs are known before the long part, and named after it, where they are seen.
+    let chromium = arguments.is_empty().then(browser::chromium);
+    hosts(arguments)?;
+    match chromium {
+        Some(Ok(program)) => browser::stories(&program, &[]),
+        Some(Err(missing)) => {
+            eprintln!("\nSKIPPED: the pages in a browser were not tested. {missing}");
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The pages in a browser.
+fn browser(arguments: &[String]) -> Result<(), String> {
+    tools::c_compiler()?;
+    browser::browser(arguments)
+}
+
 /// The tests that need nothing, and those that need a deployment: an emulator with two stacks of `template.yaml`. One
 /// is the server, with the settings of the tests; in the other the workers are stopped, for the tests of the adapters.
-fn test(arguments: &[String]) -> Result<(), String> {
+fn hosts(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     build_program()?;
     let template = sam::build(Mode::Debug)?;
@@ -125,7 +149,7 @@ fn test(arguments: &[String]) -> Result<(), String> {
     if !arguments.iter().any(|argument| argument == "--") {
         command.arg("--");
     }
-    command.arg("--include-ignored");
+    command.args(["--include-ignored", "--skip", browser::STORIES]);
     command.envs(emulator.environment());
     without_missing_records(&mut command);
     command.env("EHI_TEST_AWS", aws);

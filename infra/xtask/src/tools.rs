@@ -78,6 +78,26 @@ pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, 
     Ok(directory.join("bin").join(program))
 }
 
+/// The directory of the packages of npm that a lock file names with their hashes, installed into `target/tools` where
+/// they are not there yet. None of their scripts runs.
+pub(crate) fn node_package(name: &str, (manifest, lock): (&str, &str)) -> Result<PathBuf, String> {
+    let directory = root().join("target/tools").join(name);
+    // Written last, so that an installation that was cut off is done again.
+    let installed = directory.join("installed");
+    if std::fs::read_to_string(&installed).unwrap_or_default() != lock {
+        let write = |file: &str, text: &str| std::fs::write(directory.join(file), text);
+        std::fs::create_dir_all(&directory)
+            .and_then(|()| write("package.json", manifest))
+            .and_then(|()| write("package-lock.json", lock))
+            .map_err(|error| format!("{}: {error}", directory.display()))?;
+        let mut install = Command::new("npm");
+        install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"]).arg(&directory);
+        run(install)?;
+        write("installed", lock).map_err(|error| error.to_string())?;
+    }
+    Ok(directory.join("node_modules"))
+}
+
 /// Checks for a C compiler, because SQLite and the cryptography are built from C.
 pub(crate) fn c_compiler() -> Result<(), String> {
     let known = ["cc", "gcc", "clang"].into_iter().any(|compiler| responds(compiler, "--version"));
@@ -86,6 +106,12 @@ pub(crate) fn c_compiler() -> Result<(), String> {
     } else {
         Err("a C compiler is missing: install gcc (Debian: apt-get install gcc)".to_owned())
     }
+}
+
+/// Whether this may install packages of the system.
+pub(crate) fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    cfg!(target_os = "linux") && id.is_ok_and(|id| String::from_utf8_lossy(&id.stdout).trim() == "0")
 }
 
 pub(crate) fn responds(program: &str, argument: &str) -> bool {

@@ -1,0 +1,148 @@
+//! The stories that are told to a real browser: finds or installs Chromium and axe-core, and runs the stories with one
+//! Chromium, one after another.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::attended::{AtEnd, Attended};
+use crate::tools::{is_root, node_package, responds};
+use crate::{cargo, root, run};
+
+/// What to do where there is no Chromium and none can be installed.
+const MISSING: &str = "Chromium or npm is missing: install both (Debian: apt-get install chromium npm), or run this command as root, \
+    which installs them.";
+
+/// The names under which systems have it.
+const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"];
+
+/// The rules of accessibility. Its files are compared with the hash in its lock file.
+const AXE: (&str, &str) = (include_str!("../axe/package.json"), include_str!("../axe/package-lock.json"));
+
+/// How long Chromium has to start.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Where the modules of these stories are in the tests.
+pub(crate) const STORIES: &str = "browser::";
+
+/// Runs the stories, or those whose names contain one of the arguments.
+pub(crate) fn browser(arguments: &[String]) -> Result<(), String> {
+    stories(&chromium()?, arguments)
+}
+
+/// The program, installed where this is root and it is not there yet.
+pub(crate) fn chromium() -> Result<PathBuf, String> {
+    let found = || NAMES.into_iter().find(|name| responds(name, "--version")).map(PathBuf::from);
+    let has_npm = || responds("npm", "--version");
+    let missing: Vec<_> = [("chromium", found().is_none()), ("npm", !has_npm())]
+        .into_iter()
+        .filter_map(|(package, is_missing)| is_missing.then_some(package))
+        .collect();
+    if !missing.is_empty() && is_root() && responds("apt-get", "--version") {
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "--no-install-recommends"]).args(missing);
+        run(install).map_err(|problem| format!("{problem}\n{MISSING}"))?;
+    }
+    found().filter(|_| has_npm()).ok_or_else(|| MISSING.to_owned())
+}
+
+/// Runs the stories in this Chromium.
+pub(crate) fn stories(program: &Path, arguments: &[String]) -> Result<(), String> {
+    let axe = node_package("axe", AXE)?.join("axe-core/axe.min.js");
+    // With the features with which `cargo xtask test` builds them, so that nothing is built twice.
+    let tests = || cargo(&["test", "--workspace", "--all-features", "--locked", "--test", "it"]);
+    let mut build = tests();
+    build.arg("--no-run");
+    run(build)?;
+    let named = select(tests(), arguments)?;
+    let mut command = tests();
+    let running = Running::start(program)?;
+    // One after another: Chromium with many pages at once is slow on a small machine.
+    command.args(["--", "--ignored", "--test-threads", "1", "--exact"]).args(named);
+    command.env("EHI_TEST_BROWSER", &running.address);
+    command.env("EHI_TEST_AXE", axe);
+    command.env("EHI_TEST_SCREENSHOTS", root().join("target/browser"));
+    run(command)
+}
+
+/// The names of all stories, or of those that contain one of the arguments. None is an error: nothing would be tested.
+fn select(mut tests: Command, arguments: &[String]) -> Result<Vec<String>, String> {
+    tests.args(["--quiet", "--", "--ignored", "--list"]).current_dir(root());
+    let output = tests.output().map_err(|error| format!("cargo: {error}"))?;
+    let listed = String::from_utf8_lossy(&output.stdout);
+    let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+    let is_wanted =
+        |name: &&str| arguments.is_empty() || arguments.iter().any(|part| name.contains(part.as_str()));
+    let named: Vec<_> =
+        names.filter(|name| name.starts_with(STORIES)).filter(is_wanted).map(str::to_owned).collect();
+    if named.is_empty() {
+        Err(format!("no story in a browser is named {}", arguments.join(" or ")))
+    } else {
+        Ok(named)
+    }
+}
+
+/// A Chromium without windows, with a profile of its own. Fields end in their order: it, and then its files.
+struct Running {
+    /// The WebSocket of its DevTools protocol.
+    address: String,
+    _program: Attended,
+    _files: AtEnd,
+}
+
+impl Running {
+    fn start(program: &Path) -> Result<Self, String> {
+        let directory = root().join("target/browser");
+        let profile = directory.join(format!("profile-{}", std::process::id()));
+        std::fs::create_dir_all(&profile).map_err(|error| format!("{}: {error}", profile.display()))?;
+        let files = AtEnd::start("rm -rf \"$1\"", &[&profile.to_string_lossy()], None)?;
+        let log = directory.join("chromium.log");
+        let file = std::fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let mut started = Attended::start(command(program, &profile), file)?;
+        let begun = Instant::now();
+        loop {
+            // It writes its port and its path there, a line each.
+            let said = std::fs::read_to_string(profile.join("DevToolsActivePort")).unwrap_or_default();
+            if let Some((port, path)) = said.trim().split_once('\n') {
+                let address = format!("ws://127.0.0.1:{port}{path}");
+                return Ok(Self { address, _program: started, _files: files });
+            }
+            if started.has_ended() || begun.elapsed() > PATIENCE {
+                return Err(format!("Chromium does not start; see {}", log.display()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn command(program: &Path, profile: &Path) -> Command {
+    let mut chromium = Command::new(program);
+    chromium.args([
+        "--headless=new",
+        "--remote-debugging-port=0",
+        // Nothing but this machine is asked for anything.
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-default-apps",
+        "--disable-extensions",
+        "--disable-sync",
+        "--no-first-run",
+        "--password-store=basic",
+        // The same pixels on every machine, and no need of much shared memory.
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        "--force-color-profile=srgb",
+        // Elements say their roles and names as screen readers get them.
+        "--enable-blink-features=ComputedAccessibilityInfo",
+        "--lang=en-US",
+    ]);
+    // Its sandbox does not work for root.
+    if is_root() {
+        chromium.arg("--no-sandbox");
+    }
+    chromium.arg(format!("--user-data-dir={}", profile.display())).arg("about:blank");
+    chromium.env("HOME", profile);
+    chromium
+}
