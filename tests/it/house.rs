@@ -109,14 +109,16 @@ fn functions_are_held_to_the_lints_of_all_crates_and_to_their_own() {
     }
 }
 
-/// The suite that adapters pass, the fixed clock and the seeded random values.
+/// The suite that adapters pass, the fixed clock and the seeded random values; and what leads a browser.
 #[test]
 fn no_release_has_what_is_for_tests() {
     let functions = functions().into_iter().map(|name| format!("functions/{name}"));
     let layers = LAYERS.into_iter().map(|name| format!("shared/{name}"));
     for path in functions.chain(layers).chain(["infra/local".to_owned(), "infra/xtask".to_owned()]) {
         let uses = dependencies(&root().join(&path).join("Cargo.toml"), "dependencies");
-        assert!(!uses.contains("contract") && !uses.contains("tests"), "{path}");
+        for forbidden in ["contract", "tests", "tokio-tungstenite"] {
+            assert!(!uses.contains(forbidden), "{path} uses {forbidden}");
+        }
     }
 }
 

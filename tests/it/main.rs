@@ -3,6 +3,7 @@
 mod admin;
 mod attached;
 mod authorize;
+mod browser;
 mod bulk;
 mod cleanup;
 mod client;

@@ -1,5 +1,6 @@
 //! The World: a whole server in which a test takes three lines. In memory, where its time stands still, or deployed.
 
+pub mod browser;
 pub mod deployed;
 mod described;
 pub mod exports;

@@ -1,0 +1,3 @@
+//! The pages in a real browser. `cargo xtask browser` starts it; plain `cargo test` leaves these stories out.
+
+mod helpers;

@@ -1,0 +1,206 @@
+//! What a page must keep to whoever looks at it: WCAG 2.2 AA as far as a program can tell, and no surprise on a small
+//! screen.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Look;
+use super::keyboard::Stop;
+use super::page::Page;
+use crate::deployed::variable;
+
+/// The rules of axe-core that are WCAG's, up to 2.2 AA.
+const TAGS: [&str; 5] = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+/// A rule that the page breaks, with the first element that does.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Violation {
+    pub rule: String,
+    /// The element, as a CSS selector.
+    pub target: String,
+    pub summary: String,
+    /// How many elements break it.
+    pub count: usize,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, target, summary, count } = self;
+        write!(f, "{rule} ({count}): {target}: {}", summary.replace('\n', " "))
+    }
+}
+
+impl Page {
+    /// What axe-core finds. The page must be allowed to run scripts.
+    pub async fn axe(&self) -> Vec<Violation> {
+        if self.evaluate::<bool>("typeof axe === 'undefined'").await {
+            let axe = std::fs::read_to_string(variable("EHI_TEST_AXE")).expect("axe-core");
+            self.evaluate::<Option<bool>>(&format!("{axe}\n;null")).await;
+        }
+        let options = json!({ "runOnly": { "type": "tag", "values": TAGS }, "resultTypes": ["violations"] });
+        self.evaluate(&format!(
+            "axe.run(document, {options}).then(({{ violations }}) => violations.map((violation) => ({{
+                rule: violation.id,
+                target: violation.nodes[0].target.join(' '),
+                summary: violation.nodes[0].failureSummary,
+                count: violation.nodes.length,
+            }})))"
+        ))
+        .await
+    }
+
+    /// What makes the page scroll sideways; empty if it does not.
+    pub async fn sideways(&self) -> Vec<String> {
+        self.ask("sideways()").await
+    }
+
+    /// Elements that cut off their text.
+    pub async fn cut_off(&self) -> Vec<String> {
+        self.ask("cutOff()").await
+    }
+
+    /// Makes text twice as large, as browsers offer it; by how much it grew.
+    pub async fn zoom_text(&self) -> f64 {
+        self.ask("zoomText()").await
+    }
+
+    /// What can be clicked, and is smaller than so many pixels.
+    pub async fn small_targets(&self, least: u32) -> Vec<String> {
+        self.ask(&format!("smallTargets({least})")).await
+    }
+
+    /// The contrast of two colours, which may be custom properties: `var(--ink)`.
+    pub async fn contrast(&self, front: &str, back: &str) -> f64 {
+        self.ask(&format!("contrast({}, {})", json!(front), json!(back))).await
+    }
+
+    /// Fields and buttons that hardly stand out from what is behind them.
+    pub async fn faint_edges(&self) -> Vec<String> {
+        self.ask("faintEdges()").await
+    }
+}
+
+/// Something that is wrong with a page.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The name of the page in the tests.
+    pub page: String,
+    pub check: Check,
+    pub look: Look,
+    pub what: String,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Check {
+    /// A rule of axe-core, which is the first word of what is wrong.
+    Axe,
+    /// No scrolling in two directions (WCAG 1.4.10).
+    Sideways,
+    Console,
+    /// The first stop of the Tab key leads to what the page is about (WCAG 2.4.1).
+    SkipLink,
+    /// Whoever uses the keyboard sees where they are (WCAG 2.4.7, 2.4.11).
+    Focus,
+    /// What has the focus has a name (WCAG 4.1.2).
+    Name,
+    /// What can be clicked is large enough (WCAG 2.5.8).
+    Target,
+    /// Fields and buttons stand out (WCAG 1.4.11).
+    Edges,
+    /// Text twice as large is all there (WCAG 1.4.4).
+    LargeText,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { page, check, look, what } = self;
+        write!(f, "{page}, {} px, {}: {check:?}: {what}", look.width, look.scheme.name())
+    }
+}
+
+/// Whom a page is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Audience {
+    /// On a telephone, with a thumb.
+    Patients,
+    /// At a desk.
+    Staff,
+}
+
+impl Audience {
+    fn look(self) -> Look {
+        match self {
+            Self::Patients => Look::PHONE,
+            Self::Staff => Look::DESK,
+        }
+    }
+
+    /// How large a target is at least, in CSS pixels.
+    fn least_target(self) -> u32 {
+        match self {
+            Self::Patients => 44,
+            Self::Staff => 24,
+        }
+    }
+}
+
+/// Looks at a page in every look, takes a screenshot of each, and goes over it by the keyboard; what is wrong.
+pub async fn inspect(page: &Page, name: &str, audience: Audience) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut tell = |check, look, what: Vec<String>| {
+        found.extend(brief(what).map(|what| Finding { page: name.to_owned(), check, look, what }));
+    };
+    for look in Look::all() {
+        page.look(look).await;
+        tell(Check::Axe, look, page.axe().await.iter().map(ToString::to_string).collect());
+        tell(Check::Sideways, look, page.sideways().await);
+        if look.width == Look::DESK.width {
+            tell(Check::Edges, look, page.faint_edges().await);
+        }
+        page.screenshot(name, look).await;
+    }
+    let look = audience.look();
+    page.look(look).await;
+    tell(Check::Target, look, page.small_targets(audience.least_target()).await);
+    let stops = page.tab_stops().await;
+    tell(Check::SkipLink, look, skip_link(page, stops.first()).await);
+    let name_of = |stop: &Stop| format!("{} '{}'", stop.role, stop.name);
+    let unseen = stops.iter().filter(|stop| !(stop.is_outlined && stop.is_uncovered));
+    tell(Check::Focus, look, unseen.map(name_of).collect());
+    tell(Check::Name, look, stops.iter().filter(|stop| stop.name.is_empty()).map(name_of).collect());
+    tell(Check::LargeText, Look::DESK, large_text(page).await);
+    tell(Check::Console, look, page.console_errors());
+    found
+}
+
+/// The first three, and how many there are beside them.
+fn brief(mut lines: Vec<String>) -> impl Iterator<Item = String> {
+    let more = lines.len().saturating_sub(3);
+    lines.truncate(3);
+    lines.into_iter().chain((more > 0).then(|| format!("and {more} more")))
+}
+
+async fn skip_link(page: &Page, first: Option<&Stop>) -> Vec<String> {
+    let target = first.and_then(|stop| stop.href.strip_prefix('#'));
+    let leads_to_main = match target {
+        Some(id) => {
+            page.evaluate(&format!("document.getElementById({})?.closest('main') != null", json!(id))).await
+        }
+        None => false,
+    };
+    if leads_to_main { Vec::new() } else { vec![format!("the first stop is {first:?}")] }
+}
+
+async fn large_text(page: &Page) -> Vec<String> {
+    page.look(Look::DESK).await;
+    let grown = page.zoom_text().await;
+    let mut wrong = page.cut_off().await;
+    wrong.extend(page.sideways().await);
+    if grown < 1.9 {
+        wrong.push(format!("text grows by {grown} where the person asks for 2"));
+    }
+    wrong
+}

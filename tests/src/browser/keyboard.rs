@@ -1,0 +1,130 @@
+//! A page without a mouse: the keys, and where the Tab key leads.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::page::Page;
+
+/// More stops than any page may have.
+const MANY: usize = 300;
+
+/// A key that does something by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Key {
+    Tab,
+    Enter,
+    Space,
+    Escape,
+    Down,
+    Up,
+}
+
+impl Key {
+    /// Its name, its code, its number, and what it types.
+    fn parts(self) -> (&'static str, &'static str, u32, &'static str) {
+        match self {
+            Self::Tab => ("Tab", "Tab", 9, ""),
+            Self::Enter => ("Enter", "Enter", 13, "\r"),
+            Self::Space => (" ", "Space", 32, " "),
+            Self::Escape => ("Escape", "Escape", 27, ""),
+            Self::Down => ("ArrowDown", "ArrowDown", 40, ""),
+            Self::Up => ("ArrowUp", "ArrowUp", 38, ""),
+        }
+    }
+}
+
+/// What has the focus.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Stop {
+    /// As a screen reader says it; the name of the element, or the type of the field, where it has no role.
+    pub role: String,
+    pub name: String,
+    /// Which element it is: a number that stays while the page does.
+    pub id: u32,
+    /// Where a link leads.
+    pub href: String,
+    /// Its outline is at least 2 px wide.
+    pub is_outlined: bool,
+    /// It is on the screen, and nothing lies over it.
+    pub is_uncovered: bool,
+}
+
+impl Page {
+    pub async fn press(&self, key: Key) {
+        let (name, code, number, typed) = key.parts();
+        let kind = if typed.is_empty() { "rawKeyDown" } else { "keyDown" };
+        for kind in [kind, "keyUp"] {
+            let mut event =
+                json!({ "type": kind, "key": name, "code": code, "windowsVirtualKeyCode": number });
+            if kind == "keyDown" {
+                event["text"] = typed.into();
+            }
+            self.call("Input.dispatchKeyEvent", event).await;
+        }
+    }
+
+    /// Types into what has the focus.
+    pub async fn enter(&self, text: &str) {
+        self.call("Input.insertText", json!({ "text": text })).await;
+    }
+
+    /// What has the focus, if anything has.
+    pub async fn focused(&self) -> Option<Stop> {
+        self.ask("focused()").await
+    }
+
+    /// Every stop of the Tab key, in its order from the beginning of the page. What has parts, such as a date, is as many
+    /// stops as it has parts.
+    pub async fn tab_stops(&self) -> Vec<Stop> {
+        // From where the page put the focus to the end, and once round to where it began.
+        let mut stops: Vec<Stop> = Vec::new();
+        let is_begun = self.focused().await.is_some();
+        let mut end = None;
+        while stops.len() < MANY {
+            self.press(Key::Tab).await;
+            let Some(stop) = self.focused().await else {
+                if !is_begun || end.is_some() {
+                    break;
+                }
+                end = Some(stops.len());
+                continue;
+            };
+            let is_part = stops.last().is_some_and(|last| last.id == stop.id);
+            if !is_part && stops.iter().any(|known| known.id == stop.id) {
+                break;
+            }
+            stops.push(stop);
+        }
+        stops.rotate_left(end.unwrap_or_default());
+        stops
+    }
+
+    /// Presses Tab until what has this role and this name has the focus.
+    pub async fn tab_to(&self, role: &str, name: &str) {
+        self.tab_until(&format!("{role} '{name}'"), |stop| stop.role == role && stop.name == name).await;
+    }
+
+    /// Presses Tab until something of this kind has the focus.
+    pub async fn tab_until(&self, what: &str, is_wanted: impl Fn(&Stop) -> bool) {
+        let mut seen = Vec::new();
+        // Once from here to the end, and once round.
+        let mut ends = 0;
+        while ends < 2 && seen.len() < MANY {
+            match self.focused().await {
+                Some(stop) if is_wanted(&stop) => return,
+                Some(stop) => seen.push(format!("{} '{}'", stop.role, stop.name)),
+                None if seen.is_empty() => {}
+                None => ends += 1,
+            }
+            self.press(Key::Tab).await;
+        }
+        panic!("Tab does not lead to {what} at {}, but to {seen:#?}", self.url().await);
+    }
+
+    /// Fills in a field by the keyboard.
+    pub async fn fill(&self, field: &str, text: &str) {
+        self.tab_to("textbox", field).await;
+        self.enter(text).await;
+    }
+}

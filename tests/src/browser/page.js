@@ -1,0 +1,168 @@
+// What the stories ask of a page. Each function returns values, never elements.
+(() => {
+  const TARGETS = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
+  const all = (selector) => [...document.querySelectorAll(selector)].filter((element) => element.checkVisibility());
+  const style = (element) => getComputedStyle(element);
+
+  // A number for each element, which stays while the page does.
+  const ids = (window[Symbol.for("stories")] ??= { of: new WeakMap(), next: 1 });
+  const id = (element) => {
+    if (!ids.of.has(element)) ids.of.set(element, ids.next++);
+    return ids.of.get(element);
+  };
+
+  // For messages: which element, so that a person finds it.
+  const words = (element) => {
+    const name = element.computedName || element.innerText?.trim().slice(0, 40) || "";
+    const mark = element.id ? `#${element.id}` : element.name ? `[name="${element.name}"]` : "";
+    return `<${element.localName}${mark}> '${name}'`;
+  };
+
+  const roleOf = (element) =>
+    element.computedRole || (element.localName === "input" ? element.type : element.localName);
+  const named = (role, name) =>
+    all("*").filter((element) => roleOf(element) === role && element.computedName === name);
+
+  // Colours as they are painted: drawn over each other, and read back.
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const painted = (colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) {
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+    }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((part) => {
+      const share = part / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ratio = (one, other) => {
+    const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  };
+  // A colour as the page has it: also a custom property, or a colour of the system.
+  const resolved = (colour) => {
+    const probe = document.createElement("span");
+    probe.style.color = colour;
+    document.body.append(probe);
+    const found = style(probe).color;
+    probe.remove();
+    return found;
+  };
+  // What lies behind an element, from the back.
+  const grounds = (element) => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement) layers.unshift(style(at).backgroundColor);
+    return [resolved("Canvas"), ...layers];
+  };
+
+  return {
+    place(role, name) {
+      const element = named(role, name)[0];
+      if (!element) return null;
+      element.scrollIntoView({ block: "center", behavior: "instant" });
+      const box = element.getClientRects()[0];
+      return [box.x + box.width / 2, box.y + box.height / 2];
+    },
+
+    has: (role, name) => named(role, name).length > 0,
+
+    focused() {
+      const element = document.activeElement;
+      if (!element || element === document.body || element === document.documentElement) return null;
+      const { outlineStyle, outlineWidth } = style(element);
+      const box = element.getClientRects()[0] ?? new DOMRect();
+      const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+      return {
+        role: roleOf(element),
+        name: element.computedName,
+        id: id(element),
+        href: element.getAttribute("href") ?? "",
+        // Of a date the browser shows which part has the focus.
+        isOutlined: outlineStyle === "auto" || element.matches("[type=date], [type=time], [type=month]") || (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2),
+        isUncovered: hit !== null && (element.contains(hit) || [...(element.labels ?? [])].some((label) => label.contains(hit))),
+      };
+    },
+
+    // What makes the page scroll sideways; nothing if it does not.
+    sideways() {
+      const root = document.documentElement;
+      if (root.scrollWidth <= root.clientWidth) return [];
+      const wide = all("body *").filter((element) => element.getBoundingClientRect().right > root.clientWidth + 0.5);
+      const inner = wide.filter((element) => !wide.some((other) => other !== element && element.contains(other)));
+      const seen = inner.slice(0, 3).map((element) => `${words(element)} ends at ${Math.round(element.getBoundingClientRect().right)}`);
+      return [`${root.scrollWidth} px in ${root.clientWidth}`, ...seen];
+    },
+
+    // Text that its box cuts off.
+    cutOff() {
+      const cut = all("body *").filter((element) => {
+        const { overflowX, overflowY, clipPath } = style(element);
+        const hides = [overflowX, overflowY].some((value) => value === "hidden" || value === "clip");
+        const isControl = element.matches("button, summary");
+        // One pixel, or clipped away: for screen readers alone.
+        if (!(hides || isControl) || element.clientWidth <= 1 || clipPath !== "none" || !element.innerText?.trim()) return false;
+        return element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1;
+      });
+      return cut.map(words);
+    },
+
+    // Text twice as large, as browsers offer it; by how much it grew.
+    zoomText() {
+      const size = () => parseFloat(style(document.querySelector("main p, main label, main td, main") ?? document.body).fontSize);
+      const before = size();
+      document.documentElement.style.fontSize = "200%";
+      return size() / before;
+    },
+
+    // What is smaller than `least` pixels in either direction. A link inside a sentence may be (WCAG 2.5.8).
+    smallTargets(least) {
+      const small = (element) => {
+        const boxes = [element, ...(element.labels ?? [])].map((each) => each.getBoundingClientRect());
+        return boxes.every((box) => box.width < least || box.height < least);
+      };
+      const inSentence = (element) =>
+        style(element).display === "inline" &&
+        element.parentElement.innerText.trim() !== element.innerText.trim();
+      const shown = (element) => {
+        const box = element.getBoundingClientRect();
+        return `${words(element)} ${Math.round(box.width)} x ${Math.round(box.height)}`;
+      };
+      // Out of sight until it has the focus: a skip link.
+      const inSight = (element) => {
+        const box = element.getBoundingClientRect();
+        return box.right > 0 && box.bottom > 0 && box.width > 1;
+      };
+      return all(TARGETS).filter((element) => inSight(element) && small(element) && !inSentence(element)).map(shown);
+    },
+
+    // The contrast of two colours of the page's style sheet.
+    contrast: (front, back) => ratio(painted([resolved("Canvas"), resolved(back), resolved(front)]), painted([resolved("Canvas"), resolved(back)])),
+
+    // Fields and buttons whose edge, or whose surface, does not stand out from what is behind them (WCAG 1.4.11).
+    faintEdges() {
+      // What the browser draws by itself is not judged.
+      const controls = all("button, input:not([type=hidden]):not([type=file]), select, textarea");
+      const own = controls.filter((element) => style(element).appearance === "none" || !element.matches("[type=checkbox], [type=radio]"));
+      // A button that is only its words looks like a link; axe-core judges words.
+      const isWords = (element) => {
+        const { borderTopColor, borderTopWidth, backgroundColor } = style(element);
+        const isClear = (colour) => colour === "rgba(0, 0, 0, 0)";
+        return element.localName === "button" && isClear(backgroundColor) && (parseFloat(borderTopWidth) === 0 || isClear(borderTopColor));
+      };
+      const contrast = (element) => {
+        if (isWords(element)) return 21;
+        const behind = grounds(element.parentElement);
+        const { borderTopColor, borderTopWidth, backgroundColor } = style(element);
+        const edge = parseFloat(borderTopWidth) > 0 ? ratio(painted([...behind, borderTopColor]), painted(behind)) : 1;
+        return Math.max(edge, ratio(painted([...behind, backgroundColor]), painted(behind)));
+      };
+      const faint = own.map((element) => [element, contrast(element)]).filter(([, found]) => found < 3);
+      return faint.map(([element, found]) => `${words(element)} ${found.toFixed(2)}:1`);
+    },
+  };
+})()

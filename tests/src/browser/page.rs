@@ -1,0 +1,168 @@
+//! One page of the browser: where it is, what it shows, how it looks.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::protocol::{Connection, Event};
+use super::{Look, Script, screenshots};
+use crate::text;
+
+/// What is asked of a page, in its own language.
+const QUESTIONS: &str = include_str!("page.js");
+
+/// See the [module](self).
+pub struct Page {
+    connection: Arc<Connection>,
+    session: String,
+    since: usize,
+}
+
+impl Page {
+    pub(super) fn new(connection: Arc<Connection>, session: String) -> Self {
+        let since = connection.event_count();
+        Self { connection, session, since }
+    }
+
+    pub(super) async fn prepare(&self, script: Script) {
+        for domain in ["Page", "Runtime", "Log"] {
+            self.call(&format!("{domain}.enable"), json!({})).await;
+        }
+        // A page that is not in front has the focus as well.
+        self.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true })).await;
+        if script == Script::Off {
+            self.call("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+        }
+    }
+
+    pub(super) async fn call(&self, method: &str, params: Value) -> Value {
+        self.connection
+            .call(&self.session, method, params)
+            .await
+            .unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    /// Another window, or another preference for colours; the page stays.
+    pub async fn look(&self, look: Look) {
+        let height = if look.width < 640 { 800 } else { 900 };
+        let window =
+            json!({ "width": look.width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", window).await;
+        let scheme = json!({ "name": "prefers-color-scheme", "value": look.scheme.name() });
+        let calm = json!({ "name": "prefers-reduced-motion", "value": "reduce" });
+        self.call("Emulation.setEmulatedMedia", json!({ "features": [scheme, calm] })).await;
+    }
+
+    /// Opens an address, as if it was typed.
+    pub async fn open(&self, url: &str) {
+        self.leads(async {
+            let opened = self.call("Page.navigate", json!({ "url": url })).await;
+            assert_eq!(opened["errorText"], Value::Null, "{url}");
+        })
+        .await;
+    }
+
+    /// Does what leads to another page, and waits until that is loaded.
+    pub async fn leads<T>(&self, action: impl Future<Output = T>) -> T {
+        let before = self.connection.event_count();
+        let done = action.await;
+        let loaded = self.connection.event(before, &self.session, "Page.loadEventFired").await;
+        assert!(loaded.is_some(), "no page was loaded; still at {}", self.url().await);
+        done
+    }
+
+    /// The value of an expression, also where pages may not run scripts.
+    pub async fn evaluate<T: DeserializeOwned>(&self, expression: &str) -> T {
+        let asked = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let mut evaluated = self.call("Runtime.evaluate", asked).await;
+        assert_eq!(evaluated["exceptionDetails"], Value::Null, "{expression}");
+        serde_json::from_value(evaluated["result"]["value"].take()).expect("another type")
+    }
+
+    /// What one of the functions of `page.js` returns.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, question: &str) -> T {
+        self.evaluate(&format!("({QUESTIONS}).{question}")).await
+    }
+
+    pub async fn url(&self) -> String {
+        self.evaluate("location.href").await
+    }
+
+    /// The HTTP status with which the page came.
+    pub async fn status(&self) -> u16 {
+        self.evaluate("performance.getEntriesByType('navigation')[0].responseStatus").await
+    }
+
+    pub async fn title(&self) -> String {
+        self.evaluate("document.title").await
+    }
+
+    /// The text of the first heading.
+    pub async fn heading(&self) -> String {
+        self.evaluate("document.querySelector('h1')?.innerText ?? ''").await
+    }
+
+    /// Everything that can be read.
+    pub async fn text(&self) -> String {
+        self.evaluate("document.body.innerText").await
+    }
+
+    /// Clicks on what has this role and this name, as a screen reader would say them, where it is on the screen.
+    pub async fn click(&self, role: &str, name: &str) {
+        let at: Option<[f64; 2]> = self.ask(&format!("place({}, {})", json!(role), json!(name))).await;
+        let Some([x, y]) = at else {
+            panic!("no {role} '{name}' at {}:\n{}", self.url().await, self.text().await);
+        };
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
+            self.call("Input.dispatchMouseEvent", event).await;
+        }
+    }
+
+    /// Whether there is something with this role and this name.
+    pub async fn has(&self, role: &str, name: &str) -> bool {
+        self.ask(&format!("has({}, {})", json!(role), json!(name))).await
+    }
+
+    /// The errors of the console since the page was made: of scripts, of the content policy, of what was not found. The
+    /// status of a page itself is not among them: an error page is meant to have one.
+    pub fn console_errors(&self) -> Vec<String> {
+        let events = self.connection.events_of(&self.session, self.since);
+        let pages: Vec<_> = events.iter().filter_map(address).collect();
+        events.iter().filter_map(|event| console_error(event, &pages)).collect()
+    }
+
+    /// Writes what the page looks like, in its whole length, to `<story>-<width>-<scheme>.png`.
+    pub async fn screenshot(&self, story: &str, look: Look) {
+        let taken = self.call("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
+        let image = STANDARD.decode(text(&taken["data"])).expect("base64");
+        let directory = screenshots();
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let name = format!("{story}-{}-{}.png", look.width, look.scheme.name());
+        std::fs::write(directory.join(name), image).expect("written");
+    }
+}
+
+/// The address that a page came from, where the event says that there is another page.
+fn address(event: &Event) -> Option<String> {
+    let is_page = event.method == "Page.frameNavigated" && event.params["frame"]["parentId"].is_null();
+    is_page.then(|| event.params["frame"]["url"].as_str().map(str::to_owned)).flatten()
+}
+
+fn console_error(event: &Event, pages: &[String]) -> Option<String> {
+    let params = &event.params;
+    match event.method.as_str() {
+        "Log.entryAdded" if params["entry"]["level"] == "error" => {
+            let entry = &params["entry"];
+            let url = entry["url"].as_str().unwrap_or_default();
+            let is_own_status = entry["source"] == "network" && pages.iter().any(|page| page == url);
+            (!is_own_status).then(|| format!("{} ({url})", entry["text"].as_str().unwrap_or_default()))
+        }
+        "Runtime.exceptionThrown" => Some(params["exceptionDetails"].to_string()),
+        "Runtime.consoleAPICalled" if params["type"] == "error" => Some(params["args"].to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,164 @@
+//! The World on a real port of this machine, as the program serves it, and an app beside it that patients come from and
+//! go back to.
+
+use std::path::Path;
+
+use ::http::StatusCode;
+use axum::Router;
+use axum::response::Html;
+use ehi::server::Server;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::page::Page;
+use crate::{ANNA, BASE_URL, Launch, PASSWORD, World, parameter, settings, text};
+
+/// The client that is the app.
+const APP: &str = "phone-app";
+
+/// See the [module](self). Its time stands still, and its workers work when they are told to.
+pub struct Site {
+    pub world: World,
+    pub base: String,
+    /// The address of the app.
+    pub app: String,
+    _server: Server,
+    serving: JoinHandle<()>,
+}
+
+/// An export that staff may look at.
+pub struct Review {
+    /// The path of the job.
+    pub job: String,
+    pub id: String,
+}
+
+impl Site {
+    /// The sandbox over the sample patients.
+    pub async fn new() -> Self {
+        Self::with("sandbox = true").await
+    }
+
+    /// With other settings.
+    pub async fn with(more: &str) -> Self {
+        Self::over(more, &ehi::defaults::sample_records()).await
+    }
+
+    /// With other records.
+    pub async fn over(more: &str, records: &Path) -> Self {
+        let (listener, base) = listen().await;
+        let (app_listener, app) = listen().await;
+        let client = format!(
+            "[[clients]]\nid = \"{APP}\"\nname = \"Pocket Health\"\nredirect_uris = [\"{app}/callback\"]\nscopes = \
+             \"launch/patient offline_access openid fhirUser patient/$ehi-export patient/*.rs\"\n"
+        );
+        let text = settings(more).replacen(BASE_URL, &base, 1) + &client;
+        let world = World::of(&text, records);
+        let server = Server::start(world.platform().clone(), listener, 0).await.expect("a server");
+        let serving = tokio::spawn(async move {
+            axum::serve(app_listener, Router::new().fallback(back_in_the_app)).await.expect("an app");
+        });
+        Self { world, base, app, _server: server, serving }
+    }
+
+    /// An address of this server.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The path of an address of this server.
+    fn path<'a>(&self, url: &'a str) -> &'a str {
+        url.strip_prefix(&self.base).expect("an address of this server")
+    }
+
+    fn launch(&self) -> Launch {
+        let mut launch = Launch::new(APP);
+        launch.redirect_uri = format!("{}/callback", self.app);
+        "launch/patient openid fhirUser offline_access patient/$ehi-export".clone_into(&mut launch.scope);
+        launch.aud = self.at("/fhir");
+        launch
+    }
+
+    /// Where the app sends a patient's browser.
+    pub fn authorize(&self) -> String {
+        self.launch().authorize().replacen(BASE_URL, &self.base, 1)
+    }
+
+    /// The access token for the code with which a browser came back to the app.
+    pub async fn token_for(&self, returned: &str) -> String {
+        let code = parameter(returned, "code").expect("a code");
+        let answer = self.world.redeem(&self.launch(), &code).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        text(&answer.json()["access_token"])
+    }
+
+    /// An access token of Anna's, without a browser.
+    pub async fn token(&self) -> String {
+        let code = self.world.code(&self.launch(), ANNA).await;
+        self.token_for(&format!("{}/callback?code={code}", self.app)).await
+    }
+
+    /// Starts an export of Anna's record: the path of its job, and the address of the form.
+    pub async fn kick_off(&self, token: &str) -> (String, String) {
+        let path = format!("/fhir/Patient/{ANNA}/$ehi-export");
+        let started = self.world.post(&path).bearer(token).send().await;
+        assert_eq!(started.status, StatusCode::ACCEPTED, "{}", started.text());
+        let status = self.path(started.header("content-location"));
+        let job = status.strip_suffix("/status").expect("a status URL").to_owned();
+        (job, started.header("link").split(['<', '>']).nth(1).expect("a form").to_owned())
+    }
+
+    /// A new export that waits for the patient's choices; the address of its form.
+    pub async fn form(&self) -> String {
+        self.kick_off(&self.token().await).await.1
+    }
+
+    /// The status of a job, as the app sees it.
+    pub async fn progress(&self, token: &str, job: &str) -> String {
+        self.world.status(token, job).await.header("x-progress").to_owned()
+    }
+
+    /// An export that waits for review, with a note of the patient's and something sensitive.
+    pub async fn in_review(&self) -> Review {
+        let (job, form) = self.kick_off(&self.token().await).await;
+        let code = parameter(&form, "code").expect("a code");
+        let groups =
+            ["visits", "labs", "billing", "medicalRecord", "dischargeSummary", "pathology", "radiology"];
+        let mut parameters: serde_json::Map<String, Value> =
+            groups.iter().map(|group| ((*group).to_owned(), json!({ "enabled": true }))).collect();
+        parameters["labs"]["notes"] = "Above all the blood tests of last spring, please.".into();
+        let choices = json!({ "parameters": parameters, "authorizations": { "hiv": { "value": true } } });
+        let chosen = self.world.post(&format!("{job}?code={code}")).json(&choices).send().await;
+        assert_eq!(chosen.status, StatusCode::OK, "{}", chosen.text());
+        self.world.work().await;
+        let id = job.rsplit('/').next().expect("an id").to_owned();
+        Review { job, id }
+    }
+
+    /// Signs staff in, by the keyboard.
+    pub async fn sign_staff_in(&self, page: &Page) {
+        page.open(&self.at("/staff/login")).await;
+        page.fill("User name", "admin").await;
+        page.fill("Password", PASSWORD).await;
+        page.leads(page.press(super::Key::Enter)).await;
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    (listener, format!("http://{address}"))
+}
+
+async fn back_in_the_app() -> Html<&'static str> {
+    Html(
+        "<!doctype html><html lang=en><title>Pocket Health</title><main><h1>Back in the app</h1></main></html>",
+    )
+}
