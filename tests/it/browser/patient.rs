@@ -1,0 +1,141 @@
+//! What patients see, and their whole way: from the app, through sign-in, consent and form, back to the app.
+
+use tests::PASSWORD;
+use tests::browser::{Audience, Browser, Key, Look, Page, Script, Site};
+
+use super::{nothing, opened, passes};
+
+/// From the app to the question of consent.
+async fn sign_in(site: &Site, page: &Page) {
+    page.open(&site.authorize()).await;
+    page.tab_until("Anna", |stop| stop.role == "button" && stop.name.starts_with("Anna Lindqvist")).await;
+    page.leads(page.press(Key::Enter)).await;
+}
+
+/// Fills in the form with whatever it begins with, and sends it.
+async fn send_form(page: &Page) {
+    page.tab_to("button", "Start the export").await;
+    page.leads(page.press(Key::Enter)).await;
+}
+
+async fn whole_way(script: Script) {
+    let (site, _browser, page) = opened(Look::PHONE, script).await;
+    sign_in(&site, &page).await;
+    assert!(page.heading().await.contains("Pocket Health"), "{}", page.heading().await);
+    assert!(page.text().await.contains("Anna Lindqvist"));
+    page.tab_to("button", "Allow").await;
+    page.leads(page.press(Key::Enter)).await;
+    assert_eq!(page.heading().await, "Back in the app");
+    let returned = page.url().await;
+    let token = site.token_for(&returned).await;
+
+    let (job, form) = site.kick_off(&token).await;
+    assert_eq!(site.progress(&token, &job).await, "waiting for the patient's choices");
+    let redirect: String = url::form_urlencoded::byte_serialize(site.app.as_bytes()).collect();
+    page.open(&format!("{form}&redirect={redirect}")).await;
+    send_form(&page).await;
+    assert_eq!(page.heading().await, "Back in the app");
+    assert_ne!(page.url().await, returned);
+    site.world.work().await;
+    assert!(site.progress(&token, &job).await.contains("review"), "{}", site.progress(&token, &job).await);
+    nothing(&page.console_errors());
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_whole_way_by_the_keyboard() {
+    whole_way(Script::On).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_whole_way_without_script() {
+    whole_way(Script::Off).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn a_refusal_goes_back_to_the_app() {
+    let (site, _browser, page) = opened(Look::PHONE, Script::On).await;
+    sign_in(&site, &page).await;
+    page.leads(page.click("button", "Do not allow")).await;
+    assert_eq!(page.heading().await, "Back in the app");
+    assert_eq!(tests::parameter(&page.url().await, "error").as_deref(), Some("access_denied"));
+    nothing(&page.console_errors());
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn a_wrong_password_is_said_and_a_right_one_leads_on() {
+    let (site, browser) = (Site::with("sandbox = false").await, Browser::open().await);
+    let page = browser.page(Look::PHONE, Script::Off).await;
+    page.open(&site.authorize()).await;
+    for (password, leads_to) in [("not it", "Sign in"), (PASSWORD, "Pocket Health")] {
+        page.fill("User name", "anna").await;
+        page.fill("Password", password).await;
+        page.leads(page.press(Key::Enter)).await;
+        assert!(page.heading().await.contains(leads_to), "{}", page.heading().await);
+    }
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_landing_page_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    page.open(&site.at("/")).await;
+    passes(&page, "landing", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_sign_in_page_in_every_look() {
+    let (site, browser) = (Site::with("sandbox = false").await, Browser::open().await);
+    let page = browser.page(Look::DESK, Script::On).await;
+    page.open(&site.authorize()).await;
+    assert!(page.has("textbox", "Password").await);
+    passes(&page, "patient-sign-in", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_sandbox_sign_in_page_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    page.open(&site.authorize()).await;
+    passes(&page, "patient-sign-in-sandbox", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_consent_page_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    sign_in(&site, &page).await;
+    assert!(page.has("button", "Do not allow").await);
+    passes(&page, "consent", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_form_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    page.open(&site.form().await).await;
+    assert!(page.url().await.contains("/customize"), "{}", page.url().await);
+    passes(&page, "form", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_page_after_the_form_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    page.open(&site.form().await).await;
+    send_form(&page).await;
+    passes(&page, "form-done", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_error_page_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    page.open(&site.at("/nowhere")).await;
+    assert_eq!(page.status().await, 404);
+    passes(&page, "error", Audience::Patients).await;
+}
