@@ -19,6 +19,12 @@ const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome-stable"
 /// The rules of accessibility. Its files are compared with the hash in its lock file.
 const AXE: (&str, &str) = (include_str!("../axe/package.json"), include_str!("../axe/package-lock.json"));
 
+/// Removes a directory ($1), into which a Chromium that is about to end may still write.
+const REMOVE: &str = r#"
+tries=0
+until rm -rf "$1" 2>/dev/null || [ "$tries" -gt 50 ]; do tries=$((tries + 1)); sleep 0.2; done
+"#;
+
 /// How long Chromium has to start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -95,7 +101,7 @@ impl Running {
         let directory = root().join("target/browser");
         let profile = directory.join(format!("profile-{}", std::process::id()));
         std::fs::create_dir_all(&profile).map_err(|error| format!("{}: {error}", profile.display()))?;
-        let files = AtEnd::start("rm -rf \"$1\"", &[&profile.to_string_lossy()], None)?;
+        let files = AtEnd::start(REMOVE, &[&profile.to_string_lossy()], None)?;
         let log = directory.join("chromium.log");
         let file = std::fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let mut started = Attended::start(command(program, &profile), file)?;
