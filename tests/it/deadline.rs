@@ -48,7 +48,7 @@ impl Deployed {
         let keys = Keys::new(&StoredKeys::from_seed(&"a".repeat(40)).expect("keys")).expect("keys");
         let clock = Arc::new(simulation.clock());
         let platform = Aws::new(sdk, resources(), settings, Some(keys), clock, random(1));
-        let router = host(ehi::server::routers(&platform), &platform);
+        let router = host(ehi::server::routers(&platform).expect("its ports"), &platform);
         Self { wire, platform, router }
     }
 
@@ -68,7 +68,7 @@ impl Deployed {
             fhir_user: None,
             family: None,
         };
-        sign(&self.platform.keys(), &claims).expect("signed")
+        sign(&self.platform.keys().expect("keys"), &claims).expect("signed")
     }
 
     /// The response as the host on Lambda asks for it, with its body, and how long it took.

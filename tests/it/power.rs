@@ -86,8 +86,8 @@ async fn survives(settings: &str, begin: impl AsyncFn(&World) -> String) {
         count: AtomicUsize::new(0),
     });
     let hooked = Hooked { inner: Arc::new(world.platform().clone()), hook: hook.clone() };
-    let (worker, receiving) =
-        (export_generator::worker(&hooked), inbox(world.platform().inbox(), hook.clone()));
+    let worker = export_generator::worker(&hooked).expect("its ports");
+    let receiving = inbox(world.platform().inbox(), hook.clone());
     while ehi::worker::step(&*receiving, &*worker, &NoDeadline).await.expect("a queue") {}
     let token = world.token(ANNA).await;
     let expected = counted(&world.resources(&token, &job).await);

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use platform::Platform;
 use serde_json::{Value, json};
 use tests::{World, text};
 
