@@ -1,8 +1,8 @@
-//! The SQLite database: one connection writes, two read beside it (WAL).
+//! The SQLite database in WAL mode: one connection writes, and two read at the same time.
 //!
-//! A write waits for the disk where somebody is told of it. All others are on the disk with the next one that waits: the
-//! log of SQLite is written in order, so that a power cut takes the last ones and leaves no gap. A process that is killed
-//! loses nothing.
+//! A write waits for the disk if its result is reported to somebody. The other writes are on the disk together with the next
+//! one that waits: SQLite writes its log in order, so a power cut loses only the last writes and leaves no gap. A killed
+//! process loses nothing.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -22,18 +22,18 @@ pub(super) struct Database {
 
 struct Handle {
     connection: Connection,
-    /// Whether its commits wait for the disk; `None` before anything was committed.
+    /// Whether its commits wait for the disk; `None` before the first commit.
     waits: Option<bool>,
 }
 
-/// Pages of the log after which a commit that waits moves them into the database. A commit that does not wait leaves that to
-/// the next one that does, within reason.
+/// The number of pages of the log after which a commit that waits for the disk moves them into the database. A commit that
+/// does not wait does so only after more pages, so that the next one that waits usually does it.
 const CHECKPOINT_PAGES: i64 = 1_000;
 const CHECKPOINT_PAGES_RELAXED: i64 = 4_000;
 
-/// The schema, version by version: what is here never changes, and what is new comes behind it. A database counts its
-/// version in `user_version`; the first one is also that of databases from before versions were counted.
-/// (`rusqlite_migration` does the same; its version 2.6 is for `rusqlite` 0.40, and here is 0.41.)
+/// The schema, one migration for each version. A migration never changes after its release; a new one is added at the
+/// end. `user_version` stores the version of a database; databases from before it was stored also start with the first
+/// migration. (`rusqlite_migration` does the same, but its version 2.6 is for `rusqlite` 0.40, and 0.41 is used here.)
 const MIGRATIONS: &[&str] = &[
     SCHEMA,
     // When a message was hidden until `due_at`. If this time is in the future, the clock was set back since.
@@ -81,7 +81,7 @@ impl Database {
             connection.pragma_update(None, "journal_mode", "wal").map_err(sql)?;
             Ok(shared(connection))
         };
-        // SQLite gives its other files the mode of this one.
+        // SQLite creates its other files with the mode of this one.
         super::private::kept_file(path)?;
         let writer = connect()?;
         migrate(&mut lock(&writer).connection)?;
@@ -95,7 +95,7 @@ impl Database {
         Ok(Self { writer: only.clone(), readers: vec![only], in_memory: true })
     }
 
-    /// One transaction; durable when it returns, with all before it.
+    /// Runs one transaction. It and all earlier ones are durable when this returns.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
@@ -107,7 +107,7 @@ impl Database {
         blocking(Store::Database, move || lock(&writer).transact(true, work)).await
     }
 
-    /// [`Database::write`] if it must last by itself, [`Database::write_relaxed`] if not.
+    /// Runs [`Database::write`] if `lasts` is set, and [`Database::write_relaxed`] if not.
     pub(super) async fn write_lasting<T: Send + 'static>(
         &self,
         lasts: bool,
@@ -116,8 +116,9 @@ impl Database {
         if lasts { self.write(work).await } else { self.write_relaxed(work).await }
     }
 
-    /// One transaction that a power cut may undo: only for what then happens again by itself, or what nobody is told of
-    /// before a [`Database::write`]. It takes microseconds: right here, where nobody else is writing.
+    /// Runs one transaction that a power cut may undo. It is only for changes that are made again after such a loss, or that
+    /// are reported to nobody before the next [`Database::write`]. It takes microseconds, so it runs on the calling thread if
+    /// no other write is running.
     pub(super) async fn write_relaxed<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
@@ -129,7 +130,7 @@ impl Database {
         blocking(Store::Database, move || lock(&writer).transact(false, work)).await
     }
 
-    /// A read by key, which takes microseconds: right here, not on another thread.
+    /// Runs a read on the calling thread, because a short read takes less time than moving it to another thread.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let free = self.readers.iter().find_map(lock_if_free);
         let reader = free.unwrap_or_else(|| lock(&self.readers[0]));
@@ -157,7 +158,7 @@ fn migrate(connection: &mut Connection) -> Result<()> {
 }
 
 impl Handle {
-    /// Runs one transaction, which is on the disk when this returns, if it is to wait for that.
+    /// Runs one transaction. If `waits` is set, it is on the disk when this returns.
     fn transact<T>(&mut self, waits: bool, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         if self.waits != Some(waits) {
             let (synchronous, pages) =
@@ -179,7 +180,7 @@ fn shared(connection: Connection) -> Shared {
     Arc::new(Mutex::new(Handle { connection, waits: None }))
 }
 
-/// A panic while the lock was held has rolled its transaction back: the connection is sound.
+/// Locks a connection. A panic while the lock was held has rolled its transaction back, so the connection can be used.
 fn lock(handle: &Shared) -> MutexGuard<'_, Handle> {
     handle.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -257,7 +258,7 @@ mod tests {
         }
     }
 
-    /// What [`Database::write`] promises depends on what SQLite is told before each transaction.
+    /// The durability of [`Database::write`] depends on the settings of SQLite before each transaction.
     #[tokio::test]
     async fn a_commit_waits_for_the_disk_when_it_is_to_last_and_only_then() {
         let directory = tempfile::tempdir().expect("a directory");

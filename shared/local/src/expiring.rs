@@ -27,13 +27,13 @@ impl LocalExpiringStore {
     }
 }
 
-/// Whether an entry must be on the disk before anybody hears of it. These belong to an export that is about to start, and
-/// are on the disk with it.
+/// Whether an entry must be on the disk before it is reported to anybody. Export slots and idempotency keys belong to an
+/// export that is about to start, and are on the disk together with it.
 fn lasts(kind: EntryKind) -> bool {
     !matches!(kind, EntryKind::ExportSlot | EntryKind::Idempotency)
 }
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<(String, i64, i64)> {
+fn columns(row: &Row<'_>) -> rusqlite::Result<(String, i64, i64)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
@@ -67,7 +67,7 @@ impl ExpiringStore for LocalExpiringStore {
             let mut select = connection.prepare_cached(
                 "SELECT value, expires_at, version FROM grants WHERE kind = ? AND key = ? AND expires_at > ?",
             )?;
-            select.query_row(params![kind.name(), key, now], raw).optional()
+            select.query_row(params![kind.name(), key, now], columns).optional()
         })?;
         found.map(entry).transpose()
     }
@@ -100,7 +100,7 @@ impl ExpiringStore for LocalExpiringStore {
                 let statement =
                     "DELETE FROM grants WHERE kind = ? AND key = ? RETURNING value, expires_at, version";
                 let row = transaction
-                    .query_row(statement, params![kind.name(), key], raw)
+                    .query_row(statement, params![kind.name(), key], columns)
                     .optional()
                     .map_err(sql)?;
                 Ok(row.filter(|(_, expires_at, _)| *expires_at > now))

@@ -63,7 +63,7 @@ impl Files for LocalFiles {
         let path = self.path(key)?;
         let range = range.unwrap_or(0..u64::MAX);
         let buffer = buffer_for(range.end - range.start);
-        // The first piece comes with the opening: most files have no other.
+        // The first piece is read when the file is opened, because most files have only one.
         let (first, rest) = blocking(Store::Files, move || {
             let mut file =
                 File::open(path).map_err(|error| if is_missing(&error) { NO_FILE } else { error.into() })?;
@@ -77,7 +77,7 @@ impl Files for LocalFiles {
             let (next, rest) = match (ready, rest) {
                 (Some(ready), rest) => (ready, rest),
                 (None, Some(file)) => {
-                    // Made here, where it is dropped as well: memory that changes threads is given back late.
+                    // Allocated on the thread that also frees it: the allocator reuses memory late if another thread frees it.
                     let buffer = buffer_for(file.limit());
                     blocking(Store::Files, move || piece(file, buffer)).await?
                 }
@@ -135,12 +135,12 @@ impl Files for LocalFiles {
     }
 }
 
-/// Room for the next piece of a file with so many bytes left.
+/// Returns a buffer for the next piece of a file that has `left` bytes left.
 fn buffer_for(left: u64) -> Vec<u8> {
     Vec::with_capacity(usize::try_from(PIECE.min(left)).unwrap_or_default() + 1)
 }
 
-/// The next piece of a file, and the file where there may be more of it.
+/// Reads the next piece of a file. Returns the file as well if there may be more pieces.
 fn piece(mut file: Take<File>, mut buffer: Vec<u8>) -> Result<(Bytes, Option<Take<File>>)> {
     let wanted = PIECE.min(file.limit());
     let read = Read::by_ref(&mut file).take(wanted).read_to_end(&mut buffer)?;
@@ -150,19 +150,20 @@ fn piece(mut file: Take<File>, mut buffer: Vec<u8>) -> Result<(Bytes, Option<Tak
 
 struct Writer {
     path: PathBuf,
-    /// What is written with the next bytes, or at the end: a small file takes one way to the disk.
+    /// The first bytes, which are written together with the next ones or at the end. So a small file needs only one call on
+    /// a blocking thread.
     held: Vec<u8>,
     /// Created with the first bytes that are not held.
     file: Option<File>,
 }
 
-/// Bytes that a writer holds.
-const HELD: usize = 512 * 1024;
+/// The most bytes that a writer holds.
+const MAX_HELD: usize = 512 * 1024;
 
 #[async_trait]
 impl FileWriter for Writer {
     async fn write(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
-        if self.file.is_none() && self.held.is_empty() && buffer.len() <= HELD {
+        if self.file.is_none() && self.held.is_empty() && buffer.len() <= MAX_HELD {
             self.held = std::mem::take(&mut buffer);
             return Ok(buffer);
         }
@@ -185,7 +186,7 @@ impl FileWriter for Writer {
             let mut file = created(self.file, &self.path)?;
             file.write_all(&self.held)?;
             file.sync_all()?;
-            // The name must last as well as the bytes.
+            // The directory entry must survive a power cut as well as the bytes.
             if let Some(directory) = self.path.parent() {
                 File::open(directory)?.sync_all()?;
             }

@@ -226,7 +226,7 @@ impl Jobs for LocalJobs {
         let id = job.to_string();
         let (at, plan) = (append.at, append.plan);
         let chunks = append.chunks.to_vec();
-        // Its tasks are sent behind it, or its chunk is done right away.
+        // The tasks of the chunks are sent afterwards, by a write that waits for the disk, or the chunk is handled at once.
         self.database
             .write_relaxed(move |transaction| {
                 let known = progress_of(transaction, &id)?;
@@ -307,16 +307,17 @@ impl Jobs for LocalJobs {
     }
 }
 
-/// Whether a state must be on the disk before anybody hears of it. Of a job that is queued its client hears when its plan
-/// was sent, which is on the disk with all before it; what a running job has recorded is done again.
+/// Whether a state must be on the disk before it is reported to anybody. The client of a queued job gets its response after
+/// the Plan task was sent, and that write waits for the disk with all writes before it. The work that a running job has
+/// recorded is repeated after a power cut.
 fn lasts(state: JobState) -> bool {
     !matches!(state, JobState::Queued | JobState::Running)
 }
 
-/// A chunk that has read no more is done again after a power cut, in less than a second.
+/// A chunk that has read no more bytes than this is repeated after a power cut, which takes less than a second.
 const CHEAP_BYTES: i64 = 64 * 1024 * 1024;
 
-/// A job as its columns.
+/// The columns of a job.
 struct JobRow {
     id: String,
     state: &'static str,
