@@ -43,8 +43,8 @@ pub(super) fn retry_tokens(client: &'static str) -> RetryPartition {
     RetryPartition::custom(client).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
 }
 
-/// A call that hangs is one that failed. A whole call ends in 20 seconds. What all calls of a request take together is
-/// bounded by [`respond_by`](crate::lambda::respond_by).
+/// The time-outs, after which a call that hangs has failed. A call with all its attempts ends within 20 seconds.
+/// [`respond_by`](crate::lambda::respond_by) limits the time of all calls of a request together.
 pub(super) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))

@@ -68,18 +68,18 @@ fn with_address(mut request: Request) -> Request {
     request
 }
 
-/// The longest time for a request, whatever its calls wait for: with a cold start before it, it is over before API Gateway gives
-/// up after 30 seconds.
+/// The longest time for a request. Together with a cold start it is shorter than the 30 seconds after which API Gateway gives
+/// up.
 const LONGEST_REQUEST: Duration = Duration::from_secs(20);
-/// Kept back of the function's own time, to send the response.
+/// The part of the function's own time that is left to send the response.
 const SENDING: Duration = Duration::from_secs(2);
 
-/// When the response must be there to a request that comes now, of an invocation that has so much time left.
+/// Returns when the response to a request that arrives now must be ready. `left` is the time that the invocation has left.
 pub fn respond_by(left: Duration) -> RespondBy {
     RespondBy(Instant::now() + LONGEST_REQUEST.min(left.saturating_sub(SENDING)))
 }
 
-/// Puts the end of the request's time where [`host`] looks for it.
+/// Adds the end of the request's time to the request, where [`host`] reads it.
 fn with_time(mut request: Request) -> Request {
     let ends = request.lambda_context_ref().and_then(|context| Timestamp::try_from(context.deadline()).ok());
     let left = ends.map_or(Duration::MAX, |ends| {

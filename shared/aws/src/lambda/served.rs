@@ -15,13 +15,13 @@ const FRESH: SignedDuration = SignedDuration::from_mins(5);
 /// The wait after the first failure to read them; it doubles with each failure, up to [`FRESH`].
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 
-/// How long reading the secrets may take. Lambda starts a function anew whose start takes ten seconds, and the request that
-/// comes first waits for both.
+/// How long reading the secrets may take at the start. Lambda restarts a function whose start takes ten seconds, and the first
+/// request waits for both starts.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
-/// The same where older ones are known, with which a request can be answered.
+/// How long reading the secrets may take if older ones are known, with which the request can be handled.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Makes what is served.
+/// Creates the router that is served.
 pub(super) trait Connect {
     /// Returns the router to serve from now on, and the version of the secrets it was created from. Returns `None` if the
     /// secrets still have the version `known`.
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn secrets_that_never_come_are_waited_for_briefly() {
+    async fn a_request_waits_only_briefly_for_secrets_that_never_arrive() {
         for (version, expected, longest) in [
             (None, StatusCode::SERVICE_UNAVAILABLE, CONNECT_TIMEOUT),
             (Some("one"), StatusCode::OK, REFRESH_TIMEOUT),
