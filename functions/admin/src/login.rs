@@ -84,7 +84,7 @@ impl Admin {
     /// Returns the cookie of a new session, or `None` if name or password is wrong.
     async fn sign_in(&self, username: &str, password: &str) -> Result<Option<HeaderValue>> {
         let account = self.settings.staff.iter().find(|account| account.username == username);
-        let hash = account.map(|account| account.password_hash());
+        let hash = account.map(settings::StaffAccount::password_hash);
         let guard = Guard {
             expiring: &*self.expiring,
             clock: &*self.clock,

@@ -121,7 +121,7 @@ impl Authorize {
 
     async fn by_password(&self, username: &str, password: &str) -> Result<Option<PatientId>> {
         let account = self.settings.accounts.iter().find(|account| account.username == username);
-        let hash = account.map(|account| account.password_hash());
+        let hash = account.map(settings::PatientAccount::password_hash);
         let right = attempts::verify(Account::Patient(username), password, hash, &self.guard()).await?;
         Ok(account.filter(|_| right).map(|account| account.patient.clone()))
     }
