@@ -109,7 +109,7 @@ async fn lists(jobs: &dyn Jobs) {
         }
     }
     assert_eq!(seen.len(), 7);
-    let all = domain::ports::jobs::all(&*jobs, JobQuery { count: 3, ..JobQuery::default() });
+    let all = domain::ports::jobs::all(jobs, JobQuery { count: 3, ..JobQuery::default() });
     let all: Vec<_> = all.try_collect().await.expect("all pages");
     let all: Vec<_> = all.iter().filter(|stored| ours(stored)).collect();
     assert!(all.iter().map(|stored| stored.job.header().created_at).eq(seen.iter().copied()));
