@@ -261,7 +261,6 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use platform::Platform;
     use proptest::prelude::*;
 
     use super::*;

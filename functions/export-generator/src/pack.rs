@@ -123,7 +123,6 @@ mod tests {
     use domain::ids::{Attempt, ChunkId, JobId};
     use domain::pack::SMALL;
     use futures_util::TryStreamExt;
-    use platform::Platform;
     use proptest::prelude::*;
     use storage::packs::{self, Attachments};
 

@@ -177,7 +177,6 @@ impl Output {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use platform::Platform;
     use proptest::prelude::*;
 
     use super::*;

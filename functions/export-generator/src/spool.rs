@@ -83,7 +83,7 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn what_memory_cannot_hold_comes_back_in_order() {
         let platform = platform();
-        let files = platform::Platform::files(&platform);
+        let files = platform.files();
         let mut spool = Spool::default();
         let line = |number: usize| format!("{number} {}", "x".repeat(1_000_000)).into_bytes();
         for number in 0..9 {
