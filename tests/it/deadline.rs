@@ -97,7 +97,7 @@ fn assert_is_503(response: &Response<Vec<u8>>, what: &str) {
     let text = String::from_utf8_lossy(response.body());
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{what}: {text}");
     assert_eq!(response.headers()[RETRY_AFTER], "5", "{what}");
-    assert!(text.contains("the server cannot answer now; try again"), "{what}: {text}");
+    assert!(text.contains("the server cannot respond now; try again later"), "{what}: {text}");
     assert!(response.headers().contains_key("x-request-id"), "{what}");
 }
 
