@@ -81,6 +81,32 @@ impl domain::ports::queue::Queue for Large {
     }
 }
 
+/// Uploading tools compress objects and leave their names as they are.
+#[test]
+fn shared_resources_are_found_in_an_object_whose_header_alone_says_that_it_is_compressed() {
+    run(async {
+        let client = client();
+        let lines: String = (0..2_000)
+            .map(|number| format!("{{\"resourceType\":\"Organization\",\"id\":\"o{number}\"}}\n"))
+            .collect();
+        let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut compressed, lines.as_bytes()).expect("compressed");
+        let compressed = compressed.finish().expect("compressed");
+        client.simulation().store("Patient/a/a.ndjson", "{\"resourceType\":\"Patient\",\"id\":\"a\"}");
+        client.simulation().store_encoded("shared/all.ndjson", compressed, Some("gzip"));
+        let records = platform(&client, "", random(1)).await.records().expect("the port");
+        let wanted = ["Organization/o0", "Organization/o7", "Organization/o1999"].map(str::to_owned);
+        let found = records.supporting(&wanted.into()).await.expect("found");
+        let mut lines: Vec<_> =
+            found.lines.iter().map(|found| String::from_utf8_lossy(&found.line).into_owned()).collect();
+        lines.sort();
+        let expected =
+            ["o0", "o1999", "o7"].map(|id| format!("{{\"resourceType\":\"Organization\",\"id\":\"{id}\"}}"));
+        assert_eq!(lines, expected);
+        assert!(found.damaged.is_empty(), "{:?}", found.damaged);
+    });
+}
+
 #[test]
 fn large_files_go_up_in_parts() {
     run(async {

@@ -45,6 +45,8 @@ pub(super) struct AwsRecords {
 struct SharedObjects {
     /// The key and the ETag of each object that was read.
     objects: Vec<(String, String)>,
+    /// For each object whether its bytes are compressed, which its name or only a header of its response tells.
+    compressed: Vec<bool>,
     index: SharedIndex,
     damaged: Vec<Damage>,
 }
@@ -83,76 +85,43 @@ impl AwsRecords {
     /// Reads all objects once, each up to its end or to the place where it is damaged.
     async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
         let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
+        let mut compressed = vec![false; objects.len()];
         for (number, (key, _)) in objects.iter().enumerate() {
             let mut unusable = Unusable::default();
-            let read = self.index_object(number, key, &mut index, &mut unusable).await;
+            let name = key.strip_prefix("shared/").unwrap_or(key);
+            let read = match Place::Area(Area::Shared).check(name, key) {
+                Ok(()) => {
+                    let (reader, is_compressed) = self.opened(key, is_gzip(key)).await?;
+                    compressed[number] = is_compressed;
+                    index_lines(number, reader, &mut index, &mut unusable).await
+                }
+                Err(error) => Err(error),
+            };
             damaged.extend(unusable.damage(key));
             match read {
                 Err(Error::Damaged(damage)) => damaged.push(damage),
                 read => read?,
             }
         }
-        Ok(SharedObjects { objects, index: index.sorted(), damaged })
-    }
-
-    /// Adds the lines of an object to the index.
-    async fn index_object(
-        &self,
-        number: usize,
-        key: &str,
-        index: &mut SharedIndex,
-        unusable: &mut Unusable,
-    ) -> Result<()> {
-        let name = key.strip_prefix("shared/").unwrap_or(key);
-        Place::Area(Area::Shared).check(name, key)?;
-        let mut lines = Lines::new(self.reader(key, is_gzip(key)).await?);
-        while let Some(line) = lines.next().await? {
-            let added = match line.text {
-                Some(text) => index.add(number, line.offset, text.len(), text),
-                None => Err(TOO_LONG.to_owned()),
-            };
-            if let Err(problem) = added {
-                unusable.add(line.number, problem);
-            }
-        }
-        Ok(())
+        Ok(SharedObjects { objects, compressed, index: index.sorted(), damaged })
     }
 
     async fn reader(&self, key: &str, compressed: bool) -> Result<Box<dyn BlockReader>> {
+        self.opened(key, compressed).await.map(|(reader, _)| reader)
+    }
+
+    /// Returns a reader of the uncompressed bytes, and whether the object is compressed.
+    async fn opened(&self, key: &str, compressed: bool) -> Result<(Box<dyn BlockReader>, bool)> {
         let object = self.bucket.open(key, None).await?;
         let compressed = compressed || object.encoding() == Some("gzip");
         let stream = object.ahead();
         let stream: ByteStream = if compressed { decompressed(key, stream, None) } else { stream };
         let reader = StreamReader::new(stream.map(|piece| piece.map_err(std::io::Error::other)));
-        Ok(Box::new(Blocks { reader: Box::pin(reader), error: None }))
+        Ok((Box::new(Blocks { reader: Box::pin(reader), error: None }), compressed))
     }
 
     /// Reads the lines at these places (offset and length) of one object, in ascending order.
     async fn lines_of(&self, key: &str, places: &[(u64, u32)]) -> Result<Vec<Vec<u8>>> {
-        if is_gzip(key) {
-            let mut reader = self.reader(key, true).await?;
-            let (mut buffer, mut at, mut found) = (Vec::new(), 0_u64, Vec::new());
-            for (offset, length) in places {
-                let end = offset + u64::from(*length);
-                loop {
-                    // The bytes before the line are dropped.
-                    let skip =
-                        usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
-                    buffer.drain(..skip);
-                    at += skip as u64;
-                    if at + buffer.len() as u64 >= end {
-                        break;
-                    }
-                    let before = buffer.len();
-                    buffer = reader.read(buffer).await?;
-                    if buffer.len() == before {
-                        return Err(Error::unavailable("shared records changed while they were read"));
-                    }
-                }
-                found.push(buffer[..*length as usize].to_vec());
-            }
-            return Ok(found);
-        }
         let one = |(offset, length): (u64, u32)| async move {
             let mut object = self.bucket.open(key, Some(offset..offset + u64::from(length))).await?;
             let mut line = Vec::with_capacity(length as usize);
@@ -163,6 +132,51 @@ impl AwsRecords {
         };
         stream::iter(places.iter().copied()).map(one).buffered(AT_ONCE).try_collect().await
     }
+
+    /// Reads the lines at these places of a compressed object.
+    async fn lines_in_sequence(&self, key: &str, places: &[(u64, u32)]) -> Result<Vec<Vec<u8>>> {
+        let mut reader = self.reader(key, true).await?;
+        let (mut buffer, mut at, mut found) = (Vec::new(), 0_u64, Vec::new());
+        for (offset, length) in places {
+            let end = offset + u64::from(*length);
+            loop {
+                // The bytes before the line are dropped.
+                let skip = usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
+                buffer.drain(..skip);
+                at += skip as u64;
+                if at + buffer.len() as u64 >= end {
+                    break;
+                }
+                let before = buffer.len();
+                buffer = reader.read(buffer).await?;
+                if buffer.len() == before {
+                    return Err(Error::unavailable("shared records changed while they were read"));
+                }
+            }
+            found.push(buffer[..*length as usize].to_vec());
+        }
+        Ok(found)
+    }
+}
+
+/// Adds the lines of an object to the index.
+async fn index_lines(
+    number: usize,
+    reader: Box<dyn BlockReader>,
+    index: &mut SharedIndex,
+    unusable: &mut Unusable,
+) -> Result<()> {
+    let mut lines = Lines::new(reader);
+    while let Some(line) = lines.next().await? {
+        let added = match line.text {
+            Some(text) => index.add(number, line.offset, text.len(), text),
+            None => Err(TOO_LONG.to_owned()),
+        };
+        if let Err(problem) = added {
+            unusable.add(line.number, problem);
+        }
+    }
+    Ok(())
 }
 
 /// Returns [`Error::Unavailable`] if the lake has no key below `Patient/`. Such a lake was moved or is not loaded yet. In S3
@@ -334,9 +348,15 @@ impl Records for AwsRecords {
         let shared = self.shared().await?;
         let mut found = Taken::default();
         for group in shared.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
-            let (key, _) = &shared.objects[group[0].0.file as usize];
+            let file = group[0].0.file as usize;
+            let (key, _) = &shared.objects[file];
             let places: Vec<_> = group.iter().map(|(entry, _)| (entry.offset, entry.length)).collect();
-            for (line, (_, reference)) in self.lines_of(key, &places).await?.into_iter().zip(group) {
+            // Ranges are those of the stored bytes.
+            let lines = match shared.compressed[file] {
+                true => self.lines_in_sequence(key, &places).await?,
+                false => self.lines_of(key, &places).await?,
+            };
+            for (line, (_, reference)) in lines.into_iter().zip(group) {
                 found.take(reference, line);
             }
         }

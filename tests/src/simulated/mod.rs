@@ -129,8 +129,13 @@ impl Simulation {
 
     /// Puts an object into the lake without a request.
     pub fn store(&self, key: &str, bytes: impl Into<Bytes>) {
+        self.store_encoded(key, bytes, None);
+    }
+
+    /// Puts an object with this `Content-Encoding` into the lake.
+    pub fn store_encoded(&self, key: &str, bytes: impl Into<Bytes>, encoding: Option<&str>) {
         if let Some(bucket) = self.state().s3.bucket_mut(platform::LAKE_BUCKET) {
-            bucket.store(key, bytes.into());
+            bucket.store(key, bytes.into(), encoding);
         }
     }
 

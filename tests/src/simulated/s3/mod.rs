@@ -115,8 +115,9 @@ impl Bucket {
         self.generated = Some(generated);
     }
 
-    pub(crate) fn store(&mut self, key: &str, bytes: Bytes) {
-        let object = Object::new(bytes, "application/octet-stream", None, Duration::ZERO);
+    pub(crate) fn store(&mut self, key: &str, bytes: Bytes, encoding: Option<&str>) {
+        let encoding = encoding.map(str::to_owned);
+        let object = Object::new(bytes, "application/octet-stream", encoding, Duration::ZERO);
         self.objects.insert(key.to_owned(), object);
     }
 
