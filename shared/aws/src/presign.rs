@@ -106,6 +106,7 @@ impl Presigner {
         fields.extend([("policy", policy), ("x-amz-signature", hex(&key))]);
         let url = match self.sdk.endpoint_url() {
             Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
+            None if region.starts_with("cn-") => format!("https://{bucket}.s3.{region}.amazonaws.com.cn"),
             None => format!("https://{bucket}.s3.{region}.amazonaws.com"),
         };
         Ok(UploadForm {

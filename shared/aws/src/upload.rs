@@ -193,6 +193,7 @@ impl Upload {
         if self.id.is_none() {
             let _slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
             let body = self.take_part().await?;
+            let timeouts = aws_sdk_s3::config::Config::builder().timeout_config(upload_timeouts());
             let put = self
                 .bucket
                 .client
@@ -203,7 +204,7 @@ impl Upload {
                 .set_content_encoding(self.encoding())
                 .checksum_algorithm(ChecksumAlgorithm::Crc32)
                 .body(Body::from(body));
-            put.send().await.map_err(failed("PutObject"))?;
+            put.customize().config_override(timeouts).send().await.map_err(failed("PutObject"))?;
             return Ok(());
         }
         if self.waiting() > 0 {
