@@ -154,7 +154,7 @@ struct Writer {
     /// a blocking thread.
     held: Vec<u8>,
     /// Created with the first bytes that are not held.
-    file: Option<File>,
+    file: Option<Created>,
 }
 
 /// The most bytes that a writer holds.
@@ -170,11 +170,11 @@ impl FileWriter for Writer {
         let (held, file) = (std::mem::take(&mut self.held), self.file.take());
         let path = self.path.clone();
         let (file, buffer) = blocking(Store::Files, move || {
-            let mut file = created(file, &path)?;
-            file.write_all(&held)?;
-            file.write_all(&buffer)?;
+            let mut created = created(file, &path)?;
+            created.file.write_all(&held)?;
+            created.file.write_all(&buffer)?;
             buffer.clear();
-            Ok((file, buffer))
+            Ok((created, buffer))
         })
         .await?;
         self.file = Some(file);
@@ -183,11 +183,11 @@ impl FileWriter for Writer {
 
     async fn finish(self: Box<Self>) -> Result<()> {
         blocking(Store::Files, move || {
-            let mut file = created(self.file, &self.path)?;
+            let Created { mut file, directories } = created(self.file, &self.path)?;
             file.write_all(&self.held)?;
             file.sync_all()?;
-            // The directory entry must survive a power cut as well as the bytes.
-            if let Some(directory) = self.path.parent() {
+            // The directory entries must survive a power cut as well as the bytes.
+            for directory in directories {
                 File::open(directory)?.sync_all()?;
             }
             Ok(())
@@ -196,14 +196,22 @@ impl FileWriter for Writer {
     }
 }
 
-fn created(file: Option<File>, path: &Path) -> Result<File> {
-    if let Some(file) = file {
-        return Ok(file);
+/// A file that is being written, and the directories that have a new entry because of it.
+struct Created {
+    file: File,
+    directories: Vec<PathBuf>,
+}
+
+fn created(known: Option<Created>, path: &Path) -> Result<Created> {
+    if let Some(created) = known {
+        return Ok(created);
     }
+    let mut directories = Vec::new();
     if let Some(directory) = path.parent() {
-        private::directory(directory)?;
+        directories = private::directory_to_sync(directory)?;
+        directories.push(directory.to_owned());
     }
-    Ok(private::file(path)?)
+    Ok(Created { file: private::file(path)?, directories })
 }
 
 fn ignore_missing(done: std::io::Result<()>) -> Result<()> {

@@ -3,13 +3,22 @@
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 /// Creates a directory and its missing parents. An existing directory keeps its mode.
 pub(super) fn directory(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Creates a directory and its missing parents. Returns the directories whose new entries must be synced to survive a power
+/// cut.
+pub(super) fn directory_to_sync(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let missing = path.ancestors().take_while(|ancestor| !ancestor.is_dir());
+    let parents = missing.filter_map(Path::parent).map(Path::to_owned).collect();
+    directory(path)?;
+    Ok(parents)
 }
 
 /// Opens a file for writing. Creates it, or empties an existing one.
