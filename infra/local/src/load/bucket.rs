@@ -107,7 +107,10 @@ async fn fetch(bucket: &dyn Files, patients: &[String], into: &Path) -> Result<(
 async fn send(bucket: &Arc<dyn Files>, lake: &Path) -> Result<(), Failure> {
     let mut paths = Vec::new();
     for part in ["Patient", "Group", "shared", "deleted"] {
-        walk(&lake.join(part), &mut paths)?;
+        let directory = lake.join(part);
+        if directory.try_exists().map_err(|error| Failure::of_path(&directory, &error))? {
+            walk(&directory, &mut paths)?;
+        }
     }
     let put = |path: PathBuf| {
         let bucket = bucket.clone();
@@ -125,18 +128,28 @@ async fn send(bucket: &Arc<dyn Files>, lake: &Path) -> Result<(), Failure> {
     stream::iter(paths.into_iter().map(put)).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Collects the regular files below a directory. Hidden files are not part of a lake.
+/// Collects the regular files below a directory. Hidden files are not part of a lake. What cannot be uploaded is refused
+/// before the upload begins, so that nothing is missing in the bucket without a message.
 fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
-    for entry in entries {
-        let entry = entry?;
+    let unreadable = |error: std::io::Error| Failure::of_path(directory, &error);
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }
-        match entry.file_type()? {
-            kind if kind.is_dir() => walk(&entry.path(), paths)?,
-            kind if kind.is_file() => paths.push(entry.path()),
-            _ => {}
+        let path = entry.path();
+        match entry.file_type().map_err(unreadable)? {
+            kind if kind.is_dir() => walk(&path, paths)?,
+            kind if kind.is_file() && path.to_str().is_some() => paths.push(path),
+            kind if kind.is_file() => {
+                return Err(Failure::new(format!("the name of {} is not UTF-8: rename it", path.display())));
+            }
+            _ => {
+                return Err(Failure::new(format!(
+                    "{} is a link or no regular file: put the file itself in its place, or remove it",
+                    path.display()
+                )));
+            }
         }
     }
     Ok(())
