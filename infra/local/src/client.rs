@@ -2,6 +2,7 @@
 //! tokens for it.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::encoding::AsBigEndian;
@@ -15,8 +16,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use settings::{Client, Settings};
 
-use crate::Failure;
 use crate::defaults::BULK_CLIENT;
+use crate::{Failure, private};
 
 /// How many seconds an assertion is valid.
 const LIFETIME: i64 = 240;
@@ -129,12 +130,22 @@ fn add(options: &Add) -> Result<(), Failure> {
         key.write(file)?;
         eprintln!("The private key is in {}. Only the service itself may read it.", file.display());
     }
-    let temporary = options.config.with_extension("new");
-    let written =
-        std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &options.config));
-    written.map_err(|error| Failure::of_path(&options.config, &error))?;
+    write_settings(&options.config, &text)?;
     eprintln!("Added '{}' to {}", options.id, options.config.display());
     Ok(())
+}
+
+/// Replaces a settings file, which keeps its permissions. Settings hold secrets, so only the owner may read a new file.
+fn write_settings(path: &Path, text: &str) -> Result<(), Failure> {
+    let temporary = path.with_extension("new");
+    let mut file = private::create(&temporary)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| {
+        if let Ok(before) = std::fs::metadata(path) {
+            file.set_permissions(before.permissions())?;
+        }
+        std::fs::rename(&temporary, path)
+    });
+    written.map_err(|error| Failure::of_path(path, &error))
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
@@ -180,7 +191,6 @@ impl ServiceKey {
 
     /// Writes the private key. A new file can be read only by its owner.
     pub fn write(&self, file: &Path) -> Result<(), Failure> {
-        use std::io::Write as _;
         use std::os::unix::fs::OpenOptionsExt;
 
         let secret: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
