@@ -216,7 +216,7 @@ fn hash_password() -> Result<(), Failure> {
     let mut password = String::new();
     std::io::stdin().read_line(&mut password)?;
     let password = password.trim_end_matches(['\r', '\n']);
-    if password.len() < 12 {
+    if password.chars().count() < 12 {
         return Err(Failure::new("a password needs at least 12 characters"));
     }
     println!("{}", security::passwords::hash(password, &OsRandom)?);

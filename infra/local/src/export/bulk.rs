@@ -1,6 +1,7 @@
 //! `ehi export --bulk`: a Bulk Data client for any server (HL7 Bulk Data 2.0 and 3.0). It gets a token as a backend service,
 //! kicks off, shows the progress, resumes downloads, of which several run at once, and verifies the files.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -198,7 +199,13 @@ async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Re
         tokio::time::sleep(pause.min(MAX_PAUSE)).await;
     };
     let mut manifests = vec![first];
+    let mut pages = HashSet::new();
     while let Some(next) = next_page(manifests.last()) {
+        if !pages.insert(next.clone()) {
+            return Err(Failure::new(format!(
+                "the pages of the manifest form a circle: {next} is linked twice"
+            )));
+        }
         let response = session.send(Method::GET, &next, |request| request).await?;
         manifests.push(json_of(checked(response).await?).await?);
     }

@@ -144,7 +144,7 @@ impl Attempts<'_> {
         let pause = self.pauses.next().unwrap_or(LONGEST_PAUSE).max(trouble.retry_after.unwrap_or_default());
         let is_first = self.since.is_none();
         let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() + pause > self.patience.limit {
+        if since.elapsed().saturating_add(pause) > self.patience.limit {
             return Err(trouble.failure);
         }
         let text = format!("{}; trying again in {:.0?}", trouble.failure, pause);
@@ -197,6 +197,19 @@ pub(crate) fn pause_until(text: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_pause_beyond_all_time_ends_the_attempts() {
+        let patience = Patience::new(Duration::from_secs(5), ProgressBar::hidden());
+        let mut attempts = patience.attempts();
+        let trouble = || Trouble {
+            failure: Failure::new("busy"),
+            kind: Kind::Refused,
+            retry_after: pause_until(&u64::MAX.to_string(), SystemClock.now()),
+        };
+        assert_eq!(attempts.pause(trouble()).await.expect_err("too long").to_string(), "busy");
+        assert_eq!(attempts.pause(trouble()).await.expect_err("too long").to_string(), "busy");
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
