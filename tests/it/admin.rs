@@ -187,7 +187,7 @@ async fn the_job_has_everything_a_staff_app_reads() {
     );
 }
 
-both_hosts!(moves_that_the_state_does_not_allow_are_409);
+#[both_hosts]
 async fn moves_that_the_state_does_not_allow_are_409(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let act = |job: &str, action: &str| world.post(&format!("/admin{job}/{action}")).cookie(&staff).send();
@@ -206,7 +206,7 @@ async fn moves_that_the_state_does_not_allow_are_409(world: World) {
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
 }
 
-both_hosts!(of_two_decisions_at_once_one_wins);
+#[both_hosts]
 async fn of_two_decisions_at_once_one_wins(world: World) {
     for _ in 0..10 {
         let (job, _, staff) = in_review(&world).await;
@@ -228,7 +228,7 @@ async fn of_two_decisions_at_once_one_wins(world: World) {
     }
 }
 
-both_hosts!(another_site_cannot_ride_on_the_cookie);
+#[both_hosts]
 async fn another_site_cannot_ride_on_the_cookie(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let approve = |origin: &str| {
@@ -242,7 +242,7 @@ async fn another_site_cannot_ride_on_the_cookie(world: World) {
     assert_eq!(approve("http://localhost:3000").await.status, StatusCode::OK, "the registered staff app");
 }
 
-both_hosts!(a_patient_is_no_staff);
+#[both_hosts]
 async fn a_patient_is_no_staff(world: World) {
     let (job, token, _) = in_review(&world).await;
     for path in ["approve", "reject", "add-files", "remove-files"] {
@@ -253,7 +253,7 @@ async fn a_patient_is_no_staff(world: World) {
     assert_eq!(world.get("/admin/jobs").cookie(&session).send().await.status, StatusCode::UNAUTHORIZED);
 }
 
-both_hosts!(the_pages_do_what_the_api_does);
+#[both_hosts]
 async fn the_pages_do_what_the_api_does(world: World) {
     let (job, token, _) = in_review(&world).await;
     let page = format!("/staff{job}");

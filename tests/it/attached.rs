@@ -6,7 +6,7 @@ use tests::{ANNA, BASE_URL, World, both_hosts, text};
 
 use crate::admin::in_review;
 
-both_hosts!(approval_releases_the_files_with_what_staff_attached);
+#[both_hosts]
 async fn approval_releases_the_files_with_what_staff_attached(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let files: [(&str, &str, &[u8]); 2] =
@@ -39,7 +39,7 @@ async fn approval_releases_the_files_with_what_staff_attached(world: World) {
     }
 }
 
-both_hosts!(attachments_can_be_removed_and_names_never_collide);
+#[both_hosts]
 async fn attachments_can_be_removed_and_names_never_collide(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let record_like = format!("000000.0-{}-x.pdf", "a".repeat(16));
@@ -116,7 +116,7 @@ async fn uploads_have_limits() {
     assert_eq!(refused.status, StatusCode::CONFLICT);
 }
 
-both_hosts!(fields_beside_the_files_are_read_past);
+#[both_hosts]
 async fn fields_beside_the_files_are_read_past(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let field = |name: &str, bytes: usize| {

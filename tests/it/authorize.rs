@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::json;
 use tests::{ANNA, BRUNO, Launch, PASSWORD, World, authorize_path, both_hosts, parameter, text};
 
-both_hosts!(the_token_response_has_what_smart_wants);
+#[both_hosts]
 async fn the_token_response_has_what_smart_wants(world: World) {
     let launch = Launch::new("app");
     let code = world.code(&launch, ANNA).await;
@@ -24,7 +24,7 @@ async fn the_token_response_has_what_smart_wants(world: World) {
     }
 }
 
-both_hosts!(requests_that_are_wrong_go_back_to_the_app_with_the_reason);
+#[both_hosts]
 async fn requests_that_are_wrong_go_back_to_the_app_with_the_reason(world: World) {
     let with = |name: &'static str, value: Option<&str>| {
         let mut fields = Launch::new("app").fields();
@@ -52,7 +52,7 @@ async fn requests_that_are_wrong_go_back_to_the_app_with_the_reason(world: World
     }
 }
 
-both_hosts!(nothing_is_sent_to_an_address_that_is_not_registered);
+#[both_hosts]
 async fn nothing_is_sent_to_an_address_that_is_not_registered(world: World) {
     for (name, value) in [
         ("client_id", "nobody"),
@@ -69,7 +69,7 @@ async fn nothing_is_sent_to_an_address_that_is_not_registered(world: World) {
     }
 }
 
-both_hosts!(a_varying_query_of_the_redirect_uri_is_a_setting_of_the_client);
+#[both_hosts]
 async fn a_varying_query_of_the_redirect_uri_is_a_setting_of_the_client(world: World) {
     for (client, query, expected) in [
         ("app", "?referer=x", StatusCode::BAD_REQUEST),
@@ -90,7 +90,7 @@ async fn a_varying_query_of_the_redirect_uri_is_a_setting_of_the_client(world: W
     assert_eq!(world.redeem(&launch, &code).await.status, StatusCode::OK);
 }
 
-both_hosts!(parameters_that_come_twice_are_an_error);
+#[both_hosts]
 async fn parameters_that_come_twice_are_an_error(world: World) {
     for name in ["scope", "aud", "state", "code_challenge", "response_type", "nonce", "anything"] {
         let mut fields = Launch::new("app").fields();
@@ -119,7 +119,7 @@ async fn parameters_that_come_twice_are_an_error(world: World) {
     }
 }
 
-both_hosts!(state_is_needed_unless_the_client_waives_it);
+#[both_hosts]
 async fn state_is_needed_unless_the_client_waives_it(world: World) {
     let without = |client: &str| {
         let mut fields = Launch::new(client).fields();
@@ -132,7 +132,7 @@ async fn state_is_needed_unless_the_client_waives_it(world: World) {
     assert!(location.contains("/patient-login?request="), "{location}");
 }
 
-both_hosts!(authorize_takes_a_form_as_well);
+#[both_hosts]
 async fn authorize_takes_a_form_as_well(world: World) {
     let answer = world.post("/auth/authorize").form(&Launch::new("app").fields()).send().await;
     assert!(answer.location().contains("/patient-login?request="));
@@ -199,7 +199,7 @@ async fn refresh_tokens_rotate_and_a_stolen_one_ends_the_family() {
     assert_eq!(world.get("/jobs").bearer(&access).send().await.status, StatusCode::UNAUTHORIZED);
 }
 
-both_hosts!(two_refreshes_at_once_are_one_refresh_and_one_theft);
+#[both_hosts]
 async fn two_refreshes_at_once_are_one_refresh_and_one_theft(world: World) {
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let (one, other) = tokio::join!(refresh(&world, &token), refresh(&world, &token));
@@ -213,7 +213,7 @@ async fn two_refreshes_at_once_are_one_refresh_and_one_theft(world: World) {
     }
 }
 
-both_hosts!(a_refresh_cannot_ask_for_more);
+#[both_hosts]
 async fn a_refresh_cannot_ask_for_more(world: World) {
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let fields =
@@ -286,7 +286,7 @@ async fn refresh_tokens_of_an_earlier_version_are_good() {
     assert_eq!(refreshed.json()["patient"], ANNA, "{}", refreshed.text());
 }
 
-both_hosts!(a_confidential_client_must_authenticate);
+#[both_hosts]
 async fn a_confidential_client_must_authenticate(world: World) {
     let mut launch = Launch::new("confidential");
     "offline_access patient/$ehi-export".clone_into(&mut launch.scope);
@@ -317,7 +317,7 @@ async fn a_confidential_client_must_authenticate(world: World) {
     assert_eq!(refresh(&world, &refresh_token).await.json()["error"], "invalid_client");
 }
 
-both_hosts!(a_patient_can_say_no);
+#[both_hosts]
 async fn a_patient_can_say_no(world: World) {
     let login = world.get(&Launch::new("app").authorize()).send().await.location();
     let request = parameter(&login, "request").expect("a request");
@@ -356,7 +356,7 @@ async fn outside_the_sandbox_patients_sign_in_with_a_password() {
     assert_eq!(sign_in(PASSWORD).send().await.status, StatusCode::SEE_OTHER);
 }
 
-both_hosts!(sign_in_pages_lead_nowhere_else);
+#[both_hosts]
 async fn sign_in_pages_lead_nowhere_else(world: World) {
     for next in ["https://evil.example.org", "//evil.example.org", "/\\evil.example.org", "", "/staff"] {
         let answer = world.post("/patient-login").form(&[("next", next), ("patient", ANNA)]).send().await;

@@ -21,7 +21,7 @@ async fn submit(world: &World, job: &str, form: &str, body: &Value) -> Answer {
     world.post(&format!("{job}?code={}", code_of(form))).json(body).send().await
 }
 
-both_hosts!(the_link_shows_the_form_and_the_status_repeats_it);
+#[both_hosts]
 async fn the_link_shows_the_form_and_the_status_repeats_it(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
@@ -33,7 +33,7 @@ async fn the_link_shows_the_form_and_the_status_repeats_it(world: World) {
     assert!(status.header("link").contains(&form));
 }
 
-both_hosts!(without_the_code_the_patient_signs_in);
+#[both_hosts]
 async fn without_the_code_the_patient_signs_in(world: World) {
     let token = world.token(ANNA).await;
     let (job, _) = form_of(&world, &token).await;
@@ -53,7 +53,7 @@ async fn without_the_code_the_patient_signs_in(world: World) {
     assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::FOUND);
 }
 
-both_hosts!(choices_start_the_export_once);
+#[both_hosts]
 async fn choices_start_the_export_once(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
@@ -73,7 +73,7 @@ async fn choices_start_the_export_once(world: World) {
     assert!(!exported.iter().any(|reference| reference.starts_with("Encounter/")));
 }
 
-both_hosts!(the_jobs_token_may_choose_as_well);
+#[both_hosts]
 async fn the_jobs_token_may_choose_as_well(world: World) {
     let token = world.token(ANNA).await;
     let (job, _) = form_of(&world, &token).await;
@@ -83,7 +83,7 @@ async fn the_jobs_token_may_choose_as_well(world: World) {
     assert_eq!(world.post(&job).bearer(&token).json(&body).send().await.status, StatusCode::OK);
 }
 
-both_hosts!(wrong_choices_are_named_and_change_nothing);
+#[both_hosts]
 async fn wrong_choices_are_named_and_change_nothing(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
@@ -105,7 +105,7 @@ async fn wrong_choices_are_named_and_change_nothing(world: World) {
     assert_eq!(world.status(&token, &job).await.header("x-progress"), "waiting for the patient's choices");
 }
 
-both_hosts!(a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else);
+#[both_hosts]
 async fn a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
@@ -167,7 +167,7 @@ async fn released(world: &World, token: &str, job: &str) -> Vec<String> {
     world.resources(token, job).await.iter().map(reference).collect()
 }
 
-both_hosts!(a_description_is_not_consent_in_any_shape);
+#[both_hosts]
 async fn a_description_is_not_consent_in_any_shape(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
@@ -244,7 +244,7 @@ async fn what_is_not_given_is_false_and_staff_read_the_description() {
     assert!(!references.iter().any(|reference| reference.contains("hiv")), "{references:?}");
 }
 
-both_hosts!(an_empty_form_starts_nothing);
+#[both_hosts]
 async fn an_empty_form_starts_nothing(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;

@@ -13,7 +13,7 @@ pub(crate) fn attachment_urls(resources: &[Value]) -> Vec<String> {
     linked.filter_map(|attachment| attachment["url"].as_str().map(str::to_owned)).collect()
 }
 
-both_hosts!(files_come_by_name_and_by_type);
+#[both_hosts]
 async fn files_come_by_name_and_by_type(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -33,7 +33,7 @@ async fn files_come_by_name_and_by_type(world: World) {
     }
 }
 
-both_hosts!(a_broken_download_goes_on_by_range);
+#[both_hosts]
 async fn a_broken_download_goes_on_by_range(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -150,7 +150,7 @@ async fn names_that_are_none_are_404() {
     }
 }
 
-both_hosts!(nothing_is_reachable_before_the_job_is_complete);
+#[both_hosts]
 async fn nothing_is_reachable_before_the_job_is_complete(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
@@ -159,7 +159,7 @@ async fn nothing_is_reachable_before_the_job_is_complete(world: World) {
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }
 
-both_hosts!(documents_of_the_record_are_attachments_with_absolute_urls);
+#[both_hosts]
 async fn documents_of_the_record_are_attachments_with_absolute_urls(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -193,7 +193,7 @@ async fn documents_of_the_record_are_attachments_with_absolute_urls(world: World
     }
 }
 
-both_hosts!(a_client_that_needs_it_gets_each_document_reference_alone);
+#[both_hosts]
 async fn a_client_that_needs_it_gets_each_document_reference_alone(world: World) {
     let token = text(&world.tokens("other-app", ANNA).await["access_token"]);
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
@@ -212,7 +212,7 @@ async fn a_client_that_needs_it_gets_each_document_reference_alone(world: World)
     }
 }
 
-both_hosts!(a_withheld_document_takes_its_binary_with_it);
+#[both_hosts]
 async fn a_withheld_document_takes_its_binary_with_it(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve", ANNA).await;

@@ -9,7 +9,7 @@ use tests::{ANNA, Answer, BRUNO, PASSWORD, World, both_hosts, text};
 use crate::authorize::refresh;
 use crate::tokens::{Issuer, claims};
 
-both_hosts!(introspection_tells_the_client_and_nobody_else);
+#[both_hosts]
 async fn introspection_tells_the_client_and_nobody_else(world: World) {
     let tokens = world.tokens("app", ANNA).await;
     let (access, refresh_token) = (text(&tokens["access_token"]), text(&tokens["refresh_token"]));
@@ -96,7 +96,7 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
     assert!(alive(&issuer.token(&json!({ "jti": "another", "azp": "app", "iss": claims["iss"], "aud": claims["aud"], "exp": claims["exp"] }))).await);
 }
 
-both_hosts!(a_resource_server_may_ask_about_all_tokens);
+#[both_hosts]
 async fn a_resource_server_may_ask_about_all_tokens(world: World) {
     let tokens = world.tokens("app", ANNA).await;
     let basic = base64::engine::general_purpose::STANDARD

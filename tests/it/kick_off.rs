@@ -10,7 +10,7 @@ fn export_of(patient: &str) -> String {
     format!("/fhir/Patient/{patient}/$ehi-export")
 }
 
-both_hosts!(a_patients_app_gets_a_status_url_and_the_form);
+#[both_hosts]
 async fn a_patients_app_gets_a_status_url_and_the_form(world: World) {
     let token = world.token(ANNA).await;
     for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
@@ -29,21 +29,21 @@ async fn a_patients_app_gets_a_status_url_and_the_form(world: World) {
     }
 }
 
-both_hosts!(a_client_that_cannot_read_brackets_gets_none);
+#[both_hosts]
 async fn a_client_that_cannot_read_brackets_gets_none(world: World) {
     let token = tests::text(&world.tokens("other-app", ANNA).await["access_token"]);
     let answer = world.post(&export_of(ANNA)).bearer(&token).send().await;
     assert!(answer.header("link").starts_with("http://"), "{}", answer.header("link"));
 }
 
-both_hosts!(an_encoded_dollar_is_a_dollar);
+#[both_hosts]
 async fn an_encoded_dollar_is_a_dollar(world: World) {
     let token = world.token(ANNA).await;
     let answer = world.post(&format!("/fhir/Patient/{ANNA}/%24ehi-export")).bearer(&token).send().await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
 }
 
-both_hosts!(parameters_in_the_body_replace_the_form);
+#[both_hosts]
 async fn parameters_in_the_body_replace_the_form(world: World) {
     let token = world.token(ANNA).await;
     let body = json!({ "resourceType": "Parameters", "parameter": [
@@ -54,7 +54,7 @@ async fn parameters_in_the_body_replace_the_form(world: World) {
     assert_eq!(answer.header("link"), "");
 }
 
-both_hosts!(what_is_wrong_with_the_body_is_named);
+#[both_hosts]
 async fn what_is_wrong_with_the_body_is_named(world: World) {
     let token = world.token(ANNA).await;
     let post = || world.post(&export_of(ANNA)).bearer(&token);
@@ -75,7 +75,7 @@ async fn what_is_wrong_with_the_body_is_named(world: World) {
     answer.outcome();
 }
 
-both_hosts!(parameters_of_the_wrong_shape_are_named_and_start_nothing);
+#[both_hosts]
 async fn parameters_of_the_wrong_shape_are_named_and_start_nothing(world: World) {
     let token = world.token(ANNA).await;
     let post = |list: serde_json::Value| {

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use tests::{BASE_URL, World, both_hosts, text};
 
-both_hosts!(every_base_and_shortcut_is_discoverable);
+#[both_hosts]
 async fn every_base_and_shortcut_is_discoverable(world: World) {
     for prefix in ["", "/auto-approve", "/no-form", "/auto-approve/no-form", "/no-form/auto-approve"] {
         for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
@@ -43,7 +43,7 @@ async fn every_base_and_shortcut_is_discoverable(world: World) {
     }
 }
 
-both_hosts!(the_keys_are_public_and_only_public);
+#[both_hosts]
 async fn the_keys_are_public_and_only_public(world: World) {
     let keys = world.get("/.well-known/jwks.json").send().await.json();
     for key in keys["keys"].as_array().expect("keys") {
@@ -69,7 +69,7 @@ async fn the_keys_are_public_and_only_public(world: World) {
     }
 }
 
-both_hosts!(what_is_not_there_is_an_outcome);
+#[both_hosts]
 async fn what_is_not_there_is_an_outcome(world: World) {
     let nothing = world.get("/nothing").send().await;
     assert_eq!(nothing.status, StatusCode::NOT_FOUND);
@@ -79,7 +79,7 @@ async fn what_is_not_there_is_an_outcome(world: World) {
     method.outcome();
 }
 
-both_hosts!(a_browser_gets_a_page_of_what_went_wrong);
+#[both_hosts]
 async fn a_browser_gets_a_page_of_what_went_wrong(world: World) {
     const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let job = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651/status";
@@ -105,7 +105,7 @@ async fn a_browser_gets_a_page_of_what_went_wrong(world: World) {
     assert_eq!(challenge.header("www-authenticate"), "Bearer");
 }
 
-both_hosts!(what_is_no_json_is_not_acceptable);
+#[both_hosts]
 async fn what_is_no_json_is_not_acceptable(world: World) {
     for (query, accept, acceptable) in [
         ("", "", true),
@@ -130,7 +130,7 @@ async fn what_is_no_json_is_not_acceptable(world: World) {
     }
 }
 
-both_hosts!(urls_come_from_the_settings_and_never_from_a_header);
+#[both_hosts]
 async fn urls_come_from_the_settings_and_never_from_a_header(world: World) {
     let answer = world
         .get("/fhir/.well-known/smart-configuration")

@@ -41,7 +41,7 @@ fn every_operation_has_a_name_of_its_own() {
     assert!(names.len() > 60, "{} operations", names.len());
 }
 
-both_hosts!(the_document_is_served_to_anybody);
+#[both_hosts]
 async fn the_document_is_served_to_anybody(world: World) {
     let served = world.get("/openapi.json").send().await;
     assert_eq!((served.status, served.header("content-type")), (StatusCode::OK, "application/json"));

@@ -37,7 +37,7 @@ async fn verified(world: &World, id_token: &str, client: &str, algorithm: Algori
     claims
 }
 
-both_hosts!(the_discovery_document_says_what_openid_connect_requires);
+#[both_hosts]
 async fn the_discovery_document_says_what_openid_connect_requires(world: World) {
     let answer = world.get("/.well-known/openid-configuration").send().await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
@@ -63,7 +63,7 @@ async fn the_discovery_document_says_what_openid_connect_requires(world: World) 
     assert_eq!(document["request_uri_parameter_supported"], false, "its default is true");
 }
 
-both_hosts!(an_app_learns_who_signed_in_and_reads_that_patient);
+#[both_hosts]
 async fn an_app_learns_who_signed_in_and_reads_that_patient(world: World) {
     for base in ["/fhir", "/fhir/r4", "/4_0_0", "/no-form/auto-approve/fhir"] {
         let launch = Launch { aud: format!("{BASE_URL}{base}"), ..launch("app", SCOPE) };
@@ -102,7 +102,7 @@ async fn an_app_learns_who_signed_in_and_reads_that_patient(world: World) {
     }
 }
 
-both_hosts!(an_id_token_says_what_was_granted_and_is_no_access_token);
+#[both_hosts]
 async fn an_id_token_says_what_was_granted_and_is_no_access_token(world: World) {
     let granted = async |scope: &str| -> Value {
         let launch = launch("app", scope);
@@ -136,7 +136,7 @@ async fn an_id_token_says_what_was_granted_and_is_no_access_token(world: World) 
     assert!(verified(&world, &id_token, "app", Algorithm::RS256).await.get("nonce").is_none());
 }
 
-both_hosts!(a_token_reads_its_own_patient_and_nobody_else);
+#[both_hosts]
 async fn a_token_reads_its_own_patient_and_nobody_else(world: World) {
     let with = async |scope: &str| {
         let launch = launch("app", scope);
@@ -228,7 +228,7 @@ async fn signed(world: &World, path: &str, fields: &[(&'static str, &str)]) -> A
     world.post(path).form(&all).send().await
 }
 
-both_hosts!(an_app_may_authenticate_with_a_key);
+#[both_hosts]
 async fn an_app_may_authenticate_with_a_key(world: World) {
     let launch = launch("signed-app", SCOPE);
     let redeem = |code: String| {

@@ -224,7 +224,7 @@ async fn is_served(world: &World, token: &str, url: &str) {
     assert_eq!(read, whole.body, "{url}");
 }
 
-both_hosts!(packed_files_are_served_as_any_other);
+#[both_hosts]
 async fn packed_files_are_served_as_any_other(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;

@@ -55,7 +55,7 @@ async fn the_manifest_is_what_clients_expect() {
     }
 }
 
-both_hosts!(nobody_else_sees_the_job);
+#[both_hosts]
 async fn nobody_else_sees_the_job(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -98,7 +98,7 @@ async fn deleting_cancels_removes_and_is_404_afterwards() {
     assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
 }
 
-both_hosts!(a_rejected_export_says_why_and_stays_with_staff_when_the_client_deletes_it);
+#[both_hosts]
 async fn a_rejected_export_says_why_and_stays_with_staff_when_the_client_deletes_it(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;

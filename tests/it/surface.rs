@@ -116,7 +116,7 @@ fn no_two_routes_are_the_same_and_each_says_what_it_does() {
     }
 }
 
-both_hosts!(strangers_get_nothing_and_are_told_so_properly);
+#[both_hosts]
 async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -187,7 +187,7 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
     }
 }
 
-both_hosts!(without_a_job_a_stranger_gets_the_same_401);
+#[both_hosts]
 async fn without_a_job_a_stranger_gets_the_same_401(world: World) {
     let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
     let is_owners = |route: &Route| {

@@ -327,7 +327,7 @@ async fn the_role_of_a_patient_is_the_own_record_in_the_dialect_with_roles() {
     }
 }
 
-both_hosts!(a_registered_tag_cannot_be_left_out);
+#[both_hosts]
 async fn a_registered_tag_cannot_be_left_out(world: World) {
     for asked in [
         "system/*.rs",

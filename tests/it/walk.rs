@@ -13,7 +13,7 @@ use tests::{ANNA, World, both_hosts, reference, stored_lines, text};
 use crate::bulk;
 use crate::download::attachment_urls;
 
-both_hosts!(a_patients_export_and_a_bulk_export);
+#[both_hosts]
 async fn a_patients_export_and_a_bulk_export(world: World) {
     one_patient(&world).await;
     all_patients(&world).await;

@@ -23,6 +23,7 @@ use self::deployed::Deployed;
 pub use self::http::{Answer, Call};
 pub use self::launch::Launch;
 pub use self::texts::settings;
+pub use both_hosts::both_hosts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,25 +64,6 @@ struct Here {
     worker: Arc<dyn Worker>,
     /// The exports whose ledger was checked.
     checked: ledger::Checked,
-}
-
-/// A story that is told to both hosts: the process in memory, and the deployment of `cargo xtask test`.
-#[macro_export]
-macro_rules! both_hosts {
-    ($story:ident) => {
-        mod $story {
-            #[tokio::test]
-            async fn here() {
-                Box::pin(super::$story($crate::World::new())).await;
-            }
-
-            #[tokio::test]
-            #[ignore = "cargo xtask test deploys what it needs"]
-            async fn deployed() {
-                Box::pin(super::$story($crate::World::deployed())).await;
-            }
-        }
-    };
 }
 
 impl World {

@@ -102,7 +102,7 @@ async fn patients_are_named_at_every_level_in_either_case() {
     assert!(nobody.outcome().contains("Patient/nobody"));
 }
 
-both_hosts!(memory_may_be_a_number_in_a_body);
+#[both_hosts]
 async fn memory_may_be_a_number_in_a_body(world: World) {
     let token = world.service("service", EVERYTHING).await;
     let body = json!({ "resourceType": "Parameters", "parameter": [
@@ -115,7 +115,7 @@ async fn memory_may_be_a_number_in_a_body(world: World) {
     assert!(answer.outcome().contains("_since"), "{}", answer.outcome());
 }
 
-both_hosts!(groups_are_found_by_name);
+#[both_hosts]
 async fn groups_are_found_by_name(world: World) {
     let token = world.service("service", EVERYTHING).await;
     for (query, found) in [

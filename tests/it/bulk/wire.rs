@@ -152,7 +152,7 @@ async fn what_is_wrong_is_named_or_told_in_the_manifest() {
     }
 }
 
-both_hosts!(the_dialects_speak_as_their_table_says);
+#[both_hosts]
 async fn the_dialects_speak_as_their_table_says(world: World) {
     let token = world.service("service", EVERYTHING).await;
     let mut said = BTreeMap::new();

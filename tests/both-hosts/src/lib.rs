@@ -1,0 +1,41 @@
+//! `#[both_hosts]`: a story that is told to both hosts, the process in memory and the deployment of `cargo xtask test`.
+
+use proc_macro::{Delimiter, TokenStream, TokenTree};
+
+/// Makes two tests of `async fn name(world: World)`: `name::here`, and `name::deployed`, which is ignored where nothing is
+/// deployed.
+#[proc_macro_attribute]
+pub fn both_hosts(_: TokenStream, story: TokenStream) -> TokenStream {
+    let Some((name, returns)) = signature(&story) else {
+        return "compile_error!(\"#[both_hosts] stands before an async fn of a World\");"
+            .parse()
+            .expect("Rust");
+    };
+    let tests = format!(
+        "mod {name} {{
+            #[tokio::test]
+            async fn here() {returns} {{
+                Box::pin(super::{name}(::tests::World::new())).await
+            }}
+
+            #[tokio::test]
+            #[ignore = \"cargo xtask test deploys what it needs\"]
+            async fn deployed() {returns} {{
+                Box::pin(super::{name}(::tests::World::deployed())).await
+            }}
+        }}"
+    );
+    let tests: TokenStream = tests.parse().expect("Rust");
+    story.into_iter().chain(tests).collect()
+}
+
+/// The name of a function, and what stands between its parameters and its body.
+fn signature(function: &TokenStream) -> Option<(String, String)> {
+    let mut tokens = function.clone().into_iter().skip_while(|token| token.to_string() != "fn").skip(1);
+    let name = tokens.next()?.to_string();
+    let TokenTree::Group(parameters) = tokens.next()? else { return None };
+    let is_body =
+        |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+    let returns: TokenStream = tokens.take_while(|token| !is_body(token)).collect();
+    (!parameters.stream().is_empty()).then(|| (name, returns.to_string()))
+}
