@@ -127,24 +127,15 @@ fn hosts(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     build_program()?;
     let template = sam::build(Mode::Debug)?;
-    let emulator = Emulator::start()?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
-    let proxy = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
-    let served = emulator.deploy(
-        &template,
-        "served",
-        proxy()?,
-        "http://localhost:8888",
-        &["Sandbox=true", "CleanupSchedule=\"rate(1 minute)\"", "StaffEmail=staff@example.org"],
-    )?;
-    let adapters = emulator.deploy(
-        &template,
-        "adapters",
-        proxy()?,
-        "http://localhost:8888",
-        &["Workers=false", "MaxReceiveCount=12"],
-    )?;
-    let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
+    // The emulator deploys on one core, and most of the compiler's time is the last crate, on another one.
+    let (emulator, served, adapters) = std::thread::scope(|threads| {
+        let compiled = threads.spawn(|| run(test_binaries()));
+        let deployed = deploy_for_tests(&template);
+        compiled.join().map_err(|_| "the compiler was not started".to_owned())??;
+        deployed
+    })?;
+    let mut command = cargo(&TESTS);
     command.args(arguments);
     if !arguments.iter().any(|argument| argument == "--") {
         command.arg("--");
@@ -170,6 +161,30 @@ fn hosts(arguments: &[String]) -> Result<(), String> {
     command.env("EHI_TEST_BARE_LOGS", adapters.output("LogGroupName")?);
     load_sample(&emulator, &served)?;
     run(command)
+}
+
+/// How cargo makes every test.
+const TESTS: [&str; 4] = ["test", "--workspace", "--all-features", "--locked"];
+
+fn test_binaries() -> Command {
+    let mut command = cargo(&TESTS);
+    command.arg("--no-run");
+    command
+}
+
+/// The emulator with its two stacks: the server, and the one whose workers are stopped.
+fn deploy_for_tests(template: &Path) -> Result<(Emulator, Deployed, Deployed), String> {
+    let emulator = Emulator::start()?;
+    let proxy = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
+    let deploy = |stack: &str, parameters: &[&str]| {
+        emulator.deploy(template, stack, proxy()?, "http://localhost:8888", parameters)
+    };
+    let served = deploy(
+        "served",
+        &["Sandbox=true", "CleanupSchedule=\"rate(1 minute)\"", "StaffEmail=staff@example.org"],
+    )?;
+    let adapters = deploy("adapters", &["Workers=false", "MaxReceiveCount=12"])?;
+    Ok((emulator, served, adapters))
 }
 
 /// Skips the test on Synthea records with a message if its Bundles are not beside the checkout. They are not part of the
