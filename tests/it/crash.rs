@@ -2,6 +2,7 @@
 //! takes over, and every resource is exported exactly once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::ports::queue::{Inbox, NoDeadline};
 use http::StatusCode;
@@ -27,7 +28,7 @@ pub(crate) async fn begin_everyone(world: &World) -> String {
 }
 
 /// Works until the fault strikes or nothing is left. A process that dies acknowledges nothing.
-pub(crate) async fn work_until_struck(platform: &Local, faults: &std::sync::Arc<Faults>) {
+pub(crate) async fn work_until_struck(platform: &Local, faults: &Arc<Faults>) {
     let worker = export_generator::worker(&Faulty::new(platform.clone(), faults.clone())).expect("its ports");
     let inbox = platform.inbox();
     while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue answers")
@@ -50,6 +51,11 @@ pub(crate) fn counted(resources: &[Value]) -> BTreeMap<String, u32> {
             counts
         },
     )
+}
+
+/// A crash at this call: before it or after it, in turns.
+pub(crate) fn before_or_after(call: i64) -> Arc<Faults> {
+    Faults::at(call, if call % 2 == 0 { Strike::Before } else { Strike::After })
 }
 
 /// Crashes at each call in turn; every time the export that follows must be whole.
@@ -267,8 +273,7 @@ async fn a_bulk_export_survives_dying_at_every_call() {
     for call in 0.. {
         let world = World::with(settings, lake.path());
         let status = begun(&world).await;
-        let strike = if call % 2 == 0 { Strike::Before } else { Strike::After };
-        let faults = Faults::at(call, strike);
+        let faults = before_or_after(call);
         work_until_struck(world.platform(), &faults).await;
         if !faults.has_struck() {
             break;

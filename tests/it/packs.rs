@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use domain::pack::SMALL;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::faults::{Faults, Strike};
 use tests::packs::{attachments_in_packs, job_id, results};
 use tests::{ANNA, Answer, World, both_hosts, text};
 
-use crate::crash::work_until_struck;
+use crate::crash::{before_or_after, work_until_struck};
 
 /// Every object of a job in a state directory, and its size.
 fn objects(directory: &Path) -> BTreeMap<PathBuf, u64> {
@@ -283,8 +282,7 @@ async fn packs_and_large_files_survive_dying_at_every_call() {
     let mut crashes = 0;
     for call in 0.. {
         let (world, token, job) = begun().await;
-        let strike = if call % 2 == 0 { Strike::Before } else { Strike::After };
-        let faults = Faults::at(call, strike);
+        let faults = before_or_after(call);
         work_until_struck(world.platform(), &faults).await;
         if !faults.has_struck() {
             break;

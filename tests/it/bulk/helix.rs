@@ -64,15 +64,18 @@ async fn its_values_are_taken_and_what_is_not_known_is_told() {
     }
 }
 
+/// The lines of an export, in the order of their text.
+async fn found(world: &World, token: &str, path: &str) -> Vec<String> {
+    let manifest = exported(world, token, path).await;
+    sorted(&resources(world, token, &manifest, "output").await)
+}
+
 #[tokio::test]
 async fn a_date_is_its_first_moment_and_type_without_underscore_narrows() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;
-    let found = async |path: &str| {
-        let manifest = exported(&world, &token, path).await;
-        sorted(&resources(&world, &token, &manifest, "output").await)
-    };
+    let found = async |path: &str| found(&world, &token, path).await;
     let by_instant = found("/4_0_0/$export?_type=Patient&_since=2023-03-01T00:00:00Z").await;
     let by_date = found("/4_0_0/$export?type=Patient&_since=2023-03-01").await;
     assert!(!by_date.is_empty() && by_date == by_instant, "{by_date:?}");
@@ -83,10 +86,7 @@ async fn patients_are_named_at_every_level_in_either_case() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;
-    let found = async |path: &str| {
-        let manifest = exported(&world, &token, path).await;
-        sorted(&resources(&world, &token, &manifest, "output").await)
-    };
+    let found = async |path: &str| found(&world, &token, path).await;
     let expected = found("/fhir/Patient/$export?patient=Patient/p1,Patient/p2").await;
     for path in
         ["/4_0_0/$export?patient=patient/p1,p2", "/4_0_0/Patient/$export?patient=Patient/p1,patient/p2"]
