@@ -44,6 +44,7 @@ mod power;
 mod prefix;
 mod program;
 mod reckoning;
+mod responses;
 mod sam_routes;
 mod sample;
 mod shared_provenance;
