@@ -137,7 +137,10 @@ async fn a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else(world: World) {
 /// It counts the patient's jobs, which other stories start as well where they share a deployment.
 #[tokio::test]
 async fn a_patient_can_begin_with_the_form() {
-    let world = World::new();
+    begin_with_the_form(World::new()).await;
+}
+
+pub(crate) async fn begin_with_the_form(world: World) {
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
     let sent_away = world.get(&path).send().await.location();
     let next = tests::parameter(&sent_away, "next").expect("a way back");

@@ -3,96 +3,119 @@
 use std::collections::BTreeSet;
 
 use platform::telemetry::Metric;
+use serde_json::{Value, json};
+use tests::template::Template;
 
-use crate::template::{functions, of_queues, resources, template, value};
+use crate::template::{QueueMapping, called, queue_mappings};
+
+const ALARM: &str = "AWS::CloudWatch::Alarm";
+
+/// The metrics that an alarm reads: its own, or those of its expression.
+fn metrics(alarm: &Value) -> Vec<&Value> {
+    let properties = &alarm["Properties"];
+    match properties["Metrics"].as_array() {
+        Some(all) => {
+            all.iter().map(|one| &one["MetricStat"]["Metric"]).filter(|one| !one.is_null()).collect()
+        }
+        None => vec![properties],
+    }
+}
+
+/// The value of a metric's dimension; null where it has no such dimension.
+fn dimension<'m>(metric: &'m Value, name: &str) -> &'m Value {
+    let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
+    dimensions.into_iter().find(|one| one["Name"] == name).map_or(&Value::Null, |one| &one["Value"])
+}
+
+/// The functions whose metric an alarm reads.
+fn watched<'a>(alarm: &'a Value, metric: &str) -> BTreeSet<&'a str> {
+    let metrics = metrics(alarm).into_iter().filter(|one| one["MetricName"] == metric);
+    metrics.filter_map(|one| dimension(one, "FunctionName")["Ref"].as_str()).collect()
+}
 
 #[test]
 fn the_dashboard_and_the_alarms_know_the_metrics() {
-    let text = template();
+    let template = Template::load();
+    let dashboard = template.resources("AWS::CloudWatch::Dashboard")["Dashboard"];
+    let shown = dashboard["Properties"]["DashboardBody"]["Fn::Sub"].as_str().expect("a text");
     for metric in Metric::ALL {
-        assert!(text.contains(&format!("\"{}\"", metric.name())), "{} is on no dashboard", metric.name());
+        assert!(shown.contains(&format!("\"{}\"", metric.name())), "{} is on no dashboard", metric.name());
     }
-    assert!(text.contains(&format!("MetricName: {}", Metric::ExportsFailed.name())));
     // Two stages in one account are two curves.
-    for shown in text.split("[\"EhiExport\", \"").skip(1) {
+    for shown in shown.split("[\"EhiExport\", \"").skip(1) {
         let (metric, dimension) = shown.split_once("\", ").expect("a name");
         assert!(dimension.starts_with("\"Stage\", \"${Stage}\""), "{metric} of all stages");
     }
-    for (id, alarm) in resources(&text, "AWS::CloudWatch::Alarm") {
-        // An expression has each of its metrics on a line.
-        let of_ours = ["Namespace: EhiExport\n", "Namespace: EhiExport,"].map(|of| alarm.matches(of).count());
-        let of_stage = alarm.matches("[{ Name: Stage, Value: !Ref Stage }]").count();
-        assert_eq!(of_ours.iter().sum::<usize>(), of_stage, "{id}: of all stages");
+    let alarms = template.resources(ALARM);
+    let read: Vec<_> = alarms.values().flat_map(|alarm| metrics(alarm)).collect();
+    assert!(read.iter().any(|metric| metric["MetricName"] == Metric::ExportsFailed.name()));
+    for metric in read.into_iter().filter(|metric| metric["Namespace"] == "EhiExport") {
+        assert_eq!(dimension(metric, "Stage"), &json!({ "Ref": "Stage" }), "{metric}: of all stages");
     }
 }
 
 #[test]
 fn no_alarm_counts_the_messages_of_a_queue_that_a_function_empties() {
-    let text = template();
-    let emptied: Vec<_> = resources(&text, "AWS::Lambda::EventSourceMapping")
-        .into_values()
-        .map(|mapping| {
-            let (_, queue) = mapping.split_once("EventSourceArn: !GetAtt ").expect("a queue");
-            queue.split('.').next().unwrap_or_default().to_owned()
-        })
+    let template = Template::load();
+    let mappings = queue_mappings(&template);
+    let emptied: Vec<_> = mappings
+        .iter()
+        .map(|mapping| json!({ "Fn::GetAtt": format!("{}.QueueName", mapping.queue) }))
         .collect();
-    assert!(emptied.contains(&"DeadLetterQueue".to_owned()), "{emptied:?}");
-    for (id, alarm) in resources(&text, "AWS::CloudWatch::Alarm") {
+    assert!(mappings.iter().any(|mapping| mapping.queue == "DeadLetterQueue"));
+    let alarms = template.resources(ALARM);
+    for (id, alarm) in &alarms {
         // Where nobody takes them, messages stay long enough to be counted.
-        let counts = alarm.contains("MetricName: ApproximateNumberOfMessagesVisible")
-            && !alarm.contains("MetricName: Invocations");
-        let of_emptied = emptied.iter().any(|queue| alarm.contains(&format!("!GetAtt {queue}.QueueName")));
+        let metrics = metrics(alarm);
+        let reads = |name: &str| metrics.iter().any(|metric| metric["MetricName"] == name);
+        let counts = reads("ApproximateNumberOfMessagesVisible") && !reads("Invocations");
+        let of_emptied = metrics.iter().any(|metric| emptied.contains(dimension(metric, "QueueName")));
         assert!(!(counts && of_emptied), "{id} watches what is gone before it is measured");
     }
-    let dead_letters = &resources(&text, "AWS::CloudWatch::Alarm")["DeadLettersAlarm"];
-    assert!(
-        dead_letters.contains("MetricName: Invocations") && dead_letters.contains("!Ref DeadLettersFunction")
-    );
-}
-
-/// Functions whose metric an alarm with an expression reads.
-fn watched<'a>(alarm: &'a str, metric: &str) -> BTreeSet<&'a str> {
-    let lines = alarm.lines().filter(|line| line.contains(&format!("MetricName: {metric},")));
-    lines
-        .filter_map(|line| line.split_once("Name: FunctionName, Value: !Ref "))
-        .map(|(_, name)| name.split(' ').next().unwrap_or_default())
-        .collect()
+    let dead_letters = watched(alarms["DeadLettersAlarm"], "Invocations");
+    assert_eq!(dead_letters, BTreeSet::from(["DeadLettersFunction"]));
 }
 
 #[test]
 fn what_lambda_refuses_is_watched_for_each_function_and_for_no_other() {
-    let text = template();
-    let alarms = resources(&text, "AWS::CloudWatch::Alarm");
-    let throttles = ["RequestThrottlesAlarm", "WorkerThrottlesAlarm"].map(|id| &alarms[id]);
-    let seen: BTreeSet<_> =
-        throttles.iter().flat_map(|alarm| watched(alarm, "Throttles")).map(str::to_owned).collect();
-    assert_eq!(seen, functions().into_keys().collect());
-    for alarm in throttles {
+    let template = Template::load();
+    let alarms = template.resources(ALARM);
+    let throttles =
+        ["RequestThrottlesAlarm", "WorkerThrottlesAlarm"].map(|id| watched(alarms[id], "Throttles"));
+    let seen: BTreeSet<_> = throttles.iter().flatten().copied().collect();
+    assert_eq!(seen, template.functions().into_keys().collect());
+    for watched in throttles {
         // An alarm reads at most ten metrics (CloudWatch, metric math).
-        assert!(watched(alarm, "Throttles").len() <= 10);
+        assert!(watched.len() <= 10);
     }
-    let without_function = alarms
-        .iter()
-        .find(|(_, alarm)| alarm.contains("Namespace: AWS/Lambda") && !alarm.contains("Name: FunctionName"));
-    assert_eq!(without_function, None, "it counts all functions of the account");
+    for (id, alarm) in alarms {
+        for metric in metrics(alarm).into_iter().filter(|metric| metric["Namespace"] == "AWS/Lambda") {
+            assert!(
+                dimension(metric, "FunctionName").is_object(),
+                "{id} counts all functions of the account"
+            );
+        }
+    }
 }
 
 #[test]
 fn a_mapping_that_is_off_rings_an_alarm() {
-    let text = template();
-    let alarms = resources(&text, "AWS::CloudWatch::Alarm");
-    for (id, queue, function, _) in of_queues(&text) {
-        let alarm = &alarms[&format!("{id}Alarm")];
-        assert!(alarm.contains(&format!("Value: !GetAtt {queue}.QueueName }}")), "{id}");
-        assert_eq!(watched(alarm, "Invocations"), BTreeSet::from([function.as_str()]), "{id}");
+    let template = Template::load();
+    let (alarms, functions) = (template.resources(ALARM), template.functions());
+    for QueueMapping { id, queue, function, .. } in queue_mappings(&template) {
+        let alarm = alarms[format!("{id}Alarm").as_str()];
+        let name = json!({ "Fn::GetAtt": format!("{queue}.QueueName") });
+        assert!(metrics(alarm).iter().any(|metric| dimension(metric, "QueueName") == &name), "{id}");
+        assert_eq!(watched(alarm, "Invocations"), BTreeSet::from([function]), "{id}");
         // The longest run begins and ends within the periods that it looks at.
-        let periods: u64 = value(alarm, "EvaluationPeriods").parse().expect("a number");
-        let timeout: u64 = value(&functions()[&function].1, "Timeout").parse().expect("seconds");
+        let periods = alarm["Properties"]["EvaluationPeriods"].as_u64().expect("a number");
+        let timeout = functions[function].1["Properties"]["Timeout"].as_u64().expect("seconds");
         assert!((periods - 1) * 300 >= timeout, "{id}");
     }
-    for (id, mapping) in resources(&text, "AWS::Lambda::EventSourceMapping") {
-        assert!(alarms.contains_key(&format!("{id}Alarm")), "{id} has no alarm");
-        let is_of_stream = mapping.contains("EventSourceArn: !GetAtt JobsTable.StreamArn");
+    for (id, mapping) in template.resources("AWS::Lambda::EventSourceMapping") {
+        assert!(alarms.contains_key(format!("{id}Alarm").as_str()), "{id} has no alarm");
+        let of_stream = json!({ "Fn::GetAtt": "JobsTable.StreamArn" });
+        let is_of_stream = mapping["Properties"]["EventSourceArn"] == of_stream;
         assert_eq!(is_of_stream, id == "AnnounceMapping", "{id}");
     }
 }
@@ -100,37 +123,40 @@ fn a_mapping_that_is_off_rings_an_alarm() {
 /// A stream has no queue that grows: its mapping is off where exports end and the function does not run.
 #[test]
 fn the_mapping_of_the_stream_rings_an_alarm_where_exports_end_and_it_runs_nothing() {
-    let alarm = &resources(&template(), "AWS::CloudWatch::Alarm")["AnnounceMappingAlarm"];
+    let template = Template::load();
+    let alarm = template.resources(ALARM)["AnnounceMappingAlarm"];
     assert_eq!(watched(alarm, "Invocations"), BTreeSet::from(["AnnounceFunction"]));
-    for metric in [Metric::ExportsFinished, Metric::ExportsFailed] {
-        let ends = format!("Namespace: EhiExport, MetricName: {}, ", metric.name());
-        assert_eq!(alarm.matches(&ends).count(), 1, "{}", metric.name());
+    for ends in [Metric::ExportsFinished, Metric::ExportsFailed] {
+        let read = metrics(alarm).into_iter().filter(|metric| metric["MetricName"] == ends.name());
+        assert_eq!(read.count(), 1, "{}", ends.name());
     }
     // What ends at the end of a period is announced in the next one, and rings no alarm: a period alone does not count.
-    assert!(alarm.matches("RUNNING_SUM(FILL(").count() == 3, "{alarm}");
-    let number = |name| value(alarm, name).parse::<u64>().expect("a number");
+    let properties = &alarm["Properties"];
+    let expression = properties["Metrics"][0]["Expression"].as_str().expect("an expression");
+    assert_eq!(expression.matches("RUNNING_SUM(FILL(").count(), 3, "{expression}");
+    let number = |name: &str| properties[name].as_u64().expect("a number");
     let (wanted, periods) = (number("DatapointsToAlarm"), number("EvaluationPeriods"));
     assert!(wanted > 1 && periods > wanted, "{wanted} of {periods}");
 }
 
 #[test]
 fn every_alarm_says_its_stage_and_reaches_somebody() {
-    for (id, alarm) in resources(&template(), "AWS::CloudWatch::Alarm") {
-        assert!(alarm.contains("AlarmDescription: !Sub \"Stage ${Stage}: "), "{id}");
-        assert!(alarm.contains("AlarmActions: [!Ref Alarms]"), "{id}");
-        assert!(alarm.contains("TreatMissingData: notBreaching"), "{id}");
+    let template = Template::load();
+    let alarms = template.resources(ALARM);
+    for (id, alarm) in &alarms {
+        let properties = &alarm["Properties"];
+        let description = properties["AlarmDescription"]["Fn::Sub"].as_str().unwrap_or_default();
+        assert!(description.starts_with("Stage ${Stage}: "), "{id}");
+        assert_eq!(properties["AlarmActions"], json!([{ "Ref": "Alarms" }]), "{id}");
+        assert_eq!(properties["TreatMissingData"], "notBreaching", "{id}");
     }
-    let alarms = resources(&template(), "AWS::CloudWatch::Alarm");
-    assert!(alarms["ServerErrorsAlarm"].contains("MetricName: 5xx"));
-    assert!(
-        alarms["CleanupAlarm"].contains("MetricName: Errors")
-            && alarms["CleanupAlarm"].contains("!Ref CleanupFunction")
-    );
+    assert_eq!(alarms["ServerErrorsAlarm"]["Properties"]["MetricName"], "5xx");
+    assert_eq!(watched(alarms["CleanupAlarm"], "Errors"), BTreeSet::from(["CleanupFunction"]));
 }
 
 #[test]
 fn everything_that_costs_or_holds_data_has_the_stage_as_a_tag() {
-    let text = template();
+    let template = Template::load();
     for kind in [
         "AWS::DynamoDB::Table",
         "AWS::S3::Bucket",
@@ -138,111 +164,108 @@ fn everything_that_costs_or_holds_data_has_the_stage_as_a_tag() {
         "AWS::SNS::Topic",
         "AWS::SecretsManager::Secret",
         "AWS::Logs::LogGroup",
-        "AWS::CloudWatch::Alarm",
+        ALARM,
         "AWS::IAM::Role",
     ] {
-        let found = resources(&text, kind);
+        let found = template.resources(kind);
         assert!(!found.is_empty(), "{kind}");
         for (id, resource) in found {
-            assert!(resource.contains("      Tags: [{ Key: stage, Value: !Ref Stage }]\n"), "{id}");
+            let tags = json!([{ "Key": "stage", "Value": { "Ref": "Stage" } }]);
+            assert_eq!(resource["Properties"]["Tags"], tags, "{id}");
         }
     }
 }
 
 #[test]
 fn tables_are_protected_in_production_and_old_versions_of_records_expire() {
-    let text = template();
-    for (id, table) in resources(&text, "AWS::DynamoDB::Table") {
-        assert!(table.contains("DeletionProtectionEnabled: !If [Protects, true, false]"), "{id}");
+    let template = Template::load();
+    for (id, table) in template.resources("AWS::DynamoDB::Table") {
+        let protected = json!({ "Fn::If": ["Protects", true, false] });
+        assert_eq!(table["Properties"]["DeletionProtectionEnabled"], protected, "{id}");
     }
-    assert!(text.contains(
-        "  Protects: !Or [!Equals [!Ref DeletionProtection, \"true\"], !Equals [!Ref Stage, prod]]\n"
-    ));
-    for (id, bucket) in resources(&text, "AWS::S3::Bucket") {
-        let is_versioned = bucket.contains("VersioningConfiguration: { Status: Enabled }");
-        assert_eq!(bucket.contains("NoncurrentVersionExpiration"), is_versioned, "{id}");
-    }
-}
-
-/// The key of a bucket that was there before, for the functions that read records and for nothing but reading.
-#[test]
-fn who_reads_records_may_decrypt_them_with_the_key_of_their_bucket() {
-    for (id, (_, function)) in functions() {
-        let reads = function.contains("- Sid: Records\n");
-        assert_eq!(function.contains("Sid: RecordsKey"), reads, "{id}");
-        let Some((_, key)) = function.split_once("Sid: RecordsKey") else { continue };
-        assert!(key.contains("Action: [kms:Decrypt]\n"), "{id}");
-        assert!(key.contains("Resource: !Ref RecordsKmsKeyArn\n"), "{id}");
-        let (_, via) = key.split_once("\"kms:ViaService\": [").expect("a service");
-        assert!(via.starts_with("!Sub \"s3.${AWS::Region}.${AWS::URLSuffix}\"]"), "{id}");
+    let in_production = json!({ "Fn::Or": [
+        { "Fn::Equals": [{ "Ref": "DeletionProtection" }, "true"] },
+        { "Fn::Equals": [{ "Ref": "Stage" }, "prod"] },
+    ] });
+    assert_eq!(template.document()["Conditions"]["Protects"], in_production);
+    for (id, bucket) in template.resources("AWS::S3::Bucket") {
+        let properties = &bucket["Properties"];
+        let is_versioned = properties["VersioningConfiguration"]["Status"] == "Enabled";
+        let expires =
+            properties["LifecycleConfiguration"].to_string().contains("NoncurrentVersionExpiration");
+        assert_eq!(expires, is_versioned, "{id}");
     }
 }
 
 #[test]
 fn one_worker_is_refused_and_what_is_reserved_is_what_may_run() {
-    let text = template();
+    let template = Template::load();
+    let mappings = template.resources("AWS::Lambda::EventSourceMapping");
+    let mut defaults = 0;
     for (size, id) in [("Small", "SmallGeneratorFunction"), ("Large", "LargeGeneratorFunction")] {
-        let (_, parameter) = text.split_once(&format!("\n  {size}Concurrency:\n")).expect("a parameter");
-        let parameter = parameter.split("ConstraintDescription").next().unwrap_or_default();
+        let name = format!("{size}Concurrency");
+        let parameter = &template.document()["Parameters"][&name];
         // SQS refuses a mapping with fewer than two.
-        assert!(parameter.contains("AllowedPattern: \"0|[2-9]|[1-9][0-9]{1,2}|1000\"\n"), "{parameter}");
-        let reserved = format!("ReservedConcurrentExecutions: !If [Reserves, !Ref {size}Concurrency, ");
-        assert!(functions()[id].1.contains(&reserved), "{id}");
-        let mapping = &resources(&text, "AWS::Lambda::EventSourceMapping")[&format!("{size}Mapping")];
-        assert!(mapping.contains(&format!("MaximumConcurrency: !Ref {size}Concurrency")), "{size}");
+        assert_eq!(parameter["AllowedPattern"], "0|[2-9]|[1-9][0-9]{1,2}|1000", "{size}");
+        let limit = json!({ "Ref": name });
+        let reserved = &template.functions()[id].1["Properties"]["ReservedConcurrentExecutions"];
+        assert_eq!(reserved["Fn::If"], json!(["Reserves", limit, { "Ref": "AWS::NoValue" }]), "{id}");
+        let mapping = mappings[format!("{size}Mapping").as_str()]["Properties"].to_string();
+        assert!(mapping.contains(&format!("\"MaximumConcurrency\":{limit}")), "{size}: {mapping}");
+        defaults +=
+            parameter["Default"].as_str().and_then(|most| most.parse::<u32>().ok()).expect("a number");
     }
     // A new account runs ten functions at once; half of them stay for requests.
-    let default = |size: &str| {
-        let (_, parameter) = text.split_once(&format!("\n  {size}Concurrency:\n")).expect("a parameter");
-        value(parameter, "Default").trim_matches('"').parse::<u32>().expect("a number")
-    };
-    assert!(default("Small") + default("Large") <= 5);
+    assert!(defaults <= 5);
 }
+
+/// Where the resources that call functions name the function.
+const CALLERS: [(&str, &str); 4] = [
+    ("AWS::ApiGatewayV2::Integration", "/Properties/IntegrationUri"),
+    ("AWS::Lambda::Permission", "/Properties/FunctionName"),
+    ("AWS::Lambda::EventSourceMapping", "/Properties/FunctionName"),
+    ("AWS::Events::Rule", "/Properties/Targets/0/Arn"),
+];
 
 /// Without a shift of traffic functions are called as they are; with one, everybody calls their alias.
 #[test]
 fn whoever_calls_a_function_calls_the_version_that_takes_over() {
-    let text = template();
-    for id in functions().into_keys() {
-        let by_alias = format!("!If [Shifts, !Ref {id}.Alias, ");
-        assert!(text.contains(&by_alias), "{id}");
-        assert!(functions()[&id].1.contains("AutoPublishCodeSha256: !Ref DeploymentId\n"), "{id}");
-    }
-    let kinds = [
-        "AWS::ApiGatewayV2::Integration",
-        "AWS::Lambda::Permission",
-        "AWS::Lambda::EventSourceMapping",
-        "AWS::Events::Rule",
-    ];
-    for (id, caller) in kinds.into_iter().flat_map(|kind| resources(&text, kind)) {
-        let calls = caller.lines().filter(|line| line.contains("Function"));
-        for call in calls.filter(|line| line.contains("!Ref ") || line.contains("!GetAtt ")) {
-            assert!(call.contains("!If [Shifts, !Ref "), "{id}: {call}");
+    let template = Template::load();
+    let mut all_called = BTreeSet::new();
+    for (kind, place) in CALLERS {
+        for (id, caller) in template.resources(kind) {
+            let function = caller.pointer(place).unwrap_or_else(|| panic!("{id} calls nothing"));
+            // A rule may tell a topic.
+            let is_topic = function["Ref"].as_str().is_some_and(|topic| topic.ends_with("Topic"));
+            if !is_topic {
+                all_called.insert(called(function));
+            }
         }
     }
+    assert_eq!(all_called, template.functions().into_keys().collect());
+    for (id, (_, function)) in template.functions() {
+        assert_eq!(function["Properties"]["AutoPublishCodeSha256"], json!({ "Ref": "DeploymentId" }), "{id}");
+    }
     // A step back needs alarms that see what a new version does wrong.
-    let (_, preference) = text.split_once("\n    DeploymentPreference:\n").expect("a preference");
-    let alarms = preference.split("Alarms: [").nth(1).expect("alarms").split(']').next().unwrap_or_default();
-    let known = resources(&text, "AWS::CloudWatch::Alarm");
-    assert!(
-        alarms.split(", ").all(|alarm| known.contains_key(alarm.trim_start_matches("!Ref "))),
-        "{alarms}"
-    );
+    let document = template.document();
+    let alarms = &document["Globals"]["Function"]["DeploymentPreference"]["Alarms"];
+    let known = template.resources(ALARM);
+    for alarm in alarms.as_array().expect("alarms") {
+        assert!(alarm["Ref"].as_str().is_some_and(|id| known.contains_key(id)), "{alarm}");
+    }
     // Each shift that can be chosen is one that SAM is told of.
-    let (_, parameter) = text.split_once("\n  TrafficShift:\n").expect("a parameter");
-    let shifts =
-        parameter.split("AllowedValues: [").nth(1).expect("values").split(']').next().unwrap_or_default();
-    for shift in shifts.split(", ") {
-        let enabled = format!("    {shift}: {{ Enabled: \"{}\" }}\n", shift != "None");
-        assert!(text.contains(&enabled), "{shift}");
+    for shift in document["Parameters"]["TrafficShift"]["AllowedValues"].as_array().expect("values") {
+        let shift = shift.as_str().expect("a name");
+        let enabled = if shift == "None" { "false" } else { "true" };
+        assert_eq!(document["Mappings"]["TrafficShifts"][shift]["Enabled"], enabled, "{shift}");
     }
 }
 
 #[test]
 fn the_page_of_costs_has_as_many_metrics_as_are_paid_for() {
     let page = std::fs::read_to_string(crate::house::root().join("infra/docs/cost.md")).expect("a page");
-    let alarms = resources(&template(), "AWS::CloudWatch::Alarm");
-    let watched: usize = alarms.values().map(|alarm| alarm.matches("MetricStat").count().max(1)).sum();
+    let template = Template::load();
+    let watched: usize = template.resources(ALARM).values().map(|alarm| metrics(alarm).len()).sum();
     assert!(page.contains(&format!("| alarms: {watched} metrics |")), "{watched}");
     // And what the log filters count.
     let own = Metric::ALL.len() + 1;

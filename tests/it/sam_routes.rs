@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use tests::deployed::variable;
+use tests::template::Template;
 
 use crate::house::root;
 use crate::template::assert_is;
@@ -32,7 +33,8 @@ fn sam_local_calls_the_function_that_has_the_route() {
     let printed = String::from_utf8(output.stdout).expect("text");
     let functions: Vec<_> = printed.lines().collect();
     assert_eq!(functions.len(), requests.len());
+    let template = Template::load();
     for ((expected, request), function) in requests.iter().zip(functions) {
-        assert_is(function, expected, request);
+        assert_is(&template, function, expected, request);
     }
 }

@@ -4,9 +4,12 @@ use std::net::IpAddr;
 
 use ::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use axum::Router;
 use axum::body::Body;
+use http_body_util::BodyExt;
 use security::address::PeerAddress;
 use serde_json::Value;
+use tower::ServiceExt;
 
 use crate::{BASE_URL, World, text};
 
@@ -100,6 +103,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What a host's router returns.
+    pub(crate) async fn of(app: Router, request: Request<Body>) -> Self {
+        let (parts, body) = app.oneshot(request).await.expect("the app is infallible").into_parts();
+        let body = body.collect().await.expect("a body").to_bytes().to_vec();
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

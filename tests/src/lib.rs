@@ -4,6 +4,7 @@ pub mod browser;
 pub mod deployed;
 mod described;
 pub mod exports;
+mod failure;
 pub mod faults;
 pub mod fuzz;
 pub mod hooked;
@@ -15,15 +16,24 @@ pub mod packs;
 pub mod service;
 #[cfg(feature = "aws")]
 pub mod simulated;
+pub mod stories;
+#[cfg(feature = "aws")]
+pub mod template;
 mod texts;
 #[cfg(feature = "aws")]
 pub mod wire;
 
 use self::deployed::Deployed;
+pub use self::failure::{Failure, Present, Result};
 pub use self::http::{Answer, Call};
 pub use self::launch::Launch;
+#[cfg(feature = "aws")]
+use self::simulated::Record;
+#[cfg(feature = "aws")]
+use self::simulated::account::{Account, Setup};
 pub use self::texts::settings;
 pub use both_hosts::both_hosts;
+pub use inventory;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,12 +43,10 @@ use axum::Router;
 use axum::body::Body;
 use contract::{FixedClock, SeededRandom};
 use domain::ports::queue::{NoDeadline, Worker};
-use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use local::Local;
 use serde_json::Value;
 use settings::Settings;
-use tower::ServiceExt;
 use web::host::host;
 
 pub const BASE_URL: &str = "http://localhost:8888";
@@ -54,6 +62,8 @@ pub struct World {
 enum Host {
     Here(Box<Here>),
     Deployed(Deployed),
+    #[cfg(feature = "aws")]
+    Simulated(Box<Account>),
 }
 
 /// The server in memory.
@@ -107,7 +117,22 @@ impl World {
     fn here(&self) -> &Here {
         match &self.host {
             Host::Here(here) => here,
-            Host::Deployed(_) => panic!("this story is for the process in memory"),
+            _ => panic!("this story is for the process in memory"),
+        }
+    }
+
+    /// The functions of the template on the simulated AWS; what each asks of AWS goes into the record. Made inside [`simulated::run`].
+    #[cfg(feature = "aws")]
+    pub async fn simulated(setup: Setup, record: &Record) -> Self {
+        let account = Account::new(setup, &ehi::defaults::sample_records(), record).await;
+        Self { host: Host::Simulated(Box::new(account)) }
+    }
+
+    #[cfg(feature = "aws")]
+    pub fn account(&self) -> &Account {
+        match &self.host {
+            Host::Simulated(account) => account,
+            _ => panic!("this story is for the simulated AWS"),
         }
     }
 
@@ -121,19 +146,12 @@ impl World {
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let here = match &self.host {
-            Host::Here(here) => here,
-            Host::Deployed(deployed) => {
-                let answer = deployed.send(request).await;
-                answer.check_ledger();
-                described::check(&method, &path, &answer);
-                return answer;
-            }
+        let answer = match &self.host {
+            Host::Here(here) => Answer::of(here.app.clone(), request).await,
+            Host::Deployed(deployed) => deployed.send(request).await,
+            #[cfg(feature = "aws")]
+            Host::Simulated(account) => account.send(request).await,
         };
-        let response = here.app.clone().oneshot(request).await.expect("the app is infallible");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a body").to_bytes().to_vec();
-        let answer = Answer { status: parts.status, headers: parts.headers, body };
         answer.check_ledger();
         described::check(&method, &path, &answer);
         answer
@@ -146,6 +164,8 @@ impl World {
         match &self.host {
             Host::Here(here) => here.clock.now().as_second(),
             Host::Deployed(_) => SystemClock.now().as_second(),
+            #[cfg(feature = "aws")]
+            Host::Simulated(account) => account.now(),
         }
     }
 
@@ -173,6 +193,8 @@ impl World {
         let here = match &self.host {
             Host::Here(here) => here,
             Host::Deployed(deployed) => return deployed.work().await,
+            #[cfg(feature = "aws")]
+            Host::Simulated(account) => return account.work().await,
         };
         let inbox = here.platform.inbox();
         while ehi::worker::step(&*inbox, &*here.worker, &NoDeadline).await.expect("the queue answers") {}

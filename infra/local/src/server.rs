@@ -57,9 +57,10 @@ impl Signals {
 }
 
 /// A function behind HTTP: its name, the declarations of its routes, and its router.
-type Function = (&'static str, fn() -> Vec<Route>, fn(&dyn Platform) -> Result<Router>);
+pub type Function = (&'static str, fn() -> Vec<Route>, fn(&dyn Platform) -> Result<Router>);
 
-const FUNCTIONS: [Function; 7] = [
+/// The functions behind HTTP.
+pub const FUNCTIONS: [Function; 7] = [
     ("kick-off", kick_off::routes, kick_off::router),
     ("customize", customize::routes, customize::router),
     ("status", status::routes, status::router),

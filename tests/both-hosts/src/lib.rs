@@ -3,7 +3,7 @@
 use proc_macro::{Delimiter, TokenStream, TokenTree};
 
 /// Makes two tests of `async fn name(world: World)`: `name::here`, and `name::deployed`, which is ignored where nothing is
-/// deployed.
+/// deployed. The story is one of `tests::stories` as well.
 #[proc_macro_attribute]
 pub fn both_hosts(_: TokenStream, story: TokenStream) -> TokenStream {
     let Some((name, returns)) = signature(&story) else {
@@ -22,6 +22,13 @@ pub fn both_hosts(_: TokenStream, story: TokenStream) -> TokenStream {
             #[ignore = \"cargo xtask test deploys what it needs\"]
             async fn deployed() {returns} {{
                 Box::pin(super::{name}(::tests::World::deployed())).await
+            }}
+
+            ::tests::inventory::submit! {{
+                ::tests::stories::Story {{
+                    name: module_path!(),
+                    tell: |world| Box::pin(async move {{ ::tests::stories::assert_told(super::{name}(world).await) }}),
+                }}
             }}
         }}"
     );

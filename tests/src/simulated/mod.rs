@@ -4,10 +4,13 @@
 //! - [`Simulation`] is the account: tables, buckets, queues, meters and faults, changed by one request at a time.
 //! - [`Client`] is the wire of one worker, by which the simulation knows who asks and whom a fault strikes.
 //! - [`functions`] delivers the queue's messages to workers, as Lambda does; [`platform`] makes a platform over a client.
+//! - [`account`] is the World on it: every function of `template.yaml`, and a record of what each asks of AWS.
 //! - [`lake`] makes the records of any number of patients by a formula.
 //!
 //! A simulation runs on one thread, in a runtime whose clock is paused: see [`run`].
 
+mod access;
+pub mod account;
 mod answer;
 mod client;
 mod clock;
@@ -23,6 +26,7 @@ pub mod model;
 pub mod platform;
 pub mod prices;
 pub(crate) mod random;
+mod recorder;
 mod request;
 mod s3;
 pub mod scale;
@@ -38,6 +42,7 @@ pub use self::client::{Client, outside_memory};
 pub use self::clock::SimulatedClock;
 pub use self::faults::{Cut, Faults, Storm};
 pub use self::meter::{Hottest, Meter, Stage};
+pub use self::recorder::Record;
 pub use self::request::Service;
 pub use self::s3::Generated;
 

@@ -160,7 +160,13 @@ impl Sqs {
         Some(json!({ "Successful": done, "Failed": failed }))
     }
 
-    fn send(&mut self, name: &str, body: String, sent_at: Duration, visible_at: Duration) -> Option<u64> {
+    pub(crate) fn send(
+        &mut self,
+        name: &str,
+        body: String,
+        sent_at: Duration,
+        visible_at: Duration,
+    ) -> Option<u64> {
         self.sent += 1;
         let id = self.sent;
         let queue = self.queues.get_mut(name)?;

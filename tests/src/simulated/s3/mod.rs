@@ -13,6 +13,8 @@ use bytes::Bytes;
 use super::answer::Answer;
 use super::request::Call;
 
+pub(crate) use self::objects::keys_to_delete;
+
 /// Objects that nobody stored: each is made from its number. Their keys are in the order of their numbers.
 pub trait Generated: Send + Sync + std::fmt::Debug {
     fn count(&self) -> u64;

@@ -38,6 +38,13 @@ impl Bucket {
         )
     }
 
+    /// An upload that somebody began and never ended.
+    pub(crate) fn leave_upload(&mut self, key: &str) {
+        let upload =
+            Upload { content_type: "binary/octet-stream".to_owned(), encoding: None, parts: BTreeMap::new() };
+        self.uploads.insert((key.to_owned(), "left".to_owned()), upload);
+    }
+
     fn id(call: &Call) -> Result<(String, String), Refused> {
         Ok((call.key.clone(), call.parameter("uploadId").ok_or((400, "InvalidRequest"))?.to_owned()))
     }

@@ -125,12 +125,16 @@ impl Bucket {
     }
 
     pub(super) fn delete_all(&mut self, call: &Call) -> Answer {
-        let body = sent_bytes(call).unwrap_or_default();
-        for key in texts(&String::from_utf8_lossy(&body), "Key") {
+        for key in keys_to_delete(call) {
             self.objects.remove(&key);
         }
         Answer::xml(200, "<DeleteResult></DeleteResult>".to_owned())
     }
+}
+
+/// The keys that a DeleteObjects names.
+pub(crate) fn keys_to_delete(call: &Call) -> Vec<String> {
+    texts(&String::from_utf8_lossy(&sent_bytes(call).unwrap_or_default()), "Key")
 }
 
 /// The bytes that a Range header asks for: `bytes=2-5`, `bytes=2-` or `bytes=-5`.

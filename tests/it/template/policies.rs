@@ -1,0 +1,128 @@
+//! What each function asks of AWS while stories are told to it, against its policy in `template.yaml`.
+//!
+//! The simulated AWS hears every request of a function and writes down what IAM would ask for it. What was asked must be
+//! allowed; what is allowed must have been asked, or has its reason here.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+use serde_json::Value;
+use tests::World;
+use tests::simulated::account::{Setup, deployed};
+use tests::simulated::{Record, run};
+use tests::stories::{self, Story};
+use tests::template::{Policy, Template};
+
+use super::{called, stories as alone};
+
+const POLLER: &str = "Lambda itself calls this with the role of the function, to hand it messages or changes";
+const BOTH_QUEUES: &str = "the port has both queues; which one an export takes is decided by its cohort";
+const BROKEN_UPLOAD: &str = "an upload in parts that fails in the middle; no story has a file that large";
+const SPREAD: &str = "the counters of a plan with many chunks are spread over items; no story has so many";
+
+/// What no story asks for, by function and statement: each with its reason.
+const UNASKED: [(&str, &str, &str); 23] = [
+    ("AnnounceFunction", "Stream: dynamodb:DescribeStream", POLLER),
+    ("AnnounceFunction", "Stream: dynamodb:GetRecords", POLLER),
+    ("AnnounceFunction", "Stream: dynamodb:GetShardIterator", POLLER),
+    ("AnnounceFunction", "Streams: dynamodb:ListStreams", POLLER),
+    ("CustomizeFunction", "Jobs: dynamodb:BatchGetItem", SPREAD),
+    ("CustomizeFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:large", BOTH_QUEUES),
+    ("DeadLettersFunction", "Jobs: dynamodb:BatchGetItem", SPREAD),
+    ("DeadLettersFunction", "Messages: sqs:ReceiveMessage", POLLER),
+    ("DeadLettersFunction", "Messages: sqs:DeleteMessage", POLLER),
+    ("DeadLettersFunction", "Messages: sqs:ChangeMessageVisibility", POLLER),
+    ("DeadLettersFunction", "Messages: sqs:GetQueueAttributes", POLLER),
+    ("KickOffFunction", "Jobs: dynamodb:BatchGetItem", SPREAD),
+    ("LargeGeneratorFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:small", BOTH_QUEUES),
+    ("LargeGeneratorFunction", "Files: s3:AbortMultipartUpload", BROKEN_UPLOAD),
+    ("LargeGeneratorFunction", "Messages: sqs:ReceiveMessage", POLLER),
+    ("LargeGeneratorFunction", "Messages: sqs:DeleteMessage", POLLER),
+    ("LargeGeneratorFunction", "Messages: sqs:GetQueueAttributes", POLLER),
+    ("SmallGeneratorFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:large", BOTH_QUEUES),
+    ("SmallGeneratorFunction", "Files: s3:AbortMultipartUpload", BROKEN_UPLOAD),
+    ("SmallGeneratorFunction", "Messages: sqs:ReceiveMessage", POLLER),
+    ("SmallGeneratorFunction", "Messages: sqs:DeleteMessage", POLLER),
+    ("SmallGeneratorFunction", "Messages: sqs:GetQueueAttributes", POLLER),
+    ("StatusFunction", "Jobs: dynamodb:BatchGetItem", SPREAD),
+];
+
+/// Tells stories to the simulated AWS, some at once; the names of those that failed.
+fn tell(all: &[(Setup, &Story)], record: &Record) -> Vec<&'static str> {
+    let (left, failed) = (Mutex::new(all.iter()), Mutex::new(Vec::new()));
+    let tell_the_rest = || {
+        while let Some((setup, story)) = { left.lock().expect("no panic").next() } {
+            let told = catch_unwind(AssertUnwindSafe(|| {
+                run(async { (story.tell)(Box::pin(World::simulated(*setup, record)).await).await });
+            }));
+            if told.is_err() {
+                failed.lock().expect("no panic").push(story.name);
+            }
+        }
+    };
+    std::thread::scope(|threads| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, std::num::NonZero::get) {
+            let builder = std::thread::Builder::new().stack_size(16 << 20);
+            builder.spawn_scoped(threads, tell_the_rest).expect("a thread");
+        }
+    });
+    failed.into_inner().expect("no panic")
+}
+
+#[test]
+fn every_function_may_do_what_it_does_and_nothing_else() {
+    let record = Record::default();
+    let shared = stories::all().map(|story| (Setup::default(), story));
+    let all: Vec<_> = shared.chain(alone::ALL.iter().map(|(setup, story)| (*setup, story))).collect();
+    let failed = tell(&all, &record);
+    let mut wrong: Vec<String> = failed.into_iter().map(|name| format!("{name} failed")).collect();
+    let deployed = deployed(&[]);
+    let mut unasked = BTreeSet::new();
+    for (id, (_, function)) in deployed.template().functions() {
+        let policy = Policy::of_function(&deployed, function);
+        let asked = record.of(id);
+        let refused = asked.iter().filter(|access| !policy.allows(access));
+        wrong.extend(refused.map(|access| format!("{id} lacks {access:?}")));
+        unasked.extend(policy.unused(&asked).into_iter().map(|what| (id.to_owned(), what)));
+    }
+    let known: BTreeSet<_> =
+        UNASKED.iter().map(|(id, what, _)| ((*id).to_owned(), (*what).to_owned())).collect();
+    wrong.extend(unasked.difference(&known).map(|(id, what)| format!("{id} has for nothing {what}")));
+    wrong.extend(known.difference(&unasked).map(|(id, what)| format!("{id} does ask for {what}")));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The statement that a list of them names, or that is there under a condition.
+pub(super) fn statement(entry: &Value) -> &Value {
+    entry.pointer("/Fn::If/1").unwrap_or(entry)
+}
+
+#[test]
+fn policies_name_actions_and_resources_one_by_one() {
+    let template = Template::load();
+    for (id, (_, function)) in template.functions() {
+        let statements = function["Properties"]["Policies"][0]["Statement"].as_array().expect("statements");
+        for statement in statements.iter().map(statement) {
+            assert!(!statement["Action"].to_string().contains('*'), "{id}: {statement}");
+            // Listing the streams names no stream.
+            let is_of_all = statement["Resource"] == "*";
+            assert_eq!(is_of_all, statement["Sid"] == "Streams", "{id}: {statement}");
+        }
+    }
+}
+
+/// Whoever has messages handed to it may take them, and is the worker.
+#[test]
+fn a_function_takes_messages_where_a_queue_is_mapped_to_it() {
+    let template = Template::load();
+    let mappings = template.resources("AWS::Lambda::EventSourceMapping").into_values();
+    let mapped: BTreeSet<_> =
+        mappings.map(|mapping| called(&mapping["Properties"]["FunctionName"])).collect();
+    for (id, (binary, function)) in template.functions() {
+        let statements = function["Properties"]["Policies"][0]["Statement"].as_array().expect("statements");
+        let has = |sid: &str| statements.iter().any(|one| statement(one)["Sid"] == sid);
+        assert_eq!(has("Messages"), binary == "export-generator", "{id}");
+        assert_eq!(has("Messages") || has("Stream"), mapped.contains(id), "{id}");
+    }
+}

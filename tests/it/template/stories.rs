@@ -1,0 +1,169 @@
+//! Stories for the simulated AWS alone: what functions do when something expires, breaks off or fails.
+
+use std::time::Duration;
+
+use domain::event::CloudEvent;
+use domain::ids::JobId;
+use domain::job::JobState;
+use http::{Method, StatusCode};
+use serde_json::json;
+use tests::simulated::account::Setup;
+use tests::simulated::{Faults, Storm};
+use tests::stories::Story;
+use tests::{ANNA, World, text};
+
+use crate::customize::begin_with_the_form;
+
+const AS_ALL: Setup = Setup { settings: "", parameters: &[] };
+/// Nothing is so small that a function returns it.
+const LINKS: Setup = Setup { settings: "max_direct_bytes = 1", parameters: &[] };
+
+/// The stories, and the deployment of each.
+pub(crate) const ALL: [(Setup, Story); 11] = [
+    (AS_ALL, Story { name: "begin_with_the_form", tell: |world| Box::pin(begin_with_the_form(world)) }),
+    (AS_ALL, Story { name: "comes_back", tell: |world| Box::pin(comes_back(world)) }),
+    (AS_ALL, Story { name: "deleted", tell: |world| Box::pin(deleted(world)) }),
+    (AS_ALL, Story { name: "rejected", tell: |world| Box::pin(rejected(world)) }),
+    (AS_ALL, Story { name: "expired", tell: |world| Box::pin(expired(world)) }),
+    (AS_ALL, Story { name: "woken", tell: |world| Box::pin(woken(world)) }),
+    (AS_ALL, Story { name: "failed", tell: |world| Box::pin(failed(world)) }),
+    (AS_ALL, Story { name: "too_many", tell: |world| Box::pin(too_many(world)) }),
+    (AS_ALL, Story { name: "announced", tell: |world| Box::pin(announced(world)) }),
+    (AS_ALL, Story { name: "twice", tell: |world| Box::pin(twice(world)) }),
+    (LINKS, Story { name: "links", tell: |world| Box::pin(links(world)) }),
+];
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn id_of(job: &str) -> JobId {
+    JobId::parse(job.rsplit('/').next().expect("an id")).expect("an id")
+}
+
+fn state_of(world: &World, job: &str) -> Option<JobState> {
+    world.account().simulation().job(&id_of(job)).map(|job| job.state())
+}
+
+/// A session lasts ten minutes from its last use.
+async fn comes_back(world: World) {
+    let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
+    let next = tests::parameter(&world.get(&path).send().await.location(), "next").expect("a way back");
+    let fields = [("next", next.as_str()), ("patient", ANNA)];
+    let session = world.post("/patient-login").form(&fields).send().await;
+    for _ in 0..3 {
+        world.account().wait(HOUR / 12).await;
+        let form = world.get(&session.location()).cookie(&session).send().await;
+        assert_eq!(form.status, StatusCode::OK, "{}", form.text());
+    }
+}
+
+async fn deleted(world: World) {
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    world.account().leave_behind(&id_of(&job));
+    let deleted = world.request(Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+    assert_eq!(deleted.status, StatusCode::ACCEPTED);
+    assert!(!world.account().has_files(&id_of(&job)));
+}
+
+async fn rejected(world: World) {
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    world.work().await;
+    world.account().leave_behind(&id_of(&job));
+    let staff = world.staff().await;
+    let rejected = world.post(&format!("/admin{job}/reject")).cookie(&staff).send().await;
+    assert_eq!(rejected.status, StatusCode::OK, "{}", rejected.text());
+    assert!(!world.account().has_files(&id_of(&job)));
+}
+
+async fn expired(world: World) {
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    world.account().leave_behind(&id_of(&job));
+    world.account().wait(24 * HOUR).await;
+    world.account().clean().await;
+    assert_eq!(state_of(&world, &job), Some(JobState::Expired));
+    assert!(!world.account().has_files(&id_of(&job)));
+    world.account().wait(25 * HOUR).await;
+    world.account().clean().await;
+    assert_eq!(state_of(&world, &job), None);
+}
+
+async fn woken(world: World) {
+    let patient = world.token(ANNA).await;
+    let service = world.service("service", "system/*.rs").await;
+    let small = world.kick_off(&patient, "/auto-approve/no-form", ANNA).await;
+    let large = world.get("/fhir/Patient/$export?_type=Patient").bearer(&service).send().await.job();
+    assert_eq!(world.account().lose_messages().len(), 2);
+    world.account().wait(HOUR).await;
+    world.account().clean().await;
+    world.work().await;
+    for job in [small, large] {
+        assert_eq!(state_of(&world, &job), Some(JobState::Complete), "{job}");
+    }
+}
+
+async fn failed(world: World) {
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
+    world.account().leave_behind(&id_of(&job));
+    world.account().bury_messages();
+    world.work().await;
+    assert_eq!(state_of(&world, &job), Some(JobState::Failed));
+    assert!(!world.account().has_files(&id_of(&job)));
+}
+
+async fn too_many(world: World) {
+    let token = world.service("direct-service", "system/*.read").await;
+    let start = || world.get("/fhir/Patient/$export?_type=Patient").bearer(&token).send();
+    for expected in [202, 202, 202, 429] {
+        assert_eq!(start().await.status.as_u16(), expected);
+    }
+    world.work().await;
+    assert_eq!(start().await.status, StatusCode::ACCEPTED, "those that ended count no more");
+}
+
+async fn announced(world: World) {
+    let (sdk, resources) = world.account().configuration("AnnounceFunction").await;
+    let event = CloudEvent {
+        id: "1/complete".to_owned(),
+        source: tests::BASE_URL.to_owned(),
+        event_type: "ehi-export.job.complete".to_owned(),
+        time: jiff::Timestamp::UNIX_EPOCH,
+        data: json!({}),
+    };
+    announce::bus(&sdk, &resources).expect("a bus").publish(&[event]).await.expect("told");
+}
+
+async fn links(world: World) {
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    world.work().await;
+    let staff = world.staff().await;
+    let announced = json!({ "name": "scan.pdf", "contentType": "application/pdf", "size": 9 });
+    let form = world.post(&format!("/admin{job}/uploads")).cookie(&staff).json(&announced).send().await;
+    assert!(text(&form.json()["url"]).starts_with("https://the-files.s3."), "{}", form.text());
+    let letter: [(&str, &str, &[u8]); 1] = [("letter.txt", "text/plain", b"With regards")];
+    let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&letter).send().await;
+    let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    assert_eq!(approved.status, StatusCode::OK, "{}", approved.text());
+    let url = text(&attached.json()["attachments"][0]["url"]);
+    let sent = world.get(&url).bearer(&token).send().await;
+    assert_eq!(sent.status, StatusCode::TEMPORARY_REDIRECT, "{}", sent.text());
+    assert!(sent.location().starts_with("https://the-files.s3."), "{}", sent.location());
+}
+
+/// Half of all deliveries come twice, at once: of two attempts one is recorded, and the other one removes its files.
+async fn twice(world: World) {
+    let (patient, service) = (world.token(ANNA).await, world.service("service", "system/*.rs").await);
+    let storm = Storm { seed: 3, throttled: 0, lost: 0, dead: 0, duplicates: 500 };
+    world.account().simulation().suffer(Faults::Storm(storm));
+    for _ in 0..5 {
+        let small = world.kick_off(&patient, "/auto-approve/no-form", ANNA).await;
+        let large = world.get("/fhir/Patient/$export").bearer(&service).send().await.job();
+        world.work().await;
+        for job in [small, large] {
+            assert_eq!(state_of(&world, &job), Some(JobState::Complete), "{job}");
+        }
+    }
+}

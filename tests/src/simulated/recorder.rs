@@ -1,0 +1,116 @@
+//! The wire of one function: what it asks of AWS is written down. Secrets, roles and events are answered here; the rest is
+//! the simulation's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use domain::clock::Clock;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::{Client, access};
+use crate::template::Access;
+
+/// What each function asked for, by its logical id.
+#[derive(Debug, Clone, Default)]
+pub struct Record(Arc<Mutex<BTreeMap<String, BTreeSet<Access>>>>);
+
+impl Record {
+    pub fn of(&self, function: &str) -> BTreeSet<Access> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(function).cloned().unwrap_or_default()
+    }
+
+    fn add(&self, function: &str, accesses: impl IntoIterator<Item = Access>) {
+        let mut record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        record.entry(function.to_owned()).or_default().extend(accesses);
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug, Clone)]
+pub(super) struct Recorder {
+    pub(super) function: String,
+    pub(super) client: Client,
+    pub(super) record: Record,
+    /// The settings file, as the secret has it.
+    pub(super) settings: Arc<str>,
+}
+
+impl Recorder {
+    /// What is answered here; `None` for the simulation's.
+    fn answer(&self, request: &HttpRequest, body: &[u8]) -> Option<Answer> {
+        if request.uri().starts_with("https://sts.") {
+            return Some(self.assumed());
+        }
+        match request.headers().get("x-amz-target")? {
+            "secretsmanager.GetSecretValue" => {
+                Some(self.secret(&serde_json::from_slice(body).unwrap_or_default()))
+            }
+            "AWSEvents.PutEvents" => {
+                Some(Answer::json(200, &json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "1" }] })))
+            }
+            _ => None,
+        }
+    }
+
+    /// Secrets that were never rotated.
+    fn secret(&self, request: &Value) -> Answer {
+        if request["VersionStage"] == "AWSPREVIOUS" {
+            return Answer::json(
+                400,
+                &json!({ "__type": "ResourceNotFoundException", "Message": "no such version" }),
+            );
+        }
+        let is_settings = request["SecretId"].as_str().is_some_and(|id| id.ends_with("SettingsSecret"));
+        let text = if is_settings { self.settings.to_string() } else { "k".repeat(64) };
+        Answer::json(200, &json!({ "SecretString": text, "VersionId": "1", "CreatedDate": 1_700_000_000 }))
+    }
+
+    fn assumed(&self) -> Answer {
+        let expires = self.client.simulation().clock().now() + SignedDuration::from_hours(1);
+        Answer::xml(
+            200,
+            format!(
+                "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+                 <Credentials><AccessKeyId>signer</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+                 <SessionToken>token</SessionToken><Expiration>{expires}</Expiration></Credentials>\
+                 </AssumeRoleResult></AssumeRoleResponse>"
+            ),
+        )
+    }
+
+    async fn call(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let body = request.body().bytes().map(<[u8]>::to_vec).unwrap_or_default();
+        let needed = access::of_request(&request, &body).ok_or_else(|| {
+            ConnectorError::other(format!("unknown to IAM: {}", request.uri()).into(), None)
+        })?;
+        self.record.add(&self.function, needed.iter().cloned());
+        if let Some(answer) = self.answer(&request, &body) {
+            return Ok(answer.response());
+        }
+        let response = HttpConnector::call(&self.client, request).await?;
+        if response.status().as_u16() == 404 {
+            self.record.add(&self.function, access::to_know_that_it_is_missing(&needed));
+        }
+        Ok(response)
+    }
+}
+
+impl HttpClient for Recorder {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Recorder {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(self.clone().call(request))
+    }
+}
