@@ -230,8 +230,11 @@ impl Listener {
     async fn hears(&self, wanted: &str) -> String {
         let begun = Instant::now();
         loop {
+            // The queue waits for a message, so that the command line is not started again and again.
+            let receive = ["sqs", "receive-message", "--queue-url", &self.0];
             let received =
-                aws(&["sqs", "receive-message", "--queue-url", &self.0, "--max-number-of-messages", "10"]);
+                aws(&[&receive[..], &["--max-number-of-messages", "10", "--wait-time-seconds", "10"]]
+                    .concat());
             let messages = received["Messages"].as_array().cloned().unwrap_or_default();
             if let Some(body) = messages
                 .iter()
@@ -241,7 +244,6 @@ impl Listener {
                 return body;
             }
             assert!(begun.elapsed() < Duration::from_mins(1), "nobody says '{wanted}'");
-            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 }
