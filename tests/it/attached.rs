@@ -72,7 +72,7 @@ async fn attachments_can_be_removed_and_names_never_collide(world: World) {
 }
 
 #[tokio::test]
-async fn uploads_have_limits() {
+async fn uploads_have_limits() -> tests::Result {
     let world = World::with("sandbox = true\nmax_upload_bytes = 1000", &ehi::defaults::sample_records());
     let (job, token, staff) = in_review(&world).await;
     let path = format!("/admin{job}/add-files");
@@ -96,15 +96,14 @@ async fn uploads_have_limits() {
         .platform()
         .files()
         .list(&format!("exports/{}/uploads/", job.rsplit('/').next().expect("an id")))
-        .await
-        .expect("a list");
+        .await?;
     for directory in uploads {
         let left = world
             .platform()
             .files()
             .list(&format!("exports/{}/uploads/{directory}", job.rsplit('/').next().expect("an id")))
             .await;
-        assert_eq!(left.expect("a list"), Vec::<String>::new());
+        assert_eq!(left?, Vec::<String>::new());
     }
     let early = world.kick_off(&token, "", ANNA).await;
     let refused = world
@@ -114,6 +113,7 @@ async fn uploads_have_limits() {
         .send()
         .await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
+    Ok(())
 }
 
 #[both_hosts]

@@ -254,36 +254,38 @@ async fn a_client_may_be_registered_to_keep_its_refresh_token() {
 /// What the client is registered for when it refreshes counts, and not what it was registered for when the patient
 /// agreed.
 #[tokio::test]
-async fn a_registration_that_shrank_shrinks_the_next_token() {
+async fn a_registration_that_shrank_shrinks_the_next_token() -> tests::Result {
     use domain::ports::expiring::EntryKind;
 
     let world = World::new();
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let expiring = world.platform().expiring();
     let key = crypto::fingerprint(&token);
-    let mut stored = expiring.get(EntryKind::Refresh, &key).await.expect("a store").expect("a token");
+    let mut stored = expiring.get(EntryKind::Refresh, &key).await?.expect("a token");
     stored.value["scopes"] = json!("offline_access patient/$ehi-export system/*.rs patient/Bogus.rs");
-    assert!(expiring.replace(EntryKind::Refresh, &key, &stored).await.expect("a store"));
+    assert!(expiring.replace(EntryKind::Refresh, &key, &stored).await?);
     let refreshed = refresh(&world, &token).await.json();
     assert_eq!(refreshed["scope"], "offline_access patient/$ehi-export");
+    Ok(())
 }
 
 /// Tokens of before the sign-in was kept have no base, time or nonce.
 #[tokio::test]
-async fn refresh_tokens_of_an_earlier_version_are_good() {
+async fn refresh_tokens_of_an_earlier_version_are_good() -> tests::Result {
     use domain::ports::expiring::EntryKind;
 
     let world = World::new();
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let expiring = world.platform().expiring();
     let key = crypto::fingerprint(&token);
-    let mut stored = expiring.get(EntryKind::Refresh, &key).await.expect("a store").expect("a token");
+    let mut stored = expiring.get(EntryKind::Refresh, &key).await?.expect("a token");
     let kept = ["client", "scopes", "patient", "family", "used"];
     stored.value.as_object_mut().expect("an object").retain(|name, _| kept.contains(&name.as_str()));
     assert_eq!(stored.value.as_object().map(serde_json::Map::len), Some(5));
-    assert!(expiring.replace(EntryKind::Refresh, &key, &stored).await.expect("a store"));
+    assert!(expiring.replace(EntryKind::Refresh, &key, &stored).await?);
     let refreshed = refresh(&world, &token).await;
     assert_eq!(refreshed.json()["patient"], ANNA, "{}", refreshed.text());
+    Ok(())
 }
 
 #[both_hosts]

@@ -110,35 +110,36 @@ async fn compressed_files(files: &dyn Files) {
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn large_files_go_up_in_parts_and_what_is_cut_off_leaves_nothing() {
+async fn large_files_go_up_in_parts_and_what_is_cut_off_leaves_nothing() -> tests::Result {
     let wire = Wire::over(sdk().await.http_client().expect("a client"));
     let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
     let platform = platform(sdk, resources("parts", &[]), Arc::new(SystemClock), Arc::new(OsRandom));
     let files = platform.files().expect("the port");
     let large: Vec<u8> = (0..=u8::MAX).cycle().take(20_000_000).collect();
     let write = async |key: &str, finishes: bool| {
-        let mut writer = files.create(key).await.expect("created");
+        let mut writer = files.create(key).await?;
         for piece in large.chunks(300_000) {
             writer.write(piece.to_vec()).await?;
         }
         if finishes { writer.finish().await } else { Ok(()) }
     };
     wire.follow(Plan::Nothing);
-    write("parts/large", true).await.expect("written");
+    write("parts/large", true).await?;
     assert_eq!(wire.operations()["UploadPart"], 3, "{:?}", wire.operations());
-    assert_eq!(read_all(&*files, "parts/large", large.len()).await.expect("read"), large);
+    assert_eq!(read_all(&*files, "parts/large", large.len()).await?, large);
     // Dropped in the middle, and then failing at each of its calls for good.
-    write("parts/dropped", false).await.expect("written");
+    write("parts/dropped", false).await?;
     for fault in [Fault::Throttle, Fault::ServerError, Fault::Reset, Fault::LostAnswer] {
         wire.follow(Plan::Always(fault));
         assert!(write("parts/failed", true).await.is_err(), "{fault:?}: nothing gets through");
     }
     wire.follow(Plan::Nothing);
-    files.remove_prefix("parts/").await.expect("removed");
-    assert_eq!(files.list("parts/").await.expect("a list"), Vec::<String>::new());
+    files.remove_prefix("parts/").await?;
+    assert_eq!(files.list("parts/").await?, Vec::<String>::new());
     wire.follow(Plan::Nothing);
-    files.remove_prefix("parts/").await.expect("removed");
+    files.remove_prefix("parts/").await?;
     assert_eq!(wire.operations().get("AbortMultipartUpload"), None, "{:?}", wire.operations());
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,7 +154,7 @@ async fn expiring_entries_keep_the_contract() {
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn records_keep_the_contract() {
+async fn records_keep_the_contract() -> tests::Result {
     let prefix = format!("records-{}", OsRandom.attempt());
     let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
     let lake = files_at(&sdk().await, &lake, Arc::new(SystemClock)).expect("a lake");
@@ -161,11 +162,12 @@ async fn records_keep_the_contract() {
         domain::ports::files::write_all(&*lake, path, bytes.to_vec()).await.expect("written");
     })
     .await;
+    Ok(())
 }
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn the_queue_keeps_the_contract() {
+async fn the_queue_keeps_the_contract() -> tests::Result {
     // The large one: exports over the small one run at the same time.
     let platform = contracted("queue").await;
     let inbox = platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue");
@@ -181,11 +183,12 @@ async fn the_queue_keeps_the_contract() {
     let tasks: Vec<_> = (0..23).map(|_| Task::Finish { job: job.clone() }).collect();
     platform.queue().expect("the port").send(SizeClass::Large, &tasks).await.expect("sent");
     let mut received = 0;
-    while let Some(delivery) = inbox.receive(unit * 30).await.expect("an answer") {
-        inbox.acknowledge(&delivery).await.expect("acknowledged");
+    while let Some(delivery) = inbox.receive(unit * 30).await? {
+        inbox.acknowledge(&delivery).await?;
         received += 1;
     }
     assert_eq!(received, 23);
+    Ok(())
 }
 
 /// Whatever the size, the large queue.
@@ -200,7 +203,7 @@ impl Queue for Large {
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn links_are_good_for_one_file_and_a_while() {
+async fn links_are_good_for_one_file_and_a_while() -> tests::Result {
     let clock = FixedClock::at(SystemClock.now());
     let at = |now: FixedClock| async move {
         platform(sdk().await, resources("links", &[]), Arc::new(now), Arc::new(OsRandom))
@@ -209,12 +212,12 @@ async fn links_are_good_for_one_file_and_a_while() {
     domain::ports::files::write_all(&*files, "exports/l/a.pdf", b"text".to_vec()).await.expect("written");
     let minute = SignedDuration::from_mins(1);
     let link = files.link("exports/l/a.pdf", minute, "a.pdf").await.expect("a link").expect("a URL");
-    let fetched = reqwest::get(&link).await.expect("S3 answers");
+    let fetched = reqwest::get(&link).await?;
     assert_eq!(fetched.status(), 200, "{:?}", fetched.text().await);
     assert_eq!(fetched.headers()["content-disposition"], "attachment; filename=\"a.pdf\"");
-    assert_eq!(fetched.text().await.expect("text"), "text");
+    assert_eq!(fetched.text().await?, "text");
     let other = link.replace("a.pdf", "b.pdf");
-    assert_eq!(reqwest::get(&other).await.expect("S3 answers").status(), 403);
+    assert_eq!(reqwest::get(&other).await?.status(), 403);
     // Our clock may be five minutes off, either way.
     for skew in [-290, 290] {
         let skewed = FixedClock::at(SystemClock.now() + SignedDuration::from_secs(skew));
@@ -228,6 +231,7 @@ async fn links_are_good_for_one_file_and_a_while() {
     let link = at(past).await.files().expect("the port").link("exports/l/a.pdf", minute, "a.pdf").await;
     let late = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 answers");
     assert_eq!(late.status(), 403);
+    Ok(())
 }
 
 #[tokio::test]
@@ -249,10 +253,11 @@ async fn forms_put_one_file_of_one_type_and_size() {
     };
     assert!(!send("text/html", b"12345").await.0, "another type");
     assert!(!send("application/pdf", b"12345678901").await.0, "too large");
-    assert_eq!(files.size(key).await.expect("an answer"), None);
+    assert_eq!(files.size(key).await?, None);
     let (sent, answer) = send("application/pdf", b"1234567890").await;
     assert!(sent, "{answer}");
-    assert_eq!(files.size(key).await.expect("an answer"), Some(10));
+    assert_eq!(files.size(key).await?, Some(10));
+    Ok(())
 }
 
 #[tokio::test]

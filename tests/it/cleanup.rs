@@ -10,7 +10,7 @@ fn id_of(job: &str) -> JobId {
 }
 
 #[tokio::test]
-async fn a_finished_job_and_its_files_go_after_24_hours() {
+async fn a_finished_job_and_its_files_go_after_24_hours() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -21,12 +21,13 @@ async fn a_finished_job_and_its_files_go_after_24_hours() {
     world.advance(1);
     world.clean().await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
-    assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
+    assert!(world.platform().files().list("exports/").await?.is_empty());
     // The row goes later, when no worker can still be writing.
-    assert!(world.platform().jobs().get(&id_of(&job)).await.expect("an answer").is_some());
+    assert!(world.platform().jobs().get(&id_of(&job)).await?.is_some());
     world.advance(24 * 3600);
     world.clean().await;
-    assert!(world.platform().jobs().get(&id_of(&job)).await.expect("an answer").is_none());
+    assert!(world.platform().jobs().get(&id_of(&job)).await?.is_none());
+    Ok(())
 }
 
 #[tokio::test]
@@ -45,7 +46,7 @@ async fn a_form_that_nobody_fills_in_expires_too() {
 }
 
 #[tokio::test]
-async fn what_nobody_recorded_goes_and_what_is_recorded_stays() {
+async fn what_nobody_recorded_goes_and_what_is_recorded_stays() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -53,26 +54,25 @@ async fn what_nobody_recorded_goes_and_what_is_recorded_stays() {
     let orphan = format!("exports/{}/000000.0-ffffffffffffffff/Patient.ndjson", id_of(&job));
     let nobodys = "exports/01a1fb95-ab0a-7a46-aeea-001492bd7651/000000.0-ffffffffffffffff/Patient.ndjson";
     for key in [orphan.as_str(), nobodys] {
-        write_all(&*files, key, b"x".to_vec()).await.expect("written");
+        write_all(&*files, key, b"x".to_vec()).await?;
     }
     let before = world.resources(&token, &job).await.len();
     world.clean().await;
     for key in [orphan.as_str(), nobodys] {
-        assert_eq!(files.size(key).await.expect("an answer"), None, "{key}");
+        assert_eq!(files.size(key).await?, None, "{key}");
     }
     assert_eq!(world.resources(&token, &job).await.len(), before);
+    Ok(())
 }
 
 #[tokio::test]
-async fn a_job_whose_message_was_lost_is_woken() {
+async fn a_job_whose_message_was_lost_is_woken() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     // The message is received by a worker that never comes back, and is then gone for good.
     let inbox = world.platform().inbox();
-    let lost = domain::ports::queue::Inbox::receive(&*inbox, jiff::SignedDuration::from_secs(1))
-        .await
-        .expect("an answer");
+    let lost = domain::ports::queue::Inbox::receive(&*inbox, jiff::SignedDuration::from_secs(1)).await?;
     domain::ports::queue::Inbox::acknowledge(&*inbox, &lost.expect("a task")).await.expect("gone");
     world.work().await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
@@ -81,4 +81,5 @@ async fn a_job_whose_message_was_lost_is_woken() {
     world.work().await;
     let token = world.token(ANNA).await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+    Ok(())
 }

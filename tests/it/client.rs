@@ -143,15 +143,15 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_was_verified_is_called_verified_and_files_are_private() {
+async fn only_what_was_verified_is_called_verified_and_files_are_private() -> tests::Result {
     let (script, base) = start().await;
-    let parent = tempfile::tempdir().expect("a directory");
+    let parent = tempfile::tempdir()?;
     let out = parent.path().join("out");
     let output = export(&base, &out, &[]).await;
     assert!(output.status.success(), "{}", said(&output));
     let verified = "1 file by number of lines only, because the server gives no hash and no size for them";
     assert_eq!(said(&output).lines().last(), Some(verified));
-    assert_eq!(std::fs::read_to_string(out.join("Patient.ndjson")).expect("a file"), PATIENTS);
+    assert_eq!(std::fs::read_to_string(out.join("Patient.ndjson"))?, PATIENTS);
     assert_eq!((mode(&out), mode(&out.join("Patient.ndjson"))), (0o700, 0o600));
     assert_eq!(mode(&out.join("manifest.json")), 0o600);
     // The count is verified all the same.
@@ -159,16 +159,17 @@ async fn only_what_was_verified_is_called_verified_and_files_are_private() {
     let again = export(&base, &out, &[]).await;
     assert!(again.status.success(), "{}", said(&again));
     assert_eq!(
-        std::fs::read_to_string(out.join("Patient.ndjson")).expect("a file").lines().count(),
+        std::fs::read_to_string(out.join("Patient.ndjson"))?.lines().count(),
         3,
         "an old file is not taken for the new one"
     );
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another() {
+async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another() -> tests::Result {
     let (script, base) = start().await;
-    let parent = tempfile::tempdir().expect("a directory");
+    let parent = tempfile::tempdir()?;
     let out = parent.path().join("out");
     lock(&script).files.push(("Claim.ndjson".to_owned(), "{\"resourceType\":\"Claim\"}\n".to_owned()));
     assert!(export(&base, &out, &[]).await.status.success());
@@ -186,16 +187,17 @@ async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another(
         assert_ne!(script.kick_offs[0], script.kick_offs[1], "a new job has a new key");
     }
     let strange = parent.path().join("strange");
-    std::fs::create_dir(&strange).expect("a directory");
-    std::fs::write(strange.join("thesis.txt"), "mine").expect("written");
+    std::fs::create_dir(&strange)?;
+    std::fs::write(strange.join("thesis.txt"), "mine")?;
     let refused = export(&base, &strange, &[]).await;
     assert!(!refused.status.success() && said(&refused).contains("of no export"), "{}", said(&refused));
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_passes_is_tried_again_and_a_broken_download_goes_on() {
+async fn what_passes_is_tried_again_and_a_broken_download_goes_on() -> tests::Result {
     let (script, base) = start().await;
-    let out = tempfile::tempdir().expect("a directory");
+    let out = tempfile::tempdir()?;
     let transient = json!({ "resourceType": "OperationOutcome", "issue": [{ "severity": "error", "code": "transient" }] });
     lock(&script).statuses = VecDeque::from([
         (StatusCode::SERVICE_UNAVAILABLE, Value::Null),
@@ -207,16 +209,17 @@ async fn what_passes_is_tried_again_and_a_broken_download_goes_on() {
     lock(&script).broken_downloads = 1;
     let output = export(&base, out.path(), &[]).await;
     assert!(output.status.success(), "{}", said(&output));
-    assert_eq!(std::fs::read_to_string(out.path().join("Patient.ndjson")).expect("a file"), PATIENTS);
+    assert_eq!(std::fs::read_to_string(out.path().join("Patient.ndjson"))?, PATIENTS);
     let script = lock(&script);
     assert_eq!((script.kick_offs.len(), script.status_requests), (1, 6));
     assert_eq!(script.ranges, [format!("bytes={}-", PATIENTS.len() / 2)], "only what was missing");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_export_is_not_tried_again_and_a_cut_one_goes_on() {
+async fn a_failed_export_is_not_tried_again_and_a_cut_one_goes_on() -> tests::Result {
     let (script, base) = start().await;
-    let out = tempfile::tempdir().expect("a directory");
+    let out = tempfile::tempdir()?;
     let failed = json!({ "resourceType": "OperationOutcome", "issue": [{ "code": "exception", "diagnostics": "the disk is full" }] });
     lock(&script).statuses = VecDeque::from([(StatusCode::INTERNAL_SERVER_ERROR, failed)]);
     let output = export(&base, out.path(), &[]).await;
@@ -235,25 +238,25 @@ async fn a_failed_export_is_not_tried_again_and_a_cut_one_goes_on() {
     assert_eq!(lock(&script).kick_offs.len(), 1);
     // A server that has forgotten the job is asked anew.
     let note = out.path().join(".ehi-export.json");
-    let mut text: Value = serde_json::from_slice(&std::fs::read(&note).expect("a note")).expect("JSON");
+    let mut text: Value = serde_json::from_slice(&std::fs::read(&note).expect("a note"))?;
     text["complete"] = Value::Bool(false);
-    std::fs::write(&note, text.to_string()).expect("written");
+    std::fs::write(&note, text.to_string())?;
     lock(&script).statuses = VecDeque::from([(StatusCode::NOT_FOUND, Value::Null)]);
     assert!(export(&base, out.path(), &[]).await.status.success());
     assert_eq!(lock(&script).kick_offs.len(), 2);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_away_while_it_is_polled_is_waited_for() {
+async fn a_server_that_is_away_while_it_is_polled_is_waited_for() -> tests::Result {
     let (script, base) = start().await;
-    let out = tempfile::tempdir().expect("a directory");
+    let out = tempfile::tempdir()?;
     // A port that nobody listens on, until the client has been refused.
     let reserved = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = reserved.local_addr().expect("an address");
+    let address = reserved.local_addr()?;
     drop(reserved);
     lock(&script).status_at = Some(address);
-    let mut child =
-        command(&base, out.path(), &[]).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut child = command(&base, out.path(), &[]).stderr(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let refused = tokio::task::spawn_blocking(move || {
         let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains("trying again"));
@@ -268,6 +271,7 @@ async fn a_server_that_is_away_while_it_is_polled_is_waited_for() {
     });
     let (status, rest) = done.await.expect("no panic");
     assert!(status.success(), "{rest:?}");
+    Ok(())
 }
 
 /// A lake that takes a while to export.
@@ -278,15 +282,14 @@ fn large_lake() -> tempfile::TempDir {
 }
 
 #[test]
-fn an_interrupted_local_export_leaves_no_records_behind() {
-    let (lake, parent) = (large_lake(), tempfile::tempdir().expect("a directory"));
+fn an_interrupted_local_export_leaves_no_records_behind() -> tests::Result {
+    let (lake, parent) = (large_lake(), tempfile::tempdir()?);
     let (temporary, out) = (parent.path().join("tmp"), parent.path().join("out"));
-    std::fs::create_dir(&temporary).expect("a directory");
+    std::fs::create_dir(&temporary)?;
     for signal in ["-TERM", "-INT"] {
         let mut command = ehi();
         command.args(["export", "--bulk", "--records"]).arg(lake.path()).arg("--out").arg(&out);
-        let mut child =
-            command.env("TMPDIR", &temporary).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut child = command.env("TMPDIR", &temporary).stderr(Stdio::piped()).spawn()?;
         let records = || -> Vec<PathBuf> {
             let entries = std::fs::read_dir(&temporary).expect("a directory");
             entries.map(|entry| entry.expect("an entry").path()).collect()
@@ -297,29 +300,30 @@ fn an_interrupted_local_export_leaves_no_records_behind() {
         let killed = Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(killed.expect("kill is there").success());
         let mut text = String::new();
-        child.stderr.take().expect("piped").read_to_string(&mut text).expect("text");
-        let status = child.wait().expect("it ends");
+        child.stderr.take().expect("piped").read_to_string(&mut text)?;
+        let status = child.wait()?;
         assert!(!status.success() && text.contains("interrupted"), "{status}: {text}");
         assert_eq!(records(), Vec::<PathBuf>::new(), "{signal}");
     }
+    Ok(())
 }
 
 /// Records may be loaded while an export waits for them, which it says.
 #[test]
-fn an_export_of_an_empty_directory_waits_and_says_what_to_do() {
-    let directory = tempfile::tempdir().expect("a directory");
+fn an_export_of_an_empty_directory_waits_and_says_what_to_do() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     let input = directory.path().join("Patient.ndjson");
-    std::fs::write(&input, "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n").expect("written");
+    std::fs::write(&input, "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n")?;
     for (name, more, waits) in [
         ("patient", &["--patient", "a"][..], "trying again in"),
         ("bulk", &["--bulk"], "the server says: waiting for the store since"),
     ] {
         let records = directory.path().join(name);
-        std::fs::create_dir(&records).expect("a directory");
+        std::fs::create_dir(&records)?;
         let mut command = ehi();
         command.arg("export").args(more).arg("--records").arg(&records);
         command.arg("--out").arg(directory.path().join(format!("out-{name}"))).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("started");
+        let mut child = command.spawn()?;
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
         let first = lines.next().expect("a line");
         assert!(
@@ -330,22 +334,23 @@ fn an_export_of_an_empty_directory_waits_and_says_what_to_do() {
         let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&records));
         assert!(loaded.status.success(), "{}", said(&loaded));
         let rest: Vec<_> = lines.collect();
-        assert!(child.wait().expect("it ends").success(), "{rest:?}");
+        assert!(child.wait()?.success(), "{rest:?}");
         assert!(rest.iter().any(|line| line.starts_with("Exported 1 resources")), "{rest:?}");
     }
     let state = directory.path().join("state");
     let empty = directory.path().join("empty");
-    std::fs::create_dir(&empty).expect("a directory");
+    std::fs::create_dir(&empty)?;
     let mut command = ehi();
     command.env_remove("EHI_LOG").args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(&state);
     command.arg("--records").arg(&empty).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("started");
+    let mut child = command.spawn()?;
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
     let first = lines.next().expect("a line");
     assert!(
         first.contains("WARN") && first.contains("no directory 'Patient'") && first.contains("ehi load"),
         "{first}"
     );
-    child.kill().expect("it ends");
-    child.wait().expect("it ends");
+    child.kill()?;
+    child.wait()?;
+    Ok(())
 }

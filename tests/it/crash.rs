@@ -126,7 +126,7 @@ async fn it_survives_dying_after_every_call() {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_the_job_and_lists_nothing() {
+async fn a_full_disk_fails_the_job_and_lists_nothing() -> tests::Result {
     // Writing and ending the pack of the patient, that of the supporting resources, and the manifest.
     for call in 0..6 {
         let world = World::new();
@@ -136,7 +136,7 @@ async fn a_full_disk_fails_the_job_and_lists_nothing() {
         let worker = export_generator::worker(&Faulty::new(world.platform().clone(), faults.clone()))
             .expect("its ports");
         let inbox = world.platform().inbox();
-        while ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.expect("the queue answers") {}
+        while ehi::worker::step(&*inbox, &*worker, &NoDeadline).await? {}
         assert!(faults.has_struck(), "call {call}");
         let status = world.status(&token, &job).await;
         assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR, "call {call}");
@@ -145,15 +145,13 @@ async fn a_full_disk_fails_the_job_and_lists_nothing() {
             world.get(&format!("{job}/download/Patient")).bearer(&token).send().await.status,
             StatusCode::NOT_FOUND
         );
-        assert!(
-            world.platform().files().list("exports/").await.expect("a list").is_empty(),
-            "nothing is left behind"
-        );
+        assert!(world.platform().files().list("exports/").await?.is_empty(), "nothing is left behind");
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn deleting_during_an_export_stops_it() {
+async fn deleting_during_an_export_stops_it() -> tests::Result {
     for call in [3, 6, 10, 20, 40] {
         let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
         let token = world.token(ANNA).await;
@@ -167,12 +165,13 @@ async fn deleting_during_an_export_stops_it() {
         world.work().await;
         world.clean().await;
         assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
-        assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
+        assert!(world.platform().files().list("exports/").await?.is_empty());
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() {
+async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() -> tests::Result {
     struct Always;
     impl domain::ports::queue::Deadline for Always {
         fn is_near(&self, _: jiff::Timestamp) -> bool {
@@ -184,7 +183,7 @@ async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() {
     let job = begin_everyone(&world).await;
     let worker = export_generator::worker(world.platform()).expect("its ports");
     let inbox = world.platform().inbox();
-    while ehi::worker::step(&*inbox, &*worker, &Always).await.expect("the queue answers") {}
+    while ehi::worker::step(&*inbox, &*worker, &Always).await? {}
     let token = world.token(ANNA).await;
     let counts = counted(&world.resources(&token, &job).await);
     assert!(counts.values().all(|count| *count == 1));
@@ -199,13 +198,14 @@ async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() {
         .filter(|file| file["type"] == "Patient")
         .count();
     assert_eq!(patients, 4, "four parts of one chunk");
+    Ok(())
 }
 
 #[tokio::test]
-async fn what_is_on_disk_goes_on_after_a_restart() {
+async fn what_is_on_disk_goes_on_after_a_restart() -> tests::Result {
     use std::sync::Arc;
 
-    let state = tempfile::tempdir().expect("a directory");
+    let state = tempfile::tempdir()?;
     let settings = || {
         let text = tests::settings("sandbox = true\nchunk_bytes = 1");
         settings::Settings::parse(&text, |_| None, None).expect("valid settings")
@@ -224,19 +224,20 @@ async fn what_is_on_disk_goes_on_after_a_restart() {
     };
     let world = start();
     assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED, "keys and grants last as well");
-    ehi::server::resume(world.platform()).await.expect("resumed");
+    ehi::server::resume(world.platform()).await?;
     world.work().await;
     let counts = counted(&world.resources(&token, &job).await);
     assert!(counts.len() > 300 && counts.values().all(|count| *count == 1));
+    Ok(())
 }
 
 /// A bulk export with everything that comes beside the patients and behind their chunks: what is shared, groups, what
 /// was deleted, files that are joined.
 #[tokio::test]
-async fn a_bulk_export_survives_dying_at_every_call() {
+async fn a_bulk_export_survives_dying_at_every_call() -> tests::Result {
     const PATH: &str = "/fhir/$export?_since=2019-01-01T00:00:00Z&_minimumFileSize=1000000";
 
-    let lake = tempfile::tempdir().expect("a directory");
+    let lake = tempfile::tempdir()?;
     tests::lake::write(lake.path());
     let begun = async |world: &World| {
         let token = world.service("service", "system/*.rs").await;
@@ -279,10 +280,11 @@ async fn a_bulk_export_survives_dying_at_every_call() {
             break;
         }
         crashes += 1;
-        ehi::server::resume(world.platform()).await.expect("resumed");
+        ehi::server::resume(world.platform()).await?;
         world.advance(61);
         world.work().await;
         assert_eq!(lines(&world, &status).await, expected, "call {call}");
     }
     assert!(crashes > 100, "{crashes}");
+    Ok(())
 }

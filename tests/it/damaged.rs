@@ -45,8 +45,8 @@ async fn exported(world: &World, path: &str) -> (Value, Vec<String>, Vec<String>
 }
 
 #[tokio::test]
-async fn damaged_files_are_named_and_the_rest_is_exported() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn damaged_files_are_named_and_the_rest_is_exported() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     let root = directory.path();
     let all = lake::write(root);
     let more = "{\"resourceType\":\"Claim\",\"id\":\"lost\"}\n".repeat(9);
@@ -86,12 +86,13 @@ async fn damaged_files_are_named_and_the_rest_is_exported() {
         expected.sort();
         assert_eq!(resources, expected);
     }
+    Ok(())
 }
 
 /// Whoever is in the cohort, and whatever the first chunk is.
 #[tokio::test]
-async fn what_is_damaged_in_deleted_is_named_once_for_every_cohort() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn what_is_damaged_in_deleted_is_named_once_for_every_cohort() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     let root = directory.path();
     lake::write(root);
     let nobody = json!({ "resourceType": "Group", "id": "nobody", "type": "person", "actual": true });
@@ -110,13 +111,14 @@ async fn what_is_damaged_in_deleted_is_named_once_for_every_cohort() {
         let (_, _, said) = exported(&world, &format!("/fhir{level}/$export")).await;
         assert!(!said.iter().any(|said| said.contains("deleted/")), "{level}: without _since: {said:#?}");
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn a_patient_whose_only_file_is_damaged_is_failed_and_not_absent() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn a_patient_whose_only_file_is_damaged_is_failed_and_not_absent() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     let patient = directory.path().join("Patient/p");
-    std::fs::create_dir_all(&patient).expect("a directory");
+    std::fs::create_dir_all(&patient)?;
     write(&patient, "records.ndjson.gz", b"no gzip");
     let world = World::with("sandbox = true", directory.path());
     let (manifest, resources, said) = exported(&world, "/fhir/Patient/$export").await;
@@ -126,14 +128,15 @@ async fn a_patient_whose_only_file_is_damaged_is_failed_and_not_absent() {
     );
     let patients = json!({ "planned": 1, "exported": 0, "absent": 0, "failed": 1 });
     assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
+    Ok(())
 }
 
 #[tokio::test]
-async fn lines_of_shared_that_are_no_resources_are_named_once_a_file() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn lines_of_shared_that_are_no_resources_are_named_once_a_file() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     let root = directory.path();
     for name in ["Patient/p", "shared"] {
-        std::fs::create_dir_all(root.join(name)).expect("a directory");
+        std::fs::create_dir_all(root.join(name))?;
     }
     let patient = json!({
         "resourceType": "Patient", "id": "p",
@@ -166,13 +169,14 @@ async fn lines_of_shared_that_are_no_resources_are_named_once_a_file() {
     let ledger = &manifest["extension"]["ledger"];
     assert_eq!(ledger["problems"], json!({ "reported": 2, "unlisted": 0 }));
     assert_eq!(ledger["resources"]["read"], 3, "nobody asked for those lines");
+    Ok(())
 }
 
 /// Whatever stands in the lake and has bytes is exported or named, with its path.
 #[tokio::test]
-async fn what_the_layout_does_not_have_is_named() {
+async fn what_the_layout_does_not_have_is_named() -> tests::Result {
     use std::os::unix::ffi::OsStrExt;
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tempfile::tempdir()?;
     let root = directory.path();
     lake::write(root);
     let line =
@@ -198,7 +202,7 @@ async fn what_the_layout_does_not_have_is_named() {
         write(root, file, line);
     }
     let spelled = std::ffi::OsStr::from_bytes(b"caf\xe9.ndjson");
-    std::fs::write(root.join("Patient/p5").join(spelled), line).expect("written");
+    std::fs::write(root.join("Patient/p5").join(spelled), line)?;
     for (path, has_areas) in [
         ("/fhir/$export?_since=2000-01-01T00:00:00Z", true),
         ("/fhir/Patient/$export?_since=2000-01-01T00:00:00Z", false),
@@ -227,12 +231,13 @@ async fn what_the_layout_does_not_have_is_named() {
             assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
         }
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn a_lake_in_which_no_patient_has_a_directory_is_named() {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::create_dir(directory.path().join("Patient")).expect("a directory");
+async fn a_lake_in_which_no_patient_has_a_directory_is_named() -> tests::Result {
+    let directory = tempfile::tempdir()?;
+    std::fs::create_dir(directory.path().join("Patient"))?;
     for number in 0..150 {
         write(directory.path(), &format!("Patient/p{number:03}.ndjson"), b"x");
     }
@@ -241,4 +246,5 @@ async fn a_lake_in_which_no_patient_has_a_directory_is_named() {
     assert_eq!((resources.len(), said.len()), (0, 101), "{said:?}");
     assert!(said[0].contains("Patient/p000.ndjson") && said[100].contains("50 more problems"), "{said:?}");
     assert_eq!(manifest["extension"]["ledger"]["problems"], json!({ "reported": 100, "unlisted": 50 }));
+    Ok(())
 }

@@ -21,12 +21,12 @@ async fn bucket(url: &str) -> Arc<dyn Files> {
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn a_damaged_object_of_the_lake_is_named_and_the_rest_is_exported() {
+async fn a_damaged_object_of_the_lake_is_named_and_the_rest_is_exported() -> tests::Result {
     let world = World::deployed();
     let lake = bucket(&variable("EHI_TEST_SERVED_LAKE")).await;
     let patient = b"{\"resourceType\":\"Patient\",\"id\":\"broken\"}\n".to_vec();
-    write_all(&*lake, "Patient/broken/a.ndjson", patient).await.expect("written");
-    write_all(&*lake, "Patient/broken/b.ndjson.gz", b"no gzip at all".to_vec()).await.expect("written");
+    write_all(&*lake, "Patient/broken/a.ndjson", patient).await?;
+    write_all(&*lake, "Patient/broken/b.ndjson.gz", b"no gzip at all".to_vec()).await?;
     let token = world.token("broken").await;
     let job = world.kick_off(&token, "/auto-approve/no-form", "broken").await;
     world.work().await;
@@ -38,19 +38,21 @@ async fn a_damaged_object_of_the_lake_is_named_and_the_rest_is_exported() {
     let errors = manifest["error"][0]["url"].as_str().expect("a file of problems");
     let said = world.get(errors).bearer(&token).send().await.text();
     assert!(said.contains("Patient/broken/b.ndjson.gz"), "{said}");
+    Ok(())
 }
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn the_schedule_runs_cleanup() {
+async fn the_schedule_runs_cleanup() -> tests::Result {
     let files = bucket(&format!("s3://{}", variable("EHI_TEST_SERVED_FILES"))).await;
     let orphan = format!("exports/{}/x", OsRandom.job(SystemClock.now()));
-    write_all(&*files, &orphan, b"nobody's".to_vec()).await.expect("written");
+    write_all(&*files, &orphan, b"nobody's".to_vec()).await?;
     let begun = Instant::now();
-    while files.size(&orphan).await.expect("an answer").is_some() {
+    while files.size(&orphan).await?.is_some() {
         assert!(begun.elapsed() < PATIENCE, "cleanup never ran");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    Ok(())
 }
 
 /// Everything that the functions have logged so far.

@@ -142,13 +142,13 @@ async fn attachments_of_all_types_are_served() {
 }
 
 #[tokio::test]
-async fn what_lies_in_shared_has_no_url_that_nobody_serves() {
+async fn what_lies_in_shared_has_no_url_that_nobody_serves() -> tests::Result {
     let photo = |id: &str| json!({ "resourceType": "Practitioner", "id": id, "photo": [{ "url": "Binary/none" }, { "url": "https://example.org/p.png" }] });
     let lines = [
         json!({ "resourceType": "Patient", "id": SOMEBODY, "generalPractitioner": [{ "reference": "Practitioner/p" }] }),
     ];
     let directory = lake(&lines, &[]);
-    std::fs::create_dir(directory.path().join("shared")).expect("a directory");
+    std::fs::create_dir(directory.path().join("shared"))?;
     put(&directory.path().join("shared/all.ndjson"), &[photo("p")]);
     let world = World::with("sandbox = true", directory.path());
     let token = world.service("service", "system/*.rs").await;
@@ -167,6 +167,7 @@ async fn what_lies_in_shared_has_no_url_that_nobody_serves() {
         let said = text(&lines("error", "OperationOutcome").await[0]["issue"][0]["diagnostics"]);
         assert!(said.contains("Practitioner/p") && said.contains("Binary/none"), "{said}");
     }
+    Ok(())
 }
 
 /// What an export of these lines has, with medical records and other documents chosen and nothing sensitive authorized.
@@ -199,7 +200,7 @@ async fn a_withheld_document_leaves_no_url_and_says_that_it_is_masked() {
 }
 
 #[tokio::test]
-async fn a_binary_whose_access_follows_another_resource_goes_with_what_refers_to_it_only() {
+async fn a_binary_whose_access_follows_another_resource_goes_with_what_refers_to_it_only() -> tests::Result {
     let under = |id: &str, context: &str| {
         let mut binary = binary(id);
         binary["securityContext"] = json!({ "reference": context });
@@ -213,9 +214,10 @@ async fn a_binary_whose_access_follows_another_resource_goes_with_what_refers_to
         under("own", &format!("Patient/{SOMEBODY}")),
     ];
     let resources = chosen(&lines).await;
-    let shown = serde_json::to_string(&resources).expect("JSON");
+    let shown = serde_json::to_string(&resources)?;
     assert!(shown.contains("told.") && shown.contains("own."), "{shown}");
     assert!(!shown.contains("alone."), "{shown}");
+    Ok(())
 }
 
 #[tokio::test]

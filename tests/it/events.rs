@@ -72,7 +72,7 @@ async fn stored(world: &World, path: &str) -> Job {
 }
 
 #[tokio::test]
-async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() {
+async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() -> tests::Result {
     let log = Captured::start();
     let world = World::new();
     let token = world.token(ANNA).await;
@@ -104,7 +104,7 @@ async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() {
 
     let bus = Arc::new(Bus::default());
     let changes: Vec<_> = states.windows(2).map(|two| change(&two[0], &two[1])).collect();
-    bus.hears(&changes).await.expect("told");
+    bus.hears(&changes).await?;
     let told = bus.take();
     let id = job.trim_start_matches("/jobs/");
     let Some(summary) = states[4].summary() else { panic!("it is written") };
@@ -134,10 +134,11 @@ async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() {
     for secret in [ANNA, "Lindqvist", "\"app\"", "admin"] {
         assert!(!text.contains(secret), "{secret}");
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn rejected_failed_and_expired_exports_are_told_of() {
+async fn rejected_failed_and_expired_exports_are_told_of() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let staff = world.staff().await;
@@ -165,16 +166,17 @@ async fn rejected_failed_and_expired_exports_are_told_of() {
     );
     let failed = Job::Failed(failed.expect("it may fail"));
     let changes = [change(&review, &rejected), change(&rejected, &expired), change(&queued, &failed)];
-    bus.hears(&changes).await.expect("told");
+    bus.hears(&changes).await?;
     let told = bus.take();
     let states: Vec<_> = told.iter().map(|event| event["data"]["state"].as_str().expect("a state")).collect();
     assert_eq!(states, ["rejected", "expired", "failed"]);
     let text = json!(told).to_string();
     assert!(!text.contains("Lindqvist") && !text.contains(ANNA), "{text}");
+    Ok(())
 }
 
 #[tokio::test]
-async fn what_is_no_change_of_state_is_told_to_nobody_and_a_second_telling_is_known() {
+async fn what_is_no_change_of_state_is_told_to_nobody_and_a_second_telling_is_known() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
@@ -191,7 +193,7 @@ async fn what_is_no_change_of_state_is_told_to_nobody_and_a_second_telling_is_kn
         json!({ "eventName": "REMOVE", "dynamodb": { "OldImage": row(&review), "SequenceNumber": "3" } }),
         json!({ "eventName": "MODIFY", "dynamodb": { "NewImage": unread, "OldImage": row(&review), "SequenceNumber": "4" } }),
     ];
-    bus.hears(&silent).await.expect("told");
+    bus.hears(&silent).await?;
     assert_eq!(bus.take(), Vec::<Value>::new());
 
     // A bus that is down holds back the whole batch, which comes again; so does one whose answer was lost.
@@ -199,11 +201,12 @@ async fn what_is_no_change_of_state_is_told_to_nobody_and_a_second_telling_is_kn
     *bus.is_down.lock().expect("a flag") = true;
     bus.hears(&batch).await.expect_err("nobody was told");
     *bus.is_down.lock().expect("a flag") = false;
-    bus.hears(&batch).await.expect("told");
-    bus.hears(&batch).await.expect("told");
+    bus.hears(&batch).await?;
+    bus.hears(&batch).await?;
     let told = bus.take();
     assert_eq!(told.len(), 2);
     assert_eq!(told[0], told[1], "the id says that it is the same");
+    Ok(())
 }
 
 /// A queue that is sent what a test listens to.
@@ -250,7 +253,7 @@ impl Listener {
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn a_deployment_tells_its_event_bus_and_mails_staff() {
+async fn a_deployment_tells_its_event_bus_and_mails_staff() -> tests::Result {
     let (bus, arn) = Listener::new();
     let rule = format!("listener-{}", OsRandom.attempt());
     aws(&["events", "put-rule", "--name", &rule, "--event-pattern", "{\"source\":[\"ehi-export\"]}"]);
@@ -268,7 +271,7 @@ async fn a_deployment_tells_its_event_bus_and_mails_staff() {
     world.work().await;
     let id = job.trim_start_matches("/jobs/");
     let event = bus.hears(&format!("{id}/in-review")).await;
-    let event: Value = serde_json::from_str(&event).expect("JSON");
+    let event: Value = serde_json::from_str(&event)?;
     assert_eq!(
         (&event["source"], &event["detail-type"]),
         (&json!("ehi-export"), &json!("ehi-export.job.in-review"))
@@ -288,4 +291,5 @@ async fn a_deployment_tells_its_event_bus_and_mails_staff() {
     let staff = world.staff().await;
     world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
     bus.hears(&format!("{id}/complete")).await;
+    Ok(())
 }

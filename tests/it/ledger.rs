@@ -75,8 +75,8 @@ async fn exported(world: &World, scopes: &str, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_manifest_says_why_a_resource_is_not_there() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn a_manifest_says_why_a_resource_is_not_there() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     tests::lake::write(directory.path());
     let world = World::with("sandbox = true", directory.path());
     // Six patients with eight resources each; what they refer to in `shared/` is one more resource.
@@ -108,6 +108,7 @@ async fn a_manifest_says_why_a_resource_is_not_there() {
             "{query}"
         );
     }
+    Ok(())
 }
 
 /// Writes the lines of a file of the lake.
@@ -211,8 +212,8 @@ async fn a_patient_of_another_server_cannot_be_asked_for() {
 }
 
 #[tokio::test]
-async fn references_that_resolve_nowhere_are_named_where_the_export_would_have_them() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn references_that_resolve_nowhere_are_named_where_the_export_would_have_them() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     let doctors: Vec<_> =
         (0..1_200).map(|number| json!({ "reference": format!("Practitioner/{number}") })).collect();
     let patient = json!({
@@ -230,4 +231,5 @@ async fn references_that_resolve_nowhere_are_named_where_the_export_would_have_t
     let manifest = exported(&world, "system/*.rs", "/fhir/Patient/$export?_type=Patient,Organization").await;
     let said = problems(&world, &manifest).await;
     assert!(said.len() == 1 && said[0].contains("Organization/gone"), "{said:?}");
+    Ok(())
 }

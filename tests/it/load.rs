@@ -28,8 +28,8 @@ fn of(lake: &Path, path: &str) -> Vec<String> {
 }
 
 #[test]
-fn bulk_files_by_type_become_a_prefix_for_each_patient() {
-    let lake = tempfile::tempdir().expect("a directory");
+fn bulk_files_by_type_become_a_prefix_for_each_patient() -> tests::Result {
+    let lake = tempfile::tempdir()?;
     let loaded = loaded(
         &[
             (
@@ -98,11 +98,10 @@ fn bulk_files_by_type_become_a_prefix_for_each_patient() {
     assert_eq!(of(lake.path(), "shared/Device.ndjson"), ["Device/x"]);
     assert_eq!(of(lake.path(), "shared/Observation.ndjson"), ["Observation/3"]);
     assert_eq!(of(lake.path(), "Group/g.json"), ["Group/g"]);
-    let left: Vec<_> = std::fs::read_dir(lake.path())
-        .expect("a directory")
-        .map(|entry| entry.expect("an entry").file_name())
-        .collect();
+    let left: Vec<_> =
+        std::fs::read_dir(lake.path())?.map(|entry| entry.expect("an entry").file_name()).collect();
     assert_eq!(left.len(), 3, "the scratch is gone: {left:?}");
+    Ok(())
 }
 
 fn bundle(kind: &str, entries: &[Value]) -> Value {
@@ -110,8 +109,8 @@ fn bundle(kind: &str, entries: &[Value]) -> Value {
 }
 
 #[test]
-fn bundles_are_resolved_whatever_their_order() {
-    let lake = tempfile::tempdir().expect("a directory");
+fn bundles_are_resolved_whatever_their_order() -> tests::Result {
+    let lake = tempfile::tempdir()?;
     // The references come before what they mean, in another file even.
     let clinical = bundle(
         "transaction",
@@ -127,11 +126,10 @@ fn bundles_are_resolved_whatever_their_order() {
             json!({ "fullUrl": "urn:uuid:p", "resource": { "resourceType": "Practitioner", "id": "dr" } }),
         ],
     );
-    let inputs =
-        [("a.json", serde_json::to_string_pretty(&clinical).expect("JSON")), ("b.json", people.to_string())];
+    let inputs = [("a.json", serde_json::to_string_pretty(&clinical)?), ("b.json", people.to_string())];
     let loaded = loaded(&inputs, lake.path());
     assert_eq!(loaded.problems, Vec::<String>::new());
-    let text = std::fs::read_to_string(lake.path().join("Patient/a/records.ndjson")).expect("a file");
+    let text = std::fs::read_to_string(lake.path().join("Patient/a/records.ndjson"))?;
     assert!(
         text.contains(r#"{"reference":"Patient/a"}"#) && text.contains(r#"{"reference":"Practitioner/dr"}"#),
         "{text}"
@@ -141,11 +139,12 @@ fn bundles_are_resolved_whatever_their_order() {
         "{text}"
     );
     assert!(text.contains("1.5"), "{text}");
+    Ok(())
 }
 
 #[test]
-fn of_duplicates_the_newest_stays_and_loading_twice_changes_nothing() {
-    let lake = tempfile::tempdir().expect("a directory");
+fn of_duplicates_the_newest_stays_and_loading_twice_changes_nothing() -> tests::Result {
+    let lake = tempfile::tempdir()?;
     let version = |at: &str, note: &str| json!({"resourceType":"Patient","id":"a","meta":{"lastUpdated":at},"note":note});
     let newest = version("2024-01-01T00:00:00Z", "newest");
     let inputs = [
@@ -166,11 +165,12 @@ fn of_duplicates_the_newest_stays_and_loading_twice_changes_nothing() {
     loaded(&[("3.ndjson", more)], lake.path());
     assert!(read().contains("one hour newer still"));
     assert_eq!(of(lake.path(), "Patient/a/records.ndjson"), ["Patient/a", "Claim/c"]);
+    Ok(())
 }
 
 #[test]
-fn what_cannot_be_used_is_reported_and_the_rest_is_loaded() {
-    let lake = tempfile::tempdir().expect("a directory");
+fn what_cannot_be_used_is_reported_and_the_rest_is_loaded() -> tests::Result {
+    let lake = tempfile::tempdir()?;
     let text = "{\"resourceType\":\"Patient\",\"id\":\"a\"}\nnonsense\n{\"id\":\"x\"}\n{\"resourceType\":\"Claim\"}\n{\"resourceType\":\"Claim\",\"id\":\"a/b\"}\n";
     let claim = |id: &str| format!("{{\"resourceType\":\"Claim\",\"id\":{id}}}\n");
     let ids = ["\"é\"", "5", "\"\"", "\"..\"", &format!("\"{}\"", "x".repeat(65))].map(claim);
@@ -194,28 +194,30 @@ fn what_cannot_be_used_is_reported_and_the_rest_is_loaded() {
     for (problem, (place, reason)) in loaded.problems.iter().zip(expected) {
         assert!(problem.contains(place) && problem.contains(reason), "{problem}");
     }
+    Ok(())
 }
 
 #[test]
-fn compressed_files_are_read() {
+fn compressed_files_are_read() -> tests::Result {
     use std::process::{Command, Stdio};
 
-    let lake = tempfile::tempdir().expect("a directory");
-    let input = tempfile::tempdir().expect("a directory");
+    let lake = tempfile::tempdir()?;
+    let input = tempfile::tempdir()?;
     let path = input.path().join("Patient.ndjson");
-    std::fs::write(&path, lines(&[json!({"resourceType":"Patient","id":"a"})])).expect("written");
+    std::fs::write(&path, lines(&[json!({"resourceType":"Patient","id":"a"})]))?;
     let gzip = Command::new("gzip").arg(&path).stdout(Stdio::null()).status();
     assert!(gzip.expect("gzip is there").success());
-    let loaded = load(&[input.path().to_owned()], lake.path(), &ProgressBar::hidden()).expect("loaded");
+    let loaded = load(&[input.path().to_owned()], lake.path(), &ProgressBar::hidden())?;
     assert_eq!(loaded.patients, 1);
+    Ok(())
 }
 
 #[test]
-fn what_was_decided_is_counted_and_named() {
-    let lake = tempfile::tempdir().expect("a directory");
+fn what_was_decided_is_counted_and_named() -> tests::Result {
+    let lake = tempfile::tempdir()?;
     let files = lake.path().join("Patient/a/files");
-    std::fs::create_dir_all(&files).expect("a directory");
-    std::fs::write(files.join("scan.png"), "image").expect("written");
+    std::fs::create_dir_all(&files)?;
+    std::fs::write(files.join("scan.png"), "image")?;
     let document = |url: &str| json!({"attachment":{"url":url}});
     let text = [
         json!({"resourceType":"Patient","id":"a","meta":{"lastUpdated":"2024-01-01T00:00:00Z"},"note":"old"}),
@@ -261,12 +263,12 @@ fn what_was_decided_is_counted_and_named() {
     let again = self::loaded(&[("all.ndjson", lines(&text))], lake.path());
     assert_eq!((again.replaced.count, again.updated), (1, 0));
     assert_eq!(again.repeated, 6);
+    Ok(())
 }
 
 #[test]
-fn files_that_are_not_read_are_named() {
-    let (lake, input) =
-        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+fn files_that_are_not_read_are_named() -> tests::Result {
+    let (lake, input) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let write = |name: &str, text: &str| {
         let path = input.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
@@ -284,7 +286,7 @@ fn files_that_are_not_read_are_named() {
     let fifo = input.path().join("pipe.ndjson");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
     assert!(made.expect("mkfifo is there").success());
-    let loaded = load(&[input.path().to_owned()], lake.path(), &ProgressBar::hidden()).expect("loaded");
+    let loaded = load(&[input.path().to_owned()], lake.path(), &ProgressBar::hidden())?;
     assert_eq!((loaded.patients, loaded.documents), (1, 1));
     let mut problems = loaded.problems.clone();
     problems.sort();
@@ -300,13 +302,14 @@ fn files_that_are_not_read_are_named() {
         assert!(problem.contains(expected), "{problem}");
     }
     // Named by itself as well.
-    let named = load(&[fifo], lake.path(), &ProgressBar::hidden()).expect("loaded");
+    let named = load(&[fifo], lake.path(), &ProgressBar::hidden())?;
     assert!(named.problems[0].contains("neither a regular file nor a directory"), "{:?}", named.problems);
+    Ok(())
 }
 
 #[test]
-fn a_load_for_one_patient_leaves_the_records_of_another_whole() {
-    let lake = tempfile::tempdir().expect("a directory");
+fn a_load_for_one_patient_leaves_the_records_of_another_whole() -> tests::Result {
+    let lake = tempfile::tempdir()?;
     let first = lines(&[
         json!({"resourceType":"Patient","id":"a"}),
         json!({"resourceType":"Patient","id":"b"}),
@@ -317,20 +320,19 @@ fn a_load_for_one_patient_leaves_the_records_of_another_whole() {
     loaded(&[("2.ndjson", more)], lake.path());
     assert_eq!(of(lake.path(), "Patient/a/records.ndjson"), ["Patient/a", "Appointment/1", "Claim/c"]);
     assert_eq!(of(lake.path(), "Patient/b/records.ndjson"), ["Patient/b", "Appointment/1"]);
+    Ok(())
 }
 
 #[test]
-fn what_the_lake_had_and_cannot_be_read_is_kept() {
-    let lake = tempfile::tempdir().expect("a directory");
+fn what_the_lake_had_and_cannot_be_read_is_kept() -> tests::Result {
+    let lake = tempfile::tempdir()?;
     let directory = lake.path().join("Patient/a");
-    std::fs::create_dir_all(&directory).expect("a directory");
-    std::fs::write(directory.join("records.ndjson"), "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n{\"cut")
-        .expect("written");
+    std::fs::create_dir_all(&directory)?;
+    std::fs::write(directory.join("records.ndjson"), "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n{\"cut")?;
     std::fs::write(
         directory.join("older.ndjson"),
         "{\"resourceType\":\"Claim\",\"id\":\"1\",\"patient\":{\"reference\":\"Patient/a\"}}\n",
-    )
-    .expect("written");
+    )?;
     let more = lines(&[json!({"resourceType":"Claim","id":"2","patient":{"reference":"Patient/a"}})]);
     let loaded = loaded(&[("2.ndjson", more)], lake.path());
     assert!(
@@ -342,4 +344,5 @@ fn what_the_lake_had_and_cannot_be_read_is_kept() {
     let kept = std::fs::read_to_string(directory.join("records.ndjson.damaged")).expect("kept");
     assert!(kept.ends_with("{\"cut"));
     assert!(!directory.join("older.ndjson").exists(), "its content went into the other file");
+    Ok(())
 }

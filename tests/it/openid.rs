@@ -175,8 +175,8 @@ async fn a_token_reads_its_own_patient_and_nobody_else(world: World) {
 }
 
 #[tokio::test]
-async fn what_is_sensitive_or_cannot_be_read_for_certain_is_not_given_out() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn what_is_sensitive_or_cannot_be_read_for_certain_is_not_given_out() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     let label = |code: &str| format!(r#""meta":{{"security":[{{"system":"s","code":"{code}"}}]}}"#);
     let open = label("N");
     for (id, members) in [
@@ -191,12 +191,12 @@ async fn what_is_sensitive_or_cannot_be_read_for_certain_is_not_given_out() {
         ("list", r#""meta":[]"#.to_owned()),
     ] {
         let path = directory.path().join("Patient").join(id);
-        std::fs::create_dir_all(&path).expect("a directory");
+        std::fs::create_dir_all(&path)?;
         let line = format!("{{\"resourceType\":\"Patient\",\"id\":\"{id}\",{members}}}\n");
-        std::fs::write(path.join("records.ndjson"), line).expect("written");
+        std::fs::write(path.join("records.ndjson"), line)?;
     }
-    std::fs::create_dir_all(directory.path().join("Patient/empty")).expect("a directory");
-    std::fs::write(directory.path().join("Patient/empty/records.ndjson"), "").expect("written");
+    std::fs::create_dir_all(directory.path().join("Patient/empty"))?;
+    std::fs::write(directory.path().join("Patient/empty/records.ndjson"), "")?;
     let world = World::with("sandbox = true", directory.path());
     for (id, expected) in [
         ("plain", StatusCode::OK),
@@ -219,6 +219,7 @@ async fn what_is_sensitive_or_cannot_be_read_for_certain_is_not_given_out() {
             assert!(answer.text().contains("16942.30"), "numbers keep their digits");
         }
     }
+    Ok(())
 }
 
 /// An OAuth request of the app that authenticates with a key.

@@ -75,7 +75,7 @@ async fn ten_minutes_without_the_queue() {
 }
 
 #[tokio::test]
-async fn the_status_says_since_when_and_for_what_it_waits() {
+async fn the_status_says_since_when_and_for_what_it_waits() -> tests::Result {
     let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
     let job = begin_everyone(&world).await;
     world.step().await;
@@ -94,19 +94,20 @@ async fn the_status_says_since_when_and_for_what_it_waits() {
     assert!(page.contains("waiting for the store since 12:42"), "{page}");
     // Cleanup sends no more tasks to a store that is down.
     world.advance(60 * 61);
-    let before = world.platform().jobs().get(&id(&job)).await.expect("an answer");
+    let before = world.platform().jobs().get(&id(&job)).await?;
     world.clean().await;
-    assert_eq!(world.platform().jobs().get(&id(&job)).await.expect("an answer"), before);
+    assert_eq!(world.platform().jobs().get(&id(&job)).await?, before);
     // It answers again.
     work_for(&world, &faulty, 10).await;
     let token = world.token(ANNA).await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+    Ok(())
 }
 
 /// Renamed away while the plan walks it, and renamed back: nothing is lost.
 #[tokio::test]
-async fn a_lake_that_is_moved_away_is_waited_for() {
-    let lake = tempfile::tempdir().expect("a directory");
+async fn a_lake_that_is_moved_away_is_waited_for() -> tests::Result {
+    let lake = tempfile::tempdir()?;
     tests::lake::write(lake.path());
     let away = lake.path().with_extension("away");
     let begun = async |world: &World| {
@@ -154,11 +155,12 @@ async fn a_lake_that_is_moved_away_is_waited_for() {
             assert_eq!(exported(&world, &job).await, expected, "{of}, {steps}");
         }
     }
+    Ok(())
 }
 
 /// The machine's clock is set back by an hour: what is under way goes on.
 #[tokio::test]
-async fn a_clock_that_is_set_back_stops_nothing() {
+async fn a_clock_that_is_set_back_stops_nothing() -> tests::Result {
     for steps in [0, 1, 3] {
         let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
         let job = begin_everyone(&world).await;
@@ -167,10 +169,9 @@ async fn a_clock_that_is_set_back_stops_nothing() {
         }
         // A worker that dies with a task in its hands, and one that failed and is to come again.
         let inbox = world.platform().inbox();
-        inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
+        inbox.receive(SignedDuration::from_secs(60)).await?.expect("a task");
         if steps > 1 {
-            let other =
-                inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
+            let other = inbox.receive(SignedDuration::from_secs(60)).await?.expect("a task");
             inbox.release(&other, SignedDuration::from_mins(5)).await.expect("released");
         }
         world.advance(-3600);
@@ -178,16 +179,17 @@ async fn a_clock_that_is_set_back_stops_nothing() {
         let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
         assert!(matches!(stored.job, Job::Complete(_)), "{steps}: {:?}", stored.job.state());
     }
+    Ok(())
 }
 
 /// Whatever lies in the lake, an export ends: a pipe is never waited for.
 #[tokio::test]
-async fn what_is_no_regular_file_stops_no_export() {
+async fn what_is_no_regular_file_stops_no_export() -> tests::Result {
     for name in ["shared/pipe.ndjson", "Patient/p0/pipe.ndjson", "Patient/p0/files/pipe", "Group/pipe.json"] {
-        let lake = tempfile::tempdir().expect("a directory");
+        let lake = tempfile::tempdir()?;
         tests::lake::write(lake.path());
         let path = lake.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::create_dir_all(path.parent().expect("a parent"))?;
         let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo is there");
         assert!(made.success());
         let world = World::with("sandbox = true", lake.path());
@@ -206,6 +208,7 @@ async fn what_is_no_regular_file_stops_no_export() {
         }
         assert!(named, "{name} is named");
     }
+    Ok(())
 }
 
 fn id(job: &str) -> domain::ids::JobId {
@@ -213,7 +216,7 @@ fn id(job: &str) -> domain::ids::JobId {
 }
 
 #[tokio::test]
-async fn an_outage_beyond_the_budget_fails_the_job() {
+async fn an_outage_beyond_the_budget_fails_the_job() -> tests::Result {
     let settings = format!("{SMALL_CHUNKS}\noutage_hours = 1");
     let world = World::with(&settings, &ehi::defaults::sample_records());
     let job = begin_everyone(&world).await;
@@ -227,7 +230,8 @@ async fn an_outage_beyond_the_budget_fails_the_job() {
     assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(status.outcome().contains("did not answer for 1 hour;"), "{}", status.outcome());
     assert_eq!(status.json()["issue"][0]["code"], "no-store", "no client shall ask again");
-    assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
+    assert!(world.platform().files().list("exports/").await?.is_empty());
+    Ok(())
 }
 
 #[tokio::test]
@@ -255,7 +259,7 @@ async fn a_defect_is_tried_three_times_and_the_text_has_the_request_id() {
 }
 
 #[tokio::test]
-async fn a_task_that_its_workers_die_of_fails_its_job() {
+async fn a_task_that_its_workers_die_of_fails_its_job() -> tests::Result {
     let world = World::new();
     let job = begin_everyone(&world).await;
     let token = world.token(ANNA).await;
@@ -263,9 +267,9 @@ async fn a_task_that_its_workers_die_of_fails_its_job() {
     let worker = export_generator::worker(world.platform()).expect("its ports");
     let inbox = world.platform().inbox();
     let mut deaths = 0;
-    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer") {
+    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await? {
         if worker.admit(&delivery).await.is_some() {
-            inbox.acknowledge(&delivery).await.expect("acknowledged");
+            inbox.acknowledge(&delivery).await?;
             break;
         }
         // Here the process dies.
@@ -276,36 +280,38 @@ async fn a_task_that_its_workers_die_of_fails_its_job() {
     let status = world.status(&token, &job).await;
     assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR, "{}", status.text());
     assert!(status.outcome().contains("tell the operator the job id"), "{}", status.outcome());
+    Ok(())
 }
 
 /// Staff may cancel while a worker gives up: neither is an error of the queue.
 #[tokio::test]
-async fn a_job_that_was_cancelled_does_not_fail_as_well() {
+async fn a_job_that_was_cancelled_does_not_fail_as_well() -> tests::Result {
     let world = World::new();
     let job = begin_everyone(&world).await;
     let token = world.token(ANNA).await;
     world.step().await;
     let worker = export_generator::worker(world.platform()).expect("its ports");
     let inbox = world.platform().inbox();
-    let delivery = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
+    let delivery = inbox.receive(SignedDuration::from_secs(60)).await?.expect("a task");
     let deleted = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
     assert_eq!(deleted.status, StatusCode::ACCEPTED);
     let settled = worker.settle(&delivery, Err(domain::error::Error::internal("a defect"))).await;
     assert_eq!(settled, domain::ports::queue::Settled::Done);
     worker.bury(&delivery.task, &delivery.diagnostics()).await.expect("nothing is left to fail");
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
+    Ok(())
 }
 
 /// Whoever looks for the cause finds the task, its deliveries, and what is known of its failures.
 #[tokio::test]
-async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() {
+async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() -> tests::Result {
     let world = World::new();
     let job = begin_everyone(&world).await;
     let token = world.token(ANNA).await;
     world.step().await;
     let worker = export_generator::worker(world.platform()).expect("its ports");
     let inbox = world.platform().inbox();
-    let delivery = inbox.receive(SignedDuration::from_secs(60)).await.expect("an answer").expect("a task");
+    let delivery = inbox.receive(SignedDuration::from_secs(60)).await?.expect("a task");
     let down = domain::error::Error::unavailable("no route to the store");
     worker.settle(&delivery, Err(down)).await;
     worker.settle(&delivery, Err(domain::error::Error::internal("a defect"))).await;
@@ -326,4 +332,5 @@ async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() {
     let status = world.status(&token, &job).await;
     assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(status.json()["issue"][0]["code"], "exception", "no client waits for it: {}", status.text());
+    Ok(())
 }

@@ -139,8 +139,8 @@ fn large_and_small(records: &Path) {
 }
 
 #[tokio::test]
-async fn what_is_large_is_an_object_of_its_own() {
-    let records = tempfile::tempdir().expect("a directory");
+async fn what_is_large_is_an_object_of_its_own() -> tests::Result {
+    let records = tempfile::tempdir()?;
     large_and_small(records.path());
     let kept = Kept::over(records.path()).await;
     let job = kept.world.exported(&kept.token, ANNA).await;
@@ -172,6 +172,7 @@ async fn what_is_large_is_an_object_of_its_own() {
     ] {
         assert_eq!(sizes[name], size, "{name}");
     }
+    Ok(())
 }
 
 /// Each file and attachment as HTTP shows it: whole, by ranges, its head, compressed. The slow reference is the whole.
@@ -235,8 +236,8 @@ async fn packed_files_are_served_as_any_other(world: World) {
 }
 
 #[tokio::test]
-async fn files_about_the_limit_are_served_alike() {
-    let records = tempfile::tempdir().expect("a directory");
+async fn files_about_the_limit_are_served_alike() -> tests::Result {
+    let records = tempfile::tempdir()?;
     large_and_small(records.path());
     let world = World::with("sandbox = true", records.path());
     let token = world.token(ANNA).await;
@@ -244,19 +245,19 @@ async fn files_about_the_limit_are_served_alike() {
     for url in urls(&world, &token, &job).await {
         is_served(&world, &token, &url).await;
     }
+    Ok(())
 }
 
 /// However it is cut: the pack in the middle, its end, a large file beside it. Nothing of it is listed, and the next
 /// attempt has every byte.
 #[tokio::test]
-async fn packs_and_large_files_survive_dying_at_every_call() {
-    let records = tempfile::tempdir().expect("a directory");
+async fn packs_and_large_files_survive_dying_at_every_call() -> tests::Result {
+    let records = tempfile::tempdir()?;
     large_and_small(records.path());
     let more = records.path().join("Patient").join(ANNA).join("files");
     // With these the pack is written in several pieces.
     for number in 0..4 {
-        std::fs::write(more.join(format!("more-{number}.csv")), vec![b'0' + number; 200_000])
-            .expect("written");
+        std::fs::write(more.join(format!("more-{number}.csv")), vec![b'0' + number; 200_000])?;
     }
     let content = async |world: &World, token: &str, job: &str| {
         let mut found = BTreeMap::new();
@@ -299,6 +300,7 @@ async fn packs_and_large_files_survive_dying_at_every_call() {
         assert_eq!(content(&world, &token, &job).await, expected, "call {call}");
     }
     assert!(crashes > 30, "{crashes}");
+    Ok(())
 }
 
 #[tokio::test]
@@ -339,7 +341,7 @@ async fn what_is_withheld_is_not_in_the_pack() {
 
 /// A job of the version before packs, whose files are objects of their own, is read as it is.
 #[tokio::test]
-async fn rows_of_versions_without_packs_are_served() {
+async fn rows_of_versions_without_packs_are_served() -> tests::Result {
     use domain::chunk::{ChunkResult, OutputFile};
 
     let file: OutputFile = serde_json::from_value(json!({
@@ -348,7 +350,7 @@ async fn rows_of_versions_without_packs_are_served() {
     }))
     .expect("a row");
     assert_eq!((file.place, file.location().key), (None, file.key.clone()));
-    assert!(serde_json::to_value(&file).expect("JSON").get("place").is_none());
+    assert!(serde_json::to_value(&file)?.get("place").is_none());
     let result: ChunkResult = serde_json::from_value(json!({
         "attempt": "0123456789abcdef", "files": [file], "references": "exports/a/0-b/references.txt", "bytes_read": 1,
     }))
@@ -361,4 +363,5 @@ async fn rows_of_versions_without_packs_are_served() {
     let none: Value =
         json!({ "attempt": "0123456789abcdef", "files": [], "references": null, "bytes_read": 1 });
     assert_eq!(serde_json::from_value::<ChunkResult>(none).expect("a row").references, None);
+    Ok(())
 }

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::{ANNA, json_lines};
@@ -49,7 +49,8 @@ fn lines_below(directory: &Path) -> usize {
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) base: String,
-    log: JoinHandle<String>,
+    /// What it logged. It comes when the process has ended, which closes its end of the pipe.
+    log: Receiver<String>,
 }
 
 impl Served {
@@ -77,7 +78,10 @@ impl Served {
             .expect("a greeting");
         let base = line.split_whitespace().last().expect("an address").to_owned();
         // Somebody must read what it says, or it stops saying it.
-        let log = std::thread::spawn(move || greeting.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
+        let (logged, log) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            logged.send(greeting.map_while(Result::ok).collect::<Vec<_>>().join("\n"))
+        });
         Self { child, base, log }
     }
 
@@ -85,16 +89,11 @@ impl Served {
     pub(crate) fn stop(mut self) -> Option<String> {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(killed.expect("kill is there").success());
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                let log = self.log.join().expect("a log");
-                return status.success().then_some(log);
-            }
-            std::thread::yield_now();
-        }
-        let _ = self.child.kill();
-        None
+        let Ok(log) = self.log.recv_timeout(Duration::from_mins(1)) else {
+            let _ = self.child.kill();
+            return None;
+        };
+        self.child.wait().expect("a child").success().then_some(log)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::template::assert_is;
 
 #[test]
 #[ignore = "cargo xtask test installs SAM"]
-fn sam_local_calls_the_function_that_has_the_route() {
+fn sam_local_calls_the_function_that_has_the_route() -> tests::Result {
     let requests: Vec<_> = ehi::server::routes()
         .into_iter()
         .map(|(function, route)| (function, format!("{} {}", route.method, route.path)))
@@ -30,11 +30,12 @@ fn sam_local_calls_the_function_that_has_the_route() {
     drop(stdin);
     let output = python.wait_with_output().expect("Python runs");
     assert!(output.status.success());
-    let printed = String::from_utf8(output.stdout).expect("text");
+    let printed = String::from_utf8(output.stdout)?;
     let functions: Vec<_> = printed.lines().collect();
     assert_eq!(functions.len(), requests.len());
     let template = Template::load();
     for ((expected, request), function) in requests.iter().zip(functions) {
         assert_is(&template, function, expected, request);
     }
+    Ok(())
 }

@@ -35,13 +35,13 @@ fn the_same_seed_gives_the_same_bytes_and_another_gives_others() {
 }
 
 #[test]
-fn patients_are_shaped_like_synthea() {
+fn patients_are_shaped_like_synthea() -> tests::Result {
     let directory = sample(60, 1);
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut size = 0;
     for entry in std::fs::read_dir(directory.path().join("Patient")).expect("patients") {
-        let path = entry.expect("an entry").path().join("records.ndjson");
-        size += std::fs::metadata(&path).expect("a file").len();
+        let path = entry?.path().join("records.ndjson");
+        size += std::fs::metadata(&path)?.len();
         for resource in json_lines(&path) {
             *counts.entry(text(&resource["resourceType"])).or_default() += 1;
         }
@@ -65,6 +65,7 @@ fn patients_are_shaped_like_synthea() {
             "{found} {resource_type} a patient, Synthea has {expected}"
         );
     }
+    Ok(())
 }
 
 /// Resources of a lake, Groups too.

@@ -133,7 +133,7 @@ fn the_walk_is_an_export_step_by_step() {
 }
 
 #[test]
-fn the_bulk_page_is_an_export_of_many() {
+fn the_bulk_page_is_an_export_of_many() -> tests::Result {
     let directory = empty();
     let output = run("infra/docs/bulk.md", directory.path(), &Server::start(directory.path()));
     let text = printed(&output);
@@ -142,10 +142,11 @@ fn the_bulk_page_is_an_export_of_many() {
     }
     let mut conditions = String::new();
     let file = std::fs::File::open(directory.path().join("out-group/Condition.ndjson"));
-    file.expect("the client's files").read_to_string(&mut conditions).expect("text");
+    file.expect("the client's files").read_to_string(&mut conditions)?;
     assert!(conditions.lines().count() > 4, "{conditions}");
     let settings = std::fs::read_to_string(directory.path().join("settings.toml")).expect("settings");
     assert!(settings.contains("id = \"registry\""), "{settings}");
+    Ok(())
 }
 
 /// The keys and the exported files below the state directory.

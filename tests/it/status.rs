@@ -74,7 +74,7 @@ async fn nobody_else_sees_the_job(world: World) {
 }
 
 #[tokio::test]
-async fn deleting_cancels_removes_and_is_404_afterwards() {
+async fn deleting_cancels_removes_and_is_404_afterwards() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let waiting = world.kick_off(&token, "", ANNA).await;
@@ -95,7 +95,8 @@ async fn deleting_cancels_removes_and_is_404_afterwards() {
         assert_eq!(again.status, StatusCode::NOT_FOUND);
     }
     world.work().await;
-    assert!(world.platform().files().list("exports/").await.expect("a list").is_empty());
+    assert!(world.platform().files().list("exports/").await?.is_empty());
+    Ok(())
 }
 
 #[both_hosts]
@@ -138,15 +139,15 @@ async fn a_rejected_export_says_why_and_stays_with_staff_when_the_client_deletes
 
 /// Its clock goes in steps.
 #[tokio::test]
-async fn a_client_never_waits_longer_than_the_export_has_taken() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn a_client_never_waits_longer_than_the_export_has_taken() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     for number in 0..90 {
         let patient = directory.path().join(format!("Patient/p{number:02}"));
-        std::fs::create_dir_all(&patient).expect("a directory");
+        std::fs::create_dir_all(&patient)?;
         // A small one first: its size says nothing of the rate.
         let filler = "x".repeat(if number == 0 { 1 } else { 2_000 });
         let line = format!("{{\"resourceType\":\"Patient\",\"id\":\"p{number:02}\",\"x\":\"{filler}\"}}\n");
-        std::fs::write(patient.join("records.ndjson"), line).expect("written");
+        std::fs::write(patient.join("records.ndjson"), line)?;
     }
     let world = World::with("sandbox = true\nchunk_bytes = 1", directory.path());
     let token = world.service("service", "system/*.rs").await;
@@ -163,7 +164,7 @@ async fn a_client_never_waits_longer_than_the_export_has_taken() {
         let seconds: i64 = answer.header("retry-after").parse().expect("seconds");
         assert!(seconds <= passed, "{seconds} s after {passed} s");
         longest = longest.max(seconds);
-        let percent: u32 = progress.split('%').next().expect("a percentage").parse().expect("a number");
+        let percent: u32 = progress.split('%').next().expect("a percentage").parse()?;
         if progress.contains("left") {
             assert!(percent >= 5 || passed >= 10, "{progress} after {passed} s");
             estimates += 1;
@@ -172,6 +173,7 @@ async fn a_client_never_waits_longer_than_the_export_has_taken() {
         world.advance(i64::from(steps > 2));
     }
     assert!(estimates > 50 && longest >= 5, "{estimates} estimates, at most {longest} s");
+    Ok(())
 }
 
 /// The emulator answers preflights itself.

@@ -119,9 +119,9 @@ fn address(server: &Served) -> SocketAddr {
 
 /// Silent connections need descriptors of this process as well: as many as it may have, and 5,000 where it may.
 #[test]
-fn silent_connections_keep_nobody_from_an_export() {
+fn silent_connections_keep_nobody_from_an_export() -> tests::Result {
     ehi::descriptors::raise();
-    let state = tempfile::tempdir().expect("a directory");
+    let state = tempfile::tempdir()?;
     let server = Served::start_as(with_descriptors(1_024), state.path(), &[]);
     let address = address(&server);
     let silent: Vec<_> = (0..5_000).map_while(|_| TcpStream::connect(address).ok()).collect();
@@ -130,7 +130,7 @@ fn silent_connections_keep_nobody_from_an_export() {
         "only {} connections: this process may have too few descriptors",
         silent.len()
     );
-    let out = tempfile::tempdir().expect("a directory");
+    let out = tempfile::tempdir()?;
     let base = format!("{}/fhir", server.base);
     let output = run(ehi()
         .args(["export", "--patient", ANNA, "--server", &base, "--full", "--auto-approve", "--out"])
@@ -139,6 +139,7 @@ fn silent_connections_keep_nobody_from_an_export() {
     assert!(said(&output).contains("Exported 98 resources"), "{}", said(&output));
     assert!(server.stop().is_some(), "SIGTERM ends it well, whatever is open");
     drop(silent);
+    Ok(())
 }
 
 /// The most memory that a process ever had, in kilobytes.
@@ -149,14 +150,14 @@ fn peak_kilobytes(process: u32) -> u64 {
 }
 
 #[test]
-fn two_hundred_log_ins_at_once_take_little_memory() {
-    let state = tempfile::tempdir().expect("a directory");
+fn two_hundred_log_ins_at_once_take_little_memory() -> tests::Result {
+    let state = tempfile::tempdir()?;
     let config = state.path().join("settings.toml");
     let hash = passwords::hash(PASSWORD, &SeededRandom::new(1)).expect("a hash");
     let staff = (0..200)
         .map(|number| format!("[[staff]]\nusername = \"user{number}\"\npassword_hash = \"{hash}\"\n"));
     let text = "limits = { hashes_waiting = 300, login_attempts_by_address = 1000 }\n".to_owned();
-    std::fs::write(&config, text + &staff.collect::<String>()).expect("written");
+    std::fs::write(&config, text + &staff.collect::<String>())?;
     let server = Served::start_as(ehi(), state.path(), &["--config", config.to_str().expect("a path")]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let url = format!("{}/admin/login", server.base);
@@ -169,4 +170,5 @@ fn two_hundred_log_ins_at_once_take_little_memory() {
     let peak = peak_kilobytes(server.child.id());
     assert!(peak < 150_000, "{peak} kB");
     assert!(server.stop().is_some());
+    Ok(())
 }

@@ -135,34 +135,33 @@ async fn a_worker_that_was_killed_is_replaced_long_before_its_queue_would_do_it(
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn a_task_that_is_put_off_comes_back_when_its_worker_said() {
+async fn a_task_that_is_put_off_comes_back_when_its_worker_said() -> tests::Result {
     let queue = Queue::new().await;
     let batch = queue.delivered().await;
     // It ends while the call that hides it is still under way; the pause that follows holds.
     let worker = Fixed { works: Duration::ZERO, settled: Settled::Again(SignedDuration::from_secs(2)) };
     let failures = queue.consumer(worker, 900).batch(batch, end()).await;
-    assert_eq!(
-        serde_json::to_value(&failures).expect("JSON")["batchItemFailures"][0]["itemIdentifier"],
-        "one"
-    );
+    assert_eq!(serde_json::to_value(&failures)?["batchItemFailures"][0]["itemIdentifier"], "one");
     queue.again().await;
+    Ok(())
 }
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn a_task_that_is_done_stays_hidden_until_lambda_deletes_it() {
+async fn a_task_that_is_done_stays_hidden_until_lambda_deletes_it() -> tests::Result {
     let queue = Queue::new().await;
     let batch = queue.delivered().await;
     let worker = Fixed { works: Duration::from_millis(100), settled: Settled::Done };
     let failures = queue.consumer(worker, 900).batch(batch, end()).await;
-    assert_eq!(serde_json::to_value(&failures).expect("JSON"), json!({ "batchItemFailures": [] }));
-    assert_eq!(queue.inbox().receive(OF_THE_QUEUE).await.expect("an answer"), None);
+    assert_eq!(serde_json::to_value(&failures)?, json!({ "batchItemFailures": [] }));
+    assert_eq!(queue.inbox().receive(OF_THE_QUEUE).await?, None);
+    Ok(())
 }
 
 /// Messages of a large export belong to its job, one by one and in batches; those of a small one to nobody.
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn large_exports_share_the_workers_by_job() {
+async fn large_exports_share_the_workers_by_job() -> tests::Result {
     let queue = Queue::new().await;
     let jobs = [0, 1].map(|_| OsRandom.job(SystemClock.now()));
     let task = |job: usize| Task::Finish { job: jobs[job].clone() };
@@ -195,4 +194,5 @@ async fn large_exports_share_the_workers_by_job() {
         vec![None, Some(jobs[0].to_string()), Some(jobs[0].to_string()), Some(jobs[1].to_string())];
     expected.sort();
     assert_eq!(groups, expected);
+    Ok(())
 }

@@ -197,8 +197,8 @@ async fn keys_verify_only_what_they_are_meant_for() {
 }
 
 #[tokio::test]
-async fn two_users_of_one_app_do_not_see_each_others_jobs() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn two_users_of_one_app_do_not_see_each_others_jobs() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     lake::write(directory.path());
     let issuer = Issuer::new();
     let world = issuer.world_over(", users_are_staff = true", directory.path());
@@ -236,11 +236,12 @@ async fn two_users_of_one_app_do_not_see_each_others_jobs() {
     };
     assert_ne!(keyed(&own).await, keyed(&other).await);
     assert_eq!(world.request(Method::DELETE, &status).bearer(&own).send().await.status, StatusCode::ACCEPTED);
+    Ok(())
 }
 
 #[tokio::test]
-async fn user_scopes_reach_everybody_only_where_all_users_are_staff() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn user_scopes_reach_everybody_only_where_all_users_are_staff() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     lake::write(directory.path());
     let issuer = Issuer::new();
     let with = |name: &str, value: Value| {
@@ -290,11 +291,12 @@ async fn user_scopes_reach_everybody_only_where_all_users_are_staff() {
         closed.get("/admin/jobs").bearer(&issuer.token(&patient)).send().await.status,
         StatusCode::FORBIDDEN
     );
+    Ok(())
 }
 
 #[tokio::test]
-async fn the_role_of_a_patient_is_the_own_record_in_the_dialect_with_roles() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn the_role_of_a_patient_is_the_own_record_in_the_dialect_with_roles() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     lake::write(directory.path());
     let issuer = Issuer::new();
     let world = issuer.world_over("", directory.path());
@@ -325,6 +327,7 @@ async fn the_role_of_a_patient_is_the_own_record_in_the_dialect_with_roles() {
         let answer = world.get("/fhir/r4/$export?_type=Patient").bearer(&issuer.token(&other)).send().await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{name}");
     }
+    Ok(())
 }
 
 #[both_hosts]
@@ -347,14 +350,14 @@ async fn a_registered_tag_cannot_be_left_out(world: World) {
 }
 
 #[tokio::test]
-async fn a_token_limited_by_tags_sees_no_more_than_these() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn a_token_limited_by_tags_sees_no_more_than_these() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     lake::write(directory.path());
     let tagged = json!({
         "resourceType": "Group", "id": "tagged", "type": "person", "actual": true,
         "meta": { "security": [{ "system": "https://example.org/access", "code": "open" }] },
     });
-    std::fs::write(directory.path().join("Group/tagged.json"), tagged.to_string()).expect("written");
+    std::fs::write(directory.path().join("Group/tagged.json"), tagged.to_string())?;
     let world = World::with("sandbox = true", directory.path());
     let token = world.service("team-service", "system/*.rs").await;
     let groups = world.get("/fhir/Group").bearer(&token).send().await.json();
@@ -374,4 +377,5 @@ async fn a_token_limited_by_tags_sees_no_more_than_these() {
     let manifest = world.get(begun.header("content-location")).bearer(&token).send().await.json();
     let lines = world.get(&text(&manifest["output"][0]["url"])).bearer(&token).send().await.lines();
     assert!(!lines.is_empty() && lines.iter().all(|line| line["meta"]["security"][0]["code"] == "open"));
+    Ok(())
 }

@@ -113,19 +113,20 @@ async fn what_is_left_out_is_counted_by_its_reason() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_is_a_problem() {
+async fn a_file_that_cannot_be_read_is_a_problem() -> tests::Result {
     let lake = lake(&[]);
-    std::fs::create_dir(lake.path().join(format!("Patient/{PATIENT}/files/more"))).expect("a directory");
+    std::fs::create_dir(lake.path().join(format!("Patient/{PATIENT}/files/more")))?;
     let world = World::with("sandbox = true", lake.path());
     let (found, ledger) = exported(&world, "system/*.rs", "/fhir/Patient/$export").await;
     assert_eq!(found, ["photo.txt", "scan.txt"]);
     let documents = json!({ "found": 3, "written": 2, "leftOut": {}, "withheld": {}, "problems": 1 });
     assert_eq!(ledger["documents"], documents);
     assert_eq!(ledger["patients"]["failed"], 1, "not all of the record could be read");
+    Ok(())
 }
 
 #[tokio::test]
-async fn a_binary_goes_no_further_than_the_resource_that_its_access_follows() {
+async fn a_binary_goes_no_further_than_the_resource_that_its_access_follows() -> tests::Result {
     let open = json!({ "security": [{ "code": "open" }] });
     let under = |id: &str, context: &str| {
         let mut binary = binary(id, &open);
@@ -145,14 +146,15 @@ async fn a_binary_goes_no_further_than_the_resource_that_its_access_follows() {
         json!({ "resourceType": "Observation", "id": "shown", "meta": open }),
     ];
     let lake = lake(&lines);
-    std::fs::create_dir(lake.path().join("shared")).expect("a directory");
+    std::fs::create_dir(lake.path().join("shared"))?;
     let shared = under("elsewhere", &format!("Patient/{PATIENT}"));
-    std::fs::write(lake.path().join("shared/all.ndjson"), shared.to_string()).expect("written");
+    std::fs::write(lake.path().join("shared/all.ndjson"), shared.to_string())?;
     let world = World::with("sandbox = true", lake.path());
     let (found, ledger) = exported(&world, "system/*.rs access/open.read", "/fhir/$export").await;
     assert_eq!(found, ["binary free"]);
     // The Patient, the Observation, the Group and the Binary of `shared/`.
     assert_eq!(ledger["resources"]["leftOut"], json!({ "tag": 4, "document": 1 }));
+    Ok(())
 }
 
 /// The documents that are exported of a Binary under an Observation that the token refuses, and is of 2022.
@@ -197,20 +199,21 @@ async fn no_spelling_and_no_parameter_frees_a_binary_from_what_its_access_follow
 }
 
 #[tokio::test]
-async fn documents_of_what_was_deleted_do_not_come_back_as_documents_of_nothing() {
+async fn documents_of_what_was_deleted_do_not_come_back_as_documents_of_nothing() -> tests::Result {
     let content =
         json!([{ "attachment": { "url": "Binary/gone" } }, { "attachment": { "url": "scan.txt" } }]);
     let document = json!({ "resourceType": "DocumentReference", "id": "d", "meta": { "lastUpdated": "2020-06-01T00:00:00Z" }, "content": content });
     let lake = lake(&[document, binary("gone", &json!({}))]);
-    std::fs::create_dir(lake.path().join("deleted")).expect("a directory");
+    std::fs::create_dir(lake.path().join("deleted"))?;
     let deleted = json!({ "resourceType": "DocumentReference", "id": "d", "patient": PATIENT, "deleted": "2022-01-01T00:00:00Z" });
-    std::fs::write(lake.path().join("deleted/all.ndjson"), deleted.to_string()).expect("written");
+    std::fs::write(lake.path().join("deleted/all.ndjson"), deleted.to_string())?;
     let world = World::with("sandbox = true", lake.path());
     let (found, ledger) =
         exported(&world, "system/*.rs", "/fhir/Patient/$export?_since=2021-01-01T00:00:00Z").await;
     assert_eq!(found, ["photo.txt"]);
     assert_eq!(ledger["resources"]["leftOut"], json!({ "since": 1, "deleted": 1, "document": 1 }));
     assert_eq!(ledger["documents"]["leftOut"], json!({ "document": 1 }));
+    Ok(())
 }
 
 #[tokio::test]

@@ -13,14 +13,6 @@ pub struct Failure {
     at: &'static Location<'static>,
 }
 
-impl Failure {
-    /// Something is not there.
-    #[track_caller]
-    pub fn missing(what: &str) -> Self {
-        Self { error: format!("there is no {what}").into(), at: Location::caller() }
-    }
-}
-
 impl<E: Error + 'static> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Self {
@@ -38,21 +30,5 @@ impl fmt::Debug for Failure {
             cause = error.source();
         }
         Ok(())
-    }
-}
-
-/// What must be there.
-pub trait Present<T> {
-    /// The value, or a failure that names what is missing.
-    fn present(self, what: &str) -> Result<T>;
-}
-
-impl<T> Present<T> for Option<T> {
-    #[track_caller]
-    fn present(self, what: &str) -> Result<T> {
-        match self {
-            Some(value) => Ok(value),
-            None => Err(Failure::missing(what)),
-        }
     }
 }

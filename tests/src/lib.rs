@@ -24,7 +24,7 @@ mod texts;
 pub mod wire;
 
 use self::deployed::Deployed;
-pub use self::failure::{Failure, Present, Result};
+pub use self::failure::{Failure, Result};
 pub use self::http::{Answer, Call};
 pub use self::launch::Launch;
 #[cfg(feature = "aws")]

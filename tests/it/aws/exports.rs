@@ -84,7 +84,7 @@ pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32>
 /// Over a breaking wire every export is whole or failed with a reason, whatever breaks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn whatever_call_breaks_each_resource_is_exported_once() {
+async fn whatever_call_breaks_each_resource_is_exported_once() -> tests::Result {
     let lake = sample_lake().await;
     let wire = Wire::over(sdk().await.http_client().expect("a client"));
     let broken = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
@@ -133,6 +133,7 @@ async fn whatever_call_breaks_each_resource_is_exported_once() {
         }
     }
     assert!(complete > 4, "most get through");
+    Ok(())
 }
 
 /// What one patient's export asks of AWS, which `infra/docs/cost.md` reckons with.

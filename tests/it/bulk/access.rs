@@ -240,7 +240,7 @@ async fn a_repeated_kick_off_takes_one_place() {
 }
 
 #[tokio::test]
-async fn it_can_be_cancelled_at_every_step() {
+async fn it_can_be_cancelled_at_every_step() -> tests::Result {
     let lake = Lake::new();
     let mut step = 0;
     loop {
@@ -265,6 +265,7 @@ async fn it_can_be_cancelled_at_every_step() {
         step += 1;
     }
     assert!(step > 8, "{step}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -197,13 +197,13 @@ async fn provenance_goes_along_as_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn provenance_that_lies_in_shared_is_in_a_system_export_whatever_was_asked_for() {
+async fn provenance_that_lies_in_shared_is_in_a_system_export_whatever_was_asked_for() -> tests::Result {
     let lake = Lake::new();
     let line = json!({
         "resourceType": "Provenance", "id": "of-many", "recorded": "2022-01-01T00:00:00Z",
         "target": [{ "reference": "Observation/p0-o1" }, { "reference": "Organization/org" }],
     });
-    std::fs::write(lake.path().join("shared/provenance.ndjson"), format!("{line}\n")).expect("written");
+    std::fs::write(lake.path().join("shared/provenance.ndjson"), format!("{line}\n"))?;
     for kind in ["LatestProvenanceResources", "RelevantProvenanceResources"] {
         let world = lake.world("");
         let token = world.service("service", EVERYTHING).await;
@@ -212,6 +212,7 @@ async fn provenance_that_lies_in_shared_is_in_a_system_export_whatever_was_asked
         let found = resources(&world, &token, &manifest, "output").await;
         assert_eq!(found.iter().filter(|found| found["id"] == "of-many").count(), 1, "{kind}");
     }
+    Ok(())
 }
 
 #[tokio::test]
@@ -277,8 +278,8 @@ async fn output_of_the_system_organized_by_patient_has_what_belongs_to_nobody_as
 }
 
 #[tokio::test]
-async fn files_are_as_large_as_was_asked_for() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn files_are_as_large_as_was_asked_for() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     ehi::sample::write(12, 1, directory.path(), &indicatif::ProgressBar::hidden()).expect("a sample");
     let world = World::with("sandbox = true\nchunk_bytes = 600000", directory.path());
     let token = world.service("service", EVERYTHING).await;
@@ -310,4 +311,5 @@ async fn files_are_as_large_as_was_asked_for() {
     assert!(sizes.values().any(|sizes| sizes.len() > 1), "{sizes:?}");
     assert!(sizes.values().flatten().all(|size| *size <= 1_000_000), "{sizes:?}");
     assert_eq!(sorted(&resources(&world, &token, &cut, "output").await), lines);
+    Ok(())
 }

@@ -30,11 +30,10 @@ fn group(id: &str, members: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_group_that_is_too_large_for_a_response_is_refused_with_words() {
+async fn a_group_that_is_too_large_for_a_response_is_refused_with_words() -> tests::Result {
     let lake = Lake::new();
-    std::fs::write(lake.path().join("Group/many.json"), group("many", 200)).expect("written");
-    std::fs::write(lake.path().join("Group/odd.json"), "{\"resourceType\":\"Group\",\"member\":{}}")
-        .expect("written");
+    std::fs::write(lake.path().join("Group/many.json"), group("many", 200))?;
+    std::fs::write(lake.path().join("Group/odd.json"), "{\"resourceType\":\"Group\",\"member\":{}}")?;
     let world = lake.world("max_direct_bytes = 10000");
     let get = async |world: &World, path: &str| {
         let token = world.service("service", EVERYTHING).await;
@@ -67,6 +66,7 @@ async fn a_group_that_is_too_large_for_a_response_is_refused_with_words() {
     assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(refused.outcome().contains("search for one by name"), "{}", refused.outcome());
     assert_eq!(get(&narrow, "/fhir/Group?_id=many").await.json()["entry"][0]["resource"]["quantity"], 200);
+    Ok(())
 }
 
 /// The most memory that a process has had, in kilobytes.
@@ -77,17 +77,16 @@ fn peak(process: u32) -> u64 {
 }
 
 #[tokio::test]
-async fn half_a_million_members_are_counted_within_the_memory_of_a_function() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn half_a_million_members_are_counted_within_the_memory_of_a_function() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     let lake = directory.path().join("lake");
     for name in ["Patient/one", "Group"] {
-        std::fs::create_dir_all(lake.join(name)).expect("a directory");
+        std::fs::create_dir_all(lake.join(name))?;
     }
-    std::fs::write(lake.join("Patient/one/a.ndjson"), "{\"resourceType\":\"Patient\",\"id\":\"one\"}\n")
-        .expect("written");
+    std::fs::write(lake.join("Patient/one/a.ndjson"), "{\"resourceType\":\"Patient\",\"id\":\"one\"}\n")?;
     let text = group("large", MEMBERS);
     assert!(text.len() > 30_000_000, "{}", text.len());
-    std::fs::write(lake.join("Group/large.json"), text).expect("written");
+    std::fs::write(lake.join("Group/large.json"), text)?;
     let (config, key) = (directory.path().join("settings.toml"), directory.path().join("key.json"));
     let added = run(ehi()
         .args(["client", "add", "--id", "registry", "--scopes", "system/*.rs", "--config"])
@@ -113,7 +112,7 @@ async fn half_a_million_members_are_counted_within_the_memory_of_a_function() {
     };
     for path in ["Group", "Group?type=person"] {
         let (status, body) = get(path).await;
-        let bundle: Value = serde_json::from_slice(&body).expect("JSON");
+        let bundle: Value = serde_json::from_slice(&body)?;
         assert_eq!((status, &bundle["entry"][0]["resource"]["quantity"]), (StatusCode::OK, &json!(MEMBERS)));
         assert!(body.len() < 1_000, "{}", body.len());
     }
@@ -122,4 +121,5 @@ async fn half_a_million_members_are_counted_within_the_memory_of_a_function() {
     let peak = peak(server.child.id());
     assert!(peak < MOST_KILOBYTES, "{peak} kB");
     assert!(server.stop().is_some(), "it ends well");
+    Ok(())
 }

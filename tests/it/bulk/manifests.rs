@@ -46,7 +46,7 @@ async fn registered_shapes_and_signed_links() {
 }
 
 #[tokio::test]
-async fn a_manifest_of_100_000_files_is_read_page_by_page() {
+async fn a_manifest_of_100_000_files_is_read_page_by_page() -> tests::Result {
     use domain::chunk::{OutputFile, Purpose};
     use domain::job::Job;
     use domain::manifest::{Names, StoredManifest};
@@ -58,9 +58,9 @@ async fn a_manifest_of_100_000_files_is_read_page_by_page() {
     let status = begin(&world, &token, "/fhir/$export").await;
     world.work().await;
     let id = status.split('/').find(|part| part.len() == 36).expect("an id");
-    let id = domain::ids::JobId::parse(id).expect("an id");
+    let id = domain::ids::JobId::parse(id)?;
     let (jobs, files) = (world.platform().jobs(), world.platform().files());
-    let stored = jobs.get(&id).await.expect("an answer").expect("the job");
+    let stored = jobs.get(&id).await?.expect("the job");
     let Job::Complete(mut complete) = stored.job else { panic!("complete") };
     complete.summary.pages = 10;
     for page in 0..10 {
@@ -78,11 +78,11 @@ async fn a_manifest_of_100_000_files_is_read_page_by_page() {
         });
         let manifest =
             StoredManifest { transaction_time: complete.summary.transaction_time, files: listed.collect() };
-        let bytes = serde_json::to_vec(&manifest).expect("JSON");
-        write_all(&*files, &complete.summary.page_key(page), bytes).await.expect("written");
+        let bytes = serde_json::to_vec(&manifest)?;
+        write_all(&*files, &complete.summary.page_key(page), bytes).await?;
     }
-    write_all(&*files, &format!("exports/{id}/7-4"), b"{}\n".to_vec()).await.expect("written");
-    jobs.replace(&Job::Complete(complete), stored.version).await.expect("replaced");
+    write_all(&*files, &format!("exports/{id}/7-4"), b"{}\n".to_vec()).await?;
+    jobs.replace(&Job::Complete(complete), stored.version).await?;
     let (mut url, mut names) = (status, BTreeSet::new());
     loop {
         let manifest = world.get(&url).bearer(&token).send().await.json();
@@ -95,4 +95,5 @@ async fn a_manifest_of_100_000_files_is_read_page_by_page() {
     assert_eq!(names.len(), 100_000);
     let file = world.get(&format!("/jobs/{id}/download/Observation.7-5.ndjson")).bearer(&token).send().await;
     assert_eq!(file.text(), "{}\n");
+    Ok(())
 }

@@ -9,18 +9,19 @@ use tests::{BASE_URL, World, both_hosts, text};
 use super::{EVERYTHING, Lake, begin, resources};
 
 #[tokio::test]
-async fn pages_of_the_manifest_come_while_it_runs_and_stay_as_they_are() {
-    let directory = tempfile::tempdir().expect("a directory");
+async fn pages_of_the_manifest_come_while_it_runs_and_stay_as_they_are() -> tests::Result {
+    let directory = tempfile::tempdir()?;
     for number in 0..120 {
         let patient = directory.path().join(format!("Patient/p{number:03}"));
-        std::fs::create_dir_all(&patient).expect("a directory");
+        std::fs::create_dir_all(&patient)?;
         let line = format!("{{\"resourceType\":\"Patient\",\"id\":\"p{number:03}\"}}\n");
-        std::fs::write(patient.join("records.ndjson"), line).expect("written");
+        std::fs::write(patient.join("records.ndjson"), line)?;
     }
     for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
         let world = World::with("sandbox = true\nchunk_bytes = 1", directory.path());
         partial_pages(&world, base).await;
     }
+    Ok(())
 }
 
 async fn partial_pages(world: &World, base: &str) {
@@ -240,7 +241,7 @@ async fn an_export_under_way_says_so_in_each_dialect() {
 
 /// The workers of a deployment do not wait for the test.
 #[tokio::test]
-async fn the_separate_status_is_the_exports_in_each_dialect() {
+async fn the_separate_status_is_the_exports_in_each_dialect() -> tests::Result {
     use domain::ids::JobId;
     use domain::retention::Retention;
     use platform::Platform;
@@ -272,13 +273,14 @@ async fn the_separate_status_is_the_exports_in_each_dialect() {
         let now = world.platform().clock().now();
         let failed = stored.job.fail("no room", "no-store", "a test", now, &Retention::default());
         let failed = domain::job::Job::Failed(failed.expect("failed"));
-        jobs.replace(&failed, stored.version).await.expect("replaced");
+        jobs.replace(&failed, stored.version).await?;
         let answer = world.get(url).bearer(&token).send().await;
         assert_eq!(
             (answer.status, answer.header("x-export-status")),
             (StatusCode::OK, "500 Internal Server Error")
         );
     }
+    Ok(())
 }
 
 #[tokio::test]
