@@ -1,12 +1,15 @@
 //! What the engine does when something fails: it waits for a store by time, tries again what is our fault three times,
 //! and gives a task up that its workers die of.
 
+use std::sync::Arc;
+
 use domain::clock::Clock;
 use domain::error::Store;
 use domain::job::Job;
-use domain::ports::queue::{Inbox, NoDeadline};
+use domain::ports::queue::{Inbox, NoDeadline, Worker};
 use http::StatusCode;
 use jiff::SignedDuration;
+use local::LocalQueue;
 use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, World, text};
 
@@ -25,7 +28,7 @@ async fn work_for(world: &World, faulty: &Faulty, minutes: i64) {
 }
 
 /// A platform with an outage that begins at that call and ends in so many minutes.
-fn outage(world: &World, store: Store, call: i64, minutes: i64) -> (Faulty, std::sync::Arc<Faults>) {
+fn outage(world: &World, store: Store, call: i64, minutes: i64) -> (Faulty, Arc<Faults>) {
     let until = world.clock().now() + SignedDuration::from_mins(minutes);
     let faults = Faults::outage(store, call, world.clock().clone(), until);
     (Faulty::new(world.platform().clone(), faults.clone()), faults)
@@ -258,14 +261,30 @@ async fn a_defect_is_tried_three_times_and_the_text_has_the_request_id() {
     assert!(last.action.contains("chunk"), "{}", last.action);
 }
 
+/// An export of everyone whose first task is done, and what works on the next one.
+struct AtWork {
+    world: World,
+    job: String,
+    token: String,
+    worker: Arc<dyn Worker>,
+    inbox: Arc<LocalQueue>,
+}
+
+impl AtWork {
+    async fn new() -> Self {
+        let world = World::new();
+        let job = begin_everyone(&world).await;
+        let token = world.token(ANNA).await;
+        world.step().await;
+        let worker = export_generator::worker(world.platform()).expect("its ports");
+        let inbox = world.platform().inbox();
+        Self { world, job, token, worker, inbox }
+    }
+}
+
 #[tokio::test]
 async fn a_task_that_its_workers_die_of_fails_its_job() -> tests::Result {
-    let world = World::new();
-    let job = begin_everyone(&world).await;
-    let token = world.token(ANNA).await;
-    world.step().await;
-    let worker = export_generator::worker(world.platform()).expect("its ports");
-    let inbox = world.platform().inbox();
+    let AtWork { world, job, token, worker, inbox } = AtWork::new().await;
     let mut deaths = 0;
     while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await? {
         if worker.admit(&delivery).await.is_some() {
@@ -286,12 +305,7 @@ async fn a_task_that_its_workers_die_of_fails_its_job() -> tests::Result {
 /// Staff may cancel while a worker gives up: neither is an error of the queue.
 #[tokio::test]
 async fn a_job_that_was_cancelled_does_not_fail_as_well() -> tests::Result {
-    let world = World::new();
-    let job = begin_everyone(&world).await;
-    let token = world.token(ANNA).await;
-    world.step().await;
-    let worker = export_generator::worker(world.platform()).expect("its ports");
-    let inbox = world.platform().inbox();
+    let AtWork { world, job, token, worker, inbox } = AtWork::new().await;
     let delivery = inbox.receive(SignedDuration::from_secs(60)).await?.expect("a task");
     let deleted = world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
     assert_eq!(deleted.status, StatusCode::ACCEPTED);
@@ -305,12 +319,7 @@ async fn a_job_that_was_cancelled_does_not_fail_as_well() -> tests::Result {
 /// Whoever looks for the cause finds the task, its deliveries, and what is known of its failures.
 #[tokio::test]
 async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() -> tests::Result {
-    let world = World::new();
-    let job = begin_everyone(&world).await;
-    let token = world.token(ANNA).await;
-    world.step().await;
-    let worker = export_generator::worker(world.platform()).expect("its ports");
-    let inbox = world.platform().inbox();
+    let AtWork { world, job, token, worker, inbox } = AtWork::new().await;
     let delivery = inbox.receive(SignedDuration::from_secs(60)).await?.expect("a task");
     let down = domain::error::Error::unavailable("no route to the store");
     worker.settle(&delivery, Err(down)).await;
