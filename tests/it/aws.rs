@@ -236,7 +236,7 @@ async fn links_are_good_for_one_file_and_a_while() -> tests::Result {
 
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn forms_put_one_file_of_one_type_and_size() {
+async fn forms_put_one_file_of_one_type_and_size() -> tests::Result {
     let files = contracted("forms").await.files().expect("the port");
     let key = "exports/f/uploads/u/scan.pdf";
     let form = files.upload_form(key, "application/pdf", 10, SignedDuration::from_mins(1)).await;

@@ -16,6 +16,7 @@ use security::tokens::{AccessTokenClaims, sign};
 use settings::Settings;
 use tests::simulated::platform::{random, resources, sdk_over};
 use tests::simulated::{Client, Simulation, Stage, run};
+use tests::template::Template;
 use tests::wire::{Fault, Plan, Wire};
 use tests::{ANNA, BASE_URL};
 use tokio::time::Instant;
@@ -162,9 +163,10 @@ fn a_request_has_no_more_time_than_its_invocation() {
 #[test]
 fn no_function_that_serves_requests_has_more_time_than_api_gateway() {
     let mut longest = Vec::new();
-    for (id, (_, text)) in crate::template::functions() {
-        if text.contains("EHI_SETTINGS_SECRET") {
-            let seconds: u64 = crate::template::value(&text, "Timeout").parse().expect("seconds");
+    for (id, (_, function)) in Template::load().functions() {
+        let properties = &function["Properties"];
+        if properties["Environment"]["Variables"].get("EHI_SETTINGS_SECRET").is_some() {
+            let seconds = properties["Timeout"].as_u64().expect("seconds");
             assert!((10..=TIMEOUT.as_secs()).contains(&seconds), "{id}");
             longest.push(seconds);
         }

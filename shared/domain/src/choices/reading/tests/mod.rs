@@ -1,6 +1,6 @@
-//! What the three shapes of the form mean, and that nothing but `true` is consent.
+//! What the three formats of the form mean, and that only `true` is consent.
 
-mod every_shape;
+mod every_format;
 mod refusals;
 
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ fn parameters(list: &Value) -> Value {
     json!({ "resourceType": "Parameters", "parameter": list })
 }
 
-/// The three shapes with this authorization of genetic tests, as a boolean and a text.
+/// The choices read from the three formats, with this boolean and this text for genetic tests.
 fn genetic(value: Option<bool>, text: &str) -> [Result<Choices, Problem>; 3] {
     let mut object = json!({ "text": text });
     let mut parts = vec![json!({ "name": "text", "valueString": text })];
@@ -39,7 +39,7 @@ fn genetic(value: Option<bool>, text: &str) -> [Result<Choices, Problem>; 3] {
 }
 
 #[test]
-fn the_three_shapes_mean_the_same() {
+fn the_three_formats_are_read_as_the_same_choices() {
     let from_json = from_json(&json!({
         "parameters": { "labs": { "enabled": true, "from": "2020", "to": "2020-06", "notes": "n" } },
         "authorizations": { "hiv": { "value": true }, "genetic": { "value": true, "text": "BRCA1" }, "other": false },
@@ -64,7 +64,7 @@ fn the_three_shapes_mean_the_same() {
 }
 
 #[test]
-fn words_are_never_consent() {
+fn a_text_is_never_consent() {
     for text in
         ["no", "none", "n/a", "No, do not include any genetic tests", "yes", "true", "on", "authorized"]
     {
@@ -79,7 +79,7 @@ fn words_are_never_consent() {
             assert!(choices.authorizes(Sensitive::Genetic) && !choices.authorizes(Sensitive::Other));
             assert_eq!(choices.authorizations[&Sensitive::Genetic].description, text);
         }
-        // In the place of the boolean.
+        // The text is in the place of the boolean.
         let labs = json!({ "labs": { "enabled": true } });
         let json = json!({ "parameters": labs, "authorizations": { "genetic": { "value": text } } });
         assert_eq!(from_json(&json).expect_err("refused").field.as_deref(), Some("authorizations.genetic"));
@@ -111,7 +111,7 @@ proptest! {
         }
     }
 
-    /// Whatever JSON comes in the place of an authorization, only a boolean `true` authorizes.
+    /// Only a boolean `true` authorizes, whatever other JSON is in the place of an authorization.
     #[test]
     fn only_true_authorizes(key in "(genetic|other|hiv)", text in "\\PC{0,20}", kind in 0..7) {
         let value = match kind {

@@ -1,4 +1,4 @@
-//! What is wrong with a form is refused, and named.
+//! Problems in a form are refused and named.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{fields, parameters};
 use crate::choices::reading::*;
 
 #[test]
-fn what_is_wrong_in_json_is_named() {
+fn problems_in_json_are_named() {
     let on = json!({ "labs": { "enabled": true } });
     for (body, named) in [
         (json!({"parameters": {"lab": {}}}), "parameters.lab"),
@@ -42,7 +42,7 @@ fn what_is_wrong_in_json_is_named() {
 }
 
 #[test]
-fn what_is_wrong_in_parameters_is_named() {
+fn problems_in_parameters_are_named() {
     let labs = |parts: Value| json!([{ "name": "parameters", "part": [{ "name": "labs", "part": parts }] }]);
     let enabled = json!({ "name": "enabled", "valueBoolean": true });
     let hiv = |entry: Value| {
@@ -115,7 +115,7 @@ fn what_is_wrong_in_parameters_is_named() {
 }
 
 #[test]
-fn what_is_wrong_in_a_form_is_named() {
+fn problems_in_a_form_are_named() {
     for (form, named) in [
         (&[("parameters.labs.enabled", "yes")][..], "parameters.labs.enabled"),
         (&[("parameters.labs.enabled", "on"), ("parameters.labs.enabled", "false")], "twice"),

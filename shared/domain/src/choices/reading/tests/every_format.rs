@@ -1,4 +1,4 @@
-//! Any choices in every shape, and bodies that are damaged.
+//! Any choices in every format, and damaged bodies.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ fn any_choices() -> impl Strategy<Value = Choices> {
     })
 }
 
-/// The shape of a job's JSON.
+/// The choices in the format of a job's JSON.
 fn to_json(choices: &Choices) -> Value {
     let groups = choices.parameters.iter().map(|(group, choice)| {
         let value = json!({
@@ -99,7 +99,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// How many nodes a tree has.
+/// The number of nodes of a tree.
 fn nodes(value: &Value) -> usize {
     1 + match value {
         Value::Array(list) => list.iter().map(nodes).sum(),
@@ -108,7 +108,7 @@ fn nodes(value: &Value) -> usize {
     }
 }
 
-/// Puts `other` in the place of a node.
+/// Replaces the node with the index `at` by `other`.
 fn replace(value: &mut Value, at: &mut usize, other: &Value) {
     if *at == 0 {
         *value = other.clone();
@@ -130,19 +130,19 @@ fn replace(value: &mut Value, at: &mut usize, other: &Value) {
 }
 
 proptest! {
-    /// What is written in one shape is read as the same choices in every shape.
+    /// Choices that are written in a format are read from it as the same choices.
     #[test]
-    fn choices_survive_every_shape(choices in any_choices()) {
+    fn choices_survive_every_format(choices in any_choices()) {
         prop_assert_eq!(from_parameters(&to_parameters(&choices)), Ok(Some(choices.clone())));
         prop_assert_eq!(from_json(&to_json(&choices)), Ok(choices.clone()));
         prop_assert_eq!(from_form(&to_form(&choices), &[]), Ok(choices));
     }
 
-    /// One node of a valid body is replaced by anything: it is refused, or authorizes nothing more than before, unless
-    /// the new node says so.
+    /// If any JSON replaces one node of a valid body, the body is refused or authorizes nothing more than before, unless
+    /// the new node itself authorizes something.
     #[test]
     fn a_damaged_body_authorizes_nothing_more(choices in any_choices(), at: prop::sample::Index, other in any_json()) {
-        // A flag, or the name of a category in the place of another's.
+        // The new node is a flag, or the name of a category in the place of another one.
         let adds = ["true", "genetic"].iter().any(|word| other.to_string().contains(word));
         for valid in [to_parameters(&choices), to_json(&choices)] {
             let mut damaged = valid.clone();
