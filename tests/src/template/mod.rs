@@ -54,6 +54,15 @@ impl Template {
             })
             .collect()
     }
+
+    /// The properties of the functions that serve requests: those that read settings from their secret.
+    pub fn serving(&self) -> BTreeMap<&str, &Value> {
+        let properties =
+            self.functions().into_iter().map(|(id, (_, function))| (id, &function["Properties"]));
+        let is_told =
+            |properties: &Value| properties["Environment"]["Variables"].get("EHI_SETTINGS_SECRET").is_some();
+        properties.filter(|(_, properties)| is_told(properties)).collect()
+    }
 }
 
 fn json_of(node: &Yaml<'_>) -> Value {
