@@ -30,8 +30,9 @@ pub(crate) fn functions() -> BTreeSet<String> {
 }
 
 /// The crates of `shared/`: each may use those that stand before it, but `aws` and `local` not each other.
-const LAYERS: [&str; 10] =
-    ["fhir", "domain", "crypto", "settings", "storage", "security", "platform", "web", "aws", "local"];
+const LAYERS: [&str; 11] = [
+    "fhir", "domain", "crypto", "words", "settings", "storage", "security", "platform", "web", "aws", "local",
+];
 
 /// The dependencies in a section of a crate's manifest.
 fn dependencies(manifest: &Path, section: &str) -> BTreeSet<String> {

@@ -4,6 +4,7 @@
 mod clients;
 mod environment;
 pub mod limits;
+mod pages;
 mod reader;
 pub mod resources;
 mod urls;
@@ -27,6 +28,7 @@ pub use self::clients::{
 use self::environment::unknown_variables;
 pub use self::environment::{has_variable, log_filter};
 pub use self::limits::Limits;
+pub use self::pages::{Accent, Logo, Pages};
 use self::reader::Reader;
 pub use self::urls::{is_loopback, origin_of};
 
@@ -73,6 +75,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The format of the log on one machine.
     pub log_format: LogFormat,
+    /// How the pages look, and what they say of the organization.
+    pub pages: Pages,
     /// The limits that keep strangers from exhausting the server.
     pub limits: Limits,
 }
@@ -117,6 +121,7 @@ pub const KEYS: &[&str] = &[
     "issuers",
     "trusted_proxies",
     "log_format",
+    "pages",
     "limits",
 ];
 
@@ -210,6 +215,7 @@ impl Settings {
                     LogFormat::Text
                 }
             },
+            pages: Pages::read(&mut read),
             limits,
         };
         settings.check(&mut read, in_public);

@@ -1,0 +1,305 @@
+//! How the pages look and what they say of the organization: the table `[pages]` of the settings.
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use toml::Value;
+use words::{Language, Overrides, Placeholder, placeholders};
+
+use crate::reader::Reader;
+
+/// See the [module](self).
+#[derive(Debug, Clone)]
+pub struct Pages {
+    /// The name of the server at the top of every page; `None` for the words of the language.
+    pub title: Option<String>,
+    /// Who holds the records, as the patient knows it.
+    pub organization: Option<String>,
+    /// Where people find help.
+    pub help_url: Option<String>,
+    /// Days within which a patient gets a copy (45 CFR 164.524(b)(2)).
+    pub due_days: i64,
+    pub accent: Accent,
+    pub logo: Option<Logo>,
+    /// The time zone of dates and times.
+    pub zone: TimeZone,
+    /// Messages in the place of the catalogue's.
+    pub words: Arc<Overrides>,
+}
+
+/// The colour of links and buttons, on a light and on a dark ground, as `#rrggbb`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accent {
+    pub light: String,
+    pub dark: String,
+}
+
+/// A picture at the top of every page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logo {
+    pub media_type: &'static str,
+    /// Base64.
+    pub data: String,
+}
+
+impl Default for Accent {
+    fn default() -> Self {
+        Self { light: "#0b6266".to_owned(), dark: "#6fd0cb".to_owned() }
+    }
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self {
+            title: None,
+            organization: None,
+            help_url: None,
+            due_days: 30,
+            accent: Accent::default(),
+            logo: None,
+            zone: TimeZone::UTC,
+            words: Arc::default(),
+        }
+    }
+}
+
+/// The table as it stands in the file.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    title: Option<String>,
+    organization: Option<String>,
+    help_url: Option<String>,
+    due_days: Option<i64>,
+    accent: Option<String>,
+    accent_dark: Option<String>,
+    logo: Option<String>,
+    time_zone: Option<String>,
+    #[serde(default)]
+    words: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// The grounds that the accent is seen on, and the text on it: light, then dark.
+const LIGHT_GROUNDS: [&str; 2] = ["#ffffff", "#eef4f4"];
+const DARK_GROUNDS: [&str; 3] = ["#12181d", "#1c262d", "#0b2426"];
+/// WCAG 2.2, 1.4.3.
+const LEAST_CONTRAST: f64 = 4.5;
+
+/// The longest logo, in the base64 of its data URL.
+const MAX_LOGO: usize = 64 * 1024;
+
+/// Zones by their name in the tz database, with the rules of today, so that no function carries the database.
+const ZONES: [(&str, &str); 9] = [
+    ("UTC", "UTC0"),
+    ("America/New_York", "EST5EDT,M3.2.0,M11.1.0"),
+    ("America/Chicago", "CST6CDT,M3.2.0,M11.1.0"),
+    ("America/Denver", "MST7MDT,M3.2.0,M11.1.0"),
+    ("America/Phoenix", "MST7"),
+    ("America/Los_Angeles", "PST8PDT,M3.2.0,M11.1.0"),
+    ("America/Anchorage", "AKST9AKDT,M3.2.0,M11.1.0"),
+    ("Pacific/Honolulu", "HST10"),
+    ("America/Puerto_Rico", "AST4"),
+];
+
+impl Pages {
+    /// Takes `[pages]`. What cannot be shown as it is written is named.
+    pub(super) fn read(read: &mut Reader) -> Self {
+        let Some(table) = read.table("pages") else { return Self::default() };
+        let table: Table = match Value::Table(table).try_into() {
+            Ok(table) => table,
+            Err(error) => {
+                let error: toml::de::Error = error;
+                read.wrong("pages", error.message());
+                return Self::default();
+            }
+        };
+        let defaults = Self::default();
+        let due_days = table.due_days.unwrap_or(defaults.due_days);
+        if !(1..=90).contains(&due_days) {
+            read.wrong("pages.due_days", "must be from 1 to 90");
+        }
+        if table.help_url.as_ref().is_some_and(|url| !is_link(url)) {
+            read.wrong("pages.help_url", "must be an http, https, mailto or tel URL");
+        }
+        Self {
+            due_days,
+            accent: accent(&table, read),
+            logo: table.logo.as_deref().and_then(|text| logo(text, read)),
+            zone: table.time_zone.as_deref().and_then(|name| zone(name, read)).unwrap_or(TimeZone::UTC),
+            words: Arc::new(overrides(table.words, read)),
+            title: table.title,
+            organization: table.organization,
+            help_url: table.help_url,
+        }
+    }
+}
+
+fn is_link(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "mailto" | "tel"))
+}
+
+fn accent(table: &Table, read: &mut Reader) -> Accent {
+    let usual = Accent::default();
+    let mut checked = |key: &str, text: Option<&String>, usual: String, grounds: &[&str]| {
+        let Some(text) = text else { return usual };
+        let Some(colour) = luminance(text) else {
+            read.wrong(key, "must be a colour such as #0b6266");
+            return usual;
+        };
+        let grounds =
+            grounds.iter().filter_map(|ground| Some((ground, contrast(colour, luminance(ground)?))));
+        for (ground, contrast) in grounds.filter(|(_, contrast)| *contrast < LEAST_CONTRAST) {
+            read.wrong(
+                key,
+                &format!("has a contrast of {contrast:.2} to {ground}; text needs {LEAST_CONTRAST} (WCAG 2.2, 1.4.3)"),
+            );
+        }
+        text.to_ascii_lowercase()
+    };
+    Accent {
+        light: checked("pages.accent", table.accent.as_ref(), usual.light, &LIGHT_GROUNDS),
+        dark: checked("pages.accent_dark", table.accent_dark.as_ref(), usual.dark, &DARK_GROUNDS),
+    }
+}
+
+/// The relative luminance of `#rrggbb` (WCAG 2.2, definitions).
+fn luminance(colour: &str) -> Option<f64> {
+    let digits = colour.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&digits[at..at + 2], 16).ok()?) / 255.0;
+        Some(if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) })
+    };
+    Some(0.2126 * channel(0)? + 0.7152 * channel(2)? + 0.0722 * channel(4)?)
+}
+
+fn contrast(one: f64, other: f64) -> f64 {
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+fn logo(text: &str, read: &mut Reader) -> Option<Logo> {
+    let types = ["image/svg+xml", "image/png", "image/jpeg", "image/webp"];
+    let logo = types.into_iter().find_map(|media_type| {
+        let data = text.strip_prefix("data:")?.strip_prefix(media_type)?.strip_prefix(";base64,")?;
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+        (data.len() <= MAX_LOGO && data.bytes().all(is_base64))
+            .then(|| Logo { media_type, data: data.to_owned() })
+    });
+    if logo.is_none() {
+        read.wrong(
+            "pages.logo",
+            "must be a data URL of an SVG, PNG, JPEG or WebP picture in base64, of at most 64 KiB",
+        );
+    }
+    logo
+}
+
+fn zone(name: &str, read: &mut Reader) -> Option<TimeZone> {
+    let rules = ZONES.iter().find(|(known, _)| *known == name).map_or(name, |(_, rules)| rules);
+    let zone = TimeZone::posix(rules).ok();
+    if zone.is_none() {
+        let names = ZONES.map(|(name, _)| name).join(", ");
+        read.wrong(
+            "pages.time_zone",
+            &format!(
+                "must be one of {names}, or the rules in the syntax of POSIX, such as EST5EDT,M3.2.0,M11.1.0"
+            ),
+        );
+    }
+    zone
+}
+
+fn overrides(languages: BTreeMap<String, BTreeMap<String, String>>, read: &mut Reader) -> Overrides {
+    let mut overrides = Overrides::new();
+    for (tag, messages) in languages {
+        let Some(language) = Language::all().find(|language| language.tag() == tag) else {
+            read.wrong(&format!("pages.words.{tag}"), "there is no such language");
+            continue;
+        };
+        for (key, text) in messages {
+            let at = format!("pages.words.{tag}.{key}");
+            let Some(known) = language.variables(&key) else {
+                read.wrong(&at, "there is no such message");
+                continue;
+            };
+            for part in placeholders(&text) {
+                if let Placeholder::Variable(name) = part
+                    && !known.contains(&name)
+                {
+                    read.wrong(&at, &format!("has the variable '{name}', which the message does not have"));
+                }
+            }
+            overrides.insert((language, key), text);
+        }
+    }
+    overrides
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InvalidSettings, Settings};
+
+    fn parse(pages: &str) -> Result<Pages, InvalidSettings> {
+        let text = format!("base_url = \"http://localhost:1\"\n[pages]\n{pages}");
+        Settings::parse(&text, |_| None, None).map(|settings| settings.pages)
+    }
+
+    #[test]
+    fn an_accent_that_cannot_be_read_is_refused() {
+        for (line, named) in [
+            ("accent = \"#00a0a0\"", "pages.accent: has a contrast of 3.21"),
+            ("accent = \"#6fd0cb\"", "pages.accent: has a contrast of 1."),
+            ("accent_dark = \"#0b6266\"", "pages.accent_dark: has a contrast of 2."),
+            ("accent = \"teal\"", "pages.accent: must be a colour"),
+            ("accent = \"#12345\"", "pages.accent: must be a colour"),
+            ("accent = \"#€€\"", "pages.accent: must be a colour"),
+        ] {
+            let errors = parse(line).expect_err(line).to_string();
+            assert!(errors.contains(named), "{line}: {errors}");
+        }
+        let pages = parse("accent = \"#7A1F5C\"\naccent_dark = \"#F0A0D0\"").expect("colours");
+        assert_eq!((&*pages.accent.light, &*pages.accent.dark), ("#7a1f5c", "#f0a0d0"));
+        let usual = Accent::default();
+        let again = format!("accent = \"{}\"\naccent_dark = \"{}\"", usual.light, usual.dark);
+        assert_eq!(parse(&again).expect("the defaults are good").accent, usual);
+    }
+
+    #[test]
+    fn the_ratios_are_those_of_the_specification() {
+        let ratio = |one: &str, other: &str| {
+            let of = |colour: &str| luminance(colour).expect("a colour");
+            (contrast(of(one), of(other)) * 100.0).round() / 100.0
+        };
+        for (one, other, expected) in
+            [("#000000", "#ffffff", 21.0), ("#0b6266", "#eef4f4", 6.39), ("#6fd0cb", "#1c262d", 8.47)]
+        {
+            assert!((ratio(one, other) - expected).abs() < 0.011, "{one} {other}: {}", ratio(one, other));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_named() {
+        for (line, named) in [
+            ("logo = \"https://example.org/logo.png\"", "pages.logo: must be a data URL"),
+            ("logo = \"data:text/html;base64,AAAA\"", "pages.logo"),
+            ("logo = \"data:image/png;base64,<>\"", "pages.logo"),
+            ("time_zone = \"America/Nowhere\"", "pages.time_zone: must be one of UTC, America/New_York"),
+            ("help_url = \"javascript:alert(1)\"", "pages.help_url"),
+            ("due_days = 0", "pages.due_days: must be from 1 to 90"),
+            ("colour = \"#000000\"", "unknown field `colour`"),
+            ("words.fr.agree = \"x\"", "pages.words.fr: there is no such language"),
+            ("words.en.agrees = \"x\"", "pages.words.en.agrees: there is no such message"),
+            ("words.en.agree = \"{ $nam }\"", "has the variable 'nam'"),
+        ] {
+            let errors = parse(line).expect_err(line).to_string();
+            assert!(errors.contains(named), "{line}: {errors}");
+        }
+        let pages = parse(
+            "time_zone = \"America/Chicago\"\nlogo = \"data:image/png;base64,iVBORw0KGgo=\"\n[pages.words.es]\nagree = \"Soy { $name }.\"",
+        );
+        let pages = pages.expect("good");
+        assert_eq!(pages.logo.map(|logo| logo.media_type), Some("image/png"));
+        assert_eq!(pages.words.len(), 1);
+    }
+}

@@ -1,0 +1,97 @@
+//! Compiles the catalogues (`languages/*.ftl`) into tables, so that a function carries no parser of Fluent and has nothing
+//! to read at its cold start.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use fluent_syntax::ast::{Entry, Expression, InlineExpression, Pattern, PatternElement, VariantKey};
+use fluent_syntax::parser;
+
+#[expect(clippy::disallowed_methods, reason = "Cargo tells a build script where things are by variables")]
+fn main() {
+    println!("cargo::rerun-if-changed=languages");
+    let directory = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("Cargo sets it")).join("languages");
+    let entries = fs::read_dir(&directory).expect("the directory of the catalogues");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("a directory entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "ftl"));
+    files.sort();
+    let mut code = String::from("pub(crate) static CATALOGUES: &[Catalogue] = &[\n");
+    for file in &files {
+        code += &catalogue(file);
+    }
+    code += "];\n";
+    let target = PathBuf::from(env::var("OUT_DIR").expect("Cargo sets it")).join("catalogues.rs");
+    fs::write(target, code).expect("Cargo's directory can be written");
+}
+
+/// A language as a Rust expression, its messages in the order of their keys.
+fn catalogue(file: &Path) -> String {
+    let shown = file.display();
+    let text = fs::read_to_string(file).expect("a catalogue is UTF-8");
+    let resource = parser::parse(text.as_str());
+    let resource = resource.unwrap_or_else(|(_, errors)| panic!("{shown} is not Fluent: {errors:?}"));
+    let mut messages = Vec::new();
+    for entry in &resource.body {
+        match entry {
+            Entry::Message(message) => {
+                let key = message.id.name;
+                let value = message.value.as_ref();
+                let value = value.unwrap_or_else(|| panic!("{shown}: the message '{key}' has no text"));
+                messages.push((key, pieces(value, &format!("{shown}: the message '{key}'"))));
+            }
+            Entry::Comment(_) | Entry::GroupComment(_) | Entry::ResourceComment(_) => {}
+            Entry::Term(_) | Entry::Junk { .. } => panic!("{shown} has an entry that is no message"),
+        }
+    }
+    messages.sort();
+    if let Some(twice) = messages.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        panic!("{shown} has the message '{}' twice", twice[0].0);
+    }
+    let tag = file.file_stem().and_then(|stem| stem.to_str()).expect("the name of the file is a tag");
+    let mut code = format!("Catalogue {{ tag: {tag:?}, messages: &[\n");
+    for (key, value) in messages {
+        writeln!(code, "({key:?}, {value}),").expect("a text takes what is written");
+    }
+    code + "] },\n"
+}
+
+/// A pattern as a Rust expression.
+fn pieces(pattern: &Pattern<&str>, at: &str) -> String {
+    let piece = |element: &PatternElement<&str>| match element {
+        PatternElement::TextElement { value }
+        | PatternElement::Placeable {
+            expression: Expression::Inline(InlineExpression::StringLiteral { value }),
+        } => format!("Piece::Text({value:?})"),
+        PatternElement::Placeable {
+            expression: Expression::Inline(InlineExpression::VariableReference { id }),
+        } => format!("Piece::Variable({:?})", id.name),
+        PatternElement::Placeable {
+            expression: Expression::Select { selector: InlineExpression::VariableReference { id }, variants },
+        } => {
+            let mut cases = String::new();
+            let mut other = String::new();
+            for variant in variants {
+                let value = pieces(&variant.value, at);
+                match variant.key {
+                    _ if variant.default => other = value,
+                    VariantKey::Identifier { name: "one" } => {
+                        write!(cases, "(\"1\", {value}),").expect("a text takes what is written");
+                    }
+                    VariantKey::NumberLiteral { value: number } => {
+                        write!(cases, "({number:?}, {value}),").expect("a text takes what is written");
+                    }
+                    VariantKey::Identifier { name } => {
+                        panic!("{at}: [{name}] is not supported; use numbers, one and other")
+                    }
+                }
+            }
+            format!("Piece::Select {{ variable: {:?}, cases: &[{cases}], other: {other} }}", id.name)
+        }
+        PatternElement::Placeable { .. } => {
+            panic!("{at} has something else than a variable or a selection by a variable in braces")
+        }
+    };
+    let all: Vec<_> = pattern.elements.iter().map(piece).collect();
+    format!("&[{}]", all.join(", "))
+}

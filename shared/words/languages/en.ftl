@@ -1,0 +1,280 @@
+# The words of the pages, in English. Fluent syntax (projectfluent.org); the other files here have the same messages with
+# the same variables, which a test checks. A new file is a new language; its name is the language's tag.
+
+## Every page
+
+language = English
+title = Health record copies
+skip-to-main = Skip to the main part
+sign-out = Sign out
+help = Help
+format = What is in a copy
+version = Version { $version }
+back = Back
+home = Start page
+error-title = Error: { $title }
+problem = There is a problem
+
+## Dates and numbers
+
+month-1 = January
+month-2 = February
+month-3 = March
+month-4 = April
+month-5 = May
+month-6 = June
+month-7 = July
+month-8 = August
+month-9 = September
+month-10 = October
+month-11 = November
+month-12 = December
+date = { $month } { $day }, { $year }
+year-and-month = { $month } { $year }
+date-and-time = { $date }, { $time }
+# Which of month and day is typed first: `month-first` or `day-first`.
+date-order = month-first
+# What stands between thousands.
+thousands = ,
+
+## Errors
+
+error-401 = Please sign in
+error-401-do = You are not signed in, or you were signed out. Sign in and try again.
+error-403 = You may not see this
+error-403-do = This page is for somebody else. If you think that it should be yours, ask for help.
+error-404 = We cannot find this
+error-404-do = It may be gone, or the address may be wrong. Check the address, or start again.
+error-405 = This does not work here
+error-405-do = The page was asked for in a way that it does not know. Go to the start page.
+error-409 = This was changed by somebody else
+error-409-do = Go back, load the page again, and look at what has changed.
+error-413 = The file is too large
+error-413-do = Choose a smaller file, or send it in parts.
+error-429 = Wait { $seconds } seconds, then try again
+error-429-do = There were too many tries in a short time. Nothing is lost.
+error-429-some = Wait a little, then try again
+error-500 = Something broke here. Try again later.
+error-500-do = It was not your fault, and we can see it in our log. If it goes on, ask for help and tell us the request number.
+error-503 = We cannot answer now. Try again later.
+error-other = This did not work
+error-other-do = Go back and check what you sent, or start again.
+error-app = Please start again in your app
+error-app-do = This page is too old, or it was used before. Go back to the app and start again there.
+error-details = Details
+error-in-english = Details (in English)
+request-number = Request number: { $number }
+
+## Landing
+
+landing-title = Get a copy of your health record
+landing-lead = Your record is yours. You can ask for a copy at any time.
+landing-choose = Choose. Ask for a copy in your health app, and tick the parts that you want.
+landing-check = We check. Our staff make sure that the copy goes to the right person.
+landing-get = You get it. Your app loads the copy when it is ready.
+landing-patient = For patients
+landing-patient-do = Start in the health app that you use. It brings you here to sign in and to choose.
+landing-staff = For staff
+landing-staff-do = See the copies that people asked for, and check them.
+landing-developers = For developers
+landing-base = FHIR base
+landing-discovery = Discovery
+landing-kick-off = Kick-off
+landing-sandbox = This is a sandbox: patients are picked instead of signing in. Put /auto-approve before the FHIR base to skip the review and /no-form to skip the form.
+
+## Signing in
+
+sign-in = Sign in
+sign-in-title = Sign in to your record
+sign-in-app = { $app } sent you here.
+user-name = User name
+password = Password
+sign-in-wrong = Name or password is wrong. Try again.
+sign-in-locked = There were too many tries. Wait { $seconds } seconds, then try again.
+sign-in-again = We signed you out to keep you safe. Your choices are saved.
+pick-title = Who are you?
+pick-lead = This is a sandbox: pick any patient.
+pick-from = Patient id
+pick-show = Show from here
+pick-more = More patients
+pick-none = There are no patients here.
+pick-wrong = There is no such patient.
+staff-sign-in = Staff sign-in
+
+## Permission for an app
+
+consent-title = { $app } asks for your health record
+consent-you = You are { $name }.
+consent-not-you = Not you?
+consent-may = If you allow it, { $app } may:
+consent-goes = { $app } is not part of { $org }. What you allow goes to { $host }.
+allow = Allow
+do-not-allow = Do not allow
+scope-identity = Know who you are
+scope-record = Know whose record this is
+scope-read-all = Read your health record
+scope-read = Read your { $type }
+scope-tagged = See only what has the label { $label }
+scope-export = Get a copy of your record; you choose the parts
+scope-online = Do this while you are signed in
+scope-offline = Do this later too, until you stop it in "Apps with access"
+scope-unknown = Something else: { $scope }
+type-AllergyIntolerance = allergies
+type-CarePlan = care plans
+type-CareTeam = care team
+type-Condition = illnesses
+type-Coverage = insurance
+type-DiagnosticReport = test reports
+type-DocumentReference = letters and documents
+type-Encounter = visits
+type-Immunization = shots
+type-MedicationRequest = medicines
+type-Observation = test results and measures
+type-Patient = name and address
+type-Procedure = treatments
+
+## The form, step 1
+
+step = Step { $step } of { $steps }
+parts-title = What do you want in your copy?
+parts-for = This copy is about { $name }.
+parts-lead = Tick each part that you want.
+parts-always = Always in it: your name, care team, and checks like blood pressure.
+tick-all = Tick all
+clear-all = Clear all
+dates-and-note = Dates and note
+of-part = for { $part }
+from = From
+to = To
+month = Month
+day = Day
+year = Year
+dates-hint = A year alone is enough. No dates: all times.
+note = Note
+note-hint = Our staff read this note. At most { $limit } letters.
+continue = Continue
+save-for-later = Save for later
+part-visits = Visits and treatments
+part-visits-hint = When you came, and what was done.
+part-labs = Lab tests
+part-labs-hint = Blood, urine and other tests.
+part-billing = Bills and insurance
+part-billing-hint = What we charged and who paid.
+part-medicalRecord = Illnesses, medicines and the rest
+part-medicalRecord-hint = Also allergies, shots, plans.
+part-dischargeSummary = Hospital letters
+part-dischargeSummary-hint = Written when you left.
+part-operative = Surgery notes
+part-operative-hint = How an operation went.
+part-pathology = Tissue reports
+part-pathology-hint = What was seen in cells taken from you.
+part-radiology = Scans and X-rays
+part-radiology-hint = Pictures of the inside of your body.
+part-photographs = Photos
+part-photographs-hint = Taken for your care.
+part-other = Other papers
+part-other-hint = Any other paper in your file.
+
+## The form, step 2
+
+topics-title = Private topics
+topics-lead = We leave a topic out unless you tick it. Notes and letters may still name it.
+topic-hiv = HIV
+topic-hiv-hint = Tests and care.
+topic-alcoholAndDrug = Alcohol and drugs
+topic-alcoholAndDrug-hint = Care for drinking or drug use.
+topic-mentalHealth = Mental health
+topic-mentalHealth-hint = Care for mood, thoughts or behavior.
+topic-confidential = Marked private
+topic-confidential-hint = By your care team.
+topic-domesticViolence = Violence at home
+topic-domesticViolence-hint = Being hurt by family or a partner.
+topic-sexualAssault = Sexual assault
+topic-sexualAssault-hint = Care after unwanted sex acts.
+topic-genetic = Genetic tests
+topic-genetic-hint = Tests of your genes.
+topic-other = Other private topics
+topic-other-hint = Such as sexual health.
+topic-box = Which ones? Our staff read this. Empty means all.
+topic-box-of = { $topic }: which ones?
+
+## The form, step 3
+
+check-title = Check before you send
+check-parts = What you want
+check-note = Note
+check-all-times = All times
+check-from = From { $from }
+check-to = Until { $to }
+check-from-to = { $from } to { $to }
+check-left-out = Left out
+check-in = In the copy
+check-topics = Private topics
+check-which = Which: { $text }
+change = Change
+change-parts = what you want
+change-topics = the private topics
+permission-title = Your permission
+permission = You let { $org } give { $receiver } the topics you ticked, because you ask. This ends on { $date }. You can take it back before; what was sent stays sent.
+agree = I am { $name }, or may act for { $name }. I agree.
+send = Send my request
+
+## Mistakes in the form
+
+none-chosen = Choose at least one part.
+not-a-date = { $part }: this is not a real date.
+wrong-order = { $part }: "From" is after "To".
+note-too-long = { $part }: make the note { $count ->
+    [one] 1 letter
+   *[other] { $count } letters
+} shorter.
+text-without-tick = Tick "{ $topic }" or clear its box.
+text-too-long = { $topic }: make the text { $count ->
+    [one] 1 letter
+   *[other] { $count } letters
+} shorter.
+agree-missing = Tick the box to agree.
+two-tabs = You changed this in another tab. Check it.
+
+## The session of the form
+
+session-ends = We sign you out after { $minutes } minutes without a click.
+session-warning = We sign you out in 2 minutes. Your choices are saved.
+stay-signed-in = Stay signed in
+saved-title = Your choices are saved
+saved-lead = Come back by { $date }. Use the same link in your app, or sign in here.
+saved-go-on = Go on now
+
+## After sending
+
+sent-title = We have your request
+sent-number = Your number: { $job }
+sent-next = What happens next
+sent-collect = We collect the parts that you ticked.
+sent-check = Our staff check the copy. They may ask you a question.
+sent-get = You get the copy by { $date }, most often much sooner. Your app loads it by itself.
+sent-close = You can close this page.
+sent-state = See how it is going
+sent-already = You sent this already.
+state-title = Your copy
+state-asked = Asked for on { $date }
+state-awaiting-input = Waiting for you
+state-queued = Collecting
+state-running = Collecting
+state-in-review = Being checked
+state-complete = Ready
+state-rejected = Not sent
+state-failed = Something broke
+state-cancelled = Cancelled
+state-expired = No longer here
+next-queued = We collect the parts that you ticked. You need not do anything.
+next-running = We collect the parts that you ticked. You need not do anything.
+next-in-review = Our staff check the copy. You need not do anything.
+next-complete = Open your app. It loads the copy by itself.
+next-failed = Please ask for the copy again in your app.
+next-cancelled = You can ask for a copy again in your app.
+next-expired = You can ask for a copy again in your app.
+rejected-why = We did not send this copy. Why: { $reason }
+rejected-next = You can ask again in your app, or complain at hhs.gov/ocr.
+update = Update
+this-organization = this organization

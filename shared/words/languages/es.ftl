@@ -1,0 +1,278 @@
+# Las palabras de las páginas, en español. Los mensajes y sus variables son los de en.ftl.
+
+## Every page
+
+language = Español
+title = Copias del historial médico
+skip-to-main = Ir a la parte principal
+sign-out = Cerrar sesión
+help = Ayuda
+format = Qué hay en una copia
+version = Versión { $version }
+back = Atrás
+home = Página de inicio
+error-title = Error: { $title }
+problem = Hay un problema
+
+## Dates and numbers
+
+month-1 = enero
+month-2 = febrero
+month-3 = marzo
+month-4 = abril
+month-5 = mayo
+month-6 = junio
+month-7 = julio
+month-8 = agosto
+month-9 = septiembre
+month-10 = octubre
+month-11 = noviembre
+month-12 = diciembre
+date = { $day } de { $month } de { $year }
+year-and-month = { $month } de { $year }
+date-and-time = { $date }, { $time }
+date-order = day-first
+# El español de los Estados Unidos escribe 1,234.5.
+thousands = ,
+
+## Errors
+
+error-401 = Inicie sesión
+error-401-do = Usted no ha iniciado sesión, o su sesión se cerró. Inicie sesión e intente de nuevo.
+error-403 = No puede ver esto
+error-403-do = Esta página es de otra persona. Si cree que debería ser suya, pida ayuda.
+error-404 = No encontramos esto
+error-404-do = Quizá ya no está, o la dirección es incorrecta. Revise la dirección o empiece de nuevo.
+error-405 = Esto no funciona aquí
+error-405-do = La página se pidió de una forma que no conoce. Vaya a la página de inicio.
+error-409 = Otra persona cambió esto
+error-409-do = Vuelva atrás, cargue la página de nuevo y mire qué ha cambiado.
+error-413 = El archivo es demasiado grande
+error-413-do = Elija un archivo más pequeño o envíelo en partes.
+error-429 = Espere { $seconds } segundos e intente de nuevo
+error-429-do = Hubo demasiados intentos en poco tiempo. No se ha perdido nada.
+error-429-some = Espere un poco e intente de nuevo
+error-500 = Algo falló aquí. Intente más tarde.
+error-500-do = No fue culpa suya, y lo vemos en nuestro registro. Si se repite, pida ayuda y díganos el número de solicitud.
+error-503 = No podemos responder ahora. Intente más tarde.
+error-other = Esto no funcionó
+error-other-do = Vuelva atrás y revise lo que envió, o empiece de nuevo.
+error-app = Empiece de nuevo en su aplicación
+error-app-do = Esta página es demasiado antigua o ya se usó. Vuelva a la aplicación y empiece de nuevo allí.
+error-details = Detalles
+error-in-english = Detalles (en inglés)
+request-number = Número de solicitud: { $number }
+
+## Landing
+
+landing-title = Obtenga una copia de su historial médico
+landing-lead = Su historial es suyo. Puede pedir una copia en cualquier momento.
+landing-choose = Usted elige. Pida una copia en su aplicación de salud y marque las partes que quiere.
+landing-check = Nosotros revisamos. Nuestro personal comprueba que la copia vaya a la persona correcta.
+landing-get = Usted la recibe. Su aplicación carga la copia cuando está lista.
+landing-patient = Para pacientes
+landing-patient-do = Empiece en la aplicación de salud que usa. Ella lo trae aquí para iniciar sesión y elegir.
+landing-staff = Para el personal
+landing-staff-do = Vea las copias que se han pedido y revíselas.
+landing-developers = Para desarrolladores
+landing-base = Base FHIR
+landing-discovery = Descubrimiento
+landing-kick-off = Inicio
+landing-sandbox = Esto es un entorno de prueba: se elige un paciente en vez de iniciar sesión. Ponga /auto-approve antes de la base FHIR para omitir la revisión y /no-form para omitir el formulario.
+
+## Signing in
+
+sign-in = Iniciar sesión
+sign-in-title = Inicie sesión en su historial
+sign-in-app = { $app } lo envió aquí.
+user-name = Usuario
+password = Contraseña
+sign-in-wrong = Usuario o contraseña incorrectos. Intente de nuevo.
+sign-in-locked = Hubo demasiados intentos. Espere { $seconds } segundos e intente de nuevo.
+sign-in-again = Cerramos su sesión para protegerlo. Sus respuestas están guardadas.
+pick-title = ¿Quién es usted?
+pick-lead = Esto es un entorno de prueba: elija cualquier paciente.
+pick-from = Número del paciente
+pick-show = Mostrar desde aquí
+pick-more = Más pacientes
+pick-none = Aquí no hay pacientes.
+pick-wrong = Ese paciente no existe.
+staff-sign-in = Acceso del personal
+
+## Permission for an app
+
+consent-title = { $app } pide su historial médico
+consent-you = Usted es { $name }.
+consent-not-you = ¿No es usted?
+consent-may = Si usted lo permite, { $app } puede:
+consent-goes = { $app } no es parte de { $org }. Lo que usted permita va a { $host }.
+allow = Permitir
+do-not-allow = No permitir
+scope-identity = Saber quién es usted
+scope-record = Saber de quién es el historial
+scope-read-all = Leer su historial médico
+scope-read = Leer su información: { $type }
+scope-tagged = Ver solo lo que tiene la etiqueta { $label }
+scope-export = Obtener una copia de su historial; usted elige las partes
+scope-online = Hacerlo mientras su sesión esté abierta
+scope-offline = Hacerlo también después, hasta que lo detenga en "Aplicaciones con acceso"
+scope-unknown = Otra cosa: { $scope }
+type-AllergyIntolerance = alergias
+type-CarePlan = planes de atención
+type-CareTeam = equipo médico
+type-Condition = enfermedades
+type-Coverage = seguro
+type-DiagnosticReport = informes de pruebas
+type-DocumentReference = cartas y documentos
+type-Encounter = visitas
+type-Immunization = vacunas
+type-MedicationRequest = medicinas
+type-Observation = resultados de pruebas y medidas
+type-Patient = nombre y dirección
+type-Procedure = tratamientos
+
+## The form, step 1
+
+step = Paso { $step } de { $steps }
+parts-title = ¿Qué quiere en su copia?
+parts-for = Esta copia es sobre { $name }.
+parts-lead = Marque cada parte que quiere.
+parts-always = Siempre incluye su nombre, su equipo médico y medidas como la presión.
+tick-all = Marcar todo
+clear-all = Borrar todo
+dates-and-note = Fechas y nota
+of-part = de { $part }
+from = Desde
+to = Hasta
+month = Mes
+day = Día
+year = Año
+dates-hint = Basta con el año. Sin fechas: todo.
+note = Nota
+note-hint = Nuestro personal lee esta nota. Máximo { $limit } letras.
+continue = Continuar
+save-for-later = Guardar para después
+part-visits = Visitas y tratamientos
+part-visits-hint = Cuándo vino y qué se hizo.
+part-labs = Análisis de laboratorio
+part-labs-hint = Sangre, orina y otras pruebas.
+part-billing = Facturas y seguro
+part-billing-hint = Lo que cobramos y quién pagó.
+part-medicalRecord = Enfermedades, medicinas y lo demás
+part-medicalRecord-hint = También alergias, vacunas, planes.
+part-dischargeSummary = Cartas del hospital
+part-dischargeSummary-hint = Escritas cuando usted salió.
+part-operative = Notas de cirugía
+part-operative-hint = Cómo fue una operación.
+part-pathology = Informes de tejidos
+part-pathology-hint = Lo que se vio en sus células.
+part-radiology = Radiografías y otras imágenes
+part-radiology-hint = Del interior de su cuerpo.
+part-photographs = Fotos
+part-photographs-hint = Tomadas para su atención.
+part-other = Otros papeles
+part-other-hint = Cualquier otro de su historial.
+
+## The form, step 2
+
+topics-title = Temas privados
+topics-lead = Si no marca un tema, lo dejamos fuera. Las notas y cartas aún pueden mencionarlo.
+topic-hiv = VIH
+topic-hiv-hint = Pruebas y atención.
+topic-alcoholAndDrug = Alcohol y drogas
+topic-alcoholAndDrug-hint = Atención por su consumo.
+topic-mentalHealth = Salud mental
+topic-mentalHealth-hint = Atención del ánimo, la mente o la conducta.
+topic-confidential = Marcado como privado
+topic-confidential-hint = Por su equipo médico.
+topic-domesticViolence = Violencia en el hogar
+topic-domesticViolence-hint = Daño causado por familia o pareja.
+topic-sexualAssault = Agresión sexual
+topic-sexualAssault-hint = Atención tras actos sexuales no deseados.
+topic-genetic = Pruebas genéticas
+topic-genetic-hint = Pruebas de sus genes.
+topic-other = Otros temas privados
+topic-other-hint = Por ejemplo, salud sexual.
+topic-box = ¿Cuáles? Lo lee nuestro personal. Vacío: todas.
+topic-box-of = { $topic }: ¿cuáles?
+
+## The form, step 3
+
+check-title = Revise antes de enviar
+check-parts = Lo que quiere
+check-note = Nota
+check-all-times = Todo el tiempo
+check-from = Desde: { $from }
+check-to = Hasta: { $to }
+check-from-to = Desde: { $from }. Hasta: { $to }
+check-left-out = Queda fuera
+check-in = En la copia
+check-topics = Temas privados
+check-which = Cuáles: { $text }
+change = Cambiar
+change-parts = lo que quiere
+change-topics = los temas privados
+permission-title = Su permiso
+permission = Usted permite que { $org } dé a { $receiver } los temas que marcó, porque usted lo pide. Termina el { $date }. Puede retirarlo antes; lo ya enviado no se retira.
+agree = Soy { $name } o puedo actuar en su nombre. Acepto.
+send = Enviar mi solicitud
+
+## Mistakes in the form
+
+none-chosen = Elija al menos una parte.
+not-a-date = { $part }: esta fecha no existe.
+wrong-order = { $part }: "Desde" es posterior a "Hasta".
+note-too-long = { $part }: acorte la nota { $count ->
+    [one] 1 letra
+   *[other] { $count } letras
+}.
+text-without-tick = Marque "{ $topic }" o borre su texto.
+text-too-long = { $topic }: acorte el texto { $count ->
+    [one] 1 letra
+   *[other] { $count } letras
+}.
+agree-missing = Marque la casilla para aceptar.
+two-tabs = Usted cambió esto en otra pestaña. Revíselo.
+
+## The session of the form
+
+session-ends = Cerramos su sesión tras { $minutes } minutos sin un clic.
+session-warning = Cerraremos su sesión en 2 minutos. Sus respuestas están guardadas.
+stay-signed-in = Seguir en la sesión
+saved-title = Sus respuestas están guardadas
+saved-lead = Vuelva antes del { $date }. Use el mismo enlace de su aplicación o inicie sesión aquí.
+saved-go-on = Seguir ahora
+
+## After sending
+
+sent-title = Tenemos su solicitud
+sent-number = Su número: { $job }
+sent-next = Qué pasa ahora
+sent-collect = Reunimos las partes que marcó.
+sent-check = Nuestro personal revisa la copia. Quizá le haga una pregunta.
+sent-get = Recibirá la copia antes del { $date }, casi siempre mucho antes. Su aplicación la carga sola.
+sent-close = Puede cerrar esta página.
+sent-state = Ver cómo va
+sent-already = Usted ya envió esto.
+state-title = Su copia
+state-asked = Pedida el { $date }
+state-awaiting-input = Falta que usted elija
+state-queued = Reuniendo datos
+state-running = Reuniendo datos
+state-in-review = En revisión
+state-complete = Lista
+state-rejected = No enviada
+state-failed = Hubo una falla
+state-cancelled = Cancelada
+state-expired = Ya no está
+next-queued = Reunimos las partes que marcó. No tiene que hacer nada.
+next-running = Reunimos las partes que marcó. No tiene que hacer nada.
+next-in-review = Nuestro personal revisa la copia. No tiene que hacer nada.
+next-complete = Abra su aplicación. Ella carga la copia sola.
+next-failed = Pida la copia de nuevo en su aplicación.
+next-cancelled = Puede pedir otra copia en su aplicación.
+next-expired = Puede pedir otra copia en su aplicación.
+rejected-why = No enviamos esta copia. Motivo: { $reason }
+rejected-next = Puede pedirla de nuevo en su aplicación o presentar una queja en hhs.gov/ocr.
+update = Actualizar
+this-organization = esta organización

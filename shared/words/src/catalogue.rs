@@ -1,0 +1,215 @@
+//! The languages and their messages.
+
+/// The messages of a language, in the order of their keys.
+pub(crate) struct Catalogue {
+    pub(crate) tag: &'static str,
+    pub(crate) messages: &'static [(&'static str, &'static [Piece])],
+}
+
+/// A part of a message.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Text(&'static str),
+    Variable(&'static str),
+    /// One of several, by the value of a variable; `one` has become `1`.
+    Select {
+        variable: &'static str,
+        cases: &'static [(&'static str, &'static [Piece])],
+        other: &'static [Piece],
+    },
+}
+
+include!(concat!(env!("OUT_DIR"), "/catalogues.rs"));
+
+/// A language that there is a catalogue of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Language(&'static str);
+
+impl Language {
+    /// What is spoken where nothing else is asked for.
+    pub const ENGLISH: Self = Self("en");
+
+    /// Every language, in the order of the tags.
+    pub fn all() -> impl Iterator<Item = Self> {
+        CATALOGUES.iter().map(|catalogue| Self(catalogue.tag))
+    }
+
+    /// The language of a tag, or of its first part: `es-US` is `es`.
+    pub fn of_tag(tag: &str) -> Option<Self> {
+        let is = |tag: &str| Self::all().find(|language| language.0.eq_ignore_ascii_case(tag));
+        is(tag).or_else(|| is(tag.split('-').next().unwrap_or_default()))
+    }
+
+    /// The tag, as HTML's `lang` has it.
+    pub fn tag(self) -> &'static str {
+        self.0
+    }
+
+    /// The language's name for itself.
+    pub fn name(self) -> String {
+        self.text("language", &[])
+    }
+
+    fn catalogue(self) -> &'static Catalogue {
+        CATALOGUES.iter().find(|catalogue| catalogue.tag == self.0).unwrap_or(&CATALOGUES[0])
+    }
+
+    fn pieces(self, key: &str) -> Option<&'static [Piece]> {
+        let messages = self.catalogue().messages;
+        messages.binary_search_by(|(known, _)| (*known).cmp(key)).ok().map(|index| messages[index].1)
+    }
+
+    pub(crate) fn has(self, key: &str) -> bool {
+        self.pieces(key).is_some()
+    }
+
+    pub(crate) fn text(self, key: &str, values: &[(&str, &str)]) -> String {
+        let pieces = self.pieces(key).or_else(|| Self::ENGLISH.pieces(key));
+        debug_assert!(pieces.is_some(), "there is no message '{key}'");
+        let mut text = String::new();
+        match pieces {
+            Some(pieces) => write(pieces, values, &mut text),
+            None => text.push_str(key),
+        }
+        text
+    }
+
+    /// The variables of a message, each once, in order; `None` where there is no such message.
+    pub fn variables(self, key: &str) -> Option<Vec<&'static str>> {
+        let mut found = Vec::new();
+        variables(self.pieces(key)?, &mut found);
+        found.sort_unstable();
+        found.dedup();
+        Some(found)
+    }
+
+    /// Every key of the catalogue.
+    pub fn keys(self) -> impl Iterator<Item = &'static str> {
+        self.catalogue().messages.iter().map(|(key, _)| *key)
+    }
+}
+
+fn write(pieces: &[Piece], values: &[(&str, &str)], text: &mut String) {
+    for piece in pieces {
+        match piece {
+            Piece::Text(literal) => text.push_str(literal),
+            Piece::Variable(name) => text.push_str(value(values, name)),
+            Piece::Select { variable, cases, other } => {
+                let chosen = value(values, variable);
+                let case = cases.iter().find(|(case, _)| *case == chosen).map_or(other, |(_, case)| case);
+                write(case, values, text);
+            }
+        }
+    }
+}
+
+fn value<'v>(values: &[(&str, &'v str)], name: &str) -> &'v str {
+    let found = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    debug_assert!(found.is_some(), "a message wants the variable '{name}'");
+    found.unwrap_or_default()
+}
+
+fn variables(pieces: &'static [Piece], found: &mut Vec<&'static str>) {
+    for piece in pieces {
+        match piece {
+            Piece::Text(_) => {}
+            Piece::Variable(name) => found.push(name),
+            Piece::Select { variable, cases, other } => {
+                found.push(variable);
+                cases.iter().for_each(|(_, case)| variables(case, found));
+                variables(other, found);
+            }
+        }
+    }
+}
+
+/// A part of a text of the settings.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Placeholder<'t> {
+    Text(&'t str),
+    Variable(&'t str),
+}
+
+/// Reads a text of the settings: `{ $name }` is a variable, and everything else is what it is.
+pub fn placeholders(text: &str) -> Vec<Placeholder<'_>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((before, variable, after)) = first_variable(rest) {
+        found.push(Placeholder::Text(before));
+        found.push(Placeholder::Variable(variable));
+        rest = after;
+    }
+    found.push(Placeholder::Text(rest));
+    found.retain(|part| *part != Placeholder::Text(""));
+    found
+}
+
+fn first_variable(text: &str) -> Option<(&str, &str, &str)> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    text.match_indices('{').find_map(|(at, _)| {
+        let (inner, after) = text[at + 1..].split_once('}')?;
+        let name = inner.trim().strip_prefix('$').filter(|name| is_name(name))?;
+        Some((&text[..at], name, after))
+    })
+}
+
+pub(crate) fn fill(parts: &[Placeholder<'_>], values: &[(&str, &str)]) -> String {
+    let part = |part: &Placeholder<'_>| match part {
+        Placeholder::Text(text) => (*text).to_owned(),
+        Placeholder::Variable(name) => value(values, name).to_owned(),
+    };
+    parts.iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_language_has_every_message_with_the_same_variables() {
+        assert!(Language::all().count() >= 2);
+        for language in Language::all() {
+            let keys: Vec<_> = language.keys().collect();
+            assert_eq!(keys, Language::ENGLISH.keys().collect::<Vec<_>>(), "{}", language.tag());
+            for key in keys {
+                let variables = language.variables(key);
+                assert_eq!(variables, Language::ENGLISH.variables(key), "{} {key}", language.tag());
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_chooses_its_words() {
+        let text = |tag: &str, count: &str| {
+            let language = Language::of_tag(tag).expect("a language");
+            language.text("note-too-long", &[("part", "X"), ("count", count)])
+        };
+        assert_eq!(text("en", "1"), "X: make the note 1 letter shorter.");
+        assert_eq!(text("en", "20"), "X: make the note 20 letters shorter.");
+        assert_eq!(text("es", "1"), "X: acorte la nota 1 letra.");
+        assert_eq!(text("es", "0"), "X: acorte la nota 0 letras.");
+    }
+
+    #[test]
+    fn a_text_of_the_settings_has_variables_and_other_braces() {
+        use Placeholder::{Text, Variable};
+        assert_eq!(placeholders("a { $b } c"), [Text("a "), Variable("b"), Text(" c")]);
+        assert_eq!(placeholders("{$b}{ $c }"), [Variable("b"), Variable("c")]);
+        for plain in ["", "{", "}", "{}", "{ $ }", "{ b }", "{ $a b }", "€{"] {
+            let expected: Vec<_> = [Text(plain)].into_iter().filter(|text| *text != Text("")).collect();
+            assert_eq!(placeholders(plain), expected, "{plain}");
+        }
+        assert_eq!(placeholders("{ { $b }"), [Text("{ "), Variable("b")]);
+    }
+
+    #[test]
+    fn a_tag_may_be_longer_than_the_language() {
+        for (tag, found) in
+            [("es", Some("es")), ("ES-mx", Some("es")), ("en-GB", Some("en")), ("fr", None), ("", None)]
+        {
+            assert_eq!(Language::of_tag(tag).map(Language::tag), found, "{tag}");
+        }
+    }
+}

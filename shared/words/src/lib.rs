@@ -1,0 +1,90 @@
+//! The words of the pages in each language: the catalogues of `languages/`, compiled. Knows nothing of pages and requests.
+//!
+//! - [`catalogue`]: the languages and their messages;
+//! - [`negotiate`]: which language a reader gets;
+//! - [`time`]: dates as a language writes them, in the time zone of the settings.
+
+mod catalogue;
+mod negotiate;
+mod time;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+pub use self::catalogue::{Language, Placeholder, placeholders};
+
+/// Messages that the settings have in the place of the catalogue's, by language and key.
+pub type Overrides = BTreeMap<(Language, String), String>;
+
+/// How one reader is spoken to.
+#[derive(Debug, Clone)]
+pub struct Words {
+    pub language: Language,
+    pub overrides: Arc<Overrides>,
+    pub zone: TimeZone,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self { language: Language::ENGLISH, overrides: Arc::default(), zone: TimeZone::UTC }
+    }
+}
+
+impl Words {
+    /// The message of a key with its variables filled in.
+    pub fn text(&self, key: &str, values: &[(&str, &str)]) -> String {
+        match self.overrides.get(&(self.language, key.to_owned())) {
+            Some(text) => catalogue::fill(&placeholders(text), values),
+            None => self.language.text(key, values),
+        }
+    }
+
+    /// Whether there is a message with the key.
+    pub fn has(&self, key: &str) -> bool {
+        self.language.has(key)
+    }
+
+    /// A whole number, its thousands set apart.
+    pub fn number(&self, number: u64) -> String {
+        let separator = self.text("thousands", &[]);
+        let digits = number.to_string();
+        let mut written = String::new();
+        for (index, digit) in digits.chars().enumerate() {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                written += &separator;
+            }
+            written.push(digit);
+        }
+        written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(tag: &str) -> Words {
+        Words { language: Language::of_tag(tag).expect("a language"), ..Words::default() }
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, written) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (100_000, "100,000")]
+        {
+            assert_eq!(words("en").number(number), written);
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_settings_goes_before_the_catalogue_in_its_own_language() {
+        let english = Language::ENGLISH;
+        let overrides = Overrides::from([((english, "agree".to_owned()), "I, { $name }, agree.".to_owned())]);
+        let overrides = Arc::new(overrides);
+        let of = |tag| Words { overrides: overrides.clone(), ..words(tag) };
+        assert_eq!(of("en").text("agree", &[("name", "Anna")]), "I, Anna, agree.");
+        assert!(of("es").text("agree", &[("name", "Anna")]).starts_with("Soy Anna"));
+    }
+}

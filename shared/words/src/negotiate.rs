@@ -1,0 +1,50 @@
+//! Which language a reader gets: the first that there is, in the order of `Accept-Language` (RFC 9110, 12.5.4).
+
+use crate::Language;
+
+/// Ranges that are looked at.
+const MAX_RANGES: usize = 20;
+
+impl Language {
+    /// The language that a value of `Accept-Language` prefers; `None` where it has none of ours.
+    pub fn preferred(accept_language: &str) -> Option<Self> {
+        let ranges = accept_language.split(',').take(MAX_RANGES);
+        let weighted = ranges.filter_map(|range| {
+            let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let weight = parameters.trim().strip_prefix("q=").unwrap_or("1");
+            let weight: f32 = weight.trim().parse().ok().filter(|weight| (0.0..=1.0).contains(weight))?;
+            let language = match tag.trim() {
+                "*" => Self::ENGLISH,
+                tag => Self::of_tag(tag)?,
+            };
+            (weight > 0.0).then_some((weight, language))
+        });
+        // The first of several with the same weight.
+        let best = weighted.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        best.map(|(_, language)| language)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heaviest_language_that_there_is_wins() {
+        for (accept, found) in [
+            ("es", Some("es")),
+            ("es-MX,es;q=0.9,en;q=0.8", Some("es")),
+            ("fr,en;q=0.5,es;q=0.7", Some("es")),
+            ("en,es", Some("en")),
+            ("es;q=0,en;q=0.1", Some("en")),
+            ("fr;q=0.9,*;q=0.1", Some("en")),
+            ("fr", None),
+            ("", None),
+            ("es;q=2", None),
+            ("es;q=NaN", None),
+            (";;;,,,=", None),
+        ] {
+            assert_eq!(Language::preferred(accept).map(Language::tag), found, "{accept}");
+        }
+    }
+}
