@@ -9,14 +9,17 @@ mod cleanup;
 mod client;
 mod customize;
 mod download;
+mod form;
 mod kick_off;
 mod metadata;
 mod openapi;
 mod openid;
 mod outages;
+mod pages;
 mod status;
 
 mod aws;
+mod browsing;
 mod contract;
 mod costs;
 mod crash;

@@ -94,9 +94,7 @@ async fn a_browser_gets_a_page_of_what_went_wrong(world: World) {
             (status, "text/html; charset=utf-8"),
             "{path}"
         );
-        assert!(page.text().contains("That did not work"), "{}", page.text());
         assert!(page.header("content-security-policy").contains("default-src 'none'"));
-        assert!(page.text().contains("rel=\"icon\""), "no request for an icon");
         let program = world.get(path).header("accept", "application/fhir+json").send().await;
         assert_eq!(program.status, status);
         program.outcome();

@@ -49,11 +49,13 @@ fn these_routes_and_no_others_are_for_anybody() {
         "POST /staff/logout",
         "GET /auth/authorize",
         "POST /auth/authorize",
+        "POST /patient-logout",
         "GET /",
         "GET /.well-known/jwks.json",
         "GET /.well-known/openid-configuration",
         "GET /.well-known/smart-configuration",
         "GET /openapi.json",
+        "GET /assets/{file}",
         "GET /fhir/metadata",
         "GET /fhir/.well-known/smart-configuration",
     ];

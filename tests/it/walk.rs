@@ -27,7 +27,7 @@ async fn one_patient(world: &World) {
     assert_eq!(started.status, StatusCode::ACCEPTED, "{}", started.text());
     let (job, form) =
         (started.job(), started.header("link").split(['<', '>']).nth(1).expect("a form").to_owned());
-    let page = world.get(&form).send().await;
+    let (_, page) = world.open_form(&form).await;
     assert!(page.status == StatusCode::OK && page.text().contains("Anna Lindqvist"), "{}", page.status);
     let code = tests::parameter(&form, "code").expect("a code");
     let choices = json!({ "parameters": { "labs": { "enabled": true }, "visits": { "enabled": true } } });

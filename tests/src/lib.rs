@@ -271,6 +271,13 @@ impl World {
         job
     }
 
+    /// Follows the link to a form: what begins its session, and the page.
+    pub async fn open_form(&self, link: &str) -> (Answer, Answer) {
+        let entered = self.get(link).send().await;
+        let page = self.get(&entered.location()).cookie(&entered).send().await;
+        (entered, page)
+    }
+
     pub async fn status(&self, token: &str, job: &str) -> Answer {
         self.get(&format!("{job}/status")).bearer(token).send().await
     }

@@ -7,16 +7,18 @@ use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::patient::summary;
 use domain::ports::expiring::EntryKind;
-use domain::scopes::Scopes;
 use http::StatusCode;
 use serde_json::json;
+use url::Url;
 use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::pages::ConsentPage;
-use web::respond::{PageError, found, html};
+use web::request_context;
+use web::respond::{FormGoesTo, PageError, found, html};
 use web::session::CurrentPatient;
 
 use crate::launch::answer_url;
+use crate::scope_words::scopes_in_words;
 use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
 
 pub(crate) const REQUEST: Parameter = Parameter::query("request", "The app's request");
@@ -31,19 +33,28 @@ pub(crate) async fn show(
     let (_, pending) = state.pending(request).await?;
     let patient = signed_in(patient, &pending)?;
     let named = summary(&*state.records, &patient).await?;
-    let client = state.settings.client(pending.client.as_str());
-    Ok(html(
-        StatusCode::OK,
-        &ConsentPage {
-            client: client
-                .and_then(|client| client.name.clone())
-                .unwrap_or_else(|| pending.client.to_string()),
-            patient: named.map_or_else(|| patient.to_string(), |named| named.name),
-            request: request.to_owned(),
-            scopes: in_words(&pending.scopes),
-            redirect_origin: settings::origin_of(&pending.redirect_uri).unwrap_or_default(),
-        },
-    ))
+    let name = named.map_or_else(|| patient.to_string(), |named| named.name);
+    let app = state.app_name(&pending);
+    let words = request_context::words();
+    let organization = state.settings.pages.organization.clone();
+    let organization = organization.unwrap_or_else(|| words.text("this-organization", &[]));
+    let host = Url::parse(&pending.redirect_uri).ok();
+    let host = host.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| app.clone());
+    let page = ConsentPage {
+        title: words.text("consent-title", &[("app", &app)]),
+        you: words.text("consent-you", &[("name", &name)]),
+        may: words.text("consent-may", &[("app", &app)]),
+        scopes: scopes_in_words(&pending.scopes, &words),
+        goes: words.text("consent-goes", &[("app", &app), ("org", &organization), ("host", &host)]),
+        request: request.to_owned(),
+        sign_in: format!("/patient-login?request={request}"),
+    };
+    let response = html(StatusCode::OK, &page);
+    // Chromium holds a redirect after a form to the policy of the page that the form is on.
+    Ok(match FormGoesTo::app(&pending.redirect_uri) {
+        Some(goes_to) => goes_to.tell(response),
+        None => response,
+    })
 }
 
 pub(crate) async fn submit(
@@ -85,19 +96,10 @@ fn signed_in(CurrentPatient(patient): CurrentPatient, pending: &AuthorizationReq
     patient.ok_or(Error::Unauthorized("sign in first"))
 }
 
-/// What the scopes mean, for the patient.
-fn in_words(scopes: &Scopes) -> Vec<String> {
-    let line = |word: String| match word.as_str() {
-        "patient/$ehi-export" => "export your complete health record".to_owned(),
-        "offline_access" => "do so later, when you are not there, until you revoke it".to_owned(),
-        "online_access" => "do so while you are signed in".to_owned(),
-        "launch/patient" => "know which patient you are".to_owned(),
-        "openid" | "fhirUser" | "profile" => "know who you are".to_owned(),
-        word if word.starts_with("access/") => format!("only what carries a label of {word}"),
-        "patient/Patient.r" | "patient/Patient.rs" | "patient/Patient.read" => {
-            "read who you are and how to reach you".to_owned()
-        }
-        _ => word,
-    };
-    scopes.words().map(line).collect()
+impl Authorize {
+    /// What the patient knows the app by.
+    pub(crate) fn app_name(&self, pending: &AuthorizationRequest) -> String {
+        let client = self.settings.client(pending.client.as_str());
+        client.and_then(|client| client.name.clone()).unwrap_or_else(|| pending.client.to_string())
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`launch`]: `/auth/authorize` checks an app's request and keeps it while
 //! - [`login`]: the patient says who they are, and
-//! - [`consent`]: agrees, which makes a code;
+//! - [`consent`]: agrees, which makes a code; [`scope_words`]: to what;
 //! - [`token`]: `/auth/token` turns codes and refresh tokens into access tokens and ID tokens;
 //! - [`backend`]: and the assertions of backend services;
 //! - [`request`]: the requests of those endpoints; [`client`]: which client calls, and whether it has authenticated;
@@ -15,6 +15,7 @@ mod introspect;
 mod launch;
 mod login;
 mod request;
+mod scope_words;
 mod token;
 mod userinfo;
 
@@ -95,12 +96,13 @@ fn declared() -> Routes<Authorize> {
             .reading(&launch::PARAMETERS.map(in_body))
             .get("/patient-login", page, ("Shows the patient's sign-in page", &[200]), login::show)
             .reading(&login::PURPOSE)
-            .reading(&[login::FROM])
+            .reading(&[login::FROM, login::SAVED])
             .returning(&[described::page(200)])
             .post("/patient-login", page, ("Signs a patient in", &[303]), login::submit)
             .taking(FORM)
             .reading(&login::PURPOSE.map(in_body))
             .reading(&login::CREDENTIALS)
+            .post("/patient-logout", Access::SignIn, ("Signs a patient out", &[303]), login::leave)
             .get("/authorize-app", page, ("Asks the patient to agree", &[200]), consent::show)
             .reading(&[consent::REQUEST])
             .returning(&[described::page(200)])

@@ -7,15 +7,16 @@ use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::patient::summary;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
-use http::StatusCode;
-use http::header::SET_COOKIE;
+use http::header::{RETRY_AFTER, SET_COOKIE};
+use http::{HeaderValue, StatusCode};
 use security::attempts::{self, Account};
 use serde_json::json;
 use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::pages::PatientLoginPage;
+use web::request_context;
 use web::respond::{PageError, html, see_other};
-use web::session::{PATIENT, PatientSession, begin};
+use web::session::{Cookies, PATIENT, PatientSession, begin, end};
 
 use crate::{AuthorizationRequest, Authorize};
 
@@ -26,6 +27,8 @@ pub(crate) const PURPOSE: [Parameter; 2] = [
 ];
 pub(crate) const FROM: Parameter =
     Parameter::query("from", "In a sandbox: the id at which the list of patients begins");
+pub(crate) const SAVED: Parameter =
+    Parameter::query("saved", "That the patient was signed out, and what was typed is kept");
 /// Who the patient is.
 pub(crate) const CREDENTIALS: [Parameter; 3] = [
     Parameter::field("username", "The name of the account"),
@@ -39,11 +42,16 @@ const PAGE: usize = 20;
 pub(crate) async fn show(State(state): State<Authorize>, query: Query) -> Result<Response, PageError> {
     let request = query.get("request").unwrap_or_default();
     let next = query.get("next").unwrap_or_default();
-    state.check_purpose(request, next).await?;
-    state
-        .page(StatusCode::OK, request, next, query.get("from").unwrap_or_default(), None)
-        .await
-        .map_err(PageError)
+    let pending = state.check_purpose(request, next).await?;
+    let page = PatientLoginPage {
+        request: request.to_owned(),
+        next: next.to_owned(),
+        app: pending.map(|(_, pending)| state.app_name(&pending)),
+        was_saved: query.get("saved").is_some(),
+        from: query.get("from").unwrap_or_default().to_owned(),
+        ..PatientLoginPage::default()
+    };
+    state.page(StatusCode::OK, page).await.map_err(PageError)
 }
 
 pub(crate) async fn submit(
@@ -52,39 +60,80 @@ pub(crate) async fn submit(
 ) -> Result<Response, PageError> {
     let (request, next) = (form.get("request"), form.get("next"));
     let pending = state.check_purpose(request, next).await?;
+    let username = form.get("username");
     let patient = match state.settings.sandbox {
-        true => state.picked(form.get("patient")).await?,
-        false => state.by_password(form.get("username"), form.get("password")).await?,
+        true => state.picked(form.get("patient")).await,
+        false => state.by_password(username, form.get("password")).await,
     };
-    let Some(patient) = patient else {
-        let error = if state.settings.sandbox {
-            "There is no such patient."
-        } else {
-            "User name or password is wrong."
-        };
-        return state.page(StatusCode::UNAUTHORIZED, request, next, "", Some(error)).await.map_err(PageError);
-    };
-    let target = match pending {
-        Some((grant, pending)) => {
-            let signed_in_at = state.clock.now().as_second();
-            let pending = AuthorizationRequest { patient: Some(patient.clone()), signed_in_at, ..pending };
-            let signed_in = ExpiringEntry { value: json!(pending), ..grant };
-            if !state.expiring.replace(EntryKind::Authorization, &fingerprint(request), &signed_in).await? {
-                return Err(Error::conflict("this request was answered in another window").into());
-            }
-            format!("/authorize-app?request={request}")
+    let words = request_context::words();
+    let mut wait = None;
+    let (status, error) = match patient {
+        Ok(Some(patient)) => return state.begin_session(patient, request, next, pending).await,
+        Ok(None) if state.settings.sandbox => (StatusCode::UNAUTHORIZED, words.text("pick-wrong", &[])),
+        Ok(None) => (StatusCode::UNAUTHORIZED, words.text("sign-in-wrong", &[])),
+        Err(Error::Throttled { retry_after }) => {
+            wait = Some(retry_after);
+            let seconds = words.number(retry_after);
+            (StatusCode::TOO_MANY_REQUESTS, words.text("sign-in-locked", &[("seconds", &seconds)]))
         }
-        None => next.to_owned(),
+        Err(error) => return Err(error.into()),
     };
-    let sources = (&*state.clock, &*state.random);
-    let cookie =
-        begin(PATIENT, &PatientSession { patient }, &*state.expiring, sources, &state.settings).await?;
-    let mut response = see_other(&state.settings.url(&target));
+    let page = PatientLoginPage {
+        request: request.to_owned(),
+        next: next.to_owned(),
+        app: pending.map(|(_, pending)| state.app_name(&pending)),
+        username: username.to_owned(),
+        error: Some(error),
+        ..PatientLoginPage::default()
+    };
+    let mut response = state.page(status, page).await?;
+    response.headers_mut().extend(wait.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+    Ok(response)
+}
+
+/// `POST /patient-logout`, the button of the pages.
+pub(crate) async fn leave(
+    State(state): State<Authorize>,
+    cookies: Cookies,
+    _: SameSiteForm,
+) -> Result<Response, PageError> {
+    let (_, cookie) = end::<PatientSession>(PATIENT, &cookies, &*state.expiring, &state.settings).await?;
+    let mut response = see_other(&state.settings.url("/"));
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
 }
 
 impl Authorize {
+    /// The patient is who they say; on to what they signed in for.
+    async fn begin_session(
+        &self,
+        patient: PatientId,
+        request: &str,
+        next: &str,
+        pending: Option<(ExpiringEntry, AuthorizationRequest)>,
+    ) -> Result<Response, PageError> {
+        let target = match pending {
+            Some((grant, pending)) => {
+                let signed_in_at = self.clock.now().as_second();
+                let pending =
+                    AuthorizationRequest { patient: Some(patient.clone()), signed_in_at, ..pending };
+                let signed_in = ExpiringEntry { value: json!(pending), ..grant };
+                if !self.expiring.replace(EntryKind::Authorization, &fingerprint(request), &signed_in).await?
+                {
+                    return Err(Error::conflict("this request was answered in another window").into());
+                }
+                format!("/authorize-app?request={request}")
+            }
+            None => next.to_owned(),
+        };
+        let sources = (&*self.clock, &*self.random);
+        let cookie =
+            begin(PATIENT, &PatientSession { patient }, &*self.expiring, sources, &self.settings).await?;
+        let mut response = see_other(&self.settings.url(&target));
+        response.headers_mut().insert(SET_COOKIE, cookie);
+        Ok(response)
+    }
+
     /// The request that the patient signs in for; `None` when it is for a page of ours.
     async fn check_purpose(
         &self,
@@ -126,26 +175,13 @@ impl Authorize {
         Ok(account.filter(|_| right).map(|account| account.patient.clone()))
     }
 
-    async fn page(
-        &self,
-        status: StatusCode,
-        request: &str,
-        next: &str,
-        from: &str,
-        error: Option<&str>,
-    ) -> Result<Response> {
-        let mut page = PatientLoginPage {
-            sandbox: self.settings.sandbox,
-            request: request.to_owned(),
-            next: next.to_owned(),
-            error: error.map(str::to_owned),
-            from: from.to_owned(),
-            ..PatientLoginPage::default()
-        };
+    /// The page, with the patients that the sandbox lets be picked.
+    async fn page(&self, status: StatusCode, mut page: PatientLoginPage) -> Result<Response> {
+        page.sandbox = self.settings.sandbox;
         if page.sandbox {
-            let members = self.records.members(Some(from), PAGE).await?;
+            let members = self.records.members(Some(&page.from), PAGE).await?;
             // A search for an id begins with that very id.
-            let exact = PatientId::parse(from).ok();
+            let exact = PatientId::parse(&page.from).ok();
             let ids = exact.into_iter().chain(members.members.into_iter().map(|member| member.patient));
             for patient in ids {
                 page.patients.extend(summary(&*self.records, &patient).await?);

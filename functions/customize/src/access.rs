@@ -8,7 +8,9 @@ use domain::ids::JobId;
 use domain::ports::jobs::StoredJob;
 use http::request::Parts;
 use web::caller::{bearer_token, living, owned};
-use web::session::{Cookies, Origin, PATIENT, PatientSession, STAFF, StaffSession, current};
+use web::session::{
+    Cookies, FORM, FormSession, Origin, PATIENT, PatientSession, STAFF, StaffSession, current, glimpse,
+};
 
 use crate::Customize;
 
@@ -36,8 +38,8 @@ impl Chooser {
 /// What a request brings that may show who asks, beside the code of the link.
 pub(crate) struct Credentials {
     bearer: Option<String>,
-    cookies: Cookies,
-    origin: Origin,
+    pub(crate) cookies: Cookies,
+    pub(crate) origin: Origin,
 }
 
 impl FromRequestParts<Customize> for Credentials {
@@ -64,6 +66,24 @@ impl Customize {
         Ok(session.zip(patient).is_some_and(|(session, patient)| session.patient == patient.id))
     }
 
+    /// Whether the job's form is open to whoever sent the request: the patient, signed in, or who came by the form's link.
+    pub(crate) async fn may_fill_in(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
+        let session: Option<FormSession> = current(FORM, cookies, &*self.expiring, &*self.clock).await?;
+        if session.is_some_and(|session| session.job == *stored.job.id()) {
+            return Ok(true);
+        }
+        self.is_patient_of(stored, cookies).await
+    }
+
+    /// The same, without making the session last longer.
+    pub(crate) async fn is_signed_in(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
+        let form: Option<FormSession> = glimpse(FORM, cookies, &*self.expiring).await?;
+        let patient: Option<PatientSession> = glimpse(PATIENT, cookies, &*self.expiring).await?;
+        let is_patient = stored.job.header().patient.as_ref().zip(patient);
+        Ok(form.is_some_and(|session| session.job == *stored.job.id())
+            || is_patient.is_some_and(|(patient, session)| session.patient == patient.id))
+    }
+
     /// The job and who asks for it, for those who may choose. A stranger gets the same 401 for every id.
     pub(crate) async fn known_to(
         &self,
@@ -85,7 +105,7 @@ impl Customize {
             return Ok((owned(Some(stored?), &caller, self.clock.now())?, Chooser::Patient));
         }
         if let Ok(stored) = &stored
-            && self.is_patient_of(stored, &credentials.cookies).await?
+            && self.may_fill_in(stored, &credentials.cookies).await?
         {
             credentials.origin.check()?;
             return Ok((stored.clone(), Chooser::Patient));

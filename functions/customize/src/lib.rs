@@ -2,10 +2,22 @@
 //!
 //! - [`access`]: who may: the holder of the link from the kick-off, which carries a code bound to the job; the patient,
 //!   signed in; the bearer of the job's token; and staff, until a worker has begun;
-//! - [`portal`]: the form before any job.
+//! - [`link`]: the form of a job; [`portal`]: the form before any job; [`place`]: what differs between them;
+//! - [`steps`]: what the buttons of the three steps do; [`view`]: how the steps look; [`sent`]: what comes after;
+//! - [`draft`]: what was typed and not sent; [`typed_date`]; [`mistakes`]: what is wrong with it.
+//!
+//! `POST /jobs/{job}` takes the whole form at once, from a page or as JSON.
 
 mod access;
+mod draft;
+mod link;
+mod mistakes;
+mod place;
 mod portal;
+mod sent;
+mod steps;
+mod typed_date;
+mod view;
 
 use std::sync::Arc;
 
@@ -25,6 +37,7 @@ use domain::ports::records::Records;
 use domain::request::Base;
 use domain::states::Illegal;
 use http::StatusCode;
+use http::header::SET_COOKIE;
 use platform::Platform;
 use platform::exports::{change, resume};
 use platform::telemetry::staff_action;
@@ -33,16 +46,19 @@ use security::verify::Verifier;
 use settings::Settings;
 use url::Url;
 use web::ApiError;
-use web::describe::{Parameter, Place, json as json_body, page};
+use web::describe::Place::Body;
+use web::describe::{Parameter, json as json_body, page};
 use web::extract::{Content, JobPath, Query, field};
 use web::job_json::job_json;
-use web::pages::{FormDonePage, FormPage};
-use web::respond::{PageError, found, html, json, see_other};
+use web::request_context;
+use web::respond::{PageError, json, see_other};
 use web::routes::{Access, Below, FORM, JSON_OR_FORM, Route, Routes};
-use web::session::Cookies;
 use web::urls::client_of;
 
 use self::access::{Chooser, Credentials};
+use self::draft::Draft;
+use self::place::Step;
+use self::view::Shows;
 
 /// The ports of the form.
 #[derive(Clone)]
@@ -70,6 +86,18 @@ const REDIRECT: Parameter =
 const CLIENT: Parameter =
     Parameter::query("client_id", "The app that the export is for; may be left out where there is one");
 
+const STEP: Parameter =
+    Parameter::query("step", "What is shown: parts, topics or check; saved, or sent, after a button");
+const SHOW: Parameter = Parameter::query("show", "What is shown beside it: problems, changed or agree");
+/// What a step sends beside its choices.
+const STEP_FIELDS: [Parameter; 5] = [
+    Parameter::field("step", "The step: parts, topics or check; without it the fields are the whole form"),
+    Parameter::field("go", "The button: next, all, none, stay, later, leave, end, send or language:TAG"),
+    Parameter::field("version", "The version of what the page showed"),
+    Parameter::field("token", "What lets the fields be kept after the end of the session"),
+    Parameter::field("agree", "That the patient agrees to the permission: on"),
+];
+
 /// The routes of the form.
 pub fn routes() -> Vec<Route> {
     declared().list()
@@ -77,40 +105,47 @@ pub fn routes() -> Vec<Route> {
 
 fn declared() -> Routes<Customize> {
     let mut routes = Routes::new().below(Below::Root, |at| {
-        at.get("/jobs/{job}/customize", Access::PatientPage, ("Shows the form of an export", &[200]), show)
-            .reading(&[CODE, REDIRECT])
-            .returning(&[page(200)])
-            .post(
-                "/jobs/{job}",
-                Access::FormFiller,
-                ("Takes the choices of the form and starts the export", &[200, 303]),
-                submit,
-            )
-            .taking(JSON_OR_FORM)
-            .reading(&[CODE, REDIRECT])
-            .returning(&[json_body(200, "Job"), page(200)])
+        at.get(
+            FORM_PATH,
+            Access::PatientPage,
+            ("Shows the form of an export, or its state", &[200, 303]),
+            link::show,
+        )
+        .reading(&[CODE, REDIRECT, STEP, SHOW])
+        .returning(&[page(200)])
+        .post(FORM_PATH, Access::PatientPage, ("Takes a step of the form", &[204, 303]), link::submit)
+        .taking(FORM)
+        .reading(&STEP_FIELDS)
+        .post(
+            "/jobs/{job}",
+            Access::FormFiller,
+            ("Takes the choices of the form and starts the export", &[200, 303]),
+            submit,
+        )
+        .taking(JSON_OR_FORM)
+        .reading(&[CODE, REDIRECT])
+        .returning(&[json_body(200, "Job"), page(200)])
     });
     for base in Base::ALL {
         let path = "/Patient/{patient}/$ehi-export/customize";
         let show = async move |state, patient, query| portal::show(base, state, patient, query).await;
-        let start =
-            async move |state, patient, query, form| portal::submit(base, state, patient, query, form).await;
+        let start = async move |state, patient, cookies, query, form| {
+            portal::submit(base, state, patient, cookies, query, form).await
+        };
         routes = routes.below(Below::Base(base), |at| {
-            at.get(path, Access::PatientPage, ("Shows the form before there is an export", &[200]), show)
-                .reading(&[CLIENT, REDIRECT])
+            at.get(path, Access::PatientPage, ("Shows the form before there is an export", &[200, 303]), show)
+                .reading(&[CLIENT, REDIRECT, STEP, SHOW])
                 .returning(&[page(200)])
                 .post(
                     path,
                     Access::PatientPage,
-                    ("Starts an export with the choices of the form", &[200, 303]),
+                    ("Takes a step of the form, or all of it, which starts an export", &[200, 204, 303]),
                     start,
                 )
                 .taking(FORM)
                 .reading(&[CLIENT])
-                .reading(&[
-                    Parameter { place: Place::Body, ..CLIENT },
-                    Parameter { place: Place::Body, ..REDIRECT },
-                ])
+                .reading(&[Parameter { place: Body, ..CLIENT }, Parameter { place: Body, ..REDIRECT }])
+                .reading(&STEP_FIELDS)
                 .returning(&[page(200)])
         });
     }
@@ -131,34 +166,9 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
     }))
 }
 
-const ALREADY_CUSTOMIZED: &str = "this export was customized before; its choices cannot change any more";
+const FORM_PATH: &str = "/jobs/{job}/customize";
 
-async fn show(
-    State(state): State<Customize>,
-    JobPath(id): JobPath,
-    query: Query,
-    cookies: Cookies,
-) -> Result<Response, PageError> {
-    let stored = match state.job(&id).await {
-        // Signing in would not help.
-        Err(error @ Error::Unavailable(_)) => return Err(error.into()),
-        stored => stored,
-    };
-    let code = query.get("code").filter(|code| state.keys.is_form_code(&id, code));
-    let is_known = match &stored {
-        Ok(stored) => code.is_some() || state.is_patient_of(stored, &cookies).await?,
-        Err(_) => code.is_some(),
-    };
-    // Strangers learn nothing of which jobs exist.
-    if !is_known {
-        let next = format!("/jobs/{id}/customize");
-        return Ok(found(&state.settings.url(&format!("/patient-login?next={next}"))));
-    }
-    let stored = stored?;
-    let redirect = state.redirect(&stored, query.get("redirect"))?;
-    let Job::AwaitingInput(_) = &stored.job else { return Err(Error::invalid(ALREADY_CUSTOMIZED).into()) };
-    Ok(html(StatusCode::OK, &form_page(&stored, code, redirect)))
-}
+const ALREADY_CUSTOMIZED: &str = "this export was customized before; its choices cannot change any more";
 
 async fn submit(
     State(state): State<Customize>,
@@ -213,8 +223,8 @@ impl Customize {
         Ok(json(StatusCode::OK, &job_json(&customized, &self.settings, None)))
     }
 
-    /// Saves what a browser's form says. A form with a mistake comes back with everything that was entered, and the
-    /// mistake named at its field.
+    /// Saves what a form of one page says. One with a mistake comes back as the step that has it, with everything that was
+    /// entered.
     async fn submit_form(
         &self,
         id: &JobId,
@@ -227,16 +237,47 @@ impl Customize {
         let redirect = self.redirect(&stored, field(fields, "redirect").or(query.get("redirect")))?;
         let choices = match from_form(fields, &["code", "redirect", "_patient"]) {
             Ok(choices) => choices,
-            Err(problem) => {
-                let page = form_page(&stored, code, redirect).again(fields, &problem);
-                return Ok(html(StatusCode::BAD_REQUEST, &page));
-            }
+            Err(problem) if matches!(chooser, Chooser::Staff(_)) => return Err(problem.into()),
+            Err(problem) => return self.mend(&stored, fields, redirect, problem).await,
         };
         let customized = self.customize(&stored, &choices, &chooser).await?;
         Ok(match redirect {
             Some(redirect) => see_other(&redirect),
-            None => done(&customized.job),
+            None => self.sent_page(&customized.job, link::path(id))?,
         })
+    }
+
+    /// The step of the form that has the mistake of a form of one page.
+    async fn mend(
+        &self,
+        stored: &StoredJob,
+        fields: &[(String, String)],
+        redirect: Option<String>,
+        problem: Problem,
+    ) -> Result<Response> {
+        let place = self.place(stored);
+        let (parts, topics) = (Draft::parts_of(fields), Draft::topics_of(fields));
+        let words = request_context::words();
+        let mut step = None;
+        let keep = |draft: &mut Draft| {
+            draft.parts.clone_from(&parts);
+            draft.topics.clone_from(&topics);
+            draft.parts_version += 1;
+            draft.topics_version += 1;
+            draft.redirect.clone_from(&redirect);
+            step = match (mistakes::of_parts(draft, &words), mistakes::of_topics(draft, &words)) {
+                (parts, _) if !parts.is_empty() => Some(Step::Parts),
+                (_, topics) if !topics.is_empty() => Some(Step::Topics),
+                _ => None,
+            };
+            step.is_some()
+        };
+        let draft = self.change_draft(&place.draft, keep).await?;
+        // A field that the form does not have.
+        let Some(step) = step else { return Err(problem.into()) };
+        let mut page = self.step_page(StatusCode::BAD_REQUEST, &place, &draft, step, Shows::Mistakes)?;
+        page.headers_mut().insert(SET_COOKIE, self.form_session(stored.job.id()).await?);
+        Ok(page)
     }
 
     /// Saves the choices. The patient chooses once; staff can correct the choices until a worker has begun.
@@ -263,23 +304,10 @@ impl Customize {
     }
 }
 
-fn form_page(stored: &StoredJob, code: Option<&str>, redirect: Option<String>) -> FormPage {
-    let mut hidden = Vec::new();
-    hidden.extend(code.map(|code| ("code", code.to_owned())));
-    hidden.extend(redirect.map(|redirect| ("redirect", redirect)));
-    let patient = stored.job.header().patient.as_ref();
-    let name = patient.map(|patient| patient.name.clone()).unwrap_or_default();
-    FormPage::new(name, format!("/jobs/{}", stored.job.id()), hidden)
-}
-
 /// An address of the client's own, in the spelling of a browser.
 pub(crate) fn allowed_return(text: &str, client: Option<&settings::Client>) -> Result<String> {
     let url = Url::parse(text).ok().filter(|url| client.is_some_and(|client| client.allows_return(url)));
     url.map(String::from).ok_or_else(|| {
         Error::invalid("'redirect' is not an http or https address of an origin that the app registered")
     })
-}
-
-pub(crate) fn done(job: &Job) -> Response {
-    html(StatusCode::OK, &FormDonePage { job: job.id().to_string(), review: job.header().review })
 }

@@ -3,25 +3,31 @@
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use domain::choices::Choices;
 use domain::choices::reading::{from_form, from_parameters, to_parameters};
 use domain::error::{Error, NO_PATIENT, Result};
-use domain::ids::PatientId;
-use domain::job::Owner;
+use domain::ids::{JobId, PatientId};
+use domain::job::{Job, Owner, PatientSummary};
 use domain::patient::summary;
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
 use domain::scopes::ScopeLevel;
 use http::StatusCode;
+use http::header::SET_COOKIE;
 use http::request::Parts;
 use platform::exports::{NewExport, start};
 use settings::Client;
-use web::extract::{PatientPath, Query, SameSiteForm};
-use web::pages::FormPage;
-use web::respond::{PageError, found, html, see_other};
-use web::session::{Cookies, PATIENT, PatientSession, current};
+use web::ApiError;
+use web::extract::{Form, PatientPath, Query, SameSiteForm, field};
+use web::respond::{PageError, found, see_other};
+use web::session::{Cookies, PATIENT, PatientSession, current, end, glimpse};
 
-use crate::{Customize, allowed_return, done};
+use crate::draft::Draft;
+use crate::place::{Place, Step};
+use crate::steps::{Next, Sent};
+use crate::view::Shows;
+use crate::{Customize, allowed_return, link};
 
-/// The patient of the address, who is signed in. Whoever only looks is sent to sign in; others are 401.
+/// The patient of the address, who is signed in. Others are sent to sign in.
 pub(crate) struct SignedInPatient(PatientId);
 
 impl FromRequestParts<Customize> for SignedInPatient {
@@ -34,8 +40,7 @@ impl FromRequestParts<Customize> for SignedInPatient {
         let session = session.map_err(|error| PageError(error).into_response())?;
         match named.zip(session) {
             Some((PatientPath(named), session)) if named == session.patient => Ok(Self(named)),
-            _ if parts.method.is_safe() => Err(state.to_sign_in(parts)),
-            _ => Err(PageError(Error::Unauthorized("sign in as the patient first")).into_response()),
+            _ => Err(state.to_sign_in(parts)),
         }
     }
 }
@@ -48,65 +53,96 @@ pub(crate) async fn show(
 ) -> Result<Response, PageError> {
     let client = state.client(query.get("client_id"))?;
     let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let place = place(&summary, base, client);
     let redirect = query.get("redirect").filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
-    Ok(html(StatusCode::OK, &form_page(summary.name, &path(base, &patient), client, redirect)))
+    if let Some(redirect) = redirect {
+        let keep = |draft: &mut Draft| {
+            draft.redirect = Some(redirect.clone());
+            true
+        };
+        state.change_draft(&place.draft, keep).await?;
+        return Ok(see_other(&state.settings.url(&place.step(Step::Parts, &[]))));
+    }
+    let step = query.get("step").unwrap_or_default();
+    if step == "saved" {
+        return Ok(state.saved_page(&place)?);
+    }
+    let mut draft = state.draft(&place.draft).await?;
+    match draft.sent {
+        Some(job) if !matches!(step, "" | "parts") => {
+            return Ok(see_other(&state.settings.url(&again(&job))));
+        }
+        Some(_) => draft = Draft::default(),
+        None => {}
+    }
+    let (step, shows) = (Step::parse(step).unwrap_or(Step::Parts), Shows::parse(query.get("show")));
+    Ok(state.step_page(StatusCode::OK, &place, &draft, step, shows)?)
 }
 
-/// The form's path.
-fn path(base: Base, patient: &PatientId) -> String {
-    format!("{}/Patient/{patient}/$ehi-export/customize", base.path())
+/// The page that shows the state of an export whose form is sent again.
+fn again(job: &JobId) -> String {
+    format!("{}?step={}", link::path(job), Step::Check.name())
 }
 
-fn form_page(patient: String, path: &str, client: &Client, redirect: Option<String>) -> FormPage {
-    let mut hidden = vec![("client_id", client.id.to_string())];
-    hidden.extend(redirect.map(|redirect| ("redirect", redirect)));
-    FormPage::new(patient, path.to_owned(), hidden)
+fn place(patient: &PatientSummary, base: Base, client: &Client) -> Place {
+    Place {
+        path: format!("{}/Patient/{}/$ehi-export/customize", base.path(), patient.id),
+        query: vec![("client_id", client.id.to_string())],
+        draft: format!("{} for {}", patient.id, client.id),
+        patient: patient.name.clone(),
+        receiver: client.name.clone().unwrap_or_else(|| client.id.to_string()),
+    }
 }
 
 pub(crate) async fn submit(
     base: Base,
     State(state): State<Customize>,
-    SignedInPatient(patient): SignedInPatient,
+    patient: Result<PatientPath, ApiError>,
+    cookies: Cookies,
     query: Query,
-    SameSiteForm(form): SameSiteForm,
+    form: Result<SameSiteForm, PageError>,
 ) -> Result<Response, PageError> {
-    let client = state.client(form.find("client_id").or(query.get("client_id")))?;
-    let redirect = form.find("redirect").filter(|text| !text.is_empty());
+    let named = patient.ok().map(|PatientPath(patient)| patient);
+    let is_end = form.as_ref().is_ok_and(|SameSiteForm(Form(fields))| field(fields, "go") == Some("end"));
+    if is_end && glimpse::<PatientSession>(PATIENT, &cookies, &*state.expiring).await?.is_some() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let Some(patient) = state.signed_in(named.clone(), &cookies).await? else {
+        let fields = form.map(|SameSiteForm(Form(fields))| fields).unwrap_or_default();
+        return Ok(state.signed_out_of_portal(named, &fields, &query, base).await?);
+    };
+    let SameSiteForm(Form(fields)) = form?;
+    let client = state.client(field(&fields, "client_id").or(query.get("client_id")))?;
+    let redirect = field(&fields, "redirect").filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
     let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
-    let choices = match from_form(&form.0, &["client_id", "redirect"]) {
-        Ok(choices) => choices,
-        Err(problem) => {
-            let page =
-                form_page(summary.name, &path(base, &patient), client, redirect).again(&form.0, &problem);
-            return Ok(html(StatusCode::BAD_REQUEST, &page));
+    let Some(sent) = Sent::of(&fields) else {
+        // The whole form at once.
+        let choices = from_form(&fields, &["client_id", "redirect"])?;
+        let job = state.begin(base, client, summary, &choices, None).await?;
+        let receipt = || state.sent_page(&job, link::path(job.id()));
+        return Ok(redirect.map_or_else(receipt, |redirect| Ok(see_other(&redirect)))?);
+    };
+    let place = place(&summary, base, client);
+    match state.press(&place, &sent).await? {
+        Next::GoTo(address) => Ok(see_other(&state.settings.url(&address))),
+        Next::Leave => {
+            let mut response = see_other(&state.settings.url("/"));
+            let (_, cookie) =
+                end::<PatientSession>(PATIENT, &cookies, &*state.expiring, &state.settings).await?;
+            response.headers_mut().insert(SET_COOKIE, cookie);
+            Ok(response)
         }
-    };
-    let new = NewExport {
-        id: None,
-        owner: Owner::new(client.id.clone(), None, Some(patient.clone()), &format!("Patient/{patient}")),
-        patient: Some(summary),
-        request: ExportRequest {
-            url: state.settings.url(&format!("{}/Patient/{patient}/$ehi-export", base.path())),
-            base,
-            cohort: Cohort::of(vec![patient]),
-            // The same reading as the kick-off's of a Parameters body.
-            choices: from_parameters(&to_parameters(&choices))?,
-            selection: None,
-            output: OutputOptions {
-                one_document_per_file: client.one_document_per_file,
-                inline_attachments_bytes: client.inline_attachments_bytes,
-                ..OutputOptions::default()
-            },
-        },
-        form: false,
-        review: state.settings.review,
-        request_id: web::request_context::request_id(),
-    };
-    let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random)).await?;
-    web::request_context::started(job.id());
-    Ok(redirect.map_or_else(|| done(&job), |redirect| see_other(&redirect)))
+        Next::Send(choices, draft) => {
+            let (job, is_new) = state.begin_once(base, client, summary, &choices, &place).await?;
+            if !is_new {
+                return Ok(see_other(&state.settings.url(&again(&job))));
+            }
+            let receipt = state.settings.url(&format!("{}?step=sent", link::path(&job)));
+            Ok(see_other(draft.redirect.as_deref().unwrap_or(&receipt)))
+        }
+    }
 }
 
 impl Customize {
@@ -115,6 +151,94 @@ impl Customize {
         let next = asked.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
         found(&self.settings.url(&format!("/patient-login?{query}")))
+    }
+
+    /// The session has ended: see [`Customize::keep_signed_out`].
+    async fn signed_out_of_portal(
+        &self,
+        patient: Option<PatientId>,
+        fields: &[(String, String)],
+        query: &Query,
+        base: Base,
+    ) -> Result<Response> {
+        const UNAUTHORIZED: Error = Error::Unauthorized("sign in as the patient first");
+        let (Some(patient), Some(sent)) = (patient, Sent::of(fields)) else { return Err(UNAUTHORIZED) };
+        let Ok(client) = self.client(query.get("client_id")) else { return Err(UNAUTHORIZED) };
+        let unnamed = PatientSummary { id: patient, name: String::new() };
+        let kept = self.keep_signed_out(&place(&unnamed, base, client), &sent).await?;
+        kept.ok_or(UNAUTHORIZED)
+    }
+
+    /// Starts the export of a draft, once: of two clicks one starts it, and the other finds it. Returns whether it is new.
+    async fn begin_once(
+        &self,
+        base: Base,
+        client: &Client,
+        summary: PatientSummary,
+        choices: &Choices,
+        place: &Place,
+    ) -> Result<(JobId, bool)> {
+        let id = self.random.job(self.clock.now());
+        let mut earlier = None;
+        let claim = |draft: &mut Draft| {
+            earlier.clone_from(&draft.sent);
+            draft.sent.get_or_insert_with(|| id.clone());
+            earlier.is_none()
+        };
+        self.change_draft(&place.draft, claim).await?;
+        if let Some(earlier) = earlier {
+            return Ok((earlier, false));
+        }
+        match self.begin(base, client, summary, choices, Some(id.clone())).await {
+            Ok(_) => Ok((id, true)),
+            Err(error) => {
+                self.change_draft(&place.draft, |draft| draft.sent.take().is_some()).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the export.
+    async fn begin(
+        &self,
+        base: Base,
+        client: &Client,
+        summary: PatientSummary,
+        choices: &Choices,
+        id: Option<JobId>,
+    ) -> Result<Job> {
+        let patient = summary.id.clone();
+        let new = NewExport {
+            id,
+            owner: Owner::new(client.id.clone(), None, Some(patient.clone()), &format!("Patient/{patient}")),
+            patient: Some(summary),
+            request: ExportRequest {
+                url: self.settings.url(&format!("{}/Patient/{patient}/$ehi-export", base.path())),
+                base,
+                cohort: Cohort::of(vec![patient]),
+                // The same reading as the kick-off's of a Parameters body.
+                choices: from_parameters(&to_parameters(choices))?,
+                selection: None,
+                output: OutputOptions {
+                    one_document_per_file: client.one_document_per_file,
+                    inline_attachments_bytes: client.inline_attachments_bytes,
+                    ..OutputOptions::default()
+                },
+            },
+            form: false,
+            review: self.settings.review,
+            request_id: web::request_context::request_id(),
+        };
+        let job = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random)).await?;
+        web::request_context::started(job.id());
+        Ok(job)
+    }
+
+    /// The patient of the address, if it is the one who is signed in.
+    async fn signed_in(&self, named: Option<PatientId>, cookies: &Cookies) -> Result<Option<PatientId>> {
+        let session: Option<PatientSession> =
+            current(PATIENT, cookies, &*self.expiring, &*self.clock).await?;
+        Ok(named.filter(|named| session.is_some_and(|session| session.patient == *named)))
     }
 
     /// The app that the export is for; the only one that there is need not be named.

@@ -1,5 +1,5 @@
-//! Discovery: CapabilityStatement, SMART and OpenID configuration, public keys, and the landing page (contract,
-//! section 5).
+//! Discovery: CapabilityStatement, SMART and OpenID configuration, public keys (contract, section 5); the landing page, and the
+//! files that all pages load.
 
 mod accept;
 mod discovery;
@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::clock::Clock;
 use domain::dialect::Dialect;
-use domain::error::Result;
+use domain::error::{NO_FILE, Result};
 use domain::request::{Base, SandboxShortcut};
 use fhir::FHIR_JSON;
 use http::StatusCode;
@@ -21,8 +21,10 @@ use platform::Platform;
 use security::keys::Keys;
 use settings::Settings;
 use web::ApiError;
+use web::assets::Assets;
 use web::capability::capability_statement;
 use web::describe::{self as described, FORMAT, page};
+use web::extract::FilePath;
 use web::pages::LandingPage;
 use web::respond::{cacheable, html, json, ready};
 use web::routes::{Access, Below, Route, Routes};
@@ -35,7 +37,18 @@ struct Metadata {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
+    assets: Arc<Assets>,
 }
+
+/// What [`Assets`] has.
+const ASSETS: [described::Returned; 6] = [
+    described::file(200, "text/css"),
+    described::file(200, "text/javascript"),
+    described::file(200, "image/svg+xml"),
+    described::file(200, "image/png"),
+    described::file(200, "image/jpeg"),
+    described::file(200, "image/webp"),
+];
 
 /// The routes that describe the server. Those of the sandbox's shortcuts exist in a sandbox alone.
 pub fn routes() -> Vec<Route> {
@@ -70,6 +83,13 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
                 openapi,
             )
             .returning(&[described::json(200, "OpenApi")])
+            .get(
+                "/assets/{file}",
+                Access::Public,
+                ("Returns the stylesheet, the script or a picture of the pages", &[200]),
+                asset,
+            )
+            .returning(&ASSETS)
     });
     for &shortcut in shortcuts {
         for base in Base::ALL {
@@ -101,7 +121,9 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
-    let state = Metadata { settings: platform.settings(), keys: platform.keys()?, clock: platform.clock() };
+    let settings = platform.settings();
+    let assets = Arc::new(Assets::new(&settings.pages));
+    let state = Metadata { settings, keys: platform.keys()?, clock: platform.clock(), assets };
     Ok(declared(state.settings.prefixes(), state.clock.now()).with_state(state))
 }
 
@@ -109,6 +131,10 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
 async fn openapi() -> Response {
     const DOCUMENT: &[u8] = include_bytes!("../openapi.json");
     cacheable(ready(StatusCode::OK, "application/json", Bytes::from_static(DOCUMENT)))
+}
+
+async fn asset(State(state): State<Metadata>, FilePath(file): FilePath) -> Result<Response, ApiError> {
+    state.assets.get(&file).ok_or(ApiError(NO_FILE))
 }
 
 async fn landing(State(state): State<Metadata>) -> Response {

@@ -154,6 +154,17 @@ impl Keys {
         self.all().any(|key| crypto::same_secret(&key.code(&form_message(job)), code))
     }
 
+    /// What a form carries so that what was typed into it can be kept after its session has ended, until `expires`
+    /// (seconds since the epoch). It lets a draft be written and nothing be read.
+    pub fn draft_signature(&self, draft: &str, expires: i64) -> String {
+        self.signing.code(&draft_message(draft, expires))
+    }
+
+    /// Checks a form's signature in constant time; that it has not expired is for the caller to see.
+    pub fn is_draft_signature(&self, draft: &str, expires: i64, signature: &str) -> bool {
+        self.all().any(|key| crypto::same_secret(&key.code(&draft_message(draft, expires)), signature))
+    }
+
     /// The signature in the URL of a file, which replaces a token until `expires` (seconds since the epoch).
     pub fn file_signature(&self, job: &JobId, file: &str, expires: i64) -> String {
         self.signing.code(&file_message(job, file, expires))
@@ -167,6 +178,10 @@ impl Keys {
 
 fn form_message(job: &JobId) -> String {
     format!("form of {job}")
+}
+
+fn draft_message(draft: &str, expires: i64) -> String {
+    format!("draft {draft} until {expires}")
 }
 
 fn file_message(job: &JobId, file: &str, expires: i64) -> String {

@@ -14,7 +14,9 @@ use domain::clock::{Clock, Random};
 use domain::error::Error;
 use domain::ids::JobId;
 use futures_util::FutureExt;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
+use http::header::{
+    ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SET_COOKIE, VARY,
+};
 use http::{HeaderMap, StatusCode, Uri};
 use platform::Platform;
 use security::address::{PeerAddress, client_address};
@@ -23,15 +25,15 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cors::{self, Allowed};
 use crate::request_context::{Observed, RequestContext};
-use crate::respond::{ApiError, Logged, Shown, as_page};
+use crate::respond::{ApiError, FormGoesTo, Logged, Shown, as_outcome, as_page};
+use crate::site::{Reader, Site, asked_for};
 
 #[derive(Clone)]
 struct Host {
     settings: Arc<Settings>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    /// The path of the public base URL.
-    prefix: Arc<str>,
+    site: Arc<Site>,
 }
 
 /// When the response to a request must be complete, body included. Hosts that are cut off at a time put it into the extensions of
@@ -65,8 +67,8 @@ fn wrapped(
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 ) -> Router {
-    let prefix = settings.path().into();
-    let state = Host { settings, clock, random, prefix };
+    let site = Arc::new(Site::new(&settings));
+    let state = Host { settings, clock, random, site };
     // Outside the router, because a router matches the path before its own layers run.
     Router::new().fallback_service(routed).layer(from_fn_with_state(state, around))
 }
@@ -93,12 +95,13 @@ fn normalize(request: &mut Request, prefix: &str) {
 }
 
 async fn around(State(host): State<Host>, mut request: Request, next: Next) -> Response {
-    normalize(&mut request, &host.prefix);
+    normalize(&mut request, &host.site.prefix);
     let started = host.clock.now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     // Ours, never one that a header brings.
     let request_id = host.random.attempt().to_string();
-    let wants_page = wants_page(&method, request.headers());
+    let wanted = Wanted::of(request.headers());
+    let reader = Reader::of(host.site.clone(), &method, &uri, request.headers());
     let address = request.extensions().get::<PeerAddress>();
     let address = address.map(|peer| client_address(*peer, request.headers(), &host.settings));
     let origin = request.headers().get(ORIGIN).cloned();
@@ -108,7 +111,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         let headers = cors::preflight_headers(request.headers());
         (StatusCode::NO_CONTENT, headers).into_response()
     } else {
-        let context = RequestContext::new(request_id.clone(), address, host.prefix.clone());
+        let context = RequestContext::new(request_id.clone(), address, reader.clone());
         // A panic is a defect, but it must not cost other requests their connection.
         let answer = AssertUnwindSafe(in_time(next.run(request), respond_by)).catch_unwind();
         let answered;
@@ -117,17 +120,26 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     };
     // No handler sees a preflight, or a method that its path does not have.
     let takes_cookie = observed.took_cookie || cors::takes_cookie(uri.path());
-    if wants_page && response.extensions().get::<Shown>().is_some() {
-        let context = RequestContext::new(request_id.clone(), None, host.prefix.clone());
-        (response, _) = context.during(async { as_page(response) }).await;
+    if response.extensions().get::<Shown>().is_some() {
+        let context = RequestContext::new(request_id.clone(), None, reader.clone());
+        (response, _) = context.during(async { wanted.rendered(response) }).await;
     }
+    let form_goes_to = response.extensions_mut().remove::<FormGoesTo>();
     let headers = response.headers_mut();
     Allowed::of(takes_cookie, origin, &host.settings).add_to(headers);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     // Not `no-referrer`: browsers would then send our own forms with `Origin: null`.
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));
     if headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html")) {
-        headers.entry("content-security-policy").or_insert(PAGE_POLICY);
+        if let Some(policy) = host.site.policy(form_goes_to.as_ref().map(|FormGoesTo(origin)| &**origin)) {
+            headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy);
+        }
+        headers.append(VARY, HeaderValue::from_static("Accept-Language, Cookie"));
+        // A link that chooses a language is followed by pages that do not name it.
+        let chosen = asked_for(&uri).and_then(|language| host.site.language_cookie(language));
+        if let Some(cookie) = chosen {
+            headers.append(SET_COOKIE, cookie);
+        }
     }
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
@@ -159,12 +171,34 @@ async fn in_time(answer: impl Future<Output = Response>, by: Option<RespondBy>) 
     ApiError(failed).into_response()
 }
 
-/// Whether a person reads the response in a browser: it asks for a page, and no program's format.
-fn wants_page(method: &http::Method, headers: &HeaderMap) -> bool {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    matches!(*method, http::Method::GET | http::Method::HEAD)
-        && accept.contains("text/html")
-        && !accept.contains("json")
+/// Who reads an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A person in a browser, which asks for a page and no program's format.
+    Page,
+    /// A program that asks for JSON and not for a page.
+    Json,
+    /// Whatever the route usually returns.
+    Usual,
+}
+
+impl Wanted {
+    fn of(headers: &HeaderMap) -> Self {
+        let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        match (accept.contains("text/html"), accept.contains("json")) {
+            (true, false) => Self::Page,
+            (false, true) => Self::Json,
+            (true, true) | (false, false) => Self::Usual,
+        }
+    }
+
+    fn rendered(self, response: Response) -> Response {
+        match self {
+            Self::Page => as_page(response),
+            Self::Json => as_outcome(response),
+            Self::Usual => response,
+        }
+    }
 }
 
 /// The route in the log of a request that reached none: no route has the path, or the method.
@@ -179,11 +213,6 @@ struct Logline<'a> {
     route: &'a str,
     duration_ms: u64,
 }
-
-/// Our pages load nothing and are framed by nobody; their one style stands in the page.
-const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
-);
 
 fn log(request: &Logline<'_>, response: &Response<Body>) {
     let status = response.status().as_u16();
@@ -225,16 +254,16 @@ mod tests {
 
     #[test]
     fn a_program_is_no_browser() {
-        for (accept, page) in [
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
-            ("application/fhir+json", false),
-            ("text/html, application/fhir+json", false),
-            ("*/*", false),
-            ("", false),
+        for (accept, wanted) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Wanted::Page),
+            ("application/fhir+json", Wanted::Json),
+            ("application/json, text/plain, */*", Wanted::Json),
+            ("text/html, application/fhir+json", Wanted::Usual),
+            ("*/*", Wanted::Usual),
+            ("", Wanted::Usual),
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
-            assert_eq!(wants_page(&http::Method::GET, &headers), page, "{accept}");
-            assert!(!wants_page(&http::Method::POST, &headers));
+            assert_eq!(Wanted::of(&headers), wanted, "{accept}");
         }
     }
 }

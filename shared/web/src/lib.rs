@@ -1,5 +1,6 @@
 //! How a request becomes typed values and a response becomes bytes: what the functions that serve HTTP share. Knows no adapter.
 
+pub mod assets;
 pub mod caller;
 pub mod capability;
 pub mod conditional;
@@ -15,6 +16,7 @@ pub mod request_context;
 pub mod respond;
 pub mod routes;
 pub mod session;
+pub mod site;
 pub mod unique_json;
 pub mod urls;
 

@@ -1,5 +1,5 @@
 //! What is known of a request while it is answered: its id, its route, whose token it carries, where it comes from, and
-//! whether the response may depend on a cookie.
+//! whether the response may depend on a cookie; and how whoever reads the response is spoken to.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use domain::ids::{ClientId, JobId};
 use tokio::task_local;
+use words::Words;
+
+use crate::site::Reader;
 
 task_local! {
     static CONTEXT: RequestContext;
@@ -18,7 +21,7 @@ pub(super) struct RequestContext {
     request: String,
     client: OnceLock<ClientId>,
     address: Option<IpAddr>,
-    prefix: Arc<str>,
+    reader: Reader,
     took_cookie: AtomicBool,
     route: OnceLock<Arc<str>>,
     job: OnceLock<JobId>,
@@ -39,13 +42,12 @@ pub(super) struct Observed {
 }
 
 impl RequestContext {
-    /// `prefix` is the path of the public base URL.
-    pub(super) fn new(request: String, address: Option<IpAddr>, prefix: Arc<str>) -> Self {
+    pub(super) fn new(request: String, address: Option<IpAddr>, reader: Reader) -> Self {
         Self {
             request,
             client: OnceLock::new(),
             address,
-            prefix,
+            reader,
             took_cookie: AtomicBool::new(false),
             route: OnceLock::new(),
             job: OnceLock::new(),
@@ -119,7 +121,12 @@ pub fn address() -> Option<IpAddr> {
     CONTEXT.try_with(|context| context.address).ok().flatten()
 }
 
-/// The path of the public base URL, which links within pages begin with; mostly empty.
-pub(super) fn prefix() -> String {
-    CONTEXT.try_with(|context| context.prefix.to_string()).unwrap_or_default()
+/// Whoever reads the response; outside of a request, a reader of English.
+pub(super) fn reader() -> Reader {
+    CONTEXT.try_with(|context| context.reader.clone()).unwrap_or_default()
+}
+
+/// How whoever reads the response is spoken to.
+pub fn words() -> Words {
+    reader().words()
 }

@@ -10,15 +10,49 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use crate::pages::ErrorPage;
+use crate::pages::{ErrorPage, Frame};
 
 /// What a response tells the host's log of an error: the causes, which the caller does not see.
 #[derive(Debug, Clone)]
 pub struct Logged(pub String);
 
-/// An error that was answered with an OperationOutcome: its text, for the page that a browser gets instead.
+/// The error of a response, for the host, which gives a browser a page and a program an OperationOutcome.
 #[derive(Debug, Clone)]
-pub(super) struct Shown(pub(super) String);
+pub(super) struct Shown {
+    text: String,
+    code: &'static str,
+    retry_after: Option<u64>,
+}
+
+impl Shown {
+    fn of(error: &Error) -> Self {
+        let retry_after = match error {
+            Error::Throttled { retry_after } => Some(*retry_after),
+            _ => None,
+        };
+        Self { text: error.to_string(), code: error.issue_code(), retry_after }
+    }
+}
+
+/// Where a redirect after a page's form may go beyond this server: an origin, or a scheme with its colon.
+#[derive(Debug, Clone)]
+pub struct FormGoesTo(pub String);
+
+impl FormGoesTo {
+    /// What a Content Security Policy needs for a redirect to an app's address.
+    pub fn app(address: &str) -> Option<Self> {
+        let url = url::Url::parse(address).ok()?;
+        match settings::origin_of(address) {
+            Some(origin) => Some(Self(origin)),
+            None => Some(Self(format!("{}:", url.scheme()))),
+        }
+    }
+
+    pub fn tell(self, mut response: Response) -> Response {
+        response.extensions_mut().insert(self);
+        response
+    }
+}
 
 /// The HTTP status that an error is answered with (contract, section 7).
 pub fn status_of(error: &Error) -> StatusCode {
@@ -57,23 +91,33 @@ impl<E: Into<Error>> From<E> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self(error) = self;
-        let text = error.to_string();
-        let body = outcome("error", error.issue_code(), &text);
+        let shown = Shown::of(&error);
+        let body = outcome("error", shown.code, &shown.text);
         let mut response = with_error_headers(&error, fhir(status_of(&error), &body));
-        response.extensions_mut().insert(Shown(text));
+        response.extensions_mut().insert(shown);
         response
     }
 }
 
 /// The same error as a page: status and headers stay.
 pub(super) fn as_page(response: Response) -> Response {
-    let (mut parts, _) = response.into_parts();
-    let Some(Shown(text)) = parts.extensions.remove() else {
-        return Response::from_parts(parts, Body::empty());
+    let page = |status: StatusCode, shown: &Shown| {
+        html(status, &ErrorPage::new(status, &shown.text, shown.retry_after))
     };
-    let (page, body) = html(parts.status, &ErrorPage { status: parts.status.as_u16(), text }).into_parts();
+    rendered(response, page)
+}
+
+/// The same error as an OperationOutcome.
+pub(super) fn as_outcome(response: Response) -> Response {
+    rendered(response, |status, shown| fhir(status, &outcome("error", shown.code, &shown.text)))
+}
+
+fn rendered(response: Response, render: impl FnOnce(StatusCode, &Shown) -> Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Some(shown) = parts.extensions.get::<Shown>() else { return Response::from_parts(parts, body) };
+    let (other, body) = render(parts.status, shown).into_parts();
     parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.extend(page.headers);
+    parts.headers.extend(other.headers);
     Response::from_parts(parts, body)
 }
 
@@ -88,8 +132,11 @@ impl<E: Into<Error>> From<E> for PageError {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        let page = ErrorPage { status: status_of(&self.0).as_u16(), text: self.0.to_string() };
-        with_error_headers(&self.0, html(status_of(&self.0), &page))
+        let (status, shown) = (status_of(&self.0), Shown::of(&self.0));
+        let page = ErrorPage::new(status, &shown.text, shown.retry_after);
+        let mut response = with_error_headers(&self.0, html(status, &page));
+        response.extensions_mut().insert(shown);
+        response
     }
 }
 
@@ -227,8 +274,8 @@ pub fn json(status: StatusCode, value: &Value) -> Response {
 
 /// A page.
 pub fn html(status: StatusCode, page: &impl Template) -> Response {
-    let prefix: Box<dyn std::any::Any> = Box::new(super::request_context::prefix());
-    match page.render_with_values(&(crate::pages::PREFIX, prefix)) {
+    let frame: Box<dyn std::any::Any> = Box::new(Frame::current());
+    match page.render_with_values(&(crate::pages::FRAME, frame)) {
         Ok(text) => body(status, "text/html; charset=utf-8", text.into_bytes()),
         Err(error) => ApiError(Error::internal(error)).into_response(),
     }

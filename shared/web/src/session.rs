@@ -1,4 +1,5 @@
-//! Sessions of people in browsers: staff and patients. The cookie is a secret; the store knows its fingerprint.
+//! Sessions of people in browsers: staff, patients, and whoever came by the link to a job's form. The cookie is a secret;
+//! the store knows its fingerprint.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use crypto::fingerprint;
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
-use domain::ids::PatientId;
+use domain::ids::{JobId, PatientId};
 use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, ORIGIN};
@@ -34,6 +35,9 @@ pub struct SessionKind {
 pub const STAFF: SessionKind = SessionKind { cookie: "sid", entry: EntryKind::StaffSession };
 pub const PATIENT: SessionKind = SessionKind { cookie: "patient", entry: EntryKind::PatientSession };
 
+/// Whoever came by the link to a job's form: good for that form alone, and sent with its paths alone.
+pub const FORM: SessionKind = SessionKind { cookie: "form", entry: EntryKind::FormSession };
+
 /// A member of staff who is signed in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StaffSession {
@@ -46,9 +50,27 @@ pub struct PatientSession {
     pub patient: PatientId,
 }
 
+/// The session of the form of one job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FormSession {
+    pub job: JobId,
+}
+
 /// Begins a session; returns the `Set-Cookie` header.
 pub async fn begin(
     kind: SessionKind,
+    session: &impl Serialize,
+    expiring: &dyn ExpiringStore,
+    sources: (&dyn Clock, &dyn Random),
+    settings: &Settings,
+) -> Result<HeaderValue> {
+    begin_below(kind, "", session, expiring, sources, settings).await
+}
+
+/// The same, with a cookie that browsers send to paths below `path` alone.
+pub async fn begin_below(
+    kind: SessionKind,
+    path: &str,
     session: &impl Serialize,
     expiring: &dyn ExpiringStore,
     (clock, random): (&dyn Clock, &dyn Random),
@@ -58,7 +80,7 @@ pub async fn begin(
     let secret = random.secret();
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
     expiring.put(kind.entry, &fingerprint(&secret), serde_json::to_value(session)?, expires_at).await?;
-    cookie(kind, &secret, None, settings)
+    cookie(kind, path, &secret, None, settings)
 }
 
 /// The session of the request's cookie, if it lasts; using it makes it last longer.
@@ -79,9 +101,31 @@ pub async fn current<T: DeserializeOwned>(
     entry.read().map(Some)
 }
 
+/// The session of the request's cookie, if it lasts, which is not prolonged.
+pub async fn glimpse<T: DeserializeOwned>(
+    kind: SessionKind,
+    cookies: &Cookies,
+    expiring: &dyn ExpiringStore,
+) -> Result<Option<T>> {
+    let Some(secret) = cookies.get(kind.cookie) else { return Ok(None) };
+    let entry = expiring.get(kind.entry, &fingerprint(secret)).await?;
+    entry.map(|entry| entry.read()).transpose()
+}
+
 /// Ends the session of the request's cookie; returns it, unless there was none, and the header that clears the cookie.
 pub async fn end<T: DeserializeOwned>(
     kind: SessionKind,
+    cookies: &Cookies,
+    expiring: &dyn ExpiringStore,
+    settings: &Settings,
+) -> Result<(Option<T>, HeaderValue)> {
+    end_below(kind, "", cookies, expiring, settings).await
+}
+
+/// The same for a cookie of [`begin_below`].
+pub async fn end_below<T: DeserializeOwned>(
+    kind: SessionKind,
+    path: &str,
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,
     settings: &Settings,
@@ -91,7 +135,7 @@ pub async fn end<T: DeserializeOwned>(
         None => None,
     };
     let session = entry.map(|entry| entry.read()).transpose()?;
-    Ok((session, cookie(kind, "", Some(0), settings)?))
+    Ok((session, cookie(kind, path, "", Some(0), settings)?))
 }
 
 /// The patient who is signed in in this browser, if one is.
@@ -187,13 +231,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Cookies {
     }
 }
 
-fn cookie(kind: SessionKind, value: &str, max_age: Option<u32>, settings: &Settings) -> Result<HeaderValue> {
+fn cookie(
+    kind: SessionKind,
+    below: &str,
+    value: &str,
+    max_age: Option<u32>,
+    settings: &Settings,
+) -> Result<HeaderValue> {
     let same_site = match settings.cookie_same_site {
         SameSite::None if kind.cookie == STAFF.cookie => "None",
         SameSite::None | SameSite::Lax => "Lax",
     };
     let secure = if settings.secure_cookies() { "; Secure" } else { "" };
-    let path = settings.path();
+    let path = settings.path() + below;
     let path = if path.is_empty() { "/" } else { &path };
     let max_age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
     let text =

@@ -14,8 +14,10 @@ async fn sign_in(site: &Site, page: &Page) {
 
 /// Fills in the form with whatever it begins with, and sends it.
 async fn send_form(page: &Page) {
-    page.tab_to("button", "Start the export").await;
-    page.leads(page.press(Key::Enter)).await;
+    for button in ["Continue", "Continue", "Send my request"] {
+        page.tab_to("button", button).await;
+        page.leads(page.press(Key::Enter)).await;
+    }
 }
 
 async fn whole_way(script: Script) {
@@ -120,6 +122,48 @@ async fn the_form_in_every_look() {
     page.open(&site.form().await).await;
     assert!(page.url().await.contains("/customize"), "{}", page.url().await);
     passes(&page, "form", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_steps_of_the_form_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    page.open(&site.form().await).await;
+    page.leads(page.click("button", "Continue")).await;
+    assert_eq!(page.heading().await, "Private topics");
+    passes(&page, "form-topics", Audience::Patients).await;
+    page.tab_to("checkbox", "HIV").await;
+    page.press(Key::Space).await;
+    page.leads(page.click("button", "Continue")).await;
+    assert_eq!(page.heading().await, "Check before you send");
+    passes(&page, "form-check", Audience::Patients).await;
+    page.leads(page.click("button", "Send my request")).await;
+    assert!(page.text().await.contains("Tick the box to agree."));
+    passes(&page, "form-check-wrong", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_form_with_mistakes_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    page.open(&site.form().await).await;
+    page.leads(page.click("button", "Clear all")).await;
+    page.leads(page.click("button", "Continue")).await;
+    assert!(page.title().await.starts_with("Error: "), "{}", page.title().await);
+    passes(&page, "form-wrong", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn few_stops_lead_through_a_step() {
+    let (site, _browser, page) = opened(Look::PHONE, Script::On).await;
+    page.open(&site.form().await).await;
+    for (most, button) in [(40, "Continue"), (25, "Continue"), (25, "Send my request")] {
+        let stops = page.tab_stops().await;
+        assert!(stops.len() <= most, "{} stops", stops.len());
+        assert_eq!(stops[0].name, "Skip to the main part");
+        page.leads(page.click("button", button)).await;
+    }
 }
 
 #[tokio::test]

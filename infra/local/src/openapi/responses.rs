@@ -69,7 +69,8 @@ pub fn error_schemas(access: Access) -> &'static [(&'static str, Option<&'static
     const PAGE: (&str, Option<&str>) = ("text/html", None);
     match access {
         Access::OAuth | Access::OAuthBearer => &[("application/json", Some("OAuthError"))],
-        Access::StaffPage | Access::PatientPage | Access::AppRedirect => &[PAGE],
+        // Programs that ask for JSON get it.
+        Access::StaffPage | Access::PatientPage | Access::AppRedirect => &[PAGE, FHIR],
         Access::SignIn => &[FHIR, PAGE, ("application/json", Some("Refusal"))],
         // Browsers that ask for a page get one.
         Access::Public
@@ -99,7 +100,8 @@ pub fn statuses(route: &Route) -> impl Iterator<Item = u16> {
 /// How callers are refused whom a route is not for.
 fn refusals(access: Access, has_parameters: bool) -> &'static [u16] {
     match (access, has_parameters) {
-        (Access::Public, _) => &[503],
+        (Access::Public, true) => &[404, 503],
+        (Access::Public, false) => &[503],
         (Access::SignIn, _) => &[400, 401, 403, 415, 429, 503],
         (
             Access::Owner | Access::OwnerOrSigned | Access::OwnerOrStaff | Access::FormFiller | Access::Staff,

@@ -22,6 +22,10 @@ pub enum EntryKind {
     Revoked,
     PatientSession,
     StaffSession,
+    /// Whoever came by the link to a job's form.
+    FormSession,
+    /// What a patient has typed into a form and not sent yet.
+    Draft,
     /// Failed log-ins, by user name.
     Failures,
     /// A file that a browser of staff sends directly to the store.
@@ -45,6 +49,8 @@ impl EntryKind {
             Self::Revoked => "revoked",
             Self::PatientSession => "patient-session",
             Self::StaffSession => "staff-session",
+            Self::FormSession => "form-session",
+            Self::Draft => "draft",
             Self::Failures => "failures",
             Self::Upload => "upload",
             Self::Idempotency => "idempotency",

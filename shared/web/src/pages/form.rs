@@ -1,122 +1,169 @@
-//! The patient's form.
+//! The patient's form: three steps, and what comes after.
 
 use askama::Template;
-use domain::choices::reading::Problem;
-use domain::choices::{RecordGroup, Sensitive};
 
 use crate::pages::filters;
 
-/// The form. Everything but what is sensitive is chosen to begin with.
+/// A mistake, and the field where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// The id of the field.
+    pub field: String,
+    pub text: String,
+}
+
+/// What the three steps have in common.
+#[derive(Debug, Clone)]
+pub struct FormFrame {
+    pub title: String,
+    pub step: &'static str,
+    pub step_words: String,
+    pub patient: String,
+    /// The path that the form is sent to.
+    pub action: String,
+    /// The path of the step before.
+    pub back: Option<String>,
+    pub token: String,
+    pub version: String,
+    /// The button that the Enter key presses.
+    pub default_button: &'static str,
+    pub problems: Vec<FieldProblem>,
+    /// Whether another tab has changed what is shown.
+    pub changed: bool,
+    pub session_seconds: i64,
+    pub session_words: String,
+}
+
+impl FormFrame {
+    /// The message at a field.
+    pub fn problem_at(&self, field: &str) -> Option<String> {
+        self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.text.clone())
+    }
+}
+
+/// Step 1: the parts of the record.
 #[derive(Template)]
-#[template(path = "form.html")]
-pub struct FormPage {
-    patient: String,
-    action: String,
-    hidden: Vec<(&'static str, String)>,
-    /// What is wrong with the form that was sent.
-    message: Option<String>,
-    parts: [FormPart; 2],
-    categories: Vec<CategoryRow>,
+#[template(path = "form_parts.html")]
+pub struct PartsPage {
+    pub form: FormFrame,
+    pub for_whom: String,
+    pub note_hint: String,
+    pub none_chosen: bool,
+    pub parts: Vec<PartCard>,
 }
 
-struct FormPart {
-    title: &'static str,
-    groups: Vec<GroupRow>,
+pub struct PartCard {
+    pub key: &'static str,
+    pub name: String,
+    pub hint: String,
+    pub ticked: bool,
+    /// Whether dates and note are shown.
+    pub open: bool,
+    pub dates: [DateFields; 2],
+    pub note: String,
+    pub note_error: Option<String>,
 }
 
-/// A group of the record with what was entered.
-struct GroupRow {
-    key: &'static str,
-    name: &'static str,
-    enabled: bool,
-    from: String,
-    to: String,
-    notes: String,
-    error: Option<String>,
-}
-
-/// A sensitive category with what was entered.
-struct CategoryRow {
-    key: &'static str,
-    name: &'static str,
-    given: bool,
-    has_description: bool,
-    description: String,
-    error: Option<String>,
-}
-
-impl FormPage {
-    /// The form as it is shown first. `action` is the path that it posts to, with the `hidden` fields.
-    pub fn new(patient: String, action: String, hidden: Vec<(&'static str, String)>) -> Self {
-        let groups = |part| RecordGroup::ALL.into_iter().filter(move |group| group.part() == part);
-        Self {
-            patient,
-            action,
-            hidden,
-            message: None,
-            parts: [
-                FormPart { title: "Electronic records", groups: groups(1).map(GroupRow::new).collect() },
-                FormPart { title: "Other documents", groups: groups(2).map(GroupRow::new).collect() },
-            ],
-            categories: Sensitive::ALL.into_iter().map(CategoryRow::new).collect(),
-        }
-    }
-
-    /// The form as it was sent, with what is wrong.
-    #[must_use]
-    pub fn again(mut self, fields: &[(String, String)], problem: &Problem) -> Self {
-        let sent = |path: &str| fields.iter().find(|(name, _)| name == path).map(|(_, value)| value.clone());
-        let text = |path: &str| sent(path).unwrap_or_default();
-        let ticked = |path: &str| sent(path).is_some_and(|value| matches!(value.as_str(), "on" | "true"));
-        let wrong = |path: &str, name: &str| {
-            let field = problem.field.as_deref().and_then(|field| field.strip_prefix(path))?;
-            (field.is_empty() || field.starts_with('.')).then(|| format!("{name} {}.", problem.what))
-        };
-        self.message = Some(match problem.field.as_deref() {
-            Some("parameters") => "Choose at least one part of your record.".to_owned(),
-            _ => "Something in the form is not right. Nothing was started; see below.".to_owned(),
-        });
-        for group in self.parts.iter_mut().flat_map(|part| &mut part.groups) {
-            let path = format!("parameters.{}", group.key);
-            group.enabled = ticked(&format!("{path}.enabled"));
-            group.from = text(&format!("{path}.from"));
-            group.to = text(&format!("{path}.to"));
-            group.notes = text(&format!("{path}.notes"));
-            group.error = wrong(&path, group.name);
-        }
-        for category in &mut self.categories {
-            let path = format!("authorizations.{}", category.key);
-            category.given = ticked(&path);
-            category.description = text(&format!("{path}.text"));
-            category.error = wrong(&path, category.name);
-        }
-        self
+impl PartCard {
+    fn is_wrong(&self) -> bool {
+        self.note_error.is_some() || self.dates.iter().any(|date| date.error.is_some())
     }
 }
 
-impl GroupRow {
-    fn new(group: RecordGroup) -> Self {
-        Self {
-            key: group.key(),
-            name: group.name(),
-            enabled: true,
-            from: String::new(),
-            to: String::new(),
-            notes: String::new(),
-            error: None,
-        }
-    }
+/// A date as it is typed.
+pub struct DateFields {
+    pub id: String,
+    pub name: String,
+    pub legend: String,
+    /// In the order of the language.
+    pub fields: [DateField; 3],
+    pub error: Option<String>,
 }
 
-impl CategoryRow {
-    fn new(category: Sensitive) -> Self {
-        Self {
-            key: category.key(),
-            name: category.name(),
-            given: false,
-            has_description: category.has_description(),
-            description: String::new(),
-            error: None,
-        }
-    }
+pub struct DateField {
+    pub unit: &'static str,
+    pub label: String,
+    pub value: String,
+}
+
+/// Step 2: the private topics.
+#[derive(Template)]
+#[template(path = "form_topics.html")]
+pub struct TopicsPage {
+    pub form: FormFrame,
+    pub topics: Vec<TopicCard>,
+}
+
+pub struct TopicCard {
+    pub key: &'static str,
+    pub name: String,
+    pub hint: String,
+    pub ticked: bool,
+    pub has_text: bool,
+    pub text: String,
+    pub error: Option<String>,
+}
+
+/// Step 3: everything once more, and the permission.
+#[derive(Template)]
+#[template(path = "form_check.html")]
+pub struct CheckPage {
+    pub form: FormFrame,
+    pub change_parts: String,
+    pub change_topics: String,
+    pub parts: Vec<PartAnswer>,
+    pub parts_left_out: String,
+    pub topics: Vec<TopicCard>,
+    /// What is permitted; `None` where no topic is ticked.
+    pub permission: Option<String>,
+    pub agree_words: String,
+    pub agree_missing: bool,
+}
+
+pub struct PartAnswer {
+    pub name: String,
+    pub dates: String,
+    pub note: String,
+}
+
+/// The choices are kept for another time.
+#[derive(Template)]
+#[template(path = "form_saved.html")]
+pub struct SavedPage {
+    pub lead: String,
+    pub go_on: String,
+    /// The path that signs the patient out.
+    pub leave: String,
+}
+
+/// The form was sent just now.
+#[derive(Template)]
+#[template(path = "form_sent.html")]
+pub struct SentPage {
+    pub number: String,
+    pub review: bool,
+    pub get: String,
+    /// The path of the page that shows the state.
+    pub state: String,
+    /// The path that signs the patient out.
+    pub leave: String,
+}
+
+/// What has become of a form that was sent.
+#[derive(Template)]
+#[template(path = "form_state.html")]
+pub struct StatePage {
+    pub state: String,
+    /// The class of the state.
+    pub look: &'static str,
+    pub next: String,
+    pub next_step: Option<String>,
+    pub percent: Option<u8>,
+    pub asked: String,
+    pub number: String,
+    pub here: String,
+    /// The path that signs the patient out.
+    pub leave: String,
+    /// Whether the form was sent again.
+    pub again: bool,
 }

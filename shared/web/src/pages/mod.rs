@@ -3,40 +3,21 @@
 use askama::Template;
 use domain::job::{Attachment, PatientSummary};
 
-pub use self::form::FormPage;
+pub use self::error::ErrorPage;
+pub use self::form::{
+    CheckPage, DateField, DateFields, FieldProblem, FormFrame, PartAnswer, PartCard, PartsPage, SavedPage,
+    SentPage, StatePage, TopicCard, TopicsPage,
+};
+pub(crate) use self::frame::{FRAME, Frame};
 pub use self::staff::{ChoiceRow, FileRow, HistoryRow, JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
 
+use self::frame::filters;
+
+mod error;
 mod form;
+mod frame;
 mod requested;
 mod staff;
-
-/// The name under which a page finds the path of the public base URL.
-pub const PREFIX: &str = "prefix";
-
-#[expect(
-    unreachable_pub,
-    clippy::inline_always,
-    clippy::unnecessary_wraps,
-    clippy::unused_self,
-    reason = "so the macro makes a filter"
-)]
-mod filters {
-    use askama::{Values, filter_fn, get_value};
-
-    /// A path of ours as a browser needs it: below the path of the public base URL.
-    #[filter_fn]
-    pub(super) fn at(path: &str, values: &dyn Values) -> askama::Result<String> {
-        let prefix = get_value::<String>(values, super::PREFIX).map(String::as_str).unwrap_or_default();
-        Ok(format!("{prefix}{path}"))
-    }
-}
-
-#[derive(Template)]
-#[template(path = "error.html")]
-pub struct ErrorPage {
-    pub status: u16,
-    pub text: String,
-}
 
 #[derive(Template)]
 #[template(path = "landing.html")]
@@ -52,25 +33,42 @@ pub struct PatientLoginPage {
     pub sandbox: bool,
     pub request: String,
     pub next: String,
+    /// The app that sent the patient.
+    pub app: Option<String>,
+    /// Whether the patient was signed out, and what was typed is kept.
+    pub was_saved: bool,
+    pub username: String,
     pub error: Option<String>,
     pub patients: Vec<PatientSummary>,
     pub from: String,
     pub more: Option<String>,
 }
 
+impl PatientLoginPage {
+    /// The address that shows the page again.
+    pub(crate) fn here(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let fields = [("request", &self.request), ("next", &self.next), ("from", &self.from)];
+        query.extend_pairs(fields.into_iter().filter(|(_, value)| !value.is_empty()));
+        if self.was_saved {
+            query.append_pair("saved", "1");
+        }
+        format!("/patient-login?{}", query.finish())
+    }
+}
+
+/// Where a patient lets an app have the record.
 #[derive(Template)]
 #[template(path = "consent.html")]
 pub struct ConsentPage {
-    pub client: String,
-    pub patient: String,
-    pub request: String,
+    pub title: String,
+    pub you: String,
+    pub may: String,
+    /// What the scopes mean, each once.
     pub scopes: Vec<String>,
-    pub redirect_origin: String,
-}
-
-#[derive(Template)]
-#[template(path = "form_done.html")]
-pub struct FormDonePage {
-    pub job: String,
-    pub review: bool,
+    /// Whose the app is not, and where what it gets goes.
+    pub goes: String,
+    pub request: String,
+    /// The address that shows the sign-in page again.
+    pub sign_in: String,
 }

@@ -1,0 +1,67 @@
+//! What scopes mean, in the patient's words: each meaning once, what is known first, then what is read, then for how long.
+
+use domain::scopes::Scopes;
+use words::Words;
+
+/// The lines of the consent page.
+pub(crate) fn scopes_in_words(scopes: &Scopes, words: &Words) -> Vec<String> {
+    let mut lines: Vec<_> = scopes.words().map(|scope| line(&scope, words)).collect();
+    lines.sort();
+    lines.dedup();
+    lines.into_iter().map(|(_, text)| text).collect()
+}
+
+/// The place of a scope among the others, and its words.
+fn line(scope: &str, words: &Words) -> (u8, String) {
+    let plain = |place: u8, key: &str| (place, words.text(key, &[]));
+    match scope {
+        "openid" | "fhirUser" | "profile" => plain(0, "scope-identity"),
+        "launch" | "launch/patient" => plain(1, "scope-record"),
+        "patient/$ehi-export" => plain(4, "scope-export"),
+        "online_access" => plain(6, "scope-online"),
+        "offline_access" => plain(7, "scope-offline"),
+        _ => match (scope.strip_prefix("access/"), read_of(scope)) {
+            (Some(label), _) => (5, words.text("scope-tagged", &[("label", label)])),
+            (None, Some("*")) => plain(2, "scope-read-all"),
+            (None, Some(resource_type)) => {
+                let key = format!("type-{resource_type}");
+                let name = if words.has(&key) { words.text(&key, &[]) } else { resource_type.to_owned() };
+                (3, words.text("scope-read", &[("type", &name)]))
+            }
+            (None, None) => (8, words.text("scope-unknown", &[("scope", scope)])),
+        },
+    }
+}
+
+/// The type that a scope lets read and search, and no more: `patient/Observation.rs` (SMART App Launch 2.2) or
+/// `patient/Observation.read` (1.0).
+fn read_of(scope: &str) -> Option<&str> {
+    let (resource_type, permission) = scope.strip_prefix("patient/")?.split_once('.')?;
+    matches!(permission, "rs" | "r" | "s" | "read").then_some(resource_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_meaning_stands_once_and_in_order() {
+        let lines = |text: &str| scopes_in_words(&Scopes::parse(text), &Words::default());
+        assert_eq!(
+            lines("offline_access openid patient/$ehi-export fhirUser patient/*.rs launch/patient profile"),
+            [
+                "Know who you are",
+                "Know whose record this is",
+                "Read your health record",
+                "Get a copy of your record; you choose the parts",
+                "Do this later too, until you stop it in \"Apps with access\"",
+            ]
+        );
+        assert_eq!(
+            lines("patient/Observation.read patient/Observation.rs patient/Condition.r"),
+            ["Read your illnesses", "Read your test results and measures"]
+        );
+        assert_eq!(lines("patient/Basic.rs"), ["Read your Basic"]);
+        assert_eq!(lines("patient/Observation.cud"), ["Something else: patient/Observation.cud"]);
+    }
+}

@@ -1,0 +1,170 @@
+//! What a patient has typed into a form and not sent yet. It is kept on the server, so that nothing typed is lost between the
+//! steps, when the session ends, or when the language changes.
+
+use std::collections::BTreeMap;
+
+use domain::choices::reading::{Problem, from_form};
+use domain::choices::{Choices, RecordGroup, Sensitive};
+use domain::error::{Error, Result};
+use domain::ids::JobId;
+use domain::ports::expiring::{EntryKind, ExpiringEntry};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use web::extract::field;
+
+use crate::Customize;
+use crate::typed_date::TypedDate;
+
+/// See the [module](self).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Draft {
+    pub(crate) parts: BTreeMap<RecordGroup, PartDraft>,
+    pub(crate) topics: BTreeMap<Sensitive, TopicDraft>,
+    /// How often the parts, and the topics, have changed: what a page shows has the number that it was then.
+    pub(crate) parts_version: u64,
+    pub(crate) topics_version: u64,
+    /// The app's address, where the patient goes after sending.
+    pub(crate) redirect: Option<String>,
+    /// The export that it has started, where there was none before.
+    #[serde(default)]
+    pub(crate) sent: Option<JobId>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PartDraft {
+    pub(crate) ticked: bool,
+    pub(crate) from: TypedDate,
+    pub(crate) to: TypedDate,
+    pub(crate) note: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TopicDraft {
+    pub(crate) ticked: bool,
+    pub(crate) text: String,
+}
+
+impl Default for Draft {
+    /// Every part is ticked, and no private topic.
+    fn default() -> Self {
+        let ticked = PartDraft { ticked: true, ..PartDraft::default() };
+        Self {
+            parts: RecordGroup::ALL.into_iter().map(|group| (group, ticked.clone())).collect(),
+            topics: Sensitive::ALL.into_iter().map(|topic| (topic, TopicDraft::default())).collect(),
+            parts_version: 0,
+            topics_version: 0,
+            redirect: None,
+            sent: None,
+        }
+    }
+}
+
+fn is_ticked(fields: &[(String, String)], name: &str) -> bool {
+    matches!(field(fields, name), Some("on" | "true"))
+}
+
+/// A text as it was typed, with the line ends of this world.
+fn text(fields: &[(String, String)], name: &str) -> String {
+    field(fields, name).unwrap_or_default().replace("\r\n", "\n").trim_end().to_owned()
+}
+
+impl Draft {
+    /// The parts as step 1 sends them.
+    pub(crate) fn parts_of(fields: &[(String, String)]) -> BTreeMap<RecordGroup, PartDraft> {
+        let part = |group: RecordGroup| {
+            let path = format!("parameters.{}", group.key());
+            PartDraft {
+                ticked: is_ticked(fields, &format!("{path}.enabled")),
+                from: TypedDate::of_fields(fields, &format!("{path}.from")),
+                to: TypedDate::of_fields(fields, &format!("{path}.to")),
+                note: text(fields, &format!("{path}.notes")),
+            }
+        };
+        RecordGroup::ALL.into_iter().map(|group| (group, part(group))).collect()
+    }
+
+    /// The topics as step 2 sends them.
+    pub(crate) fn topics_of(fields: &[(String, String)]) -> BTreeMap<Sensitive, TopicDraft> {
+        let topic = |topic: Sensitive| {
+            let path = format!("authorizations.{}", topic.key());
+            let text =
+                if topic.has_description() { text(fields, &format!("{path}.text")) } else { String::new() };
+            TopicDraft { ticked: is_ticked(fields, &path), text: text.trim().to_owned() }
+        };
+        Sensitive::ALL.into_iter().map(|category| (category, topic(category))).collect()
+    }
+
+    /// The choices, read as those of every other form are.
+    pub(crate) fn choices(&self) -> Result<Choices, Problem> {
+        let mut fields = Vec::new();
+        for (group, part) in &self.parts {
+            let mut add = |name: &str, value: String| {
+                fields.push((format!("parameters.{}.{name}", group.key()), value));
+            };
+            if part.ticked {
+                add("enabled", "on".to_owned());
+            }
+            // What is no date is sent as it is, so that it is refused.
+            add("from", part.from.fhir().unwrap_or_else(|| part.from.year.clone()));
+            add("to", part.to.fhir().unwrap_or_else(|| part.to.year.clone()));
+            add("notes", part.note.clone());
+        }
+        for (topic, draft) in &self.topics {
+            let path = format!("authorizations.{}", topic.key());
+            if draft.ticked {
+                fields.push((path.clone(), "on".to_owned()));
+            }
+            if topic.has_description() {
+                fields.push((format!("{path}.text"), draft.text.clone()));
+            }
+        }
+        from_form(&fields, &[])
+    }
+
+    pub(crate) fn has_topics(&self) -> bool {
+        self.topics.values().any(|topic| topic.ticked)
+    }
+}
+
+impl Customize {
+    pub(crate) async fn draft(&self, key: &str) -> Result<Draft> {
+        let entry = self.expiring.get(EntryKind::Draft, key).await?;
+        entry.map_or_else(|| Ok(Draft::default()), |entry| entry.read())
+    }
+
+    /// Changes a draft and keeps it, in the face of other tabs. `change` returns whether it has changed anything.
+    pub(crate) async fn change_draft(
+        &self,
+        key: &str,
+        mut change: impl FnMut(&mut Draft) -> bool,
+    ) -> Result<Draft> {
+        const TRIES: usize = 5;
+        for _ in 0..TRIES {
+            let entry = self.expiring.get(EntryKind::Draft, key).await?;
+            let mut draft = entry.as_ref().map_or_else(|| Ok(Draft::default()), ExpiringEntry::read)?;
+            if !change(&mut draft) {
+                return Ok(draft);
+            }
+            let lifetime = self.settings.retention.unfinished;
+            let expires_at = self.clock.now().saturating_add(lifetime).map_err(Error::internal)?;
+            let value = json!(draft);
+            let is_kept = match entry {
+                Some(entry) => {
+                    let entry = ExpiringEntry { value, expires_at, ..entry };
+                    self.expiring.replace(EntryKind::Draft, key, &entry).await?
+                }
+                None => self.expiring.put(EntryKind::Draft, key, value, expires_at).await?,
+            };
+            if is_kept {
+                return Ok(draft);
+            }
+        }
+        Err(Error::conflict("this form was changed in another tab at the same time; try again"))
+    }
+
+    /// The form was sent.
+    pub(crate) async fn forget_draft(&self, key: &str) -> Result<()> {
+        self.expiring.take(EntryKind::Draft, key).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! `/jobs/{job}/customize`: the form of an export. The link of the kick-off carries a code, which becomes a session and leaves the
+//! address.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::error::{Error, Result};
+use domain::ids::JobId;
+use domain::job::Job;
+use domain::ports::jobs::StoredJob;
+use http::StatusCode;
+use http::header::SET_COOKIE;
+use web::extract::{Form, JobPath, Query};
+use web::respond::{PageError, found, see_other};
+use web::session::{Cookies, FORM, FormSession, PATIENT, PatientSession, begin_below, end, end_below};
+use web::urls::client_of;
+
+use crate::Customize;
+use crate::access::{Chooser, Credentials};
+use crate::place::{Place, Step};
+use crate::sent::state_page;
+use crate::steps::{Next, Sent};
+use crate::view::Shows;
+
+/// The path of a job's form.
+pub(crate) fn path(job: &JobId) -> String {
+    format!("/jobs/{job}/customize")
+}
+
+pub(crate) async fn show(
+    State(state): State<Customize>,
+    JobPath(id): JobPath,
+    query: Query,
+    cookies: Cookies,
+) -> Result<Response, PageError> {
+    let stored = match state.job(&id).await {
+        // Signing in would not help.
+        Err(error @ Error::Unavailable(_)) => return Err(error.into()),
+        stored => stored,
+    };
+    let code = query.get("code").filter(|code| state.keys.is_form_code(&id, code));
+    let is_known = match &stored {
+        Ok(stored) => code.is_some() || state.may_fill_in(stored, &cookies).await?,
+        Err(_) => code.is_some(),
+    };
+    // Strangers learn nothing of which jobs exist.
+    if !is_known {
+        return Ok(found(&state.settings.url(&format!("/patient-login?next={}", path(&id)))));
+    }
+    let stored = stored?;
+    let place = state.place(&stored);
+    let redirect = state.redirect(&stored, query.get("redirect"))?;
+    let step = query.get("step").unwrap_or_default();
+    if code.is_some() || redirect.is_some() {
+        return Ok(state.enter(&stored, &place, code.is_some(), redirect, step).await?);
+    }
+    let parsed = Step::parse(step).unwrap_or(Step::Parts);
+    match (&stored.job, step) {
+        (Job::AwaitingInput(_), "saved") => Ok(state.saved_page(&place)?),
+        (Job::AwaitingInput(_), _) => {
+            let draft = state.draft(&place.draft).await?;
+            let shows = Shows::parse(query.get("show"));
+            Ok(state.step_page(StatusCode::OK, &place, &draft, parsed, shows)?)
+        }
+        (job, "sent") => Ok(state.sent_page(job, place.path.clone())?),
+        (_, step) => Ok(state_page(&stored, place.path.clone(), Step::parse(step).is_some())),
+    }
+}
+
+pub(crate) async fn submit(
+    State(state): State<Customize>,
+    JobPath(id): JobPath,
+    credentials: Credentials,
+    Form(fields): Form,
+) -> Result<Response, PageError> {
+    let login = state.settings.url(&format!("/patient-login?next={}", path(&id)));
+    let Some(sent) = Sent::of(&fields) else { return Ok(see_other(&login)) };
+    let stored = match state.job(&id).await {
+        Ok(stored) => stored,
+        // As where nobody is signed in, so that strangers learn nothing of which jobs exist.
+        Err(Error::NotFound(_)) => return Ok(see_other(&login)),
+        Err(error) => return Err(error.into()),
+    };
+    let place = state.place(&stored);
+    if sent.go == "end" && state.is_signed_in(&stored, &credentials.cookies).await? {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    if sent.go == "end" || !state.may_fill_in(&stored, &credentials.cookies).await? {
+        return Ok(state.signed_out(&stored, &place, &sent, &login).await?);
+    }
+    credentials.origin.check()?;
+    let Job::AwaitingInput(_) = &stored.job else {
+        if sent.go == "leave" {
+            return Ok(state.leave(&stored, &credentials.cookies).await?);
+        }
+        return Ok(see_other(&state.settings.url(&place.step(Step::Check, &[]))));
+    };
+    match state.press(&place, &sent).await? {
+        Next::GoTo(address) => Ok(see_other(&state.settings.url(&address))),
+        Next::Leave => Ok(state.leave(&stored, &credentials.cookies).await?),
+        Next::Send(choices, draft) => {
+            if let Err(error) = state.customize(&stored, &choices, &Chooser::Patient).await {
+                // Somebody else was faster: the state says so.
+                let is_sent = !matches!(state.job(&id).await?.job, Job::AwaitingInput(_));
+                if !is_sent {
+                    return Err(error.into());
+                }
+                return Ok(see_other(&state.settings.url(&place.step(Step::Check, &[]))));
+            }
+            state.forget_draft(&place.draft).await?;
+            let receipt = state.settings.url(&place.at("sent", &[]));
+            Ok(see_other(draft.redirect.as_deref().unwrap_or(&receipt)))
+        }
+    }
+}
+
+impl Customize {
+    pub(crate) fn place(&self, stored: &StoredJob) -> Place {
+        let header = stored.job.header();
+        let client = client_of(&self.settings, &header.owner).and_then(|client| client.name.clone());
+        let patient = header.patient.as_ref();
+        Place {
+            path: path(&header.id),
+            query: Vec::new(),
+            draft: header.id.to_string(),
+            patient: patient.map(|patient| patient.name.clone()).unwrap_or_default(),
+            receiver: client.unwrap_or_else(|| header.owner.client.to_string()),
+        }
+    }
+
+    /// Takes the code and the way back out of the address: the code becomes a session, the way back is kept with the draft.
+    async fn enter(
+        &self,
+        stored: &StoredJob,
+        place: &Place,
+        has_code: bool,
+        redirect: Option<String>,
+        step: &str,
+    ) -> Result<Response> {
+        let awaits = matches!(stored.job, Job::AwaitingInput(_));
+        if let Some(redirect) = redirect.filter(|_| awaits) {
+            let keep = |draft: &mut crate::draft::Draft| {
+                let changes = draft.redirect.as_ref() != Some(&redirect);
+                draft.redirect = Some(redirect.clone());
+                changes
+            };
+            self.change_draft(&place.draft, keep).await?;
+        }
+        let clean = Step::parse(step).map_or_else(|| place.path.clone(), |step| place.step(step, &[]));
+        let mut response = see_other(&self.settings.url(&clean));
+        if has_code {
+            let cookie = self.form_session(stored.job.id()).await?;
+            response.headers_mut().insert(SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+
+    /// The cookie of a new session of the form.
+    pub(crate) async fn form_session(&self, job: &JobId) -> Result<http::HeaderValue> {
+        let session = FormSession { job: job.clone() };
+        let sources = (&*self.clock, &*self.random);
+        let below = format!("/jobs/{job}");
+        begin_below(FORM, &below, &session, &*self.expiring, sources, &self.settings).await
+    }
+
+    /// The session has ended.
+    async fn signed_out(
+        &self,
+        stored: &StoredJob,
+        place: &Place,
+        sent: &Sent<'_>,
+        login: &str,
+    ) -> Result<Response> {
+        let kept = match stored.job {
+            Job::AwaitingInput(_) => self.keep_signed_out(place, sent).await?,
+            _ => None,
+        };
+        Ok(kept.unwrap_or_else(|| see_other(login)))
+    }
+
+    /// Keeps what was typed after the end of the session, if the form's token is good. Then the patient signs in, and comes back
+    /// to the same step. `None` for a token that is not good.
+    pub(crate) async fn keep_signed_out(&self, place: &Place, sent: &Sent<'_>) -> Result<Option<Response>> {
+        if !self.is_form_token(&place.draft, sent.token()) {
+            return Ok(None);
+        }
+        let (_, is_other) = self.keep(place, sent).await?;
+        let shows = [("show", Shows::Changed.name())];
+        let next = place.step(sent.step, if is_other { &shows } else { &[] });
+        let mut login = url::Url::parse(&self.settings.url("/patient-login")).map_err(Error::internal)?;
+        login.query_pairs_mut().append_pair("saved", "1").append_pair("next", &next);
+        Ok(Some(see_other(login.as_str())))
+    }
+
+    /// Signs out of the form, and of the patient's pages.
+    async fn leave(&self, stored: &StoredJob, cookies: &Cookies) -> Result<Response> {
+        let below = format!("/jobs/{}", stored.job.id());
+        let (expiring, settings) = (&*self.expiring, &*self.settings);
+        let (_, form) = end_below::<FormSession>(FORM, &below, cookies, expiring, settings).await?;
+        let (_, patient) = end::<PatientSession>(PATIENT, cookies, expiring, settings).await?;
+        let mut response = see_other(&self.settings.url("/"));
+        response.headers_mut().append(SET_COOKIE, form);
+        response.headers_mut().append(SET_COOKIE, patient);
+        Ok(response)
+    }
+}

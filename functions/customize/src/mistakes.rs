@@ -1,0 +1,135 @@
+//! What is wrong with a draft, field by field, in the patient's words.
+
+use domain::choices::{RecordGroup, Sensitive};
+use web::pages::FieldProblem;
+use words::Words;
+
+use crate::draft::{Draft, PartDraft};
+
+/// The letters of a note, and of the text of a topic.
+pub(crate) const MAX_NOTE: usize = 500;
+
+/// The first of the fields of a date, where the link to a mistake leads.
+pub(crate) fn first_unit(words: &Words) -> &'static str {
+    if words.text("date-order", &[]) == "day-first" { "day" } else { "month" }
+}
+
+/// The mistakes of step 1.
+pub(crate) fn of_parts(draft: &Draft, words: &Words) -> Vec<FieldProblem> {
+    let mut found = Vec::new();
+    if !draft.parts.values().any(|part| part.ticked) {
+        let first = RecordGroup::ALL[0].key();
+        found.push(problem(format!("part-{first}"), words.text("none-chosen", &[])));
+    }
+    for (group, part) in &draft.parts {
+        of_part(*group, part, words, &mut found);
+    }
+    found
+}
+
+fn of_part(group: RecordGroup, part: &PartDraft, words: &Words, found: &mut Vec<FieldProblem>) {
+    let key = group.key();
+    let name = words.text(&format!("part-{key}"), &[]);
+    let unit = first_unit(words);
+    for (which, date) in [("from", &part.from), ("to", &part.to)] {
+        if date.fhir().is_none() {
+            let text = words.text("not-a-date", &[("part", &name)]);
+            found.push(problem(format!("part-{key}-{which}-{unit}"), text));
+        }
+    }
+    if part.from.first().zip(part.to.last()).is_some_and(|(from, to)| from > to) {
+        let text = words.text("wrong-order", &[("part", &name)]);
+        found.push(problem(format!("part-{key}-from-{unit}"), text));
+    }
+    if let Some(beyond) = beyond(&part.note) {
+        let text = words.text("note-too-long", &[("part", &name), ("count", &beyond)]);
+        found.push(problem(format!("part-{key}-note"), text));
+    }
+}
+
+/// The mistakes of step 2.
+pub(crate) fn of_topics(draft: &Draft, words: &Words) -> Vec<FieldProblem> {
+    let mut found = Vec::new();
+    for (topic, typed) in &draft.topics {
+        let key = topic.key();
+        let name = topic_name(*topic, words);
+        if !typed.ticked && !typed.text.is_empty() {
+            let text = words.text("text-without-tick", &[("topic", &name)]);
+            found.push(problem(format!("topic-{key}"), text));
+        }
+        if let Some(beyond) = beyond(&typed.text) {
+            let text = words.text("text-too-long", &[("topic", &name), ("count", &beyond)]);
+            found.push(problem(format!("topic-{key}-text"), text));
+        }
+    }
+    found
+}
+
+pub(crate) fn topic_name(topic: Sensitive, words: &Words) -> String {
+    words.text(&format!("topic-{}", topic.key()), &[])
+}
+
+/// By how many letters a text is too long.
+fn beyond(text: &str) -> Option<String> {
+    let letters = text.chars().count();
+    (letters > MAX_NOTE).then(|| (letters - MAX_NOTE).to_string())
+}
+
+pub(crate) fn problem(field: String, text: String) -> FieldProblem {
+    FieldProblem { field, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::typed_date::TypedDate;
+
+    fn found(change: impl Fn(&mut Draft)) -> Vec<(String, String)> {
+        let mut draft = Draft::default();
+        change(&mut draft);
+        let words = Words::default();
+        let mistakes = [of_parts(&draft, &words), of_topics(&draft, &words)].concat();
+        // Whatever has no mistake is read, and whatever is refused has one.
+        assert_eq!(draft.choices().is_ok(), mistakes.iter().all(|mistake| mistake.text.contains("shorter")));
+        mistakes.into_iter().map(|mistake| (mistake.field, mistake.text)).collect()
+    }
+
+    fn year(year: &str) -> TypedDate {
+        TypedDate { year: year.to_owned(), ..TypedDate::default() }
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_its_field() {
+        assert_eq!(found(|_| {}), []);
+        let labs = |draft: &mut Draft, change: fn(&mut PartDraft)| {
+            change(draft.parts.get_mut(&RecordGroup::Labs).expect("labs"));
+        };
+        let one = |field: &str, text: &str| vec![(field.to_owned(), text.to_owned())];
+        assert_eq!(
+            found(|draft| draft.parts.values_mut().for_each(|part| part.ticked = false)),
+            one("part-visits", "Choose at least one part.")
+        );
+        assert_eq!(
+            found(|draft| labs(draft, |part| part.to = year("20"))),
+            one("part-labs-to-month", "Lab tests: this is not a real date.")
+        );
+        assert_eq!(
+            found(|draft| labs(draft, |part| (part.from, part.to) = (year("2021"), year("2020")))),
+            one("part-labs-from-month", "Lab tests: \"From\" is after \"To\".")
+        );
+        assert_eq!(
+            found(|draft| labs(draft, |part| (part.from, part.to) = (year("2020"), year("2020")))),
+            []
+        );
+        assert_eq!(
+            found(|draft| labs(draft, |part| part.note = "é".repeat(501))),
+            one("part-labs-note", "Lab tests: make the note 1 letter shorter.")
+        );
+        assert_eq!(
+            found(|draft| {
+                draft.topics.get_mut(&Sensitive::Genetic).expect("genetic").text = "no".to_owned();
+            }),
+            one("topic-genetic", "Tick \"Genetic tests\" or clear its box.")
+        );
+    }
+}

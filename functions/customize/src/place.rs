@@ -1,0 +1,69 @@
+//! Where a form is: its address, whose it is, who gets the copy, and where its draft is kept.
+
+use url::form_urlencoded::Serializer;
+
+/// A step of the form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Parts,
+    Topics,
+    Check,
+}
+
+impl Step {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Parts => "parts",
+            Self::Topics => "topics",
+            Self::Check => "check",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        [Self::Parts, Self::Topics, Self::Check].into_iter().find(|step| step.name() == name)
+    }
+
+    /// As the patient counts.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Parts => 1,
+            Self::Topics => 2,
+            Self::Check => 3,
+        }
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Below the path of the public base URL.
+    pub(crate) path: String,
+    /// What every address of the form has in its query.
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) draft: String,
+    /// Whose record it is.
+    pub(crate) patient: String,
+    /// The app that gets the copy.
+    pub(crate) receiver: String,
+}
+
+impl Place {
+    /// The address of a step, with what it shall show beside it.
+    pub(crate) fn step(&self, step: Step, also: &[(&str, &str)]) -> String {
+        self.at(step.name(), also)
+    }
+
+    /// The address with a value of `step`.
+    pub(crate) fn at(&self, step: &str, also: &[(&str, &str)]) -> String {
+        let mut query = Serializer::new(String::new());
+        query.extend_pairs(self.query.iter().map(|(name, value)| (*name, value.as_str())));
+        if step != Step::Parts.name() {
+            query.append_pair("step", step);
+        }
+        query.extend_pairs(also);
+        match query.finish() {
+            query if query.is_empty() => self.path.clone(),
+            query => format!("{}?{query}", self.path),
+        }
+    }
+}

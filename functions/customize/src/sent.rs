@@ -1,0 +1,79 @@
+//! What the form's link shows once the form was sent: the receipt, and then the state.
+
+use axum::response::Response;
+use domain::error::{Error, Result};
+use domain::job::{Job, JobState};
+use domain::ports::jobs::StoredJob;
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use web::pages::{SavedPage, SentPage, StatePage};
+use web::request_context;
+use web::respond::html;
+
+use crate::Customize;
+use crate::place::{Place, Step};
+
+impl Customize {
+    /// When a patient gets the copy at the latest.
+    fn due(&self, asked: Timestamp) -> Result<Timestamp> {
+        let days = SignedDuration::from_hours(24 * self.settings.pages.due_days);
+        asked.saturating_add(days).map_err(Error::internal)
+    }
+
+    /// The receipt of a form that was sent just now. `state` is the path that shows the state later.
+    pub(crate) fn sent_page(&self, job: &Job, state: String) -> Result<Response> {
+        let words = request_context::words();
+        let header = job.header();
+        let due = words.date(self.due(header.created_at)?);
+        Ok(html(
+            StatusCode::OK,
+            &SentPage {
+                number: words.text("sent-number", &[("job", &header.id.to_string())]),
+                review: header.review,
+                get: words.text("sent-get", &[("date", &due)]),
+                leave: state.clone(),
+                state,
+            },
+        ))
+    }
+
+    /// The choices are kept for another time.
+    pub(crate) fn saved_page(&self, place: &Place) -> Result<Response> {
+        let words = request_context::words();
+        let until =
+            self.clock.now().saturating_add(self.settings.retention.unfinished).map_err(Error::internal)?;
+        let lead = words.text("saved-lead", &[("date", &words.date(until))]);
+        Ok(html(
+            StatusCode::OK,
+            &SavedPage { lead, go_on: place.step(Step::Parts, &[]), leave: place.step(Step::Parts, &[]) },
+        ))
+    }
+}
+
+/// The state of an export whose form was sent; `again` where somebody tries to send it once more.
+pub(crate) fn state_page(stored: &StoredJob, here: String, again: bool) -> Response {
+    let words = request_context::words();
+    let header = stored.job.header();
+    let state = stored.job.state();
+    let (next, next_step) = match &stored.job {
+        Job::Rejected(rejected) => {
+            let why = words.text("rejected-why", &[("reason", &rejected.reason)]);
+            (why, Some(words.text("rejected-next", &[])))
+        }
+        Job::AwaitingInput(_) => (words.text("next-queued", &[]), None),
+        _ => (words.text(&format!("next-{}", state.name()), &[]), None),
+    };
+    let page = StatePage {
+        state: words.text(&format!("state-{}", state.name()), &[]),
+        look: state.ehi_status(),
+        next,
+        next_step,
+        percent: matches!(state, JobState::Queued | JobState::Running).then(|| stored.percent()),
+        asked: words.text("state-asked", &[("date", &words.date(header.created_at))]),
+        number: words.text("sent-number", &[("job", &header.id.to_string())]),
+        leave: here.clone(),
+        here,
+        again,
+    };
+    html(StatusCode::OK, &page)
+}

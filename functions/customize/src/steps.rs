@@ -1,0 +1,144 @@
+//! What the buttons of a step do: keep what was typed, and say where to go. Every POST is followed by a GET.
+
+use domain::choices::Choices;
+use domain::error::Result;
+use web::extract::field;
+use web::request_context;
+
+use crate::Customize;
+use crate::draft::Draft;
+use crate::mistakes::{of_parts, of_topics};
+use crate::place::{Place, Step};
+use crate::view::{Shows, version};
+
+/// What follows a button.
+pub(crate) enum Next {
+    /// An address of ours, below the path of the public base URL.
+    GoTo(String),
+    /// The patient signs out.
+    Leave,
+    /// The form is complete and is sent.
+    Send(Box<Choices>, Draft),
+}
+
+/// What was sent from a step.
+pub(crate) struct Sent<'f> {
+    fields: &'f [(String, String)],
+    pub(crate) step: Step,
+    pub(crate) go: &'f str,
+}
+
+impl<'f> Sent<'f> {
+    /// Reads the step and the button; `None` for a form of one page, which has neither.
+    pub(crate) fn of(fields: &'f [(String, String)]) -> Option<Self> {
+        let step = Step::parse(field(fields, "step")?)?;
+        let usual = if step == Step::Check { "send" } else { "next" };
+        Some(Self { fields, step, go: field(fields, "go").unwrap_or(usual) })
+    }
+
+    pub(crate) fn token(&self) -> &'f str {
+        field(self.fields, "token").unwrap_or_default()
+    }
+
+    fn version(&self) -> &'f str {
+        field(self.fields, "version").unwrap_or_default()
+    }
+}
+
+impl Customize {
+    /// Keeps what was typed; returns the draft, and whether another tab has changed the step meanwhile. Then what is kept stays:
+    /// the patient looks at it first.
+    pub(crate) async fn keep(&self, place: &Place, sent: &Sent<'_>) -> Result<(Draft, bool)> {
+        let mut is_other = false;
+        let draft = self
+            .change_draft(&place.draft, |draft| {
+                if draft.sent.is_some() && sent.step == Step::Parts && sent.version() == "0" {
+                    // Another copy is asked for.
+                    *draft = Draft::default();
+                }
+                let is_seen = version(draft, sent.step) == sent.version();
+                match sent.step {
+                    Step::Parts => {
+                        let mut parts = Draft::parts_of(sent.fields);
+                        match sent.go {
+                            "all" => parts.values_mut().for_each(|part| part.ticked = true),
+                            "none" => parts.values_mut().for_each(|part| part.ticked = false),
+                            _ => {}
+                        }
+                        is_other = parts != draft.parts && !is_seen;
+                        // A draft begins with the first step that is sent, also where nothing was changed.
+                        let is_new = is_seen && (parts != draft.parts || draft.parts_version == 0);
+                        if is_new {
+                            draft.parts = parts;
+                            draft.parts_version += 1;
+                        }
+                        is_new
+                    }
+                    Step::Topics => {
+                        let topics = Draft::topics_of(sent.fields);
+                        is_other = topics != draft.topics && !is_seen;
+                        let is_new = is_seen && topics != draft.topics;
+                        if is_new {
+                            draft.topics = topics;
+                            draft.topics_version += 1;
+                        }
+                        is_new
+                    }
+                    Step::Check => {
+                        is_other = !is_seen;
+                        false
+                    }
+                }
+            })
+            .await?;
+        Ok((draft, is_other))
+    }
+
+    /// What a button of a step does, for whoever is signed in.
+    pub(crate) async fn press(&self, place: &Place, sent: &Sent<'_>) -> Result<Next> {
+        let (draft, is_other) = self.keep(place, sent).await?;
+        let again = |shows: Shows| Next::GoTo(place.step(sent.step, &[("show", shows.name())]));
+        if sent.go == "leave" {
+            return Ok(Next::Leave);
+        }
+        if is_other {
+            return Ok(again(Shows::Changed));
+        }
+        if let Some(language) = sent.go.strip_prefix("language:") {
+            return Ok(Next::GoTo(place.step(sent.step, &[(web::site::LANGUAGE, language)])));
+        }
+        let words = request_context::words();
+        match (sent.step, sent.go) {
+            (_, "later") => Ok(Next::GoTo(place.at("saved", &[]))),
+            (Step::Parts, "next") if of_parts(&draft, &words).is_empty() => {
+                Ok(Next::GoTo(place.step(Step::Topics, &[])))
+            }
+            (Step::Topics, "next") if of_topics(&draft, &words).is_empty() => {
+                Ok(Next::GoTo(place.step(Step::Check, &[])))
+            }
+            (Step::Parts | Step::Topics, "next") => Ok(again(Shows::Mistakes)),
+            (Step::Check, "send") => Ok(send(place, sent, draft)),
+            _ => Ok(Next::GoTo(place.step(sent.step, &[]))),
+        }
+    }
+}
+
+/// Everything once more: a step may have been left with a mistake.
+fn send(place: &Place, sent: &Sent<'_>, draft: Draft) -> Next {
+    let words = request_context::words();
+    let back = |step: Step, shows: Shows| Next::GoTo(place.step(step, &[("show", shows.name())]));
+    if !of_parts(&draft, &words).is_empty() {
+        return back(Step::Parts, Shows::Mistakes);
+    }
+    if !of_topics(&draft, &words).is_empty() {
+        return back(Step::Topics, Shows::Mistakes);
+    }
+    let has_agreed = matches!(field(sent.fields, "agree"), Some("on" | "true"));
+    if draft.has_topics() && !has_agreed {
+        return back(Step::Check, Shows::NotAgreed);
+    }
+    match draft.choices() {
+        Ok(choices) => Next::Send(Box::new(choices), draft),
+        Err(_) => back(Step::Parts, Shows::Mistakes),
+    }
+}

@@ -1,0 +1,159 @@
+//! The files that pages load: one stylesheet, one script, the icon and the logo of the settings. Each is named by a digest of
+//! its content, so that browsers may keep it for good.
+
+use axum::body::Bytes;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use crypto::fingerprint;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use http::{HeaderValue, StatusCode};
+use settings::{Accent, Logo, Pages};
+
+use crate::respond::ready;
+
+const STYLE: &str = include_str!("../assets/style.css");
+const SCRIPT: &str = include_str!("../assets/page.js");
+const ICON: &str = include_str!("../assets/icon.svg");
+
+/// A file and the name that it is asked for by.
+#[derive(Debug)]
+pub struct Asset {
+    /// `style.0123456789abcdef.css`
+    pub name: String,
+    content_type: &'static str,
+    content: Bytes,
+}
+
+/// Every file that pages load.
+#[derive(Debug)]
+pub struct Assets {
+    pub style: Asset,
+    pub script: Asset,
+    pub icon: Asset,
+    pub logo: Option<Asset>,
+}
+
+impl Asset {
+    fn new(stem: &str, ending: &str, content_type: &'static str, content: impl Into<Bytes>) -> Self {
+        let content = content.into();
+        let digest = fingerprint(&STANDARD.encode(&content));
+        Self { name: format!("{stem}.{}.{ending}", &digest[..16]), content_type, content }
+    }
+
+    /// Whether `file` is this file as another version of the server names it.
+    fn is_version(&self, file: &str) -> bool {
+        let ends = |name: &str| {
+            let (stem, rest) = name.split_once('.')?;
+            Some((stem.to_owned(), rest.rsplit_once('.')?.1.to_owned()))
+        };
+        ends(&self.name) == ends(file)
+    }
+
+    fn response(&self, kept: &'static str) -> Response {
+        let mut response = ready(StatusCode::OK, self.content_type, self.content.clone());
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
+        // An SVG that is opened by itself is a page.
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+        response
+    }
+}
+
+impl Assets {
+    pub fn new(pages: &Pages) -> Self {
+        Self {
+            style: Asset::new("style", "css", "text/css; charset=utf-8", style(&pages.accent)),
+            script: Asset::new("page", "js", "text/javascript; charset=utf-8", SCRIPT),
+            icon: Asset::new("icon", "svg", "image/svg+xml", ICON),
+            logo: pages.logo.as_ref().and_then(logo),
+        }
+    }
+
+    /// The response with a file. While one version of the server follows another, a page of one may ask the other for its file:
+    /// it gets the other's, to keep for a minute.
+    pub fn get(&self, file: &str) -> Option<Response> {
+        let mut all = [&self.style, &self.script, &self.icon].into_iter().chain(&self.logo);
+        let asset = all.find(|asset| asset.is_version(file))?;
+        Some(asset.response(match asset.name == file {
+            true => "public, max-age=31536000, immutable",
+            false => "public, max-age=60",
+        }))
+    }
+}
+
+/// The stylesheet, with the accent of the settings after the usual one.
+fn style(accent: &Accent) -> String {
+    if *accent == Accent::default() {
+        return STYLE.to_owned();
+    }
+    let Accent { light, dark } = accent;
+    format!(
+        "{STYLE}\n@media screen {{ :root {{ --accent: {light}; }} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ --accent: {dark}; }} }}\n"
+    )
+}
+
+fn logo(logo: &Logo) -> Option<Asset> {
+    let content = STANDARD.decode(&logo.data).ok()?;
+    let ending = logo.media_type.strip_prefix("image/")?.split('+').next()?;
+    Some(Asset::new("logo", ending, logo.media_type, content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_by_what_it_holds() {
+        let usual = Assets::new(&Pages::default());
+        let accent = Accent { light: "#7a1f5c".to_owned(), dark: "#f0a0d0".to_owned() };
+        let other = Assets::new(&Pages { accent, ..Pages::default() });
+        assert_ne!(usual.style.name, other.style.name);
+        assert_eq!(usual.script.name, other.script.name);
+        let kept = |file: &str| {
+            let response = usual.get(file)?;
+            response.headers()[CACHE_CONTROL].to_str().ok().map(str::to_owned)
+        };
+        assert!(kept(&usual.style.name).is_some_and(|kept| kept.contains("immutable")));
+        assert_eq!(kept(&other.style.name).as_deref(), Some("public, max-age=60"));
+        for nothing in ["", "style", "style.css", "style.js", "../style.0.css", "logo.0.png", "page.0.css"] {
+            assert_eq!(kept(nothing), None, "{nothing}");
+        }
+    }
+
+    /// Section 1 of the design: the ratio that is worst on the page and on a soft ground, or on a colour's own.
+    #[test]
+    fn every_colour_of_the_stylesheet_has_its_contrast() {
+        let (light, dark) = STYLE.split_once("@media (prefers-color-scheme: dark)").expect("two schemes");
+        for (scheme, text) in [("light", light), ("dark", dark)] {
+            let colour = |name: &str| {
+                let (_, rest) = text.split_once(&format!("--{name}: ")).expect(name);
+                luminance(&rest[..7])
+            };
+            let ratio = |one: f64, other: f64| (one.max(other) + 0.05) / (one.min(other) + 0.05);
+            for (name, least) in
+                [("ink", 4.5), ("muted", 4.5), ("edge", 3.0), ("accent", 4.5), ("focus", 3.0)]
+            {
+                for ground in ["page", "soft"] {
+                    let found = ratio(colour(name), colour(ground));
+                    assert!(found >= least, "{scheme} {name} on {ground}: {found:.2}");
+                }
+            }
+            for name in ["bad", "good", "warn", "wait"] {
+                for ground in ["page", &format!("{name}-soft")] {
+                    let found = ratio(colour(name), colour(ground));
+                    assert!(found >= 4.5, "{scheme} {name} on {ground}: {found:.2}");
+                }
+            }
+            assert!(ratio(colour("on-accent"), colour("accent")) >= 4.5, "{scheme}");
+        }
+    }
+
+    fn luminance(colour: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).expect("a colour")) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    }
+}

@@ -1,0 +1,139 @@
+//! What stands around every page, and the filters by which templates reach it.
+
+use std::sync::Arc;
+
+use words::{Language, Words};
+
+use crate::assets::Asset;
+use crate::request_context;
+use crate::site::{LANGUAGE, Site};
+
+/// The name under which a template finds the frame.
+pub(crate) const FRAME: &str = "frame";
+
+/// See the [module](self).
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    site: Arc<Site>,
+    words: Words,
+    here: Option<String>,
+}
+
+/// A link that shows a page in another language.
+pub(crate) struct LanguageLink {
+    pub(crate) tag: &'static str,
+    pub(crate) name: String,
+    pub(crate) href: String,
+}
+
+impl Frame {
+    /// The frame for whoever reads the response that is being made.
+    pub(crate) fn current() -> Self {
+        let reader = request_context::reader();
+        Self { words: reader.words(), site: reader.site, here: reader.here }
+    }
+
+    pub(crate) fn language(&self) -> &'static str {
+        self.words.language.tag()
+    }
+
+    pub(crate) fn title(&self) -> String {
+        self.site.pages.title.clone().unwrap_or_else(|| self.words.text("title", &[]))
+    }
+
+    pub(crate) fn style(&self) -> String {
+        self.url(&self.site.assets.style)
+    }
+
+    pub(crate) fn script(&self) -> String {
+        self.url(&self.site.assets.script)
+    }
+
+    pub(crate) fn icon(&self) -> String {
+        self.url(&self.site.assets.icon)
+    }
+
+    pub(crate) fn logo(&self) -> Option<String> {
+        self.site.assets.logo.as_ref().map(|logo| self.url(logo))
+    }
+
+    fn url(&self, asset: &Asset) -> String {
+        format!("{}{}", self.site.asset_base, asset.name)
+    }
+
+    pub(crate) fn help(&self) -> Option<&String> {
+        self.site.pages.help_url.as_ref()
+    }
+
+    /// Where it is written what a copy holds.
+    pub(crate) fn format(&self) -> Option<&String> {
+        self.site.documentation_url.as_ref()
+    }
+
+    #[expect(clippy::unused_self, reason = "templates reach it by the frame")]
+    pub(crate) fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    /// The same page in the other languages; none for a page that a link does not show.
+    pub(crate) fn other_languages(&self) -> Vec<LanguageLink> {
+        self.here.as_ref().map(|here| self.languages_at(here)).unwrap_or_default()
+    }
+
+    /// A page in the other languages.
+    pub(crate) fn languages_at(&self, here: &str) -> Vec<LanguageLink> {
+        let others = Language::all().filter(|language| *language != self.words.language);
+        let link = |language: Language| LanguageLink {
+            tag: language.tag(),
+            name: language.name(),
+            href: format!(
+                "{}{here}{}{LANGUAGE}={}",
+                self.site.prefix,
+                if here.contains('?') { '&' } else { '?' },
+                language.tag()
+            ),
+        };
+        others.map(link).collect()
+    }
+}
+
+#[expect(
+    unreachable_pub,
+    clippy::inline_always,
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "so the macro makes a filter"
+)]
+pub(super) mod filters {
+    use askama::{Values, filter_fn, get_value};
+
+    use super::{FRAME, Frame};
+
+    fn of(values: &dyn Values) -> Frame {
+        get_value::<Frame>(values, FRAME).cloned().unwrap_or_else(|_| Frame::current())
+    }
+
+    /// A path of ours as a browser needs it: below the path of the public base URL.
+    #[filter_fn]
+    pub fn at(path: &str, values: &dyn Values) -> askama::Result<String> {
+        Ok(format!("{}{path}", of(values).site.prefix))
+    }
+
+    /// The message of a key.
+    #[filter_fn]
+    pub fn t(key: &str, values: &dyn Values) -> askama::Result<String> {
+        Ok(of(values).words.text(key, &[]))
+    }
+
+    /// The message of a key with one variable.
+    #[filter_fn]
+    pub fn t1(key: &str, values: &dyn Values, name: &str, value: &str) -> askama::Result<String> {
+        Ok(of(values).words.text(key, &[(name, value)]))
+    }
+
+    /// What stands around the page.
+    #[filter_fn]
+    pub fn frame(_: &str, values: &dyn Values) -> askama::Result<Frame> {
+        Ok(of(values))
+    }
+}

@@ -1,0 +1,191 @@
+//! What all pages of a server share: its name, its files, its words, and the policy that browsers hold them to.
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT_LANGUAGE, COOKIE};
+use http::{HeaderMap, HeaderValue, Uri};
+use settings::{Pages, Settings};
+use url::form_urlencoded;
+use words::{Language, Words};
+
+use crate::assets::Assets;
+
+/// The query parameter and the cookie that choose a language.
+pub const LANGUAGE: &str = "lang";
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Site {
+    /// The path of the public base URL, which links within pages begin with; mostly empty.
+    pub prefix: String,
+    pub pages: Pages,
+    pub assets: Assets,
+    /// Where the files of [`Assets`] are.
+    pub asset_base: String,
+    pub secure_cookies: bool,
+    pub documentation_url: Option<String>,
+}
+
+impl Site {
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            prefix: settings.path(),
+            pages: settings.pages.clone(),
+            assets: Assets::new(&settings.pages),
+            asset_base: settings.url("/assets/"),
+            secure_cookies: settings.secure_cookies(),
+            documentation_url: settings.documentation_url.clone(),
+        }
+    }
+
+    /// How a reader of the language is spoken to.
+    pub fn words(&self, language: Language) -> Words {
+        Words { language, overrides: self.pages.words.clone(), zone: self.pages.zone.clone() }
+    }
+
+    /// What a page may load and do (Content Security Policy). A form goes to this server, and where `form_action` names
+    /// another origin, a redirect after it may go there.
+    pub fn policy(&self, form_action: Option<&str>) -> Option<HeaderValue> {
+        let assets = &self.asset_base;
+        let also = form_action.map(|origin| format!(" {origin}")).unwrap_or_default();
+        let policy = format!(
+            "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; connect-src 'self'; img-src 'self'; form-action 'self'{also}; style-src {assets}; script-src {assets}"
+        );
+        HeaderValue::from_str(&policy).ok()
+    }
+
+    /// The cookie that keeps the language for a year.
+    pub fn language_cookie(&self, language: Language) -> Option<HeaderValue> {
+        let secure = if self.secure_cookies { "; Secure" } else { "" };
+        let path = if self.prefix.is_empty() { "/" } else { &self.prefix };
+        let tag = language.tag();
+        HeaderValue::from_str(&format!(
+            "{LANGUAGE}={tag}; Path={path}; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}"
+        ))
+        .ok()
+    }
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        let settings = Settings::parse("base_url = \"http://localhost\"", |_| None, None);
+        Self::new(&settings.expect("a base URL is all that settings need"))
+    }
+}
+
+/// A reader, as far as a page must know.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    pub site: Arc<Site>,
+    pub language: Language,
+    /// The path that was asked for, below the prefix.
+    pub path: String,
+    /// Where a link leads that shows this page again, without the choice of a language; `None` where the page was not
+    /// asked for by GET.
+    pub here: Option<String>,
+}
+
+impl Reader {
+    /// Whoever sent the request. A language that the address names goes before the cookie's, and that before the browser's.
+    pub fn of(site: Arc<Site>, method: &http::Method, uri: &Uri, headers: &HeaderMap) -> Self {
+        let language = asked_for(uri)
+            .or_else(|| of_cookie(headers))
+            .or_else(|| Language::preferred(headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?))
+            .unwrap_or(Language::ENGLISH);
+        let here = method.is_safe().then(|| here(uri));
+        Self { site, language, path: uri.path().to_owned(), here }
+    }
+
+    pub fn words(&self) -> Words {
+        self.site.words(self.language)
+    }
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { site: Arc::default(), language: Language::ENGLISH, path: "/".to_owned(), here: None }
+    }
+}
+
+/// The language that the address names.
+pub fn asked_for(uri: &Uri) -> Option<Language> {
+    let query = form_urlencoded::parse(uri.query()?.as_bytes());
+    query.into_iter().find(|(name, _)| name == LANGUAGE).and_then(|(_, tag)| Language::of_tag(&tag))
+}
+
+/// The language of the cookie. It is no secret and opens nothing, so that reading it does not bring the response under the
+/// rules for cookies ([`crate::session`]).
+fn of_cookie(headers: &HeaderMap) -> Option<Language> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut cookies =
+        lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+    cookies.find(|(name, _)| *name == LANGUAGE).and_then(|(_, tag)| Language::of_tag(tag))
+}
+
+/// The address without its language, and without the code of a form's link, which must not stand in another link.
+fn here(uri: &Uri) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let all = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    query.extend_pairs(all.filter(|(name, _)| name != LANGUAGE && name != "code"));
+    match query.finish() {
+        query if query.is_empty() => uri.path().to_owned(),
+        query => format!("{}?{query}", uri.path()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(uri: &str, cookie: &'static str, accept: &'static str) -> Reader {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_static(cookie));
+        headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static(accept));
+        Reader::of(Arc::default(), &http::Method::GET, &uri.parse().expect("an address"), &headers)
+    }
+
+    #[test]
+    fn the_address_goes_before_the_cookie_and_that_before_the_browser() {
+        for (uri, cookie, accept, language) in [
+            ("/?lang=es", "lang=en", "en", "es"),
+            ("/?lang=fr", "sid=x; lang=es", "en", "es"),
+            ("/", "", "es-MX, en;q=0.5", "es"),
+            ("/", "lang=fr", "fr", "en"),
+            ("/?language=es", "slang=es", "", "en"),
+        ] {
+            assert_eq!(reader(uri, cookie, accept).language.tag(), language, "{uri} {cookie} {accept}");
+        }
+    }
+
+    #[test]
+    fn the_way_back_to_a_page_has_neither_language_nor_code() {
+        for (uri, here) in [
+            ("/", "/"),
+            ("/?lang=es", "/"),
+            ("/jobs/1/customize?code=secret&step=topics&lang=es", "/jobs/1/customize?step=topics"),
+            ("/patient-login?next=/jobs/1%3Fa%3Db", "/patient-login?next=%2Fjobs%2F1%3Fa%3Db"),
+        ] {
+            assert_eq!(reader(uri, "", "").here.as_deref(), Some(here), "{uri}");
+        }
+        let posted =
+            Reader::of(Arc::default(), &http::Method::POST, &Uri::from_static("/x"), &HeaderMap::new());
+        assert_eq!(posted.here, None);
+    }
+
+    #[test]
+    fn a_page_loads_its_own_files_and_nothing_else() {
+        let policy = Site::default().policy(None).expect("a header");
+        let policy = policy.to_str().expect("text");
+        assert!(
+            policy.contains("style-src http://localhost/assets/; script-src http://localhost/assets/"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe") && !policy.contains("data:"), "{policy}");
+        let policy = Site::default().policy(Some("https://app.example.org")).expect("a header");
+        assert!(
+            policy
+                .to_str()
+                .is_ok_and(|policy| policy.contains("form-action 'self' https://app.example.org;"))
+        );
+    }
+}

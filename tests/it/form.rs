@@ -1,0 +1,344 @@
+//! The patient's form in three steps, as a browser without script walks it.
+
+use http::StatusCode;
+use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, reference};
+
+use crate::browsing::{Browser, fields_of, stops};
+
+async fn link_of(world: &World, token: &str) -> (String, String) {
+    let answer =
+        world.post(&format!("/auto-approve/fhir/Patient/{ANNA}/$ehi-export")).bearer(token).send().await;
+    let link = answer.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
+    (answer.job(), link)
+}
+
+const PARTS: &str = "What do you want in your copy?";
+const TOPICS: &str = "Private topics";
+const CHECK: &str = "Check before you send";
+
+both_hosts!(three_steps_start_an_export_of_what_was_ticked);
+async fn three_steps_start_an_export_of_what_was_ticked(world: World) {
+    let token = world.token(ANNA).await;
+    let (job, link) = link_of(&world, &token).await;
+    let entered = world.get(&link).send().await;
+    assert!(!entered.location().contains("code="), "the code leaves the address");
+    let mut browser = Browser::open(&world, &link).await;
+    assert!(browser.shows(PARTS) && browser.shows("Step 1 of 3") && browser.shows("Anna Lindqvist"));
+    assert!(browser.has_ticked("parameters.photographs.enabled"), "every part is ticked to begin with");
+    browser.press("none", &[]).await;
+    assert!(browser.shows(PARTS) && !browser.has_ticked("parameters.labs.enabled"));
+    let labs = [
+        ("parameters.labs.enabled", "on"),
+        ("parameters.labs.from.year", "2015"),
+        ("parameters.labs.notes", "only <blood> & \"iron\""),
+    ];
+    browser.press("next", &labs).await;
+    assert!(browser.shows("<h1>Private topics"), "{}", browser.page.text());
+    assert!(!browser.has_ticked("authorizations.hiv"), "no topic is ticked to begin with");
+    browser.press("next", &[("authorizations.hiv", "on")]).await;
+    assert!(browser.shows(CHECK) && browser.shows("From 2015") && browser.shows("only <blood> & \"iron\""));
+    assert!(browser.shows("You let this organization give The test app the topics you ticked"));
+    // Nothing is sent without the patient's agreement.
+    browser.press("send", &[]).await;
+    assert!(browser.shows("Tick the box to agree.") && browser.shows("<title>Error: "));
+    browser.press("send", &[("agree", "on")]).await;
+    assert!(browser.shows("We have your request"), "{}", browser.page.text());
+    let shown = world.get(&job).bearer(&token).send().await.json();
+    assert_eq!(shown["parameters"]["labs"]["from"], "2015-01-01");
+    assert_eq!(shown["parameters"]["labs"]["notes"], "only <blood> & \"iron\"");
+    assert_eq!(shown["parameters"]["visits"]["enabled"], false);
+    assert_eq!(
+        (&shown["authorizations"]["hiv"]["value"], &shown["authorizations"]["genetic"]["value"]),
+        (&true.into(), &false.into())
+    );
+    world.work().await;
+    let exported: Vec<_> = world.resources(&token, &job).await.iter().map(reference).collect();
+    assert!(exported.contains(&format!("Observation/{ANNA}-observation-hiv")));
+}
+
+both_hosts!(no_topic_ticked_withholds_all_of_them);
+async fn no_topic_ticked_withholds_all_of_them(world: World) {
+    let token = world.token(ANNA).await;
+    let (job, link) = link_of(&world, &token).await;
+    let mut browser = Browser::open(&world, &link).await;
+    browser.press("next", &[]).await;
+    browser.press("next", &[]).await;
+    assert!(browser.shows(CHECK) && !browser.page.text().contains("name=\"agree\""));
+    browser.press("send", &[]).await;
+    world.work().await;
+    let shown = world.get(&job).bearer(&token).send().await.json();
+    let given = shown["authorizations"].as_object().expect("authorizations");
+    assert!(given.len() == 8 && given.values().all(|topic| topic["value"] == false), "{given:?}");
+    let withheld = shown["withheld"].as_object().expect("what was withheld");
+    assert!(!withheld.is_empty(), "{shown}");
+    let exported: Vec<_> = world.resources(&token, &job).await.iter().map(reference).collect();
+    assert!(!exported.iter().any(|reference| reference.contains("hiv")), "{exported:?}");
+}
+
+#[tokio::test]
+async fn every_mistake_is_named_and_everything_typed_stays() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let (job, link) = link_of(&world, &token).await;
+    let mut browser = Browser::open(&world, &link).await;
+    browser.press("none", &[]).await;
+    browser.press("next", &[]).await;
+    assert!(
+        browser.shows(PARTS) && browser.shows("Choose at least one part.") && browser.shows("role=\"alert\"")
+    );
+    let note = "n".repeat(520);
+    let wrong = [
+        ("parameters.labs.enabled", "on"),
+        ("parameters.labs.from.month", "2"),
+        ("parameters.labs.from.day", "30"),
+        ("parameters.labs.from.year", "2020"),
+        ("parameters.billing.from.year", "2021"),
+        ("parameters.billing.to.year", "2020"),
+        ("parameters.visits.notes", note.as_str()),
+    ];
+    browser.press("next", &wrong).await;
+    for text in [
+        "Lab tests: this is not a real date.",
+        "Bills and insurance: \"From\" is after \"To\".",
+        "Visits and treatments: make the note 20 letters shorter.",
+        "href=\"#part-labs-from-month\"",
+        "id=\"part-labs-from-month\"",
+        "aria-describedby=\"part-labs-from-error\"",
+        note.as_str(),
+    ] {
+        assert!(browser.shows(text), "{text}: {}", browser.page.text());
+    }
+    let kept = fields_of(&browser.page.text());
+    for (name, value) in wrong {
+        assert!(kept.iter().any(|(field, shown)| field == name && shown == value), "{name}: {kept:?}");
+    }
+    let right = [
+        ("parameters.labs.from.day", "29"),
+        ("parameters.billing.to.year", "2021"),
+        ("parameters.visits.notes", ""),
+    ];
+    browser.press("next", &right).await;
+    assert!(browser.shows(TOPICS));
+    // A text is never consent, and none is lost.
+    browser.press("next", &[("authorizations.genetic.text", "no")]).await;
+    assert!(browser.shows("Tick \"Genetic tests\" or clear its box.") && browser.shows("value=\"no\""));
+    // Nor does it pass by going around the step.
+    browser.get(&format!("{job}/customize?step=check")).await;
+    browser.press("send", &[]).await;
+    assert!(browser.shows(TOPICS) && browser.shows("There is a problem"));
+    assert_eq!(world.status(&token, &job).await.header("x-progress"), "waiting for the patient's choices");
+}
+
+both_hosts!(after_sending_the_same_link_shows_the_state);
+async fn after_sending_the_same_link_shows_the_state(world: World) {
+    let token = world.token(ANNA).await;
+    let (job, link) = link_of(&world, &token).await;
+    let mut browser = Browser::open(&world, &link).await;
+    browser.press("next", &[]).await;
+    browser.press("next", &[]).await;
+    // A double click, and the back button.
+    let first = browser.answer("send", &[]).await;
+    let second = browser.answer("send", &[]).await;
+    assert!(first.location().contains("step=sent"), "{}", first.location());
+    browser.get(&second.location()).await;
+    assert!(browser.shows("You sent this already."), "{}", browser.page.text());
+    world.work().await;
+    let again = Browser::open(&world, &link).await;
+    assert!(again.shows("Ready") && !again.shows("You sent this already."), "{}", again.page.text());
+    assert!(!again.page.text().contains("<form id=\"form\""));
+    let stranger = world.get(&format!("{job}/customize")).send().await;
+    assert!(stranger.location().contains("/patient-login"), "the state is no stranger's");
+    // Whoever signs out is one.
+    let leave = [("step", "check"), ("go", "leave")];
+    let path = format!("{job}/customize");
+    let left = world.post(&path).header("cookie", &again.cookie).form(&leave).send().await;
+    assert_eq!(left.location(), format!("{BASE_URL}/"));
+    assert!(left.header("set-cookie").contains("Max-Age=0"));
+    let after = world.get(&path).header("cookie", &again.cookie).send().await;
+    assert!(after.location().contains("/patient-login"));
+}
+
+/// Time passes.
+#[tokio::test]
+async fn what_was_typed_survives_the_end_of_the_session() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let (job, link) = link_of(&world, &token).await;
+    let mut browser = Browser::open(&world, &link).await;
+    browser.press("next", &[]).await;
+    assert!(browser.page.text().contains("data-session-seconds=\"600\""));
+    // Whoever asks to stay stays.
+    world.advance(500);
+    browser.press("stay", &[("authorizations.hiv", "on")]).await;
+    world.advance(500);
+    // A script's end of the session ends none that still lasts.
+    assert_eq!(browser.answer("end", &[]).await.status, StatusCode::NO_CONTENT);
+    browser.press("stay", &[]).await;
+    assert!(browser.has_ticked("authorizations.hiv"));
+    world.advance(601);
+    let late = browser
+        .answer("next", &[("authorizations.genetic", "on"), ("authorizations.genetic.text", "BRCA1")])
+        .await;
+    let login = late.location();
+    assert!(login.contains("/patient-login?saved=1&next="), "{login}");
+    let page = world.get(&login).send().await.text();
+    assert!(page.contains("We signed you out to keep you safe. Your choices are saved."), "{page}");
+    let next = tests::parameter(&login, "next").expect("a way back");
+    let signed_in =
+        world.post("/patient-login").form(&[("next", next.as_str()), ("patient", ANNA)]).send().await;
+    let back = world.get(&signed_in.location()).cookie(&signed_in).send().await;
+    let kept = fields_of(&back.text());
+    for (name, value) in
+        [("step", "topics"), ("authorizations.hiv", "on"), ("authorizations.genetic.text", "BRCA1")]
+    {
+        assert!(kept.iter().any(|(field, shown)| field == name && shown == value), "{name}: {kept:?}");
+    }
+    // Somebody else sees nothing of it.
+    let bruno =
+        world.post("/patient-login").form(&[("next", next.as_str()), ("patient", BRUNO)]).send().await;
+    assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::FOUND);
+    // A token of another form, a forged one, and one that is too old keep nothing.
+    let page = browser.page.text();
+    let token = fields_of(&page).into_iter().find(|(name, _)| name == "token").expect("a token").1;
+    world.advance(12 * 3600);
+    for (job, token) in [(job.as_str(), token.as_str()), (job.as_str(), "9999999999.00"), (job.as_str(), "")]
+    {
+        let fields = [("step", "topics"), ("version", "2"), ("token", token), ("go", "next")];
+        let refused = world.post(&format!("{job}/customize")).form(&fields).send().await;
+        assert!(!refused.location().contains("saved=1"), "{}", refused.location());
+    }
+}
+
+both_hosts!(of_two_tabs_the_newest_is_shown);
+async fn of_two_tabs_the_newest_is_shown(world: World) {
+    let token = world.token(ANNA).await;
+    let (_, link) = link_of(&world, &token).await;
+    let mut one = Browser::open(&world, &link).await;
+    let mut other = Browser::open(&world, &link).await;
+    one.press("next", &[("parameters.labs.notes", "of the first tab")]).await;
+    other.press("next", &[("parameters.labs.notes", "of the second tab")]).await;
+    assert!(other.shows("You changed this in another tab. Check it."), "{}", other.page.text());
+    assert!(other.shows("of the first tab") && other.shows(PARTS));
+    // What was looked at may be changed.
+    other.press("next", &[("parameters.labs.notes", "of the second tab")]).await;
+    assert!(other.shows(TOPICS));
+    // And what is sent is what was seen.
+    one.press("next", &[]).await;
+    assert!(one.shows(CHECK) && one.shows("of the second tab"));
+    other.press("next", &[("authorizations.hiv", "on")]).await;
+    one.press("send", &[]).await;
+    assert!(one.shows("You changed this in another tab. Check it.") && one.shows("Your permission"));
+}
+
+both_hosts!(the_app_gets_its_patient_back);
+async fn the_app_gets_its_patient_back(world: World) {
+    let token = world.token(ANNA).await;
+    let (_, link) = link_of(&world, &token).await;
+    // One slash instead of two, as a client sends it.
+    let mut browser = Browser::open(&world, &format!("{link}&redirect=https:/app.example.org/jobs")).await;
+    browser.press("next", &[]).await;
+    browser.press("next", &[]).await;
+    let policy = browser.page.header("content-security-policy");
+    assert!(policy.contains("form-action 'self' https://app.example.org;"), "{policy}");
+    let sent = browser.answer("send", &[]).await;
+    assert_eq!(
+        (sent.status, sent.location()),
+        (StatusCode::SEE_OTHER, "https://app.example.org/jobs".to_owned())
+    );
+}
+
+both_hosts!(the_form_speaks_spanish_and_loses_nothing_by_it);
+async fn the_form_speaks_spanish_and_loses_nothing_by_it(world: World) {
+    let token = world.token(ANNA).await;
+    let (_, link) = link_of(&world, &token).await;
+    let mut browser = Browser::open(&world, &link).await;
+    let answer = browser.answer("language:es", &[("parameters.labs.notes", "hierro")]).await;
+    browser.get(&answer.location()).await;
+    assert!(
+        browser.page.header("set-cookie").starts_with("lang=es; Path=/"),
+        "{}",
+        browser.page.header("set-cookie")
+    );
+    assert!(
+        browser.shows("¿Qué quiere en su copia?")
+            && browser.shows("hierro")
+            && browser.shows("<html lang=\"es\"")
+    );
+    // The day comes first.
+    let page = browser.page.text();
+    assert!(page.find("from.day").expect("a day") < page.find("from.month").expect("a month"));
+    browser.cookie = format!("{}; lang=es", browser.cookie);
+    browser.press("next", &[("parameters.labs.to.year", "x")]).await;
+    assert!(browser.shows("Análisis de laboratorio: esta fecha no existe."), "{}", browser.page.text());
+}
+
+/// It counts the patient's jobs.
+#[tokio::test]
+async fn the_form_before_any_job_has_the_same_steps_and_starts_one_export() {
+    let world = World::new();
+    let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
+    let sent_away = world.get(&path).send().await.location();
+    let next = tests::parameter(&sent_away, "next").expect("a way back");
+    let session =
+        world.post("/patient-login").form(&[("next", next.as_str()), ("patient", ANNA)]).send().await;
+    let page = world.get(&session.location()).cookie(&session).send().await;
+    let mut browser = Browser { world: &world, cookie: session.cookie(), page };
+    assert!(browser.shows(PARTS));
+    browser.press("next", &[("parameters.labs.notes", "iron")]).await;
+    browser.press("next", &[]).await;
+    assert!(browser.shows(CHECK) && browser.shows("iron"));
+    let (first, second) = (browser.answer("send", &[]).await, browser.answer("send", &[]).await);
+    browser.get(&first.location()).await;
+    assert!(browser.shows("We have your request"), "{}", browser.page.text());
+    browser.get(&second.location()).await;
+    assert!(browser.shows("You sent this already."), "{}", browser.page.text());
+    let token = world.token(ANNA).await;
+    let jobs = world.get("/jobs").bearer(&token).send().await.json();
+    assert_eq!(jobs.as_array().map(Vec::len), Some(1), "{jobs}");
+    assert_eq!(jobs[0]["parameters"]["labs"]["notes"], "iron");
+    // What is typed into it survives the end of the session as well.
+    browser.get(&path).await;
+    world.advance(601);
+    let late = browser.answer("next", &[("parameters.visits.notes", "all of them")]).await.location();
+    let next = tests::parameter(&late, "next").expect("a way back");
+    let again = world.post("/patient-login").form(&[("next", next.as_str()), ("patient", ANNA)]).send().await;
+    browser.cookie = again.cookie();
+    browser.get(&again.location()).await;
+    assert!(browser.shows("all of them"));
+    let refused = world.post(&path).form(&[("step", "parts"), ("token", "0.0")]).send().await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    browser.press("next", &[]).await;
+    browser.press("next", &[]).await;
+    browser.press("send", &[]).await;
+    // Another copy begins anew.
+    browser.get(&path).await;
+    assert!(browser.shows(PARTS) && !browser.shows("iron"));
+    browser.press("next", &[]).await;
+    browser.press("next", &[]).await;
+    browser.press("send", &[]).await;
+    let token = world.token(ANNA).await;
+    let jobs = world.get("/jobs").bearer(&token).send().await.json();
+    assert_eq!(jobs.as_array().map(Vec::len), Some(3), "{jobs}");
+}
+
+/// Tab stops: links, buttons, fields and summaries that can be seen at first, without those in closed details.
+#[tokio::test]
+async fn a_keyboard_is_through_a_step_in_few_stops() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let (_, link) = link_of(&world, &token).await;
+    let mut browser = Browser::open(&world, &link).await;
+    for most in [40, 25, 25] {
+        let page = browser.page.text();
+        let mut closed = 0;
+        for details in page.split("<details").skip(1) {
+            let inner = details.split_once("</summary>").map_or("", |(_, rest)| rest);
+            let inner = inner.split("</details>").next().unwrap_or_default();
+            closed += stops(inner);
+        }
+        let found = stops(&page) - closed;
+        assert!((5..=most).contains(&found), "{found} stops");
+        assert!(page.find("class=\"skip\"").expect("a skip link") < page.find("<button").expect("a button"));
+        browser.press("next", &[]).await;
+    }
+}

@@ -1,0 +1,215 @@
+//! What all pages have in common: files, policy, languages, errors.
+
+use http::{Method, StatusCode};
+use tests::{ANNA, BASE_URL, Launch, World, both_hosts, parameter};
+use words::Language;
+
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+/// The addresses of the files that a page loads.
+fn files(page: &str) -> Vec<String> {
+    let tags = page.split('<').filter(|tag| tag.starts_with("link ") || tag.starts_with("script "));
+    let address = |tag: &str| {
+        let rest = tag.split("href=\"").nth(1).or_else(|| tag.split("src=\"").nth(1))?;
+        rest.split('"').next().map(str::to_owned)
+    };
+    tags.filter_map(address).collect()
+}
+
+both_hosts!(a_page_loads_files_that_may_be_kept_and_nothing_else);
+async fn a_page_loads_files_that_may_be_kept_and_nothing_else(world: World) {
+    let page = world.get("/").send().await;
+    let policy = page.header("content-security-policy");
+    for part in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe-inline"), "{policy}");
+    let text = page.text();
+    assert!(!text.contains("style=\"") && !text.contains("<style") && !text.contains(" onclick"));
+    let files = files(&text);
+    assert_eq!(files.len(), 3, "{files:?}");
+    for file in &files {
+        let path = file.strip_prefix(BASE_URL).expect("our own file");
+        let answer = world.get(path).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{file}");
+        assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable", "{file}");
+        // A page of another version gets the file of this one, for a while.
+        let (stem, rest) = path.split_once('.').expect("a digest");
+        let ending = rest.rsplit_once('.').expect("an ending").1;
+        let other = world.get(&format!("{stem}.0000000000000000.{ending}")).send().await;
+        assert_eq!((other.status, other.header("cache-control")), (StatusCode::OK, "public, max-age=60"));
+    }
+    assert_eq!(world.get("/assets/nothing.css").send().await.status, StatusCode::NOT_FOUND);
+}
+
+/// Settings of its own.
+#[tokio::test]
+async fn title_logo_and_colours_are_settings() {
+    let pages = "pages = { title = \"Copies of <Mercy>\", accent = \"#7a1f5c\", logo = \"data:image/png;base64,iVBORw0KGgo=\", help_url = \"tel:+15550100\" }";
+    let world = World::with(pages, &ehi::defaults::sample_records());
+    let page = world.get("/").send().await.text();
+    assert!(page.contains("Copies of &#60;Mercy&#62;") && page.contains("href=\"tel:+15550100\""), "{page}");
+    let style = files(&page).into_iter().find(|file| file.contains("style")).expect("a stylesheet");
+    let style = world.get(style.strip_prefix(BASE_URL).expect("our own")).send().await.text();
+    assert!(style.contains("--accent: #7a1f5c"));
+    let logo = page.split("<img src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a logo");
+    let logo = world.get(logo.strip_prefix(BASE_URL).expect("our own")).send().await;
+    assert_eq!((logo.header("content-type"), &logo.body[..4]), ("image/png", &b"\x89PNG"[..]));
+}
+
+both_hosts!(a_page_speaks_the_readers_language);
+async fn a_page_speaks_the_readers_language(world: World) {
+    let english = world.get("/").send().await;
+    assert!(english.text().contains("<html lang=\"en\"") && english.header("set-cookie").is_empty());
+    assert!(english.text().contains("href=\"/?lang=es\""), "a switch");
+    let asked = world.get("/").header("accept-language", "es-MX,es;q=0.9,en;q=0.5").send().await;
+    assert!(asked.text().contains("<html lang=\"es\"") && asked.text().contains("Obtenga una copia"));
+    let switched = world.get("/?lang=es").header("accept-language", "en").send().await;
+    assert!(switched.text().contains("<html lang=\"es\""));
+    let kept = world.get("/").cookie(&switched).header("accept-language", "en").send().await;
+    assert!(kept.text().contains("<html lang=\"es\"") && kept.text().contains("href=\"/?lang=en\""));
+    let unknown = world.get("/?lang=xx").send().await;
+    assert!(unknown.text().contains("<html lang=\"en\"") && unknown.header("set-cookie").is_empty());
+}
+
+/// Check 40: what a page says stands in the catalogue, so that a Spanish page has no message of the English one.
+#[tokio::test]
+async fn spanish_pages_have_no_english() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let answer = world.post(&format!("/fhir/Patient/{ANNA}/$ehi-export")).bearer(&token).send().await;
+    let link = answer.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
+    let entered = world.get(&link).send().await;
+    let job = answer.job();
+    let form = |step: &str| format!("{job}/customize?step={step}");
+    let login = world.get(&Launch::new("app").authorize()).send().await.location();
+    let request = parameter(&login, "request").expect("a request");
+    let picked =
+        world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
+    let mut pages = vec![
+        ("/".to_owned(), String::new()),
+        ("/nothing".to_owned(), String::new()),
+        ("/authorize-app?request=old".to_owned(), String::new()),
+        (login, String::new()),
+        (picked.location(), picked.cookie()),
+    ];
+    for step in ["parts&show=problems", "topics", "check", "saved"] {
+        pages.push((form(step), entered.cookie()));
+    }
+    let shown = async |path: &str, cookie: &str| {
+        let cookie = format!("{cookie}; lang=es");
+        let page = world.get(path).header("cookie", &cookie).header("accept", BROWSER).send().await;
+        assert!(page.header("content-type").starts_with("text/html"), "{path}: {}", page.status);
+        page.text()
+    };
+    let mut texts = Vec::new();
+    for (path, cookie) in &pages {
+        texts.push((path.clone(), shown(path, cookie).await));
+    }
+    let code = parameter(&link, "code").expect("a code");
+    let choices = serde_json::json!({ "parameters": { "labs": { "enabled": true } } });
+    world.post(&format!("{job}?code={code}")).json(&choices).send().await;
+    for step in ["sent", "check", "state"] {
+        texts.push((form(step), shown(&form(step), &entered.cookie()).await));
+    }
+    let spanish = Language::of_tag("es").expect("Spanish");
+    let both = words::Words { language: spanish, ..words::Words::default() };
+    let english = words::Words::default();
+    let mut compared = 0;
+    for (path, text) in &texts {
+        assert!(text.contains("<html lang=\"es\""), "{path}");
+        let visible = visible(text);
+        for key in Language::ENGLISH.keys() {
+            if spanish.variables(key).is_none_or(|variables| !variables.is_empty()) {
+                continue;
+            }
+            let (word, other) = (english.text(key, &[]), both.text(key, &[]));
+            // A language's own name, and words that both languages have.
+            if word == other || key == "language" || word.len() < 3 {
+                continue;
+            }
+            compared += 1;
+            assert!(!visible.iter().any(|text| *text == word), "{path} says '{word}' ({key})");
+        }
+    }
+    assert!(compared > 1000, "{compared} comparisons");
+}
+
+/// The texts of a page between its tags, without those that are marked as another language.
+fn visible(page: &str) -> Vec<String> {
+    let main = page.split_once("<body").map_or(page, |(_, body)| body);
+    let mut texts = Vec::new();
+    for tag in main.split('<').skip(1) {
+        let (tag, text) = tag.split_once('>').unwrap_or((tag, ""));
+        if !tag.contains(" lang=\"en\"") {
+            texts.push(text.trim().replace("&#34;", "\"").replace("&#39;", "'"));
+        }
+    }
+    texts
+}
+
+both_hosts!(an_error_is_a_page_for_people_and_json_for_programs);
+async fn an_error_is_a_page_for_people_and_json_for_programs(world: World) {
+    let staff = world.staff().await;
+    for (method, path, status, title) in [
+        (Method::GET, "/nothing", StatusCode::NOT_FOUND, "We cannot find this"),
+        (
+            Method::GET,
+            "/staff/jobs/nothing/approve",
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This does not work here",
+        ),
+        (Method::PUT, "/staff", StatusCode::METHOD_NOT_ALLOWED, "This does not work here"),
+        (Method::POST, "/nothing", StatusCode::NOT_FOUND, "We cannot find this"),
+        (
+            Method::GET,
+            "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651/status",
+            StatusCode::UNAUTHORIZED,
+            "Please sign in",
+        ),
+        (
+            Method::GET,
+            "/authorize-app?request=old",
+            StatusCode::BAD_REQUEST,
+            "Please start again in your app",
+        ),
+    ] {
+        let call = || world.request(method.clone(), path).cookie(&staff);
+        let page = call().header("accept", BROWSER).send().await;
+        let shown = format!("{method} {path}: {}", page.text());
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (status, "text/html; charset=utf-8"),
+            "{shown}"
+        );
+        assert!(page.text().contains(title) && page.text().contains("class=\"button\""), "{shown}");
+        let number = page.header("x-request-id").to_owned();
+        assert!(!number.is_empty() && page.text().contains(&number), "{shown}");
+        for accept in ["application/json", "application/fhir+json"] {
+            let json = call().header("accept", accept).send().await;
+            assert_eq!(json.status, status, "{shown}");
+            json.outcome();
+        }
+    }
+}
+
+/// It uses up the attempts of a user.
+#[tokio::test]
+async fn too_many_tries_say_how_long_to_wait() {
+    let world = World::with("sandbox = false", &ehi::defaults::sample_records());
+    let login = world.get(&Launch::new("app").authorize()).send().await.location();
+    let request = parameter(&login, "request").expect("a request");
+    let fields = [("request", request.as_str()), ("username", "anna"), ("password", "wrong")];
+    let mut last = world.post("/patient-login").form(&fields).send().await;
+    assert!(
+        last.text().contains("Name or password is wrong. Try again.")
+            && last.text().contains("value=\"anna\"")
+    );
+    for _ in 0..6 {
+        last = world.post("/patient-login").form(&fields).send().await;
+    }
+    assert_eq!(last.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(
+        !last.header("retry-after").is_empty() && last.text().contains("There were too many tries. Wait")
+    );
+}
