@@ -230,7 +230,7 @@ impl Listener {
     }
 
     /// The first message that says this.
-    async fn hears(&self, wanted: &str) -> String {
+    fn hears(&self, wanted: &str) -> String {
         let begun = Instant::now();
         loop {
             // The queue waits for a message, so that the command line is not started again and again.
@@ -270,7 +270,7 @@ async fn a_deployment_tells_its_event_bus_and_mails_staff() -> tests::Result {
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
     let id = job.trim_start_matches("/jobs/");
-    let event = bus.hears(&format!("{id}/in-review")).await;
+    let event = bus.hears(&format!("{id}/in-review"));
     let event: Value = serde_json::from_str(&event)?;
     assert_eq!(
         (&event["source"], &event["detail-type"]),
@@ -282,7 +282,7 @@ async fn a_deployment_tells_its_event_bus_and_mails_staff() -> tests::Result {
         (&json!("dev"), &json!("ehi"))
     );
     assert!(!event.to_string().contains("Lindqvist") && !event.to_string().contains(ANNA), "{event}");
-    let mailed = mail.hears(id).await;
+    let mailed = mail.hears(id);
     assert!(
         mailed.contains("waits for your review")
             && mailed.contains(&format!("{}/staff{job}", tests::BASE_URL)),
@@ -290,6 +290,6 @@ async fn a_deployment_tells_its_event_bus_and_mails_staff() -> tests::Result {
     );
     let staff = world.staff().await;
     world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
-    bus.hears(&format!("{id}/complete")).await;
+    bus.hears(&format!("{id}/complete"));
     Ok(())
 }

@@ -16,7 +16,7 @@ const PARTS: &str = "What do you want in your copy?";
 const TOPICS: &str = "Private topics";
 const CHECK: &str = "Check before you send";
 
-both_hosts!(three_steps_start_an_export_of_what_was_ticked);
+#[both_hosts]
 async fn three_steps_start_an_export_of_what_was_ticked(world: World) {
     let token = world.token(ANNA).await;
     let (job, link) = link_of(&world, &token).await;
@@ -56,7 +56,7 @@ async fn three_steps_start_an_export_of_what_was_ticked(world: World) {
     assert!(exported.contains(&format!("Observation/{ANNA}-observation-hiv")));
 }
 
-both_hosts!(no_topic_ticked_withholds_all_of_them);
+#[both_hosts]
 async fn no_topic_ticked_withholds_all_of_them(world: World) {
     let token = world.token(ANNA).await;
     let (job, link) = link_of(&world, &token).await;
@@ -129,7 +129,7 @@ async fn every_mistake_is_named_and_everything_typed_stays() {
     assert_eq!(world.status(&token, &job).await.header("x-progress"), "waiting for the patient's choices");
 }
 
-both_hosts!(after_sending_the_same_link_shows_the_state);
+#[both_hosts]
 async fn after_sending_the_same_link_shows_the_state(world: World) {
     let token = world.token(ANNA).await;
     let (job, link) = link_of(&world, &token).await;
@@ -209,7 +209,7 @@ async fn what_was_typed_survives_the_end_of_the_session() {
     }
 }
 
-both_hosts!(of_two_tabs_the_newest_is_shown);
+#[both_hosts]
 async fn of_two_tabs_the_newest_is_shown(world: World) {
     let token = world.token(ANNA).await;
     let (_, link) = link_of(&world, &token).await;
@@ -230,7 +230,7 @@ async fn of_two_tabs_the_newest_is_shown(world: World) {
     assert!(one.shows("You changed this in another tab. Check it.") && one.shows("Your permission"));
 }
 
-both_hosts!(the_app_gets_its_patient_back);
+#[both_hosts]
 async fn the_app_gets_its_patient_back(world: World) {
     let token = world.token(ANNA).await;
     let (_, link) = link_of(&world, &token).await;
@@ -247,7 +247,7 @@ async fn the_app_gets_its_patient_back(world: World) {
     );
 }
 
-both_hosts!(the_form_speaks_spanish_and_loses_nothing_by_it);
+#[both_hosts]
 async fn the_form_speaks_spanish_and_loses_nothing_by_it(world: World) {
     let token = world.token(ANNA).await;
     let (_, link) = link_of(&world, &token).await;

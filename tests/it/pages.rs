@@ -16,7 +16,7 @@ fn files(page: &str) -> Vec<String> {
     tags.filter_map(address).collect()
 }
 
-both_hosts!(a_page_loads_files_that_may_be_kept_and_nothing_else);
+#[both_hosts]
 async fn a_page_loads_files_that_may_be_kept_and_nothing_else(world: World) {
     let page = world.get("/").send().await;
     let policy = page.header("content-security-policy");
@@ -57,7 +57,7 @@ async fn title_logo_and_colours_are_settings() {
     assert_eq!((logo.header("content-type"), &logo.body[..4]), ("image/png", &b"\x89PNG"[..]));
 }
 
-both_hosts!(a_page_speaks_the_readers_language);
+#[both_hosts]
 async fn a_page_speaks_the_readers_language(world: World) {
     let english = world.get("/").send().await;
     assert!(english.text().contains("<html lang=\"en\"") && english.header("set-cookie").is_empty());
@@ -129,7 +129,7 @@ async fn spanish_pages_have_no_english() {
                 continue;
             }
             compared += 1;
-            assert!(!visible.iter().any(|text| *text == word), "{path} says '{word}' ({key})");
+            assert!(!visible.contains(&word), "{path} says '{word}' ({key})");
         }
     }
     assert!(compared > 1000, "{compared} comparisons");
@@ -148,7 +148,7 @@ fn visible(page: &str) -> Vec<String> {
     texts
 }
 
-both_hosts!(an_error_is_a_page_for_people_and_json_for_programs);
+#[both_hosts]
 async fn an_error_is_a_page_for_people_and_json_for_programs(world: World) {
     let staff = world.staff().await;
     for (method, path, status, title) in [

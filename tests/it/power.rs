@@ -52,13 +52,13 @@ fn server(settings: &str, state: &Path, seed: u64, seconds: i64) -> World {
 /// Keeps the database as it is before each call of a worker that changes something.
 struct Copies {
     state: PathBuf,
-    copies: PathBuf,
+    directory: PathBuf,
     count: AtomicUsize,
 }
 
 impl Copies {
     fn copy(&self, number: usize) -> PathBuf {
-        self.copies.join(number.to_string())
+        self.directory.join(number.to_string())
     }
 }
 
@@ -82,7 +82,7 @@ async fn survives(settings: &str, begin: impl AsyncFn(&World) -> String) {
     let job = begin(&world).await;
     let hook = Arc::new(Copies {
         state: state.clone(),
-        copies: directory.path().join("copies"),
+        directory: directory.path().join("copies"),
         count: AtomicUsize::new(0),
     });
     let hooked = Hooked { inner: Arc::new(world.platform().clone()), hook: hook.clone() };

@@ -10,7 +10,6 @@ use domain::ids::{Attempt, ChunkId, FileName, JobId};
 use domain::pack::{IndexPlace, Location, MAX_INDEX, Place, pack_key};
 use domain::ports::files::{Files, write_all};
 use local::Local;
-use platform::Platform;
 use storage::packs::{Attachments, open, read};
 
 fn files() -> Arc<dyn Files> {

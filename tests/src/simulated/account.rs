@@ -194,7 +194,7 @@ impl Account {
         let key = format!("exports/{job}/left/Patient.ndjson");
         let mut state = self.simulation.state();
         let bucket = state.s3.bucket_mut(FILES_BUCKET).expect("the bucket of files");
-        bucket.store(&key, "{}".into());
+        bucket.store(&key, "{}".into(), None);
         bucket.leave_upload(&key);
     }
 
