@@ -290,7 +290,7 @@ mod tests {
             ("colour = \"#000000\"", "unknown field `colour`"),
             ("words.fr.agree = \"x\"", "pages.words.fr: there is no such language"),
             ("words.en.agrees = \"x\"", "pages.words.en.agrees: there is no such message"),
-            ("words.en.agree = \"{ $nam }\"", "has the variable 'nam'"),
+            ("words.en.agree = \"{ $person }\"", "has the variable 'person'"),
         ] {
             let errors = parse(line).expect_err(line).to_string();
             assert!(errors.contains(named), "{line}: {errors}");
