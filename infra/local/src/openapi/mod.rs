@@ -1,7 +1,7 @@
 //! The OpenAPI description of the server and the table of its routes, from the declarations of the functions.
 //!
 //! - [`parameters`] and [`responses`]: what operations read and return; `schemas.json`: the documents by name;
-//! - [`security`]: who may call; [`table`]: the table of the wire contract.
+//! - [`mod@security`]: who may call; [`mod@table`]: the table of the wire contract.
 
 mod parameters;
 mod responses;
