@@ -336,3 +336,32 @@ async fn the_review_page_says_what_was_asked_for() {
     }
     assert!(!shown.contains(COMPLETE));
 }
+
+/// The form says on which day the permission for private topics ends; the files are kept for a day after the approval.
+#[tokio::test]
+async fn what_the_patient_permitted_for_a_time_is_not_approved_after_it() {
+    let world = World::with("sandbox = true\npages.due_days = 10", &ehi::defaults::sample_records());
+    let token = world.token(ANNA).await;
+    let choose = async |hiv: bool| {
+        let job = world.kick_off(&token, "", ANNA).await;
+        let choices = json!({
+            "parameters": { "labs": { "enabled": true } }, "authorizations": { "hiv": { "value": hiv } },
+        });
+        let chosen = world.post(&job).bearer(&token).json(&choices).send().await;
+        assert_eq!(chosen.status, StatusCode::OK);
+        world.work().await;
+        job
+    };
+    let (late, without, in_time) = (choose(true).await, choose(false).await, choose(true).await);
+    let approve = async |job: &str, staff: &Answer| {
+        world.post(&format!("/admin{job}/approve")).cookie(staff).send().await
+    };
+    world.advance(10 * 24 * 3600 - 60);
+    assert_eq!(approve(&in_time, &world.staff().await).await.status, StatusCode::OK);
+    world.advance(120);
+    let staff = world.staff().await;
+    let refused = approve(&late, &staff).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.outcome().contains("permission for private topics has ended"));
+    assert_eq!(approve(&without, &staff).await.status, StatusCode::OK);
+}

@@ -1,5 +1,6 @@
 //! The patient's form in three steps, as a browser without script walks it.
 
+use domain::ports::expiring::EntryKind;
 use http::StatusCode;
 use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, reference};
 
@@ -239,7 +240,7 @@ async fn the_app_gets_its_patient_back(world: World) {
     browser.press("next", &[]).await;
     browser.press("next", &[]).await;
     let policy = browser.page.header("content-security-policy");
-    assert!(policy.contains("form-action 'self' https://app.example.org;"), "{policy}");
+    assert!(policy.contains("form-action 'self' https:;"), "{policy}");
     let sent = browser.answer("send", &[]).await;
     assert_eq!(
         (sent.status, sent.location()),
@@ -319,6 +320,36 @@ async fn the_form_before_any_job_has_the_same_steps_and_starts_one_export() {
     let token = world.token(ANNA).await;
     let jobs = world.get("/jobs").bearer(&token).send().await.json();
     assert_eq!(jobs.as_array().map(Vec::len), Some(3), "{jobs}");
+}
+
+/// A request may end between the claim of the form and the job that it starts.
+#[tokio::test]
+async fn a_form_whose_request_was_cut_off_can_be_sent_again() {
+    let world = World::new();
+    let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
+    let session =
+        world.post("/patient-login").form(&[("next", path.as_str()), ("patient", ANNA)]).send().await;
+    let page = world.get(&session.location()).cookie(&session).send().await;
+    let mut browser = Browser { world: &world, cookie: session.cookie(), page };
+    browser.press("next", &[]).await;
+    browser.press("next", &[]).await;
+    assert!(browser.shows(CHECK));
+    let (drafts, key) = (world.platform().expiring(), format!("{ANNA} for app"));
+    let mut draft = drafts.get(EntryKind::Draft, &key).await.expect("read").expect("a draft");
+    let claimed = "01a1fb95-ab0a-7a46-aeea-001492bd7651";
+    draft.value["sent"] = claimed.into();
+    assert!(drafts.replace(EntryKind::Draft, &key, &draft).await.expect("kept"));
+    browser.get(&format!("{path}&step=check")).await;
+    assert!(browser.shows(CHECK), "{}", browser.page.text());
+    let (first, second) = (browser.answer("send", &[]).await, browser.answer("send", &[]).await);
+    browser.get(&first.location()).await;
+    assert!(browser.shows("We have your request"), "{}", browser.page.text());
+    browser.get(&second.location()).await;
+    assert!(browser.shows("You sent this already."), "{}", browser.page.text());
+    let token = world.token(ANNA).await;
+    let jobs = world.get("/jobs").bearer(&token).send().await.json();
+    assert_eq!(jobs.as_array().map(Vec::len), Some(1), "{jobs}");
+    assert_eq!(jobs[0]["id"], claimed);
 }
 
 /// Tab stops: links, buttons, fields and summaries that can be seen at first, without those in closed details.

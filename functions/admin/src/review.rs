@@ -1,6 +1,7 @@
 //! The decisions of staff about a job. Each is one compare-and-set, so that exactly one of two racing decisions wins.
 
 use aws_lc_rs::digest;
+use domain::choices::Sensitive;
 use domain::chunk::{OutputFile, Purpose, job_prefix};
 use domain::clock::hex;
 use domain::error::{Error, NO_JOB, Result};
@@ -11,6 +12,7 @@ use domain::ports::files::write_all;
 use domain::ports::jobs::StoredJob;
 use fhir::attachments::{Document, document_reference};
 use fhir::instant;
+use jiff::SignedDuration;
 use platform::exports::{cancel, change};
 use platform::telemetry::staff_action;
 use web::caller::living;
@@ -28,6 +30,7 @@ impl Admin {
         for _ in 0..5 {
             let stored = self.job(id).await?;
             let review = stored.job.clone().in_review("approve")?;
+            self.check_permission(&stored.job)?;
             let attached = self.describe_attachments(&stored.job).await?;
             let complete =
                 Job::Complete(review.approve(attached, who, self.clock.now(), &self.settings.retention));
@@ -42,6 +45,23 @@ impl Admin {
             }
         }
         Err(Error::conflict("the job is being changed by many at once; try again"))
+    }
+
+    /// The form promises the day on which the permission for private topics ends, at which the files must be gone.
+    fn check_permission(&self, job: &Job) -> Result<()> {
+        let header = job.header();
+        let has_topics =
+            header.request.choices.as_ref().is_some_and(|choices| {
+                Sensitive::ALL.into_iter().any(|category| choices.authorizes(category))
+            });
+        let due = SignedDuration::from_hours(24 * self.settings.pages.due_days);
+        let is_over = self.clock.now().duration_since(header.chosen_at()) > due;
+        if has_topics && is_over {
+            return Err(Error::conflict(
+                "the patient's permission for private topics has ended: reject the export, so that the patient can ask again",
+            ));
+        }
+        Ok(())
     }
 
     pub(crate) async fn reject_job(&self, id: &JobId, reason: &str, who: &str) -> Result<StoredJob> {

@@ -110,7 +110,9 @@ impl Cleanup<'_> {
         }
         for name in written {
             let prefix = format!("{}{name}", job_prefix(id));
-            let is_attempt = name.starts_with(|first: char| first.is_ascii_digit()) && name.ends_with('/');
+            // Sorted deletions are used while the export runs.
+            let is_attempt = name.ends_with('/')
+                && (name.starts_with(|first: char| first.is_ascii_digit()) || name.starts_with("deleted-"));
             if is_attempt && !recorded.contains(&prefix) {
                 self.files.remove_prefix(&prefix).await?;
             }

@@ -69,7 +69,12 @@ pub(crate) async fn show(
         return Ok(state.saved_page(&place)?);
     }
     let mut draft = state.draft(&place.draft).await?;
-    match draft.sent {
+    // A claim without a job is one whose request was cut off: the draft is still to be sent.
+    let sent = match draft.sent.clone() {
+        Some(job) if state.jobs.get(&job).await?.is_some() => Some(job),
+        _ => None,
+    };
+    match sent {
         Some(job) if !matches!(step, "" | "parts") => {
             return Ok(see_other(&state.settings.url(&again(&job))));
         }
@@ -186,16 +191,15 @@ impl Customize {
             earlier.is_none()
         };
         self.change_draft(&place.draft, claim).await?;
-        if let Some(earlier) = earlier {
-            return Ok((earlier, false));
+        if let Some(earlier) = &earlier
+            && self.jobs.get(earlier).await?.is_some()
+        {
+            return Ok((earlier.clone(), false));
         }
-        match self.begin(base, client, summary, choices, Some(id.clone())).await {
-            Ok(_) => Ok((id, true)),
-            Err(error) => {
-                self.change_draft(&place.draft, |draft| draft.sent.take().is_some()).await?;
-                Err(error)
-            }
-        }
+        // A claim without a job is one whose request was cut off, or failed: the job begins under the id of the claim.
+        let id = earlier.unwrap_or(id);
+        self.begin(base, client, summary, choices, Some(id.clone())).await?;
+        Ok((id, true))
     }
 
     /// Starts the export.

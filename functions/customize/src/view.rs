@@ -1,10 +1,12 @@
 //! Draws the steps of the form from its draft.
 
 use axum::response::Response;
+use crypto::fingerprint;
 use domain::choices::{RecordGroup, Sensitive};
 use domain::error::{Error, Result};
 use http::StatusCode;
 use jiff::SignedDuration;
+use serde_json::json;
 use web::pages::{
     CheckPage, DateField, DateFields, FieldProblem, FormFrame, PartAnswer, PartCard, PartsPage, TopicCard,
     TopicsPage,
@@ -169,7 +171,11 @@ pub(crate) fn version(draft: &Draft, step: Step) -> String {
     match step {
         Step::Parts => draft.parts_version.to_string(),
         Step::Topics => draft.topics_version.to_string(),
-        Step::Check => format!("{}.{}", draft.parts_version, draft.topics_version),
+        // Agreement covers what the page shows: the numbers begin again with another copy.
+        Step::Check => {
+            let shown = fingerprint(&json!([draft.parts, draft.topics]).to_string());
+            format!("{}.{}.{shown}", draft.parts_version, draft.topics_version)
+        }
     }
 }
 

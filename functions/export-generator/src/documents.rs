@@ -2,7 +2,7 @@
 //! written as attachments, and the resources that refer to them get absolute URLs (Bulk Data 2.0, attachments).
 //!
 //! A document goes where the resources that refer to it go ([`claims`](crate::claims)). What nothing refers to is listed in
-//! a DocumentReference of our own ([`undescribed`](crate::undescribed)). So what becomes of a document, and of the URLs in
+//! a DocumentReference of our own ([`crate::undescribed`]). So what becomes of a document, and of the URLs in
 //! the lines that refer to it ([`linked`](crate::linked)), is known when the whole patient was read.
 
 use std::collections::HashMap;

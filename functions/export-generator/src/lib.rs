@@ -1,7 +1,7 @@
 //! The export engine: a queue worker that plans, collects, writes and finishes.
 //!
 //! - [`plan`] walks the cohort ([`cohort`]), cuts it into chunks by bytes ([`cut`]) and appends them to the plan.
-//! - [`chunk`] runs one chunk: [`reader`] reads a [`patient`], [`domain::filter`] decides on each [`line`], and [`writer`]
+//! - [`chunk`] runs one chunk: [`reader`] reads a [`patient`], [`domain::filter`] decides on each [`mod@line`], and [`writer`]
 //!   writes. [`documents`] takes care of what is no line of NDJSON, [`area`] of what stands outside the records, and
 //!   [`supporting`] fetches what the others refer to.
 //! - [`outputs`] writes a stream per type, [`pack`] the small files of an attempt as one object, and [`stored`] documents.

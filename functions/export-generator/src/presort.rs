@@ -37,7 +37,17 @@ impl Generator {
         match self.jobs.replace(&Job::Running(noted), version).await {
             // Read again, with this on it.
             Ok(_) => Ok(false),
-            Err(Error::Conflict(_)) => self.files.remove_prefix(&prefix).await.map(|()| false),
+            Err(Error::Conflict(_)) => {
+                // The response to our own success may have been lost.
+                let stored = self.jobs.get(&running.header.id).await?;
+                let is_ours = stored.is_some_and(|stored| {
+                    matches!(stored.job, Job::Running(ref now) if now.sorted_deletions.as_ref() == Some(&prefix))
+                });
+                if !is_ours {
+                    self.files.remove_prefix(&prefix).await?;
+                }
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }

@@ -1,5 +1,5 @@
 //! Sorts what was deleted by patient, in bounded memory. The lake has it in any order: one large file, many files, compressed
-//! or not. So sorted runs are written and merged, as [`sorted`](crate::sorted) reads them.
+//! or not. So sorted runs are written and merged, as [`crate::sorted`] reads them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -158,7 +158,16 @@ impl From<Refused> for crate::error::Error {
     }
 }
 
+/// The action of the form in the history of a job.
+const CHOSE: &str = "chose what to export";
+
 impl JobHeader {
+    /// When the patient chose what to export: on the form, or with the request that started the job.
+    pub fn chosen_at(&self) -> Timestamp {
+        let chose = self.history.iter().rev().find(|event| event.action == CHOSE);
+        chose.map_or(self.created_at, |event| event.at)
+    }
+
     fn with_event(mut self, now: Timestamp, actor: &str, action: impl Into<String>) -> Self {
         self.changed_at = now;
         self.history.push(AuditEvent { at: now, actor: actor.to_owned(), action: action.into() });
@@ -169,7 +178,7 @@ impl JobHeader {
 impl AwaitingInput {
     pub fn customize(mut self, choices: Choices, actor: &str, now: Timestamp) -> Queued {
         self.header.request.choices = Some(choices);
-        Queued { header: self.header.with_event(now, actor, "chose what to export") }
+        Queued { header: self.header.with_event(now, actor, CHOSE) }
     }
 }
 

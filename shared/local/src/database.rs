@@ -161,6 +161,8 @@ impl Handle {
     /// Runs one transaction. If `waits` is set, it is on the disk when this returns.
     fn transact<T>(&mut self, waits: bool, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         if self.waits != Some(waits) {
+            // Unknown until both settings are made.
+            self.waits = None;
             let (synchronous, pages) =
                 if waits { ("full", CHECKPOINT_PAGES) } else { ("normal", CHECKPOINT_PAGES_RELAXED) };
             self.connection.pragma_update(None, "synchronous", synchronous).map_err(sql)?;

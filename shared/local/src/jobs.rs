@@ -307,11 +307,10 @@ impl Jobs for LocalJobs {
     }
 }
 
-/// Whether a state must be on the disk before it is reported to anybody. The client of a queued job gets its response after
-/// the Plan task was sent, and that write waits for the disk with all writes before it. The work that a running job has
-/// recorded is repeated after a power cut.
+/// Whether a state must be on the disk before anybody reads it. Only the work that a running job has recorded is repeated after
+/// a power cut. A queued job lasts at once: a repeated kick-off may find it and report it before its Plan task is sent.
 fn lasts(state: JobState) -> bool {
-    !matches!(state, JobState::Queued | JobState::Running)
+    state != JobState::Running
 }
 
 /// A chunk that has read no more bytes than this is repeated after a power cut, which takes less than a second.

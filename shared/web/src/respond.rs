@@ -43,6 +43,8 @@ impl FormGoesTo {
     pub fn app(address: &str) -> Option<Self> {
         let url = url::Url::parse(address).ok()?;
         match settings::origin_of(address) {
+            // An app may lead on to another of its hosts, and Chromium holds each of these redirects to the policy.
+            Some(origin) if origin.starts_with("https:") => Some(Self("https:".to_owned())),
             Some(origin) => Some(Self(origin)),
             None => Some(Self(format!("{}:", url.scheme()))),
         }

@@ -123,13 +123,15 @@ fn of_cookie(headers: &HeaderMap) -> Option<Language> {
 }
 
 /// The address without its language, and without the code of a form's link, which must not stand in another link.
+/// A path that browsers would read as another host becomes one of ours.
 fn here(uri: &Uri) -> String {
+    let path = uri.path().trim_start_matches(['/', '\\']);
     let mut query = form_urlencoded::Serializer::new(String::new());
     let all = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     query.extend_pairs(all.filter(|(name, _)| name != LANGUAGE && name != "code"));
     match query.finish() {
-        query if query.is_empty() => uri.path().to_owned(),
-        query => format!("{}?{query}", uri.path()),
+        query if query.is_empty() => format!("/{path}"),
+        query => format!("/{path}?{query}"),
     }
 }
 
