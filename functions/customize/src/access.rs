@@ -35,7 +35,7 @@ impl Chooser {
     }
 }
 
-/// What a request brings that may show who asks, beside the code of the link.
+/// The credentials of a request, apart from the code of the link.
 pub(crate) struct Credentials {
     bearer: Option<String>,
     pub(crate) cookies: Cookies,

@@ -25,7 +25,7 @@ use crate::typed_date::TypedDate;
 /// How long what is typed can be kept after the session has ended.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 
-/// What a step shows beside the draft.
+/// The message that a step shows in addition to the draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shows {
     Nothing,

@@ -17,7 +17,7 @@ use crate::tombstones::Tombstones;
 use crate::unserved::without_documents;
 use crate::writer::{ChunkWriter, UNREADABLE_LABEL};
 
-/// One attempt at a chunk: who decides, who writes, and what is known beside the lines.
+/// One attempt at a chunk: the filter, the writer, the deletions and the Provenance.
 pub(crate) struct ChunkExport<'a> {
     pub(crate) filter: &'a Filter<'a>,
     pub(crate) writer: ChunkWriter<'a>,

@@ -1,4 +1,4 @@
-//! What a filter decides on one resource, and what it has to know for it beside the resource.
+//! The verdict of a filter on one resource, and the facts about its place that the filter needs.
 
 use std::borrow::Cow;
 
