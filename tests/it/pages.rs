@@ -1,8 +1,11 @@
 //! What all pages have in common: files, policy, languages, errors.
 
+use domain::choices::Sensitive;
 use http::{Method, StatusCode};
 use tests::{ANNA, BASE_URL, Launch, World, both_hosts, parameter};
 use words::Language;
+
+use crate::bulk::exported;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -72,6 +75,41 @@ async fn a_page_speaks_the_readers_language(world: World) {
     assert!(unknown.text().contains("<html lang=\"en\"") && unknown.header("set-cookie").is_empty());
 }
 
+/// 45 CFR 170.315(b)(10)(iii): the format of an export is described at an address that anybody can open, and the export names it.
+#[both_hosts]
+async fn a_manifest_names_the_page_that_describes_its_files(world: World) -> tests::Result {
+    let token = world.service("service", "system/*.rs").await;
+    for kick_off in ["/fhir/$export", "/4_0_0/$export", "/fhir/r4/$export"] {
+        let manifest = exported(&world, &token, kick_off).await;
+        let documentation = manifest["extension"]["ehiDocumentationUrl"].as_str().unwrap_or_default();
+        let path = documentation.strip_prefix(BASE_URL).unwrap_or(documentation);
+        let page = world.get(path).send().await;
+        assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
+        let text = page.text();
+        for output in manifest["output"].as_array().into_iter().flatten() {
+            let resource_type = output["type"].as_str().unwrap_or("Observation");
+            assert!(text.contains(resource_type), "{resource_type} is not described");
+        }
+        for topic in Sensitive::ALL {
+            assert!(topic.labels().iter().all(|label| text.contains(label)), "{}", topic.key());
+        }
+    }
+    Ok(())
+}
+
+/// Settings of its own.
+#[tokio::test]
+async fn the_documentation_may_be_elsewhere() -> tests::Result {
+    let elsewhere = "https://docs.example.org/ehi";
+    let world =
+        World::with(&format!("documentation_url = \"{elsewhere}\""), &ehi::defaults::sample_records());
+    assert!(world.get("/").send().await.text().contains(&format!("<a href=\"{elsewhere}\">")));
+    let token = world.service("service", "system/*.rs").await;
+    let manifest = exported(&world, &token, "/fhir/$export").await;
+    assert_eq!(manifest["extension"]["ehiDocumentationUrl"], elsewhere);
+    Ok(())
+}
+
 /// Check 40: what a page says stands in the catalogue, so that a Spanish page has no message of the English one.
 #[tokio::test]
 async fn spanish_pages_have_no_english() {
@@ -88,6 +126,7 @@ async fn spanish_pages_have_no_english() {
         world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
     let mut pages = vec![
         ("/".to_owned(), String::new()),
+        ("/format".to_owned(), String::new()),
         ("/nothing".to_owned(), String::new()),
         ("/authorize-app?request=old".to_owned(), String::new()),
         (login, String::new()),
@@ -135,13 +174,13 @@ async fn spanish_pages_have_no_english() {
     assert!(compared > 1000, "{compared} comparisons");
 }
 
-/// The texts of a page between its tags, without those that are marked as another language.
+/// The texts of a page between its tags, without those that are marked as another language or as codes.
 fn visible(page: &str) -> Vec<String> {
     let main = page.split_once("<body").map_or(page, |(_, body)| body);
     let mut texts = Vec::new();
     for tag in main.split('<').skip(1) {
         let (tag, text) = tag.split_once('>').unwrap_or((tag, ""));
-        if !tag.contains(" lang=\"en\"") {
+        if !tag.contains(" lang=\"en\"") && !tag.contains(" translate=\"no\"") {
             texts.push(text.trim().replace("&#34;", "\"").replace("&#39;", "'"));
         }
     }

@@ -51,6 +51,7 @@ fn these_routes_and_no_others_are_for_anybody() {
         "POST /auth/authorize",
         "POST /patient-logout",
         "GET /",
+        "GET /format",
         "GET /.well-known/jwks.json",
         "GET /.well-known/openid-configuration",
         "GET /.well-known/smart-configuration",

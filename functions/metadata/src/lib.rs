@@ -25,7 +25,7 @@ use web::assets::Assets;
 use web::capability::capability_statement;
 use web::describe::{self as described, FORMAT, page};
 use web::extract::FilePath;
-use web::pages::LandingPage;
+use web::pages::{FormatPage, LandingPage};
 use web::respond::{cacheable, html, json, ready};
 use web::routes::{Access, Below, Route, Routes};
 
@@ -59,6 +59,13 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
     let smart = ("Returns the SMART configuration", &[200][..]);
     let mut routes = Routes::new().below(Below::Root, |at| {
         at.get("", Access::Public, ("Returns the landing page", &[200]), landing)
+            .returning(&[page(200)])
+            .get(
+                "/format",
+                Access::Public,
+                ("Returns the page that describes the files of an export", &[200]),
+                format,
+            )
             .returning(&[page(200)])
             .get("/.well-known/jwks.json", Access::Public, ("Returns the public signing keys", &[200]), jwks)
             .returning(&[described::json(200, "KeySet")])
@@ -139,6 +146,10 @@ async fn asset(State(state): State<Metadata>, FilePath(file): FilePath) -> Resul
 
 async fn landing(State(state): State<Metadata>) -> Response {
     html(StatusCode::OK, &LandingPage { base_url: &state.settings.base_url, sandbox: state.settings.sandbox })
+}
+
+async fn format() -> Response {
+    html(StatusCode::OK, &FormatPage::new())
 }
 
 async fn jwks(State(state): State<Metadata>) -> Response {

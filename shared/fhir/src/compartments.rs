@@ -90,6 +90,12 @@ pub fn paths(resource_type: &str) -> &'static [&'static str] {
     }
 }
 
+/// The types of patients' compartments, in alphabetical order, with the paths that make a resource part of one. Binary is
+/// not among them: it has no such element.
+pub fn table() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    TABLE.iter().copied()
+}
+
 /// Whether resources of the type belong to patients' compartments.
 pub fn has_compartment(resource_type: &str) -> bool {
     resource_type == "Binary" || !paths(resource_type).is_empty()

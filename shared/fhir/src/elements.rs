@@ -1,7 +1,7 @@
 //! `_elements`: reduces a resource to some of its elements and tags it as incomplete (Bulk Data 3.0, `_elements`).
 
 use crate::head::Members;
-use crate::mandatory::{CHOICES, MANDATORY};
+use crate::mandatory::{self, CHOICES};
 use crate::tags;
 
 /// The tag of a resource that is incomplete.
@@ -17,9 +17,7 @@ pub fn subset(
     requested: &[&str],
     written: &mut Vec<u8>,
 ) {
-    let mandatory = MANDATORY
-        .binary_search_by_key(&resource_type, |(name, _)| name)
-        .map_or(&[][..], |found| MANDATORY[found].1);
+    let mandatory = mandatory::of_type(resource_type);
     let (mut first, mut tagged) = (true, false);
     written.push(b'{');
     for (key, value) in members.iter() {
@@ -63,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::head::{Plain, head_and_members};
+    use crate::mandatory::MANDATORY;
 
     fn subset_of(line: &str, requested: &[&str]) -> Value {
         let plain = &mut Plain::default();

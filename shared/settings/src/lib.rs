@@ -61,8 +61,8 @@ pub struct Settings {
     /// The maximum size of a file that is returned in one response. For a larger one, clients are redirected to the store.
     /// There is no limit if it is not set.
     pub max_direct_bytes: u64,
-    /// The URL of the documentation of the exported files.
-    pub documentation_url: Option<String>,
+    /// The URL of the documentation of the exported files: by default this server's own page, `/format`.
+    pub documentation_url: String,
     /// `SameSite` of the staff cookie: `Lax`, or `None` for a staff app of another site.
     pub cookie_same_site: SameSite,
     /// Origins of staff apps that may send requests with the staff cookie.
@@ -171,9 +171,12 @@ impl Settings {
         let limits = Limits::read(&mut read, &variable);
         let defaults = Retention::default();
         let base_url = read.text("base_url").or_else(|| default_base_url.map(str::to_owned));
+        let base_url = base_url.as_deref().unwrap_or_default().trim_end_matches('/').to_owned();
         let in_public = read.flag("sandbox_in_public").unwrap_or(false);
+        let documentation_url =
+            read.text("documentation_url").unwrap_or_else(|| format!("{base_url}/format"));
         let settings = Self {
-            base_url: base_url.as_deref().unwrap_or_default().trim_end_matches('/').to_owned(),
+            base_url,
             sandbox: read.flag("sandbox").unwrap_or(false),
             review: read.flag("review").unwrap_or(true),
             retention: Retention {
@@ -192,7 +195,7 @@ impl Settings {
             whole_record_of_new_members: read.flag("whole_record_of_new_members").unwrap_or(true),
             max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
             max_direct_bytes: read.count("max_direct_bytes").unwrap_or(u64::MAX),
-            documentation_url: read.text("documentation_url"),
+            documentation_url,
             cookie_same_site: match read.text("cookie_same_site").as_deref() {
                 None | Some("Lax") => SameSite::Lax,
                 Some("None") => SameSite::None,

@@ -103,28 +103,27 @@ impl Page<'_> {
         entry
     }
 
-    /// Adds the extension: the ledger in every dialect, and in the standard one where the job's JSON and the
-    /// documentation of the record are. Bulk Data 4.0 has an array of FHIR extensions, the versions before an object.
+    /// Adds the extension: the ledger and the URL of the format's documentation in every dialect (45 CFR 170.315(b)(10) wants
+    /// it with each export), and in the standard one where the job's JSON is. Bulk Data 4.0 has an array of FHIR extensions, the versions before an object.
     fn extend(&self, manifest: &mut Value, settings: &Settings, style: ManifestStyle, manifest_v4: bool) {
         let is_standard = style == ManifestStyle::Standard;
         let metadata = is_standard.then(|| settings.url(&format!("/jobs/{}/metadata", self.job.id())));
-        let documentation = settings.documentation_url.as_deref().filter(|_| is_standard);
+        let documentation = &settings.documentation_url;
         let ledger = self.job.summary().and_then(|summary| summary.ledger.as_ref());
         if manifest_v4 && is_standard {
-            let mut extensions = vec![json!({ "url": "metadata", "valueUrl": metadata })];
-            extensions
-                .extend(documentation.map(|url| json!({ "url": "ehiDocumentationUrl", "valueUrl": url })));
+            let mut extensions = vec![
+                json!({ "url": "metadata", "valueUrl": metadata }),
+                json!({ "url": "ehiDocumentationUrl", "valueUrl": documentation }),
+            ];
             extensions.extend(ledger.map(|ledger| fhir_extension("ledger", &json!(ledger))));
             manifest["extension"] = json!(extensions);
             return;
         }
         let mut extension = Map::new();
         extension.extend(metadata.map(|url| ("metadata".to_owned(), json!(url))));
-        extension.extend(documentation.map(|url| ("ehiDocumentationUrl".to_owned(), json!(url))));
+        extension.insert("ehiDocumentationUrl".to_owned(), json!(documentation));
         extension.extend(ledger.map(|ledger: &Ledger| ("ledger".to_owned(), json!(ledger))));
-        if !extension.is_empty() {
-            manifest["extension"] = Value::Object(extension);
-        }
+        manifest["extension"] = Value::Object(extension);
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Site {
     /// Where the files of [`Assets`] are.
     pub asset_base: String,
     pub secure_cookies: bool,
-    pub documentation_url: Option<String>,
+    pub documentation_url: String,
 }
 
 impl Site {

@@ -90,6 +90,14 @@ async fn the_landing_page_in_every_look() {
 
 #[tokio::test]
 #[ignore = "cargo xtask browser starts what it needs"]
+async fn the_format_page_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    page.open(&site.at("/format")).await;
+    passes(&page, "format", Audience::Patients).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
 async fn the_sign_in_page_in_every_look() {
     let (site, browser) = (Site::with("sandbox = false").await, Browser::open().await);
     let page = browser.page(Look::DESK, Script::On).await;

@@ -62,16 +62,52 @@ const ALWAYS: [&str; 3] = ["Patient", "Practitioner", "Organization"];
 fn group_of(facts: &Facts<'_>) -> Option<RecordGroup> {
     match facts.resource_type {
         resource_type if ALWAYS.contains(&resource_type) => None,
-        "Encounter" | "Procedure" => Some(RecordGroup::Visits),
-        "Claim" | "ExplanationOfBenefit" => Some(RecordGroup::Billing),
-        "DiagnosticReport" | "Observation" => {
-            let laboratory =
-                facts.categories.iter().any(|code| matches!(code.as_ref(), "laboratory" | "LAB"));
+        resource_type if VISITS.contains(&resource_type) => Some(RecordGroup::Visits),
+        resource_type if BILLING.contains(&resource_type) => Some(RecordGroup::Billing),
+        resource_type if TESTS.contains(&resource_type) => {
+            let laboratory = facts.categories.iter().any(|code| LABORATORY.contains(&code.as_ref()));
             laboratory.then_some(RecordGroup::Labs)
         }
-        "DocumentReference" | "Media" => Some(document_group(facts)),
+        resource_type if PAPERS.contains(&resource_type) => Some(document_group(facts)),
         _ => Some(RecordGroup::MedicalRecord),
     }
+}
+
+/// The types whose group does not depend on their codes.
+const VISITS: [&str; 2] = ["Encounter", "Procedure"];
+const BILLING: [&str; 2] = ["Claim", "ExplanationOfBenefit"];
+/// The types that are laboratory results if their category has a code of [`LABORATORY`], and otherwise always exported.
+const TESTS: [&str; 2] = ["DiagnosticReport", "Observation"];
+const LABORATORY: [&str; 2] = ["laboratory", "LAB"];
+/// The types whose group is decided by the codes of [`DOCUMENTS`].
+const PAPERS: [&str; 2] = ["DocumentReference", "Media"];
+
+/// What a group of the record has, for the documentation of exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupRule {
+    /// `None` for what is exported whatever was chosen.
+    pub group: Option<RecordGroup>,
+    /// The types of its resources; an empty list means every type that no other rule names.
+    pub types: &'static [&'static str],
+    /// The codes of which a resource has one, in `category`, or for documents in `type` or `category`; an empty list means
+    /// that codes do not matter.
+    pub codes: &'static [&'static str],
+}
+
+/// The rules of all groups, in the order in which they are tried: a resource is in the group of the first that fits.
+pub fn rules() -> Vec<GroupRule> {
+    let rule = |group, types: &'static [&'static str], codes| GroupRule { group, types, codes };
+    let mut rules = vec![
+        rule(None, &ALWAYS, &[]),
+        rule(Some(RecordGroup::Visits), &VISITS, &[]),
+        rule(Some(RecordGroup::Labs), &TESTS, &LABORATORY),
+        rule(None, &TESTS, &[]),
+        rule(Some(RecordGroup::Billing), &BILLING, &[]),
+    ];
+    rules.extend(DOCUMENTS.iter().map(|(group, codes)| rule(Some(*group), &PAPERS, codes)));
+    rules.push(rule(Some(RecordGroup::Other), &PAPERS, &[]));
+    rules.push(rule(Some(RecordGroup::MedicalRecord), &[], &[]));
+    rules
 }
 
 fn document_group(facts: &Facts<'_>) -> RecordGroup {
@@ -208,6 +244,29 @@ mod tests {
             let given = Authorization { given: true, ..Authorization::default() };
             choices.authorizations.insert(category, given);
             assert_eq!(choices.decide(&resource), Decision::Keep);
+        }
+    }
+
+    #[test]
+    fn the_documented_rules_are_those_that_decide() {
+        let documented = |resource_type: &str, code: &str| {
+            let fits = |rule: &GroupRule| {
+                (rule.types.is_empty() || rule.types.contains(&resource_type))
+                    && (rule.codes.is_empty() || rule.codes.contains(&code))
+            };
+            rules().into_iter().find(fits).map(|rule| rule.group)
+        };
+        let codes: Vec<_> = rules()
+            .iter()
+            .flat_map(|rule| rule.codes)
+            .copied()
+            .chain(["", "99999-9", "vital-signs"])
+            .collect();
+        for resource_type in fhir::types::TYPES {
+            for code in &codes {
+                let decided = group_of(&facts(resource_type, &[code], &[], None));
+                assert_eq!(documented(resource_type, code), Some(decided), "{resource_type} {code}");
+            }
         }
     }
 

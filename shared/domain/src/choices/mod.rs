@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use fhir::date::Span;
 use serde::{Deserialize, Serialize};
 
+pub use self::decide::{GroupRule, rules};
+
 /// A part of the record that the form can enable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -66,8 +66,8 @@ impl Frame {
     }
 
     /// Where it is written what a copy holds.
-    pub(crate) fn format(&self) -> Option<&String> {
-        self.site.documentation_url.as_ref()
+    pub(crate) fn format(&self) -> &str {
+        &self.site.documentation_url
     }
 
     #[expect(clippy::unused_self, reason = "templates reach it by the frame")]

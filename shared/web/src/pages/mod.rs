@@ -8,6 +8,7 @@ pub use self::form::{
     CheckPage, DateField, DateFields, FieldProblem, FormFrame, PartAnswer, PartCard, PartsPage, SavedPage,
     SentPage, StatePage, TopicCard, TopicsPage,
 };
+pub use self::format::FormatPage;
 pub(crate) use self::frame::{FRAME, Frame};
 pub use self::staff::{ChoiceRow, FileRow, HistoryRow, JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
 
@@ -15,6 +16,7 @@ use self::frame::filters;
 
 mod error;
 mod form;
+mod format;
 mod frame;
 mod requested;
 mod staff;
