@@ -19,16 +19,14 @@ mod presign;
 mod queue;
 mod ranges;
 mod records;
+mod sdk;
 mod secrets;
 mod table;
 mod upload;
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_config::SdkConfig;
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result, Store};
 use domain::ports::expiring::ExpiringStore;
@@ -52,6 +50,7 @@ use self::presign::Presigner;
 use self::queue::AwsQueue;
 pub use self::queue::{SqsInbox, Visibility};
 use self::records::AwsRecords;
+pub use self::sdk::{sdk, sdk_loader, sdk_of_function};
 use self::secrets::Stored;
 use self::table::Table;
 
@@ -66,31 +65,6 @@ pub struct Aws {
     random: Arc<dyn Random>,
     settings: Arc<Settings>,
     keys: Option<Arc<Keys>>,
-}
-
-/// The SDK's configuration from the process's environment, with our time-outs and retries.
-pub async fn sdk() -> SdkConfig {
-    sdk_loader(Caller::Worker).http_client(http_client(TrustStore::default())).load().await
-}
-
-/// The same for a function, which trusts only [Amazon's authorities](authorities).
-pub async fn sdk_of_function(caller: Caller) -> SdkConfig {
-    sdk_loader(caller).http_client(http_client(authorities::of_function())).load().await
-}
-
-/// The same without an HTTP client: for tests that bring their own.
-pub fn sdk_loader(caller: Caller) -> ConfigLoader {
-    aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(calls::retries(caller))
-        .timeout_config(calls::timeouts())
-}
-
-fn http_client(trusted: TrustStore) -> SharedHttpClient {
-    let context = TlsContext::builder().with_trust_store(trusted).build().expect("a store of certificates");
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(context)
-        .build_https()
 }
 
 impl Aws {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
-use aws_config::sts::AssumeRoleProvider;
 use aws_lc_rs::hmac;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Config, Credentials, ProvideCredentials};
@@ -137,24 +136,26 @@ impl Presigner {
             }
         }
         let credentials = match &self.role {
-            Some(role) => {
-                let assumed = AssumeRoleProvider::builder(role)
-                    .session_name("ehi-links")
-                    .session_length(Duration::from_hours(1))
-                    .configure(&self.sdk)
-                    .build()
-                    .await;
-                assumed.provide_credentials().await
-            }
+            Some(role) => self.assume(role).await?,
             None => {
                 let own = self.sdk.credentials_provider();
                 let own =
                     own.ok_or_else(|| Error::unavailable("there are no credentials to sign links with"))?;
-                own.provide_credentials().await
+                own.provide_credentials().await.map_err(Error::unavailable)?
             }
         };
-        let credentials = credentials.map_err(Error::unavailable)?;
         *known = Some(credentials.clone());
         Ok(credentials)
+    }
+
+    /// Returns credentials of the role that signs.
+    async fn assume(&self, role: &str) -> Result<Credentials> {
+        let sts = aws_sdk_sts::Client::new(&self.sdk);
+        let call = sts.assume_role().role_arn(role).role_session_name("ehi-links").duration_seconds(3_600);
+        let assumed = call.send().await.map_err(failed("AssumeRole"))?;
+        let given = assumed.credentials.ok_or_else(|| Error::unavailable("AssumeRole: no credentials"))?;
+        let expiry = SystemTime::try_from(given.expiration).map_err(Error::internal)?;
+        let (id, secret, token) = (given.access_key_id, given.secret_access_key, given.session_token);
+        Ok(Credentials::new(id, secret, Some(token), Some(expiry), "AssumeRole"))
     }
 }
