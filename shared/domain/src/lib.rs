@@ -9,9 +9,11 @@
 //!    resource by its [`decision`].
 //! 4. [`manifest`] and [`dialect`]: the description of the result.
 //! 5. [`ports`]: the traits that the hosts implement. [`lines`], [`patient`] and [`group`] read through them.
-//! 6. [`error`], [`retries`], [`retention`], [`event`] and [`clock`]: what all parts share.
+//! 6. [`audit`]: what is recorded of who did what. [`roles`]: what staff may do.
+//! 7. [`error`], [`retries`], [`retention`], [`event`] and [`clock`]: what all parts share.
 
 pub mod access;
+pub mod audit;
 pub mod choices;
 pub mod chunk;
 pub mod clock;
@@ -32,6 +34,7 @@ pub mod ports;
 pub mod request;
 pub mod retention;
 pub mod retries;
+pub mod roles;
 pub mod scopes;
 pub mod selection;
 pub mod selector;

@@ -1,6 +1,7 @@
-//! Code that all stores share: the layout of the records and of the exported files. This crate knows nothing of a
-//! particular store, of HTTP or of settings.
+//! Code that all stores share: the layout of the records and of the exported files, and the chains of the audit trail. This
+//! crate knows nothing of a particular store, of HTTP or of settings.
 
+pub mod audit_chain;
 pub mod bounded;
 pub mod compressed;
 pub mod layout;

@@ -1,0 +1,328 @@
+//! The audit trail: who did what, with whose record, from where, and with what result (45 CFR 164.312(b) and 164.528).
+//!
+//! An entry never has anything of a record, the name of a patient or a secret. Entries form chains: each one has the hash of
+//! the entry before it, so that a changed or removed entry is found. [`crate::ports::audit`] describes the store; the crate
+//! `storage` makes and verifies the hashes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClientId, JobId, PatientId};
+use crate::job::Job;
+
+/// The number of chains. Writers on different machines mostly use different ones, so that they rarely wait for each other.
+pub const SHARDS: u8 = 8;
+
+/// The longest text of an entry that others decide about, such as the subject of a token. Longer ones are cut.
+const MAX_TEXT: usize = 255;
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    pub kind: ActorKind,
+    /// The id of a patient or a client, the user name of a member of staff, or a word for what has no id. Never empty.
+    pub id: String,
+    /// The issuer of the token that names a member of staff or a client, if it is not this server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActorKind {
+    Patient,
+    Staff,
+    /// An app or a backend service.
+    Client,
+    /// This server, or whoever operates it.
+    Server,
+    /// Somebody who did not sign in.
+    Unknown,
+}
+
+impl ActorKind {
+    /// The name in entries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Patient => "patient",
+            Self::Staff => "staff",
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Actor {
+    fn new(kind: ActorKind, id: &str) -> Self {
+        let id = if id.is_empty() { "unknown" } else { id };
+        Self { kind, id: shortened(id), issuer: None }
+    }
+
+    pub fn patient(id: &PatientId) -> Self {
+        Self::new(ActorKind::Patient, id.as_str())
+    }
+
+    /// A member of staff, by user name or by the subject of the token.
+    pub fn staff(name: &str) -> Self {
+        Self::new(ActorKind::Staff, name)
+    }
+
+    pub fn client(id: &ClientId) -> Self {
+        Self::new(ActorKind::Client, id.as_str())
+    }
+
+    /// This server, such as its cleanup.
+    pub fn server() -> Self {
+        Self::new(ActorKind::Server, "server")
+    }
+
+    /// Whoever operates the server and may change its settings.
+    pub fn operator() -> Self {
+        Self::new(ActorKind::Server, "operator")
+    }
+
+    /// Somebody who did not sign in. What they typed is not kept, because it may be a password.
+    pub fn unknown() -> Self {
+        Self::new(ActorKind::Unknown, "unknown")
+    }
+
+    /// Adds the issuer of the token that names the actor.
+    #[must_use]
+    pub fn of_issuer(self, issuer: Option<&str>) -> Self {
+        Self { issuer: issuer.map(shortened), ..self }
+    }
+}
+
+/// Defines the actions with their names in entries.
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+        /// What was done.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Action {
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)+
+        }
+
+        impl Action {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name in entries.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+actions! {
+    SignIn = "sign-in",
+    SignInFailed = "sign-in-failed",
+    SignOut = "sign-out",
+    /// Staff looked at an export, or at a part of a record in it.
+    RecordViewed = "record-viewed",
+    ExportStarted = "export-started",
+    /// The form of an export was sent.
+    ChoicesSent = "choices-sent",
+    /// A file of an export was downloaded. The object is the file.
+    Download = "download",
+    Approved = "approved",
+    Rejected = "rejected",
+    /// A resource or a document was left out of an export.
+    Redacted = "redacted",
+    Attached = "attached",
+    Detached = "detached",
+    Deleted = "deleted",
+    /// A deletion was undone.
+    Restored = "restored",
+    ConsentGiven = "consent-given",
+    ConsentDenied = "consent-denied",
+    TokenIssued = "token-issued",
+    TokenRefreshed = "token-refreshed",
+    TokenRevoked = "token-revoked",
+    /// A patient stopped the access of an app. The object is the app.
+    AccessStopped = "access-stopped",
+    /// The server started with other settings than before. The object is their digest.
+    SettingsChanged = "settings-changed",
+    /// The audit trail was read.
+    AuditRead = "audit-read",
+}
+
+impl Action {
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.name() == name)
+    }
+}
+
+/// The result of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Success,
+    /// The server did not allow it.
+    Refused,
+    /// It was allowed and did not happen.
+    Failed,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 3] = [Self::Success, Self::Refused, Self::Failed];
+
+    /// The name in entries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The address of the client, if the host knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The id of the request, which the log has as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+/// What is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub actor: Actor,
+    pub action: Action,
+    pub outcome: Outcome,
+    /// Whose record it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<PatientId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+    /// What else it concerns: the name of an exported file, a client, or a digest. Never the name of an attachment, because
+    /// people name files after patients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    pub origin: Origin,
+}
+
+impl Event {
+    /// An action that succeeds.
+    pub fn new(actor: Actor, action: Action) -> Self {
+        Self {
+            actor,
+            action,
+            outcome: Outcome::Success,
+            patient: None,
+            job: None,
+            object: None,
+            origin: Origin::default(),
+        }
+    }
+
+    /// Adds the job, and the patient whose record it exports.
+    #[must_use]
+    pub fn of(self, job: &Job) -> Self {
+        let patient = job.header().patient.as_ref().map(|patient| patient.id.clone());
+        Self { patient: patient.or(self.patient), job: Some(job.id().clone()), ..self }
+    }
+
+    #[must_use]
+    pub fn of_job(self, job: &JobId) -> Self {
+        Self { job: Some(job.clone()), ..self }
+    }
+
+    #[must_use]
+    pub fn of_patient(self, patient: &PatientId) -> Self {
+        Self { patient: Some(patient.clone()), ..self }
+    }
+
+    /// Adds what else it concerns; see [`Event::object`].
+    #[must_use]
+    pub fn about(self, object: &str) -> Self {
+        Self { object: Some(shortened(object)), ..self }
+    }
+
+    #[must_use]
+    pub fn with(self, outcome: Outcome) -> Self {
+        Self { outcome, ..self }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text[..text.floor_char_boundary(MAX_TEXT)].to_owned()
+}
+
+/// What an entry repeats of the entry before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Link {
+    /// The SHA-256 of the entry, hexadecimal.
+    pub hash: String,
+    /// How long the entry is kept. Afterwards it may be missing.
+    pub kept_until: Timestamp,
+}
+
+/// An entry of the audit trail. Its canonical form is its JSON as `serde_json` writes it, with the members in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    pub shard: u8,
+    /// From 1 on, without gaps in its shard.
+    pub sequence: u64,
+    /// The entry before it; `None` for the first one of a shard.
+    pub previous: Option<Link>,
+    /// In whole milliseconds.
+    pub at: Timestamp,
+    /// Not before that of the previous entry, so that entries expire in their order.
+    pub kept_until: Timestamp,
+    pub event: Event,
+}
+
+impl Entry {
+    /// Where the entry stands in lists. Positions sort by time, and no two entries have the same.
+    pub fn position(&self) -> String {
+        format!("{}.{}.{:012}", position_of(self.at), self.shard, self.sequence)
+    }
+}
+
+/// What the positions of all entries of a time begin with.
+pub fn position_of(at: Timestamp) -> String {
+    format!("{:013}", at.as_millisecond())
+}
+
+/// Whether a text is the position of an entry.
+pub fn is_position(text: &str) -> bool {
+    let mut parts = text.split('.');
+    let digits = |part: Option<&str>, length: usize| {
+        part.is_some_and(|part| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    digits(parts.next(), 13) && digits(parts.next(), 1) && digits(parts.next(), 12) && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_actions_and_outcomes_are_those_of_their_json() {
+        for action in Action::ALL {
+            assert_eq!(serde_json::to_value(action).expect("JSON"), action.name());
+            assert_eq!(Action::named(action.name()), Some(*action));
+        }
+        for outcome in Outcome::ALL {
+            assert_eq!(serde_json::to_value(outcome).expect("JSON"), outcome.name());
+            assert_eq!(Outcome::named(outcome.name()), Some(outcome));
+        }
+    }
+
+    #[test]
+    fn what_others_name_is_cut_at_a_character() {
+        assert_eq!(Actor::staff(&"é".repeat(200)).id, "é".repeat(127));
+        assert_eq!(Actor::staff("").id, "unknown");
+    }
+}
