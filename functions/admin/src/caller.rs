@@ -1,17 +1,19 @@
-//! The caller: staff by cookie or by a token with the role, or the owner of jobs by token.
+//! The caller: staff by cookie or by a token, with the role that a route needs, or the owner of jobs by token. The settings say
+//! at each request which roles a member has, so that a session does not keep a role that was taken away.
 
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use domain::error::{Error, Result};
+use domain::roles::{Role, Roles};
 use http::request::Parts;
 use security::verify;
 use settings::Settings;
-use web::ApiError;
 use web::caller::bearer_token;
 use web::respond::{PageError, see_other};
-use web::session::{Cookies, Origin, STAFF, StaffSession, current};
+use web::session::{Cookies, Origin, current_staff};
+use web::{ApiError, request_context};
 
 use crate::Admin;
 
@@ -23,69 +25,125 @@ impl FromRef<Admin> for Arc<Settings> {
     }
 }
 
+/// A caller of the routes that reviewers and the owners of jobs share.
 pub(crate) enum Caller {
-    /// A member of staff, by name.
+    /// A reviewer, by name.
     Staff(String),
     Owner(Arc<verify::Caller>),
-}
-
-impl Caller {
-    /// Refuses a state-changing request from another site if only a cookie authenticates it.
-    async fn of(parts: &Parts, state: &Admin) -> Result<Self> {
-        if let Some(token) = bearer_token(&parts.headers) {
-            let caller = state.verifier.verify(token).await?;
-            let name = caller.is_staff.then(|| caller.subject.clone());
-            return Ok(name.map_or(Self::Owner(caller), Self::Staff));
-        }
-        let session: Option<StaffSession> =
-            current(STAFF, &Cookies::of(&parts.headers), &*state.expiring, &*state.clock).await?;
-        let session = session.ok_or(UNAUTHORIZED)?;
-        if !parts.method.is_safe() {
-            Origin::of(&parts.headers, &state.settings).check()?;
-        }
-        Ok(Self::Staff(session.username))
-    }
-
-    fn staff(self) -> Result<String> {
-        match self {
-            Self::Staff(name) => Ok(name),
-            Self::Owner(_) => Err(Error::Forbidden("this is for staff".to_owned())),
-        }
-    }
 }
 
 impl FromRequestParts<Admin> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, ApiError> {
-        Ok(Self::of(parts, state).await?)
+        Ok(match Known::of(parts, state).await? {
+            Known::Member(member) => Self::Staff(member.with(Role::Reviewer)?),
+            Known::Bearer(caller) if caller.is_reviewer() => Self::Staff(caller.subject.clone()),
+            Known::Bearer(caller) => Self::Owner(caller),
+        })
     }
 }
 
-/// A member of staff, by name. Other callers get 401 or 403.
-pub(crate) struct Staff(pub(crate) String);
+/// Who sends a request.
+enum Known {
+    /// A member of staff who is signed in in this browser.
+    Member(Member),
+    Bearer(Arc<verify::Caller>),
+}
 
-impl FromRequestParts<Admin> for Staff {
-    type Rejection = ApiError;
+/// A member of staff.
+struct Member {
+    name: String,
+    roles: Roles,
+}
 
-    async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, ApiError> {
-        Ok(Self(Caller::of(parts, state).await?.staff()?))
+impl Member {
+    /// The member's name, if the member has the role.
+    fn with(self, role: Role) -> Result<String> {
+        match self.roles.has(role) {
+            true => Ok(self.name),
+            false => Err(Error::Forbidden(format!("this is for staff with the role {}", role.name()))),
+        }
     }
+}
+
+impl Known {
+    /// Refuses a state-changing request from another site if only a cookie authenticates it.
+    async fn of(parts: &Parts, state: &Admin) -> Result<Self> {
+        if let Some(token) = bearer_token(&parts.headers) {
+            let caller = state.verifier.verify(token).await?;
+            request_context::issued_by(caller.issuer.as_deref());
+            request_context::staff_roles(&caller.roles);
+            return Ok(Self::Bearer(caller));
+        }
+        let cookies = Cookies::of(&parts.headers);
+        let member = current_staff(&cookies, &*state.expiring, &*state.clock, &state.settings).await?;
+        let (name, roles) = member.ok_or(UNAUTHORIZED)?;
+        if !parts.method.is_safe() {
+            Origin::of(&parts.headers, &state.settings).check()?;
+        }
+        request_context::staff_roles(&roles);
+        Ok(Self::Member(Member { name, roles }))
+    }
+
+    fn member(self) -> Result<Member> {
+        match self {
+            Self::Member(member) => Ok(member),
+            Self::Bearer(caller) if caller.roles.is_empty() => {
+                Err(Error::Forbidden("this is for staff".to_owned()))
+            }
+            Self::Bearer(caller) => Ok(Member { name: caller.subject.clone(), roles: caller.roles.clone() }),
+        }
+    }
+}
+
+/// The name of the member of staff who sends a request, if the member has the role. Other callers get 401 or 403.
+async fn member_with(role: Role, parts: &Parts, state: &Admin) -> Result<String> {
+    Known::of(parts, state).await?.member()?.with(role)
 }
 
 /// The same for a page. A GET without a session redirects to the sign-in page.
-pub(crate) struct PageStaff(pub(crate) String);
+async fn page_member_with(role: Role, parts: &Parts, state: &Admin) -> Result<String, Response> {
+    member_with(role, parts, state).await.map_err(|error| match error {
+        Error::Unauthorized(_) if parts.method.is_safe() => see_other(&state.settings.url("/staff/login")),
+        error => PageError(error).into_response(),
+    })
+}
 
-impl FromRequestParts<Admin> for PageStaff {
-    type Rejection = Response;
+/// Defines an extractor for the API and one for pages: a member of staff with a role, by name.
+macro_rules! staff_with {
+    ($($(#[$doc:meta])* $api:ident, $page:ident: $role:ident;)+) => {$(
+        $(#[$doc])*
+        #[allow(dead_code)]
+        pub(crate) struct $api(pub(crate) String);
 
-    async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, Response> {
-        match Caller::of(parts, state).await.and_then(Caller::staff) {
-            Ok(name) => Ok(Self(name)),
-            Err(Error::Unauthorized(_)) if parts.method.is_safe() => {
-                Err(see_other(&state.settings.url("/staff/login")))
+        impl FromRequestParts<Admin> for $api {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, ApiError> {
+                Ok(Self(member_with(Role::$role, parts, state).await?))
             }
-            Err(error) => Err(PageError(error).into_response()),
         }
-    }
+
+        /// The same for a page. A GET without a session redirects to the sign-in page.
+        #[allow(dead_code)]
+        pub(crate) struct $page(pub(crate) String);
+
+        impl FromRequestParts<Admin> for $page {
+            type Rejection = Response;
+
+            async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, Response> {
+                page_member_with(Role::$role, parts, state).await.map(Self)
+            }
+        }
+    )+};
+}
+
+staff_with! {
+    /// A reviewer, by name. Other callers get 401 or 403.
+    Staff, PageStaff: Reviewer;
+    /// An auditor, by name. Other callers get 401 or 403.
+    Auditor, PageAuditor: Auditor;
+    /// An administrator, by name. Other callers get 401 or 403.
+    Administrator, PageAdministrator: Administrator;
 }

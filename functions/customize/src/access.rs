@@ -6,10 +6,11 @@ use axum::extract::FromRequestParts;
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::ports::jobs::StoredJob;
+use domain::roles::Role;
 use http::request::Parts;
 use web::caller::{bearer_token, living, owned};
 use web::session::{
-    Cookies, FORM, FormSession, Origin, PATIENT, PatientSession, STAFF, StaffSession, current, glimpse,
+    Cookies, FORM, FormSession, Origin, PATIENT, PatientSession, current, current_staff, glimpse,
 };
 
 use crate::Customize;
@@ -99,7 +100,7 @@ impl Customize {
         }
         if let Some(token) = &credentials.bearer {
             let caller = self.verifier.verify(token).await?;
-            if caller.is_staff {
+            if caller.is_reviewer() {
                 return Ok((stored?, Chooser::Staff(caller.subject.clone())));
             }
             return Ok((owned(Some(stored?), &caller, self.clock.now())?, Chooser::Patient));
@@ -110,10 +111,13 @@ impl Customize {
             credentials.origin.check()?;
             return Ok((stored.clone(), Chooser::Patient));
         }
-        let session: Option<StaffSession> =
-            current(STAFF, &credentials.cookies, &*self.expiring, &*self.clock).await?;
-        let session = session.ok_or(UNAUTHORIZED)?;
+        let staff =
+            current_staff(&credentials.cookies, &*self.expiring, &*self.clock, &self.settings).await?;
+        let (name, roles) = staff.ok_or(UNAUTHORIZED)?;
         credentials.origin.check()?;
-        Ok((stored?, Chooser::Staff(session.username)))
+        if !roles.has(Role::Reviewer) {
+            return Err(Error::Forbidden("this is for reviewers".to_owned()));
+        }
+        Ok((stored?, Chooser::Staff(name)))
     }
 }

@@ -98,7 +98,7 @@ fn coverage(caller: &Caller, operation: Operation) -> Result<Coverage> {
 
 /// The patient whose token this is, where the dialect lets patients export their own records.
 fn own_patient(caller: &Caller, operation: Operation) -> Result<Option<PatientId>> {
-    let Some(patient) = caller.patient.clone().filter(|_| !caller.is_staff) else { return Ok(None) };
+    let Some(patient) = caller.patient.clone().filter(|_| !caller.is_reviewer()) else { return Ok(None) };
     if !operation.dialect.roles || operation.level == ExportLevel::Group {
         return Err(Error::Forbidden(
             "the token is for the records of one patient; this operation needs system/ scopes".to_owned(),

@@ -4,6 +4,7 @@ use domain::access::Coverage;
 use domain::dialect::Dialect;
 use domain::ids::{ClientId, PatientId};
 use domain::job::Owner;
+use domain::roles::{Role, Roles};
 use domain::scopes::{ScopeLevel, Scopes};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -23,8 +24,8 @@ pub struct Caller {
     pub issuer: Option<String>,
     pub patient: Option<PatientId>,
     pub scopes: Scopes,
-    /// The token has the role ADMIN, and the settings accept the staff of its issuer.
-    pub is_staff: bool,
+    /// What the bearer may do as a member of staff, if the settings accept the staff of the token's issuer.
+    pub roles: Roles,
     pub subject: String,
     /// The URL of the user's own resource, if the token has one.
     pub fhir_user: Option<String>,
@@ -46,7 +47,7 @@ impl Caller {
             issuer: None,
             patient: claims.patient.as_deref().map(PatientId::parse).transpose().ok()?,
             scopes: Scopes::parse(&claims.scope),
-            is_staff: false,
+            roles: Roles::default(),
             subject: claims.sub,
             fhir_user: claims.fhir_user,
             // A token without a patient is that of a registered backend service.
@@ -88,7 +89,7 @@ impl Caller {
                 Some(id) => Some(PatientId::parse(id).map_err(|_| "an invalid patient id")?),
             },
             scopes: Scopes::parse(&scope),
-            is_staff: issuer.staff && has_role("ADMIN") && !is_patient,
+            roles: if is_patient { Roles::default() } else { issuer.roles_of(&roles) },
             subject: subject.to_owned(),
             fhir_user: claims.text("fhirUser")?.map(str::to_owned),
             user_scopes_reach_all: issuer.users_are_staff && !is_patient,
@@ -97,6 +98,11 @@ impl Caller {
             revocation_key,
             family: None,
         })
+    }
+
+    /// Whether the bearer is staff who read and review exports.
+    pub fn is_reviewer(&self) -> bool {
+        self.roles.has(Role::Reviewer)
     }
 
     /// The owner of jobs that this caller starts.
@@ -109,12 +115,12 @@ impl Caller {
         self.client == *client && self.issuer.as_deref() == issuer
     }
 
-    /// The resources that the caller may read. Staff may read everything. `patient/` scopes apply to a token with a
+    /// The resources that the caller may read. Reviewers may read everything. `patient/` scopes apply to a token with a
     /// patient, and only to that patient's record. Otherwise `system/` scopes apply or, if there are none and the users of
     /// the issuer are staff, `user/` scopes. In a dialect with roles, the role PATIENT without scopes may read the own
     /// record.
     pub fn coverage(&self, dialect: &Dialect) -> Coverage {
-        if self.is_staff {
+        if self.is_reviewer() {
             return Coverage::of_everything();
         }
         if self.patient.is_some() {

@@ -1,7 +1,10 @@
 //! Registered clients, staff, patient accounts and trusted token issuers.
 
+use std::collections::BTreeMap;
+
 use crypto::key_set;
 use domain::ids::{ClientId, PatientId};
+use domain::roles::Roles;
 use domain::scopes::Scopes;
 use jsonwebtoken::jwk::JwkSet;
 use secrecy::{ExposeSecret, SecretString};
@@ -121,6 +124,9 @@ pub struct StaffAccount {
     pub username: String,
     /// The argon2 hash of the password.
     password_hash: SecretString,
+    /// What the member may do. Without this setting, everything.
+    #[serde(default = "Roles::all")]
+    pub roles: Roles,
 }
 
 /// A patient's account, for servers that are not a sandbox.
@@ -148,9 +154,12 @@ pub struct Issuer {
     /// The `aud` of its tokens for this server; defaults to the base URLs of this server.
     #[serde(default)]
     pub audience: Option<String>,
-    /// Whether the bearers of its tokens with the role ADMIN are staff.
+    /// Whether the bearers of its tokens with one of `staff_roles` are staff.
     #[serde(default)]
     pub staff: bool,
+    /// The roles of staff that its tokens give, by the role that the tokens name. Without this setting, ADMIN gives all.
+    #[serde(default = "admin_has_all")]
+    pub staff_roles: BTreeMap<String, Roles>,
     /// Whether all its users are staff, so that `user/` scopes of its tokens give access to all patients.
     #[serde(default)]
     pub users_are_staff: bool,
@@ -278,6 +287,12 @@ impl StaffAccount {
                 &format!("'{}' has a password_hash that is not an argon2 hash", self.username),
             );
         }
+        if self.roles.is_empty() {
+            read.wrong(
+                "staff",
+                &format!("'{}' has no roles; leave roles out for all of them", self.username),
+            );
+        }
     }
 }
 
@@ -297,6 +312,10 @@ impl PatientAccount {
     }
 }
 
+fn admin_has_all() -> BTreeMap<String, Roles> {
+    BTreeMap::from([("ADMIN".to_owned(), Roles::all())])
+}
+
 /// The source of keys: a set or a URL, but not both. The URL must be https or loopback, so that nobody can change the keys
 /// on the way.
 fn keys_of<'k>(jwks: Option<&str>, url: Option<&'k str>) -> Option<IssuerKeys<'k>> {
@@ -314,6 +333,12 @@ fn keys_of<'k>(jwks: Option<&str>, url: Option<&'k str>) -> Option<IssuerKeys<'k
 impl Issuer {
     pub fn keys(&self) -> Option<IssuerKeys<'_>> {
         keys_of(self.jwks.as_deref(), self.jwks_url.as_deref())
+    }
+
+    /// The roles of staff that a token of this issuer gives by the roles that it names.
+    pub fn roles_of(&self, named: &[String]) -> Roles {
+        let given = named.iter().filter(|_| self.staff).filter_map(|name| self.staff_roles.get(name));
+        given.flat_map(Roles::iter).collect()
     }
 
     pub(super) fn check(&self, read: &mut Reader) {

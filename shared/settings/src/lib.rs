@@ -42,6 +42,8 @@ pub struct Settings {
     /// Whether staff review an export before the patient's app can download it.
     pub review: bool,
     pub retention: Retention,
+    /// How long entries of the audit trail are kept.
+    pub audit_retention: SignedDuration,
     /// The lifetime of an access token.
     pub token_lifetime: SignedDuration,
     /// The lifetime of a refresh token since its last use.
@@ -79,6 +81,8 @@ pub struct Settings {
     pub pages: Pages,
     /// The limits that keep strangers from exhausting the server.
     pub limits: Limits,
+    /// The SHA-256 of all that is set, hexadecimal: two servers with the same settings have the same.
+    pub digest: String,
 }
 
 /// `SameSite` of the staff cookie.
@@ -103,6 +107,7 @@ pub const KEYS: &[&str] = &[
     "review",
     "retention_seconds",
     "unfinished_retention_seconds",
+    "audit_retention_years",
     "token_lifetime_seconds",
     "refresh_lifetime_seconds",
     "rsa_keys",
@@ -168,6 +173,8 @@ impl Settings {
         default_base_url: Option<&str>,
     ) -> Result<Self, InvalidSettings> {
         let mut read = Reader::new(text, KEYS, &variable);
+        let of_limits = limits::LIMITS.iter().map(|limit| limits::variable_of(limit.name));
+        let digest = read.digest(of_limits.filter_map(|name| Some(format!("{name}={}", variable(&name)?))));
         let limits = Limits::read(&mut read, &variable);
         let defaults = Retention::default();
         let base_url = read.text("base_url").or_else(|| default_base_url.map(str::to_owned));
@@ -184,6 +191,7 @@ impl Settings {
                 unfinished: read.seconds("unfinished_retention_seconds").unwrap_or(defaults.unfinished),
                 gone: defaults.gone,
             },
+            audit_retention: audit_retention(&mut read),
             token_lifetime: read.seconds("token_lifetime_seconds").unwrap_or(SignedDuration::from_mins(15)),
             refresh_lifetime: read
                 .seconds("refresh_lifetime_seconds")
@@ -220,6 +228,7 @@ impl Settings {
             },
             pages: Pages::read(&mut read),
             limits,
+            digest,
         };
         settings.check(&mut read, in_public);
         let errors = read.finish();
@@ -375,6 +384,18 @@ fn outage(read: &mut Reader) -> SignedDuration {
         None => {
             read.wrong("outage_hours", "must be from 1 to 72");
             SignedDuration::from_hours(6)
+        }
+    }
+}
+
+/// Reads `audit_retention_years`. A year has 365 days here, and one day more for each leap year that may be among them.
+fn audit_retention(read: &mut Reader) -> SignedDuration {
+    let years = read.count("audit_retention_years").unwrap_or(6);
+    match i64::try_from(years).ok().filter(|years| (1..=100).contains(years)) {
+        Some(years) => SignedDuration::from_hours(24 * (365 * years + years / 4 + 1)),
+        None => {
+            read.wrong("audit_retention_years", "must be from 1 to 100");
+            SignedDuration::ZERO
         }
     }
 }

@@ -28,6 +28,13 @@ impl Reader {
         Self { table, errors }
     }
 
+    /// The SHA-256 of all that is set, hexadecimal: of the settings, and of variables that are no settings of the file. It does
+    /// not depend on the order of the settings, on comments or on spaces.
+    pub(super) fn digest(&self, others: impl Iterator<Item = String>) -> String {
+        let others: Vec<_> = others.collect();
+        crypto::fingerprint(&format!("{}\n{}", self.table, others.join("\n")))
+    }
+
     pub(super) fn wrong(&mut self, key: &str, what: &str) {
         self.errors.push(format!("{key}: {what}"));
     }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 /// The variables and their meanings.
-pub const VARIABLES: [(&str, &str); 14] = [
+pub const VARIABLES: [(&str, &str); 15] = [
     (
         "EHI_STAGE",
         "the deployment's stage, which distinguishes its metrics from those of others in the account",
     ),
     ("EHI_JOBS_TABLE", "the DynamoDB table of jobs and chunks"),
     ("EHI_GRANTS_TABLE", "the DynamoDB table of codes, refresh tokens and sessions"),
+    ("EHI_AUDIT_TABLE", "the DynamoDB table of the audit trail"),
     ("EHI_SMALL_QUEUE", "the URL of the SQS queue for exports of one patient"),
     ("EHI_LARGE_QUEUE", "the URL of the SQS queue for exports of many patients"),
     ("EHI_RECORDS", "the store of records: s3://bucket or s3://bucket/prefix"),

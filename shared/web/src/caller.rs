@@ -31,6 +31,7 @@ where
             .ok_or(Error::Unauthorized("an access token is needed: Authorization: Bearer …"))?;
         let caller = Arc::<Verifier>::from_ref(state).verify(token).await?;
         super::request_context::client(&caller.client);
+        super::request_context::issued_by(caller.issuer.as_deref());
         Ok(Self(caller))
     }
 }

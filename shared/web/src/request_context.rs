@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use domain::ids::{ClientId, JobId};
+use domain::roles::Roles;
 use tokio::task_local;
 use words::Words;
 
@@ -20,6 +21,10 @@ task_local! {
 pub(super) struct RequestContext {
     request: String,
     client: OnceLock<ClientId>,
+    /// The issuer of the token, if it is not this server.
+    issuer: OnceLock<String>,
+    /// What the member of staff may do who sent the request.
+    roles: OnceLock<Roles>,
     address: Option<IpAddr>,
     reader: Reader,
     took_cookie: AtomicBool,
@@ -46,6 +51,8 @@ impl RequestContext {
         Self {
             request,
             client: OnceLock::new(),
+            issuer: OnceLock::new(),
+            roles: OnceLock::new(),
             address,
             reader,
             took_cookie: AtomicBool::new(false),
@@ -76,6 +83,26 @@ impl RequestContext {
 /// Records whose token the request carries.
 pub(super) fn client(client: &ClientId) {
     let _ = CONTEXT.try_with(|context| context.client.set(client.clone()));
+}
+
+/// Records which other server issued the token that the request carries, for the audit trail.
+pub fn issued_by(issuer: Option<&str>) {
+    let _ = CONTEXT.try_with(|context| issuer.map(|issuer| context.issuer.set(issuer.to_owned())));
+}
+
+/// The issuer of the token that the request carries, if it is not this server.
+pub(super) fn issuer() -> Option<String> {
+    CONTEXT.try_with(|context| context.issuer.get().cloned()).ok().flatten()
+}
+
+/// Records what the member of staff may do who sent the request, for the navigation of pages.
+pub fn staff_roles(roles: &Roles) {
+    let _ = CONTEXT.try_with(|context| context.roles.set(roles.clone()));
+}
+
+/// What the member of staff may do who sent the request; nothing for anybody else.
+pub fn current_roles() -> Roles {
+    CONTEXT.try_with(|context| context.roles.get().cloned()).ok().flatten().unwrap_or_default()
 }
 
 /// Records which job the request has started, for the log.

@@ -10,6 +10,7 @@ use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::{JobId, PatientId};
 use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
+use domain::roles::Roles;
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, ORIGIN};
 use http::request::Parts;
@@ -42,6 +43,20 @@ pub const FORM: SessionKind = SessionKind { cookie: "form", entry: EntryKind::Fo
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StaffSession {
     pub username: String,
+}
+
+/// The member of staff who is signed in in this browser, and what the member may do by the settings of now. An account that
+/// the settings no longer have is signed out.
+pub async fn current_staff(
+    cookies: &Cookies,
+    expiring: &dyn ExpiringStore,
+    clock: &dyn Clock,
+    settings: &Settings,
+) -> Result<Option<(String, Roles)>> {
+    let session: Option<StaffSession> = current(STAFF, cookies, expiring, clock).await?;
+    let Some(StaffSession { username }) = session else { return Ok(None) };
+    let account = settings.staff.iter().find(|account| account.username == username);
+    Ok(account.map(|account| (username, account.roles.clone())))
 }
 
 /// A patient who is signed in.
