@@ -44,6 +44,7 @@ pub(crate) fn resources(prefix: &str, more: &[(&'static str, &str)]) -> Arc<Reso
         match name {
             "EHI_JOBS_TABLE" => Some(variable("EHI_TEST_JOBS_TABLE")),
             "EHI_GRANTS_TABLE" => Some(variable("EHI_TEST_GRANTS_TABLE")),
+            "EHI_AUDIT_TABLE" => Some(variable("EHI_TEST_AUDIT_TABLE")),
             "EHI_SMALL_QUEUE" => Some(variable("EHI_TEST_SMALL_QUEUE")),
             "EHI_LARGE_QUEUE" => Some(variable("EHI_TEST_LARGE_QUEUE")),
             "EHI_FILES_BUCKET" => Some(variable("EHI_TEST_FILES_BUCKET")),
@@ -150,6 +151,16 @@ async fn expiring_entries_keep_the_contract() {
     let platform = platform(sdk().await, resources("grants", &[]), now, random);
     contract::expiring(platform.expiring().expect("the port"), &*platform.clock(), |by| clock.advance(by))
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "cargo xtask test deploys what it needs"]
+async fn the_audit_trail_keeps_the_contract() {
+    let clock = FixedClock::at(SystemClock.now());
+    let (now, random) = (Arc::new(clock.clone()), Arc::new(OsRandom));
+    let run = random.attempt().to_string();
+    let platform = platform(sdk().await, resources("audit", &[]), now, random);
+    contract::audit(platform.audit().expect("the port"), &run, &clock, |by| clock.advance(by)).await;
 }
 
 #[tokio::test]

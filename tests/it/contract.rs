@@ -57,6 +57,13 @@ async fn expiring_entries_keep_the_contract() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_trail_keeps_the_contract() {
+    for (platform, clock, _directory) in platforms() {
+        contract::audit(platform.audit(), "run", &clock, |by| clock.advance(by)).await;
+    }
+}
+
 #[tokio::test]
 async fn records_keep_the_contract() {
     for (platform, _, directory) in platforms() {

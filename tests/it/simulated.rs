@@ -59,6 +59,18 @@ fn expiring_entries_keep_the_contract() {
 }
 
 #[test]
+fn the_audit_trail_keeps_the_contract() {
+    run(async {
+        let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+        let client = client();
+        let now = Arc::new(clock.clone());
+        let platform = tests::simulated::platform::with_clock(&client, now, random(1)).await;
+        let log = platform.audit().expect("the port");
+        contract::audit(log, "run", &clock, |by| clock.advance(by)).await;
+    });
+}
+
+#[test]
 fn the_queue_keeps_the_contract() {
     run(async {
         let platform = platform(&client(), "", random(1)).await;

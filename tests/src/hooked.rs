@@ -11,6 +11,7 @@ use std::sync::Arc;
 use domain::clock::{Clock, Random};
 use domain::error::{Result, Store};
 use domain::ids::PatientId;
+use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::{FileWriter, Files};
 use domain::ports::jobs::Jobs;
@@ -67,7 +68,7 @@ pub trait Hook: Send + Sync + 'static {
     }
 }
 
-/// A platform whose ports are hooked, but for the store of what expires.
+/// A platform whose ports are hooked, but for the store of what expires and the audit trail.
 pub struct Hooked<P, H> {
     pub inner: Arc<P>,
     pub hook: Arc<H>,
@@ -131,6 +132,10 @@ impl<P: Platform, H: Hook> Platform for Hooked<P, H> {
 
     fn expiring(&self) -> Result<Arc<dyn ExpiringStore>> {
         self.inner.expiring()
+    }
+
+    fn audit(&self) -> Result<Arc<dyn AuditLog>> {
+        self.inner.audit()
     }
 
     fn keys(&self) -> Result<Arc<Keys>> {

@@ -46,10 +46,10 @@ pub(crate) async fn list(
     uri: http::Uri,
     known: IfNoneMatch,
 ) -> Result<Response> {
-    let is_staff = matches!(caller, Caller::Staff(_));
     let mut job_query = job_query(&query)?;
+    let mut staff = None;
     match caller {
-        Caller::Staff(_) => {}
+        Caller::Staff(name) => staff = Some(name),
         Caller::Owner(_) if uri.path().starts_with("/admin") => {
             return Err(Error::Forbidden("this is for staff; your own jobs are at /jobs".to_owned()).into());
         }
@@ -57,6 +57,7 @@ pub(crate) async fn list(
             job_query.owner = Some(caller.owner());
         }
     }
+    let is_staff = staff.is_some();
     let mut page = state.jobs.list(&job_query).await?;
     let now = state.clock.now();
     page.jobs.retain(|stored| !stored.job.has_expired(now));
@@ -74,6 +75,9 @@ pub(crate) async fn list(
     let etag = HeaderValue::from_str(&etag).map_err(Error::internal)?;
     if known.names(&etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    if let Some(name) = staff {
+        state.viewed_list(&name).await?;
     }
     let mut response =
         ([(ETAG, etag), (http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)
@@ -135,7 +139,11 @@ pub(crate) async fn show(
     uri: http::Uri,
 ) -> Result<Response> {
     match caller {
-        Caller::Staff(_) => Ok(state.answer(&state.job(&id).await?).await?),
+        Caller::Staff(name) => {
+            let stored = state.job(&id).await?;
+            state.viewed(&stored.job, &name).await?;
+            Ok(state.answer(&stored).await?)
+        }
         Caller::Owner(caller) => {
             let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
             if uri.path().starts_with("/admin") {

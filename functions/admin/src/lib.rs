@@ -25,6 +25,7 @@ use domain::ports::jobs::Jobs;
 use platform::Platform;
 use security::verify::Verifier;
 use settings::Settings;
+use web::audit::Audit;
 use web::conditional::IfNoneMatch;
 use web::describe::{self as described, json};
 use web::routes::{Access, Below, FORM, JSON, JSON_OR_FORM, MULTIPART, Route, Routes};
@@ -39,6 +40,7 @@ pub(crate) struct Admin {
     random: Arc<dyn Random>,
     settings: Arc<Settings>,
     verifier: Arc<Verifier>,
+    audit: Audit,
 }
 
 /// The routes of staff, and the job list of clients.
@@ -161,6 +163,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
         random: platform.random(),
         settings: platform.settings(),
         verifier: platform.verifier()?,
+        audit: Audit::of(platform)?,
     };
     // An upload is counted while it is read. Every other body is read with a limit of its own.
     Ok(declared().with_state(state).layer(DefaultBodyLimit::disable()))

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::audit::{Action, Actor, Event, Outcome};
 use domain::error::{Error, Result};
 use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
@@ -92,8 +93,11 @@ impl Admin {
             address: request_context::address(),
         };
         if !attempts::verify(Account::Staff(username), password, hash, &guard).await? {
+            let actor = account.map_or_else(Actor::unknown, |account| Actor::staff(&account.username));
+            self.audit.record(Event::new(actor, Action::SignInFailed).with(Outcome::Refused)).await?;
             return Ok(None);
         }
+        self.audit.record(Event::new(Actor::staff(username), Action::SignIn)).await?;
         tracing::info!(staff = username, action = "signed in", "staff");
         let session = StaffSession { username: username.to_owned() };
         let sources = (&*self.clock, &*self.random);
@@ -104,6 +108,7 @@ impl Admin {
     async fn sign_out(&self, cookies: &Cookies) -> Result<HeaderValue> {
         let (session, cookie) = end::<StaffSession>(STAFF, cookies, &*self.expiring, &self.settings).await?;
         if let Some(StaffSession { username }) = session {
+            self.audit.record(Event::new(Actor::staff(&username), Action::SignOut)).await?;
             tracing::info!(staff = username, action = "signed out", "staff");
         }
         Ok(cookie)

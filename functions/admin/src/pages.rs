@@ -34,6 +34,7 @@ pub(crate) async fn list(
     let mut page = state.jobs.list(&JobQuery { count: PAGE, ..job_query(&query)? }).await?;
     let now = state.clock.now();
     page.jobs.retain(|stored| !stored.job.has_expired(now));
+    state.viewed_list(&username).await?;
     let chosen = query.get("status").unwrap_or_default();
     let mut statuses: Vec<_> = JobState::ALL
         .into_iter()
@@ -129,6 +130,7 @@ impl Admin {
 
     async fn page(&self, id: &JobId, username: String, problem: Option<Error>) -> Result<Response> {
         let stored = self.job(id).await?;
+        self.viewed(&stored.job, &username).await?;
         let manifest = stored_page(&stored.job, 0, &*self.files).await?;
         let status = problem.as_ref().map_or(StatusCode::OK, status_of);
         let message = problem.map(|problem| problem.to_string());

@@ -1,6 +1,7 @@
 //! The decisions of staff about a job. Each is one compare-and-set, so that exactly one of two racing decisions wins.
 
 use aws_lc_rs::digest;
+use domain::audit::{Action, Actor, Event};
 use domain::choices::Sensitive;
 use domain::chunk::{OutputFile, Purpose, job_prefix};
 use domain::clock::hex;
@@ -25,8 +26,26 @@ impl Admin {
         living(self.jobs.get(id).await?, self.clock.now())
     }
 
+    /// Records that staff look at an export.
+    pub(crate) async fn viewed(&self, job: &Job, who: &str) -> Result<()> {
+        self.audit.record(Event::new(Actor::staff(who), Action::RecordViewed).of(job)).await
+    }
+
+    /// Records that staff look at a list of exports.
+    pub(crate) async fn viewed_list(&self, who: &str) -> Result<()> {
+        self.audit.record(Event::new(Actor::staff(who), Action::RecordViewed).about("list of exports")).await
+    }
+
     /// Releases the export to the client, and writes the DocumentReference that describes the files that staff attached.
     pub(crate) async fn approve_job(&self, id: &JobId, who: &str) -> Result<StoredJob> {
+        let job = self.job(id).await?.job;
+        job.clone().in_review("approve")?;
+        self.check_permission(&job)?;
+        let event = Event::new(Actor::staff(who), Action::Approved).of(&job);
+        self.audit.around(event, self.approve_recorded(id, who)).await
+    }
+
+    async fn approve_recorded(&self, id: &JobId, who: &str) -> Result<StoredJob> {
         for _ in 0..5 {
             let stored = self.job(id).await?;
             let review = stored.job.clone().in_review("approve")?;
@@ -69,6 +88,13 @@ impl Admin {
         if reason.len() > 2_000 {
             return Err(Error::invalid("'reason' is longer than 2000 bytes"));
         }
+        let job = self.job(id).await?.job;
+        let event = Event::new(Actor::staff(who), Action::Rejected).of(&job);
+        job.in_review("reject")?;
+        self.audit.around(event, self.reject_recorded(id, reason, who)).await
+    }
+
+    async fn reject_recorded(&self, id: &JobId, reason: &str, who: &str) -> Result<StoredJob> {
         let now = self.clock.now();
         let rejected = change(&*self.jobs, id, |job| {
             Ok(Job::Rejected(job.in_review("reject")?.reject(reason, who, now, &self.settings.retention)))
@@ -81,6 +107,14 @@ impl Admin {
     }
 
     pub(crate) async fn attach(&self, id: &JobId, files: Vec<Attachment>, who: &str) -> Result<StoredJob> {
+        let job = self.job(id).await?.job;
+        let event = Event::new(Actor::staff(who), Action::Attached).of(&job);
+        job.in_review("attach files to")?;
+        let event = event.about(&format!("{} files", files.len()));
+        self.audit.around(event, self.attach_recorded(id, files, who)).await
+    }
+
+    async fn attach_recorded(&self, id: &JobId, files: Vec<Attachment>, who: &str) -> Result<StoredJob> {
         let now = self.clock.now();
         let attached = change(&*self.jobs, id, |job| {
             let review = job.in_review("attach files to")?;
@@ -94,6 +128,14 @@ impl Admin {
 
     /// Removes the attachments of these names. Unknown names are ignored.
     pub(crate) async fn detach(&self, id: &JobId, names: &[String], who: &str) -> Result<StoredJob> {
+        let job = self.job(id).await?.job;
+        let event = Event::new(Actor::staff(who), Action::Detached).of(&job);
+        job.in_review("remove files from")?;
+        let event = event.about(&format!("{} files", names.len()));
+        self.audit.around(event, self.detach_recorded(id, names, who)).await
+    }
+
+    async fn detach_recorded(&self, id: &JobId, names: &[String], who: &str) -> Result<StoredJob> {
         let now = self.clock.now();
         let mut removed = Vec::new();
         let changed = change(&*self.jobs, id, |job| {
@@ -114,6 +156,11 @@ impl Admin {
     /// Removes the job and its files. Returns the job as it was before.
     pub(crate) async fn delete_job(&self, id: &JobId, who: &str) -> Result<StoredJob> {
         let stored = self.job(id).await?;
+        let event = Event::new(Actor::staff(who), Action::Deleted).of(&stored.job);
+        self.audit.around(event, self.delete_recorded(id, stored, who)).await
+    }
+
+    async fn delete_recorded(&self, id: &JobId, stored: StoredJob, who: &str) -> Result<StoredJob> {
         match cancel(&*self.jobs, &*self.files, id, who, self.clock.now()).await {
             Err(Error::Conflict(_)) => Err(NO_JOB),
             done => {

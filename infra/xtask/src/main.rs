@@ -206,6 +206,7 @@ fn point_adapters(command: &mut Command, stack: &Deployed) -> Result<(), String>
         ("EHI_TEST_LAKE", "Lake"),
         ("EHI_TEST_JOBS_TABLE", "JobsTableName"),
         ("EHI_TEST_GRANTS_TABLE", "GrantsTableName"),
+        ("EHI_TEST_AUDIT_TABLE", "AuditTableName"),
         ("EHI_TEST_SMALL_QUEUE", "SmallQueueUrl"),
         ("EHI_TEST_LARGE_QUEUE", "LargeQueueUrl"),
         ("EHI_TEST_DEAD_LETTERS", "DeadLetterQueueUrl"),

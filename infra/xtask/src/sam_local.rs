@@ -131,6 +131,7 @@ pub(crate) fn variables(
         ("EHI_SANDBOX", "true"),
         ("EHI_JOBS_TABLE", output("JobsTableName")?),
         ("EHI_GRANTS_TABLE", output("GrantsTableName")?),
+        ("EHI_AUDIT_TABLE", output("AuditTableName")?),
         ("EHI_SMALL_QUEUE", output("SmallQueueUrl")?),
         ("EHI_LARGE_QUEUE", output("LargeQueueUrl")?),
         ("EHI_RECORDS", output("Lake")?),

@@ -1,9 +1,10 @@
-//! The platform on AWS: DynamoDB stores jobs and expiring entries, SQS the tasks, S3 records and files, and Secrets Manager
+//! The platform on AWS: DynamoDB stores jobs, expiring entries and the audit trail, SQS the tasks, S3 records and files, and Secrets Manager
 //! keys and settings.
 //!
 //! A client is created at the cold start, when the function's router or worker requests the port. So a function has only
 //! the clients that its policy allows it to use.
 
+mod audit;
 mod authorities;
 mod calls;
 mod chunks;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result, Store};
+use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
 use domain::ports::jobs::Jobs;
@@ -41,6 +43,7 @@ use security::verify::Verifier;
 use settings::resources::Resources;
 use settings::{Settings, is_loopback};
 
+use self::audit::AwsAuditLog;
 pub use self::calls::Caller;
 use self::expiring::AwsExpiringStore;
 use self::files::AwsFiles;
@@ -253,6 +256,16 @@ impl Platform for Aws {
         Ok(Arc::new(AwsExpiringStore {
             client: self.dynamodb(),
             table: self.need("EHI_GRANTS_TABLE")?,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        }))
+    }
+
+    fn audit(&self) -> Result<Arc<dyn AuditLog>> {
+        Ok(Arc::new(AwsAuditLog {
+            client: self.dynamodb(),
+            table: self.need("EHI_AUDIT_TABLE")?,
+            kept: self.settings.audit_retention,
             clock: self.clock.clone(),
             random: self.random.clone(),
         }))

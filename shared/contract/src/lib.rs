@@ -20,9 +20,11 @@ use futures_util::{StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+pub use audit::audit;
 pub use fixed::{FixedClock, SeededRandom};
 pub use records::records;
 
+mod audit;
 mod chunks;
 mod fixed;
 mod records;

@@ -31,10 +31,13 @@ struct Handle {
 const CHECKPOINT_PAGES: i64 = 1_000;
 const CHECKPOINT_PAGES_RELAXED: i64 = 4_000;
 
-/// The schema, one migration for each version. A migration never changes after its release; a new one is added at the
+/// The schema of a database, one migration for each version.
+pub(super) type Migrations = &'static [&'static str];
+
+/// The schema of the state, one migration for each version. A migration never changes after its release; a new one is added at the
 /// end. `user_version` stores the version of a database; databases from before it was stored also start with the first
 /// migration. (`rusqlite_migration` does the same, but its version 2.6 is for `rusqlite` 0.40, and 0.41 is used here.)
-const MIGRATIONS: &[&str] = &[
+pub(super) const STATE: Migrations = &[
     SCHEMA,
     // When a message was hidden until `due_at`. If this time is in the future, the clock was set back since.
     "ALTER TABLE messages ADD COLUMN hidden_at INTEGER NOT NULL DEFAULT 0;",
@@ -70,11 +73,11 @@ const SCHEMA: &str = "
 ";
 
 impl Database {
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        Self::open_file(path).map_err(|error| with_path(path, error))
+    pub(super) fn open(path: &Path, schema: Migrations) -> Result<Self> {
+        Self::open_file(path, schema).map_err(|error| with_path(path, error))
     }
 
-    fn open_file(path: &Path) -> Result<Self> {
+    fn open_file(path: &Path, schema: Migrations) -> Result<Self> {
         let connect = || -> Result<Shared> {
             let connection = Connection::open(path).map_err(sql)?;
             connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(sql)?;
@@ -84,13 +87,13 @@ impl Database {
         // SQLite creates its other files with the mode of this one.
         super::private::kept_file(path)?;
         let writer = connect()?;
-        migrate(&mut lock(&writer).connection)?;
+        migrate(&mut lock(&writer).connection, schema)?;
         Ok(Self { writer, readers: vec![connect()?, connect()?], in_memory: false })
     }
 
-    pub(super) fn in_memory() -> Result<Self> {
+    pub(super) fn in_memory(schema: Migrations) -> Result<Self> {
         let mut connection = Connection::open_in_memory().map_err(sql)?;
-        migrate(&mut connection)?;
+        migrate(&mut connection, schema)?;
         let only = shared(connection);
         Ok(Self { writer: only.clone(), readers: vec![only], in_memory: true })
     }
@@ -140,10 +143,10 @@ impl Database {
 
 /// Updates a database to the newest version in one transaction. Refuses a database of a newer program, which this one
 /// would read wrongly.
-fn migrate(connection: &mut Connection) -> Result<()> {
+fn migrate(connection: &mut Connection, schema: Migrations) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
     let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
-    let missing = MIGRATIONS.get(version as usize..).ok_or_else(|| {
+    let missing = schema.get(version as usize..).ok_or_else(|| {
         Error::invalid(
             "the database was written by a newer version of this program; start that one, or use another --state",
         )
@@ -152,7 +155,7 @@ fn migrate(connection: &mut Connection) -> Result<()> {
         transaction.execute_batch(migration).map_err(sql)?;
     }
     if !missing.is_empty() {
-        transaction.pragma_update(None, "user_version", integer(MIGRATIONS.len() as u64)).map_err(sql)?;
+        transaction.pragma_update(None, "user_version", integer(schema.len() as u64)).map_err(sql)?;
     }
     transaction.commit().map_err(sql)
 }
@@ -251,7 +254,7 @@ mod tests {
         old.execute("INSERT INTO messages (body, due_at) VALUES ('{}', 7)", []).expect("a message");
         drop(old);
         for _ in 0..2 {
-            let database = Database::open(&path).expect("opened");
+            let database = Database::open(&path, STATE).expect("opened");
             let kept = database.read(|connection| {
                 connection
                     .query_row("SELECT due_at + hidden_at FROM messages", [], |row| row.get::<_, i64>(0))
@@ -264,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn a_commit_waits_for_the_disk_when_it_is_to_last_and_only_then() {
         let directory = tempfile::tempdir().expect("a directory");
-        let database = Database::open(&directory.path().join("state.sqlite")).expect("opened");
+        let database = Database::open(&directory.path().join("state.sqlite"), STATE).expect("opened");
         for lasts in [true, false, false, true, true, false, true] {
             let synchronous = database.write_lasting(lasts, |transaction| {
                 transaction.query_row("PRAGMA synchronous", [], |row| row.get::<_, u8>(0)).map_err(sql)
@@ -278,11 +281,11 @@ mod tests {
     fn a_database_of_a_newer_version_is_refused_with_an_error_of_one_line() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.sqlite");
-        drop(Database::open(&path).expect("opened"));
+        drop(Database::open(&path, STATE).expect("opened"));
         let newer = Connection::open(&path).expect("a database");
         newer.pragma_update(None, "user_version", 99).expect("a version");
         drop(newer);
-        let refused = Database::open(&path).err().expect("refused").to_string();
+        let refused = Database::open(&path, STATE).err().expect("refused").to_string();
         assert!(refused.contains("newer version of this program"), "{refused}");
         assert!(refused.contains("state.sqlite") && !refused.contains('\n'), "{refused}");
     }
@@ -292,7 +295,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.sqlite");
         std::fs::write(&path, [b'x'; 8192]).expect("written");
-        let refused = Database::open(&path).err().expect("refused").to_string();
+        let refused = Database::open(&path, STATE).err().expect("refused").to_string();
         assert!(refused.contains("state.sqlite: the database is damaged"), "{refused}");
         assert!(refused.contains("backup"), "{refused}");
     }
@@ -301,13 +304,13 @@ mod tests {
     fn damage_that_is_found_after_opening_is_a_defect() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.sqlite");
-        drop(Database::open(&path).expect("opened"));
+        drop(Database::open(&path, STATE).expect("opened"));
         // Damages every page except the first, which is read when the database is opened.
         let length = std::fs::metadata(&path).expect("a file").len();
         let damaged = vec![b'x'; usize::try_from(length).expect("a length") - 4096];
         let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
         std::os::unix::fs::FileExt::write_all_at(&file, &damaged, 4096).expect("written");
-        let database = Database::open(&path).expect("opened");
+        let database = Database::open(&path, STATE).expect("opened");
         let read = database.read(|connection| {
             connection.query_row("SELECT count(*) FROM messages", [], |row| row.get::<_, i64>(0))
         });

@@ -1,6 +1,7 @@
-//! The platform for one machine. SQLite stores jobs, chunks, the queue and expiring entries; directories hold files and
-//! records.
+//! The platform for one machine. SQLite stores jobs, chunks, the queue and expiring entries, and in a database of its own the
+//! audit trail; directories hold files and records.
 
+mod audit;
 mod database;
 mod expiring;
 mod files;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result, Store};
+use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
 use domain::ports::jobs::Jobs;
@@ -28,7 +30,8 @@ use security::keys::{Keys, StoredKeys};
 use security::verify::Verifier;
 use settings::Settings;
 
-use self::database::Database;
+use self::audit::LocalAuditLog;
+use self::database::{Database, STATE};
 use self::expiring::LocalExpiringStore;
 use self::files::LocalFiles;
 use self::jobs::LocalJobs;
@@ -46,6 +49,7 @@ pub struct Local {
     files: Arc<LocalFiles>,
     records: Arc<LocalRecords>,
     expiring: Arc<LocalExpiringStore>,
+    audit: Arc<LocalAuditLog>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
     /// Keeps other processes out of the state directory until the last clone is dropped.
@@ -107,9 +111,10 @@ impl Local {
     }
 
     fn over_state(state: &Path, lock: File, parts: Parts) -> Result<Self> {
-        let database = Database::open(&state.join("state.sqlite"))?;
+        let database = Database::open(&state.join("state.sqlite"), STATE)?;
+        let audit = Database::open(&state.join(audit::FILE), audit::SCHEMA)?;
         let files = LocalFiles::new(state.join("files"))?;
-        let opened = Self::new(database, files, parts)?;
+        let opened = Self::new((database, audit), files, parts)?;
         Ok(Self { _lock: Some(Arc::new(lock)), ..opened })
     }
 
@@ -123,10 +128,11 @@ impl Local {
         let keys = Keys::new(&StoredKeys::generate(&*random)?)?;
         let records = LocalRecords::new(records)?;
         let parts = Parts { keys, records, settings, clock, random };
-        Self::new(Database::in_memory()?, LocalFiles::temporary()?, parts)
+        let databases = (Database::in_memory(STATE)?, Database::in_memory(audit::SCHEMA)?);
+        Self::new(databases, LocalFiles::temporary()?, parts)
     }
 
-    fn new(database: Database, files: LocalFiles, parts: Parts) -> Result<Self> {
+    fn new((database, audit): (Database, Database), files: LocalFiles, parts: Parts) -> Result<Self> {
         let Parts { keys, records, settings, clock, random } = parts;
         let keys = Arc::new(keys.with_rsa(settings.rsa_keys())?);
         let settings = Arc::new(settings);
@@ -139,6 +145,7 @@ impl Local {
             files: Arc::new(files),
             records: Arc::new(records),
             verifier: Arc::new(verifier),
+            audit: Arc::new(LocalAuditLog::new(audit, settings.audit_retention, clock.clone())),
             settings,
             clock,
             random,
@@ -168,6 +175,10 @@ impl Local {
 
     pub fn expiring(&self) -> Arc<dyn ExpiringStore> {
         self.expiring.clone()
+    }
+
+    pub fn audit(&self) -> Arc<dyn AuditLog> {
+        self.audit.clone()
     }
 
     pub fn keys(&self) -> Arc<Keys> {
@@ -215,6 +226,10 @@ impl Platform for Local {
 
     fn expiring(&self) -> Result<Arc<dyn ExpiringStore>> {
         Ok(self.expiring())
+    }
+
+    fn audit(&self) -> Result<Arc<dyn AuditLog>> {
+        Ok(self.audit())
     }
 
     fn keys(&self) -> Result<Arc<Keys>> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use domain::clock::{Clock, Random};
 use domain::error::Result;
+use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
 use domain::ports::jobs::Jobs;
@@ -29,6 +30,8 @@ pub trait Platform: Send + Sync {
     fn files(&self) -> Result<Arc<dyn Files>>;
     fn records(&self) -> Result<Arc<dyn Records>>;
     fn expiring(&self) -> Result<Arc<dyn ExpiringStore>>;
+    /// The audit trail.
+    fn audit(&self) -> Result<Arc<dyn AuditLog>>;
     /// The keys that sign tokens.
     fn keys(&self) -> Result<Arc<Keys>>;
     /// Verifies access tokens. All routers of a process share it, because it caches verified tokens.

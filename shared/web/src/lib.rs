@@ -1,6 +1,7 @@
 //! How a request becomes typed values and a response becomes bytes: what the functions that serve HTTP share. Knows no adapter.
 
 pub mod assets;
+pub mod audit;
 pub mod caller;
 pub mod capability;
 pub mod conditional;

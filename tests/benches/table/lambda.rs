@@ -141,6 +141,7 @@ fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -
             ("EHI_SETTINGS_SECRET", "settings"),
             ("EHI_JOBS_TABLE", "jobs"),
             ("EHI_GRANTS_TABLE", "grants"),
+            ("EHI_AUDIT_TABLE", "audit"),
             ("EHI_SMALL_QUEUE", "http://127.0.0.1:9/small"),
             ("EHI_LARGE_QUEUE", "http://127.0.0.1:9/large"),
             ("EHI_FILES_BUCKET", "files"),

@@ -25,7 +25,9 @@ use settings::resources::Resources;
 use web::host::host;
 
 use super::functions::{Function, Functions};
-use super::platform::{FILES_BUCKET, GRANTS_TABLE, JOBS_TABLE, LAKE_BUCKET, queue_url, random, sdk_over};
+use super::platform::{
+    AUDIT_TABLE, FILES_BUCKET, GRANTS_TABLE, JOBS_TABLE, LAKE_BUCKET, queue_url, random, sdk_over,
+};
 use super::recorder::{Record, Recorder};
 use super::sqs::{DEAD_LETTERS, LARGE_QUEUE, SMALL_QUEUE};
 use super::{Client, Simulation, Stage};
@@ -44,6 +46,7 @@ pub fn deployed(parameters: &[(&str, &str)]) -> Deployed {
     let names = [
         ("JobsTable", JOBS_TABLE.to_owned()),
         ("GrantsTable", GRANTS_TABLE.to_owned()),
+        ("AuditTable", AUDIT_TABLE.to_owned()),
         ("SmallQueue", queue_url(SMALL_QUEUE)),
         ("LargeQueue", queue_url(LARGE_QUEUE)),
         ("DeadLetterQueue", queue_url(DEAD_LETTERS)),

@@ -20,6 +20,7 @@ use super::{Client, Simulation};
 
 pub const JOBS_TABLE: &str = "jobs";
 pub const GRANTS_TABLE: &str = "grants";
+pub const AUDIT_TABLE: &str = "audit";
 pub const LAKE_BUCKET: &str = "the-lake";
 pub const FILES_BUCKET: &str = "the-files";
 
@@ -62,6 +63,7 @@ pub fn resources() -> Arc<Resources> {
         Some(match name {
             "EHI_JOBS_TABLE" => JOBS_TABLE.to_owned(),
             "EHI_GRANTS_TABLE" => GRANTS_TABLE.to_owned(),
+            "EHI_AUDIT_TABLE" => AUDIT_TABLE.to_owned(),
             "EHI_SMALL_QUEUE" => queue_url(SMALL_QUEUE),
             "EHI_LARGE_QUEUE" => queue_url(LARGE_QUEUE),
             "EHI_FILES_BUCKET" => FILES_BUCKET.to_owned(),

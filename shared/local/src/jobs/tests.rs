@@ -3,7 +3,7 @@ use super::*;
 /// A row that is damaged, or that another version wrote, hides no other row and stops no page.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
-    let database = Arc::new(Database::in_memory().expect("a database"));
+    let database = Arc::new(Database::in_memory(crate::database::STATE).expect("a database"));
     let jobs = LocalJobs::new(database.clone());
     let mut ids = Vec::new();
     for second in 1..=6 {

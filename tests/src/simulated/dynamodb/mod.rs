@@ -112,6 +112,7 @@ impl DynamoDb {
         let tables = BTreeMap::from([
             (super::platform::JOBS_TABLE, Table::of_jobs()),
             (super::platform::GRANTS_TABLE, Table::of_grants()),
+            (super::platform::AUDIT_TABLE, Table::of_audit()),
         ]);
         Self { tables, transactions: transactions::Tokens::default() }
     }

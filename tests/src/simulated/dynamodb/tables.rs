@@ -52,6 +52,15 @@ impl Table {
         Self::new(Schema { hash: "grant_key", range: None }, &[])
     }
 
+    /// The table of the audit trail.
+    pub(crate) fn of_audit() -> Self {
+        let by = |hash| Schema { hash, range: Some("listed_at") };
+        Self::new(
+            Schema { hash: "shard_id", range: Some("entry_number") },
+            &[("by-time", by("shard_id")), ("by-actor", by("actor_id")), ("by-patient", by("patient_id"))],
+        )
+    }
+
     /// The key of an item; an error where an attribute of it is missing or no text.
     pub(crate) fn key_of(&self, item: &Item) -> Result<Key, String> {
         key(self.schema, item)
