@@ -6,6 +6,7 @@
 
 mod audit;
 mod authorities;
+mod blocks;
 mod calls;
 mod chunks;
 mod expiring;

@@ -9,16 +9,15 @@ use domain::ids::PatientId;
 use domain::lines::Lines;
 use domain::ports::files::ByteStream;
 use domain::ports::records::{
-    Area, BLOCK, BlockReader, CohortPage, Entries, Entry, Member, Part, Parts, Records, Supporting,
+    Area, BlockReader, CohortPage, Entries, Entry, Member, Part, Parts, Records, Supporting,
 };
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use storage::compressed::decompressed;
 use storage::layout::{Place, is_stray};
 use storage::shared_index::{SharedIndex, TOO_LONG, Taken, Unusable};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Mutex;
-use tokio_util::io::StreamReader;
 
+use crate::blocks::Blocks;
 use crate::listing::{AwsEntries, SequentialParts};
 use crate::objects::{Bucket, Listed};
 
@@ -116,8 +115,7 @@ impl AwsRecords {
         let compressed = compressed || object.encoding() == Some("gzip");
         let stream = object.ahead();
         let stream: ByteStream = if compressed { decompressed(key, stream, None) } else { stream };
-        let reader = StreamReader::new(stream.map(|piece| piece.map_err(std::io::Error::other)));
-        Ok((Box::new(Blocks { reader: Box::pin(reader), error: None }), compressed))
+        Ok((Box::new(Blocks::of(stream)), compressed))
     }
 
     /// Reads the lines at these places (offset and length) of one object, in ascending order.
@@ -366,36 +364,5 @@ impl Records for AwsRecords {
 
     async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
         Ok(self.shared().await?.index.about(targets))
-    }
-}
-
-/// Reads a stream in blocks.
-struct Blocks {
-    reader: std::pin::Pin<Box<dyn AsyncRead + Send>>,
-    /// The error that ended the last read. It is returned after the bytes that were read before it.
-    error: Option<Error>,
-}
-
-#[async_trait]
-impl BlockReader for Blocks {
-    async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        buffer.reserve(BLOCK);
-        let before = buffer.len();
-        let mut limited = (&mut self.reader).take(BLOCK as u64);
-        while limited.limit() > 0 {
-            match limited.read_buf(&mut buffer).await {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) if buffer.len() == before => return Err(error.into()),
-                Err(error) => {
-                    self.error = Some(error.into());
-                    break;
-                }
-            }
-        }
-        Ok(buffer)
     }
 }

@@ -44,7 +44,7 @@ pub async fn sdk_of_function(caller: Caller) -> SdkConfig {
     config.build()
 }
 
-fn http_client(trusted: TrustStore) -> SharedHttpClient {
+pub(super) fn http_client(trusted: TrustStore) -> SharedHttpClient {
     let context = TlsContext::builder().with_trust_store(trusted).build().expect("a store of certificates");
     aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))

@@ -20,7 +20,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::*;
-use crate::http_client;
+use crate::sdk::http_client;
 
 /// SHA-256 of each certificate, as Amazon publishes them.
 const PUBLISHED: [&str; 5] = [
