@@ -18,7 +18,7 @@ use domain::clock::{Clock, Random, SystemClock};
 use domain::error::Result;
 use domain::ids::{JobId, PatientId};
 use domain::job::Job;
-use domain::ports::files::{Files, read_all};
+use domain::ports::files::{Announced, Files, read_all};
 use domain::ports::queue::{Delivery, Inbox, NoDeadline, Queue};
 use domain::request::{Cohort, SizeClass};
 use domain::task::Task;
@@ -250,7 +250,9 @@ async fn links_are_good_for_one_file_and_a_while() -> tests::Result {
 async fn forms_put_one_file_of_one_type_and_size() -> tests::Result {
     let files = contracted("forms").await.files().expect("the port");
     let key = "exports/f/uploads/u/scan.pdf";
-    let form = files.upload_form(key, "application/pdf", 10, SignedDuration::from_mins(1)).await;
+    let lifetime = SignedDuration::from_mins(1);
+    let announced = Announced { content_type: "application/pdf", max_bytes: 10, lifetime };
+    let form = files.upload_form(key, announced).await;
     let form = form.expect("a form").expect("a form");
     let send = async |content_type: &str, bytes: &[u8]| {
         let mut parts = reqwest::multipart::Form::new();

@@ -5,6 +5,7 @@ use domain::chunk::ChunkResult;
 use domain::ids::{Attempt, ChunkId};
 use domain::job::Job;
 use domain::ledger::{Ledger, Patients};
+use domain::ports::jobs::DoneChunk;
 use domain::request::Cohort;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -28,7 +29,8 @@ async fn finished_with(world: &World, change: impl FnOnce(&mut Ledger)) -> Job {
     };
     let jobs = world.platform().jobs();
     let chunk = jobs.chunk(job.id(), ChunkId::first(0)).await.expect("an answer").expect("a chunk").chunk;
-    jobs.finish_chunk(job.id(), &chunk, &result, None).await.expect("recorded");
+    let done = DoneChunk { chunk: &chunk, result: &result, rest: None };
+    jobs.finish_chunk(job.id(), done).await.expect("recorded");
     while world.step().await {}
     jobs.get(job.id()).await.expect("an answer").expect("a job").job
 }

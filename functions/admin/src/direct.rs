@@ -12,6 +12,7 @@ use domain::error::{Error, NO_JOB, Result};
 use domain::ids::{Attempt, JobId};
 use domain::job::Attachment;
 use domain::ports::expiring::EntryKind;
+use domain::ports::files;
 use futures_util::StreamExt;
 use http::StatusCode;
 use jiff::SignedDuration;
@@ -69,7 +70,9 @@ pub(crate) async fn begin(
     state.job(&id).await?.job.in_review("attach files to")?;
     let upload = state.random.attempt();
     let file = described(&id, &upload, &announced.name, announced.content_type.as_deref());
-    let form = state.files.upload_form(&file.key, &file.content_type, announced.size, FORM).await?;
+    let expected =
+        files::Announced { content_type: &file.content_type, max_bytes: announced.size, lifetime: FORM };
+    let form = state.files.upload_form(&file.key, expected).await?;
     let form = form.ok_or_else(|| {
         Error::NotSupported(
             "this server takes files itself: POST them to /admin/jobs/{job}/add-files".to_owned(),

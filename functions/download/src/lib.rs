@@ -28,7 +28,7 @@ use web::describe::{self as described, Kind, Parameter};
 use web::download::{FileRequest, InlineLimit, Stored, download};
 use web::extract::{FilePath, JobPath, Query};
 use web::manifest::{is_signed, stored_page};
-use web::routes::{Access, Below, Route, Routes};
+use web::routes::{Access, At, Below, Route, Routes};
 use web::urls::client_of;
 
 /// The ports of this function.
@@ -62,25 +62,19 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn declared() -> Routes<Download> {
+    const STATUSES: &[u16] = &[200, 206, 304, 307];
+    let is_file = |at: At<Download>, media_type| {
+        at.reading(&SIGNATURE)
+            .reading(&FileRequest::PARAMETERS)
+            .returning(&[described::file(200, media_type), described::file(206, media_type)])
+    };
     Routes::new().below(Below::Root, |at| {
-        at.get(
-            "/jobs/{job}/download/{file}",
-            Access::OwnerOrSigned,
-            ("Returns a file of a complete export, or a range of it", &[200, 206, 304, 307]),
-            file,
-        )
-        .reading(&SIGNATURE)
-        .reading(&FileRequest::PARAMETERS)
-        .returning(&[described::file(200, FHIR_NDJSON), described::file(206, FHIR_NDJSON)])
-        .get(
-            "/jobs/{job}/download/attachments/{file}",
-            Access::OwnerOrSigned,
-            ("Returns an attachment of a complete export", &[200, 206, 304, 307]),
-            attachment,
-        )
-        .reading(&SIGNATURE)
-        .reading(&FileRequest::PARAMETERS)
-        .returning(&[described::file(200, "*/*"), described::file(206, "*/*")])
+        let says = ("Returns a file of a complete export, or a range of it", STATUSES);
+        let at = at.get("/jobs/{job}/download/{file}", Access::OwnerOrSigned, says, file);
+        let at = is_file(at, FHIR_NDJSON);
+        let says = ("Returns an attachment of a complete export", STATUSES);
+        let path = "/jobs/{job}/download/attachments/{file}";
+        is_file(at.get(path, Access::OwnerOrSigned, says, attachment), "*/*")
     })
 }
 

@@ -6,6 +6,7 @@ use domain::chunk::{Chunk, Work, attempt_prefix};
 use domain::error::{Error, Result};
 use domain::filter::Filter;
 use domain::ids::{ChunkId, JobId, PatientId};
+use domain::ports::jobs::DoneChunk;
 use domain::ports::queue::Deadline;
 use domain::ports::records::{Area, Part};
 use domain::request::SizeClass;
@@ -64,7 +65,8 @@ impl Generator {
             new_members: known.chunk.new_members.clone(),
             ..Chunk::new(chunk.rest(), Work::Patients(rest), 0)
         });
-        let finished = self.jobs.finish_chunk(id, &known.chunk, &result, rest.as_ref()).await?;
+        let done = DoneChunk { chunk: &known.chunk, result: &result, rest: rest.as_ref() };
+        let finished = self.jobs.finish_chunk(id, done).await?;
         if !finished.recorded {
             // Another delivery was faster: its files are the ones that are listed.
             self.files.remove_prefix(&prefix).await?;

@@ -8,6 +8,7 @@ use domain::decision::Decision;
 use domain::error::{Damage, Result};
 use domain::filter::{Filter, Origin, ReferredBy, Verdict};
 use domain::pack::Location;
+use domain::ports::jobs::DoneChunk;
 use domain::ports::records::{SharedLine, Supporting};
 use domain::states::Running;
 use fhir::head::Plain;
@@ -41,7 +42,8 @@ impl Generator {
             Ok(result) => result,
             Err(error) => return self.abandon(&prefix, error).await,
         };
-        if !self.jobs.finish_chunk(id, chunk, &result, None).await?.recorded {
+        let done = DoneChunk { chunk, result: &result, rest: None };
+        if !self.jobs.finish_chunk(id, done).await?.recorded {
             self.files.remove_prefix(&prefix).await?;
         }
         Ok(())

@@ -19,7 +19,7 @@ use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use domain::chunk::{Chunk, ChunkResult, Covered, Progress};
 use domain::error::{Error, Result};
 use domain::ids::{ChunkId, JobId};
-use domain::ports::jobs::{Append, Finished, Plan, StoredChunk, StoredResult};
+use domain::ports::jobs::{Append, DoneChunk, Finished, Plan, StoredChunk, StoredResult};
 use futures_util::future::try_join_all;
 
 use crate::items::{Item, document, get_document, get_number, get_text, number};
@@ -242,13 +242,8 @@ impl AwsJobs {
         Ok(items)
     }
 
-    pub(super) async fn finish(
-        &self,
-        job: &JobId,
-        chunk: &Chunk,
-        result: &ChunkResult,
-        rest: Option<&Chunk>,
-    ) -> Result<Finished> {
+    pub(super) async fn finish(&self, job: &JobId, done: DoneChunk<'_>) -> Result<Finished> {
+        let DoneChunk { chunk, result, rest } = done;
         let partition = partition(job, chunk.id.index);
         let part = Kind::Result.part(chunk.id);
         let mut done = key(&partition, &part);

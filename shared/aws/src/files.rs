@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use domain::error::{Error, Result};
-use domain::ports::files::{ByteStream, FileWriter, Files, UploadForm, checked_key};
+use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm, checked_key};
 use fhir::{FHIR_NDJSON, media_types};
 use jiff::SignedDuration;
 use storage::compressed::decompressed;
@@ -155,15 +155,9 @@ impl Files for AwsFiles {
         self.presigner.download(&self.bucket.name, &key, lifetime, file_name).await.map(Some)
     }
 
-    async fn upload_form(
-        &self,
-        key: &str,
-        content_type: &str,
-        limit: u64,
-        lifetime: SignedDuration,
-    ) -> Result<Option<UploadForm>> {
+    async fn upload_form(&self, key: &str, upload: Announced<'_>) -> Result<Option<UploadForm>> {
         let key = self.bucket.key(checked_key(key)?);
-        self.presigner.upload(&self.bucket.name, &key, content_type, limit, lifetime).await.map(Some)
+        self.presigner.upload(&self.bucket.name, &key, upload).await.map(Some)
     }
 
     async fn remove(&self, key: &str) -> Result<()> {

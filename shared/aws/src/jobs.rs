@@ -25,13 +25,13 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use domain::chunk::{Chunk, ChunkResult, Progress};
+use domain::chunk::Progress;
 use domain::clock::Clock;
 use domain::error::{Error, Kind, Result};
 use domain::ids::{ChunkId, JobId};
 use domain::job::{Job, JobHeader, JobState, Owner};
 use domain::ports::jobs::{
-    Append, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult, unreadable,
+    Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult, unreadable,
 };
 use domain::retention::Retention;
 use futures_util::future::try_join_all;
@@ -276,14 +276,8 @@ impl Jobs for AwsJobs {
         self.stored_results(job, indexes).await
     }
 
-    async fn finish_chunk(
-        &self,
-        job: &JobId,
-        chunk: &Chunk,
-        result: &ChunkResult,
-        rest: Option<&Chunk>,
-    ) -> Result<Finished> {
-        self.finish(job, chunk, result, rest).await
+    async fn finish_chunk(&self, job: &JobId, done: DoneChunk<'_>) -> Result<Finished> {
+        self.finish(job, done).await
     }
 }
 

@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::clock::{Clock, hex};
 use domain::error::{Error, Result};
-use domain::ports::files::UploadForm;
+use domain::ports::files::{Announced, UploadForm};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -72,14 +72,8 @@ impl Presigner {
     }
 
     /// Returns a form that uploads one object (S3, POST Object; Signature Version 4, POST policy).
-    pub(super) async fn upload(
-        &self,
-        bucket: &str,
-        key: &str,
-        content_type: &str,
-        limit: u64,
-        lifetime: SignedDuration,
-    ) -> Result<UploadForm> {
+    pub(super) async fn upload(&self, bucket: &str, key: &str, upload: Announced<'_>) -> Result<UploadForm> {
+        let Announced { content_type, max_bytes, lifetime } = upload;
         let credentials = self.credentials().await?;
         let now = self.now();
         let expires = now + self.lifetime(&credentials, lifetime);
@@ -94,7 +88,7 @@ impl Presigner {
             ("x-amz-date", at),
         ];
         fields.extend(credentials.session_token().map(|token| ("x-amz-security-token", token.to_owned())));
-        let mut conditions = vec![json!({ "bucket": bucket }), json!(["content-length-range", 1, limit])];
+        let mut conditions = vec![json!({ "bucket": bucket }), json!(["content-length-range", 1, max_bytes])];
         conditions.extend(fields.iter().map(|(name, value)| json!(["eq", format!("${name}"), value])));
         let policy = json!({ "expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), "conditions": conditions });
         let policy = STANDARD.encode(policy.to_string());

@@ -8,7 +8,7 @@ use domain::error::Error;
 use domain::ids::{Attempt, ChunkId, JobId, PatientId};
 use domain::ledger::{Ledger, Patients, Reason};
 use domain::pack::{IndexPlace, Location, Place};
-use domain::ports::jobs::{Append, Jobs, MAX_APPENDED, Plan};
+use domain::ports::jobs::{Append, DoneChunk, Jobs, MAX_APPENDED, Plan};
 use futures_util::future::join_all;
 
 use crate::job;
@@ -101,7 +101,7 @@ async fn results(jobs: Arc<dyn Jobs>) {
     let racing = (0..20).map(|attempt| {
         let (jobs, id) = (jobs.clone(), id.clone());
         tokio::spawn(async move {
-            jobs.finish_chunk(&id, &chunk(0, 10), &result(attempt), None).await.expect("a result")
+            jobs.finish_chunk(&id, done(&chunk(0, 10), &result(attempt), None)).await.expect("a result")
         })
     });
     let finished = join_all(racing).await;
@@ -119,14 +119,15 @@ async fn results(jobs: Arc<dyn Jobs>) {
     // The rest of a chunk is added when the chunk is finished. Its bytes were planned with the chunk.
     let rest = Chunk::new(ChunkId::first(1).rest(), Work::Supporting, 13);
     for _ in 0..2 {
-        let finished = jobs.finish_chunk(&id, &planned[1], &result(1), Some(&rest)).await.expect("finished");
+        let finished =
+            jobs.finish_chunk(&id, done(&planned[1], &result(1), Some(&rest))).await.expect("finished");
         assert_eq!((finished.progress.chunks_planned, finished.progress.bytes_planned), (4, 35));
         assert!(finished.recorded, "a repeated call finds its own attempt");
     }
     let stored = jobs.chunk(&id, ChunkId::first(1)).await.expect("a result").expect("a chunk");
     assert_eq!(stored.result, Some(result(1)), "the stored result is complete, with its ledger");
     for open in [&rest, &planned[2]] {
-        jobs.finish_chunk(&id, open, &result(2), None).await.expect("finished");
+        jobs.finish_chunk(&id, done(open, &result(2), None)).await.expect("finished");
     }
     assert!(jobs.get(&id).await.expect("a result").expect("a job").progress.all_done());
     let results = jobs.results(&id, 1..3).await.expect("results");
@@ -140,8 +141,13 @@ async fn results(jobs: Arc<dyn Jobs>) {
     assert_eq!(jobs.peek(&id).await.expect("a result"), None);
     assert!(!jobs.is_running(&id).await.expect("a result"));
     assert_eq!(jobs.chunk(&id, ChunkId::first(0)).await.expect("a result"), None);
-    let late = jobs.finish_chunk(&id, &planned[0], &result(1), None).await;
+    let late = jobs.finish_chunk(&id, done(&planned[0], &result(1), None)).await;
     assert!(matches!(late, Err(Error::NotFound(_))));
+}
+
+/// The end of an attempt at a chunk.
+fn done<'c>(chunk: &'c Chunk, result: &'c ChunkResult, rest: Option<&'c Chunk>) -> DoneChunk<'c> {
+    DoneChunk { chunk, result, rest }
 }
 
 /// Tests more chunks than fit into one part of a store: all are returned in order and counted together.
@@ -160,7 +166,7 @@ async fn many(jobs: Arc<dyn Jobs>) {
     let mut rest = all[30].clone();
     for _ in 0..12 {
         let next = Chunk::new(rest.id.rest(), Work::Groups, 0);
-        jobs.finish_chunk(&id, &rest, &result(1), Some(&next)).await.expect("finished");
+        jobs.finish_chunk(&id, done(&rest, &result(1), Some(&next))).await.expect("finished");
         rest = next;
     }
     let ids = |from, to| (from..to).map(ChunkId::first);
@@ -168,8 +174,8 @@ async fn many(jobs: Arc<dyn Jobs>) {
     let expected: Vec<_> = ids(10, 30).chain(parts.clone()).chain(ids(31, 45)).collect();
     let stored = jobs.chunks(&id, 10..45).await.expect("chunks");
     assert_eq!(stored.iter().map(|stored| stored.chunk.id).collect::<Vec<_>>(), expected);
-    let done = stored.iter().filter(|stored| stored.result.is_some()).map(|stored| stored.chunk.id);
-    assert_eq!(done.collect::<Vec<_>>(), parts.clone().take(12).collect::<Vec<_>>());
+    let with_result = stored.iter().filter(|stored| stored.result.is_some()).map(|stored| stored.chunk.id);
+    assert_eq!(with_result.collect::<Vec<_>>(), parts.clone().take(12).collect::<Vec<_>>());
     let results = jobs.results(&id, 0..MANY).await.expect("results");
     assert_eq!(
         results.iter().map(|stored| stored.chunk).collect::<Vec<_>>(),
@@ -181,7 +187,9 @@ async fn many(jobs: Arc<dyn Jobs>) {
     let open = all.iter().filter(|chunk| chunk.id.index != 30).chain([&rest]);
     let racing = open.cloned().map(|chunk| {
         let (jobs, id) = (jobs.clone(), id.clone());
-        tokio::spawn(async move { jobs.finish_chunk(&id, &chunk, &result(2), None).await.expect("finished") })
+        tokio::spawn(async move {
+            jobs.finish_chunk(&id, done(&chunk, &result(2), None)).await.expect("finished")
+        })
     });
     let finished = join_all(racing).await;
     assert!(finished.iter().flatten().all(|finished| finished.recorded));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::error::{Error, Result, Store};
-use domain::ports::files::{ByteStream, FileWriter, Files, UploadForm, checked_key};
+use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm, checked_key};
 use futures_util::stream;
 use jiff::SignedDuration;
 use tempfile::TempDir;
@@ -91,7 +91,7 @@ impl Files for LocalFiles {
         Ok(None)
     }
 
-    async fn upload_form(&self, _: &str, _: &str, _: u64, _: SignedDuration) -> Result<Option<UploadForm>> {
+    async fn upload_form(&self, _: &str, _: Announced<'_>) -> Result<Option<UploadForm>> {
         Ok(None)
     }
 

@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::chunk::{Chunk, ChunkResult, Progress};
+use domain::chunk::{Chunk, Progress};
 use domain::error::{Error, Result};
 use domain::event::JobEvent;
 use domain::ids::{ChunkId, JobId};
 use domain::job::{Job, JobState};
 use domain::ports::jobs::{
-    Append, Finished, JobPage, JobQuery, Jobs, Plan, StoredChunk, StoredJob, StoredResult, unreadable,
+    Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, Plan, StoredChunk, StoredJob, StoredResult,
+    unreadable,
 };
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
@@ -276,13 +277,8 @@ impl Jobs for LocalJobs {
         Ok(chunks.into_iter().filter_map(result).collect())
     }
 
-    async fn finish_chunk(
-        &self,
-        job: &JobId,
-        chunk: &Chunk,
-        result: &ChunkResult,
-        rest: Option<&Chunk>,
-    ) -> Result<Finished> {
+    async fn finish_chunk(&self, job: &JobId, done: DoneChunk<'_>) -> Result<Finished> {
+        let DoneChunk { chunk, result, rest } = done;
         let (id, chunk) = (job.to_string(), chunk.id.to_string());
         let (bytes, resources) = (integer(result.bytes_read), integer(result.resources()));
         let result = serde_json::to_string(result)?;

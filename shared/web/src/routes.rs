@@ -167,13 +167,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
+/// What a route does, in one sentence, and the statuses of its successes.
+pub type Says = (&'static str, &'static [u16]);
+
 impl<S: Clone + Send + Sync + 'static> At<S> {
     /// Declares a route.
     pub fn route<H, T>(
         mut self,
         (method, path): (Method, &str),
         access: Access,
-        (summary, statuses): (&'static str, &'static [u16]),
+        (summary, statuses): Says,
         handler: H,
     ) -> Self
     where
@@ -233,33 +236,24 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
         self
     }
 
-    pub fn get<H: Handler<T, S>, T: 'static>(
-        self,
-        path: &str,
-        access: Access,
-        says: (&'static str, &'static [u16]),
-        handler: H,
-    ) -> Self {
+    pub fn get<H, T: 'static>(self, path: &str, access: Access, says: Says, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+    {
         self.route((Method::GET, path), access, says, handler)
     }
 
-    pub fn post<H: Handler<T, S>, T: 'static>(
-        self,
-        path: &str,
-        access: Access,
-        says: (&'static str, &'static [u16]),
-        handler: H,
-    ) -> Self {
+    pub fn post<H, T: 'static>(self, path: &str, access: Access, says: Says, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+    {
         self.route((Method::POST, path), access, says, handler)
     }
 
-    pub fn delete<H: Handler<T, S>, T: 'static>(
-        self,
-        path: &str,
-        access: Access,
-        says: (&'static str, &'static [u16]),
-        handler: H,
-    ) -> Self {
+    pub fn delete<H, T: 'static>(self, path: &str, access: Access, says: Says, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+    {
         self.route((Method::DELETE, path), access, says, handler)
     }
 }

@@ -4,12 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::chunk::{Chunk, ChunkResult, Progress};
+use domain::chunk::Progress;
 use domain::error::{Result, Store};
 use domain::ids::{ChunkId, JobId};
 use domain::job::Job;
-use domain::ports::files::{ByteStream, FileWriter, Files, UploadForm};
-use domain::ports::jobs::{Append, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult};
+use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm};
+use domain::ports::jobs::{
+    Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult,
+};
 use domain::ports::queue::{Delivery, Inbox, Queue};
 use domain::request::SizeClass;
 use domain::task::Task;
@@ -63,14 +65,8 @@ impl<H: Hook> Jobs for Port<dyn Jobs, H> {
         self.call(Store::Database, self.inner.results(job, indexes)).await
     }
 
-    async fn finish_chunk(
-        &self,
-        job: &JobId,
-        chunk: &Chunk,
-        result: &ChunkResult,
-        rest: Option<&Chunk>,
-    ) -> Result<Finished> {
-        self.call(Store::Database, self.inner.finish_chunk(job, chunk, result, rest)).await
+    async fn finish_chunk(&self, job: &JobId, done: DoneChunk<'_>) -> Result<Finished> {
+        self.call(Store::Database, self.inner.finish_chunk(job, done)).await
     }
 }
 
@@ -146,14 +142,8 @@ impl<H: Hook> Files for Port<dyn Files, H> {
         self.call(Store::Files, self.inner.link(key, lifetime, file_name)).await
     }
 
-    async fn upload_form(
-        &self,
-        key: &str,
-        content_type: &str,
-        limit: u64,
-        lifetime: SignedDuration,
-    ) -> Result<Option<UploadForm>> {
-        self.call(Store::Files, self.inner.upload_form(key, content_type, limit, lifetime)).await
+    async fn upload_form(&self, key: &str, upload: Announced<'_>) -> Result<Option<UploadForm>> {
+        self.call(Store::Files, self.inner.upload_form(key, upload)).await
     }
 
     async fn remove(&self, key: &str) -> Result<()> {

@@ -143,16 +143,7 @@ impl<'l> Sorter<'l> {
             Err(reason) => return Ok(Some(reason.to_string())),
         };
         if head.resource_type == "Bundle" {
-            entries(head.text, &mut |found| {
-                let problem = match found {
-                    Found::Unusable(reason) => Some(reason),
-                    Found::Resource { text, full_url } => self.resource(place, text, full_url)?,
-                };
-                if let Some(reason) = problem {
-                    self.problem(place, reason);
-                }
-                Ok(())
-            })?;
+            entries(head.text, &mut |found| self.take(place, found))?;
             return Ok(None);
         }
         let given = full_url.and_then(id_of);

@@ -40,14 +40,8 @@ pub trait Files: Send + Sync {
     /// A URL under which anybody can download the file for `lifetime`; `None` if the host streams files itself.
     async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>>;
 
-    /// A form that uploads a file of at most `limit` bytes to this key; `None` if the host receives files itself.
-    async fn upload_form(
-        &self,
-        key: &str,
-        content_type: &str,
-        limit: u64,
-        lifetime: SignedDuration,
-    ) -> Result<Option<UploadForm>>;
+    /// A form that uploads the announced file to this key; `None` if the host receives files itself.
+    async fn upload_form(&self, key: &str, upload: Announced<'_>) -> Result<Option<UploadForm>>;
 
     async fn remove(&self, key: &str) -> Result<()>;
 
@@ -66,6 +60,15 @@ pub trait FileWriter: Send + Sync {
 
     /// Completes the file. From then on it can be opened.
     async fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// A file that will be uploaded directly to the store.
+#[derive(Debug, Clone, Copy)]
+pub struct Announced<'f> {
+    pub content_type: &'f str,
+    pub max_bytes: u64,
+    /// The time within which the upload must begin.
+    pub lifetime: SignedDuration,
 }
 
 /// A form with which a browser or a tool uploads a file directly to the store. It is valid for one key, one content type,

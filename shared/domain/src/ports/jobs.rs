@@ -95,6 +95,16 @@ pub enum Plan {
     HasEnded,
 }
 
+/// The end of a worker's attempt at a chunk, which [`Jobs::finish_chunk`] records.
+#[derive(Debug, Clone, Copy)]
+pub struct DoneChunk<'c> {
+    /// The chunk as it was read from the store.
+    pub chunk: &'c Chunk,
+    pub result: &'c ChunkResult,
+    /// The part of the chunk that the attempt left, as a new chunk.
+    pub rest: Option<&'c Chunk>,
+}
+
 /// The outcome of [`Jobs::finish_chunk`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finished {
@@ -166,14 +176,7 @@ pub trait Jobs: Send + Sync {
     /// The results of the finished chunks with these indexes and of their rests, in the order of their ids.
     async fn results(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredResult>>;
 
-    /// Finishes a chunk that was read from this store: stores its result, adds to the job's counters, and adds `rest` as a
-    /// new chunk. All of this happens exactly once or not at all; a chunk that is already finished does not change.
+    /// Finishes a chunk: stores its result, adds to the job's counters, and adds the rest as a new chunk. All of this happens exactly once or not at all; a chunk that is already finished does not change.
     /// Returns [`crate::error::Error::NotFound`] if the job does not exist.
-    async fn finish_chunk(
-        &self,
-        job: &JobId,
-        chunk: &Chunk,
-        result: &ChunkResult,
-        rest: Option<&Chunk>,
-    ) -> Result<Finished>;
+    async fn finish_chunk(&self, job: &JobId, done: DoneChunk<'_>) -> Result<Finished>;
 }
