@@ -1,6 +1,7 @@
 //! `client_credentials`: access tokens for backend services (SMART App Launch 2.2, Backend Services).
 
 use axum::response::Response;
+use domain::audit::{Action, Actor, Event};
 use domain::scopes::Scopes;
 use http::StatusCode;
 use jiff::SignedDuration;
@@ -16,7 +17,11 @@ const LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 impl Authorize {
     /// The response to `grant_type=client_credentials` of a client that has authenticated.
-    pub(crate) fn by_assertion(&self, client: &Client, scope: Option<&str>) -> Result<Response, OAuthError> {
+    pub(crate) async fn by_assertion(
+        &self,
+        client: &Client,
+        scope: Option<&str>,
+    ) -> Result<Response, OAuthError> {
         let asked = scope.filter(|scope| !scope.trim().is_empty());
         let asked = asked.ok_or_else(|| OAuthError::new("invalid_scope", "'scope' is missing"))?;
         let scopes = Scopes::parse(asked).narrowed_to(&client.scopes);
@@ -47,6 +52,7 @@ impl Authorize {
             "expires_in": lifetime.as_secs(),
             "scope": claims.scope,
         });
+        self.audit.record(Event::new(Actor::client(&client.id), Action::TokenIssued)).await?;
         Ok(json_answer(StatusCode::OK, &answer))
     }
 }

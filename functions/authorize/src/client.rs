@@ -1,5 +1,6 @@
 //! Which client calls, and whether it has authenticated (RFC 6749, 2.3; SMART App Launch 2.2, client authentication).
 
+use domain::audit::{Action, Actor, Event, Outcome};
 use security::assertion;
 use security::attempts::{self, Account};
 use settings::Client;
@@ -24,7 +25,11 @@ impl Authorize {
                 let hash = client.secret_hash();
                 match attempts::verify(Account::Client(&id), secret, hash, &self.guard()).await? {
                     true => Ok(Some(client)),
-                    false => Err(invalid_client()),
+                    false => {
+                        let event = Event::new(Actor::client(&client.id), Action::SignInFailed);
+                        self.audit.record(event.with(Outcome::Refused)).await?;
+                        Err(invalid_client())
+                    }
                 }
             }
             _ => Err(invalid_client()),
@@ -46,10 +51,12 @@ impl Authorize {
         let audiences = [self.settings.url("/auth/token"), self.settings.url(endpoint)];
         let now = self.clock.now();
         let verified = assertion::verify(text, client, &audiences, &self.jwks, &*self.expiring, now).await?;
-        verified.map_err(|reason| {
+        if let Err(reason) = verified {
             tracing::warn!(client.id = %client.id, reason, "an assertion that does not hold");
-            OAuthError::Assertion
-        })?;
+            let event = Event::new(Actor::client(&client.id), Action::SignInFailed);
+            self.audit.record(event.with(Outcome::Refused)).await?;
+            return Err(OAuthError::Assertion);
+        }
         Ok(client)
     }
 }

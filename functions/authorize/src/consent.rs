@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
+use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::patient::summary;
@@ -69,9 +70,13 @@ pub(crate) async fn submit(
     if state.expiring.take(EntryKind::Authorization, &fingerprint(request)).await?.is_none() {
         return Err(Error::conflict("this request was answered in another window").into());
     }
+    let is_allowed = form.get("decision") == "allow";
+    let action = if is_allowed { Action::ConsentGiven } else { Action::ConsentDenied };
+    let event = Event::new(Actor::patient(&patient), action).of_patient(&patient);
+    state.audit.record(event.about(pending.client.as_str())).await?;
     let app_state = pending.state.clone();
     let redirect_uri = pending.redirect_uri.clone();
-    if form.get("decision") != "allow" {
+    if !is_allowed {
         let denied = [("error", "access_denied"), ("error_description", "the patient did not agree")];
         return Ok(found(&answer_url(&redirect_uri, &denied, app_state.as_deref())?));
     }

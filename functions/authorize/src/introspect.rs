@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
+use domain::audit::{Action, Actor, Event};
 use domain::error::Error;
 use domain::ids::ClientId;
 use domain::ports::expiring::EntryKind;
@@ -75,11 +76,16 @@ pub(crate) async fn revoke(
     };
     if let Some(refresh) = state.refresh_grant(token).await? {
         if may(&refresh.client, None) {
+            let event = Event::new(Actor::client(&refresh.client), Action::TokenRevoked);
+            state.audit.record(event.of_patient(&refresh.sign_in.patient)).await?;
             state.end_family(&refresh.family).await?;
         }
     } else if let Ok(caller) = state.verifier.verify(token).await
         && may(&caller.client, caller.issuer.as_deref())
     {
+        let event = Event::new(Actor::client(&caller.client), Action::TokenRevoked);
+        let event = caller.patient.iter().fold(event, Event::of_patient);
+        state.audit.record(event).await?;
         state.verifier.revoke(&caller).await?;
     }
     Ok(json(StatusCode::OK, &json!({})))

@@ -37,6 +37,7 @@ use security::keys::Keys;
 use security::verify::Verifier;
 use serde::{Deserialize, Serialize};
 use settings::Settings;
+use web::audit::Audit;
 use web::describe::{self as described, Parameter, Place};
 use web::request_context;
 use web::routes::{Access, Below, FORM, Route, Routes};
@@ -53,6 +54,7 @@ pub(crate) struct Authorize {
     verifier: Arc<Verifier>,
     /// Keys of clients that authenticate with assertions.
     jwks: Arc<JwksCache>,
+    audit: Audit,
 }
 
 impl FromRef<Authorize> for Arc<Settings> {
@@ -156,6 +158,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
         keys: platform.keys()?,
         verifier: platform.verifier()?,
         jwks: Arc::new(JwksCache::new(&platform.settings().limits)),
+        audit: Audit::of(platform)?,
     }))
 }
 

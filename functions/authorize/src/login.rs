@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
+use domain::audit::{Action, Actor, Event, Outcome};
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::patient::summary;
@@ -65,6 +66,11 @@ pub(crate) async fn submit(
         true => state.picked(form.get("patient")).await,
         false => state.by_password(username, form.get("password")).await,
     };
+    if let Ok(None) = &patient {
+        let account = state.settings.accounts.iter().find(|account| account.username == username);
+        let actor = account.map_or_else(Actor::unknown, |account| Actor::patient(&account.patient));
+        state.audit.record(Event::new(actor, Action::SignInFailed).with(Outcome::Refused)).await?;
+    }
     let words = request_context::words();
     let mut wait = None;
     let (status, error) = match patient {
@@ -97,7 +103,11 @@ pub(crate) async fn leave(
     cookies: Cookies,
     _: SameSiteForm,
 ) -> Result<Response, PageError> {
-    let (_, cookie) = end::<PatientSession>(PATIENT, &cookies, &*state.expiring, &state.settings).await?;
+    let (session, cookie) =
+        end::<PatientSession>(PATIENT, &cookies, &*state.expiring, &state.settings).await?;
+    if let Some(PatientSession { patient }) = session {
+        state.audit.record(Event::new(Actor::patient(&patient), Action::SignOut)).await?;
+    }
     let mut response = see_other(&state.settings.url("/"));
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
@@ -112,6 +122,7 @@ impl Authorize {
         next: &str,
         pending: Option<(ExpiringEntry, AuthorizationRequest)>,
     ) -> Result<Response, PageError> {
+        self.audit.record(Event::new(Actor::patient(&patient), Action::SignIn)).await?;
         let target = match pending {
             Some((grant, pending)) => {
                 let signed_in_at = self.clock.now().as_second();

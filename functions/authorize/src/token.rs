@@ -6,6 +6,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crypto::{fingerprint, same_secret};
+use domain::audit::{Action, Actor, Event, Outcome};
 use domain::ids::ClientId;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::scopes::Scopes;
@@ -40,7 +41,7 @@ pub(crate) async fn token(State(state): State<Authorize>, request: OAuthRequest)
                 return Err(wrong_assertion_type());
             }
             let client = state.client(&request, "/auth/token").await?.ok_or(OAuthError::Assertion)?;
-            state.by_assertion(client, scope)
+            state.by_assertion(client, scope).await
         }
     }?;
     response.headers_mut().insert(HeaderName::from_static("pragma"), HeaderValue::from_static("no-cache"));
@@ -59,6 +60,8 @@ struct Issued<'g> {
     family: &'g str,
     refresh_token: Option<String>,
     id_token: Option<String>,
+    /// As the audit trail has it.
+    action: Action,
 }
 
 impl Authorize {
@@ -104,7 +107,9 @@ impl Authorize {
             family: &family,
             refresh_token,
             id_token,
+            action: Action::TokenIssued,
         })
+        .await
     }
 
     async fn by_refresh(&self, client: Option<&Client>, token: &str, scope: Option<&str>) -> Answer {
@@ -122,8 +127,11 @@ impl Authorize {
         let is_reusable = client.refresh_tokens == RefreshTokens::Reusable;
         if !self.use_up(&key, stored, &grant, is_reusable).await? {
             // Somebody has a copy: nobody can tell who is the thief.
+            // Whatever else fails, the tokens must not be good any longer.
             self.end_family(&grant.family).await?;
             tracing::warn!(client.id = %grant.client, "a refresh token came a second time; its family is revoked");
+            let event = Event::new(Actor::client(&grant.client), Action::TokenRefreshed);
+            self.audit.record(event.of_patient(&grant.sign_in.patient).with(Outcome::Refused)).await?;
             return Err(unknown());
         }
         if !self.prolong(&grant.family, is_reusable).await? {
@@ -137,7 +145,16 @@ impl Authorize {
             (false, false) => None,
         };
         let sign_in = &grant.sign_in;
-        self.issue(Issued { client, sign_in, scopes, family: &grant.family, refresh_token, id_token: None })
+        self.issue(Issued {
+            client,
+            sign_in,
+            scopes,
+            family: &grant.family,
+            refresh_token,
+            id_token: None,
+            action: Action::TokenRefreshed,
+        })
+        .await
     }
 
     /// Marks a refresh token as used, or prolongs it where it may be used again. False when it was used before.
@@ -170,8 +187,8 @@ impl Authorize {
     }
 
     /// Signs the access token and returns it with the others.
-    fn issue(&self, issued: Issued<'_>) -> Answer {
-        let Issued { client, sign_in, scopes, family, refresh_token, id_token } = issued;
+    async fn issue(&self, issued: Issued<'_>) -> Answer {
+        let Issued { client, sign_in, scopes, family, refresh_token, id_token, action } = issued;
         let now = self.clock.now();
         let lifetime = self.settings.token_lifetime;
         let claims = AccessTokenClaims {
@@ -199,6 +216,8 @@ impl Authorize {
                 answer[name] = json!(token);
             }
         }
+        let event = Event::new(Actor::client(&client.id), action).of_patient(&sign_in.patient);
+        self.audit.record(event).await?;
         Ok(json(StatusCode::OK, &answer))
     }
 

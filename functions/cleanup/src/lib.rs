@@ -4,10 +4,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use domain::audit::{Action, Actor, Event, Outcome};
 use domain::chunk::{attempt_prefix, job_prefix};
 use domain::error::{Error, Kind, Result};
 use domain::ids::JobId;
 use domain::job::{Job, JobState};
+use domain::ports::audit::AuditLog;
 use domain::ports::files::Files;
 use domain::ports::jobs::{self, JobQuery, Jobs, StoredJob};
 use domain::retries::is_over;
@@ -29,6 +31,7 @@ pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
         platform: &*platform,
         jobs: platform.jobs()?,
         files: platform.files()?,
+        audit: platform.audit()?,
         now: platform.clock().now(),
     };
     let mut jobs = jobs::all(&*cleanup.jobs, JobQuery { count: PAGE, ..JobQuery::default() });
@@ -41,7 +44,8 @@ pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
     }
     cleanup.orphans().await?;
     let swept = platform.expiring()?.sweep().await?;
-    tracing::info!(expired_entries = swept, "cleanup done");
+    let audited = cleanup.audit.sweep().await?;
+    tracing::info!(expired_entries = swept, expired_audit_entries = audited, "cleanup done");
     Ok(())
 }
 
@@ -49,6 +53,7 @@ struct Cleanup<'a> {
     platform: &'a dyn Platform,
     jobs: Arc<dyn Jobs>,
     files: Arc<dyn Files>,
+    audit: Arc<dyn AuditLog>,
     now: Timestamp,
 }
 
@@ -59,11 +64,13 @@ impl Cleanup<'_> {
         let unchanged_since = stored.job.header().changed_at;
         match stored.job.state() {
             _ if stored.job.is_expired(self.now, &retention) => {
+                let deleted = Event::new(Actor::server(), Action::Deleted).of(&stored.job);
+                self.audit.append(&deleted).await?;
                 let gone = Job::Expired(stored.job.expire(self.now));
                 match self.jobs.replace(&gone, stored.version).await {
                     Ok(_) => self.files.remove_prefix(&job_prefix(&id)).await,
                     // Another call changed the job. The next run sees the result.
-                    Err(Error::Conflict(_)) => Ok(()),
+                    Err(Error::Conflict(_)) => self.audit.append(&deleted.with(Outcome::Failed)).await,
                     Err(error) => Err(error),
                 }
             }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
+use domain::audit::{Action, Actor, Event};
 use domain::choices::Choices;
 use domain::choices::reading::{Problem, from_form, from_json};
 use domain::clock::{Clock, Random};
@@ -46,6 +47,7 @@ use security::verify::Verifier;
 use settings::Settings;
 use url::Url;
 use web::ApiError;
+use web::audit::Audit;
 use web::describe::Place::Body;
 use web::describe::{Parameter, json as json_body, page};
 use web::extract::{Content, JobPath, Query, field};
@@ -72,6 +74,7 @@ pub(crate) struct Customize {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
+    audit: Audit,
 }
 
 impl FromRef<Customize> for Arc<Settings> {
@@ -163,6 +166,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
         settings: platform.settings(),
         keys: platform.keys()?,
         verifier: platform.verifier()?,
+        audit: Audit::of(platform)?,
     }))
 }
 
@@ -282,6 +286,28 @@ impl Customize {
 
     /// Saves the choices. The patient chooses once; staff can correct the choices until a worker has begun.
     async fn customize(&self, stored: &StoredJob, choices: &Choices, chooser: &Chooser) -> Result<StoredJob> {
+        let actor = match (chooser, &stored.job.header().patient) {
+            (Chooser::Staff(name), _) => Actor::staff(name),
+            (Chooser::Patient, Some(patient)) => Actor::patient(&patient.id),
+            (Chooser::Patient, None) => Actor::unknown(),
+        };
+        let is_open = match (&stored.job, chooser) {
+            (Job::AwaitingInput(_), _) | (Job::Queued(_), Chooser::Staff(_)) => true,
+            (_, Chooser::Staff(_) | Chooser::Patient) => false,
+        };
+        if !is_open {
+            return self.customize_recorded(stored, choices, chooser).await;
+        }
+        let event = Event::new(actor, Action::ChoicesSent).of(&stored.job);
+        self.audit.around(event, self.customize_recorded(stored, choices, chooser)).await
+    }
+
+    async fn customize_recorded(
+        &self,
+        stored: &StoredJob,
+        choices: &Choices,
+        chooser: &Chooser,
+    ) -> Result<StoredJob> {
         let now = self.clock.now();
         let customized = change(&*self.jobs, stored.job.id(), |job| match (job, chooser) {
             (Job::AwaitingInput(state), _) => {

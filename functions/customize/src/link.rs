@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::Job;
@@ -191,12 +192,23 @@ impl Customize {
         Ok(Some(see_other(login.as_str())))
     }
 
+    /// Records that a patient signed out, if one was signed in.
+    pub(crate) async fn signed_out_by(&self, session: Option<PatientSession>) -> Result<()> {
+        match session {
+            Some(PatientSession { patient }) => {
+                self.audit.record(Event::new(Actor::patient(&patient), Action::SignOut)).await
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Signs out of the form, and of the patient's pages.
     async fn leave(&self, stored: &StoredJob, cookies: &Cookies) -> Result<Response> {
         let below = format!("/jobs/{}", stored.job.id());
         let (expiring, settings) = (&*self.expiring, &*self.settings);
         let (_, form) = end_below::<FormSession>(FORM, &below, cookies, expiring, settings).await?;
-        let (_, patient) = end::<PatientSession>(PATIENT, cookies, expiring, settings).await?;
+        let (session, patient) = end::<PatientSession>(PATIENT, cookies, expiring, settings).await?;
+        self.signed_out_by(session).await?;
         let mut response = see_other(&self.settings.url("/"));
         response.headers_mut().append(SET_COOKIE, form);
         response.headers_mut().append(SET_COOKIE, patient);

@@ -3,6 +3,7 @@
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use domain::audit::{Action, Actor, Event};
 use domain::choices::Choices;
 use domain::choices::reading::{from_form, from_parameters, to_parameters};
 use domain::error::{Error, NO_PATIENT, Result};
@@ -134,8 +135,9 @@ pub(crate) async fn submit(
         Next::GoTo(address) => Ok(see_other(&state.settings.url(&address))),
         Next::Leave => {
             let mut response = see_other(&state.settings.url("/"));
-            let (_, cookie) =
+            let (session, cookie) =
                 end::<PatientSession>(PATIENT, &cookies, &*state.expiring, &state.settings).await?;
+            state.signed_out_by(session).await?;
             response.headers_mut().insert(SET_COOKIE, cookie);
             Ok(response)
         }
@@ -212,8 +214,11 @@ impl Customize {
         id: Option<JobId>,
     ) -> Result<Job> {
         let patient = summary.id.clone();
+        let id = id.unwrap_or_else(|| self.random.job(self.clock.now()));
+        let event = Event::new(Actor::patient(&patient), Action::ExportStarted).of_job(&id);
+        let event = event.of_patient(&patient);
         let new = NewExport {
-            id,
+            id: Some(id),
             owner: Owner::new(client.id.clone(), None, Some(patient.clone()), &format!("Patient/{patient}")),
             patient: Some(summary),
             request: ExportRequest {
@@ -233,7 +238,8 @@ impl Customize {
             review: self.settings.review,
             request_id: web::request_context::request_id(),
         };
-        let job = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random)).await?;
+        let started = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
+        let job = self.audit.around(event, started).await?;
         web::request_context::started(job.id());
         Ok(job)
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, State};
 use axum::response::Response;
+use crypto::fingerprint;
+use domain::audit::{Action, Actor, Event};
 use domain::chunk::RecordAttachment;
 use domain::clock::Clock;
 use domain::error::{Error, NO_FILE, Result};
@@ -15,6 +17,7 @@ use domain::ports::files::Files;
 use domain::ports::jobs::{Jobs, StoredJob};
 use domain::states::Complete;
 use fhir::{FHIR_NDJSON, media_types};
+use http::StatusCode;
 use http::request::Parts;
 use platform::Platform;
 use platform::exports::running_page;
@@ -23,6 +26,7 @@ use security::verify::{Caller, Verifier};
 use settings::{LargeFiles, Settings};
 use storage::packs::Attachments;
 use web::ApiError;
+use web::audit::Audit;
 use web::caller::{Bearer, living, owned};
 use web::describe::{self as described, Kind, Parameter};
 use web::download::{FileRequest, InlineLimit, Stored, download};
@@ -42,6 +46,7 @@ struct Download {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
+    audit: Audit,
 }
 
 impl FromRef<Download> for Arc<Verifier> {
@@ -87,6 +92,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
         settings: platform.settings(),
         keys: platform.keys()?,
         verifier: platform.verifier()?,
+        audit: Audit::of(platform)?,
     }))
 }
 
@@ -149,6 +155,27 @@ impl Download {
         }
     }
 
+    /// Sends a file, once the audit trail has it. `object` is its name there.
+    async fn send(
+        &self,
+        (stored, object): (&Stored<'_>, &str),
+        job: &Job,
+        asker: &Asker,
+        request: &FileRequest,
+    ) -> Result<Response> {
+        let response = download(stored, request, &*self.files, self.inline_limit(job)).await?;
+        if response.status() != StatusCode::NOT_MODIFIED && !request.is_head() {
+            let client = match asker {
+                Asker::Caller(caller) => &caller.client,
+                // The URL was made for the client of the job.
+                Asker::Signed { .. } => &job.header().owner.client,
+            };
+            let event = Event::new(Actor::client(client), Action::Download).of(job);
+            self.audit.record(event.about(object)).await?;
+        }
+        Ok(response)
+    }
+
     fn inline_limit(&self, job: &Job) -> InlineLimit {
         let client = client_of(&self.settings, &job.header().owner);
         let on_larger = client.map_or(LargeFiles::default(), |client| client.large_files);
@@ -173,7 +200,7 @@ async fn file(
         etag: format!("\"{}\"", named.file.sha256),
         size: named.file.size,
     };
-    Ok(download(&stored, &request, &*state.files, state.inline_limit(&job)).await?)
+    Ok(state.send((&stored, &file), &job, &asker, &request).await?)
 }
 
 async fn attachment(
@@ -184,6 +211,8 @@ async fn attachment(
     request: FileRequest,
 ) -> Result<Response, ApiError> {
     let stored = state.job(job, &file, &asker).await?;
+    // People name files after patients.
+    let object = format!("attachment {}", &fingerprint(&file)[..16]);
     let is_running =
         matches!(stored.job, Job::Running(_)) && stored.job.header().request.output.partial_manifests;
     if !is_running && !matches!(stored.job, Job::Complete(_)) {
@@ -199,7 +228,7 @@ async fn attachment(
             etag: format!("\"{}\"", attachment.hash),
             size: attachment.size,
         };
-        return Ok(download(&stored, &request, &*state.files, state.inline_limit(&job)).await?);
+        return Ok(state.send((&stored, &object), &job, &asker, &request).await?);
     }
     let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
     let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
@@ -214,5 +243,5 @@ async fn attachment(
         etag: format!("\"{}\"", of_record.url_name()),
         size,
     };
-    Ok(download(&stored, &request, &*state.files, state.inline_limit(&job)).await?)
+    Ok(state.send((&stored, &object), &job, &asker, &request).await?)
 }

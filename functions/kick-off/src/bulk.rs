@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
 use domain::access::Coverage;
+use domain::audit::{Action, Actor, Event};
 use domain::dialect::Dialect;
 use domain::error::{Error, NO_GROUP, Result};
 use domain::group;
@@ -214,7 +215,10 @@ impl KickOff {
                 "{limit} exports of this client are under way, which is the limit: wait until one ends, or cancel one"
             )));
         }
-        match start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random)).await {
+        let event = Event::new(Actor::client(&new.owner.client), Action::ExportStarted).of_job(&id);
+        let event = new.patient.iter().fold(event, |event, patient| event.of_patient(&patient.id));
+        let started = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
+        match self.audit.around(event, started).await {
             // The same kick-off at the same time was faster.
             Err(Error::Conflict(_)) => {
                 self.jobs.get(&id).await?.map(|stored| stored.job).ok_or_else(under_way_elsewhere)

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::response::Response;
+use domain::audit::{Action, Actor, Event};
 use domain::choices::Choices;
 use domain::clock::{Clock, Random};
 use domain::dialect::Dialect;
@@ -38,6 +39,7 @@ use security::keys::Keys;
 use security::verify::{EhiAccess, Verifier};
 use settings::Settings;
 use web::ApiError;
+use web::audit::Audit;
 use web::caller::Bearer;
 use web::describe::{FORMAT, fhir};
 use web::extract::{Content, PatientPath, Query, Unread};
@@ -62,6 +64,7 @@ struct KickOff {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
+    audit: Audit,
 }
 
 impl FromRef<KickOff> for Arc<Verifier> {
@@ -152,6 +155,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
         settings: platform.settings(),
         keys: platform.keys()?,
         verifier: platform.verifier()?,
+        audit: Audit::of(platform)?,
     };
     Ok(declared(state.settings.prefixes()).with_state(state))
 }
@@ -188,8 +192,11 @@ async fn ehi_export(
     let summary = domain::patient::summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let owner = caller.owner();
     let client = client_of(&state.settings, &owner);
+    let id = state.random.job(state.clock.now());
+    let event = Event::new(Actor::client(&owner.client), Action::ExportStarted).of_job(&id);
+    let event = event.of_patient(&patient);
     let new = NewExport {
-        id: None,
+        id: Some(id.clone()),
         patient: Some(summary),
         form: choices.is_none() && !is_internal && !prefix.no_form,
         review: state.settings.review && !prefix.auto_approve,
@@ -208,7 +215,8 @@ async fn ehi_export(
         },
         owner,
     };
-    let job = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random)).await?;
+    let started = start(new, &*state.jobs, &*state.queue, (&*state.clock, &*state.random));
+    let job = state.audit.around(event, started).await?;
     web::request_context::started(job.id());
     let link = interaction_link(&job, &state.settings, &state.keys)?;
     let text = match &link {

@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::audit::{Action, Actor, Event};
 use domain::choices::Sensitive;
 use domain::error::{Error, NO_PATIENT, Result};
 use domain::patient::resource;
@@ -58,5 +59,7 @@ pub(crate) async fn read(
     if caller.scopes.access_tags().is_some_and(|tags| tags.is_disjoint(&labels.own)) {
         return Err(withheld("it carries no tag that the token gives access to").into());
     }
+    let event = Event::new(Actor::client(&caller.client), Action::RecordViewed).of_patient(&patient);
+    state.audit.record(event.about("Patient")).await?;
     Ok(fhir_text(text))
 }

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
+use domain::audit::{Action, Actor, Event};
 use domain::clock::Clock;
 use domain::dialect::InProgressStyle;
 use domain::error::{Error, NO_JOB, Result};
@@ -29,6 +30,7 @@ use serde_json::Value;
 use settings::Settings;
 use storage::bounded::Bounded;
 use web::ApiError;
+use web::audit::Audit;
 use web::caller::{Bearer, owned};
 use web::describe::{self as described, Kind, Parameter};
 use web::extract::{JobPath, Query};
@@ -51,6 +53,7 @@ struct Status {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
+    audit: Audit,
     manifests: Arc<Manifests>,
     pages: Arc<Pages>,
 }
@@ -116,6 +119,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
         settings: platform.settings(),
         keys: platform.keys()?,
         verifier: platform.verifier()?,
+        audit: Audit::of(platform)?,
         manifests: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
         pages: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
     }))
@@ -317,9 +321,9 @@ async fn delete(
 ) -> Result<Response, ApiError> {
     let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
     let cancelled_status = stored.job.header().request.dialect().cancelled;
-    let cancelled =
-        withdraw(&*state.jobs, &*state.files, &id, caller.client.as_str(), state.clock.now()).await;
-    match cancelled {
+    let event = Event::new(Actor::client(&caller.client), Action::Deleted).of(&stored.job);
+    let cancelled = withdraw(&*state.jobs, &*state.files, &id, caller.client.as_str(), state.clock.now());
+    match state.audit.around(event, cancelled).await {
         Ok(()) => match cancelled_status {
             204 => Ok(StatusCode::NO_CONTENT.into_response()),
             _ => Ok(notice(StatusCode::ACCEPTED, "The export was cancelled and its files are removed")),

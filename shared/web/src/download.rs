@@ -51,6 +51,7 @@ pub struct FileRequest {
     if_range: Option<HeaderValue>,
     if_none_match: IfNoneMatch,
     takes_gzip: bool,
+    is_head: bool,
 }
 
 impl FileRequest {
@@ -60,6 +61,11 @@ impl FileRequest {
         Parameter::header("If-Range", "The ETag of the file of which a range is wanted"),
         IfNoneMatch::PARAMETER,
     ];
+
+    /// Whether nothing of the file is sent, whatever the response says of it.
+    pub fn is_head(&self) -> bool {
+        self.is_head
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for FileRequest {
@@ -71,6 +77,7 @@ impl<S: Send + Sync> FromRequestParts<S> for FileRequest {
             if_range: parts.headers.get(IF_RANGE).cloned(),
             if_none_match: IfNoneMatch::of(&parts.headers),
             takes_gzip: takes_gzip(&parts.headers),
+            is_head: parts.method == http::Method::HEAD,
         })
     }
 }
@@ -234,6 +241,7 @@ mod tests {
 
     fn range(spec: &str, size: u64) -> Result<Option<Range<u64>>> {
         let request = FileRequest {
+            is_head: false,
             range: Some(HeaderValue::from_str(spec).expect("a header")),
             if_range: None,
             if_none_match: IfNoneMatch::of(&HeaderMap::new()),
