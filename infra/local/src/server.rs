@@ -102,6 +102,7 @@ impl Server {
         for warning in platform.settings().warnings() {
             tracing::warn!("{warning}");
         }
+        platform::audit::record_settings(&platform).await?;
         resume(&platform).await?;
         let app = host(routers(&platform)?, &platform);
         let limits = Arc::new(platform.settings().limits.clone());

@@ -1,5 +1,6 @@
 //! The ports that a host gives to the functions, and what functions do with them apart from HTTP. Knows no adapter.
 
+pub mod audit;
 pub mod export_slots;
 pub mod exports;
 pub mod hidden;

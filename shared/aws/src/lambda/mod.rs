@@ -42,7 +42,17 @@ pub use lambda_http::Error;
 /// Serves a function's router on the Lambda runtime. While a secret or a setting is missing, it is read again later, and
 /// every request gets 503.
 pub async fn serve(router: fn(&dyn Platform) -> Result<Router>) -> Result<(), Error> {
-    let connection = Connection { router, sdk: sdk_and_log(Caller::Request).await, resources: resources() };
+    serve_as(router, false).await
+}
+
+/// The same, for the one function that records changes of the settings in the audit trail.
+pub async fn serve_and_record_settings(router: fn(&dyn Platform) -> Result<Router>) -> Result<(), Error> {
+    serve_as(router, true).await
+}
+
+async fn serve_as(router: fn(&dyn Platform) -> Result<Router>, records_settings: bool) -> Result<(), Error> {
+    let sdk = sdk_and_log(Caller::Request).await;
+    let connection = Connection { router, sdk, resources: resources(), records_settings };
     let app = App::start(connection, clock(), random()).await;
     let app = &app;
     lambda_http::run(service_fn(move |request: Request| async move {
@@ -105,6 +115,7 @@ where
     started(aws.files())?;
     started(aws.queue())?;
     started(aws.expiring())?;
+    started(aws.audit())?;
     let handler = |_: LambdaEvent<Value>| async { run(aws.clone()).await.map_err(logged) };
     lambda_runtime::run(service_fn(handler)).await
 }
@@ -204,6 +215,7 @@ struct Connection {
     router: fn(&dyn Platform) -> Result<Router>,
     sdk: SdkConfig,
     resources: Arc<Resources>,
+    records_settings: bool,
 }
 
 impl Connect for Connection {
@@ -212,6 +224,9 @@ impl Connect for Connection {
         let Some((platform, version)) = Aws::connect(sdk, resources, clock(), random(), known).await? else {
             return Ok(None);
         };
+        if self.records_settings {
+            platform::audit::record_settings(&platform).await?;
+        }
         let app = host((self.router)(&platform)?, &platform);
         for warning in platform.settings().warnings() {
             tracing::warn!("{warning}");

@@ -1,0 +1,25 @@
+//! What a host records in the audit trail apart from requests.
+
+use domain::audit::{Action, Actor, Event};
+use domain::error::Result;
+use domain::ports::audit::AuditQuery;
+
+use crate::Platform;
+
+/// Records that the settings are others than at the last start, by their digest. Hosts call it at start.
+///
+/// # Errors
+///
+/// The error of the store.
+pub async fn record_settings(platform: &dyn Platform) -> Result<()> {
+    let log = platform.audit()?;
+    let digest = platform.settings().digest.clone();
+    let operator = Actor::operator();
+    // Nothing else is recorded of the operator.
+    let query = AuditQuery { actor: Some(operator.id.clone()), count: 1, ..AuditQuery::default() };
+    let last = log.list(&query).await?.entries.pop();
+    if last.is_some_and(|last| last.event.object.as_deref() == Some(&digest)) {
+        return Ok(());
+    }
+    log.append(&Event::new(operator, Action::SettingsChanged).about(&digest)).await
+}
