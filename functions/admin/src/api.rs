@@ -116,7 +116,7 @@ pub(crate) fn job_query(query: &Query) -> error::Result<JobQuery> {
 }
 
 /// The same query for the next page.
-fn next_link(url: &str, query: &Query, next: &str) -> error::Result<HeaderValue> {
+pub(crate) fn next_link(url: &str, query: &Query, next: &str) -> error::Result<HeaderValue> {
     HeaderValue::from_str(&format!("<{url}?{}>; rel=\"next\"", next_query(query, next)?))
         .map_err(Error::internal)
 }

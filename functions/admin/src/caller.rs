@@ -114,7 +114,6 @@ async fn page_member_with(role: Role, parts: &Parts, state: &Admin) -> Result<St
 macro_rules! staff_with {
     ($($(#[$doc:meta])* $api:ident, $page:ident: $role:ident;)+) => {$(
         $(#[$doc])*
-        #[allow(dead_code)]
         pub(crate) struct $api(pub(crate) String);
 
         impl FromRequestParts<Admin> for $api {
@@ -126,7 +125,6 @@ macro_rules! staff_with {
         }
 
         /// The same for a page. A GET without a session redirects to the sign-in page.
-        #[allow(dead_code)]
         pub(crate) struct $page(pub(crate) String);
 
         impl FromRequestParts<Admin> for $page {
@@ -144,6 +142,4 @@ staff_with! {
     Staff, PageStaff: Reviewer;
     /// An auditor, by name. Other callers get 401 or 403.
     Auditor, PageAuditor: Auditor;
-    /// An administrator, by name. Other callers get 401 or 403.
-    Administrator, PageAdministrator: Administrator;
 }

@@ -3,9 +3,11 @@
 //! - [`caller`]: the caller; [`login`]: sessions;
 //! - [`review`]: the decisions of staff about a job, for API and pages; [`uploads`]: files that staff attach, and
 //!   [`direct`]: files that are too large for a request;
-//! - [`api`] and [`pages`]: the routes of both.
+//! - [`api`] and [`pages`]: the routes of both;
+//! - [`audit`]: the audit trail for auditors.
 
 mod api;
+mod audit;
 mod caller;
 mod direct;
 mod login;
@@ -117,6 +119,15 @@ fn declared() -> Routes<Admin> {
                     direct::complete,
                 )
                 .returning(&[json(200, "Job")])
+        })
+        .below(Below::Root, |at| {
+            at.get("/staff/audit", page, with_job("Shows the audit trail to auditors"), audit::page)
+                .reading(&audit::FILTER)
+                .returning(&[described::page(200)])
+                .get("/admin/audit", staff, with_job("Returns the audit trail as AuditEvents"), audit::ndjson)
+                .reading(&audit::FILTER)
+                .reading(&[audit::COUNT])
+                .returning(&[described::file(200, fhir::FHIR_NDJSON)])
         })
         .below(Below::Root, |at| {
             at.get("/staff", page, with_job("Shows the list of exports"), pages::list)

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::audit::{Action, Actor, Event, Outcome};
 use domain::error::{Error, Result};
+use domain::roles::Role;
 use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
 use security::attempts::{self, Account, Guard};
@@ -48,7 +49,7 @@ pub(crate) async fn by_page(
 ) -> Result<Response, PageError> {
     let (status, error) = match state.sign_in(form.get("username"), form.get("password")).await {
         Ok(Some(cookie)) => {
-            let mut response = see_other(&state.settings.url("/staff"));
+            let mut response = see_other(&state.settings.url(state.home_of(form.get("username"))));
             response.headers_mut().insert(SET_COOKIE, cookie);
             return Ok(response);
         }
@@ -82,6 +83,17 @@ fn text(value: Option<&str>) -> String {
 }
 
 impl Admin {
+    /// The page that a member of staff may begin at.
+    fn home_of(&self, username: &str) -> &'static str {
+        let account = self.settings.staff.iter().find(|account| account.username == username);
+        match account {
+            Some(account) if !account.roles.has(Role::Reviewer) && account.roles.has(Role::Auditor) => {
+                "/staff/audit"
+            }
+            _ => "/staff",
+        }
+    }
+
     /// Returns the cookie of a new session, or `None` if name or password is wrong.
     async fn sign_in(&self, username: &str, password: &str) -> Result<Option<HeaderValue>> {
         let account = self.settings.staff.iter().find(|account| account.username == username);

@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod audit;
+pub mod audit_event;
 pub mod caller;
 pub mod capability;
 pub mod conditional;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::roles::{Role, Roles};
 use words::{Language, Words};
 
 use crate::assets::Asset;
@@ -17,6 +18,8 @@ pub(crate) struct Frame {
     site: Arc<Site>,
     words: Words,
     here: Option<String>,
+    /// What the reader may do as a member of staff.
+    roles: Roles,
 }
 
 /// A link that shows a page in another language.
@@ -30,7 +33,18 @@ impl Frame {
     /// The frame for whoever reads the response that is being made.
     pub(crate) fn current() -> Self {
         let reader = request_context::reader();
-        Self { words: reader.words(), site: reader.site, here: reader.here }
+        let roles = request_context::current_roles();
+        Self { words: reader.words(), site: reader.site, here: reader.here, roles }
+    }
+
+    /// Whether whoever reads the page may review exports.
+    pub(crate) fn is_reviewer(&self) -> bool {
+        self.roles.has(Role::Reviewer)
+    }
+
+    /// Whether whoever reads the page may read the audit trail.
+    pub(crate) fn is_auditor(&self) -> bool {
+        self.roles.has(Role::Auditor)
     }
 
     pub(crate) fn language(&self) -> &'static str {

@@ -3,6 +3,7 @@
 use askama::Template;
 use domain::job::{Attachment, PatientSummary};
 
+pub use self::audit::{AuditFilter, AuditPage};
 pub use self::error::ErrorPage;
 pub use self::form::{
     CheckPage, DateField, DateFields, FieldProblem, FormFrame, PartAnswer, PartCard, PartsPage, SavedPage,
@@ -14,6 +15,7 @@ pub use self::staff::{ChoiceRow, FileRow, HistoryRow, JobRow, StaffJobPage, Staf
 
 use self::frame::filters;
 
+mod audit;
 mod error;
 mod form;
 mod format;

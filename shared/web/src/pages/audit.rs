@@ -1,0 +1,130 @@
+//! The page of the audit trail.
+
+use askama::Template;
+use domain::audit::{Action, ActorKind, Entry, Outcome};
+use storage::audit_chain::Report;
+use words::Words;
+
+use crate::pages::filters;
+use crate::request_context;
+
+#[derive(Template)]
+#[template(path = "staff_audit.html")]
+pub struct AuditPage {
+    pub username: String,
+    pub filter: AuditFilter,
+    pub actions: Vec<Choice>,
+    pub outcomes: Vec<Choice>,
+    pub rows: Vec<AuditRow>,
+    /// Whether the newest entries are whole, in words.
+    pub chain: String,
+    /// The first broken entry of each broken chain, in words.
+    pub broken: Vec<String>,
+    /// The query of the next page.
+    pub older: Option<String>,
+    /// The query of the same entries in NDJSON.
+    pub lines: String,
+}
+
+/// What the reader asked for, as it was typed.
+pub struct AuditFilter {
+    pub who: String,
+    pub patient: String,
+    pub action: Option<Action>,
+    pub outcome: Option<Outcome>,
+    pub from: String,
+    pub until: String,
+}
+
+/// An option of a list.
+pub struct Choice {
+    pub value: &'static str,
+    pub name: String,
+    pub is_chosen: bool,
+}
+
+pub struct AuditRow {
+    pub at: String,
+    pub who: String,
+    pub kind: String,
+    pub action: String,
+    pub patient: String,
+    pub job: String,
+    pub object: String,
+    pub origin: String,
+    pub outcome: String,
+    /// The name of the outcome, for its look.
+    pub look: &'static str,
+}
+
+impl AuditPage {
+    pub fn new(
+        username: String,
+        filter: AuditFilter,
+        entries: &[Entry],
+        verified: &Report,
+        older: Option<String>,
+        lines: String,
+    ) -> Self {
+        let words = request_context::words();
+        let actions = Action::ALL.iter().map(|action| Choice {
+            value: action.name(),
+            name: action_words(&words, *action),
+            is_chosen: filter.action == Some(*action),
+        });
+        let outcomes = Outcome::ALL.iter().map(|outcome| Choice {
+            value: outcome.name(),
+            name: outcome_words(&words, *outcome),
+            is_chosen: filter.outcome == Some(*outcome),
+        });
+        let broken = verified.broken.iter().map(|broken| {
+            let (shard, sequence) = (broken.shard.to_string(), words.number(broken.sequence));
+            words.text("audit-broken-entry", &[("chain", &shard), ("entry", &sequence)])
+        });
+        Self {
+            username,
+            actions: actions.collect(),
+            outcomes: outcomes.collect(),
+            rows: entries.iter().map(|entry| AuditRow::new(entry, &words)).collect(),
+            chain: words.text("audit-whole", &[("count", &words.number(verified.entries))]),
+            broken: broken.collect(),
+            filter,
+            older,
+            lines,
+        }
+    }
+}
+
+impl AuditRow {
+    fn new(entry: &Entry, words: &Words) -> Self {
+        let event = &entry.event;
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        Self {
+            at: words.moment(entry.at),
+            who: match &event.actor.issuer {
+                Some(issuer) => format!("{} ({issuer})", event.actor.id),
+                None => event.actor.id.clone(),
+            },
+            kind: words.text(&format!("audit-actor-{}", kind_name(event.actor.kind)), &[]),
+            action: action_words(words, event.action),
+            patient: event.patient.as_ref().map(ToString::to_string).unwrap_or_default(),
+            job: event.job.as_ref().map(ToString::to_string).unwrap_or_default(),
+            object: text(&event.object),
+            origin: text(&event.origin.address),
+            outcome: outcome_words(words, event.outcome),
+            look: event.outcome.name(),
+        }
+    }
+}
+
+fn kind_name(kind: ActorKind) -> &'static str {
+    kind.name()
+}
+
+fn action_words(words: &Words, action: Action) -> String {
+    words.text(&format!("audit-action-{}", action.name()), &[])
+}
+
+fn outcome_words(words: &Words, outcome: Outcome) -> String {
+    words.text(&format!("audit-outcome-{}", outcome.name()), &[])
+}
