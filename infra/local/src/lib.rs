@@ -5,12 +5,14 @@
 //! - [`connections`] accepts and serves connections within limits; [`descriptors`] sets how many there may be.
 //! - [`allocator`] makes the allocator return memory.
 //! - [`export`] is a client that does all steps of an export, of one patient or in bulk, and verifies the files.
+//! - [`audit`] verifies and exports the audit trail.
 //! - [`client`] registers clients and makes their keys.
 //! - [`load`] converts NDJSON and Bundles into the lake layout.
 //! - [`openapi`] describes the routes of all functions.
 //! - [`sample`] writes seeded synthetic patients for load tests.
 
 pub mod allocator;
+pub mod audit;
 pub mod client;
 mod connections;
 pub mod defaults;

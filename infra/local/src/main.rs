@@ -37,6 +37,9 @@ enum Command {
     Sample(ehi::sample::Options),
     /// Expire jobs and remove their files, once
     Cleanup(Place),
+    /// Verify or export the audit trail
+    #[command(subcommand)]
+    Audit(ehi::audit::Command),
     /// Register clients in a settings file
     #[command(subcommand)]
     Client(ehi::client::Command),
@@ -130,6 +133,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Load(options)) => ehi::load::run(options).await,
         Some(Command::Sample(options)) => ehi::sample::run(&options),
         Some(Command::Cleanup(options)) => clean(options).await,
+        Some(Command::Audit(command)) => ehi::audit::run(command).await,
         Some(Command::Client(command)) => ehi::client::run(&command).await,
         Some(Command::SandboxSettings { key }) => print_sandbox_settings(&key),
         Some(Command::HashPassword) => hash_password(),

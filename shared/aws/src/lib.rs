@@ -38,6 +38,7 @@ use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
 use domain::request::SizeClass;
+use jiff::SignedDuration;
 use platform::Platform;
 use security::keys::Keys;
 use security::verify::Verifier;
@@ -201,6 +202,17 @@ pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc
         false,
         PART_BYTES,
     )))
+}
+
+/// The audit trail in a table, for `ehi audit`, which only reads.
+pub fn audit_at(
+    sdk: &SdkConfig,
+    table: &str,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> Arc<dyn AuditLog> {
+    let client = aws_sdk_dynamodb::Client::new(sdk);
+    Arc::new(AwsAuditLog { client, table: table.to_owned(), kept: SignedDuration::ZERO, clock, random })
 }
 
 impl Platform for Aws {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use domain::error::{Error, Result, Store};
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::blocking;
 
@@ -89,6 +89,26 @@ impl Database {
         let writer = connect()?;
         migrate(&mut lock(&writer).connection, schema)?;
         Ok(Self { writer, readers: vec![connect()?, connect()?], in_memory: false })
+    }
+
+    /// Opens an existing database only for reading, also while another process writes to it.
+    pub(super) fn open_to_read(path: &Path, schema: Migrations) -> Result<Self> {
+        let connect = || -> Result<Connection> {
+            let connection =
+                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sql)?;
+            connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(sql)?;
+            Ok(connection)
+        };
+        let opened = connect().and_then(|connection| {
+            let version: u32 =
+                connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
+            match version as usize == schema.len() {
+                true => Ok(shared(connection)),
+                false => Err(Error::invalid("the database is of another version of this program")),
+            }
+        });
+        let only = opened.map_err(|error| with_path(path, error))?;
+        Ok(Self { writer: only.clone(), readers: vec![only], in_memory: false })
     }
 
     pub(super) fn in_memory(schema: Migrations) -> Result<Self> {

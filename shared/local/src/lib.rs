@@ -17,7 +17,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::clock::{Clock, Random};
+use domain::clock::{Clock, Random, SystemClock};
 use domain::error::{Error, Result, Store};
 use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
@@ -25,6 +25,7 @@ use domain::ports::files::Files;
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
+use jiff::SignedDuration;
 use platform::Platform;
 use security::keys::{Keys, StoredKeys};
 use security::verify::Verifier;
@@ -239,6 +240,20 @@ impl Platform for Local {
     fn verifier(&self) -> Result<Arc<Verifier>> {
         Ok(self.verifier())
     }
+}
+
+/// The audit trail of a state directory, only for reading: another process may have the state open.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if there is no audit trail, or if it is damaged or of another version.
+pub fn audit_to_read(state: &Path) -> Result<Arc<dyn AuditLog>> {
+    let path = state.join(audit::FILE);
+    if !path.is_file() {
+        return Err(Error::invalid(format!("there is no audit trail {}", path.display())));
+    }
+    let database = Database::open_to_read(&path, audit::SCHEMA)?;
+    Ok(Arc::new(LocalAuditLog::new(database, SignedDuration::ZERO, Arc::new(SystemClock))))
 }
 
 /// Runs blocking work for a store on a thread for such work, outside the async threads.
