@@ -2,6 +2,7 @@
 
 mod admin;
 mod attached;
+mod audit;
 mod authorize;
 mod browser;
 mod bulk;

@@ -1,0 +1,219 @@
+//! The audit trail: what is recorded, who may read it, and how it is verified.
+
+mod chain;
+mod program;
+mod roles;
+
+use std::collections::BTreeSet;
+
+use futures_util::future::LocalBoxFuture;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tests::simulated::account::Setup;
+use tests::simulated::{Record, run};
+use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
+
+use crate::admin::in_review;
+
+/// Tells a story to the process in memory and to the simulated AWS, and not to a deployment, whose trail has the entries of
+/// other stories as well.
+macro_rules! told_alone {
+    ($name:ident) => {
+        mod $name {
+            #[tokio::test]
+            async fn here() -> tests::Result {
+                Box::pin(super::$name(tests::World::new())).await
+            }
+
+            #[test]
+            fn on_aws() -> tests::Result {
+                super::on_aws(|world| Box::pin(super::$name(world)))
+            }
+        }
+    };
+}
+
+fn on_aws(story: fn(World) -> LocalBoxFuture<'static, tests::Result>) -> tests::Result {
+    let tell = move || {
+        run(async {
+            story(Box::pin(World::simulated(Setup::default(), &Record::default())).await).await.is_ok()
+        })
+    };
+    let told = std::thread::Builder::new().stack_size(16 << 20).spawn(tell).expect("a thread").join();
+    assert!(told.expect("the story holds"));
+    Ok(())
+}
+
+/// The AuditEvents that an auditor finds, the newest first, without those of reading them.
+pub(crate) async fn events(world: &World, query: &str) -> Vec<Value> {
+    let auditor = world.staff().await;
+    let answer = world.get(&format!("/admin/audit?{query}")).cookie(&auditor).send().await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), "application/fhir+ndjson");
+    if answer.body.is_empty() { Vec::new() } else { answer.lines() }
+}
+
+/// The action of an event, its actor and its result: `approved by admin: success`.
+pub(crate) fn said(event: &Value) -> String {
+    let outcome = text(&event["outcomeDesc"]);
+    let (action, outcome) = outcome.split_once(": ").expect("an action and a result");
+    let who = &event["agent"][0]["who"];
+    let who = who["reference"].as_str().or(who["identifier"]["value"].as_str()).expect("an actor");
+    format!("{action} by {who}: {outcome}")
+}
+
+async fn said_about(world: &World, query: &str) -> Vec<String> {
+    let mut said: Vec<_> = events(world, query).await.iter().map(said).collect();
+    said.reverse();
+    said
+}
+
+/// Acceptance 36 and 38 of the pages.
+#[both_hosts]
+async fn one_view_and_one_decision_are_one_event_each_without_content(world: World) -> tests::Result {
+    let (job, _, staff) = in_review(&world).await;
+    let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await;
+    assert_eq!(page.status, StatusCode::OK);
+    for expected in [StatusCode::OK, StatusCode::CONFLICT] {
+        let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+        assert_eq!(approved.status, expected, "{}", approved.text());
+    }
+    let id = job.rsplit('/').next().expect("an id");
+    let mut of_patient = events(&world, &format!("patient={ANNA}")).await;
+    of_patient.retain(|event| event.to_string().contains(id));
+    let by_staff: Vec<_> = of_patient.iter().map(said).filter(|said| said.contains(" by admin")).collect();
+    assert_eq!(by_staff, ["approved by admin: success", "record-viewed by admin: success"]);
+    for event in &of_patient {
+        let line = event.to_string();
+        assert!(!line.contains("Lindqvist") && !line.contains("birthDate"), "{line}");
+        let members: BTreeSet<_> = event.as_object().expect("an object").keys().map(String::as_str).collect();
+        let known = [
+            "action",
+            "agent",
+            "entity",
+            "id",
+            "outcome",
+            "outcomeDesc",
+            "recorded",
+            "resourceType",
+            "source",
+            "subtype",
+            "type",
+        ];
+        assert_eq!(members, BTreeSet::from(known));
+    }
+    Ok(())
+}
+
+told_alone!(every_step_of_a_patient_and_an_app_is_an_event);
+
+async fn every_step_of_a_patient_and_an_app_is_an_event(world: World) -> tests::Result {
+    let tokens = world.tokens("app", ANNA).await;
+    let token = text(&tokens["access_token"]);
+    let job = world.exported(&token, ANNA).await;
+    let manifest = world.status(&token, &job).await.json();
+    let url = text(&manifest["output"][0]["url"]);
+    let first = world.get(&url).bearer(&token).send().await;
+    let again = world.get(&url).bearer(&token).header("if-none-match", &first.header("etag")).send().await;
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+    world.request(Method::HEAD, &url).bearer(&token).send().await;
+    let refresh = text(&tokens["refresh_token"]);
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", &refresh), ("client_id", "app")];
+    let refreshed = world.post("/auth/token").form(&fields).send().await.json();
+    let fields = [("token", text(&refreshed["refresh_token"])), ("client_id", "app".to_owned())];
+    world.post("/auth/revoke").form(&fields).send().await;
+    let other = world.token(ANNA).await;
+    world.request(Method::DELETE, &format!("{job}/status")).bearer(&other).send().await;
+    let found = said_about(&world, &format!("patient={ANNA}")).await;
+    let expected = [
+        "consent-given by Patient/anna-lindqvist: success",
+        "token-issued by app: success",
+        "export-started by app: success",
+        "download by app: success",
+        "token-refreshed by app: success",
+        "token-revoked by app: success",
+        "consent-given by Patient/anna-lindqvist: success",
+        "token-issued by app: success",
+        "deleted by app: success",
+    ];
+    assert_eq!(found, expected);
+    // The job is gone, and what was recorded of it is not.
+    let id = job.rsplit('/').next().expect("an id");
+    let download = events(&world, "action=download").await.remove(0);
+    assert!(download.to_string().contains(id), "{download}");
+    assert_eq!(said_about(&world, &format!("who={ANNA}&action=sign-in")).await.len(), 2);
+    Ok(())
+}
+
+told_alone!(failed_sign_ins_are_recorded_without_what_was_typed);
+
+/// What was typed may be a password.
+async fn failed_sign_ins_are_recorded_without_what_was_typed(world: World) -> tests::Result {
+    let sign_in = |name: &'static str| {
+        world.post("/admin/login").json(&json!({ "username": name, "password": "a wrong one" })).send()
+    };
+    for name in ["admin", "correct horse battery"] {
+        assert_eq!(sign_in(name).await.status, StatusCode::UNAUTHORIZED);
+    }
+    let failed = events(&world, "action=sign-in-failed").await;
+    let said: Vec<_> = failed.iter().map(said).collect();
+    assert_eq!(said, ["sign-in-failed by unknown: refused", "sign-in-failed by admin: refused"]);
+    assert!(!json!(failed).to_string().contains("horse"));
+    Ok(())
+}
+
+told_alone!(the_page_shows_what_its_filter_finds);
+
+/// 25 entries a page for people; what a filter finds is what the page and the lines show.
+async fn the_page_shows_what_its_filter_finds(world: World) -> tests::Result {
+    world.token(ANNA).await;
+    world.token(BRUNO).await;
+    let auditor = world.staff().await;
+    for _ in 0..25 {
+        world.get("/staff").cookie(&auditor).send().await;
+    }
+    let show = |query: &str| world.get(&format!("/staff/audit{query}")).cookie(&auditor).send();
+    let page = show("").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    let page = page.text();
+    assert_eq!(page.matches("<tr role=\"row\">").count(), 1 + 25);
+    assert!(page.contains("Older entries") && page.contains("none was changed or removed"), "{page}");
+    let of_bruno = show(&format!("?patient={BRUNO}")).await.text();
+    assert!(of_bruno.contains("Allowed an app") && !of_bruno.contains(ANNA), "{of_bruno}");
+    let spanish = show("?action=sign-in&lang=es").await.text();
+    assert!(spanish.contains("Inició sesión") && spanish.contains("lang=\"es\""), "{spanish}");
+    for wrong in ["?action=nothing", "?result=x", "?from=yesterday", "?patient=a/b", "?page=x"] {
+        assert_eq!(show(wrong).await.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    Ok(())
+}
+
+told_alone!(lines_are_paged);
+
+/// Pages of lines follow each other by their links, and no entry is missing or there twice.
+async fn lines_are_paged(world: World) -> tests::Result {
+    world.token(ANNA).await;
+    let auditor = world.staff().await;
+    for _ in 0..12 {
+        world.get("/staff").cookie(&auditor).send().await;
+    }
+    let mut ids = Vec::new();
+    let mut next = Some("/admin/audit?_count=5&action=record-viewed".to_owned());
+    while let Some(url) = next.take() {
+        let page = world.get(&url).cookie(&auditor).send().await;
+        let lines = page.lines();
+        assert!(lines.len() <= 5);
+        ids.extend(lines.iter().map(|line| text(&line["id"])));
+        next = next_of(&page);
+    }
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), count), (12, 12));
+    Ok(())
+}
+
+fn next_of(page: &Answer) -> Option<String> {
+    let link = page.headers.get("link")?.to_str().ok()?;
+    Some(link.strip_prefix('<')?.split_once('>')?.0.to_owned())
+}

@@ -1,0 +1,125 @@
+//! `ehi audit`, and stores that fail.
+
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+
+use contract::{FixedClock, SeededRandom};
+use domain::audit::Action;
+use domain::ports::audit::AuditQuery;
+use http::StatusCode;
+use local::Local;
+use platform::Platform;
+use rusqlite::Connection;
+use settings::Settings;
+use tests::{ANNA, World, settings};
+
+use crate::admin::in_review;
+use crate::program::{ehi, run, said};
+
+fn open(state: &Path, more: &str) -> World {
+    let settings = Settings::parse(&settings(&format!("sandbox = true\n{more}")), |_| None, None);
+    // The program verifies at the time of the machine: what is kept for a century has not expired.
+    let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+    let (now, random) = (Arc::new(clock.clone()), Arc::new(SeededRandom::new(5)));
+    let records = ehi::defaults::sample_records();
+    let platform = Local::open(state, &records, settings.expect("settings"), now, random);
+    World::over(platform.expect("a platform"), clock)
+}
+
+fn audit(state: &Path, arguments: &[&str]) -> Output {
+    run(ehi().arg("audit").args(arguments).arg("--state").arg(state))
+}
+
+fn tampered(state: &Path, statement: &str) {
+    let database = Connection::open(state.join("audit.db")).expect("a database");
+    database.execute_batch("DROP TRIGGER IF EXISTS entries_are_final").expect("dropped");
+    database.execute_batch(statement).expect("done");
+}
+
+/// The program reads while the server runs, and names what somebody changed.
+#[tokio::test]
+async fn the_program_verifies_and_exports() -> tests::Result {
+    let state = tempfile::tempdir()?;
+    let world = open(state.path(), "audit_retention_years = 100");
+    let (_, _, staff) = in_review(&world).await;
+    let whole = audit(state.path(), &["verify"]);
+    assert!(whole.status.success(), "{}", said(&whole));
+    assert!(said(&whole).contains("entries in 1 of 8 chains are whole"), "{}", said(&whole));
+    let heads = state.path().join("heads");
+    std::fs::write(&heads, &whole.stdout)?;
+    let expect = ["verify", "--expect", heads.to_str().expect("a path")];
+    world.get("/staff").cookie(&staff).send().await;
+    assert!(audit(state.path(), &expect).status.success());
+    let exported = audit(state.path(), &["export", "--patient", ANNA]);
+    let lines = String::from_utf8(exported.stdout)?;
+    assert!(lines.lines().count() >= 3 && lines.contains("AuditEvent"), "{lines}");
+    let copy = tempfile::tempdir()?;
+    for (statement, part) in [
+        (
+            "UPDATE entries SET entry = replace(entry, 'anna', 'bruno') WHERE sequence = 3",
+            "entry 3: its hash",
+        ),
+        ("UPDATE entries SET actor = 'nobody' WHERE sequence = 2", "entry 2: the values"),
+        ("DELETE FROM entries WHERE sequence = 2", "entry 3: the entry before it"),
+        ("DELETE FROM entries WHERE sequence <= 2", "entry 3: the entry before it"),
+        ("DELETE FROM entries WHERE sequence > 3", "it is expected to be there"),
+    ] {
+        for file in ["audit.db", "audit.db-wal", "audit.db-shm"] {
+            std::fs::copy(state.path().join(file), copy.path().join(file))?;
+        }
+        tampered(copy.path(), statement);
+        let broken = audit(copy.path(), &expect);
+        assert_eq!(broken.status.code(), Some(1), "{statement}: {}", said(&broken));
+        assert!(said(&broken).contains(part), "{statement}: {}", said(&broken));
+    }
+    // The page says so as well.
+    tampered(state.path(), "UPDATE entries SET outcome = 'failed' WHERE sequence = 2");
+    let page = world.get("/staff/audit").cookie(&staff).send().await.text();
+    assert!(page.contains("role=\"alert\"") && page.contains("Chain 0, entry 2"), "{page}");
+    let nothing = audit(copy.path().join("nowhere").as_path(), &["verify"]);
+    assert!(said(&nothing).contains("there is no audit trail"), "{}", said(&nothing));
+    Ok(())
+}
+
+/// What cannot be recorded is not shown and not done.
+#[tokio::test]
+async fn without_the_trail_nothing_is_shown_or_done() -> tests::Result {
+    let state = tempfile::tempdir()?;
+    let world = open(state.path(), "");
+    let (job, token, staff) = in_review(&world).await;
+    let done = world.exported(&token, ANNA).await;
+    let manifest = world.status(&token, &done).await.json();
+    let url = tests::text(&manifest["output"][0]["url"]);
+    tampered(state.path(), "DROP TABLE entries");
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    for path in [format!("/staff{job}"), format!("/admin{job}"), "/staff".to_owned()] {
+        let answer = world.get(&path).cookie(&staff).send().await;
+        assert_eq!(answer.status, unavailable, "{path}");
+        assert!(!answer.text().contains("Lindqvist"), "{path}: {}", answer.text());
+    }
+    assert_eq!(world.get(&url).bearer(&token).send().await.status, unavailable);
+    let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    assert_eq!(approved.status, unavailable);
+    let status = world.status(&token, &job).await;
+    assert_eq!((status.status, status.header("x-progress")), (StatusCode::ACCEPTED, "100%, in review"));
+    let fields = [("username", "admin"), ("password", tests::PASSWORD)];
+    let signed_in = world.post("/admin/login").form(&fields).send().await;
+    assert_eq!((signed_in.status, signed_in.header("set-cookie")), (unavailable, ""));
+    Ok(())
+}
+
+/// A start with other settings than before is one event, and one with the same settings is none.
+#[tokio::test]
+async fn changes_of_the_settings_are_recorded_once() -> tests::Result {
+    let state = tempfile::tempdir()?;
+    let mut changes = Vec::new();
+    for more in ["", "", "# the same\n", "review = false", "review = false", ""] {
+        let world = open(state.path(), more);
+        platform::audit::record_settings(world.platform()).await?;
+        let query = AuditQuery { action: Some(Action::SettingsChanged), count: 10, ..AuditQuery::default() };
+        changes.push(Platform::audit(world.platform())?.list(&query).await?.entries.len());
+    }
+    assert_eq!(changes, [1, 1, 1, 2, 2, 3]);
+    Ok(())
+}
