@@ -50,7 +50,12 @@ fn what_workers_need_of_the_settings_is_a_variable() {
     let template = Template::load();
     let is_parameter =
         |function: &Value, name: &str| function["Environment"]["Variables"][name]["Ref"].is_string();
-    for name in ["EHI_RETENTION_SECONDS", "EHI_UNFINISHED_RETENTION_SECONDS", "EHI_OUTAGE_HOURS"] {
+    for name in [
+        "EHI_RETENTION_SECONDS",
+        "EHI_UNFINISHED_RETENTION_SECONDS",
+        "EHI_AUDIT_RETENTION_YEARS",
+        "EHI_OUTAGE_HOURS",
+    ] {
         assert!(is_parameter(&template.document()["Globals"]["Function"], name), "{name}");
     }
     for id in ["SmallGeneratorFunction", "LargeGeneratorFunction"] {

@@ -1,6 +1,7 @@
 //! The audit trail: what is recorded, who may read it, and how it is verified.
 
 mod chain;
+mod events;
 mod program;
 mod roles;
 

@@ -60,3 +60,13 @@ async fn the_page_of_an_export_in_every_look() {
     page.open(&site.at(&format!("/staff/jobs/{}", review.id))).await;
     passes(&page, "staff-job", Audience::Staff).await;
 }
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_audit_trail_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    site.in_review().await;
+    site.sign_staff_in(&page).await;
+    page.open(&site.at("/staff/audit")).await;
+    passes(&page, "staff-audit", Audience::Staff).await;
+}
