@@ -17,11 +17,14 @@ use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use platform::Platform;
 use platform::exports::resume;
+use storage::audit_chain::verify_newest;
 
 /// Jobs read per page.
 const PAGE: usize = 100;
 /// Chunk indexes checked per step.
 const CHUNKS: u32 = 64;
+/// Entries of each chain of the audit trail that are verified.
+const VERIFIED: usize = 200;
 /// If a job has waited for workers this long, its message was lost.
 const STANDS_STILL: SignedDuration = SignedDuration::from_mins(60);
 
@@ -45,6 +48,7 @@ pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
     cleanup.orphans().await?;
     let swept = platform.expiring()?.sweep().await?;
     let audited = cleanup.audit.sweep().await?;
+    cleanup.look_at_audit_trail().await?;
     tracing::info!(expired_entries = swept, expired_audit_entries = audited, "cleanup done");
     Ok(())
 }
@@ -58,6 +62,19 @@ struct Cleanup<'a> {
 }
 
 impl Cleanup<'_> {
+    /// Verifies the newest entries of the audit trail, and logs its heads: the log is another place, where an operator finds what
+    /// must still be there.
+    async fn look_at_audit_trail(&self) -> Result<()> {
+        let report = verify_newest(&*self.audit, self.now, VERIFIED).await?;
+        for broken in &report.broken {
+            tracing::error!(error = %broken, "the audit trail is broken: keep the store as it is, and run ehi audit verify");
+        }
+        for head in &report.heads {
+            tracing::info!(head = %head, "newest entry of the audit trail");
+        }
+        Ok(())
+    }
+
     async fn job(&self, stored: StoredJob) -> Result<()> {
         let retention = self.platform.settings().retention;
         let id = stored.job.id().clone();

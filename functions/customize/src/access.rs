@@ -9,6 +9,7 @@ use domain::ports::jobs::StoredJob;
 use domain::roles::Role;
 use http::request::Parts;
 use web::caller::{bearer_token, living, owned};
+use web::request_context;
 use web::session::{
     Cookies, FORM, FormSession, Origin, PATIENT, PatientSession, current, current_staff, glimpse,
 };
@@ -101,6 +102,7 @@ impl Customize {
         if let Some(token) = &credentials.bearer {
             let caller = self.verifier.verify(token).await?;
             if caller.is_reviewer() {
+                request_context::issued_by(caller.issuer.as_deref());
                 return Ok((stored?, Chooser::Staff(caller.subject.clone())));
             }
             return Ok((owned(Some(stored?), &caller, self.clock.now())?, Chooser::Patient));
