@@ -13,6 +13,7 @@ mod download;
 mod form;
 mod kick_off;
 mod metadata;
+mod my;
 mod openapi;
 mod openid;
 mod outages;

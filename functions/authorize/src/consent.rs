@@ -14,12 +14,12 @@ use url::Url;
 use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::pages::ConsentPage;
+use web::patient_session::CurrentPatient;
 use web::request_context;
 use web::respond::{FormGoesTo, PageError, found, html};
-use web::session::CurrentPatient;
+use web::scope_words::scopes_in_words;
 
 use crate::launch::answer_url;
-use crate::scope_words::scopes_in_words;
 use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
 
 pub(crate) const REQUEST: Parameter = Parameter::query("request", "The app's request");

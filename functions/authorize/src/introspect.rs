@@ -79,6 +79,8 @@ pub(crate) async fn revoke(
             let event = Event::new(Actor::client(&refresh.client), Action::TokenRevoked);
             state.audit.record(event.of_patient(&refresh.sign_in.patient)).await?;
             state.end_family(&refresh.family).await?;
+            let patient = &refresh.sign_in.patient;
+            state.authorizations().forget(patient, std::slice::from_ref(&refresh.family)).await?;
         }
     } else if let Ok(caller) = state.verifier.verify(token).await
         && may(&caller.client, caller.issuer.as_deref())
@@ -87,6 +89,9 @@ pub(crate) async fn revoke(
         let event = caller.patient.iter().fold(event, Event::of_patient);
         state.audit.record(event).await?;
         state.verifier.revoke(&caller).await?;
+        if let (None, Some(patient), Some(family)) = (&caller.issuer, &caller.patient, caller.family()) {
+            state.authorizations().forget(patient, std::slice::from_ref(family)).await?;
+        }
     }
     Ok(json(StatusCode::OK, &json!({})))
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`launch`]: `/auth/authorize` checks an app's request and keeps it while
 //! - [`login`]: the patient says who they are, and
-//! - [`consent`]: agrees, which makes a code; [`scope_words`]: to what;
+//! - [`consent`]: agrees, which makes a code;
 //! - [`token`]: `/auth/token` turns codes and refresh tokens into access tokens and ID tokens;
 //! - [`backend`]: and the assertions of backend services;
 //! - [`request`]: the requests of those endpoints; [`client`]: which client calls, and whether it has authenticated;
@@ -15,7 +15,6 @@ mod introspect;
 mod launch;
 mod login;
 mod request;
-mod scope_words;
 mod token;
 mod userinfo;
 

@@ -15,9 +15,10 @@ use serde_json::json;
 use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::pages::PatientLoginPage;
+use web::patient_session::sign_in;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
-use web::session::{Cookies, PATIENT, PatientSession, begin, end};
+use web::session::{Cookies, PATIENT, PatientSession, end};
 
 use crate::{AuthorizationRequest, Authorize};
 
@@ -105,7 +106,7 @@ pub(crate) async fn leave(
 ) -> Result<Response, PageError> {
     let (session, cookie) =
         end::<PatientSession>(PATIENT, &cookies, &*state.expiring, &state.settings).await?;
-    if let Some(PatientSession { patient }) = session {
+    if let Some(PatientSession { patient, .. }) = session {
         state.audit.record(Event::new(Actor::patient(&patient), Action::SignOut)).await?;
     }
     let mut response = see_other(&state.settings.url("/"));
@@ -138,8 +139,9 @@ impl Authorize {
             None => next.to_owned(),
         };
         let sources = (&*self.clock, &*self.random);
-        let cookie =
-            begin(PATIENT, &PatientSession { patient }, &*self.expiring, sources, &self.settings).await?;
+        let named = summary(&*self.records, &patient).await?;
+        let name = named.map(|named| named.name).unwrap_or_default();
+        let cookie = sign_in(patient, name, &*self.expiring, sources, &self.settings).await?;
         let mut response = see_other(&self.settings.url(&target));
         response.headers_mut().insert(SET_COOKIE, cookie);
         Ok(response)
@@ -152,8 +154,10 @@ impl Authorize {
         next: &str,
     ) -> Result<Option<(ExpiringEntry, AuthorizationRequest)>> {
         if request.is_empty() {
-            let is_ours =
-                next.starts_with("/jobs/") || next.starts_with("/fhir/") || next.starts_with("/4_0_0/");
+            let is_ours = next == "/my"
+                || ["/my/", "/my?", "/jobs/", "/fhir/", "/4_0_0/"]
+                    .iter()
+                    .any(|begin| next.starts_with(begin));
             let is_plain =
                 next.len() <= 1000 && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
             return if is_ours && is_plain {

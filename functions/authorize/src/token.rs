@@ -12,6 +12,8 @@ use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::scopes::Scopes;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
+use jiff::Timestamp;
+use security::authorizations::{Authorization, Authorizations, NOTED};
 use security::id_token::{self, IdClaims};
 use security::tokens::{AccessTokenClaims, sign};
 use serde_json::{Value, json};
@@ -91,10 +93,17 @@ impl Authorize {
             _ => return Err(invalid_grant("'code_verifier' does not match the code's challenge")),
         }
         let scopes = registered(&grant.scopes, client)?;
-        let expires_at = self.after(self.settings.refresh_lifetime)?;
-        if !self.expiring.put(EntryKind::Family, &family, Value::Null, expires_at).await? {
+        // Without a refresh token it ends with the access token.
+        let lifetime = match scopes.wants_refresh() {
+            true => self.settings.refresh_lifetime,
+            false => self.settings.token_lifetime,
+        };
+        let expires_at = self.after(lifetime)?;
+        if !self.expiring.put(EntryKind::Family, &family, self.noted_now(), expires_at).await? {
             return Err(invalid_grant("the code is unknown, used or expired"));
         }
+        // The patient can end what has a token.
+        self.note_use(client, &scopes, &grant.sign_in, &family, expires_at).await?;
         let refresh_token = match scopes.wants_refresh() {
             true => Some(self.refresh_token(client, &scopes, &grant.sign_in, &family).await?),
             false => None,
@@ -134,7 +143,7 @@ impl Authorize {
             self.audit.record(event.of_patient(&grant.sign_in.patient).with(Outcome::Refused)).await?;
             return Err(unknown());
         }
-        if !self.prolong(&grant.family, is_reusable).await? {
+        if !self.prolong(&grant, client, is_reusable).await? {
             return Err(unknown());
         }
         let refresh_token = match (is_reusable, granted.wants_refresh()) {
@@ -177,13 +186,48 @@ impl Authorize {
     }
 
     /// Keeps an authorization alive. False when it was ended meanwhile.
-    async fn prolong(&self, family: &str, is_reusable: bool) -> Answer<bool> {
+    async fn prolong(&self, grant: &RefreshGrant, client: &Client, is_reusable: bool) -> Answer<bool> {
+        let RefreshGrant { family, scopes, sign_in, .. } = grant;
         let Some(known) = self.expiring.get(EntryKind::Family, family).await? else { return Ok(false) };
-        let kept = ExpiringEntry { expires_at: self.after(self.settings.refresh_lifetime)?, ..known };
+        let expires_at = self.after(self.settings.refresh_lifetime)?;
+        let noted = known.value["noted"].as_i64().unwrap_or_default();
+        let is_due = self.clock.now().as_second() - noted >= NOTED.as_secs();
+        if is_due {
+            self.note_use(client, scopes, sign_in, family, expires_at).await?;
+        }
+        let value = if is_due { self.noted_now() } else { known.value.clone() };
+        let kept = ExpiringEntry { value, expires_at, ..known };
         if self.expiring.replace(EntryKind::Family, family, &kept).await? {
             return Ok(true);
         }
         Ok(is_reusable && self.expiring.get(EntryKind::Family, family).await?.is_some())
+    }
+
+    /// What the entry of an authorization has: when its use was noted in the patient's list.
+    fn noted_now(&self) -> Value {
+        json!({ "noted": self.clock.now().as_second() })
+    }
+
+    /// Notes in the patient's list of apps that an authorization was used.
+    async fn note_use(
+        &self,
+        client: &Client,
+        scopes: &Scopes,
+        sign_in: &SignIn,
+        family: &str,
+        expires_at: Timestamp,
+    ) -> Answer<()> {
+        let used = self.clock.now();
+        // What was granted before the time was kept has none.
+        let signed_in = Timestamp::from_second(sign_in.at).ok().filter(|at| *at > Timestamp::UNIX_EPOCH);
+        let since = signed_in.unwrap_or(used);
+        let (family, client, scopes) = (family.to_owned(), client.id.clone(), scopes.clone());
+        let authorization = Authorization { family, client, scopes, since, used, expires_at };
+        Ok(self.authorizations().note(&sign_in.patient, &authorization).await?)
+    }
+
+    pub(crate) fn authorizations(&self) -> Authorizations<'_> {
+        Authorizations { expiring: &*self.expiring, clock: &*self.clock }
     }
 
     /// Signs the access token and returns it with the others.

@@ -9,10 +9,9 @@ use domain::ports::jobs::StoredJob;
 use domain::roles::Role;
 use http::request::Parts;
 use web::caller::{bearer_token, living, owned};
+use web::patient_session::{current_patient, glimpse_patient};
 use web::request_context;
-use web::session::{
-    Cookies, FORM, FormSession, Origin, PATIENT, PatientSession, current, current_staff, glimpse,
-};
+use web::session::{Cookies, FORM, FormSession, Origin, current, current_staff, glimpse};
 
 use crate::Customize;
 
@@ -62,8 +61,7 @@ impl Customize {
     }
 
     pub(crate) async fn is_patient_of(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
-        let session: Option<PatientSession> =
-            current(PATIENT, cookies, &*self.expiring, &*self.clock).await?;
+        let session = current_patient(cookies, &*self.expiring, &*self.clock).await?;
         let patient = stored.job.header().patient.as_ref();
         Ok(session.zip(patient).is_some_and(|(session, patient)| session.patient == patient.id))
     }
@@ -80,7 +78,7 @@ impl Customize {
     /// The same, without making the session last longer.
     pub(crate) async fn is_signed_in(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
         let form: Option<FormSession> = glimpse(FORM, cookies, &*self.expiring).await?;
-        let patient: Option<PatientSession> = glimpse(PATIENT, cookies, &*self.expiring).await?;
+        let patient = glimpse_patient(cookies, &*self.expiring).await?;
         let is_patient = stored.job.header().patient.as_ref().zip(patient);
         Ok(form.is_some_and(|session| session.job == *stored.job.id())
             || is_patient.is_some_and(|(patient, session)| session.patient == patient.id))

@@ -11,13 +11,16 @@ use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use http::header::SET_COOKIE;
 use web::extract::{Form, JobPath, Query};
-use web::respond::{PageError, found, see_other};
+use web::pages::GonePage;
+use web::patient_session::current_patient;
+use web::respond::{PageError, found, html, see_other};
 use web::session::{Cookies, FORM, FormSession, PATIENT, PatientSession, begin_below, end, end_below};
 use web::urls::client_of;
 
 use crate::Customize;
 use crate::access::{Chooser, Credentials};
 use crate::place::{Place, Step};
+use crate::portal::receiver;
 use crate::sent::state_page;
 use crate::steps::{Next, Sent};
 use crate::view::Shows;
@@ -45,6 +48,10 @@ pub(crate) async fn show(
     };
     // Strangers learn nothing of which jobs exist.
     if !is_known {
+        // Signing in again would lead here again.
+        if current_patient(&cookies, &*state.expiring, &*state.clock).await?.is_some() {
+            return Ok(html(StatusCode::NOT_FOUND, &GonePage { here: path(&id) }));
+        }
         return Ok(found(&state.settings.url(&format!("/patient-login?next={}", path(&id)))));
     }
     let stored = stored?;
@@ -62,7 +69,15 @@ pub(crate) async fn show(
             let shows = Shows::parse(query.get("show"));
             Ok(state.step_page(StatusCode::OK, &place, &draft, parsed, shows)?)
         }
-        (job, "sent") => Ok(state.sent_page(job, place.path.clone())?),
+        (job, "sent") => {
+            let header = job.header();
+            let patient = header.patient.as_ref().map(|patient| &patient.id);
+            // On the patient's own pages is what the patient has asked for.
+            let is_own = header.owner.patient.as_ref() == patient;
+            let is_listed = is_own && state.is_patient_of(&stored, &cookies).await?;
+            let shown = if is_listed { format!("/my/exports/{id}") } else { place.path.clone() };
+            Ok(state.sent_page(job, shown)?)
+        }
         (_, step) => Ok(state_page(&stored, place.path.clone(), Step::parse(step).is_some())),
     }
 }
@@ -117,14 +132,14 @@ pub(crate) async fn submit(
 impl Customize {
     pub(crate) fn place(&self, stored: &StoredJob) -> Place {
         let header = stored.job.header();
-        let client = client_of(&self.settings, &header.owner).and_then(|client| client.name.clone());
+        let client = client_of(&self.settings, &header.owner);
         let patient = header.patient.as_ref();
         Place {
             path: path(&header.id),
             query: Vec::new(),
             draft: header.id.to_string(),
             patient: patient.map(|patient| patient.name.clone()).unwrap_or_default(),
-            receiver: client.unwrap_or_else(|| header.owner.client.to_string()),
+            receiver: receiver(&header.owner.client, client),
         }
     }
 

@@ -7,7 +7,7 @@ use domain::audit::{Action, Actor, Event};
 use domain::choices::Choices;
 use domain::choices::reading::{from_form, from_parameters, to_parameters};
 use domain::error::{Error, NO_PATIENT, Result};
-use domain::ids::{JobId, PatientId};
+use domain::ids::{ClientId, JobId, PatientId};
 use domain::job::{Job, Owner, PatientSummary};
 use domain::patient::summary;
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
@@ -16,11 +16,13 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use platform::exports::{NewExport, start};
-use settings::Client;
+use settings::{Client, OWN_PAGES};
 use web::ApiError;
 use web::extract::{Form, PatientPath, Query, SameSiteForm, field};
+use web::patient_session::{current_patient, glimpse_patient};
+use web::request_context;
 use web::respond::{PageError, found, see_other};
-use web::session::{Cookies, PATIENT, PatientSession, current, end, glimpse};
+use web::session::{Cookies, PATIENT, PatientSession, end};
 
 use crate::draft::Draft;
 use crate::place::{Place, Step};
@@ -37,7 +39,7 @@ impl FromRequestParts<Customize> for SignedInPatient {
     async fn from_request_parts(parts: &mut Parts, state: &Customize) -> Result<Self, Response> {
         let named = PatientPath::from_request_parts(parts, state).await.ok();
         let cookies = Cookies::of(&parts.headers);
-        let session = current::<PatientSession>(PATIENT, &cookies, &*state.expiring, &*state.clock).await;
+        let session = current_patient(&cookies, &*state.expiring, &*state.clock).await;
         let session = session.map_err(|error| PageError(error).into_response())?;
         match named.zip(session) {
             Some((PatientPath(named), session)) if named == session.patient => Ok(Self(named)),
@@ -77,7 +79,7 @@ pub(crate) async fn show(
     };
     match sent {
         Some(job) if !matches!(step, "" | "parts") => {
-            return Ok(see_other(&state.settings.url(&again(&job))));
+            return Ok(see_other(&state.settings.url(&again(&job, client))));
         }
         Some(_) => draft = Draft::default(),
         None => {}
@@ -87,8 +89,27 @@ pub(crate) async fn show(
 }
 
 /// The page that shows the state of an export whose form is sent again.
-fn again(job: &JobId) -> String {
-    format!("{}?step={}", link::path(job), Step::Check.name())
+fn again(job: &JobId, client: &Client) -> String {
+    match client.id.as_str() {
+        OWN_PAGES => format!("/my/exports/{job}?said=already"),
+        _ => format!("{}?step={}", link::path(job), Step::Check.name()),
+    }
+}
+
+/// The page that says that the form was sent.
+fn receipt(job: &JobId, client: &Client) -> String {
+    match client.id.as_str() {
+        OWN_PAGES => format!("/my/exports/{job}?said=sent"),
+        _ => format!("{}?step=sent", link::path(job)),
+    }
+}
+
+/// Who gets the copy, in words: the app, or the patient.
+pub(crate) fn receiver(id: &ClientId, client: Option<&Client>) -> String {
+    if id.as_str() == OWN_PAGES {
+        return request_context::words().text("receiver-you", &[]);
+    }
+    client.and_then(|client| client.name.clone()).unwrap_or_else(|| id.to_string())
 }
 
 fn place(patient: &PatientSummary, base: Base, client: &Client) -> Place {
@@ -97,7 +118,7 @@ fn place(patient: &PatientSummary, base: Base, client: &Client) -> Place {
         query: vec![("client_id", client.id.to_string())],
         draft: format!("{} for {}", patient.id, client.id),
         patient: patient.name.clone(),
-        receiver: client.name.clone().unwrap_or_else(|| client.id.to_string()),
+        receiver: receiver(&client.id, Some(client)),
     }
 }
 
@@ -111,7 +132,7 @@ pub(crate) async fn submit(
 ) -> Result<Response, PageError> {
     let named = patient.ok().map(|PatientPath(patient)| patient);
     let is_end = form.as_ref().is_ok_and(|SameSiteForm(Form(fields))| field(fields, "go") == Some("end"));
-    if is_end && glimpse::<PatientSession>(PATIENT, &cookies, &*state.expiring).await?.is_some() {
+    if is_end && glimpse_patient(&cookies, &*state.expiring).await?.is_some() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let Some(patient) = state.signed_in(named.clone(), &cookies).await? else {
@@ -127,7 +148,7 @@ pub(crate) async fn submit(
         // The whole form at once.
         let choices = from_form(&fields, &["client_id", "redirect"])?;
         let job = state.begin(base, client, summary, &choices, None).await?;
-        let receipt = || state.sent_page(&job, link::path(job.id()));
+        let receipt = || state.sent_page(&job, format!("/my/exports/{}", job.id()));
         return Ok(redirect.map_or_else(receipt, |redirect| Ok(see_other(&redirect)))?);
     };
     let place = place(&summary, base, client);
@@ -144,9 +165,9 @@ pub(crate) async fn submit(
         Next::Send(choices, draft) => {
             let (job, is_new) = state.begin_once(base, client, summary, &choices, &place).await?;
             if !is_new {
-                return Ok(see_other(&state.settings.url(&again(&job))));
+                return Ok(see_other(&state.settings.url(&again(&job, client))));
             }
-            let receipt = state.settings.url(&format!("{}?step=sent", link::path(&job)));
+            let receipt = state.settings.url(&receipt(&job, client));
             Ok(see_other(draft.redirect.as_deref().unwrap_or(&receipt)))
         }
     }
@@ -236,23 +257,25 @@ impl Customize {
             },
             form: false,
             review: self.settings.review,
-            request_id: web::request_context::request_id(),
+            request_id: request_context::request_id(),
         };
         let started = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
         let job = self.audit.around(event, started).await?;
-        web::request_context::started(job.id());
+        request_context::started(job.id());
         Ok(job)
     }
 
     /// The patient of the address, if it is the one who is signed in.
     async fn signed_in(&self, named: Option<PatientId>, cookies: &Cookies) -> Result<Option<PatientId>> {
-        let session: Option<PatientSession> =
-            current(PATIENT, cookies, &*self.expiring, &*self.clock).await?;
+        let session = current_patient(cookies, &*self.expiring, &*self.clock).await?;
         Ok(named.filter(|named| session.is_some_and(|session| session.patient == *named)))
     }
 
-    /// The app that the export is for; the only one that there is need not be named.
+    /// The app that the export is for, or the patients' own pages; the only app that there is need not be named.
     fn client(&self, id: Option<&str>) -> Result<&Client> {
+        if id == Some(OWN_PAGES) {
+            return Ok(&self.settings.own_pages);
+        }
         let mut able = self
             .settings
             .clients

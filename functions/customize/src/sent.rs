@@ -11,6 +11,7 @@ use web::request_context;
 use web::respond::html;
 
 use crate::Customize;
+use crate::link::path;
 use crate::place::{Place, Step};
 
 impl Customize {
@@ -31,7 +32,7 @@ impl Customize {
                 number: words.text("sent-number", &[("job", &header.id.to_string())]),
                 review: header.review,
                 get: words.text("sent-get", &[("date", &due)]),
-                leave: state.clone(),
+                leave: path(&header.id),
                 state,
             },
         ))

@@ -7,16 +7,14 @@ use axum::extract::{FromRef, FromRequestParts, State};
 use axum::response::Response;
 use crypto::fingerprint;
 use domain::audit::{Action, Actor, Event};
-use domain::chunk::RecordAttachment;
 use domain::clock::Clock;
 use domain::error::{Error, NO_FILE, Result};
 use domain::job::Job;
 use domain::manifest::{NamedFile, Names};
-use domain::pack::Location;
 use domain::ports::files::Files;
 use domain::ports::jobs::{Jobs, StoredJob};
 use domain::states::Complete;
-use fhir::{FHIR_NDJSON, media_types};
+use fhir::FHIR_NDJSON;
 use http::StatusCode;
 use http::request::Parts;
 use platform::Platform;
@@ -30,8 +28,9 @@ use web::audit::Audit;
 use web::caller::{Bearer, living, owned};
 use web::describe::{self as described, Kind, Parameter};
 use web::download::{FileRequest, InlineLimit, Stored, download};
+use web::exported;
 use web::extract::{FilePath, JobPath, Query};
-use web::manifest::{is_signed, stored_page};
+use web::manifest::is_signed;
 use web::routes::{Access, At, Below, Route, Routes};
 use web::urls::client_of;
 
@@ -138,18 +137,11 @@ impl Download {
 
     /// Finds a file by its name: in a complete export, or in a page of a running export that is already published.
     async fn named(&self, stored: &StoredJob, file: &str) -> Result<Option<NamedFile>> {
-        let page = Names::page_of(file);
         match &stored.job {
-            Job::Complete(Complete { attached, .. }) => {
-                if let Some(attached) = attached.as_ref().filter(|named| named.name == file) {
-                    return Ok(Some(attached.clone()));
-                }
-                let manifest = stored_page(&stored.job, page, &*self.files).await?;
-                Ok(manifest.and_then(|manifest| manifest.find(file).cloned()))
-            }
+            Job::Complete(_) => exported::named(&stored.job, file, &*self.files).await,
             Job::Running(running) if running.header.request.output.partial_manifests => {
-                let files = running_page(stored, &*self.jobs, page).await?.unwrap_or_default();
-                Ok(files.into_iter().find(|named| named.name == file))
+                let files = running_page(stored, &*self.jobs, Names::page_of(file)).await?;
+                Ok(files.unwrap_or_default().into_iter().find(|named| named.name == file))
             }
             _ => Ok(None),
         }
@@ -219,29 +211,13 @@ async fn attachment(
         return Err(NO_FILE.into());
     }
     let job = stored.job;
-    let by_staff = job.header().attachments.iter().find(|attachment| attachment.name.as_str() == file);
-    if let Some(attachment) = by_staff {
-        let stored = Stored {
-            location: &Location::object(attachment.key.clone()),
-            content_type: media_types::safe(&attachment.content_type),
-            file_name: attachment.name.as_str(),
-            etag: format!("\"{}\"", attachment.hash),
-            size: attachment.size,
-        };
-        return Ok(state.send((&stored, &object), &job, &asker, &request).await?);
-    }
-    let of_record = RecordAttachment::parse(&file).ok_or(NO_FILE)?;
-    let chunk = state.jobs.chunk(job.id(), of_record.chunk).await?;
-    // Only files of the recorded attempt are found.
-    let result = chunk.and_then(|chunk| chunk.result).filter(|result| result.attempt == of_record.attempt);
-    let found = state.attachments.find(job.id(), &of_record, &result.ok_or(NO_FILE)?).await?;
-    let (location, size) = found.ok_or(NO_FILE)?;
+    let found = exported::attachment(&job, &file, &*state.jobs, &state.attachments).await?.ok_or(NO_FILE)?;
     let stored = Stored {
-        location: &location,
-        content_type: media_types::of_extension(&of_record.name.extension()),
-        file_name: of_record.name.as_str(),
-        etag: format!("\"{}\"", of_record.url_name()),
-        size,
+        location: &found.location,
+        content_type: &found.content_type,
+        file_name: &found.name,
+        etag: format!("\"{}\"", found.etag),
+        size: found.size,
     };
     Ok(state.send((&stored, &object), &job, &asker, &request).await?)
 }

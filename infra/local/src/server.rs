@@ -60,11 +60,12 @@ impl Signals {
 pub type Function = (&'static str, fn() -> Vec<Route>, fn(&dyn Platform) -> Result<Router>);
 
 /// The functions behind HTTP.
-pub const FUNCTIONS: [Function; 7] = [
+pub const FUNCTIONS: [Function; 8] = [
     ("kick-off", kick_off::routes, kick_off::router),
     ("customize", customize::routes, customize::router),
     ("status", status::routes, status::router),
     ("download", download::routes, download::router),
+    ("my", my::routes, my::router),
     ("admin", admin::routes, admin::router),
     ("authorize", authorize::routes, authorize::router),
     ("metadata", metadata::routes, metadata::router),

@@ -133,6 +133,12 @@ impl Index {
         Some(Place { offset, length, gzip: false })
     }
 
+    /// The attachments and their places, in the order of their names.
+    pub fn places(&self) -> impl Iterator<Item = (&FileName, Place)> {
+        let place = |offset: &u64, length: &u64| Place { offset: *offset, length: *length, gzip: false };
+        self.entries.iter().map(move |(name, offset, length)| (name, place(offset, length)))
+    }
+
     /// The bytes that the index needs in memory.
     pub fn weight(&self) -> u64 {
         let names: usize = self.entries.iter().map(|(name, ..)| name.as_str().len()).sum();

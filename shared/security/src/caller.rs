@@ -40,6 +40,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The authorization of this server that the token came from.
+    pub fn family(&self) -> Option<&String> {
+        self.family.as_ref()
+    }
+
     /// The bearer of a token of this server; `None` for claims that this server does not issue.
     pub(super) fn of_own(claims: tokens::AccessTokenClaims) -> Option<Self> {
         Some(Self {

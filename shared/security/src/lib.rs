@@ -3,6 +3,7 @@
 pub mod address;
 pub mod assertion;
 pub mod attempts;
+pub mod authorizations;
 pub mod caller;
 pub mod id_token;
 pub mod jwks;

@@ -171,7 +171,36 @@ pub enum IssuerKeys<'a> {
     Url(&'a str),
 }
 
+/// The id of the client that stands for the patients' own pages. No app can be registered with it, so that nobody gets a
+/// token for the exports that patients start there.
+pub const OWN_PAGES: &str = "my";
+
 impl Client {
+    /// The client of the patients' own pages: it has no scopes, no addresses and no secret.
+    pub(super) fn own_pages() -> Self {
+        Self {
+            id: ClientId::parse(OWN_PAGES).expect("the id of a client"),
+            name: None,
+            redirect_uris: Vec::new(),
+            varying_redirect_query: false,
+            state_optional: false,
+            refresh_tokens: RefreshTokens::default(),
+            id_token_alg: None,
+            introspects: false,
+            scopes: Scopes::default(),
+            secret_hash: None,
+            link_style: LinkStyle::default(),
+            one_document_per_file: false,
+            inline_attachments_bytes: 0,
+            large_files: LargeFiles::default(),
+            signed_urls: false,
+            manifest_v4: false,
+            jwks: None,
+            jwks_url: None,
+            max_running_exports: None,
+        }
+    }
+
     /// The argon2 hash of the secret, for whoever compares one with it.
     pub fn secret_hash(&self) -> Option<&str> {
         self.secret_hash.as_ref().map(ExposeSecret::expose_secret)
@@ -212,6 +241,9 @@ impl Client {
     }
 
     pub(super) fn check(&self, read: &mut Reader) {
+        if self.id.as_str() == OWN_PAGES {
+            read.wrong("clients", &format!("has '{OWN_PAGES}', which is the id of the patients' own pages"));
+        }
         let mut wrong = |what: String| read.wrong("clients", &format!("'{}' {what}", self.id));
         if self.inline_attachments_bytes > MAX_INLINE_ATTACHMENT {
             wrong(format!(
@@ -410,6 +442,7 @@ mod tests {
             ("redirect_uris = [\"https://app.example.org/cb?state=x\"]", "state"),
             ("redirect_uris = [\"https://app.example.org/cb#x\"]", "fragment"),
             ("introspects = true", "introspects"),
+            ("name = \"x\"\n[[clients]]\nid = \"my\"", "own pages"),
             ("id_token_alg = \"HS256\"", "HS256"),
             ("id_token_alg = \"RS256\"", "rsa_keys"),
         ] {

@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use self::clients::{
-    Client, IdTokenAlg, Issuer, IssuerKeys, LargeFiles, LinkStyle, PatientAccount, RefreshTokens,
+    Client, IdTokenAlg, Issuer, IssuerKeys, LargeFiles, LinkStyle, OWN_PAGES, PatientAccount, RefreshTokens,
     StaffAccount,
 };
 use self::environment::unknown_variables;
@@ -70,6 +70,8 @@ pub struct Settings {
     /// Origins of staff apps that may send requests with the staff cookie.
     pub staff_origins: Vec<String>,
     pub clients: Vec<Client>,
+    /// The client of the exports that patients start on their own pages; it is not among `clients`.
+    pub own_pages: Client,
     pub staff: Vec<StaffAccount>,
     pub accounts: Vec<PatientAccount>,
     pub issuers: Vec<Issuer>,
@@ -214,6 +216,7 @@ impl Settings {
             },
             staff_origins: read.list("staff_origins"),
             clients: read.list("clients"),
+            own_pages: Client::own_pages(),
             staff: read.list("staff"),
             accounts: read.list("accounts"),
             issuers: read.list("issuers"),

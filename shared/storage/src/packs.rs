@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use domain::chunk::{ChunkResult, RecordAttachment};
+use domain::chunk::{ChunkResult, RecordAttachment, attempt_prefix};
 use domain::clock::hex;
 use domain::error::{Error, Result};
-use domain::ids::{Attempt, ChunkId, JobId};
+use domain::ids::{Attempt, ChunkId, FileName, JobId};
 use domain::pack::{Index, IndexPlace, Location, MAX_INDEX, Place, pack_key};
 use domain::ports::files::{ByteStream, Files};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -103,6 +103,39 @@ impl Attachments {
         let key = attachment.key(job);
         let size = self.files.size(&key).await?;
         Ok(size.map(|size| (Location::object(key), size)))
+    }
+
+    /// All attachments that the recorded attempt of a chunk wrote, with their locations and sizes in bytes, in the order of
+    /// their names.
+    pub async fn list(
+        &self,
+        job: &JobId,
+        chunk: ChunkId,
+        result: &ChunkResult,
+    ) -> Result<Vec<(RecordAttachment, Location, u64)>> {
+        let named =
+            |name: &FileName| RecordAttachment { chunk, attempt: result.attempt.clone(), name: name.clone() };
+        let mut found = Vec::new();
+        if let Some(place) = &result.attachments {
+            let index = read_index(&*self.files, pack_key(job, chunk, &result.attempt), place).await?;
+            let key = pack_key(job, chunk, &result.attempt);
+            found.extend(index.places().map(|(name, place)| {
+                (named(name), Location { key: key.clone(), place: Some(place) }, place.length)
+            }));
+        }
+        // Those that are too large for a pack.
+        let prefix = format!("{}attachments/", attempt_prefix(job, chunk, &result.attempt));
+        for name in self.files.list(&prefix).await? {
+            let Ok(name) = FileName::parse(&name) else { continue };
+            let attachment = named(&name);
+            let key = attachment.key(job);
+            if let Some(size) = self.files.size(&key).await? {
+                found.push((attachment, Location::object(key), size));
+            }
+        }
+        found.sort_by(|(one, ..), (other, ..)| one.name.cmp(&other.name));
+        found.dedup_by(|(one, ..), (other, ..)| one.name == other.name);
+        Ok(found)
     }
 
     async fn index(

@@ -30,3 +30,28 @@ for (const link of document.querySelectorAll(".summary a")) {
     field?.focus();
   });
 }
+
+// A page whose state changes by itself: asks for it every 5 seconds, shows what has changed, and says each change of the state
+// and each quarter. Asking does not keep the patient signed in.
+const live = () => document.querySelector("[data-live]");
+if (live()) {
+  const spoken = document.querySelector("[data-spoken]");
+  const quarter = (region) => Math.floor(Number(region?.querySelector("[data-percent]")?.dataset.percent ?? 0) / 25);
+  const timer = setInterval(async () => {
+    const response = await fetch(`${location.pathname}?live=poll`).catch(() => null);
+    if (!response?.ok) return;
+    // The session is over: the page would say so.
+    if (response.redirected) return location.reload();
+    const shown = new DOMParser().parseFromString(await response.text(), "text/html");
+    const [before, after] = [live(), shown.querySelector("[data-live]")];
+    if (after?.dataset.state === before.dataset.state) {
+      if (quarter(after) > quarter(before)) spoken.textContent = `${quarter(after) * 25} %`;
+      before.replaceChildren(...after.childNodes);
+      return;
+    }
+    document.title = shown.title;
+    document.querySelector("[data-page]").replaceWith(shown.querySelector("[data-page]"));
+    spoken.textContent = document.querySelector(".state").textContent;
+    if (!live()) clearInterval(timer);
+  }, 5000);
+}

@@ -71,7 +71,7 @@ pub fn takes_cookie(path: &str) -> bool {
     let mut segments = path.trim_start_matches('/').split('/');
     matches!(
         (segments.next(), segments.next(), segments.next()),
-        (Some("admin" | "staff" | "patient-login" | "patient-logout" | "authorize-app"), _, _)
+        (Some("admin" | "staff" | "my" | "patient-login" | "patient-logout" | "authorize-app"), _, _)
             | (Some("jobs"), _, None)
     )
 }

@@ -164,6 +164,22 @@ pub async fn download(
     Ok(response)
 }
 
+/// A file that is made while it is sent. How long it will be is known at its end; where it breaks off, so does the response,
+/// and the client sees that it is not whole.
+pub fn made(
+    bytes: impl Stream<Item = Result<Bytes>> + Send + 'static,
+    content_type: &'static str,
+    file_name: &str,
+) -> Result<Response> {
+    let mut response = Body::from_stream(bytes).into_response();
+    let headers = response.headers_mut();
+    let disposition = format!("attachment; filename=\"{file_name}\"");
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_str(&disposition).map_err(Error::internal)?);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    Ok(response)
+}
+
 /// Files below this many bytes are not worth compressing.
 const LEAST_COMPRESSED: u64 = 1024;
 

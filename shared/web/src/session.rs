@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use settings::{SameSite, Settings};
 
-use crate::respond::{ApiError, PageError};
+use crate::respond::ApiError;
 
 /// How long a session lasts after its last use.
 pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -63,6 +63,12 @@ pub async fn current_staff(
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PatientSession {
     pub patient: PatientId,
+    /// As the record has it; empty where it has none, and in sessions of older versions.
+    #[serde(default)]
+    pub name: String,
+    /// The last time that the patient signed out everywhere before this session began: see [`crate::patient_session`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sign_out: Option<String>,
 }
 
 /// The session of the form of one job.
@@ -105,15 +111,36 @@ pub async fn current<T: DeserializeOwned>(
     expiring: &dyn ExpiringStore,
     clock: &dyn Clock,
 ) -> Result<Option<T>> {
+    let Some((key, entry)) = find(kind, cookies, expiring).await? else { return Ok(None) };
+    prolong(kind, &key, &entry, expiring, clock).await?;
+    entry.read().map(Some)
+}
+
+/// The entry of the request's cookie and its key, if the session lasts.
+pub(crate) async fn find(
+    kind: SessionKind,
+    cookies: &Cookies,
+    expiring: &dyn ExpiringStore,
+) -> Result<Option<(String, ExpiringEntry)>> {
     let Some(secret) = cookies.get(kind.cookie) else { return Ok(None) };
     let key = fingerprint(secret);
-    let Some(entry) = expiring.get(kind.entry, &key).await? else { return Ok(None) };
+    Ok(expiring.get(kind.entry, &key).await?.map(|entry| (key, entry)))
+}
+
+/// Makes a session last longer.
+pub(crate) async fn prolong(
+    kind: SessionKind,
+    key: &str,
+    entry: &ExpiringEntry,
+    expiring: &dyn ExpiringStore,
+    clock: &dyn Clock,
+) -> Result<()> {
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
     if expires_at.duration_since(entry.expires_at) > TOUCH {
         // Losing this race means that another request prolonged it.
-        expiring.replace(kind.entry, &key, &ExpiringEntry { expires_at, ..entry.clone() }).await?;
+        expiring.replace(kind.entry, key, &ExpiringEntry { expires_at, ..entry.clone() }).await?;
     }
-    entry.read().map(Some)
+    Ok(())
 }
 
 /// The session of the request's cookie, if it lasts, which is not prolonged.
@@ -122,9 +149,8 @@ pub async fn glimpse<T: DeserializeOwned>(
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,
 ) -> Result<Option<T>> {
-    let Some(secret) = cookies.get(kind.cookie) else { return Ok(None) };
-    let entry = expiring.get(kind.entry, &fingerprint(secret)).await?;
-    entry.map(|entry| entry.read()).transpose()
+    let found = find(kind, cookies, expiring).await?;
+    found.map(|(_, entry)| entry.read()).transpose()
 }
 
 /// Ends the session of the request's cookie; returns it, unless there was none, and the header that clears the cookie.
@@ -151,26 +177,6 @@ pub async fn end_below<T: DeserializeOwned>(
     };
     let session = entry.map(|entry| entry.read()).transpose()?;
     Ok((session, cookie(kind, path, "", Some(0), settings)?))
-}
-
-/// The patient who is signed in in this browser, if one is.
-pub struct CurrentPatient(pub Option<PatientId>);
-
-impl<S> FromRequestParts<S> for CurrentPatient
-where
-    S: Send + Sync,
-    Arc<dyn ExpiringStore>: FromRef<S>,
-    Arc<dyn Clock>: FromRef<S>,
-{
-    type Rejection = PageError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
-        let (expiring, clock) =
-            (Arc::<dyn ExpiringStore>::from_ref(state), Arc::<dyn Clock>::from_ref(state));
-        let cookies = Cookies::of(&parts.headers);
-        let session: Option<PatientSession> = current(PATIENT, &cookies, &*expiring, &*clock).await?;
-        Ok(Self(session.map(|session| session.patient)))
-    }
 }
 
 /// Whether a browser sends the request from a page of this server or of an allowed origin, or no browser sends it at all.

@@ -24,6 +24,10 @@ pub enum EntryKind {
     StaffSession,
     /// Whoever came by the link to a job's form.
     FormSession,
+    /// That a patient has signed out everywhere, by the patient's id.
+    SignOut,
+    /// The authorizations that a patient has given to apps, by the patient's id.
+    PatientApps,
     /// What a patient has typed into a form and not sent yet.
     Draft,
     /// Failed log-ins, by user name.
@@ -50,6 +54,8 @@ impl EntryKind {
             Self::PatientSession => "patient-session",
             Self::StaffSession => "staff-session",
             Self::FormSession => "form-session",
+            Self::SignOut => "sign-out",
+            Self::PatientApps => "patient-apps",
             Self::Draft => "draft",
             Self::Failures => "failures",
             Self::Upload => "upload",

@@ -61,6 +61,7 @@ fn tried(job: Job, action: u8, now: Timestamp) -> Job {
         (5, job) => job.cancel("app", now).map_or(before, Job::Cancelled),
         (6, job) => job.fail("broken", "exception", "task plan", now, &retention).map_or(before, Job::Failed),
         (7, job) if job.is_expired(now, &retention) => Job::Expired(job.expire(now)),
+        (8, job) => job.take_back("the patient", now).map_or(before, Job::Cancelled),
         (_, job) => job,
     }
 }
@@ -85,7 +86,7 @@ fn allowed(from: JobState, to: JobState) -> bool {
 
 proptest! {
     #[test]
-    fn every_sequence_of_moves_follows_the_diagram(review: bool, actions in prop::collection::vec((0u8..8, 0i64..40), 0..20)) {
+    fn every_sequence_of_moves_follows_the_diagram(review: bool, actions in prop::collection::vec((0u8..9, 0i64..40), 0..20)) {
         let mut job = awaiting(review);
         let mut now = Timestamp::UNIX_EPOCH;
         for (action, days) in actions {

@@ -167,3 +167,11 @@ pub struct StatePage {
     /// Whether the form was sent again.
     pub again: bool,
 }
+
+/// A form whose export is not there any more, or is somebody else's: for whoever is signed in.
+#[derive(Template)]
+#[template(path = "gone.html")]
+pub struct GonePage {
+    /// The path of the form.
+    pub here: String,
+}

@@ -6,12 +6,17 @@ use domain::job::{Attachment, PatientSummary};
 pub use self::audit::{AuditFilter, AuditPage};
 pub use self::error::ErrorPage;
 pub use self::form::{
-    CheckPage, DateField, DateFields, FieldProblem, FormFrame, PartAnswer, PartCard, PartsPage, SavedPage,
-    SentPage, StatePage, TopicCard, TopicsPage,
+    CheckPage, DateField, DateFields, FieldProblem, FormFrame, GonePage, PartAnswer, PartCard, PartsPage,
+    SavedPage, SentPage, StatePage, TopicCard, TopicsPage,
 };
 pub use self::format::FormatPage;
 pub(crate) use self::frame::{FRAME, Frame};
+pub use self::my::{
+    AccountRow, AppCard, AppsPage, Chosen, ChosenPart, ConfirmPage, ContentRow, CopiesPage, CopyCard,
+    CopyPage, Downloads, FileLink, MyFrame,
+};
 pub use self::staff::{ChoiceRow, FileRow, HistoryRow, JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
+pub use self::zip::{ZipHead, ZipKind, ZipRow, ZipRows, ZipSection, ZipTail};
 
 use self::frame::filters;
 
@@ -20,8 +25,10 @@ mod error;
 mod form;
 mod format;
 mod frame;
+mod my;
 mod requested;
 mod staff;
+mod zip;
 
 #[derive(Template)]
 #[template(path = "landing.html")]

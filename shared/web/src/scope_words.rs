@@ -3,8 +3,8 @@
 use domain::scopes::Scopes;
 use words::Words;
 
-/// The lines of the consent page.
-pub(crate) fn scopes_in_words(scopes: &Scopes, words: &Words) -> Vec<String> {
+/// The lines of the consent page, and of an app on the page of apps with access.
+pub fn scopes_in_words(scopes: &Scopes, words: &Words) -> Vec<String> {
     let mut lines: Vec<_> = scopes.words().map(|scope| line(&scope, words)).collect();
     lines.sort();
     lines.dedup();

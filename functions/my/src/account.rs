@@ -1,0 +1,76 @@
+//! What became of the record, in the patient's words: every number is one of the ledger.
+
+use domain::choices::{Choices, Sensitive};
+use domain::ledger::{Ledger, Reason};
+use web::pages::{AccountRow, ChosenPart};
+use words::Words;
+
+/// The rows of what was left out or withheld, with the reason: entries, and documents.
+pub(crate) fn left_out(ledger: &Ledger, words: &Words) -> Vec<AccountRow> {
+    let (resources, documents) = (&ledger.resources, &ledger.documents);
+    let row = |why: String, entries: u64, documents: u64| AccountRow {
+        why,
+        entries: words.number(entries),
+        documents: words.number(documents),
+        is_empty: entries + documents == 0,
+    };
+    let withheld = Sensitive::ALL.into_iter().map(|topic| {
+        let name = words.text(&format!("topic-{}", topic.key()), &[]);
+        let count = |counts: &std::collections::BTreeMap<Sensitive, u64>| counts.get(&topic).copied();
+        row(
+            words.text("my-why-topic", &[("topic", &name)]),
+            count(&resources.withheld).unwrap_or_default(),
+            count(&documents.withheld).unwrap_or_default(),
+        )
+    });
+    let reasons = Reason::ALL.into_iter().map(|reason| {
+        let why = words.text(&format!("my-why-{}", reason.key()), &[]);
+        row(why, resources.left_out.get(reason), documents.left_out.get(reason))
+    });
+    let others = [
+        row(words.text("my-why-duplicates", &[]), resources.duplicates, 0),
+        row(words.text("my-why-problems", &[]), resources.problems, documents.problems),
+    ];
+    withheld.chain(reasons).chain(others).filter(|row| !row.is_empty).collect()
+}
+
+/// How many entries and documents were read, and how many are in the copy.
+pub(crate) fn total(ledger: &Ledger, words: &Words) -> String {
+    let number = |number: u64| words.number(number);
+    words.text(
+        "my-account",
+        &[
+            ("read", &number(ledger.resources.read)),
+            ("found", &number(ledger.documents.found)),
+            ("written", &number(ledger.resources.written)),
+            ("documents", &number(ledger.documents.written)),
+        ],
+    )
+}
+
+/// The parts that were ticked, with their dates and notes.
+pub(crate) fn parts(choices: &Choices, words: &Words) -> Vec<ChosenPart> {
+    let ticked = choices.parameters.iter().filter(|(_, choice)| choice.enabled);
+    ticked
+        .map(|(group, choice)| {
+            let day =
+                |day: &Option<domain::choices::Day>| day.as_ref().map(|day| words.partial(day.as_str()));
+            ChosenPart {
+                name: words.text(&format!("part-{}", group.key()), &[]),
+                dates: match (day(&choice.from), day(&choice.to)) {
+                    (None, None) => words.text("check-all-times", &[]),
+                    (Some(from), None) => words.text("check-from", &[("from", &from)]),
+                    (None, Some(to)) => words.text("check-to", &[("to", &to)]),
+                    (Some(from), Some(to)) => words.text("check-from-to", &[("from", &from), ("to", &to)]),
+                },
+                note: choice.notes.clone(),
+            }
+        })
+        .collect()
+}
+
+/// The private topics that were ticked, by name.
+pub(crate) fn topics(choices: &Choices, words: &Words) -> Vec<String> {
+    let given = Sensitive::ALL.into_iter().filter(|topic| choices.authorizes(*topic));
+    given.map(|topic| words.text(&format!("topic-{}", topic.key()), &[])).collect()
+}

@@ -1,0 +1,124 @@
+//! `/my/apps`: which apps have access, and how to end it; and signing out in every browser.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::error::Result;
+use domain::ids::ClientId;
+use domain::scopes::Scopes;
+use http::StatusCode;
+use security::authorizations::{Authorization, Authorizations};
+use web::extract::{Query, SameSiteForm};
+use web::pages::{AppCard, AppsPage, ConfirmPage};
+use web::patient_session::sign_out_everywhere;
+use web::request_context;
+use web::respond::{PageError, html, see_other};
+use web::scope_words::scopes_in_words;
+
+use crate::signed_in::SignedIn;
+use crate::{My, said};
+
+pub(crate) async fn show(
+    State(state): State<My>,
+    signed_in: SignedIn,
+    query: Query,
+) -> Result<Response, PageError> {
+    let lasting = state.authorizations().lasting(&signed_in.patient).await?;
+    let mut by_app = BTreeMap::<ClientId, Vec<Authorization>>::new();
+    for authorization in lasting {
+        by_app.entry(authorization.client.clone()).or_default().push(authorization);
+    }
+    let apps = by_app.into_iter().map(|(client, all)| state.app_card(&client, &all)).collect();
+    Ok(html(StatusCode::OK, &AppsPage { my: signed_in.frame("apps"), said: said(&query), apps }))
+}
+
+pub(crate) async fn ask_stop(
+    State(state): State<My>,
+    signed_in: SignedIn,
+    query: Query,
+) -> Result<Response, PageError> {
+    let app = query.get("app").unwrap_or_default();
+    let lasting = state.authorizations().lasting(&signed_in.patient).await?;
+    if !lasting.iter().any(|authorization| authorization.client.as_str() == app) {
+        return Ok(see_other(&state.settings.url("/my/apps")));
+    }
+    let words = request_context::words();
+    let name = state.app_name(app);
+    let page = ConfirmPage {
+        my: signed_in.frame("apps"),
+        title: words.text("my-stop-title", &[("app", &name)]),
+        lead: words.text("my-stop-lead", &[("app", &name)]),
+        action: "/my/apps/stop".to_owned(),
+        fields: vec![("app", app.to_owned())],
+        button: words.text("my-stop", &[]),
+        back: "/my/apps".to_owned(),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+pub(crate) async fn stop(
+    State(state): State<My>,
+    signed_in: SignedIn,
+    SameSiteForm(form): SameSiteForm,
+) -> Result<Response, PageError> {
+    let app = form.get("app");
+    let ended = state.authorizations().stop(&signed_in.patient, app).await?;
+    // Verified tokens are kept for a moment: in this process they are not any more.
+    state.verifier.forget();
+    tracing::info!(client.id = app, ended, "a patient has stopped the access of an app");
+    Ok(see_other(&state.settings.url("/my/apps?said=stopped")))
+}
+
+pub(crate) async fn ask_sign_out(signed_in: SignedIn) -> Response {
+    let words = request_context::words();
+    let page = ConfirmPage {
+        my: signed_in.frame("apps"),
+        title: words.text("my-sign-out-title", &[]),
+        lead: words.text("my-sign-out-lead", &[]),
+        action: "/my/sign-out-everywhere".to_owned(),
+        fields: Vec::new(),
+        button: words.text("my-sign-out", &[]),
+        back: "/my/apps".to_owned(),
+    };
+    html(StatusCode::OK, &page)
+}
+
+pub(crate) async fn sign_out(
+    State(state): State<My>,
+    signed_in: SignedIn,
+    _: SameSiteForm,
+) -> Result<Response, PageError> {
+    let sources = (&*state.clock, &*state.random);
+    sign_out_everywhere(&signed_in.patient, &*state.expiring, sources).await?;
+    Ok(see_other(&state.settings.url("/")))
+}
+
+impl My {
+    fn authorizations(&self) -> Authorizations<'_> {
+        Authorizations { expiring: &*self.expiring, clock: &*self.clock }
+    }
+
+    /// What the patient knows an app by.
+    fn app_name(&self, client: &str) -> String {
+        let registered = self.settings.client(client).and_then(|client| client.name.clone());
+        registered.unwrap_or_else(|| client.to_owned())
+    }
+
+    /// An app with all its authorizations, of which there is one for each device.
+    fn app_card(&self, client: &ClientId, all: &[Authorization]) -> AppCard {
+        let words = request_context::words();
+        let since = all.iter().map(|one| one.since).min().unwrap_or_default();
+        let used = all.iter().map(|one| one.used).max().unwrap_or_default();
+        let scopes: Vec<_> = all.iter().flat_map(|one| one.scopes.words().collect::<Vec<_>>()).collect();
+        let query =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("app", client.as_str()).finish();
+        AppCard {
+            name: self.app_name(client.as_str()),
+            since: words.text("my-app-since", &[("date", &words.date(since))]),
+            used: words.text("my-app-used", &[("date", &words.date(used))]),
+            may: scopes_in_words(&Scopes::parse(&scopes.join(" ")), &words),
+            stop: format!("/my/apps/stop?{query}"),
+        }
+    }
+}

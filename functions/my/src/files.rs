@@ -1,0 +1,131 @@
+//! The files of a copy, one by one: `/my/exports/{job}/files/{file}` and `/my/exports/{job}/attachments/{file}`; and what the
+//! page says of them.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::error::{NO_FILE, NO_JOB, Result};
+use domain::ids::JobId;
+use domain::job::JobState;
+use domain::ports::jobs::StoredJob;
+use fhir::FHIR_NDJSON;
+use settings::LargeFiles;
+use storage::packs::Attachments;
+use web::download::{FileRequest, InlineLimit, Stored, download};
+use web::exported;
+use web::extract::{FilePath, JobPath};
+use web::pages::{Downloads, FileLink};
+use web::request_context;
+use web::respond::PageError;
+use words::Words;
+
+use crate::signed_in::SignedIn;
+use crate::zip::{Fits, fits};
+use crate::{My, state_of};
+
+/// Files that the page lists.
+const MAX_LISTED: usize = 200;
+
+pub(crate) async fn file(
+    State(state): State<My>,
+    JobPath(id): JobPath,
+    FilePath(file): FilePath,
+    signed_in: SignedIn,
+    request: FileRequest,
+) -> Result<Response, PageError> {
+    let stored = state.ready(&id, &signed_in).await?;
+    let named = exported::named(&stored.job, &file, &*state.files).await?.ok_or(NO_FILE)?;
+    let stored = Stored {
+        location: &named.file.location(),
+        content_type: FHIR_NDJSON,
+        file_name: &named.name,
+        etag: format!("\"{}\"", named.file.sha256),
+        size: named.file.size,
+    };
+    Ok(download(&stored, &request, &*state.files, state.inline_limit()).await?)
+}
+
+pub(crate) async fn attachment(
+    State(state): State<My>,
+    JobPath(id): JobPath,
+    FilePath(file): FilePath,
+    signed_in: SignedIn,
+    request: FileRequest,
+) -> Result<Response, PageError> {
+    let stored = state.ready(&id, &signed_in).await?;
+    let attachments = Attachments::new(state.files.clone());
+    let found = exported::attachment(&stored.job, &file, &*state.jobs, &attachments).await?.ok_or(NO_FILE)?;
+    let stored = Stored {
+        location: &found.location,
+        content_type: &found.content_type,
+        file_name: &found.name,
+        etag: format!("\"{}\"", found.etag),
+        size: found.size,
+    };
+    Ok(download(&stored, &request, &*state.files, state.inline_limit()).await?)
+}
+
+impl My {
+    /// A copy that can be downloaded.
+    async fn ready(&self, id: &JobId, signed_in: &SignedIn) -> Result<StoredJob> {
+        let stored = self.copy(id, &signed_in.patient).await?;
+        let is_ready = state_of(&stored.job, self.clock.now()) == JobState::Complete;
+        if is_ready { Ok(stored) } else { Err(NO_JOB) }
+    }
+
+    fn inline_limit(&self) -> InlineLimit {
+        InlineLimit { bytes: self.settings.max_direct_bytes, on_larger: LargeFiles::Redirect }
+    }
+
+    /// What can be downloaded of a copy; `None` while it is not ready.
+    pub(crate) async fn downloads(&self, stored: &StoredJob) -> Result<Option<Downloads>> {
+        let words = request_context::words();
+        let Some(plan) = self.plan(stored).await? else { return Ok(None) };
+        let base = format!("/my/exports/{}", stored.job.id());
+        let link = |kind: &str, name: &str, size: u64| FileLink {
+            href: format!("{base}/{kind}/{name}"),
+            name: name.to_owned(),
+            size: size_in_words(size, &words),
+        };
+        let files = plan.files.iter().map(|named| link("files", &named.name, named.file.size));
+        let attachments =
+            plan.attachments.iter().map(|attachment| link("attachments", &attachment.name, attachment.size));
+        let is_more = plan.files.len() + plan.attachments.len() > MAX_LISTED;
+        let fits = fits(&plan, &self.settings) != Fits::Nowhere;
+        let size = size_in_words(plan.bytes(), &words);
+        Ok(Some(Downloads {
+            zip: fits.then(|| format!("{base}/zip")),
+            all: words.text("my-download-all", &[("size", &size)]),
+            files: files.chain(attachments).take(MAX_LISTED).collect(),
+            is_more,
+        }))
+    }
+}
+
+/// A number of bytes as people say it: 1 KB is 1000 bytes.
+fn size_in_words(bytes: u64, words: &Words) -> String {
+    let (unit, name) = match bytes {
+        0..1_000_000 => (1_000, "KB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    format!("{} {name}", words.number(bytes.div_ceil(unit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_whole_and_never_too_small() {
+        for (bytes, text) in [
+            (0, "0 KB"),
+            (1, "1 KB"),
+            (999_999, "1,000 KB"),
+            (1_000_000, "1 MB"),
+            (12_300_000, "13 MB"),
+            (2_000_000_001, "3 GB"),
+        ] {
+            assert_eq!(size_in_words(bytes, &Words::default()), text);
+        }
+    }
+}

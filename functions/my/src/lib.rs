@@ -1,0 +1,232 @@
+//! The patient's own pages, which need no app: the copies of the patient's record, and the apps that have access.
+//!
+//! - [`signed_in`]: who is signed in; everybody else is sent to sign in first;
+//! - [`list`]: `/my`; [`one`]: a copy, with [`account`], what became of the record;
+//! - [`files`] and [`zip`]: its downloads;
+//! - [`remove`]: cancelling, deleting, and taking back the permission;
+//! - [`apps`]: the apps with access, and signing out everywhere.
+//!
+//! A copy is the patient's where the patient has asked for it, on these pages or in an app. What the hospital or a service
+//! exports by itself is not listed here.
+
+mod account;
+mod apps;
+mod files;
+mod list;
+mod one;
+mod remove;
+mod signed_in;
+mod zip;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use domain::clock::{Clock, Random};
+use domain::error::{NO_JOB, Result};
+use domain::ids::{JobId, PatientId};
+use domain::job::{Job, JobHeader, JobState};
+use domain::ports::expiring::ExpiringStore;
+use domain::ports::files::Files;
+use domain::ports::jobs::{Jobs, StoredJob};
+use fhir::FHIR_NDJSON;
+use jiff::Timestamp;
+use platform::Platform;
+use security::verify::Verifier;
+use settings::{OWN_PAGES, Settings};
+use web::describe::{self as described, Parameter, Place, page};
+use web::download::FileRequest;
+use web::pages::MyFrame;
+use web::request_context;
+use web::routes::{Access, At, Below, FORM, Route, Routes};
+use web::urls::client_of;
+
+use self::signed_in::SignedIn;
+
+/// The ports of the patient's own pages.
+#[derive(Clone)]
+pub(crate) struct My {
+    jobs: Arc<dyn Jobs>,
+    files: Arc<dyn Files>,
+    expiring: Arc<dyn ExpiringStore>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    settings: Arc<Settings>,
+    verifier: Arc<Verifier>,
+}
+
+impl FromRef<My> for Arc<Settings> {
+    fn from_ref(state: &My) -> Self {
+        state.settings.clone()
+    }
+}
+
+const AFTER: Parameter = Parameter::query("after", "Where the list goes on: of the link to older copies");
+const SAID: Parameter =
+    Parameter::query("said", "What is said first: sent, already, cancelled, deleted, taken-back or stopped");
+const LIVE: Parameter =
+    Parameter::query("live", "Whether the page loads again by itself: 1, or poll for its script");
+const SEEN: Parameter = Parameter::field("seen", "The state that the page showed: open or ready");
+const APP: Parameter = Parameter::query("app", "The client id of the app");
+
+/// The statuses of a file.
+const FILE: &[u16] = &[200, 206, 303, 304, 307];
+
+/// The routes of the patient's own pages.
+pub fn routes() -> Vec<Route> {
+    declared().list()
+}
+
+fn declared() -> Routes<My> {
+    Routes::new().below(Below::Root, |at| {
+        let at = at
+            .get("/my", Access::PatientPage, ("Lists the copies of a patient's record", &[200]), list::show)
+            .reading(&[AFTER, SAID])
+            .returning(&[page(200)])
+            .get(
+                "/my/exports/{job}",
+                Access::PatientPage,
+                ("Shows a copy of a patient's record", &[200]),
+                one::show,
+            )
+            .reading(&[LIVE, SAID])
+            .returning(&[page(200)]);
+        let at = at
+            .get(
+                "/my/exports/{job}/files/{file}",
+                Access::PatientPage,
+                ("Returns a file of a patient's copy", FILE),
+                files::file,
+            )
+            .reading(&FileRequest::PARAMETERS)
+            .returning(&[described::file(200, FHIR_NDJSON), described::file(206, FHIR_NDJSON)])
+            .get(
+                "/my/exports/{job}/attachments/{file}",
+                Access::PatientPage,
+                ("Returns an attachment of a patient's copy", FILE),
+                files::attachment,
+            )
+            .reading(&FileRequest::PARAMETERS)
+            .returning(&[described::file(200, "*/*"), described::file(206, "*/*")])
+            .get(
+                "/my/exports/{job}/zip",
+                Access::PatientPage,
+                ("Returns all of a patient's copy as a ZIP", &[200, 303]),
+                zip::download,
+            )
+            .returning(&[described::file(200, "application/zip")]);
+        let at = asked(
+            at,
+            "/my/exports/{job}/cancel",
+            "Cancels or deletes a copy",
+            remove::ask_cancel,
+            remove::cancel,
+        )
+        .reading(&[SEEN]);
+        let at = asked(
+            at,
+            "/my/exports/{job}/take-back",
+            "Takes back the permission for a copy",
+            remove::ask_take_back,
+            remove::take_back,
+        );
+        let at = at
+            .get(
+                "/my/apps",
+                Access::PatientPage,
+                ("Lists the apps that have access to a record", &[200]),
+                apps::show,
+            )
+            .reading(&[SAID])
+            .returning(&[page(200)])
+            .get(
+                "/my/apps/stop",
+                Access::PatientPage,
+                ("Asks whether to stop an app's access", &[200, 303]),
+                apps::ask_stop,
+            )
+            .reading(&[APP])
+            .returning(&[page(200)])
+            .post("/my/apps/stop", Access::PatientPage, ("Stops the access of an app", &[303]), apps::stop)
+            .taking(FORM)
+            .reading(&[Parameter { place: Place::Body, ..APP }]);
+        asked(
+            at,
+            "/my/sign-out-everywhere",
+            "Ends all sessions of a patient",
+            apps::ask_sign_out,
+            apps::sign_out,
+        )
+    })
+}
+
+/// A page that asks for confirmation, and its button.
+fn asked<A, B, S, T>(at: At<My>, path: &str, does: &'static str, ask: A, act: B) -> At<My>
+where
+    A: axum::handler::Handler<S, My>,
+    B: axum::handler::Handler<T, My>,
+    S: 'static,
+    T: 'static,
+{
+    at.get(path, Access::PatientPage, ("Asks for confirmation", &[200, 303]), ask)
+        .returning(&[page(200)])
+        .post(path, Access::PatientPage, (does, &[303]), act)
+        .taking(FORM)
+}
+
+pub fn router(platform: &dyn Platform) -> Result<Router> {
+    Ok(declared().with_state(My {
+        jobs: platform.jobs()?,
+        files: platform.files()?,
+        expiring: platform.expiring()?,
+        clock: platform.clock(),
+        random: platform.random(),
+        settings: platform.settings(),
+        verifier: platform.verifier()?,
+    }))
+}
+
+/// Whether the patient has asked for the copy. Bulk exports are not the patient's.
+fn is_of(header: &JobHeader, patient: &PatientId) -> bool {
+    let is_about = header.patient.as_ref().is_some_and(|summary| summary.id == *patient);
+    is_about && header.owner.patient.as_ref() == Some(patient) && header.request.selection.is_none()
+}
+
+/// The state as the patient sees it: what has expired is gone, also before it is removed.
+fn state_of(job: &Job, now: Timestamp) -> JobState {
+    if job.has_expired(now) { JobState::Expired } else { job.state() }
+}
+
+impl My {
+    /// A copy of this patient. Other patients' are as if there were none.
+    async fn copy(&self, id: &JobId, patient: &PatientId) -> Result<StoredJob> {
+        let stored = self.jobs.get(id).await?;
+        stored.filter(|stored| is_of(stored.job.header(), patient)).ok_or(NO_JOB)
+    }
+
+    /// Who has asked for a copy and when, in words.
+    fn asked(&self, header: &JobHeader) -> String {
+        let words = request_context::words();
+        let date = words.date(header.created_at);
+        if header.owner.client.as_str() == OWN_PAGES && header.owner.issuer.is_none() {
+            return words.text("my-asked-here", &[("date", &date)]);
+        }
+        let app = client_of(&self.settings, &header.owner).and_then(|client| client.name.as_deref());
+        let app = app.unwrap_or_else(|| header.owner.client.as_str());
+        words.text("my-asked-app", &[("app", app), ("date", &date)])
+    }
+}
+
+/// What a page says first, of the address that led to it.
+fn said(query: &web::extract::Query) -> Option<String> {
+    const KNOWN: [&str; 6] = ["sent", "already", "cancelled", "deleted", "taken-back", "stopped"];
+    let said = query.get("said").filter(|said| KNOWN.contains(said))?;
+    Some(request_context::words().text(&format!("my-said-{said}"), &[]))
+}
+
+impl SignedIn {
+    /// What stands around the pages; `here` is the part that the page belongs to.
+    fn frame(&self, here: &'static str) -> MyFrame {
+        MyFrame { name: self.name.clone(), here }
+    }
+}

@@ -1,0 +1,93 @@
+//! `/my`: the copies of a patient's record, newest first.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::error::Result;
+use domain::ids::PatientId;
+use domain::job::Job;
+use domain::ports::jobs::{JobQuery, StoredJob};
+use domain::request::Base;
+use http::StatusCode;
+use settings::OWN_PAGES;
+use web::extract::Query;
+use web::pages::{CopiesPage, CopyCard};
+use web::request_context;
+use web::respond::{PageError, html};
+
+use crate::signed_in::SignedIn;
+use crate::{My, is_of, said, state_of};
+
+/// Copies on a page.
+const PAGE: usize = 25;
+/// How often the store is asked for a page: some of what it lists is not the patient's own.
+const ROUNDS: usize = 10;
+
+pub(crate) async fn show(
+    State(state): State<My>,
+    signed_in: SignedIn,
+    query: Query,
+) -> Result<Response, PageError> {
+    let after = query.get("after").map(str::to_owned);
+    let (copies, next) = state.copies(&signed_in.patient, after).await?;
+    let page = CopiesPage {
+        said: said(&query),
+        ask: ask_path(&signed_in.patient),
+        copies: copies.iter().map(|stored| state.card(stored)).collect(),
+        older: next.map(|next| {
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("after", &next).finish();
+            format!("/my?{query}")
+        }),
+        my: signed_in.frame("copies"),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+/// The form that starts a copy without an app.
+pub(crate) fn ask_path(patient: &PatientId) -> String {
+    format!("{}/Patient/{patient}/$ehi-export/customize?client_id={OWN_PAGES}", Base::Fhir.path())
+}
+
+impl My {
+    /// A page of a patient's copies, and where the next one begins.
+    async fn copies(
+        &self,
+        patient: &PatientId,
+        mut after: Option<String>,
+    ) -> Result<(Vec<StoredJob>, Option<String>)> {
+        let mut copies = Vec::new();
+        for _ in 0..ROUNDS {
+            let query = JobQuery {
+                patient: Some(patient.clone()),
+                count: PAGE - copies.len(),
+                after,
+                ..JobQuery::default()
+            };
+            let page = self.jobs.list(&query).await?;
+            copies.extend(page.jobs.into_iter().filter(|stored| is_of(stored.job.header(), patient)));
+            after = page.next;
+            if after.is_none() || copies.len() == PAGE {
+                break;
+            }
+        }
+        Ok((copies, after))
+    }
+
+    fn card(&self, stored: &StoredJob) -> CopyCard {
+        let words = request_context::words();
+        let header = stored.job.header();
+        let state = state_of(&stored.job, self.clock.now());
+        let until = match &stored.job {
+            Job::Complete(complete) => words.moment(complete.expires_at),
+            _ => String::new(),
+        };
+        CopyCard {
+            href: format!("/my/exports/{}", header.id),
+            title: words.text("my-copy-of", &[("date", &words.date(header.created_at))]),
+            state: words.text(&format!("state-{}", state.name()), &[]),
+            look: state.ehi_status(),
+            asked: self.asked(header),
+            next: words.text(&format!("my-next-{}", state.name()), &[("date", &until)]),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `/my/exports/{job}`: one copy: how far it is, what was chosen, what is in it, and what was left out and why.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::error::Result;
+use domain::job::{Job, JobState};
+use domain::ports::jobs::StoredJob;
+use http::{HeaderName, HeaderValue, StatusCode};
+use web::extract::{JobPath, Query};
+use web::manifest::stored_page;
+use web::pages::{Chosen, ContentRow, CopyPage};
+use web::request_context;
+use web::respond::{PageError, html};
+use words::Words;
+
+use crate::signed_in::SignedIn;
+use crate::{My, account, list, said, state_of};
+
+/// How often a page without script loads again, in seconds.
+const REFRESH: HeaderValue = HeaderValue::from_static("15");
+
+pub(crate) async fn show(
+    State(state): State<My>,
+    JobPath(id): JobPath,
+    signed_in: SignedIn,
+    query: Query,
+) -> Result<Response, PageError> {
+    let stored = state.copy(&id, &signed_in.patient).await?;
+    let mut page = state.page(&stored, &signed_in).await?;
+    page.said = said(&query);
+    page.by_itself = query.get("live") == Some("1");
+    let mut response = html(StatusCode::OK, &page);
+    if page.by_itself && page.is_live {
+        response.headers_mut().insert(HeaderName::from_static("refresh"), REFRESH);
+    }
+    Ok(response)
+}
+
+/// Whether the state changes without the patient.
+fn is_live(state: JobState) -> bool {
+    matches!(state, JobState::Queued | JobState::Running | JobState::InReview)
+}
+
+/// Whether there is something to cancel, or to delete.
+pub(crate) fn is_open(state: JobState) -> bool {
+    state == JobState::AwaitingInput || is_live(state)
+}
+
+/// Whether the copy needs the patient's permission, and the permission lasts.
+pub(crate) fn has_permission(stored: &StoredJob, state: JobState) -> bool {
+    let choices = stored.job.header().request.choices.as_ref();
+    let lasts = is_open(state) || state == JobState::Complete;
+    lasts
+        && choices.is_some_and(|choices| {
+            domain::choices::Sensitive::ALL.iter().any(|topic| choices.authorizes(*topic))
+        })
+}
+
+impl My {
+    async fn page(&self, stored: &StoredJob, signed_in: &SignedIn) -> Result<CopyPage> {
+        let words = request_context::words();
+        let header = stored.job.header();
+        let state = state_of(&stored.job, self.clock.now());
+        let complete = match &stored.job {
+            Job::Complete(complete) if state == JobState::Complete => Some(complete),
+            _ => None,
+        };
+        let until = complete.map(|complete| words.moment(complete.expires_at)).unwrap_or_default();
+        let ledger = complete.and_then(|complete| complete.summary.ledger.as_ref());
+        Ok(CopyPage {
+            my: signed_in.frame("copies"),
+            said: None,
+            title: words.text("my-copy-of", &[("date", &words.date(header.created_at))]),
+            state: words.text(&format!("state-{}", state.name()), &[]),
+            state_name: state.name(),
+            look: state.ehi_status(),
+            next: words.text(&format!("my-next-{}", state.name()), &[("date", &until)]),
+            rejected: match &stored.job {
+                Job::Rejected(rejected) if state == JobState::Rejected => {
+                    Some(words.text("rejected-why", &[("reason", &rejected.reason)]))
+                }
+                _ => None,
+            },
+            is_live: is_live(state),
+            percent: matches!(state, JobState::Queued | JobState::Running).then(|| stored.percent()),
+            by_itself: false,
+            here: format!("/my/exports/{}", header.id),
+            form: (state == JobState::AwaitingInput).then(|| format!("/jobs/{}/customize", header.id)),
+            ask: list::ask_path(&signed_in.patient),
+            can_ask: matches!(
+                state,
+                JobState::Rejected | JobState::Failed | JobState::Cancelled | JobState::Expired
+            ),
+            asked: self.asked(header),
+            number: words.text("sent-number", &[("job", header.id.as_str())]),
+            chosen: match (&header.request.choices, state) {
+                (_, JobState::AwaitingInput) => None,
+                (None, _) => Some(Chosen { parts: Vec::new(), topics: Vec::new(), is_all: true }),
+                (Some(choices), _) => Some(Chosen {
+                    parts: account::parts(choices, &words),
+                    topics: account::topics(choices, &words),
+                    is_all: false,
+                }),
+            },
+            contents: match complete {
+                Some(_) => self.contents(&stored.job, &words).await?,
+                None => Vec::new(),
+            },
+            account: ledger.map(|ledger| account::total(ledger, &words)),
+            left_out: ledger.map(|ledger| account::left_out(ledger, &words)).unwrap_or_default(),
+            downloads: self.downloads(stored).await?,
+            can_cancel: is_open(state),
+            can_delete: state == JobState::Complete,
+            can_take_back: has_permission(stored, state),
+        })
+    }
+
+    /// How many entries of each type there are.
+    async fn contents(&self, job: &Job, words: &Words) -> Result<Vec<ContentRow>> {
+        let pages = job.summary().map_or(0, |summary| summary.pages);
+        let mut counts = BTreeMap::<String, u64>::new();
+        for number in 0..pages {
+            let page = stored_page(job, number, &*self.files).await?;
+            let data =
+                page.into_iter().flat_map(|page| page.files).filter(|named| named.file.purpose.is_data());
+            for named in data {
+                *counts.entry(named.file.resource_type).or_default() += named.file.count;
+            }
+        }
+        Ok(counts
+            .into_iter()
+            .map(|(kind, count)| ContentRow {
+                name: type_name(&kind, words),
+                kind,
+                count: words.number(count),
+            })
+            .collect())
+    }
+}
+
+/// What a patient calls a type of resources; empty where there is no other word than the type's own.
+pub(crate) fn type_name(kind: &str, words: &Words) -> String {
+    let key = format!("kind-{kind}");
+    if words.has(&key) { words.text(&key, &[]) } else { String::new() }
+}

@@ -1,0 +1,141 @@
+//! Cancelling or deleting a copy, and taking back the permission for it. Each is asked once more.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::chunk::job_prefix;
+use domain::error::{Error, Result};
+use domain::ids::JobId;
+use domain::job::{Job, JobState};
+use domain::states::Illegal;
+use http::StatusCode;
+use platform::exports::change;
+use web::extract::{JobPath, SameSiteForm};
+use web::pages::ConfirmPage;
+use web::request_context;
+use web::respond::{PageError, html, see_other};
+
+use crate::one::{has_permission, is_open};
+use crate::signed_in::SignedIn;
+use crate::{My, is_of, state_of};
+
+/// The actor in the job's history.
+const PATIENT: &str = "the patient";
+
+/// What the patient sees of the state when asked: whether the copy can be downloaded.
+fn seen(state: JobState) -> Option<&'static str> {
+    match state {
+        JobState::Complete => Some("ready"),
+        state if is_open(state) => Some("open"),
+        _ => None,
+    }
+}
+
+pub(crate) async fn ask_cancel(
+    State(state): State<My>,
+    JobPath(id): JobPath,
+    signed_in: SignedIn,
+) -> Result<Response, PageError> {
+    let stored = state.copy(&id, &signed_in.patient).await?;
+    // What has ended meanwhile is shown as it is.
+    let Some(seen) = seen(state_of(&stored.job, state.clock.now())) else {
+        return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
+    };
+    let key = if seen == "ready" { "my-delete" } else { "my-cancel" };
+    Ok(state.ask(&signed_in, &id, key, "cancel", vec![("seen", seen.to_owned())]))
+}
+
+pub(crate) async fn ask_take_back(
+    State(state): State<My>,
+    JobPath(id): JobPath,
+    signed_in: SignedIn,
+) -> Result<Response, PageError> {
+    let stored = state.copy(&id, &signed_in.patient).await?;
+    if !has_permission(&stored, state_of(&stored.job, state.clock.now())) {
+        return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
+    }
+    Ok(state.ask(&signed_in, &id, "my-take-back", "take-back", Vec::new()))
+}
+
+pub(crate) async fn cancel(
+    State(state): State<My>,
+    JobPath(id): JobPath,
+    signed_in: SignedIn,
+    SameSiteForm(form): SameSiteForm,
+) -> Result<Response, PageError> {
+    let stored = state.copy(&id, &signed_in.patient).await?;
+    let now_seen = seen(state_of(&stored.job, state.clock.now()));
+    // The copy became ready since the patient was asked, or it has ended: the page says so.
+    if now_seen != Some(form.get("seen")) {
+        return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}/cancel"))));
+    }
+    let said = if now_seen == Some("ready") { "deleted" } else { "cancelled" };
+    state
+        .remove(&id, &signed_in, said, |job| {
+            if seen(job.state()) != now_seen {
+                return Err(Illegal { state: job.state(), action: "cancel" }.into());
+            }
+            Ok(Job::Cancelled(job.cancel(PATIENT, state.clock.now())?))
+        })
+        .await
+}
+
+pub(crate) async fn take_back(
+    State(state): State<My>,
+    JobPath(id): JobPath,
+    signed_in: SignedIn,
+    _: SameSiteForm,
+) -> Result<Response, PageError> {
+    let stored = state.copy(&id, &signed_in.patient).await?;
+    if !has_permission(&stored, state_of(&stored.job, state.clock.now())) {
+        return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
+    }
+    let taken_back = |job: Job| Ok(Job::Cancelled(job.take_back(PATIENT, state.clock.now())?));
+    state.remove(&id, &signed_in, "taken-back", taken_back).await
+}
+
+impl My {
+    /// The page that asks whether it is meant. `key` is the first part of its messages' keys.
+    fn ask(
+        &self,
+        signed_in: &SignedIn,
+        id: &JobId,
+        key: &str,
+        action: &str,
+        fields: Vec<(&'static str, String)>,
+    ) -> Response {
+        let words = request_context::words();
+        let page = ConfirmPage {
+            my: signed_in.frame("copies"),
+            title: words.text(&format!("{key}-title"), &[]),
+            lead: words.text(&format!("{key}-lead"), &[]),
+            action: format!("/my/exports/{id}/{action}"),
+            fields,
+            button: words.text(&format!("{key}-yes"), &[]),
+            back: format!("/my/exports/{id}"),
+        };
+        html(StatusCode::OK, &page)
+    }
+
+    /// Ends the job and removes its files; a worker stops at the next patient.
+    async fn remove(
+        &self,
+        id: &JobId,
+        signed_in: &SignedIn,
+        said: &str,
+        mut end: impl FnMut(Job) -> Result<Job>,
+    ) -> Result<Response, PageError> {
+        let ended = change(&*self.jobs, id, |job| {
+            debug_assert!(is_of(job.header(), &signed_in.patient), "the caller has checked whose it is");
+            end(job)
+        });
+        match ended.await {
+            Ok(_) => self.files.remove_prefix(&job_prefix(id)).await?,
+            // Another window was faster.
+            Err(Error::Conflict(_) | Error::NotFound(_)) => {
+                return Ok(see_other(&self.settings.url(&format!("/my/exports/{id}"))));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(see_other(&self.settings.url(&format!("/my?said={said}"))).into_response())
+    }
+}

@@ -1,0 +1,104 @@
+//! What goes into the ZIP of a complete copy: the files of the manifest, and the attachments that they refer to.
+
+use std::collections::BTreeSet;
+
+use domain::choices::Sensitive;
+use domain::error::Result;
+use domain::job::{Job, JobState};
+use domain::manifest::NamedFile;
+use domain::pack::Location;
+use domain::ports::jobs::StoredJob;
+use domain::states::Complete;
+use jiff::Timestamp;
+use storage::packs::Attachments;
+use web::manifest::stored_page;
+use words::Words;
+
+use crate::{My, state_of};
+
+/// Chunks whose results are read at once.
+const CHUNKS: u32 = 100;
+
+/// See the [module](self).
+pub(crate) struct Plan {
+    pub(super) job: Job,
+    pub(super) transaction_time: Timestamp,
+    pub(crate) files: Vec<NamedFile>,
+    pub(crate) attachments: Vec<PlannedAttachment>,
+}
+
+/// An attachment, of the record or of staff.
+pub(crate) struct PlannedAttachment {
+    /// As in the URLs of the resources that refer to it.
+    pub(crate) name: String,
+    pub(super) location: Location,
+    pub(crate) size: u64,
+}
+
+impl Plan {
+    /// The bytes of all files, uncompressed.
+    pub(crate) fn bytes(&self) -> u64 {
+        let files: u64 = self.files.iter().map(|named| named.file.size).sum();
+        files + self.attachments.iter().map(|attachment| attachment.size).sum::<u64>()
+    }
+
+    /// What a browser saves the ZIP as.
+    pub(super) fn file_name(&self, words: &Words) -> String {
+        let asked = self.job.header().created_at.to_zoned(words.zone.clone()).date();
+        format!("health-record-{asked}.zip")
+    }
+
+    /// Whether records about alcohol or drugs may be in it, which carry a notice (42 CFR 2.32).
+    pub(super) fn needs_notice(&self) -> bool {
+        let choices = self.job.header().request.choices.as_ref();
+        choices.is_none_or(|choices| choices.authorizes(Sensitive::AlcoholAndDrug))
+    }
+}
+
+impl My {
+    /// What goes in; `None` while the copy is not ready, and when it is gone.
+    pub(crate) async fn plan(&self, stored: &StoredJob) -> Result<Option<Plan>> {
+        let Job::Complete(complete) = &stored.job else { return Ok(None) };
+        if state_of(&stored.job, self.clock.now()) != JobState::Complete {
+            return Ok(None);
+        }
+        let mut files = Vec::new();
+        for page in 0..complete.summary.pages {
+            let page = stored_page(&stored.job, page, &*self.files).await?;
+            files.extend(page.into_iter().flat_map(|page| page.files));
+        }
+        files.extend(complete.attached.clone());
+        Ok(Some(Plan {
+            transaction_time: complete.summary.transaction_time,
+            attachments: self.planned_attachments(stored, complete).await?,
+            files,
+            job: stored.job.clone(),
+        }))
+    }
+
+    async fn planned_attachments(
+        &self,
+        stored: &StoredJob,
+        complete: &Complete,
+    ) -> Result<Vec<PlannedAttachment>> {
+        let of_staff = complete.header.attachments.iter().map(|attachment| PlannedAttachment {
+            name: attachment.name.to_string(),
+            location: Location::object(attachment.key.clone()),
+            size: attachment.size,
+        });
+        let mut planned: Vec<_> = of_staff.collect();
+        let mut names: BTreeSet<_> = planned.iter().map(|attachment| attachment.name.clone()).collect();
+        let (id, end) = (stored.job.id(), stored.progress.plan_end);
+        let written = Attachments::new(self.files.clone());
+        for from in (0..end).step_by(CHUNKS as usize) {
+            for done in self.jobs.results(id, from..end.min(from + CHUNKS)).await? {
+                let found = written.list(id, done.chunk, &done.result).await?;
+                planned.extend(found.into_iter().filter_map(|(attachment, location, size)| {
+                    let name = attachment.url_name();
+                    names.insert(name.clone()).then_some(PlannedAttachment { name, location, size })
+                }));
+            }
+        }
+        Ok(planned)
+    }
+}

@@ -1,0 +1,172 @@
+//! The main fields of a resource, as a person reads them: when, what, and the value or the state.
+
+use serde_json::Value;
+
+/// See the [module](self). Empty where the resource has nothing that fits.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    /// As FHIR writes it.
+    pub(super) date: String,
+    pub(super) what: String,
+    pub(super) value: String,
+    pub(super) id: String,
+}
+
+/// Characters of a cell; the file has the rest.
+const MAX_CELL: usize = 300;
+
+const DATES: [&str; 22] = [
+    "/effectiveDateTime",
+    "/effectivePeriod/start",
+    "/effectiveInstant",
+    "/performedDateTime",
+    "/performedPeriod/start",
+    "/occurrenceDateTime",
+    "/occurrencePeriod/start",
+    "/period/start",
+    "/billablePeriod/start",
+    "/authoredOn",
+    "/onsetDateTime",
+    "/recordedDate",
+    "/started",
+    "/startDate",
+    "/date",
+    "/issued",
+    "/servicedDate",
+    "/created",
+    "/recorded",
+    "/start",
+    "/whenHandedOver",
+    "/birthDate",
+];
+
+const SUBJECTS: [&str; 16] = [
+    "code",
+    "vaccineCode",
+    "medicationCodeableConcept",
+    "medicationReference",
+    "title",
+    "type",
+    "serviceType",
+    "class",
+    "description",
+    "name",
+    "deviceName",
+    "category",
+    "activity",
+    "target",
+    "contentType",
+    "diagnostics",
+];
+
+const VALUES: [&str; 14] = [
+    "valueQuantity",
+    "valueCodeableConcept",
+    "valueString",
+    "valueBoolean",
+    "valueInteger",
+    "valueDateTime",
+    "conclusion",
+    "total",
+    "dosageInstruction",
+    "clinicalStatus",
+    "severity",
+    "lifecycleStatus",
+    "status",
+    "gender",
+];
+
+impl Row {
+    pub(super) fn of(resource: &Value) -> Self {
+        let first = |keys: &[&str]| {
+            let mut found =
+                keys.iter().filter_map(|key| resource.get(key)).filter_map(|value| shown(value, 0));
+            cut(&found.next().unwrap_or_default())
+        };
+        Self {
+            date: date(resource).unwrap_or_default().to_owned(),
+            what: first(&SUBJECTS),
+            value: first(&VALUES),
+            id: cut(resource["id"].as_str().unwrap_or_default()),
+        }
+    }
+}
+
+/// When it was, as FHIR writes it.
+pub(super) fn date(resource: &Value) -> Option<&str> {
+    DATES.iter().find_map(|path| resource.pointer(path)?.as_str())
+}
+
+/// A date or a part of one as FHIR writes it, without the time of day.
+pub(super) fn day(date: &str) -> &str {
+    date.split('T').next().unwrap_or_default()
+}
+
+/// A value of FHIR in words: a text, a concept, a quantity, a name, a reference, or the first of several.
+fn shown(value: &Value, depth: u8) -> Option<String> {
+    const DEEPEST: u8 = 3;
+    if depth > DEEPEST {
+        return None;
+    }
+    let text = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    match value {
+        Value::String(text) => (!text.is_empty()).then(|| text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Array(all) => all.iter().find_map(|one| shown(one, depth + 1)),
+        Value::Object(members) => {
+            if let Some(number) = members.get("value").filter(|number| number.is_number()) {
+                let unit = text("unit").or(text("code")).or(text("currency")).unwrap_or_default();
+                return Some(format!("{number} {unit}").trim_end().to_owned());
+            }
+            let given = members.get("given").and_then(Value::as_array).into_iter().flatten();
+            let given = given.filter_map(Value::as_str);
+            let name: Vec<_> = given.chain(text("family")).collect();
+            let plain = ["text", "display"].into_iter().find_map(text).map(str::to_owned);
+            plain
+                .or_else(|| (!name.is_empty()).then(|| name.join(" ")))
+                .or_else(|| shown(members.get("coding")?, depth + 1))
+                .or_else(|| ["code", "reference", "name"].into_iter().find_map(text).map(str::to_owned))
+        }
+        Value::Null => None,
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MAX_CELL) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_main_fields_are_found_where_fhir_has_them() {
+        for (resource, expected) in [
+            (
+                json!({ "id": "1", "code": { "coding": [{ "display": "Iron" }] }, "effectiveDateTime": "2020-02-03T10:00:00Z",
+                    "valueQuantity": { "value": 1.5, "unit": "g/L" }, "status": "final" }),
+                ["2020-02-03T10:00:00Z", "Iron", "1.5 g/L", "1"],
+            ),
+            (
+                json!({ "id": "p", "name": [{ "family": "Lindqvist", "given": ["Anna"] }], "birthDate": "1990-01", "gender": "female" }),
+                ["1990-01", "Anna Lindqvist", "female", "p"],
+            ),
+            (
+                json!({ "class": { "code": "AMB" }, "period": { "start": "2019" }, "status": "finished" }),
+                ["2019", "AMB", "finished", ""],
+            ),
+            (json!({ "code": [], "date": 7, "valueBoolean": false }), ["", "", "false", ""]),
+            (json!("nothing"), ["", "", "", ""]),
+        ] {
+            let row = Row::of(&resource);
+            assert_eq!([&*row.date, &*row.what, &*row.value, &*row.id], expected, "{resource}");
+        }
+        let long = Row::of(&json!({ "title": "é".repeat(500) }));
+        assert_eq!(long.what.chars().count(), MAX_CELL + 1);
+    }
+}

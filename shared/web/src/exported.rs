@@ -1,0 +1,69 @@
+//! Finds the files of a complete export by the names that its manifest and its resources have.
+
+use domain::chunk::RecordAttachment;
+use domain::error::Result;
+use domain::job::Job;
+use domain::manifest::{NamedFile, Names};
+use domain::pack::Location;
+use domain::ports::files::Files;
+use domain::ports::jobs::Jobs;
+use domain::states::Complete;
+use fhir::media_types;
+use storage::packs::Attachments;
+
+use crate::manifest::stored_page;
+
+/// A file of the manifest of a complete export; `None` if it has none of this name.
+pub async fn named(complete: &Job, file: &str, files: &dyn Files) -> Result<Option<NamedFile>> {
+    if let Job::Complete(Complete { attached: Some(attached), .. }) = complete
+        && attached.name == file
+    {
+        return Ok(Some(attached.clone()));
+    }
+    let manifest = stored_page(complete, Names::page_of(file), files).await?;
+    Ok(manifest.and_then(|manifest| manifest.find(file).cloned()))
+}
+
+/// An attachment, of the record or of staff.
+#[derive(Debug)]
+pub struct FoundAttachment {
+    pub location: Location,
+    /// In bytes.
+    pub size: u64,
+    pub content_type: String,
+    /// What a browser saves it as.
+    pub name: String,
+    /// Without quotes.
+    pub etag: String,
+}
+
+/// An attachment by its name in URLs; `None` if there is none. Only files of recorded attempts are found.
+pub async fn attachment(
+    job: &Job,
+    file: &str,
+    jobs: &dyn Jobs,
+    attachments: &Attachments,
+) -> Result<Option<FoundAttachment>> {
+    let mut of_staff = job.header().attachments.iter();
+    if let Some(attachment) = of_staff.find(|attachment| attachment.name.as_str() == file) {
+        return Ok(Some(FoundAttachment {
+            location: Location::object(attachment.key.clone()),
+            size: attachment.size,
+            content_type: media_types::safe(&attachment.content_type).to_owned(),
+            name: attachment.name.to_string(),
+            etag: attachment.hash.clone(),
+        }));
+    }
+    let Some(of_record) = RecordAttachment::parse(file) else { return Ok(None) };
+    let chunk = jobs.chunk(job.id(), of_record.chunk).await?;
+    let result = chunk.and_then(|chunk| chunk.result).filter(|result| result.attempt == of_record.attempt);
+    let Some(result) = result else { return Ok(None) };
+    let found = attachments.find(job.id(), &of_record, &result).await?;
+    Ok(found.map(|(location, size)| FoundAttachment {
+        location,
+        size,
+        content_type: media_types::of_extension(&of_record.name.extension()).to_owned(),
+        name: of_record.name.to_string(),
+        etag: of_record.url_name(),
+    }))
+}

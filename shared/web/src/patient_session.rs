@@ -1,0 +1,108 @@
+//! The sessions of patients, which all end at once where the patient signs out everywhere.
+//!
+//! Signing out everywhere writes an entry with a new id ([`EntryKind::SignOut`]). A session carries the id that it found when
+//! it began, and counts as none while there is an entry with another id. The entry lasts longer than any session that began
+//! before it.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use domain::clock::{Clock, Random};
+use domain::error::{Error, Result};
+use domain::ids::PatientId;
+use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
+use http::HeaderValue;
+use http::request::Parts;
+use serde_json::json;
+use settings::Settings;
+
+use crate::respond::PageError;
+use crate::session::{Cookies, LIFETIME, PATIENT, PatientSession, begin, find, prolong};
+
+/// Begins the session of a patient; returns the `Set-Cookie` header.
+pub async fn sign_in(
+    patient: PatientId,
+    name: String,
+    expiring: &dyn ExpiringStore,
+    sources: (&dyn Clock, &dyn Random),
+    settings: &Settings,
+) -> Result<HeaderValue> {
+    let sign_out = last_sign_out(&patient, expiring).await?;
+    begin(PATIENT, &PatientSession { patient, name, sign_out }, expiring, sources, settings).await
+}
+
+/// The patient who is signed in; using the session makes it last longer.
+pub async fn current_patient(
+    cookies: &Cookies,
+    expiring: &dyn ExpiringStore,
+    clock: &dyn Clock,
+) -> Result<Option<PatientSession>> {
+    let Some((key, entry)) = find(PATIENT, cookies, expiring).await? else { return Ok(None) };
+    let Some(session) = lasting(entry.read()?, expiring).await? else { return Ok(None) };
+    prolong(PATIENT, &key, &entry, expiring, clock).await?;
+    Ok(Some(session))
+}
+
+/// The same, without making the session last longer: for what a page does by itself.
+pub async fn glimpse_patient(
+    cookies: &Cookies,
+    expiring: &dyn ExpiringStore,
+) -> Result<Option<PatientSession>> {
+    let Some((_, entry)) = find(PATIENT, cookies, expiring).await? else { return Ok(None) };
+    lasting(entry.read()?, expiring).await
+}
+
+/// The session, unless the patient has signed out everywhere since it began.
+async fn lasting(session: PatientSession, expiring: &dyn ExpiringStore) -> Result<Option<PatientSession>> {
+    let sign_out = last_sign_out(&session.patient, expiring).await?;
+    Ok(Some(session).filter(|session| sign_out.is_none() || sign_out == session.sign_out))
+}
+
+async fn last_sign_out(patient: &PatientId, expiring: &dyn ExpiringStore) -> Result<Option<String>> {
+    let entry = expiring.get(EntryKind::SignOut, patient.as_str()).await?;
+    entry.map(|entry| entry.read()).transpose()
+}
+
+/// Ends all sessions of a patient, in every browser.
+pub async fn sign_out_everywhere(
+    patient: &PatientId,
+    expiring: &dyn ExpiringStore,
+    (clock, random): (&dyn Clock, &dyn Random),
+) -> Result<()> {
+    const TRIES: usize = 5;
+    // Longer than a session that was used just now.
+    let expires_at = clock.now().saturating_add(LIFETIME + LIFETIME).map_err(Error::internal)?;
+    let value = json!(random.secret());
+    for _ in 0..TRIES {
+        let is_written = match expiring.get(EntryKind::SignOut, patient.as_str()).await? {
+            Some(entry) => {
+                let entry = ExpiringEntry { value: value.clone(), expires_at, ..entry };
+                expiring.replace(EntryKind::SignOut, patient.as_str(), &entry).await?
+            }
+            None => expiring.put(EntryKind::SignOut, patient.as_str(), value.clone(), expires_at).await?,
+        };
+        if is_written {
+            return Ok(());
+        }
+    }
+    Err(Error::conflict("this account was signed out by several browsers at the same time; try again"))
+}
+
+/// The patient who is signed in in this browser, if one is.
+pub struct CurrentPatient(pub Option<PatientId>);
+
+impl<S> FromRequestParts<S> for CurrentPatient
+where
+    S: Send + Sync,
+    Arc<dyn ExpiringStore>: FromRef<S>,
+    Arc<dyn Clock>: FromRef<S>,
+{
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
+        let (expiring, clock) =
+            (Arc::<dyn ExpiringStore>::from_ref(state), Arc::<dyn Clock>::from_ref(state));
+        let session = current_patient(&Cookies::of(&parts.headers), &*expiring, &*clock).await?;
+        Ok(Self(session.map(|session| session.patient)))
+    }
+}

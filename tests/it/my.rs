@@ -1,0 +1,50 @@
+//! The patient's own pages: copies without an app, and the apps that have access.
+
+mod apps;
+mod copies;
+
+use http::StatusCode;
+use tests::{Answer, World};
+
+use crate::browsing::Browser;
+
+/// Signs a patient in, on the way to a page; the answer has the cookie.
+pub(crate) async fn signed_in(world: &World, patient: &str) -> Answer {
+    let answer = world.post("/patient-login").form(&[("next", "/my"), ("patient", patient)]).send().await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+    assert!(answer.location().ends_with("/my"), "{}", answer.location());
+    answer
+}
+
+/// A page as this patient sees it.
+pub(crate) async fn page(world: &World, session: &Answer, path: &str) -> String {
+    let answer = world.get(path).cookie(session).send().await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+    answer.text()
+}
+
+/// Asks for a copy on the patient's own pages, with these private topics; the path of its page.
+pub(crate) async fn asked(world: &World, session: &Answer, topics: &[&str]) -> String {
+    let list = page(world, session, "/my").await;
+    let ask = list.split("class=\"button\" href=\"").nth(1).expect("a button");
+    let ask = ask.split('"').next().unwrap_or_default();
+    let mut browser =
+        Browser { world, cookie: session.cookie(), page: world.get(ask).cookie(session).send().await };
+    browser.press("next", &[]).await;
+    let ticks: Vec<_> = topics.iter().map(|topic| (format!("authorizations.{topic}"), "on")).collect();
+    let ticks: Vec<_> = ticks.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    browser.press("next", &ticks).await;
+    let agree = [("agree", "on")];
+    let sent = browser.answer("send", if topics.is_empty() { &[] } else { &agree }).await;
+    let location = sent.location();
+    let copy = location.strip_prefix(tests::BASE_URL).expect("an address of ours").to_owned();
+    copy.strip_suffix("?said=sent").unwrap_or_else(|| panic!("{copy}")).to_owned()
+}
+
+/// Staff approve what is in review.
+pub(crate) async fn approved(world: &World, copy: &str) {
+    let job = copy.rsplit('/').next().expect("an id");
+    let staff = world.staff().await;
+    let answer = world.post(&format!("/admin/jobs/{job}/approve")).cookie(&staff).send().await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+}

@@ -1,0 +1,136 @@
+//! Apps with access, and signing out everywhere.
+
+use http::StatusCode;
+use serde_json::Value;
+use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
+
+use super::{page, signed_in};
+
+async fn refreshed(world: &World, tokens: &Value) -> Answer {
+    let refresh = text(&tokens["refresh_token"]);
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str()), ("client_id", "app")];
+    world.post("/auth/token").form(&fields).send().await
+}
+
+/// Stops the access of an app that the page names.
+async fn stop(world: &World, session: &Answer, app: &str) {
+    assert!(page(world, session, "/my/apps").await.contains(&format!("/my/apps/stop?app={app}")));
+    let asks = page(world, session, &format!("/my/apps/stop?app={app}")).await;
+    assert!(asks.contains("cannot see your record any more"), "{asks}");
+    let stopped = world.post("/my/apps/stop").cookie(session).form(&[("app", app)]).send().await;
+    assert!(stopped.location().ends_with("/my/apps?said=stopped"), "{}", stopped.location());
+}
+
+#[both_hosts]
+async fn a_stopped_app_is_refused_at_once(world: World) {
+    let (anna, bruno) = (signed_in(&world, ANNA).await, signed_in(&world, BRUNO).await);
+    let tokens = world.tokens("app", ANNA).await;
+    let second = world.tokens("app", ANNA).await;
+    let others = [world.tokens("app", BRUNO).await, world.tokens("other-app", ANNA).await];
+    let rotated = refreshed(&world, &tokens).await.json();
+    let shown = page(&world, &anna, "/my/apps").await;
+    for words in [
+        "<h2>The test app</h2>",
+        "<h2>other-app</h2>",
+        "Since ",
+        "Last used on",
+        "Get a copy of your record; you choose the parts",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert_eq!(shown.matches("<h2>The test app</h2>").count(), 1, "an app is there once");
+    stop(&world, &anna, "app").await;
+    for refused in [refreshed(&world, &rotated).await, refreshed(&world, &second).await] {
+        assert_eq!(
+            (refused.status, &refused.json()["error"]),
+            (StatusCode::BAD_REQUEST, &"invalid_grant".into())
+        );
+    }
+    let shown = page(&world, &anna, "/my/apps?said=stopped").await;
+    assert!(!shown.contains("<h2>The test app</h2>") && shown.contains("<h2>other-app</h2>"), "{shown}");
+    assert!(shown.contains("The app has no access any more."));
+    assert_eq!(refreshed(&world, &others[0]).await.status, StatusCode::OK, "another patient's");
+    assert!(page(&world, &bruno, "/my/apps").await.contains("<h2>The test app</h2>"));
+    let other = text(&others[1]["access_token"]);
+    let read = world.get("/jobs").bearer(&other).send().await;
+    assert_eq!(read.status, StatusCode::OK, "another app of the same patient");
+    // What is not there any more cannot be stopped again.
+    let nothing = world.get("/my/apps/stop?app=app").cookie(&anna).send().await;
+    assert!(nothing.location().ends_with("/my/apps"), "{}", nothing.location());
+}
+
+/// In one process a verified token is not kept beyond its end.
+#[tokio::test]
+async fn access_tokens_of_a_stopped_app_are_revoked() {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let read = || world.get("/jobs").bearer(&token).send();
+    assert_eq!(read().await.status, StatusCode::OK);
+    let session = signed_in(&world, ANNA).await;
+    stop(&world, &session, "app").await;
+    assert_eq!(read().await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_last_use_is_noted_once_an_hour_and_what_has_ended_is_not_listed() {
+    let world = World::new();
+    let session = || signed_in(&world, ANNA);
+    let mut tokens = world.tokens("app", ANNA).await;
+    let revoked = world.tokens("other-app", ANNA).await;
+    let fields = [("token", text(&revoked["refresh_token"])), ("client_id", "other-app".to_owned())];
+    assert_eq!(world.post("/auth/revoke").form(&fields).send().await.status, StatusCode::OK);
+    let shown = page(&world, &session().await, "/my/apps").await;
+    assert!(!shown.contains("other-app") && shown.contains("Last used on March 1, 2026"), "{shown}");
+    for (hours, used) in [(13, "March 2, 2026"), (24, "March 3, 2026")] {
+        world.advance(hours * 3600);
+        tokens = refreshed(&world, &tokens).await.json();
+        let shown = page(&world, &session().await, "/my/apps").await;
+        assert!(
+            shown.contains(&format!("Last used on {used}")) && shown.contains("Since March 1, 2026"),
+            "{shown}"
+        );
+    }
+    world.advance(31 * 24 * 3600);
+    let shown = page(&world, &session().await, "/my/apps").await;
+    assert!(shown.contains("No app has access to your record."), "{shown}");
+    assert_eq!(refreshed(&world, &tokens).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn one_authorization_too_many_ends_the_one_that_was_used_longest_ago() {
+    let world = World::new();
+    let first = world.tokens("app", ANNA).await;
+    world.advance(1);
+    let second = world.tokens("app", ANNA).await;
+    for _ in 0..49 {
+        world.advance(1);
+        world.tokens("other-app", ANNA).await;
+    }
+    assert_eq!(refreshed(&world, &first).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(refreshed(&world, &second).await.status, StatusCode::OK);
+}
+
+#[both_hosts]
+async fn signing_out_everywhere_ends_every_session_and_no_later_one(world: World) {
+    let (here, there, other) =
+        (signed_in(&world, ANNA).await, signed_in(&world, ANNA).await, signed_in(&world, BRUNO).await);
+    let asks = page(&world, &here, "/my/sign-out-everywhere").await;
+    assert!(asks.contains("Sign out everywhere?"), "{asks}");
+    let out = world.post("/my/sign-out-everywhere").cookie(&here).send().await;
+    assert!(out.location().ends_with('/'), "{}", out.location());
+    for ended in [&here, &there] {
+        let answer = world.get("/my").cookie(ended).send().await;
+        assert_eq!(answer.status, StatusCode::FOUND);
+        let form = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=my");
+        assert_eq!(world.get(&form).cookie(ended).send().await.status, StatusCode::FOUND);
+    }
+    page(&world, &other, "/my").await;
+    let again = signed_in(&world, ANNA).await;
+    page(&world, &again, "/my").await;
+    assert_eq!(
+        world.post("/my/sign-out-everywhere").cookie(&again).send().await.status,
+        StatusCode::SEE_OTHER
+    );
+    page(&world, &signed_in(&world, ANNA).await, "/my").await;
+    assert_eq!(world.get("/my").cookie(&here).send().await.status, StatusCode::FOUND, "it stays ended");
+}

@@ -1,0 +1,291 @@
+//! The list of copies, one copy, and ending it.
+
+use http::StatusCode;
+use tests::{ANNA, BRUNO, World, both_hosts, parameter};
+
+use super::{approved, asked, page, signed_in};
+
+#[both_hosts]
+async fn a_patient_asks_for_a_copy_without_an_app_and_cancels_it(world: World) {
+    let stranger = world.get("/my").send().await;
+    assert_eq!(stranger.status, StatusCode::FOUND);
+    assert_eq!(parameter(&stranger.location(), "next").as_deref(), Some("/my"));
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &[]).await;
+    let shown = page(&world, &session, &format!("{copy}?said=sent")).await;
+    for text in
+        ["We have your request.", "Collecting", "<progress", "data-live", "You asked for it here on", "Anna"]
+    {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    assert!(page(&world, &session, "/my").await.contains(&copy));
+    let asks = page(&world, &session, &format!("{copy}/cancel")).await;
+    assert!(asks.contains("Cancel this copy?") && asks.contains("value=\"open\""), "{asks}");
+    let cancelled =
+        world.post(&format!("{copy}/cancel")).cookie(&session).form(&[("seen", "open")]).send().await;
+    assert!(cancelled.location().ends_with("/my?said=cancelled"), "{}", cancelled.location());
+    assert!(page(&world, &session, "/my?said=cancelled").await.contains("The copy is cancelled."));
+    let shown = page(&world, &session, &copy).await;
+    assert!(shown.contains("Cancelled") && shown.contains("Ask for a copy again"), "{shown}");
+    assert!(!shown.contains("data-live") && !shown.contains("/cancel\""), "{shown}");
+    let again = world.post(&format!("{copy}/cancel")).cookie(&session).form(&[("seen", "open")]).send().await;
+    assert!(again.location().ends_with("/cancel"), "what has ended is shown: {}", again.location());
+}
+
+#[both_hosts]
+async fn a_copy_that_became_ready_is_not_cancelled_unseen_and_can_be_deleted(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &[]).await;
+    world.work().await;
+    assert!(page(&world, &session, &copy).await.contains("Being checked"));
+    approved(&world, &copy).await;
+    let late = world.post(&format!("{copy}/cancel")).cookie(&session).form(&[("seen", "open")]).send().await;
+    assert!(late.location().ends_with(&format!("{copy}/cancel")), "{}", late.location());
+    let asks = page(&world, &session, &format!("{copy}/cancel")).await;
+    assert!(asks.contains("Delete this copy?") && asks.contains("value=\"ready\""), "{asks}");
+    let shown = page(&world, &session, &copy).await;
+    assert!(shown.contains("Ready") && shown.contains("What is in it"), "{shown}");
+    let deleted =
+        world.post(&format!("{copy}/cancel")).cookie(&session).form(&[("seen", "ready")]).send().await;
+    assert!(deleted.location().ends_with("said=deleted"), "{}", deleted.location());
+    assert!(!page(&world, &session, &copy).await.contains("What is in it"));
+}
+
+/// The cells of a row of the page's tables.
+fn cells(shown: &str, begins: &str) -> Vec<u64> {
+    let row = shown.split("<tr><td>").find(|row| row.starts_with(begins)).unwrap_or_default();
+    let cells = row.split("<td class=\"number\">").skip(1);
+    cells
+        .map(|cell| cell.split('<').next().unwrap_or_default().replace(',', "").parse().expect("a number"))
+        .collect()
+}
+
+/// What was left out is what the ledger of the manifest says, for each reason.
+#[both_hosts]
+async fn what_was_left_out_is_the_ledgers(world: World) {
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/auto-approve", ANNA).await;
+    let choices = serde_json::json!({
+        "parameters": { "labs": { "enabled": true, "notes": "<b>iron</b>" }, "visits": { "enabled": true, "from": "2015" } },
+        "authorizations": { "hiv": { "value": true } },
+    });
+    let chosen = world.post(&job).bearer(&token).json(&choices).send().await;
+    assert_eq!(chosen.status, StatusCode::OK, "{}", chosen.text());
+    world.work().await;
+    let manifest = world.status(&token, &job).await.json();
+    let ledger = &manifest["extension"]["ledger"];
+    let session = signed_in(&world, ANNA).await;
+    let copy = format!("/my/exports/{}", job.rsplit('/').next().expect("an id"));
+    let shown = page(&world, &session, &copy).await;
+    let count =
+        |kind: &str, path: &str| ledger[kind].pointer(path).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    for (why, path) in [
+        ("Private topic that you did not tick: Mental health", "/withheld/mentalHealth"),
+        ("Private topic that you did not tick: Genetic tests", "/withheld/genetic"),
+        ("You did not tick this part", "/leftOut/formGroup"),
+        ("It is outside the dates that you chose", "/leftOut/dateRange"),
+        ("It belongs to an entry that is not in the copy", "/leftOut/document"),
+    ] {
+        let expected = [count("resources", path), count("documents", path)];
+        let expected = if expected == [0, 0] { Vec::new() } else { expected.to_vec() };
+        assert_eq!(cells(&shown, why), expected, "{why}: {ledger}");
+    }
+    let rows: u64 = shown
+        .split("What we left out and why")
+        .nth(1)
+        .expect("a table")
+        .split("<tr><td>")
+        .skip(1)
+        .filter_map(|row| row.split("<td class=\"number\">").nth(1)?.split('<').next()?.parse::<u64>().ok())
+        .sum();
+    assert_eq!(rows, count("resources", "/read") - count("resources", "/written"), "{shown}");
+    assert!(rows > 0 && count("resources", "/withheld/genetic") > 0, "{ledger}");
+    let totals = format!("We read {} entries", count("resources", "/read"));
+    assert!(shown.contains(&totals), "{totals}: {shown}");
+    // What was chosen, as text and never as markup.
+    assert!(
+        shown.contains("&#60;b&#62;iron&#60;/b&#62;")
+            && shown.contains("HIV")
+            && shown.contains("The test app"),
+        "{shown}"
+    );
+    assert!(shown.contains("From January 1, 2015"), "{shown}");
+    for file in manifest["output"].as_array().expect("files") {
+        let kind = tests::text(&file["type"]);
+        assert!(
+            shown.contains(&format!(">{kind}</span>")) || shown.contains(&format!("<td>{kind}</td>")),
+            "{kind}"
+        );
+    }
+}
+
+#[both_hosts]
+async fn a_rejection_has_its_reason_and_what_to_do(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &[]).await;
+    world.work().await;
+    let staff = world.staff().await;
+    let job = copy.rsplit('/').next().expect("an id");
+    let reason = serde_json::json!({ "reason": "We cannot confirm who asked." });
+    let rejected = world.post(&format!("/admin/jobs/{job}/reject")).cookie(&staff).json(&reason).send().await;
+    assert_eq!(rejected.status, StatusCode::OK, "{}", rejected.text());
+    let shown = page(&world, &session, &copy).await;
+    for text in ["Not sent", "We did not send this copy. Why: We cannot confirm who asked.", "hhs.gov/ocr"] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+}
+
+#[both_hosts]
+async fn the_permission_can_be_taken_back(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    let without = asked(&world, &session, &[]).await;
+    assert!(!page(&world, &session, &without).await.contains("Take back"));
+    let copy = asked(&world, &session, &["hiv"]).await;
+    assert!(page(&world, &session, &copy).await.contains("Take back my permission"));
+    let asks = page(&world, &session, &format!("{copy}/take-back")).await;
+    assert!(asks.contains("What was sent stays sent."), "{asks}");
+    let taken = world.post(&format!("{copy}/take-back")).cookie(&session).send().await;
+    assert!(taken.location().ends_with("/my?said=taken-back"), "{}", taken.location());
+    assert!(page(&world, &session, &copy).await.contains("Cancelled"));
+    for copy in [&without, &copy] {
+        let refused = world.post(&format!("{copy}/take-back")).cookie(&session).send().await;
+        assert!(refused.location().ends_with(copy.as_str()), "{}", refused.location());
+    }
+    assert!(page(&world, &session, &without).await.contains("Collecting"), "nothing was to be taken back");
+}
+
+#[both_hosts]
+async fn other_patients_copies_are_not_there(world: World) {
+    let (anna, bruno) = (signed_in(&world, ANNA).await, signed_in(&world, BRUNO).await);
+    let copy = asked(&world, &anna, &["hiv"]).await;
+    for path in [copy.clone(), format!("{copy}/cancel"), format!("{copy}/take-back")] {
+        assert_eq!(world.get(&path).cookie(&bruno).send().await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in [format!("{copy}/cancel"), format!("{copy}/take-back")] {
+        let sent = world.post(&path).cookie(&bruno).form(&[("seen", "open")]).send().await;
+        assert_eq!(sent.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert!(!page(&world, &bruno, "/my").await.contains(&copy));
+    // Neither are exports that the patient has not asked for.
+    let service = world.service("service", "system/*.rs").await;
+    let bulk = world.get("/fhir/Patient/$export?_type=Patient").bearer(&service).send().await.job();
+    let bulk = format!("/my/exports/{}", bulk.rsplit('/').next().expect("an id"));
+    assert_eq!(world.get(&bulk).cookie(&anna).send().await.status, StatusCode::NOT_FOUND);
+}
+
+#[both_hosts]
+async fn another_site_changes_nothing_and_a_session_that_ended_leads_back(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &["hiv"]).await;
+    for path in [
+        format!("{copy}/cancel"),
+        format!("{copy}/take-back"),
+        "/my/apps/stop".to_owned(),
+        "/my/sign-out-everywhere".to_owned(),
+    ] {
+        let call = world.post(&path).cookie(&session).form(&[("seen", "open"), ("app", "app")]);
+        let sent = call.header("origin", "https://evil.example.org").send().await;
+        assert_eq!(sent.status, StatusCode::FORBIDDEN, "{path}");
+        // Without a session each address that takes a form leads to signing in, and then to its page.
+        let signed_out = world.post(&path).form(&[("seen", "open")]).send().await;
+        assert_eq!(parameter(&signed_out.location(), "next"), Some(path.clone()), "{path}");
+        assert!(!world.get(&path).cookie(&session).send().await.status.is_client_error(), "{path}");
+    }
+    assert!(page(&world, &session, &copy).await.contains("Collecting"));
+    let back = world.post("/patient-login").form(&[("next", copy.as_str()), ("patient", ANNA)]).send().await;
+    assert!(back.location().ends_with(&copy), "{}", back.location());
+    for next in ["//evil.example.org", "/my@evil", "https://evil.example.org/my", "/mycelium", "/my\\x"] {
+        let refused = world.post("/patient-login").form(&[("next", next), ("patient", ANNA)]).send().await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{next}");
+    }
+}
+
+/// Without script a page loads again where the patient wants it; that does not keep the session.
+#[tokio::test]
+async fn a_page_that_updates_by_itself_can_be_stopped_and_does_not_keep_its_patient_signed_in() {
+    let world = World::new();
+    let session = signed_in(&world, ANNA).await;
+    assert!(page(&world, &session, "/my").await.contains("You have no copies yet."));
+    let copy = asked(&world, &session, &[]).await;
+    let still = world.get(&copy).cookie(&session).send().await;
+    assert!(still.header("refresh").is_empty() && still.text().contains(&format!("{copy}?live=1")));
+    let live = world.get(&format!("{copy}?live=1")).cookie(&session).send().await;
+    assert_eq!(live.header("refresh"), "15");
+    assert!(live.text().contains(">Stop</a>"), "{}", live.text());
+    for _ in 0..3 {
+        world.advance(190);
+        assert_eq!(world.get(&format!("{copy}?live=1")).cookie(&session).send().await.status, StatusCode::OK);
+    }
+    world.advance(60);
+    let ended = world.get(&format!("{copy}?live=poll")).cookie(&session).send().await;
+    assert_eq!(ended.status, StatusCode::FOUND, "the patient did nothing for ten minutes");
+}
+
+#[both_hosts]
+async fn a_form_whose_export_is_gone_says_so_to_whoever_is_signed_in(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651/customize";
+    let gone = world.get(nowhere).cookie(&session).send().await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND);
+    assert!(
+        gone.text().contains("No longer here") && gone.text().contains("href=\"/my\""),
+        "{}",
+        gone.text()
+    );
+    // Another patient's export is told in the same words.
+    let bruno = signed_in(&world, BRUNO).await;
+    let copy = asked(&world, &bruno, &[]).await;
+    let form = copy.replace("/my/exports", "/jobs") + "/customize";
+    let others = world.get(&form).cookie(&session).send().await;
+    let without_number = |answer: &tests::Answer, path: &str| {
+        answer.text().replace(path, "").replace(&path.replace('/', "%2F"), "")
+    };
+    assert_eq!(without_number(&others, &form), without_number(&gone, nowhere));
+    assert!(world.get(nowhere).send().await.location().contains("/patient-login?next="));
+}
+
+#[tokio::test]
+async fn twenty_five_copies_are_on_a_page_newest_first() {
+    use domain::ids::PatientId;
+    use domain::job::{Owner, PatientSummary};
+    use domain::request::Cohort;
+
+    let world = World::new();
+    let anna = PatientId::parse(ANNA).expect("an id");
+    for number in 0..60_u32 {
+        let mut new = tests::exports::new_export(Cohort::of(vec![anna.clone()]));
+        new.patient = Some(PatientSummary { id: anna.clone(), name: "Anna".to_owned() });
+        // Half of them were not asked for by the patient.
+        if number % 2 == 0 {
+            let client = domain::ids::ClientId::parse("app").expect("an id");
+            new.owner = Owner::new(client, None, Some(anna.clone()), &format!("Patient/{anna}"));
+        }
+        tests::exports::begin(world.platform(), new).await;
+        world.advance(1);
+    }
+    let session = signed_in(&world, ANNA).await;
+    let first = page(&world, &session, "/my").await;
+    let copies = |shown: &str| -> Vec<String> {
+        let rest = shown.split("href=\"/my/exports/").skip(1);
+        rest.map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
+    };
+    let older =
+        first.split("href=\"/my?after=").nth(1).expect("older copies").split('"').next().unwrap_or_default();
+    let second = page(&world, &session, &format!("/my?after={older}")).await;
+    let (first, second) = (copies(&first), copies(&second));
+    assert_eq!((first.len(), second.len()), (25, 5));
+    let all: Vec<_> = first.into_iter().chain(second).collect();
+    assert!(all.is_sorted_by(|one, other| one > other), "newest first, each once");
+}
+
+#[both_hosts]
+async fn the_pages_speak_spanish(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &[]).await;
+    for path in ["/my", copy.as_str(), "/my/apps", "/my/sign-out-everywhere"] {
+        let answer = world.get(path).cookie(&session).header("accept-language", "es").send().await;
+        let shown = answer.text();
+        assert!(shown.contains("<html lang=\"es\">") && shown.contains("Mis copias"), "{path}: {shown}");
+        assert!(!shown.contains("copies") || shown.contains("class=\"copies\""), "{path}: {shown}");
+    }
+}
