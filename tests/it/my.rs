@@ -2,6 +2,7 @@
 
 mod apps;
 mod copies;
+mod zip;
 
 use http::StatusCode;
 use tests::{Answer, World};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::audit::Action;
 use domain::error::Result;
 use domain::ids::ClientId;
 use domain::scopes::Scopes;
@@ -39,8 +40,7 @@ pub(crate) async fn ask_stop(
     query: Query,
 ) -> Result<Response, PageError> {
     let app = query.get("app").unwrap_or_default();
-    let lasting = state.authorizations().lasting(&signed_in.patient).await?;
-    if !lasting.iter().any(|authorization| authorization.client.as_str() == app) {
+    if !state.has_access(&signed_in, app).await? {
         return Ok(see_other(&state.settings.url("/my/apps")));
     }
     let words = request_context::words();
@@ -63,6 +63,10 @@ pub(crate) async fn stop(
     SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
     let app = form.get("app");
+    if !state.has_access(&signed_in, app).await? {
+        return Ok(see_other(&state.settings.url("/my/apps")));
+    }
+    state.audit.record(signed_in.event(Action::AccessStopped).about(app)).await?;
     let ended = state.authorizations().stop(&signed_in.patient, app).await?;
     // Verified tokens are kept for a moment: in this process they are not any more.
     state.verifier.forget();
@@ -90,6 +94,7 @@ pub(crate) async fn sign_out(
     _: SameSiteForm,
 ) -> Result<Response, PageError> {
     let sources = (&*state.clock, &*state.random);
+    state.audit.record(signed_in.event(Action::SignOut).about("everywhere")).await?;
     sign_out_everywhere(&signed_in.patient, &*state.expiring, sources).await?;
     Ok(see_other(&state.settings.url("/")))
 }
@@ -97,6 +102,11 @@ pub(crate) async fn sign_out(
 impl My {
     fn authorizations(&self) -> Authorizations<'_> {
         Authorizations { expiring: &*self.expiring, clock: &*self.clock }
+    }
+
+    async fn has_access(&self, signed_in: &SignedIn, app: &str) -> Result<bool> {
+        let lasting = self.authorizations().lasting(&signed_in.patient).await?;
+        Ok(lasting.iter().any(|authorization| authorization.client.as_str() == app))
     }
 
     /// What the patient knows an app by.

@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::audit::Action;
 use domain::error::{NO_FILE, NO_JOB, Result};
 use domain::ids::JobId;
 use domain::job::JobState;
@@ -34,6 +35,7 @@ pub(crate) async fn file(
 ) -> Result<Response, PageError> {
     let stored = state.ready(&id, &signed_in).await?;
     let named = exported::named(&stored.job, &file, &*state.files).await?.ok_or(NO_FILE)?;
+    state.audit.record(signed_in.event(Action::Download).of(&stored.job).about(&named.name)).await?;
     let stored = Stored {
         location: &named.file.location(),
         content_type: FHIR_NDJSON,
@@ -54,6 +56,8 @@ pub(crate) async fn attachment(
     let stored = state.ready(&id, &signed_in).await?;
     let attachments = Attachments::new(state.files.clone());
     let found = exported::attachment(&stored.job, &file, &*state.jobs, &attachments).await?.ok_or(NO_FILE)?;
+    // Not the name: people name files after patients.
+    state.audit.record(signed_in.event(Action::Download).of(&stored.job).about("attachment")).await?;
     let stored = Stored {
         location: &found.location,
         content_type: &found.content_type,

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
+use domain::audit::{Action, Actor, Event};
 use domain::clock::{Clock, Random};
 use domain::error::{NO_JOB, Result};
 use domain::ids::{JobId, PatientId};
@@ -34,6 +35,7 @@ use jiff::Timestamp;
 use platform::Platform;
 use security::verify::Verifier;
 use settings::{OWN_PAGES, Settings};
+use web::audit::Audit;
 use web::describe::{self as described, Parameter, Place, page};
 use web::download::FileRequest;
 use web::pages::MyFrame;
@@ -53,6 +55,7 @@ pub(crate) struct My {
     random: Arc<dyn Random>,
     settings: Arc<Settings>,
     verifier: Arc<Verifier>,
+    audit: Audit,
 }
 
 impl FromRef<My> for Arc<Settings> {
@@ -183,6 +186,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
         random: platform.random(),
         settings: platform.settings(),
         verifier: platform.verifier()?,
+        audit: Audit::of(platform)?,
     }))
 }
 
@@ -225,6 +229,11 @@ fn said(query: &web::extract::Query) -> Option<String> {
 }
 
 impl SignedIn {
+    /// What the patient does, for the audit trail.
+    fn event(&self, action: Action) -> Event {
+        Event::new(Actor::patient(&self.patient), action).of_patient(&self.patient)
+    }
+
     /// What stands around the pages; `here` is the part that the page belongs to.
     fn frame(&self, here: &'static str) -> MyFrame {
         MyFrame { name: self.name.clone(), here }

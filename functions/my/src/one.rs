@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::audit::Action;
 use domain::error::Result;
 use domain::job::{Job, JobState};
 use domain::ports::jobs::StoredJob;
@@ -29,6 +30,9 @@ pub(crate) async fn show(
 ) -> Result<Response, PageError> {
     let stored = state.copy(&id, &signed_in.patient).await?;
     let mut page = state.page(&stored, &signed_in).await?;
+    if page.downloads.is_some() {
+        state.audit.record(signed_in.event(Action::RecordViewed).of(&stored.job)).await?;
+    }
     page.said = said(&query);
     page.by_itself = query.get("live") == Some("1");
     let mut response = html(StatusCode::OK, &page);

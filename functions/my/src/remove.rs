@@ -1,7 +1,8 @@
 //! Cancelling or deleting a copy, and taking back the permission for it. Each is asked once more.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use domain::audit::Action;
 use domain::chunk::job_prefix;
 use domain::error::{Error, Result};
 use domain::ids::JobId;
@@ -124,6 +125,7 @@ impl My {
         said: &str,
         mut end: impl FnMut(Job) -> Result<Job>,
     ) -> Result<Response, PageError> {
+        self.audit.record(signed_in.event(Action::Deleted).of_job(id).about(said)).await?;
         let ended = change(&*self.jobs, id, |job| {
             debug_assert!(is_of(job.header(), &signed_in.patient), "the caller has checked whose it is");
             end(job)
@@ -131,11 +133,12 @@ impl My {
         match ended.await {
             Ok(_) => self.files.remove_prefix(&job_prefix(id)).await?,
             // Another window was faster.
-            Err(Error::Conflict(_) | Error::NotFound(_)) => {
+            Err(error @ (Error::Conflict(_) | Error::NotFound(_))) => {
+                self.audit.failed(signed_in.event(Action::Deleted).of_job(id).about(said), error).await;
                 return Ok(see_other(&self.settings.url(&format!("/my/exports/{id}"))));
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(see_other(&self.settings.url(&format!("/my?said={said}"))).into_response())
+        Ok(see_other(&self.settings.url(&format!("/my?said={said}"))))
     }
 }

@@ -1,6 +1,7 @@
 //! The pages in a real browser. `cargo xtask browser` starts it; plain `cargo test` leaves these stories out.
 
 mod helpers;
+mod my;
 mod patient;
 mod staff;
 

@@ -19,7 +19,7 @@ const AS_ALL: Setup = Setup { settings: "", parameters: &[] };
 const LINKS: Setup = Setup { settings: "max_direct_bytes = 1", parameters: &[] };
 
 /// The stories, and the deployment of each.
-pub(crate) const ALL: [(Setup, Story); 11] = [
+pub(crate) const ALL: [(Setup, Story); 12] = [
     (AS_ALL, Story { name: "begin_with_the_form", tell: |world| Box::pin(begin_with_the_form(world)) }),
     (AS_ALL, Story { name: "comes_back", tell: |world| Box::pin(comes_back(world)) }),
     (AS_ALL, Story { name: "deleted", tell: |world| Box::pin(deleted(world)) }),
@@ -30,6 +30,7 @@ pub(crate) const ALL: [(Setup, Story); 11] = [
     (AS_ALL, Story { name: "too_many", tell: |world| Box::pin(too_many(world)) }),
     (AS_ALL, Story { name: "announced", tell: |world| Box::pin(announced(world)) }),
     (AS_ALL, Story { name: "twice", tell: |world| Box::pin(twice(world)) }),
+    (LINKS, Story { name: "zip_in_the_store", tell: |world| Box::pin(zip_in_the_store(world)) }),
     (LINKS, Story { name: "links", tell: |world| Box::pin(links(world)) }),
 ];
 
@@ -151,6 +152,26 @@ async fn links(world: World) {
     let sent = world.get(&url).bearer(&token).send().await;
     assert_eq!(sent.status, StatusCode::TEMPORARY_REDIRECT, "{}", sent.text());
     assert!(sent.location().starts_with("https://the-files.s3."), "{}", sent.location());
+}
+
+/// A ZIP that is too large for a response is made in the store, once, and goes with the copy.
+async fn zip_in_the_store(world: World) {
+    let session = crate::my::signed_in(&world, ANNA).await;
+    let copy = crate::my::asked(&world, &session, &["hiv"]).await;
+    world.work().await;
+    crate::my::approved(&world, &copy).await;
+    for _ in 0..2 {
+        let zip = world.get(&format!("{copy}/zip")).cookie(&session).send().await;
+        assert_eq!(zip.status, StatusCode::SEE_OTHER, "{}", zip.text());
+        assert!(zip.location().starts_with("https://the-files.s3."), "{}", zip.location());
+    }
+    let id = id_of(&copy);
+    assert!(world.account().has_files(&id));
+    world.account().leave_behind(&id);
+    let fields = [("seen", "ready")];
+    let deleted = world.post(&format!("{copy}/cancel")).cookie(&session).form(&fields).send().await;
+    assert!(deleted.location().ends_with("said=deleted"), "{}", deleted.location());
+    assert!(!world.account().has_files(&id));
 }
 
 /// Half of all deliveries come twice, at once: of two attempts one is recorded, and the other one removes its files.

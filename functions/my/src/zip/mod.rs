@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::audit::Action;
 use domain::chunk::job_prefix;
 use domain::error::{Error, NO_JOB, Result};
 use domain::ports::files::Files;
@@ -53,6 +54,8 @@ pub(crate) async fn download(
 ) -> Result<Response, PageError> {
     let stored = state.copy(&id, &signed_in.patient).await?;
     let plan = state.plan(&stored).await?.ok_or(NO_JOB)?;
+    let event = signed_in.event(Action::Download).of(&stored.job).about("zip");
+    state.audit.record(event).await?;
     let words = request_context::words();
     let file_name = plan.file_name(&words);
     let key = format!("{}copy-{}.zip", job_prefix(&id), words.language.tag());

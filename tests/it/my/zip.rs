@@ -1,0 +1,186 @@
+//! The ZIP of a copy: its hashes, its page for people, and what happens where it breaks off.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
+use aws_lc_rs::digest;
+use domain::clock::hex;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
+use tower::ServiceExt;
+use zip::ZipArchive;
+
+use super::{approved, asked, page, signed_in};
+
+/// The files of a ZIP by name.
+fn unpacked(answer: &Answer) -> BTreeMap<String, Vec<u8>> {
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), "application/zip");
+    let mut archive = ZipArchive::new(Cursor::new(&answer.body)).expect("a ZIP");
+    let mut files = BTreeMap::new();
+    for index in 0..archive.len() {
+        let mut file = archive.by_index(index).expect("a file");
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("its bytes and its checksum");
+        let name = file.name().expect("a name").into_owned();
+        assert!(files.insert(name.clone(), bytes).is_none(), "{name} is there twice");
+    }
+    files
+}
+
+fn in_text(files: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
+    let bytes = files.get(name).unwrap_or_else(|| panic!("no {name}: {:?}", files.keys()));
+    String::from_utf8(bytes.clone()).expect("UTF-8")
+}
+
+/// `SHA256SUMS` names every other file with its hash, as `sha256sum -c` reads it.
+fn check_sums(files: &BTreeMap<String, Vec<u8>>) {
+    let sums = in_text(files, "SHA256SUMS");
+    let named: BTreeMap<_, _> =
+        sums.lines().map(|line| line.split_once("  ").expect("a hash and a name")).map(|(hash, name)| (name, hash)).collect();
+    for (name, bytes) in files.iter().filter(|(name, _)| *name != "SHA256SUMS") {
+        let hash = hex(digest::digest(&digest::SHA256, bytes).as_ref());
+        assert_eq!(named.get(name.as_str()), Some(&hash.as_str()), "{name}");
+    }
+    assert_eq!(named.len() + 1, files.len());
+}
+
+#[both_hosts]
+async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &["hiv", "alcoholAndDrug"]).await;
+    let early = world.get(&format!("{copy}/zip")).cookie(&session).send().await;
+    assert_eq!(early.status, StatusCode::NOT_FOUND, "there is nothing yet");
+    world.work().await;
+    let early = world.get(&format!("{copy}/zip")).cookie(&session).send().await;
+    assert_eq!(early.status, StatusCode::NOT_FOUND, "staff have not approved it");
+    let job = copy.rsplit('/').next().expect("an id");
+    let letter: [(&str, &str, &[u8]); 1] = [("letter.txt", "text/plain", b"With regards")];
+    let staff = world.staff().await;
+    world.post(&format!("/admin/jobs/{job}/add-files")).cookie(&staff).files(&letter).send().await;
+    approved(&world, &copy).await;
+    let shown = page(&world, &session, &copy).await;
+    assert!(shown.contains("Download all (ZIP, about ") && shown.contains(&format!("{copy}/files/Patient.ndjson")), "{shown}");
+    let zip = world.get(&format!("{copy}/zip")).cookie(&session).send().await;
+    assert!(zip.header("content-disposition").starts_with("attachment; filename=\"health-record-"), "{:?}", zip.headers);
+    let files = unpacked(&zip);
+    check_sums(&files);
+    assert!(files.keys().any(|name| name.starts_with("attachments/") && name.ends_with("letter.txt")), "{:?}", files.keys());
+    let manifest: Value = serde_json::from_str(&in_text(&files, "manifest.json")).expect("JSON");
+    let output = manifest["output"].as_array().expect("files");
+    for file in output {
+        let path = text(&file["url"]);
+        let lines = in_text(&files, &path).lines().count();
+        assert_eq!(file["count"], lines, "{path}");
+        let sha256 = &file["extension"]["sha256"];
+        assert_eq!(*sha256, hex(digest::digest(&digest::SHA256, &files[&path]).as_ref()), "{path}");
+        let single = path.replace("data/", &format!("{copy}/files/"));
+        let single = world.get(&single).cookie(&session).send().await;
+        assert!(single.body == files[&path], "{path} is another file");
+    }
+    let notice = "42 CFR part 2 prohibits unauthorized use or disclosure of these records.";
+    assert_eq!(manifest["notice"], notice);
+    assert!(manifest["extension"]["ledger"]["resources"]["read"].as_u64() > Some(0), "{manifest}");
+    assert!(in_text(&files, "README.txt").contains(notice));
+    let index = in_text(&files, "index.html");
+    assert!(index.contains(notice) && !index.contains("<script") && !index.contains("http-equiv=\"refresh"), "{index}");
+    for file in output {
+        assert!(index.contains(&format!("href=\"{}\"", text(&file["url"]))), "{file}");
+    }
+    assert!(index.contains("Anna Lindqvist") && index.contains("Test results and measures"), "{index}");
+    // Each attachment that a resource names is there under that name.
+    for name in files.keys().filter(|name| name.starts_with("data/DocumentReference")) {
+        for line in in_text(&files, name).lines() {
+            let resource: Value = serde_json::from_str(line).expect("JSON");
+            let url = resource.pointer("/content/0/attachment/url").and_then(Value::as_str).unwrap_or_default();
+            if let Some((_, attached)) = url.split_once("/download/attachments/") {
+                assert!(files.contains_key(&format!("attachments/{attached}")), "{attached}: {:?}", files.keys());
+                let single = world.get(&format!("{copy}/attachments/{attached}")).cookie(&session).send().await;
+                assert!(single.body == files[&format!("attachments/{attached}")], "{attached}");
+            }
+        }
+    }
+    let bruno = signed_in(&world, BRUNO).await;
+    for path in ["zip", "files/Patient.ndjson", "attachments/letter.txt"] {
+        let others = world.get(&format!("{copy}/{path}")).cookie(&bruno).send().await;
+        assert_eq!(others.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(world.get(&format!("{copy}/{path}")).send().await.location().contains("/patient-login"), "{path}");
+    }
+}
+
+/// In Spanish, without alcohol and drugs, and with a record that tries to be a page.
+#[tokio::test]
+async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests::Result {
+    let lake = tempfile::tempdir()?;
+    let patient = lake.path().join("Patient").join(ANNA);
+    std::fs::create_dir_all(&patient)?;
+    std::fs::write(
+        patient.join("Patient.ndjson"),
+        format!("{{\"resourceType\":\"Patient\",\"id\":\"{ANNA}\",\"name\":[{{\"text\":\"</title><script>alert(1)</script>\"}}]}}\n"),
+    )?;
+    let lines: String = (0..1200)
+        .map(|number| format!("{{\"resourceType\":\"Condition\",\"id\":\"c{number}\",\"subject\":{{\"reference\":\"Patient/{ANNA}\"}},\"code\":{{\"text\":\"<img src=x onerror=alert({number})>\"}},\"recordedDate\":\"20{:02}-01-02\"}}\n", number % 20))
+        .collect();
+    std::fs::write(patient.join("Condition.ndjson"), lines)?;
+    let world = World::with("sandbox = true\nreview = false", lake.path());
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &[]).await;
+    world.work().await;
+    let zip = world.get(&format!("{copy}/zip")).cookie(&session).header("accept-language", "es").send().await;
+    let files = unpacked(&zip);
+    check_sums(&files);
+    let index = in_text(&files, "index.html");
+    assert!(!index.contains("<script") && !index.contains("<img"), "{index}");
+    assert!(index.contains("<html lang=\"es\">") && index.contains("Enfermedades"), "{index}");
+    assert!(index.contains("Los primeros 1,000 de 1,200") && index.contains("&#60;img src=x onerror=alert(999)"), "{index}");
+    assert!(!index.contains("alert(1000)"), "the file has the rest");
+    assert!(index.contains("2 de enero de 2000 a 2 de enero de 2019"), "{index}");
+    let manifest: Value = serde_json::from_str(&in_text(&files, "manifest.json"))?;
+    assert!(manifest.get("notice").is_none() && !in_text(&files, "README.txt").contains("42 CFR"));
+    Ok(())
+}
+
+/// What is not as the manifest says must not look like a whole ZIP.
+#[tokio::test]
+async fn a_zip_that_breaks_off_is_seen_by_whoever_reads_it() -> tests::Result {
+    let world = World::with("sandbox = true\nreview = false", &ehi::defaults::sample_records());
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &[]).await;
+    world.work().await;
+    let whole = unpacked(&world.get(&format!("{copy}/zip")).cookie(&session).send().await);
+    assert!(whole.len() > 5);
+    // The pack with the files is another one now.
+    let files = world.platform().files();
+    let job = copy.rsplit('/').next().expect("an id");
+    let prefix = format!("exports/{job}/");
+    for directory in files.list(&prefix).await?.into_iter().filter(|name| name.ends_with('/')) {
+        for name in files.list(&format!("{prefix}{directory}")).await?.into_iter().filter(|name| name.starts_with("pack")) {
+            let key = format!("{prefix}{directory}{name}");
+            let mut bytes = domain::ports::files::read_all(&*files, &key, 1 << 24).await?;
+            let last = bytes.len() / 2;
+            bytes[last] ^= 1;
+            files.remove(&key).await?;
+            domain::ports::files::write_all(&*files, &key, bytes).await?;
+        }
+    }
+    let app = web::host::host(ehi::server::routers(world.platform())?, world.platform());
+    let request = http::Request::get(format!("{copy}/zip")).header("cookie", session.cookie());
+    let response = app.oneshot(request.body(axum::body::Body::empty())?).await?;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(response.into_body().collect().await.is_err(), "it looks whole");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_zip_that_is_too_large_for_the_host_is_offered_file_by_file() {
+    // Less than the copy has, in the only place where it could be made.
+    let world = World::with("sandbox = true\nreview = false\nmax_direct_bytes = 1000", &ehi::defaults::sample_records());
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &[]).await;
+    world.work().await;
+    // This host has no links: it sends what it has made.
+    let files = unpacked(&world.get(&format!("{copy}/zip")).cookie(&session).send().await);
+    check_sums(&files);
+}
