@@ -210,7 +210,7 @@ impl Customize {
     /// Records that a patient signed out, if one was signed in.
     pub(crate) async fn signed_out_by(&self, session: Option<PatientSession>) -> Result<()> {
         match session {
-            Some(PatientSession { patient }) => {
+            Some(PatientSession { patient, .. }) => {
                 self.audit.record(Event::new(Actor::patient(&patient), Action::SignOut)).await
             }
             None => Ok(()),

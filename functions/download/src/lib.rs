@@ -13,7 +13,6 @@ use domain::job::Job;
 use domain::manifest::{NamedFile, Names};
 use domain::ports::files::Files;
 use domain::ports::jobs::{Jobs, StoredJob};
-use domain::states::Complete;
 use fhir::FHIR_NDJSON;
 use http::StatusCode;
 use http::request::Parts;
