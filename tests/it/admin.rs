@@ -4,6 +4,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{ANNA, Answer, BASE_URL, BRUNO, PASSWORD, World, both_hosts, text};
 
+use crate::review::{decide, hidden};
+
 /// An export in review, its token and a member of staff.
 pub(crate) async fn in_review(world: &World) -> (String, String, Answer) {
     let token = world.token(ANNA).await;
@@ -286,22 +288,14 @@ async fn the_pages_do_what_the_api_does(world: World) {
     );
     let shown = world.get(&page).cookie(&staff).send().await.text();
     assert!(shown.contains("&#60;b&#62;.txt") && !shown.contains("<b>"), "what others wrote is escaped");
-    let removed =
-        world.post(&format!("{page}/remove-files")).cookie(&staff).form(&[("name", "_b_.txt")]).send().await;
+    let (remove, version) = (format!("{page}/remove-files"), hidden(&shown, "version"));
+    let removed = decide(&world, &staff, &remove, &version, &[("name", "_b_.txt")]).await;
     assert_eq!(removed.status, StatusCode::SEE_OTHER);
-    assert!(world.get(&page).cookie(&staff).send().await.text().contains("Nothing attached"));
-    assert_eq!(
-        world.post(&format!("{page}/approve")).cookie(&staff).send().await.status,
-        StatusCode::SEE_OTHER
-    );
-    let twice = world.post(&format!("{page}/reject")).cookie(&staff).form(&[("reason", "x")]).send().await;
-    assert!(twice.status == StatusCode::CONFLICT && twice.text().contains("approved"));
+    assert!(world.get(&page).cookie(&staff).send().await.text().contains("Nothing is attached"));
+    let asked = world.get(&format!("{page}/approve")).cookie(&staff).send().await.text();
+    let approved = decide(&world, &staff, &format!("{page}/approve"), &hidden(&asked, "version"), &[]).await;
+    assert_eq!(approved.status, StatusCode::SEE_OTHER);
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
-    assert_eq!(
-        world.post(&format!("{page}/delete")).cookie(&staff).send().await.status,
-        StatusCode::SEE_OTHER
-    );
-    assert_eq!(world.get(&page).cookie(&staff).send().await.status, StatusCode::NOT_FOUND);
     let out = world.post("/staff/logout").cookie(&staff).send().await;
     assert_eq!(out.status, StatusCode::SEE_OTHER);
     assert_eq!(world.get("/staff").cookie(&staff).send().await.status, StatusCode::SEE_OTHER);
@@ -317,20 +311,24 @@ async fn the_review_page_says_what_was_asked_for() {
     let page = async |job: &str| world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
     let waiting = world.kick_off(&token, "", ANNA).await;
     let shown = page(&waiting).await;
-    assert!(shown.contains("has not filled in the form yet") && !shown.contains(COMPLETE), "{shown}");
-    assert!(!shown.contains("Sensitive information authorized"));
-    let labs = json!({ "parameters": { "labs": { "enabled": true, "from": "2020" } } });
+    assert!(shown.contains("The patient has not chosen yet") && !shown.contains(COMPLETE), "{shown}");
+    assert!(!shown.contains("Private topics"));
+    let labs = json!({ "parameters": {
+        "labs": { "enabled": true, "from": "2020" }, "visits": { "enabled": false, "notes": "not the <last> one" },
+    } });
     world.post(&waiting).bearer(&token).json(&labs).send().await;
     let shown = page(&waiting).await;
-    assert!(shown.contains("Laboratory results") && shown.contains("2020-01-01"), "{shown}");
-    assert!(!shown.contains(COMPLETE) && shown.contains("Sensitive information authorized: none"));
+    assert!(shown.contains("Lab tests") && shown.contains("From January 1, 2020"), "{shown}");
+    assert!(shown.contains("The patient's words: \u{201c}not the &#60;last&#62; one\u{201d}"), "{shown}");
+    assert!(!shown.contains(COMPLETE) && shown.contains("Private topics") && !shown.contains("Chosen"));
     let complete = world.kick_off(&token, "/no-form", ANNA).await;
     assert!(page(&complete).await.contains(COMPLETE));
     let service = world.service("service", "system/*.rs").await;
     let path = "/fhir/Patient/$export?_type=Patient,Observation&_since=2020-01-01T00:00:00Z&_elements=id";
     let bulk = world.get(path).bearer(&service).send().await.job();
     let shown = page(&bulk).await;
-    for said in ["the records of all patients", "Observation, Patient", "2020-01-01", "Only the elements: id"]
+    for said in
+        ["the records of all patients", "Observation, Patient", "January 1, 2020", "Only the elements: id"]
     {
         assert!(shown.contains(said), "{said}: {shown}");
     }

@@ -50,6 +50,7 @@ mod prefix;
 mod program;
 mod reckoning;
 mod responses;
+mod review;
 mod sam_routes;
 mod sample;
 mod shared_provenance;

@@ -13,7 +13,7 @@ use domain::error::{Result, Store};
 use domain::ids::PatientId;
 use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
-use domain::ports::files::{FileWriter, Files};
+use domain::ports::files::{ByteStream, FileWriter, Files};
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::{BlockReader, Part, Records};
@@ -59,6 +59,11 @@ pub trait Hook: Send + Sync + 'static {
     ) -> impl Future<Output = Option<Box<dyn BlockReader>>> + Send {
         let _ = (patient, part);
         std::future::ready(None)
+    }
+
+    /// The bytes that are read of a file.
+    fn read(self: &Arc<Self>, bytes: ByteStream) -> ByteStream {
+        bytes
     }
 
     /// What writes a file, over the store's own writer.

@@ -83,6 +83,16 @@ impl<'w> Call<'w> {
     }
 
     pub async fn send(self) -> Answer {
+        let world = self.world;
+        world.send(self.request()).await
+    }
+
+    /// Sends it to a host over other ports.
+    pub async fn send_over(self, app: Router) -> Answer {
+        Answer::of(app, self.request()).await
+    }
+
+    fn request(self) -> Request<Body> {
         let mut request = Request::new(Body::from(self.body));
         *request.method_mut() = self.method;
         *request.uri_mut() = self.path.parse().expect("a path");
@@ -90,7 +100,7 @@ impl<'w> Call<'w> {
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(PeerAddress(peer));
         }
-        self.world.send(request).await
+        request
     }
 }
 

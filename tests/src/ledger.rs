@@ -80,7 +80,8 @@ fn plain(extension: &Value) -> Value {
     }
 }
 
-async fn check(platform: &dyn Platform, job: &Job) {
+/// Checks one export.
+pub async fn check(platform: &dyn Platform, job: &Job) {
     let summary = job.summary().expect("it is written");
     let ledger = summary.ledger.as_ref().expect("every export has a ledger");
     check_laws(&json!(ledger));

@@ -15,13 +15,14 @@ use web::Result;
 use web::caller::owned;
 use web::conditional::IfNoneMatch;
 use web::describe::{Kind, Parameter};
-use web::extract::{Content, JobPath, Query, Unread, field};
+use web::extract::{Content, ContentLength, JobPath, Query, Unread, field};
 use web::job_json::job_json;
 use web::manifest::manifest;
 use web::respond::json;
 
 use crate::Admin;
 use crate::caller::{Caller, Staff};
+use crate::job::Seen;
 
 /// Jobs per page: the default, and the maximum.
 const PAGE: usize = 100;
@@ -159,7 +160,7 @@ pub(crate) async fn approve(
     Staff(name): Staff,
     JobPath(id): JobPath,
 ) -> Result<Response> {
-    Ok(state.answer(&state.approve_job(&id, &name).await?).await?)
+    Ok(state.answer(&state.approve_job(&id, &name, Seen::Any).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/reject`, with `{"reason"}` if the client is to see a reason.
@@ -178,16 +179,17 @@ pub(crate) async fn reject(
         Content::Form(fields) => field(&fields, "reason").unwrap_or_default().to_owned(),
         Content::Empty => String::new(),
     };
-    Ok(state.answer(&state.reject_job(&id, &reason, &name).await?).await?)
+    Ok(state.answer(&state.reject_job(&id, &reason, &name, Seen::Any).await?).await?)
 }
 
 pub(crate) async fn add_files(
     State(state): State<Admin>,
     Staff(name): Staff,
     JobPath(id): JobPath,
+    length: ContentLength,
     files: Unread<Multipart>,
 ) -> Result<Response> {
-    Ok(state.answer(&state.upload(&id, files, &name).await?).await?)
+    Ok(state.answer(&state.upload(&id, length, files, &name).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/remove-files` with `{"params": [name]}`.
@@ -204,7 +206,7 @@ pub(crate) async fn remove_files(
         value["params"].as_array().ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
     let names: Option<Vec<_>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
     let names = names.ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
-    Ok(state.answer(&state.detach(&id, &names, &name).await?).await?)
+    Ok(state.answer(&state.detach(&id, &names, &name, Seen::Any).await?).await?)
 }
 
 pub(crate) async fn delete(

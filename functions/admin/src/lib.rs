@@ -3,13 +3,14 @@
 //! - [`caller`]: the caller; [`login`]: sessions;
 //! - [`review`]: the decisions of staff about a job, for API and pages; [`uploads`]: files that staff attach, and
 //!   [`direct`]: files that are too large for a request;
-//! - [`api`] and [`pages`]: the routes of both;
+//! - [`api`] and [`pages`]: the routes of both; [`job`]: the pages of one export;
 //! - [`audit`]: the audit trail for auditors.
 
 mod api;
 mod audit;
 mod caller;
 mod direct;
+mod job;
 mod login;
 mod pages;
 mod review;
@@ -27,6 +28,7 @@ use domain::ports::jobs::Jobs;
 use platform::Platform;
 use security::verify::Verifier;
 use settings::Settings;
+use storage::packs::Attachments;
 use web::audit::Audit;
 use web::conditional::IfNoneMatch;
 use web::describe::{self as described, json};
@@ -37,6 +39,8 @@ use web::routes::{Access, Below, FORM, JSON, JSON_OR_FORM, MULTIPART, Route, Rou
 pub(crate) struct Admin {
     jobs: Arc<dyn Jobs>,
     files: Arc<dyn Files>,
+    /// The documents that exports wrote.
+    attachments: Arc<Attachments>,
     expiring: Arc<dyn ExpiringStore>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -139,36 +143,15 @@ fn declared() -> Routes<Admin> {
                 .taking(FORM)
                 .reading(&login::CREDENTIALS)
                 .post("/staff/logout", sign_in, back("Signs staff out"), login::leave)
-                .get("/staff/jobs/{job}", page, with_job("Shows an export"), pages::show)
-                .returning(&[described::page(200)])
-                .post("/staff/jobs/{job}/approve", page, back("Approves an export"), pages::approve)
-                .post("/staff/jobs/{job}/reject", page, back("Rejects an export"), pages::reject)
-                .taking(FORM)
-                .reading(&[api::REASON])
-                .post(
-                    "/staff/jobs/{job}/add-files",
-                    page,
-                    back("Attaches files to an export"),
-                    pages::add_files,
-                )
-                .taking(MULTIPART)
-                .reading(&[api::ATTACHMENTS])
-                .post(
-                    "/staff/jobs/{job}/remove-files",
-                    page,
-                    back("Removes an attached file"),
-                    pages::remove_files,
-                )
-                .taking(FORM)
-                .reading(&[pages::NAME])
-                .post("/staff/jobs/{job}/delete", page, back("Deletes a job and its files"), pages::delete)
         })
+        .below(Below::Root, job::declared)
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
     let state = Admin {
         jobs: platform.jobs()?,
         files: platform.files()?,
+        attachments: Arc::new(Attachments::new(platform.files()?)),
         expiring: platform.expiring()?,
         clock: platform.clock(),
         random: platform.random(),

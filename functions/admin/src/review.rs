@@ -14,12 +14,13 @@ use domain::ports::jobs::StoredJob;
 use fhir::attachments::{Document, document_reference};
 use fhir::instant;
 use jiff::SignedDuration;
-use platform::exports::{cancel, change};
+use platform::exports::{cancel, change, change_stored};
 use platform::telemetry::staff_action;
 use web::caller::living;
 use web::job_json::attachment_url;
 
 use crate::Admin;
+use crate::job::Seen;
 
 impl Admin {
     pub(crate) async fn job(&self, id: &JobId) -> Result<StoredJob> {
@@ -37,17 +38,19 @@ impl Admin {
     }
 
     /// Releases the export to the client, and writes the DocumentReference that describes the files that staff attached.
-    pub(crate) async fn approve_job(&self, id: &JobId, who: &str) -> Result<StoredJob> {
-        let job = self.job(id).await?.job;
-        job.clone().in_review("approve")?;
-        self.check_permission(&job)?;
-        let event = Event::new(Actor::staff(who), Action::Approved).of(&job);
-        self.audit.around(event, self.approve_recorded(id, who)).await
+    pub(crate) async fn approve_job(&self, id: &JobId, who: &str, seen: Seen) -> Result<StoredJob> {
+        let stored = self.job(id).await?;
+        seen.check(stored.version)?;
+        stored.job.clone().in_review("approve")?;
+        self.check_permission(&stored.job)?;
+        let event = Event::new(Actor::staff(who), Action::Approved).of(&stored.job);
+        self.audit.around(event, self.approve_recorded(id, who, seen)).await
     }
 
-    async fn approve_recorded(&self, id: &JobId, who: &str) -> Result<StoredJob> {
+    async fn approve_recorded(&self, id: &JobId, who: &str, seen: Seen) -> Result<StoredJob> {
         for _ in 0..5 {
             let stored = self.job(id).await?;
+            seen.check(stored.version)?;
             let review = stored.job.clone().in_review("approve")?;
             self.check_permission(&stored.job)?;
             let attached = self.describe_attachments(&stored.job).await?;
@@ -83,21 +86,34 @@ impl Admin {
         Ok(())
     }
 
-    pub(crate) async fn reject_job(&self, id: &JobId, reason: &str, who: &str) -> Result<StoredJob> {
+    pub(crate) async fn reject_job(
+        &self,
+        id: &JobId,
+        reason: &str,
+        who: &str,
+        seen: Seen,
+    ) -> Result<StoredJob> {
         let reason = if reason.trim().is_empty() { "no reason was given" } else { reason.trim() };
         if reason.len() > 2_000 {
             return Err(Error::invalid("'reason' is longer than 2000 bytes"));
         }
-        let job = self.job(id).await?.job;
-        let event = Event::new(Actor::staff(who), Action::Rejected).of(&job);
-        job.in_review("reject")?;
-        self.audit.around(event, self.reject_recorded(id, reason, who)).await
+        let stored = self.job(id).await?;
+        seen.check(stored.version)?;
+        let event = Event::new(Actor::staff(who), Action::Rejected).of(&stored.job);
+        stored.job.in_review("reject")?;
+        self.audit.around(event, self.reject_recorded(id, reason, who, seen)).await
     }
 
-    async fn reject_recorded(&self, id: &JobId, reason: &str, who: &str) -> Result<StoredJob> {
+    async fn reject_recorded(&self, id: &JobId, reason: &str, who: &str, seen: Seen) -> Result<StoredJob> {
         let now = self.clock.now();
-        let rejected = change(&*self.jobs, id, |job| {
-            Ok(Job::Rejected(job.in_review("reject")?.reject(reason, who, now, &self.settings.retention)))
+        let rejected = change_stored(&*self.jobs, id, |stored| {
+            seen.check(stored.version)?;
+            Ok(Job::Rejected(stored.job.in_review("reject")?.reject(
+                reason,
+                who,
+                now,
+                &self.settings.retention,
+            )))
         })
         .await?;
         staff_action("rejected", id, who);
@@ -127,19 +143,33 @@ impl Admin {
     }
 
     /// Removes the attachments of these names. Unknown names are ignored.
-    pub(crate) async fn detach(&self, id: &JobId, names: &[String], who: &str) -> Result<StoredJob> {
-        let job = self.job(id).await?.job;
-        let event = Event::new(Actor::staff(who), Action::Detached).of(&job);
-        job.in_review("remove files from")?;
+    pub(crate) async fn detach(
+        &self,
+        id: &JobId,
+        names: &[String],
+        who: &str,
+        seen: Seen,
+    ) -> Result<StoredJob> {
+        let stored = self.job(id).await?;
+        seen.check(stored.version)?;
+        let event = Event::new(Actor::staff(who), Action::Detached).of(&stored.job);
+        stored.job.in_review("remove files from")?;
         let event = event.about(&format!("{} files", names.len()));
-        self.audit.around(event, self.detach_recorded(id, names, who)).await
+        self.audit.around(event, self.detach_recorded(id, names, who, seen)).await
     }
 
-    async fn detach_recorded(&self, id: &JobId, names: &[String], who: &str) -> Result<StoredJob> {
+    async fn detach_recorded(
+        &self,
+        id: &JobId,
+        names: &[String],
+        who: &str,
+        seen: Seen,
+    ) -> Result<StoredJob> {
         let now = self.clock.now();
         let mut removed = Vec::new();
-        let changed = change(&*self.jobs, id, |job| {
-            let review = job.in_review("remove files from")?;
+        let changed = change_stored(&*self.jobs, id, |stored| {
+            seen.check(stored.version)?;
+            let review = stored.job.in_review("remove files from")?;
             let is_named = |file: &Attachment| names.iter().any(|name| name == file.name.as_str());
             let (review, gone) = review.detach(is_named, who, now);
             removed = gone;

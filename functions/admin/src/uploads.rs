@@ -12,12 +12,12 @@ use domain::job::Attachment;
 use domain::ports::jobs::StoredJob;
 use fhir::media_types;
 use http::StatusCode;
-use web::extract::Unread;
+use web::extract::{ContentLength, Unread};
 
 use crate::Admin;
 
 /// The most files of one request.
-const MAX_FILES: usize = 5;
+pub(crate) const MAX_FILES: usize = 5;
 /// The most attached files of one job.
 const MAX_ATTACHED: usize = 100;
 /// Bytes that are buffered before a write.
@@ -26,14 +26,28 @@ const PIECE: usize = 256 * 1024;
 /// `action=addAttachments`.
 const MAX_OTHER_FIELDS: usize = 20;
 const MAX_OTHER_BYTES: usize = 64 * 1024;
+/// The most bytes of a body beside the files: other fields, and the heads of all fields.
+const MAX_AROUND: u64 = 2 * MAX_OTHER_BYTES as u64;
 
 impl Admin {
     /// Attaches the files of the multipart field `attachments` to a job in review.
-    pub(crate) async fn upload(&self, id: &JobId, files: Unread<Multipart>, who: &str) -> Result<StoredJob> {
+    pub(crate) async fn upload(
+        &self,
+        id: &JobId,
+        ContentLength(length): ContentLength,
+        files: Unread<Multipart>,
+        who: &str,
+    ) -> Result<StoredJob> {
         let stored = self.job(id).await?;
         let review = stored.job.in_review("attach files to")?;
         if review.header.attachments.len() + MAX_FILES > MAX_ATTACHED {
             return Err(Error::conflict(format!("a job has at most {MAX_ATTACHED} attachments")));
+        }
+        // What cannot be within the limits of the files is refused before any of it is read.
+        let limit = self.settings.max_upload_bytes;
+        let most = limit.saturating_mul(MAX_FILES as u64).saturating_add(MAX_AROUND);
+        if length.is_some_and(|length| length > most) {
+            return Err(Error::TooLarge(format!("at most {MAX_FILES} files of {limit} bytes at a time")));
         }
         let multipart = files
             .read()

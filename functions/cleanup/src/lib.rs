@@ -92,6 +92,9 @@ impl Cleanup<'_> {
                 }
             }
             JobState::Cancelled | JobState::Expired => {
+                if !self.is_for_good(&stored).await? {
+                    return Ok(());
+                }
                 // A late worker may have written files after they were removed.
                 self.files.remove_prefix(&job_prefix(&id)).await?;
                 if retention.is_over(unchanged_since, retention.gone, self.now) {
@@ -102,7 +105,8 @@ impl Cleanup<'_> {
             }
             JobState::Rejected | JobState::Failed => self.files.remove_prefix(&job_prefix(&id)).await,
             JobState::InReview | JobState::Complete => {
-                self.orphaned_attempts(&id, stored.progress.plan_end).await
+                self.orphaned_attempts(&id, stored.progress.plan_end).await?;
+                self.left_out(&stored.job).await
             }
             // The queue delivers its tasks again. More tasks would only send more requests to a store that is down.
             JobState::Running if self.waits(&stored) => Ok(()),
@@ -113,6 +117,33 @@ impl Cleanup<'_> {
             }
             JobState::Queued | JobState::Running | JobState::AwaitingInput => Ok(()),
         }
+    }
+
+    /// Whether a job that is gone can no more be brought back. Its row says so before any of its files is removed, so that
+    /// nobody brings back a part of it.
+    async fn is_for_good(&self, stored: &StoredJob) -> Result<bool> {
+        let Job::Cancelled(gone) = &stored.job else { return Ok(true) };
+        match &gone.undo {
+            None => Ok(true),
+            Some(undo) if undo.until > self.now => Ok(false),
+            Some(_) => {
+                let for_good = Job::Cancelled(gone.clone().for_good());
+                match self.jobs.replace(&for_good, stored.version).await {
+                    Ok(_) => Ok(true),
+                    Err(Error::Conflict(_)) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Removes objects with what staff left out of an export, where the process died before it did so.
+    async fn left_out(&self, job: &Job) -> Result<()> {
+        let redactions = job.summary().map(|summary| &summary.redactions[..]).unwrap_or_default();
+        for key in redactions.iter().flat_map(|redaction| &redaction.replaced) {
+            self.files.remove(key).await?;
+        }
+        Ok(())
     }
 
     /// Whether a job waits for a store, and `outage_hours` are not over.

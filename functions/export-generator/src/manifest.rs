@@ -36,6 +36,7 @@ impl Generator {
                 bytes: 0,
                 withheld: [].into(),
                 ledger: None,
+                redactions: Vec::new(),
             },
         };
         let mut balance = Balance::new();

@@ -10,8 +10,8 @@ use crate::job::{Job, JobState};
 /// A change of a job's state about which an event is published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
-    /// The job's id and its state. A job never enters a state twice, so receivers can recognize an event that is published
-    /// again by its id.
+    /// The job's id and its state, and behind them how often staff deleted the job and brought it back, if they did. A job
+    /// enters a state once between two such turns, so receivers can recognize an event that is published again by its id.
     pub id: String,
     pub state: JobState,
     /// The time at which the job entered the state.
@@ -42,7 +42,12 @@ impl JobEvent {
             data["resources"] = json!(summary.resources);
             data["bytes"] = json!(summary.bytes);
         }
-        Some(Self { id: format!("{}/{}", job.id(), state.name()), state, at: job.header().changed_at, data })
+        let turn = match job.header().restorations() {
+            0 => String::new(),
+            times => format!("/{times}"),
+        };
+        let id = format!("{}/{}{turn}", job.id(), state.name());
+        Some(Self { id, state, at: job.header().changed_at, data })
     }
 
     /// Wraps the event in the envelope. `source` is the server's base URL.

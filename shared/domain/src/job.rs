@@ -227,6 +227,32 @@ impl Job {
         }
     }
 
+    pub(crate) fn header_mut(&mut self) -> &mut JobHeader {
+        match self {
+            Self::AwaitingInput(state) => &mut state.header,
+            Self::Queued(state) => &mut state.header,
+            Self::Running(state) => &mut state.header,
+            Self::InReview(state) => &mut state.header,
+            Self::Complete(state) => &mut state.header,
+            Self::Rejected(state) => &mut state.header,
+            Self::Failed(state) => &mut state.header,
+            Self::Cancelled(state) | Self::Expired(state) => &mut state.header,
+        }
+    }
+
+    pub(crate) fn into_header(self) -> JobHeader {
+        match self {
+            Self::AwaitingInput(state) => state.header,
+            Self::Queued(state) => state.header,
+            Self::Running(state) => state.header,
+            Self::InReview(state) => state.header,
+            Self::Complete(state) => state.header,
+            Self::Rejected(state) => state.header,
+            Self::Failed(state) => state.header,
+            Self::Cancelled(state) | Self::Expired(state) => state.header,
+        }
+    }
+
     /// The totals of an export whose files are written.
     pub fn summary(&self) -> Option<&ExportTotals> {
         match self {

@@ -115,10 +115,12 @@ pub enum Reason {
     Document,
     /// It is outside the compartments, and no exported resource refers to it.
     Unreferenced,
+    /// Staff left it out when they reviewed the export.
+    Staff,
 }
 
 impl Reason {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Type,
         Self::Since,
         Self::Until,
@@ -131,6 +133,7 @@ impl Reason {
         Self::Provenance,
         Self::Document,
         Self::Unreferenced,
+        Self::Staff,
     ];
 
     /// The key in JSON.
@@ -148,24 +151,7 @@ impl Reason {
             Self::Provenance => "provenance",
             Self::Document => "document",
             Self::Unreferenced => "unreferenced",
-        }
-    }
-
-    /// The text on the staff page.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Type => "type not requested",
-            Self::Since => "not changed since",
-            Self::Until => "changed later",
-            Self::Filter => "excluded by a type filter",
-            Self::FormGroup => "group not chosen",
-            Self::DateRange => "outside the chosen dates",
-            Self::Tag => "no tag to which the token gives access",
-            Self::Scope => "excluded by the token's scopes",
-            Self::Deleted => "deleted",
-            Self::Provenance => "Provenance not requested",
-            Self::Document => "document of a resource that is not exported",
-            Self::Unreferenced => "no exported resource refers to it",
+            Self::Staff => "staff",
         }
     }
 }

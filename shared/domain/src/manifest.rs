@@ -12,6 +12,7 @@ use crate::choices::Sensitive;
 use crate::chunk::{OutputFile, Purpose};
 use crate::ids::{Attempt, JobId};
 use crate::ledger::Ledger;
+use crate::redaction::Redaction;
 
 /// The prefix under which one attempt at Finish writes the pages of the manifest. The job's [`ExportTotals`] has the prefix
 /// of the attempt that succeeded.
@@ -61,6 +62,9 @@ pub struct ExportTotals {
     /// The sum over all chunks; `None` in rows of versions without ledgers.
     #[serde(default)]
     pub ledger: Option<Ledger>,
+    /// What staff left out, in order. Empty for nearly all exports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redactions: Vec<Redaction>,
 }
 
 impl ExportTotals {

@@ -11,6 +11,8 @@ pub struct Retention {
     pub unfinished: SignedDuration,
     /// For the rows of jobs that no longer exist for clients. They are kept so that late workers find them.
     pub gone: SignedDuration,
+    /// For what staff delete, so that they can undo it. Zero deletes at once.
+    pub undo: SignedDuration,
 }
 
 impl Default for Retention {
@@ -19,6 +21,7 @@ impl Default for Retention {
             finished: SignedDuration::from_hours(24),
             unfinished: SignedDuration::from_hours(24 * 30),
             gone: SignedDuration::from_hours(24),
+            undo: SignedDuration::from_hours(24),
         }
     }
 }

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{Choices, Sensitive};
+use crate::deletion::Undo;
 use crate::error::Store;
 use crate::job::{Attachment, AuditEvent, Job, JobHeader, JobState};
 use crate::manifest::{ExportTotals, NamedFile};
@@ -124,6 +125,9 @@ pub struct Failed {
 pub struct Gone {
     #[serde(rename = "core")]
     pub header: JobHeader,
+    /// What staff deleted and can bring back. Until then its files stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Undo>,
 }
 
 /// A move that the state does not allow.
@@ -160,6 +164,10 @@ impl From<Refused> for crate::error::Error {
 
 /// The action of the form in the history of a job.
 const CHOSE: &str = "chose what to export";
+/// The action of staff who approve an export.
+const APPROVED: &str = "approved";
+/// How the action of staff begins who reject an export; the reason follows.
+const REJECTED: &str = "rejected: ";
 
 impl JobHeader {
     /// When the patient chose what to export: on the form, or with the request that started the job.
@@ -168,7 +176,14 @@ impl JobHeader {
         chose.map_or(self.created_at, |event| event.at)
     }
 
-    fn with_event(mut self, now: Timestamp, actor: &str, action: impl Into<String>) -> Self {
+    /// The decision of staff about the export, if there is one.
+    pub fn decision(&self) -> Option<&AuditEvent> {
+        let is_decision =
+            |event: &&AuditEvent| event.action == APPROVED || event.action.starts_with(REJECTED);
+        self.history.iter().rev().find(is_decision)
+    }
+
+    pub(crate) fn with_event(mut self, now: Timestamp, actor: &str, action: impl Into<String>) -> Self {
         self.changed_at = now;
         self.history.push(AuditEvent { at: now, actor: actor.to_owned(), action: action.into() });
         self
@@ -237,7 +252,7 @@ impl InReview {
         retention: &Retention,
     ) -> Complete {
         Complete {
-            header: self.header.with_event(now, actor, "approved"),
+            header: self.header.with_event(now, actor, APPROVED),
             summary: self.summary,
             attached,
             completed_at: now,
@@ -247,7 +262,7 @@ impl InReview {
 
     pub fn reject(self, reason: &str, actor: &str, now: Timestamp, retention: &Retention) -> Rejected {
         Rejected {
-            header: self.header.with_event(now, actor, format!("rejected: {reason}")),
+            header: self.header.with_event(now, actor, format!("{REJECTED}{reason}")),
             reason: reason.to_owned(),
             dismissed: false,
             expires_at: retention.expires_at(now),
@@ -302,7 +317,7 @@ impl Job {
         if self.state().is_gone() {
             return Err(Illegal { state: self.state(), action: "cancel" });
         }
-        Ok(Gone { header: self.into_header().with_event(now, actor, "cancelled") })
+        Ok(Gone { header: self.into_header().with_event(now, actor, "cancelled"), undo: None })
     }
 
     /// The patient takes back the permission to release the export. What was downloaded before stays where it is.
@@ -310,7 +325,7 @@ impl Job {
         if self.state().is_gone() {
             return Err(Illegal { state: self.state(), action: "take back the permission for" });
         }
-        Ok(Gone { header: self.into_header().with_event(now, actor, "took back the permission") })
+        Ok(Gone { header: self.into_header().with_event(now, actor, "took back the permission"), undo: None })
     }
 
     /// The export cannot be made. Only a job that is waiting or running can fail. `delivery_diagnostics` describes the
@@ -374,22 +389,9 @@ impl Job {
 
     /// The retention of the job is over.
     pub fn expire(self, now: Timestamp) -> Gone {
-        Gone { header: self.into_header().with_event(now, "server", "expired") }
-    }
-
-    fn into_header(self) -> JobHeader {
-        match self {
-            Self::AwaitingInput(state) => state.header,
-            Self::Queued(state) => state.header,
-            Self::Running(state) => state.header,
-            Self::InReview(state) => state.header,
-            Self::Complete(state) => state.header,
-            Self::Rejected(state) => state.header,
-            Self::Failed(state) => state.header,
-            Self::Cancelled(state) | Self::Expired(state) => state.header,
-        }
+        Gone { header: self.into_header().with_event(now, "server", "expired"), undo: None }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

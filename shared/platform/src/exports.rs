@@ -12,7 +12,7 @@ use domain::ports::queue::Queue;
 use domain::request::ExportRequest;
 use domain::states::{AwaitingInput, Queued};
 use domain::task::Task;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::telemetry::{self, Metric};
 
@@ -82,11 +82,20 @@ pub async fn change(
     id: &JobId,
     mut decide: impl FnMut(Job) -> Result<Job>,
 ) -> Result<StoredJob> {
+    change_stored(jobs, id, |stored| decide(stored.job)).await
+}
+
+/// The same for whoever decides by the version of the job as well.
+pub async fn change_stored(
+    jobs: &dyn Jobs,
+    id: &JobId,
+    mut decide: impl FnMut(StoredJob) -> Result<Job>,
+) -> Result<StoredJob> {
     for _ in 0..20 {
         let stored = jobs.get(id).await?.filter(|stored| !stored.job.state().is_gone()).ok_or(NO_JOB)?;
-        let progress = stored.progress;
-        let changed = decide(stored.job)?;
-        match jobs.replace(&changed, stored.version).await {
+        let (version, progress) = (stored.version, stored.progress);
+        let changed = decide(stored)?;
+        match jobs.replace(&changed, version).await {
             Ok(version) => return Ok(StoredJob { job: changed, version, progress }),
             Err(Error::Conflict(_)) => {}
             Err(error) => return Err(error),
@@ -100,6 +109,29 @@ pub async fn change(
 pub async fn cancel(jobs: &dyn Jobs, files: &dyn Files, id: &JobId, who: &str, now: Timestamp) -> Result<()> {
     change(jobs, id, |job| Ok(Job::Cancelled(job.cancel(who, now)?))).await?;
     files.remove_prefix(&job_prefix(id)).await
+}
+
+/// Deletes a job for staff, who can bring it back within the time of the settings. Then its files stay for now.
+pub async fn delete(
+    jobs: &dyn Jobs,
+    files: &dyn Files,
+    stored: StoredJob,
+    who: &str,
+    (now, undo): (Timestamp, SignedDuration),
+) -> Result<()> {
+    let id = stored.job.id().clone();
+    let gone = stored.job.delete(who, now, undo)?;
+    let is_kept = gone.undo.is_some();
+    jobs.replace(&Job::Cancelled(gone), stored.version).await?;
+    if is_kept { Ok(()) } else { files.remove_prefix(&job_prefix(&id)).await }
+}
+
+/// Brings back a job that staff deleted. Returns [`NO_JOB`] if there is none, or if its time is over.
+pub async fn restore(jobs: &dyn Jobs, id: &JobId, who: &str, now: Timestamp) -> Result<()> {
+    let stored = jobs.get(id).await?.ok_or(NO_JOB)?;
+    let Job::Cancelled(gone) = stored.job else { return Err(NO_JOB) };
+    let job = gone.restore(who, now).ok_or(NO_JOB)?;
+    jobs.replace(&job, stored.version).await.map(|_| ())
 }
 
 /// Deletes a job for its client. A job that staff rejected has no files any more, and stays on the list of staff.

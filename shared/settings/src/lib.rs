@@ -10,6 +10,7 @@ pub mod resources;
 mod urls;
 mod warnings;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crypto::rsa::RsaKey;
@@ -115,6 +116,7 @@ pub const KEYS: &[&str] = &[
     "rsa_keys",
     "chunk_bytes",
     "outage_hours",
+    "undo_hours",
     "max_running_exports",
     "whole_record_of_new_members",
     "max_upload_bytes",
@@ -192,6 +194,7 @@ impl Settings {
                 finished: read.seconds("retention_seconds").unwrap_or(defaults.finished),
                 unfinished: read.seconds("unfinished_retention_seconds").unwrap_or(defaults.unfinished),
                 gone: defaults.gone,
+                undo: hours(&mut read, "undo_hours", 24, 0..=168),
             },
             audit_retention: audit_retention(&mut read),
             token_lifetime: read.seconds("token_lifetime_seconds").unwrap_or(SignedDuration::from_mins(15)),
@@ -200,7 +203,8 @@ impl Settings {
                 .unwrap_or(SignedDuration::from_hours(24 * 30)),
             rsa_keys: read.list("rsa_keys"),
             chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
-            outage: outage(&mut read),
+            // Three days, because SQS delivers a message only 1,000 times.
+            outage: hours(&mut read, "outage_hours", 6, 1..=72),
             max_running_exports: read.count("max_running_exports").unwrap_or(10),
             whole_record_of_new_members: read.flag("whole_record_of_new_members").unwrap_or(true),
             max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
@@ -379,16 +383,14 @@ fn networks(read: &mut Reader) -> Vec<IpNet> {
     texts.iter().filter_map(network).collect()
 }
 
-/// Reads `outage_hours`. The maximum is three days, because SQS delivers a message only 1,000 times.
-fn outage(read: &mut Reader) -> SignedDuration {
-    let hours = read.count("outage_hours").unwrap_or(6);
-    match i64::try_from(hours).ok().filter(|hours| (1..=72).contains(hours)) {
-        Some(hours) => SignedDuration::from_hours(hours),
-        None => {
-            read.wrong("outage_hours", "must be from 1 to 72");
-            SignedDuration::from_hours(6)
-        }
+/// Reads a setting in hours.
+fn hours(read: &mut Reader, name: &str, default: i64, range: RangeInclusive<i64>) -> SignedDuration {
+    let hours = read.count(name).map_or(Some(default), |hours| i64::try_from(hours).ok());
+    let within = hours.filter(|hours| range.contains(hours));
+    if within.is_none() {
+        read.wrong(name, &format!("must be from {} to {}", range.start(), range.end()));
     }
+    SignedDuration::from_hours(within.unwrap_or(default))
 }
 
 /// Reads `audit_retention_years`. A year has 365 days here, and one day more for each leap year that may be among them.

@@ -12,11 +12,13 @@ fn every_wrong_setting_is_named() {
         retention_seconds = -1
         colour = "red"
         outage_hours = 0
+        undo_hours = 169
         [[clients]]
         id = "a b"
     "#;
     let errors = parse(text).expect_err("wrong").to_string();
-    for name in ["base_url", "review", "retention_seconds", "colour", "outage_hours", "clients"] {
+    for name in ["base_url", "review", "retention_seconds", "colour", "outage_hours", "undo_hours", "clients"]
+    {
         assert!(errors.contains(name), "{name} in {errors}");
     }
 }

@@ -94,7 +94,7 @@ impl Attachments {
         result: &ChunkResult,
     ) -> Result<Option<(Location, u64)>> {
         if let Some(place) = &result.attachments {
-            let index = self.index(job, attachment, place).await?;
+            let index = self.index(job, (attachment.chunk, &attachment.attempt), place).await?;
             if let Some(place) = index.find(&attachment.name) {
                 let key = pack_key(job, attachment.chunk, &attachment.attempt);
                 return Ok(Some((Location { key, place: Some(place) }, place.length)));
@@ -141,14 +141,14 @@ impl Attachments {
     async fn index(
         &self,
         job: &JobId,
-        RecordAttachment { chunk, attempt, .. }: &RecordAttachment,
+        (chunk, attempt): (ChunkId, &Attempt),
         place: &IndexPlace,
     ) -> Result<Arc<Index>> {
-        let kept = (job.clone(), *chunk, attempt.clone());
+        let kept = (job.clone(), chunk, attempt.clone());
         if let Some(index) = self.indexes.get(&kept) {
             return Ok(index);
         }
-        let index = Arc::new(read_index(&*self.files, pack_key(job, *chunk, attempt), place).await?);
+        let index = Arc::new(read_index(&*self.files, pack_key(job, chunk, attempt), place).await?);
         self.indexes.put(kept, index.clone(), index.weight());
         Ok(index)
     }

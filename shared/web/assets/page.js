@@ -55,3 +55,15 @@ if (live()) {
     if (!live()) clearInterval(timer);
   }, 5000);
 }
+
+// Files that are too large or too many are not sent; the server refuses them as well.
+for (const form of document.querySelectorAll("form[data-max-bytes]")) {
+  form.addEventListener("submit", (event) => {
+    const files = [...form.querySelector("input[type=file]").files];
+    const isTooLarge = files.some((file) => file.size > Number(form.dataset.maxBytes));
+    const areTooMany = files.length > Number(form.dataset.maxFiles);
+    form.querySelector("[data-too-large]").hidden = !isTooLarge;
+    form.querySelector("[data-too-many]").hidden = !areTooMany;
+    if (isTooLarge || areTooMany) event.preventDefault();
+  });
+}

@@ -37,7 +37,8 @@ pub struct FoundAttachment {
     pub etag: String,
 }
 
-/// An attachment by its name in URLs; `None` if there is none. Only files of recorded attempts are found.
+/// An attachment by its name in URLs; `None` if there is none, or if staff left it out. Only files of recorded attempts are
+/// found.
 pub async fn attachment(
     job: &Job,
     file: &str,
@@ -55,6 +56,9 @@ pub async fn attachment(
         }));
     }
     let Some(of_record) = RecordAttachment::parse(file) else { return Ok(None) };
+    if job.summary().is_some_and(|summary| summary.has_left_out(&of_record.url_name())) {
+        return Ok(None);
+    }
     let chunk = jobs.chunk(job.id(), of_record.chunk).await?;
     let result = chunk.and_then(|chunk| chunk.result).filter(|result| result.attempt == of_record.attempt);
     let Some(result) = result else { return Ok(None) };

@@ -9,7 +9,7 @@ use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Reque
 use domain::error::{Error, NO_GROUP, NO_PATIENT, Result};
 use domain::ids::{GroupId, JobId, PatientId};
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
@@ -75,6 +75,19 @@ impl<S: Send + Sync> FromRequest<S> for Content {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         Ok(Self::read(&parts.headers, body).await?)
+    }
+}
+
+/// The `Content-Length` of a body, where the client tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct ContentLength(pub Option<u64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for ContentLength {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        Ok(Self(length.and_then(|length| length.trim().parse().ok())))
     }
 }
 

@@ -464,6 +464,7 @@ left-out-deleted = It was deleted, and is listed as deleted.
 left-out-provenance = It says where information comes from, and the request did not ask for that.
 left-out-document = It is a document of a resource that is not in the copy.
 left-out-unreferenced = It belongs to no patient, and nothing in the copy refers to it.
+left-out-staff = Staff left it out when they checked the copy. The error files have the reason.
 format-fields = Types and their fields
 format-fields-do = The link of each type leads to the definition of its fields and code systems. A resource may have any field of its definition, and extensions. It belongs to a patient if one of the named fields refers to the patient. The fields in the last column are in every resource.
 format-type = Type
@@ -524,3 +525,203 @@ audit-action-audit-read = Read the audit trail
 audit-outcome-success = Done
 audit-outcome-refused = Refused
 audit-outcome-failed = Failed
+
+## Staff: one export
+
+job-several = Several patients
+job-patient-id = Patient id
+job-app = App
+job-number = Number
+job-asked = Asked for
+job-due = Due
+job-due-left = { $date } ({ $days ->
+    [one] 1 day left
+   *[other] { $days } days left
+})
+job-overdue = { $date } (overdue)
+job-approve = Approve
+job-reject = Reject
+job-delete = Delete this export
+job-state-awaiting-input = Waiting for the patient
+job-state-queued = Collecting
+job-state-running = Collecting
+job-state-in-review = Needs review
+job-state-complete = Ready
+job-state-rejected = Rejected
+job-state-failed = Failed
+job-state-cancelled = Deleted
+job-state-expired = Expired
+job-percent = { $percent } % collected
+job-waiting = The export waits for a store that does not answer, since { $since }.
+job-rejected-why = Rejected. The patient reads: { $reason }
+job-failed-why = Failed: { $reason }
+job-decided-approved = Approved already by { $who } at { $time }.
+job-decided-rejected = Rejected already by { $who } at { $time }.
+job-stale = This export was changed since you opened the page. Look at it again before you decide.
+job-request = Request
+job-nothing-chosen-yet = The patient has not chosen yet. Nothing is collected before.
+job-complete-record = No form: the complete record, with everything private.
+job-nothing-chosen = No part was chosen: only the patient, the care team and results other than laboratory are exported.
+job-parts = Parts of the record
+job-topics = Private topics
+job-in = Chosen
+job-out = Left out
+job-words = The patient's words: “{ $text }”
+job-bulk = Bulk export, without a form: the records of { $whose }.
+job-bulk-everyone = all patients
+job-bulk-everything = all patients, and everything that belongs to none
+job-bulk-group = the members of { $group }
+job-bulk-patients = { $count } patients
+job-bulk-types = Only the types: { $list }.
+job-bulk-since = Changed after: { $list }.
+job-bulk-until = Changed before: { $list }.
+job-bulk-filters = Filtered by _typeFilter: { $list }.
+job-bulk-elements = Only the elements: { $list }.
+job-bulk-scopes = Narrowed by the token's scopes: { $list }.
+job-bulk-tags = Only with the security tags: { $list }.
+job-bulk-provenance-relevant = Provenance of exported resources.
+job-bulk-provenance-latest = The latest Provenance of each exported resource.
+job-bulk-ignored = The client was told: { $list }
+job-ledger = What became of the record
+job-ledger-sum = { $read } resources read = { $written } exported + { $left } left out + { $withheld } withheld + { $duplicates } merged + { $failed } failed.
+job-ledger-documents = { $found } documents found = { $written } exported + { $left } left out + { $withheld } withheld + { $failed } failed.
+job-ledger-made = { $count ->
+    [one] 1 resource was made by the export.
+   *[other] { $count } resources were made by the export.
+}
+job-ledger-problems = { $count ->
+    [one] 1 problem is listed in the error files.
+   *[other] { $count } problems are listed in the error files.
+}
+job-ledger-partly = { $count ->
+    [one] The record of 1 patient could be read only in part.
+   *[other] The records of { $count } patients could be read only in part.
+}
+job-reason = Reason
+job-resources = Resources
+job-documents-count = Documents
+job-left-out-reason = Left out: { $reason }
+job-withheld-reason = Withheld: { $topic }
+reason-type = type not requested
+reason-since = not changed since
+reason-until = changed later
+reason-filter = excluded by a type filter
+reason-formGroup = part not chosen
+reason-dateRange = outside the chosen dates
+reason-tag = no tag to which the token gives access
+reason-scope = excluded by the token's scopes
+reason-deleted = deleted
+reason-provenance = Provenance not requested
+reason-document = document of a resource that is not exported
+reason-unreferenced = no exported resource refers to it
+reason-staff = left out by staff
+job-contents = Contents
+job-file = File
+job-size = Size
+job-no-files = Nothing is written yet.
+job-files-more = More files
+job-bytes = { $count } bytes
+job-kilobytes = { $count } kB
+job-megabytes = { $count } MB
+job-documents = Documents
+job-documents-of-record = Of the record
+job-documents-attached = Attached by staff
+job-document = Document
+job-opened = Opened
+job-not-opened = Not opened yet
+job-new-tab = (opens in a new tab)
+job-no-documents = There are no documents.
+job-documents-more = More documents
+job-attached-none = Nothing is attached.
+job-remove = Remove
+job-attach = Attach
+job-attach-files = Files to attach
+job-attach-limits = At most { $count } files at a time, { $size } each.
+job-attach-too-large = A file is larger than { $size }. Choose a smaller one.
+job-attach-too-many = Choose at most { $count } files.
+job-history = History
+job-when = When
+job-who = Who
+job-what = What
+event-asked-for-an-export = asked for an export
+event-chose-what-to-export = chose what to export
+event-changed-what-to-export = changed what to export
+event-began-to-collect = began to collect
+event-approved = approved
+event-deleted = deleted
+event-deleted-by-the-client = deleted by the client
+event-undid-the-deletion = undid the deletion
+
+## Staff: the contents of an export
+
+rows-title = { $file }
+rows-count = Resources { $from } to { $to } of { $count }
+rows-none = There is nothing here. The file may have changed: go back and open it again.
+rows-id = Id
+rows-date = Date
+rows-text = What
+rows-value = Value
+rows-status = Status
+rows-open = Open
+rows-first = First page
+rows-previous = Previous page
+rows-next = Next page
+rows-large = Large: { $size }
+resource-main = Main fields
+resource-all = All fields
+resource-field = Field
+resource-content = Content
+resource-cut = The rest is too long to be shown. The file has all of it.
+resource-json = JSON
+back-to-export = Back to the export
+back-to-file = Back to the file
+
+## Staff: leaving something out
+
+leave-out = Leave out
+leave-out-title = Leave out { $what }?
+leave-out-what = It leaves the copy. The patient reads that one { $kind } was left out, and your reason.
+leave-out-references = Other resources may still refer to it, or quote it. They stay as they are.
+leave-out-undo = This cannot be undone: the copy would have to be made again.
+leave-out-reason = Reason, which the patient reads
+leave-out-reason-missing = Give a reason.
+leave-out-reason-long = Make the reason shorter: at most { $count } letters.
+leave-out-done = Left out by staff
+document-word = document
+
+## Staff: decisions
+
+approve-title = Approve this export?
+reject-title = Reject this export?
+delete-title = Delete this export?
+decide-patient = Patient
+decide-receiver = Who gets it
+decide-what = What
+decide-contents = { $resources } resources in { $files } files ({ $size }), { $documents } documents
+decide-left-out = Left out by you and your colleagues
+decide-not-opened = Documents not opened
+decide-review-first = Nobody has opened { $count ->
+    [one] 1 document
+   *[other] { $count } documents
+} of this export.
+approve-after = The app can load the copy at once.
+reject-because = Why? The patient reads the reason.
+reject-identity = We cannot confirm who asked.
+reject-twice = You asked for this copy twice. We work on the other request.
+reject-person = The record has information about another person that we may not give.
+reject-harm = A clinician thinks that this copy could do serious harm. You can ask for a second look by another clinician.
+reject-other = Another reason
+reject-more = In your words (needed for another reason)
+reject-missing = Choose a reason.
+reject-missing-words = Write the reason, or choose another one.
+delete-after = Its app gets “not found” at once.
+delete-undo = You can undo this for { $hours ->
+    [one] 1 hour
+   *[other] { $hours } hours
+}. Then its files are removed.
+delete-no-undo = This cannot be undone.
+delete-yes = Delete
+deleted-title = This export was deleted
+deleted-by = Deleted by { $who } at { $time }. Its app gets “not found”.
+deleted-until = It can be brought back until { $time }. Then its files are removed.
+deleted-undo = Undo the deletion

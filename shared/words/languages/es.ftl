@@ -462,6 +462,7 @@ left-out-deleted = Se borró, y está en la lista de lo borrado.
 left-out-provenance = Dice de dónde viene la información, y la solicitud no lo pidió.
 left-out-document = Es un documento de un recurso que no está en la copia.
 left-out-unreferenced = No es de ningún paciente, y nada de la copia se refiere a ello.
+left-out-staff = El personal lo dejó fuera al revisar la copia. Los archivos de errores tienen el motivo.
 format-fields = Tipos y sus campos
 format-fields-do = El enlace de cada tipo lleva a la definición de sus campos y sistemas de códigos. Un recurso puede tener cualquier campo de su definición, y extensiones. Es de un paciente si uno de los campos nombrados se refiere al paciente. Los campos de la última columna están en todos los recursos.
 format-type = Tipo
@@ -522,3 +523,203 @@ audit-action-audit-read = Leyó el registro de auditoría
 audit-outcome-success = Hecho
 audit-outcome-refused = Denegado
 audit-outcome-failed = Falló
+
+## Staff: one export
+
+job-several = Varios pacientes
+job-patient-id = Id. del paciente
+job-app = Aplicación
+job-number = Número
+job-asked = Pedida
+job-due = Vence
+job-due-left = { $date } ({ $days ->
+    [one] falta 1 día
+   *[other] faltan { $days } días
+})
+job-overdue = { $date } (vencido)
+job-approve = Aprobar
+job-reject = Rechazar
+job-delete = Borrar esta exportación
+job-state-awaiting-input = Espera al paciente
+job-state-queued = Reuniendo datos
+job-state-running = Reuniendo datos
+job-state-in-review = Por revisar
+job-state-complete = Lista
+job-state-rejected = Rechazada
+job-state-failed = Falló
+job-state-cancelled = Borrada
+job-state-expired = Vencida
+job-percent = { $percent } % reunido
+job-waiting = La exportación espera a un almacén que no responde, desde { $since }.
+job-rejected-why = Rechazada. El paciente lee: { $reason }
+job-failed-why = Falló: { $reason }
+job-decided-approved = Ya la aprobó { $who }: { $time }.
+job-decided-rejected = Ya la rechazó { $who }: { $time }.
+job-stale = Esta exportación cambió desde que usted abrió la página. Mírela de nuevo antes de decidir.
+job-request = Solicitud
+job-nothing-chosen-yet = El paciente aún no ha elegido. Antes no se reúne nada.
+job-complete-record = Sin formulario: el historial completo, con todo lo privado.
+job-nothing-chosen = No se eligió ninguna parte: solo se exportan el paciente, el equipo médico y los resultados que no son de laboratorio.
+job-parts = Partes del historial
+job-topics = Temas privados
+job-in = Elegido
+job-out = Fuera
+job-words = Palabras del paciente: «{ $text }»
+job-bulk = Exportación masiva, sin formulario: los historiales de { $whose }.
+job-bulk-everyone = todos los pacientes
+job-bulk-everything = todos los pacientes, y todo lo que no es de ninguno
+job-bulk-group = los miembros de { $group }
+job-bulk-patients = { $count } pacientes
+job-bulk-types = Solo los tipos: { $list }.
+job-bulk-since = Cambiado después de: { $list }.
+job-bulk-until = Cambiado antes de: { $list }.
+job-bulk-filters = Filtrado por _typeFilter: { $list }.
+job-bulk-elements = Solo los elementos: { $list }.
+job-bulk-scopes = Limitado por los permisos de la aplicación: { $list }.
+job-bulk-tags = Solo con las etiquetas de seguridad: { $list }.
+job-bulk-provenance-relevant = Provenance de los recursos exportados.
+job-bulk-provenance-latest = La última Provenance de cada recurso exportado.
+job-bulk-ignored = Se avisó al cliente: { $list }
+job-ledger = Qué pasó con el historial
+job-ledger-sum = { $read } recursos leídos = { $written } exportados + { $left } dejados fuera + { $withheld } retenidos + { $duplicates } unidos + { $failed } fallidos.
+job-ledger-documents = { $found } documentos encontrados = { $written } exportados + { $left } dejados fuera + { $withheld } retenidos + { $failed } fallidos.
+job-ledger-made = { $count ->
+    [one] La exportación creó 1 recurso.
+   *[other] La exportación creó { $count } recursos.
+}
+job-ledger-problems = { $count ->
+    [one] Hay 1 problema en los archivos de errores.
+   *[other] Hay { $count } problemas en los archivos de errores.
+}
+job-ledger-partly = { $count ->
+    [one] El historial de 1 paciente solo se pudo leer en parte.
+   *[other] Los historiales de { $count } pacientes solo se pudieron leer en parte.
+}
+job-reason = Motivo
+job-resources = Recursos
+job-documents-count = Documentos
+job-left-out-reason = Fuera: { $reason }
+job-withheld-reason = Retenido: { $topic }
+reason-type = tipo no pedido
+reason-since = sin cambios desde entonces
+reason-until = cambiado después
+reason-filter = excluido por un filtro
+reason-formGroup = parte no elegida
+reason-dateRange = fuera de las fechas elegidas
+reason-tag = sin etiqueta a la que el permiso da acceso
+reason-scope = excluido por los permisos de la aplicación
+reason-deleted = borrado
+reason-provenance = Provenance no pedida
+reason-document = documento de un recurso que no se exporta
+reason-unreferenced = ningún recurso exportado lo menciona
+reason-staff = dejado fuera por el personal
+job-contents = Contenido
+job-file = Archivo
+job-size = Tamaño
+job-no-files = Aún no hay nada escrito.
+job-files-more = Más archivos
+job-bytes = { $count } bytes
+job-kilobytes = { $count } kB
+job-megabytes = { $count } MB
+job-documents = Documentos
+job-documents-of-record = Del historial
+job-documents-attached = Adjuntados por el personal
+job-document = Documento
+job-opened = Abierto
+job-not-opened = Sin abrir
+job-new-tab = (se abre en otra pestaña)
+job-no-documents = No hay documentos.
+job-documents-more = Más documentos
+job-attached-none = No hay nada adjunto.
+job-remove = Quitar
+job-attach = Adjuntar
+job-attach-files = Archivos para adjuntar
+job-attach-limits = Como máximo { $count } archivos a la vez, de { $size } cada uno.
+job-attach-too-large = Un archivo pasa de { $size }. Elija uno más pequeño.
+job-attach-too-many = Elija como máximo { $count } archivos.
+job-history = Cronología
+job-when = Cuándo
+job-who = Quién
+job-what = Qué
+event-asked-for-an-export = pidió una exportación
+event-chose-what-to-export = eligió qué exportar
+event-changed-what-to-export = cambió qué exportar
+event-began-to-collect = empezó a reunir los datos
+event-approved = aprobó
+event-deleted = borró
+event-deleted-by-the-client = la borró el cliente
+event-undid-the-deletion = deshizo el borrado
+
+## Staff: the contents of an export
+
+rows-title = { $file }
+rows-count = Recursos { $from } a { $to } de { $count }
+rows-none = Aquí no hay nada. Quizá el archivo cambió: vuelva atrás y ábralo de nuevo.
+rows-id = Id.
+rows-date = Fecha
+rows-text = Qué
+rows-value = Valor
+rows-status = Estado
+rows-open = Abrir
+rows-first = Primera página
+rows-previous = Página anterior
+rows-next = Página siguiente
+rows-large = Grande: { $size }
+resource-main = Campos principales
+resource-all = Todos los campos
+resource-field = Campo
+resource-content = Contenido
+resource-cut = El resto es demasiado largo para mostrarlo. El archivo lo tiene todo.
+resource-json = JSON
+back-to-export = Volver a la exportación
+back-to-file = Volver al archivo
+
+## Staff: leaving something out
+
+leave-out = Dejar fuera
+leave-out-title = ¿Dejar fuera { $what }?
+leave-out-what = Sale de la copia. El paciente lee que se dejó fuera un elemento ({ $kind }), y su motivo.
+leave-out-references = Otros recursos pueden aún mencionarlo o citarlo. Quedan como están.
+leave-out-undo = Esto no se puede deshacer: habría que hacer la copia de nuevo.
+leave-out-reason = Motivo, que lee el paciente
+leave-out-reason-missing = Escriba un motivo.
+leave-out-reason-long = Acorte el motivo: como máximo { $count } letras.
+leave-out-done = Dejado fuera por el personal
+document-word = documento
+
+## Staff: decisions
+
+approve-title = ¿Aprobar esta exportación?
+reject-title = ¿Rechazar esta exportación?
+delete-title = ¿Borrar esta exportación?
+decide-patient = Paciente
+decide-receiver = Quién la recibe
+decide-what = Qué
+decide-contents = { $resources } recursos en { $files } archivos ({ $size }), { $documents } documentos
+decide-left-out = Dejado fuera por usted y sus colegas
+decide-not-opened = Documentos sin abrir
+decide-review-first = Nadie ha abierto { $count ->
+    [one] 1 documento
+   *[other] { $count } documentos
+} de esta exportación.
+approve-after = La aplicación puede cargar la copia de inmediato.
+reject-because = ¿Por qué? El paciente lee el motivo.
+reject-identity = No podemos confirmar quién hizo la solicitud.
+reject-twice = Usted pidió esta copia dos veces. Trabajamos en la otra solicitud.
+reject-person = El historial tiene información sobre otra persona que no podemos dar.
+reject-harm = Un profesional cree que esta copia podría causar un daño grave. Usted puede pedir que otro profesional la revise.
+reject-other = Otro motivo
+reject-more = En sus palabras (necesario si es otro motivo)
+reject-missing = Elija un motivo.
+reject-missing-words = Escriba el motivo o elija otro.
+delete-after = Su aplicación recibe «no encontrado» de inmediato.
+delete-undo = Puede deshacerlo durante { $hours ->
+    [one] 1 hora
+   *[other] { $hours } horas
+}. Después se borran sus archivos.
+delete-no-undo = Esto no se puede deshacer.
+delete-yes = Borrar
+deleted-title = Esta exportación fue borrada
+deleted-by = La borró { $who }: { $time }. Su aplicación recibe «no encontrado».
+deleted-until = Se puede recuperar hasta: { $time }. Después se borran sus archivos.
+deleted-undo = Deshacer el borrado

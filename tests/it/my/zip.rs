@@ -38,8 +38,11 @@ fn in_text(files: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
 /// `SHA256SUMS` names every other file with its hash, as `sha256sum -c` reads it.
 fn check_sums(files: &BTreeMap<String, Vec<u8>>) {
     let sums = in_text(files, "SHA256SUMS");
-    let named: BTreeMap<_, _> =
-        sums.lines().map(|line| line.split_once("  ").expect("a hash and a name")).map(|(hash, name)| (name, hash)).collect();
+    let named: BTreeMap<_, _> = sums
+        .lines()
+        .map(|line| line.split_once("  ").expect("a hash and a name"))
+        .map(|(hash, name)| (name, hash))
+        .collect();
     for (name, bytes) in files.iter().filter(|(name, _)| *name != "SHA256SUMS") {
         let hash = hex(digest::digest(&digest::SHA256, bytes).as_ref());
         assert_eq!(named.get(name.as_str()), Some(&hash.as_str()), "{name}");
@@ -62,12 +65,24 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
     world.post(&format!("/admin/jobs/{job}/add-files")).cookie(&staff).files(&letter).send().await;
     approved(&world, &copy).await;
     let shown = page(&world, &session, &copy).await;
-    assert!(shown.contains("Download all (ZIP, about ") && shown.contains(&format!("{copy}/files/Patient.ndjson")), "{shown}");
+    assert!(
+        shown.contains("Download all (ZIP, about ")
+            && shown.contains(&format!("{copy}/files/Patient.ndjson")),
+        "{shown}"
+    );
     let zip = world.get(&format!("{copy}/zip")).cookie(&session).send().await;
-    assert!(zip.header("content-disposition").starts_with("attachment; filename=\"health-record-"), "{:?}", zip.headers);
+    assert!(
+        zip.header("content-disposition").starts_with("attachment; filename=\"health-record-"),
+        "{:?}",
+        zip.headers
+    );
     let files = unpacked(&zip);
     check_sums(&files);
-    assert!(files.keys().any(|name| name.starts_with("attachments/") && name.ends_with("letter.txt")), "{:?}", files.keys());
+    assert!(
+        files.keys().any(|name| name.starts_with("attachments/") && name.ends_with("letter.txt")),
+        "{:?}",
+        files.keys()
+    );
     let manifest: Value = serde_json::from_str(&in_text(&files, "manifest.json")).expect("JSON");
     let output = manifest["output"].as_array().expect("files");
     for file in output {
@@ -85,7 +100,10 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
     assert!(manifest["extension"]["ledger"]["resources"]["read"].as_u64() > Some(0), "{manifest}");
     assert!(in_text(&files, "README.txt").contains(notice));
     let index = in_text(&files, "index.html");
-    assert!(index.contains(notice) && !index.contains("<script") && !index.contains("http-equiv=\"refresh"), "{index}");
+    assert!(
+        index.contains(notice) && !index.contains("<script") && !index.contains("http-equiv=\"refresh"),
+        "{index}"
+    );
     for file in output {
         assert!(index.contains(&format!("href=\"{}\"", text(&file["url"]))), "{file}");
     }
@@ -94,10 +112,16 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
     for name in files.keys().filter(|name| name.starts_with("data/DocumentReference")) {
         for line in in_text(&files, name).lines() {
             let resource: Value = serde_json::from_str(line).expect("JSON");
-            let url = resource.pointer("/content/0/attachment/url").and_then(Value::as_str).unwrap_or_default();
+            let url =
+                resource.pointer("/content/0/attachment/url").and_then(Value::as_str).unwrap_or_default();
             if let Some((_, attached)) = url.split_once("/download/attachments/") {
-                assert!(files.contains_key(&format!("attachments/{attached}")), "{attached}: {:?}", files.keys());
-                let single = world.get(&format!("{copy}/attachments/{attached}")).cookie(&session).send().await;
+                assert!(
+                    files.contains_key(&format!("attachments/{attached}")),
+                    "{attached}: {:?}",
+                    files.keys()
+                );
+                let single =
+                    world.get(&format!("{copy}/attachments/{attached}")).cookie(&session).send().await;
                 assert!(single.body == files[&format!("attachments/{attached}")], "{attached}");
             }
         }
@@ -106,7 +130,10 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
     for path in ["zip", "files/Patient.ndjson", "attachments/letter.txt"] {
         let others = world.get(&format!("{copy}/{path}")).cookie(&bruno).send().await;
         assert_eq!(others.status, StatusCode::NOT_FOUND, "{path}");
-        assert!(world.get(&format!("{copy}/{path}")).send().await.location().contains("/patient-login"), "{path}");
+        assert!(
+            world.get(&format!("{copy}/{path}")).send().await.location().contains("/patient-login"),
+            "{path}"
+        );
     }
 }
 
@@ -118,7 +145,9 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
     std::fs::create_dir_all(&patient)?;
     std::fs::write(
         patient.join("Patient.ndjson"),
-        format!("{{\"resourceType\":\"Patient\",\"id\":\"{ANNA}\",\"name\":[{{\"text\":\"</title><script>alert(1)</script>\"}}]}}\n"),
+        format!(
+            "{{\"resourceType\":\"Patient\",\"id\":\"{ANNA}\",\"name\":[{{\"text\":\"</title><script>alert(1)</script>\"}}]}}\n"
+        ),
     )?;
     let lines: String = (0..1200)
         .map(|number| format!("{{\"resourceType\":\"Condition\",\"id\":\"c{number}\",\"subject\":{{\"reference\":\"Patient/{ANNA}\"}},\"code\":{{\"text\":\"<img src=x onerror=alert({number})>\"}},\"recordedDate\":\"20{:02}-01-02\"}}\n", number % 20))
@@ -134,7 +163,10 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
     let index = in_text(&files, "index.html");
     assert!(!index.contains("<script") && !index.contains("<img"), "{index}");
     assert!(index.contains("<html lang=\"es\">") && index.contains("Enfermedades"), "{index}");
-    assert!(index.contains("Los primeros 1,000 de 1,200") && index.contains("&#60;img src=x onerror=alert(999)"), "{index}");
+    assert!(
+        index.contains("Los primeros 1,000 de 1,200") && index.contains("&#60;img src=x onerror=alert(999)"),
+        "{index}"
+    );
     assert!(!index.contains("alert(1000)"), "the file has the rest");
     assert!(index.contains("2 de enero de 2000 a 2 de enero de 2019"), "{index}");
     let manifest: Value = serde_json::from_str(&in_text(&files, "manifest.json"))?;
@@ -156,7 +188,12 @@ async fn a_zip_that_breaks_off_is_seen_by_whoever_reads_it() -> tests::Result {
     let job = copy.rsplit('/').next().expect("an id");
     let prefix = format!("exports/{job}/");
     for directory in files.list(&prefix).await?.into_iter().filter(|name| name.ends_with('/')) {
-        for name in files.list(&format!("{prefix}{directory}")).await?.into_iter().filter(|name| name.starts_with("pack")) {
+        for name in files
+            .list(&format!("{prefix}{directory}"))
+            .await?
+            .into_iter()
+            .filter(|name| name.starts_with("pack"))
+        {
             let key = format!("{prefix}{directory}{name}");
             let mut bytes = domain::ports::files::read_all(&*files, &key, 1 << 24).await?;
             let last = bytes.len() / 2;
@@ -176,7 +213,10 @@ async fn a_zip_that_breaks_off_is_seen_by_whoever_reads_it() -> tests::Result {
 #[tokio::test]
 async fn a_zip_that_is_too_large_for_the_host_is_offered_file_by_file() {
     // Less than the copy has, in the only place where it could be made.
-    let world = World::with("sandbox = true\nreview = false\nmax_direct_bytes = 1000", &ehi::defaults::sample_records());
+    let world = World::with(
+        "sandbox = true\nreview = false\nmax_direct_bytes = 1000",
+        &ehi::defaults::sample_records(),
+    );
     let session = signed_in(&world, ANNA).await;
     let copy = asked(&world, &session, &[]).await;
     world.work().await;

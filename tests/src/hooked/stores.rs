@@ -135,7 +135,7 @@ impl<H: Hook> Files for Port<dyn Files, H> {
     }
 
     async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream> {
-        self.call(Store::Files, self.inner.open(key, range)).await
+        Ok(self.hook.read(self.call(Store::Files, self.inner.open(key, range)).await?))
     }
 
     async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>> {

@@ -95,7 +95,8 @@ impl My {
                 let found = written.list(id, done.chunk, &done.result).await?;
                 planned.extend(found.into_iter().filter_map(|(attachment, location, size)| {
                     let name = attachment.url_name();
-                    names.insert(name.clone()).then_some(PlannedAttachment { name, location, size })
+                    let is_new = !complete.summary.has_left_out(&name) && names.insert(name.clone());
+                    is_new.then_some(PlannedAttachment { name, location, size })
                 }));
             }
         }

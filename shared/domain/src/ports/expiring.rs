@@ -40,6 +40,8 @@ pub enum EntryKind {
     Assertion,
     /// One of the concurrent exports that a client may have.
     ExportSlot,
+    /// The documents of an export that staff have opened.
+    OpenedDocuments,
 }
 
 impl EntryKind {
@@ -62,6 +64,7 @@ impl EntryKind {
             Self::Idempotency => "idempotency",
             Self::Assertion => "assertion",
             Self::ExportSlot => "place",
+            Self::OpenedDocuments => "opened-documents",
         }
     }
 }

@@ -41,7 +41,17 @@ fn summary(at: Timestamp) -> ExportTotals {
         bytes: 0,
         withheld: [].into(),
         ledger: None,
+        redactions: Vec::new(),
     }
+}
+
+/// A job that staff review.
+pub(crate) fn in_review() -> InReview {
+    let now = Timestamp::UNIX_EPOCH;
+    let Job::AwaitingInput(job) = awaiting(true) else { panic!("another state") };
+    let running = job.customize(Choices::default(), "patient", now).begin(now);
+    let finished = running.finish(summary(now), now, &Retention::default());
+    finished.in_review("review").expect("it is reviewed")
 }
 
 /// Tries one of the moves. A move that the state does not allow leaves the job as it is.

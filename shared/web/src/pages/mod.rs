@@ -1,7 +1,7 @@
 //! One struct per page; the templates are in `shared/web/templates`.
 
 use askama::Template;
-use domain::job::{Attachment, PatientSummary};
+use domain::job::PatientSummary;
 
 pub use self::audit::{AuditFilter, AuditPage};
 pub use self::error::ErrorPage;
@@ -15,7 +15,7 @@ pub use self::my::{
     AccountRow, AppCard, AppsPage, Chosen, ChosenPart, ConfirmPage, ContentRow, CopiesPage, CopyCard,
     CopyPage, Downloads, FileLink, MyFrame,
 };
-pub use self::staff::{ChoiceRow, FileRow, HistoryRow, JobRow, StaffJobPage, StaffJobsPage, StaffLoginPage};
+pub use self::staff::{JobRow, StaffJobsPage, StaffLoginPage};
 pub use self::zip::{ZipHead, ZipKind, ZipRow, ZipRows, ZipSection, ZipTail};
 
 use self::frame::filters;
@@ -25,8 +25,8 @@ mod error;
 mod form;
 mod format;
 mod frame;
+pub mod job;
 mod my;
-mod requested;
 mod staff;
 mod zip;
 

@@ -1,0 +1,179 @@
+//! Approve, reject, delete and undo: each has a page that asks before, and carries the version that was seen.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::error::{Error, Result};
+use domain::ids::JobId;
+use domain::ports::jobs::StoredJob;
+use http::StatusCode;
+use platform::exports::{delete as delete_for_now, restore};
+use platform::telemetry::staff_action;
+use web::describe::Parameter;
+use web::extract::{Form, JobPath};
+use web::pages::job::{ApprovePage, Decided, DeletePage, Message, REJECT_REASONS, RejectPage};
+use web::request_context;
+use web::respond::{PageError, html, see_other};
+
+use super::Seen;
+use crate::Admin;
+use crate::caller::PageStaff;
+
+pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The reason of the list that was chosen");
+/// The reason that must be written.
+const OTHER: &str = "other";
+
+pub(crate) async fn ask_approve(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+) -> Result<Response, PageError> {
+    let decided = match state.in_review(&id).await {
+        Ok(stored) => state.decided(&stored).await?,
+        Err(error) => return state.back(&id, username, Err(error)).await,
+    };
+    Ok(html(StatusCode::OK, &ApprovePage { username, decided }))
+}
+
+pub(crate) async fn approve(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+    form: Form,
+) -> Result<Response, PageError> {
+    let done = state.approve_job(&id, &username, Seen::of(&form)?).await.map(|_| ());
+    state.back(&id, username, done).await
+}
+
+pub(crate) async fn ask_reject(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+) -> Result<Response, PageError> {
+    let stored = match state.in_review(&id).await {
+        Ok(stored) => stored,
+        Err(error) => return state.back(&id, username, Err(error)).await,
+    };
+    state.reject_page(&stored, username, &Form(Vec::new()), None).await
+}
+
+pub(crate) async fn reject(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+    form: Form,
+) -> Result<Response, PageError> {
+    let seen = Seen::of(&form)?;
+    let reason = match reason(&form) {
+        Ok(reason) => reason,
+        Err(missing) => {
+            return match state.in_review(&id).await {
+                Ok(stored) => state.reject_page(&stored, username, &form, Some(missing)).await,
+                Err(error) => state.back(&id, username, Err(error)).await,
+            };
+        }
+    };
+    let done = state.reject_job(&id, &reason, &username, seen).await.map(|_| ());
+    state.back(&id, username, done).await
+}
+
+/// What the patient reads: the reason of the list, and what was written beside it. What is missing is a message.
+fn reason(form: &Form) -> Result<String, Message> {
+    let words = request_context::words();
+    let missing = |key: &str| Err(Message::of_catalogue(key, &[]));
+    let written = form.get("reason").trim();
+    match REJECT_REASONS.into_iter().find(|known| *known == form.get(BECAUSE.name)) {
+        None => missing("reject-missing"),
+        Some(OTHER) if written.is_empty() => missing("reject-missing-words"),
+        Some(OTHER) => Ok(written.to_owned()),
+        Some(chosen) => {
+            let chosen = words.text(&format!("reject-{chosen}"), &[]);
+            Ok(if written.is_empty() { chosen } else { format!("{chosen} {written}") })
+        }
+    }
+}
+
+pub(crate) async fn ask_delete(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+) -> Result<Response, PageError> {
+    let stored = state.job(&id).await?;
+    let decided = state.decided(&stored).await?;
+    let undo = state.settings.retention.undo;
+    Ok(html(StatusCode::OK, &DeletePage::new(username, decided, &stored.job, undo)))
+}
+
+pub(crate) async fn delete(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+    form: Form,
+) -> Result<Response, PageError> {
+    let seen = Seen::of(&form)?;
+    match state.delete_seen(&id, &username, seen).await {
+        // The page of what can be brought back offers that.
+        Ok(true) => Ok(see_other(&state.page_url(&id))),
+        Ok(false) => Ok(see_other(&state.settings.url("/staff"))),
+        Err(error) => state.back(&id, username, Err(error)).await,
+    }
+}
+
+pub(crate) async fn undo(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+) -> Result<Response, PageError> {
+    let done = restore(&*state.jobs, &id, &username, state.clock.now()).await;
+    if done.is_ok() {
+        staff_action("deletion undone", &id, &username);
+    }
+    state.back(&id, username, done).await
+}
+
+impl Admin {
+    /// The job, which must be in review.
+    pub(super) async fn in_review(&self, id: &JobId) -> Result<StoredJob> {
+        let stored = self.job(id).await?;
+        stored.job.clone().in_review("decide about")?;
+        Ok(stored)
+    }
+
+    async fn decided(&self, stored: &StoredJob) -> Result<Decided> {
+        let counts = self.count_documents(stored).await?;
+        Ok(Decided::new(stored, self.app(stored), counts))
+    }
+
+    async fn reject_page(
+        &self,
+        stored: &StoredJob,
+        username: String,
+        form: &Form,
+        message: Option<Message>,
+    ) -> Result<Response, PageError> {
+        let status = if message.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+        let page = RejectPage {
+            username,
+            decided: self.decided(stored).await?,
+            message,
+            because: form.get(BECAUSE.name).to_owned(),
+            reason: form.get("reason").to_owned(),
+        };
+        Ok(html(status, &page))
+    }
+
+    /// Deletes the job as it was seen. Returns whether that can be undone.
+    async fn delete_seen(&self, id: &JobId, who: &str, seen: Seen) -> Result<bool> {
+        let stored = self.job(id).await?;
+        seen.check(stored.version)?;
+        let undo = self.settings.retention.undo;
+        let can_be_undone = stored.job.can_be_restored() && undo.is_positive();
+        match delete_for_now(&*self.jobs, &*self.files, stored, who, (self.clock.now(), undo)).await {
+            Err(Error::Conflict(_)) => Err(Error::conflict(super::STALE)),
+            done => {
+                done?;
+                staff_action("deleted", id, who);
+                Ok(can_be_undone)
+            }
+        }
+    }
+}

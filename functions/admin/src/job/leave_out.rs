@@ -1,0 +1,123 @@
+//! The page that asks before a resource or a document is left out of an export, and its form.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::chunk::RecordAttachment;
+use domain::error::{Error, NO_FILE, Result};
+use domain::ports::jobs::StoredJob;
+use domain::redaction::MAX_REASON;
+use http::StatusCode;
+use web::describe::{Kind, Parameter};
+use web::extract::{Form, JobPath, Query};
+use web::pages::job::{LeaveOutPage, Message};
+use web::request_context;
+use web::respond::{PageError, html};
+
+use super::Seen;
+use super::redact::LineOf;
+use super::rows::name_of;
+use crate::Admin;
+use crate::caller::PageStaff;
+
+/// What is left out, in the query of the page.
+pub(crate) const ASKED: [Parameter; 4] = [
+    Parameter::query("file", "The file of the resource"),
+    Parameter::query("at", "Where the resource begins in the file, in bytes").of(Kind::Integer),
+    Parameter::query("hash", "The SHA-256 of the file that was seen"),
+    Parameter::query("document", "The document, by its name in URLs"),
+];
+/// The same in its form.
+pub(crate) const SENT: [Parameter; 4] = [
+    Parameter::field("file", "The file of the resource"),
+    Parameter::field("at", "Where the resource begins in the file, in bytes").of(Kind::Integer),
+    Parameter::field("hash", "The SHA-256 of the file that was seen"),
+    Parameter::field("document", "The document, by its name in URLs"),
+];
+
+/// What staff want to leave out.
+pub(super) enum Target {
+    Line(LineOf),
+    Document(RecordAttachment),
+}
+
+impl Target {
+    /// Reads the parameters, which `get` finds by their names.
+    fn of<'t>(get: impl Fn(&'static str) -> Option<&'t str>) -> Result<Self> {
+        let [file, at, hash, document] = ASKED.map(|parameter| parameter.name);
+        if let Some(name) = get(document) {
+            return RecordAttachment::parse(name).map(Self::Document).ok_or(NO_FILE);
+        }
+        let at = get(at).and_then(|at| at.parse().ok()).ok_or(NO_FILE)?;
+        let text = |name| get(name).unwrap_or_default().to_owned();
+        Ok(Self::Line(LineOf { file: text(file), at, sha256: text(hash) }))
+    }
+}
+
+pub(crate) async fn ask(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+    query: Query,
+) -> Result<Response, PageError> {
+    let target = Target::of(|name| query.get(name))?;
+    match state.in_review(&id).await {
+        Ok(stored) => Ok(html(StatusCode::OK, &state.leave_out_page(username, &stored, &target).await?)),
+        Err(error) => state.back(&id, username, Err(error)).await,
+    }
+}
+
+pub(crate) async fn leave_out(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+    form: Form,
+) -> Result<Response, PageError> {
+    let (target, seen) = (Target::of(|name| form.find(name))?, Seen::of(&form)?);
+    let reason = form.get("reason").trim();
+    if let Some(message) = wrong_reason(reason) {
+        return match state.in_review(&id).await {
+            Ok(stored) => {
+                let page = state.leave_out_page(username, &stored, &target).await?;
+                Ok(html(StatusCode::BAD_REQUEST, &page.again(message, reason.to_owned())))
+            }
+            Err(error) => state.back(&id, username, Err(error)).await,
+        };
+    }
+    let done = state.leave_out(&id, &target, reason, &username, seen).await;
+    state.back(&id, username, done).await
+}
+
+fn wrong_reason(reason: &str) -> Option<Message> {
+    let words = request_context::words();
+    if reason.is_empty() {
+        return Some(Message::of_catalogue("leave-out-reason-missing", &[]));
+    }
+    let most = words.number(MAX_REASON as u64);
+    (reason.len() > MAX_REASON).then(|| Message::of_catalogue("leave-out-reason-long", &[("count", &most)]))
+}
+
+impl Admin {
+    async fn leave_out_page(
+        &self,
+        username: String,
+        stored: &StoredJob,
+        target: &Target,
+    ) -> Result<LeaveOutPage> {
+        match target {
+            Target::Document(attachment) => {
+                self.record_attachment(stored, attachment).await?.ok_or(NO_FILE)?;
+                let name = attachment.url_name();
+                Ok(LeaveOutPage::of_document(username, stored, name, &attachment.name))
+            }
+            Target::Line(LineOf { file, at, sha256 }) => {
+                let named = self.named(&stored.job, file).await?;
+                let line = self.line_at(&named, *at).await?;
+                let resource = line.text.as_ref().map(|text| serde_json::from_slice(text)).transpose();
+                let name = name_of(resource.map_err(Error::internal)?.as_ref(), &named);
+                let fields = vec![("file", file.clone()), ("at", at.to_string()), ("hash", sha256.clone())];
+                let kind = &named.file.resource_type;
+                Ok(LeaveOutPage::of_resource(username, stored, fields, (kind, &name)))
+            }
+        }
+    }
+}

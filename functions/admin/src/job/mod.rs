@@ -1,0 +1,174 @@
+//! The pages of one export: what is in it, and what staff decide about it.
+//!
+//! - [`page`]: the page itself; [`decide`]: approve, reject, delete and undo, each with a page that asks before;
+//! - [`rows`]: the resources of a file, read by [`lines`] and shown by [`fields`];
+//! - [`documents`]: the documents, of which [`sniff`] tells what they are, and [`opened`] who has looked at them;
+//! - [`leave_out`]: the page that asks before something is left out, which [`redact`] does;
+//! - [`attach`]: files that staff add and remove.
+
+pub(crate) mod attach;
+pub(crate) mod decide;
+pub(crate) mod documents;
+mod fields;
+pub(crate) mod leave_out;
+mod lines;
+mod opened;
+pub(crate) mod page;
+mod redact;
+pub(crate) mod rows;
+mod sniff;
+
+use axum::response::Response;
+use domain::error::{Error, Result};
+use domain::ids::JobId;
+use web::describe::{self as described, Kind, Parameter};
+use web::download::FileRequest;
+use web::extract::Form;
+use web::respond::{PageError, see_other, status_of};
+use web::routes::{Access, At, FORM, MULTIPART};
+
+use crate::{Admin, api};
+
+pub(crate) const VERSION: Parameter =
+    Parameter::field("version", "The version of the export that the page showed").of(Kind::Integer);
+
+/// The routes of the pages.
+pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
+    let of_staff = Access::StaffPage;
+    let shows = |summary| (summary, &[200][..]);
+    let back = |summary| (summary, &[303][..]);
+    at.get("/staff/jobs/{job}", of_staff, shows("Shows an export"), page::show)
+        .reading(&page::LISTS)
+        .returning(&[described::page(200)])
+        .get("/staff/jobs/{job}/files/{file}", of_staff, shows("Shows the resources of a file"), rows::show)
+        .reading(&rows::PLACE)
+        .returning(&[described::page(200)])
+        .get(
+            "/staff/jobs/{job}/documents/{file}",
+            of_staff,
+            ("Shows a document of an export, or sends it as a download", &[200, 206, 304, 307]),
+            documents::show,
+        )
+        .reading(&FileRequest::PARAMETERS)
+        .returning(&[described::file(200, "*/*"), described::file(206, "*/*")])
+        .get(
+            "/staff/jobs/{job}/leave-out",
+            of_staff,
+            shows("Asks before something is left out"),
+            leave_out::ask,
+        )
+        .reading(&leave_out::ASKED)
+        .returning(&[described::page(200)])
+        .post(
+            "/staff/jobs/{job}/leave-out",
+            of_staff,
+            back("Leaves a resource or a document out of an export"),
+            leave_out::leave_out,
+        )
+        .taking(FORM)
+        .reading(&leave_out::SENT)
+        .reading(&[VERSION, api::REASON])
+        .get(
+            "/staff/jobs/{job}/approve",
+            of_staff,
+            shows("Asks before an export is approved"),
+            decide::ask_approve,
+        )
+        .returning(&[described::page(200)])
+        .post("/staff/jobs/{job}/approve", of_staff, back("Approves an export"), decide::approve)
+        .taking(FORM)
+        .reading(&[VERSION])
+        .get(
+            "/staff/jobs/{job}/reject",
+            of_staff,
+            shows("Asks why an export is rejected"),
+            decide::ask_reject,
+        )
+        .returning(&[described::page(200)])
+        .post("/staff/jobs/{job}/reject", of_staff, back("Rejects an export"), decide::reject)
+        .taking(FORM)
+        .reading(&[VERSION, decide::BECAUSE, api::REASON])
+        .get(
+            "/staff/jobs/{job}/delete",
+            of_staff,
+            shows("Asks before an export is deleted"),
+            decide::ask_delete,
+        )
+        .returning(&[described::page(200)])
+        .post(
+            "/staff/jobs/{job}/delete",
+            of_staff,
+            back("Deletes an export, which can be undone"),
+            decide::delete,
+        )
+        .taking(FORM)
+        .reading(&[VERSION])
+        .post(
+            "/staff/jobs/{job}/undo",
+            of_staff,
+            back("Brings back an export that was deleted"),
+            decide::undo,
+        )
+        .post("/staff/jobs/{job}/add-files", of_staff, back("Attaches files to an export"), attach::add_files)
+        .taking(MULTIPART)
+        .reading(&[api::ATTACHMENTS])
+        .post(
+            "/staff/jobs/{job}/remove-files",
+            of_staff,
+            back("Removes an attached file"),
+            attach::remove_files,
+        )
+        .taking(FORM)
+        .reading(&[VERSION, attach::NAME])
+}
+
+/// What is said where another change came between the page and its form.
+const STALE: &str = "the export was changed since its page was loaded: look at it again";
+
+/// The version of a job that the caller has seen. The API changes what is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Seen {
+    Any,
+    Version(u64),
+}
+
+impl Seen {
+    /// The version in a page's form.
+    fn of(form: &Form) -> Result<Self> {
+        let version = form.get(VERSION.name).parse();
+        version
+            .map(Self::Version)
+            .map_err(|_| Error::invalid("the form does not say which version it was made for"))
+    }
+
+    /// Refuses a change of a job that has another version.
+    pub(crate) fn check(self, version: u64) -> Result<()> {
+        match self {
+            Self::Version(seen) if seen != version => Err(Error::conflict(STALE)),
+            Self::Any | Self::Version(_) => Ok(()),
+        }
+    }
+}
+
+impl Admin {
+    /// The URL of a job's page.
+    fn page_url(&self, id: &JobId) -> String {
+        self.settings.url(&format!("/staff/jobs/{id}"))
+    }
+
+    /// Redirects to the job's page, or shows it with what was refused.
+    async fn back(&self, id: &JobId, username: String, done: Result<()>) -> Result<Response, PageError> {
+        match done {
+            Ok(()) => Ok(see_other(&self.page_url(id))),
+            Err(error @ (Error::Conflict(_) | Error::TooLarge(_) | Error::Invalid(_))) => Ok(self
+                .page(id, username, page::Shown { problem: Some(error), ..page::Shown::default() })
+                .await?),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The status of a page that shows a problem.
+fn status(problem: Option<&Error>) -> http::StatusCode {
+    problem.map_or(http::StatusCode::OK, status_of)
+}

@@ -1,0 +1,104 @@
+//! The page of one export.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::error::{Error, NO_JOB, Result};
+use domain::ids::JobId;
+use domain::job::{Job, JobState};
+use domain::ports::jobs::StoredJob;
+use web::caller::living;
+use web::describe::{Kind, Parameter};
+use web::extract::{JobPath, Query};
+use web::manifest::stored_page;
+use web::pages::job::{DeletedPage, JobView, Message, StaffJobPage};
+use web::request_context;
+use web::respond::{PageError, html};
+use web::urls::client_of;
+
+use super::{STALE, status};
+use crate::Admin;
+use crate::caller::PageStaff;
+use crate::uploads::MAX_FILES;
+
+/// Where the lists of the page begin.
+pub(crate) const LISTS: [Parameter; 2] = [
+    Parameter::query("files", "The first file that is listed").of(Kind::Integer),
+    Parameter::query("documents", "The first document that is listed").of(Kind::Integer),
+];
+
+/// What is shown beside the job.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub(super) problem: Option<Error>,
+    pub(super) files_from: usize,
+    pub(super) documents_from: usize,
+}
+
+pub(crate) async fn show(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    JobPath(id): JobPath,
+    query: Query,
+) -> Result<Response, PageError> {
+    let number = |name| query.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
+    let [files, documents] = LISTS;
+    let shown =
+        Shown { problem: None, files_from: number(files.name), documents_from: number(documents.name) };
+    Ok(state.page(&id, username, shown).await?)
+}
+
+impl Admin {
+    pub(super) async fn page(&self, id: &JobId, username: String, shown: Shown) -> Result<Response> {
+        let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
+        if let Job::Cancelled(gone) = &stored.job {
+            let undo = gone.restorable(self.clock.now()).ok_or(NO_JOB)?;
+            let page = DeletedPage::new(username, gone, undo.until);
+            return Ok(html(status(shown.problem.as_ref()), &page));
+        }
+        let stored = living(Some(stored), self.clock.now())?;
+        let manifest = stored_page(&stored.job, 0, &*self.files).await?;
+        let opened = self.opened(id).await?;
+        let page = StaffJobPage::new(
+            username,
+            JobView {
+                stored: &stored,
+                manifest: manifest.as_ref(),
+                files_from: shown.files_from,
+                documents: self.document_rows(&stored, shown.documents_from, &opened).await?,
+                attached: Self::attached_rows(&stored, &opened),
+                app: self.app(&stored),
+                due_days: self.settings.pages.due_days,
+                now: self.clock.now(),
+                upload: (MAX_FILES, self.settings.max_upload_bytes),
+                message: shown.problem.as_ref().map(|problem| in_words(problem, &stored)),
+            },
+        );
+        Ok(html(status(shown.problem.as_ref()), &page))
+    }
+
+    /// The name of the client whose export it is.
+    pub(super) fn app(&self, stored: &StoredJob) -> String {
+        let owner = &stored.job.header().owner;
+        let name = client_of(&self.settings, owner).and_then(|client| client.name.clone());
+        name.unwrap_or_else(|| owner.client.to_string())
+    }
+}
+
+/// A problem in the reader's language, where there are words for it.
+fn in_words(problem: &Error, stored: &StoredJob) -> Message {
+    let words = request_context::words();
+    let decided = match stored.job.state() {
+        JobState::Complete => Some("job-decided-approved"),
+        JobState::Rejected => Some("job-decided-rejected"),
+        _ => None,
+    };
+    let decision = stored.job.header().decision();
+    match (problem, decided.zip(decision)) {
+        (Error::Conflict(_), Some((key, decision))) => {
+            let values = [("who", &*decision.actor), ("time", &*words.moment(decision.at))];
+            Message::of_catalogue(key, &values)
+        }
+        (Error::Conflict(text), None) if text.as_str() == STALE => Message::of_catalogue("job-stale", &[]),
+        _ => Message { text: problem.to_string(), in_english: words.language.tag() != "en" },
+    }
+}

@@ -1,0 +1,356 @@
+//! Leaves a resource or a document out of an export in review.
+//!
+//! What changes is written under new keys: the file without the resource, the file with the reasons, the pages of the manifest.
+//! Then the job is replaced by compare-and-set; it names the new manifest, so that every reader sees either everything as it
+//! was or everything as it is. What is no longer part of the export is removed after that; if the process dies before,
+//! cleanup removes it. The bytes of something small stay in the pack that it shares with other files, where nothing refers to
+//! them, until the files of the job are removed.
+
+use aws_lc_rs::digest;
+use domain::chunk::{OutputFile, Purpose, RecordAttachment, job_prefix};
+use domain::clock::hex;
+use domain::error::{Error, NO_FILE, Result};
+use domain::ids::{Attempt, JobId};
+use domain::job::Job;
+use domain::manifest::{ExportTotals, NamedFile, Names, StoredManifest, manifest_prefix};
+use domain::ports::files::write_all;
+use domain::ports::jobs::StoredJob;
+use domain::redaction::{MAX_REDACTIONS, REASONS, Redacted, Redaction};
+use fhir::MAX_LINE;
+use fhir::head::{Plain, head};
+use fhir::outcome::outcome;
+use futures_util::StreamExt;
+use platform::telemetry::staff_action;
+use storage::packs;
+use web::manifest::stored_page;
+
+use super::leave_out::Target;
+use super::rows::is_left_out_by_line;
+use super::{STALE, Seen};
+use crate::Admin;
+
+/// The largest file that is written again within a request.
+const MAX_REWRITTEN: u64 = 128 * 1024 * 1024;
+/// The most pages of a manifest that are written again.
+const MAX_PAGES: u32 = 8;
+
+/// A line of a file that was seen.
+pub(super) struct LineOf {
+    /// The name of the file in the manifest.
+    pub(super) file: String,
+    /// Where it begins.
+    pub(super) at: u64,
+    /// The hash of the file, which says that the line is still there.
+    pub(super) sha256: String,
+}
+
+/// A redaction that is being written.
+struct Draft<'a> {
+    job: &'a JobId,
+    attempt: Attempt,
+    summary: ExportTotals,
+    pages: Vec<StoredManifest>,
+}
+
+impl Draft<'_> {
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix())
+    }
+
+    /// The prefix of what it writes beside the manifest.
+    fn prefix(&self) -> String {
+        format!("{}left-out-{}/", job_prefix(self.job), self.attempt)
+    }
+}
+
+impl Admin {
+    pub(super) async fn leave_out(
+        &self,
+        id: &JobId,
+        target: &Target,
+        reason: &str,
+        who: &str,
+        seen: Seen,
+    ) -> Result<()> {
+        let stored = self.job(id).await?;
+        seen.check(stored.version)?;
+        let review = stored.job.clone().in_review("leave something out of")?;
+        let mut draft = self.draft(id, &review.summary, &stored).await?;
+        let written = match target {
+            Target::Line(line) => self.without_line(&mut draft, line).await,
+            Target::Document(attachment) => self.without_document(&stored, attachment).await,
+        };
+        let recorded = match written {
+            Ok((what, mut replaced)) => {
+                replaced.extend(
+                    draft.pages[0].files.iter().filter(|it| it.name == REASONS).map(|it| it.file.key.clone()),
+                );
+                let pages = (0..review.summary.pages).map(|page| review.summary.page_key(page));
+                replaced.extend(pages);
+                let at = self.clock.now();
+                let redaction =
+                    Redaction { what, reason: reason.to_owned(), actor: who.to_owned(), at, replaced };
+                let notice = redaction.notice();
+                draft.summary.leave_out(redaction);
+                self.write_manifest(&mut draft).await?;
+                let changed = Job::InReview(review.leave_out(draft.summary.clone(), &notice, who, at));
+                self.jobs.replace(&changed, stored.version).await.map(|_| ())
+            }
+            Err(error) => Err(error),
+        };
+        match recorded {
+            Ok(()) => {
+                staff_action("left out", id, who);
+                self.remove_replaced(&draft.summary).await
+            }
+            // A call that failed otherwise may have been recorded all the same.
+            Err(Error::Unavailable(problem)) => Err(Error::Unavailable(problem)),
+            Err(error) => {
+                self.files.remove_prefix(&draft.prefix()).await?;
+                self.files.remove_prefix(&manifest_prefix(id, &draft.attempt)).await?;
+                Err(if matches!(error, Error::Conflict(_)) { Error::conflict(STALE) } else { error })
+            }
+        }
+    }
+
+    async fn draft<'a>(
+        &self,
+        job: &'a JobId,
+        summary: &ExportTotals,
+        stored: &StoredJob,
+    ) -> Result<Draft<'a>> {
+        if summary.redactions.len() >= MAX_REDACTIONS {
+            return Err(Error::invalid(format!(
+                "{MAX_REDACTIONS} things were left out already, which is the most: reject the export instead"
+            )));
+        }
+        if summary.pages == 0 {
+            return Err(NO_FILE);
+        }
+        if summary.pages > MAX_PAGES {
+            return Err(Error::TooLarge("the export has too many files to leave something out".to_owned()));
+        }
+        let mut pages = Vec::new();
+        for page in 0..summary.pages {
+            pages.push(stored_page(&stored.job, page, &*self.files).await?.ok_or(NO_FILE)?);
+        }
+        Ok(Draft { job, attempt: self.random.attempt(), summary: summary.clone(), pages })
+    }
+
+    /// Writes the file without the line and puts it in the place of the other one. Returns what was left out, and the keys of
+    /// the objects that have it.
+    async fn without_line(&self, draft: &mut Draft<'_>, line: &LineOf) -> Result<(Redacted, Vec<String>)> {
+        let page = Names::page_of(&line.file) as usize;
+        let find = |page: &StoredManifest| page.files.iter().position(|named| named.name == line.file);
+        let index = draft.pages.get(page).and_then(find).ok_or(NO_FILE)?;
+        let named = draft.pages[page].files[index].clone();
+        if !is_left_out_by_line(&named) {
+            return Err(Error::invalid("the lines of this file are notices about the export: they stay"));
+        }
+        if named.file.sha256 != line.sha256 {
+            return Err(Error::conflict(STALE));
+        }
+        if named.file.size > MAX_REWRITTEN {
+            return Err(Error::TooLarge(format!(
+                "the file has more than {} MB and cannot be written again here: reject the export, so that it is made without what must not be in it",
+                MAX_REWRITTEN / 1024 / 1024
+            )));
+        }
+        let key = draft.key(&format!("{}.ndjson", named.file.resource_type));
+        let (file, what) = self.rewrite(&named.file, line.at, key).await?;
+        draft.summary.resources = draft.summary.resources.saturating_sub(1);
+        draft.summary.bytes = draft.summary.bytes.saturating_sub(named.file.size);
+        match file {
+            Some(file) => {
+                draft.summary.bytes += file.size;
+                draft.pages[page].files[index].file = file;
+            }
+            None => {
+                draft.summary.files = draft.summary.files.saturating_sub(1);
+                draft.pages[page].files.remove(index);
+            }
+        }
+        // In a pack it lies between other files.
+        let replaced = named.file.place.is_none().then_some(named.file.key).into_iter().collect();
+        Ok((what, replaced))
+    }
+
+    /// Copies a file without the line that begins at a place. There is no file where no line is left.
+    async fn rewrite(
+        &self,
+        file: &OutputFile,
+        at: u64,
+        key: String,
+    ) -> Result<(Option<OutputFile>, Redacted)> {
+        let mut stream = packs::open(&*self.files, &file.location(), None).await?;
+        let mut cut = Cut::new(at);
+        let mut writer = match file.count {
+            0 | 1 => None,
+            _ => Some(self.files.create(&key).await?),
+        };
+        let (mut size, mut hash) = (0, digest::Context::new(&digest::SHA256));
+        while let Some(bytes) = stream.next().await {
+            let kept = cut.take(&bytes?)?;
+            size += kept.len() as u64;
+            hash.update(&kept);
+            if let Some(writer) = &mut writer
+                && !kept.is_empty()
+            {
+                writer.write(kept).await?;
+            }
+        }
+        let what = cut.finish()?;
+        let Some(writer) = writer else { return Ok((None, what)) };
+        writer.finish().await?;
+        let sha256 = hex(hash.finish().as_ref());
+        let rewritten = OutputFile { key, place: None, count: file.count - 1, size, sha256, ..file.clone() };
+        Ok((Some(rewritten), what))
+    }
+
+    async fn without_document(
+        &self,
+        stored: &StoredJob,
+        attachment: &RecordAttachment,
+    ) -> Result<(Redacted, Vec<String>)> {
+        let (location, _) = self.record_attachment(stored, attachment).await?.ok_or(NO_FILE)?;
+        let replaced = location.place.is_none().then_some(location.key).into_iter().collect();
+        Ok((Redacted::Document { name: attachment.url_name() }, replaced))
+    }
+
+    /// Writes the reasons of all redactions, and the pages of the manifest, which lists them.
+    async fn write_manifest(&self, draft: &mut Draft<'_>) -> Result<()> {
+        let line =
+            |redaction: &Redaction| outcome("warning", "suppressed", &redaction.notice()).to_string() + "\n";
+        let reasons: String = draft.summary.redactions.iter().map(line).collect();
+        let file = OutputFile {
+            purpose: Purpose::Error,
+            resource_type: "OperationOutcome".to_owned(),
+            key: draft.key("reasons.ndjson"),
+            place: None,
+            count: draft.summary.redactions.len() as u64,
+            size: reasons.len() as u64,
+            sha256: hex(digest::digest(&digest::SHA256, reasons.as_bytes()).as_ref()),
+        };
+        write_all(&*self.files, &file.key, reasons.into_bytes()).await?;
+        draft.summary.bytes += file.size;
+        let first = &mut draft.pages[0].files;
+        match first.iter_mut().find(|named| named.name == REASONS) {
+            Some(earlier) => {
+                draft.summary.bytes = draft.summary.bytes.saturating_sub(earlier.file.size);
+                earlier.file = file;
+            }
+            None => {
+                draft.summary.files += 1;
+                first.push(NamedFile { name: REASONS.to_owned(), file });
+            }
+        }
+        draft.summary.manifest = manifest_prefix(draft.job, &draft.attempt);
+        for (page, number) in draft.pages.iter().zip(0..) {
+            write_all(&*self.files, &draft.summary.page_key(number), serde_json::to_vec(page)?).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_replaced(&self, summary: &ExportTotals) -> Result<()> {
+        for key in summary.redactions.last().iter().flat_map(|redaction| &redaction.replaced) {
+            self.files.remove(key).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes the line that begins at a place out of a stream of bytes.
+struct Cut {
+    at: u64,
+    /// Bytes of the stream so far.
+    position: u64,
+    last: u8,
+    line: Vec<u8>,
+    is_over: bool,
+}
+
+impl Cut {
+    fn new(at: u64) -> Self {
+        Self { at, position: 0, last: b'\n', line: Vec::new(), is_over: false }
+    }
+
+    /// The bytes of the next piece that stay.
+    fn take(&mut self, piece: &[u8]) -> Result<Vec<u8>> {
+        let mut kept = Vec::with_capacity(piece.len());
+        let mut rest = piece;
+        if self.position < self.at {
+            let before = usize::try_from(self.at - self.position).unwrap_or(usize::MAX).min(rest.len());
+            kept.extend_from_slice(&rest[..before]);
+            self.last = rest[..before].last().copied().unwrap_or(self.last);
+            rest = &rest[before..];
+        }
+        self.position += piece.len() as u64;
+        if !self.is_over && !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest);
+            let (of_line, behind) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            self.line.extend_from_slice(of_line);
+            self.is_over = end.is_some();
+            rest = behind;
+            if self.line.len() > MAX_LINE + 1 {
+                return Err(Error::internal("an exported line is longer than any that is read"));
+            }
+        }
+        if self.is_over {
+            kept.extend_from_slice(rest);
+        }
+        Ok(kept)
+    }
+
+    /// What was taken out; `NO_FILE` where no line begins at the place.
+    fn finish(self) -> Result<Redacted> {
+        if self.last != b'\n' || self.line.is_empty() {
+            return Err(NO_FILE);
+        }
+        let mut plain = Plain::default();
+        let head = head(self.line.trim_ascii_end(), &mut plain).map_err(Error::internal)?;
+        Ok(Redacted::Resource {
+            resource_type: head.resource_type.to_owned(),
+            id: head.id.map(str::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_out_of_a_stream_however_it_comes() {
+        let lines = [
+            "{\"resourceType\":\"A\",\"id\":\"1\"}\n",
+            "{\"resourceType\":\"B\",\"id\":\"2\"}\n",
+            "{\"resourceType\":\"C\"}\n",
+        ];
+        let whole = lines.concat();
+        for (number, at) in [0, lines[0].len(), lines[0].len() + lines[1].len()].into_iter().enumerate() {
+            for size in 1..=whole.len() {
+                let mut cut = Cut::new(at as u64);
+                let mut kept = Vec::new();
+                for piece in whole.as_bytes().chunks(size) {
+                    kept.extend(cut.take(piece).expect("short lines"));
+                }
+                let others: String = lines
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, _)| *other != number)
+                    .map(|(_, line)| *line)
+                    .collect();
+                assert_eq!(String::from_utf8(kept).expect("text"), others, "{number} {size}");
+                let Redacted::Resource { resource_type, .. } = cut.finish().expect("a resource") else {
+                    panic!("a document")
+                };
+                assert_eq!(resource_type, ["A", "B", "C"][number]);
+            }
+        }
+        for at in [1, 5, lines[0].len() - 1, whole.len(), whole.len() + 1] {
+            let mut cut = Cut::new(at as u64);
+            cut.take(whole.as_bytes()).expect("short lines");
+            assert!(cut.finish().is_err(), "{at}");
+        }
+    }
+}

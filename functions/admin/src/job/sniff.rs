@@ -1,0 +1,77 @@
+//! What a document is, by its content: what its name or its media type say counts nothing. Only what a browser shows without
+//! running anything is shown; everything else is downloaded.
+
+/// The bytes from which it is told.
+pub(super) const HEAD: u64 = 4 * 1024;
+
+/// The media type of a document that a browser may show; `None` where it is only downloaded: HTML, SVG, XML, whatever is
+/// not known.
+pub(super) fn shown_as(head: &[u8]) -> Option<&'static str> {
+    const SIGNATURES: [(&[u8], &str); 5] = [
+        (b"%PDF-", "application/pdf"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\xff\xd8\xff", "image/jpeg"),
+        (b"GIF87a", "image/gif"),
+        (b"GIF89a", "image/gif"),
+    ];
+    let known = SIGNATURES.into_iter().find(|(signature, _)| head.starts_with(signature));
+    if let Some((_, media_type)) = known {
+        return Some(media_type);
+    }
+    if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {
+        return Some("image/webp");
+    }
+    is_plain_text(head).then_some("text/plain; charset=utf-8")
+}
+
+/// What makes a text markup, wherever it stands.
+const MARKUP: [&str; 5] = ["<script", "<html", "<svg", "<?xml", "<!doctype"];
+
+/// Text without control characters that does not begin as markup does. The last character may be cut.
+fn is_plain_text(head: &[u8]) -> bool {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    let is_control = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    let lower = start.to_ascii_lowercase();
+    let is_markup = start.starts_with('<') || MARKUP.iter().any(|tag| lower.contains(tag));
+    !start.is_empty() && !is_markup && !text.contains(is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_runs_nothing_is_shown() {
+        for (head, expected) in [
+            (&b"%PDF-1.7\n"[..], Some("application/pdf")),
+            (b"\x89PNG\r\n\x1a\n....", Some("image/png")),
+            (b"\xff\xd8\xff\xe0", Some("image/jpeg")),
+            (b"GIF89a", Some("image/gif")),
+            (b"RIFF\x00\x00\x00\x00WEBPVP8 ", Some("image/webp")),
+            (b"day,systolic\n2020-01-01,120\n", Some("text/plain; charset=utf-8")),
+            ("año".as_bytes(), Some("text/plain; charset=utf-8")),
+            (&"año".as_bytes()[..2], Some("text/plain; charset=utf-8")),
+            (b"<html><script>alert(1)</script>", None),
+            (b"  \n<!doctype html>", None),
+            (b"\xef\xbb\xbf<svg xmlns='http://www.w3.org/2000/svg'>", None),
+            (b"<?xml version=\"1.0\"?>", None),
+            (b"text <SCRIPT>", None),
+            (b"glucose <5", Some("text/plain; charset=utf-8")),
+            (b" %PDF-1.7", Some("text/plain; charset=utf-8")),
+            (b"RIFF\x00\x00\x00\x00WAVE", None),
+            (b"PK\x03\x04", None),
+            (b"\xff\xfe<\x00h\x00", None),
+            (b"a\x1bb", None),
+            (b"", None),
+        ] {
+            assert_eq!(shown_as(head), expected, "{}", String::from_utf8_lossy(head));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The resources of a file, 50 a page, and one of them.
+
+use askama::Template;
+use domain::job::Job;
+use domain::manifest::NamedFile;
+
+use super::path;
+use crate::pages::filters;
+use crate::request_context;
+
+/// A resource in the list of a file.
+pub struct ResourceRow {
+    /// Where it begins in the file, in bytes.
+    pub at: u64,
+    pub id: String,
+    pub date: String,
+    pub text: String,
+    pub value: String,
+    pub status: String,
+    /// The size of a resource that is too large to be read for a list.
+    pub large: Option<u64>,
+}
+
+/// A field of a resource: its path and its value.
+pub struct FieldRow {
+    pub name: String,
+    pub value: String,
+}
+
+/// The rows of a page, and where the pages before and behind it begin: the offset in bytes, and the number of the first row.
+#[derive(Template)]
+#[template(path = "staff_rows.html")]
+pub struct RowsPage {
+    username: String,
+    job: String,
+    path: String,
+    file: String,
+    count: Option<String>,
+    rows: Vec<ShownRow>,
+    previous: Option<(u64, u64)>,
+    next: Option<(u64, u64)>,
+}
+
+struct ShownRow {
+    row: ResourceRow,
+    name: String,
+    large: Option<String>,
+}
+
+impl RowsPage {
+    /// `first` is the number of the first row, counted from 1.
+    pub fn new(
+        username: String,
+        (job, named): (&Job, &NamedFile),
+        first: u64,
+        rows: Vec<ResourceRow>,
+        (previous, next): (Option<(u64, u64)>, Option<(u64, u64)>),
+    ) -> Self {
+        let words = request_context::words();
+        let last = (first + rows.len() as u64).saturating_sub(1);
+        let shown = |row: ResourceRow| ShownRow {
+            name: if row.id.is_empty() { words.text("rows-open", &[]) } else { row.id.clone() },
+            large: row.large.map(|bytes| words.text("rows-large", &[("size", &super::size(&words, bytes))])),
+            row,
+        };
+        let values = [
+            ("from", &*words.number(first)),
+            ("to", &*words.number(last)),
+            ("count", &*words.number(named.file.count)),
+        ];
+        Self {
+            username,
+            job: path(job),
+            path: format!("{}/files/{}", path(job), named.name),
+            file: named.name.clone(),
+            count: (!rows.is_empty()).then(|| words.text("rows-count", &values)),
+            rows: rows.into_iter().map(shown).collect(),
+            previous,
+            next,
+        }
+    }
+}
+
+/// One resource: its main fields, all fields, and the JSON.
+#[derive(Template)]
+#[template(path = "staff_resource.html")]
+pub struct ResourcePage {
+    pub username: String,
+    /// `Type/id`.
+    pub title: String,
+    /// The path of the job.
+    pub job: String,
+    /// The path of the file, with the page from which the resource was opened.
+    pub file: String,
+    /// The path of the page that asks before the resource is left out; `None` where it cannot be.
+    pub leave_out: Option<String>,
+    pub main: Vec<FieldRow>,
+    pub all: Vec<FieldRow>,
+    /// Whether there are more fields, or longer ones.
+    pub is_cut: bool,
+    pub json: String,
+    pub is_json_cut: bool,
+}

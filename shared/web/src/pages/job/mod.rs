@@ -1,0 +1,316 @@
+//! The pages of one export for staff: what was asked for, what became of it, what is in it, and what may be done.
+//!
+//! - [`requested`] and [`account`]: the choices and the ledger in words;
+//! - [`contents`]: the resources of a file, and one of them;
+//! - [`decide`]: the pages that ask before something is done.
+
+mod account;
+mod contents;
+mod decide;
+mod requested;
+
+use askama::Template;
+use domain::job::{AuditEvent, Job, JobState};
+use domain::manifest::{NamedFile, StoredManifest};
+use domain::ports::jobs::StoredJob;
+use domain::redaction::{Redacted, Redaction};
+use jiff::{SignedDuration, Timestamp};
+use words::Words;
+
+pub use self::account::{Account, ReasonRow};
+pub use self::contents::{FieldRow, ResourcePage, ResourceRow, RowsPage};
+pub use self::decide::{
+    ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, REJECT_REASONS, RejectPage,
+};
+pub use self::requested::PartRow;
+use crate::pages::filters;
+use crate::request_context;
+
+/// Files and documents of one page of the lists.
+pub const LISTED: usize = 100;
+/// Days before the due date at which it is shown as late.
+const LATE: i64 = 5;
+
+/// Something that went wrong, as staff read it.
+pub struct Message {
+    pub text: String,
+    /// The text is an error's own, which is English.
+    pub in_english: bool,
+}
+
+impl Message {
+    pub fn of_catalogue(key: &str, values: &[(&str, &str)]) -> Self {
+        Self { text: request_context::words().text(key, values), in_english: false }
+    }
+}
+
+/// A document of an export.
+pub struct DocumentRow {
+    /// The last segment of its URL.
+    pub name: String,
+    pub title: String,
+    pub size: u64,
+    pub opened: bool,
+    /// Whether staff attached it.
+    pub is_attached: bool,
+}
+
+/// What the page shows of a job.
+pub struct JobView<'v> {
+    pub stored: &'v StoredJob,
+    pub manifest: Option<&'v StoredManifest>,
+    /// The first file that is listed.
+    pub files_from: usize,
+    /// Documents of the record, and where the list goes on.
+    pub documents: (Vec<DocumentRow>, Option<usize>),
+    pub attached: Vec<DocumentRow>,
+    /// The name of the client.
+    pub app: String,
+    pub due_days: i64,
+    pub now: Timestamp,
+    /// The most files of one upload, and the most bytes of each.
+    pub upload: (usize, u64),
+    pub message: Option<Message>,
+}
+
+#[derive(Template)]
+#[template(path = "staff_job.html")]
+pub struct StaffJobPage {
+    username: String,
+    message: Option<Message>,
+    path: String,
+    version: u64,
+    patient: String,
+    state: String,
+    /// The class of the state.
+    look: &'static str,
+    facts: Vec<Fact>,
+    outcome: Option<Message>,
+    collected: Option<String>,
+    percent: u8,
+    waiting: Option<String>,
+    in_review: bool,
+    asked: Vec<String>,
+    parts: Vec<PartRow>,
+    topics: Vec<PartRow>,
+    ledger: Option<Account>,
+    redactions: Vec<String>,
+    files: Vec<FileRow>,
+    files_more: Option<usize>,
+    has_documents: bool,
+    document_groups: [DocumentGroup; 2],
+    max_upload_bytes: u64,
+    max_files: usize,
+    attach_limits: String,
+    attach_too_large: String,
+    attach_too_many: String,
+    history: Vec<HistoryRow>,
+}
+
+struct Fact {
+    name: String,
+    value: String,
+    is_late: bool,
+}
+
+struct FileRow {
+    name: String,
+    count: String,
+    size: String,
+}
+
+struct DocumentGroup {
+    title: String,
+    none: String,
+    documents: Vec<SizedDocument>,
+    more: Option<usize>,
+}
+
+struct SizedDocument {
+    name: String,
+    title: String,
+    size: String,
+    opened: bool,
+    is_attached: bool,
+}
+
+struct HistoryRow {
+    at: String,
+    who: String,
+    what: String,
+    in_english: bool,
+}
+
+impl StaffJobPage {
+    pub fn new(username: String, view: JobView<'_>) -> Self {
+        let words = &request_context::words();
+        let said = |key: &str| words.text(key, &[]);
+        let job = &view.stored.job;
+        let header = job.header();
+        let choices = header.request.choices.as_ref();
+        let has_chosen = !matches!(job, Job::AwaitingInput(_));
+        let (max_files, max_upload_bytes) = view.upload;
+        let (files_count, most) = (words.number(max_files as u64), size(words, max_upload_bytes));
+        let (files, files_more) = file_rows(view.manifest, view.files_from, words);
+        let (documents, more) = view.documents;
+        let of_record = documents.into_iter().map(|document| SizedDocument::new(document, words)).collect();
+        let attached =
+            view.attached.into_iter().map(|document| SizedDocument::new(document, words)).collect();
+        Self {
+            username,
+            message: view.message,
+            path: path(job),
+            version: view.stored.version,
+            patient: patient(job, words),
+            state: state(job, words),
+            look: job.state().ehi_status(),
+            facts: facts(job, view.app, view.due_days, view.now, words),
+            outcome: outcome(job, words),
+            collected: job
+                .is_active()
+                .then(|| words.text("job-percent", &[("percent", &view.stored.percent().to_string())])),
+            percent: view.stored.percent(),
+            waiting: waiting(job, words),
+            in_review: job.state() == JobState::InReview,
+            asked: requested::sentences(job, words),
+            parts: choices.filter(|_| has_chosen).map(|it| requested::parts(it, words)).unwrap_or_default(),
+            topics: choices.filter(|_| has_chosen).map(|it| requested::topics(it, words)).unwrap_or_default(),
+            ledger: job.summary().and_then(|summary| Some(Account::new(summary.ledger.as_ref()?, words))),
+            redactions: job.summary().map(|it| redactions(&it.redactions, words)).unwrap_or_default(),
+            files,
+            files_more,
+            has_documents: job.summary().is_some(),
+            document_groups: [
+                DocumentGroup {
+                    title: said("job-documents-of-record"),
+                    none: said("job-no-documents"),
+                    documents: of_record,
+                    more,
+                },
+                DocumentGroup {
+                    title: said("job-documents-attached"),
+                    none: said("job-attached-none"),
+                    documents: attached,
+                    more: None,
+                },
+            ],
+            max_upload_bytes,
+            max_files,
+            attach_limits: words.text("job-attach-limits", &[("count", &files_count), ("size", &most)]),
+            attach_too_large: words.text("job-attach-too-large", &[("size", &most)]),
+            attach_too_many: words.text("job-attach-too-many", &[("count", &files_count)]),
+            history: header.history.iter().map(|event| HistoryRow::new(event, words)).collect(),
+        }
+    }
+}
+
+/// The path of a job's page.
+pub(super) fn path(job: &Job) -> String {
+    format!("/staff/jobs/{}", job.id())
+}
+
+/// Whose record it is.
+pub(super) fn patient(job: &Job, words: &Words) -> String {
+    let patient = job.header().patient.as_ref();
+    patient.map_or_else(|| words.text("job-several", &[]), |patient| patient.name.clone())
+}
+
+fn state(job: &Job, words: &Words) -> String {
+    words.text(&format!("job-state-{}", job.state().name()), &[])
+}
+
+/// A number of bytes, rounded.
+pub(super) fn size(words: &Words, bytes: u64) -> String {
+    let (key, unit) = match bytes {
+        0..1_024 => ("job-bytes", 1),
+        1_024..1_048_576 => ("job-kilobytes", 1_024),
+        _ => ("job-megabytes", 1_048_576),
+    };
+    words.text(key, &[("count", &words.number(bytes.div_ceil(unit)))])
+}
+
+fn facts(job: &Job, app: String, due_days: i64, now: Timestamp, words: &Words) -> Vec<Fact> {
+    let header = job.header();
+    let fact = |key: &str, value: String| Fact { name: words.text(key, &[]), value, is_late: false };
+    let mut facts = Vec::new();
+    facts.extend(header.patient.as_ref().map(|patient| fact("job-patient-id", patient.id.to_string())));
+    facts.push(fact("job-app", app));
+    facts.push(fact("job-asked", words.moment(header.created_at)));
+    let is_open = matches!(
+        job.state(),
+        JobState::AwaitingInput | JobState::Queued | JobState::Running | JobState::InReview
+    );
+    let due = header.created_at.checked_add(SignedDuration::from_hours(24 * due_days)).ok();
+    if let Some(due) = due.filter(|_| is_open && header.request.selection.is_none()) {
+        let left = due.duration_since(now).as_hours().div_euclid(24);
+        let date = words.date(due);
+        let value = match due > now {
+            true => words.text("job-due-left", &[("date", &date), ("days", &left.to_string())]),
+            false => words.text("job-overdue", &[("date", &date)]),
+        };
+        facts.push(Fact { is_late: left <= LATE, ..fact("job-due", value) });
+    }
+    facts.push(fact("job-number", header.id.to_string()));
+    facts
+}
+
+/// How it ended, where it did not end well.
+fn outcome(job: &Job, words: &Words) -> Option<Message> {
+    let (key, reason) = match job {
+        Job::Rejected(rejected) => ("job-rejected-why", &rejected.reason),
+        Job::Failed(failed) => ("job-failed-why", &failed.reason),
+        _ => return None,
+    };
+    Some(Message { text: words.text(key, &[("reason", reason)]), in_english: false })
+}
+
+fn waiting(job: &Job, words: &Words) -> Option<String> {
+    let Job::Running(running) = job else { return None };
+    let since = words.moment(running.waiting?.since);
+    Some(words.text("job-waiting", &[("since", &since)]))
+}
+
+fn redactions(redactions: &[Redaction], words: &Words) -> Vec<String> {
+    let sentence = |redaction: &Redaction| {
+        let what = match &redaction.what {
+            Redacted::Resource { resource_type, id: Some(id) } => format!("{resource_type}/{id}"),
+            Redacted::Resource { resource_type, id: None } => resource_type.clone(),
+            Redacted::Document { name } => name.clone(),
+        };
+        format!("{what}: {} ({}, {})", redaction.reason, redaction.actor, words.moment(redaction.at))
+    };
+    redactions.iter().map(sentence).collect()
+}
+
+/// The files from a place in the list on, and where the list goes on.
+fn file_rows(manifest: Option<&StoredManifest>, from: usize, words: &Words) -> (Vec<FileRow>, Option<usize>) {
+    let files = manifest.map(|manifest| &manifest.files[..]).unwrap_or_default();
+    let row = |named: &NamedFile| FileRow {
+        name: named.name.clone(),
+        count: words.number(named.file.count),
+        size: size(words, named.file.size),
+    };
+    let rows = files.iter().skip(from).take(LISTED).map(row).collect();
+    let next = from.saturating_add(LISTED);
+    (rows, (next < files.len()).then_some(next))
+}
+
+impl SizedDocument {
+    fn new(document: DocumentRow, words: &Words) -> Self {
+        let DocumentRow { name, title, size: bytes, opened, is_attached } = document;
+        Self { name, title, size: size(words, bytes), opened, is_attached }
+    }
+}
+
+impl HistoryRow {
+    fn new(event: &AuditEvent, words: &Words) -> Self {
+        let key = format!("event-{}", event.action.replace(' ', "-"));
+        let is_known = words.has(&key);
+        Self {
+            at: words.moment(event.at),
+            who: event.actor.clone(),
+            what: if is_known { words.text(&key, &[]) } else { event.action.clone() },
+            in_english: !is_known && words.language.tag() != "en",
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a job exports, in words for staff.
+
+use domain::choices::{Choices, Day, RecordGroup, Sensitive};
+use domain::job::Job;
+use domain::request::Cohort;
+use domain::selection::{Provenance, Selection};
+use words::Words;
+
+/// One answer of the patient's form.
+pub struct PartRow {
+    pub name: String,
+    pub is_chosen: bool,
+    pub answer: String,
+    /// The patient's own words, also where the part is not ticked.
+    pub quoted: Option<String>,
+}
+
+/// What was asked for, beside the answers of the form.
+pub(super) fn sentences(job: &Job, words: &Words) -> Vec<String> {
+    let request = &job.header().request;
+    let one = |key: &str| vec![words.text(key, &[])];
+    match (job, &request.selection, &request.choices) {
+        (Job::AwaitingInput(_), _, _) => one("job-nothing-chosen-yet"),
+        (_, Some(selection), _) => bulk(&request.cohort, selection, words),
+        (_, None, None) => one("job-complete-record"),
+        // Jobs that were started when an empty form was still accepted.
+        (_, None, Some(choices)) if choices.is_empty() => one("job-nothing-chosen"),
+        (_, None, Some(_)) => Vec::new(),
+    }
+}
+
+/// The parts of the record, each as the patient chose.
+pub(super) fn parts(choices: &Choices, words: &Words) -> Vec<PartRow> {
+    let row = |group: RecordGroup| {
+        let choice = choices.choice(group);
+        let is_chosen = choice.is_some_and(|choice| choice.enabled);
+        let day = |day: Option<&Option<Day>>| day?.as_ref().map(|day| words.partial(day.as_str()));
+        let (from, to) = (day(choice.map(|choice| &choice.from)), day(choice.map(|choice| &choice.to)));
+        let answer = match (is_chosen, from, to) {
+            (false, _, _) => words.text("job-out", &[]),
+            (true, None, None) => words.text("check-all-times", &[]),
+            (true, Some(from), None) => words.text("check-from", &[("from", &from)]),
+            (true, None, Some(to)) => words.text("check-to", &[("to", &to)]),
+            (true, Some(from), Some(to)) => words.text("check-from-to", &[("from", &from), ("to", &to)]),
+        };
+        PartRow {
+            name: words.text(&format!("part-{}", group.key()), &[]),
+            is_chosen,
+            answer,
+            quoted: quoted(choice.map_or("", |choice| &choice.notes), words),
+        }
+    };
+    RecordGroup::ALL.into_iter().map(row).collect()
+}
+
+/// The private topics, each as the patient chose.
+pub(super) fn topics(choices: &Choices, words: &Words) -> Vec<PartRow> {
+    let row = |category: Sensitive| {
+        let is_chosen = choices.authorizes(category);
+        let given = choices.authorizations.get(&category);
+        PartRow {
+            name: words.text(&format!("topic-{}", category.key()), &[]),
+            is_chosen,
+            answer: words.text(if is_chosen { "job-in" } else { "job-out" }, &[]),
+            quoted: quoted(given.map_or("", |given| &given.description), words),
+        }
+    };
+    Sensitive::ALL.into_iter().map(row).collect()
+}
+
+fn quoted(text: &str, words: &Words) -> Option<String> {
+    (!text.is_empty()).then(|| words.text("job-words", &[("text", text)]))
+}
+
+fn bulk(cohort: &Cohort, selection: &Selection, words: &Words) -> Vec<String> {
+    let said = |key: &str| words.text(key, &[]);
+    let whose = match cohort {
+        Cohort::Everyone if selection.all_shared => said("job-bulk-everything"),
+        Cohort::Everyone => said("job-bulk-everyone"),
+        Cohort::Group(group) => words.text("job-bulk-group", &[("group", &format!("Group/{group}"))]),
+        Cohort::Patients(patients) => match &patients[..] {
+            [patient] => format!("Patient/{patient}"),
+            patients => words.text("job-bulk-patients", &[("count", &words.number(patients.len() as u64))]),
+        },
+    };
+    let mut sentences = vec![words.text("job-bulk", &[("whose", &whose)])];
+    let mut tell = |key: &str, list: Vec<String>| {
+        if !list.is_empty() {
+            sentences.push(words.text(key, &[("list", &list.join(", "))]));
+        }
+    };
+    tell("job-bulk-types", selection.types.iter().flatten().cloned().collect());
+    tell("job-bulk-since", selection.since.iter().map(|at| words.moment(*at)).collect());
+    tell("job-bulk-until", selection.until.iter().map(|at| words.moment(*at)).collect());
+    let mut filtered: Vec<_> = selection.filters.iter().map(|filter| filter.resource_type.clone()).collect();
+    filtered.dedup();
+    tell("job-bulk-filters", filtered);
+    let elements = selection.elements.iter().map(|element| match &element.resource_type {
+        Some(resource_type) => format!("{resource_type}.{}", element.name),
+        None => element.name.clone(),
+    });
+    tell("job-bulk-elements", elements.collect());
+    tell("job-bulk-scopes", selection.constraints.keys().cloned().collect());
+    tell("job-bulk-tags", selection.tags.iter().flatten().cloned().collect());
+    match selection.provenance {
+        Provenance::All => {}
+        Provenance::Relevant => sentences.push(said("job-bulk-provenance-relevant")),
+        Provenance::Latest => sentences.push(said("job-bulk-provenance-latest")),
+    }
+    let ignored = selection.ignored.iter();
+    sentences.extend(ignored.map(|ignored| words.text("job-bulk-ignored", &[("list", ignored)])));
+    sentences
+}

@@ -1,0 +1,203 @@
+//! Approve, reject, delete and undo on the page of an export.
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+use tests::{ANNA, World, both_hosts, text};
+
+use super::{decide, hidden, page};
+use crate::admin::in_review;
+
+/// What happened to a job, as often as it did.
+async fn events(world: &World, staff: &tests::Answer, job: &str, what: &str) -> usize {
+    let shown = world.get(&format!("/admin{job}")).cookie(staff).send().await.json();
+    let history = shown["history"].as_array().expect("a history").clone();
+    history.iter().filter(|event| text(&event["what"]).starts_with(what)).count()
+}
+
+#[both_hosts]
+async fn a_second_click_says_who_decided_and_changes_nothing(world: World) {
+    let (job, token, staff) = in_review(&world).await;
+    let path = format!("/staff{job}/approve");
+    let asked = page(&world, &staff, &path).await;
+    for said in ["Anna Lindqvist", "98 resources", "8 documents", "Nobody has opened 8 documents"] {
+        assert!(asked.contains(said), "{said}: {asked}");
+    }
+    let version = hidden(&asked, "version");
+    let first = decide(&world, &staff, &path, &version, &[]).await;
+    assert_eq!(first.status, StatusCode::SEE_OTHER, "{}", first.text());
+    for path in [&path, &format!("/staff{job}/reject")] {
+        let again = decide(&world, &staff, path, &version, &[("because", "twice")]).await;
+        assert_eq!(again.status, StatusCode::CONFLICT);
+        assert!(again.text().contains("Approved already by admin at "), "{}", again.text());
+    }
+    assert_eq!(events(&world, &staff, &job, "approved").await, 1);
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+    let late = world.get(&path).cookie(&staff).send().await;
+    assert_eq!(late.status, StatusCode::CONFLICT, "nothing is asked any more");
+}
+
+#[both_hosts]
+async fn of_two_reviewers_at_once_one_wins_and_the_other_is_told(world: World) {
+    for _ in 0..5 {
+        let (job, _, staff) = in_review(&world).await;
+        let version = hidden(&page(&world, &staff, &format!("/staff{job}/approve")).await, "version");
+        let (approve, reject) = (format!("/staff{job}/approve"), format!("/staff{job}/reject"));
+        let (one, two) = tokio::join!(
+            decide(&world, &staff, &approve, &version, &[]),
+            decide(&world, &staff, &reject, &version, &[("because", "identity")]),
+        );
+        let lost = match (one.status, two.status) {
+            (StatusCode::SEE_OTHER, StatusCode::CONFLICT) => two,
+            (StatusCode::CONFLICT, StatusCode::SEE_OTHER) => one,
+            others => panic!("{others:?}"),
+        };
+        assert!(lost.text().contains("already by admin at "), "{}", lost.text());
+        let decided =
+            events(&world, &staff, &job, "approved").await + events(&world, &staff, &job, "rejected").await;
+        assert_eq!(decided, 1);
+    }
+}
+
+#[both_hosts]
+async fn whoever_decides_has_seen_what_is_there(world: World) {
+    let (job, _, staff) = in_review(&world).await;
+    let path = format!("/staff{job}/approve");
+    let version = hidden(&page(&world, &staff, &path).await, "version");
+    let letter: [(&str, &str, &[u8]); 1] = [("letter.txt", "text/plain", b"With regards")];
+    world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&letter).send().await;
+    let stale = decide(&world, &staff, &path, &version, &[]).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT);
+    assert!(stale.text().contains("was changed since you opened the page"), "{}", stale.text());
+    let unversioned = world.post(&path).cookie(&staff).form::<&str, &str>(&[]).send().await;
+    assert_eq!(unversioned.status, StatusCode::BAD_REQUEST);
+    assert_eq!(events(&world, &staff, &job, "approved").await, 0);
+    let version = hidden(&page(&world, &staff, &path).await, "version");
+    assert_eq!(decide(&world, &staff, &path, &version, &[]).await.status, StatusCode::SEE_OTHER);
+}
+
+#[both_hosts]
+async fn the_patient_reads_why_an_export_is_rejected(world: World) {
+    let (job, token, staff) = in_review(&world).await;
+    let path = format!("/staff{job}/reject");
+    let version = hidden(&page(&world, &staff, &path).await, "version");
+    for (fields, said) in [
+        (&[("reason", "typed words")][..], "Choose a reason"),
+        (&[("because", "nothing")], "Choose a reason"),
+        (&[("because", "other"), ("reason", " ")], "Write the reason"),
+    ] {
+        let refused = decide(&world, &staff, &path, &version, fields).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        assert!(refused.text().contains(said), "{said}: {}", refused.text());
+    }
+    let typed = decide(&world, &staff, &path, &version, &[("reason", "typed words")]).await.text();
+    assert!(typed.contains("typed words"), "nothing that is typed is lost: {typed}");
+    let fields = [("because", "harm"), ("reason", "Ask Dr. <b>Who</b>.")];
+    assert_eq!(decide(&world, &staff, &path, &version, &fields).await.status, StatusCode::SEE_OTHER);
+    let status = world.status(&token, &job).await;
+    let told = status.outcome();
+    assert!(told.contains("second look by another clinician. Ask Dr. <b>Who</b>."), "{told}");
+    let shown = page(&world, &staff, &format!("/staff{job}")).await;
+    assert!(shown.contains("&#60;b&#62;Who") && !shown.contains("<b>"), "{shown}");
+}
+
+/// The URL of each file of a complete export with its hash.
+async fn hashes(world: &World, token: &str, job: &str) -> Vec<Value> {
+    let manifest = world.status(token, job).await.json();
+    let files = manifest["output"].as_array().expect("files");
+    for file in files {
+        assert_eq!(world.get(&text(&file["url"])).bearer(token).send().await.status, StatusCode::OK);
+    }
+    files.clone()
+}
+
+#[both_hosts]
+async fn what_is_deleted_is_gone_at_once_and_can_be_brought_back(world: World) {
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let before = hashes(&world, &token, &job).await;
+    let staff = world.staff().await;
+    let (path, undo) = (format!("/staff{job}/delete"), format!("/staff{job}/undo"));
+    assert_eq!(
+        world.post(&undo).cookie(&staff).send().await.status,
+        StatusCode::NOT_FOUND,
+        "it is not deleted"
+    );
+    for _ in 0..2 {
+        let asked = page(&world, &staff, &path).await;
+        assert!(asked.contains("You can undo this for 24 hours"), "{asked}");
+        let version = hidden(&asked, "version");
+        let deleted = decide(&world, &staff, &path, &version, &[]).await;
+        assert_eq!(deleted.status, StatusCode::SEE_OTHER, "{}", deleted.text());
+        for file in &before {
+            let gone = world.get(&text(&file["url"])).bearer(&token).send().await;
+            assert_eq!(gone.status, StatusCode::NOT_FOUND);
+        }
+        assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(
+            world.get(&format!("/admin{job}")).cookie(&staff).send().await.status,
+            StatusCode::NOT_FOUND
+        );
+        let again = decide(&world, &staff, &path, &version, &[]).await;
+        assert_eq!(again.status, StatusCode::NOT_FOUND);
+        let shown = page(&world, &staff, &format!("/staff{job}")).await;
+        assert!(shown.contains("Deleted by admin at") && shown.contains("Undo the deletion"), "{shown}");
+        assert_eq!(world.post(&undo).cookie(&staff).send().await.status, StatusCode::SEE_OTHER);
+        assert_eq!(hashes(&world, &token, &job).await, before);
+    }
+    assert_eq!(events(&world, &staff, &job, "undid the deletion").await, 2);
+    let at_once = world.request(Method::DELETE, &format!("/admin{job}")).cookie(&staff).send().await;
+    assert_eq!(at_once.status, StatusCode::OK);
+    assert_eq!(
+        world.post(&undo).cookie(&staff).send().await.status,
+        StatusCode::NOT_FOUND,
+        "the API deletes"
+    );
+}
+
+#[tokio::test]
+async fn after_its_time_a_deletion_is_for_good() -> tests::Result {
+    let world = World::new();
+    let (job, _, staff) = in_review(&world).await;
+    let path = format!("/staff{job}");
+    let version = hidden(&page(&world, &staff, &format!("{path}/delete")).await, "version");
+    decide(&world, &staff, &format!("{path}/delete"), &version, &[]).await;
+    let files = world.platform().files();
+    world.clean().await;
+    assert!(!files.list("exports/").await?.is_empty(), "until then its files stay");
+    world.advance(24 * 3600 - 1);
+    world.clean().await;
+    assert!(!files.list("exports/").await?.is_empty());
+    world.advance(1);
+    let staff = world.staff().await;
+    let undone = world.post(&format!("{path}/undo")).cookie(&staff).send().await;
+    assert_eq!(undone.status, StatusCode::NOT_FOUND);
+    assert_eq!(world.get(&path).cookie(&staff).send().await.status, StatusCode::NOT_FOUND);
+    world.clean().await;
+    assert!(files.list("exports/").await?.is_empty());
+    Ok(())
+}
+
+/// What workers are at, or wait for, is deleted at once; so is everything where the settings say so.
+#[tokio::test]
+async fn what_cannot_be_brought_back_is_deleted_at_once() -> tests::Result {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let staff = world.staff().await;
+    let queued = world.kick_off(&token, "/no-form", ANNA).await;
+    let asked = page(&world, &staff, &format!("/staff{queued}/delete")).await;
+    assert!(asked.contains("This cannot be undone"), "{asked}");
+    let deleted =
+        decide(&world, &staff, &format!("/staff{queued}/delete"), &hidden(&asked, "version"), &[]).await;
+    assert!(deleted.location().ends_with("/staff"), "{}", deleted.location());
+    assert_eq!(
+        world.get(&format!("/staff{queued}")).cookie(&staff).send().await.status,
+        StatusCode::NOT_FOUND
+    );
+    let world = World::with("sandbox = true\nundo_hours = 0", &ehi::defaults::sample_records());
+    let (job, _, staff) = in_review(&world).await;
+    let asked = page(&world, &staff, &format!("/staff{job}/delete")).await;
+    assert!(asked.contains("This cannot be undone"), "{asked}");
+    decide(&world, &staff, &format!("/staff{job}/delete"), &hidden(&asked, "version"), &[]).await;
+    assert!(world.platform().files().list("exports/").await?.is_empty());
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! What staff leave out of an export: it is not in what the client downloads, the reason is, and everything is accounted for.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tests::faults::{Faults, Faulty, Strike};
+use tests::packs::job_id;
+use tests::{ANNA, Answer, World, both_hosts, text};
+
+use super::{decide, hidden, link, link_named, page};
+use crate::admin::in_review;
+
+const REASON: &str = "It is about another person.";
+
+/// The page that asks before the first resource of a type is left out, and the resource's id.
+async fn ask(world: &World, staff: &Answer, job: &str, resource_type: &str) -> (String, String) {
+    let rows = page(world, staff, &format!("/staff{job}/files/{resource_type}.ndjson")).await;
+    let one = page(world, staff, &link(&rows, "one=1")).await;
+    let title = one.split_once("<h1>").and_then(|(_, behind)| behind.split_once("</h1>"));
+    let id = title.and_then(|(title, _)| title.split_once('/')).expect("Type/id").1.to_owned();
+    (page(world, staff, &link_named(&one, "Leave out").expect("a link")).await, id)
+}
+
+/// Sends the form of such a page.
+async fn leave_out(world: &World, staff: &Answer, job: &str, asked: &str, reason: &str) -> Answer {
+    let fields: Vec<_> = ["file", "at", "hash"].iter().map(|name| (*name, hidden(asked, name))).collect();
+    let mut fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fields.push(("reason", reason));
+    decide(world, staff, &format!("/staff{job}/leave-out"), &hidden(asked, "version"), &fields).await
+}
+
+/// The manifest of a job as staff see it.
+async fn manifest(world: &World, staff: &Answer, job: &str) -> Value {
+    world.get(&format!("/admin{job}")).cookie(staff).send().await.json()["manifest"].clone()
+}
+
+fn file<'m>(manifest: &'m Value, list: &str, name: &str) -> Option<&'m Value> {
+    manifest[list].as_array()?.iter().find(|file| text(&file["url"]).ends_with(name))
+}
+
+#[both_hosts]
+async fn a_resource_leaves_the_copy_and_its_reason_goes_with_it(world: World) {
+    let (job, token, staff) = in_review(&world).await;
+    let before = manifest(&world, &staff, &job).await;
+    let (asked, id) = ask(&world, &staff, &job, "Observation").await;
+    assert!(asked.contains("Other resources may still refer to it"), "{asked}");
+    let silent = leave_out(&world, &staff, &job, &asked, "  ").await;
+    assert_eq!(silent.status, StatusCode::BAD_REQUEST);
+    assert!(silent.text().contains("Give a reason"), "{}", silent.text());
+    let long = leave_out(&world, &staff, &job, &asked, &"x".repeat(501)).await;
+    assert_eq!(long.status, StatusCode::BAD_REQUEST);
+    let done = leave_out(&world, &staff, &job, &asked, REASON).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let again = leave_out(&world, &staff, &job, &asked, REASON).await;
+    assert_eq!(again.status, StatusCode::CONFLICT, "the page is of an earlier version");
+    let shown = page(&world, &staff, &format!("/staff{job}")).await;
+    assert!(shown.contains(&format!("Observation/{id}: {REASON}")), "{shown}");
+    let version = hidden(&page(&world, &staff, &format!("/staff{job}/approve")).await, "version");
+    decide(&world, &staff, &format!("/staff{job}/approve"), &version, &[]).await;
+    let after = world.status(&token, &job).await.json();
+    let (was, is) =
+        (file(&before, "output", "/Observation.ndjson"), file(&after, "output", "/Observation.ndjson"));
+    let (was, is) = (was.expect("a file"), is.expect("a file"));
+    assert_eq!(is["count"].as_u64(), was["count"].as_u64().map(|count| count - 1));
+    assert_ne!(is["extension"], was["extension"], "hash and size");
+    let lines = world.get(&text(&is["url"])).bearer(&token).send().await.lines();
+    assert_eq!(is["count"], lines.len());
+    assert!(lines.iter().all(|line| line["id"] != id.as_str()), "{id}");
+    let told =
+        world.get(&text(&file(&after, "error", "left-out.ndjson").expect("reasons")["url"])).bearer(&token);
+    let told = told.send().await.lines();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["issue"][0]["diagnostics"], format!("staff left out one Observation: {REASON}"));
+    assert_eq!(told[0]["issue"][0]["code"], "suppressed");
+    assert_eq!(after["extension"]["ledger"]["resources"]["leftOut"], json!({ "staff": 1 }));
+    assert_eq!(world.resources(&token, &job).await.len(), 97);
+}
+
+#[both_hosts]
+async fn the_last_resource_of_a_file_takes_the_file_with_it(world: World) {
+    let (job, token, staff) = in_review(&world).await;
+    let before = manifest(&world, &staff, &job).await;
+    let single =
+        before["output"].as_array().expect("files").iter().find(|file| file["count"] == 1).expect("one");
+    let kind = text(&single["type"]);
+    let (asked, _) = ask(&world, &staff, &job, &kind).await;
+    let done = leave_out(&world, &staff, &job, &asked, REASON).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    assert_eq!(approved.status, StatusCode::OK, "{}", approved.text());
+    let after = world.status(&token, &job).await.json();
+    let files = after["output"].as_array().expect("files");
+    assert!(files.iter().all(|file| file["url"] != single["url"]), "{files:?}");
+    assert_eq!(world.resources(&token, &job).await.len(), 97);
+    let late = leave_out(&world, &staff, &job, &asked, REASON).await;
+    assert_eq!(late.status, StatusCode::CONFLICT, "it is decided");
+}
+
+#[both_hosts]
+async fn of_two_at_once_one_is_recorded_and_the_other_is_told(world: World) {
+    let (job, token, staff) = in_review(&world).await;
+    let (observation, _) = ask(&world, &staff, &job, "Observation").await;
+    let (condition, _) = ask(&world, &staff, &job, "Condition").await;
+    let (one, two) = tokio::join!(
+        leave_out(&world, &staff, &job, &observation, REASON),
+        leave_out(&world, &staff, &job, &condition, REASON),
+    );
+    let mut statuses = [one.status.as_u16(), two.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 409]);
+    // Whoever was told looks again, and then both are left out.
+    let lost = if one.status == StatusCode::CONFLICT { "Observation" } else { "Condition" };
+    let (asked, _) = ask(&world, &staff, &job, lost).await;
+    assert_eq!(leave_out(&world, &staff, &job, &asked, "Another reason").await.status, StatusCode::SEE_OTHER);
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let after = world.status(&token, &job).await.json();
+    assert_eq!(after["extension"]["ledger"]["resources"]["leftOut"], json!({ "staff": 2 }));
+    assert_eq!(file(&after, "error", "left-out.ndjson").expect("reasons")["count"], 2);
+    assert_eq!(world.resources(&token, &job).await.len(), 96);
+}
+
+#[both_hosts]
+async fn a_document_is_no_longer_served(world: World) {
+    let (job, token, staff) = in_review(&world).await;
+    let shown = page(&world, &staff, &format!("/staff{job}")).await;
+    let asked = page(&world, &staff, &link(&shown, "leave-out?document=")).await;
+    let name = hidden(&asked, "document");
+    let fields = [("document", name.as_str()), ("reason", REASON)];
+    let done =
+        decide(&world, &staff, &format!("/staff{job}/leave-out"), &hidden(&asked, "version"), &fields).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let shown = page(&world, &staff, &format!("/staff{job}")).await;
+    assert!(!shown.contains(&format!("/documents/{name}")) && shown.contains(REASON), "{shown}");
+    let opened = world.get(&format!("/staff{job}/documents/{name}")).cookie(&staff).send().await;
+    assert_eq!(opened.status, StatusCode::NOT_FOUND);
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let asked = world.get(&format!("{job}/download/attachments/{name}")).bearer(&token).send().await;
+    assert_eq!(asked.status, StatusCode::NOT_FOUND);
+    let after = world.status(&token, &job).await.json();
+    let told =
+        world.get(&text(&file(&after, "error", "left-out.ndjson").expect("reasons")["url"])).bearer(&token);
+    let told = told.send().await.lines();
+    assert_eq!(told[0]["issue"][0]["diagnostics"], format!("staff left out one document: {REASON}"));
+}
+
+/// Whenever the process dies, the export is as it was or as it shall be, and whole.
+#[tokio::test]
+async fn a_cut_at_any_call_leaves_the_old_state_or_the_new_one() -> tests::Result {
+    let mut outcomes = [0, 0];
+    for call in 0.. {
+        for strike in [Strike::Before, Strike::After] {
+            let world = World::new();
+            let (job, token, staff) = in_review(&world).await;
+            let (asked, _) = ask(&world, &staff, &job, "Observation").await;
+            let faults = Faults::at(call, strike);
+            let faulty = Faulty::new(world.platform().clone(), faults.clone());
+            let app = web::host::host(ehi::server::routers(&faulty)?, &faulty);
+            let mut fields: Vec<_> =
+                ["version", "file", "at", "hash"].iter().map(|name| (*name, hidden(&asked, name))).collect();
+            fields.push(("reason", REASON.to_owned()));
+            let form = world.post(&format!("/staff{job}/leave-out")).cookie(&staff).form(&fields);
+            form.send_over(app).await;
+            if !faults.has_struck() {
+                assert!(outcomes[0] > 5 && outcomes[1] > 2, "{outcomes:?}");
+                return Ok(());
+            }
+            let stored = world.platform().jobs().get(&job_id(&job)).await?.expect("a job");
+            tests::ledger::check(world.platform(), &stored.job).await;
+            world.clean().await;
+            tests::ledger::check(world.platform(), &stored.job).await;
+            world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+            let left_out = stored.job.summary().expect("written").redactions.len();
+            outcomes[left_out] += 1;
+            assert_eq!(world.resources(&token, &job).await.len(), 98 - left_out, "{call}");
+        }
+    }
+    Ok(())
+}
+
+/// Of a large file no object with the resource is left.
+#[tokio::test]
+async fn the_object_that_had_it_is_removed() -> tests::Result {
+    let records = tempfile::tempdir()?;
+    let directory = records.path().join("Patient").join(ANNA);
+    std::fs::create_dir_all(&directory)?;
+    let mut lines = json!({ "resourceType": "Patient", "id": ANNA }).to_string() + "\n";
+    for number in 0..3_000 {
+        let text = if number == 0 { "a secret" } else { "nothing" };
+        let observation = json!({
+            "resourceType": "Observation", "id": format!("o{number}"), "status": "final",
+            "code": { "text": text }, "subject": { "reference": format!("Patient/{ANNA}") },
+        });
+        lines += &format!("{observation}\n");
+    }
+    std::fs::write(directory.join("all.ndjson"), lines)?;
+    let world = World::with("sandbox = true", records.path());
+    let (job, token, staff) = in_review(&world).await;
+    let (asked, _) = ask(&world, &staff, &job, "Observation").await;
+    let stored = world.platform().jobs().get(&job_id(&job)).await?.expect("a job");
+    let before =
+        web::manifest::stored_page(&stored.job, 0, &*world.platform().files()).await?.expect("a page");
+    let named = before.find("Observation").expect("a file");
+    assert!(named.file.place.is_none(), "it is an object of its own");
+    assert_eq!(leave_out(&world, &staff, &job, &asked, REASON).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(world.platform().files().size(&named.file.key).await?, None);
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let resources = world.resources(&token, &job).await;
+    assert!(resources.len() == 3_000 && !json!(resources).to_string().contains("a secret"));
+    Ok(())
+}

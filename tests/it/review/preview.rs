@@ -1,0 +1,190 @@
+//! The resources of a file: readable, of any shape, and at the same cost wherever they stand.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::error::Store;
+use domain::ports::files::ByteStream;
+use futures_util::StreamExt;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tests::hooked::{Hook, Hooked};
+use tests::{ANNA, World, both_hosts};
+
+use super::{link, link_named, page};
+use crate::admin::in_review;
+
+#[both_hosts]
+async fn a_resource_is_shown_as_fields_and_as_json(world: World) {
+    let (job, _, staff) = in_review(&world).await;
+    let shown = page(&world, &staff, &format!("/staff{job}")).await;
+    let file = link(&shown, "/files/Observation.ndjson");
+    let rows = page(&world, &staff, &file).await;
+    assert!(rows.contains("Resources 1 to ") && rows.contains("final"), "{rows}");
+    let one = page(&world, &staff, &link(&rows, "one=1")).await;
+    for said in
+        ["Main fields", "All fields", "code.coding[0].code", "&#34;resourceType&#34;: &#34;Observation&#34;"]
+    {
+        assert!(one.contains(said), "{said}: {one}");
+    }
+    for wrong in
+        ["/files/Nothing.ndjson", "/files/Observation.ndjson?at=x", "/files/Observation.ndjson?at=1&one=1"]
+    {
+        let answer = world.get(&format!("/staff{job}{wrong}")).cookie(&staff).send().await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{wrong}");
+    }
+    // Where no line begins, nothing is shown.
+    for nowhere in ["1", "99999999"] {
+        let answer =
+            page(&world, &staff, &format!("/staff{job}/files/Observation.ndjson?at={nowhere}")).await;
+        assert!(answer.contains("There is nothing here"), "{answer}");
+    }
+}
+
+fn observation(number: usize) -> Value {
+    json!({
+        "resourceType": "Observation", "id": format!("o{number}"), "status": "final",
+        "category": [{ "coding": [{ "code": "laboratory" }] }], "subject": { "reference": format!("Patient/{ANNA}") },
+        "code": { "text": format!("Glucose {number}") }, "effectiveDateTime": "2020-01-01",
+        "valueQuantity": { "value": number, "unit": "mg/dL" },
+    })
+}
+
+/// A lake with one patient and these Observations.
+fn write(root: &Path, observations: impl Iterator<Item = Value>) {
+    let directory = root.join("Patient").join(ANNA);
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let patient = json!({ "resourceType": "Patient", "id": ANNA, "name": [{ "family": "Lindqvist", "given": ["Anna"] }] });
+    let mut text = format!("{patient}\n");
+    for observation in observations {
+        text += &format!("{observation}\n");
+    }
+    std::fs::write(directory.join("all.ndjson"), text).expect("written");
+}
+
+/// Counts the bytes that are read of files.
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl Hook for Counter {
+    fn follows(&self, _: Store) -> bool {
+        false
+    }
+
+    fn read(self: &Arc<Self>, bytes: ByteStream) -> ByteStream {
+        let counter = self.clone();
+        Box::pin(bytes.inspect(move |piece| {
+            let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+            counter.0.fetch_add(length, Ordering::SeqCst);
+        }))
+    }
+}
+
+/// The pages of a file with so many Observations: the first one, one in the middle and the last one; and what each read.
+async fn pages_of(observations: usize) -> Vec<(String, u64)> {
+    let records = tempfile::tempdir().expect("a directory");
+    write(records.path(), (0..observations).map(observation));
+    let world = World::with("sandbox = true", records.path());
+    let (job, _, staff) = in_review(&world).await;
+    let counter = Arc::new(Counter::default());
+    let hooked = Hooked { inner: Arc::new(world.platform().clone()), hook: counter.clone() };
+    let app = web::host::host(ehi::server::routers(&hooked).expect("its ports"), &hooked);
+    let mut pages = Vec::new();
+    let mut path = format!("/staff{job}/files/Observation.ndjson");
+    for _ in 0..3 {
+        let before = counter.0.load(Ordering::SeqCst);
+        let answer = world.get(&path).cookie(&staff).send_over(app.clone()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        pages.push((answer.text(), counter.0.load(Ordering::SeqCst) - before));
+        match link_named(&answer.text(), "Next page") {
+            Some(next) => path = next,
+            None => break,
+        }
+    }
+    pages
+}
+
+#[tokio::test]
+async fn a_page_costs_the_same_however_many_there_are() {
+    let (few, many) = (pages_of(50).await, pages_of(50_000).await);
+    assert_eq!(few.len(), 1);
+    assert!(many[0].0.contains("Resources 1 to 50 of 50,000") && many[0].0.contains("Glucose 49"));
+    assert!(many[1].0.contains("Resources 51 to 100 of 50,000") && many[1].0.contains("Glucose 50"));
+    for (page, bytes) in &many {
+        assert!(*bytes < few[0].1 + 256 * 1024, "{bytes} bytes for {} characters", page.len());
+    }
+}
+
+#[tokio::test]
+async fn pages_lead_forth_and_back_and_show_every_resource_once() {
+    let records = tempfile::tempdir().expect("a directory");
+    write(records.path(), (0..230).map(observation));
+    let world = World::with("sandbox = true", records.path());
+    let (job, _, staff) = in_review(&world).await;
+    let mut path = format!("/staff{job}/files/Observation.ndjson");
+    let (mut seen, mut paths) = (Vec::new(), Vec::new());
+    loop {
+        let shown = page(&world, &staff, &path).await;
+        seen.extend(shown.match_indices("Glucose ").map(|(at, _)| {
+            let digits = shown[at + 8..].chars().take_while(char::is_ascii_digit);
+            digits.collect::<String>().parse::<usize>().expect("a number")
+        }));
+        paths.push(path.clone());
+        match link_named(&shown, "Next page") {
+            Some(next) => path = next,
+            None => break,
+        }
+    }
+    assert_eq!(seen, (0..230).collect::<Vec<_>>());
+    assert_eq!(paths.len(), 5);
+    for (before, path) in paths.iter().zip(&paths[1..]).rev() {
+        let shown = page(&world, &staff, path).await;
+        let back = link_named(&shown, "Previous page").expect("a link");
+        let place = |path: &str| {
+            path.split_once("at=").map_or("0", |(_, at)| at.split_once('&').expect("a row").0).to_owned()
+        };
+        assert_eq!(place(&back), place(before));
+    }
+}
+
+/// What a record may hold, and no page may break by.
+#[tokio::test]
+async fn a_resource_of_any_shape_and_size_is_shown() {
+    let records = tempfile::tempdir().expect("a directory");
+    let strange = |id: &str, more: Value| {
+        let mut resource = observation(0);
+        resource["id"] = json!(id);
+        resource["strange"] = more;
+        resource
+    };
+    let deep = (0..100).fold(json!("bottom"), |inner, _| json!([inner]));
+    let all = [
+        strange("markup", json!("</pre><script>alert(1)</script>")),
+        strange("marks", json!("\u{202e}abc\u{202c} \u{1f489} \u{0000}")),
+        strange("deep", deep),
+        strange("many", json!((0..5_000).map(|number| json!({ "a": number })).collect::<Vec<_>>())),
+        strange("long", json!("x".repeat(300_000))),
+        strange("huge", json!("y".repeat(3_000_000))),
+        strange("last", json!(null)),
+    ];
+    write(records.path(), all.into_iter());
+    let world = World::with("sandbox = true", records.path());
+    let (job, _, staff) = in_review(&world).await;
+    let mut rows = page(&world, &staff, &format!("/staff{job}/files/Observation.ndjson")).await;
+    let mut opened = 0;
+    loop {
+        for part in rows.clone().split("href=\"").filter(|part| part.contains("one=1")) {
+            let path = part.split_once('"').expect("its end").0.replace("&amp;", "&");
+            let one = page(&world, &staff, &path).await;
+            assert!(!one.contains("<script>alert") && one.len() < 1_500_000, "{}", one.len());
+            opened += 1;
+        }
+        match link_named(&rows, "Next page") {
+            Some(next) => rows = page(&world, &staff, &next).await,
+            None => break,
+        }
+    }
+    assert_eq!(opened, 7);
+    assert!(rows.contains("last"), "{rows}");
+}
