@@ -53,7 +53,7 @@ pub(crate) async fn ask_reject(
         Ok(stored) => stored,
         Err(error) => return state.back(&id, username, Err(error)).await,
     };
-    state.reject_page(&stored, username, &Form(Vec::new()), None).await
+    state.reject_page(&stored, username, Typed::default(), None).await
 }
 
 pub(crate) async fn reject(
@@ -67,13 +67,26 @@ pub(crate) async fn reject(
         Ok(reason) => reason,
         Err(missing) => {
             return match state.in_review(&id).await {
-                Ok(stored) => state.reject_page(&stored, username, &form, Some(missing)).await,
+                Ok(stored) => state.reject_page(&stored, username, Typed::of(&form), Some(missing)).await,
                 Err(error) => state.back(&id, username, Err(error)).await,
             };
         }
     };
     let done = state.reject_job(&id, &reason, &username, seen).await.map(|_| ());
     state.back(&id, username, done).await
+}
+
+/// What was typed into the form, which is shown again.
+#[derive(Default)]
+struct Typed {
+    because: String,
+    reason: String,
+}
+
+impl Typed {
+    fn of(form: &Form) -> Self {
+        Self { because: form.get(BECAUSE.name).to_owned(), reason: form.get("reason").to_owned() }
+    }
 }
 
 /// What the patient reads: the reason of the list, and what was written beside it. What is missing is a message.
@@ -147,7 +160,7 @@ impl Admin {
         &self,
         stored: &StoredJob,
         username: String,
-        form: &Form,
+        typed: Typed,
         message: Option<Message>,
     ) -> Result<Response, PageError> {
         let status = if message.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
@@ -155,8 +168,8 @@ impl Admin {
             username,
             decided: self.decided(stored).await?,
             message,
-            because: form.get(BECAUSE.name).to_owned(),
-            reason: form.get("reason").to_owned(),
+            because: typed.because,
+            reason: typed.reason,
         };
         Ok(html(status, &page))
     }
