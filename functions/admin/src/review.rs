@@ -32,6 +32,12 @@ impl Admin {
         self.audit.record(Event::new(Actor::staff(who), Action::RecordViewed).of(job)).await
     }
 
+    /// Records that staff look at a file or a document of an export.
+    pub(crate) async fn viewed_part(&self, job: &Job, part: &str, who: &str) -> Result<()> {
+        let event = Event::new(Actor::staff(who), Action::RecordViewed).of(job);
+        self.audit.record(event.about(part)).await
+    }
+
     /// Records that staff look at a list of exports.
     pub(crate) async fn viewed_list(&self, who: &str) -> Result<()> {
         self.audit.record(Event::new(Actor::staff(who), Action::RecordViewed).about("list of exports")).await

@@ -2,8 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::error::{Error, Result};
+use domain::audit::{Action, Actor, Event};
+use domain::error::{Error, NO_JOB, Result};
 use domain::ids::JobId;
+use domain::job::Job;
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use platform::exports::{delete as delete_for_now, restore};
@@ -14,7 +16,7 @@ use web::pages::job::{ApprovePage, Decided, DeletePage, Message, REJECT_REASONS,
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
-use super::Seen;
+use super::{STALE, Seen};
 use crate::Admin;
 use crate::caller::PageStaff;
 
@@ -136,10 +138,7 @@ pub(crate) async fn undo(
     PageStaff(username): PageStaff,
     JobPath(id): JobPath,
 ) -> Result<Response, PageError> {
-    let done = restore(&*state.jobs, &id, &username, state.clock.now()).await;
-    if done.is_ok() {
-        staff_action("deletion undone", &id, &username);
-    }
+    let done = state.undo(&id, &username).await;
     state.back(&id, username, done).await
 }
 
@@ -180,13 +179,29 @@ impl Admin {
         seen.check(stored.version)?;
         let undo = self.settings.retention.undo;
         let can_be_undone = stored.job.can_be_restored() && undo.is_positive();
-        match delete_for_now(&*self.jobs, &*self.files, stored, who, (self.clock.now(), undo)).await {
-            Err(Error::Conflict(_)) => Err(Error::conflict(super::STALE)),
+        let event = Event::new(Actor::staff(who), Action::Deleted).of(&stored.job);
+        let deleted = delete_for_now(&*self.jobs, &*self.files, stored, who, (self.clock.now(), undo));
+        match self.audit.around(event, deleted).await {
+            Err(Error::Conflict(_)) => Err(Error::conflict(STALE)),
             done => {
                 done?;
                 staff_action("deleted", id, who);
                 Ok(can_be_undone)
             }
         }
+    }
+
+    async fn undo(&self, id: &JobId, who: &str) -> Result<()> {
+        let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
+        let is_restorable =
+            matches!(&stored.job, Job::Cancelled(gone) if gone.restorable(self.clock.now()).is_some());
+        if !is_restorable {
+            return Err(NO_JOB);
+        }
+        let event = Event::new(Actor::staff(who), Action::Restored).of(&stored.job);
+        let restored = restore(&*self.jobs, id, who, self.clock.now());
+        self.audit.around(event, restored).await?;
+        staff_action("deletion undone", id, who);
+        Ok(())
     }
 }

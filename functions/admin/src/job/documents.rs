@@ -14,7 +14,6 @@ use domain::ports::jobs::StoredJob;
 use futures_util::StreamExt;
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
-use platform::telemetry::staff_action;
 use settings::LargeFiles;
 use storage::packs;
 use web::download::{FileRequest, InlineLimit, Stored, download};
@@ -50,8 +49,8 @@ pub(crate) async fn show(
     let stored = state.job(&id).await?;
     let document = state.document(&stored, &file).await?.ok_or(NO_FILE)?;
     let shown = shown_as(&state.head(&document).await?);
+    state.viewed_part(&stored.job, &file, &username).await?;
     state.mark_opened(&id, &file).await?;
-    staff_action("document opened", &id, &username);
     let stored = Stored {
         location: &document.location,
         content_type: shown.unwrap_or(fhir::media_types::UNKNOWN),

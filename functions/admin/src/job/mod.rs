@@ -3,10 +3,12 @@
 //! - [`page`]: the page itself; [`decide`]: approve, reject, delete and undo, each with a page that asks before;
 //! - [`rows`]: the resources of a file, read by [`lines`] and shown by [`fields`];
 //! - [`documents`]: the documents, of which [`sniff`] tells what they are, and [`opened`] who has looked at them;
-//! - [`leave_out`]: the page that asks before something is left out, which [`redact`] does;
+//! - [`leave_out`]: the page that asks before something is left out, which [`redact`] does (and
+//!   [`cut`] to a stream);
 //! - [`attach`]: files that staff add and remove.
 
 pub(crate) mod attach;
+mod cut;
 pub(crate) mod decide;
 pub(crate) mod documents;
 mod fields;

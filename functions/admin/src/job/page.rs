@@ -52,10 +52,12 @@ impl Admin {
         let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
         if let Job::Cancelled(gone) = &stored.job {
             let undo = gone.restorable(self.clock.now()).ok_or(NO_JOB)?;
+            self.viewed(&stored.job, &username).await?;
             let page = DeletedPage::new(username, gone, undo.until);
             return Ok(html(status(shown.problem.as_ref()), &page));
         }
         let stored = living(Some(stored), self.clock.now())?;
+        self.viewed(&stored.job, &username).await?;
         let manifest = stored_page(&stored.job, 0, &*self.files).await?;
         let opened = self.opened(id).await?;
         let page = StaffJobPage::new(

@@ -7,6 +7,7 @@
 //! them, until the files of the job are removed.
 
 use aws_lc_rs::digest;
+use domain::audit::{Action, Actor, Event};
 use domain::chunk::{OutputFile, Purpose, RecordAttachment, job_prefix};
 use domain::clock::hex;
 use domain::error::{Error, NO_FILE, Result};
@@ -16,14 +17,13 @@ use domain::manifest::{ExportTotals, NamedFile, Names, StoredManifest, manifest_
 use domain::ports::files::write_all;
 use domain::ports::jobs::StoredJob;
 use domain::redaction::{MAX_REDACTIONS, REASONS, Redacted, Redaction};
-use fhir::MAX_LINE;
-use fhir::head::{Plain, head};
 use fhir::outcome::outcome;
 use futures_util::StreamExt;
 use platform::telemetry::staff_action;
 use storage::packs;
 use web::manifest::stored_page;
 
+use super::cut::Cut;
 use super::leave_out::Target;
 use super::rows::is_left_out_by_line;
 use super::{STALE, Seen};
@@ -74,34 +74,33 @@ impl Admin {
     ) -> Result<()> {
         let stored = self.job(id).await?;
         seen.check(stored.version)?;
-        let review = stored.job.clone().in_review("leave something out of")?;
-        let mut draft = self.draft(id, &review.summary, &stored).await?;
-        let written = match target {
-            Target::Line(line) => self.without_line(&mut draft, line).await,
-            Target::Document(attachment) => self.without_document(&stored, attachment).await,
+        stored.job.clone().in_review("leave something out of")?;
+        let part = match target {
+            Target::Line(line) => line.file.clone(),
+            Target::Document(attachment) => attachment.url_name(),
         };
-        let recorded = match written {
-            Ok((what, mut replaced)) => {
-                replaced.extend(
-                    draft.pages[0].files.iter().filter(|it| it.name == REASONS).map(|it| it.file.key.clone()),
-                );
-                let pages = (0..review.summary.pages).map(|page| review.summary.page_key(page));
-                replaced.extend(pages);
-                let at = self.clock.now();
-                let redaction =
-                    Redaction { what, reason: reason.to_owned(), actor: who.to_owned(), at, replaced };
-                let notice = redaction.notice();
-                draft.summary.leave_out(redaction);
-                self.write_manifest(&mut draft).await?;
-                let changed = Job::InReview(review.leave_out(draft.summary.clone(), &notice, who, at));
-                self.jobs.replace(&changed, stored.version).await.map(|_| ())
-            }
-            Err(error) => Err(error),
-        };
-        match recorded {
+        let event = Event::new(Actor::staff(who), Action::Redacted).of(&stored.job).about(&part);
+        self.audit.around(event, self.leave_out_recorded(id, stored, target, reason, who)).await
+    }
+
+    async fn leave_out_recorded(
+        &self,
+        id: &JobId,
+        stored: StoredJob,
+        target: &Target,
+        reason: &str,
+        who: &str,
+    ) -> Result<()> {
+        let summary = stored.job.summary().ok_or(NO_FILE)?;
+        let mut draft = self.draft(id, summary, &stored).await?;
+        match self.record(&stored, &mut draft, target, (reason, who)).await {
             Ok(()) => {
                 staff_action("left out", id, who);
-                self.remove_replaced(&draft.summary).await
+                // It is done. What cannot be removed now, cleanup removes.
+                if let Err(error) = self.remove_replaced(&draft.summary).await {
+                    tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "what was left out is still stored");
+                }
+                Ok(())
             }
             // A call that failed otherwise may have been recorded all the same.
             Err(Error::Unavailable(problem)) => Err(Error::Unavailable(problem)),
@@ -111,6 +110,31 @@ impl Admin {
                 Err(if matches!(error, Error::Conflict(_)) { Error::conflict(STALE) } else { error })
             }
         }
+    }
+
+    /// Writes what changes, and then has the job name it.
+    async fn record(
+        &self,
+        stored: &StoredJob,
+        draft: &mut Draft<'_>,
+        target: &Target,
+        (reason, who): (&str, &str),
+    ) -> Result<()> {
+        let review = stored.job.clone().in_review("leave something out of")?;
+        let (what, mut replaced) = match target {
+            Target::Line(line) => self.without_line(draft, line).await?,
+            Target::Document(attachment) => self.without_document(stored, attachment).await?,
+        };
+        let reasons = draft.pages[0].files.iter().filter(|named| named.name == REASONS);
+        replaced.extend(reasons.map(|named| named.file.key.clone()));
+        replaced.extend((0..review.summary.pages).map(|page| review.summary.page_key(page)));
+        let at = self.clock.now();
+        let redaction = Redaction { what, reason: reason.to_owned(), actor: who.to_owned(), at, replaced };
+        let notice = redaction.notice();
+        draft.summary.leave_out(redaction);
+        self.write_manifest(draft).await?;
+        let changed = Job::InReview(review.leave_out(draft.summary.clone(), &notice, who, at));
+        self.jobs.replace(&changed, stored.version).await.map(|_| ())
     }
 
     async fn draft<'a>(
@@ -256,101 +280,5 @@ impl Admin {
             self.files.remove(key).await?;
         }
         Ok(())
-    }
-}
-
-/// Takes the line that begins at a place out of a stream of bytes.
-struct Cut {
-    at: u64,
-    /// Bytes of the stream so far.
-    position: u64,
-    last: u8,
-    line: Vec<u8>,
-    is_over: bool,
-}
-
-impl Cut {
-    fn new(at: u64) -> Self {
-        Self { at, position: 0, last: b'\n', line: Vec::new(), is_over: false }
-    }
-
-    /// The bytes of the next piece that stay.
-    fn take(&mut self, piece: &[u8]) -> Result<Vec<u8>> {
-        let mut kept = Vec::with_capacity(piece.len());
-        let mut rest = piece;
-        if self.position < self.at {
-            let before = usize::try_from(self.at - self.position).unwrap_or(usize::MAX).min(rest.len());
-            kept.extend_from_slice(&rest[..before]);
-            self.last = rest[..before].last().copied().unwrap_or(self.last);
-            rest = &rest[before..];
-        }
-        self.position += piece.len() as u64;
-        if !self.is_over && !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest);
-            let (of_line, behind) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
-            self.line.extend_from_slice(of_line);
-            self.is_over = end.is_some();
-            rest = behind;
-            if self.line.len() > MAX_LINE + 1 {
-                return Err(Error::internal("an exported line is longer than any that is read"));
-            }
-        }
-        if self.is_over {
-            kept.extend_from_slice(rest);
-        }
-        Ok(kept)
-    }
-
-    /// What was taken out; `NO_FILE` where no line begins at the place.
-    fn finish(self) -> Result<Redacted> {
-        if self.last != b'\n' || self.line.is_empty() {
-            return Err(NO_FILE);
-        }
-        let mut plain = Plain::default();
-        let head = head(self.line.trim_ascii_end(), &mut plain).map_err(Error::internal)?;
-        Ok(Redacted::Resource {
-            resource_type: head.resource_type.to_owned(),
-            id: head.id.map(str::to_owned),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_cut_out_of_a_stream_however_it_comes() {
-        let lines = [
-            "{\"resourceType\":\"A\",\"id\":\"1\"}\n",
-            "{\"resourceType\":\"B\",\"id\":\"2\"}\n",
-            "{\"resourceType\":\"C\"}\n",
-        ];
-        let whole = lines.concat();
-        for (number, at) in [0, lines[0].len(), lines[0].len() + lines[1].len()].into_iter().enumerate() {
-            for size in 1..=whole.len() {
-                let mut cut = Cut::new(at as u64);
-                let mut kept = Vec::new();
-                for piece in whole.as_bytes().chunks(size) {
-                    kept.extend(cut.take(piece).expect("short lines"));
-                }
-                let others: String = lines
-                    .iter()
-                    .enumerate()
-                    .filter(|(other, _)| *other != number)
-                    .map(|(_, line)| *line)
-                    .collect();
-                assert_eq!(String::from_utf8(kept).expect("text"), others, "{number} {size}");
-                let Redacted::Resource { resource_type, .. } = cut.finish().expect("a resource") else {
-                    panic!("a document")
-                };
-                assert_eq!(resource_type, ["A", "B", "C"][number]);
-            }
-        }
-        for at in [1, 5, lines[0].len() - 1, whole.len(), whole.len() + 1] {
-            let mut cut = Cut::new(at as u64);
-            cut.take(whole.as_bytes()).expect("short lines");
-            assert!(cut.finish().is_err(), "{at}");
-        }
     }
 }

@@ -43,6 +43,7 @@ pub(crate) async fn show(
     let [at, row, one] = PLACE.map(|parameter| query.get(parameter.name));
     let number = |text: Option<&str>| text.map_or(Ok(0), |text| text.parse::<u64>().map_err(|_| NO_FILE));
     let at = number(at)?;
+    state.viewed_part(&stored.job, &named.name, &username).await?;
     if one.is_some() {
         return Ok(state.resource(username, &stored, &named, at).await?);
     }

@@ -1,0 +1,102 @@
+//! Takes the line that begins at a place out of a stream of bytes.
+
+use domain::error::{Error, NO_FILE, Result};
+use domain::redaction::Redacted;
+use fhir::MAX_LINE;
+use fhir::head::{Plain, head};
+
+/// See the [module](self).
+pub(super) struct Cut {
+    at: u64,
+    /// Bytes of the stream so far.
+    position: u64,
+    last: u8,
+    line: Vec<u8>,
+    is_over: bool,
+}
+
+impl Cut {
+    pub(super) fn new(at: u64) -> Self {
+        Self { at, position: 0, last: b'\n', line: Vec::new(), is_over: false }
+    }
+
+    /// The bytes of the next piece that stay.
+    pub(super) fn take(&mut self, piece: &[u8]) -> Result<Vec<u8>> {
+        let mut kept = Vec::with_capacity(piece.len());
+        let mut rest = piece;
+        if self.position < self.at {
+            let before = usize::try_from(self.at - self.position).unwrap_or(usize::MAX).min(rest.len());
+            kept.extend_from_slice(&rest[..before]);
+            self.last = rest[..before].last().copied().unwrap_or(self.last);
+            rest = &rest[before..];
+        }
+        self.position += piece.len() as u64;
+        if !self.is_over && !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest);
+            let (of_line, behind) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            self.line.extend_from_slice(of_line);
+            self.is_over = end.is_some();
+            rest = behind;
+            if self.line.len() > MAX_LINE + 1 {
+                return Err(Error::internal("an exported line is longer than any that is read"));
+            }
+        }
+        if self.is_over {
+            kept.extend_from_slice(rest);
+        }
+        Ok(kept)
+    }
+
+    /// What was taken out; `NO_FILE` where no line begins at the place.
+    pub(super) fn finish(self) -> Result<Redacted> {
+        if self.last != b'\n' || self.line.is_empty() {
+            return Err(NO_FILE);
+        }
+        let mut plain = Plain::default();
+        let head = head(self.line.trim_ascii_end(), &mut plain).map_err(Error::internal)?;
+        Ok(Redacted::Resource {
+            resource_type: head.resource_type.to_owned(),
+            id: head.id.map(str::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_out_of_a_stream_however_it_comes() {
+        let lines = [
+            "{\"resourceType\":\"A\",\"id\":\"1\"}\n",
+            "{\"resourceType\":\"B\",\"id\":\"2\"}\n",
+            "{\"resourceType\":\"C\"}\n",
+        ];
+        let whole = lines.concat();
+        for (number, at) in [0, lines[0].len(), lines[0].len() + lines[1].len()].into_iter().enumerate() {
+            for size in 1..=whole.len() {
+                let mut cut = Cut::new(at as u64);
+                let mut kept = Vec::new();
+                for piece in whole.as_bytes().chunks(size) {
+                    kept.extend(cut.take(piece).expect("short lines"));
+                }
+                let others: String = lines
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, _)| *other != number)
+                    .map(|(_, line)| *line)
+                    .collect();
+                assert_eq!(String::from_utf8(kept).expect("text"), others, "{number} {size}");
+                let Redacted::Resource { resource_type, .. } = cut.finish().expect("a resource") else {
+                    panic!("a document")
+                };
+                assert_eq!(resource_type, ["A", "B", "C"][number]);
+            }
+        }
+        for at in [1, 5, lines[0].len() - 1, whole.len(), whole.len() + 1] {
+            let mut cut = Cut::new(at as u64);
+            cut.take(whole.as_bytes()).expect("short lines");
+            assert!(cut.finish().is_err(), "{at}");
+        }
+    }
+}
