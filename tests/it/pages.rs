@@ -192,12 +192,7 @@ async fn an_error_is_a_page_for_people_and_json_for_programs(world: World) {
     let staff = world.staff().await;
     for (method, path, status, title) in [
         (Method::GET, "/nothing", StatusCode::NOT_FOUND, "We cannot find this"),
-        (
-            Method::GET,
-            "/staff/jobs/nothing/approve",
-            StatusCode::METHOD_NOT_ALLOWED,
-            "This does not work here",
-        ),
+        (Method::GET, "/staff/jobs/nothing/undo", StatusCode::METHOD_NOT_ALLOWED, "This does not work here"),
         (Method::PUT, "/staff", StatusCode::METHOD_NOT_ALLOWED, "This does not work here"),
         (Method::POST, "/nothing", StatusCode::NOT_FOUND, "We cannot find this"),
         (

@@ -691,7 +691,7 @@ document-word = document
 
 ## Staff: decisions
 
-approve-title = Approve this export?
+job-approve-title = Approve this export?
 reject-title = Reject this export?
 delete-title = Delete this export?
 decide-patient = Patient
@@ -704,7 +704,7 @@ decide-review-first = Nobody has opened { $count ->
     [one] 1 document
    *[other] { $count } documents
 } of this export.
-approve-after = The app can load the copy at once.
+job-approve-after = The app can load the copy at once.
 reject-because = Why? The patient reads the reason.
 reject-identity = We cannot confirm who asked.
 reject-twice = You asked for this copy twice. We work on the other request.

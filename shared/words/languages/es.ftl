@@ -689,7 +689,7 @@ document-word = documento
 
 ## Staff: decisions
 
-approve-title = ¿Aprobar esta exportación?
+job-approve-title = ¿Aprobar esta exportación?
 reject-title = ¿Rechazar esta exportación?
 delete-title = ¿Borrar esta exportación?
 decide-patient = Paciente
@@ -702,7 +702,7 @@ decide-review-first = Nadie ha abierto { $count ->
     [one] 1 documento
    *[other] { $count } documentos
 } de esta exportación.
-approve-after = La aplicación puede cargar la copia de inmediato.
+job-approve-after = La aplicación puede cargar la copia de inmediato.
 reject-because = ¿Por qué? El paciente lee el motivo.
 reject-identity = No podemos confirmar quién hizo la solicitud.
 reject-twice = Usted pidió esta copia dos veces. Trabajamos en la otra solicitud.

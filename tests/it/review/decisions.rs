@@ -1,10 +1,12 @@
 //! Approve, reject, delete and undo on the page of an export.
 
+use domain::audit::{Action, Outcome};
+use domain::ports::audit::AuditQuery;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use tests::{ANNA, World, both_hosts, text};
 
-use super::{decide, hidden, page};
+use super::{decide, hidden, link, other_staff, page};
 use crate::admin::in_review;
 
 /// What happened to a job, as often as it did.
@@ -41,17 +43,18 @@ async fn of_two_reviewers_at_once_one_wins_and_the_other_is_told(world: World) {
     for _ in 0..5 {
         let (job, _, staff) = in_review(&world).await;
         let version = hidden(&page(&world, &staff, &format!("/staff{job}/approve")).await, "version");
+        let other = other_staff(&world).await;
         let (approve, reject) = (format!("/staff{job}/approve"), format!("/staff{job}/reject"));
         let (one, two) = tokio::join!(
             decide(&world, &staff, &approve, &version, &[]),
-            decide(&world, &staff, &reject, &version, &[("because", "identity")]),
+            decide(&world, &other, &reject, &version, &[("because", "identity")]),
         );
         let lost = match (one.status, two.status) {
             (StatusCode::SEE_OTHER, StatusCode::CONFLICT) => two,
             (StatusCode::CONFLICT, StatusCode::SEE_OTHER) => one,
             others => panic!("{others:?}"),
         };
-        assert!(lost.text().contains("already by admin at "), "{}", lost.text());
+        assert!(lost.text().contains("already by admin"), "{}", lost.text());
         let decided =
             events(&world, &staff, &job, "approved").await + events(&world, &staff, &job, "rejected").await;
         assert_eq!(decided, 1);
@@ -200,4 +203,50 @@ async fn what_cannot_be_brought_back_is_deleted_at_once() -> tests::Result {
     decide(&world, &staff, &format!("/staff{job}/delete"), &hidden(&asked, "version"), &[]).await;
     assert!(world.platform().files().list("exports/").await?.is_empty());
     Ok(())
+}
+
+/// What the audit trail has of a job since the last look, oldest first: the actions and what else they concern.
+async fn trail(world: &World, seen: &mut usize) -> Vec<(Action, Outcome, Option<String>)> {
+    let query = AuditQuery { count: 1_000, ..AuditQuery::default() };
+    let mut entries = world.platform().audit().list(&query).await.expect("the trail").entries;
+    entries.reverse();
+    let new = entries.split_off(*seen);
+    *seen += new.len();
+    new.into_iter().map(|entry| (entry.event.action, entry.event.outcome, entry.event.object)).collect()
+}
+
+#[tokio::test]
+async fn a_view_and_a_decision_are_one_event_each() {
+    let world = World::new();
+    let (job, _, staff) = in_review(&world).await;
+    let (mut seen, path) = (0, format!("/staff{job}"));
+    trail(&world, &mut seen).await;
+    let viewed =
+        |object: Option<&str>| vec![(Action::RecordViewed, Outcome::Success, object.map(str::to_owned))];
+    let shown = page(&world, &staff, &path).await;
+    assert_eq!(trail(&world, &mut seen).await, viewed(None));
+    let rows = page(&world, &staff, &link(&shown, "/files/Observation.ndjson")).await;
+    assert_eq!(trail(&world, &mut seen).await, viewed(Some("Observation.ndjson")));
+    let one = page(&world, &staff, &link(&rows, "one=1")).await;
+    assert_eq!(trail(&world, &mut seen).await, viewed(Some("Observation.ndjson")));
+    world.get(&link(&shown, "/documents/")).cookie(&staff).send().await;
+    assert_eq!(trail(&world, &mut seen).await, viewed(Some("document")));
+    let asked = page(&world, &staff, &link(&one, "/leave-out?")).await;
+    let values = ["version", "file", "at", "hash"].map(|name| (name, hidden(&asked, name)));
+    let mut fields: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fields.push(("reason", "It is about another person."));
+    world.post(&format!("{path}/leave-out")).cookie(&staff).form(&fields).send().await;
+    let redacted = (Action::Redacted, Outcome::Success, Some("Observation.ndjson".to_owned()));
+    assert_eq!(trail(&world, &mut seen).await, [redacted]);
+    for (decision, action) in [("approve", Action::Approved), ("delete", Action::Deleted)] {
+        let version = hidden(&page(&world, &staff, &format!("{path}/{decision}")).await, "version");
+        for _ in 0..2 {
+            decide(&world, &staff, &format!("{path}/{decision}"), &version, &[]).await;
+        }
+        let of_decision = trail(&world, &mut seen).await;
+        let decisions = of_decision.iter().filter(|(of, ..)| *of != Action::RecordViewed);
+        assert_eq!(decisions.cloned().collect::<Vec<_>>(), [(action, Outcome::Success, None)], "{decision}");
+    }
+    world.post(&format!("{path}/undo")).cookie(&staff).send().await;
+    assert_eq!(trail(&world, &mut seen).await, [(Action::Restored, Outcome::Success, None)]);
 }

@@ -3,10 +3,11 @@
 //! A document opens in a tab, never in a frame, and runs nothing: see [`super::sniff`] and the policy of the response.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::chunk::RecordAttachment;
+use domain::chunk::{ChunkResult, RecordAttachment};
 use domain::error::{NO_FILE, Result};
 use domain::ids::JobId;
 use domain::pack::Location;
@@ -30,6 +31,9 @@ const CHUNKS: u32 = 64;
 /// What a browser may do with a document: nothing but show it.
 const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
+/// A document in the audit trail, which never has its name: people name files after patients.
+pub(super) const DOCUMENT: &str = "document";
+
 /// A document that can be opened.
 struct Document {
     location: Location,
@@ -49,7 +53,7 @@ pub(crate) async fn show(
     let stored = state.job(&id).await?;
     let document = state.document(&stored, &file).await?.ok_or(NO_FILE)?;
     let shown = shown_as(&state.head(&document).await?);
-    state.viewed_part(&stored.job, &file, &username).await?;
+    state.viewed_part(&stored.job, DOCUMENT, &username).await?;
     state.mark_opened(&id, &file).await?;
     let stored = Stored {
         location: &document.location,
@@ -123,22 +127,26 @@ impl Admin {
         }
     }
 
-    /// The attachments of the record, in the order of their names. Only exports of one patient are reviewed, so that there
-    /// are few.
-    async fn record_attachments(&self, stored: &StoredJob) -> Result<Vec<RecordAttachment>> {
+    /// The attachments of the record, in the order of their names, each with the result of its chunk. Only exports of one
+    /// patient are reviewed, so that there are few.
+    async fn record_attachments(
+        &self,
+        stored: &StoredJob,
+    ) -> Result<Vec<(RecordAttachment, Arc<ChunkResult>)>> {
         let Some(summary) = stored.job.summary().filter(|_| stored.job.header().patient.is_some()) else {
             return Ok(Vec::new());
         };
         let id: &JobId = stored.job.id();
         let mut found = Vec::new();
         for from in (0..stored.progress.plan_end).step_by(CHUNKS as usize) {
-            for result in self.jobs.results(id, from..stored.progress.plan_end.min(from + CHUNKS)).await? {
-                let listed = self.attachments.list(id, result.chunk, &result.result).await?;
-                found.extend(listed.into_iter().map(|(attachment, ..)| attachment));
+            for stored in self.jobs.results(id, from..stored.progress.plan_end.min(from + CHUNKS)).await? {
+                let result = Arc::new(stored.result);
+                let listed = self.attachments.list(id, stored.chunk, &result).await?;
+                found.extend(listed.into_iter().map(|(attachment, ..)| (attachment, result.clone())));
             }
         }
-        found.retain(|attachment| !summary.has_left_out(&attachment.url_name()));
-        found.sort_by_key(RecordAttachment::url_name);
+        found.retain(|(attachment, _)| !summary.has_left_out(&attachment.url_name()));
+        found.sort_by_key(|(attachment, _)| attachment.url_name());
         Ok(found)
     }
 
@@ -151,9 +159,10 @@ impl Admin {
     ) -> Result<(Vec<DocumentRow>, Option<usize>)> {
         let all = self.record_attachments(stored).await?;
         let mut rows = Vec::new();
-        for attachment in all.iter().skip(from).take(LISTED) {
+        for (attachment, result) in all.iter().skip(from).take(LISTED) {
             let name = attachment.url_name();
-            let Some((_, size)) = self.record_attachment(stored, attachment).await? else { continue };
+            let found = self.attachments.find(stored.job.id(), attachment, result).await?;
+            let Some((_, size)) = found else { continue };
             let title = attachment.name.to_string();
             rows.push(DocumentRow { opened: opened.contains(&name), name, title, size, is_attached: false });
         }
@@ -177,7 +186,7 @@ impl Admin {
     pub(super) async fn count_documents(&self, stored: &StoredJob) -> Result<(u64, u64)> {
         let opened = self.opened(stored.job.id()).await?;
         let of_record = self.record_attachments(stored).await?;
-        let names = of_record.iter().map(RecordAttachment::url_name);
+        let names = of_record.iter().map(|(attachment, _)| attachment.url_name());
         let attached = stored.job.header().attachments.iter().map(|file| file.name.to_string());
         let names: Vec<_> = names.chain(attached).collect();
         let not_opened = names.iter().filter(|name| !opened.contains(*name)).count();

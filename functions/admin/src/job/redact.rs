@@ -24,6 +24,7 @@ use storage::packs;
 use web::manifest::stored_page;
 
 use super::cut::Cut;
+use super::documents::DOCUMENT;
 use super::leave_out::Target;
 use super::rows::is_left_out_by_line;
 use super::{STALE, Seen};
@@ -76,10 +77,10 @@ impl Admin {
         seen.check(stored.version)?;
         stored.job.clone().in_review("leave something out of")?;
         let part = match target {
-            Target::Line(line) => line.file.clone(),
-            Target::Document(attachment) => attachment.url_name(),
+            Target::Line(line) => line.file.as_str(),
+            Target::Document(_) => DOCUMENT,
         };
-        let event = Event::new(Actor::staff(who), Action::Redacted).of(&stored.job).about(&part);
+        let event = Event::new(Actor::staff(who), Action::Redacted).of(&stored.job).about(part);
         self.audit.around(event, self.leave_out_recorded(id, stored, target, reason, who)).await
     }
 

@@ -53,14 +53,14 @@ impl Decided {
 }
 
 #[derive(Template)]
-#[template(path = "staff_approve.html")]
+#[template(path = "staff_job_approve.html")]
 pub struct ApprovePage {
     pub username: String,
     pub decided: Decided,
 }
 
 #[derive(Template)]
-#[template(path = "staff_reject.html")]
+#[template(path = "staff_job_reject.html")]
 pub struct RejectPage {
     pub username: String,
     pub decided: Decided,
@@ -78,7 +78,7 @@ impl RejectPage {
 }
 
 #[derive(Template)]
-#[template(path = "staff_delete.html")]
+#[template(path = "staff_job_delete.html")]
 pub struct DeletePage {
     username: String,
     decided: Decided,
@@ -99,7 +99,7 @@ impl DeletePage {
 
 /// A job that was deleted and can be brought back.
 #[derive(Template)]
-#[template(path = "staff_deleted.html")]
+#[template(path = "staff_job_deleted.html")]
 pub struct DeletedPage {
     username: String,
     path: String,

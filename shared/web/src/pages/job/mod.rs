@@ -179,7 +179,7 @@ impl StaffJobPage {
             redactions: job.summary().map(|it| redactions(&it.redactions, words)).unwrap_or_default(),
             files,
             files_more,
-            has_documents: job.summary().is_some(),
+            has_documents: job.summary().is_some() && header.patient.is_some(),
             document_groups: [
                 DocumentGroup {
                     title: said("job-documents-of-record"),

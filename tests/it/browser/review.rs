@@ -1,0 +1,150 @@
+//! The clerk's way on the page of one export: look at what is in it, leave something out, decide, and undo.
+
+use tests::browser::{Audience, Key, Look, Page, Review, Script, Site};
+
+use super::{nothing, opened, passes};
+
+/// The page of an export in review.
+async fn reviewed(site: &Site, page: &Page) -> Review {
+    let review = site.in_review().await;
+    site.sign_staff_in(page).await;
+    page.open(&site.at(&format!("/staff/jobs/{}", review.id))).await;
+    review
+}
+
+/// Follows a link by the keyboard.
+async fn follow(page: &Page, name: &str) {
+    page.tab_to("link", name).await;
+    page.leads(page.press(Key::Enter)).await;
+}
+
+/// Presses a button by the keyboard.
+async fn press(page: &Page, name: &str) {
+    page.tab_to("button", name).await;
+    page.leads(page.press(Key::Enter)).await;
+}
+
+/// Opens the first resource of a file, from the page of the export.
+async fn open_resource(page: &Page, file: &str) {
+    follow(page, file).await;
+    page.tab_until("a resource", |stop| stop.href.contains("one=1")).await;
+    page.leads(page.press(Key::Enter)).await;
+}
+
+async fn whole_way(script: Script) {
+    let (site, _browser, page) = opened(Look::DESK, script).await;
+    let review = reviewed(&site, &page).await;
+    assert!(page.text().await.contains("Above all the blood tests of last spring"), "the patient's words");
+    open_resource(&page, "Condition.ndjson").await;
+    assert!(page.heading().await.starts_with("Condition/"), "{}", page.heading().await);
+    follow(&page, "Leave out").await;
+    page.fill("Reason, which the patient reads", "It is about another person.").await;
+    press(&page, "Leave out").await;
+    assert!(page.text().await.contains("It is about another person."), "{}", page.text().await);
+    follow(&page, "Delete this export").await;
+    press(&page, "Delete").await;
+    assert_eq!(page.heading().await, "This export was deleted");
+    press(&page, "Undo the deletion").await;
+    follow(&page, "Reject").await;
+    press(&page, "Reject").await;
+    assert!(page.text().await.contains("Choose a reason."), "{}", page.text().await);
+    follow(&page, "Back").await;
+    follow(&page, "Approve").await;
+    assert!(page.text().await.contains("Nobody has opened"), "{}", page.text().await);
+    press(&page, "Approve").await;
+    assert!(page.heading().await.contains("Ready"), "{}", page.heading().await);
+    let staff = site.world.staff().await;
+    let shown = site.world.get(&format!("/admin{}", review.job)).cookie(&staff).send().await;
+    assert_eq!(shown.json()["status"], "approved", "{}", shown.text());
+    nothing(&page.console_errors());
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_clerks_way_by_the_keyboard() {
+    whole_way(Script::On).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_clerks_way_without_script() {
+    whole_way(Script::Off).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_contents_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    reviewed(&site, &page).await;
+    page.leads(page.click("link", "Observation.ndjson")).await;
+    passes(&page, "staff-rows", Audience::Staff).await;
+    page.look(Look::DESK).await;
+    page.tab_until("a resource", |stop| stop.href.contains("one=1")).await;
+    page.leads(page.press(Key::Enter)).await;
+    passes(&page, "staff-resource", Audience::Staff).await;
+    page.look(Look::DESK).await;
+    page.leads(page.click("link", "Leave out")).await;
+    passes(&page, "staff-leave-out", Audience::Staff).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_decisions_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    let review = reviewed(&site, &page).await;
+    for decision in ["approve", "reject", "delete"] {
+        page.open(&site.at(&format!("/staff/jobs/{}/{decision}", review.id))).await;
+        passes(&page, &format!("staff-{decision}"), Audience::Staff).await;
+    }
+    page.look(Look::DESK).await;
+    press(&page, "Delete").await;
+    passes(&page, "staff-deleted", Audience::Staff).await;
+}
+
+/// A picture in a tab of its own: nothing of it runs, and it is seen. A page that calls itself a PDF is not opened.
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn a_script_that_calls_itself_a_document_does_not_run() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    let review = reviewed(&site, &page).await;
+    let script = b"<html><script>document.title = 'Ran'</script></html>";
+    let picture = b"<svg xmlns='http://www.w3.org/2000/svg'><script>document.title = 'Ran'</script></svg>";
+    let files: [(&str, &str, &[u8]); 2] =
+        [("letter.pdf", "application/pdf", script), ("scan.png", "image/png", picture)];
+    let staff = site.world.staff().await;
+    site.world.post(&format!("/admin{}/add-files", review.job)).cookie(&staff).files(&files).send().await;
+    let before = page.title().await;
+    for name in ["letter.pdf", "scan.png"] {
+        let address = site.at(&format!("/staff/jobs/{}/documents/{name}", review.id));
+        // A download leaves the page where it is.
+        page.evaluate::<Option<bool>>(&format!("(location.assign('{address}'), null)")).await;
+        tokio::task::yield_now().await;
+        let title = page.title().await;
+        assert!(title != "Ran" && title == before, "{name}: {title}");
+    }
+}
+
+/// Files that are too large are not sent where script runs.
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn a_file_that_is_too_large_is_not_sent() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    reviewed(&site, &page).await;
+    let choose = |count: usize, bytes: usize| {
+        format!(
+            "(() => {{ const data = new DataTransfer();
+            for (let n = 0; n < {count}; n++) data.items.add(new File([new Uint8Array({bytes})], 'f' + n));
+            document.querySelector('input[type=file]').files = data.files;
+            document.querySelector('form[data-max-bytes] button').click(); return null; }})()"
+        )
+    };
+    for (count, bytes, said) in
+        [(1, 11 * 1024 * 1024, "A file is larger than 10 MB"), (6, 1, "Choose at most 5 files")]
+    {
+        page.evaluate::<Option<bool>>(&choose(count, bytes)).await;
+        assert!(page.text().await.contains(said), "{said}");
+    }
+    page.leads(page.evaluate::<Option<bool>>(&choose(2, 10))).await;
+    assert!(page.has("button", "Remove f0").await && page.has("button", "Remove f1").await);
+    nothing(&page.console_errors());
+}
