@@ -48,11 +48,3 @@ pub(crate) async fn decide(
     let fields = [&[("version", version)], more].concat();
     world.post(path).cookie(staff).form(&fields).send().await
 }
-
-/// Another member of staff.
-pub(crate) async fn other_staff(world: &World) -> Answer {
-    let fields = [("username", "admin2"), ("password", tests::PASSWORD)];
-    let answer = world.post("/admin/login").form(&fields).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    answer
-}
