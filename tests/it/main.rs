@@ -43,6 +43,7 @@ mod key_sets;
 mod ledger;
 mod load;
 mod logs;
+mod many_jobs;
 mod operations;
 mod packs;
 mod power;

@@ -110,9 +110,9 @@ pub(crate) fn job_query(query: &Query) -> error::Result<JobQuery> {
     Ok(JobQuery {
         states,
         patient: patient.map_err(|_| Error::invalid("'patient' is no patient id"))?,
-        owner: None,
         count: count.map_err(|_| Error::invalid("'_count' is no number"))?.unwrap_or(PAGE).clamp(1, MAX_PAGE),
         after: get("page").map(str::to_owned),
+        ..JobQuery::default()
     })
 }
 

@@ -192,7 +192,7 @@ impl Customize {
         const UNAUTHORIZED: Error = Error::Unauthorized("sign in as the patient first");
         let (Some(patient), Some(sent)) = (patient, Sent::of(fields)) else { return Err(UNAUTHORIZED) };
         let Ok(client) = self.client(query.get("client_id")) else { return Err(UNAUTHORIZED) };
-        let unnamed = PatientSummary { id: patient, name: String::new() };
+        let unnamed = PatientSummary::new(patient, "");
         let kept = self.keep_signed_out(&place(&unnamed, base, client), &sent).await?;
         kept.ok_or(UNAUTHORIZED)
     }

@@ -7,17 +7,17 @@
 //! | id, or id`#`shard | `chunk#000000.0` | a chunk |
 //! | id, or id`#`shard | `done#000000.0` | the result of a chunk |
 //! | id`#`shard | `progress` | the counters of the chunks there |
+//! | `find#`key | time`.`id | a row of the search, see [`super::job_rows`] |
 //!
 //! - Every change of a job is conditional on its revision. Every write stores the id of its call, so that a retry after a
 //!   lost response finds that the first attempt succeeded.
 //! - The counters are not in the document's item. So counting costs one write unit, however large the document is, and
 //!   never conflicts with a change of state. [`super::chunks`] describes how chunks are stored.
-//! - The indexes are sparse (only `job` items have their keys) and have only keys and the state. A list reads a page of an
-//!   index and then the jobs. No request scans the table. All jobs share one partition of the listing index, which allows
-//!   a thousand writes a second; it is written only when a job is created or changes its state.
+//! - The indexes are sparse (only `job` items have their keys) and have only keys, the state and the owner. A list reads a
+//!   page of an index and then the jobs. No request scans the table. All jobs share one partition of the listing index, which
+//!   allows a thousand writes a second; it is written only when a job is created or changes its state.
 //! - `expires_at` is the table's time to live. It is long after the time at which cleanup removes the job.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,19 +27,23 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use domain::chunk::Progress;
 use domain::clock::Clock;
-use domain::error::{Error, Kind, Result};
+use domain::error::{Error, Result};
 use domain::ids::{ChunkId, JobId};
-use domain::job::{Job, JobHeader, JobState, Owner};
+use domain::job::{Job, JobState};
+use domain::listing::position;
 use domain::ports::jobs::{
-    Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult, unreadable,
+    Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult,
 };
 use domain::retention::Retention;
+use domain::search;
 use futures_util::future::try_join_all;
 use jiff::SignedDuration;
+use storage::job_list;
 
 use crate::calls::{failed, pause};
 use crate::chunks::PROGRESS;
 use crate::items::{Item, document, get_document, get_number, get_text, number, text};
+use crate::job_rows::{FOUND_BY, LISTING};
 use crate::table::{TRIES, Table, Written, key, put_once};
 
 pub(super) struct AwsJobs {
@@ -48,9 +52,7 @@ pub(super) struct AwsJobs {
     pub(super) clock: Arc<dyn Clock>,
 }
 
-const JOB: &str = "job";
-/// The partition key of the listing index, the same for all jobs.
-const LISTING: &str = "jobs";
+pub(super) const JOB: &str = "job";
 /// How much longer than all retention times an item lives, so that cleanup removes it first.
 const BACKSTOP: SignedDuration = SignedDuration::from_hours(24 * 7);
 
@@ -79,33 +81,7 @@ impl AwsJobs {
         Ok(item)
     }
 
-    /// Returns the jobs of these ids, in the same order. Jobs that were removed meanwhile are left out.
-    async fn fetch(&self, ids: &[String]) -> Result<Vec<StoredJob>> {
-        let keys = ids.iter().flat_map(|id| [JOB, PROGRESS].map(|part| key(id, part))).collect();
-        let mut found: HashMap<String, (Option<Item>, Option<Item>)> = HashMap::new();
-        for item in self.table.get_all(keys).await? {
-            let entry = found.entry(get_text(&item, "job_id")?.to_owned()).or_default();
-            match get_text(&item, "part")? {
-                JOB => entry.0 = Some(item),
-                _ => entry.1 = Some(item),
-            }
-        }
-        let both = ids.iter().filter_map(|id| match found.remove(id) {
-            Some((Some(job), Some(counters))) => Some((id, job, counters)),
-            _ => None,
-        });
-        let stored = both.map(|(id, job, counters)| async move {
-            let stored = self.stored(&job, &counters).await;
-            match stored {
-                // The store failed, so nothing is known about the row.
-                Err(error) if error.kind() != Kind::Defect => Err(error),
-                stored => Ok(stored.inspect_err(|error| unreadable(id, error)).ok()),
-            }
-        });
-        Ok(try_join_all(stored).await?.into_iter().flatten().collect())
-    }
-
-    async fn stored(&self, job: &Item, counters: &Item) -> Result<StoredJob> {
+    pub(super) async fn stored(&self, job: &Item, counters: &Item) -> Result<StoredJob> {
         let document: Job = get_document(job, "document")?;
         let progress = self.whole_progress(document.id(), counters).await?;
         Ok(StoredJob { job: document, version: get_number(job, "revision")?, progress })
@@ -116,19 +92,18 @@ fn lost_race() -> Error {
     Error::conflict("the job was changed by somebody else at the same time; look at it again")
 }
 
-/// The sort key of the indexes: the time of creation, and the id, which makes it unique.
-fn position(header: &JobHeader) -> String {
-    format!("{:013}.{}", header.created_at.as_millisecond(), header.id)
-}
-
 #[async_trait]
 impl Jobs for AwsJobs {
     async fn create(&self, job: &Job) -> Result<()> {
         let call = self.table.random.attempt().to_string();
         let mut counters = self.counters(job.id().as_str());
         counters.extend(["plan_end", "plan_sent"].map(|name| (name.to_owned(), number(0))));
-        let items =
-            vec![put_once(&self.table, self.job_item(job, &call)?)?, put_once(&self.table, counters)?];
+        let rows = search::rows(job);
+        let mut item = self.job_item(job, &call)?;
+        let keys: Vec<_> = rows.iter().map(|row| row.key.as_str()).collect();
+        item.insert(FOUND_BY.to_owned(), text(keys.join("\n")));
+        let mut items = vec![put_once(&self.table, item)?, put_once(&self.table, counters)?];
+        items.extend(self.search_rows(job, &rows)?);
         match self.table.transact(items).await? {
             Written::Done => Ok(()),
             Written::Refused(_) => Err(Error::conflict("there is such a job already")),
@@ -202,62 +177,17 @@ impl Jobs for AwsJobs {
 
     async fn remove(&self, id: &JobId) -> Result<()> {
         // The job's item is removed last. If this is cut off, the job is still found and is removed again.
+        self.remove_search_rows(id.as_str()).await?;
         self.remove_items(id, JOB).await
     }
 
     async fn list(&self, query: &JobQuery) -> Result<JobPage> {
-        let after = query.after.as_deref().map(checked_position).transpose()?;
-        let owner = query.owner.as_ref().map(Owner::key);
-        let (index, name, value) = match (&owner, &query.patient) {
-            (Some(owner), _) => ("by-owner", "job_owner", owner.as_str()),
-            (None, Some(patient)) => ("by-patient", "patient_id", patient.as_str()),
-            (None, None) => ("by-listing", "listing", LISTING),
-        };
-        let mut select = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .index_name(index)
-            .scan_index_forward(false)
-            .expression_attribute_values(":value", text(value))
-            .limit(i32::try_from(query.count + 1).unwrap_or(i32::MAX));
-        let mut condition = format!("{name} = :value");
-        if let Some(after) = after {
-            condition.push_str(" AND listed_at < :after");
-            select = select.expression_attribute_values(":after", text(after));
-        }
-        let mut filters = Vec::new();
-        if !query.states.is_empty() {
-            let names: Vec<_> = (0..query.states.len()).map(|index| format!(":state{index}")).collect();
-            for (name, state) in names.iter().zip(&query.states) {
-                select = select.expression_attribute_values(name, text(state.name()));
-            }
-            filters.push(format!("job_state IN ({})", names.join(", ")));
-        }
-        if let (Some(_), Some(patient)) = (&owner, &query.patient) {
-            filters.push("patient_id = :patient".to_owned());
-            select = select.expression_attribute_values(":patient", text(patient.as_str()));
-        }
-        select = select.key_condition_expression(condition);
-        if !filters.is_empty() {
-            select = select.filter_expression(filters.join(" AND "));
-        }
-        let (mut ids, mut positions) = (Vec::new(), Vec::new());
-        let mut rows = select.into_paginator().items().send();
-        while ids.len() <= query.count
-            && let Some(row) = rows.try_next().await.map_err(failed("Query of jobs"))?
-        {
-            ids.push(get_text(&row, "job_id")?.to_owned());
-            positions.push(get_text(&row, "listed_at")?.to_owned());
-        }
-        let more = ids.len() > query.count;
-        ids.truncate(query.count);
-        let next = positions.into_iter().nth(query.count.saturating_sub(1)).filter(|_| more);
-        let mut jobs = self.fetch(&ids).await?;
-        // The index may be older than the table.
-        jobs.retain(|stored| query.states.is_empty() || query.states.contains(&stored.job.state()));
-        Ok(JobPage { jobs, next })
+        job_list::page(self, query).await
+    }
+
+    async fn count(&self, states: &[JobState], at_most: usize) -> Result<usize> {
+        let counted = try_join_all(states.iter().map(|state| self.counted(*state, at_most))).await?;
+        Ok(counted.into_iter().sum::<usize>().min(at_most))
     }
 
     async fn append(&self, job: &JobId, append: Append<'_>) -> Result<Option<Progress>> {
@@ -279,12 +209,4 @@ impl Jobs for AwsJobs {
     async fn finish_chunk(&self, job: &JobId, done: DoneChunk<'_>) -> Result<Finished> {
         self.finish(job, done).await
     }
-}
-
-/// Checks the position of a list that a client sent.
-fn checked_position(after: &str) -> Result<&str> {
-    let parts = after
-        .split_once('.')
-        .filter(|(at, id)| at.len() == 13 && at.parse::<u64>().is_ok() && JobId::parse(id).is_ok());
-    parts.map(|_| after).ok_or_else(|| Error::invalid("'page' is not a page of this list"))
 }

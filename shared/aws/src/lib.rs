@@ -13,6 +13,7 @@ mod expiring;
 mod files;
 mod guess;
 mod items;
+mod job_rows;
 mod jobs;
 pub mod lambda;
 mod listing;

@@ -55,6 +55,12 @@ pub(super) fn put_once(table: &Table, item: Item) -> Result<TransactWriteItem> {
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
+/// Returns the put of an item that may exist already.
+pub(super) fn put(table: &Table, item: Item) -> Result<TransactWriteItem> {
+    let put = Put::builder().table_name(&table.name).set_item(Some(item)).build().map_err(Error::internal)?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
 impl Table {
     /// Writes all items or none. The token makes all attempts of this call the same transaction.
     pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written> {
@@ -169,7 +175,7 @@ impl Table {
     }
 
     /// Deletes the items of these keys, and repeats the requests until DynamoDB has processed all of them.
-    async fn delete(&self, keys: &[Item]) -> Result<()> {
+    pub(super) async fn delete(&self, keys: &[Item]) -> Result<()> {
         for batch in keys.chunks(BATCH_WRITE) {
             let request = |key: &Item| {
                 let delete =

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::{ClientId, PatientId};
-use domain::job::{Job, JobHeader, JobState, Owner, PatientSummary};
+use domain::job::{Job, JobHeader, Owner, PatientSummary};
 use domain::ports::expiring::{EntryKind, ExpiringStore};
 use domain::ports::files::{Files, read_all, write_all};
-use domain::ports::jobs::{JobQuery, Jobs, StoredJob};
+use domain::ports::jobs::Jobs;
 use domain::ports::queue::{Inbox, MAX_DELIVERIES, Queue};
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
 use domain::states::Queued;
 use domain::task::Task;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
-use futures_util::{StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -27,6 +27,7 @@ pub use records::records;
 mod audit;
 mod chunks;
 mod fixed;
+mod lists;
 mod records;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -44,7 +45,7 @@ pub fn job(seconds: i64, patient: &str) -> Job {
                 Some(patient.clone()),
                 &format!("Patient/{patient}"),
             ),
-            patient: Some(PatientSummary { id: patient.clone(), name: "A Name".to_owned() }),
+            patient: Some(PatientSummary::new(patient.clone(), "A Name")),
             request: ExportRequest {
                 url: "http://localhost/x".to_owned(),
                 base: Base::Fhir,
@@ -87,57 +88,9 @@ pub async fn jobs(jobs: Arc<dyn Jobs>) {
     });
     let won = join_all(racing).await.into_iter().filter(|won| matches!(won, Ok(true))).count();
     assert_eq!(won, 1, "exactly one of the racing changes succeeds");
-    lists(&*jobs).await;
+    lists::lists(&*jobs).await;
+    lists::searches(&*jobs).await;
     chunks::chunks(jobs).await;
-}
-
-async fn lists(jobs: &dyn Jobs) {
-    for seconds in 2..=7 {
-        jobs.create(&job(seconds, if seconds % 2 == 0 { "even" } else { "odd" })).await.expect("created");
-    }
-    // Other tests may have jobs in the store as well.
-    let ours = |stored: &StoredJob| stored.job.header().created_at < job(10, "a").header().created_at;
-    let mut seen = Vec::new();
-    let mut query = JobQuery { count: 3, ..JobQuery::default() };
-    loop {
-        let page = jobs.list(&query).await.expect("a page");
-        assert!(page.jobs.len() <= 3);
-        seen.extend(
-            page.jobs.iter().filter(|stored| ours(stored)).map(|stored| stored.job.header().created_at),
-        );
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => break,
-        }
-    }
-    assert_eq!(seen.len(), 7);
-    let all = domain::ports::jobs::all(jobs, JobQuery { count: 3, ..JobQuery::default() });
-    let all: Vec<_> = all.try_collect().await.expect("all pages");
-    let all: Vec<_> = all.iter().filter(|stored| ours(stored)).collect();
-    assert!(all.iter().map(|stored| stored.job.header().created_at).eq(seen.iter().copied()));
-    assert!(seen.is_sorted_by(|one, other| one > other), "the newest job comes first");
-    let of_patient = JobQuery { count: 9, patient: PatientId::parse("even").ok(), ..JobQuery::default() };
-    assert_eq!(jobs.list(&of_patient).await.expect("a page").jobs.len(), 3);
-    let of_owner =
-        JobQuery { count: 9, owner: Some(job(1, "odd").header().owner.clone()), ..JobQuery::default() };
-    assert_eq!(jobs.list(&of_owner).await.expect("a page").jobs.len(), 3);
-    // Another user of the same client and patient is another owner.
-    let mut other = job(8, "odd");
-    if let Job::Queued(queued) = &mut other {
-        queued.header.owner.subject = Some("somebody else".to_owned());
-    }
-    jobs.create(&other).await.expect("created");
-    assert_eq!(jobs.list(&of_owner).await.expect("a page").jobs.len(), 3);
-    let of_other = JobQuery { owner: Some(other.header().owner.clone()), ..of_owner.clone() };
-    assert_eq!(jobs.list(&of_other).await.expect("a page").jobs.len(), 1);
-    let complete =
-        JobQuery { count: 9, states: vec![JobState::Complete, JobState::Failed], ..JobQuery::default() };
-    assert_eq!(
-        jobs.list(&complete).await.expect("a page").jobs.iter().filter(|stored| ours(stored)).count(),
-        0
-    );
-    let wrong = JobQuery { count: 9, after: Some("nonsense".to_owned()), ..JobQuery::default() };
-    assert!(matches!(jobs.list(&wrong).await, Err(Error::Invalid(_))));
 }
 
 /// Tests [`Queue`] and [`Inbox`]: delivery at least once, visibility, the limit of deliveries, and dead letters. `advance`

@@ -94,11 +94,63 @@ impl Owner {
     }
 }
 
-/// A patient's id and name, as staff see them.
+/// By what staff know a patient. Jobs that were stored by earlier versions have id and name alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PatientSummary {
     pub id: PatientId,
     pub name: String,
+    /// As FHIR writes it: a day, a month or a year.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sex: Option<Sex>,
+    /// At most [`MAX_IDENTIFIERS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<PatientIdentifier>,
+}
+
+/// The maximum number of a patient's identifiers that are kept with a job.
+pub const MAX_IDENTIFIERS: usize = 8;
+
+impl PatientSummary {
+    /// A patient of whom nothing else is known.
+    pub fn new(id: PatientId, name: impl Into<String>) -> Self {
+        Self { id, name: name.into(), birth_date: None, sex: None, identifiers: Vec::new() }
+    }
+}
+
+/// An identifier of a patient, such as the number of the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatientIdentifier {
+    /// The code of its type (HL7, table 0203), such as `MR`; its text, if it has no code; empty, if it has neither.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    pub value: String,
+}
+
+/// FHIR R4, AdministrativeGender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sex {
+    Female,
+    Male,
+    Other,
+    Unknown,
+}
+
+impl Sex {
+    pub const ALL: [Self; 4] = [Self::Female, Self::Male, Self::Other, Self::Unknown];
+
+    /// The code of FHIR.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Female => "female",
+            Self::Male => "male",
+            Self::Other => "other",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// An entry in a job's history.

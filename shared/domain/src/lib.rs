@@ -8,7 +8,8 @@
 //! 3. [`filter`]: the one decision about each resource, by [`choices`] or by a [`selector`]. [`ledger`]: the account of every
 //!    resource by its [`decision`].
 //! 4. [`manifest`] and [`dialect`]: the description of the result.
-//! 5. [`ports`]: the traits that the hosts implement. [`lines`], [`patient`] and [`group`] read through them.
+//! 5. [`ports`]: the traits that the hosts implement. [`lines`], [`patient`], [`identity`] and [`group`] read through them.
+//!    [`listing`], [`search`] and [`words`]: how stores find jobs.
 //! 6. [`audit`]: what is recorded of who did what. [`roles`]: what staff may do.
 //! 7. [`error`], [`retries`], [`retention`], [`event`] and [`clock`]: what all parts share.
 
@@ -24,10 +25,12 @@ pub mod error;
 pub mod event;
 pub mod filter;
 pub mod group;
+pub mod identity;
 pub mod ids;
 pub mod job;
 pub mod ledger;
 pub mod lines;
+pub mod listing;
 pub mod manifest;
 pub mod pack;
 pub mod patient;
@@ -38,7 +41,9 @@ pub mod retention;
 pub mod retries;
 pub mod roles;
 pub mod scopes;
+pub mod search;
 pub mod selection;
 pub mod selector;
 pub mod states;
 pub mod task;
+pub mod words;

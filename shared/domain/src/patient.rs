@@ -1,13 +1,13 @@
-//! Reads a patient's name from the record, for staff who review an export and for the pages.
+//! Finds a patient and the Patient resource in the record, for staff who review an export and for the pages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use fhir::head::{Plain, head};
-use fhir::json;
 
 use crate::error::{Error, Result};
+use crate::identity;
 use crate::ids::PatientId;
 use crate::job::PatientSummary;
 use crate::lines::Lines;
@@ -16,8 +16,8 @@ use crate::ports::records::{BlockReader, Part, Records};
 /// The number of bytes of a record that are searched for the Patient resource. The last block may exceed it.
 const MAX_SEARCHED: u64 = 4 * 1024 * 1024;
 
-/// The patient's id and name; `None` if there is no such patient. The name is the id if there is no Patient resource
-/// with a name near the beginning of the record.
+/// By what staff know the patient; `None` if there is no such patient. Only the id is known, which is then the name as well, if
+/// there is no Patient resource near the beginning of the record.
 pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Option<PatientSummary>> {
     if records.member(patient).await?.is_none() {
         return Ok(None);
@@ -25,8 +25,8 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
     let line = resource(records, patient).await?;
     let mut plain = Plain::default();
     let head = line.as_deref().and_then(|line| head(line, &mut plain).ok());
-    let name = head.and_then(|head| name(head.text)).unwrap_or_else(|| patient.to_string());
-    Ok(Some(PatientSummary { id: patient.clone(), name }))
+    let unnamed = || PatientSummary::new(patient.clone(), patient.as_str());
+    Ok(Some(head.map_or_else(unnamed, |head| identity::of_resource(patient.clone(), head.text))))
 }
 
 /// The Patient resource as it is stored; `None` if there is none near the beginning of the record. A damaged file is
@@ -90,48 +90,9 @@ async fn search(
     Ok(None)
 }
 
-/// The given and family names of the first HumanName that has any, or its text.
-fn name(line: &[u8]) -> Option<String> {
-    let mut found = None;
-    json::members(line, 0..line.len(), |key, value| {
-        if key == b"name" && found.is_none() {
-            json::elements(line, value, |name| {
-                let (mut given, mut family, mut text) = (Vec::new(), None, None);
-                json::members(line, name, |key, value| match key {
-                    b"given" => {
-                        json::elements(line, value, |given_name| {
-                            given.extend(json::string(line, given_name));
-                        });
-                    }
-                    b"family" => family = json::string(line, value),
-                    b"text" => text = json::string(line, value),
-                    _ => {}
-                });
-                given.extend(family);
-                let joined = given.join(" ");
-                let full =
-                    if joined.is_empty() { text.map(std::borrow::Cow::into_owned) } else { Some(joined) };
-                found = found.take().or(full);
-            });
-        }
-    });
-    found.map(|name| name.chars().filter(|c| !c.is_control()).take(120).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn given_names_come_before_the_family_name() {
-        let of = |text: &str| name(text.as_bytes());
-        assert_eq!(
-            of(r#"{"name":[{"given":["Ana","B."],"family":"O'Neil"},{"text":"x"}]}"#).as_deref(),
-            Some("Ana B. O'Neil")
-        );
-        assert_eq!(of(r#"{"name":[{"text":"J\u00f8rgen"}]}"#).as_deref(), Some("Jørgen"));
-        assert_eq!(of("{}"), None);
-    }
 
     /// A reader of endless blocks without a line end.
     struct Endless(Arc<AtomicU64>);

@@ -45,7 +45,16 @@ pub(super) const STATE: Migrations = &[
     "ALTER TABLE jobs ADD COLUMN plan_end INTEGER NOT NULL DEFAULT 0;
      ALTER TABLE jobs ADD COLUMN plan_sent INTEGER NOT NULL DEFAULT 0;
      UPDATE jobs SET plan_end = chunks_planned;",
+    // What lists and searches of jobs read. The rows of jobs that are there already are added by `job_rows::fill`.
+    "CREATE INDEX jobs_by_state ON jobs (state, created_at, id);
+     CREATE INDEX jobs_by_patient ON jobs (patient, created_at, id);
+     CREATE TABLE job_search (
+         key TEXT NOT NULL, position TEXT NOT NULL, words TEXT NOT NULL, job TEXT NOT NULL, PRIMARY KEY (key, position)
+     ) WITHOUT ROWID;
+     CREATE INDEX job_search_by_job ON job_search (job);",
 ];
+/// The number of migrations with which jobs have search rows.
+const WITH_SEARCH: u32 = 4;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS jobs (
@@ -173,6 +182,9 @@ fn migrate(connection: &mut Connection, schema: Migrations) -> Result<()> {
     })?;
     for migration in missing {
         transaction.execute_batch(migration).map_err(sql)?;
+    }
+    if version < WITH_SEARCH {
+        crate::job_rows::fill(&transaction)?;
     }
     if !missing.is_empty() {
         transaction.pragma_update(None, "user_version", integer(schema.len() as u64)).map_err(sql)?;

@@ -11,16 +11,16 @@ use domain::ids::{ChunkId, JobId};
 use domain::job::{Job, JobState};
 use domain::ports::jobs::{
     Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, Plan, StoredChunk, StoredJob, StoredResult,
-    unreadable,
 };
-use rusqlite::types::Value as SqlValue;
-use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use storage::bounded::Bounded;
+use storage::job_list;
 
 use crate::database::{Database, count, integer, sql};
+use crate::job_rows::{self, NewRows};
 
 pub(super) struct LocalJobs {
-    database: Arc<Database>,
+    pub(super) database: Arc<Database>,
     /// Parsed jobs that were read before. One is used only while its version and its counters are current.
     parsed: Bounded<JobId, Arc<StoredJob>>,
 }
@@ -48,22 +48,22 @@ macro_rules! counters {
     };
 }
 
-const GET: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?");
+pub(super) const GET: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?");
 const PEEK: &str = concat!("SELECT ", counters!(), " FROM jobs WHERE id = ?");
 
 /// A row whose JSON is not parsed yet.
-struct RawJob {
+pub(super) struct RawJob {
     job: String,
     version: i64,
     progress: Progress,
 }
 
 impl RawJob {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self { job: row.get(0)?, version: row.get(1)?, progress: progress(row, 2)? })
     }
 
-    fn stored(self) -> Result<StoredJob> {
+    pub(super) fn stored(self) -> Result<StoredJob> {
         Ok(StoredJob {
             job: serde_json::from_str(&self.job)?,
             version: count(self.version),
@@ -90,7 +90,7 @@ fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<Progress> {
 impl Jobs for LocalJobs {
     async fn create(&self, job: &Job) -> Result<()> {
         self.parsed.remove(job.id());
-        let row = JobRow::of(job)?;
+        let (row, rows) = (JobRow::of(job)?, NewRows::of(job));
         self.database
             .write_lasting(lasts(job.state()), move |transaction| {
                 let created = transaction.execute(
@@ -98,7 +98,7 @@ impl Jobs for LocalJobs {
                     params![row.id, row.state, row.patient, row.owner, row.created_at, row.job],
                 );
                 match created.map_err(sql)? {
-                    1 => Ok(()),
+                    1 => job_rows::add(transaction, &rows),
                     _ => Err(Error::conflict("there is such a job already")),
                 }
             })
@@ -171,6 +171,7 @@ impl Jobs for LocalJobs {
         self.database
             .write(move |transaction| {
                 transaction.execute("DELETE FROM chunks WHERE job = ?", [&id]).map_err(sql)?;
+                job_rows::remove(transaction, &id)?;
                 transaction.execute("DELETE FROM jobs WHERE id = ?", [&id]).map_err(sql)?;
                 Ok(())
             })
@@ -178,49 +179,19 @@ impl Jobs for LocalJobs {
     }
 
     async fn list(&self, query: &JobQuery) -> Result<JobPage> {
-        let mut conditions = vec!["1".to_owned()];
-        let mut values: Vec<SqlValue> = Vec::new();
-        if !query.states.is_empty() {
-            conditions.push(format!("state IN ({})", vec!["?"; query.states.len()].join(", ")));
-            values.extend(query.states.iter().map(|state| SqlValue::from(state.name().to_owned())));
-        }
-        if let Some(patient) = &query.patient {
-            conditions.push("patient = ?".to_owned());
-            values.push(patient.to_string().into());
-        }
-        if let Some(owner) = &query.owner {
-            conditions.push("owner = ?".to_owned());
-            values.push(owner.key().into());
-        }
-        if let Some(after) = &query.after {
-            let position = after.split_once('.').and_then(|(at, id)| Some((at.parse::<i64>().ok()?, id)));
-            let (at, id) = position.ok_or_else(|| Error::invalid("'page' is not a page of this list"))?;
-            conditions.push("(created_at, id) < (?, ?)".to_owned());
-            values.extend([SqlValue::from(at), SqlValue::from(id.to_owned())]);
-        }
-        let statement = format!(
-            concat!(
-                "SELECT ",
-                columns!(),
-                ", id, created_at FROM jobs WHERE {} ORDER BY created_at DESC, id DESC LIMIT {}"
-            ),
-            conditions.join(" AND "),
-            query.count + 1
-        );
-        let mut rows: Vec<(String, i64, rusqlite::Result<RawJob>)> = self.database.read(|connection| {
-            let mut select = connection.prepare_cached(&statement)?;
-            let row = |row: &Row<'_>| Ok((row.get("id")?, row.get("created_at")?, RawJob::of(row)));
-            select.query_map(params_from_iter(values), row)?.collect()
+        job_list::page(self, query).await
+    }
+
+    async fn count(&self, states: &[JobState], at_most: usize) -> Result<usize> {
+        let of_state = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = ? LIMIT ?)";
+        let limit = integer(at_most as u64);
+        let counted: i64 = self.database.read(|connection| {
+            let mut count = connection.prepare_cached(of_state)?;
+            let count =
+                |state: &JobState| count.query_row(params![state.name(), limit], |row| row.get::<_, i64>(0));
+            states.iter().map(count).sum()
         })?;
-        let more = rows.len() > query.count;
-        rows.truncate(query.count);
-        let next = rows.last().filter(|_| more).map(|(id, created_at, _)| format!("{created_at}.{id}"));
-        let readable = rows.into_iter().filter_map(|(id, _, row)| {
-            let stored = row.map_err(sql).and_then(RawJob::stored);
-            // One row that cannot be read must not hide the others.
-            stored.inspect_err(|error| unreadable(&id, error)).ok()
-        });
-        Ok(JobPage { jobs: readable.collect(), next })
+        Ok(usize::try_from(counted.min(limit)).unwrap_or_default())
     }
 
     async fn append(&self, job: &JobId, append: Append<'_>) -> Result<Option<Progress>> {

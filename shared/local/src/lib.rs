@@ -5,6 +5,7 @@ mod audit;
 mod database;
 mod expiring;
 mod files;
+mod job_rows;
 mod jobs;
 mod listing;
 mod private;

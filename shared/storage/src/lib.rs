@@ -4,6 +4,7 @@
 pub mod audit_chain;
 pub mod bounded;
 pub mod compressed;
+pub mod job_list;
 pub mod layout;
 pub mod packs;
 pub mod shared_index;

@@ -65,7 +65,7 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
     let ledger = job.summary().and_then(|summary| summary.ledger.as_ref());
     let mut value = json!({
         "id": header.id,
-        "patient": header.patient,
+        "patient": header.patient.as_ref().map(|patient| json!({ "id": patient.id, "name": patient.name })),
         "status": job.state().ehi_status(),
         "createdAt": header.created_at.as_millisecond(),
         "completedAt": completed_at,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use domain::chunk::Progress;
 use domain::error::{Result, Store};
 use domain::ids::{ChunkId, JobId};
-use domain::job::Job;
+use domain::job::{Job, JobState};
 use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm};
 use domain::ports::jobs::{
     Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult,
@@ -43,6 +43,10 @@ impl<H: Hook> Jobs for Port<dyn Jobs, H> {
 
     async fn list(&self, query: &JobQuery) -> Result<JobPage> {
         self.call(Store::Database, self.inner.list(query)).await
+    }
+
+    async fn count(&self, states: &[JobState], at_most: usize) -> Result<usize> {
+        self.call(Store::Database, self.inner.count(states, at_most)).await
     }
 
     async fn is_running(&self, id: &JobId) -> Result<bool> {

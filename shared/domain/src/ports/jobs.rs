@@ -6,11 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use futures_util::stream::{self, Stream};
+use jiff::Timestamp;
 
 use crate::chunk::{Chunk, ChunkResult, Covered, Progress};
 use crate::error::{Error, Result};
-use crate::ids::{ChunkId, JobId, PatientId};
+use crate::ids::{ChunkId, ClientId, JobId, PatientId};
 use crate::job::{Job, JobState, Owner};
+use crate::search::Search;
 
 /// A job as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,19 +38,30 @@ impl StoredJob {
     }
 }
 
-/// The jobs to list, newest first.
+/// The jobs to list. Each condition that is set must hold.
 #[derive(Debug, Clone, Default)]
 pub struct JobQuery {
     /// Jobs in any of these states; an empty list means all states.
     pub states: Vec<JobState>,
     pub patient: Option<PatientId>,
     pub owner: Option<Owner>,
+    /// The client that owns the job, whoever its issuer is.
+    pub client: Option<ClientId>,
+    /// Jobs of the patients that a search finds. Jobs of many patients are not searched.
+    pub search: Option<Search>,
+    pub created_from: Option<Timestamp>,
+    /// This time itself is not included.
+    pub created_before: Option<Timestamp>,
+    /// The oldest job comes first; otherwise the newest.
+    pub oldest_first: bool,
     /// The maximum number of jobs.
     pub count: usize,
     /// [`JobPage::next`] of the previous page.
     pub after: Option<String>,
 }
 
+/// A page of a list. A page with a `next` may have fewer jobs than were asked for, or none, because a store reads a limited
+/// number of rows for each page.
 #[derive(Debug)]
 pub struct JobPage {
     pub jobs: Vec<StoredJob>,
@@ -156,6 +169,9 @@ pub trait Jobs: Send + Sync {
 
     /// A page of jobs. A row that cannot be read is left out and logged by its id, so that the others are still listed.
     async fn list(&self, query: &JobQuery) -> Result<JobPage>;
+
+    /// The number of jobs in any of these states, counted up to `at_most`. The number may be a second old.
+    async fn count(&self, states: &[JobState], at_most: usize) -> Result<usize>;
 
     /// Whether the job is running. The result may be a second old.
     async fn is_running(&self, id: &JobId) -> Result<bool> {

@@ -43,7 +43,12 @@ impl Table {
         let by = |hash| Schema { hash, range: Some("listed_at") };
         Self::new(
             Schema { hash: "job_id", range: Some("part") },
-            &[("by-listing", by("listing")), ("by-owner", by("job_owner")), ("by-patient", by("patient_id"))],
+            &[
+                ("by-listing", by("listing")),
+                ("by-owner", by("job_owner")),
+                ("by-patient", by("patient_id")),
+                ("by-state", by("job_state")),
+            ],
         )
     }
 

@@ -1,0 +1,164 @@
+//! The search for jobs: what staff type, and the rows by which stores find a job without reading others.
+//!
+//! A store keeps one row for each [`SearchRow`] of a job, in the order of the jobs' creation. A name has a row for each
+//! beginning of its words up to [`PREFIX`] characters, so that every search reads one short list from its newest or oldest
+//! end. A row of a name carries all words of the name, by which longer words and several of them are compared.
+
+use jiff::civil::Date;
+
+use crate::job::{Job, PatientSummary};
+use crate::words::{are_prefixes, identifier, words};
+
+/// The number of characters at the beginning of a word that have rows of their own.
+pub const PREFIX: usize = 3;
+
+/// What staff search for: beginnings of the words of a name, an identifier or patient id, or a birth date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    words: Vec<String>,
+    identifier: String,
+    /// As FHIR writes it.
+    born: Option<String>,
+}
+
+/// A row by which a store finds a job.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SearchRow {
+    pub key: String,
+    /// All words of the patient's name, separated by spaces, in a row of a name. Empty in other rows.
+    pub words: String,
+}
+
+impl Search {
+    /// Reads what was typed. `day_first` decides which of `03/04/1980` is the day. A text without a letter or a digit finds
+    /// nobody.
+    pub fn parse(text: &str, day_first: bool) -> Self {
+        let text: String = text.chars().take(200).collect();
+        Self { words: words(&text), identifier: identifier(&text), born: birth_date(text.trim(), day_first) }
+    }
+
+    /// Whether a patient is searched for.
+    pub fn finds(&self, patient: &PatientSummary) -> bool {
+        self.finds_name(&words(&patient.name).join(" "))
+            || self.finds_identifier(patient)
+            || (self.born.is_some() && self.born == patient.birth_date)
+    }
+
+    /// Whether a name with these words, separated by spaces, is searched for.
+    pub fn finds_name(&self, words: &str) -> bool {
+        !self.words.is_empty() && are_prefixes(&self.words, words.split(' '))
+    }
+
+    fn finds_identifier(&self, patient: &PatientSummary) -> bool {
+        let known = patient.identifiers.iter().map(|known| known.value.as_str());
+        let mut known = known.chain([patient.id.as_str()]);
+        !self.identifier.is_empty() && known.any(|known| identifier(known) == self.identifier)
+    }
+
+    /// The keys of the rows that can be of searched patients. A row of a name is compared with [`Self::finds_name`].
+    pub fn keys(&self) -> Vec<String> {
+        let longest = self.words.iter().max_by_key(|word| word.chars().count());
+        let name = longest.map(|word| name_key(&word.chars().take(PREFIX).collect::<String>()));
+        let identifier = (!self.identifier.is_empty()).then(|| identifier_key(&self.identifier));
+        name.into_iter().chain(identifier).chain(self.born.as_deref().map(birth_date_key)).collect()
+    }
+}
+
+/// The key of the rows of a client's jobs.
+pub fn client_key(client: &str) -> String {
+    format!("app:{client}")
+}
+
+fn name_key(prefix: &str) -> String {
+    format!("name:{prefix}")
+}
+
+fn identifier_key(identifier: &str) -> String {
+    format!("id:{identifier}")
+}
+
+fn birth_date_key(date: &str) -> String {
+    format!("born:{date}")
+}
+
+/// The rows of a job, sorted, at most 60. They do not change while the job lives.
+pub fn rows(job: &Job) -> Vec<SearchRow> {
+    let header = job.header();
+    let mut rows = vec![SearchRow { key: client_key(header.owner.client.as_str()), words: String::new() }];
+    if let Some(patient) = &header.patient {
+        let plain = |key| SearchRow { key, words: String::new() };
+        let name = words(&patient.name);
+        for word in &name {
+            let ends = word.char_indices().map(|(at, c)| at + c.len_utf8()).take(PREFIX);
+            rows.extend(ends.map(|end| SearchRow { key: name_key(&word[..end]), words: name.join(" ") }));
+        }
+        let known = patient.identifiers.iter().map(|known| known.value.as_str()).chain([patient.id.as_str()]);
+        let known = known.map(identifier).filter(|known| !known.is_empty());
+        rows.extend(known.map(|known| plain(identifier_key(&known))));
+        rows.extend(patient.birth_date.as_deref().map(|date| plain(birth_date_key(date))));
+    }
+    rows.sort();
+    rows.dedup_by(|one, other| one.key == other.key);
+    rows
+}
+
+/// A birth date as FHIR writes it, of a text such as `1980-03-14`, `3/14/1980`, `14.3.1980` or `1980-03`. A day and a month
+/// that cannot be meant in the usual order are read in the other one.
+fn birth_date(text: &str, day_first: bool) -> Option<String> {
+    let parts: Vec<&str> = text.split(['-', '/', '.', ' ']).collect();
+    let is_number = |part: &&str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    if !parts.iter().all(is_number) {
+        return None;
+    }
+    let date = |year: &str, month: &str, day: &str| {
+        let is_short = month.len() <= 2 && day.len() <= 2;
+        let date = Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()?;
+        is_short.then(|| date.to_string())
+    };
+    match parts[..] {
+        [year, month] if year.len() == 4 && month.len() == 2 => {
+            date(year, month, "1").map(|date| date[..7].to_owned())
+        }
+        [year, month, day] if year.len() == 4 => date(year, month, day),
+        [one, other, year] if year.len() == 4 => {
+            let (day, month) = if day_first { (one, other) } else { (other, one) };
+            date(year, month, day).or_else(|| date(year, day, month))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_birth_date_is_read_in_the_order_of_the_language() {
+        for (text, day_first, expected) in [
+            ("1980-03-04", false, Some("1980-03-04")),
+            ("3/4/1980", false, Some("1980-03-04")),
+            ("3/4/1980", true, Some("1980-04-03")),
+            ("14.03.1980", false, Some("1980-03-14")),
+            ("03 14 1980", true, Some("1980-03-14")),
+            ("1980-03", false, Some("1980-03")),
+            ("1980-3", false, None),
+            ("1980-02-30", false, None),
+            ("31/31/1980", false, None),
+            ("1980", false, None),
+            ("1980-03-004", false, None),
+            ("", false, None),
+            ("a/b/1980", false, None),
+        ] {
+            assert_eq!(birth_date(text, day_first).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_letter_or_digit_finds_nobody() {
+        let patient = PatientSummary::new(crate::ids::PatientId::parse("p").expect("an id"), "% _ 😀");
+        for text in ["%", "_", "😀", "\u{200f}", " "] {
+            let search = Search::parse(text, false);
+            assert!(search.keys().is_empty() && !search.finds(&patient), "{text:?}");
+        }
+    }
+}

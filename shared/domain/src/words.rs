@@ -1,0 +1,115 @@
+//! The words by which people are found: the same for every spelling of a name, whatever its case, accents and marks.
+
+use icu_normalizer::DecomposingNormalizerBorrowed;
+use icu_normalizer::properties::CanonicalCombiningClassMapBorrowed;
+
+/// The maximum number of words of one text. The words after them are ignored.
+pub const MAX_WORDS: usize = 12;
+/// The maximum number of characters of a word. The rest of a longer word is ignored.
+pub const MAX_WORD: usize = 32;
+
+/// The folded words of a text, each once, in their order: letters and digits in lower case, without accents, without
+/// characters that are not seen. Every other character separates words.
+///
+/// Folding is the compatibility decomposition of Unicode (UAX #15, NFKD) without its combining marks. Some letters have no
+/// decomposition and are replaced by the letters that people type for them: `ø` by `o`, `ß` by `ss`.
+pub fn words(text: &str) -> Vec<String> {
+    let folded = folded(text);
+    let mut words: Vec<String> = Vec::new();
+    for word in folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        let word: String = word.chars().take(MAX_WORD).collect();
+        if !words.contains(&word) {
+            words.push(word);
+        }
+        if words.len() == MAX_WORDS {
+            break;
+        }
+    }
+    words
+}
+
+/// An identifier as it is compared: its folded letters and digits, without what separates them. At most 128 characters.
+pub fn identifier(text: &str) -> String {
+    folded(text).chars().filter(|c| c.is_alphanumeric()).take(128).collect()
+}
+
+/// Whether each of the words is the beginning of one of the others.
+pub fn are_prefixes<'w>(words: &[String], of: impl Iterator<Item = &'w str> + Clone) -> bool {
+    words.iter().all(|word| of.clone().any(|other| other.starts_with(word.as_str())))
+}
+
+fn folded(text: &str) -> String {
+    let classes = CanonicalCombiningClassMapBorrowed::new();
+    let mut folded = String::with_capacity(text.len());
+    let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(text.chars());
+    for c in decomposed.flat_map(char::to_lowercase) {
+        match c {
+            'ß' => folded.push_str("ss"),
+            'æ' => folded.push_str("ae"),
+            'œ' => folded.push_str("oe"),
+            'þ' => folded.push_str("th"),
+            'ø' => folded.push('o'),
+            'đ' | 'ð' => folded.push('d'),
+            'ł' => folded.push('l'),
+            'ħ' => folded.push('h'),
+            'ı' => folded.push('i'),
+            'ς' => folded.push('σ'),
+            c if is_unseen(c) || classes.get32_u8(c.into()) != 0 => {}
+            c => folded.push(c),
+        }
+    }
+    folded
+}
+
+/// Characters that direct or join others and are not seen themselves (Unicode, general category Cf, and variation
+/// selectors).
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_name_has_the_same_words() {
+        for (text, expected) in [
+            ("Anna Lindqvist", &["anna", "lindqvist"][..]),
+            ("ANNA  LINDQVIST", &["anna", "lindqvist"]),
+            ("José-María O’Neil", &["jose", "maria", "o", "neil"]),
+            ("Jose\u{301} María", &["jose", "maria"]),
+            ("Jørgen Weiß Łukasz Ængström", &["jorgen", "weiss", "lukasz", "aengstrom"]),
+            ("\u{202e}Anna\u{202c} Li\u{200d}nd\u{200f}qvist", &["anna", "lindqvist"]),
+            ("ÅSA Åsa åsa", &["asa"]),
+            ("İbrahim Işık", &["ibrahim", "isik"]),
+            ("ΣΟΦΟΣ σοφός", &["σοφοσ"]),
+            ("山田 太郎", &["山田", "太郎"]),
+            ("😀 % _ '", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(words(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_identifier_is_compared_without_what_separates_its_parts() {
+        for text in ["MRN-0042.7", "mrn 00427", "MRN\u{200b}-0042-7"] {
+            assert_eq!(identifier(text), "mrn00427");
+        }
+        assert_eq!(identifier("-- %"), "");
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let long = "x".repeat(10_000);
+        assert_eq!(words(&long)[0].len(), MAX_WORD);
+        let many: String = (0..100).map(|number| format!("w{number} ")).collect();
+        assert_eq!(words(&many).len(), MAX_WORDS);
+        assert_eq!(identifier(&long).len(), 128);
+    }
+}
