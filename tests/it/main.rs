@@ -18,6 +18,7 @@ mod openapi;
 mod openid;
 mod outages;
 mod pages;
+mod queue;
 mod status;
 
 mod aws;

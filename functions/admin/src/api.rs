@@ -92,7 +92,7 @@ pub(crate) async fn list(
 }
 
 /// `?status=&patient=&_count=&page=`.
-pub(crate) fn job_query(query: &Query) -> error::Result<JobQuery> {
+fn job_query(query: &Query) -> error::Result<JobQuery> {
     let get = |name| query.get(name).filter(|value| !value.is_empty());
     let states = match get("status") {
         None => JobState::ALL.into_iter().filter(|state| !state.is_gone()).collect(),

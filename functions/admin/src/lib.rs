@@ -4,6 +4,7 @@
 //! - [`review`]: the decisions of staff about a job, for API and pages; [`uploads`]: files that staff attach, and
 //!   [`direct`]: files that are too large for a request;
 //! - [`api`] and [`pages`]: the routes of both; [`job`]: the pages of one export;
+//! - [`queue`] and [`several`]: the list of exports, and approving several of them;
 //! - [`audit`]: the audit trail for auditors.
 
 mod api;
@@ -13,7 +14,9 @@ mod direct;
 mod job;
 mod login;
 mod pages;
+mod queue;
 mod review;
+mod several;
 mod uploads;
 
 use std::sync::Arc;
@@ -134,8 +137,20 @@ fn declared() -> Routes<Admin> {
                 .returning(&[described::file(200, fhir::FHIR_NDJSON)])
         })
         .below(Below::Root, |at| {
-            at.get("/staff", page, with_job("Shows the list of exports"), pages::list)
-                .reading(&api::LIST)
+            at.get("/staff", page, with_job("Shows the list of exports"), queue::list)
+                .reading(&queue::LIST)
+                .returning(&[described::page(200)])
+                .get(
+                    "/staff/approve",
+                    page,
+                    with_job("Asks whether several exports are approved"),
+                    several::ask,
+                )
+                .reading(&[several::TICKED])
+                .returning(&[described::page(200)])
+                .post("/staff/approve", page, with_job("Approves several exports"), several::approve)
+                .taking(FORM)
+                .reading(&[several::CONFIRMED])
                 .returning(&[described::page(200)])
                 .get("/staff/login", sign_in, with_job("Shows the sign-in page of staff"), pages::login)
                 .returning(&[described::page(200)])

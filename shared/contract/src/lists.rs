@@ -143,7 +143,7 @@ fn known(number: usize, dice: &Dice) -> Known {
 fn in_state(header: JobHeader, state: usize) -> Job {
     match state {
         0 => Job::AwaitingInput(AwaitingInput { header }),
-        1 => Job::Cancelled(Gone { header }),
+        1 => Job::Cancelled(Gone { header, undo: None }),
         2 => {
             let expires_at = header.created_at;
             Job::Failed(Failed { header, reason: "x".to_owned(), code: "exception".to_owned(), expires_at })

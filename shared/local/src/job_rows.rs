@@ -135,7 +135,7 @@ mod tests {
     /// nothing.
     #[test]
     fn every_list_reads_an_index_in_its_order() {
-        let jobs = LocalJobs::new(Arc::new(Database::in_memory().expect("a database")));
+        let jobs = LocalJobs::new(Arc::new(Database::in_memory(crate::database::STATE).expect("a database")));
         let position = || Some(format!("1700000000000.{}", domain::ids::JobId::of_no_job()));
         for index in [
             Index::All,

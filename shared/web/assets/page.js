@@ -67,3 +67,14 @@ for (const form of document.querySelectorAll("form[data-max-bytes]")) {
     if (isTooLarge || areTooMany) event.preventDefault();
   });
 }
+
+// The button of a list says how many of its rows are ticked.
+for (const button of document.querySelectorAll("[data-counted]")) {
+  const words = button.textContent;
+  const count = () => {
+    const ticked = button.form.querySelectorAll("input[type=checkbox]:checked").length;
+    button.textContent = ticked ? button.dataset.counted.replace("#", ticked) : words;
+  };
+  button.form.addEventListener("change", count);
+  window.addEventListener("pageshow", count);
+}

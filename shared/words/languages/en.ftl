@@ -725,3 +725,83 @@ deleted-title = This export was deleted
 deleted-by = Deleted by { $who } at { $time }. Its app gets “not found”.
 deleted-until = It can be brought back until { $time }. Then its files are removed.
 deleted-undo = Undo the deletion
+
+## The staff's queue
+
+queue-title = Exports
+queue-tabs = Exports by state
+tab-review = Needs review
+tab-collecting = Collecting
+tab-waiting = Waiting
+tab-ready = Ready
+tab-all = All
+staff-state-awaiting-input = Waiting for the patient
+staff-state-queued = Collecting
+staff-state-running = Collecting
+staff-state-in-review = Needs review
+staff-state-complete = Ready
+staff-state-rejected = Rejected
+staff-state-failed = Failed
+staff-state-cancelled = Cancelled
+staff-state-expired = Expired
+queue-search = Search
+queue-search-hint = Name, birth date, record number or patient id
+queue-app = App
+queue-app-all = All apps
+queue-from = Asked from
+queue-to = Asked until
+queue-show = Show
+queue-patient = Patient
+queue-born = Born
+queue-identifiers = Numbers
+queue-state = State
+queue-asked = Asked
+queue-due = Due
+queue-everyone = All patients
+queue-group = Group { $group }
+queue-patients = { $count ->
+    [one] 1 patient
+   *[other] { $count } patients
+}
+record-number = MRN { $number }
+due-left = { $count ->
+    [0] Due today
+    [one] 1 day left
+   *[other] { $count } days left
+}
+due-over = Overdue
+queue-nothing-review = Nothing needs review.
+queue-nothing = There are no exports here.
+queue-nothing-found = Nothing found here. Check the search, or look in another tab.
+queue-more-to-search = Nothing found so far. There is more to look through: go on to the next page.
+queue-everywhere = Search in all exports
+queue-tick = Tick { $patient }
+queue-approve = Approve what is ticked
+queue-approve-count = Approve { $count }
+queue-pages = Pages
+queue-first = First page
+queue-next = Next page
+
+## Approving several exports
+
+approve-title = { $count ->
+    [0] Nothing to approve
+    [one] Approve 1 export?
+   *[other] Approve { $count } exports?
+}
+approve-none = Tick at least one export that needs review. Then press the button below the list.
+approve-lead = Each app can load the copy at once. You cannot take it back.
+approve-born = Born { $date }
+approve-receiver = goes to { $app }
+approve-not = Do not approve
+approve-refused = Cannot be approved
+approve-gone = This export is gone.
+approve-changed = Somebody changed it after you looked. Open it and look again.
+approve-other-state = Its state is now "{ $state }".
+approved-already = Approved already by { $who } at { $time }.
+approved-title = { $count ->
+    [0] Nothing was approved
+    [one] 1 export is approved
+   *[other] { $count } exports are approved
+}
+approve-back = Back to the exports

@@ -723,3 +723,83 @@ deleted-title = Esta exportación fue borrada
 deleted-by = La borró { $who }: { $time }. Su aplicación recibe «no encontrado».
 deleted-until = Se puede recuperar hasta: { $time }. Después se borran sus archivos.
 deleted-undo = Deshacer el borrado
+
+## The staff's queue
+
+queue-title = Exportaciones
+queue-tabs = Exportaciones por estado
+tab-review = Por revisar
+tab-collecting = Reuniendo datos
+tab-waiting = En espera
+tab-ready = Listas
+tab-all = Todas
+staff-state-awaiting-input = Espera al paciente
+staff-state-queued = Reuniendo datos
+staff-state-running = Reuniendo datos
+staff-state-in-review = Por revisar
+staff-state-complete = Lista
+staff-state-rejected = Rechazada
+staff-state-failed = Falló
+staff-state-cancelled = Cancelada
+staff-state-expired = Vencida
+queue-search = Buscar
+queue-search-hint = Nombre, fecha de nacimiento, número de historia o identificador del paciente
+queue-app = Aplicación
+queue-app-all = Todas las aplicaciones
+queue-from = Pedida desde
+queue-to = Pedida hasta
+queue-show = Mostrar
+queue-patient = Paciente
+queue-born = Nacimiento
+queue-identifiers = Números
+queue-state = Estado
+queue-asked = Pedida
+queue-due = Plazo
+queue-everyone = Todos los pacientes
+queue-group = Grupo { $group }
+queue-patients = { $count ->
+    [one] 1 paciente
+   *[other] { $count } pacientes
+}
+record-number = N.º de historia { $number }
+due-left = { $count ->
+    [0] El plazo vence hoy
+    [one] Queda 1 día
+   *[other] Quedan { $count } días
+}
+due-over = Plazo vencido
+queue-nothing-review = No hay nada por revisar.
+queue-nothing = Aquí no hay exportaciones.
+queue-nothing-found = No se encontró nada aquí. Revise la búsqueda o mire en otra pestaña.
+queue-more-to-search = Todavía no se encontró nada. Queda más por buscar: vaya a la página siguiente.
+queue-everywhere = Buscar en todas las exportaciones
+queue-tick = Marcar a { $patient }
+queue-approve = Aprobar lo marcado
+queue-approve-count = Aprobar { $count }
+queue-pages = Páginas
+queue-first = Primera página
+queue-next = Página siguiente
+
+## Approving several exports
+
+approve-title = { $count ->
+    [0] No hay nada que aprobar
+    [one] ¿Aprobar 1 exportación?
+   *[other] ¿Aprobar { $count } exportaciones?
+}
+approve-none = Marque al menos una exportación por revisar. Luego pulse el botón debajo de la lista.
+approve-lead = Cada aplicación podrá cargar la copia enseguida. No se puede deshacer.
+approve-born = Nacimiento: { $date }
+approve-receiver = va a { $app }
+approve-not = No aprobar
+approve-refused = No se pueden aprobar
+approve-gone = Esta exportación ya no está.
+approve-changed = Alguien la cambió después de que usted la vio. Ábrala y mírela otra vez.
+approve-other-state = Su estado ahora es "{ $state }".
+approved-already = Ya la aprobó { $who } el { $time }.
+approved-title = { $count ->
+    [0] No se aprobó nada
+    [one] Se aprobó 1 exportación
+   *[other] Se aprobaron { $count } exportaciones
+}
+approve-back = Volver a las exportaciones

@@ -43,14 +43,91 @@ async fn the_sign_in_page_in_every_look() {
     passes(&page, "staff-sign-in", Audience::Staff).await;
 }
 
+/// Ticks two exports of the list, looks at whom they are of, and approves them.
+async fn several(script: Script) {
+    let (site, _browser, page) = opened(Look::PHONE, script).await;
+    let reviews = [site.in_review().await, site.in_review().await];
+    site.sign_staff_in(&page).await;
+    page.tab_to("searchbox", "Search").await;
+    page.enter("lindq").await;
+    page.leads(page.press(Key::Enter)).await;
+    assert!(page.url().await.contains("q=lindq"), "{}", page.url().await);
+    page.tab_to("checkbox", "Tick Anna Lindqvist").await;
+    page.press(Key::Space).await;
+    page.press(Key::Tab).await;
+    page.press(Key::Tab).await;
+    page.press(Key::Space).await;
+    let button = if script == Script::On { "Approve 2" } else { "Approve what is ticked" };
+    page.tab_to("button", button).await;
+    page.leads(page.press(Key::Enter)).await;
+    assert_eq!(page.heading().await, "Approve 2 exports?");
+    page.tab_to("button", "Approve 2").await;
+    page.leads(page.press(Key::Enter)).await;
+    assert_eq!(page.heading().await, "2 exports are approved");
+    page.tab_to("link", "Back to the exports").await;
+    page.leads(page.press(Key::Enter)).await;
+    assert!(page.text().await.contains("Nothing needs review."));
+    let staff = site.world.staff().await;
+    for review in reviews {
+        let shown = site.world.get(&format!("/admin{}", review.job)).cookie(&staff).send().await;
+        assert_eq!(shown.json()["status"], "approved", "{}", shown.text());
+    }
+    nothing(&page.console_errors());
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn several_are_approved_by_the_keyboard() {
+    several(Script::On).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn several_are_approved_without_script() {
+    several(Script::Off).await;
+}
+
 #[tokio::test]
 #[ignore = "cargo xtask browser starts what it needs"]
 async fn the_queue_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    site.sign_staff_in(&page).await;
+    passes(&page, "staff-queue-empty", Audience::Staff).await;
+    site.in_review().await;
+    // Its due date is near.
+    site.world.advance(26 * 24 * 3600);
     site.in_review().await;
     site.form().await;
+    site.kick_off(&site.token().await).await;
     site.sign_staff_in(&page).await;
     passes(&page, "staff-queue", Audience::Staff).await;
+    page.open(&site.at("/staff?tab=all&app=phone-app")).await;
+    passes(&page, "staff-queue-all", Audience::Staff).await;
+    page.open(&site.at("/staff?tab=all&q=nobody&from=2026-02-30")).await;
+    assert!(page.title().await.starts_with("Error: "), "{}", page.title().await);
+    passes(&page, "staff-queue-wrong", Audience::Staff).await;
+    page.open(&site.at("/staff?lang=es")).await;
+    passes(&page, "staff-queue-spanish", Audience::Staff).await;
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_pages_of_several_approvals_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    site.in_review().await;
+    let review = site.in_review().await;
+    site.sign_staff_in(&page).await;
+    for _ in 0..2 {
+        page.tab_to("checkbox", "Tick Anna Lindqvist").await;
+        page.press(Key::Space).await;
+        page.press(Key::Tab).await;
+    }
+    page.leads(page.click("button", "Approve 2")).await;
+    passes(&page, "staff-approve", Audience::Staff).await;
+    let staff = site.world.staff().await;
+    site.world.post(&format!("/admin{}/approve", review.job)).cookie(&staff).send().await;
+    page.leads(page.click("button", "Approve 2")).await;
+    passes(&page, "staff-approved", Audience::Staff).await;
 }
 
 #[tokio::test]

@@ -254,7 +254,7 @@ async fn twenty_five_copies_are_on_a_page_newest_first() {
     let anna = PatientId::parse(ANNA).expect("an id");
     for number in 0..60_u32 {
         let mut new = tests::exports::new_export(Cohort::of(vec![anna.clone()]));
-        new.patient = Some(PatientSummary { id: anna.clone(), name: "Anna".to_owned() });
+        new.patient = Some(PatientSummary::new(anna.clone(), "Anna"));
         // Half of them were not asked for by the patient.
         if number % 2 == 0 {
             let client = domain::ids::ClientId::parse("app").expect("an id");

@@ -15,7 +15,10 @@ pub use self::my::{
     AccountRow, AppCard, AppsPage, Chosen, ChosenPart, ConfirmPage, ContentRow, CopiesPage, CopyCard,
     CopyPage, Downloads, FileLink, MyFrame,
 };
-pub use self::staff::{JobRow, StaffJobsPage, StaffLoginPage};
+pub use self::queue::{
+    ApprovePage, ApprovedPage, Due, QueuePage, QueueRow, Refused, Tab, state as staff_state,
+};
+pub use self::staff::StaffLoginPage;
 pub use self::zip::{ZipHead, ZipKind, ZipRow, ZipRows, ZipSection, ZipTail};
 
 use self::frame::filters;
@@ -27,6 +30,7 @@ mod format;
 mod frame;
 pub mod job;
 mod my;
+mod queue;
 mod staff;
 mod zip;
 

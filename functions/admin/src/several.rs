@@ -1,0 +1,146 @@
+//! Approving several exports at once: a page that lists them, and then each of them by itself.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::error::Result;
+use domain::ids::JobId;
+use domain::job::Job;
+use domain::ports::jobs::StoredJob;
+use http::StatusCode;
+use web::describe::{Kind, Parameter};
+use web::extract::{Form, Query};
+use web::pages::{ApprovePage, ApprovedPage, QueueRow, Refused};
+use web::request_context;
+use web::respond::{PageError, html, status_of};
+
+use crate::caller::PageStaff;
+use crate::{Admin, job};
+
+const JOB: &str = "job";
+/// The exports, each with the version that staff have seen.
+pub(crate) const TICKED: Parameter =
+    Parameter::query(JOB, "An export and the version of it that was seen: id.version").repeated();
+pub(crate) const CONFIRMED: Parameter =
+    Parameter::field(JOB, "An export and the version of it that was seen: id.version")
+        .of(Kind::Text)
+        .repeated();
+
+/// The most exports of one request: a page of the list has fewer.
+const MAX_JOBS: usize = 100;
+
+/// An export as it was seen.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Seen {
+    id: JobId,
+    version: u64,
+}
+
+/// `GET /staff/approve`: asks before anything is approved.
+pub(crate) async fn ask(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    query: Query,
+) -> Result<Response, PageError> {
+    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    let now = state.clock.now();
+    state.viewed_list(&username).await?;
+    for seen in seen(&query.0) {
+        match state.unchanged(&seen).await? {
+            Ok(stored) => rows.push(QueueRow::new(&stored, &state.settings, now)?),
+            Err(why) => refused.push(why),
+        }
+    }
+    let words = request_context::words();
+    let count = rows.len().to_string();
+    Ok(html(
+        StatusCode::OK,
+        &ApprovePage {
+            username,
+            title: words.text("approve-title", &[("count", &count)]),
+            button: words.text("queue-approve-count", &[("count", &count)]),
+            rows,
+            refused,
+        },
+    ))
+}
+
+/// `POST /staff/approve`: approves each export that is still as it was seen.
+pub(crate) async fn approve(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    form: Form,
+) -> Result<Response, PageError> {
+    let (mut approved, mut refused) = (Vec::new(), Vec::new());
+    let now = state.clock.now();
+    for seen in seen(&form.0) {
+        match state.approve_seen(&seen, &username).await? {
+            Ok(stored) => approved.push(QueueRow::new(&stored, &state.settings, now)?),
+            Err(why) => refused.push(why),
+        }
+    }
+    let count = approved.len().to_string();
+    let title = request_context::words().text("approved-title", &[("count", &count)]);
+    let status = if approved.is_empty() { StatusCode::CONFLICT } else { StatusCode::OK };
+    Ok(html(status, &ApprovedPage { username, title, approved, refused }))
+}
+
+/// The exports that fields name, each once, in their order. What names none is ignored.
+fn seen(fields: &[(String, String)]) -> Vec<Seen> {
+    let seen = fields.iter().filter(|(name, _)| name == JOB).filter_map(|(_, value)| {
+        let (id, version) = value.rsplit_once('.')?;
+        Some(Seen { id: JobId::parse(id).ok()?, version: version.parse().ok()? })
+    });
+    let mut known = BTreeSet::new();
+    seen.filter(|seen| known.insert(seen.id.clone())).take(MAX_JOBS).collect()
+}
+
+impl Admin {
+    /// The export, if it can be approved and is as it was seen; otherwise why not.
+    async fn unchanged(&self, seen: &Seen) -> Result<Result<StoredJob, Refused>> {
+        let id = seen.id.as_str();
+        let words = request_context::words();
+        let stored = match self.job(&seen.id).await {
+            Ok(stored) => stored,
+            Err(error) if status_of(&error) == StatusCode::NOT_FOUND => {
+                return Ok(Err(Refused::new(id, None, words.text("approve-gone", &[]))));
+            }
+            Err(error) => return Err(error),
+        };
+        let why = match &stored.job {
+            Job::InReview(_) if stored.version == seen.version => return Ok(Ok(stored)),
+            Job::InReview(_) => words.text("approve-changed", &[]),
+            job => {
+                let state = web::pages::staff_state(&words, job.state());
+                match job.header().history.iter().rev().find(|event| event.action == "approved") {
+                    Some(event) => {
+                        let at = words.moment(event.at);
+                        words.text("approved-already", &[("who", &event.actor), ("time", &at)])
+                    }
+                    None => words.text("approve-other-state", &[("state", &state)]),
+                }
+            }
+        };
+        Ok(Err(Refused::new(id, Some(&stored), why)))
+    }
+
+    async fn approve_seen(&self, seen: &Seen, who: &str) -> Result<Result<StoredJob, Refused>> {
+        let stored = match self.unchanged(seen).await? {
+            Ok(stored) => stored,
+            Err(why) => return Ok(Err(why)),
+        };
+        match self.approve_job(&seen.id, who, job::Seen::Version(seen.version)).await {
+            Ok(approved) => Ok(Ok(approved)),
+            Err(error) if status_of(&error).is_client_error() => {
+                // Somebody else was faster, or the export cannot be approved in its state.
+                let why = match self.unchanged(seen).await? {
+                    Ok(_) => error.to_string(),
+                    Err(why) => return Ok(Err(why)),
+                };
+                Ok(Err(Refused::new(seen.id.as_str(), Some(&stored), why)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
