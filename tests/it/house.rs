@@ -68,6 +68,7 @@ fn the_domain_and_fhir_know_neither_http_nor_storage_nor_a_runtime() {
         "bytes",
         "fhir",
         "futures-util",
+        "icu_normalizer",
         "jiff",
         "memchr",
         "serde",

@@ -11,7 +11,7 @@ use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
 use web::extract::{Form, Query};
-use web::pages::{ApprovePage, ApprovedPage, QueueRow, Refused};
+use web::pages::{QueueRow, Refused, SeveralDonePage, SeveralPage};
 use web::request_context;
 use web::respond::{PageError, html, status_of};
 
@@ -32,7 +32,7 @@ const MAX_JOBS: usize = 100;
 
 /// An export as it was seen.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Seen {
+struct Ticked {
     id: JobId,
     version: u64,
 }
@@ -56,9 +56,9 @@ pub(crate) async fn ask(
     let count = rows.len().to_string();
     Ok(html(
         StatusCode::OK,
-        &ApprovePage {
+        &SeveralPage {
             username,
-            title: words.text("approve-title", &[("count", &count)]),
+            title: words.text("several-title", &[("count", &count)]),
             button: words.text("queue-approve-count", &[("count", &count)]),
             rows,
             refused,
@@ -81,16 +81,16 @@ pub(crate) async fn approve(
         }
     }
     let count = approved.len().to_string();
-    let title = request_context::words().text("approved-title", &[("count", &count)]);
+    let title = request_context::words().text("several-done-title", &[("count", &count)]);
     let status = if approved.is_empty() { StatusCode::CONFLICT } else { StatusCode::OK };
-    Ok(html(status, &ApprovedPage { username, title, approved, refused }))
+    Ok(html(status, &SeveralDonePage { username, title, approved, refused }))
 }
 
 /// The exports that fields name, each once, in their order. What names none is ignored.
-fn seen(fields: &[(String, String)]) -> Vec<Seen> {
+fn seen(fields: &[(String, String)]) -> Vec<Ticked> {
     let seen = fields.iter().filter(|(name, _)| name == JOB).filter_map(|(_, value)| {
         let (id, version) = value.rsplit_once('.')?;
-        Some(Seen { id: JobId::parse(id).ok()?, version: version.parse().ok()? })
+        Some(Ticked { id: JobId::parse(id).ok()?, version: version.parse().ok()? })
     });
     let mut known = BTreeSet::new();
     seen.filter(|seen| known.insert(seen.id.clone())).take(MAX_JOBS).collect()
@@ -98,34 +98,34 @@ fn seen(fields: &[(String, String)]) -> Vec<Seen> {
 
 impl Admin {
     /// The export, if it can be approved and is as it was seen; otherwise why not.
-    async fn unchanged(&self, seen: &Seen) -> Result<Result<StoredJob, Refused>> {
+    async fn unchanged(&self, seen: &Ticked) -> Result<Result<StoredJob, Refused>> {
         let id = seen.id.as_str();
         let words = request_context::words();
         let stored = match self.job(&seen.id).await {
             Ok(stored) => stored,
             Err(error) if status_of(&error) == StatusCode::NOT_FOUND => {
-                return Ok(Err(Refused::new(id, None, words.text("approve-gone", &[]))));
+                return Ok(Err(Refused::new(id, None, words.text("several-gone", &[]))));
             }
             Err(error) => return Err(error),
         };
         let why = match &stored.job {
             Job::InReview(_) if stored.version == seen.version => return Ok(Ok(stored)),
-            Job::InReview(_) => words.text("approve-changed", &[]),
+            Job::InReview(_) => words.text("several-changed", &[]),
             job => {
                 let state = web::pages::staff_state(&words, job.state());
                 match job.header().history.iter().rev().find(|event| event.action == "approved") {
                     Some(event) => {
                         let at = words.moment(event.at);
-                        words.text("approved-already", &[("who", &event.actor), ("time", &at)])
+                        words.text("several-already", &[("who", &event.actor), ("time", &at)])
                     }
-                    None => words.text("approve-other-state", &[("state", &state)]),
+                    None => words.text("several-other-state", &[("state", &state)]),
                 }
             }
         };
         Ok(Err(Refused::new(id, Some(&stored), why)))
     }
 
-    async fn approve_seen(&self, seen: &Seen, who: &str) -> Result<Result<StoredJob, Refused>> {
+    async fn approve_seen(&self, seen: &Ticked, who: &str) -> Result<Result<StoredJob, Refused>> {
         let stored = match self.unchanged(seen).await? {
             Ok(stored) => stored,
             Err(why) => return Ok(Err(why)),

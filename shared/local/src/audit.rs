@@ -16,13 +16,13 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use storage::audit_chain::sealed;
 use tokio::sync::oneshot;
 
-use crate::database::{Database, Migrations, count, integer, sql};
+use crate::database::{Database, Migration, Migrations, count, integer, sql};
 
 /// The name of the database below the state directory.
 pub(super) const FILE: &str = "audit.db";
 
 /// The trigger is against mistakes. Whoever can write to the file can remove it; the chain shows what they changed.
-pub(super) const SCHEMA: Migrations = &["
+pub(super) const SCHEMA: Migrations = &[Migration::Statements("
     CREATE TABLE entries (
         shard INTEGER NOT NULL, sequence INTEGER NOT NULL, position TEXT NOT NULL, actor TEXT NOT NULL, patient TEXT,
         action TEXT NOT NULL, outcome TEXT NOT NULL, kept_until INTEGER NOT NULL, entry TEXT NOT NULL, hash TEXT NOT NULL,
@@ -34,7 +34,7 @@ pub(super) const SCHEMA: Migrations = &["
     CREATE INDEX entries_by_action ON entries (action, position);
     CREATE TRIGGER entries_are_final BEFORE UPDATE ON entries
         BEGIN SELECT RAISE(ABORT, 'entries of the audit trail are final'); END;
-"];
+")];
 
 /// One process writes, so one chain is enough.
 const SHARD: u8 = 0;

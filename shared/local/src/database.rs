@@ -32,29 +32,39 @@ const CHECKPOINT_PAGES: i64 = 1_000;
 const CHECKPOINT_PAGES_RELAXED: i64 = 4_000;
 
 /// The schema of a database, one migration for each version.
-pub(super) type Migrations = &'static [&'static str];
+pub(super) type Migrations = &'static [Migration];
+
+/// What brings a database to the next version.
+pub(super) enum Migration {
+    Statements(&'static str),
+    /// What statements cannot do.
+    Step(fn(&Transaction<'_>) -> Result<()>),
+}
+
+use Migration::{Statements, Step};
 
 /// The schema of the state, one migration for each version. A migration never changes after its release; a new one is added at the
 /// end. `user_version` stores the version of a database; databases from before it was stored also start with the first
 /// migration. (`rusqlite_migration` does the same, but its version 2.6 is for `rusqlite` 0.40, and 0.41 is used here.)
 pub(super) const STATE: Migrations = &[
-    SCHEMA,
+    Statements(SCHEMA),
     // When a message was hidden until `due_at`. If this time is in the future, the clock was set back since.
-    "ALTER TABLE messages ADD COLUMN hidden_at INTEGER NOT NULL DEFAULT 0;",
+    Statements("ALTER TABLE messages ADD COLUMN hidden_at INTEGER NOT NULL DEFAULT 0;"),
     // The end of an export's plan, and the part of the plan whose chunks were sent.
-    "ALTER TABLE jobs ADD COLUMN plan_end INTEGER NOT NULL DEFAULT 0;
+    Statements(
+        "ALTER TABLE jobs ADD COLUMN plan_end INTEGER NOT NULL DEFAULT 0;
      ALTER TABLE jobs ADD COLUMN plan_sent INTEGER NOT NULL DEFAULT 0;
      UPDATE jobs SET plan_end = chunks_planned;",
-    // What lists and searches of jobs read. The rows of jobs that are there already are added by `job_rows::fill`.
-    "CREATE INDEX jobs_by_state ON jobs (state, created_at, id);
+    ),
+    // What lists and searches of jobs read, and then the rows of the jobs that are there already.
+    Statements("CREATE INDEX jobs_by_state ON jobs (state, created_at, id);
      CREATE INDEX jobs_by_patient ON jobs (patient, created_at, id);
      CREATE TABLE job_search (
          key TEXT NOT NULL, position TEXT NOT NULL, words TEXT NOT NULL, job TEXT NOT NULL, PRIMARY KEY (key, position)
      ) WITHOUT ROWID;
-     CREATE INDEX job_search_by_job ON job_search (job);",
+     CREATE INDEX job_search_by_job ON job_search (job);"),
+    Step(crate::job_rows::fill),
 ];
-/// The number of migrations with which jobs have search rows.
-const WITH_SEARCH: u32 = 4;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS jobs (
@@ -181,10 +191,10 @@ fn migrate(connection: &mut Connection, schema: Migrations) -> Result<()> {
         )
     })?;
     for migration in missing {
-        transaction.execute_batch(migration).map_err(sql)?;
-    }
-    if version < WITH_SEARCH {
-        crate::job_rows::fill(&transaction)?;
+        match migration {
+            Statements(statements) => transaction.execute_batch(statements).map_err(sql)?,
+            Step(step) => step(&transaction)?,
+        }
     }
     if !missing.is_empty() {
         transaction.pragma_update(None, "user_version", integer(schema.len() as u64)).map_err(sql)?;

@@ -784,24 +784,24 @@ queue-next = Next page
 
 ## Approving several exports
 
-approve-title = { $count ->
+several-title = { $count ->
     [0] Nothing to approve
     [one] Approve 1 export?
    *[other] Approve { $count } exports?
 }
-approve-none = Tick at least one export that needs review. Then press the button below the list.
-approve-lead = Each app can load the copy at once. You cannot take it back.
-approve-born = Born { $date }
-approve-receiver = goes to { $app }
-approve-not = Do not approve
-approve-refused = Cannot be approved
-approve-gone = This export is gone.
-approve-changed = Somebody changed it after you looked. Open it and look again.
-approve-other-state = Its state is now "{ $state }".
-approved-already = Approved already by { $who } at { $time }.
-approved-title = { $count ->
+several-none = Tick at least one export that needs review. Then press the button below the list.
+several-lead = Each app can load the copy at once. You cannot take it back.
+several-born = Born { $date }
+several-receiver = goes to { $app }
+several-not = Do not approve
+several-refused = Cannot be approved
+several-gone = This export is gone.
+several-changed = Somebody changed it after you looked. Open it and look again.
+several-other-state = Its state is now "{ $state }".
+several-already = Approved already by { $who } at { $time }.
+several-done-title = { $count ->
     [0] Nothing was approved
     [one] 1 export is approved
    *[other] { $count } exports are approved
 }
-approve-back = Back to the exports
+several-back = Back to the exports

@@ -782,24 +782,24 @@ queue-next = Página siguiente
 
 ## Approving several exports
 
-approve-title = { $count ->
+several-title = { $count ->
     [0] No hay nada que aprobar
     [one] ¿Aprobar 1 exportación?
    *[other] ¿Aprobar { $count } exportaciones?
 }
-approve-none = Marque al menos una exportación por revisar. Luego pulse el botón debajo de la lista.
-approve-lead = Cada aplicación podrá cargar la copia enseguida. No se puede deshacer.
-approve-born = Nacimiento: { $date }
-approve-receiver = va a { $app }
-approve-not = No aprobar
-approve-refused = No se pueden aprobar
-approve-gone = Esta exportación ya no está.
-approve-changed = Alguien la cambió después de que usted la vio. Ábrala y mírela otra vez.
-approve-other-state = Su estado ahora es "{ $state }".
-approved-already = Ya la aprobó { $who } el { $time }.
-approved-title = { $count ->
+several-none = Marque al menos una exportación por revisar. Luego pulse el botón debajo de la lista.
+several-lead = Cada aplicación podrá cargar la copia enseguida. No se puede deshacer.
+several-born = Nacimiento: { $date }
+several-receiver = va a { $app }
+several-not = No aprobar
+several-refused = No se pueden aprobar
+several-gone = Esta exportación ya no está.
+several-changed = Alguien la cambió después de que usted la vio. Ábrala y mírela otra vez.
+several-other-state = Su estado ahora es "{ $state }".
+several-already = Ya la aprobó { $who } el { $time }.
+several-done-title = { $count ->
     [0] No se aprobó nada
     [one] Se aprobó 1 exportación
    *[other] Se aprobaron { $count } exportaciones
 }
-approve-back = Volver a las exportaciones
+several-back = Volver a las exportaciones

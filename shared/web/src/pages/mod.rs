@@ -16,7 +16,7 @@ pub use self::my::{
     CopyPage, Downloads, FileLink, MyFrame,
 };
 pub use self::queue::{
-    ApprovePage, ApprovedPage, Due, QueuePage, QueueRow, Refused, Tab, state as staff_state,
+    Due, QueuePage, QueueRow, Refused, SeveralDonePage, SeveralPage, Tab, state as staff_state,
 };
 pub use self::staff::StaffLoginPage;
 pub use self::zip::{ZipHead, ZipKind, ZipRow, ZipRows, ZipSection, ZipTail};

@@ -158,8 +158,8 @@ fn due(words: &Words, job: &Job, due_days: i64, now: Timestamp) -> Result<Option
 
 /// The question whether several exports are approved.
 #[derive(Template)]
-#[template(path = "staff_approve.html")]
-pub struct ApprovePage {
+#[template(path = "staff_several.html")]
+pub struct SeveralPage {
     pub username: String,
     pub title: String,
     pub rows: Vec<QueueRow>,
@@ -169,8 +169,8 @@ pub struct ApprovePage {
 
 /// What has become of exports that were to be approved.
 #[derive(Template)]
-#[template(path = "staff_approved.html")]
-pub struct ApprovedPage {
+#[template(path = "staff_several_done.html")]
+pub struct SeveralDonePage {
     pub username: String,
     pub title: String,
     pub approved: Vec<QueueRow>,
