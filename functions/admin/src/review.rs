@@ -193,7 +193,7 @@ impl Admin {
     pub(crate) async fn delete_job(&self, id: &JobId, who: &str) -> Result<StoredJob> {
         let stored = self.job(id).await?;
         let event = Event::new(Actor::staff(who), Action::Deleted).of(&stored.job);
-        self.audit.around(event, self.delete_recorded(id, stored, who)).await
+        self.audit.around(event, Box::pin(self.delete_recorded(id, stored, who))).await
     }
 
     async fn delete_recorded(&self, id: &JobId, stored: StoredJob, who: &str) -> Result<StoredJob> {

@@ -83,9 +83,10 @@ impl Tampering {
                 let entry = &mut entries[at.index(length)];
                 entry.text = entry.text.replace("ann", "eve");
             }
-            Self::ChangeActor(at) => entries[at.index(length)].keys.actor = "eve".to_owned(),
+            Self::ChangeActor(at) => "eve".clone_into(&mut entries[at.index(length)].keys.actor),
             Self::ChangePosition(at) => {
-                entries[at.index(length)].keys.position = "0000000000000.3.000000000001".to_owned();
+                let position = &mut entries[at.index(length)].keys.position;
+                "0000000000000.3.000000000001".clone_into(position);
             }
             Self::Forge(at) => {
                 let at = at.index(length);
@@ -158,7 +159,9 @@ proptest! {
         let expected: Vec<_> =
             expected.iter().filter(|_| !made.is_empty()).map(|at| head(at.get(&made))).collect();
         let mut found = made.clone();
-        tamperings.iter().for_each(|tampering| tampering.apply(&mut found));
+        for tampering in &tamperings {
+            tampering.apply(&mut found);
+        }
         let now = began() + HOUR * later;
         let result = verified(&found, now, &expected);
         prop_assert_eq!(result.is_ok(), is_sound(&made, &found, now, &expected), "{:?}", result);
