@@ -48,9 +48,9 @@ async fn without_the_code_the_patient_signs_in(world: World) {
     };
     let anna = sign_in(ANNA).send().await;
     assert_eq!(world.get(&anna.location()).cookie(&anna).send().await.status, StatusCode::OK);
-    // Somebody else's session is no more than none.
+    // Somebody else's session sees nothing of it, and is told so.
     let bruno = sign_in(BRUNO).send().await;
-    assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::FOUND);
+    assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::NOT_FOUND);
 }
 
 #[both_hosts]

@@ -168,7 +168,7 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
         "{index}"
     );
     assert!(!index.contains("alert(1000)"), "the file has the rest");
-    assert!(index.contains("2 de enero de 2000 a 2 de enero de 2019"), "{index}");
+    assert!(index.contains("Desde: 2 de enero de 2000. Hasta: 2 de enero de 2019"), "{index}");
     let manifest: Value = serde_json::from_str(&in_text(&files, "manifest.json"))?;
     assert!(manifest.get("notice").is_none() && !in_text(&files, "README.txt").contains("42 CFR"));
     Ok(())
