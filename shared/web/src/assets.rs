@@ -1,5 +1,5 @@
-//! The files that pages load: one stylesheet, one script, the icon and the logo of the settings. Each is named by a digest of
-//! its content, so that browsers may keep it for good.
+//! The files that pages load: one stylesheet, one script, the icon and the logo from the settings. The name of each file contains a
+//! digest of its content, so that browsers may cache the file without limit.
 
 use axum::body::Bytes;
 use axum::response::Response;
@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("../assets/style.css");
 const SCRIPT: &str = include_str!("../assets/page.js");
 const ICON: &str = include_str!("../assets/icon.svg");
 
-/// A file and the name that it is asked for by.
+/// A file and the name in its URL.
 #[derive(Debug)]
 pub struct Asset {
     /// `style.0123456789abcdef.css`
@@ -41,7 +41,7 @@ impl Asset {
         Self { name: format!("{stem}.{}.{ending}", &digest[..16]), content_type, content }
     }
 
-    /// Whether `file` is this file as another version of the server names it.
+    /// Returns whether `file` is the name of this file in any version of the server: the digests may differ.
     fn is_version(&self, file: &str) -> bool {
         let ends = |name: &str| {
             let (stem, rest) = name.split_once('.')?;
@@ -54,7 +54,7 @@ impl Asset {
         let mut response = ready(StatusCode::OK, self.content_type, self.content.clone());
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
-        // An SVG that is opened by itself is a page.
+        // A browser treats an SVG that is opened directly as a page.
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
         response
     }
@@ -70,8 +70,9 @@ impl Assets {
         }
     }
 
-    /// The response with a file. While one version of the server follows another, a page of one may ask the other for its file:
-    /// it gets the other's, to keep for a minute.
+    /// Returns the response with a file; `None` if there is no file of that name. During an upgrade two versions of the server run, and a
+    /// page of one
+    /// may request a file from the other. The server then sends its own version, which may be cached for one minute.
     pub fn get(&self, file: &str) -> Option<Response> {
         let mut all = [&self.style, &self.script, &self.icon].into_iter().chain(&self.logo);
         let asset = all.find(|asset| asset.is_version(file))?;
@@ -82,7 +83,7 @@ impl Assets {
     }
 }
 
-/// The stylesheet, with the accent of the settings after the usual one.
+/// Returns the stylesheet. If the settings choose an accent, its rules follow the default ones.
 fn style(accent: &Accent) -> String {
     if *accent == Accent::default() {
         return STYLE.to_owned();
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_named_by_what_it_holds() {
+    fn the_name_of_a_file_depends_on_its_content() {
         let usual = Assets::new(&Pages::default());
         let accent = Accent { light: "#7a1f5c".to_owned(), dark: "#f0a0d0".to_owned() };
         let other = Assets::new(&Pages { accent, ..Pages::default() });
@@ -121,7 +122,8 @@ mod tests {
         }
     }
 
-    /// Section 1 of the design: the ratio that is worst on the page and on a soft ground, or on a colour's own.
+    /// Section 1 of the design of the pages gives the minimum contrasts. Each colour is measured on the page and on the soft ground, or on
+    /// its own soft colour.
     #[test]
     fn every_colour_of_the_stylesheet_has_its_contrast() {
         let (light, dark) = STYLE.split_once("@media (prefers-color-scheme: dark)").expect("two schemes");

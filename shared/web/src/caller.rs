@@ -16,7 +16,7 @@ use security::verify::{Caller, Verifier};
 
 use crate::respond::ApiError;
 
-/// The bearer of a token; without one the request is 401.
+/// The bearer of a token. A request without a token gets 401.
 pub struct Bearer(pub Arc<Caller>);
 
 impl<S> FromRequestParts<S> for Bearer
@@ -36,13 +36,13 @@ where
     }
 }
 
-/// The token of `Authorization: Bearer …`.
+/// Returns the token of `Authorization: Bearer …`.
 pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The job, if it is there, is not gone and has not expired.
+/// Returns the job, if it exists, is not deleted or cancelled, and has not expired; otherwise `NO_JOB`.
 pub fn living<J: Borrow<StoredJob>>(found: Option<J>, now: Timestamp) -> Result<J> {
     let is_living = |found: &J| {
         let job = &found.borrow().job;
@@ -51,8 +51,9 @@ pub fn living<J: Borrow<StoredJob>>(found: Option<J>, now: Timestamp) -> Result<
     found.filter(is_living).ok_or(NO_JOB)
 }
 
-/// The job, if it is this caller's and not gone. Somebody else's is 404, as if there were none; so is one that was
-/// rejected and that the caller has deleted since, but with the reason.
+/// Returns the job, if it belongs to this caller and [`living`] finds it. A job of another owner is 404, as if it did not exist. A rejected
+/// job that
+/// the caller has deleted is 404 with the reason of the rejection.
 pub fn owned<J: Borrow<StoredJob>>(found: Option<J>, caller: &Caller, now: Timestamp) -> Result<J> {
     let found = living(found, now)?;
     let stored = found.borrow();

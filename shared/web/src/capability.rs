@@ -1,4 +1,4 @@
-//! The CapabilityStatement (FHIR R4, CapabilityStatement; Bulk Data and Argonaut EHI name the operations).
+//! The CapabilityStatement (FHIR R4, CapabilityStatement; Bulk Data and Argonaut EHI define the operations).
 
 use domain::dialect::Dialect;
 use fhir::instant;
@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 /// The canonical URL of the EHI export operation (Argonaut EHI API, 0.1.0).
 pub const EHI_EXPORT: &str = "http://argonautproject.org/ehi-api/OperationDefinition/patient-ehi-export";
 
-/// The requirements that a dialect with [`Dialect::claims_bulk_data`] meets.
+/// The requirements that the server meets in a dialect with [`Dialect::claims_bulk_data`].
 const BULK_DATA: &str = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data";
 
-/// An operation of Bulk Data.
+/// Returns the canonical URL of an operation of Bulk Data.
 fn operation(name: &str) -> String {
     format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{name}")
 }
 
-/// A type that is exported, with what `_typeFilter` can say of it.
+/// Returns the entry of an exported type, with the search parameters that `_typeFilter` accepts.
 fn resource(name: &str) -> Value {
     let parameters = of_type(name);
     let parameters: Vec<_> = parameters
@@ -42,7 +42,7 @@ fn resource(name: &str) -> Value {
     resource
 }
 
-/// What the server can do below one of the sandbox's shortcuts: EHI exports, and reading the patient of the token.
+/// Returns what the server supports below one of the sandbox's shortcuts: EHI exports, and reading the patient of the token.
 fn of_shortcut() -> Value {
     json!([{
         "type": "Patient",
@@ -51,8 +51,9 @@ fn of_shortcut() -> Value {
     }])
 }
 
-/// What the server under `base_url` can do, where it speaks `dialect`; `root` is where its OAuth endpoints are.
-/// `is_shortcut` is below a prefix of the sandbox, where there is no bulk export.
+/// Returns the CapabilityStatement of the server at `base_url` in a dialect. `root` is the base URL of its OAuth endpoints. `is_shortcut`
+/// is
+/// true below a prefix of the sandbox, where there is no bulk export.
 pub fn capability_statement(
     dialect: &Dialect,
     base_url: &str,

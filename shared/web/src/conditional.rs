@@ -1,4 +1,4 @@
-//! `If-None-Match`: what a client has already is not sent again (RFC 9110, 13.1.2).
+//! `If-None-Match`: content that the client already has is not sent again (RFC 9110, 13.1.2).
 
 use std::convert::Infallible;
 
@@ -9,7 +9,7 @@ use http::request::Parts;
 
 use crate::describe::Parameter;
 
-/// The tags that the client has.
+/// The ETags of the `If-None-Match` header.
 #[derive(Debug)]
 pub struct IfNoneMatch(Vec<HeaderValue>);
 
@@ -23,7 +23,7 @@ impl IfNoneMatch {
         Self(headers.get_all(IF_NONE_MATCH).iter().cloned().collect())
     }
 
-    /// Whether this tag is among them; weak and strong tags are compared alike, as the RFC says.
+    /// Returns whether the header contains this ETag or `*`. Weak and strong ETags compare as equal (RFC 9110, 13.1.2).
     pub fn names(&self, etag: &HeaderValue) -> bool {
         let Ok(etag) = etag.to_str() else { return false };
         let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();

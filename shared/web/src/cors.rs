@@ -1,8 +1,9 @@
-//! Cross-origin rules (contract, section 1): routes that take a token respond to any origin, routes that take
-//! a cookie only those that are registered, with credentials.
+//! Cross-origin rules (contract, section 1): responses to routes that take a token are readable by every origin. Responses to routes that
+//! take
+//! a cookie are readable by registered origins only, with credentials.
 //!
-//! A route that reads a cookie cannot be forgotten: reading one makes the response follow the rules for cookies, and so does
-//! the declaration of the route. That is why this is no layer of tower-http, which decides before the response is there.
+//! No route with a cookie can be forgotten: a handler that reads a cookie brings its response under the rules for cookies, and so does
+//! the declaration of the route. Therefore no layer of tower-http is used: such a layer decides before the handler has responded.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -16,21 +17,21 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
     "Content-Location, Link, X-Progress, Retry-After, Expires, ETag, Content-Range, Content-Disposition",
 );
 
-/// Whether a request is a preflight, which is answered with 204 and no more.
+/// Returns whether a request is a preflight. Its response is 204 without a body.
 pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS
         && headers.contains_key(ORIGIN)
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Who may read the response to a request.
+/// The origin that may read a response.
 pub struct Allowed {
     origin: Option<HeaderValue>,
     credentials: bool,
 }
 
 impl Allowed {
-    /// `takes_cookie` is whether the response may depend on a cookie.
+    /// Returns the origin that may read a response. `takes_cookie` is whether the response may depend on a cookie.
     pub fn of(takes_cookie: bool, origin: Option<HeaderValue>, settings: &Settings) -> Self {
         let Some(origin) = origin else { return Self { origin: None, credentials: false } };
         let registered = settings.staff_origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
@@ -38,7 +39,7 @@ impl Allowed {
         Self { origin: is_allowed.then_some(origin), credentials: registered && takes_cookie }
     }
 
-    /// Adds the headers of CORS to a response.
+    /// Adds the CORS headers to a response.
     pub fn add_to(self, headers: &mut HeaderMap) {
         headers.append(VARY, HeaderValue::from_static("Origin"));
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
@@ -51,7 +52,7 @@ impl Allowed {
     }
 }
 
-/// What a preflight is told beyond [`Allowed`].
+/// Returns the headers that a preflight response has in addition to those of [`Allowed`].
 pub fn preflight_headers(request: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));
@@ -62,8 +63,9 @@ pub fn preflight_headers(request: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// Whether the route at a path takes a cookie, for a preflight, which may reach a function that does not have the route. A
-/// test compares this with the declarations ([`crate::routes`]).
+/// Returns whether the route at a path takes a cookie. It is used for preflights, which may reach a function that does not have the route.
+/// A
+/// test compares this function with the declarations ([`crate::routes`]).
 pub fn takes_cookie(path: &str) -> bool {
     if path.ends_with("/customize") {
         return true;

@@ -1,8 +1,8 @@
-//! What a route reads beside its path, and what it returns, as OpenAPI describes it. A function declares both beside its
+//! What a route reads beside its path, and what it returns, in the terms of OpenAPI. A function declares both beside its
 //! handlers (see [`crate::routes`]).
 //!
-//! Tests hold handlers to the declarations: with debug assertions a handler that reads a parameter of the query or a field of
-//! a form that its route does not declare panics, and every response of the stories is compared with what is declared.
+//! Tests compare handlers with the declarations: with debug assertions, a handler panics if it reads a parameter of the query or a field of
+//! a form that its route does not declare, and every response in the stories is compared with the declared responses.
 
 /// A parameter of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,29 +10,29 @@ pub struct Parameter {
     pub name: &'static str,
     pub place: Place,
     pub kind: Kind,
-    /// Whether it may be given more than once.
+    /// Whether the parameter may be given more than once.
     pub is_repeated: bool,
-    /// What it does, as a sentence without its end.
+    /// A sentence without a full stop that says what the parameter does.
     pub description: &'static str,
 }
 
-/// Where a parameter stands.
+/// The part of the request that has a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Query,
     Header,
-    /// A field of the body: of a form, or a member of the JSON.
+    /// A field of the body: a field of a form or a member of the JSON.
     Body,
 }
 
-/// What the value of a parameter is.
+/// The type of a parameter's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,
     Integer,
     Boolean,
     Instant,
-    /// Texts in a list: a member of a body of JSON.
+    /// A list of texts: a member of a JSON body.
     Texts,
     /// The bytes of files: a field of a multipart body.
     Files,
@@ -58,12 +58,12 @@ impl Parameter {
         Self::new(Place::Body, name, description)
     }
 
-    /// The same parameter with another kind of value.
+    /// Returns the same parameter with another type of value.
     pub const fn of(self, kind: Kind) -> Self {
         Self { kind, ..self }
     }
 
-    /// The same parameter, which may be given more than once.
+    /// Returns the same parameter, which may be given more than once.
     pub const fn repeated(self) -> Self {
         Self { is_repeated: true, ..self }
     }
@@ -72,21 +72,21 @@ impl Parameter {
 /// `_format`, which is accepted and changes nothing: resources are always JSON.
 pub const FORMAT: Parameter = Parameter::query("_format", "The format of the response, which is always JSON");
 
-/// A response of success: its status, and the body that it has.
+/// A successful response: its status and its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Returned {
     pub status: u16,
     pub media_type: &'static str,
-    /// The name of the document's schema; `None` for what is not JSON.
+    /// The name of the document's schema; `None` if the body is not JSON.
     pub schema: Option<&'static str>,
 }
 
-/// A document in JSON.
+/// A JSON document.
 pub const fn json(status: u16, schema: &'static str) -> Returned {
     Returned { status, media_type: "application/json", schema: Some(schema) }
 }
 
-/// A resource of FHIR.
+/// A FHIR resource.
 pub const fn fhir(status: u16, schema: &'static str) -> Returned {
     Returned { status, media_type: fhir::FHIR_JSON, schema: Some(schema) }
 }

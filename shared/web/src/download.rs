@@ -1,8 +1,9 @@
-//! A stored file as a response: whole or a range of it (RFC 9110, 14), compressed where the client takes gzip.
+//! Sends a stored file as a response: the whole file or one range of it (RFC 9110, 14), compressed if the client accepts gzip.
 //!
-//! Ranges are of the file as it is. The compressed representation has a weak ETag of its own, so that nobody goes on with
-//! one where the other broke off (RFC 9110, 8.8 and 13.1.5). How the store keeps the file does not matter: what it keeps as
-//! gzip is read decompressed, because sizes, hashes and ranges are those of the uncompressed bytes.
+//! Ranges refer to the uncompressed file. The compressed representation has a weak ETag of its own, so that no client continues
+//! one representation with a range of the other (RFC 9110, 8.8 and 13.1.5). The form in which the store keeps the file does not matter: a
+//! file
+//! that is stored as gzip is decompressed when it is read, because sizes, hashes and ranges are those of the uncompressed bytes.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -37,14 +38,14 @@ use crate::describe::Parameter;
 pub struct Stored<'a> {
     pub location: &'a Location,
     pub content_type: &'a str,
-    /// What a browser saves it as.
+    /// The file name that a browser saves it under.
     pub file_name: &'a str,
-    /// Quoted; the same bytes have the same tag.
+    /// In quotes; equal bytes have equal ETags.
     pub etag: String,
     pub size: u64,
 }
 
-/// How a client asks for a file: which part of it, compressed or not, and what it has already.
+/// What a client requests: which part of a file, in which encoding, and which versions the client already has.
 #[derive(Debug)]
 pub struct FileRequest {
     range: Option<HeaderValue>,
@@ -57,8 +58,8 @@ pub struct FileRequest {
 impl FileRequest {
     /// The headers that are read.
     pub const PARAMETERS: [Parameter; 3] = [
-        Parameter::header("Range", "The range of bytes that is wanted"),
-        Parameter::header("If-Range", "The ETag of the file of which a range is wanted"),
+        Parameter::header("Range", "The requested range of bytes"),
+        Parameter::header("If-Range", "The ETag of the file that the range belongs to"),
         IfNoneMatch::PARAMETER,
     ];
 
@@ -82,20 +83,21 @@ impl<S: Send + Sync> FromRequestParts<S> for FileRequest {
     }
 }
 
-/// How long a link is good that a client is sent to.
+/// The validity of a presigned link that a client is redirected to.
 const LINK: SignedDuration = SignedDuration::from_mins(5);
 
-/// How much a host can send in a response, and what a client wants where that is too little.
+/// The size limit of a response on this host, and the client's preference for larger files.
 #[derive(Debug, Clone, Copy)]
 pub struct InlineLimit {
-    /// The most bytes of one response.
+    /// The maximum size of one response in bytes.
     pub bytes: u64,
-    /// What happens to a larger one.
+    /// What happens to a larger file.
     pub on_larger: LargeFiles,
 }
 
-/// Answers with the file, or with the one range asked for. Several ranges at once get the whole. What is too large for
-/// a response of this host is a redirect to the store, or 413 for clients that cannot follow one.
+/// Returns the file, or the one range that the client requests. A request for several ranges gets the whole file. A file that is too large
+/// for
+/// a response of this host becomes a redirect to the store, or 413 for clients that cannot follow redirects.
 pub async fn download(
     stored: &Stored<'_>,
     request: &FileRequest,
@@ -121,11 +123,11 @@ pub async fn download(
         match inline.on_larger {
             LargeFiles::Refuse => {
                 return Err(Error::TooLarge(format!(
-                    "the file has {} bytes and this server answers with at most {} at once: ask for ranges, or have the client registered with large_files = \"redirect\"",
+                    "the file has {} bytes and this server sends at most {} in one response: ask for ranges, or have the client registered with large_files = \"redirect\"",
                     stored.size, inline.bytes
                 )));
             }
-            // A link has the whole object: what stands in a pack, and is never large, is sent from here.
+            // A link leads to a whole object. A file inside a pack is never large and is sent from here.
             LargeFiles::Redirect if stored.location.place.is_some() => {}
             LargeFiles::Redirect => {
                 if let Some(link) = files.link(&stored.location.key, LINK, stored.file_name).await? {
@@ -143,7 +145,7 @@ pub async fn download(
     let text = |text: String| HeaderValue::from_str(&text).map_err(Error::internal);
     headers.insert(CONTENT_TYPE, HeaderValue::from_str(stored.content_type).map_err(Error::internal)?);
     match is_compressed {
-        // How long it will be is known at its end.
+        // The compressed length is not known before the end.
         true => headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip")),
         false => headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
     };
@@ -152,7 +154,7 @@ pub async fn download(
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(ETAG, etag);
-    // Attachments are whatever somebody put into a record: never run them.
+    // An attachment has arbitrary content from a record: browsers must never run it.
     headers.insert(
         HeaderName::from_static("content-security-policy"),
         HeaderValue::from_static("sandbox; default-src 'none'"),
@@ -183,7 +185,7 @@ pub fn made(
 /// Files below this many bytes are not worth compressing.
 const LEAST_COMPRESSED: u64 = 1024;
 
-/// Whether gzip makes content of this type smaller: text and JSON; images, PDF and archives are compressed already.
+/// Returns whether gzip makes content of this type smaller: true for text, JSON and XML; images, PDF and archives are already compressed.
 fn is_compressible(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.starts_with("text/")
@@ -191,7 +193,7 @@ fn is_compressible(content_type: &str) -> bool {
         || essence == FHIR_NDJSON
 }
 
-/// Whether the client takes gzip, and not rather the file as it is (RFC 9110, 12.5.3).
+/// Returns whether the client accepts gzip and does not prefer the uncompressed file (RFC 9110, 12.5.3).
 fn takes_gzip(request: &HeaderMap) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
     let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
@@ -199,7 +201,7 @@ fn takes_gzip(request: &HeaderMap) -> bool {
         let mut parameters = element.split(';').map(str::trim);
         let coding = parameters.next().unwrap_or_default().to_ascii_lowercase();
         let weight = parameters.find_map(|text| text.strip_prefix("q=").or_else(|| text.strip_prefix("Q=")));
-        // A weight that is none cannot be meant as yes.
+        // A weight that cannot be parsed counts as 0.
         let weight = weight.map_or(1.0, |text| text.trim().parse::<f32>().unwrap_or(0.0));
         match coding.as_str() {
             "gzip" | "x-gzip" => gzip = Some(weight),
@@ -225,7 +227,7 @@ fn gzip(bytes: ByteStream) -> impl Stream<Item = std::io::Result<Bytes>> {
     ReaderStream::with_capacity(encoder, PIECE)
 }
 
-/// Compressed bytes handed on at once.
+/// The size of the blocks of compressed output, in bytes.
 const PIECE: usize = 32 * 1024;
 
 fn asked_range(request: &FileRequest, etag: &HeaderValue, size: u64) -> Result<Option<Range<u64>>> {
@@ -233,10 +235,10 @@ fn asked_range(request: &FileRequest, etag: &HeaderValue, size: u64) -> Result<O
         return Ok(None);
     }
     let Some(spec) = request.range.as_ref().and_then(|value| value.to_str().ok()) else { return Ok(None) };
-    // Anything but one range of bytes is ignored, as the RFC allows.
+    // Every other kind of range is ignored, as the RFC allows.
     let Some(spec) = spec.strip_prefix("bytes=").filter(|spec| !spec.contains(',')) else { return Ok(None) };
     let Some((first, last)) = spec.trim().split_once('-') else { return Ok(None) };
-    // Digits only (RFC 9110, section 14.1.1); more of them than a number has are beyond every file.
+    // Digits only (RFC 9110, section 14.1.1). A number that is too large for `u64` is beyond the end of every file.
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number(first) || !is_number(last) {
         return Ok(None);
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_for_those_who_take_it() {
+    fn only_clients_that_accept_gzip_get_it() {
         for (accepted, expected) in [
             (None, false),
             (Some(""), false),
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_as_the_rfc_reads_them() {
+    fn ranges_follow_the_rfc() {
         for (spec, expected) in [
             ("bytes=0-4", Some(0..5)),
             ("bytes=5-", Some(5..10)),

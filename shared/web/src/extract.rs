@@ -1,4 +1,4 @@
-//! Reads what requests bring: bounded, typed, and with a response that names what is wrong.
+//! Extractors: they read requests with size limits into typed values, and their errors say what is wrong.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -20,21 +20,21 @@ use crate::request_context;
 use crate::respond::{ApiError, PageError};
 use crate::session::Origin;
 
-/// The largest body of JSON or of a form.
+/// The maximum size of a JSON or form body in bytes.
 pub const MAX_BODY: usize = 100 * 1024;
 
-/// Reads a body whole; more than `limit` bytes are 413.
+/// Reads a whole body. A body of more than `limit` bytes is an error with status 413.
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err(Error::TooLarge(format!("the body is larger than {limit} bytes")))
         }
-        Err(_) => Err(Error::invalid("the body ended before its end")),
+        Err(_) => Err(Error::invalid("the body is incomplete")),
     }
 }
 
-/// A body by its content type.
+/// A body, parsed according to its content type.
 #[derive(Debug)]
 pub enum Content {
     Empty,
@@ -43,7 +43,8 @@ pub enum Content {
 }
 
 impl Content {
-    /// Reads JSON, FHIR JSON or a form; anything else is 415. What is not JSON, or names a member twice, is 400.
+    /// Reads JSON, FHIR JSON or a form; any other type is an error with status 415. Invalid JSON and a member that is given twice are
+    /// errors with status 400.
     async fn read(headers: &HeaderMap, body: Body) -> Result<Self> {
         let bytes = read_body(body, MAX_BODY).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -117,13 +118,13 @@ impl<S: Send + Sync, T> FromRequest<S> for Unread<T> {
 pub struct Form(pub Vec<(String, String)>);
 
 impl Form {
-    /// The first value of a field, if there is one.
+    /// Returns the first value of a field, if there is one.
     pub fn find(&self, name: &str) -> Option<&str> {
         request_context::reads(Place::Body, name);
         field(&self.0, name)
     }
 
-    /// The first value of a field; empty if there is none.
+    /// Returns the first value of a field; empty if there is none.
     pub fn get(&self, name: &str) -> &str {
         self.find(name).unwrap_or_default()
     }
@@ -138,7 +139,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
-/// A form that a page of this server, or of an allowed origin, has sent: see [`Origin`].
+/// A form that comes from a page of this server or of an allowed origin: see [`Origin`].
 #[derive(Debug)]
 pub struct SameSiteForm(pub Form);
 
@@ -155,7 +156,7 @@ where
     }
 }
 
-/// The fields of a urlencoded form; any other body is 415.
+/// Reads the fields of a urlencoded form; any other body is an error with status 415.
 async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<(String, String)>> {
     match Content::read(headers, body).await? {
         Content::Form(fields) => Ok(fields),
@@ -164,12 +165,12 @@ async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<(String, Strin
     }
 }
 
-/// The first value of a form or query field.
+/// Returns the first value of a form or query field.
 pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The fields of the query, in their order.
+/// The fields of the query, in order.
 #[derive(Debug, Default)]
 pub struct Query(pub Vec<(String, String)>);
 
@@ -191,14 +192,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// One text parameter of the path, decoded.
+/// Returns one parameter of the path as decoded text.
 async fn path_parameter<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Option<String> {
     let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
     parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
 
-/// The `{job}` of the path. What cannot be a job's id becomes the id of no job, so that a handler finds out who asks
-/// before anybody learns that there is none.
+/// The `{job}` of the path. A text that is not a valid job id becomes the id of no job, so that a handler authorizes the caller
+/// first; only then is the response 404.
 pub struct JobPath(pub JobId);
 
 impl<S: Send + Sync> FromRequestParts<S> for JobPath {
@@ -234,7 +235,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PatientPath {
     }
 }
 
-/// The `{upload}` of the path. What cannot be decoded is no upload.
+/// The `{upload}` of the path. A text that cannot be decoded becomes empty, which no upload has as its id.
 pub struct UploadPath(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for UploadPath {
@@ -245,14 +246,14 @@ impl<S: Send + Sync> FromRequestParts<S> for UploadPath {
     }
 }
 
-/// The `{file}` of the path, decoded and otherwise as it came.
+/// The `{file}` of the path, decoded but not validated.
 pub struct FilePath(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for FilePath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        // No file has an empty name.
+        // No file has an empty name, so a missing or broken parameter finds none.
         Ok(Self(path_parameter(parts, state, "file").await.unwrap_or_default()))
     }
 }

@@ -1,6 +1,6 @@
-//! What every host puts around its routers: the fallbacks, `%24`, CORS, security headers, the log.
+//! What every host adds around its routers: the fallbacks, the decoding of `%24`, CORS, security headers and the log.
 //!
-//! Routers are merged without any of it; a host calls [`host`] once, on the whole.
+//! Routers are merged without these layers; a host calls [`host`] once, on the merged router.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -36,15 +36,16 @@ struct Host {
     site: Arc<Site>,
 }
 
-/// When the response to a request must be complete, body included. Hosts that are cut off at a time put it into the extensions of
-/// a request: whatever its handler waits for then, the client gets 503 and not the cut.
+/// The time by which the response to a request must be complete, body included. A host that stops requests after a time limit puts this
+/// value into
+/// the extensions of a request. If the handler is not done by then, the client gets 503 instead of a broken connection.
 #[derive(Debug, Clone, Copy)]
 pub struct RespondBy(pub Instant);
 
-/// Such a host keeps a response in memory and sends no larger one.
+/// The maximum size of a response in bytes on a host with [`RespondBy`], which keeps the response in memory.
 const MAX_RESPONSE: usize = 8 * 1024 * 1024;
 
-/// Wraps routers for serving.
+/// Adds the fallbacks and layers to the merged routers.
 pub fn host(routers: Router, platform: &dyn Platform) -> Router {
     let routed = routers
         .fallback(async || ApiError(Error::NotFound("there is nothing at this address")))
@@ -52,7 +53,7 @@ pub fn host(routers: Router, platform: &dyn Platform) -> Router {
     wrapped(routed, platform.settings(), platform.clock(), platform.random())
 }
 
-/// A host that cannot serve: 503 to every request, and the reason in the log.
+/// Returns the router of a server that cannot start: every request gets 503, and the log has the reason.
 pub fn closed(reason: &str, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Router {
     let settings = Settings::parse("base_url = \"http://localhost\"", |_| None, None);
     let settings = settings.expect("a base URL is all that settings need");
@@ -69,12 +70,12 @@ fn wrapped(
 ) -> Router {
     let site = Arc::new(Site::new(&settings));
     let state = Host { settings, clock, random, site };
-    // Outside the router, because a router matches the path before its own layers run.
+    // These layers are outside the router, because a router matches the path before its own layers run.
     Router::new().fallback_service(routed).layer(from_fn_with_state(state, around))
 }
 
-/// Spells the path as routes do. Some clients send `%24ehi-export`; and the path of the public base URL is taken off,
-/// unless a proxy has done so.
+/// Rewrites the path to the form that routes declare: decodes the `%24` that some clients send in `%24ehi-export`, and removes the path of
+/// the public base URL if no proxy has removed it.
 fn normalize(request: &mut Request, prefix: &str) {
     let uri = request.uri();
     let inner = uri.path().strip_prefix(prefix).filter(|_| !prefix.is_empty());
@@ -98,7 +99,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     normalize(&mut request, &host.site.prefix);
     let started = host.clock.now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    // Ours, never one that a header brings.
+    // The server's own id, never one from a header of the request.
     let request_id = host.random.attempt().to_string();
     let wanted = Wanted::of(request.headers());
     let reader = Reader::of(host.site.clone(), &method, &uri, request.headers());
@@ -112,13 +113,13 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         (StatusCode::NO_CONTENT, headers).into_response()
     } else {
         let context = RequestContext::new(request_id.clone(), address, reader.clone());
-        // A panic is a defect, but it must not cost other requests their connection.
-        let answer = AssertUnwindSafe(in_time(next.run(request), respond_by)).catch_unwind();
-        let answered;
-        (answered, observed) = context.during(answer).await;
-        answered.unwrap_or_else(|_| ApiError(Error::internal("a handler panicked")).into_response())
+        // A panic is a defect, but other requests on the same connection must not fail because of it.
+        let handled = AssertUnwindSafe(in_time(next.run(request), respond_by)).catch_unwind();
+        let handled_response;
+        (handled_response, observed) = context.during(handled).await;
+        handled_response.unwrap_or_else(|_| ApiError(Error::internal("a handler panicked")).into_response())
     };
-    // No handler sees a preflight, or a method that its path does not have.
+    // Handlers never see preflight requests, nor requests with a method that their path does not have.
     let takes_cookie = observed.took_cookie || cors::takes_cookie(uri.path());
     if response.extensions().get::<Shown>().is_some() {
         let context = RequestContext::new(request_id.clone(), None, reader.clone());
@@ -128,14 +129,14 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     let headers = response.headers_mut();
     Allowed::of(takes_cookie, origin, &host.settings).add_to(headers);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    // Not `no-referrer`: browsers would then send our own forms with `Origin: null`.
+    // Not `no-referrer`: browsers would then send the forms of this server with `Origin: null`.
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));
     if headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html")) {
         if let Some(policy) = host.site.policy(form_goes_to.as_ref().map(|FormGoesTo(origin)| &**origin)) {
             headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy);
         }
         headers.append(VARY, HeaderValue::from_static("Accept-Language, Cookie"));
-        // A link that chooses a language is followed by pages that do not name it.
+        // A link may choose a language; the cookie keeps the choice for pages whose URL does not name one.
         let chosen = asked_for(&uri).and_then(|language| host.site.language_cookie(language));
         if let Some(cookie) = chosen {
             headers.append(SET_COOKIE, cookie);
@@ -156,27 +157,28 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     response
 }
 
-/// The handler's response, if it is complete in time. What the handler was doing then is dropped, as when a process dies.
-async fn in_time(answer: impl Future<Output = Response>, by: Option<RespondBy>) -> Response {
-    let Some(RespondBy(by)) = by else { return answer.await };
+/// Returns the handler's response if it is complete in time, otherwise 503. Work of the handler that is not done by then is dropped, as
+/// when a process dies.
+async fn in_time(response: impl Future<Output = Response>, by: Option<RespondBy>) -> Response {
+    let Some(RespondBy(by)) = by else { return response.await };
     let complete = async {
-        let (parts, body) = answer.await.into_parts();
+        let (parts, body) = response.await.into_parts();
         to_bytes(body, MAX_RESPONSE).await.map(|bytes| Response::from_parts(parts, Body::from(bytes)))
     };
     let failed = match timeout_at(by, complete).await {
         Ok(Ok(response)) => return response,
         Ok(Err(broken)) => Error::unavailable(broken),
-        Err(_) => Error::unavailable("the time for the request is over"),
+        Err(_) => Error::unavailable("the request exceeded its time limit"),
     };
     ApiError(failed).into_response()
 }
 
-/// Who reads an error.
+/// The form in which the caller reads an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    /// A person in a browser, which asks for a page and no program's format.
+    /// A page: a browser asks for HTML and for no JSON.
     Page,
-    /// A program that asks for JSON and not for a page.
+    /// JSON: a program asks for JSON and not for HTML.
     Json,
     /// Whatever the route usually returns.
     Usual,
@@ -201,10 +203,10 @@ impl Wanted {
     }
 }
 
-/// The route in the log of a request that reached none: no route has the path, or the method.
+/// The route in the log for a request that matches no route, by path or by method.
 const NO_ROUTE: &str = "none";
 
-/// What the log says of a request beside its response.
+/// The fields of the log line that do not come from the response.
 struct Logline<'a> {
     id: &'a str,
     client: &'a str,
@@ -225,7 +227,7 @@ fn log(request: &Logline<'_>, response: &Response<Body>) {
     }
 }
 
-/// The job that a path names; empty when it names none.
+/// Returns the job id in a path; empty if the path has none.
 fn job(path: &str) -> &str {
     path.split('/').find(|segment| JobId::parse(segment).is_ok()).unwrap_or_default()
 }
@@ -235,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_of_the_base_is_taken_off() {
+    fn the_path_of_the_base_url_is_removed() {
         for (prefix, path, expected) in [
             ("/ehi", "/ehi/fhir/metadata?x=1", "/fhir/metadata?x=1"),
             ("/ehi", "/ehi", "/"),
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_no_browser() {
+    fn programs_and_browsers_are_told_apart_by_accept() {
         for (accept, wanted) in [
             ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Wanted::Page),
             ("application/fhir+json", Wanted::Json),

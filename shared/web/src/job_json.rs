@@ -8,8 +8,8 @@ use domain::states::Running;
 use serde_json::{Map, Value, json};
 use settings::Settings;
 
-/// The job with its choices, attachments, progress and history. `manifest` is what it has, or null. An authorization's
-/// `value` is always a boolean: clients take anything but `false` as given.
+/// Returns the job with its choices, attachments, progress and history. `manifest` is the job's manifest, or null. The `value` of an
+/// authorization is always a boolean, because clients treat every value except `false` as consent.
 pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value>) -> Value {
     let job = &stored.job;
     let header = job.header();
@@ -97,12 +97,12 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
     value
 }
 
-/// The URL of a file that staff attached.
+/// Returns the URL of a file that staff attached.
 pub fn attachment_url(settings: &Settings, job: &Job, name: &str) -> String {
     settings.url(&format!("/jobs/{}/download/attachments/{name}", job.id()))
 }
 
-/// The URL of a file of the export.
+/// Returns the URL of a file of the export.
 pub fn file_url(settings: &Settings, job: &Job, name: &str) -> String {
     settings.url(&format!("/jobs/{}/download/{name}", job.id()))
 }

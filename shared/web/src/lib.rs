@@ -1,4 +1,4 @@
-//! How a request becomes typed values and a response becomes bytes: what the functions that serve HTTP share. Knows no adapter.
+//! What the functions that serve HTTP share: requests become typed values, and responses become bytes. This crate knows no adapter.
 
 pub mod assets;
 pub mod audit;

@@ -1,4 +1,4 @@
-//! The manifest on the wire (Bulk Data 2.0 to 4.0, response to a complete status; contract, sections 2 and 3).
+//! The manifest that clients receive (Bulk Data 2.0 to 4.0, response to a complete status; contract, sections 2 and 3).
 
 use std::borrow::Cow;
 
@@ -17,26 +17,26 @@ use settings::Settings;
 
 use crate::job_json::file_url;
 
-/// The largest page that is read: 10,000 files, and as many as one chunk has.
+/// The maximum size of a stored page in bytes: a page has 10,000 files, and the files of at most one more chunk.
 const MAX_PAGE: usize = 16 * 1024 * 1024;
 
-/// How long a signed URL is good (Bulk Data 3.0, capability URLs).
+/// The validity of a signed URL (Bulk Data 3.0, capability URLs).
 pub const SIGNED: SignedDuration = SignedDuration::from_mins(5);
 
-/// A page, and what it depends on.
+/// A page and its inputs.
 pub struct Page<'p> {
     pub job: &'p Job,
     pub transaction_time: Timestamp,
     pub files: &'p [NamedFile],
     pub number: u32,
-    /// Whether there is another.
+    /// Whether another page follows.
     pub has_next: bool,
-    /// With these keys URLs carry a signature from now on, instead of needing a token.
+    /// Keys and the current time. If they are given, URLs are signed and need no token.
     pub signer: Option<(&'p Keys, Timestamp)>,
 }
 
 impl Page<'_> {
-    /// The page as its job's client reads it.
+    /// Renders the page in the dialect of its job.
     pub fn to_json(&self, settings: &Settings) -> Value {
         let request = &self.job.header().request;
         let style = request.dialect().manifest;
@@ -83,7 +83,7 @@ impl Page<'_> {
             let signature = keys.file_signature(self.job.id(), &named.name, expires);
             url = format!("{url}?expires={expires}&signature={signature}");
         }
-        // Bulk Data 3.0, `organizeOutputBy`: an item of the output has no type.
+        // Bulk Data 3.0, `organizeOutputBy`: an item of the output then has no type.
         let mut entry = match request.output.organize_by_patient && named.file.purpose.is_data() {
             true => json!({ "url": url, "count": named.file.count }),
             false => json!({ "type": named.file.resource_type, "url": url, "count": named.file.count }),
@@ -103,8 +103,9 @@ impl Page<'_> {
         entry
     }
 
-    /// Adds the extension: the ledger and the URL of the format's documentation in every dialect (45 CFR 170.315(b)(10) wants
-    /// it with each export), and in the standard one where the job's JSON is. Bulk Data 4.0 has an array of FHIR extensions, the versions before an object.
+    /// Adds the extension. Every dialect gets the ledger and the URL of the format's documentation (45 CFR 170.315(b)(10) requires
+    /// it with each export); the standard style also gets the URL of the job's JSON. In Bulk Data 4.0 the extension is an array of FHIR
+    /// extensions, in earlier versions an object.
     fn extend(&self, manifest: &mut Value, settings: &Settings, style: ManifestStyle, manifest_v4: bool) {
         let is_standard = style == ManifestStyle::Standard;
         let metadata = is_standard.then(|| settings.url(&format!("/jobs/{}/metadata", self.job.id())));
@@ -127,7 +128,7 @@ impl Page<'_> {
     }
 }
 
-/// Counters by name as a FHIR extension, nested as the object is.
+/// Renders counters by name as a FHIR extension, nested like the object.
 fn fhir_extension(name: &str, value: &Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -141,13 +142,14 @@ fn fhir_extension(name: &str, value: &Value) -> Value {
     }
 }
 
-/// The first page of a job whose export is written, without signatures; `None` before.
+/// Returns the first page of a job, without signatures; `None` before the export is written.
 pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> Result<Option<Value>> {
     page(job, 0, files, settings, None).await
 }
 
-/// A page of a job whose export is written, with what staff attached on the first; `None` before, and where there is
-/// no such page. URLs are signed by `signer` where the job's client wants them so.
+/// Returns a page of a job; the first page includes the files that staff attached. Returns `None` before the export is written, and if
+/// there is
+/// no such page. `signer` signs the URLs if the job's client requires it.
 pub async fn page(
     job: &Job,
     number: u32,
@@ -159,7 +161,7 @@ pub async fn page(
     Ok(Some(render(job, number, &stored, settings, signer)))
 }
 
-/// A page of such a job, made of what Finish stored.
+/// Renders a page from the manifest that Finish stored.
 pub fn render(
     job: &Job,
     number: u32,
@@ -177,15 +179,15 @@ pub fn render(
     Page { job, transaction_time, files: &listed, number, has_next, signer }.to_json(settings)
 }
 
-/// Whether the URLs of the job's files carry a signature: in the dialect that has them so, and for clients that are
-/// registered for it.
+/// Returns whether the URLs of the job's files are signed: in the dialect that requires it, and for clients that are
+/// registered with `signed_urls`.
 pub fn is_signed(job: &Job, settings: &Settings) -> bool {
     let header = job.header();
     let registered = super::urls::client_of(settings, &header.owner).is_some_and(|client| client.signed_urls);
     header.request.dialect().manifest == ManifestStyle::Signed || registered
 }
 
-/// A page as Finish stored it; `None` before, and where there is no such page.
+/// Returns a page as Finish stored it; `None` before, and if there is no such page.
 pub async fn stored_page(job: &Job, number: u32, files: &dyn Files) -> Result<Option<StoredManifest>> {
     let Some(summary) = job.summary().filter(|summary| number < summary.pages) else { return Ok(None) };
     let bytes = read_all(files, &summary.page_key(number), MAX_PAGE).await?;

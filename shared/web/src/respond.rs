@@ -1,4 +1,4 @@
-//! Answers: errors in their three renderings, FHIR and plain JSON, pages, redirects.
+//! Responses: errors in their three renderings, FHIR and plain JSON, pages, redirects.
 
 use askama::Template;
 use axum::body::{Body, Bytes};
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use crate::pages::{ErrorPage, Frame};
 
-/// What a response tells the host's log of an error: the causes, which the caller does not see.
+/// The causes of an error, which the host logs and the caller never sees.
 #[derive(Debug, Clone)]
 pub struct Logged(pub String);
 
-/// The error of a response, for the host, which gives a browser a page and a program an OperationOutcome.
+/// The error of a response. The host renders it again: as a page for a browser, as an OperationOutcome for a program.
 #[derive(Debug, Clone)]
 pub(super) struct Shown {
     text: String,
@@ -34,16 +34,16 @@ impl Shown {
     }
 }
 
-/// Where a redirect after a page's form may go beyond this server: an origin, or a scheme with its colon.
+/// The target outside this server that a page's form may redirect to: an origin, or a scheme with its colon.
 #[derive(Debug, Clone)]
 pub struct FormGoesTo(pub String);
 
 impl FormGoesTo {
-    /// What a Content Security Policy needs for a redirect to an app's address.
+    /// Returns the source expression that a Content Security Policy needs for a redirect to an app's address.
     pub fn app(address: &str) -> Option<Self> {
         let url = url::Url::parse(address).ok()?;
         match settings::origin_of(address) {
-            // An app may lead on to another of its hosts, and Chromium holds each of these redirects to the policy.
+            // An app may redirect to another of its hosts, and Chromium checks each of these redirects against the policy.
             Some(origin) if origin.starts_with("https:") => Some(Self("https:".to_owned())),
             Some(origin) => Some(Self(origin)),
             None => Some(Self(format!("{}:", url.scheme()))),
@@ -56,7 +56,7 @@ impl FormGoesTo {
     }
 }
 
-/// The HTTP status that an error is answered with (contract, section 7).
+/// Returns the HTTP status of an error (contract, section 7).
 pub fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::Invalid(_) | Error::NotSupported(_) => StatusCode::BAD_REQUEST,
@@ -77,10 +77,10 @@ pub fn status_of(error: &Error) -> StatusCode {
     }
 }
 
-/// What a handler of the API returns.
+/// The result of an API handler.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
 
-/// An error that becomes an OperationOutcome. The host makes a page of it where a browser asks for one.
+/// An error that becomes an OperationOutcome. The host renders it as a page if a browser asks for one.
 #[derive(Debug)]
 pub struct ApiError(pub Error);
 
@@ -101,7 +101,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The same error as a page: status and headers stay.
+/// Renders the error of a response as a page; status and headers stay.
 pub(super) fn as_page(response: Response) -> Response {
     let page = |status: StatusCode, shown: &Shown| {
         html(status, &ErrorPage::new(status, &shown.text, shown.retry_after))
@@ -109,7 +109,7 @@ pub(super) fn as_page(response: Response) -> Response {
     rendered(response, page)
 }
 
-/// The same error as an OperationOutcome.
+/// Renders the error of a response as an OperationOutcome.
 pub(super) fn as_outcome(response: Response) -> Response {
     rendered(response, |status, shown| fhir(status, &outcome("error", shown.code, &shown.text)))
 }
@@ -123,7 +123,7 @@ fn rendered(response: Response, render: impl FnOnce(StatusCode, &Shown) -> Respo
     Response::from_parts(parts, body)
 }
 
-/// An error that is answered with a page.
+/// An error that becomes a page.
 pub struct PageError(pub Error);
 
 impl<E: Into<Error>> From<E> for PageError {
@@ -145,7 +145,8 @@ impl IntoResponse for PageError {
 /// An error of an OAuth endpoint (RFC 6749, 5.2).
 #[derive(Debug)]
 pub enum OAuthError {
-    /// `invalid_client` of a client whose assertion does not hold: 400, because it tried no scheme of HTTP.
+    /// `invalid_client` for a client whose assertion is not valid. The status is 400, because the client used no HTTP authentication
+    /// scheme.
     Assertion,
     /// One of the specification's codes, and a text for the developer of the client.
     Refused {
@@ -205,7 +206,7 @@ impl IntoResponse for OAuthError {
     }
 }
 
-/// Seconds after which a client may try again what failed because a store did not respond.
+/// The `Retry-After` of a request that failed because a store did not respond, in seconds.
 const UNAVAILABLE_SECONDS: u64 = 5;
 
 fn with_error_headers(error: &Error, mut response: Response) -> Response {
@@ -241,7 +242,7 @@ fn with_error_headers(error: &Error, mut response: Response) -> Response {
     response
 }
 
-/// A response of bytes that were made before.
+/// Returns a response with a body that exists already.
 pub fn ready(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
     body(status, content_type, bytes)
 }
@@ -250,22 +251,22 @@ fn body(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -
     let mut response = (status, body.into()).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // What responses hold is for one person's eyes; the few public ones say otherwise themselves.
+    // Most responses are for one person only; the few public ones replace this header.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-/// A FHIR resource.
+/// Returns a FHIR resource.
 pub fn fhir(status: StatusCode, resource: &Value) -> Response {
     body(status, FHIR_JSON, resource.to_string().into_bytes())
 }
 
-/// A FHIR resource as it is stored.
+/// Returns a FHIR resource as it is stored.
 pub fn fhir_text(resource: Vec<u8>) -> Response {
     body(StatusCode::OK, FHIR_JSON, resource)
 }
 
-/// A notice as an OperationOutcome.
+/// Returns a notice as an OperationOutcome.
 pub fn notice(status: StatusCode, text: &str) -> Response {
     fhir(status, &information(text))
 }
@@ -274,7 +275,7 @@ pub fn json(status: StatusCode, value: &Value) -> Response {
     body(status, "application/json", value.to_string().into_bytes())
 }
 
-/// A page.
+/// Returns a page.
 pub fn html(status: StatusCode, page: &impl Template) -> Response {
     let frame: Box<dyn std::any::Any> = Box::new(Frame::current());
     match page.render_with_values(&(crate::pages::FRAME, frame)) {
@@ -283,12 +284,12 @@ pub fn html(status: StatusCode, page: &impl Template) -> Response {
     }
 }
 
-/// To another page, by GET.
+/// Redirects to another page, which the browser requests by GET (303).
 pub fn see_other(url: &str) -> Response {
     redirect(StatusCode::SEE_OTHER, url)
 }
 
-/// To another page, as the browsers of 302 have always understood it.
+/// Redirects to another page with 302, which browsers follow by GET.
 pub fn found(url: &str) -> Response {
     redirect(StatusCode::FOUND, url)
 }
@@ -302,7 +303,7 @@ fn redirect(status: StatusCode, url: &str) -> Response {
     }
 }
 
-/// Answers that anybody may keep for a while.
+/// Lets every cache keep the response for five minutes.
 pub fn cacheable(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response

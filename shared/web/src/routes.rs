@@ -1,6 +1,6 @@
-//! The one list of routes. A function declares each of its routes once, with method, path, caller and responses; its router is
+//! The only list of routes. A function declares each of its routes once, with method, path, permitted callers and responses; its router is
 //! built from the declarations. The rules for cookies, the route in the log, the OpenAPI document, the tables in the
-//! documentation and the tests read the same list.
+//! documentation and the tests use the same list.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,39 +18,39 @@ use crate::describe::{Parameter, Returned};
 use crate::request_context;
 use crate::respond::ApiError;
 
-/// Who may call a route, which says how everybody else is refused.
+/// Who may call a route, and how every other caller is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody.
+    /// Everyone.
     Public,
-    /// People who sign in or out: anybody, with or without a cookie.
+    /// People who sign in or out: everyone, with or without a cookie.
     SignIn,
     /// The bearer of the owner's token: 401 without a token, 404 with the token of another owner.
     Owner,
-    /// The same, or anybody with a URL that the manifest has signed.
+    /// Like [`Self::Owner`], and everyone with a signed URL from the manifest.
     OwnerOrSigned,
     /// The owner's token, or staff by cookie.
     OwnerOrStaff,
-    /// Who may fill in a form: the owner's token, the code of the link, the patient's or a staff cookie.
+    /// Everyone who may fill in the form: the owner's token, the code of the link, or a cookie of the patient or of staff.
     FormFiller,
     /// A client with access to many patients: 401 without a token, 403 with a patient's token.
     Client,
-    /// Staff, by cookie or by a token with the role: 401 without, 403 with a patient's token.
+    /// Staff, by cookie or by a token with the role: 401 without either, 403 with a patient's token.
     Staff,
-    /// Staff in a browser: sent to sign in, or 401 as a page.
+    /// Staff in a browser: other callers are sent to sign in, or get 401 as a page.
     StaffPage,
-    /// A patient in a browser: sent to sign in, or refused as a page.
+    /// A patient in a browser: other callers are sent to sign in, or get a page that refuses them.
     PatientPage,
-    /// A browser that an app sends here: refused as a page.
+    /// A browser that an app sends here; errors are pages.
     AppRedirect,
-    /// An OAuth client: 400 or 401 in the JSON of OAuth.
+    /// An OAuth client; errors are 400 or 401 in the JSON of OAuth.
     OAuth,
-    /// The bearer of an access token: 401 in the JSON of OAuth.
+    /// The bearer of an access token; errors are 401 in the JSON of OAuth.
     OAuthBearer,
 }
 
 impl Access {
-    /// Whether a cookie can be what lets the caller in. Then other origins are not answered, unless they are registered.
+    /// Returns whether a cookie can authorize the caller. If so, only registered origins may read the response.
     pub fn takes_cookie(self) -> bool {
         match self {
             Self::SignIn
@@ -70,7 +70,7 @@ impl Access {
     }
 }
 
-/// What a path begins with.
+/// The beginning of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Below {
     /// The base URL of the server.
@@ -82,7 +82,7 @@ pub enum Below {
 }
 
 impl Below {
-    /// Below a base URL of the FHIR API, where the shortcut may be [`SandboxShortcut::NONE`].
+    /// Returns a base URL of the FHIR API, below a shortcut unless it is [`SandboxShortcut::NONE`].
     pub fn of(shortcut: SandboxShortcut, base: Base) -> Self {
         if shortcut == SandboxShortcut::NONE { Self::Base(base) } else { Self::Shortcut(shortcut, base) }
     }
@@ -96,23 +96,23 @@ impl Below {
     }
 }
 
-/// A route as it is declared.
+/// The declaration of a route.
 #[derive(Debug, Clone)]
 pub struct Route {
     pub method: Method,
-    /// From the root of the server, with parameters in braces.
+    /// The path from the root of the server, with parameters in braces.
     pub path: String,
     pub below: Below,
     pub access: Access,
-    /// A sentence without its subject: `Starts an export`.
+    /// A sentence without its subject, such as `Starts an export`.
     pub summary: &'static str,
-    /// The statuses of success.
+    /// The statuses of successful responses.
     pub statuses: &'static [u16],
-    /// The media types of a body; empty where none is read.
+    /// The media types of the request body; empty if the route reads no body.
     pub takes: &'static [&'static str],
-    /// What is read beside the path.
+    /// The parameters beside the path.
     pub parameters: Vec<Parameter>,
-    /// The bodies of success; a status without one has none.
+    /// The bodies of successful responses; a status that is not listed has no body.
     pub returns: Vec<Returned>,
 }
 
@@ -123,13 +123,13 @@ pub const JSON_OR_FORM: &[&str] = &["application/json", "application/x-www-form-
 pub const MULTIPART: &[&str] = &["multipart/form-data"];
 pub const PARAMETERS: &[&str] = &["application/fhir+json", "application/json"];
 
-/// Routes and their handlers, until their state is known.
+/// Routes and their handlers, before their state is known.
 pub struct Routes<S> {
     routes: Vec<Route>,
     handlers: Vec<MethodRouter<S>>,
 }
 
-/// A path below which routes are declared: see [`Routes::below`].
+/// Adds routes below a path: see [`Routes::below`].
 pub struct At<S> {
     all: Routes<S>,
     below: Below,
@@ -146,12 +146,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         declare(At { all: self, below }).all
     }
 
-    /// The declarations.
+    /// Returns the declarations.
     pub fn list(self) -> Vec<Route> {
         self.routes
     }
 
-    /// The router.
+    /// Builds the router.
     pub fn with_state(self, state: S) -> Router {
         let add = |router: Router<S>, (route, handler): (Route, MethodRouter<S>)| {
             let path = route.path;
@@ -203,7 +203,8 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
         self
     }
 
-    /// The GET that was declared last changes something, so that HEAD is refused: it must be safe (RFC 9110, 9.2.1).
+    /// Marks the GET route that was declared last as one that changes state. HEAD is then refused, because it must be safe (RFC 9110,
+    /// 9.2.1).
     pub fn that_acts(mut self) -> Self {
         if let Some(handler) = self.all.handlers.pop() {
             let refused = handler.on(MethodFilter::HEAD, async || ApiError(Error::MethodNotAllowed));
@@ -212,7 +213,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
         self
     }
 
-    /// Says what bodies the route takes that was declared last.
+    /// Sets the media types that the route declared last accepts.
     pub fn taking(mut self, takes: &'static [&'static str]) -> Self {
         if let Some(route) = self.all.routes.last_mut() {
             route.takes = takes;
@@ -220,7 +221,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
         self
     }
 
-    /// Says what the route reads that was declared last, beside its path and beside what was said before.
+    /// Adds parameters to the route declared last.
     pub fn reading(mut self, parameters: &[Parameter]) -> Self {
         if let Some(route) = self.all.routes.last_mut() {
             route.parameters.extend(parameters);
@@ -228,7 +229,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
         self
     }
 
-    /// Says what the route returns that was declared last.
+    /// Adds response bodies to the route declared last.
     pub fn returning(mut self, returns: &[Returned]) -> Self {
         if let Some(route) = self.all.routes.last_mut() {
             route.returns.extend(returns);
@@ -258,7 +259,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
     }
 }
 
-/// Records in the request's context which route it has reached.
+/// Records in the request's context which route the request reached.
 #[derive(Clone)]
 struct Mark {
     route: Arc<str>,

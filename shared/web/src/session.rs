@@ -1,5 +1,5 @@
-//! Sessions of people in browsers: staff, patients, and whoever came by the link to a job's form. The cookie is a secret;
-//! the store knows its fingerprint.
+//! Sessions in browsers: of staff, of patients, and of people who opened the link to a job's form. The cookie is a secret;
+//! the store has its fingerprint only.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use settings::{SameSite, Settings};
 
 use crate::respond::ApiError;
 
-/// How long a session lasts after its last use.
+/// The lifetime of a session after its last use.
 pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
-/// A session is written anew at most this often, so that polling does not write.
+/// The minimum time between two updates of a session's expiry, so that polling does not write each time.
 const TOUCH: SignedDuration = SignedDuration::from_secs(30);
 
 /// A kind of session and its cookie.
@@ -36,7 +36,8 @@ pub struct SessionKind {
 pub const STAFF: SessionKind = SessionKind { cookie: "sid", entry: EntryKind::StaffSession };
 pub const PATIENT: SessionKind = SessionKind { cookie: "patient", entry: EntryKind::PatientSession };
 
-/// Whoever came by the link to a job's form: good for that form alone, and sent with its paths alone.
+/// The session of a person who opened the link to a job's form. It is valid for that form only, and its cookie is sent to the form's paths
+/// only.
 pub const FORM: SessionKind = SessionKind { cookie: "form", entry: EntryKind::FormSession };
 
 /// A member of staff who is signed in.
@@ -45,8 +46,8 @@ pub struct StaffSession {
     pub username: String,
 }
 
-/// The member of staff who is signed in in this browser, and what the member may do by the settings of now. An account that
-/// the settings no longer have is signed out.
+/// Returns the staff member who is signed in in this browser, with the roles that the settings give now. A session whose account
+/// is no longer in the settings returns `None`.
 pub async fn current_staff(
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,
@@ -77,7 +78,7 @@ pub struct FormSession {
     pub job: JobId,
 }
 
-/// Begins a session; returns the `Set-Cookie` header.
+/// Starts a session; returns the `Set-Cookie` header.
 pub async fn begin(
     kind: SessionKind,
     session: &impl Serialize,
@@ -88,7 +89,7 @@ pub async fn begin(
     begin_below(kind, "", session, expiring, sources, settings).await
 }
 
-/// The same, with a cookie that browsers send to paths below `path` alone.
+/// Starts a session whose cookie browsers send to paths below `path` only; returns the `Set-Cookie` header.
 pub async fn begin_below(
     kind: SessionKind,
     path: &str,
@@ -104,7 +105,7 @@ pub async fn begin_below(
     cookie(kind, path, &secret, None, settings)
 }
 
-/// The session of the request's cookie, if it lasts; using it makes it last longer.
+/// Returns the session of the request's cookie, if it has not expired, and extends it.
 pub async fn current<T: DeserializeOwned>(
     kind: SessionKind,
     cookies: &Cookies,
@@ -143,7 +144,7 @@ pub(crate) async fn prolong(
     Ok(())
 }
 
-/// The session of the request's cookie, if it lasts, which is not prolonged.
+/// Returns the session of the request's cookie, if it has not expired, and does not extend it.
 pub async fn glimpse<T: DeserializeOwned>(
     kind: SessionKind,
     cookies: &Cookies,
@@ -153,7 +154,7 @@ pub async fn glimpse<T: DeserializeOwned>(
     found.map(|(_, entry)| entry.read()).transpose()
 }
 
-/// Ends the session of the request's cookie; returns it, unless there was none, and the header that clears the cookie.
+/// Ends the session of the request's cookie; returns the session, if there was one, and the header that clears the cookie.
 pub async fn end<T: DeserializeOwned>(
     kind: SessionKind,
     cookies: &Cookies,
@@ -163,7 +164,7 @@ pub async fn end<T: DeserializeOwned>(
     end_below(kind, "", cookies, expiring, settings).await
 }
 
-/// The same for a cookie of [`begin_below`].
+/// Does the same for a cookie of [`begin_below`].
 pub async fn end_below<T: DeserializeOwned>(
     kind: SessionKind,
     path: &str,
@@ -208,7 +209,7 @@ impl Origin {
     }
 }
 
-/// A request that passes the check of its [`Origin`].
+/// A request whose [`Origin`] is allowed.
 pub struct SameSiteRequest;
 
 impl<S> FromRequestParts<S> for SameSiteRequest
@@ -233,7 +234,7 @@ impl Cookies {
         Self(headers.get_all(COOKIE).iter().cloned().collect())
     }
 
-    /// The value of a cookie. Reading one makes the response fall under the cross-origin rules for cookies.
+    /// Returns the value of a cookie. Reading a cookie brings the response under the cross-origin rules for cookies.
     fn get(&self, name: &str) -> Option<&str> {
         super::request_context::cookie();
         let cookies = self.0.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));

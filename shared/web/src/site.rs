@@ -1,4 +1,4 @@
-//! What all pages of a server share: its name, its files, its words, and the policy that browsers hold them to.
+//! What all pages of a server share: its name, its files, its texts, and the policy that browsers enforce on them.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ pub const LANGUAGE: &str = "lang";
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Site {
-    /// The path of the public base URL, which links within pages begin with; mostly empty.
+    /// The path of the public base URL, which every link within pages begins with; usually empty.
     pub prefix: String,
     pub pages: Pages,
     pub assets: Assets,
-    /// Where the files of [`Assets`] are.
+    /// The URL below which the files of [`Assets`] are.
     pub asset_base: String,
     pub secure_cookies: bool,
     pub documentation_url: String,
@@ -38,13 +38,13 @@ impl Site {
         }
     }
 
-    /// How a reader of the language is spoken to.
+    /// Returns the texts in a language.
     pub fn words(&self, language: Language) -> Words {
         Words { language, overrides: self.pages.words.clone(), zone: self.pages.zone.clone() }
     }
 
-    /// What a page may load and do (Content Security Policy). A form goes to this server, and where `form_action` names
-    /// another origin, a redirect after it may go there.
+    /// Returns the Content Security Policy: what a page may load and do. Forms go to this server. If `form_action` names another
+    /// origin, a form may redirect there.
     pub fn policy(&self, form_action: Option<&str>) -> Option<HeaderValue> {
         let assets = &self.asset_base;
         let also = form_action.map(|origin| format!(" {origin}")).unwrap_or_default();
@@ -54,7 +54,7 @@ impl Site {
         HeaderValue::from_str(&policy).ok()
     }
 
-    /// The cookie that keeps the language for a year.
+    /// Returns the cookie that keeps the language for a year.
     pub fn language_cookie(&self, language: Language) -> Option<HeaderValue> {
         let secure = if self.secure_cookies { "; Secure" } else { "" };
         let path = if self.prefix.is_empty() { "/" } else { &self.prefix };
@@ -73,20 +73,20 @@ impl Default for Site {
     }
 }
 
-/// A reader, as far as a page must know.
+/// The reader of a response, as far as a page depends on them.
 #[derive(Debug, Clone)]
 pub struct Reader {
     pub site: Arc<Site>,
     pub language: Language,
-    /// The path that was asked for, below the prefix.
+    /// The path of the request, below the prefix.
     pub path: String,
-    /// Where a link leads that shows this page again, without the choice of a language; `None` where the page was not
-    /// asked for by GET.
+    /// The path and query of a link that shows this page again, without the choice of a language; `None` if the method of the request
+    /// is not safe.
     pub here: Option<String>,
 }
 
 impl Reader {
-    /// Whoever sent the request. A language that the address names goes before the cookie's, and that before the browser's.
+    /// Returns the reader who sent the request. The language in the URL has priority, then the cookie, then `Accept-Language`.
     pub fn of(site: Arc<Site>, method: &http::Method, uri: &Uri, headers: &HeaderMap) -> Self {
         let language = asked_for(uri)
             .or_else(|| of_cookie(headers))
@@ -107,13 +107,13 @@ impl Default for Reader {
     }
 }
 
-/// The language that the address names.
+/// Returns the language that the URL names.
 pub fn asked_for(uri: &Uri) -> Option<Language> {
     let query = form_urlencoded::parse(uri.query()?.as_bytes());
     query.into_iter().find(|(name, _)| name == LANGUAGE).and_then(|(_, tag)| Language::of_tag(&tag))
 }
 
-/// The language of the cookie. It is no secret and opens nothing, so that reading it does not bring the response under the
+/// Returns the language of the cookie. The cookie is no secret and gives no access, so reading it does not bring the response under the
 /// rules for cookies ([`crate::session`]).
 fn of_cookie(headers: &HeaderMap) -> Option<Language> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
@@ -122,8 +122,8 @@ fn of_cookie(headers: &HeaderMap) -> Option<Language> {
     cookies.find(|(name, _)| *name == LANGUAGE).and_then(|(_, tag)| Language::of_tag(tag))
 }
 
-/// The address without its language, and without the code of a form's link, which must not stand in another link.
-/// A path that browsers would read as another host becomes one of ours.
+/// Returns the path and query without the language, and without the code of a form's link, which must not be part of another link.
+/// Leading slashes that would make browsers read the path as another host are removed.
 fn here(uri: &Uri) -> String {
     let path = uri.path().trim_start_matches(['/', '\\']);
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_goes_before_the_cookie_and_that_before_the_browser() {
+    fn the_url_has_priority_over_the_cookie_and_the_cookie_over_the_browser() {
         for (uri, cookie, accept, language) in [
             ("/?lang=es", "lang=en", "en", "es"),
             ("/?lang=fr", "sid=x; lang=es", "en", "es"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_back_to_a_page_has_neither_language_nor_code() {
+    fn the_link_to_the_same_page_has_neither_language_nor_code() {
         for (uri, here) in [
             ("/", "/"),
             ("/?lang=es", "/"),

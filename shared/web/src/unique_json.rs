@@ -1,12 +1,12 @@
-//! Reads JSON whose objects name each member once. JSON leaves open which of two members of one name counts
-//! (RFC 8259, section 4), so a body that has two could be checked by one reading and used by another.
+//! Reads JSON and refuses an object that has two members of the same name. JSON does not define which of the two members is valid
+//! (RFC 8259, section 4), so one reader could check the first member while another reader uses the second.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Parses `bytes`; an object with two members of one name is an error that names it.
+/// Parses `bytes`. An object with two members of the same name is an error, whose text has the name.
 pub fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_slice(bytes).map(|Unique(value)| value)
 }

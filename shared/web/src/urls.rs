@@ -1,4 +1,4 @@
-//! URLs and headers that several functions hand out.
+//! URLs and headers that several functions return.
 
 use domain::error::{Error, Result};
 use domain::job::{Job, JobHeader, Owner};
@@ -7,17 +7,17 @@ use jiff::Timestamp;
 use security::keys::Keys;
 use settings::{Client, LinkStyle, Settings};
 
-/// Where a job's client asks how far it is.
+/// Returns the URL at which the client polls the status of a job.
 pub fn status_url(settings: &Settings, job: &Job) -> String {
     settings.url(&job.header().request.dialect().status_path(job.id()))
 }
 
-/// The registered client that a job belongs to.
+/// Returns the registered client that started a job; `None` if another server issued the token.
 pub fn client_of<'s>(settings: &'s Settings, owner: &Owner) -> Option<&'s Client> {
     settings.client(owner.client.as_str()).filter(|_| owner.issuer.is_none())
 }
 
-/// The `Link` header with the form's address, while the form is to be filled in (Argonaut EHI API, kick-off).
+/// Returns the `Link` header with the URL of the form; `None` unless the job waits for the form (Argonaut EHI API, kick-off).
 pub fn interaction_link(job: &Job, settings: &Settings, keys: &Keys) -> Result<Option<HeaderValue>> {
     let Job::AwaitingInput(state) = job else { return Ok(None) };
     let JobHeader { id, owner, patient, .. } = &state.header;
@@ -31,7 +31,7 @@ pub fn interaction_link(job: &Job, settings: &Settings, keys: &Keys) -> Result<O
     HeaderValue::from_str(&text).map(Some).map_err(Error::internal)
 }
 
-/// A time as HTTP spells it (RFC 9110, 5.6.7).
+/// Formats a time as HTTP does (RFC 9110, 5.6.7).
 pub fn http_date(at: Timestamp) -> Result<HeaderValue> {
     HeaderValue::from_str(&httpdate::fmt_http_date(at.into())).map_err(Error::internal)
 }
