@@ -32,15 +32,15 @@ use crate::parameters::KickoffParameters;
 use crate::request::KickoffRequest;
 use crate::selection::{CompiledRequest, Context, ExportLevel, compile};
 
-/// How long a repeated kick-off finds the job of the first.
+/// The time in which a repeated kick-off finds the first job.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
-/// How often a kick-off looks again when others with its key are faster.
+/// The maximum number of attempts when other requests with the same key win the race.
 const RACES: u32 = 10;
-/// A kick-off that may come again.
+/// The stored record of an `Idempotency-Key`.
 #[derive(Serialize, Deserialize)]
 struct Repeatable {
     job: JobId,
-    /// Of the request, so that one key is never two requests.
+    /// A fingerprint of the request, so that a key is never used for two different requests.
     request: String,
 }
 
@@ -64,12 +64,12 @@ pub(crate) async fn export(
     };
     let own = own_patient(&caller, operation)?;
     let coverage = coverage(&caller, operation)?;
-    // Only of those who may export anything at all is anything read.
+    // The request is read only after the token is known to cover at least one type.
     let KickoffRequest { query, headers, parameters } = request.read().await?;
     let compiled = state.compile(operation, &coverage, own.as_ref(), &parameters, &headers)?;
     let place = place(operation.level, group.as_ref());
     let export = state.request(operation, compiled, own, group, &headers).await?;
-    // The whole URL of a GET; a POST's parameters are in its body (Bulk Data 3.0, `request`).
+    // The URL with the query of a GET; a POST has its parameters in its body (Bulk Data 3.0, `request`).
     let url = state.settings.url(&format!("{}/{place}{query}", operation.dialect.base.path()));
     let new = state.new_export(caller.owner(), ExportRequest { url, ..export });
     let job = state.begin_once(new, headers.idempotency_key.as_deref(), &parameters).await?;
@@ -77,7 +77,7 @@ pub(crate) async fn export(
     Ok(accepted(&state, &job, headers.separate_status)?)
 }
 
-/// What stands behind the base in the URL of the export.
+/// Returns the part of the export's URL that follows the base.
 fn place(level: ExportLevel, group: Option<&GroupId>) -> String {
     match (level, group) {
         (ExportLevel::System, _) => "$export".to_owned(),
@@ -86,7 +86,7 @@ fn place(level: ExportLevel, group: Option<&GroupId>) -> String {
     }
 }
 
-/// What the token lets be exported.
+/// Returns what the token allows to export.
 fn coverage(caller: &Caller, operation: Operation) -> Result<Coverage> {
     let coverage = caller.coverage(operation.dialect);
     match coverage.is_empty() {
@@ -97,7 +97,8 @@ fn coverage(caller: &Caller, operation: Operation) -> Result<Coverage> {
     }
 }
 
-/// The patient whose token this is, where the dialect lets patients export their own records.
+/// Returns the patient of the token, if the dialect lets patients export their own records; `None` for a token that is not limited to one
+/// patient.
 fn own_patient(caller: &Caller, operation: Operation) -> Result<Option<PatientId>> {
     let Some(patient) = caller.patient.clone().filter(|_| !caller.is_reviewer()) else { return Ok(None) };
     if !operation.dialect.roles || operation.level == ExportLevel::Group {
@@ -119,7 +120,7 @@ fn accepted(state: &KickOff, job: &Job, separate_status: bool) -> Result<Respons
     Ok(response)
 }
 
-/// The parameters as they were compiled, and at which level.
+/// The compiled parameters and the level of the export.
 struct Compiled {
     level: ExportLevel,
     request: CompiledRequest,
@@ -134,8 +135,8 @@ impl KickOff {
         parameters: &KickoffParameters,
         headers: &KickoffHeaders,
     ) -> Result<Compiled> {
-        // What a patient starts is an export of that patient, whatever the address.
-        // So is one that names patients, where the dialect takes them at the level of the system.
+        // An export that a patient starts is an export of that patient, at whatever URL.
+        // A request at the system level that names patients exports those patients, if the dialect accepts this.
         let names_patients = level == ExportLevel::System && dialect.tolerant && parameters.has("patient");
         let level = if own.is_some() || names_patients { ExportLevel::Patient } else { level };
         let context = Context {
@@ -150,7 +151,7 @@ impl KickOff {
         Ok(Compiled { level, request: compile(parameters, &context)? })
     }
 
-    /// What is exported, without its URL.
+    /// Builds the export request, without its URL.
     async fn request(
         &self,
         operation: Operation,
@@ -182,7 +183,7 @@ impl KickOff {
         })
     }
 
-    /// The export as the client is registered for it.
+    /// Adds the options that the client is registered with.
     fn new_export(&self, owner: Owner, mut request: ExportRequest) -> NewExport {
         let client = client_of(&self.settings, &owner);
         request.output.one_document_per_file = client.is_some_and(|client| client.one_document_per_file);
@@ -192,7 +193,7 @@ impl KickOff {
         NewExport { id: None, owner, patient: None, request, form: false, review: false, request_id }
     }
 
-    /// Begins the export, unless a kick-off with the same key has begun it.
+    /// Starts the export, unless a kick-off with the same key has started it.
     async fn begin_once(
         &self,
         mut new: NewExport,
@@ -227,8 +228,9 @@ impl KickOff {
         }
     }
 
-    /// Whose records are exported. Patients who are not there, or not in the group, are refused, or left out and
-    /// noted; that none is left is never everybody.
+    /// Returns the patients to export. A named patient who does not exist, or is not in the group, is refused; for a lenient client that
+    /// patient is
+    /// ignored and reported. If no named patient is left, the request is refused and never exports everyone.
     async fn cohort(
         &self,
         level: ExportLevel,
@@ -273,8 +275,8 @@ impl KickOff {
         }
     }
 
-    /// The job of an earlier kick-off with the same `Idempotency-Key`; otherwise gives the new one an id under which
-    /// it is found.
+    /// Returns the job of an earlier kick-off with the same `Idempotency-Key`. Otherwise gives the new export a job id that
+    /// later requests with the key find.
     async fn repeated(
         &self,
         key: &str,
@@ -292,7 +294,7 @@ impl KickOff {
                 new.id = Some(fresh.job);
                 return Ok(None);
             }
-            // One that expired meanwhile is free again.
+            // The entry expired in the meantime: the key is free again.
             let Some(entry) = self.expiring.get(EntryKind::Idempotency, &key).await? else { continue };
             let known: Repeatable = entry.read()?;
             if known.request != request {
@@ -302,7 +304,7 @@ impl KickOff {
             }
             match self.jobs.get(&known.job).await? {
                 Some(stored) if !stored.job.state().is_gone() => return Ok(Some(stored.job)),
-                // Its job was deleted: the key begins a new one.
+                // The job of the key was deleted: the key starts a new job.
                 Some(_) => {
                     let renewed = ExpiringEntry { value: json!(fresh), expires_at, ..entry };
                     if self.expiring.replace(EntryKind::Idempotency, &key, &renewed).await? {
@@ -310,8 +312,9 @@ impl KickOff {
                         return Ok(None);
                     }
                 }
-                // The first one broke off before its job was there, or its limit was reached: this one goes on in its
-                // place.
+                // The first request stopped before it created its job, or the client was at its limit: this request continues under the
+                // same
+                // job id.
                 None => {
                     new.id = Some(known.job);
                     return Ok(None);

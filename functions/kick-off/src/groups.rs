@@ -1,7 +1,7 @@
-//! `GET {base}/Group` and `GET {base}/Group/{group}`: which groups there are to export (Bulk Data 3.0, Group export).
+//! `GET {base}/Group` and `GET {base}/Group/{group}`: the groups that can be exported (Bulk Data 3.0, Group export).
 //!
-//! A group may have hundreds of thousands of members. Its text is held once, its members are never made into values, and
-//! what would be too large for a response is refused with words.
+//! A group may have hundreds of thousands of members. Its text is kept in memory once, its members are never parsed into values, and
+//! a group that is too large for a response is refused with an explanation.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -30,15 +30,15 @@ use web::respond::{fhir, ready};
 use crate::KickOff;
 use crate::visible::labels;
 
-/// Groups of a page.
+/// The number of groups on a page.
 const PAGE: usize = 100;
-/// Bytes of a search value.
+/// The maximum length of a search value in bytes.
 const MAX_VALUE: usize = 1_000;
 
-/// Leaves the members out.
-pub(crate) const SUMMARY: Parameter = Parameter::query("_summary", "true: the members are left out");
+/// Asks for a group without its members.
+pub(crate) const SUMMARY: Parameter = Parameter::query("_summary", "true: the members are omitted");
 
-/// What the search reads.
+/// Returns the parameters of the search.
 pub(crate) fn searched() -> Vec<Parameter> {
     let page = Parameter::query("page", "The number of a page").of(Kind::Integer);
     let searched = table::of_type("Group").map(|parameter| {
@@ -47,7 +47,7 @@ pub(crate) fn searched() -> Vec<Parameter> {
     searched.chain([page]).collect()
 }
 
-/// Reading a group is reading a resource: the token must cover the type, without a search that was not made.
+/// Checks that the token covers all groups: reading a group is a read of a resource, and no search of a scope is applied here.
 fn check(caller: &Caller) -> Result<Coverage> {
     let coverage = caller.coverage(Dialect::of(Base::Fhir));
     let is_covered = coverage.covers("Group") && !coverage.constraints().contains_key("Group");
@@ -59,14 +59,14 @@ fn check(caller: &Caller) -> Result<Coverage> {
     }
 }
 
-/// Whether a group carries a tag that the token gives access to, where it gives access by tags.
+/// Returns whether the token may read a group: it has no `access/` scopes, or the group has one of their tags.
 fn is_visible(group: &Map<String, Value>, coverage: &Coverage) -> bool {
     let Some(tags) = coverage.tags() else { return true };
     labels(group).is_some_and(|labels| !tags.is_disjoint(&labels.own))
 }
 
-/// A page of groups without their members, who may be many; those that the search in the query finds, such as
-/// `name=diabetes`. Parameters that are not known are left out, as FHIR has it, and out of the `self` link too.
+/// Returns a page of groups without their members, of which there may be many. The query can search, for example by
+/// `name=diabetes`. Unknown parameters are ignored, as FHIR requires, and are not repeated in the `self` link.
 pub(crate) async fn list(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
@@ -92,7 +92,7 @@ pub(crate) async fn list(
     let mut entries = Vec::new();
     let (mut total, mut bytes) = (0, 0);
     for id in &all {
-        // Where all count, only the groups of the page are read.
+        // Without a search and without tags, every group counts, so only the groups of this page are read.
         let is_wanted = wanted.contains(&total);
         if filter.is_none() && coverage.tags().is_none() && !is_wanted {
             total += 1;
@@ -134,7 +134,7 @@ pub(crate) async fn list(
     Ok(fhir(StatusCode::OK, &bundle))
 }
 
-/// The search parameters of the query that groups have, urlencoded.
+/// Returns the query's search parameters for groups, urlencoded.
 fn search(query: &Query) -> Result<String> {
     let known = query.0.iter().filter(|(name, value)| {
         let name = name.split(':').next().unwrap_or_default();
@@ -144,7 +144,7 @@ fn search(query: &Query) -> Result<String> {
     if pairs.iter().any(|(_, value)| value.len() > MAX_VALUE) {
         return Err(Error::invalid(format!("a search parameter has more than {MAX_VALUE} bytes")));
     }
-    // A space as %20: in a compiled search a plus stands for itself.
+    // A space becomes %20, because a plus in a compiled search is a plus.
     Ok(serde_urlencoded::to_string(pairs).map_err(Error::internal)?.replace('+', "%20"))
 }
 
@@ -162,13 +162,13 @@ fn without_members(group: Described) -> Value {
 }
 
 impl KickOff {
-    /// A group's text and what it says beside its members; `None` where there is none that can be read.
+    /// Returns a group's text and its elements without the members; `None` if the group does not exist or cannot be read.
     async fn group(&self, id: &GroupId) -> Result<Option<(Vec<u8>, Described)>> {
         let text = match group::text(&*self.records, id).await {
             Ok(Some(text)) => text,
             Ok(None) => return Ok(None),
             Err(Error::Damaged(damage)) => {
-                tracing::warn!(group.id = %id, damage = %damage, "a Group that cannot be read");
+                tracing::warn!(group.id = %id, damage = %damage, "a Group cannot be read");
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -176,14 +176,14 @@ impl KickOff {
         match serde_json::from_slice(&text) {
             Ok(group) => Ok(Some((text, group))),
             Err(error) => {
-                tracing::warn!(group.id = %id, line = error.line(), column = error.column(), "a Group that is no Group");
+                tracing::warn!(group.id = %id, line = error.line(), column = error.column(), "a Group cannot be parsed");
                 Ok(None)
             }
         }
     }
 }
 
-/// One group, with its members where they fit a response, and without them where `_summary=true` asks for that.
+/// Returns one group with its members, or without them if `_summary=true`. A group that is too large for a response is 413.
 pub(crate) async fn read(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,

@@ -1,4 +1,4 @@
-//! What the headers of a bulk kick-off say beside its parameters.
+//! The headers of a bulk kick-off.
 
 use axum::extract::FromRequestParts;
 use domain::error::{Error, Result};
@@ -6,7 +6,7 @@ use http::request::Parts;
 use web::ApiError;
 use web::describe::Parameter;
 
-/// The longest `Idempotency-Key`.
+/// The maximum length of an `Idempotency-Key`.
 const MAX_KEY: usize = 255;
 
 /// See the [module](self).
@@ -29,7 +29,7 @@ impl KickoffHeaders {
         ),
         Parameter::header(
             "Idempotency-Key",
-            "A name for the request: when it comes again within a day, the first job is returned",
+            "A key for the request: a second request with the same key within a day returns the first job",
         ),
     ];
 }

@@ -1,10 +1,10 @@
 //! Starts exports.
 //!
-//! - here: `POST {base}/Patient/{patient}/$ehi-export` (contract, section 1).
-//! - [`bulk`]: the three `$export` operations; [`parameters`] reads what came, [`selection`] checks and compiles it,
-//!   and [`tuning`] what says how the work is done; [`headers`] reads the preferences;
-//! - [`groups`]: which groups there are to export; [`patients`]: the patient of a token; [`visible`]: what their labels
-//!   say.
+//! - this module: `POST {base}/Patient/{patient}/$ehi-export` (contract, section 1).
+//! - [`bulk`]: the three `$export` operations. [`parameters`] reads the parameters, [`selection`] checks and compiles them,
+//!   and [`tuning`] reads those that control the work; [`headers`] reads the preferences;
+//! - [`groups`]: reads and searches groups; [`patients`]: reads the patient of a token; [`visible`]: reads their security
+//!   labels.
 
 mod bulk;
 mod groups;
@@ -73,7 +73,7 @@ impl FromRef<KickOff> for Arc<Verifier> {
     }
 }
 
-/// The routes that start exports. Those of the sandbox's shortcuts exist in a sandbox alone.
+/// Returns the routes that start exports. Those below the sandbox's shortcuts exist in a sandbox only.
 pub fn routes() -> Vec<Route> {
     declared(&SandboxShortcut::ALL).list()
 }
@@ -121,10 +121,10 @@ fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
     routes
 }
 
-/// A bulk kick-off, by GET and by POST.
+/// Declares a bulk kick-off, by GET and by POST.
 fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: ExportLevel) -> At<KickOff> {
     let says = match level {
-        ExportLevel::System => ("Starts an export of all patients and of what is shared", &[202][..]),
+        ExportLevel::System => ("Starts an export of all patients and of shared resources", &[202][..]),
         ExportLevel::Patient => ("Starts an export of all patients", &[202][..]),
         ExportLevel::Group => ("Starts an export of the members of a Group", &[202][..]),
     };
@@ -178,13 +178,14 @@ async fn ehi_export(
         }
         EhiAccess::LimitedByTags => {
             return Err(Error::Forbidden(
-                "the token is limited by access/ scopes, and an EHI export is always of everything"
+                "the token is limited by access/ scopes, but an EHI export always contains everything"
                     .to_owned(),
             )
             .into());
         }
     };
-    // Only of those who may export the record is anything looked at. The format of the response is FHIR's parameter.
+    // The query and the body are checked only after the caller is authorized. `_format` is a parameter of FHIR for the format of the
+    // response.
     if let Some((name, _)) = query.0.iter().find(|(name, _)| name != "_format") {
         return Err(Error::invalid(format!("'{}' is not a parameter of this operation", short(name))).into());
     }
@@ -230,7 +231,7 @@ async fn ehi_export(
     Ok(response)
 }
 
-/// The choices of the body; `None` without a body, and where its Parameters resource has no parameter.
+/// Returns the choices of the body; `None` if there is no body, or if its Parameters resource has no parameter.
 fn choices(content: Content) -> Result<Option<Choices>> {
     match content {
         Content::Empty => Ok(None),

@@ -1,4 +1,4 @@
-//! Starting exports on Lambda.
+//! Runs the kick-off function on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), aws::lambda::Error> {

@@ -1,5 +1,5 @@
-//! The parameters of a bulk kick-off as they came, by query or by a Parameters resource: names, texts, and whether a
-//! name is known and its value of the right type (Bulk Data 3.0, kick-off request; contract, section 2).
+//! The raw parameters of a bulk kick-off, from the query or a Parameters resource. This module checks that
+//! each value has the right type; unknown names are reported later (Bulk Data 3.0, kick-off request; contract, section 2).
 #![expect(clippy::disallowed_types, reason = "an extractor")]
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -9,19 +9,19 @@ use web::ApiError;
 use web::describe::{FORMAT, Kind, Parameter};
 use web::extract::{Content, Query};
 
-/// Parameters other than `patient`.
+/// The maximum number of parameters other than `patient`.
 const MAX_PARAMETERS: usize = 100;
 const MAX_PATIENTS: usize = 1_000;
-/// Bytes of one value.
+/// The maximum length of one value in bytes.
 const MAX_VALUE: usize = 8 * 1024;
 
-/// The `value[x]` that a parameter may have in a body.
+/// The names of `value[x]` that a parameter may have in a body.
 const TEXT: &[&str] = &["valueString", "valueCode", "valueUri"];
 const INSTANT: &[&str] = &["valueInstant", "valueDateTime", "valueDate"];
 const NUMBER: &[&str] = &["valueInteger", "valuePositiveInt", "valueUnsignedInt"];
 const MEMORY: &[&str] = &["valueString", "valueCode", "valueInteger", "valuePositiveInt", "valueUnsignedInt"];
 
-/// A parameter, and how a body spells its value.
+/// A known parameter, and the types that its value may have in a body.
 pub(crate) struct Known {
     name: &'static str,
     values: &'static [&'static str],
@@ -38,36 +38,36 @@ const fn known(
     Known { name, values, kind, description }
 }
 
-/// Every parameter.
+/// All known parameters, sorted by name.
 #[rustfmt::skip]
 const KNOWN: [Known; 20] = [
     known("_elements", TEXT, Kind::Text, "The elements that are exported, such as id or Patient.birthDate"),
     known("_maximumFileSize", NUMBER, Kind::Integer, "The largest file, in bytes"),
-    known("_minimumFileSize", NUMBER, Kind::Integer, "Smaller files are joined until they have so many bytes"),
+    known("_minimumFileSize", NUMBER, Kind::Integer, "Smaller files are joined until they have this many bytes"),
     known("_outputFormat", TEXT, Kind::Text, "The format of the files, which is always NDJSON"),
-    known("_since", INSTANT, Kind::Instant, "Only what changed after this instant"),
+    known("_since", INSTANT, Kind::Instant, "Only resources that changed after this instant"),
     known("_type", TEXT, Kind::Text, "The types that are exported, separated by commas"),
     known("_typeFilter", TEXT, Kind::Text, "Searches that the resources of a type must pass"),
-    known("_until", INSTANT, Kind::Instant, "Only what changed before this instant"),
+    known("_until", INSTANT, Kind::Instant, "Only resources that changed before this instant"),
     known("allowPartialManifests", &["valueBoolean"], Kind::Boolean, "Whether files are listed while the export runs"),
-    known("fetchResourceBatchSize", NUMBER, Kind::Integer, "Shared resources that are read together"),
+    known("fetchResourceBatchSize", NUMBER, Kind::Integer, "The number of shared resources that are read together"),
     known("includeAssociatedData", TEXT, Kind::Text, "RelevantProvenanceResources or LatestProvenanceResources"),
     known("limitsMemory", MEMORY, Kind::Text, "The most memory for a worker, such as 2Gi"),
     known("loglevel", TEXT, Kind::Text, "trace, debug, info, warn or error"),
-    known("organizeOutputBy", TEXT, Kind::Text, "Patient: the resources of a patient stand together"),
+    known("organizeOutputBy", TEXT, Kind::Text, "Patient: the resources of each patient are together"),
     known("patient", &["valueReference"], Kind::Text, "Patients who are exported, such as Patient/123"),
-    known("patientReferenceBatchSize", NUMBER, Kind::Integer, "Patients of one chunk"),
+    known("patientReferenceBatchSize", NUMBER, Kind::Integer, "The number of patients in one chunk"),
     known("ram", MEMORY, Kind::Text, "Memory for a worker"),
     known("requestsMemory", MEMORY, Kind::Text, "The least memory for a worker"),
-    known("ttlSecondsAfterFinished", NUMBER, Kind::Integer, "How long the files stay, in seconds"),
-    known("uploadPartSize", NUMBER, Kind::Integer, "Bytes of one part of an upload to the store"),
+    known("ttlSecondsAfterFinished", NUMBER, Kind::Integer, "The time until the files are deleted, in seconds"),
+    known("uploadPartSize", NUMBER, Kind::Integer, "The size of one part of an upload to the store, in bytes"),
 ];
 
 fn find(name: &str) -> Option<&'static Known> {
     KNOWN.binary_search_by_key(&name, |known| known.name).ok().map(|index| &KNOWN[index])
 }
 
-/// The parameters as the routes declare them.
+/// Returns the parameters as the routes declare them.
 pub(crate) fn declared() -> Vec<Parameter> {
     let of = |known: &Known| {
         let parameter = Parameter::query(known.name, known.description).of(known.kind);
@@ -79,11 +79,11 @@ pub(crate) fn declared() -> Vec<Parameter> {
     KNOWN.iter().map(of).chain([FORMAT]).collect()
 }
 
-/// What was asked for, in its order.
+/// The parameters of the request, in order.
 #[derive(Debug)]
 pub(crate) struct KickoffParameters(pub(crate) Vec<(String, String)>);
 
-/// Reads the query of a GET, or the body of a POST and its query.
+/// Reads the query of a GET, or the query and the body of a POST.
 impl<S: Send + Sync> FromRequest<S> for KickoffParameters {
     type Rejection = ApiError;
 
@@ -105,7 +105,7 @@ impl<S: Send + Sync> FromRequest<S> for KickoffParameters {
 }
 
 impl KickoffParameters {
-    /// Refuses what is too much or too long.
+    /// Refuses too many parameters and values that are too long.
     fn checked(asked: Vec<(String, String)>) -> Result<Self> {
         let (patients, others): (Vec<_>, Vec<_>) = asked.iter().partition(|(name, _)| name == "patient");
         if others.len() > MAX_PARAMETERS || patients.len() > MAX_PATIENTS {
@@ -121,17 +121,17 @@ impl KickoffParameters {
         }
     }
 
-    /// All values of a parameter.
+    /// Returns all values of a parameter.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The values of a parameter, which may be repeated or joined by commas.
+    /// Returns the values of a parameter that may be repeated or separated by commas.
     pub(crate) fn listed<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.all(name).flat_map(|value| value.split(',')).map(str::trim).filter(|value| !value.is_empty())
     }
 
-    /// The value of a parameter that may be given once.
+    /// Returns the value of a parameter that may be given at most once.
     pub(crate) fn one<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
@@ -140,20 +140,20 @@ impl KickoffParameters {
         }
     }
 
-    /// Whether a parameter is there.
+    /// Returns whether a parameter is present.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key == name)
     }
 
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str()).filter(|name| {
-            // The format of the response itself is FHIR's; responses are always JSON.
+            // `_format` is a parameter of FHIR for the format of the response, which is always JSON.
             *name != "_format" && find(name).is_none()
         })
     }
 }
 
-/// A name for a message.
+/// Shortens a name or value for an error text.
 pub(crate) fn short(name: &str) -> String {
     name.chars().take(60).collect()
 }
@@ -172,7 +172,7 @@ fn of_parameters(body: &Value) -> Result<Vec<(String, String)>> {
     list.iter().map(of_parameter).collect()
 }
 
-/// Members of the resource that are not parameters and change nothing.
+/// The members of the resource that are allowed. Only `parameter` has an effect.
 const OF_RESOURCE: [&str; 5] = ["resourceType", "id", "meta", "language", "parameter"];
 
 fn of_parameter(parameter: &Value) -> Result<(String, String)> {
@@ -182,7 +182,7 @@ fn of_parameter(parameter: &Value) -> Result<(String, String)> {
     let mut others = members.filter(|(key, _)| !matches!(key.as_str(), "name" | "id"));
     let value = others.next();
     let Some(known) = find(name) else {
-        // What it means is not known; that it is there is said later.
+        // The parameter is unknown: its value is dropped, and its name is reported later.
         return Ok((name.to_owned(), String::new()));
     };
     let wrong = || {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_in_order() {
+    fn the_table_is_sorted() {
         assert!(KNOWN.is_sorted_by_key(|known| known.name));
     }
 }

@@ -1,4 +1,4 @@
-//! `GET {base}/Patient/{patient}`: the patient of the token, and nobody else (FHIR R4, read). With it an app checks
+//! `GET {base}/Patient/{patient}` returns the patient of the token, and no other patient (FHIR R4, read). An app uses it to check
 //! whose token it has.
 
 use axum::extract::State;
@@ -16,7 +16,7 @@ use web::{ApiError, unique_json};
 use crate::KickOff;
 use crate::visible::labels;
 
-/// The largest Patient that is returned, in bytes: a response of a function on AWS has 6 MB at most.
+/// The maximum size of a returned Patient in bytes: a response of a function on AWS has at most 6 MB.
 const MAX_PATIENT: usize = 4 * 1024 * 1024;
 
 pub(crate) async fn read(
@@ -43,11 +43,9 @@ pub(crate) async fn read(
         );
     }
     let withheld = |why: &str| Error::Forbidden(format!("the Patient is withheld: {why}"));
-    let value = unique_json::parse(&text).map_err(|_| withheld("its labels cannot be read for certain"))?;
-    let labels = value
-        .as_object()
-        .and_then(labels)
-        .ok_or_else(|| withheld("its labels cannot be read for certain"))?;
+    let value = unique_json::parse(&text).map_err(|_| withheld("its labels cannot be read reliably"))?;
+    let labels =
+        value.as_object().and_then(labels).ok_or_else(|| withheld("its labels cannot be read reliably"))?;
     let is_sensitive = |label: &String| {
         Sensitive::ALL
             .iter()

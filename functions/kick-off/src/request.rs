@@ -1,4 +1,4 @@
-//! The request of a bulk kick-off: its query, headers and parameters, read together.
+//! The request of a bulk kick-off: its query, headers and parameters, extracted together.
 #![expect(clippy::disallowed_types, reason = "an extractor")]
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -7,9 +7,9 @@ use web::ApiError;
 use crate::headers::KickoffHeaders;
 use crate::parameters::KickoffParameters;
 
-/// What a kick-off asks for.
+/// The content of a kick-off request.
 pub(crate) struct KickoffRequest {
-    /// The query as it came, with its question mark; empty without one.
+    /// The raw query with its question mark; empty if there is none.
     pub(crate) query: String,
     pub(crate) headers: KickoffHeaders,
     pub(crate) parameters: KickoffParameters,

@@ -1,4 +1,4 @@
-//! Turns the parameters of a bulk kick-off into what is stored: checked, compiled, narrowed to what the token covers.
+//! Turns the parameters of a bulk kick-off into the stored selection: checked, compiled, and limited to what the token covers.
 
 use std::collections::BTreeSet;
 
@@ -17,10 +17,10 @@ use jiff::Timestamp;
 
 use crate::parameters::{KickoffParameters, short};
 
-/// Compiled searches of one export.
+/// The maximum number of compiled searches in one export.
 const MAX_FILTERS: usize = 100;
 
-/// Whose resources are asked for.
+/// The level of the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExportLevel {
     System,
@@ -28,34 +28,34 @@ pub(crate) enum ExportLevel {
     Group,
 }
 
-/// What the parameters come to.
+/// The result of compiling the parameters.
 #[derive(Debug)]
 pub(crate) struct CompiledRequest {
     pub(crate) selection: Selection,
     pub(crate) output: OutputOptions,
-    /// `patient`; none is everybody.
+    /// The values of `patient`; `None` means all patients.
     pub(crate) patients: Option<Vec<PatientId>>,
 }
 
-/// What the parameters are read for and by which rules.
+/// The context that the parameters are read in.
 pub(crate) struct Context<'c> {
     pub(crate) level: ExportLevel,
     pub(crate) dialect: &'static Dialect,
     pub(crate) coverage: &'c Coverage,
     pub(crate) lenient: bool,
-    /// What the dialect tolerates is reported instead of refused.
+    /// Whether deviations that the dialect tolerates are reported instead of refused.
     pub(crate) tolerant: bool,
     pub(crate) now: Timestamp,
-    /// The addresses of this server.
+    /// The base URLs of this server.
     pub(crate) own: OwnBases,
 }
 
-/// Reads and checks the parameters. What is wrong is refused, or, when the client is lenient, left out and noted.
+/// Reads and checks the parameters. Mistakes are refused; if the client is lenient, they are ignored and reported where possible.
 pub(crate) fn compile(parameters: &KickoffParameters, context: &Context<'_>) -> Result<CompiledRequest> {
     ParameterReader { parameters, context, ignored: Vec::new() }.compile()
 }
 
-/// The parameters while they are read, with what was left out of them so far.
+/// The state of reading the parameters: `ignored` has a text for each one that was ignored or changed.
 pub(crate) struct ParameterReader<'c> {
     pub(crate) parameters: &'c KickoffParameters,
     pub(crate) context: &'c Context<'c>,
@@ -104,12 +104,12 @@ impl ParameterReader<'_> {
         Ok(CompiledRequest { selection, output, patients })
     }
 
-    /// `type=Patient`, as the documentation of Helix has it.
+    /// Returns whether `type` is read as `_type`: the documentation of Helix writes `type=Patient`.
     fn is_type_without_underscore(&self) -> bool {
         self.context.tolerant && !self.parameters.has("_type")
     }
 
-    /// Refuses what is wrong, except where the client or the dialect is content with a report in the manifest.
+    /// Refuses a mistake, unless the client or the dialect accepts a report in the manifest instead.
     pub(crate) fn refuse_unless_reported(&mut self, text: String) -> Result<()> {
         if self.context.tolerant {
             self.ignored.push(format!("{text}; it was ignored"));
@@ -118,7 +118,7 @@ impl ParameterReader<'_> {
         self.refuse_unless(true, text)
     }
 
-    /// Refuses what is wrong; a lenient client is told in the manifest instead, if that is enough.
+    /// Refuses a mistake; for a lenient client it is reported in the manifest instead, if `can_ignore`.
     pub(crate) fn refuse_unless(&mut self, can_ignore: bool, text: String) -> Result<()> {
         if !(self.context.lenient && can_ignore) {
             return Err(Error::invalid(text));
@@ -129,7 +129,7 @@ impl ParameterReader<'_> {
 
     fn output_format(&mut self) -> Result<()> {
         let Some(format) = self.parameters.one("_outputFormat")? else { return Ok(()) };
-        // A plus that was not encoded arrives as a space.
+        // A plus that was not percent-encoded arrives as a space.
         let format = format.replace(' ', "+");
         if matches!(format.as_str(), "application/fhir+ndjson" | "application/ndjson" | "ndjson") {
             return Ok(());
@@ -145,7 +145,7 @@ impl ParameterReader<'_> {
 
     fn time(&mut self, name: &'static str) -> Result<Option<Timestamp>> {
         let Some(text) = self.parameters.one(name)? else { return Ok(None) };
-        // A plus that was not encoded arrives as a space.
+        // A plus that was not percent-encoded arrives as a space.
         let text = text.replace(' ', "+");
         let read = if self.context.tolerant { first_moment(&text) } else { instant(&text) };
         match read {
@@ -157,7 +157,7 @@ impl ParameterReader<'_> {
         }
     }
 
-    /// `None` when nothing was said of Provenance.
+    /// Reads `includeAssociatedData`; `None` if it has no known value.
     fn provenance(&mut self) -> Result<Option<Provenance>> {
         let mut kind = None;
         for value in self.parameters.listed("includeAssociatedData") {
@@ -170,7 +170,7 @@ impl ParameterReader<'_> {
                     continue;
                 }
             };
-            // Of several the least restrictive.
+            // If both are given, the less restrictive one applies.
             kind = if kind == Some(Provenance::Relevant) { kind } else { Some(asked) };
         }
         Ok(kind)
@@ -236,12 +236,12 @@ impl ParameterReader<'_> {
         Ok(types)
     }
 
-    /// The types that the token covers; `None` when it covers all.
+    /// Returns the types that the token covers; `None` if it covers all types.
     fn granted(&self) -> Option<BTreeSet<String>> {
         self.context.coverage.types().map(|types| types.into_iter().collect())
     }
 
-    /// Compiles the constraints of the token's scopes. One that cannot be checked lets nothing through.
+    /// Compiles the constraints of the token's scopes. A constraint that cannot be compiled refuses the export.
     fn constrain(&mut self, selection: &mut Selection) -> Result<()> {
         for (resource_type, constraints) in &selection.constraints {
             for constraint in constraints {
@@ -320,7 +320,7 @@ impl ParameterReader<'_> {
                     "'patient' has no meaning at the level of the system; use Patient/$export or Group/…/$export",
                 ));
             }
-            // Helix writes the type in lower case.
+            // Helix writes `patient/` in lower case.
             let text = match text.strip_prefix("patient/").filter(|_| self.context.tolerant) {
                 Some(id) => id,
                 None => text,

@@ -1,4 +1,4 @@
-//! The parameters that say how files are cut and how the work is done: sizes, batches, memory, retention
+//! Reads the parameters that control file sizes, batch sizes, memory and retention
 //! (contract, section 2; the defaults and bounds are those of the engine).
 
 use domain::error::{Error, Result};
@@ -7,20 +7,20 @@ use domain::request::{OutputOptions, SizeClass};
 use crate::parameters::short;
 use crate::selection::ParameterReader;
 
-/// Bounds of numbers, so that no request can make a worker or a store suffer.
+/// Bounds of the numbers, so that no request can overload a worker or a store.
 const FILE_BYTES: (u64, u64) = (1_000_000, 100_000_000_000);
 const LEAST_FILE_BYTES: (u64, u64) = (0, 100_000_000);
 const PATIENTS_A_CHUNK: (u64, u64) = (1, 2_000);
 const RESOURCES_A_READ: (u64, u64) = (1, 10_000);
 const PART_BYTES: (u64, u64) = (5 * 1024 * 1024, 16 * 1024 * 1024);
 const RETENTION_SECONDS: (u64, u64) = (60, 30 * 24 * 3600);
-/// Beyond this a worker is a large one.
+/// The largest amount of memory for a small worker, in bytes.
 const SMALL_BYTES: u64 = 512 * 1024 * 1024;
-/// The most memory that can be asked for.
+/// The most memory that a client can request, in bytes.
 const MAX_MEMORY: u64 = 10 << 30;
 
 impl ParameterReader<'_> {
-    /// How the files are cut and the work is done.
+    /// Reads the options for the files and the work.
     pub(crate) fn output(&mut self) -> Result<OutputOptions> {
         let mut output = OutputOptions {
             max_file_bytes: self.number("_maximumFileSize", FILE_BYTES)?,
@@ -53,7 +53,7 @@ impl ParameterReader<'_> {
             }
         }
         if output.partial_manifests {
-            // What was listed must stay as it is, so nothing is joined later.
+            // Files that a manifest has listed must not change, so none are joined later.
             output.min_file_bytes = None;
         }
         output.verbose = self.verbose()?;
@@ -61,7 +61,7 @@ impl ParameterReader<'_> {
         Ok(output)
     }
 
-    /// `loglevel`: whether the job is logged at length.
+    /// Reads `loglevel`: whether the job writes detailed logs.
     fn verbose(&mut self) -> Result<bool> {
         let Some(level) = self.parameters.one("loglevel")? else { return Ok(false) };
         match level.to_ascii_lowercase().as_str() {
@@ -74,7 +74,7 @@ impl ParameterReader<'_> {
         }
     }
 
-    /// The size class that the memory parameters ask for; the largest of them.
+    /// Returns the size class that the memory parameters request; the largest one if there are several.
     fn size(&mut self) -> Result<Option<SizeClass>> {
         let mut class = None;
         for name in ["requestsMemory", "limitsMemory", "ram"] {
@@ -111,12 +111,12 @@ impl ParameterReader<'_> {
         }
     }
 
-    /// A number that tunes the work and changes nothing of the result: a tolerant dialect clamps it and says so.
+    /// Reads a number that tunes the work without changing the result. A tolerant dialect limits it to its bounds and reports that.
     fn tuned(&mut self, name: &'static str, (least, most): (u64, u64)) -> Result<Option<u64>> {
         let text = self.parameters.one(name)?.filter(|_| self.context.tolerant);
         let digits = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
         let Some(digits) = digits else { return self.number(name, (least, most)) };
-        // Too many digits for a number are a number that is too large.
+        // A number with too many digits for `u64` is too large.
         let number: u64 = digits.parse().unwrap_or(u64::MAX);
         let clamped = number.clamp(least, most);
         if clamped != number {
@@ -133,7 +133,7 @@ fn saturated(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// `512Mi`, `2Gi`, `1G`, or a bare number: of gigabytes where the dialect has it so, otherwise of bytes.
+/// Parses `512Mi`, `2Gi`, `1G` or a number without a unit, which is in gigabytes if the dialect says so, otherwise in bytes. Returns bytes.
 fn memory(text: &str, in_gigabytes: bool) -> Option<u64> {
     let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_has_a_unit_or_the_dialects_own() {
+    fn memory_without_a_unit_uses_the_unit_of_the_dialect() {
         for (text, in_gigabytes, bytes) in [
             ("512Mi", false, Some(512 << 20)),
             ("8", false, Some(8)),

@@ -1,19 +1,19 @@
-//! The security labels of a resource that is read whole.
+//! The security labels of one resource.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// Codes of `meta.security`.
+/// The codes of `meta.security`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Labels {
-    /// Of the resource itself.
+    /// The labels of the resource itself.
     pub(crate) own: BTreeSet<String>,
-    /// Of the resource and of those contained in it.
+    /// The labels of the resource and of its contained resources.
     pub(crate) all: BTreeSet<String>,
 }
 
-/// The labels of a resource; `None` where one cannot be read.
+/// Returns the labels of a resource; `None` if one of them cannot be read.
 pub(crate) fn labels(resource: &Map<String, Value>) -> Option<Labels> {
     let own = own_labels(resource)?;
     let mut all = own.clone();
@@ -40,7 +40,7 @@ fn own_labels(resource: &Map<String, Value>) -> Option<BTreeSet<String>> {
     }
 }
 
-/// A Coding without a code says nothing that could be compared: it cannot be read.
+/// Returns the code of a Coding. A Coding without a code cannot be compared, so it counts as unreadable.
 fn label(coding: &Value) -> Option<String> {
     coding.as_object()?.get("code")?.as_str().map(|code| code.trim().to_owned())
 }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_read_whole_or_not_at_all() {
+    fn all_labels_are_read_or_none() {
         let set = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<BTreeSet<_>>();
         let labelled = |code: &str| json!({ "security": [{ "system": "s", "code": code }] });
         let labels = |resource: &Value| labels(resource.as_object()?);
