@@ -1,4 +1,4 @@
-//! Who may fill in the form of a job.
+//! Decides who may fill in the form of a job.
 
 use std::convert::Infallible;
 
@@ -18,16 +18,16 @@ use crate::Customize;
 const UNAUTHORIZED: Error =
     Error::Unauthorized("the link's code, the patient's or a staff session, or the job's token is needed");
 
-/// Who chose what to export.
+/// The person who made the choices.
 pub(crate) enum Chooser {
-    /// The patient: by the code of the link, a session, or an app with the job's token.
+    /// The patient, authorized by the code of the link, by a session, or by the job's token that an app has.
     Patient,
-    /// A member of staff, by name.
+    /// A staff member, with the name.
     Staff(String),
 }
 
 impl Chooser {
-    /// The actor in the job's history.
+    /// Returns the name of the actor in the job's history.
     pub(crate) fn actor(&self) -> &str {
         match self {
             Self::Patient => "the patient",
@@ -66,7 +66,7 @@ impl Customize {
         Ok(session.zip(patient).is_some_and(|(session, patient)| session.patient == patient.id))
     }
 
-    /// Whether the job's form is open to whoever sent the request: the patient, signed in, or who came by the form's link.
+    /// Returns whether the request may open the job's form: the patient is signed in, or the person opened the form's link before.
     pub(crate) async fn may_fill_in(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
         let session: Option<FormSession> = current(FORM, cookies, &*self.expiring, &*self.clock).await?;
         if session.is_some_and(|session| session.job == *stored.job.id()) {
@@ -75,7 +75,7 @@ impl Customize {
         self.is_patient_of(stored, cookies).await
     }
 
-    /// The same, without making the session last longer.
+    /// Does the same without extending the session.
     pub(crate) async fn is_signed_in(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
         let form: Option<FormSession> = glimpse(FORM, cookies, &*self.expiring).await?;
         let patient = glimpse_patient(cookies, &*self.expiring).await?;
@@ -84,7 +84,7 @@ impl Customize {
             || is_patient.is_some_and(|(patient, session)| session.patient == patient.id))
     }
 
-    /// The job and who asks for it, for those who may choose. A stranger gets the same 401 for every id.
+    /// Returns the job and the person who makes the choices. A stranger gets the same 401 for every id.
     pub(crate) async fn known_to(
         &self,
         id: &JobId,

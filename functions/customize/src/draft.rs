@@ -1,4 +1,4 @@
-//! What a patient has typed into a form and not sent yet. It is kept on the server, so that nothing typed is lost between the
+//! The fields of a form that the patient has not sent yet. The server keeps them, so that no input is lost between the
 //! steps, when the session ends, or when the language changes.
 
 use std::collections::BTreeMap;
@@ -20,12 +20,12 @@ use crate::typed_date::TypedDate;
 pub(crate) struct Draft {
     pub(crate) parts: BTreeMap<RecordGroup, PartDraft>,
     pub(crate) topics: BTreeMap<Sensitive, TopicDraft>,
-    /// How often the parts, and the topics, have changed: what a page shows has the number that it was then.
+    /// The number of changes to the parts, and below to the topics. A page has the number of the version that it shows.
     pub(crate) parts_version: u64,
     pub(crate) topics_version: u64,
-    /// The app's address, where the patient goes after sending.
+    /// The app's URL, to which the patient is redirected after sending.
     pub(crate) redirect: Option<String>,
-    /// The export that it has started, where there was none before.
+    /// The export that this draft started; used for the form that exists before any export.
     #[serde(default)]
     pub(crate) sent: Option<JobId>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct TopicDraft {
 }
 
 impl Default for Draft {
-    /// Every part is ticked, and no private topic.
+    /// By default every part is ticked, and no private topic.
     fn default() -> Self {
         let ticked = PartDraft { ticked: true, ..PartDraft::default() };
         Self {
@@ -63,13 +63,13 @@ fn is_ticked(fields: &[(String, String)], name: &str) -> bool {
     matches!(field(fields, name), Some("on" | "true"))
 }
 
-/// A text as it was typed, with the line ends of this world.
+/// Returns a field's text with `\n` as the line end and without white space at the end.
 fn text(fields: &[(String, String)], name: &str) -> String {
     field(fields, name).unwrap_or_default().replace("\r\n", "\n").trim_end().to_owned()
 }
 
 impl Draft {
-    /// The parts as step 1 sends them.
+    /// Reads the parts from the fields of step 1.
     pub(crate) fn parts_of(fields: &[(String, String)]) -> BTreeMap<RecordGroup, PartDraft> {
         let part = |group: RecordGroup| {
             let path = format!("parameters.{}", group.key());
@@ -83,7 +83,7 @@ impl Draft {
         RecordGroup::ALL.into_iter().map(|group| (group, part(group))).collect()
     }
 
-    /// The topics as step 2 sends them.
+    /// Reads the topics from the fields of step 2.
     pub(crate) fn topics_of(fields: &[(String, String)]) -> BTreeMap<Sensitive, TopicDraft> {
         let topic = |topic: Sensitive| {
             let path = format!("authorizations.{}", topic.key());
@@ -94,7 +94,7 @@ impl Draft {
         Sensitive::ALL.into_iter().map(|category| (category, topic(category))).collect()
     }
 
-    /// The choices, read as those of every other form are.
+    /// Returns the choices, parsed in the same way as those of every other form.
     pub(crate) fn choices(&self) -> Result<Choices, Problem> {
         let mut fields = Vec::new();
         for (group, part) in &self.parts {
@@ -104,7 +104,7 @@ impl Draft {
             if part.ticked {
                 add("enabled", "on".to_owned());
             }
-            // What is no date is sent as it is, so that it is refused.
+            // An invalid date is passed on unchanged, so that it is refused.
             add("from", part.from.fhir().unwrap_or_else(|| part.from.year.clone()));
             add("to", part.to.fhir().unwrap_or_else(|| part.to.year.clone()));
             add("notes", part.note.clone());
@@ -132,7 +132,7 @@ impl Customize {
         entry.map_or_else(|| Ok(Draft::default()), |entry| entry.read())
     }
 
-    /// Changes a draft and keeps it, in the face of other tabs. `change` returns whether it has changed anything.
+    /// Changes a draft and saves it, even if other tabs change it at the same time. `change` returns whether it changed the draft.
     pub(crate) async fn change_draft(
         &self,
         key: &str,
@@ -162,7 +162,7 @@ impl Customize {
         Err(Error::conflict("this form was changed in another tab at the same time; try again"))
     }
 
-    /// The form was sent.
+    /// Deletes the draft after the form was sent.
     pub(crate) async fn forget_draft(&self, key: &str) -> Result<()> {
         self.expiring.take(EntryKind::Draft, key).await?;
         Ok(())

@@ -1,12 +1,12 @@
-//! The patient's form: shown, and its choices taken (contract, section 1).
+//! The patient's form: shows it and accepts its choices (contract, section 1).
 //!
-//! - [`access`]: who may: the holder of the link from the kick-off, which carries a code bound to the job; the patient,
-//!   signed in; the bearer of the job's token; and staff, until a worker has begun;
-//! - [`link`]: the form of a job; [`portal`]: the form before any job; [`place`]: what differs between them;
-//! - [`steps`]: what the buttons of the three steps do; [`view`]: how the steps look; [`sent`]: what comes after;
-//! - [`draft`]: what was typed and not sent; [`typed_date`]; [`mistakes`]: what is wrong with it.
+//! - [`access`]: who may fill it in: the holder of the kick-off's link, which has a code bound to the job; the patient
+//!   who is signed in; the bearer of the job's token; and staff, until a worker has started;
+//! - [`link`]: the form of a job; [`portal`]: the form without a job; [`place`]: the differences between them;
+//! - [`steps`]: the actions of the buttons in the three steps; [`view`]: the pages of the steps; [`sent`]: the pages after sending;
+//! - [`draft`]: the fields that are not sent yet; [`typed_date`]: a date field; [`mistakes`]: finds mistakes in a draft.
 //!
-//! `POST /jobs/{job}` takes the whole form at once, from a page or as JSON.
+//! `POST /jobs/{job}` accepts the whole form at once, from a page or as JSON.
 
 mod access;
 mod draft;
@@ -84,21 +84,23 @@ impl FromRef<Customize> for Arc<Settings> {
 }
 
 const CODE: Parameter = Parameter::query("code", "The code of the link to the form");
-const REDIRECT: Parameter =
-    Parameter::query("redirect", "Where the browser goes afterwards: an address of the app's own");
+const REDIRECT: Parameter = Parameter::query(
+    "redirect",
+    "The URL that the browser is redirected to afterwards; it must belong to the app",
+);
 const CLIENT: Parameter =
-    Parameter::query("client_id", "The app that the export is for; may be left out where there is one");
+    Parameter::query("client_id", "The app that the export is for; optional if there is only one app");
 
 const STEP: Parameter =
-    Parameter::query("step", "What is shown: parts, topics or check; saved, or sent, after a button");
-const SHOW: Parameter = Parameter::query("show", "What is shown beside it: problems, changed or agree");
-/// What a step sends beside its choices.
+    Parameter::query("step", "The page: parts, topics or check; saved or sent after a button");
+const SHOW: Parameter = Parameter::query("show", "The message on the page: problems, changed or agree");
+/// The fields of a step that are not choices.
 const STEP_FIELDS: [Parameter; 5] = [
     Parameter::field("step", "The step: parts, topics or check; without it the fields are the whole form"),
     Parameter::field("go", "The button: next, all, none, stay, later, leave, end, send or language:TAG"),
-    Parameter::field("version", "The version of what the page showed"),
-    Parameter::field("token", "What lets the fields be kept after the end of the session"),
-    Parameter::field("agree", "That the patient agrees to the permission: on"),
+    Parameter::field("version", "The version of the content that the page showed"),
+    Parameter::field("token", "The token that allows the fields to be saved after the session has ended"),
+    Parameter::field("agree", "on: the patient agrees to the permission"),
 ];
 
 /// The routes of the form.
@@ -182,7 +184,7 @@ async fn submit(
     content: Result<Content, ApiError>,
 ) -> Response {
     match content {
-        // A form comes from a page and is answered with one.
+        // A form comes from a page, and its response is a page.
         Ok(Content::Form(fields)) => {
             let submitted = state.submit_form(&id, &fields, &query, &credentials).await;
             submitted.map_err(PageError::from).into_response()
@@ -208,7 +210,7 @@ async fn submit(
 }
 
 impl Customize {
-    /// Where to send the patient afterwards: only to an origin that the job's client registered.
+    /// Returns the URL to redirect the patient to afterwards. It must have an origin that the job's client registered.
     fn redirect(&self, stored: &StoredJob, redirect: Option<&str>) -> Result<Option<String>> {
         let Some(text) = redirect.filter(|text| !text.is_empty()) else { return Ok(None) };
         let client = client_of(&self.settings, &stored.job.header().owner);
@@ -227,8 +229,8 @@ impl Customize {
         Ok(json(StatusCode::OK, &job_json(&customized, &self.settings, None)))
     }
 
-    /// Saves what a form of one page says. One with a mistake comes back as the step that has it, with everything that was
-    /// entered.
+    /// Saves the choices of a one-page form. If the form has a mistake, the response is the step with the mistake, and the form keeps all
+    /// input.
     async fn submit_form(
         &self,
         id: &JobId,
@@ -251,7 +253,7 @@ impl Customize {
         })
     }
 
-    /// The step of the form that has the mistake of a form of one page.
+    /// Returns the step of the form that shows the mistake of a one-page form.
     async fn mend(
         &self,
         stored: &StoredJob,
@@ -277,7 +279,7 @@ impl Customize {
             step.is_some()
         };
         let draft = self.change_draft(&place.draft, keep).await?;
-        // A field that the form does not have.
+        // The problem is not in a field of the steps, for example an unknown field.
         let Some(step) = step else { return Err(problem.into()) };
         let mut page = self.step_page(StatusCode::BAD_REQUEST, &place, &draft, step, Shows::Mistakes)?;
         page.headers_mut().insert(SET_COOKIE, self.form_session(stored.job.id()).await?);
@@ -330,7 +332,7 @@ impl Customize {
     }
 }
 
-/// An address of the client's own, in the spelling of a browser.
+/// Returns the URL as a browser writes it, if the client may use it; otherwise an error.
 pub(crate) fn allowed_return(text: &str, client: Option<&settings::Client>) -> Result<String> {
     let url = Url::parse(text).ok().filter(|url| client.is_some_and(|client| client.allows_return(url)));
     url.map(String::from).ok_or_else(|| {

@@ -1,5 +1,5 @@
-//! `/jobs/{job}/customize`: the form of an export. The link of the kick-off carries a code, which becomes a session and leaves the
-//! address.
+//! `/jobs/{job}/customize`: the form of an export. The kick-off's link has a code, which is exchanged for a session and removed from the
+//! URL.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -25,7 +25,7 @@ use crate::sent::state_page;
 use crate::steps::{Next, Sent};
 use crate::view::Shows;
 
-/// The path of a job's form.
+/// Returns the path of a job's form.
 pub(crate) fn path(job: &JobId) -> String {
     format!("/jobs/{job}/customize")
 }
@@ -37,7 +37,7 @@ pub(crate) async fn show(
     cookies: Cookies,
 ) -> Result<Response, PageError> {
     let stored = match state.job(&id).await {
-        // Signing in would not help.
+        // The store is unavailable, so signing in would not help.
         Err(error @ Error::Unavailable(_)) => return Err(error.into()),
         stored => stored,
     };
@@ -46,7 +46,7 @@ pub(crate) async fn show(
         Ok(stored) => code.is_some() || state.may_fill_in(stored, &cookies).await?,
         Err(_) => code.is_some(),
     };
-    // Strangers learn nothing of which jobs exist.
+    // Strangers must not learn which jobs exist.
     if !is_known {
         // Signing in again would lead here again.
         if current_patient(&cookies, &*state.expiring, &*state.clock).await?.is_some() {
@@ -92,7 +92,7 @@ pub(crate) async fn submit(
     let Some(sent) = Sent::of(&fields) else { return Ok(see_other(&login)) };
     let stored = match state.job(&id).await {
         Ok(stored) => stored,
-        // As where nobody is signed in, so that strangers learn nothing of which jobs exist.
+        // The same response as without a session, so that strangers do not learn which jobs exist.
         Err(Error::NotFound(_)) => return Ok(see_other(&login)),
         Err(error) => return Err(error.into()),
     };
@@ -115,7 +115,7 @@ pub(crate) async fn submit(
         Next::Leave => Ok(state.leave(&stored, &credentials.cookies).await?),
         Next::Send(choices, draft) => {
             if let Err(error) = state.customize(&stored, &choices, &Chooser::Patient).await {
-                // Somebody else was faster: the state says so.
+                // Another request was faster: the page with the state says so.
                 let is_sent = !matches!(state.job(&id).await?.job, Job::AwaitingInput(_));
                 if !is_sent {
                     return Err(error.into());
@@ -143,7 +143,7 @@ impl Customize {
         }
     }
 
-    /// Takes the code and the way back out of the address: the code becomes a session, the way back is kept with the draft.
+    /// Removes the code and the return URL from the URL: the code is exchanged for a session, and the return URL is saved in the draft.
     async fn enter(
         &self,
         stored: &StoredJob,
@@ -170,7 +170,7 @@ impl Customize {
         Ok(response)
     }
 
-    /// The cookie of a new session of the form.
+    /// Starts a session of the form; returns its cookie.
     pub(crate) async fn form_session(&self, job: &JobId) -> Result<http::HeaderValue> {
         let session = FormSession { job: job.clone() };
         let sources = (&*self.clock, &*self.random);
@@ -178,7 +178,7 @@ impl Customize {
         begin_below(FORM, &below, &session, &*self.expiring, sources, &self.settings).await
     }
 
-    /// The session has ended.
+    /// Handles a form whose session has ended.
     async fn signed_out(
         &self,
         stored: &StoredJob,
@@ -193,8 +193,8 @@ impl Customize {
         Ok(kept.unwrap_or_else(|| see_other(login)))
     }
 
-    /// Keeps what was typed after the end of the session, if the form's token is good. Then the patient signs in, and comes back
-    /// to the same step. `None` for a token that is not good.
+    /// Saves the fields after the session has ended, if the form's token is valid. The patient is then redirected to sign in, and returns
+    /// to the same step. Returns `None` if the token is not valid.
     pub(crate) async fn keep_signed_out(&self, place: &Place, sent: &Sent<'_>) -> Result<Option<Response>> {
         if !self.is_form_token(&place.draft, sent.token()) {
             return Ok(None);

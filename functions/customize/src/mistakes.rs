@@ -1,4 +1,4 @@
-//! What is wrong with a draft, field by field, in the patient's words.
+//! Finds the mistakes in a draft, field by field, and describes them to the patient.
 
 use domain::choices::{RecordGroup, Sensitive};
 use web::pages::FieldProblem;
@@ -6,15 +6,15 @@ use words::Words;
 
 use crate::draft::{Draft, PartDraft};
 
-/// The letters of a note, and of the text of a topic.
+/// The maximum number of characters in a note, and in the text of a topic.
 pub(crate) const MAX_NOTE: usize = 500;
 
-/// The first of the fields of a date, where the link to a mistake leads.
+/// Returns the first field of a date, which the link to a mistake leads to.
 pub(crate) fn first_unit(words: &Words) -> &'static str {
     if words.text("date-order", &[]) == "day-first" { "day" } else { "month" }
 }
 
-/// The mistakes of step 1.
+/// Returns the mistakes of step 1.
 pub(crate) fn of_parts(draft: &Draft, words: &Words) -> Vec<FieldProblem> {
     let mut found = Vec::new();
     if !draft.parts.values().any(|part| part.ticked) {
@@ -47,7 +47,7 @@ fn of_part(group: RecordGroup, part: &PartDraft, words: &Words, found: &mut Vec<
     }
 }
 
-/// The mistakes of step 2.
+/// Returns the mistakes of step 2.
 pub(crate) fn of_topics(draft: &Draft, words: &Words) -> Vec<FieldProblem> {
     let mut found = Vec::new();
     for (topic, typed) in &draft.topics {
@@ -69,7 +69,7 @@ pub(crate) fn topic_name(topic: Sensitive, words: &Words) -> String {
     words.text(&format!("topic-{}", topic.key()), &[])
 }
 
-/// By how many letters a text is too long.
+/// Returns the number of characters over the limit; `None` if the text is short enough.
 fn beyond(text: &str) -> Option<String> {
     let letters = text.chars().count();
     (letters > MAX_NOTE).then(|| (letters - MAX_NOTE).to_string())
@@ -89,7 +89,7 @@ mod tests {
         change(&mut draft);
         let words = Words::default();
         let mistakes = [of_parts(&draft, &words), of_topics(&draft, &words)].concat();
-        // Whatever has no mistake is read, and whatever is refused has one.
+        // A draft without mistakes can be parsed, and a draft that is refused has a mistake. The length is checked here only.
         assert_eq!(draft.choices().is_ok(), mistakes.iter().all(|mistake| mistake.text.contains("shorter")));
         mistakes.into_iter().map(|mistake| (mistake.field, mistake.text)).collect()
     }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_named_at_its_field() {
+    fn every_mistake_is_reported_at_its_field() {
         assert_eq!(found(|_| {}), []);
         let labs = |draft: &mut Draft, change: fn(&mut PartDraft)| {
             change(draft.parts.get_mut(&RecordGroup::Labs).expect("labs"));

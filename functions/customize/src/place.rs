@@ -1,4 +1,4 @@
-//! Where a form is: its address, whose it is, who gets the copy, and where its draft is kept.
+//! The location of a form: its path, its patient, the receiver of the copy, and the key of its draft.
 
 use url::form_urlencoded::Serializer;
 
@@ -23,7 +23,7 @@ impl Step {
         [Self::Parts, Self::Topics, Self::Check].into_iter().find(|step| step.name() == name)
     }
 
-    /// As the patient counts.
+    /// Returns the number that the patient sees.
     pub(crate) fn number(self) -> u8 {
         match self {
             Self::Parts => 1,
@@ -36,24 +36,24 @@ impl Step {
 /// See the [module](self).
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    /// Below the path of the public base URL.
+    /// The path below the path of the public base URL.
     pub(crate) path: String,
-    /// What every address of the form has in its query.
+    /// The parameters that every URL of the form has in its query.
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) draft: String,
-    /// Whose record it is.
+    /// The name of the patient.
     pub(crate) patient: String,
-    /// The app that gets the copy.
+    /// The name of the app that receives the copy.
     pub(crate) receiver: String,
 }
 
 impl Place {
-    /// The address of a step, with what it shall show beside it.
+    /// Returns the path and query of a step; `also` has additional parameters.
     pub(crate) fn step(&self, step: Step, also: &[(&str, &str)]) -> String {
         self.at(step.name(), also)
     }
 
-    /// The address with a value of `step`.
+    /// Returns the path and query with a value of `step`.
     pub(crate) fn at(&self, step: &str, also: &[(&str, &str)]) -> String {
         let mut query = Serializer::new(String::new());
         query.extend_pairs(self.query.iter().map(|(name, value)| (*name, value.as_str())));

@@ -1,5 +1,5 @@
-//! The form before any job: a patient who is signed in chooses, and the export begins with the choices as
-//! its Parameters. It belongs to the app that `client_id` names, which finds it by `GET /jobs`.
+//! The form without a job: a patient who is signed in makes the choices, and the export starts with the choices as
+//! its Parameters. The export belongs to the app that `client_id` names, and the app finds it by `GET /jobs`.
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
@@ -30,7 +30,7 @@ use crate::steps::{Next, Sent};
 use crate::view::Shows;
 use crate::{Customize, allowed_return, link};
 
-/// The patient of the address, who is signed in. Others are sent to sign in.
+/// The patient in the path, who is signed in. Other people are redirected to sign in.
 pub(crate) struct SignedInPatient(PatientId);
 
 impl FromRequestParts<Customize> for SignedInPatient {
@@ -72,7 +72,7 @@ pub(crate) async fn show(
         return Ok(state.saved_page(&place)?);
     }
     let mut draft = state.draft(&place.draft).await?;
-    // A claim without a job is one whose request was cut off: the draft is still to be sent.
+    // A claim without a job: the request that made the claim was interrupted, so the draft can still be sent.
     let sent = match draft.sent.clone() {
         Some(job) if state.jobs.get(&job).await?.is_some() => Some(job),
         _ => None,
@@ -145,7 +145,7 @@ pub(crate) async fn submit(
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
     let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
     let Some(sent) = Sent::of(&fields) else {
-        // The whole form at once.
+        // This is a one-page form.
         let choices = from_form(&fields, &["client_id", "redirect"])?;
         let job = state.begin(base, client, summary, &choices, None).await?;
         let receipt = || state.sent_page(&job, format!("/my/exports/{}", job.id()));
@@ -174,14 +174,14 @@ pub(crate) async fn submit(
 }
 
 impl Customize {
-    /// The sign-in page, which leads back to what was asked for.
+    /// Redirects to the sign-in page, which leads back to the requested page.
     fn to_sign_in(&self, asked: &Parts) -> Response {
         let next = asked.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
         found(&self.settings.url(&format!("/patient-login?{query}")))
     }
 
-    /// The session has ended: see [`Customize::keep_signed_out`].
+    /// Handles a form whose session has ended: see [`Customize::keep_signed_out`].
     async fn signed_out_of_portal(
         &self,
         patient: Option<PatientId>,
@@ -197,7 +197,7 @@ impl Customize {
         kept.ok_or(UNAUTHORIZED)
     }
 
-    /// Starts the export of a draft, once: of two clicks one starts it, and the other finds it. Returns whether it is new.
+    /// Starts the export of a draft once, even if the patient clicks twice. Returns the job's id, and whether the job is new.
     async fn begin_once(
         &self,
         base: Base,
@@ -219,7 +219,7 @@ impl Customize {
         {
             return Ok((earlier.clone(), false));
         }
-        // A claim without a job is one whose request was cut off, or failed: the job begins under the id of the claim.
+        // A claim without a job: the request that made the claim was interrupted or failed. The job gets the id of the claim.
         let id = earlier.unwrap_or(id);
         self.begin(base, client, summary, choices, Some(id.clone())).await?;
         Ok((id, true))
@@ -246,7 +246,7 @@ impl Customize {
                 url: self.settings.url(&format!("{}/Patient/{patient}/$ehi-export", base.path())),
                 base,
                 cohort: Cohort::of(vec![patient]),
-                // The same reading as the kick-off's of a Parameters body.
+                // The choices are parsed like the Parameters of a kick-off.
                 choices: from_parameters(&to_parameters(choices))?,
                 selection: None,
                 output: OutputOptions {
@@ -265,13 +265,13 @@ impl Customize {
         Ok(job)
     }
 
-    /// The patient of the address, if it is the one who is signed in.
+    /// Returns the patient in the path, if the session is of this patient.
     async fn signed_in(&self, named: Option<PatientId>, cookies: &Cookies) -> Result<Option<PatientId>> {
         let session = current_patient(cookies, &*self.expiring, &*self.clock).await?;
         Ok(named.filter(|named| session.is_some_and(|session| session.patient == *named)))
     }
 
-    /// The app that the export is for, or the patients' own pages; the only app that there is need not be named.
+    /// Returns the app that the export is for. If there is only one app, it need not be named.
     fn client(&self, id: Option<&str>) -> Result<&Client> {
         if id == Some(OWN_PAGES) {
             return Ok(&self.settings.own_pages);
@@ -281,7 +281,7 @@ impl Customize {
             .clients
             .iter()
             .filter(|client| client.scopes.allows_operation(ScopeLevel::Patient, "$ehi-export"))
-            // An EHI export cannot be limited by tags, and the client could not read it.
+            // EHI exports cannot be limited by tags, so a client with `access/` scopes could not read the result.
             .filter(|client| client.scopes.access_tags().is_none());
         let client = match id {
             Some(id) => able.find(|client| client.id.as_str() == id),

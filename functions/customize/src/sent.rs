@@ -1,4 +1,4 @@
-//! What the form's link shows once the form was sent: the receipt, and then the state.
+//! The pages at the form's link after the form was sent: the receipt, and later the state.
 
 use axum::response::Response;
 use domain::error::{Error, Result};
@@ -15,13 +15,13 @@ use crate::link::path;
 use crate::place::{Place, Step};
 
 impl Customize {
-    /// When a patient gets the copy at the latest.
+    /// Returns the latest time at which the patient gets the copy.
     fn due(&self, asked: Timestamp) -> Result<Timestamp> {
         let days = SignedDuration::from_hours(24 * self.settings.pages.due_days);
         asked.saturating_add(days).map_err(Error::internal)
     }
 
-    /// The receipt of a form that was sent just now. `state` is the path that shows the state later.
+    /// Returns the receipt for a form that was just sent. `state` is the path of the page that shows the state later.
     pub(crate) fn sent_page(&self, job: &Job, state: String) -> Result<Response> {
         let words = request_context::words();
         let header = job.header();
@@ -38,7 +38,7 @@ impl Customize {
         ))
     }
 
-    /// The choices are kept for another time.
+    /// Returns the page that says that the choices are saved.
     pub(crate) fn saved_page(&self, place: &Place) -> Result<Response> {
         let words = request_context::words();
         let until =
@@ -51,7 +51,7 @@ impl Customize {
     }
 }
 
-/// The state of an export whose form was sent; `again` where somebody tries to send it once more.
+/// Returns the page with the state of an export whose form was sent. `again` is true if the form was sent a second time.
 pub(crate) fn state_page(stored: &StoredJob, here: String, again: bool) -> Response {
     let words = request_context::words();
     let header = stored.job.header();

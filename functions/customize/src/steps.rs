@@ -1,4 +1,4 @@
-//! What the buttons of a step do: keep what was typed, and say where to go. Every POST is followed by a GET.
+//! The actions of the buttons in a step: they save the fields and choose the next page. Every POST is followed by a GET.
 
 use domain::choices::Choices;
 use domain::error::Result;
@@ -11,9 +11,9 @@ use crate::mistakes::{of_parts, of_topics};
 use crate::place::{Place, Step};
 use crate::view::{Shows, version};
 
-/// What follows a button.
+/// The result of pressing a button.
 pub(crate) enum Next {
-    /// An address of ours, below the path of the public base URL.
+    /// A path of this server, below the path of the public base URL.
     GoTo(String),
     /// The patient signs out.
     Leave,
@@ -21,7 +21,7 @@ pub(crate) enum Next {
     Send(Box<Choices>, Draft),
 }
 
-/// What was sent from a step.
+/// The request that a step sends.
 pub(crate) struct Sent<'f> {
     fields: &'f [(String, String)],
     pub(crate) step: Step,
@@ -29,7 +29,7 @@ pub(crate) struct Sent<'f> {
 }
 
 impl<'f> Sent<'f> {
-    /// Reads the step and the button; `None` for a form of one page, which has neither.
+    /// Reads the step and the button; `None` for a one-page form, which has neither.
     pub(crate) fn of(fields: &'f [(String, String)]) -> Option<Self> {
         let step = Step::parse(field(fields, "step")?)?;
         let usual = if step == Step::Check { "send" } else { "next" };
@@ -46,14 +46,15 @@ impl<'f> Sent<'f> {
 }
 
 impl Customize {
-    /// Keeps what was typed; returns the draft, and whether another tab has changed the step meanwhile. Then what is kept stays:
-    /// the patient looks at it first.
+    /// Saves the fields of a step. Returns the draft, and whether another tab has changed the step in the meantime. If so, the saved draft
+    /// does not
+    /// change: the patient sees the other tab's version first.
     pub(crate) async fn keep(&self, place: &Place, sent: &Sent<'_>) -> Result<(Draft, bool)> {
         let mut is_other = false;
         let draft = self
             .change_draft(&place.draft, |draft| {
                 if draft.sent.is_some() && sent.step == Step::Parts && sent.version() == "0" {
-                    // Another copy is asked for.
+                    // The patient requests another copy.
                     *draft = Draft::default();
                 }
                 let is_seen = version(draft, sent.step) == sent.version();
@@ -66,7 +67,7 @@ impl Customize {
                             _ => {}
                         }
                         is_other = parts != draft.parts && !is_seen;
-                        // A draft begins with the first step that is sent, also where nothing was changed.
+                        // A draft starts with the first step that is sent, even if the patient changed nothing.
                         let is_new = is_seen && (parts != draft.parts || draft.parts_version == 0);
                         if is_new {
                             draft.parts = parts;
@@ -94,7 +95,7 @@ impl Customize {
         Ok((draft, is_other))
     }
 
-    /// What a button of a step does, for whoever is signed in.
+    /// Runs the action of a step's button; the caller has checked that the sender may fill in the form.
     pub(crate) async fn press(&self, place: &Place, sent: &Sent<'_>) -> Result<Next> {
         let (draft, is_other) = self.keep(place, sent).await?;
         let again = |shows: Shows| Next::GoTo(place.step(sent.step, &[("show", shows.name())]));
@@ -123,7 +124,7 @@ impl Customize {
     }
 }
 
-/// Everything once more: a step may have been left with a mistake.
+/// Checks everything again, because the patient may have left a step with a mistake.
 fn send(place: &Place, sent: &Sent<'_>, draft: Draft) -> Next {
     let words = request_context::words();
     let back = |step: Step, shows: Shows| Next::GoTo(place.step(step, &[("show", shows.name())]));

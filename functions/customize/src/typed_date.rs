@@ -1,10 +1,10 @@
-//! A date as it is typed: month, day and year in a field each. A year alone is enough.
+//! A date that a person types: month, day and year in separate fields. A year alone is enough.
 
 use domain::choices::Day;
 use serde::{Deserialize, Serialize};
 use web::extract::field;
 
-/// Years that a record can be of; others are slips of the finger.
+/// The years that a record can have; other years are typing mistakes.
 const YEARS: std::ops::RangeInclusive<u16> = 1800..=2199;
 
 /// See the [module](self).
@@ -16,7 +16,7 @@ pub(crate) struct TypedDate {
 }
 
 impl TypedDate {
-    /// The fields `PATH.month`, `PATH.day` and `PATH.year`; or one field `PATH`, as a form of one page sends it.
+    /// Reads the fields `PATH.month`, `PATH.day` and `PATH.year`, or the single field `PATH` that a one-page form sends.
     pub(crate) fn of_fields(fields: &[(String, String)], path: &str) -> Self {
         if let Some(whole) = field(fields, path) {
             return Self::of_text(whole);
@@ -26,7 +26,7 @@ impl TypedDate {
         Self { month: text("month"), day: text("day"), year: text("year") }
     }
 
-    /// A date as FHIR writes it. What is none stands where the year is, so that it is seen.
+    /// Reads a date as FHIR writes it. A text that is not a date becomes the year, so that the patient sees it.
     fn of_text(text: &str) -> Self {
         let parts: Vec<_> = text.split('-').collect();
         let is_date = Day::first(text).is_some() && text.len() <= 10;
@@ -42,8 +42,9 @@ impl TypedDate {
         self.month.is_empty() && self.day.is_empty() && self.year.is_empty()
     }
 
-    /// The date as FHIR writes it: `2020`, `2020-02` or `2020-02-03`; empty where nothing was typed, and `None` for what is no
-    /// date.
+    /// Returns the date as FHIR writes it: `2020`, `2020-02` or `2020-02-03`; empty if all fields are empty, and `None` if the fields are
+    /// not
+    /// a date.
     pub(crate) fn fhir(&self) -> Option<String> {
         if self.is_empty() {
             return Some(String::new());
@@ -62,12 +63,12 @@ impl TypedDate {
         Day::first(&date).map(|_| date)
     }
 
-    /// The first day that it can mean.
+    /// Returns the first day that the date can mean.
     pub(crate) fn first(&self) -> Option<Day> {
         Day::first(&self.fhir()?)
     }
 
-    /// The last day that it can mean.
+    /// Returns the last day that the date can mean.
     pub(crate) fn last(&self) -> Option<Day> {
         Day::last(&self.fhir()?)
     }
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_year_is_enough_and_what_is_no_date_is_none() {
+    fn a_year_is_enough_and_an_invalid_date_is_none() {
         for (month, day, year, date) in [
             ("", "", "", Some("")),
             ("", "", "2020", Some("2020")),
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_date_comes_apart_and_together_again() {
+    fn a_whole_date_is_split_and_joined_again() {
         for text in ["2020", "2020-02", "2020-02-29", ""] {
             assert_eq!(TypedDate::of_text(text).fhir().as_deref(), Some(text));
         }

@@ -1,4 +1,4 @@
-//! Draws the steps of the form from its draft.
+//! Builds the pages of the form's steps from its draft.
 
 use axum::response::Response;
 use crypto::fingerprint;
@@ -22,7 +22,7 @@ use crate::mistakes::{MAX_NOTE, first_unit, of_parts, of_topics, problem, topic_
 use crate::place::{Place, Step};
 use crate::typed_date::TypedDate;
 
-/// How long what is typed can be kept after the session has ended.
+/// The time in which typed text can still be saved after the session has ended.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 
 /// The message that a step shows in addition to the draft.
@@ -31,9 +31,9 @@ pub(crate) enum Shows {
     Nothing,
     /// The mistakes of the step.
     Mistakes,
-    /// That another tab has changed it.
+    /// Another tab has changed the step.
     Changed,
-    /// That the patient has not agreed.
+    /// The patient has not agreed.
     NotAgreed,
 }
 
@@ -54,7 +54,7 @@ impl Shows {
 }
 
 impl Customize {
-    /// The page of a step.
+    /// Returns the page of a step.
     pub(crate) fn step_page(
         &self,
         status: StatusCode,
@@ -153,7 +153,7 @@ impl Customize {
         })
     }
 
-    /// What lets a form's fields be kept once its session has ended.
+    /// Returns the token that allows a form's fields to be saved after its session has ended.
     fn form_token(&self, draft: &str) -> Result<String> {
         let expires = self.clock.now().saturating_add(TOKEN_LIFETIME).map_err(Error::internal)?.as_second();
         Ok(format!("{expires}.{}", self.keys.draft_signature(draft, expires)))
@@ -166,12 +166,12 @@ impl Customize {
     }
 }
 
-/// The number that a step's page has of what it shows.
+/// Returns the version of a step's content, which its page sends back.
 pub(crate) fn version(draft: &Draft, step: Step) -> String {
     match step {
         Step::Parts => draft.parts_version.to_string(),
         Step::Topics => draft.topics_version.to_string(),
-        // Agreement covers what the page shows: the numbers begin again with another copy.
+        // Agreement covers the content of the page. The fingerprint is needed because the numbers start again with another copy.
         Step::Check => {
             let shown = fingerprint(&json!([draft.parts, draft.topics]).to_string());
             format!("{}.{}.{shown}", draft.parts_version, draft.topics_version)
@@ -247,7 +247,7 @@ fn topic_cards(draft: &Draft, problems: &[FieldProblem], words: &Words) -> Vec<T
     Sensitive::ALL.into_iter().map(card).collect()
 }
 
-/// From when to when, as it was typed.
+/// Returns the period of a part, as it was typed.
 fn times(part: &PartDraft, words: &Words) -> String {
     let shown = |date: &TypedDate| {
         let date = date.fhir().filter(|date| !date.is_empty());
