@@ -8,11 +8,11 @@ use jiff::SignedDuration;
 use security::tokens::{AccessTokenClaims, sign};
 use serde_json::json;
 use settings::Client;
-use web::respond::{OAuthError, json as json_answer};
+use web::respond::{OAuthError, json as json_response};
 
 use crate::Authorize;
 
-/// The longest that such a token is good for.
+/// The maximum lifetime of an access token for a backend service.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 impl Authorize {
@@ -46,7 +46,7 @@ impl Authorize {
             fhir_user: None,
             family: None,
         };
-        let answer = json!({
+        let tokens = json!({
             "access_token": sign(&self.keys, &claims)?,
             "token_type": "bearer",
             "expires_in": lifetime.as_secs(),

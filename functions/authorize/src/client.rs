@@ -1,4 +1,4 @@
-//! Which client calls, and whether it has authenticated (RFC 6749, 2.3; SMART App Launch 2.2, client authentication).
+//! Identifies and authenticates the calling client (RFC 6749, 2.3; SMART App Launch 2.2, client authentication).
 
 use domain::audit::{Action, Actor, Event, Outcome};
 use security::assertion;
@@ -12,8 +12,8 @@ use crate::request::{OAuthRequest, Proof, invalid_client};
 type Answer<T> = Result<T, OAuthError>;
 
 impl Authorize {
-    /// The client that the request to one of our OAuth endpoints names and that has authenticated, if it is
-    /// confidential. `None` when the request names nobody.
+    /// Returns the client that a request to an OAuth endpoint names; a confidential client must have
+    /// authenticated. Returns `None` if the request names no client.
     pub(crate) async fn client(&self, request: &OAuthRequest, endpoint: &str) -> Answer<Option<&Client>> {
         let (id, proof) = request.credentials()?;
         let Some(id) = id else { return Ok(None) };
@@ -36,7 +36,7 @@ impl Authorize {
         }
     }
 
-    /// The client that an assertion is from. What is wrong with it is in the log, and not in the response.
+    /// Returns the client that an assertion is from. The reason for a refusal is in the log, and not in the response.
     async fn asserted<'c>(
         &self,
         text: &str,
@@ -44,10 +44,10 @@ impl Authorize {
         endpoint: &str,
     ) -> Answer<&'c Client> {
         let Some(client) = client.filter(|client| client.has_keys()) else {
-            tracing::warn!("an assertion of a client that is not registered with keys");
+            tracing::warn!("an assertion came from a client that is not registered with keys");
             return Err(OAuthError::Assertion);
         };
-        // The token endpoint stands for the server; elsewhere the endpoint itself is as good (RFC 7523, 3).
+        // The token endpoint identifies the server; at another endpoint, the URL of that endpoint is accepted as well (RFC 7523, 3).
         let audiences = [self.settings.url("/auth/token"), self.settings.url(endpoint)];
         let now = self.clock.now();
         let verified = assertion::verify(text, client, &audiences, &self.jwks, &*self.expiring, now).await?;

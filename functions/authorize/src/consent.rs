@@ -1,4 +1,4 @@
-//! `/authorize-app`: the patient agrees or not. Agreeing makes a code, bound to the app, its address and its challenge.
+//! `/authorize-app`: the patient allows or refuses access. Allowing creates a code, bound to the app, its redirect URI and its challenge.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -51,7 +51,7 @@ pub(crate) async fn show(
         sign_in: format!("/patient-login?request={request}"),
     };
     let response = html(StatusCode::OK, &page);
-    // Chromium holds a redirect after a form to the policy of the page that the form is on.
+    // Chromium checks a redirect after a form against the policy of the page with the form.
     Ok(match FormGoesTo::app(&pending.redirect_uri) {
         Some(goes_to) => goes_to.tell(response),
         None => response,
@@ -66,7 +66,7 @@ pub(crate) async fn submit(
     let request = form.get("request");
     let (_, pending) = state.pending(request).await?;
     let patient = signed_in(patient, &pending)?;
-    // A request is decided once.
+    // Each request is decided once.
     if state.expiring.take(EntryKind::Authorization, &fingerprint(request)).await?.is_none() {
         return Err(Error::conflict("this request was answered in another window").into());
     }
@@ -78,7 +78,7 @@ pub(crate) async fn submit(
     let redirect_uri = pending.redirect_uri.clone();
     if !is_allowed {
         let denied = [("error", "access_denied"), ("error_description", "the patient did not agree")];
-        return Ok(found(&answer_url(&redirect_uri, &denied, app_state.as_deref())?));
+        return Ok(found(&response_url(&redirect_uri, &denied, app_state.as_deref())?));
     }
     let code = state.random.secret();
     let grant = CodeGrant {
@@ -92,17 +92,17 @@ pub(crate) async fn submit(
         .expiring
         .put(EntryKind::Code, &fingerprint(&code), json!(grant), state.after(CODE_LIFETIME)?)
         .await?;
-    Ok(found(&answer_url(&redirect_uri, &[("code", &code)], app_state.as_deref())?))
+    Ok(found(&response_url(&redirect_uri, &[("code", &code)], app_state.as_deref())?))
 }
 
-/// The patient who signed in for this request, in this very browser.
+/// Returns the patient who signed in for this request in this browser.
 fn signed_in(CurrentPatient(patient): CurrentPatient, pending: &AuthorizationRequest) -> Result<PatientId> {
     let patient = patient.filter(|patient| pending.patient.as_ref() == Some(patient));
     patient.ok_or(Error::Unauthorized("sign in first"))
 }
 
 impl Authorize {
-    /// What the patient knows the app by.
+    /// Returns the name by which the patient knows the app.
     pub(crate) fn app_name(&self, pending: &AuthorizationRequest) -> String {
         let client = self.settings.client(pending.client.as_str());
         client.and_then(|client| client.name.clone()).unwrap_or_else(|| pending.client.to_string())

@@ -16,12 +16,12 @@ use web::respond::{OAuthError, json};
 use crate::request::OAuthRequest;
 use crate::{Authorize, RefreshGrant};
 
-/// Who asks about a token: a client id is only unique within its issuer.
+/// The caller who asks about a token. A client id is unique only within its issuer.
 struct Requester {
     client: ClientId,
-    /// `None` is this server.
+    /// `None` means this server.
     issuer: Option<String>,
-    /// A resource server, which may ask about anybody's tokens.
+    /// Whether this is a resource server, which may ask about every token.
     about_all: bool,
 }
 
@@ -35,7 +35,7 @@ impl Requester {
     }
 }
 
-/// What is known of a token: to the client it was given to, and to resource servers.
+/// Describes a token to the client that it was issued to, and to resource servers.
 pub(crate) async fn introspect(
     State(state): State<Authorize>,
     request: OAuthRequest,
@@ -58,18 +58,18 @@ pub(crate) async fn introspect(
     }
 }
 
-/// Revokes a token and all that came from the same authorization. Unknown tokens are fine (RFC 7009, 2.2).
+/// Revokes a token and all tokens of the same authorization. An unknown token is not an error (RFC 7009, 2.2).
 pub(crate) async fn revoke(
     State(state): State<Authorize>,
     request: OAuthRequest,
 ) -> Result<Response, OAuthError> {
-    // The bearer of a token speaks for its client: so a token of another issuer can be given up here.
+    // A bearer acts for the client of the token, so tokens of another issuer can be revoked here.
     let requester = match &request.bearer {
         Some(bearer) => Some(state.bearer(bearer).await?),
         None => state.client(&request, "/auth/revoke").await?.map(Requester::registered),
     };
     let token = request.token()?;
-    // Whoever holds a public client's token may give it up; a confidential client says who it is.
+    // Every holder of a public client's token may revoke it; a confidential client must authenticate.
     let may = |client: &ClientId, issuer: Option<&str>| match &requester {
         Some(requester) => requester.client == *client && requester.issuer.as_deref() == issuer,
         None => issuer.is_none() && state.settings.client(client.as_str()).is_some_and(Client::is_public),
@@ -97,7 +97,7 @@ pub(crate) async fn revoke(
 }
 
 impl Authorize {
-    /// Who asks: an authenticated confidential client, or the bearer of an access token.
+    /// Returns the caller: an authenticated confidential client, or the bearer of an access token.
     async fn authenticate(&self, request: &OAuthRequest) -> Result<Requester, OAuthError> {
         if let Some(token) = &request.bearer {
             return self.bearer(token).await;
@@ -113,7 +113,7 @@ impl Authorize {
 
     async fn bearer(&self, token: &str) -> Result<Requester, OAuthError> {
         let caller = self.verifier.verify(token).await?;
-        // A resource server's own token, and not one that a patient gave it.
+        // Only a resource server's own token counts, not a token that a patient granted to it.
         let is_own = caller.issuer.is_none() && caller.patient.is_none();
         let client = self.settings.client(caller.client.as_str()).filter(|_| is_own);
         Ok(Requester {

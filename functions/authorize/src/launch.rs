@@ -1,5 +1,5 @@
-//! `/auth/authorize`: checks an app's request and sends the patient to sign in (SMART App Launch 2.2, request
-//! authorization code; RFC 6749, 4.1.1). By GET and by POST.
+//! `/auth/authorize`, by GET and by POST, checks an app's request and sends the patient to sign in (SMART App Launch 2.2, request
+//! authorization code; RFC 6749, 4.1.1).
 
 use axum::extract::State;
 use axum::response::Response;
@@ -16,23 +16,23 @@ use web::respond::{PageError, found};
 
 use crate::{AuthorizationRequest, Authorize, REQUEST_LIFETIME, repeated};
 
-/// What an app's request has (RFC 6749, 4.1.1; RFC 7636, 4.3; SMART App Launch 2.2; OpenID Connect Core 1.0, 3.1.2.1).
+/// The parameters of an app's request (RFC 6749, 4.1.1; RFC 7636, 4.3; SMART App Launch 2.2; OpenID Connect Core 1.0, 3.1.2.1).
 pub(crate) const PARAMETERS: [Parameter; 12] = [
     Parameter::query("response_type", "code"),
     Parameter::query("client_id", "The app"),
     Parameter::query("redirect_uri", "Where the code is sent: an address that the app registered"),
-    Parameter::query("scope", "What the app asks the patient for"),
-    Parameter::query("state", "By which the app recognizes its request"),
+    Parameter::query("scope", "The scopes that the app requests from the patient"),
+    Parameter::query("state", "A value by which the app recognizes its request"),
     Parameter::query("aud", "A FHIR base URL of this server"),
     Parameter::query("code_challenge", "The digest of the app's verifier"),
     Parameter::query("code_challenge_method", "S256"),
-    Parameter::query("nonce", "By which the app recognizes its ID token"),
-    Parameter::query("prompt", "Refused when it has none: the patient is always asked to sign in"),
+    Parameter::query("nonce", "A value by which the app recognizes its ID token"),
+    Parameter::query("prompt", "The value none is refused: the patient must always sign in"),
     Parameter::query("request", "Not supported"),
     Parameter::query("request_uri", "Not supported"),
 ];
 
-/// The longest `nonce`.
+/// The maximum length of a `nonce` in bytes.
 const MAX_NONCE: usize = 512;
 
 pub(crate) async fn by_query(state: State<Authorize>, query: Query) -> Result<Response, PageError> {
@@ -55,7 +55,7 @@ async fn authorize(
     if let Some(name @ ("client_id" | "redirect_uri")) = repeated {
         return Err(Error::invalid(format!("'{name}' comes more than once")).into());
     }
-    // Before the client and its address are known to be good, nothing is sent there.
+    // Until the client and its redirect URI are checked, nothing is sent to that URI.
     let client = get("client_id").and_then(|id| state.settings.client(id));
     let client = client.ok_or_else(|| Error::invalid("'client_id' is not registered here"))?;
     let redirect_uri = get("redirect_uri").filter(|uri| client.allows_redirect(uri));
@@ -71,7 +71,7 @@ async fn authorize(
         Ok(scopes) => scopes,
         Err((code, description)) => {
             let fields = [("error", code), ("error_description", description.as_str())];
-            return Ok(found(&answer_url(redirect_uri, &fields, app_state)?));
+            return Ok(found(&response_url(redirect_uri, &fields, app_state)?));
         }
     };
     let request = AuthorizationRequest {
@@ -91,7 +91,7 @@ async fn authorize(
     Ok(found(&state.settings.url(&format!("/patient-login?request={id}"))))
 }
 
-/// The scopes to ask the patient for, or an error for the app.
+/// Returns the scopes to ask the patient for, or an error code and a description for the app.
 fn check<'f>(
     state: &Authorize,
     client: &Client,
@@ -112,7 +112,7 @@ fn check<'f>(
             if get("request").is_some() { "request_not_supported" } else { "request_uri_not_supported" };
         return Err((code, "parameters must be in the request itself".to_owned()));
     }
-    // Whoever asks is always shown a page to sign in (OpenID Connect Core 1.0, 3.1.2.1).
+    // Everyone is always shown the sign-in page (OpenID Connect Core 1.0, 3.1.2.1).
     if get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
         return Err(("login_required", "the patient must sign in".to_owned()));
     }
@@ -137,8 +137,8 @@ fn check<'f>(
     Ok(scopes)
 }
 
-/// The app's address with a response in its query.
-pub(crate) fn answer_url(
+/// Returns the app's redirect URI with the response in its query.
+pub(crate) fn response_url(
     redirect_uri: &str,
     fields: &[(&str, &str)],
     app_state: Option<&str>,

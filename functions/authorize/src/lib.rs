@@ -1,11 +1,11 @@
 //! The SMART authorization server (contract, section 5; SMART App Launch 2.2; RFC 6749, 7009, 7636, 7662).
 //!
-//! - [`launch`]: `/auth/authorize` checks an app's request and keeps it while
-//! - [`login`]: the patient says who they are, and
-//! - [`consent`]: agrees, which makes a code;
-//! - [`token`]: `/auth/token` turns codes and refresh tokens into access tokens and ID tokens;
-//! - [`backend`]: and the assertions of backend services;
-//! - [`request`]: the requests of those endpoints; [`client`]: which client calls, and whether it has authenticated;
+//! - [`launch`]: `/auth/authorize` checks and stores an app's request;
+//! - [`login`]: the patient signs in;
+//! - [`consent`]: the patient agrees, which creates a code; [`scope_words`]: describes the scopes to the patient;
+//! - [`token`]: `/auth/token` exchanges codes and refresh tokens for access tokens and ID tokens;
+//! - [`backend`]: issues access tokens to backend services;
+//! - [`request`]: the requests to these endpoints; [`client`]: identifies and authenticates the client;
 //! - [`introspect`]: `/auth/introspect` and `/auth/revoke`; [`userinfo`]: `/auth/userinfo`.
 
 mod backend;
@@ -51,7 +51,7 @@ pub(crate) struct Authorize {
     settings: Arc<Settings>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
-    /// Keys of clients that authenticate with assertions.
+    /// The keys of clients that authenticate with assertions.
     jwks: Arc<JwksCache>,
     audit: Audit,
 }
@@ -142,7 +142,7 @@ fn declared() -> Routes<Authorize> {
     })
 }
 
-/// The same parameter as a field of a form.
+/// Returns the same parameter as a field of a form.
 fn in_body(parameter: Parameter) -> Parameter {
     Parameter { place: Place::Body, ..parameter }
 }
@@ -161,7 +161,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
     }))
 }
 
-/// An app's request, from `/auth/authorize` until the patient has decided.
+/// An app's request, stored from `/auth/authorize` until the patient decides.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct AuthorizationRequest {
     client: ClientId,
@@ -174,42 +174,42 @@ pub(crate) struct AuthorizationRequest {
     base: Option<String>,
     #[serde(default)]
     nonce: Option<String>,
-    /// Who signed in for it.
+    /// The patient who signed in for the request.
     patient: Option<PatientId>,
-    /// When, in seconds since 1970.
+    /// The time of signing in, in seconds since 1970.
     #[serde(default)]
     signed_in_at: i64,
 }
 
-/// Who signed in, as tokens say it.
+/// The sign-in of a patient, as tokens describe it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SignIn {
     patient: PatientId,
-    /// The FHIR base URL that the app asked for; `None` for what was granted before it was kept.
+    /// The FHIR base URL that the app requested; `None` for grants from before this field existed.
     #[serde(default)]
     base: Option<String>,
-    /// In seconds since 1970.
+    /// The time of signing in, in seconds since 1970.
     #[serde(default)]
     at: i64,
-    /// What the app sent along to recognize its ID token by.
+    /// The app's `nonce`, by which it recognizes its ID token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nonce: Option<String>,
 }
 
 impl SignIn {
-    /// `sub` of access tokens and ID tokens.
+    /// Returns the `sub` of access tokens and ID tokens.
     pub(crate) fn subject(&self) -> String {
         format!("Patient/{}", self.patient)
     }
 
-    /// The absolute URL of the patient, where the scopes let the app know it.
+    /// Returns the absolute URL of the patient, if the scopes let the app know it.
     pub(crate) fn fhir_user(&self, scopes: &Scopes) -> Option<String> {
         let is_granted = scopes.has("openid") && (scopes.has("fhirUser") || scopes.has("profile"));
         self.base.as_ref().filter(|_| is_granted).map(|base| format!("{base}/Patient/{}", self.patient))
     }
 }
 
-/// What a code stands for.
+/// The grant that a code stands for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CodeGrant {
     client: ClientId,
@@ -220,20 +220,20 @@ pub(crate) struct CodeGrant {
     sign_in: SignIn,
 }
 
-/// What a refresh token stands for.
+/// The grant that a refresh token stands for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RefreshGrant {
     client: ClientId,
     scopes: Scopes,
     #[serde(flatten)]
     sign_in: SignIn,
-    /// The authorization that it came from.
+    /// The id of the authorization that the token belongs to.
     family: String,
-    /// Rotated: seeing it again means that it was stolen, and ends the family.
+    /// Whether the token was rotated. A rotated token that is used again was probably stolen, and ends the family.
     used: bool,
 }
 
-/// The first parameter that an OAuth request has more than once, which it must not (RFC 6749, 3.1 and 3.2). `resource`
+/// Returns the first parameter that an OAuth request has more than once, which is not allowed (RFC 6749, 3.1 and 3.2). Only `resource`
 /// and `audience` may be repeated (RFC 8707; RFC 8693).
 pub(crate) fn repeated(fields: &[(String, String)]) -> Option<&str> {
     let mut seen = std::collections::HashSet::new();
@@ -241,12 +241,12 @@ pub(crate) fn repeated(fields: &[(String, String)]) -> Option<&str> {
     names.filter(|name| !matches!(*name, "resource" | "audience")).find(|name| !seen.insert(*name))
 }
 
-/// How long a request waits for the patient, and a code for the app.
+/// The lifetime of a request that waits for the patient, and below of a code.
 pub(crate) const REQUEST_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 pub(crate) const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 impl Authorize {
-    /// What limits guesses of passwords and secrets.
+    /// Returns the guard that limits guesses of passwords and secrets.
     pub(crate) fn guard(&self) -> Guard<'_> {
         Guard {
             expiring: &*self.expiring,

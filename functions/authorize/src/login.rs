@@ -1,4 +1,4 @@
-//! `/patient-login`: who the patient is. The sandbox lets one be picked; elsewhere there are accounts in the settings.
+//! `/patient-login` identifies the patient. In a sandbox people pick a patient; elsewhere patients have accounts in the settings.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -22,7 +22,7 @@ use web::session::{Cookies, PATIENT, PatientSession, end};
 
 use crate::{AuthorizationRequest, Authorize};
 
-/// What the patient signs in for.
+/// The purpose of signing in.
 pub(crate) const PURPOSE: [Parameter; 2] = [
     Parameter::query("request", "The app's request that waits for the patient"),
     Parameter::query("next", "The page of this server that needs the patient"),
@@ -30,15 +30,15 @@ pub(crate) const PURPOSE: [Parameter; 2] = [
 pub(crate) const FROM: Parameter =
     Parameter::query("from", "In a sandbox: the id at which the list of patients begins");
 pub(crate) const SAVED: Parameter =
-    Parameter::query("saved", "That the patient was signed out, and what was typed is kept");
-/// Who the patient is.
+    Parameter::query("saved", "The patient was signed out, and the typed text is kept");
+/// The credentials of the patient.
 pub(crate) const CREDENTIALS: [Parameter; 3] = [
     Parameter::field("username", "The name of the account"),
     Parameter::field("password", "Its password"),
     Parameter::field("patient", "In a sandbox: the patient who is picked"),
 ];
 
-/// Patients on one page of the sandbox.
+/// The number of patients on one page of the sandbox.
 const PAGE: usize = 20;
 
 pub(crate) async fn show(State(state): State<Authorize>, query: Query) -> Result<Response, PageError> {
@@ -98,7 +98,7 @@ pub(crate) async fn submit(
     Ok(response)
 }
 
-/// `POST /patient-logout`, the button of the pages.
+/// `POST /patient-logout`: the sign-out button of the pages.
 pub(crate) async fn leave(
     State(state): State<Authorize>,
     cookies: Cookies,
@@ -115,7 +115,7 @@ pub(crate) async fn leave(
 }
 
 impl Authorize {
-    /// The patient is who they say; on to what they signed in for.
+    /// Starts a session for the identified patient, and redirects to the purpose of signing in.
     async fn begin_session(
         &self,
         patient: PatientId,
@@ -147,7 +147,7 @@ impl Authorize {
         Ok(response)
     }
 
-    /// The request that the patient signs in for; `None` when it is for a page of ours.
+    /// Returns the app's request that the patient signs in for; `None` if the patient signs in for a page of this server.
     async fn check_purpose(
         &self,
         request: &str,
@@ -169,7 +169,7 @@ impl Authorize {
         self.pending(request).await.map(Some)
     }
 
-    /// An app's request that waits for the patient.
+    /// Returns an app's request that waits for the patient.
     pub(crate) async fn pending(&self, request: &str) -> Result<(ExpiringEntry, AuthorizationRequest)> {
         let grant = self.expiring.get(EntryKind::Authorization, &fingerprint(request)).await?;
         let grant =
@@ -190,12 +190,12 @@ impl Authorize {
         Ok(account.filter(|_| right).map(|account| account.patient.clone()))
     }
 
-    /// The page, with the patients that the sandbox lets be picked.
+    /// Returns the page, in a sandbox with the patients to pick from.
     async fn page(&self, status: StatusCode, mut page: PatientLoginPage) -> Result<Response> {
         page.sandbox = self.settings.sandbox;
         if page.sandbox {
             let members = self.records.members(Some(&page.from), PAGE).await?;
-            // A search for an id begins with that very id.
+            // If the search is the id of a patient, that patient comes first.
             let exact = PatientId::parse(&page.from).ok();
             let ids = exact.into_iter().chain(members.members.into_iter().map(|member| member.patient));
             for patient in ids {

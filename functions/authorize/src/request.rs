@@ -1,4 +1,4 @@
-//! Requests to the OAuth endpoints: their fields, and what the client authenticates with (RFC 6749, 2.3 and 3.2).
+//! Requests to the OAuth endpoints: their fields, and the client's credentials (RFC 6749, 2.3 and 3.2).
 #![expect(clippy::disallowed_types, reason = "an extractor")]
 
 use axum::extract::{FromRequest, Request};
@@ -14,42 +14,42 @@ use web::respond::{OAuthError, PageError};
 
 use crate::repeated;
 
-/// How a client authenticates in the form (RFC 6749, 2.3; RFC 7523, 2.2).
+/// The fields by which a client authenticates in the form (RFC 6749, 2.3; RFC 7523, 2.2).
 pub(crate) const CLIENT: [Parameter; 4] = [
     Parameter::field("client_id", "The client"),
     Parameter::field("client_secret", "Its secret, if it has one and does not send it by Basic"),
     Parameter::field("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
     Parameter::field("client_assertion", "A JWT that the client has signed"),
 ];
-/// What `/auth/token` reads beside.
+/// The other fields that `/auth/token` reads.
 pub(crate) const GRANT: [Parameter; 6] = [
     Parameter::field("grant_type", "authorization_code, refresh_token or client_credentials"),
     Parameter::field("code", "The code that the app was sent"),
     Parameter::field("redirect_uri", "The address that the code was sent to"),
-    Parameter::field("code_verifier", "What the code's challenge is the digest of"),
+    Parameter::field("code_verifier", "The verifier whose digest is the code's challenge"),
     Parameter::field("refresh_token", "A refresh token"),
-    Parameter::field("scope", "What is asked for; of a refresh token less than was granted, or nothing"),
+    Parameter::field("scope", "The requested scopes; a refresh token gets all granted scopes by default"),
 ];
-pub(crate) const TOKEN: Parameter = Parameter::field("token", "The token that is asked about or revoked");
+pub(crate) const TOKEN: Parameter = Parameter::field("token", "The token to describe or revoke");
 
 type Result<T> = std::result::Result<T, OAuthError>;
 
-/// A request to `/auth/token`, `/auth/introspect` or `/auth/revoke`. No parameter comes twice.
+/// A request to `/auth/token`, `/auth/introspect` or `/auth/revoke`. No parameter is repeated.
 pub(crate) struct OAuthRequest {
     fields: Form,
     basic: Option<(String, String)>,
     pub(crate) bearer: Option<String>,
 }
 
-/// What a request brings to authenticate with.
+/// The proof that a request authenticates with.
 pub(crate) enum Proof<'r> {
-    /// Nothing: the client is public, or nobody.
+    /// No proof: the client is public, or the request names no client.
     None,
     Secret(&'r str),
     Assertion(&'r str),
 }
 
-/// A request for tokens. What is missing is refused after the client has authenticated.
+/// A request for tokens. Missing fields are refused after the client has authenticated.
 pub(crate) enum TokenRequest<'r> {
     AuthorizationCode { code: Option<&'r str>, redirect_uri: Option<&'r str>, code_verifier: Option<&'r str> },
     RefreshToken { refresh_token: Option<&'r str>, scope: Option<&'r str> },
@@ -74,12 +74,12 @@ impl<S: Send + Sync> FromRequest<S> for OAuthRequest {
 }
 
 impl OAuthRequest {
-    /// A parameter as it was sent; `None` if it was not.
+    /// Returns a parameter as it was sent; `None` if it is absent.
     fn get(&self, name: &str) -> Option<&str> {
         self.fields.find(name)
     }
 
-    /// The token that is asked about or revoked.
+    /// Returns the token to describe or revoke.
     pub(crate) fn token(&self) -> Result<&str> {
         self.get("token").ok_or_else(|| invalid_request("'token' is missing"))
     }
@@ -104,12 +104,12 @@ impl OAuthRequest {
         }
     }
 
-    /// Whether the client says that it authenticates with an assertion.
+    /// Returns whether the client authenticates with an assertion.
     pub(crate) fn has_assertion_type(&self) -> bool {
         self.get("client_assertion_type") == Some(assertion::TYPE)
     }
 
-    /// The client's id and proof. More than one way at once is an error (RFC 6749, 2.3).
+    /// Returns the client's id and proof. More than one authentication method is an error (RFC 6749, 2.3).
     pub(crate) fn credentials(&self) -> Result<(Option<String>, Proof<'_>)> {
         let get = |name| self.get(name).filter(|value| !value.is_empty());
         let named = get("client_id").map(str::to_owned);
@@ -151,7 +151,7 @@ pub(crate) fn wrong_assertion_type() -> OAuthError {
     OAuthError::new("invalid_request", format!("'client_assertion_type' must be {}", assertion::TYPE))
 }
 
-/// `Authorization: Basic …`, both parts urlencoded (RFC 6749, 2.3.1).
+/// Parses `Authorization: Basic …`, both parts urlencoded (RFC 6749, 2.3.1).
 fn basic_credentials(parts: &Parts) -> Option<(String, String)> {
     let (scheme, encoded) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

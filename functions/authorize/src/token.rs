@@ -1,4 +1,4 @@
-//! `/auth/token`: codes and refresh tokens become access tokens (RFC 6749, 4.1.3 and 6; RFC 7636).
+//! `/auth/token` exchanges codes and refresh tokens for access tokens (RFC 6749, 4.1.3 and 6; RFC 7636).
 
 use aws_lc_rs::digest;
 use axum::extract::State;
@@ -74,7 +74,8 @@ impl Authorize {
         redirect_uri: Option<&str>,
         code_verifier: Option<&str>,
     ) -> Answer {
-        // The family is named by its code, so that a code that comes again ends what came of it (RFC 6749, 4.1.2).
+        // The family has the code's fingerprint as its key, so that a code that is used again revokes the tokens that it produced (RFC
+        // 6749, 4.1.2).
         let family = fingerprint(code);
         let Some(grant) = self.expiring.take(EntryKind::Code, &family).await? else {
             self.end_family(&family).await?;
@@ -127,7 +128,7 @@ impl Authorize {
         let stored = self.expiring.get(EntryKind::Refresh, &key).await?.ok_or_else(unknown)?;
         let grant: RefreshGrant = stored.read()?;
         let client = self.refreshing_client(client, &grant.client)?;
-        // What is wrong with the request is said before the token is used up.
+        // Errors in the request are reported before the token is used up.
         let granted = registered(&grant.scopes, client)?;
         let scopes = refreshed_scopes(scope, &granted)?;
         if self.expiring.get(EntryKind::Family, &grant.family).await?.is_none() {
@@ -166,7 +167,7 @@ impl Authorize {
         .await
     }
 
-    /// Marks a refresh token as used, or prolongs it where it may be used again. False when it was used before.
+    /// Marks a refresh token as used, or extends its lifetime if it is reusable. Returns false if it was used before.
     async fn use_up(
         &self,
         key: &str,
@@ -181,7 +182,7 @@ impl Authorize {
             true => ExpiringEntry { expires_at: self.after(self.settings.refresh_lifetime)?, ..stored },
             false => ExpiringEntry { value: json!(RefreshGrant { used: true, ..grant.clone() }), ..stored },
         };
-        // Of two requests at once with a token that may be used again, either prolongs it.
+        // Of two requests at once with a reusable token, one extends its lifetime; both succeed.
         Ok(self.expiring.replace(EntryKind::Refresh, key, &used).await? || is_reusable)
     }
 
@@ -248,7 +249,7 @@ impl Authorize {
             fhir_user: sign_in.fhir_user(&scopes),
             family: Some(family.to_owned()),
         };
-        let mut answer = json!({
+        let mut tokens = json!({
             "access_token": sign(&self.keys, &claims)?,
             "token_type": "bearer",
             "expires_in": lifetime.as_secs(),
@@ -257,7 +258,7 @@ impl Authorize {
         });
         for (name, token) in [("refresh_token", refresh_token), ("id_token", id_token)] {
             if let Some(token) = token {
-                answer[name] = json!(token);
+                tokens[name] = json!(token);
             }
         }
         let event = Event::new(Actor::client(&client.id), action).of_patient(&sign_in.patient);
@@ -265,7 +266,7 @@ impl Authorize {
         Ok(json(StatusCode::OK, &answer))
     }
 
-    /// Makes a refresh token for all that was granted.
+    /// Creates a refresh token for all granted scopes.
     async fn refresh_token(
         &self,
         client: &Client,
@@ -277,7 +278,7 @@ impl Authorize {
         let grant = RefreshGrant {
             client: client.id.clone(),
             scopes: scopes.clone(),
-            // Only the ID token of the code carries it.
+            // Only the ID token that a code produces has the nonce.
             sign_in: SignIn { nonce: None, ..sign_in.clone() },
             family: family.to_owned(),
             used: false,
@@ -287,7 +288,7 @@ impl Authorize {
         Ok(token)
     }
 
-    /// The ID token, where `openid` was granted (OpenID Connect Core 1.0, 3.1.3.3).
+    /// Returns the ID token, if `openid` was granted (OpenID Connect Core 1.0, 3.1.3.3).
     fn id_token(&self, client: &Client, scopes: &Scopes, sign_in: &SignIn) -> Answer<Option<String>> {
         if !scopes.has("openid") {
             return Ok(None);
@@ -313,7 +314,7 @@ impl Authorize {
         Ok(())
     }
 
-    /// The client whose refresh token it is. Public ones need not name themselves; confidential ones must authenticate.
+    /// Returns the client that a refresh token belongs to. A public client need not name itself; a confidential client must authenticate.
     fn refreshing_client<'c>(&'c self, client: Option<&'c Client>, owner: &ClientId) -> Answer<&'c Client> {
         match (client, self.settings.client(owner.as_str())) {
             (Some(client), _) if client.id != *owner => {
@@ -326,7 +327,7 @@ impl Authorize {
     }
 }
 
-/// The scopes that a refresh asks for, or all that were granted.
+/// Returns the scopes that a refresh requests, or all granted scopes if it requests none.
 fn refreshed_scopes(scope: Option<&str>, granted: &Scopes) -> Answer<Scopes> {
     match scope.filter(|scope| !scope.is_empty()).map(Scopes::parse) {
         None => Ok(granted.clone()),
@@ -335,7 +336,7 @@ fn refreshed_scopes(scope: Option<&str>, granted: &Scopes) -> Answer<Scopes> {
     }
 }
 
-/// What a patient agreed to, as far as the client is still registered for it.
+/// Returns the scopes that the patient agreed to and that the client is still registered for.
 fn registered(granted: &Scopes, client: &Client) -> Answer<Scopes> {
     let scopes = granted.narrowed_to(&client.scopes);
     match scopes.is_empty() {

@@ -1,4 +1,4 @@
-//! What scopes mean, in the patient's words: each meaning once, what is known first, then what is read, then for how long.
+//! Describes scopes in the patient's words. Each meaning appears once: first identity, then what the app may read, then for how long.
 
 use domain::scopes::Scopes;
 use words::Words;
@@ -11,7 +11,7 @@ pub fn scopes_in_words(scopes: &Scopes, words: &Words) -> Vec<String> {
     lines.into_iter().map(|(_, text)| text).collect()
 }
 
-/// The place of a scope among the others, and its words.
+/// Returns the position of a scope among the others, and its text.
 fn line(scope: &str, words: &Words) -> (u8, String) {
     let plain = |place: u8, key: &str| (place, words.text(key, &[]));
     match scope {
@@ -33,7 +33,8 @@ fn line(scope: &str, words: &Words) -> (u8, String) {
     }
 }
 
-/// The type that a scope lets read and search, and no more: `patient/Observation.rs` (SMART App Launch 2.2) or
+/// Returns the type that a scope allows to read and search, if the scope allows nothing else: `patient/Observation.rs` (SMART App Launch
+/// 2.2) or
 /// `patient/Observation.read` (1.0).
 fn read_of(scope: &str) -> Option<&str> {
     let (resource_type, permission) = scope.strip_prefix("patient/")?.split_once('.')?;
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_meaning_stands_once_and_in_order() {
+    fn each_meaning_appears_once_and_in_order() {
         let lines = |text: &str| scopes_in_words(&Scopes::parse(text), &Words::default());
         assert_eq!(
             lines("offline_access openid patient/$ehi-export fhirUser patient/*.rs launch/patient profile"),
