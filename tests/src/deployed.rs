@@ -1,5 +1,5 @@
-//! The World over a deployment: the functions behind their API, with real queues and time that passes. `cargo xtask
-//! test` deploys one to an emulator on this machine and says where it is.
+//! The World over a deployment: the functions behind their API, with real queues and a real clock. `cargo xtask
+//! test` deploys it to an emulator on this machine and sets variables with its URLs.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -13,28 +13,28 @@ use serde_json::Value;
 
 use crate::{Answer, BASE_URL, PASSWORD, settings};
 
-/// How long a job may take to come to rest.
+/// The time in which a job must stop running.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// See the [module](self).
 pub struct Deployed {
     url: String,
     client: reqwest::Client,
-    /// The paths of the jobs that were started here.
+    /// The paths of the jobs that this World started.
     jobs: Mutex<BTreeSet<String>>,
     staff: tokio::sync::OnceCell<String>,
 }
 
-/// A variable that `cargo xtask test` sets.
-#[expect(clippy::disallowed_methods, reason = "where the deployment is, is no setting of the server")]
+/// Returns a variable that `cargo xtask test` sets.
+#[expect(clippy::disallowed_methods, reason = "the URL of the deployment is not a setting of the server")]
 pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`"))
 }
 
-/// Runs the AWS command line against the deployment's emulator; what it says.
+/// Runs the AWS command line against the deployment's emulator; returns its output.
 pub fn aws(arguments: &[&str]) -> Value {
     let mut command = Command::new(variable("EHI_TEST_AWS"));
-    // It knows an older address for queues than the one that it is told in its environment.
+    // The command line uses an older URL for queues than its environment says, so the URL is an argument.
     command.args(arguments).args(["--output", "json", "--endpoint-url", &variable("AWS_ENDPOINT_URL")]);
     let output = command.output().expect("the AWS command line");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -63,13 +63,13 @@ impl Deployed {
             .body(body)
             .send()
             .await
-            .expect("the deployment answers");
+            .expect("the deployment responds");
         let (status, headers) = (response.status(), response.headers().clone());
         let answer = Answer { status, headers, body: response.bytes().await.expect("a body").to_vec() };
         if status == StatusCode::ACCEPTED
             && let Some(job) = answer.header("content-location").strip_prefix(BASE_URL)
         {
-            // Whatever the dialect, the id is one of the segments.
+            // In every dialect, one of the segments is the id.
             let id = job.split('/').find(|part| part.len() == 36).expect("a job's id");
             let job = format!("/jobs/{id}");
             self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
@@ -77,19 +77,19 @@ impl Deployed {
         answer
     }
 
-    /// Waits until the workers have left every job that was started here.
+    /// Waits until the workers have finished every job that this World started.
     pub(crate) async fn work(&self) {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let begun = Instant::now();
         for job in jobs {
             while self.status(&job).await == "requested" {
-                assert!(begun.elapsed() < PATIENCE, "{job} does not come to rest");
+                assert!(begun.elapsed() < PATIENCE, "{job} does not stop running");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 
-    /// What staff see of a job's status; nothing for one that is gone.
+    /// Returns a job's status as staff see it; empty if the job no longer exists.
     async fn status(&self, job: &str) -> String {
         let cookie = self.staff.get_or_init(|| self.sign_in()).await;
         let get = Request::get(format!("/admin{job}")).header("cookie", cookie).body(Body::empty());
@@ -110,7 +110,7 @@ impl Deployed {
     }
 }
 
-/// Gives the deployment the settings of the tests, once and before its first request.
+/// Gives the settings of the tests to the deployment, once and before its first request.
 fn put_settings() {
     static PUT: OnceLock<()> = OnceLock::new();
     PUT.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! Holds every response of the stories to what its route declares: statuses, media types, and the schemas of documents in
-//! JSON. So the OpenAPI document says what the server does.
+//! Compares every response in the stories with the declaration of its route: statuses, media types, and the schemas of JSON
+//! documents. This keeps the OpenAPI document correct.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use crate::Answer;
 static ROUTES: LazyLock<Vec<Route>> =
     LazyLock::new(|| ehi::server::routes().into_iter().map(|(_, route)| route).collect());
 
-/// The schemas of the document by name.
+/// The schemas of the OpenAPI document by name.
 static SCHEMAS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
     let document: Value = serde_json::from_str(&openapi::document()).expect("JSON");
     let components = &document["components"];
@@ -31,7 +31,7 @@ static SCHEMAS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
     names.map(|name| (name.clone(), validator(name))).collect()
 });
 
-/// The route that a request reaches; `None` for an address or a method that there is none for.
+/// Returns the route that a request reaches; `None` if no route has the path and method.
 fn route(method: &Method, path: &str) -> Option<&'static Route> {
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     let path = path.replace("%24", "$");
@@ -51,7 +51,7 @@ fn is_at(template: &str, path: &str) -> bool {
     }
 }
 
-/// Panics where a response is not as its route declares.
+/// Panics if a response differs from the declaration of its route.
 pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     let Some(route) = route(method, path) else { return };
     let said = format!("{method} {path}: {}", answer.status);
@@ -78,6 +78,6 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     let Some(name) = schema else { return };
     let document: Value = serde_json::from_slice(&answer.body).expect("a body of JSON");
     if let Err(wrong) = SCHEMAS[name].validate(&document) {
-        panic!("{said} is no {name}: {wrong} at {}\n{document}", wrong.instance_path());
+        panic!("{said} does not match the schema {name}: {wrong} at {}\n{document}", wrong.instance_path());
     }
 }

@@ -1,4 +1,4 @@
-//! Exports begun without a request: what the tests and the benchmarks of the engine start from.
+//! Exports that start without a request, for the tests and benchmarks of the engine.
 
 use domain::ids::ClientId;
 use domain::job::{Job, Owner};
@@ -9,7 +9,7 @@ use platform::exports::{NewExport, start};
 
 use crate::BASE_URL;
 
-/// Everything of a cohort, for the client `app`, without form and review.
+/// Returns an export of everything in a cohort, for the client `app`, without form and review.
 pub fn new_export(cohort: Cohort) -> NewExport {
     NewExport {
         id: None,
@@ -29,7 +29,7 @@ pub fn new_export(cohort: Cohort) -> NewExport {
     }
 }
 
-/// A system export with all of `shared/`, groups, what was deleted, and files that are joined.
+/// Returns a system export with all of `shared/`, groups, deletions, and files that are joined.
 pub fn new_system_export() -> NewExport {
     let mut new = new_export(Cohort::Everyone);
     new.request.selection = Some(Selection {
@@ -41,7 +41,7 @@ pub fn new_system_export() -> NewExport {
     new
 }
 
-/// Starts it on a platform.
+/// Starts an export on a platform.
 pub async fn begin(platform: &dyn Platform, new: NewExport) -> Job {
     let sources = (&*platform.clock(), &*platform.random());
     start(new, &*platform.jobs().expect("the port"), &*platform.queue().expect("the port"), sources)

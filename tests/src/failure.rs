@@ -1,10 +1,10 @@
-//! What a test returns with `?`: the error, and the line that met it.
+//! The error type of tests that use `?`: it has the error and the line where it occurred.
 
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 
-/// Of a test, or of a part of one.
+/// The result of a test, or of a part of one.
 pub type Result<T = ()> = std::result::Result<T, Failure>;
 
 /// See the [module](self).
@@ -20,7 +20,7 @@ impl<E: Error + 'static> From<E> for Failure {
     }
 }
 
-/// What a test that failed prints: with the causes, which `Display` of our own errors keeps to itself.
+/// Prints the error of a failed test with its causes, which `Display` of the project's errors omits.
 impl fmt::Debug for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.at, self.error)?;

@@ -1,5 +1,5 @@
-//! A platform that dies at its n-th call, before or after doing what it was asked, and stays dead. It wraps a
-//! real one, so that what was stored before is really there. Or one store that does not answer for a while.
+//! A platform that dies at its n-th call, before or after the call has its effect, and stays dead. It wraps a
+//! real platform, so that earlier writes are really stored. Alternatively, one store is unavailable for a while.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -13,20 +13,20 @@ use local::Local;
 
 use crate::hooked::{self, Hook, Hooked, Made};
 
-/// What the fault does to the call that it strikes.
+/// The effect of the fault on the call that it strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strike {
-    /// The process dies before the call did anything.
+    /// The process dies before the call has an effect.
     Before,
-    /// The call did its work, and the process dies before it hears so.
+    /// The call has its effect, and the process dies before it gets the response.
     After,
-    /// Writing finds the disk full; nothing dies.
+    /// The write finds the disk full; the process lives.
     DiskFull,
-    /// From then on every call for files ends in a defect of ours; nothing dies.
+    /// From this call on, every call for files fails with an internal error; the process lives.
     Defect,
 }
 
-/// Shared by all ports of one platform.
+/// The state of the fault, shared by all ports of one platform.
 pub struct Faults {
     strike: Strike,
     calls_left: AtomicI64,
@@ -34,7 +34,7 @@ pub struct Faults {
     outage: Option<Outage>,
 }
 
-/// A store that does not answer until then.
+/// A store that is unavailable until a time.
 struct Outage {
     store: Store,
     clock: FixedClock,
@@ -51,7 +51,7 @@ impl Faults {
         })
     }
 
-    /// From the call on, the store does not answer until the time has come; nothing dies.
+    /// From the n-th call on, the store is unavailable until the given time; the process lives.
     pub fn outage(store: Store, call: i64, clock: FixedClock, until: Timestamp) -> Arc<Self> {
         Arc::new(Self {
             strike: Strike::Before,
@@ -61,7 +61,7 @@ impl Faults {
         })
     }
 
-    /// Whether the fault came.
+    /// Returns whether the fault occurred.
     pub fn has_struck(&self) -> bool {
         self.struck.load(Ordering::SeqCst)
     }
@@ -111,7 +111,7 @@ fn dead() -> Error {
 }
 
 impl Hook for Faults {
-    /// Reading records is no call of the crash tests, which count those that change something; it is one of an outage.
+    /// Crash tests do not count calls that read records, because they change nothing; an outage includes them.
     fn follows(&self, store: Store) -> bool {
         store != Store::Records || self.outage.is_some()
     }
@@ -129,7 +129,7 @@ impl Faulty {
         Self { inner: Arc::new(inner), hook: faults }
     }
 
-    /// The receiving end of the queue, which fails as the sending one does.
+    /// Returns the receiving end of the queue, which fails like the sending end.
     pub fn inbox(&self) -> Arc<dyn Inbox> {
         hooked::inbox(self.inner.inbox(), self.hook.clone())
     }

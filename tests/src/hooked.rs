@@ -1,5 +1,6 @@
-//! Ports with a hook around each of their calls. Whoever makes calls fail, counts them or answers in place of the store
-//! brings a [`Hook`]; what a port has is forwarded here and nowhere else.
+//! Ports with a hook around each of their calls. A test implements [`Hook`] to make calls fail, to count them, or to respond in place of
+//! the store;
+//! the forwarding of the ports' methods is written here only.
 
 mod records;
 mod stores;
@@ -22,11 +23,11 @@ use security::keys::Keys;
 use security::verify::Verifier;
 use settings::Settings;
 
-/// A call of a port, as a hook sees it.
+/// A call to a port, as a hook sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
     pub store: Store,
-    /// Whether it writes the bytes of a file.
+    /// Whether the call writes the bytes of a file.
     pub writes: bool,
 }
 
@@ -36,12 +37,12 @@ impl Made {
     }
 }
 
-/// What happens around calls. Without a method of its own a hook changes nothing.
+/// Code that runs around calls. The default methods change nothing.
 pub trait Hook: Send + Sync + 'static {
-    /// Whether the calls to a store pass through [`Hook::call`].
+    /// Returns whether the calls to a store pass through [`Hook::call`].
     fn follows(&self, store: Store) -> bool;
 
-    /// Makes a call, or fails in its place.
+    /// Makes a call, or fails instead.
     fn call<T: Send>(
         &self,
         made: Made,
@@ -51,7 +52,7 @@ pub trait Hook: Send + Sync + 'static {
         call
     }
 
-    /// What is read in place of a file of a patient's record.
+    /// Returns a reader that replaces a file of a patient's record; `None` keeps the store's own.
     fn record(
         &self,
         patient: &PatientId,
@@ -73,19 +74,19 @@ pub trait Hook: Send + Sync + 'static {
     }
 }
 
-/// A platform whose ports are hooked, but for the store of what expires and the audit trail.
+/// A platform with hooks around its ports, except for the expiring store and the audit trail.
 pub struct Hooked<P, H> {
     pub inner: Arc<P>,
     pub hook: Arc<H>,
 }
 
-/// A port that is hooked.
+/// A port with a hook.
 struct Port<P: ?Sized, H> {
     inner: Arc<P>,
     hook: Arc<H>,
 }
 
-/// A reader or writer that is hooked.
+/// A reader or writer with a hook.
 struct Stream<S: ?Sized, H> {
     inner: Box<S>,
     hook: Arc<H>,

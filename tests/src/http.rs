@@ -1,4 +1,4 @@
-//! Requests that are dressed and sent, and what comes back.
+//! Builds and sends requests, and reads their responses.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use crate::{BASE_URL, World, text};
 
-/// A request on its way.
+/// A request that is being built.
 pub struct Call<'w> {
     world: &'w World,
     method: Method,
@@ -38,13 +38,13 @@ impl<'w> Call<'w> {
         self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
     }
 
-    /// Over a connection from this address. In memory only: a deployment sees the test's own.
+    /// Sends the request from this address. This works in memory only: a deployment sees the test's own address.
     pub fn from(mut self, address: &str) -> Self {
         self.peer = Some(address.parse().expect("an address"));
         self
     }
 
-    /// The cookies that an answer set.
+    /// Sends the cookie that a response set.
     pub fn cookie(self, answer: &Answer) -> Self {
         let cookie = answer.cookie();
         self.header(COOKIE.as_str(), &cookie)
@@ -104,7 +104,7 @@ impl<'w> Call<'w> {
     }
 }
 
-/// What came back.
+/// The response to a request.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -113,7 +113,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What a host's router returns.
+    /// Returns the response of a host's router.
     pub(crate) async fn of(app: Router, request: Request<Body>) -> Self {
         let (parts, body) = app.oneshot(request).await.expect("the app is infallible").into_parts();
         let body = body.collect().await.expect("a body").to_bytes().to_vec();
@@ -129,7 +129,7 @@ impl Answer {
             .unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
     }
 
-    /// A manifest accounts for everything that was read.
+    /// Checks the ledger, if the response is a manifest.
     pub(crate) fn check_ledger(&self) {
         if self.status != StatusCode::OK {
             return;
@@ -140,7 +140,7 @@ impl Answer {
         }
     }
 
-    /// Lines of NDJSON, each of which must end.
+    /// Parses lines of NDJSON; every line must have a line end.
     pub fn lines(&self) -> Vec<Value> {
         assert!(self.body.ends_with(b"\n"), "the last line has no end");
         let lines = self.body.strip_suffix(b"\n").unwrap_or_default().split(|byte| *byte == b'\n');
@@ -160,13 +160,13 @@ impl Answer {
         self.header(SET_COOKIE.as_str()).split(';').next().unwrap_or_default().to_owned()
     }
 
-    /// The path of the job that a kick-off began.
+    /// Returns the path of the job that a kick-off started.
     pub fn job(&self) -> String {
         let status = self.header("content-location").strip_prefix(BASE_URL).expect("an absolute URL");
         status.strip_suffix("/status").expect("a status URL").to_owned()
     }
 
-    /// The text of an OperationOutcome, which the answer must be.
+    /// Returns the text of the response, which must be an OperationOutcome.
     pub fn outcome(&self) -> String {
         assert_eq!(self.header("content-type"), "application/fhir+json", "{}", self.text());
         let outcome = self.json();

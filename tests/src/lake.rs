@@ -1,11 +1,11 @@
-//! A small lake in which a bulk export has everything to decide: patients, resources outside their compartments, groups
-//! and what was deleted.
+//! A small lake that exercises every decision of a bulk export: patients, resources outside their compartments, groups
+//! and deletions.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// Writes the lake; every resource in it, as it is stored.
+/// Writes the lake; returns every resource in it, as it is stored.
 pub fn write(root: &Path) -> Vec<Value> {
     let mut all = Vec::new();
     for number in 0..6 {
@@ -45,9 +45,9 @@ pub fn write(root: &Path) -> Vec<Value> {
     let deleted = [
         json!({ "resourceType": "Observation", "id": "gone", "patient": "p0", "deleted": "2025-08-01T00:00:00Z" }),
         json!({ "resourceType": "Observation", "id": "long-gone", "patient": "p0", "deleted": "2019-08-01T00:00:00Z" }),
-        // Still in the record, and older than its end.
+        // The resource still exists, and its last change is older than the deletion.
         json!({ "resourceType": "Observation", "id": "p1-o1", "patient": "p1", "deleted": "2025-12-30T00:00:00Z" }),
-        // Deleted, and there again.
+        // Deleted, and created again later.
         json!({ "resourceType": "Observation", "id": "p2-o1", "patient": "p2", "deleted": "2020-02-01T00:00:00Z" }),
         json!({ "resourceType": "Patient", "id": "left", "deleted": "2025-08-02T00:00:00Z" }),
         json!({ "resourceType": "Practitioner", "id": "retired", "deleted": "2025-08-03T00:00:00Z" }),
@@ -56,7 +56,7 @@ pub fn write(root: &Path) -> Vec<Value> {
     all
 }
 
-/// Writes the lake with more patients, so many in all.
+/// Writes the lake with `patients` patients in total.
 pub fn write_many(root: &Path, patients: usize) {
     write(root);
     for number in 6..patients {
@@ -64,7 +64,7 @@ pub fn write_many(root: &Path, patients: usize) {
     }
 }
 
-/// The files below a directory, as paths from there.
+/// Returns the files below a directory, as paths relative to it.
 pub fn files(root: &Path) -> Vec<String> {
     let mut files = Vec::new();
     let mut directories = vec![root.to_owned()];
@@ -81,7 +81,7 @@ pub fn files(root: &Path) -> Vec<String> {
     files
 }
 
-/// A patient's resources, as the lake has them.
+/// Returns a patient's resources, as the lake has them.
 pub fn patient_lines(number: usize) -> Vec<Value> {
     let patient = format!("p{number}");
     let reference = format!("Patient/{patient}");

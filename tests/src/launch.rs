@@ -1,4 +1,4 @@
-//! An app's way through authorization.
+//! The parameters of an app's authorization request.
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -8,14 +8,14 @@ use domain::clock::Random;
 
 use crate::{BASE_URL, authorize_path};
 
-/// An app's way through authorization.
+/// The parameters of an app's authorization request.
 pub struct Launch {
     pub client: String,
     pub redirect_uri: String,
     pub verifier: String,
     pub scope: String,
     pub aud: String,
-    /// Sent where it is not empty.
+    /// The `nonce`; it is sent if it is not empty.
     pub nonce: String,
 }
 

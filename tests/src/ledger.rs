@@ -1,5 +1,5 @@
-//! Checks that an export accounts for everything: the laws of its ledger, against the lines of its files and of the
-//! lake, counted slowly and without the engine.
+//! Checks that an export accounts for everything: compares the rules of its ledger with the lines of its files and of the
+//! lake, which are counted slowly and without the engine.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -16,11 +16,11 @@ use storage::packs;
 
 const LARGE: usize = 1 << 30;
 
-/// The jobs that were checked.
+/// The jobs whose ledgers were already checked.
 #[derive(Default)]
 pub struct Checked(Mutex<HashSet<String>>);
 
-/// Checks the exports that are written and were not checked before.
+/// Checks the written exports that were not checked before.
 pub async fn check_all(platform: &dyn Platform, checked: &Checked) {
     let query = JobQuery {
         states: vec![JobState::Complete, JobState::InReview],
@@ -36,10 +36,10 @@ pub async fn check_all(platform: &dyn Platform, checked: &Checked) {
     }
 }
 
-/// The laws, as a client can check them in a manifest or in a job's JSON.
+/// Checks the rules of a ledger that a client can check too, from a manifest or a job's JSON.
 pub fn check_laws(ledger: &Value) {
     let count = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("no count: {value} in {ledger}"));
-    // FHIR has no empty extensions.
+    // FHIR has no empty extensions, so a missing counter is 0.
     let sum = |counts: &Value| counts.as_object().map_or(0, |counts| counts.values().map(count).sum::<u64>());
     let resources = &ledger["resources"];
     let accounted = count(&resources["written"])
@@ -60,7 +60,7 @@ pub fn check_laws(ledger: &Value) {
     assert_eq!(count(&patients["planned"]), met, "{ledger}");
 }
 
-/// The ledger in a manifest of any version; `None` where the answer is not a manifest.
+/// Returns the ledger of a manifest of any version; `None` if the value is not a manifest or has no ledger.
 pub fn of_manifest(manifest: &Value) -> Option<Value> {
     let extension = manifest.get("transactionTime").and(manifest.get("extension"))?;
     match extension {
@@ -69,7 +69,7 @@ pub fn of_manifest(manifest: &Value) -> Option<Value> {
     }
 }
 
-/// A FHIR extension of counters as an object.
+/// Converts a FHIR extension of counters into an object.
 fn plain(extension: &Value) -> Value {
     match extension["extension"].as_array() {
         Some(nested) => {
@@ -113,7 +113,7 @@ pub async fn check(platform: &dyn Platform, job: &Job) {
     }
 }
 
-/// Lines that are not headers of blocks.
+/// Returns the number of lines that are not headers of blocks.
 async fn resources_in(files: &dyn Files, file: &OutputFile) -> u64 {
     let bytes = packs::read(files, &file.location(), LARGE).await.expect("a file");
     let is_header = |line: &&[u8]| {
@@ -123,11 +123,11 @@ async fn resources_in(files: &dyn Files, file: &OutputFile) -> u64 {
     non_blank(&bytes).filter(|line| !is_header(line)).count() as u64
 }
 
-/// A chunk of patients read as many resources as their files have lines.
+/// Checks that a chunk of patients read as many resources as the patients' files have lines.
 async fn check_chunk(records: &dyn Records, stored: &StoredChunk) {
     let ledger = stored.result.as_ref().and_then(|result| result.ledger.as_ref()).expect("a ledger");
     let Work::Patients(patients) = &stored.chunk.work else { return };
-    // A rest is a chunk of its own, and what is damaged cannot be counted.
+    // The rest of a chunk is a chunk of its own, and damaged records cannot be counted.
     if ledger.patients.planned != patients.len() as u64 || ledger.patients.failed > 0 {
         return;
     }

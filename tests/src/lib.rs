@@ -1,4 +1,5 @@
-//! The World: a whole server in which a test takes three lines. In memory, where its time stands still, or deployed.
+//! The World: a whole server with which a test takes three lines. It runs in memory with a clock that stands still, on the simulated AWS,
+//! or as a deployment.
 
 pub mod browser;
 pub mod deployed;
@@ -72,27 +73,27 @@ struct Here {
     clock: FixedClock,
     app: Router,
     worker: Arc<dyn Worker>,
-    /// The exports whose ledger was checked.
+    /// The exports whose ledger was already checked.
     checked: ledger::Checked,
 }
 
 impl World {
-    /// The sandbox over the sample patients.
+    /// Returns a sandbox with the sample patients.
     pub fn new() -> Self {
         Self::with("sandbox = true", &ehi::defaults::sample_records())
     }
 
-    /// Other settings, other records.
+    /// Returns a World with additional settings and other records.
     pub fn with(more: &str, records: &Path) -> Self {
         Self::at(BASE_URL, more, records)
     }
 
-    /// At another base URL.
+    /// Returns a World at another base URL.
     pub fn at(base_url: &str, more: &str, records: &Path) -> Self {
         Self::of(&settings(more).replacen(BASE_URL, base_url, 1), records)
     }
 
-    /// With the text of all settings.
+    /// Returns a World with the text of all settings.
     pub fn of(text: &str, records: &Path) -> Self {
         let settings = Settings::parse(text, |_| None, None).expect("valid settings");
         let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
@@ -109,7 +110,7 @@ impl World {
         Self { host: Host::Here(Box::new(Here { platform, clock, app, worker, checked })) }
     }
 
-    /// The deployment, with the settings of [`World::new`].
+    /// Returns a World over the deployment, with the settings of [`World::new`].
     pub fn deployed() -> Self {
         Self { host: Host::Deployed(Deployed::new()) }
     }
@@ -121,7 +122,8 @@ impl World {
         }
     }
 
-    /// The functions of the template on the simulated AWS; what each asks of AWS goes into the record. Made inside [`simulated::run`].
+    /// Returns a World with the functions of the template on the simulated AWS; `record` collects the AWS calls of each function. It is
+    /// created inside [`simulated::run`].
     #[cfg(feature = "aws")]
     pub async fn simulated(setup: Setup, record: &Record) -> Self {
         let account = Account::new(setup, &ehi::defaults::sample_records(), record).await;
@@ -157,7 +159,7 @@ impl World {
         answer
     }
 
-    /// The time, in seconds since 1970: the World's own, or the deployment's.
+    /// Returns the time in seconds since 1970: the World's own, or the deployment's.
     pub fn now(&self) -> i64 {
         use domain::clock::{Clock, SystemClock};
 
@@ -169,7 +171,7 @@ impl World {
         }
     }
 
-    /// A request to be dressed and sent.
+    /// Returns a request that the test completes and sends.
     pub fn request(&self, method: Method, path: &str) -> Call<'_> {
         let path = path.strip_prefix(BASE_URL).unwrap_or(path).to_owned();
         Call::new(self, method, path)
@@ -183,12 +185,12 @@ impl World {
         self.request(Method::POST, path)
     }
 
-    /// Time passes.
+    /// Moves the clock forward.
     pub fn advance(&self, seconds: i64) {
         self.clock().advance(SignedDuration::from_secs(seconds));
     }
 
-    /// The workers do all that is due; what they exported accounts for everything.
+    /// Lets the workers finish all work that is due, and checks the ledgers of the exports.
     pub async fn work(&self) {
         let here = match &self.host {
             Host::Here(here) => here,
@@ -201,7 +203,7 @@ impl World {
         ledger::check_all(&here.platform, &here.checked).await;
     }
 
-    /// The workers do one thing; false when nothing is due.
+    /// Lets the workers do one task; returns false if none is due.
     pub async fn step(&self) -> bool {
         let here = self.here();
         ehi::worker::step(&*here.platform.inbox(), &*here.worker, &NoDeadline)
@@ -213,7 +215,7 @@ impl World {
         cleanup::run(Arc::new(self.platform().clone())).await.expect("cleanup");
     }
 
-    /// Signs in as a patient and agrees, as `client`; the token response.
+    /// Signs in as a patient and agrees, as `client`; returns the token response.
     pub async fn tokens(&self, client: &str, patient: &str) -> Value {
         let launch = Launch::new(client);
         let code = self.code(&launch, patient).await;
@@ -222,12 +224,12 @@ impl World {
         answer.json()
     }
 
-    /// An access token of the app `app`.
+    /// Returns an access token of the app `app`.
     pub async fn token(&self, patient: &str) -> String {
         text(&self.tokens("app", patient).await["access_token"])
     }
 
-    /// The way from `/auth/authorize` to the code.
+    /// Follows the steps from `/auth/authorize` to the code.
     pub async fn code(&self, launch: &Launch, patient: &str) -> String {
         let login = self.get(&launch.authorize()).send().await.location();
         let request = parameter(&login, "request").expect("a request");
@@ -256,7 +258,7 @@ impl World {
         self.post("/auth/token").form(&fields).send().await
     }
 
-    /// Kicks an export off; the path of its job.
+    /// Starts an export; returns the path of its job.
     pub async fn kick_off(&self, token: &str, prefix: &str, patient: &str) -> String {
         let answer =
             self.post(&format!("{prefix}/fhir/Patient/{patient}/$ehi-export")).bearer(token).send().await;
@@ -264,14 +266,14 @@ impl World {
         answer.job()
     }
 
-    /// A complete export without form and review; the path of its job.
+    /// Runs an export without form and review to its end; returns the path of its job.
     pub async fn exported(&self, token: &str, patient: &str) -> String {
         let job = self.kick_off(token, "/auto-approve/no-form", patient).await;
         self.work().await;
         job
     }
 
-    /// Follows the link to a form: what begins its session, and the page.
+    /// Follows the link to a form; returns the response that begins its session, and the page.
     pub async fn open_form(&self, link: &str) -> (Answer, Answer) {
         let entered = self.get(link).send().await;
         let page = self.get(&entered.location()).cookie(&entered).send().await;
@@ -282,7 +284,7 @@ impl World {
         self.get(&format!("{job}/status")).bearer(token).send().await
     }
 
-    /// The cookie of a member of staff.
+    /// Signs a staff member in; returns the response with the cookie.
     pub async fn staff(&self) -> Answer {
         let fields = [("username", "admin"), ("password", PASSWORD)];
         let answer = self.post("/admin/login").form(&fields).send().await;
@@ -290,7 +292,7 @@ impl World {
         answer
     }
 
-    /// Every resource of a complete export, with the attachments' URLs as they are.
+    /// Returns every resource of a complete export; the URLs of attachments are unchanged.
     pub async fn resources(&self, token: &str, job: &str) -> Vec<Value> {
         let manifest = self.status(token, job).await;
         assert_eq!(manifest.status, StatusCode::OK, "{}", manifest.text());
@@ -313,7 +315,7 @@ impl Default for World {
     }
 }
 
-/// `/auth/authorize` with these fields.
+/// Returns the URL of `/auth/authorize` with these fields.
 pub fn authorize_path(fields: &[(&str, String)]) -> String {
     let mut url = url::Url::parse(&format!("{BASE_URL}/auth/authorize")).expect("a URL");
     url.query_pairs_mut().extend_pairs(fields);
@@ -324,13 +326,13 @@ pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }
 
-/// A field of a URL's query.
+/// Returns a field of a URL's query.
 pub fn parameter(url: &str, name: &str) -> Option<String> {
     let url = url::Url::parse(url).expect("a URL");
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-/// The lines of a patient's record as they are stored, by `Type/id`.
+/// Returns the lines of a patient's record as they are stored.
 pub fn stored_lines(records: &Path, patient: &str) -> Vec<Value> {
     let directory = records.join("Patient").join(patient);
     let mut paths: Vec<PathBuf> = std::fs::read_dir(directory)
@@ -346,7 +348,7 @@ pub fn json_lines(path: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// `Type/id`.
+/// Returns `Type/id`.
 pub fn reference(resource: &Value) -> String {
     format!("{}/{}", text(&resource["resourceType"]), text(&resource["id"]))
 }

@@ -1,4 +1,4 @@
-//! What the packs of an export have in them.
+//! Reads the content of an export's packs.
 
 use domain::chunk::ChunkResult;
 use domain::ids::{ChunkId, JobId};
@@ -7,18 +7,18 @@ use platform::Platform;
 use serde_json::Value;
 use storage::packs;
 
-/// The job of a path.
+/// Returns the job id at the end of a path.
 pub fn job_id(path: &str) -> JobId {
     JobId::parse(path.rsplit('/').next().expect("a segment")).expect("an id")
 }
 
-/// What was recorded for each chunk of a job.
+/// Returns the recorded result of each finished chunk of a job.
 pub async fn results(platform: &dyn Platform, job: &str) -> Vec<(ChunkId, ChunkResult)> {
     let chunks = platform.jobs().expect("the port").chunks(&job_id(job), 0..1_000).await.expect("chunks");
     chunks.into_iter().filter_map(|stored| Some((stored.chunk.id, stored.result?))).collect()
 }
 
-/// The names of the attachments in the packs of a job, read without the code that reads them otherwise.
+/// Returns the names of the attachments in a job's packs, read without the code that the server uses for that.
 pub async fn attachments_in_packs(platform: &dyn Platform, job: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (chunk, result) in results(platform, job).await {

@@ -1,4 +1,4 @@
-//! A backend service: its key, its assertions, its tokens (SMART App Launch 2.2, Backend Services).
+//! A backend service: its keys, its assertions and its tokens (SMART App Launch 2.2, Backend Services).
 
 use std::sync::OnceLock;
 
@@ -23,7 +23,7 @@ fn rsa_key() -> &'static RsaKeyPair {
     KEY.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).expect("a key"))
 }
 
-/// The RSA key in PEM, with which the server signs ID tokens in the tests.
+/// Returns the RSA key in PEM, with which the server signs ID tokens in the tests.
 pub fn rsa_key_pem() -> String {
     use aws_lc_rs::encoding::AsDer;
 
@@ -32,11 +32,11 @@ pub fn rsa_key_pem() -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
 }
 
-/// The public keys as a JWK set.
+/// Returns the public keys as a JWK set.
 pub fn jwks() -> Value {
     let point = key().public_key().as_ref();
     let (x, y) = point[1..].split_at(48);
-    // DER: a sequence of the modulus, 256 bytes behind a zero, and the exponent 65537.
+    // The DER structure is a sequence: a modulus of 256 bytes after a zero byte, and the exponent 65537.
     let der = rsa_key().public_key().as_ref();
     let (modulus, exponent) = (&der[9..265], &der[der.len() - 3..]);
     let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -46,7 +46,8 @@ pub fn jwks() -> Value {
     ] })
 }
 
-/// A JWT, signed with the key that its header names. By hand, because tests send headers that no library makes.
+/// Returns a JWT that is signed with the key that its header names. It is made without a library, because tests send headers that no
+/// library creates.
 pub fn signed(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(header), part(claims));
@@ -61,7 +62,7 @@ pub fn signed(header: &Value, claims: &Value) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// The header and the claims of an assertion that holds at `now` (seconds), once.
+/// Returns the header and the claims of an assertion that is valid at `now` (seconds), once.
 pub fn assertion(client: &str, now: i64) -> (Value, Value) {
     static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -74,7 +75,7 @@ pub fn assertion(client: &str, now: i64) -> (Value, Value) {
 }
 
 impl World {
-    /// The fields of an OAuth request with which a client authenticates by an assertion.
+    /// Returns the fields of an OAuth request with which a client authenticates by an assertion.
     pub fn asserting(&self, client: &str) -> Vec<(&'static str, String)> {
         let (header, claims) = assertion(client, self.now());
         vec![
@@ -83,7 +84,7 @@ impl World {
         ]
     }
 
-    /// Asks for a token with an assertion.
+    /// Requests a token with an assertion.
     pub async fn by_assertion(&self, assertion: &str, scope: &str) -> Answer {
         let fields = [
             ("grant_type", "client_credentials"),
@@ -94,7 +95,7 @@ impl World {
         self.post("/auth/token").form(&fields).send().await
     }
 
-    /// An access token of a backend service.
+    /// Returns an access token of a backend service.
     pub async fn service(&self, client: &str, scope: &str) -> String {
         let (header, claims) = assertion(client, self.now());
         let answer = self.by_assertion(&signed(&header, &claims), scope).await;

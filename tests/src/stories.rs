@@ -1,4 +1,4 @@
-//! The stories that are told to both hosts, in one list: `#[both_hosts]` puts each in.
+//! The list of stories that run on both hosts: `#[both_hosts]` adds each story.
 
 use std::process::{ExitCode, Termination};
 
@@ -6,9 +6,9 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::World;
 
-/// A test that needs no more of a World than every host has.
+/// A test that uses only those parts of a World that every host has.
 pub struct Story {
-    /// The module and the name.
+    /// The module and the name of the test.
     pub name: &'static str,
     pub tell: fn(World) -> LocalBoxFuture<'static, ()>,
 }
@@ -20,7 +20,7 @@ pub fn all() -> impl Iterator<Item = &'static Story> {
     inventory::iter::<Story>.into_iter()
 }
 
-/// What a story returns is what a test returns: nothing, or a result that must not be an error.
+/// Checks the return value of a story like that of a test: `()`, or a result that must be `Ok`.
 pub fn assert_told(outcome: impl Termination) {
     assert_eq!(outcome.report(), ExitCode::SUCCESS);
 }

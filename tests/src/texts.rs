@@ -4,7 +4,8 @@ use contract::SeededRandom;
 
 use crate::{ANNA, BASE_URL, PASSWORD, service};
 
-/// The settings of the World: the sandbox's, with a second client and an account.
+/// Returns the settings of the World: a sandbox with several clients, a staff account and a patient account. `more` is added before the
+/// first table.
 pub fn settings(more: &str) -> String {
     let hash = hash(PASSWORD);
     format!(
@@ -90,7 +91,7 @@ max_running_exports = 3
     )
 }
 
-/// An argon2 hash that costs a test little.
+/// Returns an argon2 hash; it is computed once for all tests.
 fn hash(password: &str) -> String {
     static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     HASH.get_or_init(|| security::passwords::hash(password, &SeededRandom::new(1)).expect("a hash")).clone()

@@ -1,4 +1,4 @@
-//! The wire to AWS, in the hands of a test: counts what is asked, and breaks it where it is told to.
+//! An HTTP client around the real one of the AWS SDK: counts the calls, and makes some of them fail according to a plan.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -26,45 +26,45 @@ use crate::simulated::random::{mixed, strikes};
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The service is asked too much.
+    /// The service throttles the call.
     Throttle,
-    /// The service has a problem of its own.
+    /// The service returns an internal error.
     ServerError,
     /// The connection breaks before the call arrives.
     Reset,
-    /// The call does its work, and its answer never comes.
+    /// The call has its effect, but its response is lost.
     LostAnswer,
-    /// The answer breaks in the middle of its body.
+    /// The response breaks in the middle of its body.
     BrokenBody,
-    /// The answer's body takes its time.
+    /// The second half of the response's body arrives late.
     SlowBody,
-    /// Nobody ever answers.
+    /// No response ever arrives.
     NoAnswer,
-    /// The call does its work, and its answer comes after so long.
+    /// The call has its effect, and its response arrives after this time.
     Late(Duration),
 }
 
 impl Fault {
-    /// Those that pass soon.
+    /// The faults that a retry overcomes.
     pub const ALL: [Self; 6] =
         [Self::Throttle, Self::ServerError, Self::Reset, Self::LostAnswer, Self::BrokenBody, Self::SlowBody];
 }
 
-/// Which calls are struck.
+/// The calls that a fault strikes.
 #[derive(Debug, Clone, Copy)]
 pub enum Plan {
     Nothing,
-    /// The n-th call of all.
+    /// The call with this number, counted from 0.
     Once(u64, Fault),
     /// Every call.
     Always(Fault),
-    /// One call in so many, each with a fault of its own, from a seed.
+    /// One call in this number (first value) fails, each with a fault of its own; the second value is the seed.
     OneIn(u64, u64),
-    /// So many of a thousand calls are throttled, from a seed.
+    /// This number of every thousand calls (first value) is throttled; the second value is the seed.
     Throttled(u64, u64),
 }
 
-/// A wire over a real one.
+/// A client around a real one.
 #[derive(Debug, Clone)]
 pub struct Wire {
     inner: SharedHttpClient,
@@ -76,7 +76,7 @@ struct State {
     plan: Mutex<Plan>,
     calls: AtomicU64,
     struck: AtomicU64,
-    /// How often each operation was called.
+    /// The number of calls of each operation.
     operations: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -91,7 +91,7 @@ impl Wire {
         Self { inner, state: Arc::new(state) }
     }
 
-    /// From now on, with the count of calls at nothing.
+    /// Follows a plan from now on and resets the counts.
     pub fn follow(&self, plan: Plan) {
         *self.state.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
         self.state.calls.store(0, Ordering::SeqCst);
@@ -99,17 +99,17 @@ impl Wire {
         self.state.operations.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// How many calls were made since.
+    /// Returns the number of calls since the plan was set.
     pub fn calls(&self) -> u64 {
         self.state.calls.load(Ordering::SeqCst)
     }
 
-    /// How many calls were struck since.
+    /// Returns the number of calls that a fault struck since the plan was set.
     pub fn struck(&self) -> u64 {
         self.state.struck.load(Ordering::SeqCst)
     }
 
-    /// How often each operation was called since.
+    /// Returns the number of calls of each operation since the plan was set.
     pub fn operations(&self) -> BTreeMap<String, u64> {
         self.state.operations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -138,7 +138,7 @@ impl State {
     }
 }
 
-/// What is called: the target of a JSON protocol, or the method and shape of an S3 request.
+/// Returns the name of the operation: the target of a JSON protocol, or derived from the method and query of an S3 request.
 fn operation(request: &HttpRequest) -> String {
     if let Some(target) = request.headers().get("x-amz-target") {
         return target.rsplit('.').next().unwrap_or_default().to_owned();
@@ -182,15 +182,15 @@ fn broken() -> ConnectorError {
     ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into())
 }
 
-/// How S3 says that it is asked too much.
+/// Returns the response with which S3 throttles a call.
 fn slow_down() -> HttpResponse {
-    let body = "<Error><Code>SlowDown</Code><Message>as the test wants it</Message></Error>";
+    let body = "<Error><Code>SlowDown</Code><Message>the test caused this</Message></Error>";
     HttpResponse::new(StatusCode::try_from(503).expect("a status"), SdkBody::from(body))
 }
 
-/// A refusal in the words of the JSON protocols.
+/// Returns an error response of the JSON protocols.
 fn refusal(status: u16, code: &str) -> HttpResponse {
-    let body = format!("{{\"__type\":\"{code}\",\"message\":\"as the test wants it\"}}");
+    let body = format!("{{\"__type\":\"{code}\",\"message\":\"the test caused this\"}}");
     let mut response =
         HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body.into_bytes()));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
@@ -214,7 +214,7 @@ impl HttpConnector for Connector {
                 Some(Fault::Reset) => Err(broken()),
                 Some(Fault::LostAnswer) => {
                     let answer = inner.call(request).await?;
-                    // The whole answer was sent; nobody heard it.
+                    // The whole response was sent, but the caller does not get it.
                     let _ = answer.into_body().collect().await;
                     Err(broken())
                 }
@@ -231,7 +231,7 @@ impl HttpConnector for Connector {
     }
 }
 
-/// A body of two halves: the second one comes late, or never.
+/// A body in two halves: the second half arrives late, or never.
 struct Halves {
     first: Option<Bytes>,
     second: Option<Bytes>,
@@ -278,7 +278,7 @@ impl Body for Halves {
     }
 }
 
-/// As the SDK wants its HTTP client.
+/// Converts the wire into the type that the SDK needs.
 impl From<&Wire> for SharedHttpClient {
     fn from(wire: &Wire) -> Self {
         Self::new(wire.clone())

@@ -1,4 +1,4 @@
-//! What a page must keep to whoever looks at it: WCAG 2.2 AA as far as a program can tell, and no surprise on a small
+//! Checks that every page must pass: WCAG 2.2 AA as far as a program can check it, and no horizontal scrolling on a small
 //! screen.
 
 use std::fmt;
@@ -11,17 +11,17 @@ use super::keyboard::Stop;
 use super::page::Page;
 use crate::deployed::variable;
 
-/// The rules of axe-core that are WCAG's, up to 2.2 AA.
+/// The tags of the axe-core rules for WCAG up to 2.2 AA.
 const TAGS: [&str; 5] = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
-/// A rule that the page breaks, with the first element that does.
+/// A rule that the page breaks, with the first element that breaks it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Violation {
     pub rule: String,
-    /// The element, as a CSS selector.
+    /// The CSS selector of the element.
     pub target: String,
     pub summary: String,
-    /// How many elements break it.
+    /// The number of elements that break the rule.
     pub count: usize,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Violation {
 }
 
 impl Page {
-    /// What axe-core finds. The page must be allowed to run scripts.
+    /// Returns the violations that axe-core finds. The page must be allowed to run scripts.
     pub async fn axe(&self) -> Vec<Violation> {
         if self.evaluate::<bool>("typeof axe === 'undefined'").await {
             let axe = std::fs::read_to_string(variable("EHI_TEST_AXE")).expect("axe-core");
@@ -51,38 +51,38 @@ impl Page {
         .await
     }
 
-    /// What makes the page scroll sideways; empty if it does not.
+    /// Returns the elements that make the page scroll sideways; empty if it does not.
     pub async fn sideways(&self) -> Vec<String> {
         self.ask("sideways()").await
     }
 
-    /// Elements that cut off their text.
+    /// Returns the elements that cut off their text.
     pub async fn cut_off(&self) -> Vec<String> {
         self.ask("cutOff()").await
     }
 
-    /// Makes text twice as large, as browsers offer it; by how much it grew.
+    /// Doubles the size of text as browsers can do; returns the factor by which it grew.
     pub async fn zoom_text(&self) -> f64 {
         self.ask("zoomText()").await
     }
 
-    /// What can be clicked, and is smaller than so many pixels.
+    /// Returns the clickable elements that are smaller than `least` pixels.
     pub async fn small_targets(&self, least: u32) -> Vec<String> {
         self.ask(&format!("smallTargets({least})")).await
     }
 
-    /// The contrast of two colours, which may be custom properties: `var(--ink)`.
+    /// Returns the contrast of two colours, which may be custom properties: `var(--ink)`.
     pub async fn contrast(&self, front: &str, back: &str) -> f64 {
         self.ask(&format!("contrast({}, {})", json!(front), json!(back))).await
     }
 
-    /// Fields and buttons that hardly stand out from what is behind them.
+    /// Returns the fields and buttons whose edges have too little contrast with their background.
     pub async fn faint_edges(&self) -> Vec<String> {
         self.ask("faintEdges()").await
     }
 }
 
-/// Something that is wrong with a page.
+/// A problem of a page.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The name of the page in the tests.
@@ -92,25 +92,25 @@ pub struct Finding {
     pub what: String,
 }
 
-/// What was looked at.
+/// The check that found a problem.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Check {
-    /// A rule of axe-core, which is the first word of what is wrong.
+    /// A rule of axe-core; the text of the problem starts with its name.
     Axe,
     /// No scrolling in two directions (WCAG 1.4.10).
     Sideways,
     Console,
-    /// The first stop of the Tab key leads to what the page is about (WCAG 2.4.1).
+    /// The first stop of the Tab key leads to the main content (WCAG 2.4.1).
     SkipLink,
-    /// Whoever uses the keyboard sees where they are (WCAG 2.4.7, 2.4.11).
+    /// Keyboard users see which element has the focus (WCAG 2.4.7, 2.4.11).
     Focus,
-    /// What has the focus has a name (WCAG 4.1.2).
+    /// The element with the focus has a name (WCAG 4.1.2).
     Name,
-    /// What can be clicked is large enough (WCAG 2.5.8).
+    /// Clickable elements are large enough (WCAG 2.5.8).
     Target,
-    /// Fields and buttons stand out (WCAG 1.4.11).
+    /// The edges of fields and buttons have enough contrast (WCAG 1.4.11).
     Edges,
-    /// Text twice as large is all there (WCAG 1.4.4).
+    /// Text that is twice as large is completely visible (WCAG 1.4.4).
     LargeText,
 }
 
@@ -121,7 +121,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Whom a page is for.
+/// The people that a page is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Audience {
     /// On a telephone, with a thumb.
@@ -138,7 +138,7 @@ impl Audience {
         }
     }
 
-    /// How large a target is at least, in CSS pixels.
+    /// Returns the minimum size of a target in CSS pixels.
     fn least_target(self) -> u32 {
         match self {
             Self::Patients => 44,
@@ -147,7 +147,7 @@ impl Audience {
     }
 }
 
-/// Looks at a page in every look, takes a screenshot of each, and goes over it by the keyboard; what is wrong.
+/// Checks a page in every look, takes a screenshot of each, and moves through it by the keyboard; returns the problems.
 pub async fn inspect(page: &Page, name: &str, audience: Audience) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut tell = |check, look, what: Vec<String>| {
@@ -176,7 +176,7 @@ pub async fn inspect(page: &Page, name: &str, audience: Audience) -> Vec<Finding
     found
 }
 
-/// The first three, and how many there are beside them.
+/// Returns the first three lines, and the number of the other lines.
 fn brief(mut lines: Vec<String>) -> impl Iterator<Item = String> {
     let more = lines.len().saturating_sub(3);
     lines.truncate(3);
@@ -200,7 +200,7 @@ async fn large_text(page: &Page) -> Vec<String> {
     let mut wrong = page.cut_off().await;
     wrong.extend(page.sideways().await);
     if grown < 1.9 {
-        wrong.push(format!("text grows by {grown} where the person asks for 2"));
+        wrong.push(format!("text grows by a factor of {grown} instead of 2"));
     }
     wrong
 }

@@ -1,14 +1,14 @@
-//! A page without a mouse: the keys, and where the Tab key leads.
+//! Uses a page without a mouse: presses keys, and records the stops of the Tab key.
 
 use serde::Deserialize;
 use serde_json::json;
 
 use super::page::Page;
 
-/// More stops than any page may have.
+/// A number of stops that is larger than on any page.
 const MANY: usize = 300;
 
-/// A key that does something by itself.
+/// A key that has an effect by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Key {
     Tab,
@@ -20,7 +20,7 @@ pub enum Key {
 }
 
 impl Key {
-    /// Its name, its code, its number, and what it types.
+    /// Returns the name of the key, its code, its number, and the text that it types.
     fn parts(self) -> (&'static str, &'static str, u32, &'static str) {
         match self {
             Self::Tab => ("Tab", "Tab", 9, ""),
@@ -33,20 +33,20 @@ impl Key {
     }
 }
 
-/// What has the focus.
+/// The element that has the focus.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Stop {
-    /// As a screen reader says it; the name of the element, or the type of the field, where it has no role.
+    /// The role that a screen reader announces; the name of the element, or the type of the field, if it has no role.
     pub role: String,
     pub name: String,
-    /// Which element it is: a number that stays while the page does.
+    /// A number that identifies the element while the page is open.
     pub id: u32,
-    /// Where a link leads.
+    /// The target of a link.
     pub href: String,
-    /// Its outline is at least 2 px wide.
+    /// Whether its outline is at least 2 px wide.
     pub is_outlined: bool,
-    /// It is on the screen, and nothing lies over it.
+    /// Whether it is on the screen and no other element covers it.
     pub is_uncovered: bool,
 }
 
@@ -64,20 +64,20 @@ impl Page {
         }
     }
 
-    /// Types into what has the focus.
+    /// Types text into the element that has the focus.
     pub async fn enter(&self, text: &str) {
         self.call("Input.insertText", json!({ "text": text })).await;
     }
 
-    /// What has the focus, if anything has.
+    /// Returns the element that has the focus, if there is one.
     pub async fn focused(&self) -> Option<Stop> {
         self.ask("focused()").await
     }
 
-    /// Every stop of the Tab key, in its order from the beginning of the page. What has parts, such as a date, is as many
-    /// stops as it has parts.
+    /// Returns every stop of the Tab key, in order from the beginning of the page. A field with parts, such as a date, has as many
+    /// stops as parts.
     pub async fn tab_stops(&self) -> Vec<Stop> {
-        // From where the page put the focus to the end, and once round to where it began.
+        // Tab goes from the current focus to the end of the page, and then once around to the first stop.
         let mut stops: Vec<Stop> = Vec::new();
         let is_begun = self.focused().await.is_some();
         let mut end = None;
@@ -100,15 +100,15 @@ impl Page {
         stops
     }
 
-    /// Presses Tab until what has this role and this name has the focus.
+    /// Presses Tab until the element with this role and this name has the focus.
     pub async fn tab_to(&self, role: &str, name: &str) {
         self.tab_until(&format!("{role} '{name}'"), |stop| stop.role == role && stop.name == name).await;
     }
 
-    /// Presses Tab until something of this kind has the focus.
+    /// Presses Tab until a matching element has the focus.
     pub async fn tab_until(&self, what: &str, is_wanted: impl Fn(&Stop) -> bool) {
         let mut seen = Vec::new();
-        // Once from here to the end, and once round.
+        // The loop passes the end of the page once, and stops at the end of the next round.
         let mut ends = 0;
         while ends < 2 && seen.len() < MANY {
             match self.focused().await {

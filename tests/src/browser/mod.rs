@@ -1,5 +1,5 @@
 //! Pages in a real browser: `cargo xtask browser` starts one Chromium, and each story gets a context of its own in it,
-//! as a private window would be.
+//! like a private window.
 
 mod checks;
 mod keyboard;
@@ -21,10 +21,10 @@ use self::protocol::Connection;
 use crate::deployed::variable;
 use crate::text;
 
-/// How a page is looked at.
+/// The width and colour scheme in which a page is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Look {
-    /// CSS pixels.
+    /// The width in CSS pixels.
     pub width: u32,
     pub scheme: Scheme,
 }
@@ -49,7 +49,7 @@ impl Look {
     pub const PHONE: Self = Self { width: 390, scheme: Scheme::Light };
     pub const DESK: Self = Self { width: 1280, scheme: Scheme::Light };
 
-    /// The narrowest screen that must do (WCAG 1.4.10), a telephone, and a desk; light and dark.
+    /// Returns all looks: the narrowest screen that must work (WCAG 1.4.10), a telephone and a desk; each light and dark.
     pub fn all() -> impl Iterator<Item = Self> {
         let widths = [320, 390, 1280].into_iter();
         widths.flat_map(|width| [Scheme::Light, Scheme::Dark].map(|scheme| Self { width, scheme }))
@@ -63,7 +63,7 @@ pub enum Script {
     Off,
 }
 
-/// Chromium, with a context that nothing else uses: its cookies and its cache are new.
+/// Chromium with a context that no other story uses: its cookies and its cache are new.
 pub struct Browser {
     connection: Arc<Connection>,
     context: String,
@@ -73,13 +73,13 @@ impl Browser {
     /// Connects to the Chromium that `cargo xtask browser` started.
     pub async fn open() -> Self {
         let connection = Connection::open(&variable("EHI_TEST_BROWSER")).await;
-        // The context goes with the connection, also after a panic.
+        // Chromium removes the context when the connection ends, also after a panic.
         let created = connection.call("", "Target.createBrowserContext", json!({ "disposeOnDetach": true }));
         let context = text(&created.await.expect("a context")["browserContextId"]);
         Self { connection: Arc::new(connection), context }
     }
 
-    /// An empty page.
+    /// Opens an empty page.
     pub async fn page(&self, look: Look, script: Script) -> Page {
         let blank = json!({ "url": "about:blank", "browserContextId": self.context });
         let target = self.connection.call("", "Target.createTarget", blank).await.expect("a page");
@@ -92,7 +92,7 @@ impl Browser {
     }
 }
 
-/// Where screenshots are written.
+/// Returns the directory of the screenshots.
 pub(crate) fn screenshots() -> PathBuf {
     PathBuf::from(variable("EHI_TEST_SCREENSHOTS"))
 }

@@ -1,4 +1,4 @@
-//! One page of the browser: where it is, what it shows, how it looks.
+//! One page of the browser: its URL, its content, its look.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::protocol::{Connection, Event};
 use super::{Look, Script, screenshots};
 use crate::text;
 
-/// What is asked of a page, in its own language.
+/// The JavaScript functions that the tests call in a page.
 const QUESTIONS: &str = include_str!("page.js");
 
 /// See the [module](self).
@@ -31,7 +31,7 @@ impl Page {
         for domain in ["Page", "Runtime", "Log"] {
             self.call(&format!("{domain}.enable"), json!({})).await;
         }
-        // A page that is not in front has the focus as well.
+        // The page has the focus even if it is not in the foreground.
         self.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true })).await;
         if script == Script::Off {
             self.call("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
@@ -45,7 +45,7 @@ impl Page {
             .unwrap_or_else(|problem| panic!("{problem}"))
     }
 
-    /// Another window, or another preference for colours; the page stays.
+    /// Changes the window's width and the colour scheme; the page stays.
     pub async fn look(&self, look: Look) {
         let height = if look.width < 640 { 800 } else { 900 };
         let window =
@@ -56,7 +56,7 @@ impl Page {
         self.call("Emulation.setEmulatedMedia", json!({ "features": [scheme, calm] })).await;
     }
 
-    /// Opens an address, as if it was typed.
+    /// Opens a URL as if it were typed.
     pub async fn open(&self, url: &str) {
         self.leads(async {
             let opened = self.call("Page.navigate", json!({ "url": url })).await;
@@ -65,7 +65,7 @@ impl Page {
         .await;
     }
 
-    /// Does what leads to another page, and waits until that is loaded.
+    /// Runs an action that leads to another page, and waits until that page is loaded.
     pub async fn leads<T>(&self, action: impl Future<Output = T>) -> T {
         let before = self.connection.event_count();
         let done = action.await;
@@ -74,7 +74,7 @@ impl Page {
         done
     }
 
-    /// The value of an expression, also where pages may not run scripts.
+    /// Returns the value of an expression, also if pages may not run scripts.
     pub async fn evaluate<T: DeserializeOwned>(&self, expression: &str) -> T {
         let asked = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let mut evaluated = self.call("Runtime.evaluate", asked).await;
@@ -82,7 +82,7 @@ impl Page {
         serde_json::from_value(evaluated["result"]["value"].take()).expect("another type")
     }
 
-    /// What one of the functions of `page.js` returns.
+    /// Returns the result of a function of `page.js`.
     pub(super) async fn ask<T: DeserializeOwned>(&self, question: &str) -> T {
         self.evaluate(&format!("({QUESTIONS}).{question}")).await
     }
@@ -91,7 +91,7 @@ impl Page {
         self.evaluate("location.href").await
     }
 
-    /// The HTTP status with which the page came.
+    /// Returns the HTTP status of the page's response.
     pub async fn status(&self) -> u16 {
         self.evaluate("performance.getEntriesByType('navigation')[0].responseStatus").await
     }
@@ -100,17 +100,17 @@ impl Page {
         self.evaluate("document.title").await
     }
 
-    /// The text of the first heading.
+    /// Returns the text of the first heading.
     pub async fn heading(&self) -> String {
         self.evaluate("document.querySelector('h1')?.innerText ?? ''").await
     }
 
-    /// Everything that can be read.
+    /// Returns all visible text.
     pub async fn text(&self) -> String {
         self.evaluate("document.body.innerText").await
     }
 
-    /// Clicks on what has this role and this name, as a screen reader would say them, where it is on the screen.
+    /// Clicks on the element with this role and this name, as a screen reader announces them, at its position on the screen.
     pub async fn click(&self, role: &str, name: &str) {
         let at: Option<[f64; 2]> = self.ask(&format!("place({}, {})", json!(role), json!(name))).await;
         let Some([x, y]) = at else {
@@ -122,20 +122,20 @@ impl Page {
         }
     }
 
-    /// Whether there is something with this role and this name.
+    /// Returns whether there is an element with this role and this name.
     pub async fn has(&self, role: &str, name: &str) -> bool {
         self.ask(&format!("has({}, {})", json!(role), json!(name))).await
     }
 
-    /// The errors of the console since the page was made: of scripts, of the content policy, of what was not found. The
-    /// status of a page itself is not among them: an error page is meant to have one.
+    /// Returns the console's errors since the page was created: from scripts, the content policy, and files that were not found. The
+    /// status of a page itself is not included, because an error page should have one.
     pub fn console_errors(&self) -> Vec<String> {
         let events = self.connection.events_of(&self.session, self.since);
         let pages: Vec<_> = events.iter().filter_map(address).collect();
         events.iter().filter_map(|event| console_error(event, &pages)).collect()
     }
 
-    /// Writes what the page looks like, in its whole length, to `<story>-<width>-<scheme>.png`.
+    /// Writes a screenshot of the whole page to `<story>-<width>-<scheme>.png`.
     pub async fn screenshot(&self, story: &str, look: Look) {
         let taken = self.call("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
         let image = STANDARD.decode(text(&taken["data"])).expect("base64");
@@ -146,7 +146,7 @@ impl Page {
     }
 }
 
-/// The address that a page came from, where the event says that there is another page.
+/// Returns the URL of a new page, if the event reports one.
 fn address(event: &Event) -> Option<String> {
     let is_page = event.method == "Page.frameNavigated" && event.params["frame"]["parentId"].is_null();
     is_page.then(|| event.params["frame"]["url"].as_str().map(str::to_owned)).flatten()

@@ -1,6 +1,6 @@
-//! Commands to Chromium and events from it, over its DevTools protocol: JSON over one WebSocket.
+//! Sends commands to Chromium and receives its events, by the DevTools protocol: JSON over one WebSocket.
 //!
-//! The protocol is read without types: a newer Chromium adds fields and values to it every few weeks, and none of them
+//! The protocol is read without types: newer versions of Chromium add fields and values every few weeks, and none of them
 //! may break a test.
 
 use std::collections::HashMap;
@@ -14,13 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
-/// How long Chromium may take for a command or an event. Beside other builds a page takes seconds.
+/// The time that Chromium has for a command or an event. While other builds run, a page takes seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What Chromium reported by itself.
+/// An event that Chromium reported.
 #[derive(Clone)]
 pub(super) struct Event {
-    /// The page that it is about.
+    /// The page of the event.
     pub(super) session: String,
     pub(super) method: String,
     pub(super) params: Value,
@@ -53,20 +53,20 @@ impl Connection {
                 }
             }
         });
-        let unanswered = waiting.clone();
+        let waiting_reader = waiting.clone();
         let reader = tokio::spawn(async move {
             while let Some(Ok(message)) = stream.next().await {
                 if let Ok(message) = serde_json::from_slice(&message.into_data()) {
-                    dispatch(message, &unanswered, &reported);
+                    dispatch(message, &waiting_reader, &reported);
                 }
             }
-            // Those who wait learn that the connection ended.
-            lock(&unanswered).clear();
+            // Waiting callers learn that the connection ended.
+            lock(&waiting_reader).clear();
         });
         Self { next: AtomicU64::new(1), commands, waiting, events, tasks: [writer, reader] }
     }
 
-    /// Sends a command to a page, or to the browser where `session` is empty; its result.
+    /// Sends a command to a page, or to the browser if `session` is empty; returns its result.
     pub(super) async fn call(&self, session: &str, method: &str, params: Value) -> Reply {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let mut command = json!({ "id": id, "method": method, "params": params });
@@ -83,12 +83,12 @@ impl Connection {
         }
     }
 
-    /// How many events there were. A later [`Connection::event`] waits for what comes after them.
+    /// Returns the number of events so far. A later [`Connection::event`] waits for events after them.
     pub(super) fn event_count(&self) -> usize {
         self.events.borrow().len()
     }
 
-    /// Waits for an event after the first `after`, of a page; `None` if it does not come.
+    /// Waits for an event of a page after the first `after` events; `None` if it does not arrive in time.
     pub(super) async fn event(&self, after: usize, session: &str, method: &str) -> Option<Event> {
         let mut events = self.events.clone();
         let is_wanted = |event: &&Event| event.session == session && event.method == method;
@@ -97,7 +97,7 @@ impl Connection {
         events[after..].iter().find(is_wanted).cloned()
     }
 
-    /// The events of a page after the first `after`.
+    /// Returns the events of a page after the first `after` events.
     pub(super) fn events_of(&self, session: &str, after: usize) -> Vec<Event> {
         let events = self.events.borrow();
         events[after..].iter().filter(|event| event.session == session).cloned().collect()
@@ -114,7 +114,7 @@ fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Se
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A reply goes to whoever waits for it; everything else is an event.
+/// Passes a reply to the caller that waits for it; every other message is an event.
 fn dispatch(mut message: Value, waiting: &Waiting, events: &watch::Sender<Vec<Event>>) {
     let Some(id) = message["id"].as_u64() else {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

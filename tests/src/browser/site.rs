@@ -1,5 +1,5 @@
-//! The World on a real port of this machine, as the program serves it, and an app beside it that patients come from and
-//! go back to.
+//! The World on a real port of this machine, served as the program serves it, with an app beside it that patients come from and
+//! return to.
 
 use std::path::Path;
 
@@ -14,20 +14,20 @@ use tokio::task::JoinHandle;
 use super::page::Page;
 use crate::{ANNA, BASE_URL, Launch, PASSWORD, World, parameter, settings, text};
 
-/// The client that is the app.
+/// The client id of the app.
 const APP: &str = "phone-app";
 
-/// See the [module](self). Its time stands still, and its workers work when they are told to.
+/// See the [module](self). Its clock stands still, and its workers run only on request.
 pub struct Site {
     pub world: World,
     pub base: String,
-    /// The address of the app.
+    /// The base URL of the app.
     pub app: String,
     _server: Server,
     serving: JoinHandle<()>,
 }
 
-/// An export that staff may look at.
+/// An export that staff may review.
 pub struct Review {
     /// The path of the job.
     pub job: String,
@@ -35,17 +35,17 @@ pub struct Review {
 }
 
 impl Site {
-    /// The sandbox over the sample patients.
+    /// Returns a sandbox with the sample patients.
     pub async fn new() -> Self {
         Self::with("sandbox = true").await
     }
 
-    /// With other settings.
+    /// Returns a site with additional settings.
     pub async fn with(more: &str) -> Self {
         Self::over(more, &ehi::defaults::sample_records()).await
     }
 
-    /// With other records.
+    /// Returns a site with additional settings and other records.
     pub async fn over(more: &str, records: &Path) -> Self {
         let (listener, base) = listen().await;
         let (app_listener, app) = listen().await;
@@ -62,12 +62,12 @@ impl Site {
         Self { world, base, app, _server: server, serving }
     }
 
-    /// An address of this server.
+    /// Returns a URL of this server.
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
-    /// The path of an address of this server.
+    /// Returns the path of a URL of this server.
     fn path<'a>(&self, url: &'a str) -> &'a str {
         url.strip_prefix(&self.base).expect("an address of this server")
     }
@@ -80,12 +80,12 @@ impl Site {
         launch
     }
 
-    /// Where the app sends a patient's browser.
+    /// Returns the URL to which the app sends a patient's browser.
     pub fn authorize(&self) -> String {
         self.launch().authorize().replacen(BASE_URL, &self.base, 1)
     }
 
-    /// The access token for the code with which a browser came back to the app.
+    /// Exchanges the code with which a browser came back to the app for an access token.
     pub async fn token_for(&self, returned: &str) -> String {
         let code = parameter(returned, "code").expect("a code");
         let answer = self.world.redeem(&self.launch(), &code).await;
@@ -93,13 +93,13 @@ impl Site {
         text(&answer.json()["access_token"])
     }
 
-    /// An access token of Anna's, without a browser.
+    /// Returns an access token of Anna's, without a browser.
     pub async fn token(&self) -> String {
         let code = self.world.code(&self.launch(), ANNA).await;
         self.token_for(&format!("{}/callback?code={code}", self.app)).await
     }
 
-    /// Starts an export of Anna's record: the path of its job, and the address of the form.
+    /// Starts an export of Anna's record; returns the path of its job, and the URL of the form.
     pub async fn kick_off(&self, token: &str) -> (String, String) {
         let path = format!("/fhir/Patient/{ANNA}/$ehi-export");
         let started = self.world.post(&path).bearer(token).send().await;
@@ -109,17 +109,17 @@ impl Site {
         (job, started.header("link").split(['<', '>']).nth(1).expect("a form").to_owned())
     }
 
-    /// A new export that waits for the patient's choices; the address of its form.
+    /// Starts an export that waits for the patient's choices; returns the URL of its form.
     pub async fn form(&self) -> String {
         self.kick_off(&self.token().await).await.1
     }
 
-    /// The status of a job, as the app sees it.
+    /// Returns the progress of a job, as the app sees it.
     pub async fn progress(&self, token: &str, job: &str) -> String {
         self.world.status(token, job).await.header("x-progress").to_owned()
     }
 
-    /// An export that waits for review, with a note of the patient's and something sensitive.
+    /// Creates an export that waits for review, with a note from the patient and a sensitive topic.
     pub async fn in_review(&self) -> Review {
         let (job, form) = self.kick_off(&self.token().await).await;
         let code = parameter(&form, "code").expect("a code");

@@ -1,4 +1,4 @@
-//! The EHI form in its three shapes: nothing is chosen and nothing is authorized that the body does not say.
+//! Fuzzes the EHI form in its three formats: a choice or an authorization is read only if the body states it.
 
 use domain::choices::reading::{from_form, from_json, from_parameters, to_parameters};
 use domain::choices::{Choices, RecordGroup, Sensitive};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Source;
 
-/// A body of any of the shapes, generated or as the bytes are.
+/// Reads a body in one of the formats, generated or directly from the bytes.
 pub(super) fn form(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     match source.below(4) {
@@ -38,10 +38,10 @@ fn of_json(value: &Value) {
     comes_back(&choices);
 }
 
-/// As a Parameters resource the choices are the same.
+/// Checks that the choices are the same after they are written as a Parameters resource and read again.
 fn comes_back(choices: &Choices) {
     let parameters = to_parameters(choices);
-    let back = from_parameters(&parameters).expect("what we write we read");
+    let back = from_parameters(&parameters).expect("the resource can be read");
     assert_eq!(back.as_ref(), Some(choices), "{parameters}");
 }
 

@@ -1,5 +1,6 @@
-//! The reader of lines, against trees: the same decision, references, compartment, labels and documents, however the
-//! resource is spelled.
+//! Fuzzes the reader of lines, compared with trees: decision, references, compartment, labels and documents are the same in every spelling
+//! of
+//! a resource.
 
 use std::collections::BTreeSet;
 
@@ -16,10 +17,10 @@ use fhir::references::references;
 use super::tree::resource;
 use super::{Source, Tree};
 
-/// Values nest this deep at most; the reference's parser has a limit of its own.
+/// The maximum depth of values; the reference's parser has a limit of its own.
 const MAX_DEPTH: usize = 90;
 
-/// Reads a generated resource in one of its spellings, or the bytes as they are.
+/// Reads a generated resource in one of its spellings, or the bytes directly.
 pub(super) fn read(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     if source.once_in(4) {
@@ -30,7 +31,7 @@ pub(super) fn read(bytes: &[u8]) {
     compare(text.as_bytes(), &tree);
 }
 
-/// Any text: what the reader accepts is JSON, and what is JSON it reads like a parser.
+/// Checks any text: the reader accepts only JSON, and reads JSON like a parser.
 fn raw(text: &[u8]) {
     let parsed = serde_json::from_slice::<Tree>(text);
     let room = &mut Plain::default();
@@ -38,9 +39,9 @@ fn raw(text: &[u8]) {
     match parsed {
         Ok(tree @ Tree::Object(_)) if tree.depth() < MAX_DEPTH => compare(text, &tree),
         Ok(Tree::Object(_)) => {}
-        Ok(_) => assert!(matches!(read, Err(NotAResource::Json(_))), "no object is no resource"),
+        Ok(_) => assert!(matches!(read, Err(NotAResource::Json(_))), "only an object is a resource"),
         Err(error) => {
-            // A parser refuses some texts that are JSON: numbers beyond its range, halves of surrogate pairs.
+            // The parser refuses some texts that are valid JSON: numbers beyond its range, halves of surrogate pairs.
             let reason = error.to_string();
             let is_limit = ["number out of range", "surrogate", "hex escape", "recursion limit"];
             assert!(
@@ -52,7 +53,7 @@ fn raw(text: &[u8]) {
     }
 }
 
-/// What is read of the text is what stands in the tree.
+/// Checks that the reader finds in the text what the tree has.
 fn compare(text: &[u8], tree: &Tree) {
     let room = &mut Plain::default();
     let read = head_and_facts(text, room);
@@ -97,7 +98,7 @@ fn compare(text: &[u8], tree: &Tree) {
     compare_with_plain(text, tree);
 }
 
-/// What has no reference of its own is read from the shortest spelling and must be the same.
+/// Compares results that have no reference implementation with those of the shortest spelling.
 fn compare_with_plain(text: &[u8], tree: &Tree) {
     let written = tree.written();
     let (one, other) = (&mut Plain::default(), &mut Plain::default());
@@ -113,14 +114,14 @@ fn compare_with_plain(text: &[u8], tree: &Tree) {
             .into_iter()
             .map(|attachment| format!("{:?}", attachment.link))
             .collect();
-        let cut = selector.cut(head.text, head.resource_type, &members).expect("elements were asked for");
+        let cut = selector.cut(head.text, head.resource_type, &members).expect("the selection has elements");
         let cut: serde_json::Value = serde_json::from_slice(&cut).expect("JSON");
         (selector.judge(head.text, head.resource_type, &members, false), linked, sorted_text(&cut))
     };
     assert_eq!(judged(text), judged(written.as_bytes()));
 }
 
-/// Without the order of members.
+/// Returns the text with sorted members.
 fn sorted_text(value: &serde_json::Value) -> String {
     let mut value = value.clone();
     value.sort_all_objects();
@@ -149,7 +150,7 @@ fn is_id(id: &str) -> bool {
         && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
 }
 
-/// The labels that count, and whether some cannot be read.
+/// Returns the labels that the decision uses, and whether some labels cannot be read.
 fn labels(tree: &Tree) -> (BTreeSet<String>, bool) {
     let nested = ["contained", "entry", "parameter"].into_iter().filter_map(|name| tree.get(name));
     let metas = tree
@@ -214,7 +215,7 @@ fn codes(concepts: Option<&Tree>) -> Vec<String> {
     codes
 }
 
-/// `Type/id` of a reference, as the last two segments of its path.
+/// Returns the `Type/id` of a reference: the last two segments of its path.
 fn target(reference: &Tree) -> Option<String> {
     let text = reference.as_text()?;
     let text = text.split("/_history/").next().unwrap_or(text);
@@ -227,7 +228,7 @@ fn target(reference: &Tree) -> Option<String> {
     ((before.is_empty() || is_absolute) && is_type && is_id(id)).then(|| format!("{resource_type}/{id}"))
 }
 
-/// The references that put a resource into a compartment.
+/// Returns the references that put a resource into a compartment.
 fn owners(text: &[u8], resource_type: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for path in paths(resource_type) {

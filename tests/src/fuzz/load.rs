@@ -1,4 +1,4 @@
-//! `ehi load`: the same lake for every spelling and every form of the input; every resource is loaded or named.
+//! Fuzzes `ehi load`: every spelling and format of the input leads to the same lake; every resource is loaded or reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::tree::resource;
 use super::{Source, Tree};
 
-/// Some resources in one spelling, or the bytes as they are.
+/// Loads generated resources in one spelling, or the bytes directly.
 pub(super) fn load(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let name = source.pick(&["x.ndjson", "x.json"]);
@@ -78,7 +78,7 @@ fn bundle(resources: &[Tree], source: &mut Source<'_>) -> String {
     ]);
     let Tree::Object(mut members) = bundle else { unreachable!("a Bundle is an object") };
     members.rotate_left(source.below(3));
-    // Repeated members in a resource do not change the order of those of the Bundle.
+    // The members of the Bundle are rotated here, because `spelled` keeps the order if a member is repeated anywhere.
     let spelled: Vec<_> = members
         .iter()
         .map(|(name, value)| {
@@ -95,7 +95,7 @@ fn loaded(name: &str, text: &[u8], into: &Path) -> Loaded {
     load_into(&[directory.path().to_owned()], into, &ProgressBar::hidden()).expect("loaded")
 }
 
-/// Every file of a lake with its resources, whatever the order of their members.
+/// Returns every file of a lake with its resources, independent of the order of their members.
 fn files(lake: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut files = BTreeMap::new();
     for (name, text) in texts(lake) {
@@ -130,11 +130,11 @@ fn texts(lake: &Path) -> Vec<(String, String)> {
     texts
 }
 
-/// The resource lies with each patient to whom it refers where that counts, and nowhere else.
+/// Checks that a resource is stored with each patient whose compartment it belongs to, and nowhere else.
 fn belongs(tree: &Tree, files: &BTreeMap<String, BTreeSet<String>>) {
     let name = |name: &str| tree.get(name).and_then(Tree::as_text).expect("a text").to_owned();
     let (resource_type, id) = (name("resourceType"), name("id"));
-    // A Provenance belongs where its targets do.
+    // A Provenance is stored where its targets are.
     if resource_type == "Provenance" {
         return;
     }

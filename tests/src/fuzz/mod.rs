@@ -1,7 +1,7 @@
-//! Fuzzing: bodies that take any bytes and check what must hold of them, each against a slow and obvious reference.
+//! Fuzzing: each target accepts any bytes and compares the result with a slow and simple reference.
 //!
-//! A body runs as proptest cases in every test run (`tests/it/fuzz.rs`), and for as long as one likes under libFuzzer by
-//! `cargo xtask fuzz`, which reads the names below. What it finds becomes a regression test.
+//! A target runs as proptest cases in every test run (`tests/it/fuzz.rs`), and without limit under libFuzzer by
+//! `cargo xtask fuzz`, which reads the names below. Each problem that it finds becomes a regression test.
 
 mod forms;
 mod json;
@@ -15,15 +15,15 @@ mod tree;
 pub use self::source::Source;
 pub use self::tree::Tree;
 
-/// Something to fuzz.
+/// A fuzz target.
 pub struct Target {
     pub name: &'static str,
     pub body: fn(&[u8]),
-    /// Cases of a test run, for each 256 of the cheapest.
+    /// The number of cases in a test run when the cheapest target has 256.
     pub cases: u32,
 }
 
-/// Every target, by name.
+/// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "json", body: json::read, cases: 256 },
     Target { name: "type-filter", body: search::type_filter, cases: 256 },
@@ -36,7 +36,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "load", body: load::load, cases: 24 },
 ];
 
-/// The target of a name.
+/// Returns the target with a name.
 pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }

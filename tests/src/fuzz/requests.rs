@@ -1,4 +1,4 @@
-//! Requests: the parameters of a bulk kick-off, the Range of a download, the files of an upload.
+//! Fuzzes requests: the parameters of a bulk kick-off, the Range of a download, the files of an upload.
 
 use domain::ids::JobId;
 use futures_util::TryStreamExt;
@@ -9,18 +9,18 @@ use tokio::runtime::Runtime;
 use super::Source;
 use crate::{ANNA, Answer, World};
 
-/// A server of this thread, which many cases use.
+/// A server of this thread, which many cases share.
 pub(super) struct Server {
     pub(super) runtime: Runtime,
     pub(super) world: World,
-    /// Of a backend service.
+    /// The token of a backend service.
     service: String,
-    /// Of a patient's app.
+    /// The token of a patient's app.
     app: String,
-    /// A file of a finished export, and what is in it.
+    /// The path of a file of a finished export, and its content.
     file: (String, Vec<u8>),
     staff: Answer,
-    /// A job in review, and the files that it has.
+    /// The path of a job in review, and the number of its attachments.
     review: std::cell::RefCell<(String, usize)>,
 }
 
@@ -54,7 +54,7 @@ async fn in_review(world: &World, token: &str) -> String {
     job
 }
 
-/// The same parameters by query and in a body are answered alike and select the same; any body is answered.
+/// Checks that the same parameters have the same result by query and in a body, and that no body causes a server error.
 pub(super) fn parameters(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     with_server(|server| {
@@ -132,7 +132,7 @@ fn job_of(answer: &Answer) -> Option<JobId> {
     accepted.then(|| JobId::parse(answer.job().trim_start_matches("/jobs/")).expect("an id"))
 }
 
-/// What the job selects.
+/// Returns the selection of the job that a response started.
 fn selected(server: &Server, answer: &Answer) -> Option<Value> {
     let id = job_of(answer)?;
     let stored =
@@ -148,7 +148,7 @@ fn forget(server: &Server, answer: &Answer) {
     }
 }
 
-/// A part of a file is the part that RFC 9110 says.
+/// Checks that a range of a file is the one that RFC 9110 defines.
 pub(super) fn range(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     with_server(|server| {
@@ -181,7 +181,7 @@ pub(super) fn range(bytes: &[u8]) {
                 )
             }
         };
-        // What no header can carry.
+        // No header can contain these bytes.
         if spec.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
             return;
         }
@@ -208,11 +208,11 @@ pub(super) fn range(bytes: &[u8]) {
     });
 }
 
-/// First and last byte of a single range of bytes; `None` for what is to be ignored.
+/// Returns the first and last byte of a single range; `None` if the header must be ignored.
 fn asked(spec: &str) -> Option<(Option<u128>, Option<u128>)> {
     let (unit, range) = spec.trim_matches([' ', '\t']).split_once('=')?;
     let (first, last) = range.trim_matches([' ', '\t']).split_once('-')?;
-    // Numbers beyond every file are all the same.
+    // All numbers beyond the end of every file are equivalent.
     let most = u128::from(u64::MAX);
     let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
         true => Some((!text.is_empty()).then(|| text.parse().map_or(most, |number: u128| number.min(most)))),
@@ -223,7 +223,7 @@ fn asked(spec: &str) -> Option<(Option<u128>, Option<u128>)> {
     (unit == "bytes" && (first, last) != (None, None) && !is_backward).then_some((first, last))
 }
 
-/// What is uploaded is what is stored; any body is answered.
+/// Checks that the stored files are the uploaded ones, and that no body causes a server error.
 pub(super) fn multipart(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     with_server(|server| {

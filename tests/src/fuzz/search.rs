@@ -1,4 +1,4 @@
-//! `_typeFilter`: what is split and compiled, and what it finds, against searches on trees.
+//! Fuzzes `_typeFilter`: splitting, compiling and evaluating, compared with a search on trees.
 
 use fhir::head::{Plain, head_and_members};
 use fhir::search::compile::{compile, split};
@@ -8,7 +8,7 @@ use fhir::type_filter::TypeFilter;
 use super::tree::resource;
 use super::{Source, Tree};
 
-/// A search on a resource, or any text.
+/// Runs a search on a generated resource, or compiles an arbitrary text.
 pub(super) fn type_filter(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let now = "2026-01-01T00:00:00Z".parse().expect("a time");
@@ -39,7 +39,7 @@ pub(super) fn type_filter(bytes: &[u8]) {
     assert_eq!(passes(head.text, &members, &filter), expected, "{search} on {text}");
 }
 
-/// One parameter with its values, and the element that it looks at.
+/// One parameter with its values, and the element that it tests.
 struct Test {
     name: &'static str,
     element: &'static str,
@@ -97,7 +97,7 @@ impl Test {
             return text == value || text.ends_with(&format!("/{value}"));
         }
         if !matches!(element, Tree::Object(_)) {
-            // The system of a plain code is the one that its element is bound to: any that was asked for.
+            // A plain code has the system of its element's binding, which matches every requested system.
             let plain = element.as_text().map_or_else(|| element.written(), str::to_owned);
             let code = value.split_once('|').map_or(value, |(_, code)| code);
             return !code.is_empty() && plain == code;
@@ -111,7 +111,7 @@ impl Test {
     }
 }
 
-/// The codes of an element, each with its system.
+/// Returns the codes of an element, each with its system.
 fn pairs(element: &Tree) -> Vec<(Option<&str>, String)> {
     let code =
         ["code", "value"].iter().filter_map(|name| element.get(name).and_then(Tree::as_text)).next_back();

@@ -1,6 +1,6 @@
-//! Decisions from bytes: so that a fuzzer that changes bytes changes what is generated.
+//! Makes decisions from bytes, so that a fuzzer that changes bytes changes the generated value.
 
-/// Bytes that are used up one decision at a time; zeros when they are at an end.
+/// Bytes that are consumed one decision at a time; zeros follow after the end.
 pub struct Source<'b> {
     bytes: &'b [u8],
 }
@@ -24,12 +24,12 @@ impl<'b> Source<'b> {
         self.bytes.is_empty()
     }
 
-    /// A number below a limit of at most 256.
+    /// Returns a number below a limit of at most 256.
     pub fn below(&mut self, limit: usize) -> usize {
         usize::from(self.byte()) % limit
     }
 
-    /// True once in `times`.
+    /// Returns true for one byte value in `times`.
     pub fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == times - 1
     }
@@ -38,7 +38,7 @@ impl<'b> Source<'b> {
         list[self.below(list.len())]
     }
 
-    /// A short text, of all kinds of characters.
+    /// Returns a short text with all kinds of characters.
     pub fn text(&mut self) -> String {
         let length = self.below(6);
         (0..length)
@@ -51,7 +51,7 @@ impl<'b> Source<'b> {
             .collect()
     }
 
-    /// All bytes that are left.
+    /// Returns all remaining bytes.
     pub fn rest(&mut self) -> &'b [u8] {
         std::mem::take(&mut self.bytes)
     }

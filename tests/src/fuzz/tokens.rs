@@ -1,4 +1,4 @@
-//! Access tokens and client assertions: only what was signed, as it was signed, for as long as it holds.
+//! Fuzzes access tokens and client assertions: they are accepted only if they are unchanged, correctly signed and not expired.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ use super::requests::{Server, with_server};
 use crate::service::{assertion as valid_assertion, signed};
 use crate::{BASE_URL, settings};
 
-/// Our keys, and those of somebody else.
+/// The keys of this server, and those of another server.
 fn keys() -> &'static [Keys; 2] {
     static KEYS: OnceLock<[Keys; 2]> = OnceLock::new();
     KEYS.get_or_init(|| {
@@ -26,7 +26,7 @@ fn keys() -> &'static [Keys; 2] {
     })
 }
 
-/// A token of ours with some of its bytes changed, or any text.
+/// Verifies a token of this server with some of its bytes changed, or an arbitrary text.
 pub(super) fn access_token(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let [keys, other] = keys();
@@ -58,7 +58,7 @@ pub(super) fn access_token(bytes: &[u8]) {
         false => String::from_utf8_lossy(&changed).into_owned(),
     };
     if let Some(read) = tokens::verify(keys, &changed, BASE_URL, now) {
-        // The signature has more than one spelling; what it signs has one.
+        // A signature has several base64 spellings; the signed text has only one.
         let message = |token: &str| token.rsplit_once('.').map(|(message, _)| message.to_owned());
         assert_eq!((message(&changed), &read), (message(&token), &claims));
         assert!(holds);
@@ -66,7 +66,7 @@ pub(super) fn access_token(bytes: &[u8]) {
     assert_eq!(tokens::verify(other, &token, BASE_URL, now), None);
 }
 
-/// An assertion with some claims and header fields that are wrong: it holds exactly when none is.
+/// Verifies an assertion in which some claims and header fields are wrong: it must be valid exactly if none of them is wrong.
 pub(super) fn assertion(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let raw = source.once_in(6).then(|| String::from_utf8_lossy(source.rest()).into_owned());
@@ -96,7 +96,7 @@ pub(super) fn assertion(bytes: &[u8]) {
                 _ => (true, "jku", json!("https://other.example/keys")),
             };
             let part = if matches!(field, "kid" | "alg" | "typ" | "jku") { &mut header } else { &mut claims };
-            // A field is made wrong once.
+            // Each part is changed at most once.
             if part.get("changed").is_none() {
                 part[field] = value;
                 part["changed"] = json!(true);
@@ -112,6 +112,6 @@ pub(super) fn assertion(bytes: &[u8]) {
         let first = runtime.block_on(verify()).expect("nothing is unavailable");
         assert_eq!(first.is_ok(), holds, "{first:?} {header} {claims}");
         let second = runtime.block_on(verify()).expect("nothing is unavailable");
-        assert!(second.is_err(), "an assertion is good once");
+        assert!(second.is_err(), "an assertion is valid once");
     });
 }

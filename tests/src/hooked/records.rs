@@ -1,4 +1,4 @@
-//! Records, which are only read.
+//! Hooks around the calls of the records port, which only reads.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Jobs, the queue and files.
+//! Hooks around the calls for jobs, the queue and files.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl<H: Hook> Queue for Port<dyn Queue, H> {
     }
 }
 
-/// The receiving end of a queue, hooked as its sending end is.
+/// Returns the receiving end of a queue with the same hook as its sending end.
 pub fn inbox<H: Hook>(inner: Arc<dyn Inbox>, hook: Arc<H>) -> Arc<dyn Inbox> {
     Arc::new(Port { inner, hook })
 }

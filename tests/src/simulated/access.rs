@@ -1,4 +1,4 @@
-//! A request to AWS as IAM judges it: the actions that it needs, and on what (Service Authorization Reference).
+//! The IAM actions and resources that an AWS request needs (Service Authorization Reference).
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn access(action: impl Into<String>, resource: String) -> Access {
     Access { action: action.into(), resource, prefix: None }
 }
 
-/// What a request needs. `None` for one that is for none of the services that functions use.
+/// Returns the accesses that a request needs; `None` if the request is for a service that the functions do not use.
 pub(super) fn of_request(request: &HttpRequest, body: &[u8]) -> Option<Vec<Access>> {
     if let Some(target) = request.headers().get("x-amz-target") {
         let (service, operation) = target.rsplit_once('.')?;
@@ -31,7 +31,7 @@ pub(super) fn of_request(request: &HttpRequest, body: &[u8]) -> Option<Vec<Acces
             "AmazonSQS" => {
                 let queue = text(&body["QueueUrl"]);
                 let queue = queue.rsplit('/').next().unwrap_or_default();
-                // A batch is the same action.
+                // A batch needs the same action.
                 let action = operation.trim_end_matches("Batch");
                 vec![access(format!("sqs:{action}"), format!("arn:aws:sqs:{ACCOUNT}:{queue}"))]
             }
@@ -54,7 +54,7 @@ fn of_dynamodb(operation: &str, body: &Value) -> Vec<Access> {
     if let Some(tables) = body["RequestItems"].as_object() {
         return tables.keys().map(|table| on(operation, table)).collect();
     }
-    // Each part of a transaction needs what it needs alone.
+    // Each part of a transaction needs the same access as the part alone.
     if let Some(items) = body["TransactItems"].as_array() {
         let parts = items.iter().flat_map(|item| item.as_object().into_iter().flatten());
         return parts
@@ -92,12 +92,12 @@ fn of_s3(call: &Call) -> Vec<Access> {
         "DeleteObjects" => {
             super::s3::keys_to_delete(call).iter().map(|key| access("s3:DeleteObject", object(key))).collect()
         }
-        // In parts or whole.
+        // An upload in one request or in parts.
         _ => vec![access("s3:PutObject", object(&call.key))],
     }
 }
 
-/// What S3 wants to see before it says that an object is not there: without it, it says that access is denied.
+/// Returns the additional access that S3 requires to report a missing object: without it, S3 reports that access is denied.
 pub(super) fn to_know_that_it_is_missing(needed: &[Access]) -> Option<Access> {
     let get = needed.iter().find(|access| access.action == "s3:GetObject")?;
     let (bucket, _) = get.resource.split_once('/')?;

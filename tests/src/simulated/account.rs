@@ -1,4 +1,4 @@
-//! The World on the simulated AWS: each function of `template.yaml` with its own wire and the variables that the
+//! The World on the simulated AWS: each function of `template.yaml` with its own HTTP client and the variables that the
 //! template gives it, behind the template's routes.
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ const WORKERS: [(&str, &str); 3] = [
     (DEAD_LETTERS, "DeadLettersFunction"),
 ];
 
-/// The template as the simulated account has it.
+/// Returns the template as it is deployed in the simulated account.
 pub fn deployed(parameters: &[(&str, &str)]) -> Deployed {
     let names = [
         ("JobsTable", JOBS_TABLE.to_owned()),
@@ -57,10 +57,10 @@ pub fn deployed(parameters: &[(&str, &str)]) -> Deployed {
     Deployed::new(Template::load(), &[&ours, parameters].concat(), &names)
 }
 
-/// How a deployment differs from that of all stories.
+/// The differences of a deployment from that of the other stories.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Setup {
-    /// Lines of the settings file.
+    /// Additional lines of the settings file.
     pub settings: &'static str,
     /// Parameters of the template.
     pub parameters: &'static [(&'static str, &'static str)],
@@ -75,12 +75,12 @@ pub struct Account {
     apps: BTreeMap<String, Router>,
     record: Record,
     settings: Arc<str>,
-    /// Environments of workers that were begun: each has random values of its own.
+    /// The number of workers' environments that were started: each has random values of its own.
     environments: Arc<AtomicU64>,
 }
 
 impl Account {
-    /// The template over these records. Made inside [`run`](super::run).
+    /// Deploys the template over these records. It is called inside [`run`](super::run).
     pub async fn new(setup: Setup, records: &Path, record: &Record) -> Self {
         let deployed = deployed(setup.parameters);
         let mut account = Self {
@@ -107,7 +107,7 @@ impl Account {
         &self.simulation
     }
 
-    /// A function that serves requests, as it starts on Lambda.
+    /// Returns a function that serves requests, started as on Lambda.
     async fn app(
         &self,
         name: &str,
@@ -146,7 +146,7 @@ impl Account {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        // API Gateway matches the path without its percent signs.
+        // API Gateway decodes the path before it matches it.
         let path = request.uri().path().replace("%24", "$");
         let function = self.routes.function(request.method().as_str(), &path);
         let app = self.apps.get(function).unwrap_or_else(|| panic!("{path} reaches {function}")).clone();
@@ -157,7 +157,7 @@ impl Account {
         self.simulation.clock().now().as_second()
     }
 
-    /// The workers take messages until there are none, dead ones included.
+    /// Lets workers handle all messages, including dead letters, until the queues are empty.
     pub(crate) async fn work(&self) {
         loop {
             let full = WORKERS.iter().find(|(queue, _)| !self.simulation.messages(queue).is_empty());
@@ -179,7 +179,7 @@ impl Account {
         Function { queue, concurrency: 2, timeout, make: Arc::new(make) }
     }
 
-    /// One run of cleanup.
+    /// Runs cleanup once.
     pub async fn clean(&self) {
         let environment = self.function("CleanupFunction");
         let number = self.environments.fetch_add(1, Ordering::SeqCst);
@@ -187,12 +187,12 @@ impl Account {
         cleanup::run(Arc::new(platform)).await.expect("cleanup");
     }
 
-    /// Time passes.
+    /// Lets time pass.
     pub async fn wait(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
 
-    /// What a worker that died leaves of a job: a file that nothing names, and an upload that it never completed.
+    /// Stores what a worker that died leaves behind: a file that no manifest names, and an upload that is not completed.
     pub fn leave_behind(&self, job: &JobId) {
         let key = format!("exports/{job}/left/Patient.ndjson");
         let mut state = self.simulation.state();
@@ -201,13 +201,13 @@ impl Account {
         bucket.leave_upload(&key);
     }
 
-    /// Whether anything of a job is left in the bucket of files.
+    /// Returns whether the bucket of files has objects or uploads of a job.
     pub fn has_files(&self, job: &JobId) -> bool {
         let prefix = format!("exports/{job}/");
         self.simulation.has_open_uploads() || !self.simulation.files_below(&prefix).is_empty()
     }
 
-    /// Takes all messages of exports out of their queues.
+    /// Removes all messages of exports from their queues and returns them.
     pub fn lose_messages(&self) -> Vec<String> {
         let now = self.simulation.clock().elapsed();
         let mut state = self.simulation.state();
@@ -221,15 +221,15 @@ impl Account {
         lost
     }
 
-    /// Their messages were delivered as often as they may be.
+    /// Moves all messages to the dead letters, as after the maximum number of deliveries.
     pub fn bury_messages(&self) {
         let now = self.simulation.clock().elapsed();
         for body in self.lose_messages() {
-            self.simulation.state().sqs.send(DEAD_LETTERS, body, now, now).expect("there is such a queue");
+            self.simulation.state().sqs.send(DEAD_LETTERS, body, now, now).expect("the queue exists");
         }
     }
 
-    /// What a function's library makes of its configuration, as `aws::lambda` hands it over.
+    /// Returns the SDK configuration and the resources of a function, as `aws::lambda` passes them on.
     pub async fn configuration(&self, id: &str) -> (SdkConfig, Arc<Resources>) {
         let environment = self.function(id);
         let sdk = environment.sdk(Client::new(&self.simulation, Stage::Outside), Caller::Worker).await;
@@ -237,7 +237,7 @@ impl Account {
     }
 }
 
-/// A function with what the template gives it.
+/// A function with the variables from the template.
 struct Environment {
     id: String,
     variables: BTreeMap<String, String>,
@@ -253,7 +253,7 @@ impl Environment {
         sdk_over(SharedHttpClient::new(Recorder { function, client, record, settings }), caller).await
     }
 
-    /// The platform of a function without secrets.
+    /// Returns the platform of a function that has no secrets.
     async fn platform(&self, client: Client, number: u64) -> Aws {
         let clock = Arc::new(client.simulation().clock());
         let settings = Settings::parse("", |name| self.variables.get(name).cloned(), None);

@@ -1,4 +1,4 @@
-//! What a simulated service answers, before it travels.
+//! The response of a simulated service, before it travels.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;
@@ -30,7 +30,7 @@ impl Answer {
         Self { body: body.into(), ..Self::new(status) }.header("content-type", "application/xml")
     }
 
-    /// An error as S3 says it.
+    /// Returns an error in the format of S3.
     pub(crate) fn xml_error(status: u16, code: &str) -> Self {
         Self::xml(status, format!("<Error><Code>{code}</Code><Message>{code}</Message></Error>"))
     }
@@ -40,7 +40,7 @@ impl Answer {
         self
     }
 
-    /// As the SDK takes it. The body is copied, so that its bytes belong to who reads them.
+    /// Converts the response for the SDK. The body is copied, so that the memory of its bytes is counted for the reader.
     pub(crate) fn response(&self) -> HttpResponse {
         let status = StatusCode::try_from(self.status).expect("a status");
         let mut response = HttpResponse::new(status, SdkBody::from(Bytes::copy_from_slice(&self.body)));

@@ -1,4 +1,4 @@
-//! The wire of one worker.
+//! The HTTP client of one worker.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,7 +17,7 @@ use super::answer::Answer;
 use super::request::Call;
 use super::{Served, Simulation, Stage, sqs};
 
-/// An HTTP client for the SDK. Clones are the same worker's.
+/// An HTTP client for the SDK. Clones belong to the same worker.
 #[derive(Debug, Clone)]
 pub struct Client {
     simulation: Simulation,
@@ -27,7 +27,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Worker {
     stage: Mutex<Stage>,
-    /// When a fault ends what it does now.
+    /// The time at which a fault ends the current work.
     dies_at: Mutex<Option<Duration>>,
     is_dead: AtomicBool,
     died: Notify,
@@ -48,7 +48,7 @@ impl Client {
         &self.simulation
     }
 
-    /// What the worker does from now on, and how long it lives.
+    /// Sets the stage that the worker begins, and how long the worker lives.
     pub fn begin(&self, stage: Stage, life: Option<Duration>) {
         *self.worker.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
         let now = self.simulation.clock().elapsed();
@@ -59,7 +59,7 @@ impl Client {
         *self.worker.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The worker is dead: it gets no answer any more, nor does anything that it left running.
+    /// Marks the worker as dead: neither it nor a task that it started gets a response any more.
     pub fn kill(&self) {
         self.worker.is_dead.store(true, Ordering::SeqCst);
         self.worker.died.notify_one();
@@ -76,7 +76,7 @@ impl Client {
         }
     }
 
-    /// Answers a request; never, when its worker is dead.
+    /// Returns the response to a request; never returns if the worker is dead.
     async fn answer(&self, call: Option<Call>) -> Result<HttpResponse, ConnectorError> {
         let Some(call) = call else {
             return Err(ConnectorError::other("the simulation does not know this request".into(), None));
@@ -120,7 +120,7 @@ impl Client {
         served
     }
 
-    /// Waits until a message arrives, or so long.
+    /// Waits until a message arrives, but no longer than `wait`.
     async fn wait_for_messages(&self, wait: Duration) {
         let arrived = self.simulation.arrived().notified();
         let _ = tokio::time::timeout(wait, arrived).await;
@@ -149,7 +149,7 @@ impl HttpConnector for Client {
                 drop(request);
                 HttpConnectorFuture::new(async move { client.answer(call).await })
             }
-            // A body that is made while it is sent.
+            // The body is a stream.
             None => HttpConnectorFuture::new(async move {
                 let (parts, body) = request.into_parts_and_body();
                 let body =
@@ -161,7 +161,7 @@ impl HttpConnector for Client {
     }
 }
 
-/// A request, and its body beside it.
+/// Splits a request into the request and its body.
 trait IntoPartsAndBody {
     fn into_parts_and_body(self) -> (HttpRequest, aws_smithy_types::body::SdkBody);
 }
@@ -173,11 +173,11 @@ impl IntoPartsAndBody for HttpRequest {
     }
 }
 
-/// Runs something whose memory is not the worker's: see [`outside_memory`].
+/// Runs a closure whose memory does not belong to the worker: see [`outside_memory`].
 type Outside = fn(&mut dyn FnMut());
 static OUTSIDE: OnceLock<Outside> = OnceLock::new();
 
-/// What counts the memory of workers is told by this what belongs to the simulation.
+/// Sets the function through which the memory counter learns what belongs to the simulation.
 pub fn outside_memory(outside: Outside) {
     let _ = OUTSIDE.set(outside);
 }
@@ -186,5 +186,5 @@ pub(crate) fn outside<T>(act: impl FnOnce() -> T) -> T {
     let Some(outside) = OUTSIDE.get() else { return act() };
     let (mut act, mut done) = (Some(act), None);
     outside(&mut || done = act.take().map(|act| act()));
-    done.expect("it was run")
+    done.expect("the closure was run")
 }

@@ -1,5 +1,5 @@
-//! Simulated time: that of a tokio runtime whose clock is paused, which jumps to the next timer when nobody has anything
-//! to do.
+//! Simulated time: the time of a tokio runtime whose clock is paused, and which jumps to the next timer when every task
+//! waits.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use domain::clock::Clock;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// When a simulation begins: 2026-03-01T12:00:00Z.
+/// The start of a simulation: 2026-03-01T12:00:00Z.
 const START: i64 = 1_772_366_400;
 
-/// The time that long after the beginning.
+/// Returns the time after this duration from the start.
 pub(crate) fn at(elapsed: Duration) -> Timestamp {
     let start = Timestamp::from_second(START).unwrap_or(Timestamp::UNIX_EPOCH);
     SignedDuration::try_from(elapsed).map_or(start, |elapsed| start + elapsed)
 }
 
-/// Tells the simulated time. Made inside the runtime whose time it tells.
+/// Returns the simulated time. It is created inside the runtime whose time it returns.
 #[derive(Debug, Clone, Copy)]
 pub struct SimulatedClock(Instant);
 
@@ -29,7 +29,7 @@ impl SimulatedClock {
         self.0.elapsed()
     }
 
-    /// A moment of the simulation as the runtime knows it.
+    /// Converts a time of the simulation into the runtime's.
     pub(crate) fn instant(&self, elapsed: Duration) -> Instant {
         self.0 + elapsed
     }

@@ -1,5 +1,5 @@
-//! A whole system export of a small lake over a simulation that fails: at one request in turn, or everywhere at once. What
-//! is exported must be the same as of an export that nothing disturbs.
+//! Runs a whole system export of a small lake over a simulation that fails: at one request in turn, or everywhere at once. The
+//! exported lines must be the same as without faults.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,15 +17,15 @@ use super::{Client, Cut, Faults, Meter, Simulation, Stage, run};
 use crate::exports::{begin, new_system_export};
 use crate::ledger;
 
-/// One patient a chunk.
+/// One patient per chunk.
 const SETTINGS: &str = "sandbox = true\nchunk_bytes = 1";
 
-/// A small lake with everything that a system export has.
+/// Stores a small lake with everything that a system export can have.
 fn lake(simulation: &Simulation, patients: usize) {
     let directory = tempfile::tempdir().expect("a directory");
     crate::lake::write_many(directory.path(), patients);
     simulation.store_directory(directory.path());
-    // Several pages of a few keys.
+    // Listings then have several pages with a few keys each.
     simulation.page(4);
 }
 
@@ -46,7 +46,7 @@ fn workers(simulation: &Simulation, concurrency: usize) -> Arc<Functions> {
     Functions::new(simulation, function)
 }
 
-/// Works until the job has come to rest; how many workers died meanwhile.
+/// Runs workers until the job is no longer active; returns the job, and the number of workers that died.
 async fn worked(simulation: &Simulation, id: &JobId, concurrency: usize) -> Result<(Job, u64), String> {
     let is_over = |simulation: &Simulation| simulation.job(id).is_some_and(|job| !job.is_active());
     let workers = workers(simulation, concurrency);
@@ -55,7 +55,7 @@ async fn worked(simulation: &Simulation, id: &JobId, concurrency: usize) -> Resu
     simulation.job(id).map(|job| (job, died)).ok_or_else(|| "the job is gone".to_owned())
 }
 
-/// Every line of every file in the manifest, behind the list that the file is in.
+/// Returns every line of every file in the manifest, each after the name of the list that its file is in.
 fn lines(simulation: &Simulation, job: &Job) -> Vec<String> {
     let summary = job.summary().unwrap_or_else(|| panic!("{:?}: {:?}", job.state(), job.header().history));
     let at = |place: u64| usize::try_from(place).expect("it fits");
@@ -83,26 +83,26 @@ fn lines(simulation: &Simulation, job: &Job) -> Vec<String> {
     lines
 }
 
-/// What an export came to.
+/// The result of an export.
 #[derive(Debug)]
 pub struct Exported {
-    /// Every line of every file, behind the list of the manifest that the file is in.
+    /// Every line of every file, each after the name of the list that its file is in.
     pub lines: Vec<String>,
-    /// Requests of the workers, and how many of them were struck.
+    /// The number of workers' requests, and how many of them were struck.
     pub requests: u64,
     pub struck: u64,
-    /// The request that was struck last.
+    /// A description of the request that was struck last.
     pub victim: String,
-    /// Workers that died.
+    /// The number of workers that died.
     pub died: u64,
-    /// Requests that a service had no capacity for.
+    /// The number of requests that a service throttled.
     pub throttled: u64,
-    /// How long it took.
+    /// The duration of the export.
     pub took: Duration,
 }
 
-/// Exports a lake of so many patients with so many workers, which meet these faults. An error where the export does not
-/// complete; the laws of its ledger are checked.
+/// Exports a lake of `patients` patients with `concurrency` workers under these faults. Returns an error if the export does not
+/// complete. The rules of its ledger are checked.
 pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exported, String> {
     run(async {
         let simulation = Simulation::new();
@@ -126,7 +126,7 @@ pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exp
     })
 }
 
-/// How two exports differ, in few words.
+/// Describes the difference of two exports; `None` if they are equal.
 pub fn difference(expected: &[String], found: &[String]) -> Option<String> {
     if expected == found {
         return None;
@@ -136,7 +136,7 @@ pub fn difference(expected: &[String], found: &[String]) -> Option<String> {
     Some(format!("{} lines for {}, {missing} missing, {twice} twice", found.len(), expected.len()))
 }
 
-/// What an export must be like whatever is cut.
+/// Compares exports with cuts to an export without them.
 #[derive(Debug)]
 pub struct Cuts {
     patients: usize,
@@ -144,7 +144,7 @@ pub struct Cuts {
 }
 
 impl Cuts {
-    /// Exports once without any fault.
+    /// Exports once without faults.
     pub fn of(patients: usize) -> Result<Self, String> {
         let expected = export(patients, 1, Faults::None)?;
         match expected.lines.windows(2).find(|two| two[0] == two[1]) {
@@ -153,7 +153,7 @@ impl Cuts {
         }
     }
 
-    /// Cuts at these requests, each in an export of its own; what was different then, by request.
+    /// Cuts at each of these requests, each in an export of its own; returns the differences by request.
     pub fn at(&self, requests: &[u64], cut: Cut) -> Vec<(u64, String)> {
         let next = AtomicU64::new(0);
         let failures = Mutex::new(Vec::new());

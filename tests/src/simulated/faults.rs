@@ -1,4 +1,4 @@
-//! What goes wrong: at one request, or all the time and everywhere.
+//! The faults of a simulation: one request fails, or requests fail at random all the time.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use super::random::{mixed, strikes};
 use super::request::Service;
 use super::sqs::Duplicates;
 
-/// What happens at one request.
+/// The fault at one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// The worker dies before the request has an effect.
     DieBefore,
-    /// The request does its work, and the worker dies before it hears so.
+    /// The request has its effect, and the worker dies before it gets the response.
     DieAfter,
     /// The connection breaks before the request has an effect; the SDK tries again.
     LoseBefore,
-    /// The request does its work, and its answer is lost; the SDK tries again.
+    /// The request has its effect, and its response is lost; the SDK tries again.
     LoseAfter,
-    /// The service is asked too much; the SDK tries again.
+    /// The service throttles the request; the SDK tries again.
     Throttle,
 }
 
@@ -28,7 +28,7 @@ impl Cut {
         [Self::DieBefore, Self::DieAfter, Self::LoseBefore, Self::LoseAfter, Self::Throttle];
 }
 
-/// What goes wrong all the time, each in a thousand requests or deliveries.
+/// The rates of random faults, each per thousand requests or deliveries.
 #[derive(Debug, Clone, Copy)]
 pub struct Storm {
     pub seed: u64,
@@ -39,27 +39,27 @@ pub struct Storm {
     pub duplicates: u64,
 }
 
-/// Whom the requests come from that are counted and struck: the workers, and nobody else.
+/// The faults of a simulation. Only the requests of workers are counted and struck.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Faults {
     #[default]
     None,
-    /// The n-th request from now on.
+    /// A fault at the n-th request from now on.
     At(u64, Cut),
     Storm(Storm),
-    /// S3 takes so many GETs and LISTs of a bucket a second, and refuses the others.
+    /// S3 accepts this number of GET and LIST requests per second for a bucket, and throttles the others.
     Slow(u32),
 }
 
-/// Keeps deaths apart from what else is drawn from a seed.
+/// Separates the random numbers for deaths from others with the same seed.
 const DEATHS: u64 = 0xdead;
-/// One invocation in so many lives for so long only: less than a chunk takes.
+/// One invocation in this number lives only for [`YOUNG`], which is shorter than a chunk takes.
 const YOUNG_ONE_IN: u64 = 16;
 const YOUNG: Duration = Duration::from_millis(150);
 
 impl Faults {
-    /// How long the n-th invocation lives, if nothing ends it before. The risk of dying is the same in every minute, and one in
-    /// a few dies young in every storm.
+    /// Returns how long the n-th invocation lives, if the storm kills workers. The risk of dying is the same in every minute, and
+    /// a fixed share of the invocations dies young in every storm.
     pub(crate) fn life(self, number: u64) -> Option<Duration> {
         let Self::Storm(storm) = self else { return None };
         let minutes = |at: u64, per_thousand: u64| {
@@ -73,7 +73,7 @@ impl Faults {
         (storm.dead > 0).then(|| Duration::from_secs_f64(60.0 * minutes(at, storm.dead)))
     }
 
-    /// What happens to the n-th request, of an invocation that is still to live or not.
+    /// Returns the fault at the n-th request; `is_over` is whether the life of its invocation is over.
     pub(crate) fn of(self, number: u64, is_over: bool) -> Option<Cut> {
         match self {
             Self::None | Self::Slow(_) => None,
@@ -101,7 +101,7 @@ impl Faults {
         }
     }
 
-    /// GETs and LISTs that one partition of a bucket takes in a second.
+    /// Returns the number of GET and LIST requests that one partition of a bucket accepts per second.
     pub(crate) fn gets(self) -> f64 {
         match self {
             Self::Slow(gets) => f64::from(gets),
@@ -115,7 +115,7 @@ fn f64_of(number: u64) -> f64 {
     number as f64
 }
 
-/// How a service says that it is asked too much.
+/// Returns the response by which a service throttles a request.
 pub(crate) fn throttling(service: Service, number: u64) -> Answer {
     let json = |code: &str| Answer::json(400, &serde_json::json!({ "__type": code, "message": "slow down" }));
     match service {

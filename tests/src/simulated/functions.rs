@@ -1,8 +1,8 @@
-//! Lambda: takes messages from a queue and gives each to a worker, as an event source mapping with batches of one does.
+//! Lambda: takes messages from a queue and passes each to a worker, like an event source mapping with batches of one.
 //!
-//! Concurrency begins at [`FIRST`] and rises by [`RISE_A_MINUTE`] up to what the mapping allows. A worker lives in an
-//! environment that is used again until it dies; the next one begins cold. What is done with a message is the real
-//! [`Consumer`]'s.
+//! Concurrency starts at [`FIRST`] and rises by [`RISE_A_MINUTE`] up to the mapping's limit. A worker lives in an
+//! environment that is reused until it dies; the next environment then has a cold start. The real [`Consumer`] handles each
+//! message.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -21,45 +21,45 @@ use super::request::Service;
 use super::sqs::Message;
 use super::{Client, Simulation, Stage};
 
-/// Messages that are worked on at once at the beginning, and how many more after a minute (Lambda, scaling of event
+/// The number of messages that are handled at once at first, and its increase per minute (Lambda, scaling of event
 /// source mappings for SQS).
 const FIRST: usize = 5;
 const RISE_A_MINUTE: usize = 300;
-/// From a message that is due to its worker.
+/// The time from a message becoming due until its worker starts.
 const DELIVERY: Duration = Duration::from_millis(30);
-/// An environment that begins.
+/// The time of a cold start.
 const COLD_START: Duration = Duration::from_millis(200);
-/// Without a message and without a worker, for so long, nothing will happen any more.
+/// The interval at which [`Functions::run_until`] checks whether the work is done, or can no longer be done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Makes what a new environment, the n-th, works with.
+/// Creates the consumer of the n-th environment.
 pub type Make = Arc<dyn Fn(Client, u64) -> BoxFuture<'static, Arc<Consumer>> + Send + Sync>;
 
-/// A function and its mapping.
+/// A function and its event source mapping.
 #[derive(Clone)]
 pub struct Function {
     pub queue: &'static str,
     pub concurrency: usize,
-    /// The longest invocation.
+    /// The maximum duration of an invocation.
     pub timeout: Duration,
     pub make: Make,
 }
 
-/// What the invocations of a stage came to.
+/// The totals of a stage's invocations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Invocations {
     pub count: u64,
     pub total: Duration,
     pub longest: Duration,
-    /// Cut off at the function's time.
+    /// Invocations that the function's time limit ended.
     pub timed_out: u64,
-    /// Their workers died.
+    /// Invocations whose workers died.
     pub died: u64,
-    /// Not done, and to come again.
+    /// Invocations whose message was not done and is delivered again.
     pub again: u64,
-    /// Bytes that one of them held at most; nothing where memory is not measured.
+    /// The most bytes that one of them held; 0 if memory is not measured.
     pub peak: u64,
-    /// When the last of them ended.
+    /// The time at which the last of them ended.
     pub ended: Duration,
 }
 
@@ -69,7 +69,7 @@ pub struct Functions {
     function: Function,
     busy: AtomicUsize,
     environments: AtomicUsize,
-    /// Invocations that were begun.
+    /// The number of invocations that started.
     begun: AtomicU64,
     invocations: Mutex<BTreeMap<Stage, Invocations>>,
 }
@@ -86,7 +86,7 @@ impl Functions {
         })
     }
 
-    /// Works until this is true. An error where it is not and nothing is left to do.
+    /// Runs workers until `done` returns true. Returns an error if no work is left and `done` is still false.
     pub async fn run_until(self: &Arc<Self>, done: impl Fn(&Simulation) -> bool) -> Result<(), String> {
         let mut slots = JoinSet::new();
         for number in 0..self.function.concurrency {
@@ -103,17 +103,17 @@ impl Functions {
             if is_idle && self.simulation.messages(self.function.queue).is_empty() && !done(&self.simulation)
             {
                 slots.shutdown().await;
-                return Err("nothing is left to do, and the work is not done".to_owned());
+                return Err("no message is left, but the work is not done".to_owned());
             }
         }
     }
 
-    /// What was invoked, by stage.
+    /// Returns the totals of the invocations, by stage.
     pub fn invocations(&self) -> BTreeMap<Stage, Invocations> {
         self.invocations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Environments that were begun.
+    /// Returns the number of environments that were started.
     pub fn environments(&self) -> usize {
         self.environments.load(Ordering::SeqCst)
     }
@@ -174,7 +174,7 @@ impl Functions {
         }
     }
 
-    /// Whether the environment is still there.
+    /// Handles a message in an environment; returns whether the environment still exists.
     async fn invoke(&self, client: &Client, consumer: &Arc<Consumer>, message: &Message) -> bool {
         let task: Task = serde_json::from_str(&message.body).expect("a task");
         let stage = match &task {
@@ -231,7 +231,7 @@ impl Functions {
     }
 }
 
-/// An event of one message, as Lambda makes it.
+/// Returns an event with one message, in the format of Lambda.
 fn event(queue: &str, message: &Message) -> Batch {
     let event = json!({ "Records": [{
         "messageId": message.id.to_string(),
@@ -246,16 +246,16 @@ fn event(queue: &str, message: &Message) -> Batch {
     serde_json::from_value(event).expect("an event")
 }
 
-/// Whether no message must come back.
+/// Returns whether no message must be delivered again.
 fn is_done(failures: &Failures) -> bool {
     serde_json::to_value(failures).is_ok_and(|failures| failures["batchItemFailures"] == json!([]))
 }
 
-/// Bytes that running something left in use, and the most that it used meanwhile.
+/// Runs a closure; returns the change of the bytes in use, and the maximum in use meanwhile.
 type Measure = fn(&mut dyn FnMut()) -> (i64, u64);
 static MEASURE: OnceLock<Measure> = OnceLock::new();
 
-/// From now on the memory of invocations is measured by this.
+/// Sets the function that measures the memory of invocations.
 pub fn measure_memory(measure: Measure) {
     let _ = MEASURE.set(measure);
 }

@@ -1,13 +1,13 @@
-//! How long calls take, as seen from a function in the same region: medians that are often reported, with a spread.
+//! The durations of calls, as seen from a function in the same region: commonly reported medians, with a spread.
 //!
-//! They are assumptions and no measurements. A simulation says how an export grows with its patients and what waits for
-//! what; it does not replace a run on a real account.
+//! They are assumptions, not measurements. A simulation shows how an export scales with its patients and which part waits for
+//! which; it does not replace a run on a real account.
 
 use std::time::Duration;
 
 use super::random::mixed;
 
-/// Milliseconds until an operation's first byte.
+/// The time until the first byte of an operation's response, in milliseconds.
 const BASE: [(&str, f64); 22] = [
     ("GetItem", 3.0),
     ("BatchGetItem", 6.0),
@@ -32,23 +32,23 @@ const BASE: [(&str, f64); 22] = [
     ("SendMessageBatch", 15.0),
     ("ReceiveMessage", 10.0),
 ];
-/// Of all others.
+/// The time of all other operations, in milliseconds.
 const OTHERS: f64 = 10.0;
-/// Milliseconds that each key of a listing adds.
+/// The additional time of each key in a listing, in milliseconds.
 const KEY: f64 = 0.06;
-/// Milliseconds that each item of a transaction or a batch adds, by the length of its body.
+/// The additional time of each kilobyte in the body of a transaction or a batch, in milliseconds.
 const BODY_KILOBYTE: f64 = 0.05;
-/// Bytes a millisecond of one connection.
+/// The throughput of one connection, in bytes per millisecond.
 pub const CONNECTION: f64 = 80_000.0;
-/// One call in so many takes five times as long.
+/// One call in this number takes five times as long.
 const SLOW_ONE_IN: u64 = 100;
 
-/// Milliseconds of an operation before its bytes.
+/// Returns the time of an operation without its bytes, in milliseconds.
 pub fn base(operation: &str) -> f64 {
     BASE.iter().find(|(known, _)| *known == operation).map_or(OTHERS, |(_, base)| *base)
 }
 
-/// The time of the n-th call, which sends and gets so many bytes, and so many keys of a listing.
+/// Returns the duration of the n-th call, which sends `sent` bytes, receives `got` bytes, and lists `keys` keys.
 pub(crate) fn of(operation: &str, number: u64, sent: usize, got: usize, keys: u64) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let (sent, got, keys, random) =

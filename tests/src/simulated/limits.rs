@@ -1,18 +1,18 @@
-//! What one partition can take: buckets that fill up every second.
+//! The capacity of one partition: token buckets that are refilled every second.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::random::mixed;
 
-/// Units a second of one partition (DynamoDB, best practices for partition keys).
+/// Units per second of one partition (DynamoDB, best practices for partition keys).
 pub(super) const READ_UNITS: f64 = 3_000.0;
 pub(super) const WRITE_UNITS: f64 = 1_000.0;
-/// Requests a second of one partition of a bucket (S3, performance guidelines).
+/// Requests per second of one partition of a bucket (S3, performance guidelines).
 pub(super) const GETS: f64 = 5_500.0;
 pub(super) const PUTS: f64 = 3_500.0;
 
-/// What is limited, of one partition.
+/// A limited capacity of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Limited {
     Reads(&'static str, String),
@@ -21,10 +21,10 @@ pub(crate) enum Limited {
     Puts(String),
 }
 
-/// How much of each limit is used.
+/// The current level of each limit.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// GETs and LISTs a second of one partition of a bucket.
+    /// GET and LIST requests per second of one partition of a bucket.
     pub(super) gets: f64,
     levels: HashMap<Limited, (f64, Duration)>,
 }
@@ -45,7 +45,7 @@ impl Limits {
         }
     }
 
-    /// What of a second's worth is left, negative where more was used.
+    /// Returns the remaining units of a second's capacity; negative if more was used.
     fn left(&self, limited: &Limited, now: Duration) -> f64 {
         let rate = self.rate(limited);
         match self.levels.get(limited) {
@@ -54,12 +54,12 @@ impl Limits {
         }
     }
 
-    /// Whether a request is taken at all.
+    /// Returns whether a request is accepted.
     pub(crate) fn admits(&self, limited: &Limited, now: Duration) -> bool {
         self.left(limited, now) > 0.0
     }
 
-    /// Whether the n-th request is taken beside those that wait for their turn: as many of it as of them.
+    /// Returns whether the n-th request is accepted while modelled requests wait: the partition divides its capacity between both.
     pub(crate) fn admits_one(&self, limited: &Limited, number: u64, now: Duration) -> bool {
         let (rate, owed) = (self.rate(limited), (-self.left(limited, now)).max(0.0));
         #[expect(clippy::cast_precision_loss, reason = "a number below a thousand")]
@@ -67,13 +67,13 @@ impl Limits {
         random < rate / (rate + owed)
     }
 
-    /// Notes what a request used.
+    /// Records the units that a request used.
     pub(crate) fn use_up(&mut self, limited: Limited, units: f64, now: Duration) {
         let left = self.left(&limited, now) - units;
         self.levels.insert(limited, (left, now));
     }
 
-    /// How long a queue of so many requests takes until the last of them is taken.
+    /// Adds `units` requests to the queue; returns the time until the last of them is accepted.
     pub(crate) fn reserve(&mut self, limited: Limited, units: f64, now: Duration) -> Duration {
         let rate = self.rate(&limited);
         self.use_up(limited.clone(), units, now);

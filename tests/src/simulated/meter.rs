@@ -1,4 +1,4 @@
-//! Counts what is asked: requests by stage and operation, units by partition key, and how busy the busiest key was.
+//! Counts requests by stage and operation, units by partition key, and the load of the busiest key.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -7,10 +7,10 @@ use super::dynamodb::Used;
 use super::limits::{GETS, PUTS, READ_UNITS, WRITE_UNITS};
 use super::request::Service;
 
-/// Who asks.
+/// The part of an export that a request belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// The test itself, and what serves clients.
+    /// The test itself, and the functions that serve clients.
     Outside,
     /// The queue's own deliveries.
     Delivery,
@@ -19,19 +19,19 @@ pub enum Stage {
     Finish,
 }
 
-/// The busiest key is that of the busiest so many seconds.
+/// Loads are averaged over windows of this many seconds.
 const WINDOW: u64 = 10;
 
-/// What one partition did.
+/// The load of one partition.
 #[derive(Debug, Clone, Default)]
 struct Load {
     window: u64,
     in_window: f64,
-    /// The most in a window.
+    /// The highest load of a window.
     peak: f64,
 }
 
-/// A partition, and whether it was read or written.
+/// A partition, and whether it was written or read.
 type Place = (&'static str, String, bool);
 
 /// See the [module](self).
@@ -42,16 +42,16 @@ pub struct Meter {
     writes: u64,
     loads: HashMap<(Stage, Place), Load>,
     throttled: u64,
-    /// Bytes that the body of a request and of its answer had, by stage.
+    /// The largest body of a request or a response in bytes, by stage and operation.
     largest: BTreeMap<(Stage, &'static str), usize>,
 }
 
 /// The busiest partition of a stage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hottest {
-    /// The table and its key, or the bucket and its part.
+    /// The table and its key, or the bucket and its partition.
     pub key: String,
-    /// Of what one partition can take.
+    /// The load in percent of the capacity of one partition.
     pub percent: f64,
 }
 
@@ -81,7 +81,7 @@ impl Meter {
         }
     }
 
-    /// Requests to one partition of a bucket.
+    /// Adds requests to one partition of a bucket.
     pub(crate) fn objects(
         &mut self,
         stage: Stage,
@@ -104,7 +104,7 @@ impl Meter {
         load.peak = load.peak.max(load.in_window);
     }
 
-    /// How often an operation was called by some stages; by all when none is named.
+    /// Returns how often operations were called in these stages; in all stages if the list is empty.
     pub fn calls(&self, stages: &[Stage], operations: &[&str]) -> u64 {
         let is_it = |(stage, _, operation): &(Stage, Service, &'static str)| {
             (stages.is_empty() || stages.contains(stage)) && operations.contains(operation)
@@ -112,7 +112,7 @@ impl Meter {
         self.counts.iter().filter(|(key, _)| is_it(key)).map(|(_, count)| count).sum()
     }
 
-    /// All counts of the stages that work for exports.
+    /// Returns all counts of the stages that work for exports.
     pub fn counts(&self) -> BTreeMap<(Stage, &'static str), u64> {
         let ours = self.counts.iter().filter(|((stage, ..), _)| *stage != Stage::Outside);
         ours.map(|((stage, _, operation), count)| ((*stage, *operation), *count)).collect()
@@ -124,7 +124,7 @@ impl Meter {
         ours.map(|(_, count)| count).sum()
     }
 
-    /// Read units, in halves, and write units.
+    /// Returns the read units, in halves, and the write units.
     pub fn capacity(&self) -> (u64, u64) {
         (self.half_reads, self.writes)
     }
@@ -133,7 +133,7 @@ impl Meter {
         self.throttled
     }
 
-    /// The busiest key of a table, or partition of a bucket, while these stages worked.
+    /// Returns the busiest key of a table, or partition of a bucket, during these stages.
     pub fn hottest(&self, names: &[&str], stages: &[Stage]) -> Option<Hottest> {
         let mut places: HashMap<&Place, f64> = HashMap::new();
         for ((stage, place), load) in &self.loads {

@@ -1,11 +1,11 @@
-//! AWS in this process: an HTTP client for the SDK that answers as DynamoDB, S3 and SQS do, so that the real adapters
-//! run over it unchanged. Time is simulated, every request is counted, and any of them can be made to fail.
+//! AWS in this process: an HTTP client for the SDK that responds like DynamoDB, S3 and SQS, so that the real adapters
+//! run over it unchanged. Time is simulated, every request is counted, and each request can be made to fail.
 //!
 //! - [`Simulation`] is the account: tables, buckets, queues, meters and faults, changed by one request at a time.
-//! - [`Client`] is the wire of one worker, by which the simulation knows who asks and whom a fault strikes.
-//! - [`functions`] delivers the queue's messages to workers, as Lambda does; [`platform`] makes a platform over a client.
-//! - [`account`] is the World on it: every function of `template.yaml`, and a record of what each asks of AWS.
-//! - [`lake`] makes the records of any number of patients by a formula.
+//! - [`Client`] is the HTTP client of one worker; it tells the simulation who sends a request and which worker a fault strikes.
+//! - [`functions`] delivers the queue's messages to workers, like Lambda; [`platform`] creates a platform over a client.
+//! - [`account`] is the World on it: every function of `template.yaml`, and a record of the AWS calls of each.
+//! - [`lake`] generates the records of any number of patients by a formula.
 //!
 //! A simulation runs on one thread, in a runtime whose clock is paused: see [`run`].
 
@@ -51,10 +51,10 @@ use self::limits::{Limited, Limits};
 use self::random::mixed;
 use self::request::Call;
 
-/// Runs a story in simulated time: a runtime of one thread whose clock jumps to the next timer.
+/// Runs a story in simulated time: on a runtime of one thread whose clock jumps to the next timer.
 pub fn run<T>(story: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    // The SDK spreads its retries by this; the same at every run.
+    // The SDK takes the jitter of its retries from this generator; the seed makes it the same in every run.
     fastrand::seed(1);
     runtime.expect("a runtime").block_on(story)
 }
@@ -64,7 +64,7 @@ pub fn run<T>(story: impl Future<Output = T>) -> T {
 pub struct Simulation {
     state: Arc<Mutex<State>>,
     clock: SimulatedClock,
-    /// Told when a message may be due earlier than was known.
+    /// Notified if a message may be due earlier than was known.
     arrived: Arc<Notify>,
 }
 
@@ -75,30 +75,30 @@ pub(crate) struct State {
     pub(crate) sqs: sqs::Sqs,
     pub(crate) meter: Meter,
     limits: Limits,
-    /// Partitions that the lake's keys are spread over, in their order.
+    /// The number of partitions that the lake's keys are spread over.
     lake_partitions: u32,
     faults: Faults,
-    /// Requests of workers since the faults were set.
+    /// The number of workers' requests since the faults were set.
     requests: u64,
     struck: u64,
-    /// What was struck last.
+    /// A description of the request that was struck last.
     victim: String,
-    /// Requests of all.
+    /// The number of all requests.
     number: u64,
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 pub(crate) enum Served {
-    /// It is answered after a while; the body may be of interest to the caller.
+    /// The response arrives after this time; the caller may need its body.
     Answered(Duration, Answer),
-    /// Its connection breaks after a while.
+    /// The connection breaks after this time.
     Broken(Duration),
-    /// Its worker is dead.
+    /// The worker is dead.
     Dead,
 }
 
 impl Simulation {
-    /// An account without objects and jobs. Made inside [`run`].
+    /// Returns an account without objects and jobs. It is created inside [`run`].
     pub fn new() -> Self {
         let state = State {
             dynamodb: dynamodb::DynamoDb::new(),
@@ -132,26 +132,26 @@ impl Simulation {
         &self.arrived
     }
 
-    /// Puts an object into the lake without a request.
+    /// Stores an object in the lake without a request.
     pub fn store(&self, key: &str, bytes: impl Into<Bytes>) {
         self.store_encoded(key, bytes, None);
     }
 
-    /// Puts an object with this `Content-Encoding` into the lake.
+    /// Stores an object with this `Content-Encoding` in the lake.
     pub fn store_encoded(&self, key: &str, bytes: impl Into<Bytes>, encoding: Option<&str>) {
         if let Some(bucket) = self.state().s3.bucket_mut(platform::LAKE_BUCKET) {
             bucket.store(key, bytes.into(), encoding);
         }
     }
 
-    /// Puts the files of a directory into the lake.
+    /// Stores the files of a directory in the lake.
     pub fn store_directory(&self, root: &std::path::Path) {
         for key in crate::lake::files(root) {
             self.store(&key, std::fs::read(root.join(&key)).expect("a file"));
         }
     }
 
-    /// The lake has these objects beside those that are stored. So many partitions of S3 serve what is read at one time.
+    /// Adds generated objects to the lake. `partitions` is the number of S3 partitions that serve the objects read at one time.
     pub fn generate(&self, generated: Arc<dyn Generated>, partitions: u32) {
         let mut state = self.state();
         state.lake_partitions = partitions;
@@ -160,17 +160,17 @@ impl Simulation {
         }
     }
 
-    /// Listings have pages of so many keys from now on.
+    /// Sets the number of keys on a page of a listing.
     pub fn page(&self, keys: usize) {
         self.state().s3.page = keys;
     }
 
-    /// Pages may be shorter than that from now on, or empty although more follows.
+    /// From now on pages may be shorter than that, or empty although more keys follow.
     pub fn holes(&self) {
         self.state().s3.holes = true;
     }
 
-    /// From now on, with the count of requests at nothing.
+    /// Sets the faults, and resets the count of requests.
     pub fn suffer(&self, faults: Faults) {
         let mut state = self.state();
         (state.faults, state.requests, state.struck) = (faults, 0, 0);
@@ -178,47 +178,47 @@ impl Simulation {
         state.limits.gets = faults.gets();
     }
 
-    /// Requests of workers since, and how many were struck.
+    /// Returns the number of workers' requests since the faults were set, and how many of them were struck.
     pub fn suffered(&self) -> (u64, u64) {
         let state = self.state();
         (state.requests, state.struck)
     }
 
-    /// The request that was struck last, in words.
+    /// Describes the request that was struck last.
     pub fn victim(&self) -> String {
         self.state().victim.clone()
     }
 
-    /// How long the n-th invocation lives, if a fault ends it.
+    /// Returns how long the n-th invocation lives, if a fault ends it.
     pub(crate) fn life(&self, invocation: u64) -> Option<Duration> {
         self.state().faults.life(invocation)
     }
 
-    /// Looks at the counts.
+    /// Passes the counts to a closure and returns its result.
     pub fn meter<T>(&self, look: impl FnOnce(&Meter) -> T) -> T {
         look(&self.state().meter)
     }
 
-    /// An object of the bucket of files, without a request.
+    /// Returns an object of the bucket of files, without a request.
     pub fn file(&self, key: &str) -> Option<Bytes> {
         let state = self.state();
         let found = state.s3.bucket(platform::FILES_BUCKET)?.below(key).find(|(known, _)| *known == key);
         found.map(|(_, object)| object.bytes.clone())
     }
 
-    /// The keys of the bucket of files below a prefix.
+    /// Returns the keys below a prefix in the bucket of files.
     pub fn files_below(&self, prefix: &str) -> Vec<String> {
         let state = self.state();
         let bucket = state.s3.bucket(platform::FILES_BUCKET);
         bucket.into_iter().flat_map(|bucket| bucket.below(prefix)).map(|(key, _)| key.clone()).collect()
     }
 
-    /// Whether an upload in parts was begun and neither completed nor aborted.
+    /// Returns whether there is a multipart upload that was neither completed nor aborted.
     pub fn has_open_uploads(&self) -> bool {
         self.state().s3.bucket(platform::FILES_BUCKET).is_some_and(s3::Bucket::has_uploads)
     }
 
-    /// The bodies of a queue's messages.
+    /// Returns the bodies of a queue's messages.
     pub fn messages(&self, queue: &str) -> Vec<String> {
         self.state().sqs.bodies(queue)
     }
@@ -231,7 +231,7 @@ impl Default for Simulation {
 }
 
 impl State {
-    /// Serves a request of a stage, from a worker whose life is over or not. Faults strike those of workers.
+    /// Serves a request of a stage. `is_over` is whether the life of its worker is over. Faults strike the requests of workers only.
     pub(crate) fn serve(&mut self, stage: Stage, call: &Call, now: Duration, is_over: bool) -> Served {
         self.number += 1;
         let number = self.number;
@@ -295,7 +295,7 @@ impl State {
         }
     }
 
-    /// The partition of a bucket that a request goes to, and whether it writes.
+    /// Returns the partition of a bucket that a request goes to, and whether the request writes.
     fn partition(&self, call: &Call) -> (Limited, bool) {
         let writes =
             !matches!(call.operation, "GetObject" | "HeadObject" | "ListObjectsV2" | "ListMultipartUploads");
@@ -307,8 +307,8 @@ impl State {
         (if writes { Limited::Puts(part) } else { Limited::Gets(part) }, writes)
     }
 
-    /// Counts requests that are made and not simulated one by one, to a place of the lake or of the files; how long the
-    /// last of them waits for its turn.
+    /// Counts requests to the lake or to the bucket of files that are not simulated one by one; returns how long the
+    /// last of them waits.
     pub(crate) fn modelled(
         &mut self,
         stage: Stage,
@@ -332,7 +332,7 @@ impl State {
     }
 }
 
-/// The partition of a place in the lake: neighbours are in different ones, as if S3 had split what is read at one time.
+/// Returns the partition of a position in the lake. Neighbouring positions are in different partitions, as if S3 had split a busy range.
 fn part_of(position: f64, partitions: u32) -> u64 {
     mixed(position.to_bits()) % u64::from(partitions.max(1))
 }

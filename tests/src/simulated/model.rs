@@ -1,12 +1,12 @@
-//! Chunks whose bytes are not moved. A hundred million records cannot be read, so that a model stands for the reading of
-//! patients' records and the writing of files of resources: it counts their requests and lets their time pass. All else
-//! is real: listing, planning, rows, queue, references, manifest.
+//! Models chunks without moving their bytes. A hundred million records cannot be read in a test, so a model replaces the reading of
+//! patients' records and the writing of files of resources: it counts their requests and lets their time pass. Everything else
+//! is real: listing, planning, rows, queue, references and manifest.
 //!
-//! - The first record that a task opens has its lines of every type, and one that refers to all of `shared/`,
-//!   as the records of a large chunk do together. Every other record is empty.
+//! - The first record that a task opens has lines of every type, and one line that refers to all of `shared/`,
+//!   like the records of a large chunk together. Every other record is empty.
 //! - A record costs one GET. Its bytes pass through the processor and the network of a function.
-//! - A file of resources costs what [`requests_of`] says, for its type's share of the bytes that were opened; those that
-//!   are small are in the chunk's pack, which is really written.
+//! - A file of resources costs the requests of [`requests_of`] for its type's share of the bytes. Small files
+//!   are in the chunk's pack, which is really written.
 //!
 //! A test compares the counts with those of a small lake that is really read and written.
 
@@ -29,18 +29,18 @@ use super::s3::lower_bound;
 use super::{Client, Generated, latency};
 use crate::hooked::{Hook, Hooked};
 
-/// Bytes a second of a function with 1,769 MB: of its processor, of the engine on one core of arm64 with caution, and of
-/// its network, which they cross twice.
+/// Bytes per second of a function with 1,769 MB: a cautious estimate for the engine on one arm64 core, and the bandwidth of
+/// the network, which the bytes cross twice.
 const PROCESSOR: f64 = 200e6;
 const NETWORK: f64 = 75e6;
-/// Records that the engine has open at once.
+/// The number of records that the engine opens in parallel.
 const AHEAD: f64 = 4.0;
-/// Time is let pass in pieces, because a timer for each record would be most of the simulation.
+/// Time passes in steps of this length, because a timer for each record would slow the simulation down.
 const PIECE: Duration = Duration::from_millis(250);
-/// Bytes of a part of an upload; what has fewer goes up in one request.
+/// The size of a part of an upload in bytes; a smaller file is stored by one request.
 const PART: u64 = 8 * 1024 * 1024;
 
-/// What the adapter asks to store an object of so many bytes: PUT, or the requests of an upload in parts.
+/// Returns the requests by which the adapter stores an object of this size: one PUT, or the requests of a multipart upload.
 pub fn requests_of(bytes: u64) -> [(&'static str, u64); 4] {
     if bytes < PART {
         return [
@@ -54,10 +54,10 @@ pub fn requests_of(bytes: u64) -> [(&'static str, u64); 4] {
     [("PutObject", 0), ("CreateMultipartUpload", 1), ("UploadPart", parts), ("CompleteMultipartUpload", 1)]
 }
 
-/// The platform of one function, of which the bytes of chunks are modelled.
+/// The platform of one function, with a model of the chunks' bytes.
 pub struct Modelled(Hooked<Aws, Model>);
 
-/// What one task of a function did so far.
+/// The work of one task so far.
 #[derive(Debug, Default)]
 struct Done {
     records: u64,
@@ -79,7 +79,7 @@ impl Modelled {
         Self(Hooked { inner, hook: Arc::new(Model { client, lake, task: Mutex::default() }) })
     }
 
-    /// A worker over it, whose tasks begin with nothing.
+    /// Returns a worker over this platform; each task starts with empty counts.
     pub fn worker(self, make: impl FnOnce(&dyn Platform) -> Result<Arc<dyn Worker>>) -> Arc<dyn Worker> {
         let inner = make(&self.0).expect("its ports");
         Arc::new(ModelledWorker { inner, model: self.0.hook })
@@ -91,7 +91,7 @@ impl Model {
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a record of so many bytes; whether it is the task's first.
+    /// Opens a record of this size; returns whether it is the first record of the task.
     async fn open(&self, patient: &PatientId, bytes: u64) -> bool {
         let (is_first, due) = {
             let mut task = self.task();
@@ -112,7 +112,7 @@ impl Model {
         is_first
     }
 
-    /// Counts what was opened and lets its time pass.
+    /// Counts the opened records and lets their time pass.
     async fn settle(&self, patient: Option<&PatientId>) {
         let (owed, uncounted) = {
             let mut task = self.task();
@@ -126,7 +126,7 @@ impl Model {
         tokio::time::sleep(owed.max(waits)).await;
     }
 
-    /// Where a patient is in the lake, from 0 to 1.
+    /// Returns the position of a patient in the lake, from 0 to 1.
     fn place(&self, patient: &PatientId) -> f64 {
         let number = lower_bound(&self.lake, &format!("Patient/{patient}/"));
         #[expect(clippy::cast_precision_loss, reason = "a share of the whole")]
@@ -166,7 +166,7 @@ impl Worker for ModelledWorker {
 }
 
 impl Hook for Model {
-    /// Their requests are counted by the simulation.
+    /// The simulation counts the requests itself.
     fn follows(&self, _: Store) -> bool {
         false
     }
@@ -178,7 +178,7 @@ impl Hook for Model {
     }
 
     fn writer(self: &Arc<Self>, key: &str, inner: Box<dyn FileWriter>) -> Box<dyn FileWriter> {
-        // The pack of a chunk whose records were opened here.
+        // This is the pack of a chunk whose records were opened here.
         match key.ends_with("/pack") && self.task().records > 0 {
             true => Box::new(PackWriter { inner, model: self.clone() }),
             false => inner,
@@ -186,7 +186,7 @@ impl Hook for Model {
     }
 }
 
-/// The lines of every type, and one that refers to all of `shared/`.
+/// Returns lines of every type, and one line that refers to all of `shared/`.
 fn first_lines(lake: &Lake) -> String {
     let member = |kind: &str, number: u64| format!("{{\"member\":{{\"reference\":\"{kind}/{number}\"}}}}");
     let team: Vec<_> = (0..lake.shared)
@@ -199,7 +199,7 @@ fn first_lines(lake: &Lake) -> String {
     )
 }
 
-/// All of a file at once.
+/// A reader that returns a whole file at once.
 struct Block(Vec<u8>);
 
 #[async_trait]
@@ -210,7 +210,7 @@ impl BlockReader for Block {
     }
 }
 
-/// Writes the pack of a chunk. With it go the files that would be too large for a pack, if there were bytes in them.
+/// Writes the pack of a chunk. When it finishes, it counts the files that would be too large for a pack if their bytes existed.
 struct PackWriter {
     inner: Box<dyn FileWriter>,
     model: Arc<Model>,
@@ -235,7 +235,7 @@ impl FileWriter for PackWriter {
                 slowest = slowest.max(waits).max(Duration::from_secs_f64(latency::base(operation) / 1_000.0));
             }
         }
-        // All at once, as the engine does.
+        // All files are written in parallel, as in the engine.
         let (finished, ()) = tokio::join!(inner.finish(), tokio::time::sleep(slowest));
         finished
     }

@@ -1,4 +1,4 @@
-//! The real platform over the simulated account.
+//! The real AWS platform over the simulated account.
 
 use std::sync::Arc;
 
@@ -24,17 +24,17 @@ pub const AUDIT_TABLE: &str = "audit";
 pub const LAKE_BUCKET: &str = "the-lake";
 pub const FILES_BUCKET: &str = "the-files";
 
-/// The address of a queue.
+/// Returns the URL of a queue.
 pub fn queue_url(name: &str) -> String {
     format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}")
 }
 
-/// The SDK's configuration over a client, with the time-outs and retries of the workers.
+/// Returns the SDK's configuration over a client, with the time-outs and retries of the workers.
 pub async fn sdk(client: &Client) -> SdkConfig {
     sdk_over(SharedHttpClient::new(client.clone()), Caller::Worker).await
 }
 
-/// The same over another wire, for whoever calls.
+/// Returns the SDK's configuration over another HTTP client, for this kind of caller.
 pub async fn sdk_over(http: SharedHttpClient, caller: Caller) -> SdkConfig {
     let key = Credentials::new("key", "secret", None, None, "simulated");
     let loaded = sdk_loader(caller)
@@ -43,7 +43,7 @@ pub async fn sdk_over(http: SharedHttpClient, caller: Caller) -> SdkConfig {
         .http_client(http)
         .load()
         .await;
-    // Without what the environment says of endpoints: tests of a deployment set them.
+    // Endpoints from the environment are dropped: tests of a deployment set them.
     let mut sdk = SdkConfig::builder();
     sdk.set_behavior_version(loaded.behavior_version());
     sdk.set_region(loaded.region().cloned());
@@ -57,7 +57,7 @@ pub async fn sdk_over(http: SharedHttpClient, caller: Caller) -> SdkConfig {
     sdk.build()
 }
 
-/// The resources of the simulated account.
+/// Returns the resources of the simulated account.
 pub fn resources() -> Arc<Resources> {
     Arc::new(Resources::of(|name| {
         Some(match name {
@@ -73,12 +73,12 @@ pub fn resources() -> Arc<Resources> {
     }))
 }
 
-/// A platform of a function's own: its ids differ from those of every other.
+/// Returns the platform of one function; `random` gives it ids that differ from those of the others.
 pub async fn platform(client: &Client, settings: &str, random: Arc<dyn Random>) -> Aws {
     over(client, settings, Arc::new(client.simulation().clock()), random).await
 }
 
-/// A platform whose time is another one than the simulation's.
+/// Returns a platform with another clock than the simulation's.
 pub async fn with_clock(client: &Client, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Aws {
     over(client, "", clock, random).await
 }
@@ -89,7 +89,7 @@ async fn over(client: &Client, settings: &str, clock: Arc<dyn Clock>, random: Ar
     Aws::new(sdk(client).await, resources(), settings, None, clock, random)
 }
 
-/// What the function of a platform does with messages, with this worker.
+/// Returns the consumer that passes a function's messages to this worker.
 pub fn consumer(platform: &Aws, worker: Arc<dyn Worker>) -> Arc<Consumer> {
     Arc::new(Consumer {
         worker,
@@ -101,18 +101,18 @@ pub fn consumer(platform: &Aws, worker: Arc<dyn Worker>) -> Arc<Consumer> {
     })
 }
 
-/// Random values that are the same at every run.
+/// Returns random values that are the same in every run.
 pub fn random(seed: u64) -> Arc<dyn Random> {
     Arc::new(SeededRandom::new(seed))
 }
 
-/// The name of the queue for dead letters, where a host that polls must be told.
+/// Returns the URL of the dead-letter queue, for hosts that poll it.
 pub fn dead_letters() -> String {
     queue_url(DEAD_LETTERS)
 }
 
 impl Simulation {
-    /// A job as its row says it is now.
+    /// Returns a job from its row.
     pub fn job(&self, id: &domain::ids::JobId) -> Option<domain::job::Job> {
         let state = self.state();
         let document =

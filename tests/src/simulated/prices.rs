@@ -1,15 +1,15 @@
 //! List prices of us-east-1 without free tiers, in dollars, as published in 2025.
 
-/// A GB-second of a function on arm64, and a million of its requests.
+/// The prices of a GB-second of a function on arm64, and of a million of its requests.
 pub const LAMBDA_GB_SECOND: f64 = 0.000_013_333_4;
 pub const LAMBDA_MILLION_REQUESTS: f64 = 0.20;
-/// A million units, on demand.
+/// The prices of a million units, on demand.
 pub const DYNAMODB_MILLION_READS: f64 = 0.125;
 pub const DYNAMODB_MILLION_WRITES: f64 = 0.625;
-/// A thousand PUT, COPY, POST or LIST; a thousand GET and all others. DELETE and aborting cost nothing.
+/// The prices of a thousand PUT, COPY, POST or LIST requests, and of a thousand GET and other requests. DELETE and abort requests are free.
 pub const S3_THOUSAND_PUTS: f64 = 0.005;
 pub const S3_THOUSAND_GETS: f64 = 0.000_4;
-/// A gigabyte for a day, at $0.023 a month.
+/// The price of a gigabyte for a day, at $0.023 a month.
 pub const S3_GB_DAY: f64 = 0.023 / 30.0;
 pub const SQS_MILLION_REQUESTS: f64 = 0.40;
 pub const LOGS_GB: f64 = 0.50;

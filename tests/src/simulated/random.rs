@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same at every run.
+//! Numbers that look random and are the same in every run.
 
 /// SplitMix64: the same number for the same input, with all bits mixed.
 pub(crate) fn mixed(input: u64) -> u64 {
@@ -8,7 +8,7 @@ pub(crate) fn mixed(input: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Whether one of so many in a thousand is met.
+/// Returns whether a fault strikes: true for `of_thousand` numbers in a thousand.
 pub(crate) fn strikes(seed: u64, number: u64, of_thousand: u64) -> bool {
     mixed(seed.wrapping_mul(1_000_003).wrapping_add(number)) % 1_000 < of_thousand
 }

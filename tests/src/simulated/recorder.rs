@@ -1,5 +1,5 @@
-//! The wire of one function: what it asks of AWS is written down. Secrets, roles and events are answered here; the rest is
-//! the simulation's.
+//! The HTTP client of one function, which records its AWS calls. It responds to calls for secrets, roles and events itself; the simulation
+//! responds to the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use super::answer::Answer;
 use super::{Client, access};
 use crate::template::Access;
 
-/// What each function asked for, by its logical id.
+/// The accesses that each function needed, by its logical id.
 #[derive(Debug, Clone, Default)]
 pub struct Record(Arc<Mutex<BTreeMap<String, BTreeSet<Access>>>>);
 
@@ -44,7 +44,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// What is answered here; `None` for the simulation's.
+    /// Returns the response to a call for secrets, roles or events; `None` if the simulation responds.
     fn answer(&self, request: &HttpRequest, body: &[u8]) -> Option<Answer> {
         if request.uri().starts_with("https://sts.") {
             return Some(self.assumed());
@@ -60,7 +60,7 @@ impl Recorder {
         }
     }
 
-    /// Secrets that were never rotated.
+    /// Returns a secret that was never rotated.
     fn secret(&self, request: &Value) -> Answer {
         if request["VersionStage"] == "AWSPREVIOUS" {
             return Answer::json(

@@ -1,4 +1,4 @@
-//! Which service a request is for, and which operation it is.
+//! Reads the service and the operation of a request.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
@@ -9,12 +9,12 @@ pub enum Service {
     Sqs,
 }
 
-/// A request as the simulation reads it.
+/// A parsed request.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) service: Service,
     pub(crate) operation: &'static str,
-    /// Of S3.
+    /// The bucket and the key of an S3 request; empty for other services.
     pub(crate) bucket: String,
     pub(crate) key: String,
     query: Vec<(String, String)>,
@@ -22,7 +22,7 @@ pub(crate) struct Call {
     pub(crate) body: Vec<u8>,
 }
 
-/// Headers that a service looks at.
+/// The headers that the services use.
 const HEADERS: [&str; 9] = [
     "content-encoding",
     "content-type",
@@ -36,7 +36,7 @@ const HEADERS: [&str; 9] = [
 ];
 
 impl Call {
-    /// Reads a request. `None` where it is for none of the services.
+    /// Parses a request; `None` if it is for none of the services.
     pub(crate) fn read(request: &HttpRequest, body: &[u8]) -> Option<Self> {
         let url = url::Url::parse(request.uri()).ok()?;
         let host = url.host_str()?;
@@ -113,7 +113,7 @@ const JSON_OPERATIONS: [&str; 14] = [
     "ChangeMessageVisibility",
 ];
 
-/// A path without its percent signs.
+/// Returns a path with its percent-encoding decoded.
 fn decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();

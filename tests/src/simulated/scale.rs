@@ -21,43 +21,43 @@ use super::prices::{
 use super::{Client, Hottest, Meter, Service, Simulation, Stage, run};
 use crate::exports::{begin, new_export};
 
-/// What is exported, and how.
+/// The export to simulate.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub lake: Lake,
-    /// Workers at once.
+    /// The number of workers at once.
     pub concurrency: usize,
-    /// Bytes of a chunk, as the settings say.
+    /// The size of a chunk in bytes, as in the settings.
     pub chunk_bytes: u64,
-    /// Whether the bytes of chunks are modelled, or really read and written.
+    /// Whether the bytes of chunks are modelled instead of really read and written.
     pub modelled: bool,
-    /// Partitions of S3 that serve what is read of the lake at one time. One is a new bucket, and the worst.
+    /// The number of S3 partitions that serve the parts of the lake read at one time. One partition is a new bucket, the worst case.
     pub partitions: u32,
 }
 
-/// Memory of the function for large exports, in GB as Lambda counts it.
+/// The memory of the function for large exports, in GB as Lambda counts it.
 const MEMORY: f64 = 1_769.0 / 1_024.0;
-/// Bytes of the log of one invocation: Lambda's own lines and ours.
+/// The log of one invocation in bytes, including Lambda's own lines.
 const LOG: f64 = 2_000.0;
-/// The longest invocation.
+/// The maximum duration of an invocation.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
-/// What an export came to.
+/// The measures of an export.
 #[derive(Debug, Clone)]
 pub struct Figures {
     pub patients: u64,
     pub chunks: u64,
     pub meter: Meter,
-    /// Until the last chunk was planned, and until the manifest was written.
+    /// The times at which the last chunk was planned, and at which the manifest was written.
     pub planned: Duration,
     pub wall: Duration,
     pub invocations: BTreeMap<Stage, Invocations>,
-    /// Environments of the function that were begun.
+    /// The number of the function's environments that were started.
     pub environments: usize,
     pub cost: Cost,
 }
 
-/// Dollars.
+/// The cost in dollars.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cost {
     pub lambda: f64,
@@ -65,7 +65,7 @@ pub struct Cost {
     pub s3: f64,
     pub sqs: f64,
     pub logs: f64,
-    /// The exported files for a day.
+    /// The storage of the exported files for a day.
     pub stored: f64,
 }
 
@@ -75,7 +75,7 @@ impl Cost {
     }
 }
 
-/// The stages that work on chunks while the plan goes on.
+/// The stages that run while the plan goes on.
 pub const WORK: [Stage; 2] = [Stage::Plan, Stage::Chunk];
 
 impl Figures {
@@ -83,7 +83,7 @@ impl Figures {
         self.meter.calls(stages, operations)
     }
 
-    /// The busiest key of the tables, while chunks are planned and done, and at the end.
+    /// Returns the busiest key of the tables during these stages.
     pub fn hottest_key(&self, stages: &[Stage]) -> Option<Hottest> {
         self.meter.hottest(&["jobs", "grants"], stages)
     }
@@ -97,7 +97,7 @@ impl Figures {
     }
 }
 
-/// Exports all patients of a lake with all that belongs to them, in a simulation of its own.
+/// Exports all patients of a lake with all of their resources, in a simulation of its own.
 pub fn simulate(plan: Plan) -> Result<Figures, String> {
     run(async {
         let simulation = Simulation::new();

@@ -1,4 +1,4 @@
-//! SQS: messages that are hidden while somebody works on them, and come again.
+//! SQS: messages that are hidden while a worker handles them, and that are delivered again otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// Names this delivery.
+    /// Returns the receipt handle of this delivery.
     pub(crate) fn receipt(&self) -> String {
         format!("{}-{}", self.id, self.deliveries)
     }
@@ -28,13 +28,13 @@ impl Message {
 #[derive(Debug, Clone)]
 struct Queue {
     visibility: Duration,
-    /// Where messages go that were delivered so often.
+    /// The queue to which a message moves after this number of deliveries.
     dead_letters: Option<(&'static str, u32)>,
     messages: BTreeMap<u64, Message>,
     by_time: BTreeSet<(Duration, u64)>,
 }
 
-/// How many of a thousand deliveries come twice, and the seed that says which.
+/// The number of deliveries in a thousand that are duplicated, and the seed that selects them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Duplicates {
     pub(crate) seed: u64,
@@ -74,7 +74,7 @@ struct Entry {
 }
 
 impl Sqs {
-    /// The queues of `template.yaml`.
+    /// Creates the queues of `template.yaml`.
     pub(crate) fn new() -> Self {
         let queue = |seconds, dead_letters| Queue {
             visibility: Duration::from_secs(seconds),
@@ -125,7 +125,9 @@ impl Sqs {
         };
         match done {
             Some(body) => Answer::json(200, &body),
-            None => refused("ReceiptHandleIsInvalid", "no such message, or a request that is not whole"),
+            None => {
+                refused("ReceiptHandleIsInvalid", "there is no such message, or the request is incomplete")
+            }
         }
     }
 
@@ -141,7 +143,7 @@ impl Sqs {
         self.send(name, entry.message_body.clone()?, now, now).map(drop)
     }
 
-    /// Does something with each entry of a batch.
+    /// Runs an action for each entry of a batch.
     fn each(
         &mut self,
         name: &str,
@@ -197,7 +199,7 @@ impl Sqs {
         json!({ "Messages": messages })
     }
 
-    /// The next message that is due, hidden from others; after the queue's own time when none is given.
+    /// Returns the next due message and hides it; for the queue's own visibility time if none is given.
     pub(crate) fn take(
         &mut self,
         name: &str,
@@ -214,7 +216,7 @@ impl Sqs {
             {
                 let message = queue.messages.remove(&id)?;
                 let moved = self.send(dead, message.body, now, now)?;
-                // Its count goes with it.
+                // The number of deliveries moves with the message.
                 if let Some(moved) =
                     self.queues.get_mut(dead).and_then(|queue| queue.messages.get_mut(&moved))
                 {
@@ -226,7 +228,7 @@ impl Sqs {
             self.delivered += 1;
             message.visible_at = now + visibility.unwrap_or(queue.visibility);
             if strikes(self.duplicates.seed, self.delivered, self.duplicates.of_thousand) {
-                // Somebody else gets it as well, a moment later.
+                // Another worker receives the message as well, a moment later.
                 message.visible_at = now + Duration::from_millis(50);
             }
             queue.by_time.insert((message.visible_at, id));
@@ -242,7 +244,7 @@ impl Sqs {
         Some((queue, id, is_latest))
     }
 
-    /// Deletes a message. An old receipt succeeds and may delete nothing.
+    /// Deletes a message. A call with an old receipt succeeds but deletes nothing.
     pub(crate) fn delete(&mut self, name: &str, receipt: &str) -> Option<()> {
         let (queue, id, is_latest) = self.delivered(name, receipt)?;
         if is_latest && let Some(message) = queue.messages.remove(&id) {
@@ -251,7 +253,7 @@ impl Sqs {
         Some(())
     }
 
-    /// Hides a message from now on, or shows it.
+    /// Hides a message from now on for `visibility`; zero makes it visible.
     pub(crate) fn hide(
         &mut self,
         name: &str,
@@ -267,19 +269,19 @@ impl Sqs {
         Some(())
     }
 
-    /// When the next message of a queue is due.
+    /// Returns the time at which the next message of a queue is due.
     pub(crate) fn next_due(&self, name: &str) -> Option<Duration> {
         self.queues.get(name)?.by_time.first().map(|(at, _)| *at)
     }
 
-    /// The bodies of a queue's messages, hidden or not.
+    /// Returns the bodies of a queue's messages, visible or hidden.
     pub(crate) fn bodies(&self, name: &str) -> Vec<String> {
         let messages = self.queues.get(name).into_iter().flat_map(|queue| queue.messages.values());
         messages.map(|message| message.body.clone()).collect()
     }
 }
 
-/// Whether a receive found nothing and wants to wait; for how long.
+/// Returns how long a receive waits, if it found no message and asked to wait.
 pub(crate) fn waits(body: &[u8], answer: &Answer) -> Option<Duration> {
     let request: Request = serde_json::from_slice(body).ok()?;
     let found: Value = serde_json::from_slice(&answer.body).ok()?;
@@ -290,7 +292,7 @@ pub(crate) fn waits(body: &[u8], answer: &Answer) -> Option<Duration> {
 pub(crate) const SMALL_QUEUE: &str = "small";
 pub(crate) const LARGE_QUEUE: &str = "large";
 pub(crate) const DEAD_LETTERS: &str = "dead-letters";
-/// The most of SQS, as `template.yaml` has it.
+/// The maximum of SQS, which `template.yaml` uses.
 const MAX_RECEIVES: u32 = 1_000;
 
 fn refused(code: &str, message: &str) -> Answer {

@@ -1,4 +1,4 @@
-//! The template as it is deployed: with values for its parameters, and names for its resources.
+//! The template as it is deployed: with values for its parameters and names for its resources.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Template;
 
-/// What the region and the account of a deployment are called.
+/// The values of the pseudo parameters in the tests.
 const PSEUDO_PARAMETERS: [(&str, &str); 5] = [
     ("AWS::Region", "us-east-1"),
     ("AWS::AccountId", "000000000000"),
@@ -19,12 +19,12 @@ const PSEUDO_PARAMETERS: [(&str, &str); 5] = [
 pub struct Deployed {
     template: Template,
     parameters: BTreeMap<String, String>,
-    /// What `Ref` of a resource is, where that is not its logical id.
+    /// The value of `Ref` for a resource, if it is not the logical id.
     names: BTreeMap<String, String>,
 }
 
 impl Deployed {
-    /// With the parameters' defaults but for these.
+    /// Returns the template with the defaults of the parameters, except for those given here.
     pub fn new(template: Template, parameters: &[(&str, &str)], names: &[(&str, String)]) -> Self {
         let declared = template.document()["Parameters"].as_object().expect("parameters");
         let default = |(name, parameter): (&String, &Value)| (name.clone(), text(&parameter["Default"]));
@@ -40,7 +40,7 @@ impl Deployed {
         &self.template
     }
 
-    /// A part of the template without intrinsic functions, and without what is `AWS::NoValue`.
+    /// Evaluates the intrinsic functions in a part of the template, and removes values that are `AWS::NoValue`.
     pub fn evaluate(&self, value: &Value) -> Value {
         match value {
             Value::Object(members) => match members.iter().next() {
@@ -101,12 +101,12 @@ impl Deployed {
         json!(pseudo_parameter(name).map_or_else(|| self.name(name), str::to_owned))
     }
 
-    /// What a resource is called in its service.
+    /// Returns the name of a resource in its service.
     fn name(&self, id: &str) -> String {
         self.names.get(id).cloned().unwrap_or_else(|| id.to_owned())
     }
 
-    /// `Id.Attribute` of a resource. All that are asked for are ARNs, but for names of queues.
+    /// Evaluates `Id.Attribute` of a resource. The template uses ARNs, and the names of queues.
     fn attribute(&self, path: &str) -> String {
         let (id, attribute) = path.split_once('.').unwrap_or_else(|| panic!("no attribute: {path}"));
         let name = self.name(id);
@@ -126,7 +126,7 @@ impl Deployed {
         }
     }
 
-    /// `${Name}` and `${Id.Attribute}` in a text, with names of its own where the argument is a list.
+    /// Replaces `${Name}` and `${Id.Attribute}` in a text. If the argument is a list, its second element has further names.
     fn substitute(&self, argument: &Value) -> String {
         let (pattern, own) = match argument {
             Value::Array(both) => (text(&both[0]), both[1].as_object().map(|own| self.members(own))),
@@ -160,7 +160,7 @@ fn pseudo_parameter(name: &str) -> Option<&'static str> {
     PSEUDO_PARAMETERS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
 
-/// A scalar as CloudFormation compares and substitutes it.
+/// Converts a scalar into the text that CloudFormation compares and substitutes.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

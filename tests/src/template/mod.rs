@@ -1,7 +1,7 @@
-//! `template.yaml`, read as CloudFormation reads it: YAML whose tags are intrinsic functions.
+//! Reads `template.yaml` like CloudFormation: as YAML whose tags are intrinsic functions.
 //!
-//! A document is JSON in which each tag is its long form: `!Ref Name` is `{"Ref": "Name"}`, and `!Sub text` is
-//! `{"Fn::Sub": "text"}`. [`Deployed`] evaluates them.
+//! The document becomes JSON in which each tag has its long form: `!Ref Name` is `{"Ref": "Name"}`, and `!Sub text` is
+//! `{"Fn::Sub": "text"}`. [`Deployed`] evaluates these functions.
 
 mod deployed;
 mod policy;
@@ -21,7 +21,7 @@ pub use self::routes::Routes;
 pub struct Template(Value);
 
 impl Template {
-    /// The project's own.
+    /// Reads the template of the project.
     pub fn load() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
         Self::parse(&std::fs::read_to_string(path).expect("a template"))
@@ -37,14 +37,14 @@ impl Template {
         &self.0
     }
 
-    /// The resources of a type, by their logical id.
+    /// Returns the resources of a type, by their logical id.
     pub fn resources(&self, kind: &str) -> BTreeMap<&str, &Value> {
         let all = self.0["Resources"].as_object().expect("resources");
         let of_kind = all.iter().filter(|(_, resource)| resource["Type"] == kind);
         of_kind.map(|(id, resource)| (id.as_str(), resource)).collect()
     }
 
-    /// The Lambdas by their logical id, and the crate of each.
+    /// Returns the Lambda functions by their logical id, with the crate of each.
     pub fn functions(&self) -> BTreeMap<&str, (&str, &Value)> {
         let functions = self.resources("AWS::Serverless::Function").into_iter();
         functions
@@ -55,7 +55,7 @@ impl Template {
             .collect()
     }
 
-    /// The properties of the functions that serve requests: those that read settings from their secret.
+    /// Returns the properties of the functions that serve requests: those that read settings from their secret.
     pub fn serving(&self) -> BTreeMap<&str, &Value> {
         let properties =
             self.functions().into_iter().map(|(id, (_, function))| (id, &function["Properties"]));
@@ -88,7 +88,7 @@ fn json_of_scalar(scalar: &Scalar<'_>) -> Value {
     }
 }
 
-/// The name of a member; `None:` is the text and no absence.
+/// Returns the name of a member; `None:` is a text and not a null.
 fn name_of(name: &Yaml<'_>) -> String {
     match json_of(name) {
         Value::String(name) => name,
@@ -96,7 +96,7 @@ fn name_of(name: &Yaml<'_>) -> String {
     }
 }
 
-/// The long form of a tag (CloudFormation, intrinsic function reference).
+/// Returns the long form of a tag (CloudFormation, intrinsic function reference).
 fn intrinsic(tag: &str) -> String {
     match tag {
         "Ref" | "Condition" => tag.to_owned(),

@@ -1,4 +1,4 @@
-//! What a function of the template may do, and calls as IAM judges them.
+//! The permissions of a function in the template, and calls as IAM evaluates them.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,22 @@ use serde_json::Value;
 
 use super::Deployed;
 
-/// A call as IAM judges it.
+/// A call as IAM evaluates it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Access {
     pub action: String,
     /// The ARN.
     pub resource: String,
-    /// What a listing is of: `s3:prefix`.
+    /// The `s3:prefix` of a listing.
     pub prefix: Option<String>,
 }
 
-/// One statement of a policy. All of ours allow.
+/// One statement of a policy. All statements of the template have the effect `Allow`.
 #[derive(Debug)]
 pub struct Statement {
     pub sid: String,
     pub actions: Vec<String>,
-    /// ARNs with `*`.
+    /// ARNs, which may contain `*`.
     pub resources: Vec<String>,
     /// A pattern that `s3:prefix` must match.
     pub prefix: Option<String>,
@@ -32,7 +32,7 @@ pub struct Statement {
 pub struct Policy(pub Vec<Statement>);
 
 impl Policy {
-    /// The policy of a function, as it is deployed.
+    /// Returns the policy of a function, as it is deployed.
     pub fn of_function(deployed: &Deployed, function: &Value) -> Self {
         let policies = deployed.evaluate(&function["Properties"]["Policies"]);
         let [policy] = policies.as_array().map(Vec::as_slice).unwrap_or_default() else {
@@ -45,7 +45,7 @@ impl Policy {
         self.0.iter().any(|statement| statement.allows(access))
     }
 
-    /// What none of these calls needs: an action of a statement, or a resource.
+    /// Returns the actions and resources of the policy that none of these calls needs.
     pub fn unused(&self, accesses: &BTreeSet<Access>) -> Vec<String> {
         let mut unused = Vec::new();
         for statement in &self.0 {
@@ -55,7 +55,7 @@ impl Policy {
             let is_reached =
                 |resource: &&String| used.iter().any(|access| is_like(&access.resource, resource));
             let resources = statement.resources.iter().filter(|resource| !is_reached(resource));
-            // A statement of which nothing is used is told of by its actions.
+            // A statement that no call uses is reported by its actions only.
             let resources = resources.filter(|_| !used.is_empty());
             unused.extend(actions.chain(resources).map(|what| format!("{}: {what}", statement.sid)));
         }
@@ -68,7 +68,7 @@ impl Statement {
         assert_eq!(statement["Effect"], "Allow", "{statement}");
         let prefix = statement.get("Condition").map(|condition| {
             let prefix = &condition["StringLike"]["s3:prefix"];
-            prefix.as_str().unwrap_or_else(|| panic!("a condition that is not evaluated here: {statement}"))
+            prefix.as_str().unwrap_or_else(|| panic!("this condition is not evaluated here: {statement}"))
         });
         Self {
             sid: statement["Sid"].as_str().expect("a name").to_owned(),
@@ -94,7 +94,7 @@ fn one_or_more(value: &Value) -> Vec<String> {
     value.as_array().map_or_else(|| vec![text(value)], |all| all.iter().map(text).collect())
 }
 
-/// Whether a text matches a pattern with `*`.
+/// Returns whether a text matches a pattern with `*`.
 fn is_like(text: &str, pattern: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return text == pattern };
     let Some(text) = text.strip_prefix(head) else { return false };

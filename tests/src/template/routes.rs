@@ -1,13 +1,13 @@
-//! Which route of API Gateway a request takes.
+//! Finds the route of API Gateway that a request takes.
 
 use std::collections::BTreeMap;
 
 use super::Template;
 
-/// How closely a route matches: no greedy part, then how many literal segments.
+/// How closely a route matches: first whether it has no greedy part, then the number of literal segments.
 type Closeness = (bool, usize);
 
-/// How closely the path of a route matches that of a request; `None` where it does not.
+/// Returns how closely the path of a route matches the path of a request; `None` if it does not match.
 fn closeness(route: &str, path: &str) -> Option<Closeness> {
     let (mut wanted, mut given) = (route.split('/'), path.split('/'));
     let mut literal = 0;
@@ -22,7 +22,7 @@ fn closeness(route: &str, path: &str) -> Option<Closeness> {
     }
 }
 
-/// The routes of the template: `ANY /path` or `$default`, and the logical id of the function behind each.
+/// The routes of the template: `ANY /path` or `$default`, with the logical id of each route's function.
 pub struct Routes(BTreeMap<String, String>);
 
 impl Template {
@@ -38,7 +38,7 @@ impl Template {
         Routes(routes.collect())
     }
 
-    /// The function that an integration calls.
+    /// Returns the function that an integration calls.
     fn function_of(&self, integration: &str) -> String {
         let uri = &self.document()["Resources"][integration]["Properties"]["IntegrationUri"];
         let arn = uri["Fn::If"][2]["Fn::GetAtt"].as_str().unwrap_or_else(|| panic!("{integration}: {uri}"));
@@ -47,7 +47,7 @@ impl Template {
 }
 
 impl Routes {
-    /// The logical id of the function that a request reaches.
+    /// Returns the logical id of the function that a request reaches.
     pub fn function(&self, method: &str, path: &str) -> &str {
         let best = self.0.iter().filter_map(|(key, function)| {
             let (of, pattern) = key.split_once(' ')?;

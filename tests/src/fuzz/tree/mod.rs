@@ -1,4 +1,4 @@
-//! JSON as a tree that keeps everything: repeated members, their order, and numbers as they are written.
+//! A JSON tree that keeps all details: repeated members, their order, and numbers as they are written.
 
 mod read;
 mod resource;
@@ -27,7 +27,7 @@ impl Tree {
         Self::Object(members.map(|(name, value)| (name.to_owned(), value)).into())
     }
 
-    /// The members of an object; none of anything else.
+    /// Returns the members of an object; empty for every other value.
     pub fn members(&self) -> &[(String, Self)] {
         match self {
             Self::Object(members) => members,
@@ -35,7 +35,7 @@ impl Tree {
         }
     }
 
-    /// The values of a name.
+    /// Returns all values with a name.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &Self> {
         self.members().iter().filter(move |(known, _)| known == name).map(|(_, value)| value)
     }
@@ -51,7 +51,7 @@ impl Tree {
         }
     }
 
-    /// The elements of a list; anything else is its own only element.
+    /// Returns the elements of a list; every other value is its own only element.
     pub fn elements(&self) -> &[Self] {
         match self {
             Self::List(list) => list,
@@ -67,7 +67,7 @@ impl Tree {
         }
     }
 
-    /// This and everything in it.
+    /// Returns this value and all values in it.
     pub fn everything(&self) -> Vec<&Self> {
         let mut all = vec![self];
         let mut next = 0;
@@ -78,7 +78,7 @@ impl Tree {
         all
     }
 
-    /// Whether any object has two members of one name.
+    /// Returns whether an object in the tree has two members of the same name.
     pub fn repeats(&self) -> bool {
         self.everything().iter().any(|tree| {
             let names: std::collections::HashSet<_> = tree.members().iter().map(|(name, _)| name).collect();
@@ -90,7 +90,7 @@ impl Tree {
         1 + self.children().into_iter().map(Self::depth).max().unwrap_or_default()
     }
 
-    /// The shortest spelling.
+    /// Returns the shortest JSON text of the tree.
     pub fn written(&self) -> String {
         let joined = |parts: Vec<String>| parts.join(",");
         let quoted = |text: &str| Value::from(text).to_string();

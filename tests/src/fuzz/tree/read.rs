@@ -1,4 +1,4 @@
-//! Reading a tree, so that nothing of it is lost.
+//! Reads JSON into a tree without losing repeated members or the form of numbers.
 
 use std::fmt;
 

@@ -1,9 +1,9 @@
-//! Trees that are like resources, of the elements that decide about an export.
+//! Generates trees that resemble resources, from the elements that the export's decisions depend on.
 
 use super::Tree;
 use crate::fuzz::Source;
 
-/// A resource, or something like it, of the elements that decide about its export.
+/// Generates a resource, or a similar value, from the elements that decide about its export.
 pub(in crate::fuzz) fn resource(source: &mut Source<'_>) -> Tree {
     let resource_type = source.pick(&[
         "Observation",
@@ -31,7 +31,7 @@ pub(in crate::fuzz) fn resource(source: &mut Source<'_>) -> Tree {
             members.push((name.to_owned(), value));
         }
     }
-    // A name stands once, unless it was repeated on purpose.
+    // Each name occurs once, unless the generator repeated it on purpose.
     let mut kept: Vec<(String, Tree)> = Vec::new();
     for (name, value) in members {
         let is_next = kept.last().is_some_and(|(last, known)| *last == name && *known == value);
@@ -177,7 +177,7 @@ fn number(source: &mut Source<'_>) -> Tree {
     Tree::Number(source.pick(&forms).to_owned())
 }
 
-/// Anything.
+/// Generates an arbitrary value.
 fn junk(source: &mut Source<'_>, depth: usize) -> Tree {
     match source.below(if depth == 0 { 5 } else { 8 }) {
         0 => Tree::Null,

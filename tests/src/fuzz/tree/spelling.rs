@@ -1,4 +1,4 @@
-//! The many spellings of one tree.
+//! Writes one tree as many different JSON texts.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::Tree;
 use crate::fuzz::Source;
 
 impl Tree {
-    /// One of the many spellings: white space, escapes, the order of members.
+    /// Returns one of the JSON texts of the tree: white space, escapes and the order of members vary.
     pub fn spelled(&self, source: &mut Source<'_>) -> String {
         let mut out = String::new();
         self.spell(source, &mut out);
@@ -55,7 +55,7 @@ fn space(source: &mut Source<'_>, out: &mut String) {
 }
 
 fn spell_text(text: &str, source: &mut Source<'_>, out: &mut String) {
-    // Most texts are plain; of the others each character may be escaped.
+    // In half of the modes the text has no escapes; in the others some or all characters are escaped.
     let mode = source.below(4);
     out.push('"');
     for character in text.chars() {

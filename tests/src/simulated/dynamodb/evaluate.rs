@@ -1,11 +1,11 @@
-//! What expressions say of an item, and do to one.
+//! Evaluates conditions and updates on an item.
 
 use std::cmp::Ordering;
 
 use super::expressions::{Assigned, Comparator, Condition, Invalid, Operand, Step};
 use super::items::{Attribute, Item};
 
-/// Whether a condition holds. An item that is not there has no attributes.
+/// Returns whether a condition is met. An item that does not exist has no attributes.
 pub(crate) fn holds(condition: &Condition, item: &Item) -> bool {
     match condition {
         Condition::And(one, other) => holds(one, item) && holds(other, item),
@@ -18,7 +18,7 @@ pub(crate) fn holds(condition: &Condition, item: &Item) -> bool {
         }
         Condition::Compare(left, comparator, right) => match (found(left, item), found(right, item)) {
             (Some(left), Some(right)) => compares(left, *comparator, right),
-            // What is not there is not equal to anything, and compares in no other way.
+            // A missing attribute is not equal to any value, and every other comparison with it is false.
             _ => *comparator == Comparator::NotEqual,
         },
         Condition::Between(value, low, high) => {
@@ -52,7 +52,7 @@ fn compares(left: &Attribute, comparator: Comparator, right: &Attribute) -> bool
     }
 }
 
-/// The item after an update. Operands have the values of before.
+/// Returns the item after an update. Operands have the values from before the update.
 pub(crate) fn updated(steps: &[Step], before: &Item) -> Result<Item, Invalid> {
     let mut after = before.clone();
     for step in steps {

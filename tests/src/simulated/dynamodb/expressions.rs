@@ -1,12 +1,12 @@
-//! Condition, filter, update and projection expressions: the part of DynamoDB's language that the adapters use. What it
-//! does not know it refuses, so that a new expression is added here instead of being taken for something else.
+//! Condition, filter, update and projection expressions: the part of DynamoDB's language that the adapters use. Unknown
+//! expressions are refused, so that they are added here instead of being misread.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::items::Attribute;
 
-/// Why DynamoDB would refuse the request, or why this simulation cannot take it.
+/// The reason why DynamoDB would refuse the request, or why this simulation does not support it.
 pub(crate) type Invalid = String;
 
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub(crate) enum Condition {
     In(Operand, Vec<Operand>),
 }
 
-/// What a SET clause assigns.
+/// The value that a SET clause assigns.
 #[derive(Debug, Clone)]
 pub(crate) enum Assigned {
     Plain(Operand),
@@ -115,7 +115,7 @@ impl<'r> Bindings<'r> {
     }
 }
 
-/// Words that no expression may use as a name (DynamoDB, reserved words): those that a table of ours might.
+/// Reserved words of DynamoDB, which no expression may use as a name: those that are plausible names of attributes here.
 const RESERVED: [&str; 52] = [
     "ACTION",
     "AGENT",
@@ -190,7 +190,7 @@ impl<'b, 'r> Parser<'b, 'r> {
         self.peek().eq_ignore_ascii_case(word)
     }
 
-    /// Takes the token if it is this word.
+    /// Takes the next token if it is this word; returns whether it is.
     fn took(&mut self, word: &str) -> bool {
         let is_it = self.is_word(word);
         self.at += usize::from(is_it);

@@ -1,11 +1,11 @@
-//! Items and their attributes, as DynamoDB's JSON spells them, and what they weigh.
+//! Items and their attributes, in the JSON format of DynamoDB, and their sizes.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The value of an attribute. Types that the adapters do not use are refused when a request is read.
+/// The value of an attribute. Types that the adapters do not use are refused when a request is parsed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Attribute {
     S(String),
@@ -23,7 +23,7 @@ pub(crate) enum Attribute {
 
 pub(crate) type Item = BTreeMap<String, Attribute>;
 
-/// The largest item (DynamoDB, limits).
+/// The maximum size of an item in bytes (DynamoDB, limits).
 pub(crate) const MAX_ITEM: usize = 400 * 1024;
 
 impl Attribute {
@@ -34,7 +34,7 @@ impl Attribute {
         }
     }
 
-    /// A whole number. The adapters store no others.
+    /// Returns the value as a whole number. The adapters store no other numbers.
     pub(crate) fn number(&self) -> Option<i128> {
         match self {
             Self::N(number) => number.parse().ok(),
@@ -42,7 +42,7 @@ impl Attribute {
         }
     }
 
-    /// Bytes as they count (DynamoDB, item sizes).
+    /// Returns the size of a value in bytes (DynamoDB, item sizes).
     fn size(&self) -> usize {
         match self {
             Self::S(text) | Self::B(text) => text.len(),
@@ -54,7 +54,7 @@ impl Attribute {
         }
     }
 
-    /// `None` where the two have different types, which never compare.
+    /// Compares two values; `None` if they have different types, which are never comparable.
     pub(crate) fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::S(one), Self::S(other)) | (Self::B(one), Self::B(other)) => Some(one.cmp(other)),
@@ -64,12 +64,12 @@ impl Attribute {
     }
 }
 
-/// Bytes of an item: names and values.
+/// Returns the size of an item in bytes: names and values.
 pub(crate) fn size(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value.size()).sum()
 }
 
-/// The text of an attribute.
+/// Returns the text of an attribute.
 pub(crate) fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name).and_then(Attribute::text)
 }

@@ -1,4 +1,4 @@
-//! DynamoDB: its JSON protocol over rows in memory, with the conditions, limits and units of the real one.
+//! DynamoDB: its JSON protocol over rows in memory, with the conditions, limits and units of the real service.
 
 mod evaluate;
 mod expressions;
@@ -20,29 +20,29 @@ use self::tables::Table;
 use super::answer::Answer;
 use super::limits::{Limited, Limits};
 
-/// What a request needs and gets beside its body.
+/// The inputs of a request beside its body, and the capacity that it used.
 pub(crate) struct Context<'c> {
     pub(crate) now: Duration,
-    /// How long a transaction of this request holds its rows.
+    /// The time for which a transaction of this request locks its rows.
     pub(crate) holds: Duration,
     pub(crate) used: Vec<Used>,
     pub(crate) limits: &'c mut Limits,
 }
 
 impl Context<'_> {
-    /// Whether a partition takes a read now.
+    /// Checks that a partition accepts a read now.
     fn reads(&self, table: &'static str, hash: &str) -> Result<(), Refusal> {
         let admits = self.limits.admits(&Limited::Reads(table, hash.to_owned()), self.now);
         if admits { Ok(()) } else { Err(Refusal::Throttled) }
     }
 
-    /// Whether a partition takes a write now.
+    /// Checks that a partition accepts a write now.
     fn writes(&self, table: &'static str, hash: &str) -> Result<(), Refusal> {
         let admits = self.limits.admits(&Limited::Writes(table, hash.to_owned()), self.now);
         if admits { Ok(()) } else { Err(Refusal::Throttled) }
     }
 
-    /// Notes what a request used of a partition.
+    /// Records the capacity that a request used of a partition.
     fn uses(&mut self, table: &'static str, hash: String, half_reads: u64, writes: u64) {
         #[expect(clippy::cast_precision_loss, reason = "small counts")]
         if half_reads > 0 {
@@ -58,7 +58,7 @@ impl Context<'_> {
     }
 }
 
-/// Capacity that a request used of one partition key.
+/// The capacity that a request used of one partition key.
 #[derive(Debug, Clone)]
 pub(crate) struct Used {
     pub(crate) table: &'static str,
@@ -67,26 +67,26 @@ pub(crate) struct Used {
     pub(crate) writes: u64,
 }
 
-/// All tables, by the names that [`super::platform`] gives them.
+/// All tables, by the names in [`super::platform`].
 #[derive(Debug, Clone)]
 pub(crate) struct DynamoDb {
     tables: BTreeMap<&'static str, Table>,
     transactions: transactions::Tokens,
 }
 
-/// Why a request is not done.
+/// The reason why a request is refused.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The request is wrong.
+    /// The request is invalid.
     Invalid(String),
-    /// A condition does not hold; the item as it is, where the request asks for it.
+    /// A condition is not met; with the current item, if the request asks for it.
     Condition(Option<Item>),
     /// A transaction is writing the item.
     Conflict,
-    /// The reasons of a transaction, one an item.
+    /// The reasons of a cancelled transaction, one for each item.
     Cancelled(Vec<Reason>),
     NoTable,
-    /// The partition takes no more now.
+    /// The partition accepts no more requests now.
     Throttled,
 }
 
@@ -104,7 +104,7 @@ impl From<String> for Refusal {
     }
 }
 
-/// The JSON of an answer.
+/// The JSON of a response.
 pub(crate) type Outcome = Result<Vec<u8>, Refusal>;
 
 impl DynamoDb {
@@ -150,7 +150,7 @@ impl DynamoDb {
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body)
-        .map_err(|error| Refusal::Invalid(format!("the simulation cannot read it: {error}")))
+        .map_err(|error| Refusal::Invalid(format!("the simulation cannot read the request: {error}")))
 }
 
 fn answer(outcome: Outcome) -> Answer {
@@ -190,13 +190,13 @@ fn answered<T: Serialize>(answer: &T) -> Outcome {
     serde_json::to_vec(answer).map_err(|error| Refusal::Invalid(error.to_string()))
 }
 
-/// Units of a read, in halves: an eventually consistent read of 4 kB is one half.
+/// Returns the units of a read, in halves: an eventually consistent read of 4 kB is one half.
 fn half_reads(bytes: usize, is_consistent: bool) -> u64 {
     let units = (bytes as u64).div_ceil(4096).max(1);
     if is_consistent { 2 * units } else { units }
 }
 
-/// Units of a write: one a kilobyte of the larger of what was there and what is.
+/// Returns the units of a write: one for each kilobyte of the old or the new item, whichever is larger.
 fn writes(before: usize, after: usize) -> u64 {
     (before.max(after) as u64).div_ceil(1024).max(1)
 }

@@ -13,7 +13,7 @@ use super::requests::{BatchGet, Get, Query};
 use super::tables::Schema;
 use super::{Context, DynamoDb, Outcome, Refusal, answered, half_reads};
 
-/// A page of a query ends behind so many bytes (DynamoDB, Query).
+/// A page of a query ends after this number of bytes (DynamoDB, Query).
 const MAX_PAGE: usize = 1024 * 1024;
 
 impl DynamoDb {
@@ -93,7 +93,7 @@ impl DynamoDb {
             if filter.as_ref().is_none_or(|filter| holds(filter, item)) {
                 page.items.push(Shown::of(item, projection.as_deref()));
             }
-            // As the real one: a page that is full says so, also where nothing follows.
+            // Like the real service: a full page has a last key, even if no item follows.
             if query.limit == Some(page.evaluated) || page.bytes >= MAX_PAGE {
                 page.last = Some(last_key(item, table.schema, schema));
                 break;
@@ -127,7 +127,7 @@ struct Queried<'t> {
     last_evaluated_key: Option<Item>,
 }
 
-/// An item, or what a projection leaves of it.
+/// An item, or the part of it that a projection selects.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Shown<'t> {
@@ -155,7 +155,7 @@ struct Page<'t> {
     last: Option<Item>,
 }
 
-/// The key that a page ends with: the row's, and the index's.
+/// Returns the key at the end of a page: the key attributes of the row and of the index.
 fn last_key(item: &Item, table: Schema, index: Schema) -> Item {
     let names = [Some(table.hash), table.range, Some(index.hash), index.range];
     let known =
@@ -163,7 +163,7 @@ fn last_key(item: &Item, table: Schema, index: Schema) -> Item {
     known.collect()
 }
 
-/// What a key condition selects.
+/// The range that a key condition selects.
 struct KeyRange {
     hash: String,
     low: Bound<String>,
@@ -191,9 +191,9 @@ impl KeyRange {
         Ok(Self { hash, low, high })
     }
 
-    /// Narrows it to what lies behind the last key of the page before.
+    /// Limits the range to the keys after the last key of the previous page.
     fn start_behind(&mut self, start: &Item, schema: Schema, forward: bool) -> Result<(), Invalid> {
-        let range = schema.range.and_then(|range| text(start, range)).ok_or("the start key is no key")?;
+        let range = schema.range.and_then(|range| text(start, range)).ok_or("the start key is not a key")?;
         let bound = Bound::Excluded(range.to_owned());
         if forward {
             self.low = bound;

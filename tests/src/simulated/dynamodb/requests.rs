@@ -1,4 +1,4 @@
-//! The requests that the adapters make, as DynamoDB spells them. A field that is not here is refused.
+//! The requests that the adapters make, in the format of DynamoDB. Unknown fields are refused.
 
 use std::collections::BTreeMap;
 
@@ -55,14 +55,14 @@ pub(super) struct Query {
     pub(super) exclusive_start_key: Option<Item>,
 }
 
-/// One write: of its own, or of a transaction.
+/// One write, alone or in a transaction.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct Write {
     pub(super) table_name: String,
-    /// Of a put.
+    /// The item of a put.
     pub(super) item: Option<Item>,
-    /// Of all others.
+    /// The key of every other write.
     pub(super) key: Option<Item>,
     pub(super) update_expression: Option<String>,
     pub(super) condition_expression: Option<String>,
@@ -75,7 +75,7 @@ pub(super) struct Write {
 }
 
 impl Write {
-    /// Whether a refused write shows the item as it is.
+    /// Returns whether a refused write returns the current item.
     pub(super) fn shows_old(&self) -> bool {
         self.return_values_on_condition_check_failure.as_deref() == Some("ALL_OLD")
     }

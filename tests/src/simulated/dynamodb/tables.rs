@@ -1,4 +1,4 @@
-//! Tables: rows in the order of their keys, sparse indexes, and the rows that a transaction holds.
+//! Tables: rows in the order of their keys, sparse indexes, and the rows that a transaction locks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::items::{Item, text};
 
-/// Hash key and range key; the range key is empty in a table without one.
+/// The hash key and the range key; the range key is empty in a table without one.
 pub(crate) type Key = (String, String);
 
 /// The keys of a table or of an index.
@@ -21,9 +21,9 @@ pub(crate) struct Table {
     pub(crate) schema: Schema,
     rows: BTreeMap<Key, Item>,
     indexes: Vec<(&'static str, Schema)>,
-    /// Of each index its keys, and the key of the row.
+    /// The entries of each index: its key, and the key of the row.
     entries: Vec<BTreeSet<(Key, Key)>>,
-    /// Rows that a transaction is writing, until then.
+    /// The rows that a transaction is writing, and until when it locks them.
     held: HashMap<Key, Duration>,
 }
 
@@ -38,7 +38,7 @@ impl Table {
         }
     }
 
-    /// The table of jobs, as `template.yaml` declares it.
+    /// Creates the table of jobs, as `template.yaml` declares it.
     pub(crate) fn of_jobs() -> Self {
         let by = |hash| Schema { hash, range: Some("listed_at") };
         Self::new(
@@ -52,12 +52,12 @@ impl Table {
         )
     }
 
-    /// The table of grants.
+    /// Creates the table of grants.
     pub(crate) fn of_grants() -> Self {
         Self::new(Schema { hash: "grant_key", range: None }, &[])
     }
 
-    /// The table of the audit trail.
+    /// Creates the table of the audit trail.
     pub(crate) fn of_audit() -> Self {
         let by = |hash| Schema { hash, range: Some("listed_at") };
         Self::new(
@@ -66,13 +66,13 @@ impl Table {
         )
     }
 
-    /// The key of an item; an error where an attribute of it is missing or no text.
+    /// Returns the key of an item; an error if an attribute of the key is missing or not a text.
     pub(crate) fn key_of(&self, item: &Item) -> Result<Key, String> {
         key(self.schema, item)
             .ok_or_else(|| "one of the key attributes is missing or of another type".to_owned())
     }
 
-    /// A key as a request names it: nothing but the key's attributes.
+    /// Returns the key in a request, which must have the key's attributes only.
     pub(crate) fn checked_key(&self, item: &Item) -> Result<Key, String> {
         if item.len() != 1 + usize::from(self.schema.range.is_some()) {
             return Err("the provided key element does not match the schema".to_owned());
@@ -84,7 +84,7 @@ impl Table {
         self.rows.get(key)
     }
 
-    /// Writes a row, or removes it; how many indexes that changes.
+    /// Writes or removes a row; returns the number of indexes that the old or the new row is in.
     pub(crate) fn set(&mut self, key: Key, item: Option<Item>) -> u64 {
         let mut changed = 0;
         for ((_, schema), entries) in self.indexes.iter().zip(&mut self.entries) {
@@ -107,7 +107,7 @@ impl Table {
         changed
     }
 
-    /// Whether a transaction holds a row.
+    /// Returns whether a transaction locks a row.
     pub(crate) fn is_held(&self, key: &Key, now: Duration) -> bool {
         self.held.get(key).is_some_and(|until| *until > now)
     }
@@ -123,7 +123,7 @@ impl Table {
         self.indexes.iter().position(|(known, _)| *known == name).map(|place| (place, self.indexes[place].1))
     }
 
-    /// The rows of a hash key in the order of their range keys, between two of them, behind a start.
+    /// Returns the rows of a hash key, sorted by range key, within bounds.
     pub(crate) fn range<'t>(
         &'t self,
         hash: &str,
@@ -135,7 +135,7 @@ impl Table {
         if forward { Box::new(rows) } else { Box::new(rows.rev()) }
     }
 
-    /// The same of an index.
+    /// Returns the rows of an index in the same way.
     pub(crate) fn index_range<'t>(
         &'t self,
         index: usize,
@@ -167,7 +167,7 @@ impl Table {
     }
 }
 
-/// The bounds with the hash key in front; `None` where nothing is between them.
+/// Returns the bounds with the hash key in front; `None` if no key can be between them.
 fn ordered(hash: &str, low: Bound<String>, high: Bound<String>) -> Option<(Bound<Key>, Bound<Key>)> {
     let low = match low {
         Bound::Included(low) => Bound::Included((hash.to_owned(), low)),
@@ -177,7 +177,7 @@ fn ordered(hash: &str, low: Bound<String>, high: Bound<String>) -> Option<(Bound
     let high = match high {
         Bound::Included(high) => Bound::Included((hash.to_owned(), high)),
         Bound::Excluded(high) => Bound::Excluded((hash.to_owned(), high)),
-        // Nothing sorts between a text and the same with a zero behind.
+        // No text sorts between a text and the same text with a zero byte at its end.
         Bound::Unbounded => Bound::Excluded((format!("{hash}\0"), String::new())),
     };
     let (Bound::Included(first) | Bound::Excluded(first)) = &low else { return None };
@@ -196,7 +196,7 @@ fn key(schema: Schema, item: &Item) -> Option<Key> {
     Some((hash.to_owned(), range.to_owned()))
 }
 
-/// Rows without the index's attributes are not in the index.
+/// A row without the index's attributes is not in the index.
 fn index_key(schema: Schema, item: &Item) -> Option<Key> {
     key(schema, item)
 }

@@ -1,4 +1,4 @@
-//! Transactions: all or nothing, known again by their token, and in each other's way.
+//! Transactions: they take effect completely or not at all, are idempotent by their token, and conflict with each other.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,13 +10,13 @@ use super::requests::{Transact, Transacted};
 use super::writes::{Decided, Kind};
 use super::{Context, DynamoDb, Outcome, Reason, Refusal, answered};
 
-/// Items of a transaction (DynamoDB, limits), and bytes of all of them.
+/// The maximum number of items in a transaction (DynamoDB, limits), and of bytes of all items.
 const MAX_ITEMS: usize = 100;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// How long a token is remembered.
+/// The time for which a token is kept.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
-/// The tokens of transactions that were done: when, and of which body.
+/// The tokens of finished transactions, each with its time and a fingerprint of its body.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tokens(HashMap<String, (Duration, u64)>);
 
@@ -38,7 +38,7 @@ impl DynamoDb {
             request.client_request_token.as_ref().and_then(|token| self.transactions.0.get(token))
             && context.now < *at + REMEMBERED
         {
-            // Done before: nothing changes, and the rows are read.
+            // The transaction was done before: it changes nothing, and its rows are read.
             return match *known == fingerprint {
                 true => {
                     self.reread(items, context)?;
@@ -68,7 +68,7 @@ impl DynamoDb {
         answered(&json!({}))
     }
 
-    /// What each item would do; the reasons where one of them may not.
+    /// Returns the effect of each item; or the reasons, if one of the items is refused.
     fn decide_all(&self, items: &[Transacted], context: &mut Context<'_>) -> Result<Vec<Decided>, Refusal> {
         let mut all = Vec::new();
         let (mut reasons, mut seen) = (Vec::new(), HashSet::new());
@@ -124,7 +124,7 @@ impl DynamoDb {
 
 fn fingerprint(body: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    // The order of a map's members changes from try to try, so the letters count and not their order.
+    // The order of a map's members varies between attempts, so the bytes are compared without their order.
     let mut sorted = body.to_vec();
     sorted.sort_unstable();
     sorted.hash(&mut hasher);

@@ -9,7 +9,7 @@ use super::requests::{BatchWrite, BatchWritten, Write};
 use super::tables::Key;
 use super::{Context, DynamoDb, Outcome, Refusal, answered, writes};
 
-/// What kind of write it is.
+/// The kind of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Put,
@@ -18,19 +18,19 @@ pub(super) enum Kind {
     Check,
 }
 
-/// A write that is decided and not done.
+/// A write that is checked but not applied.
 pub(super) struct Decided {
     pub(super) key: Key,
     pub(super) before: Option<Item>,
     pub(super) after: Option<Item>,
-    /// Units of a single write; a transaction takes twice as many.
+    /// The units of a single write; a transaction takes twice as many.
     pub(super) units: u64,
-    /// Whether the condition holds.
+    /// Whether the condition is met.
     pub(super) holds: bool,
 }
 
 impl DynamoDb {
-    /// Reads a write's expressions and decides what it would do.
+    /// Evaluates a write's expressions and returns its effect.
     pub(super) fn decide(&self, kind: Kind, write: &Write) -> Result<Decided, Refusal> {
         let (_, table) = self.table(&write.table_name)?;
         let bindings = Bindings::new(&write.expression_attribute_names, &write.expression_attribute_values);
@@ -50,7 +50,7 @@ impl DynamoDb {
             (Kind::Put, None) => write.item.clone(),
             (Kind::Update, steps) => {
                 let start = before.clone().unwrap_or_else(|| write.key.clone().unwrap_or_default());
-                // What does not hold is not tried: its operands may be missing.
+                // The update is not evaluated if the condition is not met: its operands may be missing.
                 Some(if is_met { updated(&steps.unwrap_or_default(), &start)? } else { start })
             }
             (Kind::Delete, None) => None,
@@ -70,7 +70,7 @@ impl DynamoDb {
         Ok(Decided { key, before, after, units, holds: is_met })
     }
 
-    /// Does what was decided; the units of the indexes are beside those of the row.
+    /// Applies a write; returns the units of the indexes, which are not included in those of the row.
     pub(super) fn apply(&mut self, name: &str, decided: Decided) -> Result<u64, Refusal> {
         Ok(self.table_mut(name)?.set(decided.key, decided.after))
     }
@@ -89,7 +89,7 @@ impl DynamoDb {
         let hash = decided.key.0.clone();
         context.writes(name, &hash)?;
         if !decided.holds {
-            // A refused write costs as much as one that is done.
+            // A refused write costs as much as a successful one.
             context.uses(name, hash, 0, decided.units);
             return Err(Refusal::Condition(decided.before.filter(|_| write.shows_old())));
         }

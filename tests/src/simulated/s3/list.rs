@@ -8,7 +8,7 @@ use crate::simulated::clock::at;
 use crate::simulated::random::mixed;
 use crate::simulated::request::Call;
 
-/// When the generated objects were written.
+/// The time at which the generated objects were written.
 const GENERATED_AT: &str = "2026-01-01T00:00:00.000Z";
 
 /// An entry of a listing.
@@ -20,13 +20,13 @@ struct Entry {
 }
 
 impl Bucket {
-    /// With `holes` a page may be short, or empty although more follows: S3 promises no more than that.
+    /// With `holes` a page may be short, or empty although more keys follow: S3 does not guarantee full pages.
     pub(super) fn list(&self, call: &Call, page: usize, holes: bool) -> Answer {
         let prefix = call.parameter("prefix").unwrap_or_default();
         let delimiter = call.parameter("delimiter").filter(|delimiter| !delimiter.is_empty());
         let mut most =
             call.parameter("max-keys").and_then(|most| most.parse().ok()).unwrap_or(page).min(page);
-        // A token counts more than where to start.
+        // A continuation token has priority over `start-after`.
         let after = call.parameter("continuation-token").or(call.parameter("start-after"));
         let mut entries = self.entries(prefix, after.unwrap_or_default());
         let mut is_hole = false;
@@ -47,7 +47,7 @@ impl Bucket {
                 let end = entry.key[prefix.len()..].find(delimiter)?;
                 Some(entry.key[..prefix.len() + end + delimiter.len()].to_owned())
             });
-            // A page may end in the middle of what is one entry; everything below it was told.
+            // A page may have ended with a common prefix; all keys below it are then skipped.
             if let Some(inner) =
                 inner.as_ref().filter(|inner| after.is_some_and(|after| after.starts_with(*inner)))
             {
@@ -62,7 +62,7 @@ impl Bucket {
             match inner {
                 Some(inner) => {
                     last.clone_from(&inner);
-                    // Everything below it is one entry.
+                    // All keys below the prefix become one entry.
                     entries = self.entries(prefix, &format!("{inner}\u{10ffff}"));
                     common.push(inner);
                 }
@@ -87,7 +87,7 @@ impl Bucket {
         Answer::xml(200, body).header("x-keys", count.to_string())
     }
 
-    /// All entries below a prefix and behind a key.
+    /// Returns all entries below a prefix and after a key.
     fn entries<'b>(&'b self, prefix: &str, after: &str) -> Entries<'b> {
         let start = if after < prefix { prefix.to_owned() } else { format!("{after}\0") };
         let stored = self.objects.range(start.clone()..);

@@ -1,4 +1,4 @@
-//! S3: objects in memory, and objects that a formula makes when they are asked for.
+//! S3: objects in memory, and objects that a formula generates when they are read.
 
 mod list;
 mod multipart;
@@ -15,7 +15,7 @@ use super::request::Call;
 
 pub(crate) use self::objects::keys_to_delete;
 
-/// Objects that nobody stored: each is made from its number. Their keys are in the order of their numbers.
+/// Objects that are not stored: each is generated from its number. Their keys are sorted like their numbers.
 pub trait Generated: Send + Sync + std::fmt::Debug {
     fn count(&self) -> u64;
 
@@ -23,11 +23,11 @@ pub trait Generated: Send + Sync + std::fmt::Debug {
 
     fn size(&self, number: u64) -> u64;
 
-    /// Exactly [`Generated::size`] bytes.
+    /// Returns exactly [`Generated::size`] bytes.
     fn bytes(&self, number: u64) -> Bytes;
 }
 
-/// The number of the first generated object whose key is not before this one.
+/// Returns the number of the first generated object whose key is not before this key.
 pub(crate) fn lower_bound(generated: &dyn Generated, key: &str) -> u64 {
     let (mut low, mut high) = (0, generated.count());
     while low < high {
@@ -60,7 +60,7 @@ pub(crate) struct Bucket {
 #[derive(Debug, Clone)]
 pub(crate) struct S3 {
     buckets: BTreeMap<&'static str, Bucket>,
-    /// Keys of a page of a listing: a thousand, or fewer, which S3 may return as well.
+    /// The number of keys on a page of a listing: a thousand, or fewer, which S3 may also return.
     pub(crate) page: usize,
     /// Whether pages may be shorter than that, or empty.
     pub(crate) holes: bool,
@@ -109,7 +109,7 @@ impl S3 {
     }
 }
 
-/// Status and code of an error.
+/// The status and the code of an error.
 type Refused = (u16, &'static str);
 
 impl Bucket {
@@ -123,7 +123,7 @@ impl Bucket {
         self.objects.insert(key.to_owned(), object);
     }
 
-    /// The stored objects below a prefix.
+    /// Returns the stored objects below a prefix.
     pub(crate) fn below<'b>(&'b self, prefix: &'b str) -> impl Iterator<Item = (&'b String, &'b Object)> {
         self.objects.range(prefix.to_owned()..).take_while(move |(key, _)| key.starts_with(prefix))
     }
@@ -132,7 +132,7 @@ impl Bucket {
         !self.uploads.is_empty()
     }
 
-    /// Where a key stands among the generated ones, from 0 to 1; `None` where it is none of theirs.
+    /// Returns the position of a key among the generated ones, from 0 to 1; `None` if it is not one of them.
     pub(crate) fn position(&self, key: &str) -> Option<f64> {
         let generated = self.generated.as_deref()?;
         let number = lower_bound(generated, key);
@@ -142,7 +142,7 @@ impl Bucket {
     }
 }
 
-/// The texts of an element that has no elements in it, wherever it stands.
+/// Returns the texts of all elements with this name, which must have no child elements.
 fn texts(xml: &str, element: &str) -> Vec<String> {
     let (open, close) = (format!("<{element}>"), format!("</{element}>"));
     let pieces = xml.split(&open).skip(1).filter_map(|rest| rest.split_once(&close));

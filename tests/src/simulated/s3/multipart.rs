@@ -11,9 +11,9 @@ use super::{Bucket, Object, Refused, escaped, texts};
 use crate::simulated::answer::Answer;
 use crate::simulated::request::Call;
 
-/// The smallest part but the last (S3, limits).
+/// The minimum size of every part except the last (S3, limits), in bytes.
 const SMALLEST: usize = 5 * 1024 * 1024;
-/// Parts of one upload.
+/// The maximum number of parts in one upload.
 const MAX_PARTS: u32 = 10_000;
 
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Bucket {
         )
     }
 
-    /// An upload that somebody began and never ended.
+    /// Adds an upload that is neither completed nor aborted.
     pub(crate) fn leave_upload(&mut self, key: &str) {
         let upload =
             Upload { content_type: "binary/octet-stream".to_owned(), encoding: None, parts: BTreeMap::new() };

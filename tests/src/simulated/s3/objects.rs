@@ -1,4 +1,4 @@
-//! Objects: reading whole and by range, conditional writes, deleting.
+//! Objects: reads of whole objects and ranges, conditional writes, deletions.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -32,14 +32,14 @@ pub(super) fn etag_of(bytes: &[u8]) -> String {
     format!("\"{:032x}\"", hasher.finish())
 }
 
-/// The content encoding that is stored: without the one of the transfer.
+/// Returns the content encoding to store, without `aws-chunked`.
 pub(super) fn stored_encoding(call: &Call) -> Option<String> {
     let encodings = call.header("content-encoding")?.split(',').map(str::trim);
     let kept: Vec<_> = encodings.filter(|one| *one != "aws-chunked" && !one.is_empty()).collect();
     (!kept.is_empty()).then(|| kept.join(","))
 }
 
-/// The bytes of a body that may be sent in pieces, each behind its length (S3, signature version 4 in chunks).
+/// Returns the bytes of a body, which may be sent in chunks that each follow their length (S3, signature version 4 in chunks).
 pub(super) fn sent_bytes(call: &Call) -> Option<Bytes> {
     let is_chunked = call.header("content-encoding").is_some_and(|encoding| encoding.contains("aws-chunked"));
     if !is_chunked {
@@ -60,7 +60,7 @@ pub(super) fn sent_bytes(call: &Call) -> Option<Bytes> {
 }
 
 impl Bucket {
-    /// A stored object, or a generated one.
+    /// Returns a stored or a generated object.
     fn find(&self, key: &str) -> Option<Object> {
         if let Some(object) = self.objects.get(key) {
             return Some(object.clone());
@@ -132,12 +132,12 @@ impl Bucket {
     }
 }
 
-/// The keys that a DeleteObjects names.
+/// Returns the keys in a DeleteObjects request.
 pub(crate) fn keys_to_delete(call: &Call) -> Vec<String> {
     texts(&String::from_utf8_lossy(&sent_bytes(call).unwrap_or_default()), "Key")
 }
 
-/// The bytes that a Range header asks for: `bytes=2-5`, `bytes=2-` or `bytes=-5`.
+/// Returns the range of a Range header: `bytes=2-5`, `bytes=2-` or `bytes=-5`.
 fn ranged(header: &str, length: usize) -> Result<Range<usize>, Refused> {
     let invalid = (416, "InvalidRange");
     let (start, end) =
