@@ -89,7 +89,7 @@ async fn uploads_have_limits() -> tests::Result {
         "--XX\r\nContent-Disposition: form-data; name=\"attachments\"; filename=\"a\"\r\n\r\nhalf",
     );
     assert_eq!(cut_off.send().await.status, StatusCode::BAD_REQUEST);
-    // Nothing of all that is left.
+    // No failed upload left anything behind.
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
     assert_eq!(shown["attachments"], json!([]));
     let uploads = world
@@ -117,7 +117,7 @@ async fn uploads_have_limits() -> tests::Result {
 }
 
 #[both_hosts]
-async fn fields_beside_the_files_are_read_past(world: World) {
+async fn fields_beside_the_files_are_skipped(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let field = |name: &str, bytes: usize| {
         format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{}\r\n", "x".repeat(bytes))
@@ -138,7 +138,7 @@ async fn fields_beside_the_files_are_read_past(world: World) {
     assert_eq!(
         (&listed[0]["title"], &listed[0]["contentType"]),
         (&json!("results.csv"), &json!("text/csv")),
-        "the name says more than octet-stream"
+        "the type comes from the file name, because octet-stream says nothing"
     );
     for too_much in
         [field("action", 70_000), field("action", 40_000).repeat(2), field("action", 1).repeat(21)]

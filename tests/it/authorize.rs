@@ -5,7 +5,7 @@ use serde_json::json;
 use tests::{ANNA, BRUNO, Launch, PASSWORD, World, authorize_path, both_hosts, parameter, text};
 
 #[both_hosts]
-async fn the_token_response_has_what_smart_wants(world: World) {
+async fn the_token_response_has_the_members_that_smart_requires(world: World) {
     let launch = Launch::new("app");
     let code = world.code(&launch, ANNA).await;
     let answer = world.redeem(&launch, &code).await;
@@ -25,7 +25,7 @@ async fn the_token_response_has_what_smart_wants(world: World) {
 }
 
 #[both_hosts]
-async fn requests_that_are_wrong_go_back_to_the_app_with_the_reason(world: World) {
+async fn the_app_gets_the_reason_for_a_refused_request(world: World) {
     let with = |name: &'static str, value: Option<&str>| {
         let mut fields = Launch::new("app").fields();
         fields.retain(|(key, _)| *key != name);
@@ -53,7 +53,7 @@ async fn requests_that_are_wrong_go_back_to_the_app_with_the_reason(world: World
 }
 
 #[both_hosts]
-async fn nothing_is_sent_to_an_address_that_is_not_registered(world: World) {
+async fn nobody_is_redirected_to_an_address_that_is_not_registered(world: World) {
     for (name, value) in [
         ("client_id", "nobody"),
         ("redirect_uri", "https://evil.example.org/callback"),
@@ -91,7 +91,7 @@ async fn a_varying_query_of_the_redirect_uri_is_a_setting_of_the_client(world: W
 }
 
 #[both_hosts]
-async fn parameters_that_come_twice_are_an_error(world: World) {
+async fn repeated_parameters_are_an_error(world: World) {
     for name in ["scope", "aud", "state", "code_challenge", "response_type", "nonce", "anything"] {
         let mut fields = Launch::new("app").fields();
         let value = fields
@@ -120,7 +120,7 @@ async fn parameters_that_come_twice_are_an_error(world: World) {
 }
 
 #[both_hosts]
-async fn state_is_needed_unless_the_client_waives_it(world: World) {
+async fn state_is_required_unless_the_client_waives_it(world: World) {
     let without = |client: &str| {
         let mut fields = Launch::new(client).fields();
         fields.retain(|(name, _)| *name != "state");
@@ -133,13 +133,13 @@ async fn state_is_needed_unless_the_client_waives_it(world: World) {
 }
 
 #[both_hosts]
-async fn authorize_takes_a_form_as_well(world: World) {
+async fn authorize_accepts_a_form_as_well(world: World) {
     let answer = world.post("/auth/authorize").form(&Launch::new("app").fields()).send().await;
     assert!(answer.location().contains("/patient-login?request="));
 }
 
 #[tokio::test]
-async fn a_code_is_good_once_for_its_app_address_and_challenge() {
+async fn a_code_is_valid_once_for_its_app_redirect_uri_and_challenge() {
     let world = World::new();
     let launch = Launch::new("app");
     let wrong: [fn(&mut Launch); 3] = [
@@ -156,7 +156,7 @@ async fn a_code_is_good_once_for_its_app_address_and_challenge() {
             (refused.status, refused.json()["error"].clone()),
             (StatusCode::BAD_REQUEST, json!("invalid_grant"))
         );
-        // A try with the wrong proof uses the code up.
+        // An attempt with the wrong proof uses the code up.
         assert_eq!(world.redeem(&launch, &code).await.status, StatusCode::BAD_REQUEST);
     }
     let late = world.code(&launch, ANNA).await;
@@ -164,9 +164,9 @@ async fn a_code_is_good_once_for_its_app_address_and_challenge() {
     assert_eq!(world.redeem(&launch, &late).await.status, StatusCode::BAD_REQUEST);
 }
 
-/// Another process believes a token for half a minute.
+/// This story needs one process: another process accepts a revoked token for half a minute from its cache.
 #[tokio::test]
-async fn a_code_that_comes_again_ends_what_came_of_it() {
+async fn a_code_that_is_used_again_revokes_its_tokens() {
     let world = World::new();
     let launch = Launch::new("app");
     let code = world.code(&launch, ANNA).await;
@@ -181,7 +181,7 @@ pub(crate) async fn refresh(world: &World, token: &str) -> tests::Answer {
 }
 
 #[tokio::test]
-async fn refresh_tokens_rotate_and_a_stolen_one_ends_the_family() {
+async fn refresh_tokens_rotate_and_a_reused_one_revokes_the_family() {
     let world = World::new();
     let first = world.tokens("app", ANNA).await;
     world.advance(1000);
@@ -200,13 +200,13 @@ async fn refresh_tokens_rotate_and_a_stolen_one_ends_the_family() {
 }
 
 #[both_hosts]
-async fn two_refreshes_at_once_are_one_refresh_and_one_theft(world: World) {
+async fn of_two_refreshes_at_once_the_second_counts_as_theft(world: World) {
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let (one, other) = tokio::join!(refresh(&world, &token), refresh(&world, &token));
     let (granted, refused): (Vec<_>, Vec<_>) =
         [one, other].into_iter().partition(|answer| answer.status == StatusCode::OK);
     assert!(!refused.is_empty() && refused.iter().all(|answer| answer.json()["error"] == "invalid_grant"));
-    // Whichever was first, the second ended what it was given.
+    // The second request revoked the tokens that the first one got.
     for answer in granted {
         let next = refresh(&world, &text(&answer.json()["refresh_token"])).await;
         assert_eq!(next.json()["error"], "invalid_grant");
@@ -214,19 +214,19 @@ async fn two_refreshes_at_once_are_one_refresh_and_one_theft(world: World) {
 }
 
 #[both_hosts]
-async fn a_refresh_cannot_ask_for_more(world: World) {
+async fn a_refresh_cannot_request_more_scopes(world: World) {
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let fields =
         [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("scope", "patient/*.rs")];
     for _ in 0..2 {
         assert_eq!(world.post("/auth/token").form(&fields).send().await.json()["error"], "invalid_scope");
     }
-    // The mistake did not use the token up.
+    // The refused request did not use the token up.
     let refreshed = refresh(&world, &token).await;
     assert_eq!(refreshed.status, StatusCode::OK, "{}", refreshed.text());
 }
 
-/// Time passes.
+/// This story moves the clock.
 #[tokio::test]
 async fn a_client_may_be_registered_to_keep_its_refresh_token() {
     let world = World::new();
@@ -245,16 +245,16 @@ async fn a_client_may_be_registered_to_keep_its_refresh_token() {
     let revoked = [("token", token.as_str()), ("client_id", "lasting-app")];
     assert_eq!(world.post("/auth/revoke").form(&revoked).send().await.status, StatusCode::OK);
     assert_eq!(refresh(&world, &token).await.status, StatusCode::BAD_REQUEST);
-    // Unused for longer than its time, it is gone.
+    // A token that is not used during its lifetime expires.
     let token = text(&world.tokens("lasting-app", ANNA).await["refresh_token"]);
     world.advance(30 * 24 * 3600 + 1);
     assert_eq!(refresh(&world, &token).await.status, StatusCode::BAD_REQUEST);
 }
 
-/// What the client is registered for when it refreshes counts, and not what it was registered for when the patient
-/// agreed.
+/// The scopes of the client's registration at the time of the refresh apply, not those at the time of the patient's
+/// agreement.
 #[tokio::test]
-async fn a_registration_that_shrank_shrinks_the_next_token() -> tests::Result {
+async fn a_smaller_registration_limits_the_next_token() -> tests::Result {
     use domain::ports::expiring::EntryKind;
 
     let world = World::new();
@@ -269,9 +269,9 @@ async fn a_registration_that_shrank_shrinks_the_next_token() -> tests::Result {
     Ok(())
 }
 
-/// Tokens of before the sign-in was kept have no base, time or nonce.
+/// Refresh tokens from before the sign-in was stored have no base URL, time or nonce.
 #[tokio::test]
-async fn refresh_tokens_of_an_earlier_version_are_good() -> tests::Result {
+async fn refresh_tokens_of_an_earlier_version_are_valid() -> tests::Result {
     use domain::ports::expiring::EntryKind;
 
     let world = World::new();
@@ -320,14 +320,14 @@ async fn a_confidential_client_must_authenticate(world: World) {
 }
 
 #[both_hosts]
-async fn a_patient_can_say_no(world: World) {
+async fn a_patient_can_refuse(world: World) {
     let login = world.get(&Launch::new("app").authorize()).send().await.location();
     let request = parameter(&login, "request").expect("a request");
     let picked =
         world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
     let consent = world.get(&picked.location()).cookie(&picked).send().await;
     assert!(consent.text().contains("The test app") && consent.text().contains("Anna Lindqvist"));
-    // Consent needs the browser that signed in.
+    // Only the browser that signed in can give consent.
     let fields = [("request", request.as_str()), ("decision", "deny")];
     assert_eq!(world.post("/authorize-app").form(&fields).send().await.status, StatusCode::UNAUTHORIZED);
     let back = world.post("/authorize-app").cookie(&picked).form(&fields).send().await.location();
@@ -342,7 +342,7 @@ async fn outside_the_sandbox_patients_sign_in_with_a_password() {
     let login = world.get(&Launch::new("app").authorize()).send().await.location();
     let request = parameter(&login, "request").expect("a request");
     let page = world.get(&login).send().await.text();
-    assert!(page.contains("Password") && !page.contains("Lindqvist"), "no names to strangers");
+    assert!(page.contains("Password") && !page.contains("Lindqvist"), "strangers must not see names");
     let picked =
         world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
     assert_eq!(picked.status, StatusCode::UNAUTHORIZED);
@@ -359,7 +359,7 @@ async fn outside_the_sandbox_patients_sign_in_with_a_password() {
 }
 
 #[both_hosts]
-async fn sign_in_pages_lead_nowhere_else(world: World) {
+async fn sign_in_pages_lead_to_pages_of_this_server_only(world: World) {
     for next in ["https://evil.example.org", "//evil.example.org", "/\\evil.example.org", "", "/staff"] {
         let answer = world.post("/patient-login").form(&[("next", next), ("patient", ANNA)]).send().await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{next}");
@@ -367,7 +367,7 @@ async fn sign_in_pages_lead_nowhere_else(world: World) {
 }
 
 #[tokio::test]
-async fn the_sandbox_lists_patients_and_finds_one_by_id() {
+async fn the_sandbox_lists_patients_and_finds_a_patient_by_id() {
     let world = World::new();
     let login = world.get(&Launch::new("app").authorize()).send().await.location();
     let page = world.get(&login).send().await.text();
@@ -378,9 +378,9 @@ async fn the_sandbox_lists_patients_and_finds_one_by_id() {
     assert!(found.contains("Bruno Keller") && !found.contains("Anna Lindqvist"));
 }
 
-/// ehi-app varies the query of its address and keeps its first refresh token; apps under certification want RS256.
+/// ehi-app varies the query of its redirect URI and keeps its first refresh token; apps in certification need RS256.
 #[test]
-fn the_sandbox_registers_its_app_with_what_it_needs() {
+fn the_sandbox_registers_its_app_with_the_options_it_needs() {
     use settings::{IdTokenAlg, RefreshTokens, Settings};
 
     let (settings, ..) = ehi::defaults::sandbox_settings().expect("settings");

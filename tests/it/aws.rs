@@ -1,4 +1,4 @@
-//! The adapters of AWS: the contract suite, and whole exports over a wire that breaks. They use a stack of their own,
+//! The adapters of AWS: the contract suite, and whole exports over a connection with faults. The tests use a stack of their own,
 //! whose workers are stopped, in the emulator of `cargo xtask test`.
 
 mod exports;
@@ -34,7 +34,7 @@ use tests::{BRUNO, reference};
 
 use crate::house::root;
 
-/// The stack's resources, with the lake at a prefix of the test's own.
+/// Returns the stack's resources, with the lake at a prefix of the test's own.
 pub(crate) fn resources(prefix: &str, more: &[(&'static str, &str)]) -> Arc<Resources> {
     let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
     Arc::new(Resources::of(|name| {
@@ -70,13 +70,13 @@ async fn contracted(prefix: &str) -> Aws {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn jobs_keep_the_contract() {
     contract::jobs(contracted("jobs").await.jobs().expect("the port")).await;
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn files_keep_the_contract_plain_and_compressed() {
     contract::files(&*contracted("files").await.files().expect("the port")).await;
     let compressed = resources("files", &[("EHI_COMPRESS_FILES", "true")]);
@@ -85,7 +85,7 @@ async fn files_keep_the_contract_plain_and_compressed() {
     compressed_files(&*platform.files().expect("the port")).await;
 }
 
-/// Lines stored as gzip read as what was written, whole and by range.
+/// Checks that lines stored as gzip are read as they were written, whole and by range.
 async fn compressed_files(files: &dyn Files) {
     let text = "{\"resourceType\":\"Patient\"}\n".repeat(200_000);
     let mut writer = files.create("z/Patient.ndjson").await.expect("created");
@@ -101,7 +101,7 @@ async fn compressed_files(files: &dyn Files) {
     }
     assert_eq!(part, &text.as_bytes()[1_000_010..1_000_050]);
     let link = files.link("z/Patient.ndjson", SignedDuration::from_mins(1), "Patient.ndjson").await;
-    let stored = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 answers");
+    let stored = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 responds");
     assert_eq!(stored.status(), 200, "{:?}", stored.text().await);
     assert_eq!(stored.headers()["content-encoding"], "gzip");
     assert_eq!(stored.headers()["content-type"], "application/fhir+ndjson");
@@ -110,8 +110,8 @@ async fn compressed_files(files: &dyn Files) {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn large_files_go_up_in_parts_and_what_is_cut_off_leaves_nothing() -> tests::Result {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn large_files_are_uploaded_in_parts_and_interrupted_uploads_leave_nothing() -> tests::Result {
     let wire = Wire::over(sdk().await.http_client().expect("a client"));
     let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
     let platform = platform(sdk, resources("parts", &[]), Arc::new(SystemClock), Arc::new(OsRandom));
@@ -128,11 +128,11 @@ async fn large_files_go_up_in_parts_and_what_is_cut_off_leaves_nothing() -> test
     write("parts/large", true).await?;
     assert_eq!(wire.operations()["UploadPart"], 3, "{:?}", wire.operations());
     assert_eq!(read_all(&*files, "parts/large", large.len()).await?, large);
-    // Dropped in the middle, and then failing at each of its calls for good.
+    // One writer is dropped in the middle; then every call fails.
     write("parts/dropped", false).await?;
     for fault in [Fault::Throttle, Fault::ServerError, Fault::Reset, Fault::LostAnswer] {
         wire.follow(Plan::Always(fault));
-        assert!(write("parts/failed", true).await.is_err(), "{fault:?}: nothing gets through");
+        assert!(write("parts/failed", true).await.is_err(), "{fault:?}: no call succeeds");
     }
     wire.follow(Plan::Nothing);
     files.remove_prefix("parts/").await?;
@@ -144,7 +144,7 @@ async fn large_files_go_up_in_parts_and_what_is_cut_off_leaves_nothing() -> test
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn expiring_entries_keep_the_contract() {
     let clock = FixedClock::at(SystemClock.now());
     let (now, random) = (Arc::new(clock.clone()), Arc::new(OsRandom));
@@ -154,7 +154,7 @@ async fn expiring_entries_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn the_audit_trail_keeps_the_contract() {
     let clock = FixedClock::at(SystemClock.now());
     let (now, random) = (Arc::new(clock.clone()), Arc::new(OsRandom));
@@ -164,7 +164,7 @@ async fn the_audit_trail_keeps_the_contract() {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn records_keep_the_contract() -> tests::Result {
     let prefix = format!("records-{}", OsRandom.attempt());
     let lake = format!("{}/{prefix}", variable("EHI_TEST_LAKE"));
@@ -177,9 +177,9 @@ async fn records_keep_the_contract() -> tests::Result {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn the_queue_keeps_the_contract() -> tests::Result {
-    // The large one: exports over the small one run at the same time.
+    // The large queue is used, because other tests run exports over the small queue at the same time.
     let platform = contracted("queue").await;
     let inbox = platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue");
     let inbox = OfContract(inbox);
@@ -189,7 +189,7 @@ async fn the_queue_keeps_the_contract() -> tests::Result {
         tokio::time::sleep(Duration::try_from(by).expect("a wait")).await;
     })
     .await;
-    // More than a batch.
+    // This is more than one batch.
     let job = OsRandom.job(SystemClock.now());
     let tasks: Vec<_> = (0..23).map(|_| Task::Finish { job: job.clone() }).collect();
     platform.queue().expect("the port").send(SizeClass::Large, &tasks).await.expect("sent");
@@ -202,7 +202,7 @@ async fn the_queue_keeps_the_contract() -> tests::Result {
     Ok(())
 }
 
-/// Whatever the size, the large queue.
+/// A queue that sends every task to the large queue.
 struct Large(Arc<dyn Queue>);
 
 #[async_trait::async_trait]
@@ -213,8 +213,8 @@ impl Queue for Large {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn links_are_good_for_one_file_and_a_while() -> tests::Result {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn links_are_valid_for_one_file_and_a_limited_time() -> tests::Result {
     let clock = FixedClock::at(SystemClock.now());
     let at = |now: FixedClock| async move {
         platform(sdk().await, resources("links", &[]), Arc::new(now), Arc::new(OsRandom))
@@ -229,25 +229,25 @@ async fn links_are_good_for_one_file_and_a_while() -> tests::Result {
     assert_eq!(fetched.text().await?, "text");
     let other = link.replace("a.pdf", "b.pdf");
     assert_eq!(reqwest::get(&other).await?.status(), 403);
-    // Our clock may be five minutes off, either way.
+    // The server's clock may be wrong by up to five minutes in either direction.
     for skew in [-290, 290] {
         let skewed = FixedClock::at(SystemClock.now() + SignedDuration::from_secs(skew));
         let link =
             at(skewed).await.files().expect("the port").link("exports/l/a.pdf", minute * 5, "a.pdf").await;
-        let status = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 answers").status();
+        let status = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 responds").status();
         assert_eq!(status, 200, "{skew}");
     }
-    // One that was made six minutes ago for one minute is past its time.
+    // A link that was created six minutes ago for one minute has expired.
     let past = FixedClock::at(SystemClock.now() - minute * 6);
     let link = at(past).await.files().expect("the port").link("exports/l/a.pdf", minute, "a.pdf").await;
-    let late = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 answers");
+    let late = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 responds");
     assert_eq!(late.status(), 403);
     Ok(())
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn forms_put_one_file_of_one_type_and_size() -> tests::Result {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn upload_forms_accept_one_file_of_one_type_and_size() -> tests::Result {
     let files = contracted("forms").await.files().expect("the port");
     let key = "exports/f/uploads/u/scan.pdf";
     let lifetime = SignedDuration::from_mins(1);
@@ -261,7 +261,7 @@ async fn forms_put_one_file_of_one_type_and_size() -> tests::Result {
             parts = parts.text(name.clone(), value.to_owned());
         }
         parts = parts.part("file", reqwest::multipart::Part::bytes(bytes.to_vec()));
-        let sent = reqwest::Client::new().post(&form.url).multipart(parts).send().await.expect("S3 answers");
+        let sent = reqwest::Client::new().post(&form.url).multipart(parts).send().await.expect("S3 responds");
         (sent.status().is_success(), sent.text().await.expect("text"))
     };
     assert!(!send("text/html", b"12345").await.0, "another type");
@@ -274,8 +274,8 @@ async fn forms_put_one_file_of_one_type_and_size() -> tests::Result {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn what_is_missing_is_503_with_its_cause_in_the_log() {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn a_missing_resource_is_503_with_its_cause_in_the_log() {
     let nowhere = resources(
         "missing",
         &[
@@ -306,11 +306,12 @@ async fn what_is_missing_is_503_with_its_cause_in_the_log() {
     }
 }
 
-/// The inbox of the contract.
+/// The inbox of the contract suite.
 struct OfContract(SqsInbox);
 
-/// A dead letter of the contract, or one of the others: the tests share one queue of them. The contract's jobs are of the
-/// 14th of November 2023, which is how their ids begin.
+/// Returns a dead letter of the contract suite, or one of another test: the tests share one dead-letter queue. The contract's jobs were
+/// created on
+/// 14 November 2023, which their ids begin with.
 async fn dead_letter(inbox: &SqsInbox, of_contract: bool) -> Result<Option<Delivery>> {
     let letter = inbox.dead().await?;
     Ok(letter.filter(|letter| letter.task.job().as_str().starts_with("018bcfe5") == of_contract))

@@ -1,16 +1,16 @@
-//! A browser without script at the pages of a form: it keeps a cookie, fills in fields and presses buttons.
+//! A browser without scripts that uses the pages of a form: it keeps a cookie, fills in fields and presses buttons.
 
 use http::StatusCode;
 use tests::{Answer, World};
 
-/// A browser at a form: its cookie, and the page that it shows.
+/// A browser at a form: its cookie and its current page.
 pub(crate) struct Browser<'w> {
     pub(crate) world: &'w World,
     pub(crate) cookie: String,
     pub(crate) page: Answer,
 }
 
-/// The fields that a page has already: name and value.
+/// Returns the fields with values on a page: name and value.
 pub(crate) fn fields_of(page: &str) -> Vec<(String, String)> {
     let form = page.split("<form id=\"form\"").nth(1).unwrap_or_default();
     let mut fields = Vec::new();
@@ -46,7 +46,7 @@ fn unescape(text: &str) -> String {
 }
 
 impl<'w> Browser<'w> {
-    /// By the link of a kick-off.
+    /// Opens the link of a kick-off.
     pub(crate) async fn open(world: &'w World, link: &str) -> Self {
         let (entered, page) = world.open_form(link).await;
         Self { world, cookie: entered.cookie(), page }
@@ -56,7 +56,7 @@ impl<'w> Browser<'w> {
         self.page = self.world.get(address).header("cookie", &self.cookie).send().await;
     }
 
-    /// The answer to a button, with the page's fields and some of them changed; an empty value unticks a box.
+    /// Returns the response to a button, with the page's fields and some of them changed; an empty value unticks a box.
     pub(crate) async fn answer(&self, go: &str, changes: &[(&str, &str)]) -> Answer {
         let page = self.page.text();
         let mut fields = fields_of(&page);
@@ -69,7 +69,7 @@ impl<'w> Browser<'w> {
         self.world.post(&action).header("cookie", &self.cookie).form(&fields).send().await
     }
 
-    /// Presses a button and follows to the next page.
+    /// Presses a button and follows the redirect to the next page.
     pub(crate) async fn press(&mut self, go: &str, changes: &[(&str, &str)]) {
         let answer = self.answer(go, changes).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
@@ -85,7 +85,7 @@ impl<'w> Browser<'w> {
     }
 }
 
-/// How often the Tab key stops in a piece of a page.
+/// Returns the number of stops of the Tab key in a part of a page.
 pub(crate) fn stops(html: &str) -> usize {
     let tags = html.split('<').skip(1).map(|tag| tag.split('>').next().unwrap_or_default());
     let is_stop = |tag: &&str| {

@@ -1,4 +1,4 @@
-//! Cleanup.
+//! Cleanup: it removes expired jobs, their files, and files that no job recorded.
 
 use domain::ids::JobId;
 use domain::ports::files::write_all;
@@ -10,7 +10,7 @@ fn id_of(job: &str) -> JobId {
 }
 
 #[tokio::test]
-async fn a_finished_job_and_its_files_go_after_24_hours() -> tests::Result {
+async fn a_finished_job_and_its_files_are_removed_after_24_hours() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -22,7 +22,7 @@ async fn a_finished_job_and_its_files_go_after_24_hours() -> tests::Result {
     world.clean().await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
     assert!(world.platform().files().list("exports/").await?.is_empty());
-    // The row goes later, when no worker can still be writing.
+    // The row is removed later, when no worker can still be writing.
     assert!(world.platform().jobs().get(&id_of(&job)).await?.is_some());
     world.advance(24 * 3600);
     world.clean().await;
@@ -31,7 +31,7 @@ async fn a_finished_job_and_its_files_go_after_24_hours() -> tests::Result {
 }
 
 #[tokio::test]
-async fn a_form_that_nobody_fills_in_expires_too() {
+async fn a_form_that_is_not_filled_in_expires_too() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "", ANNA).await;
@@ -46,19 +46,19 @@ async fn a_form_that_nobody_fills_in_expires_too() {
 }
 
 #[tokio::test]
-async fn what_nobody_recorded_goes_and_what_is_recorded_stays() -> tests::Result {
+async fn unrecorded_files_are_removed_and_recorded_files_stay() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let files = world.platform().files();
     let orphan = format!("exports/{}/000000.0-ffffffffffffffff/Patient.ndjson", id_of(&job));
-    let nobodys = "exports/01a1fb95-ab0a-7a46-aeea-001492bd7651/000000.0-ffffffffffffffff/Patient.ndjson";
-    for key in [orphan.as_str(), nobodys] {
+    let unknown = "exports/01a1fb95-ab0a-7a46-aeea-001492bd7651/000000.0-ffffffffffffffff/Patient.ndjson";
+    for key in [orphan.as_str(), unknown] {
         write_all(&*files, key, b"x".to_vec()).await?;
     }
     let before = world.resources(&token, &job).await.len();
     world.clean().await;
-    for key in [orphan.as_str(), nobodys] {
+    for key in [orphan.as_str(), unknown] {
         assert_eq!(files.size(key).await?, None, "{key}");
     }
     assert_eq!(world.resources(&token, &job).await.len(), before);
@@ -66,11 +66,11 @@ async fn what_nobody_recorded_goes_and_what_is_recorded_stays() -> tests::Result
 }
 
 #[tokio::test]
-async fn a_job_whose_message_was_lost_is_woken() -> tests::Result {
+async fn a_job_whose_message_was_lost_is_enqueued_again() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
-    // The message is received by a worker that never comes back, and is then gone for good.
+    // A worker receives the message and never comes back; then the message is deleted.
     let inbox = world.platform().inbox();
     let lost = domain::ports::queue::Inbox::receive(&*inbox, jiff::SignedDuration::from_secs(1)).await?;
     domain::ports::queue::Inbox::acknowledge(&*inbox, &lost.expect("a task")).await.expect("gone");

@@ -1,4 +1,4 @@
-//! `ehi export` against a server that breaks off, refuses, gives no hashes and forgets jobs.
+//! `ehi export` with a server that breaks connections, refuses requests, gives no hashes and forgets jobs.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -22,17 +22,17 @@ use crate::program::{ehi, run, said};
 const PATIENTS: &str =
     "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n{\"resourceType\":\"Patient\",\"id\":\"b\"}\n";
 
-/// What the server does next, and what it was asked.
+/// The server's next responses, and a record of its requests.
 #[derive(Default)]
 struct Script {
-    /// Statuses before the manifest, with a body.
+    /// Statuses and bodies to return before the manifest.
     statuses: VecDeque<(StatusCode, Value)>,
-    /// How often a download breaks off in its middle.
+    /// The number of downloads to break off in the middle.
     broken_downloads: u32,
     kick_offs: Vec<String>,
     ranges: Vec<String>,
     status_requests: u32,
-    /// Files that the manifest names, by name and text.
+    /// The files in the manifest, by name and text.
     files: Vec<(String, String)>,
     status_at: Option<SocketAddr>,
     own: Option<SocketAddr>,
@@ -41,7 +41,7 @@ struct Script {
 type Shared = Arc<Mutex<Script>>;
 
 fn lock(script: &Shared) -> std::sync::MutexGuard<'_, Script> {
-    script.lock().expect("no test panics with it")
+    script.lock().expect("no test panics while it holds the lock")
 }
 
 async fn kick_off(State(script): State<Shared>, headers: HeaderMap) -> Response {
@@ -80,7 +80,7 @@ async fn file(
     if script.broken_downloads > 0 {
         script.broken_downloads -= 1;
         let half = Bytes::from(text[..text.len() / 2].to_owned());
-        // What came before the cut is on its way when the connection ends.
+        // The part before the cut is sent before the connection ends.
         let cut = futures_util::stream::once(async {
             tokio::task::yield_now().await;
             Err(std::io::Error::other("cut"))
@@ -143,7 +143,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_was_verified_is_called_verified_and_files_are_private() -> tests::Result {
+async fn only_verified_files_are_reported_as_verified_and_files_are_private() -> tests::Result {
     let (script, base) = start().await;
     let parent = tempfile::tempdir()?;
     let out = parent.path().join("out");
@@ -154,14 +154,14 @@ async fn only_what_was_verified_is_called_verified_and_files_are_private() -> te
     assert_eq!(std::fs::read_to_string(out.join("Patient.ndjson"))?, PATIENTS);
     assert_eq!((mode(&out), mode(&out.join("Patient.ndjson"))), (0o700, 0o600));
     assert_eq!(mode(&out.join("manifest.json")), 0o600);
-    // The count is verified all the same.
+    // The number of lines is verified nevertheless.
     lock(&script).files[0].1.push_str("{\"resourceType\":\"Patient\",\"id\":\"c\"}\n");
     let again = export(&base, &out, &[]).await;
     assert!(again.status.success(), "{}", said(&again));
     assert_eq!(
         std::fs::read_to_string(out.join("Patient.ndjson"))?.lines().count(),
         3,
-        "an old file is not taken for the new one"
+        "an old file must not be reused"
     );
     Ok(())
 }
@@ -177,7 +177,7 @@ async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another(
     let narrower = export(&base, &out, &["--type", "Patient"]).await;
     assert!(!narrower.status.success());
     assert!(said(&narrower).contains("holds another export ($export of http://127."), "{}", said(&narrower));
-    assert_eq!(lock(&script).kick_offs.len(), 1, "nothing was begun");
+    assert_eq!(lock(&script).kick_offs.len(), 1, "no export was started");
     lock(&script).files.pop();
     assert!(export(&base, &out, &[]).await.status.success());
     assert_eq!(names(&out), [".ehi-export.json", "Patient.ndjson", "manifest.json"], "no stale file is left");
@@ -195,7 +195,7 @@ async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_passes_is_tried_again_and_a_broken_download_goes_on() -> tests::Result {
+async fn transient_errors_are_retried_and_a_broken_download_continues() -> tests::Result {
     let (script, base) = start().await;
     let out = tempfile::tempdir()?;
     let transient = json!({ "resourceType": "OperationOutcome", "issue": [{ "severity": "error", "code": "transient" }] });
@@ -212,12 +212,16 @@ async fn what_passes_is_tried_again_and_a_broken_download_goes_on() -> tests::Re
     assert_eq!(std::fs::read_to_string(out.path().join("Patient.ndjson"))?, PATIENTS);
     let script = lock(&script);
     assert_eq!((script.kick_offs.len(), script.status_requests), (1, 6));
-    assert_eq!(script.ranges, [format!("bytes={}-", PATIENTS.len() / 2)], "only what was missing");
+    assert_eq!(
+        script.ranges,
+        [format!("bytes={}-", PATIENTS.len() / 2)],
+        "only the missing bytes are requested"
+    );
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_export_is_not_tried_again_and_a_cut_one_goes_on() -> tests::Result {
+async fn a_failed_export_is_not_retried_and_an_interrupted_one_continues() -> tests::Result {
     let (script, base) = start().await;
     let out = tempfile::tempdir()?;
     let failed = json!({ "resourceType": "OperationOutcome", "issue": [{ "code": "exception", "diagnostics": "the disk is full" }] });
@@ -230,13 +234,13 @@ async fn a_failed_export_is_not_tried_again_and_a_cut_one_goes_on() -> tests::Re
         "{}",
         said(&output)
     );
-    // Out of patience at once; then again: the same job, not a new one.
+    // The client gives up at once; the next run continues the same job and starts no new one.
     lock(&script).statuses = VecDeque::from([(StatusCode::SERVICE_UNAVAILABLE, Value::Null)]);
     let impatient = export(&base, out.path(), &["--retry-for", "0"]).await;
     assert!(!impatient.status.success() && said(&impatient).contains(&status_url), "{}", said(&impatient));
     assert!(export(&base, out.path(), &[]).await.status.success());
     assert_eq!(lock(&script).kick_offs.len(), 1);
-    // A server that has forgotten the job is asked anew.
+    // If the server has forgotten the job, the client starts a new one.
     let note = out.path().join(".ehi-export.json");
     let mut text: Value = serde_json::from_slice(&std::fs::read(&note).expect("a note"))?;
     text["complete"] = Value::Bool(false);
@@ -248,10 +252,10 @@ async fn a_failed_export_is_not_tried_again_and_a_cut_one_goes_on() -> tests::Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_away_while_it_is_polled_is_waited_for() -> tests::Result {
+async fn the_client_waits_for_a_server_that_is_unreachable_while_polling() -> tests::Result {
     let (script, base) = start().await;
     let out = tempfile::tempdir()?;
-    // A port that nobody listens on, until the client has been refused.
+    // No process listens on this port until the client has been refused once.
     let reserved = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = reserved.local_addr()?;
     drop(reserved);
@@ -274,7 +278,7 @@ async fn a_server_that_is_away_while_it_is_polled_is_waited_for() -> tests::Resu
     Ok(())
 }
 
-/// A lake that takes a while to export.
+/// Returns a lake whose export takes a while.
 fn large_lake() -> tempfile::TempDir {
     let lake = tempfile::tempdir().expect("a directory");
     ehi::sample::write(60, 1, lake.path(), &indicatif::ProgressBar::hidden()).expect("a sample");
@@ -308,9 +312,9 @@ fn an_interrupted_local_export_leaves_no_records_behind() -> tests::Result {
     Ok(())
 }
 
-/// Records may be loaded while an export waits for them, which it says.
+/// Records may be loaded while an export waits for them. The export tells the user so.
 #[test]
-fn an_export_of_an_empty_directory_waits_and_says_what_to_do() -> tests::Result {
+fn an_export_of_an_empty_directory_waits_and_tells_the_user_what_to_do() -> tests::Result {
     let directory = tempfile::tempdir()?;
     let input = directory.path().join("Patient.ndjson");
     std::fs::write(&input, "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n")?;

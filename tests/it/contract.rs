@@ -8,7 +8,7 @@ use local::Local;
 use platform::Platform;
 use settings::Settings;
 
-/// A platform, its clock, and what keeps its directory.
+/// Returns platforms, each with its clock and the directory that it needs.
 fn platforms() -> Vec<(Local, FixedClock, tempfile::TempDir)> {
     let settings = || Settings::parse("base_url = \"http://localhost\"", |_| None, None).expect("valid");
     [true, false]

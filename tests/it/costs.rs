@@ -1,4 +1,4 @@
-//! What `infra/docs/cost.md` says of one export, against what functions do when they start, and against its own sum. The calls of
+//! Compares the costs of one export in `infra/docs/cost.md` with the calls of functions when they start, and with their sum. The calls of
 //! the engine are counted over the emulator, in `aws`.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tests::simulated::platform::{random, sdk_over};
 use tests::simulated::{Simulation, run};
 use tests::wire::{Plan, Wire};
 
-/// Secrets Manager with two secrets that were never rotated.
+/// A Secrets Manager with two secrets that were never rotated.
 #[derive(Debug)]
 struct Secrets;
 
@@ -40,7 +40,7 @@ impl HttpConnector for Secrets {
     }
 }
 
-/// How often each operation of Secrets Manager is called when a function starts that serves requests.
+/// Returns the number of calls to Secrets Manager when a function that serves requests starts.
 fn calls_of_a_start() -> u64 {
     run(async {
         let clock: Arc<dyn Clock> = Arc::new(Simulation::new().clock());
@@ -65,14 +65,14 @@ fn page() -> String {
 }
 
 #[test]
-fn cold_functions_read_their_secrets_as_often_as_the_page_of_costs_says() {
+fn cold_functions_read_their_secrets_as_often_as_the_cost_page_says() {
     let serving = tests::template::Template::load().serving().len();
     let (serving, words) = (u32::try_from(serving).expect("few"), ["five", "six", "seven", "eight"]);
     let each = u32::try_from(calls_of_a_start()).expect("few");
     let (calls, word) = (each * serving, words[serving as usize - 5]);
     let price = 0.05 / 10_000.0;
     let page = page();
-    // Warm functions read again every five minutes; a month has 730 hours.
+    // Warm functions read their secrets again every five minutes; a month has 730 hours.
     let always = f64::from(calls) * 12.0 * 730.0 * price;
     for said in [
         format!(
@@ -86,9 +86,9 @@ fn cold_functions_read_their_secrets_as_often_as_the_page_of_costs_says() {
     assert_eq!(each, 3, "the page says 'three calls'");
 }
 
-/// A figure that is changed without the sum is wrong.
+/// This test fails if a figure is changed without the sum.
 #[test]
-fn what_one_export_costs_is_the_sum_of_its_parts() {
+fn the_cost_of_one_export_is_the_sum_of_its_parts() {
     let page = page();
     let (_, table) = page.split_once("## One patient's export").expect("a section");
     let (table, _) = table.split_once("\n## ").expect("another section");
@@ -100,7 +100,7 @@ fn what_one_export_costs_is_the_sum_of_its_parts() {
     assert!(parts.len() > 10, "{parts:?}");
     let sum: f64 = parts.iter().sum();
     assert_eq!(format!("{together:.4}"), format!("{sum:.4}"), "{sum}");
-    // And what the other pages say of it.
+    // The other pages must name the same total.
     let aws = std::fs::read_to_string(crate::house::root().join("infra/docs/aws.md")).expect("a page");
     assert!(aws.contains(&format!("one patient's export, ${together:.4}")));
 }

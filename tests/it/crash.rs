@@ -1,4 +1,4 @@
-//! The engine dies at every call it makes to its ports, before and after the call does its work. A new process
+//! The engine dies at every call to its ports, before and after the call has its effect. A new process
 //! takes over, and every resource is exported exactly once.
 
 use std::collections::BTreeMap;
@@ -12,10 +12,10 @@ use serde_json::Value;
 use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, BRUNO, World, reference};
 
-/// Small chunks, so that the patients are several.
+/// Chunks are so small that each patient has a chunk of their own.
 pub(crate) const SMALL_CHUNKS: &str = "sandbox = true\nchunk_bytes = 1";
 
-/// Begins an export of all sample patients, as a bulk job will: the engine only knows cohorts.
+/// Starts an export of all sample patients, directly in the engine.
 pub(crate) async fn begin_everyone(world: &World) -> String {
     use domain::ids::PatientId;
     use domain::request::Cohort;
@@ -27,11 +27,11 @@ pub(crate) async fn begin_everyone(world: &World) -> String {
     format!("/jobs/{}", job.id())
 }
 
-/// Works until the fault strikes or nothing is left. A process that dies acknowledges nothing.
+/// Works until the fault strikes or no work is left. A process that dies acknowledges nothing.
 pub(crate) async fn work_until_struck(platform: &Local, faults: &Arc<Faults>) {
     let worker = export_generator::worker(&Faulty::new(platform.clone(), faults.clone())).expect("its ports");
     let inbox = platform.inbox();
-    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue answers")
+    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue responds")
     {
         let done = worker.handle(&delivery.task, &NoDeadline).await;
         if faults.has_struck() {
@@ -42,7 +42,7 @@ pub(crate) async fn work_until_struck(platform: &Local, faults: &Arc<Faults>) {
     }
 }
 
-/// How often each resource was exported.
+/// Counts how often each resource was exported.
 pub(crate) fn counted(resources: &[Value]) -> BTreeMap<String, u32> {
     resources.iter().filter(|resource| !reference(resource).starts_with("DocumentReference/documents-")).fold(
         BTreeMap::new(),
@@ -53,12 +53,12 @@ pub(crate) fn counted(resources: &[Value]) -> BTreeMap<String, u32> {
     )
 }
 
-/// A crash at this call: before it or after it, in turns.
+/// Returns a crash at this call: before it if the number is even, otherwise after it.
 pub(crate) fn before_or_after(call: i64) -> Arc<Faults> {
     Faults::at(call, if call % 2 == 0 { Strike::Before } else { Strike::After })
 }
 
-/// Crashes at each call in turn; every time the export that follows must be whole.
+/// Crashes at each call in turn; the export must be complete every time.
 async fn survives(strike: Strike) {
     let expected = {
         let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
@@ -77,7 +77,7 @@ async fn survives(strike: Strike) {
             break;
         }
         crashes += 1;
-        // A new process: what was in the dead one's hands comes back after a while.
+        // A new process takes over: either it resumes the job, or the message becomes visible again after a while.
         if call % 2 == 0 {
             ehi::server::resume(world.platform()).await.expect("resumed");
         } else {
@@ -91,14 +91,14 @@ async fn survives(strike: Strike) {
         world.clean().await;
         assert_eq!(counted(&world.resources(&token, &job).await), expected, "after cleanup, call {call}");
     }
-    // Four patients with their packs, the supporting resources and the manifest make this many calls at least.
+    // Four patients with their packs, the supporting resources and the manifest need at least this many calls.
     assert!(crashes > 50, "{crashes}");
 }
 
 #[tokio::test]
-async fn however_it_is_cut_the_export_is_the_same() {
+async fn the_size_of_chunks_does_not_change_the_export() {
     let mut exports = Vec::new();
-    // A chunk for each patient, two patients a chunk, all in one.
+    // One chunk per patient, two patients per chunk, and all patients in one chunk.
     for (chunk_bytes, chunks) in [(1, 4), (220_000, 2), (1_000_000_000, 1)] {
         let settings = format!("sandbox = true\nchunk_bytes = {chunk_bytes}");
         let world = World::with(&settings, &ehi::defaults::sample_records());
@@ -116,18 +116,18 @@ async fn however_it_is_cut_the_export_is_the_same() {
 }
 
 #[tokio::test]
-async fn it_survives_dying_before_every_call() {
+async fn an_export_survives_a_crash_before_every_call() {
     survives(Strike::Before).await;
 }
 
 #[tokio::test]
-async fn it_survives_dying_after_every_call() {
+async fn an_export_survives_a_crash_after_every_call() {
     survives(Strike::After).await;
 }
 
 #[tokio::test]
 async fn a_full_disk_fails_the_job_and_lists_nothing() -> tests::Result {
-    // Writing and ending the pack of the patient, that of the supporting resources, and the manifest.
+    // The calls that write and finish the pack of the patient, the pack of the supporting resources, and the manifest.
     for call in 0..6 {
         let world = World::new();
         let token = world.token(ANNA).await;
@@ -156,7 +156,7 @@ async fn deleting_during_an_export_stops_it() -> tests::Result {
         let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
         let token = world.token(ANNA).await;
         let job = begin_everyone(&world).await;
-        // Stand still in the middle of it.
+        // The worker stops in the middle of the export.
         work_until_struck(world.platform(), &Faults::at(call, Strike::Before)).await;
         let deleted =
             world.request(http::Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
@@ -178,7 +178,7 @@ async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() -> tests::Result 
             true
         }
     }
-    // One chunk with all patients; each delivery stops after its first.
+    // One chunk has all patients; each delivery stops after its first patient.
     let world = World::new();
     let job = begin_everyone(&world).await;
     let worker = export_generator::worker(world.platform()).expect("its ports");
@@ -202,7 +202,7 @@ async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() -> tests::Result 
 }
 
 #[tokio::test]
-async fn what_is_on_disk_goes_on_after_a_restart() -> tests::Result {
+async fn an_export_continues_from_disk_after_a_restart() -> tests::Result {
     use std::sync::Arc;
 
     let state = tempfile::tempdir()?;
@@ -223,7 +223,11 @@ async fn what_is_on_disk_goes_on_after_a_restart() -> tests::Result {
         (world.token(ANNA).await, job)
     };
     let world = start();
-    assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED, "keys and grants last as well");
+    assert_eq!(
+        world.status(&token, &job).await.status,
+        StatusCode::ACCEPTED,
+        "keys and grants survive as well"
+    );
     ehi::server::resume(world.platform()).await?;
     world.work().await;
     let counts = counted(&world.resources(&token, &job).await);
@@ -231,10 +235,10 @@ async fn what_is_on_disk_goes_on_after_a_restart() -> tests::Result {
     Ok(())
 }
 
-/// A bulk export with everything that comes beside the patients and behind their chunks: what is shared, groups, what
-/// was deleted, files that are joined.
+/// A bulk export with everything beside the chunks of patients: shared resources, groups,
+/// deletions, and files that are joined.
 #[tokio::test]
-async fn a_bulk_export_survives_dying_at_every_call() -> tests::Result {
+async fn a_bulk_export_survives_a_crash_at_every_call() -> tests::Result {
     const PATH: &str = "/fhir/$export?_since=2019-01-01T00:00:00Z&_minimumFileSize=1000000";
 
     let lake = tempfile::tempdir()?;
@@ -245,7 +249,7 @@ async fn a_bulk_export_survives_dying_at_every_call() -> tests::Result {
         assert_eq!(answer.status, StatusCode::ACCEPTED);
         answer.header("content-location").to_owned()
     };
-    // Each line of each file, by the list it is in.
+    // Each line of each file, after the name of the list that its file is in.
     let lines = async |world: &World, status: &str| {
         let token = world.service("service", "system/*.rs").await;
         let manifest = world.get(status).bearer(&token).send().await;

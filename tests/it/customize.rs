@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tests::{ANNA, Answer, BASE_URL, BRUNO, World, both_hosts, reference, text};
 
-/// The form's address of a job that awaits it.
+/// Returns the path of a job that waits for its form, and the URL of the form.
 async fn form_of(world: &World, token: &str) -> (String, String) {
     let answer =
         world.post(&format!("/auto-approve/fhir/Patient/{ANNA}/$ehi-export")).bearer(token).send().await;
@@ -48,7 +48,7 @@ async fn without_the_code_the_patient_signs_in(world: World) {
     };
     let anna = sign_in(ANNA).send().await;
     assert_eq!(world.get(&anna.location()).cookie(&anna).send().await.status, StatusCode::OK);
-    // Somebody else's session sees nothing of it, and is told so.
+    // Another patient's session gives no access.
     let bruno = sign_in(BRUNO).send().await;
     assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::NOT_FOUND);
 }
@@ -67,7 +67,7 @@ async fn choices_start_the_export_once(world: World) {
     let again = submit(&world, &job, &form, &choices).await;
     assert_eq!(again.status, StatusCode::BAD_REQUEST);
     let (_, state) = world.open_form(&form).await;
-    // The workers of a deployment may be done by now.
+    // The workers of a deployment may have finished by now.
     assert!(state.status == StatusCode::OK && state.text().contains("Your copy: "), "{}", state.text());
     world.work().await;
     let exported: Vec<_> = world.resources(&token, &job).await.iter().map(reference).collect();
@@ -76,7 +76,7 @@ async fn choices_start_the_export_once(world: World) {
 }
 
 #[both_hosts]
-async fn the_jobs_token_may_choose_as_well(world: World) {
+async fn the_jobs_token_can_make_the_choices_as_well(world: World) {
     let token = world.token(ANNA).await;
     let (job, _) = form_of(&world, &token).await;
     let body = json!({ "parameters": { "visits": { "enabled": true } }, "authorizations": {} });
@@ -86,7 +86,7 @@ async fn the_jobs_token_may_choose_as_well(world: World) {
 }
 
 #[both_hosts]
-async fn wrong_choices_are_named_and_change_nothing(world: World) {
+async fn invalid_choices_are_reported_and_change_nothing(world: World) {
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
     for (body, named) in [
@@ -122,7 +122,7 @@ async fn a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else(world: World) -
         let sent = world.post(&job).form(&[("code", code.as_str()), ("redirect", redirect)]).send().await;
         assert_eq!(sent.status, StatusCode::BAD_REQUEST, "{redirect}");
     }
-    // One slash instead of two, as a client sends it.
+    // Some clients send one slash instead of two.
     let code = code_of(&form);
     let fields = [
         ("code", code.as_str()),
@@ -137,9 +137,9 @@ async fn a_browser_is_sent_to_a_page_of_the_app_and_nowhere_else(world: World) -
     Ok(())
 }
 
-/// It counts the patient's jobs, which other stories start as well where they share a deployment.
+/// This story counts the patient's jobs, and other stories start jobs too if they share a deployment.
 #[tokio::test]
-async fn a_patient_can_begin_with_the_form() {
+async fn a_patient_can_start_with_the_form() {
     begin_with_the_form(World::new()).await;
 }
 
@@ -157,7 +157,7 @@ pub(crate) async fn begin_with_the_form(world: World) {
     assert_eq!(cross_site.send().await.status, StatusCode::FORBIDDEN);
     let done = world.post(&path).cookie(&session).form(&fields).send().await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.text());
-    // The app finds the export among its own.
+    // The app finds the export in its list.
     let token = world.token(ANNA).await;
     let jobs = world.get("/jobs").bearer(&token).send().await.json();
     assert_eq!(jobs.as_array().map(Vec::len), Some(1));
@@ -167,7 +167,7 @@ pub(crate) async fn begin_with_the_form(world: World) {
 
 const NO_GENES: &str = "no, do not include any genetic tests";
 
-/// The references of an export, once staff have let it go.
+/// Returns the references of an export after the workers have finished.
 async fn released(world: &World, token: &str, job: &str) -> Vec<String> {
     world.work().await;
     world.resources(token, job).await.iter().map(reference).collect()
@@ -208,7 +208,7 @@ async fn a_description_is_not_consent_in_any_shape(world: World) {
         let page = world.post(&job).form(&fields).send().await;
         assert_eq!(page.status, StatusCode::BAD_REQUEST);
         let page = page.text();
-        // At the field, and with what was entered.
+        // The mistake is shown at its field, and the input is kept.
         assert!(page.contains("Tick &#34;Genetic tests&#34; or clear its box."), "{page}");
         for kept in [text, "name=\"authorizations.hiv\" checked"] {
             assert!(page.contains(kept), "{kept}: {page}");
@@ -216,14 +216,17 @@ async fn a_description_is_not_consent_in_any_shape(world: World) {
         let (_, parts) = world.open_form(&form).await;
         let parts = parts.text();
         assert!(parts.contains("all of it") && parts.contains("parameters.medicalRecord.enabled\" checked"));
-        assert!(!parts.contains("parameters.labs.enabled\" checked"), "what was not ticked stays so");
+        assert!(
+            !parts.contains("parameters.labs.enabled\" checked"),
+            "boxes that were not ticked stay unticked"
+        );
     }
     assert_eq!(world.status(&token, &job).await.header("x-progress"), "waiting for the patient's choices");
 }
 
-/// It counts what the job's JSON says, word by word.
+/// This story checks every value of the job's JSON.
 #[tokio::test]
-async fn what_is_not_given_is_false_and_staff_read_the_description() {
+async fn a_missing_authorization_is_false_and_staff_see_the_description() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let (job, form) = form_of(&world, &token).await;
@@ -243,7 +246,7 @@ async fn what_is_not_given_is_false_and_staff_read_the_description() {
     let staff = world.staff().await;
     let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
     assert!(page.contains("Genetic tests (\u{201c}BRCA1 &#60;only&#62;\u{201d})"), "{page}");
-    // What a job's JSON shows can be sent back.
+    // The choices in a job's JSON can be submitted again.
     let (again, form) = form_of(&world, &token).await;
     let sent_back = json!({ "parameters": shown["parameters"], "authorizations": shown["authorizations"] });
     let answer = submit(&world, &again, &form, &sent_back).await;
@@ -265,10 +268,10 @@ async fn an_empty_form_starts_nothing(world: World) {
     }
     assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
     let (_, page) = world.open_form(&form).await;
-    assert!(page.text().contains("parameters.labs.enabled"), "the form is still to be filled in");
+    assert!(page.text().contains("parameters.labs.enabled"), "the form can still be filled in");
 }
 
-/// A worker of a deployment may begin before staff can act.
+/// This story needs workers that wait: a worker of a deployment may begin before staff can act.
 #[tokio::test]
 async fn staff_can_change_the_choices_until_a_worker_begins() {
     let world = World::new();
@@ -299,7 +302,7 @@ async fn staff_can_change_the_choices_until_a_worker_begins() {
     assert_eq!(changed["authorizations"]["hiv"]["value"], false, "an authorization can be taken away");
     let last = changed["history"].as_array().and_then(|history| history.last()).expect("a history").clone();
     assert_eq!((&last["who"], &last["what"]), (&json!("admin"), &json!("changed what to export")));
-    // Staff do not consent in the patient's place.
+    // Staff cannot consent for the patient.
     let more = json!({ "parameters": { "labs": { "enabled": true } }, "authorizations": { "hiv": true } });
     let refused = post(&job, more).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
@@ -309,7 +312,7 @@ async fn staff_can_change_the_choices_until_a_worker_begins() {
     let late = post(&job, labs.clone()).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
     assert!(late.outcome().contains("approved"), "{}", late.outcome());
-    // With the patient at the desk, staff fill in the form.
+    // If the patient is present, staff fill in the form.
     let (job, _) = form_of(&world, &token).await;
     assert_eq!(post(&job, visits).await.json()["status"], "requested");
     let service = world.service("service", "system/*.rs").await;

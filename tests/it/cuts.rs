@@ -1,15 +1,15 @@
-//! The wire to AWS is cut at requests of an export, before and after the request has its effect, also in the middle of one
-//! call of a port; and everything goes wrong at once. What is exported is the same. `cargo xtask scale faults` cuts at
-//! every request; here it is one in a few, each time another one for each kind of cut.
+//! The connection to AWS is cut at requests of an export, before and after the request has its effect, also in the middle of one
+//! call of a port; and many faults occur at once. The exported lines are always the same. `cargo xtask scale faults` cuts at
+//! every request; these tests cut at some of them, and at different ones for each kind of cut.
 
 use tests::simulated::cuts::{Cuts, difference, export};
 use tests::simulated::{Cut, Faults, Storm};
 
-/// One request in so many.
+/// Every n-th request is cut.
 const STRIDE: u64 = 13;
 
 #[test]
-fn cutting_the_wire_changes_nothing() {
+fn cut_connections_do_not_change_the_export() {
     let cuts = Cuts::of(8).expect("an export");
     for (offset, cut) in [(0, Cut::DieAfter), (4, Cut::LoseAfter), (8, Cut::DieBefore)] {
         let requests: Vec<_> =
@@ -27,24 +27,24 @@ fn many_chunks_survive_a_storm() {
         let found =
             export(60, 8, Faults::Storm(storm)).unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
         assert!(found.struck * 4 > found.requests, "{} of {}", found.struck, found.requests);
-        assert!(found.died > 0, "seed {seed}: nobody died in {:?}", found.took);
+        assert!(found.died > 0, "seed {seed}: no worker died in {:?}", found.took);
         assert_eq!(difference(&expected.lines, &found.lines), None, "seed {seed}");
     }
 }
 
-/// A plan that another one has overtaken must not go on behind it: in this storm two plans appended by turns, and patients
+/// A plan task must stop after another one has overtaken it: in this storm two plan tasks once appended chunks by turns, and patients
 /// were exported twice.
 #[test]
-fn two_plans_at_once_export_nobody_twice() {
+fn two_plan_tasks_at_once_export_no_patient_twice() {
     let expected = export(200, 20, Faults::None).expect("an export");
     let storm = Storm { seed: 17, throttled: 300, lost: 20, dead: 950, duplicates: 200 };
     let found = export(200, 20, Faults::Storm(storm)).expect("an export");
     assert_eq!(difference(&expected.lines, &found.lines), None);
 }
 
-/// A lake that takes a fraction of what the workers ask for: they ask less, and the export takes longer.
+/// The lake accepts only a fraction of the workers' requests: the workers slow down, and the export takes longer.
 #[test]
-fn a_bucket_that_is_asked_too_much_delays_an_export_and_no_more() {
+fn a_throttled_bucket_only_delays_an_export() {
     let expected = export(120, 20, Faults::None).expect("an export");
     let found = export(120, 20, Faults::Slow(40)).expect("an export");
     assert_eq!(difference(&expected.lines, &found.lines), None);

@@ -1,4 +1,4 @@
-//! Damaged files of the lake: each is named in an OperationOutcome, and the rest is exported.
+//! Damaged files of the lake: each is reported in an OperationOutcome, and everything else is exported.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tests::{World, lake, reference, text};
 
-/// Compressed, and cut off in the middle.
+/// Returns a gzip stream that is cut off in the middle.
 fn truncated(lines: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(lines.as_bytes()).expect("memory");
@@ -22,7 +22,7 @@ fn write(root: &Path, name: &str, bytes: &[u8]) {
     std::fs::write(root.join(name), bytes).expect("written");
 }
 
-/// Exports by GET; the manifest, every resource of the output, and what the error files say.
+/// Exports by GET; returns the manifest, the references of all resources in the output, and the texts of the error files.
 async fn exported(world: &World, path: &str) -> (Value, Vec<String>, Vec<String>) {
     let token = world.service("service", "system/*.rs").await;
     let kicked_off = world.get(path).bearer(&token).send().await;
@@ -45,7 +45,7 @@ async fn exported(world: &World, path: &str) -> (Value, Vec<String>, Vec<String>
 }
 
 #[tokio::test]
-async fn damaged_files_are_named_and_the_rest_is_exported() -> tests::Result {
+async fn damaged_files_are_reported_and_the_rest_is_exported() -> tests::Result {
     let directory = tempfile::tempdir()?;
     let root = directory.path();
     let all = lake::write(root);
@@ -79,7 +79,7 @@ async fn damaged_files_are_named_and_the_rest_is_exported() -> tests::Result {
         let ledger = &manifest["extension"]["ledger"];
         let patients = json!({ "planned": 6, "exported": 4, "absent": 0, "failed": 2 });
         assert_eq!((&ledger["patients"], &ledger["resources"]["problems"]), (&patients, &json!(1)));
-        // The deletion of one Observation, which is still in the record, is told; the rest is there.
+        // The deletion of an Observation that is still in the record is reported and the Observation is not exported; everything else is.
         let mut expected: Vec<_> =
             all.iter().map(reference).filter(|name| name != "Observation/p1-o1").collect();
         resources.sort();
@@ -89,9 +89,9 @@ async fn damaged_files_are_named_and_the_rest_is_exported() -> tests::Result {
     Ok(())
 }
 
-/// Whoever is in the cohort, and whatever the first chunk is.
+/// The cohort and the first chunk make no difference.
 #[tokio::test]
-async fn what_is_damaged_in_deleted_is_named_once_for_every_cohort() -> tests::Result {
+async fn damage_in_deleted_is_reported_once_for_every_cohort() -> tests::Result {
     let directory = tempfile::tempdir()?;
     let root = directory.path();
     lake::write(root);
@@ -115,7 +115,7 @@ async fn what_is_damaged_in_deleted_is_named_once_for_every_cohort() -> tests::R
 }
 
 #[tokio::test]
-async fn a_patient_whose_only_file_is_damaged_is_failed_and_not_absent() -> tests::Result {
+async fn a_patient_whose_only_file_is_damaged_counts_as_failed_and_not_as_absent() -> tests::Result {
     let directory = tempfile::tempdir()?;
     let patient = directory.path().join("Patient/p");
     std::fs::create_dir_all(&patient)?;
@@ -132,7 +132,7 @@ async fn a_patient_whose_only_file_is_damaged_is_failed_and_not_absent() -> test
 }
 
 #[tokio::test]
-async fn lines_of_shared_that_are_no_resources_are_named_once_a_file() -> tests::Result {
+async fn lines_of_shared_that_are_not_resources_are_reported_once_per_file() -> tests::Result {
     let directory = tempfile::tempdir()?;
     let root = directory.path();
     for name in ["Patient/p", "shared"] {
@@ -152,7 +152,7 @@ async fn lines_of_shared_that_are_no_resources_are_named_once_a_file() -> tests:
     write(root, "shared/a.ndjson", practitioners.as_bytes());
     let long = format!("{organization}\n{}\n\"x\"", "x".repeat(40 << 20));
     write(root, "shared/b.ndjson", long.as_bytes());
-    // Each reference is asked for in a call of its own.
+    // Each reference is looked up in a call of its own.
     let world = World::with("sandbox = true", root);
     let (manifest, mut resources, mut said) =
         exported(&world, "/fhir/Patient/$export?fetchResourceBatchSize=1").await;
@@ -168,13 +168,13 @@ async fn lines_of_shared_that_are_no_resources_are_named_once_a_file() -> tests:
     );
     let ledger = &manifest["extension"]["ledger"];
     assert_eq!(ledger["problems"], json!({ "reported": 2, "unlisted": 0 }));
-    assert_eq!(ledger["resources"]["read"], 3, "nobody asked for those lines");
+    assert_eq!(ledger["resources"]["read"], 3, "the damaged lines were not requested");
     Ok(())
 }
 
-/// Whatever stands in the lake and has bytes is exported or named, with its path.
+/// Every file in the lake that has bytes is exported, or reported with its path.
 #[tokio::test]
-async fn what_the_layout_does_not_have_is_named() -> tests::Result {
+async fn files_outside_the_layout_are_reported() -> tests::Result {
     use std::os::unix::ffi::OsStrExt;
     let directory = tempfile::tempdir()?;
     let root = directory.path();
@@ -235,7 +235,7 @@ async fn what_the_layout_does_not_have_is_named() -> tests::Result {
 }
 
 #[tokio::test]
-async fn a_lake_in_which_no_patient_has_a_directory_is_named() -> tests::Result {
+async fn a_lake_in_which_no_patient_has_a_directory_is_reported() -> tests::Result {
     let directory = tempfile::tempdir()?;
     std::fs::create_dir(directory.path().join("Patient"))?;
     for number in 0..150 {

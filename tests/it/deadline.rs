@@ -1,4 +1,4 @@
-//! A request on Lambda ends before API Gateway gives up, whatever its calls to AWS do: with 503 where it cannot be answered.
+//! A request on Lambda ends before API Gateway gives up, even if calls to AWS are slow or hang: the response is then 503.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +26,12 @@ use web::routes::Route;
 
 use crate::surface::{filled_in, routes};
 
-/// The time of the functions that serve requests, as `template.yaml` has it.
+/// The timeout of the functions that serve requests, as in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_secs(29);
-/// What is left for a request when Lambda and API Gateway take theirs.
+/// The time for a request after the margins of Lambda and API Gateway are subtracted.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// All functions over the simulated AWS, with a wire that a test breaks.
+/// All functions over the simulated AWS, with a connection that a test can break.
 struct Deployed {
     wire: Wire,
     platform: Aws,
@@ -53,7 +53,7 @@ impl Deployed {
         Self { wire, platform, router }
     }
 
-    /// A token that may do everything that an app and a service may.
+    /// Returns a token with all scopes of an app and of a service.
     fn token(&self) -> String {
         let now = self.platform.clock().now().as_second();
         let claims = AccessTokenClaims {
@@ -72,7 +72,7 @@ impl Deployed {
         sign(&self.platform.keys().expect("keys"), &claims).expect("signed")
     }
 
-    /// The response as the host on Lambda asks for it, with its body, and how long it took.
+    /// Returns the response, body included, as the host on Lambda gets it, and how long it took.
     async fn send(&self, method: &Method, path: &str, form: &str) -> (Response<Vec<u8>>, Duration) {
         let mut request = Request::builder()
             .method(method)
@@ -99,14 +99,14 @@ fn assert_is_503(response: &Response<Vec<u8>>, what: &str) {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{what}: {text}");
     assert_eq!(response.headers()[RETRY_AFTER], "5", "{what}");
     let request = response.headers()["x-request-id"].to_str().expect("text");
-    // A page has words of its own, and names the request.
+    // A page has a text of its own, and shows the request id.
     let is_page = response.headers()[CONTENT_TYPE].as_bytes().starts_with(b"text/html");
     let said = if is_page { request } else { "the server cannot respond now; try again later" };
     assert!(text.contains(said), "{what}: {text}");
 }
 
 #[test]
-fn no_route_waits_for_a_store_that_never_answers_for_longer_than_api_gateway_does() {
+fn no_route_waits_longer_than_api_gateway_for_a_store_that_never_responds() {
     run(async {
         let deployed = Deployed::new().await;
         let job = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
@@ -114,7 +114,7 @@ fn no_route_waits_for_a_store_that_never_answers_for_longer_than_api_gateway_doe
         for Route { method, path, .. } in routes() {
             let what = format!("{method} {path}");
             let path = filled_in(&path, job, ANNA).replace("{upload}", "one");
-            // What one route or another wants, so that it goes on to the stores.
+            // The fields that some route requires, so that the request gets as far as the stores.
             let form =
                 "grant_type=refresh_token&refresh_token=a&client_id=app&token=a&username=admin&password=a";
             deployed.wire.follow(Plan::Always(Fault::NoAnswer));
@@ -130,7 +130,7 @@ fn no_route_waits_for_a_store_that_never_answers_for_longer_than_api_gateway_doe
 }
 
 #[test]
-fn calls_that_are_slow_one_by_one_end_in_503_together() {
+fn many_slow_calls_together_end_in_503() {
     run(async {
         let deployed = Deployed::new().await;
         let (response, took) = deployed.kick_off().await;
@@ -138,19 +138,23 @@ fn calls_that_are_slow_one_by_one_end_in_503_together() {
         assert!(took < Duration::from_secs(2), "{took:?}");
         deployed.wire.follow(Plan::Always(Fault::Late(Duration::from_secs(1))));
         let (response, took) = deployed.kick_off().await;
-        assert_eq!(response.status(), StatusCode::ACCEPTED, "slow, and in time");
+        assert_eq!(
+            response.status(),
+            StatusCode::ACCEPTED,
+            "the calls are slow, but the response is in time"
+        );
         let calls = deployed.wire.calls();
         assert!(took < LONGEST && calls > 4, "{calls} calls in {took:?}");
-        // Each of them stays below its own time-outs.
+        // Each call stays below its own time-outs.
         deployed.wire.follow(Plan::Always(Fault::Late(Duration::from_millis(4_900))));
         let (response, took) = deployed.kick_off().await;
         assert_is_503(&response, "kick-off");
         assert_eq!(took.as_secs(), LONGEST.as_secs());
-        assert!(deployed.wire.calls() > 3, "no call alone took so long");
+        assert!(deployed.wire.calls() > 3, "no single call took that long");
     });
 }
 
-/// The first request of a function that started slowly, and one that has hardly any time left.
+/// Covers the first request of a function that started slowly, and a request with hardly any time left.
 #[test]
 fn a_request_has_no_more_time_than_its_invocation() {
     run(async {
@@ -162,7 +166,7 @@ fn a_request_has_no_more_time_than_its_invocation() {
     });
 }
 
-/// What is reckoned with here is what the template says.
+/// The constants of this file must match the template.
 #[test]
 fn no_function_that_serves_requests_has_more_time_than_api_gateway() {
     let mut longest = Vec::new();

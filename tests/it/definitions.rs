@@ -1,4 +1,4 @@
-//! The tables that come from the definitions of FHIR R4.
+//! Compares the tables that come from the definitions of FHIR R4 with these definitions.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use fhir::mandatory::{CHOICES, MANDATORY};
 
 #[test]
 #[ignore = "cargo xtask test installs the R4 models of fhirclient"]
-#[expect(clippy::disallowed_methods, reason = "where Python is, is no setting of the server")]
+#[expect(clippy::disallowed_methods, reason = "the path of Python is not a setting of the server")]
 fn mandatory_elements_are_those_of_the_definitions() {
     let python =
         std::env::var("EHI_TEST_FHIRCLIENT").expect("EHI_TEST_FHIRCLIENT: a Python with fhirclient 4");

@@ -1,4 +1,4 @@
-//! What only a deployment has: a lake in a bucket, the schedule, the log of all functions together.
+//! Features that only a deployment has: a lake in a bucket, the schedule, and one log of all functions.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ async fn bucket(url: &str) -> Arc<dyn Files> {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn a_damaged_object_of_the_lake_is_named_and_the_rest_is_exported() -> tests::Result {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn a_damaged_object_of_the_lake_is_reported_and_the_rest_is_exported() -> tests::Result {
     let world = World::deployed();
     let lake = bucket(&variable("EHI_TEST_SERVED_LAKE")).await;
     let patient = b"{\"resourceType\":\"Patient\",\"id\":\"broken\"}\n".to_vec();
@@ -42,11 +42,11 @@ async fn a_damaged_object_of_the_lake_is_named_and_the_rest_is_exported() -> tes
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn the_schedule_runs_cleanup() -> tests::Result {
     let files = bucket(&format!("s3://{}", variable("EHI_TEST_SERVED_FILES"))).await;
     let orphan = format!("exports/{}/x", OsRandom.job(SystemClock.now()));
-    write_all(&*files, &orphan, b"nobody's".to_vec()).await?;
+    write_all(&*files, &orphan, b"orphan".to_vec()).await?;
     let begun = Instant::now();
     while files.size(&orphan).await?.is_some() {
         assert!(begun.elapsed() < PATIENCE, "cleanup never ran");
@@ -55,7 +55,7 @@ async fn the_schedule_runs_cleanup() -> tests::Result {
     Ok(())
 }
 
-/// Everything that the functions have logged so far.
+/// Returns all lines that the functions have logged so far.
 fn logged() -> Vec<String> {
     let output = Command::new(variable("EHI_TEST_AWS"))
         .args(["logs", "filter-log-events", "--log-group-name", &variable("EHI_TEST_SERVED_LOGS")])
@@ -68,8 +68,8 @@ fn logged() -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn the_log_follows_a_request_to_its_last_chunk_and_names_nobody() {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn the_log_follows_a_request_to_its_last_chunk_and_has_no_names() {
     let world = World::deployed();
     let token = world.token(ANNA).await;
     let path = format!("/auto-approve/no-form/fhir/Patient/{ANNA}/$ehi-export");

@@ -1,11 +1,11 @@
-//! What the pages for people say: every link leads somewhere, and the tables have what the code has.
+//! The documentation: every link leads somewhere, and the tables match the code.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::house::{functions, root, sources};
 
-/// The README, the pages of `infra/docs/` and those of `.github/`.
+/// Returns the README and the pages of `infra/docs/` and `.github/`.
 pub(crate) fn pages() -> BTreeMap<PathBuf, String> {
     let directories = ["infra/docs", ".github"].map(|name| root().join(name));
     let entries = directories.iter().flat_map(|directory| std::fs::read_dir(directory).expect("pages"));
@@ -18,7 +18,7 @@ pub(crate) fn page(name: &str) -> String {
     std::fs::read_to_string(root().join("infra/docs").join(name)).expect("a page")
 }
 
-/// The targets of the links outside blocks of code.
+/// Returns the targets of the links outside code blocks.
 fn links(text: &str) -> Vec<String> {
     let mut is_code = false;
     let mut links = Vec::new();
@@ -32,7 +32,7 @@ fn links(text: &str) -> Vec<String> {
     links
 }
 
-/// The anchor that a heading gets: lower case, words joined by hyphens, without other signs.
+/// Returns the anchor of a heading: lower case, words joined by hyphens, no other signs.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase().replace(' ', "-");
     kept.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
@@ -73,7 +73,7 @@ fn the_readme_is_short_and_leads_to_every_page() {
     }
 }
 
-/// Comments name sections of the wire contract, as "(contract, sections 1 and 6)".
+/// Comments refer to sections of the wire contract, for example "(contract, sections 1 and 6)".
 #[test]
 fn every_section_of_the_contract_that_a_comment_names_is_there() {
     let contract = page("api.md");
@@ -114,7 +114,7 @@ fn the_settings_page_has_the_table_of_limits() {
     }
 }
 
-/// Each block of settings in the pages is one that the server starts with. The hash of a password is cut off in them.
+/// The server can start with each block of settings in the pages. The hash of a password is shortened in them.
 #[test]
 fn the_settings_in_the_pages_are_settings() {
     let hash =

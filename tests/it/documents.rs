@@ -1,4 +1,4 @@
-//! Documents of the record, and the URLs of attachments: each can be fetched, or is not there and named.
+//! Documents of the record and the URLs of attachments: each URL can be fetched, or it is removed and reported.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use tests::{ANNA, BASE_URL, World, reference, text};
 
 const SOMEBODY: &str = "somebody";
 
-/// A lake with one patient: these lines, and these files.
+/// Returns a lake with one patient, these lines and these files.
 fn lake(lines: &[Value], files: &[&str]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let patient = directory.path().join("Patient").join(SOMEBODY);
@@ -32,7 +32,7 @@ fn binary(id: &str) -> Value {
     json!({ "resourceType": "Binary", "id": id, "contentType": "text/plain", "data": STANDARD.encode(format!("binary {id}")) })
 }
 
-/// A complete EHI export of the patient; its resources, and what its `error` files say.
+/// Runs a complete EHI export of the patient; returns its resources, and the texts of its `error` files.
 async fn exported(world: &World, token: &str) -> (Vec<Value>, Vec<String>) {
     let job = world.exported(token, SOMEBODY).await;
     let resources = world.resources(token, &job).await;
@@ -51,7 +51,7 @@ fn named<'r>(resources: &'r [Value], name: &str) -> &'r Value {
 }
 
 #[tokio::test]
-async fn every_url_of_an_attachment_can_be_fetched_or_is_left_out_and_named() {
+async fn every_url_of_an_attachment_can_be_fetched_or_is_removed_and_reported() {
     let urls = [
         ("Binary/b1", Some("binary b1")),
         ("./Binary/b1", Some("binary b1")),
@@ -83,7 +83,7 @@ async fn every_url_of_an_attachment_can_be_fetched_or_is_left_out_and_named() {
     let world = World::with("sandbox = true", directory.path());
     let token = world.token(SOMEBODY).await;
     let (resources, errors) = exported(&world, &token).await;
-    assert_eq!(resources.len(), 1, "nothing is described twice: {resources:#?}");
+    assert_eq!(resources.len(), 1, "no file is described twice: {resources:#?}");
     let found = resources[0]["content"].as_array().expect("content");
     for (content, (url, expected)) in found.iter().zip(urls) {
         let attachment = &content["attachment"];
@@ -100,7 +100,7 @@ async fn every_url_of_an_attachment_can_be_fetched_or_is_left_out_and_named() {
         let file = world.get(&served).bearer(&token).send().await;
         assert_eq!((file.status, file.text().as_str()), (StatusCode::OK, expected), "{url}");
     }
-    assert_eq!(found[urls.len()]["attachment"]["url"], elsewhere, "others' stay");
+    assert_eq!(found[urls.len()]["attachment"]["url"], elsewhere, "URLs of other servers are unchanged");
     assert_eq!(errors.len(), 7, "{errors:?}");
 }
 
@@ -142,7 +142,7 @@ async fn attachments_of_all_types_are_served() {
 }
 
 #[tokio::test]
-async fn what_lies_in_shared_has_no_url_that_nobody_serves() -> tests::Result {
+async fn resources_of_shared_have_no_url_that_the_server_cannot_serve() -> tests::Result {
     let photo = |id: &str| json!({ "resourceType": "Practitioner", "id": id, "photo": [{ "url": "Binary/none" }, { "url": "https://example.org/p.png" }] });
     let lines = [
         json!({ "resourceType": "Patient", "id": SOMEBODY, "generalPractitioner": [{ "reference": "Practitioner/p" }] }),
@@ -170,7 +170,7 @@ async fn what_lies_in_shared_has_no_url_that_nobody_serves() -> tests::Result {
     Ok(())
 }
 
-/// What an export of these lines has, with medical records and other documents chosen and nothing sensitive authorized.
+/// Returns the resources of an export of these lines, with medical records and other documents chosen and no sensitive topic authorized.
 async fn chosen(lines: &[Value]) -> Vec<Value> {
     let directory = lake(lines, &[]);
     let world = World::with("sandbox = true", directory.path());
@@ -184,7 +184,7 @@ async fn chosen(lines: &[Value]) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_withheld_document_leaves_no_url_and_says_that_it_is_masked() {
+async fn a_withheld_document_leaves_no_url_and_is_marked_as_masked() {
     let lines = [
         json!({ "resourceType": "DocumentReference", "id": "open", "content": [{ "attachment": { "url": "Binary/b" } }] }),
         json!({ "resourceType": "DocumentReference", "id": "closed", "meta": { "security": [{ "code": "PSY" }] },
@@ -200,7 +200,8 @@ async fn a_withheld_document_leaves_no_url_and_says_that_it_is_masked() {
 }
 
 #[tokio::test]
-async fn a_binary_whose_access_follows_another_resource_goes_with_what_refers_to_it_only() -> tests::Result {
+async fn a_binary_with_a_security_context_is_exported_only_with_a_resource_that_refers_to_it() -> tests::Result
+{
     let under = |id: &str, context: &str| {
         let mut binary = binary(id);
         binary["securityContext"] = json!({ "reference": context });
@@ -221,7 +222,7 @@ async fn a_binary_whose_access_follows_another_resource_goes_with_what_refers_to
 }
 
 #[tokio::test]
-async fn what_is_sensitive_holds_its_documents_back_also_when_it_was_not_chosen() {
+async fn a_sensitive_resource_withholds_its_documents_even_if_it_was_not_chosen() {
     let sensitive = |resource_type: &str, id: &str| {
         json!({ "resourceType": resource_type, "id": id, "meta": { "security": [{ "code": "HIV" }] },
             "category": [{ "coding": [{ "code": "laboratory" }] }], "presentedForm": [{ "url": "Binary/form" }] })
@@ -252,7 +253,7 @@ async fn a_client_that_follows_tagged_documents_only_finds_all_of_them() {
     let token = text(&world.tokens("other-app", ANNA).await["access_token"]);
     let job = world.exported(&token, ANNA).await;
     let resources = world.resources(&token, &job).await;
-    // Everything that any resource links to.
+    // The URLs in all resources.
     let linked = |resource: &Value| -> BTreeSet<String> {
         let attachments = match &resource["content"] {
             Value::Array(contents) => contents.iter().map(|content| content["attachment"].clone()).collect(),
@@ -262,7 +263,7 @@ async fn a_client_that_follows_tagged_documents_only_finds_all_of_them() {
     };
     let all: BTreeSet<_> = resources.iter().flat_map(linked).collect();
     assert_eq!(all.len(), 8, "{all:#?}");
-    // What it follows: tagged DocumentReferences, and each attachment by its title.
+    // This client follows tagged DocumentReferences, and takes each attachment by its title.
     let is_followed = |resource: &&Value| {
         let tags = resource["meta"]["tag"].as_array();
         resource["resourceType"] == "DocumentReference"
@@ -276,15 +277,15 @@ async fn a_client_that_follows_tagged_documents_only_finds_all_of_them() {
             assert!(!text(&content["attachment"]["title"]).is_empty(), "{content}");
         }
     }
-    // Others get them as they are.
+    // Other clients get the DocumentReferences unchanged.
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let resources = world.resources(&token, &job).await;
-    assert_eq!(resources.iter().filter(is_followed).count(), 1, "our own");
+    assert_eq!(resources.iter().filter(is_followed).count(), 1, "the server's own");
 }
 
 #[tokio::test]
-async fn document_references_of_the_server_have_what_us_core_needs() {
+async fn document_references_of_the_server_have_the_elements_that_us_core_requires() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -299,7 +300,7 @@ async fn document_references_of_the_server_have_what_us_core_needs() {
 }
 
 #[tokio::test]
-async fn a_wrong_size_or_hash_of_a_document_is_corrected_and_named() {
+async fn a_wrong_size_or_hash_of_a_document_is_corrected_and_reported() {
     let right = STANDARD
         .encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, b"file a.txt"));
     let document = |id: &str, attachment: Value| json!({ "resourceType": "DocumentReference", "id": id, "content": [{ "attachment": attachment }] });

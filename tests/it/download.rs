@@ -1,10 +1,10 @@
-//! Files of a finished export.
+//! Downloads of the files of a finished export.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
 
-/// Every attachment that the export's resources link to.
+/// Returns the URL of every attachment that the export's resources link to.
 pub(crate) fn attachment_urls(resources: &[Value]) -> Vec<String> {
     let linked = resources.iter().flat_map(|resource| match &resource["content"] {
         Value::Array(contents) => contents.iter().map(|content| content["attachment"].clone()).collect(),
@@ -14,7 +14,7 @@ pub(crate) fn attachment_urls(resources: &[Value]) -> Vec<String> {
 }
 
 #[both_hosts]
-async fn files_come_by_name_and_by_type(world: World) {
+async fn files_are_found_by_name_and_by_type(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     for name in ["Patient.ndjson", "Patient"] {
@@ -34,7 +34,7 @@ async fn files_come_by_name_and_by_type(world: World) {
 }
 
 #[both_hosts]
-async fn a_broken_download_goes_on_by_range(world: World) {
+async fn a_broken_download_continues_by_range(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let path = format!("{job}/download/Observation.ndjson");
@@ -58,7 +58,7 @@ async fn a_broken_download_goes_on_by_range(world: World) {
 }
 
 #[tokio::test]
-async fn files_are_compressed_for_those_who_take_gzip() {
+async fn files_are_compressed_for_clients_that_accept_gzip() {
     use std::io::Read;
 
     let world = World::new();
@@ -80,7 +80,7 @@ async fn files_are_compressed_for_those_who_take_gzip() {
     let mut read = Vec::new();
     flate2::read::GzDecoder::new(gzip.body.as_slice()).read_to_end(&mut read).expect("gzip");
     assert_eq!(read, whole.body);
-    // Two representations, two tags.
+    // The two representations have different ETags.
     let (tag, gzip_tag) = (whole.header("etag"), gzip.header("etag"));
     assert_ne!(tag, gzip_tag);
     assert!(gzip_tag.starts_with("W/"));
@@ -95,7 +95,7 @@ async fn files_are_compressed_for_those_who_take_gzip() {
         assert_eq!(answer.status, status, "{headers:?}");
         assert!(varies(&answer), "{headers:?}");
     }
-    // Ranges are of the file as it is.
+    // Ranges refer to the uncompressed file.
     let part = with(&[("accept-encoding", "gzip"), ("range", "bytes=10-19")]).await;
     assert_eq!((part.status, part.header("content-encoding")), (StatusCode::PARTIAL_CONTENT, ""));
     assert_eq!(part.body, whole.body[10..20]);
@@ -113,7 +113,7 @@ async fn files_are_compressed_for_those_who_take_gzip() {
     for refused in ["gzip;q=0", "identity;q=1, gzip;q=0.1", "br"] {
         assert_eq!(with(&[("accept-encoding", refused)]).await.body, whole.body, "{refused}");
     }
-    // What is compressed by its kind stays as it is.
+    // Content that is already compressed is sent unchanged.
     let token = world.token(ANNA).await;
     for url in attachment_urls(&world.resources(&token, &job).await) {
         let file = world.get(&url).bearer(&token).header("accept-encoding", "gzip").send().await;
@@ -123,9 +123,10 @@ async fn files_are_compressed_for_those_who_take_gzip() {
     }
 }
 
-/// An API Gateway decodes paths before the function sees them, and the emulator drops what no path may have.
+/// This story needs the server in memory: API Gateway decodes paths before the function gets them, and the emulator removes characters that
+/// no path may have.
 #[tokio::test]
-async fn names_that_are_none_are_404() {
+async fn unknown_and_invalid_file_names_are_404() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -166,7 +167,7 @@ async fn documents_of_the_record_are_attachments_with_absolute_urls(world: World
     let resources = world.resources(&token, &job).await;
     assert!(resources.iter().all(|resource| resource["resourceType"] != "Binary"));
     let urls = attachment_urls(&resources);
-    // Four Binaries that documents refer to, one photograph, and three documents that nothing describes.
+    // The record has four Binaries that documents refer to, one photograph, and three documents that no resource describes.
     assert_eq!(urls.len(), 8, "{urls:#?}");
     let mut types = Vec::new();
     for url in &urls {
@@ -194,7 +195,7 @@ async fn documents_of_the_record_are_attachments_with_absolute_urls(world: World
 }
 
 #[both_hosts]
-async fn a_client_that_needs_it_gets_each_document_reference_alone(world: World) {
+async fn a_client_registered_for_it_gets_each_document_reference_in_a_file_of_its_own(world: World) {
     let token = text(&world.tokens("other-app", ANNA).await["access_token"]);
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     world.work().await;
@@ -226,9 +227,9 @@ async fn a_withheld_document_takes_its_binary_with_it(world: World) {
     assert!(urls.contains("binary-discharge") && urls.contains("binary-letter"), "{urls}");
     assert!(!urls.contains("psychiatry") && !urls.contains("operative"), "{urls}");
     let metadata = world.get(&format!("{job}/metadata")).bearer(&token).send().await.json();
-    // Resources of the record, and the Binary of one of them.
+    // The count includes resources of the record, and the Binary of one of them.
     assert_eq!(metadata["withheld"]["mentalHealth"], 4, "{}", metadata["withheld"]);
-    // Its address is guessed in vain: nothing is there.
+    // A guessed URL of the withheld document finds no file.
     let guess = urls
         .split_whitespace()
         .find(|url| url.contains("discharge"))
@@ -237,7 +238,7 @@ async fn a_withheld_document_takes_its_binary_with_it(world: World) {
     assert_eq!(world.get(&guess).bearer(&token).send().await.status, StatusCode::NOT_FOUND);
 }
 
-/// What staff send to the store themselves, attached to an export of this client; the attachment's URL, the token.
+/// Sends a file directly to the store as staff, attached to an export of this client; returns the attachment's URL and the token.
 async fn with_a_large_attachment(world: &World, client: &str, bytes: &[u8]) -> (String, String) {
     let token = text(&world.tokens(client, BRUNO).await["access_token"]);
     let job = world.kick_off(&token, "/no-form", BRUNO).await;
@@ -255,7 +256,7 @@ async fn with_a_large_attachment(world: &World, client: &str, bytes: &[u8]) -> (
     }
     let parts = parts.part("file", reqwest::multipart::Part::bytes(bytes.to_vec()));
     let sent = reqwest::Client::new().post(text(&form["url"])).multipart(parts).send().await;
-    assert!(sent.expect("the store answers").status().is_success());
+    assert!(sent.expect("the store responds").status().is_success());
     let attached = world.post(&complete).cookie(&staff).send().await.json();
     let attachment = &attached["attachments"][0];
     assert_eq!((&attachment["title"], &attachment["size"]), (&json!("scan.pdf"), &json!(bytes.len())));
@@ -266,17 +267,17 @@ async fn with_a_large_attachment(world: &World, client: &str, bytes: &[u8]) -> (
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn files_too_large_for_an_answer_come_from_the_store() {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn files_too_large_for_a_response_come_from_the_store() {
     let world = World::deployed();
     let large: Vec<u8> = (0..=u8::MAX).cycle().take(5 * 1024 * 1024).collect();
     let (url, token) = with_a_large_attachment(&world, "app", &large).await;
     let sent = world.get(&url).bearer(&token).send().await;
     assert_eq!(sent.status, StatusCode::TEMPORARY_REDIRECT, "{}", sent.text());
-    let fetched = reqwest::get(sent.location()).await.expect("the store answers");
+    let fetched = reqwest::get(sent.location()).await.expect("the store responds");
     assert_eq!(fetched.status(), StatusCode::OK);
     assert_eq!(fetched.bytes().await.expect("bytes"), large);
-    // Signed for each request, to the second.
+    // The link is signed for each request; its signature changes every second.
     let signed_at = |answer: &Answer| tests::parameter(&answer.location(), "X-Amz-Date");
     let begun = std::time::Instant::now();
     loop {
@@ -301,7 +302,7 @@ async fn files_too_large_for_an_answer_come_from_the_store() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_files_itself_says_so() {
+async fn a_server_that_accepts_uploads_itself_says_so() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;

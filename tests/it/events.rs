@@ -1,4 +1,4 @@
-//! What an event bus is told of exports: each change that matters once, and never a name.
+//! Events about exports on an event bus: each relevant change is published once, without any name.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use tests::{ANNA, World};
 
 use crate::logs::Captured;
 
-/// A bus that keeps what it is told, and takes nothing while it is down.
+/// An event bus that records events, and refuses them while it is down.
 #[derive(Default)]
 struct Bus {
     told: Mutex<Vec<Value>>,
@@ -50,7 +50,7 @@ impl Bus {
     }
 }
 
-/// A row of the table of jobs as a stream shows it.
+/// Returns a row of the table of jobs as a stream shows it.
 fn row(job: &Job) -> Value {
     json!({
         "job_id": { "S": job.id().as_str() },
@@ -65,14 +65,14 @@ fn change(before: &Job, after: &Job) -> Value {
     json!({ "eventName": "MODIFY", "dynamodb": { "OldImage": row(before), "NewImage": row(after), "SequenceNumber": "1" } })
 }
 
-/// A job as it is stored now.
+/// Returns a job as it is stored now.
 async fn stored(world: &World, path: &str) -> Job {
     let id = JobId::parse(path.trim_start_matches("/jobs/")).expect("an id");
     world.platform().jobs().get(&id).await.expect("an answer").expect("a job").job
 }
 
 #[tokio::test]
-async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() -> tests::Result {
+async fn only_review_and_the_end_of_an_export_are_published() -> tests::Result {
     let log = Captured::start();
     let world = World::new();
     let token = world.token(ANNA).await;
@@ -82,8 +82,8 @@ async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() -> tests
     let choices = json!({ "parameters": { "medicalRecord": { "enabled": true } } });
     world.post(&job).bearer(&token).json(&choices).send().await;
     states.push(stored(&world, &job).await);
-    // A short export goes from here to the end in one task.
-    let Job::Queued(queued) = states[1].clone() else { panic!("it was sent") };
+    // A short export goes from here to its end in one task.
+    let Job::Queued(queued) = states[1].clone() else { panic!("the form was sent") };
     let now = world.platform().clock().now();
     states.push(Job::Running(queued.begin(now)));
     world.work().await;
@@ -95,7 +95,7 @@ async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() -> tests
     let names: Vec<_> = states.iter().map(|job| job.state().name()).collect();
     assert_eq!(names, ["awaiting-input", "queued", "running", "in-review", "complete", "cancelled"]);
 
-    // The log of one machine says the same.
+    // The log of one machine has the same changes.
     let lines = log.with("job changed its state");
     assert_eq!(lines.len(), 3, "{lines:?}");
     for (line, state) in lines.iter().zip(["in-review", "complete", "cancelled"]) {
@@ -107,7 +107,7 @@ async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() -> tests
     bus.hears(&changes).await?;
     let told = bus.take();
     let id = job.trim_start_matches("/jobs/");
-    let Some(summary) = states[4].summary() else { panic!("it is written") };
+    let Some(summary) = states[4].summary() else { panic!("the export is written") };
     let totals = |state: &str| {
         json!({
             "job": id, "state": state, "kind": "ehi", "files": summary.files, "resources": summary.resources,
@@ -138,12 +138,12 @@ async fn everybody_hears_of_review_and_of_the_end_and_of_nothing_else() -> tests
 }
 
 #[tokio::test]
-async fn rejected_failed_and_expired_exports_are_told_of() -> tests::Result {
+async fn rejected_failed_and_expired_exports_are_published() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let staff = world.staff().await;
     let bus = Arc::new(Bus::default());
-    // Rejected, with a reason that names the patient, and expired.
+    // One export is rejected with a reason that names the patient, and then expires.
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
     let review = stored(&world, &job).await;
@@ -153,7 +153,7 @@ async fn rejected_failed_and_expired_exports_are_told_of() -> tests::Result {
     world.advance(100_000);
     world.clean().await;
     let expired = stored(&world, &job).await;
-    // Failed, for a reason that names a file.
+    // The other export fails for a reason that names a file.
     let failing = world.kick_off(&world.token(ANNA).await, "/no-form", ANNA).await;
     let queued = stored(&world, &failing).await;
     let (now, retention) = (world.platform().clock().now(), world.platform().settings().retention);
@@ -164,7 +164,7 @@ async fn rejected_failed_and_expired_exports_are_told_of() -> tests::Result {
         now,
         &retention,
     );
-    let failed = Job::Failed(failed.expect("it may fail"));
+    let failed = Job::Failed(failed.expect("a queued job can fail"));
     let changes = [change(&review, &rejected), change(&rejected, &expired), change(&queued, &failed)];
     bus.hears(&changes).await?;
     let told = bus.take();
@@ -176,7 +176,7 @@ async fn rejected_failed_and_expired_exports_are_told_of() -> tests::Result {
 }
 
 #[tokio::test]
-async fn what_is_no_change_of_state_is_told_to_nobody_and_a_second_telling_is_known() -> tests::Result {
+async fn other_changes_are_not_published_and_a_repeated_event_has_the_same_id() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
@@ -187,7 +187,7 @@ async fn what_is_no_change_of_state_is_told_to_nobody_and_a_second_telling_is_kn
     let chunk = json!({ "job_id": { "S": "a" }, "part": { "S": "chunk#000000.0" }, "chunk": { "S": "{}" } });
     let unread = json!({ "part": { "S": "job" }, "job_state": { "S": "complete" }, "document": { "S": "{\"of\":\"tomorrow\"}" } });
     let silent = [
-        // A file was attached.
+        // Here a file was attached.
         change(&review, &review),
         json!({ "eventName": "INSERT", "dynamodb": { "NewImage": chunk, "SequenceNumber": "2" } }),
         json!({ "eventName": "REMOVE", "dynamodb": { "OldImage": row(&review), "SequenceNumber": "3" } }),
@@ -196,20 +196,20 @@ async fn what_is_no_change_of_state_is_told_to_nobody_and_a_second_telling_is_kn
     bus.hears(&silent).await?;
     assert_eq!(bus.take(), Vec::<Value>::new());
 
-    // A bus that is down holds back the whole batch, which comes again; so does one whose answer was lost.
+    // If the bus is down, the whole batch fails and is delivered again; so it is if the response of the bus is lost.
     let batch = [silent.as_slice(), &[change(&queued, &review)]].concat();
     *bus.is_down.lock().expect("a flag") = true;
-    bus.hears(&batch).await.expect_err("nobody was told");
+    bus.hears(&batch).await.expect_err("no event was published");
     *bus.is_down.lock().expect("a flag") = false;
     bus.hears(&batch).await?;
     bus.hears(&batch).await?;
     let told = bus.take();
     assert_eq!(told.len(), 2);
-    assert_eq!(told[0], told[1], "the id says that it is the same");
+    assert_eq!(told[0], told[1], "the events have the same id");
     Ok(())
 }
 
-/// A queue that is sent what a test listens to.
+/// A queue that receives the messages that a test waits for.
 struct Listener(String);
 
 impl Listener {
@@ -229,7 +229,7 @@ impl Listener {
         (Self(url), arn)
     }
 
-    /// The first message that says this.
+    /// Returns the first message that contains this text.
     fn hears(&self, wanted: &str) -> String {
         let begun = Instant::now();
         loop {
@@ -246,14 +246,14 @@ impl Listener {
             {
                 return body;
             }
-            assert!(begun.elapsed() < Duration::from_mins(1), "nobody says '{wanted}'");
+            assert!(begun.elapsed() < Duration::from_mins(1), "no message contains '{wanted}'");
         }
     }
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn a_deployment_tells_its_event_bus_and_mails_staff() -> tests::Result {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn a_deployment_publishes_events_and_mails_staff() -> tests::Result {
     let (bus, arn) = Listener::new();
     let rule = format!("listener-{}", OsRandom.attempt());
     aws(&["events", "put-rule", "--name", &rule, "--event-pattern", "{\"source\":[\"ehi-export\"]}"]);

@@ -1,4 +1,4 @@
-//! The patient's form in three steps, as a browser without script walks it.
+//! The patient's form in three steps, used by a browser without scripts.
 
 use domain::ports::expiring::EntryKind;
 use http::StatusCode;
@@ -18,14 +18,14 @@ const TOPICS: &str = "Private topics";
 const CHECK: &str = "Check before you send";
 
 #[both_hosts]
-async fn three_steps_start_an_export_of_what_was_ticked(world: World) {
+async fn three_steps_start_an_export_of_the_ticked_parts(world: World) {
     let token = world.token(ANNA).await;
     let (job, link) = link_of(&world, &token).await;
     let entered = world.get(&link).send().await;
-    assert!(!entered.location().contains("code="), "the code leaves the address");
+    assert!(!entered.location().contains("code="), "the code is removed from the URL");
     let mut browser = Browser::open(&world, &link).await;
     assert!(browser.shows(PARTS) && browser.shows("Step 1 of 3") && browser.shows("Anna Lindqvist"));
-    assert!(browser.has_ticked("parameters.photographs.enabled"), "every part is ticked to begin with");
+    assert!(browser.has_ticked("parameters.photographs.enabled"), "every part is ticked at first");
     browser.press("none", &[]).await;
     assert!(browser.shows(PARTS) && !browser.has_ticked("parameters.labs.enabled"));
     let labs = [
@@ -35,11 +35,11 @@ async fn three_steps_start_an_export_of_what_was_ticked(world: World) {
     ];
     browser.press("next", &labs).await;
     assert!(browser.shows("<h1>Private topics"), "{}", browser.page.text());
-    assert!(!browser.has_ticked("authorizations.hiv"), "no topic is ticked to begin with");
+    assert!(!browser.has_ticked("authorizations.hiv"), "no topic is ticked at first");
     browser.press("next", &[("authorizations.hiv", "on")]).await;
     assert!(browser.shows(CHECK) && browser.shows("From 2015") && browser.shows("only <blood> & \"iron\""));
     assert!(browser.shows("You let this organization give The test app the topics you ticked"));
-    // Nothing is sent without the patient's agreement.
+    // The form is not sent without the patient's agreement.
     browser.press("send", &[]).await;
     assert!(browser.shows("Tick the box to agree.") && browser.shows("<title>Error: "));
     browser.press("send", &[("agree", "on")]).await;
@@ -58,7 +58,7 @@ async fn three_steps_start_an_export_of_what_was_ticked(world: World) {
 }
 
 #[both_hosts]
-async fn no_topic_ticked_withholds_all_of_them(world: World) {
+async fn without_a_ticked_topic_all_topics_are_withheld(world: World) {
     let token = world.token(ANNA).await;
     let (job, link) = link_of(&world, &token).await;
     let mut browser = Browser::open(&world, &link).await;
@@ -77,7 +77,7 @@ async fn no_topic_ticked_withholds_all_of_them(world: World) {
 }
 
 #[tokio::test]
-async fn every_mistake_is_named_and_everything_typed_stays() {
+async fn every_mistake_is_reported_and_all_input_is_kept() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let (job, link) = link_of(&world, &token).await;
@@ -120,10 +120,10 @@ async fn every_mistake_is_named_and_everything_typed_stays() {
     ];
     browser.press("next", &right).await;
     assert!(browser.shows(TOPICS));
-    // A text is never consent, and none is lost.
+    // A text alone is never consent, and it is never lost.
     browser.press("next", &[("authorizations.genetic.text", "no")]).await;
     assert!(browser.shows("Tick \"Genetic tests\" or clear its box.") && browser.shows("value=\"no\""));
-    // Nor does it pass by going around the step.
+    // Skipping the step does not help either.
     browser.get(&format!("{job}/customize?step=check")).await;
     browser.press("send", &[]).await;
     assert!(browser.shows(TOPICS) && browser.shows("There is a problem"));
@@ -137,7 +137,7 @@ async fn after_sending_the_same_link_shows_the_state(world: World) {
     let mut browser = Browser::open(&world, &link).await;
     browser.press("next", &[]).await;
     browser.press("next", &[]).await;
-    // A double click, and the back button.
+    // The patient clicks twice, or uses the back button.
     let first = browser.answer("send", &[]).await;
     let second = browser.answer("send", &[]).await;
     assert!(first.location().contains("step=sent"), "{}", first.location());
@@ -148,8 +148,8 @@ async fn after_sending_the_same_link_shows_the_state(world: World) {
     assert!(again.shows("Ready") && !again.shows("You sent this already."), "{}", again.page.text());
     assert!(!again.page.text().contains("<form id=\"form\""));
     let stranger = world.get(&format!("{job}/customize")).send().await;
-    assert!(stranger.location().contains("/patient-login"), "the state is no stranger's");
-    // Whoever signs out is one.
+    assert!(stranger.location().contains("/patient-login"), "a stranger must not see the state");
+    // After signing out, the patient has no access.
     let leave = [("step", "check"), ("go", "leave")];
     let path = format!("{job}/customize");
     let left = world.post(&path).header("cookie", &again.cookie).form(&leave).send().await;
@@ -159,20 +159,20 @@ async fn after_sending_the_same_link_shows_the_state(world: World) {
     assert!(after.location().contains("/patient-login"));
 }
 
-/// Time passes.
+/// This story moves the clock.
 #[tokio::test]
-async fn what_was_typed_survives_the_end_of_the_session() {
+async fn input_survives_the_end_of_the_session() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let (job, link) = link_of(&world, &token).await;
     let mut browser = Browser::open(&world, &link).await;
     browser.press("next", &[]).await;
     assert!(browser.page.text().contains("data-session-seconds=\"600\""));
-    // Whoever asks to stay stays.
+    // The `stay` button extends the session.
     world.advance(500);
     browser.press("stay", &[("authorizations.hiv", "on")]).await;
     world.advance(500);
-    // A script's end of the session ends none that still lasts.
+    // A script reports the end of the session; a session that has not expired continues.
     assert_eq!(browser.answer("end", &[]).await.status, StatusCode::NO_CONTENT);
     browser.press("stay", &[]).await;
     assert!(browser.has_ticked("authorizations.hiv"));
@@ -194,7 +194,7 @@ async fn what_was_typed_survives_the_end_of_the_session() {
     {
         assert!(kept.iter().any(|(field, shown)| field == name && shown == value), "{name}: {kept:?}");
     }
-    // Somebody else sees nothing of it.
+    // Another patient sees none of the input.
     let bruno =
         world.post("/patient-login").form(&[("next", next.as_str()), ("patient", BRUNO)]).send().await;
     assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::NOT_FOUND);
@@ -211,7 +211,7 @@ async fn what_was_typed_survives_the_end_of_the_session() {
 }
 
 #[both_hosts]
-async fn of_two_tabs_the_newest_is_shown(world: World) {
+async fn of_two_tabs_the_newest_state_is_shown(world: World) {
     let token = world.token(ANNA).await;
     let (_, link) = link_of(&world, &token).await;
     let mut one = Browser::open(&world, &link).await;
@@ -220,10 +220,10 @@ async fn of_two_tabs_the_newest_is_shown(world: World) {
     other.press("next", &[("parameters.labs.notes", "of the second tab")]).await;
     assert!(other.shows("You changed this in another tab. Check it."), "{}", other.page.text());
     assert!(other.shows("of the first tab") && other.shows(PARTS));
-    // What was looked at may be changed.
+    // After the patient has seen the other version, they can change it.
     other.press("next", &[("parameters.labs.notes", "of the second tab")]).await;
     assert!(other.shows(TOPICS));
-    // And what is sent is what was seen.
+    // The form that is sent is the one that the patient saw.
     one.press("next", &[]).await;
     assert!(one.shows(CHECK) && one.shows("of the second tab"));
     other.press("next", &[("authorizations.hiv", "on")]).await;
@@ -232,10 +232,10 @@ async fn of_two_tabs_the_newest_is_shown(world: World) {
 }
 
 #[both_hosts]
-async fn the_app_gets_its_patient_back(world: World) {
+async fn the_patient_returns_to_the_app(world: World) {
     let token = world.token(ANNA).await;
     let (_, link) = link_of(&world, &token).await;
-    // One slash instead of two, as a client sends it.
+    // Some clients send one slash instead of two.
     let mut browser = Browser::open(&world, &format!("{link}&redirect=https:/app.example.org/jobs")).await;
     browser.press("next", &[]).await;
     browser.press("next", &[]).await;
@@ -249,7 +249,7 @@ async fn the_app_gets_its_patient_back(world: World) {
 }
 
 #[both_hosts]
-async fn the_form_speaks_spanish_and_loses_nothing_by_it(world: World) {
+async fn the_form_switches_to_spanish_and_keeps_the_input(world: World) {
     let token = world.token(ANNA).await;
     let (_, link) = link_of(&world, &token).await;
     let mut browser = Browser::open(&world, &link).await;
@@ -265,7 +265,7 @@ async fn the_form_speaks_spanish_and_loses_nothing_by_it(world: World) {
             && browser.shows("hierro")
             && browser.shows("<html lang=\"es\"")
     );
-    // The day comes first.
+    // In Spanish the day comes before the month.
     let page = browser.page.text();
     assert!(page.find("from.day").expect("a day") < page.find("from.month").expect("a month"));
     browser.cookie = format!("{}; lang=es", browser.cookie);
@@ -273,9 +273,9 @@ async fn the_form_speaks_spanish_and_loses_nothing_by_it(world: World) {
     assert!(browser.shows("Análisis de laboratorio: esta fecha no existe."), "{}", browser.page.text());
 }
 
-/// It counts the patient's jobs.
+/// This story counts the patient's jobs.
 #[tokio::test]
-async fn the_form_before_any_job_has_the_same_steps_and_starts_one_export() {
+async fn the_form_without_a_job_has_the_same_steps_and_starts_one_export() {
     let world = World::new();
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
     let sent_away = world.get(&path).send().await.location();
@@ -297,7 +297,7 @@ async fn the_form_before_any_job_has_the_same_steps_and_starts_one_export() {
     let jobs = world.get("/jobs").bearer(&token).send().await.json();
     assert_eq!(jobs.as_array().map(Vec::len), Some(1), "{jobs}");
     assert_eq!(jobs[0]["parameters"]["labs"]["notes"], "iron");
-    // What is typed into it survives the end of the session as well.
+    // Input in this form survives the end of the session as well.
     browser.get(&path).await;
     world.advance(601);
     let late = browser.answer("next", &[("parameters.visits.notes", "all of them")]).await.location();
@@ -311,7 +311,7 @@ async fn the_form_before_any_job_has_the_same_steps_and_starts_one_export() {
     browser.press("next", &[]).await;
     browser.press("next", &[]).await;
     browser.press("send", &[]).await;
-    // Another copy begins anew.
+    // Another copy starts with an empty form.
     browser.get(&path).await;
     assert!(browser.shows(PARTS) && !browser.shows("iron"));
     browser.press("next", &[]).await;
@@ -322,9 +322,9 @@ async fn the_form_before_any_job_has_the_same_steps_and_starts_one_export() {
     assert_eq!(jobs.as_array().map(Vec::len), Some(3), "{jobs}");
 }
 
-/// A request may end between the claim of the form and the job that it starts.
+/// A request may be interrupted after it claims the form and before it creates the job.
 #[tokio::test]
-async fn a_form_whose_request_was_cut_off_can_be_sent_again() {
+async fn a_form_whose_request_was_interrupted_can_be_sent_again() {
     let world = World::new();
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
     let session =
@@ -352,9 +352,9 @@ async fn a_form_whose_request_was_cut_off_can_be_sent_again() {
     assert_eq!(jobs[0]["id"], claimed);
 }
 
-/// Tab stops: links, buttons, fields and summaries that can be seen at first, without those in closed details.
+/// Counts the Tab stops: links, buttons, fields and summaries that are visible at first, without those in closed details.
 #[tokio::test]
-async fn a_keyboard_is_through_a_step_in_few_stops() {
+async fn a_step_has_few_tab_stops() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let (_, link) = link_of(&world, &token).await;

@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets on random bytes, in every test run: as many cases as the target says, or for as long as
-//! `EHI_FUZZ_SECONDS` says (`cargo xtask fuzz`, where there is no libFuzzer).
+//! Runs the fuzz targets on random bytes in every test run: with the number of cases of each target, or for
+//! `EHI_FUZZ_SECONDS` seconds (`cargo xtask fuzz` on machines without libFuzzer).
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use tests::fuzz::{TARGETS, Target, target};
 
-#[expect(clippy::disallowed_methods, reason = "how long to fuzz is no setting of the server")]
+#[expect(clippy::disallowed_methods, reason = "the duration of fuzzing is not a setting of the server")]
 fn run(name: &str) {
     let Target { body, cases, .. } = target(name).expect("a target");
     let mut config = ProptestConfig::default();

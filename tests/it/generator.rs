@@ -1,4 +1,4 @@
-//! What the engine writes: every byte as it was, nothing that was not chosen, problems by name.
+//! The output of the engine: lines are unchanged, only chosen resources are exported, and problems are reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use tests::{ANNA, World, reference, stored_lines, text};
 
 const SOMEBODY: &str = "somebody";
 
-/// A lake with one patient and these lines.
+/// Returns a lake with one patient and these lines.
 fn lake(lines: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let patient = directory.path().join("Patient").join(SOMEBODY);
@@ -30,7 +30,7 @@ async fn lines_are_copied_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn the_complete_record_is_every_resource_and_what_they_refer_to() {
+async fn the_complete_record_has_every_resource_and_all_that_they_refer_to() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -41,7 +41,7 @@ async fn the_complete_record_is_every_resource_and_what_they_refer_to() {
         let wanted = reference(resource);
         assert_eq!(exported.iter().filter(|exported| **exported == wanted).count(), 1, "{wanted}");
     }
-    // Directly, and through another: Location -> Organization -> Organization.
+    // These are referred to directly, or through another resource: Location -> Organization -> Organization.
     for shared in [
         "Practitioner/practitioner-okafor",
         "Location/location-harbor",
@@ -53,11 +53,11 @@ async fn the_complete_record_is_every_resource_and_what_they_refer_to() {
     for unused in ["Practitioner/practitioner-unused", "Organization/organization-unused"] {
         assert!(!exported.contains(&unused.to_owned()));
     }
-    assert!(!exported.iter().any(|exported| exported.contains("bruno")), "nobody else's");
+    assert!(!exported.iter().any(|exported| exported.contains("bruno")), "no other patient's");
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_in_the_error_file_and_the_rest_is_exported() {
+async fn unusable_lines_are_in_the_error_file_and_the_rest_is_exported() {
     let long = format!("{{\"resourceType\":\"Patient\",\"x\":\"{}\"}}", "x".repeat(16 * 1024 * 1024));
     let good = r#"{"resourceType":"Patient","id":"somebody"}"#;
     let lines = format!(
@@ -87,7 +87,7 @@ async fn what_cannot_be_used_is_in_the_error_file_and_the_rest_is_exported() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_missing_is_told_of() {
+async fn a_missing_document_is_reported() {
     let lines =
         r#"{"resourceType":"DocumentReference","id":"d","content":[{"attachment":{"url":"Binary/none"}}]}"#;
     let directory = lake(lines);
@@ -109,7 +109,8 @@ async fn an_empty_record_is_an_empty_export() {
     assert_eq!(world.status(&token, &job).await.json()["output"], json!([]));
 }
 
-/// The references of an export with these choices, its attachments from Binaries, and what was withheld.
+/// Returns the references of an export with these choices, the number of its attachments from Binaries, and the number of withheld
+/// resources.
 async fn chosen(world: &World, choices: &Value) -> (BTreeSet<String>, u64, u64) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve", ANNA).await;
@@ -147,7 +148,7 @@ fn choices() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The same choices with every category authorized.
+/// Returns the same choices with every category authorized.
 fn authorized(choices: &Value) -> Value {
     let mut all = choices.clone();
     for (_, given) in all["authorizations"].as_object_mut().expect("an object") {
@@ -160,7 +161,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_filter_never_adds_and_every_withheld_one_is_counted(choices in choices()) {
+    fn choices_never_add_resources_and_every_withheld_resource_is_counted(choices in choices()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let world = World::new();
@@ -170,7 +171,7 @@ proptest! {
             let (kept, attachments, withheld) = chosen(&world, &choices).await;
             assert!(kept.is_subset(&all));
             assert!(kept.contains(&format!("Patient/{ANNA}")), "always");
-            // What authorization adds back is what was counted, but for what only the withheld ones refer to.
+            // Authorization adds back exactly the counted resources, except for those that only withheld resources refer to.
             let (with_all, all_attachments, none_withheld) = chosen(&world, &authorized(&choices)).await;
             assert_eq!(none_withheld, 0);
             assert!(kept.is_subset(&with_all));

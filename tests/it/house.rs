@@ -1,4 +1,4 @@
-//! The rules of the house (`ARCHITECTURE.md`, Invariants), held by reading the sources.
+//! The rules of the code base (`ARCHITECTURE.md`, Invariants), checked by reading the sources.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root").to_owned()
 }
 
-/// Every Rust file below a directory and its text.
+/// Returns every Rust file below a directory and its text.
 pub(crate) fn sources(below: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(below).expect("a directory") {
@@ -22,19 +22,19 @@ pub(crate) fn sources(below: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The functions: every directory below `functions/` but `.cargo`.
+/// Returns the functions: every directory below `functions/` except `.cargo`.
 pub(crate) fn functions() -> BTreeSet<String> {
     let entries = std::fs::read_dir(root().join("functions")).expect("functions");
     let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
     names.filter(|name| !name.starts_with('.')).collect()
 }
 
-/// The crates of `shared/`: each may use those that stand before it, but `aws` and `local` not each other.
+/// The crates of `shared/`. Each may use the crates before it, but `aws` and `local` must not use each other.
 const LAYERS: [&str; 11] = [
     "fhir", "domain", "crypto", "words", "settings", "storage", "security", "platform", "web", "aws", "local",
 ];
 
-/// The dependencies in a section of a crate's manifest.
+/// Returns the dependencies in a section of a crate's manifest.
 fn dependencies(manifest: &Path, section: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(manifest).expect("a manifest");
     let text: toml::Table = text.parse().expect("TOML");
@@ -54,11 +54,11 @@ fn each_layer_uses_only_those_below_it() {
             assert!(!uses.contains(*above), "{name} uses {above}");
         }
         if name == "local" {
-            assert!(!uses.contains("aws"), "one machine needs nothing of AWS");
+            assert!(!uses.contains("aws"), "the adapters of one machine must not use those of AWS");
         }
     }
     let crates = std::fs::read_dir(shared).expect("shared").count();
-    assert_eq!(crates, LAYERS.len() + 1, "a crate of shared/ has no layer");
+    assert_eq!(crates, LAYERS.len() + 1, "a crate of shared/ is missing in LAYERS");
 }
 
 #[test]
@@ -92,9 +92,9 @@ fn the_domain_and_fhir_know_neither_http_nor_storage_nor_a_runtime() {
     }
 }
 
-/// A route is declared ([`web::routes`]), so that all lists of routes have it.
+/// Every route is declared ([`web::routes`]), so that all lists of routes contain it.
 #[test]
-fn functions_have_no_routes_beside_those_that_they_declare() {
+fn functions_have_declared_routes_only() {
     for (path, text) in sources(&root().join("functions")) {
         for forbidden in ["axum::routing", ".route(", ".nest(", ".fallback"] {
             assert!(!text.contains(forbidden), "{} has {forbidden}", path.display());
@@ -103,7 +103,7 @@ fn functions_have_no_routes_beside_those_that_they_declare() {
 }
 
 #[test]
-fn functions_are_held_to_the_lints_of_all_crates_and_to_their_own() {
+fn functions_have_the_lints_of_all_crates_and_their_own() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a file for clippy");
     let (all, of_functions) = (read(".clippy.toml"), read("functions/.clippy.toml"));
     for line in all.lines() {
@@ -111,9 +111,9 @@ fn functions_are_held_to_the_lints_of_all_crates_and_to_their_own() {
     }
 }
 
-/// The suite that adapters pass, the fixed clock and the seeded random values; and what leads a browser.
+/// Test code is the contract suite, the fixed clock and the seeded random values, and the code that controls a browser.
 #[test]
-fn no_release_has_what_is_for_tests() {
+fn no_release_contains_test_code() {
     let functions = functions().into_iter().map(|name| format!("functions/{name}"));
     let layers = LAYERS.into_iter().map(|name| format!("shared/{name}"));
     for path in functions.chain(layers).chain(["infra/local".to_owned(), "infra/xtask".to_owned()]) {

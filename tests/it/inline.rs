@@ -10,7 +10,7 @@ use tests::{World, reference, text};
 
 const SOMEBODY: &str = "somebody";
 
-/// A lake with one patient: these lines, and files of these sizes.
+/// Returns a lake with one patient, these lines, and files of these sizes.
 fn lake(lines: &[Value], files: &[(&str, usize)]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let patient = directory.path().join("Patient").join(SOMEBODY);
@@ -57,7 +57,7 @@ fn decoded(attachment: &Value) -> Vec<u8> {
     STANDARD.decode(text(&attachment["data"])).expect("base64")
 }
 
-/// The attachments of a job that are in the store: in packs, and as objects of their own.
+/// Returns the number of a job's attachments in the store: in packs, and as objects of their own.
 async fn stored(world: &World, job: &str) -> usize {
     let prefix = format!("exports/{}/", job.rsplit('/').next().expect("an id"));
     let mut found = attachments_in_packs(world.platform(), job).await.len();
@@ -71,13 +71,13 @@ async fn stored(world: &World, job: &str) -> usize {
     found
 }
 
-/// The path of a job by the URL of its status.
+/// Returns the path of a job from the URL of its status.
 fn job_of(status: &str) -> String {
     let path = status.strip_suffix("/status").expect("a status");
     path[path.find("/jobs/").expect("a job")..].to_owned()
 }
 
-/// What an export of [`record`] has inside, and what has a URL that can be fetched until the job is deleted.
+/// Checks which attachments of an export of [`record`] are inside, and that the others have URLs that work until the job is deleted.
 async fn small_ones_are_inside(world: &World, token: &str, job: &str) {
     let resources = world.resources(token, job).await;
     let content = &named(&resources, "DocumentReference/d")["content"];
@@ -112,7 +112,7 @@ async fn small_ones_are_inside(world: &World, token: &str, job: &str) {
         let file = world.get(url).bearer(token).send().await;
         assert_eq!((file.status, file.body.len()), (StatusCode::OK, *size), "{url}");
     }
-    assert_eq!(stored(world, job).await, 3, "what no URL refers to is not kept");
+    assert_eq!(stored(world, job).await, 3, "an attachment without a URL is not stored");
     let deleted = world.request(Method::DELETE, &format!("{job}/status")).bearer(token).send().await;
     assert_eq!(deleted.status, StatusCode::ACCEPTED);
     for (url, _) in &urls {
@@ -122,14 +122,14 @@ async fn small_ones_are_inside(world: &World, token: &str, job: &str) {
 }
 
 #[tokio::test]
-async fn small_attachments_of_an_ehi_export_are_inside_and_survive_its_deletion() {
+async fn small_attachments_of_an_ehi_export_are_inline_and_survive_its_deletion() {
     let (lines, files) = record();
     let directory = lake(&lines, &files);
     let world = World::with("sandbox = true", directory.path());
     let token = text(&world.tokens("inlining-app", SOMEBODY).await["access_token"]);
     let job = world.exported(&token, SOMEBODY).await;
     small_ones_are_inside(&world, &token, &job).await;
-    // Others get URLs only.
+    // Other clients get URLs only.
     let token = world.token(SOMEBODY).await;
     let job = world.exported(&token, SOMEBODY).await;
     let resources = world.resources(&token, &job).await;
@@ -138,7 +138,7 @@ async fn small_attachments_of_an_ehi_export_are_inside_and_survive_its_deletion(
 }
 
 #[tokio::test]
-async fn small_attachments_of_a_bulk_export_are_inside() {
+async fn small_attachments_of_a_bulk_export_are_inline() {
     let (lines, files) = record();
     let directory = lake(&lines, &files);
     let world = World::with("sandbox = true", directory.path());
@@ -150,7 +150,7 @@ async fn small_attachments_of_a_bulk_export_are_inside() {
 }
 
 #[tokio::test]
-async fn a_withheld_document_is_never_inside() {
+async fn a_withheld_document_is_never_inline() {
     let lines = [
         json!({ "resourceType": "DocumentReference", "id": "open", "content": [{ "attachment": { "url": "Binary/b" } }] }),
         json!({ "resourceType": "DocumentReference", "id": "closed", "meta": { "security": [{ "code": "PSY" }] },
@@ -202,6 +202,6 @@ fn the_limit_is_checked_at_start() {
         Settings::parse(&text, |_| None, None)
     };
     assert!(with(5 * 1024 * 1024).is_ok());
-    let Err(problem) = with(5 * 1024 * 1024 + 1) else { panic!("it is too much") };
+    let Err(problem) = with(5 * 1024 * 1024 + 1) else { panic!("the limit is too large") };
     assert!(problem.to_string().contains("inline_attachments_bytes"), "{problem}");
 }

@@ -10,7 +10,7 @@ use crate::authorize::refresh;
 use crate::tokens::{Issuer, claims};
 
 #[both_hosts]
-async fn introspection_tells_the_client_and_nobody_else(world: World) {
+async fn introspection_describes_a_token_to_its_own_client_only(world: World) {
     let tokens = world.tokens("app", ANNA).await;
     let (access, refresh_token) = (text(&tokens["access_token"]), text(&tokens["refresh_token"]));
     let introspect = |bearer: String, token: String| {
@@ -30,9 +30,9 @@ async fn introspection_tells_the_client_and_nobody_else(world: World) {
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
 }
 
-/// Another process believes a token for half a minute.
+/// This story needs one process: another process accepts a revoked token for half a minute from its cache.
 #[tokio::test]
-async fn revoking_either_token_ends_both() {
+async fn revoking_either_token_revokes_both() {
     let world = World::new();
     for name in ["access_token", "refresh_token"] {
         let tokens = world.tokens("app", ANNA).await;
@@ -42,7 +42,7 @@ async fn revoking_either_token_ends_both() {
         assert_eq!(
             world.get("/jobs").bearer(&access).send().await.status,
             StatusCode::OK,
-            "not another client's to revoke"
+            "another client must not revoke the token"
         );
         let own = [("token", text(&tokens[name])), ("client_id", "app".to_owned())];
         assert_eq!(world.post("/auth/revoke").form(&own).send().await.status, StatusCode::OK);
@@ -61,7 +61,7 @@ async fn introspected(world: &World, bearer: &str, token: &str) -> Value {
 async fn introspection_and_revocation_know_the_issuer_of_a_client() {
     let issuer = Issuer::new();
     let world = issuer.world("");
-    // A client of the issuer that has the id of a public client of ours.
+    // This is a client of the issuer with the id of a public client of this server.
     let mut claims = claims();
     (claims["azp"], claims["fhirUser"]) = (json!("app"), json!("https://login.example.org/fhir/Patient/x"));
     let foreign = issuer.token(&claims);
@@ -72,8 +72,8 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
     let known = introspected(&world, &foreign, &foreign).await;
     assert_eq!((&known["active"], &known["iss"]), (&json!(true), &claims["iss"]));
     assert_eq!(known["fhirUser"], claims["fhirUser"]);
-    assert!(known.get("aud").is_none(), "not ours to say");
-    // Our client of that name cannot end the other's token, and the other not ours.
+    assert!(known.get("aud").is_none(), "this server does not know the audience");
+    // The client with this id here cannot revoke the other's token, nor the other the token of the client here.
     let alive = async |token: &str| world.get("/jobs").bearer(token).send().await.status == StatusCode::OK;
     let fields = [("token", foreign.as_str()), ("client_id", "app")];
     assert_eq!(world.post("/auth/revoke").form(&fields).send().await.status, StatusCode::OK);
@@ -81,7 +81,7 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
     assert!(alive(&foreign).await);
     world.post("/auth/revoke").bearer(&foreign).form(&[("token", own.as_str())]).send().await;
     assert!(alive(&own).await);
-    // Its own bearer can. It is dead then in every process, whatever it has remembered.
+    // The bearer of the token can revoke it. The token is then invalid in every process, in spite of caches.
     let answer = world.post("/auth/revoke").bearer(&foreign).form(&fields[..1]).send().await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(!alive(&foreign).await);
@@ -97,7 +97,7 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
 }
 
 #[both_hosts]
-async fn a_resource_server_may_ask_about_all_tokens(world: World) {
+async fn a_resource_server_may_introspect_all_tokens(world: World) {
     let tokens = world.tokens("app", ANNA).await;
     let basic = base64::engine::general_purpose::STANDARD
         .encode(format!("resource-server:{}", PASSWORD.replace(' ', "%20")));
@@ -110,7 +110,7 @@ async fn a_resource_server_may_ask_about_all_tokens(world: World) {
         let known = ask(&server, &tokens[name]).await.json();
         assert_eq!((&known["active"], &known["patient"]), (&json!(true), &json!(ANNA)), "{name}");
     }
-    // It may ask, and not end.
+    // It may introspect the token, but not revoke it.
     world
         .post("/auth/revoke")
         .header("authorization", &server)

@@ -1,11 +1,10 @@
-//! What a process keeps in memory to answer sooner never shows what is no longer true, or to whom it is not shown; and a
-//! job that has expired is gone at once.
+//! The caches of a process never show old data, nor data of another owner; and an expired job is not found from then on.
 
 use domain::ids::JobId;
 use http::{Method, StatusCode};
 use tests::{ANNA, BRUNO, World, text};
 
-/// How every address of a complete job that its owner's token opens answers; the last one is an attachment's.
+/// Returns the statuses of every URL of a complete job for the owner's token; the last one is an attachment's.
 async fn statuses(world: &World, token: &str, job: &str, attachment: &str) -> Vec<StatusCode> {
     let mut seen = Vec::new();
     for place in ["/status", "/metadata", "/download/Patient"].map(|place| format!("{job}{place}")) {
@@ -15,7 +14,7 @@ async fn statuses(world: &World, token: &str, job: &str, attachment: &str) -> Ve
     seen
 }
 
-/// The address of an attachment that the export has.
+/// Returns the path of an attachment of the export.
 async fn attachment(world: &World, token: &str, job: &str) -> String {
     let documents = world.get(&format!("{job}/download/DocumentReference")).bearer(token).send().await.text();
     let (_, rest) = documents.split_once("/download/attachments/").expect("an attachment");
@@ -23,7 +22,7 @@ async fn attachment(world: &World, token: &str, job: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_for_the_owner_alone_and_ends_with_the_job() {
+async fn cached_data_is_for_the_owner_only_and_ends_with_the_job() {
     for limits in ["", "limits = { manifest_cache_bytes = 0 }"] {
         let world = World::with(&format!("sandbox = true\n{limits}"), &ehi::defaults::sample_records());
         let token = world.token(ANNA).await;
@@ -72,7 +71,7 @@ async fn a_change_of_the_job_is_seen_at_once() {
 }
 
 #[tokio::test]
-async fn signatures_are_made_anew_for_each_manifest() -> tests::Result {
+async fn each_manifest_has_new_signatures() -> tests::Result {
     let world = World::new();
     let token = world.service("direct-service", "system/*.read").await;
     let started = world.get("/fhir/$export?_type=Patient").bearer(&token).send().await;
@@ -84,7 +83,7 @@ async fn signatures_are_made_anew_for_each_manifest() -> tests::Result {
     };
     let first = signed().await;
     world.advance(60);
-    // The page itself never changes: it is read once.
+    // The stored page never changes, so it is read only once.
     let id = JobId::parse(status.split('/').find(|part| part.len() == 36).expect("an id")).expect("an id");
     let stored = world.platform().jobs().get(&id).await.expect("an answer").expect("a job");
     let page = stored.job.summary().expect("a summary").page_key(0);
@@ -94,7 +93,7 @@ async fn signatures_are_made_anew_for_each_manifest() -> tests::Result {
 }
 
 #[tokio::test]
-async fn from_its_expiry_on_a_job_is_gone_before_cleanup() {
+async fn an_expired_job_is_not_found_even_before_cleanup() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;

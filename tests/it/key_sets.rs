@@ -1,4 +1,4 @@
-//! The key sets of trusted issuers: fetched, remembered, and never at the will of strangers.
+//! The key sets of trusted issuers: they are fetched and cached, and strangers cannot cause a flood of fetches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use crate::tokens::{Issuer, claims, trusting};
 
-/// A server of keys on this machine that counts its requests.
+/// Starts a server of keys on this machine; returns its URL and the count of its requests.
 async fn key_server(
     answer: impl Fn(usize) -> (StatusCode, String) + Clone + Send + Sync + 'static,
 ) -> (String, Arc<AtomicUsize>) {
@@ -17,7 +17,7 @@ async fn key_server(
         "/keys",
         axum::routing::get(async move || {
             let number = count.fetch_add(1, Ordering::SeqCst);
-            // Others come meanwhile.
+            // Other requests run in the meantime.
             tokio::task::yield_now().await;
             let (status, body) = answer(number);
             (status, [("cache-control", "no-store")], body)
@@ -30,7 +30,7 @@ async fn key_server(
 }
 
 #[tokio::test]
-async fn an_issuers_keys_are_fetched_and_remembered() {
+async fn an_issuers_keys_are_fetched_and_cached() {
     let issuer = Issuer::new();
     let token = issuer.token(&claims());
     let jwks = issuer.jwks();
@@ -40,14 +40,14 @@ async fn an_issuers_keys_are_fetched_and_remembered() {
         assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::OK);
         world.advance(9);
     }
-    assert_eq!(fetched.load(Ordering::SeqCst), 1, "no-store is not an invitation to a flood");
+    assert_eq!(fetched.load(Ordering::SeqCst), 1, "the keys are cached in spite of no-store");
     world.advance(60);
     assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::OK);
     assert_eq!(fetched.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
-async fn strangers_cannot_make_the_server_fetch_keys_without_end() {
+async fn strangers_cannot_make_the_server_fetch_keys_again_and_again() {
     let issuer = Issuer::new();
     let unknown = |number: usize| {
         issuer.signed(&format!(r#"{{"alg":"ES256","kid":"unknown-{number}"}}"#), &claims().to_string())
@@ -70,7 +70,7 @@ async fn strangers_cannot_make_the_server_fetch_keys_without_end() {
             world.advance(1);
         }
     }
-    // A set that is too large, or is none, is not waited for again and again.
+    // A set that is too large or invalid is not fetched again for each request.
     for body in ["x".repeat(300 * 1024), "{}".to_owned()] {
         let (url, fetched) = key_server(move |_| (StatusCode::OK, body.clone())).await;
         let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());

@@ -1,4 +1,4 @@
-//! Starting exports.
+//! The kick-off of exports.
 
 use http::StatusCode;
 use platform::Platform;
@@ -30,7 +30,7 @@ async fn a_patients_app_gets_a_status_url_and_the_form(world: World) {
 }
 
 #[both_hosts]
-async fn a_client_that_cannot_read_brackets_gets_none(world: World) {
+async fn a_client_that_cannot_parse_angle_brackets_gets_a_bare_url(world: World) {
     let token = tests::text(&world.tokens("other-app", ANNA).await["access_token"]);
     let answer = world.post(&export_of(ANNA)).bearer(&token).send().await;
     assert!(answer.header("link").starts_with("http://"), "{}", answer.header("link"));
@@ -55,7 +55,7 @@ async fn parameters_in_the_body_replace_the_form(world: World) {
 }
 
 #[both_hosts]
-async fn what_is_wrong_with_the_body_is_named(world: World) {
+async fn mistakes_in_the_body_are_reported(world: World) {
     let token = world.token(ANNA).await;
     let post = || world.post(&export_of(ANNA)).bearer(&token);
     let unknown =
@@ -76,7 +76,7 @@ async fn what_is_wrong_with_the_body_is_named(world: World) {
 }
 
 #[both_hosts]
-async fn parameters_of_the_wrong_shape_are_named_and_start_nothing(world: World) {
+async fn malformed_parameters_are_reported_and_start_nothing(world: World) {
     let token = world.token(ANNA).await;
     let post = |list: serde_json::Value| {
         let body = json!({ "resourceType": "Parameters", "parameter": list });
@@ -105,7 +105,7 @@ async fn parameters_of_the_wrong_shape_are_named_and_start_nothing(world: World)
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{list}");
         assert!(answer.outcome().contains(named), "{list}: {}", answer.outcome());
     }
-    // Parameters that say nothing are no body: the patient chooses.
+    // An empty Parameters resource is treated like a missing body: the patient chooses.
     let answer = post(json!([])).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
     assert!(answer.header("link").contains("patient-interaction"));
@@ -116,12 +116,12 @@ async fn another_patient_and_no_patient_are_the_same_404() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let others = world.post(&export_of(BRUNO)).bearer(&token).send().await;
-    let nobodys = world.post(&export_of("nobody")).bearer(&token).send().await;
-    assert_eq!((others.status, nobodys.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
-    assert_eq!(others.outcome(), nobodys.outcome());
+    let unknown = world.post(&export_of("nobody")).bearer(&token).send().await;
+    assert_eq!((others.status, unknown.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
+    assert_eq!(others.outcome(), unknown.outcome());
 }
 
-/// A token that we signed, with these claims changed.
+/// Returns a token of this server with some claims changed.
 fn signed(world: &World, change: impl FnOnce(&mut AccessTokenClaims)) -> String {
     let now = world.platform().clock().now().as_second();
     let mut claims = AccessTokenClaims {
@@ -142,7 +142,7 @@ fn signed(world: &World, change: impl FnOnce(&mut AccessTokenClaims)) -> String 
 }
 
 #[tokio::test]
-async fn tokens_that_do_not_hold_are_401() {
+async fn invalid_tokens_are_401() {
     let world = World::new();
     let good = signed(&world, |_| {});
     assert_eq!(world.post(&export_of(ANNA)).bearer(&good).send().await.status, StatusCode::ACCEPTED);
@@ -150,7 +150,7 @@ async fn tokens_that_do_not_hold_are_401() {
     let base64 = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text);
     let none = format!("{}.{}.", base64(r#"{"alg":"none","typ":"JWT"}"#), parts[1]);
     let hs256 = {
-        // The public key as a shared secret.
+        // The public key is used as a shared secret.
         let head = base64(r#"{"alg":"HS256","typ":"JWT"}"#);
         let key = world.platform().keys().jwks()["keys"][0].to_string();
         let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key.as_bytes());
@@ -179,7 +179,7 @@ async fn tokens_that_do_not_hold_are_401() {
     }
 }
 
-/// It signs tokens with the server's own keys.
+/// This story signs tokens with the server's own keys.
 #[tokio::test]
 async fn a_token_without_the_scope_is_403_and_an_internal_one_needs_no_form() {
     let world = World::new();
@@ -193,7 +193,7 @@ async fn a_token_without_the_scope_is_403_and_an_internal_one_needs_no_form() {
     assert_eq!((answer.status, answer.header("link")), (StatusCode::ACCEPTED, ""));
     let answer = world.post(&export_of("nobody")).bearer(&system).send().await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
-    // Whether or not there is such a patient.
+    // The response is the same for an unknown patient.
     let reads = signed(&world, |claims| {
         claims.scope = "system/*.rs".to_owned();
         claims.patient = None;
@@ -206,7 +206,7 @@ async fn a_token_without_the_scope_is_403_and_an_internal_one_needs_no_form() {
 }
 
 #[tokio::test]
-async fn the_shortcuts_exist_in_the_sandbox_alone() {
+async fn the_shortcuts_exist_in_the_sandbox_only() {
     let world = World::new();
     let token = world.token(ANNA).await;
     for prefix in ["/auto-approve", "/no-form", "/auto-approve/no-form", "/no-form/auto-approve"] {

@@ -1,5 +1,5 @@
-//! Every export accounts for what it read (domain, ledger). The World checks the laws after each export of every test;
-//! here is what happens where they are broken, and which counter counts what.
+//! Every export accounts for what it read (domain, ledger). The World checks the rules after each export of every test;
+//! these tests break the rules, and check which counter counts what.
 
 use domain::chunk::ChunkResult;
 use domain::ids::{Attempt, ChunkId};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tests::exports::{begin, new_export};
 use tests::{World, text};
 
-/// Plans an export of the sample patients in one chunk, records this ledger for it, and does the rest.
+/// Plans an export of the sample patients in one chunk, records this ledger for it, and finishes the export.
 async fn finished_with(world: &World, change: impl FnOnce(&mut Ledger)) -> Job {
     let job = begin(world.platform(), new_export(Cohort::Everyone)).await;
     assert!(world.step().await, "the plan");
@@ -65,7 +65,7 @@ async fn an_export_in_balance_completes() {
     assert!(matches!(job, Job::Complete(_)), "{job:?}");
 }
 
-/// Exports by GET as a service; the manifest.
+/// Exports by GET as a service; returns the manifest.
 async fn exported(world: &World, scopes: &str, path: &str) -> Value {
     let token = world.service("service", scopes).await;
     let kicked_off = world.get(path).bearer(&token).send().await;
@@ -77,11 +77,11 @@ async fn exported(world: &World, scopes: &str, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_manifest_says_why_a_resource_is_not_there() -> tests::Result {
+async fn a_manifest_counts_the_reasons_for_missing_resources() -> tests::Result {
     let directory = tempfile::tempdir()?;
     tests::lake::write(directory.path());
     let world = World::with("sandbox = true", directory.path());
-    // Six patients with eight resources each; what they refer to in `shared/` is one more resource.
+    // There are six patients with eight resources each; one more resource in `shared/` is referred to.
     for (scopes, query, left_out, written) in [
         ("system/*.rs", "_type=Patient,Condition", json!({ "type": 37 }), 12),
         ("system/*.rs", "_type=Patient&_since=2022-06-01T00:00:00Z", json!({ "type": 43, "since": 3 }), 3),
@@ -121,7 +121,7 @@ fn put(root: &std::path::Path, name: &str, lines: &[Value]) {
     std::fs::write(path, text).expect("written");
 }
 
-/// What the error files say.
+/// Returns the texts of the error files.
 async fn problems(world: &World, manifest: &Value) -> Vec<String> {
     let token = world.service("service", "system/*.rs").await;
     let mut said = Vec::new();
@@ -132,7 +132,7 @@ async fn problems(world: &World, manifest: &Value) -> Vec<String> {
     said
 }
 
-/// A lake with the patients `p0` and `p1` and a group with these members.
+/// Returns a lake with the patients `p0` and `p1` and a group with these members.
 fn lake_with_group(members: &[Value]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     for id in ["p0", "p1"] {
@@ -152,7 +152,7 @@ fn member(reference: &str) -> Value {
 }
 
 #[tokio::test]
-async fn members_of_a_group_without_records_are_named_whatever_their_form() {
+async fn members_of_a_group_without_records_are_reported_in_every_form() {
     let absent = [
         "urn:uuid:7a1ff2a4-8c3c-4a7e-9d55-1f3a6e1a0001",
         "https://other.example/fhir/Patient/p1",
@@ -179,7 +179,7 @@ async fn members_of_a_group_without_records_are_named_whatever_their_form() {
 }
 
 #[tokio::test]
-async fn of_many_members_without_records_the_first_thousand_are_named_and_the_rest_counted() {
+async fn of_many_members_without_records_the_first_thousand_are_reported_and_the_rest_counted() {
     let mut members: Vec<_> = (0..1_500).map(|number| member(&format!("urn:uuid:{number}"))).collect();
     members.push(member("Patient/p0"));
     let directory = lake_with_group(&members);
@@ -195,7 +195,7 @@ async fn of_many_members_without_records_the_first_thousand_are_named_and_the_re
 }
 
 #[tokio::test]
-async fn a_patient_of_another_server_cannot_be_asked_for() {
+async fn a_patient_of_another_server_cannot_be_requested() {
     let directory = lake_with_group(&[]);
     let world = World::with("sandbox = true", directory.path());
     let token = world.service("service", "system/*.rs").await;
@@ -214,7 +214,7 @@ async fn a_patient_of_another_server_cannot_be_asked_for() {
 }
 
 #[tokio::test]
-async fn references_that_resolve_nowhere_are_named_where_the_export_would_have_them() -> tests::Result {
+async fn unresolved_references_are_reported_if_the_export_would_contain_their_targets() -> tests::Result {
     let directory = tempfile::tempdir()?;
     let doctors: Vec<_> =
         (0..1_200).map(|number| json!({ "reference": format!("Practitioner/{number}") })).collect();

@@ -1,4 +1,4 @@
-//! The loader.
+//! The loader: `ehi load`.
 
 mod binaries;
 mod obvious;
@@ -28,7 +28,7 @@ fn of(lake: &Path, path: &str) -> Vec<String> {
 }
 
 #[test]
-fn bulk_files_by_type_become_a_prefix_for_each_patient() -> tests::Result {
+fn bulk_files_by_type_become_a_directory_for_each_patient() -> tests::Result {
     let lake = tempfile::tempdir()?;
     let loaded = loaded(
         &[
@@ -47,7 +47,8 @@ fn bulk_files_by_type_become_a_prefix_for_each_patient() -> tests::Result {
                     json!({"resourceType":"Observation","id":"3","subject":{"reference":"Group/g"}}),
                 ]),
             ),
-            // In two compartments; in none; a device that is a patient's; and one that follows its target.
+            // An Appointment in two compartments, a Practitioner in none, a Device of a patient, and a Provenance that is stored with its
+            // target.
             (
                 "Appointment.ndjson",
                 lines(&[
@@ -100,7 +101,7 @@ fn bulk_files_by_type_become_a_prefix_for_each_patient() -> tests::Result {
     assert_eq!(of(lake.path(), "Group/g.json"), ["Group/g"]);
     let left: Vec<_> =
         std::fs::read_dir(lake.path())?.map(|entry| entry.expect("an entry").file_name()).collect();
-    assert_eq!(left.len(), 3, "the scratch is gone: {left:?}");
+    assert_eq!(left.len(), 3, "the temporary directory is removed: {left:?}");
     Ok(())
 }
 
@@ -109,9 +110,9 @@ fn bundle(kind: &str, entries: &[Value]) -> Value {
 }
 
 #[test]
-fn bundles_are_resolved_whatever_their_order() -> tests::Result {
+fn bundles_are_resolved_in_any_order() -> tests::Result {
     let lake = tempfile::tempdir()?;
-    // The references come before what they mean, in another file even.
+    // The references come before their targets, and even in another file.
     let clinical = bundle(
         "transaction",
         &[
@@ -143,7 +144,7 @@ fn bundles_are_resolved_whatever_their_order() -> tests::Result {
 }
 
 #[test]
-fn of_duplicates_the_newest_stays_and_loading_twice_changes_nothing() -> tests::Result {
+fn the_newest_duplicate_is_kept_and_loading_twice_changes_nothing() -> tests::Result {
     let lake = tempfile::tempdir()?;
     let version = |at: &str, note: &str| json!({"resourceType":"Patient","id":"a","meta":{"lastUpdated":at},"note":note});
     let newest = version("2024-01-01T00:00:00Z", "newest");
@@ -157,7 +158,7 @@ fn of_duplicates_the_newest_stays_and_loading_twice_changes_nothing() -> tests::
     let before = read();
     loaded(&inputs, lake.path());
     assert_eq!(read(), before);
-    // Another load adds to what is there, and an older version does not replace it.
+    // Another load adds to the existing records, and an older version does not replace a newer one.
     let more = lines(&[
         version("2021-01-01T00:00:00Z", "older"),
         json!({"resourceType":"Claim","id":"c","patient":{"reference":"Patient/a"}}),
@@ -169,7 +170,7 @@ fn of_duplicates_the_newest_stays_and_loading_twice_changes_nothing() -> tests::
 }
 
 #[test]
-fn what_cannot_be_used_is_reported_and_the_rest_is_loaded() -> tests::Result {
+fn unusable_input_is_reported_and_the_rest_is_loaded() -> tests::Result {
     let lake = tempfile::tempdir()?;
     let text = "{\"resourceType\":\"Patient\",\"id\":\"a\"}\nnonsense\n{\"id\":\"x\"}\n{\"resourceType\":\"Claim\"}\n{\"resourceType\":\"Claim\",\"id\":\"a/b\"}\n";
     let claim = |id: &str| format!("{{\"resourceType\":\"Claim\",\"id\":{id}}}\n");
@@ -213,7 +214,7 @@ fn compressed_files_are_read() -> tests::Result {
 }
 
 #[test]
-fn what_was_decided_is_counted_and_named() -> tests::Result {
+fn decisions_are_counted_and_reported() -> tests::Result {
     let lake = tempfile::tempdir()?;
     let files = lake.path().join("Patient/a/files");
     std::fs::create_dir_all(&files)?;
@@ -257,9 +258,13 @@ fn what_was_decided_is_counted_and_named() -> tests::Result {
         &loaded.unserved,
         &["all.ndjson:6: Binary/none", "all.ndjson:6: files/none.png", "all.ndjson:6: letters/1.pdf"],
     );
-    assert_eq!((loaded.patients, loaded.without_patient.count), (1, 1), "a ghost is no patient");
+    assert_eq!(
+        (loaded.patients, loaded.without_patient.count),
+        (1, 1),
+        "a reference alone does not make a patient"
+    );
     named(&loaded.without_patient, &["Patient/ghost: 1 resources"]);
-    // Again: all of it is there already, and is told as such.
+    // All of it exists already, and the loader says so.
     let again = self::loaded(&[("all.ndjson", lines(&text))], lake.path());
     assert_eq!((again.replaced.count, again.updated), (1, 0));
     assert_eq!(again.repeated, 6);
@@ -267,7 +272,7 @@ fn what_was_decided_is_counted_and_named() -> tests::Result {
 }
 
 #[test]
-fn files_that_are_not_read_are_named() -> tests::Result {
+fn files_that_are_not_read_are_reported() -> tests::Result {
     let (lake, input) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let write = |name: &str, text: &str| {
         let path = input.path().join(name);
@@ -301,14 +306,14 @@ fn files_that_are_not_read_are_named() -> tests::Result {
     for (problem, expected) in problems.iter().zip(expected) {
         assert!(problem.contains(expected), "{problem}");
     }
-    // Named by itself as well.
+    // The same file is also reported if it is an argument itself.
     let named = load(&[fifo], lake.path(), &ProgressBar::hidden())?;
     assert!(named.problems[0].contains("neither a regular file nor a directory"), "{:?}", named.problems);
     Ok(())
 }
 
 #[test]
-fn a_load_for_one_patient_leaves_the_records_of_another_whole() -> tests::Result {
+fn a_load_for_one_patient_does_not_change_the_records_of_another() -> tests::Result {
     let lake = tempfile::tempdir()?;
     let first = lines(&[
         json!({"resourceType":"Patient","id":"a"}),
@@ -324,7 +329,7 @@ fn a_load_for_one_patient_leaves_the_records_of_another_whole() -> tests::Result
 }
 
 #[test]
-fn what_the_lake_had_and_cannot_be_read_is_kept() -> tests::Result {
+fn an_unreadable_file_of_the_lake_is_kept() -> tests::Result {
     let lake = tempfile::tempdir()?;
     let directory = lake.path().join("Patient/a");
     std::fs::create_dir_all(&directory)?;
@@ -343,6 +348,6 @@ fn what_the_lake_had_and_cannot_be_read_is_kept() -> tests::Result {
     assert_eq!(of(lake.path(), "Patient/a/records.ndjson"), ["Patient/a", "Claim/1", "Claim/2"]);
     let kept = std::fs::read_to_string(directory.join("records.ndjson.damaged")).expect("kept");
     assert!(kept.ends_with("{\"cut"));
-    assert!(!directory.join("older.ndjson").exists(), "its content went into the other file");
+    assert!(!directory.join("older.ndjson").exists(), "its content was moved to the other file");
     Ok(())
 }

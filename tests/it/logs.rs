@@ -1,4 +1,4 @@
-//! What the program logs when nobody asked for more or less: a line for each request and each action of staff.
+//! The program's log at the default level: a line for each request and each action of staff.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use tests::{ANNA, PASSWORD};
 
 use crate::program::{Served, ehi};
 
-/// What is logged on this thread until it is dropped.
+/// Captures the log of this thread until it is dropped.
 pub(crate) struct Captured {
     text: Arc<Mutex<Vec<u8>>>,
     _subscriber: tracing::subscriber::DefaultGuard,
@@ -38,14 +38,14 @@ impl Captured {
         Appends(text.clone())
     }
 
-    /// The lines that have a text in them.
+    /// Returns the lines that contain a text.
     pub(crate) fn with(&self, text: &str) -> Vec<String> {
         let log = String::from_utf8_lossy(&self.text.lock().expect("no panic")).into_owned();
         log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
     }
 }
 
-/// The program with this setting; it logs what it logs by itself.
+/// Runs the program with this setting at the default log level; returns its log.
 fn logged(setting: &str) -> String {
     let state = tempfile::tempdir().expect("a directory");
     let config = state.path().join("settings.toml");
@@ -72,8 +72,8 @@ fn logged(setting: &str) -> String {
         let left = client.get(url("/admin/logout")).header("cookie", cookie).send().await.expect("an answer");
         assert_eq!(left.status(), StatusCode::OK);
     });
-    let log = server.stop().expect("it ends well");
-    // Behind the greeting, which ends so where there is nothing to suggest.
+    let log = server.stop().expect("the program exits successfully");
+    // The log starts after the greeting, which ends with this line if it has nothing to suggest.
     log.split_once("patients are picked instead of signing in").expect("a greeting").1.to_owned()
 }
 

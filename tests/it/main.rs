@@ -1,4 +1,4 @@
-//! One test binary; the modules mirror the functions, and what crosses them comes after.
+//! The only test binary. The first modules mirror the functions; the others cover several functions.
 
 mod admin;
 mod attached;

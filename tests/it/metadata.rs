@@ -1,4 +1,4 @@
-//! Discovery.
+//! Discovery documents and error pages.
 
 use http::StatusCode;
 use tests::{BASE_URL, World, both_hosts, text};
@@ -19,7 +19,7 @@ async fn every_base_and_shortcut_is_discoverable(world: World) {
             let resources = statement["rest"][0]["resource"].as_array().expect("resources");
             let patient = resources.iter().find(|resource| resource["type"] == "Patient").expect("Patient");
             assert_eq!(patient["operation"][0]["name"], "ehi-export");
-            // A shortcut is for EHI exports only: what is listed is there, and the rest is not.
+            // A shortcut is for EHI exports only: the listed operations exist, and the others do not.
             let is_shortcut = !prefix.is_empty();
             let operations = patient["operation"].as_array().map(Vec::len);
             assert_eq!(
@@ -44,7 +44,7 @@ async fn every_base_and_shortcut_is_discoverable(world: World) {
 }
 
 #[both_hosts]
-async fn the_keys_are_public_and_only_public(world: World) {
+async fn only_the_public_keys_are_published(world: World) {
     let keys = world.get("/.well-known/jwks.json").send().await.json();
     for key in keys["keys"].as_array().expect("keys") {
         assert_eq!(
@@ -70,7 +70,7 @@ async fn the_keys_are_public_and_only_public(world: World) {
 }
 
 #[both_hosts]
-async fn what_is_not_there_is_an_outcome(world: World) {
+async fn an_unknown_path_or_method_is_an_outcome(world: World) {
     let nothing = world.get("/nothing").send().await;
     assert_eq!(nothing.status, StatusCode::NOT_FOUND);
     nothing.outcome();
@@ -80,7 +80,7 @@ async fn what_is_not_there_is_an_outcome(world: World) {
 }
 
 #[both_hosts]
-async fn a_browser_gets_a_page_of_what_went_wrong(world: World) {
+async fn a_browser_gets_a_page_with_the_error(world: World) {
     const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let job = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651/status";
     for (path, status) in [
@@ -104,7 +104,7 @@ async fn a_browser_gets_a_page_of_what_went_wrong(world: World) {
 }
 
 #[both_hosts]
-async fn what_is_no_json_is_not_acceptable(world: World) {
+async fn formats_other_than_json_are_not_acceptable(world: World) {
     for (query, accept, acceptable) in [
         ("", "", true),
         ("", "*/*", true),

@@ -1,4 +1,4 @@
-//! The OpenAPI document and the table of routes are those that the functions declare.
+//! The OpenAPI document and the table of routes match the routes that the functions declare.
 
 use axum::body::Body;
 use http::{Request, StatusCode};
@@ -14,7 +14,7 @@ use crate::docs::page;
 use crate::house::root;
 
 #[test]
-fn the_document_in_the_repository_is_that_of_the_routes() {
+fn the_document_in_the_repository_matches_the_routes() {
     let stored = std::fs::read_to_string(root().join("functions/metadata/openapi.json")).expect("a document");
     assert!(
         stored == ehi::openapi::document(),
@@ -43,7 +43,7 @@ fn every_operation_has_a_name_of_its_own() -> tests::Result {
 }
 
 #[both_hosts]
-async fn the_document_is_served_to_anybody(world: World) {
+async fn the_document_is_public(world: World) {
     let served = world.get("/openapi.json").send().await;
     assert_eq!((served.status, served.header("content-type")), (StatusCode::OK, "application/json"));
     assert_eq!(served.json()["openapi"], "3.1.0");
@@ -51,7 +51,7 @@ async fn the_document_is_served_to_anybody(world: World) {
 }
 
 #[tokio::test]
-async fn a_handler_that_reads_what_its_route_does_not_declare_fails_its_test() {
+async fn a_handler_that_reads_an_undeclared_parameter_fails() {
     let world = World::new();
     let declared = [Parameter::query("x", "What is read")];
     for (parameters, status) in [(&declared[..], StatusCode::OK), (&[], StatusCode::INTERNAL_SERVER_ERROR)] {

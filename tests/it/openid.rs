@@ -1,5 +1,5 @@
-//! A standalone launch with OpenID Connect (SMART App Launch 2.2; OpenID Connect Core 1.0 and Discovery 1.0), and what
-//! an app does first with it: verify who signed in, and read the Patient.
+//! A standalone launch with OpenID Connect (SMART App Launch 2.2; OpenID Connect Core 1.0 and Discovery 1.0), and the first steps of
+//! an app after it: it verifies who signed in, and reads the Patient.
 
 use http::StatusCode;
 use jsonwebtoken::jwk::JwkSet;
@@ -13,7 +13,7 @@ fn launch(client: &str, scope: &str) -> Launch {
     Launch { scope: scope.to_owned(), nonce: "n-0S6_WzA2Mj".to_owned(), ..Launch::new(client) }
 }
 
-/// The claims of an ID token for `client`, verified as an app does it, with the published keys.
+/// Returns the claims of an ID token for `client`, verified like an app does, with the published keys.
 async fn verified(world: &World, id_token: &str, client: &str, algorithm: Algorithm) -> Value {
     let discovery = world.get("/.well-known/openid-configuration").send().await.json();
     assert_eq!(text(&discovery["issuer"]), BASE_URL);
@@ -23,13 +23,14 @@ async fn verified(world: &World, id_token: &str, client: &str, algorithm: Algori
     assert_eq!(header.alg, algorithm);
     let key = keys.find(&header.kid.expect("a kid")).expect("a published key");
     let mut validation = Validation::new(algorithm);
-    // Its time is the World's.
+    // The World's clock is not the system's.
     validation.validate_exp = false;
     validation.set_issuer(&[BASE_URL]);
     validation.set_audience(&[client]);
     validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
     let key = DecodingKey::from_jwk(key).expect("a key");
-    let claims = jsonwebtoken::decode::<Value>(id_token, &key, &validation).expect("it holds").claims;
+    let claims =
+        jsonwebtoken::decode::<Value>(id_token, &key, &validation).expect("the token is valid").claims;
     let now = world.now();
     let seconds = |name: &str| claims[name].as_i64().unwrap_or_else(|| panic!("no {name}: {claims}"));
     assert!(seconds("exp") > now && seconds("iat") <= now && seconds("iat") > now - 120, "{claims}");
@@ -38,7 +39,7 @@ async fn verified(world: &World, id_token: &str, client: &str, algorithm: Algori
 }
 
 #[both_hosts]
-async fn the_discovery_document_says_what_openid_connect_requires(world: World) {
+async fn the_discovery_document_has_the_members_that_openid_connect_requires(world: World) {
     let answer = world.get("/.well-known/openid-configuration").send().await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
     let document = answer.json();
@@ -60,7 +61,7 @@ async fn the_discovery_document_says_what_openid_connect_requires(world: World) 
     ] {
         assert!(document[name].as_array().expect("a list").contains(&json!(value)), "{name}");
     }
-    assert_eq!(document["request_uri_parameter_supported"], false, "its default is true");
+    assert_eq!(document["request_uri_parameter_supported"], false, "the default of this member is true");
 }
 
 #[both_hosts]
@@ -90,7 +91,7 @@ async fn an_app_learns_who_signed_in_and_reads_that_patient(world: World) {
         let known =
             world.post("/auth/introspect").bearer(&access).form(&[("token", &access)]).send().await.json();
         assert_eq!((&known["sub"], &known["fhirUser"]), (&claims["sub"], &claims["fhirUser"]));
-        // A refresh tells no more of the sign-in, and keeps what it told.
+        // A refresh returns no new ID token, and the access token keeps the user.
         let fields = [
             ("grant_type", "refresh_token"),
             ("refresh_token", tokens["refresh_token"].as_str().expect("one")),
@@ -103,7 +104,7 @@ async fn an_app_learns_who_signed_in_and_reads_that_patient(world: World) {
 }
 
 #[both_hosts]
-async fn an_id_token_says_what_was_granted_and_is_no_access_token(world: World) {
+async fn an_id_token_matches_the_granted_scopes_and_is_not_an_access_token(world: World) {
     let granted = async |scope: &str| -> Value {
         let launch = launch("app", scope);
         let code = world.code(&launch, ANNA).await;
@@ -137,7 +138,7 @@ async fn an_id_token_says_what_was_granted_and_is_no_access_token(world: World) 
 }
 
 #[both_hosts]
-async fn a_token_reads_its_own_patient_and_nobody_else(world: World) {
+async fn a_token_reads_its_own_patient_only(world: World) {
     let with = async |scope: &str| {
         let launch = launch("app", scope);
         let code = world.code(&launch, ANNA).await;
@@ -175,7 +176,7 @@ async fn a_token_reads_its_own_patient_and_nobody_else(world: World) {
 }
 
 #[tokio::test]
-async fn what_is_sensitive_or_cannot_be_read_for_certain_is_not_given_out() -> tests::Result {
+async fn a_sensitive_or_unreliably_readable_patient_is_not_returned() -> tests::Result {
     let directory = tempfile::tempdir()?;
     let label = |code: &str| format!(r#""meta":{{"security":[{{"system":"s","code":"{code}"}}]}}"#);
     let open = label("N");
@@ -222,7 +223,7 @@ async fn what_is_sensitive_or_cannot_be_read_for_certain_is_not_given_out() -> t
     Ok(())
 }
 
-/// An OAuth request of the app that authenticates with a key.
+/// Sends an OAuth request of the app that authenticates with a key.
 async fn signed(world: &World, path: &str, fields: &[(&'static str, &str)]) -> Answer {
     let mut all = world.asserting("signed-app");
     all.extend(fields.iter().map(|(name, value)| (*name, (*value).to_owned())));
@@ -230,7 +231,7 @@ async fn signed(world: &World, path: &str, fields: &[(&'static str, &str)]) -> A
 }
 
 #[both_hosts]
-async fn an_app_may_authenticate_with_a_key(world: World) {
+async fn an_app_can_authenticate_with_a_key(world: World) {
     let launch = launch("signed-app", SCOPE);
     let redeem = |code: String| {
         vec![
@@ -241,7 +242,7 @@ async fn an_app_may_authenticate_with_a_key(world: World) {
         ]
     };
     let code = world.code(&launch, ANNA).await;
-    // Without its key, or with another client's, it is nobody, and the code is still good.
+    // Without its key, or with another client's key, the app is refused, and the code stays valid.
     let mut named = redeem(code.clone());
     named.push(("client_id", "signed-app".to_owned()));
     let refused = world.post("/auth/token").form(&named).send().await;
@@ -264,7 +265,7 @@ async fn an_app_may_authenticate_with_a_key(world: World) {
     let tokens = answer.json();
     let claims = verified(&world, &text(&tokens["id_token"]), "signed-app", Algorithm::ES256).await;
     assert_eq!(text(&claims["fhirUser"]), format!("{BASE_URL}/fhir/Patient/{ANNA}"));
-    // Refresh, introspection and revocation know it by its key as well.
+    // At refresh, introspection and revocation the app authenticates by its key as well.
     let token = text(&tokens["refresh_token"]);
     let unsigned = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
     assert_eq!(world.post("/auth/token").form(&unsigned).send().await.json()["error"], "invalid_client");
@@ -277,14 +278,14 @@ async fn an_app_may_authenticate_with_a_key(world: World) {
     assert_eq!(stranger.status, StatusCode::OK);
     assert_eq!(signed(&world, "/auth/introspect", &[("token", &access)]).await.json()["active"], true);
     assert_eq!(signed(&world, "/auth/revoke", &[("token", &access)]).await.status, StatusCode::OK);
-    // Another process believes an access token for half a minute, and never a refresh token.
+    // Another process accepts an access token for half a minute after its revocation, but never a refresh token.
     let token = text(&refreshed.json()["refresh_token"]);
     assert_eq!(signed(&world, "/auth/introspect", &[("token", &token)]).await.json()["active"], false);
 }
 
-/// What is wrong with an assertion is wrong for every endpoint and grant.
+/// Every mistake in an assertion is refused at every endpoint and for every grant.
 #[tokio::test]
-async fn assertions_are_as_strict_everywhere() {
+async fn assertions_are_checked_equally_everywhere() {
     type Change = (&'static str, fn(&mut Value, &mut Value));
     let world = World::new();
     let changes: [Change; 14] = [
@@ -323,7 +324,7 @@ async fn assertions_are_as_strict_everywhere() {
             assert_eq!(answer["error"], expected, "{what} at {path}");
         }
     }
-    // A list of one audience is that audience; a fraction of a second is no mistake.
+    // A list of one audience is accepted, and so is a fraction of a second.
     let (header, mut claims) = tests::service::assertion("service", world.now());
     claims["aud"] = json!([claims["aud"]]);
     claims["exp"] = json!(claims["exp"].as_f64().expect("a number") - 0.5);

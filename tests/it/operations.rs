@@ -1,4 +1,4 @@
-//! `template.yaml` in operation: metrics and alarms, what is kept and protected, how much runs at once.
+//! Operation of `template.yaml`: metrics and alarms, retention and protection of data, concurrency.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::template::{QueueMapping, called, queue_mappings};
 
 const ALARM: &str = "AWS::CloudWatch::Alarm";
 
-/// The metrics that an alarm reads: its own, or those of its expression.
+/// Returns the metrics that an alarm reads: its own, or those of its expression.
 fn metrics(alarm: &Value) -> Vec<&Value> {
     let properties = &alarm["Properties"];
     match properties["Metrics"].as_array() {
@@ -21,13 +21,13 @@ fn metrics(alarm: &Value) -> Vec<&Value> {
     }
 }
 
-/// The value of a metric's dimension; null where it has no such dimension.
+/// Returns the value of a metric's dimension; null if it has no such dimension.
 fn dimension<'m>(metric: &'m Value, name: &str) -> &'m Value {
     let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
     dimensions.into_iter().find(|one| one["Name"] == name).map_or(&Value::Null, |one| &one["Value"])
 }
 
-/// The functions whose metric an alarm reads.
+/// Returns the functions whose metric an alarm reads.
 fn watched<'a>(alarm: &'a Value, metric: &str) -> BTreeSet<&'a str> {
     let metrics = metrics(alarm).into_iter().filter(|one| one["MetricName"] == metric);
     metrics.filter_map(|one| dimension(one, "FunctionName")["Ref"].as_str()).collect()
@@ -41,7 +41,7 @@ fn the_dashboard_and_the_alarms_know_the_metrics() {
     for metric in Metric::ALL {
         assert!(shown.contains(&format!("\"{}\"", metric.name())), "{} is on no dashboard", metric.name());
     }
-    // Two stages in one account are two curves.
+    // Two stages in one account are two separate curves.
     for shown in shown.split("[\"EhiExport\", \"").skip(1) {
         let (metric, dimension) = shown.split_once("\", ").expect("a name");
         assert!(dimension.starts_with("\"Stage\", \"${Stage}\""), "{metric} of all stages");
@@ -65,19 +65,19 @@ fn no_alarm_counts_the_messages_of_a_queue_that_a_function_empties() {
     assert!(mappings.iter().any(|mapping| mapping.queue == "DeadLetterQueue"));
     let alarms = template.resources(ALARM);
     for (id, alarm) in &alarms {
-        // Where nobody takes them, messages stay long enough to be counted.
+        // If no function takes the messages, they stay long enough to be counted.
         let metrics = metrics(alarm);
         let reads = |name: &str| metrics.iter().any(|metric| metric["MetricName"] == name);
         let counts = reads("ApproximateNumberOfMessagesVisible") && !reads("Invocations");
         let of_emptied = metrics.iter().any(|metric| emptied.contains(dimension(metric, "QueueName")));
-        assert!(!(counts && of_emptied), "{id} watches what is gone before it is measured");
+        assert!(!(counts && of_emptied), "{id} counts messages that are gone before they are measured");
     }
     let dead_letters = watched(alarms["DeadLettersAlarm"], "Invocations");
     assert_eq!(dead_letters, BTreeSet::from(["DeadLettersFunction"]));
 }
 
 #[test]
-fn what_lambda_refuses_is_watched_for_each_function_and_for_no_other() {
+fn throttles_are_watched_for_each_function_of_the_template_only() {
     let template = Template::load();
     let alarms = template.resources(ALARM);
     let throttles =
@@ -99,7 +99,7 @@ fn what_lambda_refuses_is_watched_for_each_function_and_for_no_other() {
 }
 
 #[test]
-fn a_mapping_that_is_off_rings_an_alarm() {
+fn a_disabled_mapping_raises_an_alarm() {
     let template = Template::load();
     let (alarms, functions) = (template.resources(ALARM), template.functions());
     for QueueMapping { id, queue, function, .. } in queue_mappings(&template) {
@@ -107,7 +107,7 @@ fn a_mapping_that_is_off_rings_an_alarm() {
         let name = json!({ "Fn::GetAtt": format!("{queue}.QueueName") });
         assert!(metrics(alarm).iter().any(|metric| dimension(metric, "QueueName") == &name), "{id}");
         assert_eq!(watched(alarm, "Invocations"), BTreeSet::from([function]), "{id}");
-        // The longest run begins and ends within the periods that it looks at.
+        // The longest run starts and ends within the periods that the alarm evaluates.
         let periods = alarm["Properties"]["EvaluationPeriods"].as_u64().expect("a number");
         let timeout = functions[function].1["Properties"]["Timeout"].as_u64().expect("seconds");
         assert!((periods - 1) * 300 >= timeout, "{id}");
@@ -120,9 +120,9 @@ fn a_mapping_that_is_off_rings_an_alarm() {
     }
 }
 
-/// A stream has no queue that grows: its mapping is off where exports end and the function does not run.
+/// A stream has no queue that grows: its mapping is disabled if exports end and the function does not run.
 #[test]
-fn the_mapping_of_the_stream_rings_an_alarm_where_exports_end_and_it_runs_nothing() {
+fn the_mapping_of_the_stream_raises_an_alarm_if_exports_end_and_it_does_not_run() {
     let template = Template::load();
     let alarm = template.resources(ALARM)["AnnounceMappingAlarm"];
     assert_eq!(watched(alarm, "Invocations"), BTreeSet::from(["AnnounceFunction"]));
@@ -130,7 +130,7 @@ fn the_mapping_of_the_stream_rings_an_alarm_where_exports_end_and_it_runs_nothin
         let read = metrics(alarm).into_iter().filter(|metric| metric["MetricName"] == ends.name());
         assert_eq!(read.count(), 1, "{}", ends.name());
     }
-    // What ends at the end of a period is announced in the next one, and rings no alarm: a period alone does not count.
+    // An export that ends at the end of a period is announced in the next one and must raise no alarm, so one period alone is not enough.
     let properties = &alarm["Properties"];
     let expression = properties["Metrics"][0]["Expression"].as_str().expect("an expression");
     assert_eq!(expression.matches("RUNNING_SUM(FILL(").count(), 3, "{expression}");
@@ -140,7 +140,7 @@ fn the_mapping_of_the_stream_rings_an_alarm_where_exports_end_and_it_runs_nothin
 }
 
 #[test]
-fn every_alarm_says_its_stage_and_reaches_somebody() {
+fn every_alarm_names_its_stage_and_has_an_action() {
     let template = Template::load();
     let alarms = template.resources(ALARM);
     for (id, alarm) in &alarms {
@@ -155,7 +155,7 @@ fn every_alarm_says_its_stage_and_reaches_somebody() {
 }
 
 #[test]
-fn everything_that_costs_or_holds_data_has_the_stage_as_a_tag() {
+fn every_resource_with_costs_or_data_has_the_stage_as_a_tag() {
     let template = Template::load();
     for kind in [
         "AWS::DynamoDB::Table",
@@ -198,7 +198,7 @@ fn tables_are_protected_in_production_and_old_versions_of_records_expire() {
 }
 
 #[test]
-fn one_worker_is_refused_and_what_is_reserved_is_what_may_run() {
+fn one_worker_is_refused_and_the_reserved_concurrency_is_the_limit() {
     let template = Template::load();
     let mappings = template.resources("AWS::Lambda::EventSourceMapping");
     let mut defaults = 0;
@@ -219,7 +219,7 @@ fn one_worker_is_refused_and_what_is_reserved_is_what_may_run() {
     assert!(defaults <= 5);
 }
 
-/// Where the resources that call functions name the function.
+/// The resources that call functions, and where each names its function.
 const CALLERS: [(&str, &str); 4] = [
     ("AWS::ApiGatewayV2::Integration", "/Properties/IntegrationUri"),
     ("AWS::Lambda::Permission", "/Properties/FunctionName"),
@@ -227,9 +227,9 @@ const CALLERS: [(&str, &str); 4] = [
     ("AWS::Events::Rule", "/Properties/Targets/0/Arn"),
 ];
 
-/// Without a shift of traffic functions are called as they are; with one, everybody calls their alias.
+/// Without a traffic shift the functions are called directly; with one, every caller uses their alias.
 #[test]
-fn whoever_calls_a_function_calls_the_version_that_takes_over() {
+fn every_caller_of_a_function_calls_the_version_that_takes_over() {
     let template = Template::load();
     let mut all_called = BTreeSet::new();
     for (kind, place) in CALLERS {
@@ -262,7 +262,7 @@ fn whoever_calls_a_function_calls_the_version_that_takes_over() {
 }
 
 #[test]
-fn the_page_of_costs_has_as_many_metrics_as_are_paid_for() {
+fn the_cost_page_has_the_number_of_paid_metrics() {
     let page = std::fs::read_to_string(crate::house::root().join("infra/docs/cost.md")).expect("a page");
     let template = Template::load();
     let watched: usize = template.resources(ALARM).values().map(|alarm| metrics(alarm).len()).sum();

@@ -1,5 +1,5 @@
-//! What the engine does when something fails: it waits for a store by time, tries again what is our fault three times,
-//! and gives a task up that its workers die of.
+//! The engine during failures: it waits for a store for a limited time, retries its own faults three times,
+//! and gives up a task that kills its workers.
 
 use std::sync::Arc;
 
@@ -16,25 +16,25 @@ use tests::{ANNA, World, text};
 use crate::crash::{SMALL_CHUNKS, begin_everyone, counted};
 use crate::logs::Captured;
 
-/// Lets workers over a faulty platform work while time passes.
+/// Runs workers over a faulty platform while time passes.
 async fn work_for(world: &World, faulty: &Faulty, minutes: i64) {
     let worker = export_generator::worker(faulty).expect("its ports");
     let inbox = faulty.inbox();
     for _ in 0..minutes * 2 {
-        // A queue that does not answer is asked again later, as the server does.
+        // If the queue does not respond, the next round asks it again, like the server does.
         while matches!(ehi::worker::step(&*inbox, &*worker, &NoDeadline).await, Ok(true)) {}
         world.advance(30);
     }
 }
 
-/// A platform with an outage that begins at that call and ends in so many minutes.
+/// Returns a platform with an outage that starts at this call and ends after so many minutes.
 fn outage(world: &World, store: Store, call: i64, minutes: i64) -> (Faulty, Arc<Faults>) {
     let until = world.clock().now() + SignedDuration::from_mins(minutes);
     let faults = Faults::outage(store, call, world.clock().clone(), until);
     (Faulty::new(world.platform().clone(), faults.clone()), faults)
 }
 
-/// An outage of ten minutes at a port, beginning at several of its calls: the export is whole.
+/// Checks that an export is complete after an outage of ten minutes at a port, starting at different calls.
 async fn survives(store: Store) {
     let expected = {
         let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
@@ -78,7 +78,7 @@ async fn ten_minutes_without_the_queue() {
 }
 
 #[tokio::test]
-async fn the_status_says_since_when_and_for_what_it_waits() -> tests::Result {
+async fn the_status_says_since_when_and_for_which_store_an_export_waits() -> tests::Result {
     let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
     let job = begin_everyone(&world).await;
     world.step().await;
@@ -100,16 +100,16 @@ async fn the_status_says_since_when_and_for_what_it_waits() -> tests::Result {
     let before = world.platform().jobs().get(&id(&job)).await?;
     world.clean().await;
     assert_eq!(world.platform().jobs().get(&id(&job)).await?, before);
-    // It answers again.
+    // The store responds again.
     work_for(&world, &faulty, 10).await;
     let token = world.token(ANNA).await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
     Ok(())
 }
 
-/// Renamed away while the plan walks it, and renamed back: nothing is lost.
+/// The directory is renamed while the plan reads it, and then renamed back: no data is lost.
 #[tokio::test]
-async fn a_lake_that_is_moved_away_is_waited_for() -> tests::Result {
+async fn an_export_waits_for_a_lake_that_is_moved_away() -> tests::Result {
     let lake = tempfile::tempdir()?;
     tests::lake::write(lake.path());
     let away = lake.path().with_extension("away");
@@ -145,11 +145,15 @@ async fn a_lake_that_is_moved_away_is_waited_for() -> tests::Result {
             let Job::Running(running) = &stored.job else {
                 panic!("{of}, {steps}: {:?}", stored.job.state())
             };
-            let waiting = running.waiting.expect("it waits");
+            let waiting = running.waiting.expect("the job waits");
             assert_eq!(waiting.store, Some(Store::Records), "{of}, {steps}");
             let token = world.service("service", "system/*.rs").await;
             let kicked = world.get("/fhir/Patient/$export?patient=p0").bearer(&token).send().await;
-            assert_eq!(kicked.status, StatusCode::SERVICE_UNAVAILABLE, "no patient is said not to be there");
+            assert_eq!(
+                kicked.status,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the response must not say that the patient does not exist"
+            );
             std::fs::rename(&away, &part).expect("back");
             for _ in 0..6 {
                 world.advance(60);
@@ -161,16 +165,16 @@ async fn a_lake_that_is_moved_away_is_waited_for() -> tests::Result {
     Ok(())
 }
 
-/// The machine's clock is set back by an hour: what is under way goes on.
+/// The machine's clock is set back by an hour: running exports continue.
 #[tokio::test]
-async fn a_clock_that_is_set_back_stops_nothing() -> tests::Result {
+async fn a_clock_that_is_set_back_stops_no_export() -> tests::Result {
     for steps in [0, 1, 3] {
         let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
         let job = begin_everyone(&world).await;
         for _ in 0..steps {
             world.step().await;
         }
-        // A worker that dies with a task in its hands, and one that failed and is to come again.
+        // One worker dies with a task, and another one failed and its task is to be delivered again.
         let inbox = world.platform().inbox();
         inbox.receive(SignedDuration::from_secs(60)).await?.expect("a task");
         if steps > 1 {
@@ -185,9 +189,9 @@ async fn a_clock_that_is_set_back_stops_nothing() -> tests::Result {
     Ok(())
 }
 
-/// Whatever lies in the lake, an export ends: a pipe is never waited for.
+/// An export ends whatever kind of file the lake has: it never waits for a pipe.
 #[tokio::test]
-async fn what_is_no_regular_file_stops_no_export() -> tests::Result {
+async fn an_irregular_file_stops_no_export() -> tests::Result {
     for name in ["shared/pipe.ndjson", "Patient/p0/pipe.ndjson", "Patient/p0/files/pipe", "Group/pipe.json"] {
         let lake = tempfile::tempdir()?;
         tests::lake::write(lake.path());
@@ -209,7 +213,7 @@ async fn what_is_no_regular_file_stops_no_export() -> tests::Result {
             let text = world.get(&text(&file["url"])).bearer(&token).send().await.text();
             named |= text.contains(name) && text.contains("only regular files are read");
         }
-        assert!(named, "{name} is named");
+        assert!(named, "{name} is reported");
     }
     Ok(())
 }
@@ -226,13 +230,17 @@ async fn an_outage_beyond_the_budget_fails_the_job() -> tests::Result {
     let (faulty, _) = outage(&world, Store::Records, 5, 600);
     work_for(&world, &faulty, 55).await;
     let token = world.token(ANNA).await;
-    assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED, "within the hour it waits");
+    assert_eq!(
+        world.status(&token, &job).await.status,
+        StatusCode::ACCEPTED,
+        "the export waits within the hour"
+    );
     work_for(&world, &faulty, 15).await;
     let token = world.token(ANNA).await;
     let status = world.status(&token, &job).await;
     assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(status.outcome().contains("did not answer for 1 hour;"), "{}", status.outcome());
-    assert_eq!(status.json()["issue"][0]["code"], "no-store", "no client shall ask again");
+    assert_eq!(status.json()["issue"][0]["code"], "no-store", "the client must not try again");
     assert!(world.platform().files().list("exports/").await?.is_empty());
     Ok(())
 }
@@ -261,7 +269,7 @@ async fn a_defect_is_tried_three_times_and_the_text_has_the_request_id() {
     assert!(last.action.contains("chunk"), "{}", last.action);
 }
 
-/// An export of everyone whose first task is done, and what works on the next one.
+/// An export of everyone whose first task is done, and the worker and queue for the next task.
 struct AtWork {
     world: World,
     job: String,
@@ -283,7 +291,7 @@ impl AtWork {
 }
 
 #[tokio::test]
-async fn a_task_that_its_workers_die_of_fails_its_job() -> tests::Result {
+async fn a_task_that_kills_its_workers_fails_its_job() -> tests::Result {
     let AtWork { world, job, token, worker, inbox } = AtWork::new().await;
     let mut deaths = 0;
     while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await? {
@@ -291,7 +299,7 @@ async fn a_task_that_its_workers_die_of_fails_its_job() -> tests::Result {
             inbox.acknowledge(&delivery).await?;
             break;
         }
-        // Here the process dies.
+        // The process dies here.
         deaths += 1;
         world.advance(61);
     }
@@ -302,7 +310,7 @@ async fn a_task_that_its_workers_die_of_fails_its_job() -> tests::Result {
     Ok(())
 }
 
-/// Staff may cancel while a worker gives up: neither is an error of the queue.
+/// Staff may cancel the job while a worker gives up: neither is an error of the queue.
 #[tokio::test]
 async fn a_job_that_was_cancelled_does_not_fail_as_well() -> tests::Result {
     let AtWork { world, job, token, worker, inbox } = AtWork::new().await;
@@ -316,9 +324,9 @@ async fn a_job_that_was_cancelled_does_not_fail_as_well() -> tests::Result {
     Ok(())
 }
 
-/// Whoever looks for the cause finds the task, its deliveries, and what is known of its failures.
+/// The log must show the task, its deliveries, and what is known about its failures.
 #[tokio::test]
-async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() -> tests::Result {
+async fn a_dead_letter_names_its_task_and_what_was_recorded_about_it() -> tests::Result {
     let AtWork { world, job, token, worker, inbox } = AtWork::new().await;
     let delivery = inbox.receive(SignedDuration::from_secs(60)).await?.expect("a task");
     let down = domain::error::Error::unavailable("no route to the store");
@@ -340,6 +348,11 @@ async fn a_dead_letter_says_which_task_and_what_was_noted_of_it() -> tests::Resu
     assert!(text(&last["what"]).contains(&known), "{last}");
     let status = world.status(&token, &job).await;
     assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(status.json()["issue"][0]["code"], "exception", "no client waits for it: {}", status.text());
+    assert_eq!(
+        status.json()["issue"][0]["code"],
+        "exception",
+        "the client must not wait for it: {}",
+        status.text()
+    );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Small files of an export in one object: nobody outside can tell, and nothing is read from where it is not.
+//! Packs: small files of an export in one object. Clients see no difference, and no file is read outside its place in the pack.
 
 mod damaged;
 
@@ -13,7 +13,7 @@ use tests::{ANNA, Answer, World, both_hosts, text};
 
 use crate::crash::{before_or_after, work_until_struck};
 
-/// Every object of a job in a state directory, and its size.
+/// Returns every object of a job in a state directory, and its size.
 fn objects(directory: &Path) -> BTreeMap<PathBuf, u64> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![directory.to_owned()];
@@ -29,7 +29,7 @@ fn objects(directory: &Path) -> BTreeMap<PathBuf, u64> {
     found
 }
 
-/// A server whose files can be looked at.
+/// A server whose files the test can inspect.
 struct Kept {
     world: World,
     state: tempfile::TempDir,
@@ -55,7 +55,7 @@ impl Kept {
         self.state.path().join("files/exports").join(job_id(job).as_str())
     }
 
-    /// The names of the job's objects below the attempts.
+    /// Returns the names of the job's objects below the directories of the attempts.
     fn names(&self, job: &str) -> Vec<String> {
         let directory = self.directory(job);
         let below = |path: &PathBuf| {
@@ -72,7 +72,7 @@ impl Kept {
     }
 }
 
-/// The URLs of all files and attachments of an export.
+/// Returns the URLs of all files and attachments of an export.
 async fn urls(world: &World, token: &str, job: &str) -> Vec<String> {
     let manifest = world.status(token, job).await.json();
     let lists = ["output", "deleted", "error"].map(|list| manifest[list].as_array().expect("a list").clone());
@@ -96,7 +96,7 @@ async fn one_patients_export_is_three_objects() {
     assert_eq!(
         kept.names(&job),
         ["0.json", "pack", "pack"],
-        "of the patient, of what it refers to, the manifest"
+        "the pack of the patient, the pack of the supporting resources, and the manifest"
     );
     let urls = urls(&kept.world, &kept.token, &job).await;
     assert!(urls.len() > 30, "{}", urls.len());
@@ -104,7 +104,7 @@ async fn one_patients_export_is_three_objects() {
         assert_eq!(kept.get(url).await.status, StatusCode::OK, "{url}");
     }
     assert_eq!(attachments_in_packs(kept.world.platform(), &job).await.len(), 8);
-    // All that is stored is part of a file, an attachment, the references or an index.
+    // Every stored byte belongs to a file, an attachment, the references or an index.
     for (chunk, result) in results(kept.world.platform(), &job).await {
         let files = result.files.iter().map(|file| file.place.expect("in the pack").length).sum::<u64>();
         let references = result.references.and_then(|found| found.place).map_or(0, |place| place.length);
@@ -115,7 +115,7 @@ async fn one_patients_export_is_three_objects() {
     }
 }
 
-/// A patient with files and attachments of all sizes about the limit.
+/// Writes a patient with files and attachments of sizes around the limit.
 fn large_and_small(records: &Path) {
     let directory = records.join("Patient").join(ANNA);
     std::fs::create_dir_all(directory.join("files")).expect("a directory");
@@ -139,7 +139,7 @@ fn large_and_small(records: &Path) {
 }
 
 #[tokio::test]
-async fn what_is_large_is_an_object_of_its_own() -> tests::Result {
+async fn a_large_file_is_an_object_of_its_own() -> tests::Result {
     let records = tempfile::tempdir()?;
     large_and_small(records.path());
     let kept = Kept::over(records.path()).await;
@@ -175,7 +175,7 @@ async fn what_is_large_is_an_object_of_its_own() -> tests::Result {
     Ok(())
 }
 
-/// Each file and attachment as HTTP shows it: whole, by ranges, its head, compressed. The slow reference is the whole.
+/// Checks a file or attachment over HTTP: whole, by ranges, by HEAD, compressed. The whole file is the reference.
 async fn is_served(world: &World, token: &str, url: &str) {
     let get = |headers: &[(&str, &str)]| {
         let call = world.get(url).bearer(token);
@@ -204,7 +204,7 @@ async fn is_served(world: &World, token: &str, url: &str) {
     }
     let suffix = get(&[("range", "bytes=-1")]).await;
     assert_eq!(suffix.body, whole.body[size - 1..]);
-    // The byte behind it is another file's.
+    // The next byte in the pack belongs to another file.
     let behind = get(&[("range", &format!("bytes={size}-"))]).await;
     assert_eq!(behind.status, StatusCode::RANGE_NOT_SATISFIABLE, "{url}");
     let beyond = get(&[("range", &format!("bytes=0-{}", size + 100))]).await;
@@ -225,7 +225,7 @@ async fn is_served(world: &World, token: &str, url: &str) {
 }
 
 #[both_hosts]
-async fn packed_files_are_served_as_any_other(world: World) {
+async fn packed_files_are_served_like_any_other(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let urls = urls(&world, &token, &job).await;
@@ -236,7 +236,7 @@ async fn packed_files_are_served_as_any_other(world: World) {
 }
 
 #[tokio::test]
-async fn files_about_the_limit_are_served_alike() -> tests::Result {
+async fn files_around_the_limit_are_served_alike() -> tests::Result {
     let records = tempfile::tempdir()?;
     large_and_small(records.path());
     let world = World::with("sandbox = true", records.path());
@@ -248,14 +248,14 @@ async fn files_about_the_limit_are_served_alike() -> tests::Result {
     Ok(())
 }
 
-/// However it is cut: the pack in the middle, its end, a large file beside it. Nothing of it is listed, and the next
-/// attempt has every byte.
+/// A crash can interrupt the pack in the middle or at its end, or a large file beside it. None of it is listed, and the next
+/// attempt writes every byte.
 #[tokio::test]
-async fn packs_and_large_files_survive_dying_at_every_call() -> tests::Result {
+async fn packs_and_large_files_survive_a_crash_at_every_call() -> tests::Result {
     let records = tempfile::tempdir()?;
     large_and_small(records.path());
     let more = records.path().join("Patient").join(ANNA).join("files");
-    // With these the pack is written in several pieces.
+    // With these files the pack is written in several pieces.
     for number in 0..4 {
         std::fs::write(more.join(format!("more-{number}.csv")), vec![b'0' + number; 200_000])?;
     }
@@ -264,7 +264,7 @@ async fn packs_and_large_files_survive_dying_at_every_call() -> tests::Result {
         for url in urls(world, token, job).await {
             let name = url.rsplit(['/', '-']).next().expect("a name").to_owned();
             let body = world.get(&url).bearer(token).send().await.body;
-            // The URLs in it have the job and the attempt, which are as long as others.
+            // The URLs in it contain the job and the attempt, whose lengths are constant.
             let body = if name.starts_with("DocumentReference") { vec![0; body.len()] } else { body };
             found.insert(name, body);
         }
@@ -289,7 +289,7 @@ async fn packs_and_large_files_survive_dying_at_every_call() -> tests::Result {
             break;
         }
         crashes += 1;
-        // The last call of all may have done its work.
+        // The very last call may have had its effect.
         if world.status(&token, &job).await.status != StatusCode::OK {
             let early = world.get(&format!("{job}/download/Patient.ndjson")).bearer(&token).send().await;
             assert_eq!(early.status, StatusCode::NOT_FOUND, "call {call}");
@@ -304,7 +304,7 @@ async fn packs_and_large_files_survive_dying_at_every_call() -> tests::Result {
 }
 
 #[tokio::test]
-async fn names_that_are_no_attachments_are_404() {
+async fn names_of_other_objects_are_404() {
     let kept = Kept::over(&ehi::defaults::sample_records()).await;
     let job = kept.world.exported(&kept.token, ANNA).await;
     let (chunk, result) = results(kept.world.platform(), &job).await.swap_remove(0);
@@ -320,9 +320,9 @@ async fn names_that_are_no_attachments_are_404() {
     assert_eq!(kept.get(&url).await.status, StatusCode::NOT_FOUND, "another attempt");
 }
 
-/// Nothing of what is withheld is in the store.
+/// No part of a withheld document is in the store.
 #[tokio::test]
-async fn what_is_withheld_is_not_in_the_pack() {
+async fn withheld_documents_are_not_in_the_pack() {
     let kept = Kept::over(&ehi::defaults::sample_records()).await;
     let job = kept.world.kick_off(&kept.token, "/auto-approve", ANNA).await;
     let body =
@@ -339,7 +339,7 @@ async fn what_is_withheld_is_not_in_the_pack() {
     }
 }
 
-/// A job of the version before packs, whose files are objects of their own, is read as it is.
+/// A job from a version without packs, whose files are objects of their own, is still read correctly.
 #[tokio::test]
 async fn rows_of_versions_without_packs_are_served() -> tests::Result {
     use domain::chunk::{ChunkResult, OutputFile};

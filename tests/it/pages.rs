@@ -1,4 +1,4 @@
-//! What all pages have in common: files, policy, languages, errors.
+//! The common parts of all pages: files, policy, languages, errors.
 
 use domain::choices::Sensitive;
 use http::{Method, StatusCode};
@@ -9,7 +9,7 @@ use crate::bulk::exported;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// The addresses of the files that a page loads.
+/// Returns the URLs of the files that a page loads.
 fn files(page: &str) -> Vec<String> {
     let tags = page.split('<').filter(|tag| tag.starts_with("link ") || tag.starts_with("script "));
     let address = |tag: &str| {
@@ -20,7 +20,7 @@ fn files(page: &str) -> Vec<String> {
 }
 
 #[both_hosts]
-async fn a_page_loads_files_that_may_be_kept_and_nothing_else(world: World) {
+async fn a_page_loads_cacheable_files_and_nothing_else(world: World) {
     let page = world.get("/").send().await;
     let policy = page.header("content-security-policy");
     for part in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"] {
@@ -36,7 +36,7 @@ async fn a_page_loads_files_that_may_be_kept_and_nothing_else(world: World) {
         let answer = world.get(path).send().await;
         assert_eq!(answer.status, StatusCode::OK, "{file}");
         assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable", "{file}");
-        // A page of another version gets the file of this one, for a while.
+        // A page of another version gets the file of this version, for a short time.
         let (stem, rest) = path.split_once('.').expect("a digest");
         let ending = rest.rsplit_once('.').expect("an ending").1;
         let other = world.get(&format!("{stem}.0000000000000000.{ending}")).send().await;
@@ -45,7 +45,7 @@ async fn a_page_loads_files_that_may_be_kept_and_nothing_else(world: World) {
     assert_eq!(world.get("/assets/nothing.css").send().await.status, StatusCode::NOT_FOUND);
 }
 
-/// Settings of its own.
+/// This story has settings of its own.
 #[tokio::test]
 async fn title_logo_and_colours_are_settings() {
     let pages = "pages = { title = \"Copies of <Mercy>\", accent = \"#7a1f5c\", logo = \"data:image/png;base64,iVBORw0KGgo=\", help_url = \"tel:+15550100\" }";
@@ -61,7 +61,7 @@ async fn title_logo_and_colours_are_settings() {
 }
 
 #[both_hosts]
-async fn a_page_speaks_the_readers_language(world: World) {
+async fn a_page_is_in_the_readers_language(world: World) {
     let english = world.get("/").send().await;
     assert!(english.text().contains("<html lang=\"en\"") && english.header("set-cookie").is_empty());
     assert!(english.text().contains("href=\"/?lang=es\""), "a switch");
@@ -75,9 +75,9 @@ async fn a_page_speaks_the_readers_language(world: World) {
     assert!(unknown.text().contains("<html lang=\"en\"") && unknown.header("set-cookie").is_empty());
 }
 
-/// 45 CFR 170.315(b)(10)(iii): the format of an export is described at an address that anybody can open, and the export names it.
+/// 45 CFR 170.315(b)(10)(iii): the format of an export is described at a public URL, and the export contains this URL.
 #[both_hosts]
-async fn a_manifest_names_the_page_that_describes_its_files(world: World) -> tests::Result {
+async fn a_manifest_has_the_url_of_the_page_that_describes_its_files(world: World) -> tests::Result {
     let token = world.service("service", "system/*.rs").await;
     for kick_off in ["/fhir/$export", "/4_0_0/$export", "/fhir/r4/$export"] {
         let manifest = exported(&world, &token, kick_off).await;
@@ -97,7 +97,7 @@ async fn a_manifest_names_the_page_that_describes_its_files(world: World) -> tes
     Ok(())
 }
 
-/// Settings of its own.
+/// This story has settings of its own.
 #[tokio::test]
 async fn the_documentation_may_be_elsewhere() -> tests::Result {
     let elsewhere = "https://docs.example.org/ehi";
@@ -110,7 +110,7 @@ async fn the_documentation_may_be_elsewhere() -> tests::Result {
     Ok(())
 }
 
-/// Check 40: what a page says stands in the catalogue, so that a Spanish page has no message of the English one.
+/// Check 40: all texts of pages come from the catalogue, so that a Spanish page has no English message.
 #[tokio::test]
 async fn spanish_pages_have_no_english() {
     let world = World::new();
@@ -163,7 +163,7 @@ async fn spanish_pages_have_no_english() {
                 continue;
             }
             let (word, other) = (english.text(key, &[]), both.text(key, &[]));
-            // A language's own name, and words that both languages have.
+            // Skips the language's own name, and words that are equal in both languages.
             if word == other || key == "language" || word.len() < 3 {
                 continue;
             }
@@ -174,7 +174,7 @@ async fn spanish_pages_have_no_english() {
     assert!(compared > 1000, "{compared} comparisons");
 }
 
-/// The texts of a page between its tags, without those that are marked as another language or as codes.
+/// Returns the texts of a page between its tags, without those that are marked as another language or as codes.
 fn visible(page: &str) -> Vec<String> {
     let main = page.split_once("<body").map_or(page, |(_, body)| body);
     let mut texts = Vec::new();
@@ -188,7 +188,7 @@ fn visible(page: &str) -> Vec<String> {
 }
 
 #[both_hosts]
-async fn an_error_is_a_page_for_people_and_json_for_programs(world: World) {
+async fn an_error_is_a_page_for_browsers_and_json_for_programs(world: World) {
     let staff = world.staff().await;
     for (method, path, status, title) in [
         (Method::GET, "/nothing", StatusCode::NOT_FOUND, "We cannot find this"),
@@ -227,7 +227,7 @@ async fn an_error_is_a_page_for_people_and_json_for_programs(world: World) {
     }
 }
 
-/// It uses up the attempts of a user.
+/// This story uses up the attempts of a user.
 #[tokio::test]
 async fn too_many_tries_say_how_long_to_wait() {
     let world = World::with("sandbox = false", &ehi::defaults::sample_records());

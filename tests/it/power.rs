@@ -1,5 +1,5 @@
-//! A power cut on one machine: the database loses its last commits, back to the last one that somebody was told of. Files
-//! that were written meanwhile are there. The export goes on and has each resource once.
+//! A power cut on one machine: the database loses its last commits, back to the last one that a client was told about. Files
+//! that were written in the meantime still exist. The export continues and has each resource once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ fn copy_directory(from: &Path, to: &Path) {
     }
 }
 
-/// A server over a state directory, that many seconds after the first one began.
+/// Returns a server over a state directory, this number of seconds after the first server started.
 fn server(settings: &str, state: &Path, seed: u64, seconds: i64) -> World {
     let settings = Settings::parse(&tests::settings(settings), |_| None, None).expect("valid settings");
     let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
@@ -49,7 +49,7 @@ fn server(settings: &str, state: &Path, seed: u64, seconds: i64) -> World {
     World::over(platform, clock)
 }
 
-/// Keeps the database as it is before each call of a worker that changes something.
+/// Copies the database before each call of a worker that changes data.
 struct Copies {
     state: PathBuf,
     directory: PathBuf,
@@ -68,13 +68,13 @@ impl Hook for Copies {
     }
 
     async fn call<T: Send>(&self, _: Made, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        // One worker calls: nobody writes meanwhile.
+        // Only one worker makes calls, so nothing else is written in the meantime.
         copy(&DATABASE, &self.state, &self.copy(self.count.fetch_add(1, Ordering::SeqCst)));
         call.await
     }
 }
 
-/// Exports with the database cut back to each place. `begin` starts the export and returns its job.
+/// Exports with the database cut back to each copy. `begin` starts the export and returns its job.
 async fn survives(settings: &str, begin: impl AsyncFn(&World) -> String) {
     let directory = tempfile::tempdir().expect("a directory");
     let state = directory.path().join("state");
@@ -113,7 +113,7 @@ async fn survives(settings: &str, begin: impl AsyncFn(&World) -> String) {
 }
 
 #[tokio::test]
-async fn the_export_of_one_patient_goes_on_behind_every_commit() {
+async fn the_export_of_one_patient_continues_after_every_commit() {
     survives("sandbox = true", async |world: &World| {
         let token = world.token(ANNA).await;
         world.kick_off(&token, "/auto-approve/no-form", ANNA).await
@@ -122,6 +122,6 @@ async fn the_export_of_one_patient_goes_on_behind_every_commit() {
 }
 
 #[tokio::test]
-async fn an_export_of_many_chunks_goes_on_behind_every_commit() {
+async fn an_export_of_many_chunks_continues_after_every_commit() {
     survives(SMALL_CHUNKS, async |world: &World| begin_everyone(world).await).await;
 }

@@ -1,11 +1,11 @@
-//! A public base URL with a path: every address, form, link, redirect and cookie stays below it.
+//! A public base URL with a path: every URL, form, link, redirect and cookie stays below it.
 
 use http::StatusCode;
 use tests::{ANNA, Answer, BASE_URL, Launch, PASSWORD, World, parameter, text};
 
 const BASE: &str = "http://localhost:8888/ehi";
 
-/// Checks where a page's links and forms lead.
+/// Checks the targets of a page's links and forms.
 fn page(answer: Answer) -> Answer {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let html = answer.text();
@@ -24,7 +24,7 @@ fn ours(url: String) -> String {
     url
 }
 
-/// A token, through the pages of a browser.
+/// Returns a token, obtained through the pages of a browser.
 async fn signed_in(world: &World) -> String {
     let smart = world.get("/ehi/fhir/.well-known/smart-configuration").send().await.json();
     let endpoint = |name: &str| ours(text(&smart[name]));
@@ -53,7 +53,7 @@ async fn signed_in(world: &World) -> String {
     text(&answer.json()["access_token"])
 }
 
-/// Staff sign in and approve the job with their browser.
+/// Signs staff in and approves the job in their browser.
 async fn approved(world: &World, job: &str) {
     let login = ours(world.get("/ehi/staff").send().await.location());
     page(world.get(&login).send().await);
@@ -97,15 +97,18 @@ async fn everything_stays_below_the_path_of_the_base_url() {
     for file in manifest["output"].as_array().expect("output") {
         let file = world.get(&ours(text(&file["url"]))).bearer(&token).send().await;
         assert_eq!(file.status, StatusCode::OK);
-        assert!(!file.text().contains("http://localhost:8888/jobs"), "attachments are below it as well");
+        assert!(
+            !file.text().contains("http://localhost:8888/jobs"),
+            "attachments are below the path as well"
+        );
     }
     let nothing = world.get("/ehi/nothing").send().await;
     assert_eq!(nothing.status, StatusCode::NOT_FOUND);
 }
 
-/// A proxy may take the path off before it passes a request on.
+/// A proxy may remove the path before it passes a request on.
 #[tokio::test]
-async fn a_proxy_may_take_the_path_off() {
+async fn a_proxy_may_remove_the_path() {
     let world = World::at(BASE, "sandbox = true", &ehi::defaults::sample_records());
     let statement = world.get("/fhir/metadata").send().await;
     assert_eq!(text(&statement.json()["implementation"]["url"]), format!("{BASE}/fhir"));

@@ -1,4 +1,4 @@
-//! The `ehi` program as people run it: a process of its own.
+//! The `ehi` program, run as a process of its own.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tests::{ANNA, json_lines};
 use crate::client::names;
 use crate::house::root;
 
-/// The program, built as these tests are.
+/// Returns a command for the program, built like these tests.
 pub(crate) fn ehi() -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let program = BUILT.get_or_init(|| {
@@ -45,11 +45,11 @@ fn lines_below(directory: &Path) -> usize {
         .sum()
 }
 
-/// A server that is ended with the test.
+/// A server that is stopped with the test.
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) base: String,
-    /// What it logged. It comes when the process has ended, which closes its end of the pipe.
+    /// The log of the server. It arrives when the process has ended, which closes its end of the pipe.
     log: Receiver<String>,
 }
 
@@ -62,7 +62,7 @@ impl Served {
         Self::start_as(ehi(), state, more)
     }
 
-    /// `command` is the program, or what starts it.
+    /// Starts a server; `command` is the program, or a command that starts it.
     pub(crate) fn start_as(mut command: Command, state: &Path, more: &[&str]) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(state).args(more);
         command.stderr(Stdio::piped());
@@ -77,7 +77,7 @@ impl Served {
             .find(|line| line.starts_with("The export server is at"))
             .expect("a greeting");
         let base = line.split_whitespace().last().expect("an address").to_owned();
-        // Somebody must read what it says, or it stops saying it.
+        // The output must be read, because a full pipe blocks the program.
         let (logged, log) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             logged.send(greeting.map_while(Result::ok).collect::<Vec<_>>().join("\n"))
@@ -85,7 +85,7 @@ impl Served {
         Self { child, base, log }
     }
 
-    /// Ends it with SIGTERM; what it logged, if it ended well.
+    /// Stops the server with SIGTERM; returns its log if it exited successfully.
     pub(crate) fn stop(mut self) -> Option<String> {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(killed.expect("kill is there").success());
@@ -119,7 +119,7 @@ fn one_command_leaves_a_verified_export() {
     let output = run(ehi().args(["export", "--patient", ANNA, "--out"]).arg(out.path()));
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("Exported 98 resources"), "{}", said(&output));
-    // The server hashes what it writes, so nothing is verified by its size alone.
+    // The server hashes its files, so none is verified by its size alone.
     let files = names(out.path()).iter().filter(|name| name.ends_with(".ndjson")).count();
     let verified = format!("{files} files verified by SHA-256; 8 attachments verified by SHA-1");
     assert_eq!(said(&output).lines().last(), Some(verified.as_str()));
@@ -139,7 +139,7 @@ fn one_command_leaves_a_verified_export() {
 }
 
 #[test]
-fn a_server_is_asked_and_a_broken_download_goes_on() {
+fn an_export_from_a_server_continues_after_a_broken_download() {
     let (state, out) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let server = Served::start(state.path());
     let base = format!("{}/fhir", server.base);
@@ -153,7 +153,7 @@ fn a_server_is_asked_and_a_broken_download_goes_on() {
     let mut jobs = Vec::new();
     for cut in [false, true, false] {
         if cut {
-            // What a run that was cut off leaves: half of a file, and something broken under another file's name.
+            // An interrupted run leaves half of one file, and broken content under the name of another file.
             let mut text: Value =
                 serde_json::from_slice(&std::fs::read(&note).expect("a note")).expect("JSON");
             text["complete"] = Value::Bool(false);
@@ -169,9 +169,9 @@ fn a_server_is_asked_and_a_broken_download_goes_on() {
         jobs.push(text["status"].clone());
         assert_eq!(std::fs::read_dir(out.path().join("attachments")).expect("attachments").count(), 8);
     }
-    assert_eq!(jobs[0], jobs[1], "what was cut off goes on");
-    assert_ne!(jobs[1], jobs[2], "what was complete is exported anew");
-    let whole = server.stop().expect("SIGTERM ends it well");
+    assert_eq!(jobs[0], jobs[1], "an interrupted export continues");
+    assert_ne!(jobs[1], jobs[2], "a complete export starts anew");
+    let whole = server.stop().expect("SIGTERM stops the server successfully");
     let (_, log) = whole.split_once("--out out-all").expect("the greeting, which suggests a patient");
     assert!(log.contains("$ehi-export") && log.contains("export finished"), "{log}");
     for secret in ["Lindqvist", ANNA, "eyJ", "Observation", "refresh_token="] {
@@ -221,7 +221,7 @@ fn the_loader_reports_and_exits_1() {
 }
 
 #[test]
-fn a_bulk_export_is_downloaded_in_parallel_verified_and_gone_on_with() {
+fn a_bulk_export_is_downloaded_in_parallel_verified_and_repaired() {
     let out = tempfile::tempdir().expect("a directory");
     let export = || {
         let mut command = ehi();
@@ -240,7 +240,7 @@ fn a_bulk_export_is_downloaded_in_parallel_verified_and_gone_on_with() {
     let attachments = std::fs::read_dir(out.path().join("attachments")).expect("attachments").count();
     assert!(observations > 50 && attachments > 5, "{observations}, {attachments}");
     assert!(!out.path().join("Condition.ndjson").exists());
-    // What is broken here is fetched again.
+    // The broken file is downloaded again.
     std::fs::write(out.path().join("Patient.ndjson"), "broken").expect("written");
     assert!(run(&mut export()).status.success());
     assert_eq!(json_lines(&out.path().join("Patient.ndjson")), patients);
@@ -261,7 +261,7 @@ fn a_registered_service_gets_its_token() {
     let added = add("registry", &["--make-key", key.to_str().expect("a path")]);
     assert!(added.status.success(), "{}", said(&added));
     let before = std::fs::read_to_string(&config).expect("settings");
-    // Other clients look for the key that signs, and servers for one that verifies.
+    // Other clients look for the key that signs, and servers for the key that verifies.
     let private = std::fs::read_to_string(&key).expect("a key");
     let private: Value = serde_json::from_str(&private).expect("a JWK");
     assert_eq!((&private["key_ops"], private["d"].is_string()), (&json!(["sign"]), true));
@@ -276,7 +276,7 @@ fn a_registered_service_gets_its_token() {
     assert!(said(&useless).contains("the client could get no token"), "{}", said(&useless));
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).expect("a key").permissions());
-    assert_eq!(mode & 0o777, 0o600, "for its owner alone");
+    assert_eq!(mode & 0o777, 0o600, "the key is for its owner only");
     let state = tempfile::tempdir().expect("a directory");
     let server = Served::start_with(state.path(), &["--config", config.to_str().expect("a path")]);
     let base = format!("{}/fhir", server.base);
@@ -289,10 +289,10 @@ fn a_registered_service_gets_its_token() {
     assert!(token_of.status.success(), "{}", said(&token_of));
     assert_eq!(String::from_utf8_lossy(&token_of.stdout).split('.').count(), 3);
     assert!(!token("somebody").status.success());
-    assert!(server.stop().is_some(), "it ends well");
+    assert!(server.stop().is_some(), "the server exits successfully");
 }
 
-/// A state directory belongs to one process; cleanup beside it is refused, and makes no keys where there are none.
+/// A state directory belongs to one process; a second process and cleanup are refused, and cleanup creates no keys.
 #[test]
 fn a_state_in_use_is_refused_with_its_owner() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -324,7 +324,7 @@ fn a_state_in_use_is_refused_with_its_owner() {
 }
 
 #[test]
-fn no_workers_and_no_records_are_refused_in_a_sentence() {
+fn zero_workers_and_missing_records_are_refused_in_one_sentence() {
     let directory = tempfile::tempdir().expect("a directory");
     let state = directory.path().join("state");
     let none = run(ehi().args(["serve", "--workers", "0", "--listen", "127.0.0.1:0", "--state"]).arg(&state));
@@ -341,7 +341,7 @@ fn no_workers_and_no_records_are_refused_in_a_sentence() {
         "{}",
         said(&serve)
     );
-    assert!(!state.exists(), "nothing is begun");
+    assert!(!state.exists(), "no state is created");
     let export = run(ehi()
         .args(["export", "--patient", ANNA, "--records", "/nowhere/at/all", "--out"])
         .arg(directory.path().join("out")));
@@ -352,7 +352,7 @@ fn no_workers_and_no_records_are_refused_in_a_sentence() {
     );
 }
 
-/// What an export writes is for its owner, whatever the umask.
+/// The files of an export are for their owner only, whatever the umask is.
 #[tokio::test]
 async fn exported_files_are_for_their_owner() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -381,6 +381,6 @@ async fn exported_files_are_for_their_owner() {
     let world = tests::World::over(platform.expect("a platform"), clock);
     let token = world.token(ANNA).await;
     world.exported(&token, ANNA).await;
-    // The database with its two other files, the keys, the lock, two packs and the manifest.
+    // The database with its two other files, the keys, the lock, two packs and the manifest are eight files.
     assert_eq!(check(&state), 8);
 }

@@ -1,4 +1,4 @@
-//! Random lakes and random requests: the ledger equals what a slow, independent reckoning finds in the lake.
+//! Random lakes and random requests: the ledger equals an independent, slow count of the lake.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,7 +50,7 @@ fn request() -> impl Strategy<Value = Request> {
     let chunk_bytes = prop_oneof![Just(1), Just(400), Just(1_000_000)];
     let flags = prop::array::uniform8(any::<bool>());
     (types, years, chunk_bytes, flags).prop_map(|(types, (since, until), chunk_bytes, flags)| {
-        // The one must be before the other.
+        // `_since` must be before `_until`.
         let until = until.filter(|until| since.is_none_or(|since| since < *until));
         let [only_final, only_tagged, elements, by_patient, min_file, max_file, all_shared, dialect] = flags;
         Request {
@@ -96,12 +96,12 @@ impl Request {
         self.types.as_ref().is_none_or(|types| types.contains(&resource_type))
     }
 
-    /// A filter on a type that is not asked for is refused.
+    /// Returns whether the request has a filter: a filter on a type that is not requested is refused.
     fn filters(&self) -> bool {
         self.only_final && self.wants(1)
     }
 
-    /// The reason for which a resource is left out.
+    /// Returns the reason why a resource is left out, if it is.
     fn reason(
         &self,
         resource_type: usize,
@@ -112,7 +112,7 @@ impl Request {
         if !self.wants(resource_type) {
             return Some("type");
         }
-        // In the middle of its year.
+        // The resource changed in the middle of its year.
         if let (Some(year), Some(until)) = (year, self.until)
             && year >= until
         {
@@ -159,7 +159,7 @@ fn write(root: &Path, name: &str, lines: &[Line]) {
     std::fs::write(path, text).expect("written");
 }
 
-/// Reads, leaves out by reason, writes and cannot use so many.
+/// Returns the expected counters: lines read, left out by reason, written, and unusable.
 fn reckon<'l>(request: &Request, lines: impl Iterator<Item = &'l Line>) -> Value {
     let (mut read, mut written, mut problems) = (0, 0, 0);
     let mut left_out: BTreeMap<&str, u64> = BTreeMap::new();
@@ -184,7 +184,7 @@ fn reckon<'l>(request: &Request, lines: impl Iterator<Item = &'l Line>) -> Value
 
 async fn agrees(patients: &[Vec<Line>], shared: &[Line], request: &Request) {
     let directory = tempfile::tempdir().expect("a directory");
-    // A lake without it is one that is not there.
+    // Without this directory the lake counts as missing.
     std::fs::create_dir(directory.path().join("Patient")).expect("a directory");
     for (number, lines) in patients.iter().enumerate() {
         write(directory.path(), &format!("Patient/p{number}/records.ndjson"), lines);

@@ -1,4 +1,4 @@
-//! Whole responses, as clients read them. A member that is new, gone or renamed is seen here.
+//! Whole responses, as clients read them. These snapshots show each member that is new, missing or renamed.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -7,7 +7,7 @@ use tests::{ANNA, Answer, BRUNO, Launch, World};
 
 use crate::bulk::exported;
 
-/// A document in which every id of a job, and every signature, is a word.
+/// Replaces every job id and every signature in a document by a placeholder.
 fn without_ids(document: &Value) -> Value {
     let text = document.to_string();
     let mut plain = String::new();
@@ -23,12 +23,12 @@ fn without_ids(document: &Value) -> Value {
     serde_json::from_str(&plain).expect("JSON")
 }
 
-/// Whether this is a UUID, as ids of jobs are.
+/// Returns whether this is a UUID, like the id of a job.
 fn is_id(text: &str) -> bool {
     text.len() == 36 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
 }
 
-/// Status, body and what the body does not say.
+/// Returns the status, the body, and headers that matter.
 fn shown(answer: &Answer) -> Value {
     let mut shown = json!({ "status": answer.status.as_u16(), "body": without_ids(&answer.json()) });
     for name in ["www-authenticate", "retry-after", "content-type"] {
@@ -41,7 +41,7 @@ fn shown(answer: &Answer) -> Value {
 }
 
 #[tokio::test]
-async fn what_the_server_can_do() {
+async fn discovery_documents() {
     let world = World::new();
     for (name, path) in [
         ("capability-statement", "/fhir/metadata"),

@@ -1,4 +1,4 @@
-//! The sample generator.
+//! The generator of sample records.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn sample(patients: u64, seed: u64) -> tempfile::TempDir {
     directory
 }
 
-/// Every file and its bytes.
+/// Returns every file and its bytes.
 fn bytes(below: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(below).expect("a directory") {
@@ -29,7 +29,7 @@ fn bytes(below: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes_and_another_gives_others() {
+fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
     assert_eq!(bytes(sample(5, 1).path()), bytes(sample(5, 1).path()));
     assert_ne!(bytes(sample(5, 1).path()), bytes(sample(5, 2).path()));
 }
@@ -68,7 +68,7 @@ fn patients_are_shaped_like_synthea() -> tests::Result {
     Ok(())
 }
 
-/// Resources of a lake, Groups too.
+/// Returns the resources of a lake, including Groups.
 fn resources(lake: &Path) -> Vec<Value> {
     let mut found = Vec::new();
     for (name, bytes) in bytes(lake) {
@@ -87,7 +87,7 @@ fn resources(lake: &Path) -> Vec<Value> {
     found
 }
 
-/// Both samples, each with a name.
+/// Returns both samples, each with a name.
 fn samples() -> Vec<(&'static str, Vec<Value>)> {
     vec![
         ("shipped", resources(&ehi::defaults::sample_records())),
@@ -99,7 +99,7 @@ fn code(concept: &Value) -> &str {
     concept["coding"][0]["code"].as_str().unwrap_or_default()
 }
 
-/// LOINC code, unit, and the range of values that an adult out of hospital may have.
+/// LOINC code, unit, and the plausible range of values for an adult who is not in hospital.
 const PLAUSIBLE: [(&str, &str, f64, f64); 12] = [
     ("8302-2", "cm", 145.0, 205.0),
     ("29463-7", "kg", 40.0, 130.0),
@@ -137,7 +137,7 @@ fn values_are_plausible_for_their_codes() {
 }
 
 #[test]
-fn nothing_happens_before_birth_and_a_height_stays() {
+fn nothing_happens_before_birth_and_the_height_of_an_adult_is_constant() {
     for (name, resources) in samples() {
         let of = |resource: &Value| text(&resource["subject"]["reference"]);
         let births: BTreeMap<_, _> = resources
@@ -203,7 +203,7 @@ fn the_invariants_of_r4_hold() {
     }
 }
 
-/// What US Core 6.1 requires, or supports and the certification suites look for, by type.
+/// The elements that US Core 6.1 requires or supports and the certification suites check, by type.
 const EXPECTED: [(&str, &[&str]); 17] = [
     (
         "Patient",
@@ -254,7 +254,7 @@ const EXPECTED: [(&str, &[&str]); 17] = [
 ];
 
 #[test]
-fn resources_have_what_us_core_expects() {
+fn resources_have_the_elements_that_us_core_expects() {
     for (name, resources) in samples() {
         for resource in &resources {
             let expected = EXPECTED.iter().find(|(known, _)| resource["resourceType"] == *known);
@@ -273,7 +273,7 @@ fn resources_have_what_us_core_expects() {
     }
 }
 
-/// Ten digits that pass Luhn's check behind the prefix 80840.
+/// Returns whether the text has ten digits that pass Luhn's check after the prefix 80840.
 fn is_provider_identifier(text: &str) -> bool {
     let digits = format!("80840{text}");
     let sum: u32 = digits
@@ -287,7 +287,7 @@ fn is_provider_identifier(text: &str) -> bool {
 }
 
 #[test]
-fn what_is_referred_to_is_there() {
+fn every_reference_has_its_target() {
     for (name, resources) in samples() {
         let there: std::collections::BTreeSet<_> = resources.iter().map(reference).collect();
         for resource in &resources {
@@ -305,11 +305,11 @@ fn what_is_referred_to_is_there() {
 }
 
 #[test]
-fn the_program_has_the_shipped_sample_in_it() {
+fn the_program_contains_the_shipped_sample() {
     let records = ehi::defaults::Records::open(None).expect("the sample");
     assert_eq!(bytes(records.path()), bytes(&ehi::defaults::sample_records()));
     assert_eq!(records.some_patient().as_deref(), Some(tests::ANNA));
     let path = records.path().to_owned();
     drop(records);
-    assert!(!path.exists(), "it is removed with what holds it");
+    assert!(!path.exists(), "the directory is removed with its owner");
 }

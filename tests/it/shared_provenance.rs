@@ -1,4 +1,4 @@
-//! Provenance in `shared/`: it goes along with the resources of `shared/` that it is about (contract, sections 1 and 2).
+//! Provenance in `shared/`: it is exported together with its target resources in `shared/` (contract, sections 1 and 2).
 
 use serde_json::{Value, json};
 use tests::{World, text};
@@ -21,7 +21,7 @@ fn organization(id: &str) -> (String, Value) {
     shared(json!({ "resourceType": "Organization", "id": id, "meta": at(2020) }))
 }
 
-/// A patient whose new observation a practitioner of an organization made; none of the rest is new.
+/// Returns a patient with a new observation by a practitioner of an organization; all other resources are old.
 fn clinic() -> Vec<(String, Value)> {
     let mut resources = vec![
         of_patient("ann", json!({ "resourceType": "Patient", "id": "ann", "meta": at(2020) })),
@@ -36,14 +36,14 @@ fn clinic() -> Vec<(String, Value)> {
         shared(provenance("first", 2021, &["Practitioner/doc"])),
         shared(provenance("second", 2022, &["Practitioner/doc", "Organization/school"])),
         shared(provenance("third", 2023, &["Organization/school", "Organization/not-of-ann"])),
-        // As `ehi load` leaves it in the records of another server.
+        // This is how `ehi load` stores a reference to another server.
         shared(provenance("absolute", 2020, &["https://other.example/fhir/Practitioner/doc/_history/1"])),
-        // The last one of this id is about another resource.
+        // The last resource with this id has another target.
         shared(provenance("moved", 2024, &["Practitioner/doc"])),
         shared(provenance("moved", 2024, &["Practitioner/nobody"])),
         shared(provenance("unrelated", 2024, &["Practitioner/nobody"])),
         organization("not-of-ann"),
-        // About the author of another one.
+        // This one has the author of another Provenance as its target.
         shared(provenance("author", 2024, &["Organization/wrote-first"])),
     ];
     for id in ["first", "second", "third", "absolute", "author"] {
@@ -52,7 +52,7 @@ fn clinic() -> Vec<(String, Value)> {
     resources
 }
 
-/// What an export has of Provenance when all about the practitioner and the school goes along, and who wrote it.
+/// The resources of an export that includes all Provenance about the practitioner and the school, and its authors.
 const ALL: [&str; 13] = [
     "Observation/new",
     "Practitioner/doc",
@@ -70,7 +70,7 @@ const ALL: [&str; 13] = [
 ];
 
 #[tokio::test]
-async fn provenance_goes_along_with_the_resources_of_shared_that_it_is_about() {
+async fn provenance_of_shared_is_exported_with_its_targets() {
     let directory = lake(&clinic());
     let world = World::with("sandbox = true", directory.path());
     let latest = [
@@ -87,10 +87,10 @@ async fn provenance_goes_along_with_the_resources_of_shared_that_it_is_about() {
         (format!("{types},Provenance"), &ALL[..]),
         (format!("{types}&includeAssociatedData=RelevantProvenanceResources"), &ALL),
         (format!("{types}&includeAssociatedData=LatestProvenanceResources"), &latest),
-        // Whatever its age, as the practitioner.
+        // Its age does not matter, as for the practitioner.
         (format!("{types},Provenance&_since=2024-06-01T00:00:00Z"), &ALL),
         (types.to_owned(), &ALL[..3]),
-        // What it is about is not exported.
+        // Its targets are not exported.
         ("_type=Observation,Organization,Provenance".to_owned(), &ALL[..1]),
         (format!("{types},Provenance&_until=2020-06-01T00:00:00Z"), &[]),
     ] {
@@ -102,21 +102,21 @@ async fn provenance_goes_along_with_the_resources_of_shared_that_it_is_about() {
 }
 
 #[tokio::test]
-async fn provenance_of_shared_that_is_not_the_latest_is_counted_as_left_out() {
+async fn older_provenance_of_shared_is_counted_as_left_out() {
     let directory = lake(&clinic());
     let world = World::with("sandbox = true", directory.path());
     let path =
         "/fhir/Patient/$export?includeAssociatedData=LatestProvenanceResources&fetchResourceBatchSize=2";
     let manifest = exported(&world, path).await;
     let resources = &manifest["extension"]["ledger"]["resources"];
-    // Read: the two of the patient, the practitioner, the school, the authors of the two latest, and five Provenance.
-    // Left out: the first, the absolute one, and the one that is about another resource now; that stands there twice.
+    // Read are the patient's two resources, the practitioner, the school, the authors of the two latest Provenance, and five Provenance.
+    // Left out are the first one, the absolute one, and the one with another target now, which occurs twice.
     assert_eq!(resources["leftOut"], json!({ "provenance": 3 }), "{resources}");
     assert_eq!((&resources["read"], &resources["written"]), (&json!(12), &json!(8)), "{resources}");
 }
 
 #[tokio::test]
-async fn what_since_left_out_has_its_new_provenance_where_all_provenance_is_asked_for() {
+async fn new_provenance_is_exported_although_its_target_is_left_out_by_since() {
     let resources = [
         of_patient("ann", json!({ "resourceType": "Patient", "id": "ann", "meta": at(2020) })),
         of_patient(
@@ -142,7 +142,7 @@ async fn what_since_left_out_has_its_new_provenance_where_all_provenance_is_aske
 }
 
 #[tokio::test]
-async fn an_ehi_export_has_provenance_of_shared_as_the_patient_chose() {
+async fn an_ehi_export_has_provenance_of_shared_if_the_patient_chose_it() {
     let mut resources = clinic();
     let mut sensitive = provenance("sensitive", 2021, &["Practitioner/doc"]);
     sensitive["meta"]["security"] = json!([{ "code": "PSY" }]);
@@ -156,7 +156,7 @@ async fn an_ehi_export_has_provenance_of_shared_as_the_patient_chose() {
     let with_patient = |names: &[&str]| &named(names) | &named(&["Patient/ann"]);
     let found = ehi(&world, "ann", &choices(true)).await;
     assert_eq!(found, with_patient(&ALL));
-    // The people of what a choice left out are exported always, and so are theirs.
+    // The people that left-out resources refer to are always exported, and so are those that they refer to.
     let found = ehi(&world, "ann", &choices(false)).await;
     assert!(found.contains("Practitioner/doc"), "{found:?}");
     assert!(!found.iter().any(|name| name.starts_with("Provenance/")), "{found:?}");
@@ -203,11 +203,11 @@ async fn provenance_of_shared_that_names_a_patients_resource_is_reported_and_not
     }
 }
 
-/// Provenance of a patient names who wrote it. In an export of the system that is exported as everything of `shared/` is.
+/// A patient's Provenance refers to its author. A system export already contains the author as part of `shared/`.
 #[tokio::test]
-async fn what_is_exported_anyhow_does_not_come_again_with_a_patients_provenance() {
+async fn a_patients_provenance_does_not_export_its_author_twice() {
     let mut resources = clinic();
-    // What stands in `shared/` twice is in an export of the system twice.
+    // A resource that occurs twice in `shared/` is in a system export twice.
     resources.retain(|(_, resource)| resource["id"] != "moved");
     resources.push(of_patient("ann", provenance("own", 2025, &["Observation/new"])));
     resources.push(organization("wrote-own"));
@@ -215,7 +215,7 @@ async fn what_is_exported_anyhow_does_not_come_again_with_a_patients_provenance(
     let world = World::with("sandbox = true", directory.path());
     for kind in ["Relevant", "Latest"] {
         let path = format!("/fhir/$export?includeAssociatedData={kind}ProvenanceResources");
-        // Each is there once.
+        // Each resource occurs once.
         let found = bulk(&world, "system/*.rs", &path).await;
         assert!(found.is_superset(&named(&["Provenance/own", "Organization/wrote-own"])), "{found:?}");
     }

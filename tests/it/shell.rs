@@ -1,4 +1,4 @@
-//! The shell blocks of the README and of `infra/docs`: each is run unchanged, or gives the reason why it is not run.
+//! The shell blocks of the README and of `infra/docs`: each is run unchanged, or states why it is not run.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -9,13 +9,13 @@ use crate::docs::pages;
 use crate::house::root;
 use crate::program::ehi;
 
-/// Pages whose blocks are run, one after the other, in a directory where a server runs or ran.
+/// The pages whose blocks are run in sequence, in a directory of a running or stopped server.
 const RUN: [&str; 3] = ["infra/docs/walk.md", "infra/docs/bulk.md", "infra/docs/operate.md"];
 
-/// What stands before a block that is not run there, with the reason behind it.
+/// The beginning of the line before a block that is not run; the reason follows it.
 const NOT_RUN: &str = "<!-- not run by a test: ";
 
-/// What `cargo run` is in these blocks: the program, built as the tests are. A request that is refused ends the script.
+/// In these blocks `cargo run` is the program, built like the tests. A refused request ends the script.
 const PRELUDE: &str = r#"
 set -eu -o pipefail
 cargo() { while [ "$1" != -- ]; do shift; done; shift; "$EHI" "$@"; }
@@ -49,7 +49,7 @@ fn every_shell_block_is_run_or_says_why_not() {
             not_run += usize::from(has_reason);
             assert!(
                 has_reason || RUN.contains(&name.as_str()),
-                "{name} has a block that nobody runs:\n{}",
+                "{name} has a block that no test runs:\n{}",
                 block.text
             );
         }
@@ -57,7 +57,7 @@ fn every_shell_block_is_run_or_says_why_not() {
     assert!(not_run > 3, "{not_run} blocks");
 }
 
-/// `cargo run --release`, started in a directory of its own.
+/// The server of `cargo run --release`, started in a directory of its own.
 struct Server {
     child: Child,
     base: String,
@@ -82,7 +82,7 @@ impl Server {
 }
 
 impl Server {
-    /// With SIGTERM, as an operator does.
+    /// Stops the server with SIGTERM, like an operator does.
     fn stop(&mut self) {
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         let _ = self.child.wait();
@@ -95,14 +95,14 @@ impl Drop for Server {
     }
 }
 
-/// Runs the blocks of a page in the directory of a server; what they print.
+/// Runs the blocks of a page in the directory of a server; returns their output.
 fn run(page: &str, directory: &Path, server: &Server) -> Output {
     let text = std::fs::read_to_string(root().join(page)).expect("a page");
     let blocks = blocks(&text);
     let run = blocks.iter().filter(|block| !block.before.starts_with(NOT_RUN));
     let script: Vec<_> = run.map(|block| block.text).collect();
     let script = script.join("\n").replace("http://127.0.0.1:8888", &server.base);
-    // Nothing here takes more than a few seconds.
+    // No block takes more than a few seconds.
     let mut command = Command::new("timeout");
     command.args(["120", "bash", "-c"]).arg(format!("{PRELUDE}\n{script}")).current_dir(directory);
     command.env("EHI", ehi().get_program()).env("PASSWORD", &server.password).stdin(Stdio::null());
@@ -121,7 +121,7 @@ fn printed(output: &Output) -> String {
 }
 
 #[test]
-fn the_walk_is_an_export_step_by_step() {
+fn the_walk_is_one_export_step_by_step() {
     let directory = empty();
     let output = run("infra/docs/walk.md", directory.path(), &Server::start(directory.path()));
     let text = printed(&output);
@@ -133,7 +133,7 @@ fn the_walk_is_an_export_step_by_step() {
 }
 
 #[test]
-fn the_bulk_page_is_an_export_of_many() -> tests::Result {
+fn the_bulk_page_is_one_export_of_many_patients() -> tests::Result {
     let directory = empty();
     let output = run("infra/docs/bulk.md", directory.path(), &Server::start(directory.path()));
     let text = printed(&output);
@@ -149,7 +149,7 @@ fn the_bulk_page_is_an_export_of_many() -> tests::Result {
     Ok(())
 }
 
-/// The keys and the exported files below the state directory.
+/// Returns the keys and the exported files below the state directory.
 fn stored(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     fn add(root: &Path, at: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
         for entry in std::fs::read_dir(at).expect("a directory") {
@@ -190,7 +190,7 @@ fn a_backup_of_a_stopped_server_can_be_restored() {
     assert!(before.keys().any(|name| name.starts_with("files/")), "{:?}", before.keys());
     printed(&run("infra/docs/operate.md", directory.path(), &server));
     assert_eq!(stored(directory.path()), before);
-    // It serves what it had: the export is there, and its client is known.
+    // The restored server has the export, and knows its client.
     let again = Server::start(directory.path());
     let jobs = || {
         let database =

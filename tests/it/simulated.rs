@@ -1,5 +1,5 @@
-//! The simulated AWS keeps the contracts that the real adapters keep over the real one: what is shown over it is worth
-//! something. `aws` runs the same contracts over an emulator that others wrote.
+//! The simulated AWS passes the same contracts as the real services, so that results over it are
+//! meaningful. `aws` runs the same contracts over an emulator that others wrote.
 
 mod dynamodb;
 mod scale;
@@ -87,7 +87,7 @@ fn the_queue_keeps_the_contract() {
     });
 }
 
-/// Whatever the size, the large queue.
+/// A queue that sends every task to the large queue.
 struct Large(Arc<dyn domain::ports::queue::Queue>);
 
 #[async_trait::async_trait]
@@ -97,9 +97,9 @@ impl domain::ports::queue::Queue for Large {
     }
 }
 
-/// Uploading tools compress objects and leave their names as they are.
+/// Upload tools compress objects without changing their names.
 #[test]
-fn shared_resources_are_found_in_an_object_whose_header_alone_says_that_it_is_compressed() {
+fn shared_resources_are_found_in_an_object_that_is_compressed_according_to_its_header_only() {
     run(async {
         let client = client();
         let line = |number: u32| format!("{{\"resourceType\":\"Organization\",\"id\":\"o{number}\"}}\n");
@@ -123,7 +123,7 @@ fn shared_resources_are_found_in_an_object_whose_header_alone_says_that_it_is_co
 }
 
 #[test]
-fn large_files_go_up_in_parts() {
+fn large_files_are_uploaded_in_parts() {
     run(async {
         let client = client();
         let files = platform(&client, "", random(1)).await.files().expect("the port");

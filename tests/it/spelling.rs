@@ -1,4 +1,4 @@
-//! Resources mean the same however their JSON is spelled, from `ehi load` to the exported files.
+//! A resource has the same meaning in every JSON spelling, from `ehi load` to the exported files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,7 +11,7 @@ use tests::{World, reference, text};
 
 const SOMEBODY: &str = "somebody";
 
-/// A lake with one patient and these lines.
+/// Returns a lake with one patient and these lines.
 fn lake(lines: &[String]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let patient = directory.path().join("Patient").join(SOMEBODY);
@@ -20,7 +20,7 @@ fn lake(lines: &[String]) -> tempfile::TempDir {
     directory
 }
 
-/// The form with every part of the record and no sensitive category: references, counts of what was withheld, problems.
+/// Exports by the form with every part of the record and no sensitive topic; returns references, withheld counts, and problems.
 async fn without_authorizations(lake: &Path) -> (BTreeSet<String>, Value, Vec<String>) {
     let world = World::with("sandbox = true", lake);
     let token = world.token(SOMEBODY).await;
@@ -46,7 +46,7 @@ async fn without_authorizations(lake: &Path) -> (BTreeSet<String>, Value, Vec<St
 }
 
 #[tokio::test]
-async fn a_label_withholds_however_it_is_spelled() {
+async fn a_label_withholds_a_resource_in_every_spelling() {
     let lines = [
         r#"{"resourceType":"Patient","id":"somebody"}"#,
         r#"{"resourceType":"Condition","id":"open","meta":{"security":[{"code":"N"}]}}"#,
@@ -65,7 +65,7 @@ async fn a_label_withholds_however_it_is_spelled() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_for_certain_is_withheld_and_named_with_its_documents() {
+async fn unreliably_readable_resources_are_withheld_and_reported_with_their_documents() {
     let document = |number: usize, more: &str| {
         format!(
             r#"{{"resourceType":"DocumentReference","id":"d{number}",{more},"content":[{{"attachment":{{"url":"Binary\/b{number}"}}}}]}}"#
@@ -92,12 +92,12 @@ async fn what_cannot_be_read_for_certain_is_withheld_and_named_with_its_document
     }
     assert!(problems[0].contains("the member 'meta' more than once"), "{problems:?}");
     assert!(problems[1].contains("security label"), "{problems:?}");
-    // Only the seventh Binary is described: nothing that is withheld refers to it.
+    // Only the seventh Binary is described: no withheld resource refers to it.
     let described: Vec<_> = exported.iter().filter(|reference| reference.starts_with("Document")).collect();
     assert_eq!((exported.len(), described.len()), (2, 1), "{exported:?}");
 }
 
-/// The resources of two patients and what they refer to, as files of `ehi load`.
+/// Returns the resources of two patients and those that they refer to, as input of `ehi load`.
 fn resources() -> Vec<Value> {
     let mut all = vec![
         json!({ "resourceType": "Organization", "id": "org", "partOf": { "reference": "Organization/net" } }),
@@ -117,7 +117,7 @@ fn resources() -> Vec<Value> {
     all
 }
 
-/// As PHP writes it, or with every letter escaped.
+/// Respells JSON: with escaped slashes as PHP writes it, or with every letter escaped.
 fn respelled(text: &str, all: bool) -> String {
     let mut spelled = String::new();
     let (mut in_string, mut escaped) = (false, false);
@@ -142,7 +142,7 @@ fn loaded(name: &str, text: &str, into: &Path) -> Loaded {
     load(&[directory.path().to_owned()], into, &ProgressBar::hidden()).expect("loaded")
 }
 
-/// Every file of a lake, with its resources.
+/// Returns every file of a lake, with its resources.
 fn files(lake: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut files = BTreeMap::new();
     let mut open = vec![lake.to_owned()];
@@ -165,7 +165,7 @@ async fn exported(lake: &Path) -> BTreeSet<String> {
     let token = world.token(SOMEBODY).await;
     let job = world.exported(&token, SOMEBODY).await;
     let text = |resource: &Value| {
-        // What the server writes itself has other URLs in every export.
+        // Resources of the server's own have different URLs in every export.
         let mut resource = resource.clone();
         resource["content"].take();
         resource.to_string()
@@ -178,7 +178,7 @@ async fn load_and_export_are_the_same_for_every_spelling() -> tests::Result {
     let resources = resources();
     let lines: Vec<_> = resources.iter().map(Value::to_string).collect();
     let entries: Vec<_> = resources.iter().map(|resource| json!({ "resource": resource })).collect();
-    // `entry` comes before the type.
+    // `entry` comes before `resourceType`.
     let bundle = |pretty: bool| {
         let bundle = json!({ "entry": entries, "resourceType": "Bundle", "type": "collection" });
         if pretty { format!("{bundle:#}") } else { bundle.to_string() }
@@ -212,7 +212,7 @@ async fn load_and_export_are_the_same_for_every_spelling() -> tests::Result {
 }
 
 #[test]
-fn a_list_in_a_json_file_is_no_bundle_wherever_its_type_stands() -> tests::Result {
+fn a_list_in_a_json_file_is_not_a_bundle_whatever_the_position_of_its_type() -> tests::Result {
     let list = json!({ "entry": [{ "item": { "reference": "Observation/o" } }, {}], "resourceType": "List", "id": "l" });
     let lake = tempfile::tempdir()?;
     let loaded = loaded("list.json", &format!("{list:#}"), lake.path());

@@ -1,9 +1,9 @@
-//! Progress, manifest and cancelling.
+//! Status requests: progress, manifest and cancelling.
 
 use http::StatusCode;
 use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, text};
 
-/// The workers of a deployment do not wait for the test.
+/// This story needs workers that wait for the test, unlike those of a deployment.
 #[tokio::test]
 async fn an_export_goes_from_form_to_review_to_manifest() {
     let world = World::new();
@@ -22,7 +22,7 @@ async fn an_export_goes_from_form_to_review_to_manifest() {
     assert_eq!(manifest.header("expires"), "Mon, 02 Mar 2026 12:00:00 GMT");
 }
 
-/// Its times are in the snapshot.
+/// The snapshot contains times, so this story needs a fixed clock.
 #[tokio::test]
 async fn the_manifest_is_what_clients_expect() {
     let world = World::new();
@@ -56,7 +56,7 @@ async fn the_manifest_is_what_clients_expect() {
 }
 
 #[both_hosts]
-async fn nobody_else_sees_the_job(world: World) {
+async fn only_the_owner_sees_the_job(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let bruno = world.token(BRUNO).await;
@@ -68,13 +68,13 @@ async fn nobody_else_sees_the_job(world: World) {
             answer.outcome();
         }
     }
-    // A later token of the same app and patient is as good as the first.
+    // A later token of the same app and patient gives the same access.
     let later = world.token(ANNA).await;
     assert_eq!(world.status(&later, &job).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn deleting_cancels_removes_and_is_404_afterwards() -> tests::Result {
+async fn deleting_cancels_the_job_and_removes_its_files() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let waiting = world.kick_off(&token, "", ANNA).await;
@@ -100,7 +100,9 @@ async fn deleting_cancels_removes_and_is_404_afterwards() -> tests::Result {
 }
 
 #[both_hosts]
-async fn a_rejected_export_says_why_and_stays_with_staff_when_the_client_deletes_it(world: World) {
+async fn a_rejected_export_has_its_reason_and_stays_visible_to_staff_after_the_client_deletes_it(
+    world: World,
+) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
@@ -131,20 +133,20 @@ async fn a_rejected_export_says_why_and_stays_with_staff_when_the_client_deletes
     assert_eq!((&kept["status"], &kept["error"]), (&"rejected".into(), &"Please call us".into()));
     let listed = world.get("/admin/jobs?status=rejected").cookie(&staff).send().await.text();
     assert!(listed.contains(id), "{listed}");
-    // Staff delete it for good.
+    // Staff delete the job permanently.
     let deleted = world.request(http::Method::DELETE, &format!("/admin{job}")).cookie(&staff).send().await;
     assert_eq!(deleted.status, StatusCode::OK);
     assert_eq!(world.get(&format!("/admin{job}")).cookie(&staff).send().await.status, StatusCode::NOT_FOUND);
 }
 
-/// Its clock goes in steps.
+/// This story moves the clock in steps.
 #[tokio::test]
 async fn a_client_never_waits_longer_than_the_export_has_taken() -> tests::Result {
     let directory = tempfile::tempdir()?;
     for number in 0..90 {
         let patient = directory.path().join(format!("Patient/p{number:02}"));
         std::fs::create_dir_all(&patient)?;
-        // A small one first: its size says nothing of the rate.
+        // The first patient is small: its size says nothing about the rate.
         let filler = "x".repeat(if number == 0 { 1 } else { 2_000 });
         let line = format!("{{\"resourceType\":\"Patient\",\"id\":\"p{number:02}\",\"x\":\"{filler}\"}}\n");
         std::fs::write(patient.join("records.ndjson"), line)?;
@@ -176,7 +178,7 @@ async fn a_client_never_waits_longer_than_the_export_has_taken() -> tests::Resul
     Ok(())
 }
 
-/// The emulator answers preflights itself.
+/// The emulator handles preflight requests itself.
 #[tokio::test]
 async fn browsers_can_read_the_headers_and_preflights_are_204() {
     let world = World::new();
@@ -200,11 +202,11 @@ async fn browsers_can_read_the_headers_and_preflights_are_204() {
     for name in ["Content-Location", "Link", "X-Progress", "Retry-After", "Expires"] {
         assert!(answer.header("access-control-expose-headers").contains(name), "{name}");
     }
-    // Without a token too, or a browser could not see why.
+    // The headers are also present without a token, so that a browser can see the error.
     let stranger = world.get(&path).header("origin", "https://anywhere.example.org").send().await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     assert_eq!(stranger.header("access-control-allow-origin"), "https://anywhere.example.org");
-    // Where cookies are taken only the staff app's origin is let in, with credentials.
+    // If a route takes cookies, only the staff app's origin is allowed, with credentials.
     for (origin, allowed) in [("http://localhost:3000", true), ("https://anywhere.example.org", false)] {
         let answer = world.get("/admin/jobs").header("origin", origin).send().await;
         assert_eq!(answer.header("access-control-allow-origin") == origin, allowed);

@@ -1,5 +1,5 @@
 //! A bulk export of many chunks over the services of the emulator, while a third of all calls are throttled, messages are
-//! delivered twice and workers are killed: what is exported is the same as in calm.
+//! delivered twice and workers are killed: the exported resources are the same as without faults.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,20 +26,20 @@ use crate::aws::{exported, resources};
 
 const PATIENTS: usize = 30;
 const WORKERS: usize = 4;
-/// Of a thousand calls.
+/// The number of throttled calls in a thousand.
 const THROTTLED: u64 = 300;
-/// One message in so many is delivered again when its task is done.
+/// One message in this number is delivered again although its task is done.
 const TWICE_ONE_IN: u64 = 5;
-/// One step of a worker in so many is dropped in the middle of its task.
+/// One step of a worker in this number is interrupted in the middle of its task.
 const KILLED_ONE_IN: u64 = 6;
-/// Far more than the export takes.
+/// The time limit, far more than the export takes.
 const PATIENCE: Duration = Duration::from_mins(4);
-/// How long the message of a worker that was killed is hidden: longer than any task of this export takes.
+/// The time for which the message of a killed worker is hidden: longer than any task of this export takes.
 const HIDDEN: SignedDuration = SignedDuration::from_secs(8);
-/// After which a message comes back whose task is done.
+/// The delay after which the message of a finished task is delivered again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
-/// What an export met with.
+/// The faults that an export met.
 #[derive(Default)]
 struct Met {
     messages: AtomicU64,
@@ -47,12 +47,12 @@ struct Met {
     killed: AtomicU64,
 }
 
-/// An inbox that forgets to acknowledge, where it is stormy.
+/// An inbox that sometimes does not acknowledge messages, if it is stormy.
 struct Forgetful {
     inbox: SqsInbox,
     met: Arc<Met>,
     is_stormy: bool,
-    /// Told when a task was received.
+    /// Notified when a task is received.
     received: Notify,
 }
 
@@ -83,19 +83,19 @@ impl Inbox for Forgetful {
         self.inbox.extend(delivery, HIDDEN).await
     }
 
-    /// The queue has no dead letters of its own.
+    /// This queue has no dead-letter queue.
     async fn dead(&self) -> Result<Option<Delivery>> {
         Ok(None)
     }
 }
 
-/// A stack's tables and buckets, a lake and a queue of the test's own, and a wire to all of them.
+/// A stack's tables and buckets, a lake and a queue of the test's own, and the connection to them.
 struct World {
     platform: Aws,
     wire: Wire,
 }
 
-/// An export that has come to rest, what its workers met with, and the calls that were made and struck.
+/// A job that is no longer active, the faults that its workers met, and the numbers of calls and of struck calls.
 struct Exported {
     job: Job,
     met: Arc<Met>,
@@ -119,14 +119,14 @@ impl World {
         let resources = resources(&name, &[("EHI_SMALL_QUEUE", &url), ("EHI_LARGE_QUEUE", &url)]);
         let wire = Wire::over(sdk().await.http_client().expect("a client"));
         let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
-        // One patient a chunk.
+        // One patient per chunk.
         let text = "base_url = \"http://localhost:8888\"\nchunk_bytes = 1";
         let settings = Settings::parse(text, |_| None, None).expect("valid settings");
         let platform = Aws::new(sdk, resources, settings, None, Arc::new(SystemClock), Arc::new(OsRandom));
         Self { platform, wire }
     }
 
-    /// Exports everything with some workers at once, in calm or in the storm of a seed.
+    /// Exports everything with several workers at once, without faults or in the storm of a seed.
     async fn export(&self, storm: Option<u64>) -> Exported {
         let job = begin(&self.platform, new_system_export()).await;
         let met = Arc::<Met>::default();
@@ -138,7 +138,7 @@ impl World {
         Exported { job, met, calls, struck }
     }
 
-    /// One worker, until the job has come to rest.
+    /// Runs one worker until the job is no longer active.
     async fn work(&self, job: &Job, number: u64, met: &Arc<Met>, is_stormy: bool) -> Job {
         let worker = export_generator::worker(&self.platform).expect("its ports");
         let inbox =
@@ -146,7 +146,7 @@ impl World {
         let inbox = Forgetful { inbox, met: met.clone(), is_stormy, received: Notify::new() };
         let begun = Instant::now();
         for step in number.. {
-            assert!(begun.elapsed() < PATIENCE, "it does not come to rest");
+            assert!(begun.elapsed() < PATIENCE, "the job does not end");
             if let Ok(Some(stored)) = self.platform.jobs().expect("the port").get(job.id()).await
                 && !stored.job.is_active()
             {
@@ -160,20 +160,20 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(step * 37 % 400)).await;
             };
             tokio::select! {
-                // The queue's own calls fail as well; the loop goes on.
+                // Calls to the queue fail as well; the loop continues.
                 _ = ehi::worker::step(&inbox, &*worker, &NoDeadline) => {}
                 () = killed => {
                     met.killed.fetch_add(1, Ordering::SeqCst);
                 }
             }
         }
-        unreachable!("it counts for ever")
+        unreachable!("the loop never ends")
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn a_storm_over_the_emulator_changes_nothing() {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn a_storm_over_the_emulator_does_not_change_the_export() {
     let world = World::new().await;
     let calm = world.export(None).await;
     assert!(matches!(calm.job, Job::Complete(_)), "{:?}", calm.job.header().history);

@@ -1,4 +1,4 @@
-//! Strangers cannot exhaust the server: connections, log-ins, memory.
+//! Strangers cannot exhaust the server's connections, sign-ins or memory.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
@@ -28,16 +28,16 @@ const WRONG: StatusCode = StatusCode::UNAUTHORIZED;
 const LATER: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 #[tokio::test]
-async fn of_parallel_guesses_as_many_are_checked_as_may_be_and_a_right_one_costs_nothing() {
+async fn parallel_guesses_are_limited_and_a_right_password_uses_up_no_attempt() {
     let world = few_attempts();
     let guesses = join_all((0..40).map(|_| log_in(&world, "admin", "wrong", "198.51.100.1"))).await;
     let checked = guesses.iter().filter(|status| **status == WRONG).count();
     assert_eq!((checked, guesses.iter().filter(|status| **status == LATER).count()), (3, 37));
-    assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT, "the owner is elsewhere");
+    assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT, "the owner has another address");
     for _ in 0..20 {
         assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT);
     }
-    // A third of the window, and one attempt is back.
+    // After a third of the window, one attempt is available again.
     world.advance(100);
     assert_eq!(log_in(&world, "admin", "wrong", "198.51.100.1").await, WRONG);
     assert_eq!(log_in(&world, "admin", "wrong", "198.51.100.1").await, LATER);
@@ -52,8 +52,8 @@ async fn many_addresses_together_do_not_lock_the_owner_out() {
         seen.push(log_in(&world, "admin", "wrong", &format!("203.0.113.{host}")).await);
     }
     assert_eq!(seen, [vec![WRONG; 8], vec![LATER; 2]].concat());
-    assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT, "where the owner was before");
-    // An attempt from a new place comes back soon, for the owner as well.
+    assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT, "the owner's known address");
+    // An attempt from a new address is soon possible again, for the owner as well.
     world.advance(38);
     assert_eq!(log_in(&world, "admin", PASSWORD, "203.0.113.99").await, RIGHT);
 }
@@ -63,7 +63,7 @@ async fn one_password_tried_on_many_users_is_slowed_down() {
     let world = few_attempts();
     let mut seen = Vec::new();
     for number in 0..8 {
-        // Half of an IPv6 address is the customer's to choose.
+        // A customer can choose half of an IPv6 address freely.
         let address = format!("2001:db8:0:1::{number}");
         seen.push(log_in(&world, &format!("user{number}"), "Password123!", &address).await);
     }
@@ -72,7 +72,7 @@ async fn one_password_tried_on_many_users_is_slowed_down() {
 }
 
 #[tokio::test]
-async fn a_forwarded_address_is_believed_only_from_a_proxy_of_ours() {
+async fn a_forwarded_address_is_trusted_only_from_a_trusted_proxy() {
     for (setting, believed) in [("", false), ("trusted_proxies = [\"10.0.0.0/8\"]", true)] {
         let limits = "limits = { login_attempts = 2, login_attempts_by_address = 2 }";
         let world =
@@ -90,7 +90,7 @@ async fn a_forwarded_address_is_believed_only_from_a_proxy_of_ours() {
 }
 
 #[tokio::test]
-async fn guesses_at_a_clients_secret_are_limited_and_its_own_requests_are_not() {
+async fn guesses_at_a_clients_secret_are_limited_but_not_its_own_requests() {
     let world = few_attempts();
     let ask = async |secret: &str, address: &str| {
         let fields = [("client_id", "confidential"), ("client_secret", secret), ("token", "x")];
@@ -105,7 +105,7 @@ async fn guesses_at_a_clients_secret_are_limited_and_its_own_requests_are_not() 
     assert_eq!(ask(PASSWORD, HOME).await.status, StatusCode::OK);
 }
 
-/// The program, allowed no more than this many descriptors.
+/// Returns a command for the program with a limit of file descriptors.
 fn with_descriptors(count: u32) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\"")]);
@@ -117,9 +117,9 @@ fn address(server: &Served) -> SocketAddr {
     server.base.strip_prefix("http://").expect("a base").parse().expect("an address")
 }
 
-/// Silent connections need descriptors of this process as well: as many as it may have, and 5,000 where it may.
+/// Silent connections need descriptors of this process as well: the test opens up to 5,000, limited by what this process may open.
 #[test]
-fn silent_connections_keep_nobody_from_an_export() -> tests::Result {
+fn silent_connections_do_not_prevent_an_export() -> tests::Result {
     ehi::descriptors::raise();
     let state = tempfile::tempdir()?;
     let server = Served::start_as(with_descriptors(1_024), state.path(), &[]);
@@ -137,12 +137,12 @@ fn silent_connections_keep_nobody_from_an_export() -> tests::Result {
         .arg(out.path()));
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("Exported 98 resources"), "{}", said(&output));
-    assert!(server.stop().is_some(), "SIGTERM ends it well, whatever is open");
+    assert!(server.stop().is_some(), "SIGTERM stops the server in spite of open connections");
     drop(silent);
     Ok(())
 }
 
-/// The most memory that a process ever had, in kilobytes.
+/// Returns the peak memory of a process in kilobytes.
 fn peak_kilobytes(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");

@@ -1,4 +1,4 @@
-//! What comes from `shared/` when patients are exported: examples, and any lake against a slow model of the rule.
+//! The resources of `shared/` in exports of patients: examples, and random lakes compared with a slow model of the rule.
 
 mod model;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tests::{World, reference, text};
 
-/// Writes a lake; each resource with the path of its file.
+/// Writes a lake; each resource has the path of its file.
 fn write(root: &Path, resources: &[(String, Value)]) {
     let mut files: BTreeMap<&str, String> = BTreeMap::new();
     for (path, resource) in resources {
@@ -38,7 +38,7 @@ pub(crate) fn shared(resource: Value) -> (String, Value) {
     ("shared/all.ndjson".to_owned(), resource)
 }
 
-/// `Type/id` of everything in the output of a bulk export; each is there once, and nothing is wrong.
+/// Runs a bulk export; returns the `Type/id` of every resource in its output, each of which must occur once, without errors.
 pub(crate) async fn bulk(world: &World, scopes: &str, path: &str) -> BTreeSet<String> {
     let token = world.service("service", scopes).await;
     let started = world.get(path).bearer(&token).send().await;
@@ -55,7 +55,7 @@ pub(crate) async fn bulk(world: &World, scopes: &str, path: &str) -> BTreeSet<St
     found
 }
 
-/// The manifest of a bulk export.
+/// Runs a bulk export; returns its manifest.
 pub(crate) async fn exported(world: &World, path: &str) -> Value {
     let token = world.service("service", "system/*.rs").await;
     let started = world.get(path).bearer(&token).send().await;
@@ -64,7 +64,7 @@ pub(crate) async fn exported(world: &World, path: &str) -> Value {
     world.get(started.header("content-location")).bearer(&token).send().await.json()
 }
 
-/// The lines of a type in the output or the error files of an export.
+/// Returns the lines of a type in the output and error files of an export.
 pub(crate) async fn lines(world: &World, manifest: &Value, resource_type: &str) -> Vec<Value> {
     let token = world.service("service", "system/*.rs").await;
     let mut found = Vec::new();
@@ -78,7 +78,7 @@ pub(crate) async fn lines(world: &World, manifest: &Value, resource_type: &str) 
     found
 }
 
-/// `Type/id` of everything in an EHI export with these choices; each is there once.
+/// Runs an EHI export with these choices; returns the `Type/id` of every resource, each of which must occur once.
 pub(crate) async fn ehi(world: &World, patient: &str, choices: &Value) -> BTreeSet<String> {
     let token = world.token(patient).await;
     let job = world.kick_off(&token, "/auto-approve", patient).await;
@@ -95,7 +95,7 @@ pub(crate) fn named(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// A patient's old encounter at a location of an organization, with a practitioner.
+/// Returns a patient's old encounter at a location of an organization, with practitioners.
 fn clinic() -> Vec<(String, Value)> {
     let at = |year: u32| json!({ "lastUpdated": format!("{year}-01-01T00:00:00Z") });
     vec![
@@ -115,7 +115,7 @@ fn clinic() -> Vec<(String, Value)> {
         shared(json!({ "resourceType": "Practitioner", "id": "same", "meta": at(2020) })),
         shared(json!({ "resourceType": "Practitioner", "id": "lab", "meta": at(2020), "active": true,
             "qualification": [{ "issuer": { "reference": "Organization/school" } }] })),
-        shared(json!({ "resourceType": "Practitioner", "id": "nobodys", "meta": at(2025) })),
+        shared(json!({ "resourceType": "Practitioner", "id": "unused", "meta": at(2025) })),
         shared(json!({ "resourceType": "Location", "id": "ward", "meta": at(2020),
             "managingOrganization": { "reference": "Organization/renamed" } })),
         shared(json!({ "resourceType": "Organization", "id": "renamed", "meta": at(2025) })),
@@ -124,29 +124,29 @@ fn clinic() -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn a_nightly_sync_has_what_changed_although_nothing_that_refers_to_it_did() {
+async fn a_nightly_sync_has_changed_resources_even_if_their_referrers_did_not_change() {
     let directory = lake(&clinic());
     let world = World::with("sandbox = true", directory.path());
     let since = "_since=2024-01-01T00:00:00Z";
     let found = bulk(&world, "system/*.rs", &format!("/fhir/Patient/$export?{since}")).await;
     let expected = [
         "Observation/new",
-        // Referred to by what is exported, whatever its age.
+        // Exported resources refer to these; their age does not matter.
         "Practitioner/lab",
         "Organization/school",
-        // Changed, and referred to by what only `_since` left out; the second through another one.
+        // These changed, and resources that only `_since` left out refer to them; to the second one through another resource.
         "Practitioner/moved",
         "Organization/renamed",
     ];
     assert_eq!(found, named(&expected));
-    // What is left out for another reason refers to nothing.
+    // The references of a resource that is left out for another reason are not followed.
     let only = format!("/fhir/Patient/$export?{since}&_type=Observation,Practitioner,Organization");
     let expected = ["Observation/new", "Practitioner/lab", "Organization/school"];
     assert_eq!(bulk(&world, "system/*.rs", &only).await, named(&expected));
 }
 
 #[tokio::test]
-async fn references_are_followed_through_exported_resources_only_and_before_elements_cut_them() {
+async fn references_are_followed_through_exported_resources_and_before_elements_are_removed() {
     let directory = lake(&clinic());
     let world = World::with("sandbox = true", directory.path());
     for (query, expected) in [
@@ -167,7 +167,7 @@ async fn references_are_followed_through_exported_resources_only_and_before_elem
 }
 
 #[tokio::test]
-async fn practitioners_and_organizations_come_whatever_was_chosen_and_say_nothing_of_what_was_withheld() {
+async fn practitioners_and_organizations_are_always_exported_but_not_those_of_withheld_resources() {
     let mut resources = clinic();
     resources.extend([
         of_patient(
@@ -195,7 +195,7 @@ async fn practitioners_and_organizations_come_whatever_was_chosen_and_say_nothin
 }
 
 #[tokio::test]
-async fn of_a_resource_that_stands_in_shared_again_the_last_one_is_exported_and_the_others_are_counted() {
+async fn of_duplicates_in_shared_the_last_one_is_exported_and_the_others_are_counted() {
     let mut resources = clinic();
     let again = |path: &str, city: &str| {
         let organization = json!({ "resourceType": "Organization", "id": "renamed", "meta": { "lastUpdated": "2025-01-01T00:00:00Z" },
@@ -210,7 +210,7 @@ async fn of_a_resource_that_stands_in_shared_again_the_last_one_is_exported_and_
     let world = World::with("sandbox = true", directory.path());
     let queries = [
         ("", 12),
-        // Practitioner/same is looked up twice: first only left-out resources refer to it, then the organization.
+        // Practitioner/same is looked up twice: first only left-out resources refer to it, later the organization does.
         ("?_since=2024-01-01T00:00:00Z", 12),
         ("?_type=Patient,Encounter,Location,Organization", 10),
     ];

@@ -1,11 +1,11 @@
-//! Every route of the server, and what it says to a stranger.
+//! Every route of the server, and its response to a stranger.
 
 use domain::request::Base;
 use http::{Method, StatusCode};
 use tests::{ANNA, BRUNO, World, both_hosts};
 use web::routes::{Access, Below, Route};
 
-/// Every route, once: below the shortcuts and the other base URLs of FHIR there are the same.
+/// Returns every route once: the shortcuts and the other FHIR base URLs have the same routes.
 pub(crate) fn routes() -> impl Iterator<Item = Route> {
     all_routes().filter(|route| matches!(route.below, Below::Root | Below::Base(Base::Fhir)))
 }
@@ -27,7 +27,7 @@ fn a_preflight_knows_which_routes_take_a_cookie() {
     let all: Vec<_> = all_routes().collect();
     assert!(all.len() > 90, "{} routes", all.len());
     for route in &all {
-        // A path counts as a whole: `POST /jobs/{job}` follows `GET /jobs/{job}`.
+        // All methods of a path have the same rule: `POST /jobs/{job}` follows `GET /jobs/{job}`.
         let of_path = all.iter().filter(|other| other.path == route.path);
         let takes_cookie = of_path.into_iter().any(|other| other.access.takes_cookie());
         let path = filled_in(&route.path, "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651", ANNA);
@@ -35,9 +35,9 @@ fn a_preflight_knows_which_routes_take_a_cookie() {
     }
 }
 
-/// Written by hand: whoever makes a route public says so here as well.
+/// This list is written by hand: a developer who makes a route public must add it here as well.
 #[test]
-fn these_routes_and_no_others_are_for_anybody() {
+fn these_routes_and_no_others_are_public() {
     let open = |route: &Route| matches!(route.access, Access::Public | Access::SignIn | Access::AppRedirect);
     let found: Vec<_> =
         routes().filter(open).map(|route| format!("{} {}", route.method, route.path)).collect();
@@ -78,7 +78,7 @@ async fn head_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_that_does_not_hold_is_told_from_none() {
+async fn an_invalid_token_and_a_missing_token_have_different_challenges() {
     let world = World::new();
     let without = world.get("/jobs/a/status").send().await;
     let wrong = world.get("/jobs/a/status").bearer("nonsense").send().await;
@@ -87,9 +87,9 @@ async fn a_token_that_does_not_hold_is_told_from_none() {
     assert_eq!(wrong.header("www-authenticate"), "Bearer error=\"invalid_token\"");
 }
 
-/// A body that nobody may send is not looked at.
+/// The body of a caller without permission is not read.
 #[tokio::test]
-async fn who_may_not_start_an_export_is_refused_before_anything_is_read() {
+async fn a_caller_without_permission_is_refused_before_the_request_is_read() {
     let world = World::new();
     let bruno = world.token(BRUNO).await;
     let nonsense = |path: &str| {
@@ -106,7 +106,7 @@ async fn who_may_not_start_an_export_is_refused_before_anything_is_read() {
 }
 
 #[test]
-fn no_two_routes_are_the_same_and_each_says_what_it_does() {
+fn every_route_is_unique_and_has_a_summary() {
     let mut seen = std::collections::BTreeSet::new();
     for route in all_routes() {
         assert!(
@@ -119,11 +119,11 @@ fn no_two_routes_are_the_same_and_each_says_what_it_does() {
     }
 }
 
-/// How a private route refuses a patient's token that it is not for. What belongs to others is as if it were not there;
-/// what is for staff or services alone says so.
+/// Returns the status with which a private route refuses another patient's token. Another owner's resources are 404;
+/// routes for staff or services only are 403.
 fn refusal(route: &Route) -> StatusCode {
     match route.access {
-        // Its owner learns where else it is.
+        // The owner of the job may learn that the job has another URL.
         Access::Staff if route.method == Method::GET && route.path == "/admin/jobs/{job}" => {
             StatusCode::NOT_FOUND
         }
@@ -133,7 +133,7 @@ fn refusal(route: &Route) -> StatusCode {
 }
 
 #[both_hosts]
-async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
+async fn strangers_get_no_data_and_a_proper_error(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let bruno = world.token(BRUNO).await;
@@ -152,7 +152,7 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
             assert!(listed.contains(&status), "{shown}: the OpenAPI document does not have {status}");
             assert_eq!(answer.header("x-content-type-options"), "nosniff", "{shown}");
             if !matches!(access, Access::Public | Access::SignIn) {
-                assert!(!answer.text().contains("Anna"), "{shown} tells who it is");
+                assert!(!answer.text().contains("Anna"), "{shown} reveals the patient's name");
             }
         }
         match access {
@@ -161,7 +161,7 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
                 assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
                 stranger.outcome();
                 if path == "/jobs" {
-                    // One's own, of which there are none but those that other tests left in a deployment.
+                    // The list of the patient's own jobs. It is empty, except for jobs that other tests left in a deployment.
                     let own = others.json();
                     let own = own.as_array().expect("jobs");
                     assert!(own.iter().all(|job| job["patient"]["id"] == BRUNO), "{shown}");
@@ -201,7 +201,7 @@ async fn strangers_get_nothing_and_are_told_so_properly(world: World) {
 }
 
 #[both_hosts]
-async fn without_a_job_a_stranger_gets_the_same_401(world: World) {
+async fn a_stranger_gets_the_same_401_if_the_job_does_not_exist(world: World) {
     let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
     let is_owners = |route: &Route| {
         matches!(
@@ -217,7 +217,7 @@ async fn without_a_job_a_stranger_gets_the_same_401(world: World) {
     }
 }
 
-/// Ids that are none, as they stand in an address.
+/// Texts that are not valid ids, as they appear in a URL.
 const ODD_IDS: [&str; 10] = [
     "nothing",
     "01a1fb95-ab0a-7a46-aeea",
@@ -231,9 +231,9 @@ const ODD_IDS: [&str; 10] = [
     "x'--",
 ];
 
-/// HTTP clients and API Gateway change such addresses before they arrive.
+/// This story needs the server in memory: HTTP clients and API Gateway change such URLs.
 #[tokio::test]
-async fn before_anything_else_a_stranger_is_asked_who_it_is() {
+async fn a_stranger_is_authenticated_before_ids_are_checked() {
     let world = World::new();
     let bruno = world.token(BRUNO).await;
     for Route { method, path, access, .. } in routes() {
@@ -268,7 +268,7 @@ async fn before_anything_else_a_stranger_is_asked_who_it_is() {
             let nonsense = world.request(method.clone(), &path).bearer("nonsense").send().await;
             assert_eq!(nonsense.status, StatusCode::UNAUTHORIZED, "{shown}");
             let others = world.request(method.clone(), &path).bearer(&bruno).send().await;
-            // What is no id names nothing, and is looked at before or behind the scopes of the token.
+            // An invalid id finds nothing; it is checked before or after the token's scopes.
             assert!(
                 matches!(others.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN),
                 "{shown}: {}",
@@ -278,9 +278,9 @@ async fn before_anything_else_a_stranger_is_asked_who_it_is() {
     }
 }
 
-/// On a deployment API Gateway stands before it.
+/// This story needs the server in memory: on a deployment API Gateway handles some of these URLs.
 #[tokio::test]
-async fn pages_of_patients_do_not_tell_which_jobs_exist() {
+async fn pages_of_patients_do_not_reveal_which_jobs_exist() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "", ANNA).await;
@@ -296,9 +296,9 @@ async fn pages_of_patients_do_not_tell_which_jobs_exist() {
     }
 }
 
-/// The emulator answers preflights itself.
+/// The emulator handles preflight requests itself.
 #[tokio::test]
-async fn what_takes_a_cookie_is_for_registered_origins_only() {
+async fn routes_with_cookies_are_for_registered_origins_only() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -341,7 +341,7 @@ async fn what_takes_a_cookie_is_for_registered_origins_only() {
     }
 }
 
-/// Whoever reads a cookie falls under its rules, also at an address that nobody thought of.
+/// A handler that reads a cookie brings its route under the rules for cookies, even if the route is not declared.
 #[tokio::test]
 async fn a_route_that_reads_a_cookie_cannot_be_forgotten() -> tests::Result {
     use axum::routing::get;

@@ -1,4 +1,4 @@
-//! Real records: ten Synthea Bundles beside the checkout, loaded, exported in full, and compared resource by resource.
+//! Real records: ten Synthea Bundles next to the repository are loaded, exported in full, and compared resource by resource.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use tests::{World, reference, text};
 
 use crate::house::root;
 
-/// Set where the Bundles cannot be had: the test is then passed over, by somebody's decision.
+/// This variable is set on purpose if the Bundles are not available: the test is then skipped.
 const WITHOUT: &str = "TESTS_WITHOUT_SYNTHEA";
 
-/// The Bundles, where they are. A test without its data fails, because it would show nothing.
+/// Returns the directory of the Bundles. Without its data the test fails, because it would prove nothing.
 fn bundles() -> Option<PathBuf> {
     let directory = root().parent()?.join("shared/data/synthea-bundles");
     if directory.is_dir() {
@@ -27,7 +27,7 @@ fn bundles() -> Option<PathBuf> {
     None
 }
 
-/// `urn:uuid:` references as what they are loaded as.
+/// Returns a value whose `urn:uuid:` references are replaced by the references that the loader writes.
 fn resolved(value: &Value, types: &BTreeMap<String, String>) -> Value {
     match value {
         Value::Object(object) => object
@@ -67,7 +67,7 @@ async fn every_resource_of_the_bundles_is_exported_as_it_was() {
         }
         inputs.push(entries.into_iter().map(|entry| entry["resource"].clone()).collect::<Vec<_>>());
     }
-    // The Bundles repeat organizations and practitioners, without a time: the one that is read last stays.
+    // The Bundles repeat organizations and practitioners without a time: the one that is read last is kept.
     let last: BTreeMap<_, _> =
         inputs.iter().flatten().map(|resource| (reference(resource), resource)).collect();
     for resources in &inputs {

@@ -1,4 +1,4 @@
-//! Messages in the hands of a worker on Lambda: one that died is replaced, one that settles its task is obeyed, and large
+//! Messages of workers on Lambda: a worker that died is replaced, the result of a worker is obeyed, and large
 //! exports share the workers.
 
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use settings::Settings;
 use settings::resources::Resources;
 use tests::deployed::{aws, variable};
 
-/// What Lambda hides a message for: longer than its function may run.
+/// The visibility timeout of the queue: longer than the function may run.
 const OF_THE_QUEUE: SignedDuration = SignedDuration::from_mins(16);
-/// Far more than a message takes to come back, and far less than [`OF_THE_QUEUE`].
+/// Far longer than a message takes to come back, and far shorter than [`OF_THE_QUEUE`].
 const SOON: Duration = Duration::from_secs(30);
 
-/// Works for so long, and settles its task so.
+/// A worker that works for a fixed time and then has a fixed result.
 struct Fixed {
     works: Duration,
     settled: Settled,
@@ -73,7 +73,7 @@ impl Queue {
         self.platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue")
     }
 
-    /// Sends a task, and returns it as the event in which Lambda hands it to its function.
+    /// Sends a task; returns it as the event that Lambda passes to the function.
     async fn delivered(&self) -> Batch {
         let task = Task::Finish { job: OsRandom.job(SystemClock.now()) };
         self.platform
@@ -106,7 +106,7 @@ impl Queue {
         }
     }
 
-    /// How long the message takes to be delivered once more.
+    /// Returns the time until the message is delivered again.
     async fn again(&self) -> Duration {
         let begun = Instant::now();
         while self.inbox().receive(OF_THE_QUEUE).await.expect("an answer").is_none() {
@@ -116,29 +116,29 @@ impl Queue {
     }
 }
 
-/// The end of an invocation that may take as long as Lambda lets it.
+/// Returns the end of an invocation with the maximum duration of Lambda.
 fn end() -> Timestamp {
     SystemClock.now() + SignedDuration::from_mins(15)
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn a_worker_that_was_killed_is_replaced_long_before_its_queue_would_do_it() {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn a_killed_worker_is_replaced_long_before_the_queues_own_timeout() {
     let queue = Queue::new().await;
     let batch = queue.delivered().await;
     let consumer = queue.consumer(Fixed { works: Duration::from_mins(10), settled: Settled::Done }, 4);
-    // Dropped in the middle of its work, as with its process.
+    // The worker is dropped in the middle of its work, like with its process.
     let killed = tokio::time::timeout(Duration::from_secs(1), consumer.batch(batch, end())).await;
-    assert!(killed.is_err(), "it was at work");
+    assert!(killed.is_err(), "the worker was still working");
     queue.again().await;
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
-async fn a_task_that_is_put_off_comes_back_when_its_worker_said() -> tests::Result {
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn a_postponed_task_comes_back_after_the_delay_of_its_worker() -> tests::Result {
     let queue = Queue::new().await;
     let batch = queue.delivered().await;
-    // It ends while the call that hides it is still under way; the pause that follows holds.
+    // The worker ends while the call that hides the message still runs; the delay of the worker has priority.
     let worker = Fixed { works: Duration::ZERO, settled: Settled::Again(SignedDuration::from_secs(2)) };
     let failures = queue.consumer(worker, 900).batch(batch, end()).await;
     assert_eq!(serde_json::to_value(&failures)?["batchItemFailures"][0]["itemIdentifier"], "one");
@@ -147,7 +147,7 @@ async fn a_task_that_is_put_off_comes_back_when_its_worker_said() -> tests::Resu
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn a_task_that_is_done_stays_hidden_until_lambda_deletes_it() -> tests::Result {
     let queue = Queue::new().await;
     let batch = queue.delivered().await;
@@ -158,9 +158,9 @@ async fn a_task_that_is_done_stays_hidden_until_lambda_deletes_it() -> tests::Re
     Ok(())
 }
 
-/// Messages of a large export belong to its job, one by one and in batches; those of a small one to nobody.
+/// Messages of a large export have its job as their group, one by one and in batches; those of a small export have no group.
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn large_exports_share_the_workers_by_job() -> tests::Result {
     let queue = Queue::new().await;
     let jobs = [0, 1].map(|_| OsRandom.job(SystemClock.now()));

@@ -1,5 +1,5 @@
-//! `template.yaml` against the sources: each function may do what it does and no more, and every route of the server
-//! reaches the function that has it.
+//! Compares `template.yaml` with the sources: each function has exactly the permissions that it needs, and every route of the server
+//! reaches the function that declares it.
 
 mod policies;
 mod stories;
@@ -22,7 +22,7 @@ fn the_template_has_every_function_and_no_other() {
     assert_eq!(deployed, crate::house::functions());
 }
 
-/// The variables of a function, or of all of them.
+/// Returns the variables of a function, or of all functions.
 fn variables(function: &Value) -> impl Iterator<Item = (&String, &Value)> {
     function["Environment"]["Variables"].as_object().into_iter().flatten()
 }
@@ -44,9 +44,9 @@ fn every_variable_of_the_template_is_one_that_the_functions_read() {
     assert!(never.is_empty(), "no function gets {never:?}");
 }
 
-/// Workers and cleanup have no settings file: what they need of it is a variable of all functions, or of theirs.
+/// Workers and cleanup have no settings file: the settings that they need are variables of all functions, or of their own.
 #[test]
-fn what_workers_need_of_the_settings_is_a_variable() {
+fn the_settings_that_workers_need_are_variables() {
     let template = Template::load();
     let is_parameter =
         |function: &Value, name: &str| function["Environment"]["Variables"][name]["Ref"].is_string();
@@ -107,7 +107,7 @@ pub(crate) fn queue_mappings(template: &Template) -> Vec<QueueMapping<'_>> {
     mappings.filter(|mapping| queues.contains_key(mapping.queue)).collect()
 }
 
-/// The function that is called where no traffic shifts. With a shift it is that function's alias.
+/// Returns the function that a caller uses without a traffic shift. With a shift the caller uses this function's alias.
 pub(crate) fn called(caller: &Value) -> &str {
     let [condition, shifting, function] = caller["Fn::If"].as_array().map(Vec::as_slice).unwrap_or_default()
     else {
@@ -132,9 +132,9 @@ fn queues_hide_messages_for_longer_than_their_workers_take() {
     }
 }
 
-/// Comments are for people, and no part of what YAML says: they are read as text.
+/// YAML readers skip comments, so the template is read as text.
 #[test]
-fn memory_and_time_have_a_reason_each() {
+fn each_memory_size_and_timeout_has_a_reason() {
     let text = std::fs::read_to_string(root().join("template.yaml")).expect("a template");
     for id in Template::load().functions().into_keys() {
         let (_, function) = text.split_once(&format!("\n  {id}:\n")).expect("a function");
@@ -147,7 +147,7 @@ fn memory_and_time_have_a_reason_each() {
 }
 
 #[test]
-fn the_sandbox_is_public_only_where_somebody_says_so() {
+fn the_sandbox_is_public_only_if_a_parameter_says_so() {
     let template = Template::load();
     let document = template.document();
     let variable = &document["Globals"]["Function"]["Environment"]["Variables"]["EHI_SANDBOX_IN_PUBLIC"];
@@ -161,7 +161,7 @@ fn the_sandbox_is_public_only_where_somebody_says_so() {
 }
 
 #[test]
-fn sign_ins_and_tokens_are_throttled_on_their_own_and_a_domain_is_the_only_address() {
+fn sign_ins_and_tokens_have_their_own_throttles_and_a_custom_domain_is_the_only_endpoint() {
     let template = Template::load();
     let stage = template.resources("AWS::ApiGatewayV2::Stage")["ApiStage"];
     let throttles = stage["Properties"]["RouteSettings"].as_object().expect("settings of routes");
@@ -182,7 +182,7 @@ fn sign_ins_and_tokens_are_throttled_on_their_own_and_a_domain_is_the_only_addre
     assert_eq!(api["Properties"]["DisableExecuteApiEndpoint"], disabled);
 }
 
-/// The statements of functions' and roles' policies, those under a condition included, by who holds them.
+/// Returns the statements of the policies of functions and roles, conditional ones included, by their holders.
 fn statements(template: &Template) -> Vec<(&str, Vec<&Value>)> {
     let functions = template.functions().into_iter().map(|(id, (_, function))| {
         (id, function["Properties"]["Policies"][0]["Statement"].as_array().expect("statements"))
@@ -194,10 +194,10 @@ fn statements(template: &Template) -> Vec<(&str, Vec<&Value>)> {
     functions.chain(roles).map(|(id, all)| (id, all.iter().map(policies::statement).collect())).collect()
 }
 
-/// A key of the operator's own is used by the services that hold the data, in this region, and not by functions
-/// themselves.
+/// The operator's own key may be used only by the services that hold the data, in this region, and not by the functions
+/// directly.
 #[test]
-fn keys_are_used_through_the_services_of_each_policy_alone() {
+fn keys_are_used_only_through_the_services_of_each_policy() {
     let template = Template::load();
     let mut keys = 0;
     for (id, statements) in statements(&template) {
@@ -218,7 +218,7 @@ fn keys_are_used_through_the_services_of_each_policy_alone() {
     assert_eq!(keys, text.matches("\"Resource\":{\"Ref\":\"KmsKeyArn\"}").count());
 }
 
-/// The services through which a key may be used.
+/// Returns the services through which a key may be used.
 fn services_of(key: &Value) -> BTreeSet<&str> {
     let via = key["Condition"]["StringEquals"]["kms:ViaService"].as_array().expect("services");
     via.iter()
@@ -229,9 +229,9 @@ fn services_of(key: &Value) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The key of a bucket that was there before, for the functions that read records and for nothing but reading.
+/// The key of an existing bucket: only the functions that read records may use it, and only to decrypt.
 #[test]
-fn who_reads_records_may_decrypt_them_with_the_key_of_their_bucket() {
+fn functions_that_read_records_may_decrypt_them_with_the_key_of_their_bucket() {
     let template = Template::load();
     for (id, statements) in statements(&template) {
         let of = |sid: &str| statements.iter().find(|statement| statement["Sid"] == sid);

@@ -1,4 +1,4 @@
-//! Access tokens of this server and of trusted issuers: what they must be, and whose jobs they reach.
+//! Access tokens of this server and of trusted issuers: their requirements, and the jobs that they give access to.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -28,7 +28,7 @@ impl Issuer {
         json!({ "keys": [self.key()] }).to_string()
     }
 
-    /// A JWT with a header of any text, which no library makes.
+    /// Returns a JWT with an arbitrary header, which no library creates.
     pub(crate) fn signed(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = self.0.sign(&SystemRandom::new(), message.as_bytes()).expect("signed");
@@ -39,7 +39,7 @@ impl Issuer {
         self.signed(HEADER, &claims.to_string())
     }
 
-    /// A world whose settings trust this issuer.
+    /// Returns a World whose settings trust this issuer.
     pub(crate) fn world(&self, more: &str) -> World {
         self.world_over(more, &ehi::defaults::sample_records())
     }
@@ -63,7 +63,7 @@ pub(crate) fn claims() -> Value {
     })
 }
 
-/// The claims of a user of the app `portal` who reads a population.
+/// Returns the claims of a user of the app `portal` who reads data of all patients.
 fn user(subject: &str, scope: &str) -> Value {
     json!({
         "iss": "https://login.example.org", "aud": "http://localhost:8888/fhir", "sub": subject, "azp": "portal",
@@ -78,17 +78,21 @@ async fn tokens_of_trusted_issuers_are_accepted() {
     let world = issuer.world("");
     let job = world.kick_off(&token, "", ANNA).await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
-    // The same client id of ours is somebody else.
+    // A client of this server with the same id is a different client.
     let ours = world.get("/jobs").bearer(&token).send().await.json();
     assert_eq!(ours.as_array().map(Vec::len), Some(1));
     let admin = world.get("/admin/jobs").bearer(&token).send().await;
-    assert_eq!(admin.status, StatusCode::FORBIDDEN, "its administrators are not ours");
+    assert_eq!(
+        admin.status,
+        StatusCode::FORBIDDEN,
+        "administrators of the issuer are not staff of this server"
+    );
     let world = issuer.world(", staff = true");
     assert_eq!(world.get("/admin/jobs").bearer(&token).send().await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn tokens_of_trusted_issuers_must_hold_too() {
+async fn tokens_of_trusted_issuers_must_be_valid_too() {
     let issuer = Issuer::new();
     let world = issuer.world(", staff = true");
     let status = async |token: &str| world.get("/jobs").bearer(token).send().await.status;
@@ -160,7 +164,11 @@ async fn tokens_of_trusted_issuers_must_hold_too() {
         assert_eq!(status(&issuer.signed(header, &text)).await, StatusCode::OK, "{header}");
     }
     let twice = text.replacen('{', r#"{"patient":"bruno-keller","#, 1);
-    assert_eq!(status(&issuer.signed(HEADER, &twice)).await, StatusCode::UNAUTHORIZED, "a claim comes twice");
+    assert_eq!(
+        status(&issuer.signed(HEADER, &twice)).await,
+        StatusCode::UNAUTHORIZED,
+        "a claim is given twice"
+    );
     let good = issuer.token(&claims());
     for broken in [
         format!("{good}A"),
@@ -174,10 +182,10 @@ async fn tokens_of_trusted_issuers_must_hold_too() {
     assert_eq!(status(&Issuer::new().token(&claims())).await, StatusCode::UNAUTHORIZED, "another key");
 }
 
-/// What a key set says of a key counts: for encryption, or for another algorithm, it verifies nothing. A key of ours
-/// that is published never serves as a shared secret.
+/// The restrictions of a key in a key set apply: a key for encryption or for another algorithm verifies no token. A published key
+/// of this server must not work as a shared secret.
 #[tokio::test]
-async fn keys_verify_only_what_they_are_meant_for() {
+async fn keys_verify_only_signatures_of_their_purpose() {
     let issuer = Issuer::new();
     let token = issuer.token(&claims());
     for (name, value, expected) in [
@@ -229,7 +237,7 @@ async fn two_users_of_one_app_do_not_see_each_others_jobs() -> tests::Result {
         assert_eq!(jobs(stranger).await, 0);
     }
     assert_eq!(jobs(&own).await, 1);
-    // The same key of two users is two kick-offs.
+    // The same idempotency key of two users makes two kick-offs.
     let keyed = async |token: &str| {
         let answer = world.get("/fhir/$export").bearer(token).header("idempotency-key", "k").send().await;
         answer.header("content-location").to_owned()
@@ -240,7 +248,7 @@ async fn two_users_of_one_app_do_not_see_each_others_jobs() -> tests::Result {
 }
 
 #[tokio::test]
-async fn user_scopes_reach_everybody_only_where_all_users_are_staff() -> tests::Result {
+async fn user_scopes_reach_all_patients_only_if_all_users_are_staff() -> tests::Result {
     let directory = tempfile::tempdir()?;
     lake::write(directory.path());
     let issuer = Issuer::new();
@@ -278,13 +286,13 @@ async fn user_scopes_reach_everybody_only_where_all_users_are_staff() -> tests::
             assert_eq!(answer.status, expected, "{path} {claims}");
         }
     }
-    // A fhirUser that is no text is refused.
+    // A fhirUser that is not a text is refused.
     let odd = with("fhirUser", json!(["Practitioner/p"]));
     assert_eq!(
         open.get("/fhir/$export").bearer(&issuer.token(&odd)).send().await.status,
         StatusCode::UNAUTHORIZED
     );
-    // A patient's administrator role is no staff of ours.
+    // A patient with an administrator role is not staff of this server.
     let mut patient = with("fhirUser", json!("Patient/p1"));
     patient["roles"] = json!(["ADMIN"]);
     assert_eq!(
@@ -295,7 +303,7 @@ async fn user_scopes_reach_everybody_only_where_all_users_are_staff() -> tests::
 }
 
 #[tokio::test]
-async fn the_role_of_a_patient_is_the_own_record_in_the_dialect_with_roles() -> tests::Result {
+async fn the_role_patient_gives_access_to_the_own_record_in_the_dialect_with_roles() -> tests::Result {
     let directory = tempfile::tempdir()?;
     lake::write(directory.path());
     let issuer = Issuer::new();
@@ -315,7 +323,7 @@ async fn the_role_of_a_patient_is_the_own_record_in_the_dialect_with_roles() -> 
         let lines = world.get(&text(&file["url"])).bearer(&token).send().await.lines();
         assert!(!lines.is_empty() && lines.iter().all(|line| text(&line["id"]).starts_with("p1")));
     }
-    // With scopes these count; without a patient there is no own record; another role is none.
+    // If the token has scopes, they apply; without a patient there is no own record; another role gives no access.
     for (name, value) in
         [("scope", json!("patient/Observation.rs")), ("patient", Value::Null), ("roles", json!(["USER"]))]
     {
@@ -343,14 +351,14 @@ async fn a_registered_tag_cannot_be_left_out(world: World) {
         let answer = world.by_assertion(&tests::service::signed(&header, &claims), asked).await;
         assert_eq!(answer.json()["scope"], "system/*.rs access/open.read", "{asked}: {}", answer.text());
     }
-    // An EHI export has no tags to be limited by.
+    // An EHI export has no tags by which it could be limited.
     let token = world.service("team-service", "system/$ehi-export").await;
     let path = format!("/no-form/fhir/Patient/{ANNA}/$ehi-export");
     assert_eq!(world.post(&path).bearer(&token).send().await.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
-async fn a_token_limited_by_tags_sees_no_more_than_these() -> tests::Result {
+async fn a_token_limited_by_tags_sees_resources_with_these_tags_only() -> tests::Result {
     let directory = tempfile::tempdir()?;
     lake::write(directory.path());
     let tagged = json!({

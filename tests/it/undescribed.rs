@@ -1,4 +1,4 @@
-//! Documents that nothing of the record refers to, in bulk exports: each is exported or counted by the reason.
+//! Documents that no resource of the record refers to, in bulk exports: each is exported or counted with a reason.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use tests::{World, text};
 
 const PATIENT: &str = "somebody";
 
-/// A lake with one patient and a group of that patient: these lines, and two files.
+/// Returns a lake with one patient, a group of that patient, these lines and two files.
 fn lake(lines: &[Value]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path();
@@ -34,7 +34,7 @@ fn binary(id: &str, meta: &Value) -> Value {
     json!({ "resourceType": "Binary", "id": id, "meta": meta, "contentType": "text/plain", "data": data })
 }
 
-/// The contents of all attachments of an export, sorted, and its ledger.
+/// Returns the contents of all attachments of an export, sorted, and its ledger.
 async fn exported(world: &World, scopes: &str, path: &str) -> (Vec<String>, Value) {
     let token = world.service("service", scopes).await;
     let kicked_off = world.get(path).bearer(&token).send().await;
@@ -45,7 +45,7 @@ async fn exported(world: &World, scopes: &str, path: &str) -> (Vec<String>, Valu
     for file in manifest["output"].as_array().expect("output") {
         for line in world.get(&text(&file["url"])).bearer(&token).send().await.lines() {
             for content in line["content"].as_array().into_iter().flatten() {
-                // Without a URL where it may not be had.
+                // An attachment that the client must not get has no URL.
                 let Some(url) = content["attachment"]["url"].as_str() else { continue };
                 found.push(world.get(url).bearer(&token).send().await.text());
             }
@@ -56,12 +56,12 @@ async fn exported(world: &World, scopes: &str, path: &str) -> (Vec<String>, Valu
 }
 
 #[tokio::test]
-async fn since_exports_all_of_them_when_one_changed() {
+async fn since_exports_all_documents_if_one_changed() {
     let old = json!({ "lastUpdated": "2020-01-01T00:00:00Z" });
     let all = ["binary old", "photo.txt", "scan.txt"];
     let lake = lake(&[binary("old", &old)]);
     let world = World::with("sandbox = true", lake.path());
-    // The files were written just now.
+    // The files were written just now, so they are newer than `_since`.
     for path in ["/fhir/Patient/$export", "/fhir/Patient/$export?_since=2021-01-01T00:00:00Z"] {
         let (found, ledger) = exported(&world, "system/*.rs", path).await;
         assert_eq!(found, all, "{path}");
@@ -72,7 +72,7 @@ async fn since_exports_all_of_them_when_one_changed() {
     assert!(found.is_empty(), "{found:?}");
     assert_eq!(ledger["documents"]["leftOut"], json!({ "since": 2 }));
     assert_eq!(ledger["resources"]["leftOut"], json!({ "since": 2 }), "the Binary and the Patient");
-    // A Binary that changed since then, or does not say when, takes the others along.
+    // If a Binary changed since then, or has no time, the other documents are exported too.
     for meta in [json!({ "lastUpdated": "2091-01-01T00:00:00Z" }), json!({})] {
         let lake = self::lake(&[binary("new", &meta)]);
         let world = World::with("sandbox = true", lake.path());
@@ -85,7 +85,7 @@ async fn since_exports_all_of_them_when_one_changed() {
 async fn new_members_of_a_group_have_their_documents() {
     let lake = lake(&[]);
     let world = World::with("sandbox = true", lake.path());
-    // To the year 2096.
+    // The clock moves to the year 2096.
     world.clock().advance(SignedDuration::from_hours(24 * 366 * 70));
     for (since, count) in [("2094-01-01T00:00:00Z", 2), ("2095-06-01T00:00:00Z", 0)] {
         let path = format!("/fhir/Group/g/$export?_since={since}");
@@ -95,7 +95,7 @@ async fn new_members_of_a_group_have_their_documents() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_is_counted_by_its_reason() {
+async fn left_out_documents_are_counted_by_reason() {
     let lake = lake(&[]);
     let world = World::with("sandbox = true", lake.path());
     let export = "/fhir/Patient/$export";
@@ -126,7 +126,7 @@ async fn a_file_that_cannot_be_read_is_a_problem() -> tests::Result {
 }
 
 #[tokio::test]
-async fn a_binary_goes_no_further_than_the_resource_that_its_access_follows() -> tests::Result {
+async fn a_binary_is_exported_only_if_its_security_context_is() -> tests::Result {
     let open = json!({ "security": [{ "code": "open" }] });
     let under = |id: &str, context: &str| {
         let mut binary = binary(id, &open);
@@ -152,12 +152,14 @@ async fn a_binary_goes_no_further_than_the_resource_that_its_access_follows() ->
     let world = World::with("sandbox = true", lake.path());
     let (found, ledger) = exported(&world, "system/*.rs access/open.read", "/fhir/$export").await;
     assert_eq!(found, ["binary free"]);
-    // The Patient, the Observation, the Group and the Binary of `shared/`.
+    // These four are left out by their tags: the Patient, the Observation, the Group, and the Binary of `shared/`, whose access follows the
+    // Patient.
     assert_eq!(ledger["resources"]["leftOut"], json!({ "tag": 4, "document": 1 }));
     Ok(())
 }
 
-/// The documents that are exported of a Binary under an Observation that the token refuses, and is of 2022.
+/// Returns the exported documents of a record with a Binary whose security context is an Observation from 2022 that the token does not
+/// cover.
 async fn under_refused(context: &str, scopes: &str, query: &str) -> Vec<String> {
     let open = json!({ "security": [{ "code": "open" }] });
     let mut bound = binary("bound", &open);
@@ -176,7 +178,7 @@ async fn under_refused(context: &str, scopes: &str, query: &str) -> Vec<String> 
 }
 
 #[tokio::test]
-async fn no_spelling_and_no_parameter_frees_a_binary_from_what_its_access_follows() {
+async fn no_spelling_and_no_parameter_bypasses_the_security_context_of_a_binary() {
     let tagged = "system/*.rs access/open.read";
     for context in [
         "Observation/closed",
@@ -199,7 +201,7 @@ async fn no_spelling_and_no_parameter_frees_a_binary_from_what_its_access_follow
 }
 
 #[tokio::test]
-async fn documents_of_what_was_deleted_do_not_come_back_as_documents_of_nothing() -> tests::Result {
+async fn documents_of_a_deleted_resource_are_not_exported_as_undescribed_documents() -> tests::Result {
     let content =
         json!([{ "attachment": { "url": "Binary/gone" } }, { "attachment": { "url": "scan.txt" } }]);
     let document = json!({ "resourceType": "DocumentReference", "id": "d", "meta": { "lastUpdated": "2020-06-01T00:00:00Z" }, "content": content });
@@ -217,13 +219,13 @@ async fn documents_of_what_was_deleted_do_not_come_back_as_documents_of_nothing(
 }
 
 #[tokio::test]
-async fn a_binary_whose_access_follows_a_type_that_the_token_does_not_cover_is_withheld() {
+async fn a_binary_whose_security_context_has_a_type_that_the_token_does_not_cover_is_withheld() {
     let mut bound = binary("bound", &json!({}));
     bound["securityContext"] = json!({ "reference": "Observation/closed" });
     let content = json!([{ "attachment": { "url": "Binary/bound" } }]);
     let document = json!({ "resourceType": "DocumentReference", "id": "d", "content": content });
     let closed = json!({ "resourceType": "Observation", "id": "closed" });
-    // The Observation may stand in the record or not: nobody could say that the token may see it.
+    // The result is the same if the Observation is not in the record: the token is not known to cover it.
     for lines in [vec![bound.clone(), document.clone(), closed], vec![document, bound]] {
         let lake = lake(&lines);
         let world = World::with("sandbox = true", lake.path());
@@ -245,7 +247,7 @@ async fn a_file_that_changed_takes_its_document_reference_along() {
         json!({ "resourceType": "DocumentReference", "id": "d", "meta": meta, "content": content });
     let lake = lake(&[document]);
     let world = World::with("sandbox = true", lake.path());
-    // The file was written just now, and its DocumentReference is old.
+    // The file is newer than `_since`, and its DocumentReference is older.
     for (since, count) in [("2021-01-01T00:00:00Z", 2), ("2090-01-01T00:00:00Z", 0)] {
         let path = format!("/fhir/Patient/$export?_since={since}&_type=DocumentReference");
         let (found, ledger) = exported(&world, "system/*.rs", &path).await;

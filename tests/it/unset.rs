@@ -1,4 +1,4 @@
-//! A deployment that nobody has given settings yet.
+//! A deployment without settings.
 
 use http::StatusCode;
 use tests::ANNA;
@@ -8,7 +8,7 @@ use web::routes::Route;
 use crate::surface::{filled_in, routes};
 
 #[tokio::test]
-#[ignore = "cargo xtask test deploys what it needs"]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn without_settings_every_route_is_503_and_the_log_says_what_to_do() -> tests::Result {
     let server = variable("EHI_TEST_BARE_URL");
     let client = reqwest::Client::new();

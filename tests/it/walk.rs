@@ -1,4 +1,4 @@
-//! The whole way of an export: what a host must be able to do, be it the process in memory, a deployment, or the
+//! A complete export: every host must support it, whether it is the process in memory, a deployment, or the
 //! containers of `sam local`.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ async fn a_patients_export_and_a_bulk_export(world: World) {
     all_patients(&world).await;
 }
 
-/// Kick-off, form, work, review, download.
+/// Kick-off, form, work, review and download.
 async fn one_patient(world: &World) {
     assert_eq!(world.get("/fhir/metadata").send().await.json()["resourceType"], "CapabilityStatement");
     let token = world.token(ANNA).await;
@@ -70,7 +70,7 @@ async fn one_patient(world: &World) {
     assert_eq!(letters, 1);
 }
 
-/// A group's export, and what changed of it.
+/// A group's export, and its changes since a time.
 async fn all_patients(world: &World) {
     const TYPES: [&str; 3] = ["Condition", "Encounter", "Observation"];
     const SINCE: &str = "2016-03-12T09:30:00.000Z";

@@ -1,4 +1,4 @@
-//! Who may export what, how often, and until when.
+//! Access of bulk exports: scopes, assertions, limits, idempotency keys, cancelling.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use tests::{ANNA, Answer, World, text};
 use super::{EVERYTHING, Lake, begin, exported, resources};
 
 #[tokio::test]
-async fn tokens_reach_what_they_cover_and_nothing_else() {
+async fn tokens_give_access_to_what_they_cover_only() {
     let lake = Lake::new();
     let world = lake.world("");
     let all = world.service("service", EVERYTHING).await;
@@ -37,7 +37,7 @@ async fn tokens_reach_what_they_cover_and_nothing_else() {
         assert_eq!(answer.status.as_u16(), expected, "{path}: {}", answer.text());
         assert_eq!(world.get(path).send().await.status, StatusCode::UNAUTHORIZED, "{path}");
     }
-    // Status and files: of the same client, with a token that covers all of the export.
+    // Status and files need a token of the same client that covers the whole export.
     for (starts, path, reads) in [
         (
             &all,
@@ -70,7 +70,7 @@ async fn tokens_reach_what_they_cover_and_nothing_else() {
         assert!(!theirs.as_array().expect("jobs").is_empty());
         assert_eq!(world.get("/jobs").bearer(&others).send().await.json(), json!([]));
     }
-    // A patient in the dialect that has roles: the own record, whatever the address.
+    // In the dialect with roles, a patient exports the own record, at whatever URL.
     let launch =
         tests::Launch { scope: "launch/patient patient/*.rs".to_owned(), ..tests::Launch::new("app") };
     let code = world.code(&launch, "p1").await;
@@ -87,11 +87,11 @@ async fn tokens_reach_what_they_cover_and_nothing_else() {
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
 }
 
-/// What is wrong with an assertion, and how it becomes so.
+/// The name of a mistake in an assertion, and the change that makes it.
 type Change = (&'static str, fn(&mut Value, &mut Value));
 
 #[tokio::test]
-async fn assertions_that_do_not_hold_are_invalid_client() {
+async fn invalid_assertions_are_invalid_client() {
     let world = World::new();
     let now = world.now();
     let ask = async |change: &dyn Fn(&mut Value, &mut Value)| -> Answer {
@@ -143,7 +143,7 @@ async fn assertions_that_do_not_hold_are_invalid_client() {
     let (header, claims) = assertion("other-service", now);
     let narrowed = world.by_assertion(&signed(&header, &claims), "system/*.rs").await.json();
     assert_eq!(narrowed["scope"], "system/Patient.rs system/Observation.rs?category=laboratory");
-    // A backend service has no other way in.
+    // A backend service has no other grant.
     let answer = world
         .post("/auth/token")
         .form(&[("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", "service")])
@@ -153,7 +153,7 @@ async fn assertions_that_do_not_hold_are_invalid_client() {
 }
 
 #[tokio::test]
-async fn as_many_exports_run_as_a_client_may_have() {
+async fn a_client_has_a_limited_number_of_running_exports() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("direct-service", "system/*.read").await;
@@ -166,7 +166,7 @@ async fn as_many_exports_run_as_a_client_may_have() {
     assert!(refused.header("retry-after").parse::<u32>().is_ok());
     refused.outcome();
     assert!(answers.iter().all(|answer| [202, 429].contains(&answer.status.as_u16())));
-    // A DELETE frees the place at once.
+    // A DELETE frees the slot at once.
     for _ in 0..4 {
         let status = accepted[0].header("content-location");
         let first = world.request(Method::DELETE, status).bearer(&token).send().await;
@@ -201,19 +201,19 @@ async fn the_same_key_is_the_same_job() {
     assert!(!jobs.contains(&ask("/fhir/$export", "k2").await.header("content-location")));
     let others = world.service("direct-service", "system/*.read").await;
     let answer = world.get("/fhir/$export").bearer(&others).header("idempotency-key", "k1").send().await;
-    assert!(!jobs.contains(&answer.header("content-location")), "somebody else's key");
+    assert!(!jobs.contains(&answer.header("content-location")), "another client's key");
     world.advance(24 * 3600 + 1);
     let token = world.service("service", EVERYTHING).await;
     let later = world.get("/fhir/$export").bearer(&token).header("idempotency-key", "k1").send().await;
     assert!(!jobs.contains(&later.header("content-location")), "a day later");
 }
 
-/// One kick-off, however often it is repeated at once, takes one place; and a key whose job is gone begins a new one.
+/// A kick-off that is repeated many times at once takes one slot; a key whose job was deleted starts a new job.
 #[tokio::test]
-async fn a_repeated_kick_off_takes_one_place() {
+async fn a_repeated_kick_off_takes_one_slot() {
     let lake = Lake::new();
     let world = lake.world("");
-    // Three exports at once.
+    // This client may have three exports at once.
     let token = world.service("direct-service", "system/*.read").await;
     let ask = |key: &str| {
         let asked = world.get("/fhir/$export").bearer(&token).header("idempotency-key", key);
@@ -234,13 +234,13 @@ async fn a_repeated_kick_off_takes_one_place() {
     let again: BTreeSet<_> =
         answers.iter().map(|answer| answer.header("content-location").to_owned()).collect();
     assert_eq!(again.len(), 1, "{again:?}");
-    assert!(!again.contains(first), "the key of a deleted job begins a new one");
+    assert!(!again.contains(first), "the key of a deleted job starts a new one");
     let status = world.get(again.first().expect("a job")).bearer(&token).send().await;
     assert_eq!(status.status, StatusCode::ACCEPTED);
 }
 
 #[tokio::test]
-async fn it_can_be_cancelled_at_every_step() -> tests::Result {
+async fn an_export_can_be_cancelled_at_every_step() -> tests::Result {
     let lake = Lake::new();
     let mut step = 0;
     loop {
@@ -269,7 +269,7 @@ async fn it_can_be_cancelled_at_every_step() -> tests::Result {
 }
 
 #[tokio::test]
-async fn an_ehi_export_is_no_bulk_export() {
+async fn an_ehi_export_is_not_visible_to_bulk_clients() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;

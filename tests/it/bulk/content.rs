@@ -1,4 +1,4 @@
-//! What bulk exports contain.
+//! The content of bulk exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use tests::{BASE_URL, World, reference, text};
 use super::{EVERYTHING, Lake, exported, resources, sorted};
 
 #[tokio::test]
-async fn a_system_export_is_the_lake_whatever_the_chunks() {
+async fn a_system_export_has_the_whole_lake_with_every_size_of_chunks() {
     let lake = Lake::new();
     for chunk_bytes in [1, 3_000, 100_000_000] {
         let world = lake.world(&format!("chunk_bytes = {chunk_bytes}"));
@@ -24,7 +24,7 @@ async fn a_system_export_is_the_lake_whatever_the_chunks() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_told_and_is_nowhere_else() {
+async fn deletions_are_in_the_deleted_list_and_not_in_the_output() {
     let lake = Lake::new();
     let deleted = async |world: &World, path: &str| -> BTreeSet<String> {
         let token = world.service("service", EVERYTHING).await;
@@ -71,7 +71,7 @@ async fn what_was_deleted_is_told_and_is_nowhere_else() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_not_told_where_the_token_lets_only_some_through() {
+async fn deletions_are_not_listed_if_the_token_limits_their_type() {
     let lake = Lake::new();
     let world = lake.world("");
     for (client, scopes, told) in [
@@ -85,7 +85,7 @@ async fn what_was_deleted_is_not_told_where_the_token_lets_only_some_through() {
         let output = resources(&world, &token, &manifest, "output").await;
         assert!(
             output.iter().all(|resource| resource["id"] != "p1-o1"),
-            "and it is not in the output either"
+            "the deleted resource is not in the output either"
         );
     }
 }
@@ -109,7 +109,7 @@ async fn groups_are_found_flattened_and_exported() {
     }
     let manifest = exported(&world, &token, "/fhir/Group/empty/$export").await;
     assert_eq!((&manifest["output"], &manifest["error"]), (&json!([]), &json!([])));
-    // The setting that gives new members no more than others.
+    // With this setting, new members are treated like others.
     let strict = lake.world("whole_record_of_new_members = false");
     let token = strict.service("service", EVERYTHING).await;
     let manifest =
@@ -118,7 +118,7 @@ async fn groups_are_found_flattened_and_exported() {
 }
 
 #[tokio::test]
-async fn patients_are_chosen_by_reference_and_never_become_everybody() {
+async fn patients_are_chosen_by_reference_and_an_empty_choice_is_refused() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;
@@ -166,7 +166,7 @@ async fn patients_are_chosen_by_reference_and_never_become_everybody() {
 }
 
 #[tokio::test]
-async fn provenance_goes_along_as_it_was_asked_for() {
+async fn provenance_is_exported_as_requested() {
     let lake = Lake::new();
     for chunk_bytes in [1, 100_000_000] {
         let world = lake.world(&format!("chunk_bytes = {chunk_bytes}"));
@@ -197,7 +197,7 @@ async fn provenance_goes_along_as_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn provenance_that_lies_in_shared_is_in_a_system_export_whatever_was_asked_for() -> tests::Result {
+async fn provenance_in_shared_is_always_in_a_system_export() -> tests::Result {
     let lake = Lake::new();
     let line = json!({
         "resourceType": "Provenance", "id": "of-many", "recorded": "2022-01-01T00:00:00Z",
@@ -216,7 +216,7 @@ async fn provenance_that_lies_in_shared_is_in_a_system_export_whatever_was_asked
 }
 
 #[tokio::test]
-async fn output_organized_by_patient_is_one_block_after_the_other() {
+async fn output_organized_by_patient_has_one_block_per_patient() {
     let lake = Lake::new();
     for chunk_bytes in [1, 100_000_000] {
         let world = lake.world(&format!("chunk_bytes = {chunk_bytes}"));
@@ -230,7 +230,7 @@ async fn output_organized_by_patient_is_one_block_after_the_other() {
             assert_eq!(file["count"], lines.len() - headers, "a header is not a resource of the export");
             assert_eq!(file.get("type"), None, "an item has no type");
             if headers == 0 {
-                // What belongs to nobody: beside the blocks.
+                // Resources of no patient are outside the blocks.
                 assert!(lines.iter().all(|line| {
                     ["Organization", "Practitioner"].contains(&line["resourceType"].as_str().expect("a type"))
                 }));
@@ -259,7 +259,7 @@ async fn output_organized_by_patient_is_one_block_after_the_other() {
 }
 
 #[tokio::test]
-async fn output_of_the_system_organized_by_patient_has_what_belongs_to_nobody_as_well() {
+async fn system_output_organized_by_patient_has_resources_of_no_patient_as_well() {
     let lake = Lake::new();
     for chunk_bytes in [1, 100_000_000] {
         let world = lake.world(&format!("chunk_bytes = {chunk_bytes}"));
@@ -278,7 +278,7 @@ async fn output_of_the_system_organized_by_patient_has_what_belongs_to_nobody_as
 }
 
 #[tokio::test]
-async fn files_are_as_large_as_was_asked_for() -> tests::Result {
+async fn files_have_the_requested_sizes() -> tests::Result {
     let directory = tempfile::tempdir()?;
     ehi::sample::write(12, 1, directory.path(), &indicatif::ProgressBar::hidden()).expect("a sample");
     let world = World::with("sandbox = true\nchunk_bytes = 600000", directory.path());

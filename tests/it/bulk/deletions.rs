@@ -1,4 +1,4 @@
-//! What was deleted, in lakes that have much of it: it is sorted by patient once, before the export is planned.
+//! Deletions in lakes that have many of them: they are sorted by patient once, before the export is planned.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use tests::{World, text};
 
 use super::{EVERYTHING, Lake, begin, exported, resources};
 
-/// The requests in the Bundles of an export, each once.
+/// Returns the requests in the Bundles of an export, each of which must occur once.
 async fn deleted(world: &World, token: &str, manifest: &Value) -> BTreeSet<String> {
     let bundles = resources(world, token, manifest, "deleted").await;
     let entries = bundles.iter().flat_map(|bundle| bundle["entry"].as_array().expect("entries"));
@@ -19,13 +19,13 @@ async fn deleted(world: &World, token: &str, manifest: &Value) -> BTreeSet<Strin
 }
 
 #[tokio::test]
-async fn no_chunk_reads_what_was_deleted_of_all_patients() {
+async fn no_chunk_reads_the_deletions_of_all_patients() {
     let lake = Lake::new();
     let world = lake.world("chunk_bytes = 1");
     let token = world.service("service", EVERYTHING).await;
     let status = begin(&world, &token, "/fhir/$export?_since=2020-01-01T00:00:00Z").await;
     assert!(world.step().await, "the plan");
-    // Whoever reads the record store for it now finds nothing.
+    // A chunk that reads the deletions from the record store would now find none.
     std::fs::remove_dir_all(lake.path().join("deleted")).expect("removed");
     world.work().await;
     let manifest = world.get(&status).bearer(&token).send().await.json();
@@ -38,7 +38,7 @@ async fn no_chunk_reads_what_was_deleted_of_all_patients() {
 }
 
 #[tokio::test]
-async fn any_number_of_deletions_of_patients_who_are_gone_is_listed() {
+async fn many_deletions_of_patients_without_records_are_listed() {
     let lake = Lake::new();
     let mut lines = String::new();
     let mut expected = BTreeSet::new();
@@ -46,7 +46,7 @@ async fn any_number_of_deletions_of_patients_who_are_gone_is_listed() {
         let (patient, id) = (format!("gone-{}", number % 700), format!("o{number}"));
         expected.insert(format!("Observation/{id}"));
         let line = json!({ "resourceType": "Observation", "id": id, "patient": patient, "deleted": "2025-08-01T00:00:00Z" });
-        // Some twice, some as a reference.
+        // Some of them occur twice, some with a reference.
         let again = json!({ "resourceType": "Observation", "id": id, "patient": format!("Patient/{patient}"), "deleted": "2025-07-01" });
         let _ = writeln!(lines, "{line}");
         if number % 3 == 0 {

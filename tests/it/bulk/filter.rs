@@ -1,4 +1,4 @@
-//! Any request, and the export that it makes: a plain filter over the lake, whatever the chunks.
+//! Random requests: every export equals a plain filter over the lake, in every division into chunks.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use tests::{reference, text};
 
 use super::{EVERYTHING, Lake, exported, resources, sorted};
 
-/// What a request asks for, as its query says it and as a plain filter understands it.
+/// A request, as its query and as a plain filter.
 #[derive(Debug, Clone)]
 struct Asked {
     level: usize,
@@ -23,7 +23,7 @@ struct Asked {
 
 type Passes = fn(&Value) -> bool;
 
-/// Searches, and what they mean.
+/// Searches, and their meanings as closures.
 const FILTERS: [(&str, &str, Passes); 8] = [
     ("Observation", "category=laboratory", |resource| {
         resource["category"][0]["coding"][0]["code"] == "laboratory"
@@ -115,7 +115,7 @@ impl Asked {
         cut
     }
 
-    /// What the export must be.
+    /// Returns the resources that the export must have.
     fn expected(&self, all: &[Value]) -> Vec<Value> {
         let shared = ["Organization", "Practitioner", "Group"];
         let in_cohort = |resource: &Value| {
@@ -127,7 +127,7 @@ impl Asked {
                 _ => true,
             }
         };
-        // Who joined the group after the date gives everything, whatever its age.
+        // All data of a patient who joined the group after the date is exported, whatever its age.
         let joined = |resource: &Value| {
             self.level == 2
                 && text(&resource["id"]).starts_with("p2")
@@ -151,7 +151,8 @@ impl Asked {
         let (mut found, passed_over): (Vec<_>, Vec<_>) =
             in_record.partition(|resource| self.is_of_age(resource) || joined(resource));
         if self.level != 0 {
-            // What they refer to, and what changed of what only `_since` takes away the referrers of.
+            // Adds the supporting resources: those that exported resources refer to, and changed ones that resources left out only by
+            // `_since` refer to.
             let referred_by = |resources: &[&Value]| -> BTreeSet<String> {
                 resources.iter().flat_map(|resource| references(resource)).collect()
             };
@@ -168,7 +169,7 @@ impl Asked {
     }
 }
 
-/// Every `reference` in a resource.
+/// Returns every `reference` in a resource.
 fn references(value: &Value) -> Vec<String> {
     match value {
         Value::Object(members) => members
@@ -211,7 +212,7 @@ fn any_request() -> impl Strategy<Value = Asked> {
     let chunks = prop_oneof![Just(1), Just(2_500), Just(100_000_000)];
     (0..LEVELS.len(), times, ends, types, filters, elements, any::<bool>(), chunks).prop_map(
         |(level, since, until, mut types, filters, elements, open_only, chunk_bytes)| {
-            // What would be refused: no type of a compartment, a filter on what is not exported, no time at all.
+            // Removes parameters that would be refused: no type of a compartment, a filter on a type that is not exported, an empty period.
             if level != 0
                 && !types.is_empty()
                 && !types
@@ -233,7 +234,7 @@ fn any_request() -> impl Strategy<Value = Asked> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
-    /// Each parameter alone and together with others.
+    /// The parameters occur alone and in combinations.
     #[test]
     fn an_export_is_a_plain_filter_over_the_lake(asked in any_request()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -1,4 +1,4 @@
-//! Groups with more members than a response or the memory of a function has room for.
+//! Groups that are too large for a response or for the memory of a function.
 
 use std::fmt::Write as _;
 
@@ -9,9 +9,9 @@ use tests::World;
 use super::{EVERYTHING, Lake};
 use crate::program::{Served, ehi, run, said};
 
-/// Members of the large group.
+/// The number of members of the large group.
 const MEMBERS: usize = 500_000;
-/// What a function of 256 MB may have beside what the server needs anyway.
+/// The memory that a function of 256 MB has beside the server's usual need, in kilobytes.
 const MOST_KILOBYTES: u64 = 120_000;
 
 fn group(id: &str, members: usize) -> String {
@@ -30,7 +30,7 @@ fn group(id: &str, members: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_group_that_is_too_large_for_a_response_is_refused_with_words() -> tests::Result {
+async fn a_group_that_is_too_large_for_a_response_is_refused_with_an_explanation() -> tests::Result {
     let lake = Lake::new();
     std::fs::write(lake.path().join("Group/many.json"), group("many", 200))?;
     std::fs::write(lake.path().join("Group/odd.json"), "{\"resourceType\":\"Group\",\"member\":{}}")?;
@@ -54,13 +54,13 @@ async fn a_group_that_is_too_large_for_a_response_is_refused_with_words() -> tes
             json!({ "resourceType": "Group", "id": "many", "type": "person", "actual": true, "quantity": 200 })
         )
     );
-    // One whose members are no list is no group, and hides no other.
+    // A Group whose members are not a list is not found, and does not hide other Groups.
     assert_eq!(get(&world, "/fhir/Group/odd").await.status, StatusCode::NOT_FOUND);
     let bundle = get(&world, "/fhir/Group").await.json();
     let ids: Vec<_> =
         bundle["entry"].as_array().expect("entries").iter().map(|entry| &entry["resource"]["id"]).collect();
     assert!(ids.contains(&&json!("many")) && !ids.contains(&&json!("odd")), "{bundle}");
-    // A page that is too large as a whole.
+    // Together the groups of this page are too large.
     let narrow = lake.world("max_direct_bytes = 200");
     let refused = get(&narrow, "/fhir/Group").await;
     assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
@@ -69,7 +69,7 @@ async fn a_group_that_is_too_large_for_a_response_is_refused_with_words() -> tes
     Ok(())
 }
 
-/// The most memory that a process has had, in kilobytes.
+/// Returns the peak memory of a process in kilobytes.
 fn peak(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
@@ -120,6 +120,6 @@ async fn half_a_million_members_are_counted_within_the_memory_of_a_function() ->
     assert_eq!(get("Group/large?_summary=true").await.0, StatusCode::OK);
     let peak = peak(server.child.id());
     assert!(peak < MOST_KILOBYTES, "{peak} kB");
-    assert!(server.stop().is_some(), "it ends well");
+    assert!(server.stop().is_some(), "the server exits successfully");
     Ok(())
 }

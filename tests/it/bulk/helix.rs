@@ -1,4 +1,4 @@
-//! What Helix's documentation writes, and what the other dialects say to it.
+//! Parameter values as in the documentation of Helix, and the responses of the other dialects to them.
 
 use http::StatusCode;
 use serde_json::json;
@@ -6,14 +6,14 @@ use tests::{World, both_hosts, text};
 
 use super::{EVERYTHING, Lake, exported, resources, sorted};
 
-/// What the manifest's `error` says, one text for each outcome.
+/// Returns the texts of the manifest's `error` files, one for each outcome.
 async fn told(world: &World, token: &str, manifest: &serde_json::Value) -> Vec<String> {
     let outcomes = resources(world, token, manifest, "error").await;
     outcomes.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect()
 }
 
 #[tokio::test]
-async fn its_values_are_taken_and_what_is_not_known_is_told() {
+async fn its_values_are_accepted_and_unknown_values_are_reported() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;
@@ -47,7 +47,7 @@ async fn its_values_are_taken_and_what_is_not_known_is_told() {
             assert!(told.contains(report), "{query}: {told}");
         }
         assert_eq!(manifest["errors"], manifest["error"]);
-        // As the others have it, and where the client insists, it is refused.
+        // The other dialects, and this one with `handling=strict`, refuse the value.
         if !matches!(query, "_type=Patient" | "patientReferenceBatchSize=100" | "ram=8")
             && !query.contains("ram=1")
         {
@@ -64,14 +64,14 @@ async fn its_values_are_taken_and_what_is_not_known_is_told() {
     }
 }
 
-/// The lines of an export, in the order of their text.
+/// Returns the lines of an export, sorted by text.
 async fn found(world: &World, token: &str, path: &str) -> Vec<String> {
     let manifest = exported(world, token, path).await;
     sorted(&resources(world, token, &manifest, "output").await)
 }
 
 #[tokio::test]
-async fn a_date_is_its_first_moment_and_type_without_underscore_narrows() {
+async fn a_date_means_its_first_moment_and_type_without_underscore_is_read() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;
@@ -82,7 +82,7 @@ async fn a_date_is_its_first_moment_and_type_without_underscore_narrows() {
 }
 
 #[tokio::test]
-async fn patients_are_named_at_every_level_in_either_case() {
+async fn patients_can_be_named_at_every_level_and_in_lower_case() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;
@@ -103,7 +103,7 @@ async fn patients_are_named_at_every_level_in_either_case() {
 }
 
 #[both_hosts]
-async fn memory_may_be_a_number_in_a_body(world: World) {
+async fn memory_can_be_a_number_in_a_body(world: World) {
     let token = world.service("service", EVERYTHING).await;
     let body = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "ram", "valueInteger": 8 }, { "name": "_since", "valueDate": "2023-10-10" },

@@ -1,4 +1,4 @@
-//! Manifests: in the shape that a client is registered for, with signed links, and of many pages.
+//! Manifests: registered formats, signed links, and many pages.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use tests::{BASE_URL, text};
 use super::{EVERYTHING, Lake, begin, exported, resources};
 
 #[tokio::test]
-async fn registered_shapes_and_signed_links() {
+async fn registered_formats_and_signed_links() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("other-service", EVERYTHING).await;
@@ -17,7 +17,7 @@ async fn registered_shapes_and_signed_links() {
     assert_eq!(manifest["outcome"], json!([]));
     assert_eq!(manifest["outputFormat"], "application/fhir+ndjson");
     assert!(manifest["extension"].is_array() && manifest.get("error").is_none());
-    // Narrowed to what it is registered for: all of Patient, laboratory of Observation.
+    // The token is limited to the client's registration: all of Patient, and laboratory Observations.
     let found = resources(&world, &token, &manifest, "output").await;
     let patients = found.iter().filter(|found| found["resourceType"] == "Patient").count();
     let observations: Vec<_> = found.iter().filter(|found| found["resourceType"] == "Observation").collect();
@@ -42,7 +42,7 @@ async fn registered_shapes_and_signed_links() {
         answer.outcome();
     }
     world.advance(301);
-    assert_eq!(world.get(&url).send().await.status, StatusCode::FORBIDDEN, "over");
+    assert_eq!(world.get(&url).send().await.status, StatusCode::FORBIDDEN, "the link has expired");
 }
 
 #[tokio::test]

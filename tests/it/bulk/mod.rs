@@ -1,9 +1,9 @@
 //! Bulk exports.
 //!
-//! - [`content`]: what they contain; [`deletions`]: what was deleted, where it is much; [`filter`]: any request, against a plain filter over the lake.
-//! - [`helix`]: values as Helix has them; [`wire`]: how they speak: what is wrong, dialects, progress.
-//! - [`manifests`]: their shapes, signed links, pages.
-//! - [`access`]: who may have what, and how much of it; [`groups`]: how much of a group.
+//! - [`content`]: their content; [`deletions`]: many deletions; [`filter`]: random requests, compared with a plain filter over the lake.
+//! - [`helix`]: parameter values of Helix; [`wire`]: the protocol: errors, dialects, progress.
+//! - [`manifests`]: formats, signed links, pages.
+//! - [`access`]: access and limits; [`groups`]: large groups.
 
 mod access;
 mod content;
@@ -43,15 +43,18 @@ impl Lake {
     }
 }
 
-/// Starts an export by GET; the path of its status.
+/// Starts an export by GET; returns the path of its status.
 async fn begin(world: &World, token: &str, path: &str) -> String {
     let answer = world.get(path).bearer(token).send().await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{path}: {}", answer.text());
     let location = answer.header("content-location");
-    location.strip_prefix(BASE_URL).unwrap_or_else(|| panic!("not ours: {location}")).to_owned()
+    location
+        .strip_prefix(BASE_URL)
+        .unwrap_or_else(|| panic!("not a URL of this server: {location}"))
+        .to_owned()
 }
 
-/// Exports by GET; the manifest.
+/// Exports by GET; returns the manifest.
 pub(crate) async fn exported(world: &World, token: &str, path: &str) -> Value {
     let status = begin(world, token, path).await;
     world.work().await;
@@ -60,7 +63,7 @@ pub(crate) async fn exported(world: &World, token: &str, path: &str) -> Value {
     answer.json()
 }
 
-/// The resources of a list of the manifest; counts and types are checked.
+/// Returns the resources of a list of the manifest, and checks counts and types.
 pub(crate) async fn resources(world: &World, token: &str, manifest: &Value, list: &str) -> Vec<Value> {
     let mut all = Vec::new();
     for file in manifest[list].as_array().unwrap_or_else(|| panic!("no {list}: {manifest}")) {

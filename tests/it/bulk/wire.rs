@@ -1,4 +1,4 @@
-//! How bulk exports speak: what is wrong, dialects, progress, manifests, discovery.
+//! The protocol of bulk exports: errors, dialects, progress, manifests, discovery.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use tests::{BASE_URL, World, both_hosts, text};
 use super::{EVERYTHING, Lake, begin, resources};
 
 #[tokio::test]
-async fn pages_of_the_manifest_come_while_it_runs_and_stay_as_they_are() -> tests::Result {
+async fn pages_of_a_partial_manifest_never_change() -> tests::Result {
     let directory = tempfile::tempdir()?;
     for number in 0..120 {
         let patient = directory.path().join(format!("Patient/p{number:03}"));
@@ -28,7 +28,7 @@ async fn partial_pages(world: &World, base: &str) {
     let token = world.service("service", EVERYTHING).await;
     let path = format!("{base}/Patient/$export?allowPartialManifests=true");
     let status = begin(world, &token, &path).await;
-    // A signed URL differs from one moment to the next.
+    // The signature of a URL changes over time.
     let names = |manifest: &Value| -> Vec<String> {
         let files = manifest["output"].as_array().into_iter().flatten();
         files.map(|file| text(&file["url"]).split('?').next().unwrap_or_default().to_owned()).collect()
@@ -47,7 +47,7 @@ async fn partial_pages(world: &World, base: &str) {
             if let Some(early) = &early {
                 assert_eq!(names(early), names(&manifest), "a page never changes");
             } else {
-                // What is listed can be fetched already; what is not yet, cannot.
+                // Listed files can be downloaded already; other files cannot.
                 assert_eq!(resources(world, &token, &manifest, "output").await.len(), 50);
             }
             early = Some(manifest);
@@ -75,7 +75,7 @@ async fn partial_pages(world: &World, base: &str) {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named_or_told_in_the_manifest() {
+async fn mistakes_are_refused_or_reported_in_the_manifest() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;
@@ -154,7 +154,7 @@ async fn what_is_wrong_is_named_or_told_in_the_manifest() {
 }
 
 #[both_hosts]
-async fn the_dialects_speak_as_their_table_says(world: World) {
+async fn the_dialects_match_their_table(world: World) {
     let token = world.service("service", EVERYTHING).await;
     let mut said = BTreeMap::new();
     for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
@@ -198,7 +198,7 @@ async fn the_dialects_speak_as_their_table_says(world: World) {
 }
 
 #[tokio::test]
-async fn an_export_under_way_says_so_in_each_dialect() {
+async fn a_running_export_shows_its_progress_in_each_dialect() {
     let lake = Lake::new();
     let world = lake.world("chunk_bytes = 3000");
     let token = world.service("service", EVERYTHING).await;
@@ -239,9 +239,9 @@ async fn an_export_under_way_says_so_in_each_dialect() {
     }
 }
 
-/// The workers of a deployment do not wait for the test.
+/// This story needs workers that wait for the test, unlike those of a deployment.
 #[tokio::test]
-async fn the_separate_status_is_the_exports_in_each_dialect() -> tests::Result {
+async fn the_separate_status_header_has_the_status_of_the_export_in_each_dialect() -> tests::Result {
     use domain::ids::JobId;
     use domain::retention::Retention;
     use platform::Platform;

@@ -1,11 +1,11 @@
-//! Whose a Binary is.
+//! The patients that a Binary belongs to.
 
 use super::*;
 
-/// A Binary belongs to those whose resources have it as an attachment, whatever their type, and to those whom access to
-/// it follows.
+/// A Binary belongs to the patients whose resources of any type have it as an attachment, and to the patients of its
+/// security context.
 #[test]
-fn a_binary_goes_to_its_patients_or_is_named() {
+fn a_binary_is_stored_with_its_patients_or_reported() {
     let lake = tempfile::tempdir().expect("a directory");
     let binary = |id: &str, context: Value| json!({"resourceType":"Binary","id":id,"data":"aGk=","securityContext":context});
     let text = [
@@ -42,18 +42,19 @@ fn a_binary_goes_to_its_patients_or_is_named() {
     assert_eq!((loaded.unplaced.count, loaded.unplaced.named.len()), (3, 3));
     assert!(loaded.unplaced.named[1].ends_with("all.ndjson:10: Binary/of-nobody"), "{:?}", loaded.unplaced);
     assert_eq!((loaded.unserved.count, loaded.unresolved.count), (1, 0), "{:?}", loaded.unserved);
-    // Another load tells of its own only.
+    // The next load reports its own Binaries only.
     let again = self::loaded(&[("more.ndjson", lines(&text[..1]))], lake.path());
     assert_eq!(again.unplaced.count, 0);
 }
 
-/// A DocumentReference of a patient with one attachment.
+/// Returns a DocumentReference of a patient with one attachment.
 fn document(id: &str, patient: &str, url: &str) -> Value {
     json!({"resourceType":"DocumentReference","id":id,"subject":{"reference":format!("Patient/{patient}")},
         "content":[{"attachment":{"url":url}}]})
 }
 
-/// Loads what there is about `Binary/1` beside Ann and Bob; returns who has the Binary, and how many are unplaced.
+/// Loads resources about `Binary/1`, with the patients Ann and Bob; returns the patients that have the Binary, and the number of unplaced
+/// ones.
 fn owners(resources: &[Value]) -> (Vec<&'static str>, u64) {
     let lake = tempfile::tempdir().expect("a directory");
     let people = ["ann", "bob"].map(|id| json!({"resourceType":"Patient","id":id}));
@@ -71,7 +72,7 @@ fn owners(resources: &[Value]) -> (Vec<&'static str>, u64) {
 }
 
 #[test]
-fn a_binary_of_another_server_with_the_same_id_is_another_one() {
+fn a_binary_of_another_server_with_the_same_id_is_a_different_one() {
     const OTHER: &str = "https://other.example/fhir/Binary/1";
     let binary = json!({"resourceType":"Binary","id":"1","data":"aGk="});
     let with_context = |context: &str| json!({"resourceType":"Binary","id":"1","data":"aGk=","securityContext":{"reference":context}});
@@ -83,14 +84,14 @@ fn a_binary_of_another_server_with_the_same_id_is_another_one() {
         owners(&[with_context("Observation/o"), observation.clone(), of_bob.clone()]),
         (vec!["ann"], 0)
     );
-    // A Patient as its context is its only one; another resource is as good as a relative URL.
+    // A Patient as the security context is the only owner; for another resource as the context, relative URLs count as well.
     let relative = document("r", "bob", "Binary/1");
     assert_eq!(owners(&[with_context("Patient/ann"), relative.clone()]), (vec!["ann"], 0));
     assert_eq!(owners(&[with_context("Observation/o"), observation, relative]), (vec!["ann", "bob"], 0));
 }
 
 #[test]
-fn absolute_urls_place_a_binary_when_all_are_of_one_server() {
+fn absolute_urls_place_a_binary_if_all_are_of_one_server() {
     let binary = json!({"resourceType":"Binary","id":"1","data":"aGk="});
     let of_ann = document("a", "ann", "https://h.example/fhir/Binary/1");
     assert_eq!(owners(&[binary.clone(), of_ann.clone()]), (vec!["ann"], 0));
@@ -107,7 +108,7 @@ fn absolute_urls_place_a_binary_when_all_are_of_one_server() {
             "{url}"
         );
     }
-    // The same patient twice, and a resource of no patient: nobody can tell either.
+    // This is also true for two URLs of the same patient, and for a resource of no patient.
     let other = "https://other.example/fhir/Binary/1";
     assert_eq!(owners(&[binary.clone(), of_ann.clone(), document("b", "ann", other)]), (vec![], 1));
     let practitioner = json!({"resourceType":"Practitioner","id":"p","photo":[{"url":other}]});
@@ -115,7 +116,7 @@ fn absolute_urls_place_a_binary_when_all_are_of_one_server() {
 }
 
 #[test]
-fn a_provenance_goes_where_its_binary_does() {
+fn a_provenance_is_stored_with_its_binary() {
     let binary = |context: Value| json!({"resourceType":"Binary","id":"1","securityContext":context});
     let provenance = json!({"resourceType":"Provenance","id":"v","target":[{"reference":"Binary/1"}]});
     let observation = json!({"resourceType":"Observation","id":"o","subject":{"reference":"Patient/ann"}});

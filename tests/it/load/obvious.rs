@@ -1,4 +1,4 @@
-//! The loader against the obvious way: everything in memory, one loop after the other.
+//! Compares the loader with a simple reference: it has all data in memory, and one loop follows the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,14 +9,14 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tests::{json_lines, reference, text};
 
-/// A resource, and the input file that it is in.
+/// A resource and the number of its input file.
 #[derive(Debug, Clone)]
 struct Input {
     file: usize,
     resource: Value,
 }
 
-/// How a file is spelled: lines, a pretty Bundle, a Bundle in one line, a Bundle as a line.
+/// The formats of a file: lines, a pretty Bundle, a Bundle in one line of JSON, a Bundle as a line of NDJSON.
 const SPELLINGS: usize = 4;
 
 fn name(spelling: usize, file: usize) -> String {
@@ -27,7 +27,7 @@ fn urn(resource_type: &str, id: u8) -> String {
     format!("urn:x:{resource_type}:{id}")
 }
 
-/// A reference to a resource: as it is, absolute, or by its URN.
+/// Generates a reference to a resource: relative, absolute, or by its URN.
 fn target(resource_type: &'static str, ids: std::ops::Range<u8>) -> impl Strategy<Value = Value> {
     (ids, 0..3_u8).prop_map(move |(id, form)| {
         let reference = match form {
@@ -98,7 +98,7 @@ fn write(directory: &Path, inputs: &[Input], spellings: &[usize], escaped: bool)
     }
 }
 
-/// What the lake must be: the lines of each patient, of `shared/` and of the groups.
+/// Returns the expected lake: the lines of each patient, of `shared/` and of the groups.
 fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value>> {
     let mut in_order: Vec<&Input> = inputs.iter().collect();
     in_order.sort_by_key(|input| input.file);
@@ -107,7 +107,7 @@ fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value
         .filter(|input| spellings[input.file] != 0)
         .map(|input| reference(&input.resource))
         .collect();
-    // Of several versions the newest stays, and of those the last.
+    // Of several versions the newest is kept; of equally new ones the last.
     let mut stays: BTreeMap<String, Value> = BTreeMap::new();
     for input in in_order {
         let updated =
@@ -140,13 +140,13 @@ fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value
     let mut homes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (key, resource) in &stays {
         let mut of = known[key].sure();
-        // Of a Provenance the targets, of a Binary the resource that access to it follows.
+        // A Provenance follows its targets, a Binary follows its security context.
         let targets = resource["target"].as_array().into_iter().flatten();
         let context = Some(&resource["securityContext"]).filter(|context| context.is_object());
         for target in targets.chain(context) {
             let Some(target) = short(&text(&target["reference"])) else { continue };
             let Some(followed) = known.get(&target) else { continue };
-            // Whom a Binary's context belongs to is not asked again, nor what counts only without it.
+            // The security context of a followed Binary is not followed further, nor are owners that would count only without it.
             let context =
                 stays.get(&target).and_then(|target| target["securityContext"]["reference"].as_str());
             let has_context = context.and_then(short).is_some_and(|context| !context.starts_with("Patient/"));
@@ -180,11 +180,11 @@ fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value
     lake
 }
 
-/// What tells whom a resource belongs to, before others are followed.
+/// The known owners of a resource, before others are followed.
 #[derive(Default)]
 struct Known {
     direct: BTreeSet<String>,
-    /// The patients of resources that have it as an attachment, by the base of the URL.
+    /// The patients of resources that have this one as an attachment, by the base of the URL.
     relative: BTreeMap<String, BTreeSet<String>>,
     absolute: BTreeMap<String, BTreeSet<String>>,
 }
@@ -198,7 +198,7 @@ impl Known {
         }
     }
 
-    /// With absolute URLs, where nothing else tells and all of them are of one server.
+    /// Returns the owners including those by absolute URLs, if no other is known and all URLs are of one server.
     fn all(&self) -> BTreeSet<String> {
         let sure = self.sure();
         if sure.is_empty() && self.absolute.len() == 1 {
@@ -209,7 +209,7 @@ impl Known {
     }
 }
 
-/// `Type/id` of a reference that has one.
+/// Returns the `Type/id` of a reference, if it has one.
 fn short(reference: &str) -> Option<String> {
     let reference = reference.trim_start_matches("http://h/fhir/").trim_end_matches("/_history/2");
     (!reference.starts_with("urn:")).then(|| reference.to_owned())
@@ -234,7 +234,7 @@ fn resolve(value: &mut Value, named: &BTreeSet<String>) {
     }
 }
 
-/// The patients whom a resource belongs to by itself.
+/// Returns the patients that a resource itself refers to as its owners.
 fn patients(resource: &Value) -> BTreeSet<String> {
     let own = ["subject", "securityContext"].map(|member| resource[member]["reference"].clone());
     let mut references = own.to_vec();
@@ -273,7 +273,7 @@ fn lake(root: &Path) -> BTreeMap<String, Vec<Value>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
-    fn the_lake_is_the_same_as_the_obvious_way_makes_it(
+    fn the_lake_equals_that_of_the_simple_reference(
         resources in prop::collection::vec((0..3_usize, resource()), 0..40),
         spellings in prop::collection::vec(0..SPELLINGS, 3),
         escaped: bool,
@@ -287,7 +287,7 @@ proptest! {
         let expected = expected(&inputs, &spellings);
         let found = lake(into.path());
         prop_assert_eq!(&found, &expected);
-        // The inputs and the counts tell of the same resources.
+        // The counts match the expected resources.
         let lines: usize = expected.values().map(Vec::len).sum();
         prop_assert_eq!(loaded.resources + loaded.shared + loaded.groups, lines as u64);
         let unplaced = expected.get("shared/Binary.ndjson").map_or(0, Vec::len);

@@ -1,11 +1,11 @@
-//! Packs that are damaged.
+//! Damaged packs.
 
 use super::*;
 
-/// Changes the bytes of a pack whose index is at the offset.
+/// Changes the bytes of a pack; the second argument is the offset of its index.
 type Damage = fn(&mut Vec<u8>, usize);
 
-/// Damages the pack of the patient's chunk.
+/// Exports Anna's record, damages the pack of the patient's chunk, and restarts the server.
 async fn damaged(damage: Damage) -> (Kept, String, Vec<String>) {
     let kept = Kept::over(&ehi::defaults::sample_records()).await;
     let job = kept.world.exported(&kept.token, ANNA).await;
@@ -17,7 +17,7 @@ async fn damaged(damage: Damage) -> (Kept, String, Vec<String>) {
     let mut bytes = std::fs::read(&path).expect("a pack");
     damage(&mut bytes, index);
     std::fs::write(&path, bytes).expect("written");
-    // A new process, which has read no index yet.
+    // A new process has not read the index yet.
     let Kept { world, state, token } = kept;
     let platform = world.platform().clone();
     let clock = world.clock().clone();

@@ -1,4 +1,4 @@
-//! The clients of the SDK themselves, for what no adapter does.
+//! Uses the SDK's clients directly, for requests that no adapter makes.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -43,14 +43,14 @@ async fn value_of(client: &DynamoDb, job: &str) -> Option<AttributeValue> {
 }
 
 #[test]
-fn what_it_does_not_know_or_dynamodb_refuses_is_refused() {
+fn unknown_requests_and_those_that_dynamodb_refuses_are_refused() {
     run(async {
         let client = client().await;
         let refused = [
             update(&client, "a", "SET chosen = list_append(chosen, :v)")
                 .expression_attribute_values(":v", number(1)),
             update(&client, "a", "DELETE chosen :v").expression_attribute_values(":v", number(1)),
-            // Reserved.
+            // `status` is a reserved word.
             update(&client, "a", "SET status = :v").expression_attribute_values(":v", number(1)),
             update(&client, "a", "SET chosen = :missing"),
             update(&client, "a", "SET chosen = chosen + :v").expression_attribute_values(":v", number(1)),
@@ -70,7 +70,7 @@ fn what_it_does_not_know_or_dynamodb_refuses_is_refused() {
 }
 
 #[test]
-fn expressions_mean_what_they_mean_to_dynamodb() {
+fn expressions_have_their_meaning_in_dynamodb() {
     run(async {
         let client = client().await;
         let set = |expression: &str, value| {
@@ -102,20 +102,20 @@ fn expressions_mean_what_they_mean_to_dynamodb() {
 }
 
 #[test]
-fn a_transaction_is_known_again_and_stands_in_the_way_of_others() {
+fn a_transaction_is_idempotent_and_conflicts_with_others() {
     run(async {
         let client = client().await;
         let transact = |token: &str, value: &str| {
             client.transact_write_items().client_request_token(token).transact_items(put("a", value))
         };
         transact("one", "first").send().await.expect("done");
-        // At the same time: the other one holds the row.
+        // Both run at the same time: the other one has locked the row.
         let (one, other) = tokio::join!(transact("two", "second").send(), transact("three", "third").send());
-        let lost = other.expect_err("in the way").into_service_error();
+        let lost = other.expect_err("a conflict").into_service_error();
         one.expect("done");
         assert!(lost.is_transaction_canceled_exception(), "{lost:?}");
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        transact("one", "first").send().await.expect("known again");
+        transact("one", "first").send().await.expect("repeated");
         assert_eq!(value_of(&client, "a").await, Some(text("second")), "nothing was written again");
         transact("one", "another").send().await.expect_err("another one with the same token");
         let two = client.transact_write_items().transact_items(put("b", "x")).transact_items(put("b", "y"));
@@ -128,13 +128,13 @@ fn a_hot_key_is_throttled_and_counted() {
     run(async {
         let simulation = Simulation::new();
         let client = DynamoDb::new(&sdk(&Client::new(&simulation, Stage::Chunk)).await);
-        // Sixty times 300 units, in one moment: a second takes 1,000, and the retries wait for a few seconds.
+        // Sixty writes of 300 units arrive at once: the capacity is 1,000 units per second, and the retries wait for a few seconds.
         let large = text(&"x".repeat(300_000));
         let writes = (0..60).map(|_| {
             update(&client, "hot", "SET chosen = :v").expression_attribute_values(":v", large.clone()).send()
         });
         let done = futures_util::future::join_all(writes).await;
-        assert!(done.iter().any(Result::is_err), "more than the SDK's retries could hide");
+        assert!(done.iter().any(Result::is_err), "the SDK's retries cannot hide this load");
         assert!(done.iter().filter(|done| done.is_ok()).count() >= 4);
         let hottest = simulation.meter(|meter| meter.hottest(&["jobs"], &[Stage::Chunk])).expect("a key");
         assert_eq!(hottest.key, "jobs hot (writes)");

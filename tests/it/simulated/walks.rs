@@ -1,4 +1,4 @@
-//! What a walk through a lake finds, and the LISTs that it makes.
+//! Listing the patients of a lake: the patients that are found, and the number of LIST requests.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tests::simulated::platform::{platform, random};
 use tests::simulated::{Client, Simulation, Stage, run};
 
-/// The patients behind one of them, and the LISTs that it took to find them.
+/// Returns the patients after the given one, and the number of LIST requests.
 fn walked(patients: &[String], page: usize, holes: bool, after: Option<&PatientId>) -> (Vec<String>, u64) {
     run(async {
         let client = Client::new(&Simulation::new(), Stage::Outside);
@@ -48,7 +48,7 @@ proptest! {
         after in any::<prop::sample::Index>(),
         holes in any::<bool>(),
     ) {
-        // The order in which S3 lists them.
+        // S3 lists the keys in this order.
         let mut patients: Vec<_> = patients.into_iter().filter(|id| PatientId::parse(id).is_ok()).collect();
         patients.sort_by_key(|id| format!("{id}/"));
         prop_assume!(!patients.is_empty());
@@ -64,7 +64,7 @@ proptest! {
 }
 
 #[test]
-fn most_lists_are_of_full_pages() {
+fn most_list_requests_return_full_pages() {
     let patients: Vec<_> = (0..5_000).map(|number| format!("p{number:05}")).collect();
     let (found, lists) = walked(&patients, 100, false, None);
     assert_eq!(found, patients);

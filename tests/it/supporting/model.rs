@@ -1,4 +1,4 @@
-//! The rule for what an export takes along, as a model of all its waves: each export of a random lake has what the model says.
+//! The rule for supporting resources as a slow model: each export of a random lake must have the resources of the model.
 
 use super::*;
 
@@ -10,7 +10,7 @@ struct Node {
     is_open: bool,
     is_sensitive: bool,
     is_active: bool,
-    /// Numbers of resources in `shared/`.
+    /// The numbers of resources in `shared/` that it refers to.
     refers_to: Vec<usize>,
 }
 
@@ -60,12 +60,12 @@ fn node(types: &'static [&'static str], shared: usize) -> impl Strategy<Value = 
 
 #[derive(Debug, Clone)]
 struct RandomLake {
-    /// All but the Patients.
+    /// All resources of records except the Patients.
     records: Vec<Node>,
     shared: Vec<Node>,
 }
 
-/// The patient of the record with this number.
+/// Returns the patient of the record with this number.
 fn patient_of(number: usize) -> &'static str {
     ["ann", "bob"][number % 2]
 }
@@ -102,17 +102,17 @@ fn random_lake() -> impl Strategy<Value = RandomLake> {
     })
 }
 
-/// What becomes of a resource, in the words of the rule.
+/// The outcome of the rule for a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Exported,
-    /// Only `_since`, or a choice of the form, says no.
+    /// Only `_since` or a choice of the form excludes it.
     PassedOver,
     Out,
 }
 
-/// The slow model: looks at all of `shared/` again and again until nothing changes any more. `fate` says what becomes of
-/// a resource that an exported one refers to, or only passed over ones; nobody knows of the others.
+/// The slow model: it evaluates all of `shared/` repeatedly until nothing changes. `fate` returns the outcome of
+/// a resource; its second argument is true if an exported resource refers to it, and false if only passed-over ones do.
 fn settled(
     lake: &RandomLake,
     of_record: impl Fn(&Node) -> Fate,
@@ -154,9 +154,9 @@ struct Asked {
     active_only: Option<&'static str>,
     elements: bool,
     open_only: bool,
-    /// The types that the token's scopes name; all where there are none.
+    /// The types that the token's scopes name; empty means all types.
     granted: Vec<&'static str>,
-    /// The type of which the token's scopes let only the active ones through.
+    /// The type of which the token's scopes cover only active resources.
     granted_active: Option<&'static str>,
     chunk_bytes: u64,
     at_once: usize,
@@ -224,7 +224,7 @@ fn any_request() -> impl Strategy<Value = Asked> {
                 }
             }
             if !granted.is_empty() {
-                // What the token does not cover cannot be asked for by name.
+                // A type that the token does not cover cannot be requested by name.
                 types.retain(|name| granted.contains(name));
             }
             let granted_active = granted_active.filter(|name| granted.contains(name));
@@ -248,7 +248,7 @@ fn any_request() -> impl Strategy<Value = Asked> {
     )
 }
 
-/// The choices of an EHI export, with what the form's groups hold of these lakes.
+/// Returns the outcome by the choices of an EHI export, for the groups that these lakes can have.
 fn fate_by_choices(node: &Node, visits: bool, medical_record: bool, mental_health: bool) -> Fate {
     let always = ["Patient", "Practitioner", "Organization"].contains(&node.resource_type);
     let chosen = match node.resource_type {
@@ -272,7 +272,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_bulk_export_takes_along_what_the_rule_says(lake in random_lake(), asked in any_request()) {
+    fn a_bulk_export_has_the_supporting_resources_of_the_rule(lake in random_lake(), asked in any_request()) {
         run(async {
             let directory = lake.write();
             let world = World::with(&format!("sandbox = true\nchunk_bytes = {}", asked.chunk_bytes), directory.path());
@@ -284,14 +284,14 @@ proptest! {
     }
 
     #[test]
-    fn an_ehi_export_takes_along_what_the_rule_says(
+    fn an_ehi_export_has_the_supporting_resources_of_the_rule(
         lake in random_lake(), visits: bool, medical_record: bool, mental_health: bool, whole: bool,
     ) {
         run(async {
             let directory = lake.write();
             let world = World::with("sandbox = true", directory.path());
             let mut lake = lake;
-            // One patient's: what the other one refers to stays out of it.
+            // The export is of one patient: references of the other patient do not count.
             for (number, node) in lake.records.iter_mut().enumerate() {
                 if patient_of(number) != "ann" {
                     node.refers_to.clear();
@@ -313,7 +313,7 @@ proptest! {
                 });
                 let by_choices = |node: &Node| fate_by_choices(node, visits, medical_record, mental_health);
                 let fate = |node: &Node, by_exported: bool| {
-                    // Only passed over ones refer to it: nothing but people and organizations is exported.
+                    // If only passed-over resources refer to it, only people and organizations are exported.
                     let always = ["Practitioner", "Organization"].contains(&node.resource_type);
                     match by_choices(node) {
                         Fate::Exported if !by_exported && !always => Fate::PassedOver,

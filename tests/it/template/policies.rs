@@ -1,7 +1,7 @@
-//! What each function asks of AWS while stories are told to it, against its policy in `template.yaml`.
+//! Compares the AWS calls of each function during the stories with its policy in `template.yaml`.
 //!
-//! The simulated AWS hears every request of a function and writes down what IAM would ask for it. What was asked must be
-//! allowed; what is allowed must have been asked, or has its reason here.
+//! The simulated AWS records the IAM access that each request of a function needs. Every recorded access must be
+//! allowed; every allowed access must be recorded, or must have a reason here.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,12 +16,12 @@ use tests::template::{Policy, Template};
 
 use super::{called, stories as alone};
 
-const POLLER: &str = "Lambda itself calls this with the role of the function, to hand it messages or changes";
-const BOTH_QUEUES: &str = "the port has both queues; which one an export takes is decided by its cohort";
-const BROKEN_UPLOAD: &str = "an upload in parts that fails in the middle; no story has a file that large";
+const POLLER: &str = "Lambda itself calls this with the role of the function, to pass it messages or changes";
+const BOTH_QUEUES: &str = "the port has both queues; the cohort of an export decides which one it uses";
+const BROKEN_UPLOAD: &str = "a multipart upload that fails in the middle; no story has a file of that size";
 const SPREAD: &str = "the counters of a plan with many chunks are spread over items; no story has so many";
 
-/// What no story asks for, by function and statement: each with its reason.
+/// The accesses that no story needs, by function and statement, each with its reason.
 const UNASKED: [(&str, &str, &str); 23] = [
     ("AnnounceFunction", "Stream: dynamodb:DescribeStream", POLLER),
     ("AnnounceFunction", "Stream: dynamodb:GetRecords", POLLER),
@@ -48,7 +48,7 @@ const UNASKED: [(&str, &str, &str); 23] = [
     ("StatusFunction", "Jobs: dynamodb:BatchGetItem", SPREAD),
 ];
 
-/// Tells stories to the simulated AWS, some at once; the names of those that failed.
+/// Runs stories on the simulated AWS, several at once; returns the names of those that failed.
 fn tell(all: &[(Setup, &Story)], record: &Record) -> Vec<&'static str> {
     let (left, failed) = (Mutex::new(all.iter()), Mutex::new(Vec::new()));
     let tell_the_rest = || {
@@ -71,7 +71,7 @@ fn tell(all: &[(Setup, &Story)], record: &Record) -> Vec<&'static str> {
 }
 
 #[test]
-fn every_function_may_do_what_it_does_and_nothing_else() {
+fn every_function_has_exactly_the_permissions_that_it_needs() {
     let record = Record::default();
     let shared = stories::all().map(|story| (Setup::default(), story));
     let all: Vec<_> = shared.chain(alone::ALL.iter().map(|(setup, story)| (*setup, story))).collect();
@@ -88,12 +88,12 @@ fn every_function_may_do_what_it_does_and_nothing_else() {
     }
     let known: BTreeSet<_> =
         UNASKED.iter().map(|(id, what, _)| ((*id).to_owned(), (*what).to_owned())).collect();
-    wrong.extend(unasked.difference(&known).map(|(id, what)| format!("{id} has for nothing {what}")));
-    wrong.extend(known.difference(&unasked).map(|(id, what)| format!("{id} does ask for {what}")));
+    wrong.extend(unasked.difference(&known).map(|(id, what)| format!("{id} does not need {what}")));
+    wrong.extend(known.difference(&unasked).map(|(id, what)| format!("{id} does need {what}")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The statement that a list of them names, or that is there under a condition.
+/// Returns the statement of a list entry, which may be conditional.
 pub(super) fn statement(entry: &Value) -> &Value {
     entry.pointer("/Fn::If/1").unwrap_or(entry)
 }
@@ -105,16 +105,16 @@ fn policies_name_actions_and_resources_one_by_one() {
         let statements = function["Properties"]["Policies"][0]["Statement"].as_array().expect("statements");
         for statement in statements.iter().map(statement) {
             assert!(!statement["Action"].to_string().contains('*'), "{id}: {statement}");
-            // Listing the streams names no stream.
+            // Listing the streams needs access to all streams.
             let is_of_all = statement["Resource"] == "*";
             assert_eq!(is_of_all, statement["Sid"] == "Streams", "{id}: {statement}");
         }
     }
 }
 
-/// Whoever has messages handed to it may take them, and is the worker.
+/// A function that has a mapping may take its messages, and is the worker.
 #[test]
-fn a_function_takes_messages_where_a_queue_is_mapped_to_it() {
+fn a_function_takes_messages_only_if_a_queue_is_mapped_to_it() {
     let template = Template::load();
     let mappings = template.resources("AWS::Lambda::EventSourceMapping").into_values();
     let mapped: BTreeSet<_> =

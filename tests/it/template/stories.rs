@@ -1,4 +1,4 @@
-//! Stories for the simulated AWS alone: what functions do when something expires, breaks off or fails.
+//! Stories for the simulated AWS only: the behaviour of functions when sessions expire, work is interrupted or fails.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tests::{ANNA, World, text};
 use crate::customize::begin_with_the_form;
 
 const AS_ALL: Setup = Setup { settings: "", parameters: &[] };
-/// Nothing is so small that a function returns it.
+/// With this limit no file is small enough for a response.
 const LINKS: Setup = Setup { settings: "max_direct_bytes = 1", parameters: &[] };
 
 /// The stories, and the deployment of each.
@@ -44,7 +44,7 @@ fn state_of(world: &World, job: &str) -> Option<JobState> {
     world.account().simulation().job(&id_of(job)).map(|job| job.state())
 }
 
-/// A session lasts ten minutes from its last use.
+/// A session lasts ten minutes after its last use.
 async fn comes_back(world: World) {
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
     let next = tests::parameter(&world.get(&path).send().await.location(), "next").expect("a way back");
@@ -121,7 +121,7 @@ async fn too_many(world: World) {
         assert_eq!(start().await.status.as_u16(), expected);
     }
     world.work().await;
-    assert_eq!(start().await.status, StatusCode::ACCEPTED, "those that ended count no more");
+    assert_eq!(start().await.status, StatusCode::ACCEPTED, "finished exports do not count");
 }
 
 async fn announced(world: World) {
@@ -133,7 +133,7 @@ async fn announced(world: World) {
         time: jiff::Timestamp::UNIX_EPOCH,
         data: json!({}),
     };
-    announce::bus(&sdk, &resources).expect("a bus").publish(&[event]).await.expect("told");
+    announce::bus(&sdk, &resources).expect("a bus").publish(&[event]).await.expect("published");
 }
 
 async fn links(world: World) {
