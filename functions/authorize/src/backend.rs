@@ -53,6 +53,6 @@ impl Authorize {
             "scope": claims.scope,
         });
         self.audit.record(Event::new(Actor::client(&client.id), Action::TokenIssued)).await?;
-        Ok(json_answer(StatusCode::OK, &answer))
+        Ok(json_response(StatusCode::OK, &tokens))
     }
 }

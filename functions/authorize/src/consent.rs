@@ -19,7 +19,7 @@ use web::request_context;
 use web::respond::{FormGoesTo, PageError, found, html};
 use web::scope_words::scopes_in_words;
 
-use crate::launch::answer_url;
+use crate::launch::response_url;
 use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
 
 pub(crate) const REQUEST: Parameter = Parameter::query("request", "The app's request");

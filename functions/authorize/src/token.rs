@@ -263,7 +263,7 @@ impl Authorize {
         }
         let event = Event::new(Actor::client(&client.id), action).of_patient(&sign_in.patient);
         self.audit.record(event).await?;
-        Ok(json(StatusCode::OK, &answer))
+        Ok(json(StatusCode::OK, &tokens))
     }
 
     /// Creates a refresh token for all granted scopes.
