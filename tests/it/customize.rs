@@ -245,7 +245,11 @@ async fn a_missing_authorization_is_false_and_staff_see_the_description() {
     assert_eq!(given["other"]["text"], "");
     let staff = world.staff().await;
     let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
-    assert!(page.contains("Genetic tests (\u{201c}BRCA1 &#60;only&#62;\u{201d})"), "{page}");
+    assert!(
+        page.contains("<dt>Genetic tests</dt>")
+            && page.contains("The patient&#39;s words: \u{201c}BRCA1 &#60;only&#62;\u{201d}"),
+        "{page}"
+    );
     // The choices in a job's JSON can be submitted again.
     let (again, form) = form_of(&world, &token).await;
     let sent_back = json!({ "parameters": shown["parameters"], "authorizations": shown["authorizations"] });

@@ -381,6 +381,6 @@ async fn exported_files_are_for_their_owner() {
     let world = tests::World::over(platform.expect("a platform"), clock);
     let token = world.token(ANNA).await;
     world.exported(&token, ANNA).await;
-    // The database with its two other files, the keys, the lock, two packs and the manifest are eight files.
-    assert_eq!(check(&state), 8);
+    // Two databases with two other files each, the keys, the lock, two packs and the manifest are eleven files.
+    assert_eq!(check(&state), 11);
 }
