@@ -1,4 +1,4 @@
-# Prints the elements that the R4 models of fhirclient do not let be missing, a type a line, and the types of choices.
+# Prints the elements that the R4 models of fhirclient require, one type in a line, and the types of choice elements.
 import importlib
 import pkgutil
 
@@ -14,7 +14,7 @@ for module in pkgutil.iter_modules(models.__path__):
         try:
             properties = found(None).elementProperties()
         except TypeError:
-            # A class that others are made of.
+            # An abstract class, from which others inherit.
             continue
         choices |= {p[1][len(p[4]):] for p in properties if p[4] and p[1].startswith(p[4])}
         if issubclass(found, Resource) and module.name not in ("resource", "domainresource"):

@@ -106,7 +106,7 @@ fn as_json_each_line_is_an_object() {
 }
 
 #[test]
-fn what_the_records_directory_has_and_no_export_reads_is_named_at_start() {
+fn files_beside_the_records_that_no_export_reads_are_named_at_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let make = |name: &str| std::fs::create_dir(directory.path().join(name)).expect("a directory");
     for name in ["Patient", "shared", "Group", "deleted", ".load-x"] {

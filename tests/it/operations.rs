@@ -235,7 +235,7 @@ fn every_caller_of_a_function_calls_the_version_that_takes_over() {
     for (kind, place) in CALLERS {
         for (id, caller) in template.resources(kind) {
             let function = caller.pointer(place).unwrap_or_else(|| panic!("{id} calls nothing"));
-            // A rule may tell a topic.
+            // A rule may also send to a topic, which is not a function.
             let is_topic = function["Ref"].as_str().is_some_and(|topic| topic.ends_with("Topic"));
             if !is_topic {
                 all_called.insert(called(function));
@@ -246,14 +246,14 @@ fn every_caller_of_a_function_calls_the_version_that_takes_over() {
     for (id, (_, function)) in template.functions() {
         assert_eq!(function["Properties"]["AutoPublishCodeSha256"], json!({ "Ref": "DeploymentId" }), "{id}");
     }
-    // A step back needs alarms that see what a new version does wrong.
+    // A rollback needs alarms that find the errors of a new version. Each alarm that the template names here must exist.
     let document = template.document();
     let alarms = &document["Globals"]["Function"]["DeploymentPreference"]["Alarms"];
     let known = template.resources(ALARM);
     for alarm in alarms.as_array().expect("alarms") {
         assert!(alarm["Ref"].as_str().is_some_and(|id| known.contains_key(id)), "{alarm}");
     }
-    // Each shift that can be chosen is one that SAM is told of.
+    // The template tells SAM about each shift that can be chosen.
     for shift in document["Parameters"]["TrafficShift"]["AllowedValues"].as_array().expect("values") {
         let shift = shift.as_str().expect("a name");
         let enabled = if shift == "None" { "false" } else { "true" };
@@ -267,7 +267,7 @@ fn the_cost_page_has_the_number_of_paid_metrics() {
     let template = Template::load();
     let watched: usize = template.resources(ALARM).values().map(|alarm| metrics(alarm).len()).sum();
     assert!(page.contains(&format!("| alarms: {watched} metrics |")), "{watched}");
-    // And what the log filters count.
+    // One more metric comes from the log filters.
     let own = Metric::ALL.len() + 1;
     assert!(page.contains(&format!("| {own} metrics of our own,")), "{own}");
 }

@@ -235,12 +235,12 @@ async fn a_binary_whose_security_context_has_a_type_that_the_token_does_not_cove
         assert_eq!(ledger["resources"]["leftOut"]["document"], 1);
         let (found, _) =
             exported(&world, "system/*.rs", "/fhir/Patient/$export?_type=DocumentReference").await;
-        assert_eq!(found, ["binary bound", "photo.txt", "scan.txt"], "what is not asked for is not refused");
+        assert_eq!(found, ["binary bound", "photo.txt", "scan.txt"], "an unrequested type is not refused");
     }
 }
 
 #[tokio::test]
-async fn a_file_that_changed_takes_its_document_reference_along() {
+async fn a_changed_file_is_exported_with_its_document_reference() {
     let content = json!([{ "attachment": { "url": "files/scan.txt" } }]);
     let meta = json!({ "lastUpdated": "2020-01-01T00:00:00Z" });
     let document =
@@ -257,7 +257,7 @@ async fn a_file_that_changed_takes_its_document_reference_along() {
 }
 
 #[tokio::test]
-async fn a_document_to_which_elements_leaves_no_url_is_left_out() {
+async fn a_document_whose_url_elements_removes_is_left_out() {
     let form = json!([{ "url": "files/photo.txt" }]);
     let report =
         json!({ "resourceType": "DiagnosticReport", "id": "r", "status": "final", "presentedForm": form });

@@ -1,17 +1,17 @@
-// What the stories ask of a page. Each function returns values, never elements.
+// The functions with which the stories inspect a page. Each returns values, never elements.
 (() => {
   const TARGETS = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
   const all = (selector) => [...document.querySelectorAll(selector)].filter((element) => element.checkVisibility());
   const style = (element) => getComputedStyle(element);
 
-  // A number for each element, which stays while the page does.
+  // Returns a number for each element, which stays the same as long as the page is loaded.
   const ids = (window[Symbol.for("stories")] ??= { of: new WeakMap(), next: 1 });
   const id = (element) => {
     if (!ids.of.has(element)) ids.of.set(element, ids.next++);
     return ids.of.get(element);
   };
 
-  // For messages: which element, so that a person finds it.
+  // Describes an element in a message, so that a person can find it.
   const words = (element) => {
     const name = element.computedName || element.innerText?.trim().slice(0, 40) || "";
     const mark = element.id ? `#${element.id}` : element.name ? `[name="${element.name}"]` : "";
@@ -23,7 +23,7 @@
   const named = (role, name) =>
     all("*").filter((element) => roleOf(element) === role && element.computedName === name);
 
-  // Colours as they are painted: drawn over each other, and read back.
+  // Returns the colour that results when the colours are drawn over each other: it draws them and reads the pixel.
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const painted = (colours) => {
     canvas.clearRect(0, 0, 1, 1);
@@ -44,7 +44,7 @@
     const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);
   };
-  // A colour as the page has it: also a custom property, or a colour of the system.
+  // Returns the value of a colour in the page, which may be a custom property or a system colour.
   const resolved = (colour) => {
     const probe = document.createElement("span");
     probe.style.color = colour;
@@ -53,7 +53,7 @@
     probe.remove();
     return found;
   };
-  // What lies behind an element, from the back.
+  // Returns the colours behind an element, the rearmost first.
   const grounds = (element) => {
     const layers = [];
     for (let at = element; at; at = at.parentElement) layers.unshift(style(at).backgroundColor);
@@ -82,13 +82,13 @@
         name: element.computedName,
         id: id(element),
         href: element.getAttribute("href") ?? "",
-        // Of a date the browser shows which part has the focus.
+        // In a date field the browser itself shows which part has the focus.
         isOutlined: outlineStyle === "auto" || element.matches("[type=date], [type=time], [type=month]") || (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2),
         isUncovered: hit !== null && (element.contains(hit) || [...(element.labels ?? [])].some((label) => label.contains(hit))),
       };
     },
 
-    // What makes the page scroll sideways; nothing if it does not.
+    // Returns the elements that make the page scroll sideways; an empty list if it does not scroll.
     sideways() {
       const root = document.documentElement;
       if (root.scrollWidth <= root.clientWidth) return [];
@@ -98,20 +98,20 @@
       return [`${root.scrollWidth} px in ${root.clientWidth}`, ...seen];
     },
 
-    // Text that its box cuts off.
+    // Returns the elements whose box cuts off their text.
     cutOff() {
       const cut = all("body *").filter((element) => {
         const { overflowX, overflowY, clipPath } = style(element);
         const hides = [overflowX, overflowY].some((value) => value === "hidden" || value === "clip");
         const isControl = element.matches("button, summary");
-        // One pixel, or clipped away: for screen readers alone.
+        // An element of one pixel, or one that is clipped away, is only for screen readers.
         if (!(hides || isControl) || element.clientWidth <= 1 || clipPath !== "none" || !element.innerText?.trim()) return false;
         return element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1;
       });
       return cut.map(words);
     },
 
-    // Text twice as large, as browsers offer it; by how much it grew.
+    // Makes text twice as large, as browsers offer it, and returns the factor by which it grew.
     zoomText() {
       const size = () => parseFloat(style(document.querySelector("main p, main label, main td, main") ?? document.body).fontSize);
       const before = size();
@@ -119,7 +119,7 @@
       return size() / before;
     },
 
-    // What is smaller than `least` pixels in either direction. A link inside a sentence may be (WCAG 2.5.8).
+    // Returns the targets that are smaller than `least` pixels in either direction. A link inside a sentence may be smaller (WCAG 2.5.8).
     smallTargets(least) {
       const small = (element) => {
         const boxes = [element, ...(element.labels ?? [])].map((each) => each.getBoundingClientRect());
@@ -132,7 +132,7 @@
         const box = element.getBoundingClientRect();
         return `${words(element)} ${Math.round(box.width)} x ${Math.round(box.height)}`;
       };
-      // Out of sight until it has the focus: a skip link.
+      // A skip link is not visible until it has the focus.
       const inSight = (element) => {
         const box = element.getBoundingClientRect();
         return box.right > 0 && box.bottom > 0 && box.width > 1;
@@ -140,15 +140,15 @@
       return all(TARGETS).filter((element) => inSight(element) && small(element) && !inSentence(element)).map(shown);
     },
 
-    // The contrast of two colours of the page's style sheet.
+    // Returns the contrast of two colours of the page's style sheet.
     contrast: (front, back) => ratio(painted([resolved("Canvas"), resolved(back), resolved(front)]), painted([resolved("Canvas"), resolved(back)])),
 
-    // Fields and buttons whose edge, or whose surface, does not stand out from what is behind them (WCAG 1.4.11).
+    // Returns the fields and buttons for which neither the border nor the surface has enough contrast with the background (WCAG 1.4.11).
     faintEdges() {
-      // What the browser draws by itself is not judged.
+      // Controls that the browser draws itself are not checked.
       const controls = all("button, input:not([type=hidden]):not([type=file]), select, textarea");
       const own = controls.filter((element) => style(element).appearance === "none" || !element.matches("[type=checkbox], [type=radio]"));
-      // A button that is only its words looks like a link; axe-core judges words.
+      // A button that consists only of text looks like a link; axe-core checks the contrast of text.
       const isWords = (element) => {
         const { borderTopColor, borderTopWidth, backgroundColor } = style(element);
         const isClear = (colour) => colour === "rgba(0, 0, 0, 0)";
