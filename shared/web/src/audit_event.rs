@@ -1,4 +1,4 @@
-//! An entry of the audit trail as an AuditEvent (FHIR R4, AuditEvent; codes of DICOM PS3.16, of ISO 21089 and of FHIR).
+//! Converts an entry of the audit trail to an AuditEvent (FHIR R4, AuditEvent; codes of DICOM PS3.16, ISO 21089 and FHIR).
 
 use domain::audit::{Action, Actor, ActorKind, Entry, Outcome};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn coding(system: &str, code: &str, display: &str) -> Value {
     json!({ "system": system, "code": code, "display": display })
 }
 
-/// The codes of an action: `type`, `subtype`, and `action` (create, read, update, delete, execute).
+/// Returns the codes of an action: `type`, `subtype`, and `action` (create, read, update, delete, execute).
 fn codes(action: Action) -> (Value, Value, &'static str) {
     let sign_in = || coding(DICOM, "110114", "User Authentication");
     let record = || coding(DICOM, "110110", "Patient Record");
@@ -51,7 +51,7 @@ fn codes(action: Action) -> (Value, Value, &'static str) {
     }
 }
 
-/// The AuditEvent of an entry; `base_url` names this server.
+/// Returns the AuditEvent of an entry. `base_url` is the public base URL of this server.
 pub fn audit_event(entry: &Entry, base_url: &str) -> Value {
     let event = &entry.event;
     let (kind, subtype, action) = codes(event.action);
@@ -106,7 +106,7 @@ fn agent(entry: &Entry, base_url: &str) -> Value {
     };
     let mut agent = json!({ "type": { "coding": [role] }, "who": who, "requestor": true });
     if let Some(address) = &entry.event.origin.address {
-        // 2 is an IP address.
+        // Type 2 is an IP address.
         agent["network"] = json!({ "address": address, "type": "2" });
     }
     agent
@@ -141,7 +141,7 @@ fn entities(entry: &Entry, base_url: &str) -> Vec<Value> {
     [patient, job, object, request].into_iter().flatten().collect()
 }
 
-/// The AuditEvent as a line of NDJSON, with its end.
+/// Returns the AuditEvent as a line of NDJSON, with its line feed.
 pub fn line(entry: &Entry, base_url: &str) -> String {
     format!("{}\n", audit_event(entry, base_url))
 }

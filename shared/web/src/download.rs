@@ -63,7 +63,7 @@ impl FileRequest {
         IfNoneMatch::PARAMETER,
     ];
 
-    /// Whether nothing of the file is sent, whatever the response says of it.
+    /// Whether the request is a HEAD, so that only the headers of the response are sent.
     pub fn is_head(&self) -> bool {
         self.is_head
     }
@@ -166,8 +166,8 @@ pub async fn download(
     Ok(response)
 }
 
-/// A file that is made while it is sent. How long it will be is known at its end; where it breaks off, so does the response,
-/// and the client sees that it is not whole.
+/// Returns the response for a file that is made while it is sent. Its length is known only at its end. If an error ends the
+/// stream, the response breaks off, and the client detects that the file is not complete.
 pub fn made(
     bytes: impl Stream<Item = Result<Bytes>> + Send + 'static,
     content_type: &'static str,

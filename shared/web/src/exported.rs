@@ -1,4 +1,4 @@
-//! Finds the files of a complete export by the names that its manifest and its resources have.
+//! Finds the files of a complete export by their names in its manifest and its resources.
 
 use domain::chunk::RecordAttachment;
 use domain::error::Result;
@@ -13,7 +13,7 @@ use storage::packs::Attachments;
 
 use crate::manifest::stored_page;
 
-/// A file of the manifest of a complete export; `None` if it has none of this name.
+/// Returns the file with this name in the manifest of a complete export, or `None` if there is none.
 pub async fn named(complete: &Job, file: &str, files: &dyn Files) -> Result<Option<NamedFile>> {
     if let Job::Complete(Complete { attached: Some(attached), .. }) = complete
         && attached.name == file
@@ -24,21 +24,21 @@ pub async fn named(complete: &Job, file: &str, files: &dyn Files) -> Result<Opti
     Ok(manifest.and_then(|manifest| manifest.find(file).cloned()))
 }
 
-/// An attachment, of the record or of staff.
+/// An attachment from the record, or one that staff added.
 #[derive(Debug)]
 pub struct FoundAttachment {
     pub location: Location,
-    /// In bytes.
+    /// Its size in bytes.
     pub size: u64,
     pub content_type: String,
-    /// What a browser saves it as.
+    /// The file name under which a browser saves it.
     pub name: String,
-    /// Without quotes.
+    /// The value of its `ETag` header, without quotes.
     pub etag: String,
 }
 
-/// An attachment by its name in URLs; `None` if there is none, or if staff left it out. Only files of recorded attempts are
-/// found.
+/// Returns the attachment with this name in URLs, or `None` if there is none or if staff left it out. Only files of recorded
+/// attempts are found.
 pub async fn attachment(
     job: &Job,
     file: &str,

@@ -79,7 +79,7 @@ impl<S: Send + Sync> FromRequest<S> for Content {
     }
 }
 
-/// The `Content-Length` of a body, where the client tells it.
+/// The `Content-Length` of a body, or `None` if the client does not send it.
 #[derive(Debug, Clone, Copy)]
 pub struct ContentLength(pub Option<u64>);
 
@@ -92,8 +92,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ContentLength {
     }
 }
 
-/// A request of which nothing is read yet. A handler reads it once it knows that the caller may do what is asked: nobody
-/// else has the server read a body.
+/// A request whose body is not read yet. A handler reads it after it has authorized the caller, so that the server reads no
+/// body for other callers.
 pub struct Unread<T> {
     request: Request,
     read_as: PhantomData<fn() -> T>,

@@ -1,8 +1,8 @@
-//! The sessions of patients, which all end at once where the patient signs out everywhere.
+//! The sessions of patients. All sessions of a patient end at once if the patient signs out everywhere.
 //!
-//! Signing out everywhere writes an entry with a new id ([`EntryKind::SignOut`]). A session carries the id that it found when
-//! it began, and counts as none while there is an entry with another id. The entry lasts longer than any session that began
-//! before it.
+//! Signing out everywhere writes an entry with a new id ([`EntryKind::SignOut`]). A session has the id that existed when
+//! it began, and is invalid if the current entry has another id. The entry expires later than every session that began before
+//! it.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use settings::Settings;
 use crate::respond::PageError;
 use crate::session::{Cookies, LIFETIME, PATIENT, PatientSession, begin, find, prolong};
 
-/// Begins the session of a patient; returns the `Set-Cookie` header.
+/// Begins the session of a patient and returns the `Set-Cookie` header.
 pub async fn sign_in(
     patient: PatientId,
     name: String,
@@ -31,7 +31,7 @@ pub async fn sign_in(
     begin(PATIENT, &PatientSession { patient, name, sign_out }, expiring, sources, settings).await
 }
 
-/// The patient who is signed in; using the session makes it last longer.
+/// Returns the session of the patient who is signed in, and extends it.
 pub async fn current_patient(
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,
@@ -43,7 +43,7 @@ pub async fn current_patient(
     Ok(Some(session))
 }
 
-/// The same, without making the session last longer: for what a page does by itself.
+/// Returns the same as [`current_patient`], but does not extend the session: for requests that a page makes by itself.
 pub async fn glimpse_patient(
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,
@@ -52,7 +52,7 @@ pub async fn glimpse_patient(
     lasting(entry.read()?, expiring).await
 }
 
-/// The session, unless the patient has signed out everywhere since it began.
+/// Returns the session, or `None` if the patient has signed out everywhere since it began.
 async fn lasting(session: PatientSession, expiring: &dyn ExpiringStore) -> Result<Option<PatientSession>> {
     let sign_out = last_sign_out(&session.patient, expiring).await?;
     Ok(Some(session).filter(|session| sign_out.is_none() || sign_out == session.sign_out))
@@ -70,7 +70,7 @@ pub async fn sign_out_everywhere(
     (clock, random): (&dyn Clock, &dyn Random),
 ) -> Result<()> {
     const TRIES: usize = 5;
-    // Longer than a session that was used just now.
+    // The entry must expire later than a session that was used just now.
     let expires_at = clock.now().saturating_add(LIFETIME + LIFETIME).map_err(Error::internal)?;
     let value = json!(random.secret());
     for _ in 0..TRIES {
@@ -88,7 +88,7 @@ pub async fn sign_out_everywhere(
     Err(Error::conflict("this account was signed out by several browsers at the same time; try again"))
 }
 
-/// The patient who is signed in in this browser, if one is.
+/// The patient who is signed in in this browser, or `None`.
 pub struct CurrentPatient(pub Option<PatientId>);
 
 impl<S> FromRequestParts<S> for CurrentPatient

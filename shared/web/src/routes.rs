@@ -167,7 +167,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-/// What a route does, in one sentence, and the statuses of its successes.
+/// The summary of a route in one sentence, and the status codes of its successful responses.
 pub type Says = (&'static str, &'static [u16]);
 
 impl<S: Clone + Send + Sync + 'static> At<S> {

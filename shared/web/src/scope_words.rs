@@ -3,7 +3,7 @@
 use domain::scopes::Scopes;
 use words::Words;
 
-/// The lines of the consent page, and of an app on the page of apps with access.
+/// Returns the lines for the consent page, and for an app on the page of apps with access.
 pub fn scopes_in_words(scopes: &Scopes, words: &Words) -> Vec<String> {
     let mut lines: Vec<_> = scopes.words().map(|scope| line(&scope, words)).collect();
     lines.sort();

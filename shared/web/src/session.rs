@@ -64,10 +64,10 @@ pub async fn current_staff(
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PatientSession {
     pub patient: PatientId,
-    /// As the record has it; empty where it has none, and in sessions of older versions.
+    /// The name in the record; empty if the record has none, and in sessions of older versions.
     #[serde(default)]
     pub name: String,
-    /// The last time that the patient signed out everywhere before this session began: see [`crate::patient_session`].
+    /// The id of the last sign-out everywhere before this session began: see [`crate::patient_session`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sign_out: Option<String>,
 }
@@ -117,7 +117,7 @@ pub async fn current<T: DeserializeOwned>(
     entry.read().map(Some)
 }
 
-/// The entry of the request's cookie and its key, if the session lasts.
+/// Returns the key and the entry for the request's cookie, or `None` if there is no valid session.
 pub(crate) async fn find(
     kind: SessionKind,
     cookies: &Cookies,
@@ -128,7 +128,7 @@ pub(crate) async fn find(
     Ok(expiring.get(kind.entry, &key).await?.map(|entry| (key, entry)))
 }
 
-/// Makes a session last longer.
+/// Extends a session.
 pub(crate) async fn prolong(
     kind: SessionKind,
     key: &str,
@@ -138,7 +138,7 @@ pub(crate) async fn prolong(
 ) -> Result<()> {
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
     if expires_at.duration_since(entry.expires_at) > TOUCH {
-        // Losing this race means that another request prolonged it.
+        // If this race is lost, another request has extended the session.
         expiring.replace(kind.entry, key, &ExpiringEntry { expires_at, ..entry.clone() }).await?;
     }
     Ok(())
@@ -180,8 +180,8 @@ pub async fn end_below<T: DeserializeOwned>(
     Ok((session, cookie(kind, path, "", Some(0), settings)?))
 }
 
-/// Whether a browser sends the request from a page of this server or of an allowed origin, or no browser sends it at all.
-/// Another site may not change anything with the cookies of the people who visit it.
+/// Whether the request may change state: it comes from a page of this server or of an allowed origin, or not from a browser.
+/// Another site must not change anything with the cookies of its visitors.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin {
     is_allowed: bool,
