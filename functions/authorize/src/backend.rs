@@ -16,7 +16,7 @@ use crate::Authorize;
 const LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 impl Authorize {
-    /// The response to `grant_type=client_credentials` of a client that has authenticated.
+    /// Returns the response to `grant_type=client_credentials` for an authenticated client.
     pub(crate) async fn by_assertion(
         &self,
         client: &Client,

@@ -52,7 +52,7 @@ impl Authorize {
         let now = self.clock.now();
         let verified = assertion::verify(text, client, &audiences, &self.jwks, &*self.expiring, now).await?;
         if let Err(reason) = verified {
-            tracing::warn!(client.id = %client.id, reason, "an assertion that does not hold");
+            tracing::warn!(client.id = %client.id, reason, "an assertion is not valid");
             let event = Event::new(Actor::client(&client.id), Action::SignInFailed);
             self.audit.record(event.with(Outcome::Refused)).await?;
             return Err(OAuthError::Assertion);

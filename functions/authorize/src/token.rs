@@ -62,7 +62,7 @@ struct Issued<'g> {
     family: &'g str,
     refresh_token: Option<String>,
     id_token: Option<String>,
-    /// As the audit trail has it.
+    /// The action that the audit trail records.
     action: Action,
 }
 
@@ -94,7 +94,7 @@ impl Authorize {
             _ => return Err(invalid_grant("'code_verifier' does not match the code's challenge")),
         }
         let scopes = registered(&grant.scopes, client)?;
-        // Without a refresh token it ends with the access token.
+        // An authorization without a refresh token ends together with its access token.
         let lifetime = match scopes.wants_refresh() {
             true => self.settings.refresh_lifetime,
             false => self.settings.token_lifetime,
@@ -103,7 +103,7 @@ impl Authorize {
         if !self.expiring.put(EntryKind::Family, &family, self.noted_now(), expires_at).await? {
             return Err(invalid_grant("the code is unknown, used or expired"));
         }
-        // The patient can end what has a token.
+        // The list must have the authorization before tokens are issued, so that the patient can end it.
         self.note_use(client, &scopes, &grant.sign_in, &family, expires_at).await?;
         let refresh_token = match scopes.wants_refresh() {
             true => Some(self.refresh_token(client, &scopes, &grant.sign_in, &family).await?),
@@ -136,10 +136,10 @@ impl Authorize {
         }
         let is_reusable = client.refresh_tokens == RefreshTokens::Reusable;
         if !self.use_up(&key, stored, &grant, is_reusable).await? {
-            // Somebody has a copy: nobody can tell who is the thief.
-            // Whatever else fails, the tokens must not be good any longer.
+            // Two parties have the token, and the server cannot tell which of them is the thief. The tokens are revoked first,
+            // even if a later step fails.
             self.end_family(&grant.family).await?;
-            tracing::warn!(client.id = %grant.client, "a refresh token came a second time; its family is revoked");
+            tracing::warn!(client.id = %grant.client, "a refresh token was used a second time; its family is revoked");
             let event = Event::new(Actor::client(&grant.client), Action::TokenRefreshed);
             self.audit.record(event.of_patient(&grant.sign_in.patient).with(Outcome::Refused)).await?;
             return Err(unknown());
@@ -186,7 +186,7 @@ impl Authorize {
         Ok(self.expiring.replace(EntryKind::Refresh, key, &used).await? || is_reusable)
     }
 
-    /// Keeps an authorization alive. False when it was ended meanwhile.
+    /// Extends the lifetime of an authorization. Returns false if it was revoked in the meantime.
     async fn prolong(&self, grant: &RefreshGrant, client: &Client, is_reusable: bool) -> Answer<bool> {
         let RefreshGrant { family, scopes, sign_in, .. } = grant;
         let Some(known) = self.expiring.get(EntryKind::Family, family).await? else { return Ok(false) };
@@ -204,7 +204,7 @@ impl Authorize {
         Ok(is_reusable && self.expiring.get(EntryKind::Family, family).await?.is_some())
     }
 
-    /// What the entry of an authorization has: when its use was noted in the patient's list.
+    /// Returns the value of an authorization's entry: the time at which its use was noted in the patient's list.
     fn noted_now(&self) -> Value {
         json!({ "noted": self.clock.now().as_second() })
     }
@@ -219,7 +219,7 @@ impl Authorize {
         expires_at: Timestamp,
     ) -> Answer<()> {
         let used = self.clock.now();
-        // What was granted before the time was kept has none.
+        // Grants of older versions have no time of the sign-in.
         let signed_in = Timestamp::from_second(sign_in.at).ok().filter(|at| *at > Timestamp::UNIX_EPOCH);
         let since = signed_in.unwrap_or(used);
         let (family, client, scopes) = (family.to_owned(), client.id.clone(), scopes.clone());
@@ -231,7 +231,7 @@ impl Authorize {
         Authorizations { expiring: &*self.expiring, clock: &*self.clock }
     }
 
-    /// Signs the access token and returns it with the others.
+    /// Signs the access token and returns it with the other tokens.
     async fn issue(&self, issued: Issued<'_>) -> Answer {
         let Issued { client, sign_in, scopes, family, refresh_token, id_token, action } = issued;
         let now = self.clock.now();
