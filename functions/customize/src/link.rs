@@ -48,7 +48,7 @@ pub(crate) async fn show(
     };
     // Strangers must not learn which jobs exist.
     if !is_known {
-        // Signing in again would lead here again.
+        // A redirect to the sign-in page would lead back here, because the patient is already signed in.
         if current_patient(&cookies, &*state.expiring, &*state.clock).await?.is_some() {
             return Ok(html(StatusCode::NOT_FOUND, &GonePage { here: path(&id) }));
         }
@@ -72,7 +72,7 @@ pub(crate) async fn show(
         (job, "sent") => {
             let header = job.header();
             let patient = header.patient.as_ref().map(|patient| &patient.id);
-            // On the patient's own pages is what the patient has asked for.
+            // The patient's own pages list only the exports that the patient requested.
             let is_own = header.owner.patient.as_ref() == patient;
             let is_listed = is_own && state.is_patient_of(&stored, &cookies).await?;
             let shown = if is_listed { format!("/my/exports/{id}") } else { place.path.clone() };
@@ -207,7 +207,7 @@ impl Customize {
         Ok(Some(see_other(login.as_str())))
     }
 
-    /// Records that a patient signed out, if one was signed in.
+    /// Records the sign-out of a patient if one was signed in.
     pub(crate) async fn signed_out_by(&self, session: Option<PatientSession>) -> Result<()> {
         match session {
             Some(PatientSession { patient, .. }) => {
@@ -217,7 +217,7 @@ impl Customize {
         }
     }
 
-    /// Signs out of the form, and of the patient's pages.
+    /// Signs the patient out of the form and of the patient's pages.
     async fn leave(&self, stored: &StoredJob, cookies: &Cookies) -> Result<Response> {
         let below = format!("/jobs/{}", stored.job.id());
         let (expiring, settings) = (&*self.expiring, &*self.settings);

@@ -88,7 +88,7 @@ pub(crate) async fn show(
     Ok(state.step_page(StatusCode::OK, &place, &draft, step, shows)?)
 }
 
-/// The page that shows the state of an export whose form is sent again.
+/// Returns the path of the page that shows the state of an export whose form is sent again.
 fn again(job: &JobId, client: &Client) -> String {
     match client.id.as_str() {
         OWN_PAGES => format!("/my/exports/{job}?said=already"),
@@ -96,7 +96,7 @@ fn again(job: &JobId, client: &Client) -> String {
     }
 }
 
-/// The page that says that the form was sent.
+/// Returns the path of the page that says that the form was sent.
 fn receipt(job: &JobId, client: &Client) -> String {
     match client.id.as_str() {
         OWN_PAGES => format!("/my/exports/{job}?said=sent"),
@@ -104,7 +104,7 @@ fn receipt(job: &JobId, client: &Client) -> String {
     }
 }
 
-/// Who gets the copy, in words: the app, or the patient.
+/// Returns the name of the receiver of the copy: the app, or the patient.
 pub(crate) fn receiver(id: &ClientId, client: Option<&Client>) -> String {
     if id.as_str() == OWN_PAGES {
         return request_context::words().text("receiver-you", &[]);
