@@ -220,7 +220,7 @@ impl KickOff {
         let event = new.patient.iter().fold(event, |event, patient| event.of_patient(&patient.id));
         let started = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
         match self.audit.around(event, started).await {
-            // The same kick-off at the same time was faster.
+            // An identical kick-off at the same time created the job first.
             Err(Error::Conflict(_)) => {
                 self.jobs.get(&id).await?.map(|stored| stored.job).ok_or_else(under_way_elsewhere)
             }
@@ -228,9 +228,9 @@ impl KickOff {
         }
     }
 
-    /// Returns the patients to export. A named patient who does not exist, or is not in the group, is refused; for a lenient client that
-    /// patient is
-    /// ignored and reported. If no named patient is left, the request is refused and never exports everyone.
+    /// Returns the patients to export. A named patient who does not exist, or is not in the group, is refused; for a lenient
+    /// client that patient is ignored and reported. If no named patient is left, the request is refused and never exports
+    /// everyone.
     async fn cohort(
         &self,
         level: ExportLevel,
@@ -312,9 +312,8 @@ impl KickOff {
                         return Ok(None);
                     }
                 }
-                // The first request stopped before it created its job, or the client was at its limit: this request continues under the
-                // same
-                // job id.
+                // The first request stopped before it created its job, or the client was at its limit: this request continues
+                // under the same job id.
                 None => {
                     new.id = Some(known.job);
                     return Ok(None);
