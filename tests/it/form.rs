@@ -198,7 +198,7 @@ async fn input_survives_the_end_of_the_session() {
     let bruno =
         world.post("/patient-login").form(&[("next", next.as_str()), ("patient", BRUNO)]).send().await;
     assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::NOT_FOUND);
-    // A token of another form, a forged one, and one that is too old keep nothing.
+    // The token of another form, a forged token and an expired token save nothing.
     let page = browser.page.text();
     let token = fields_of(&page).into_iter().find(|(name, _)| name == "token").expect("a token").1;
     world.advance(12 * 3600);

@@ -62,7 +62,7 @@ pub trait Hook: Send + Sync + 'static {
         std::future::ready(None)
     }
 
-    /// The bytes that are read of a file.
+    /// Returns the bytes that a read of a file produces.
     fn read(self: &Arc<Self>, bytes: ByteStream) -> ByteStream {
         bytes
     }

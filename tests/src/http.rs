@@ -87,7 +87,7 @@ impl<'w> Call<'w> {
         world.send(self.request()).await
     }
 
-    /// Sends it to a host over other ports.
+    /// Sends the request to a host with other ports.
     pub async fn send_over(self, app: Router) -> Answer {
         Answer::of(app, self.request()).await
     }

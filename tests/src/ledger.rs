@@ -82,7 +82,7 @@ fn plain(extension: &Value) -> Value {
 
 /// Checks one export.
 pub async fn check(platform: &dyn Platform, job: &Job) {
-    let summary = job.summary().expect("it is written");
+    let summary = job.summary().expect("the export is written");
     let ledger = summary.ledger.as_ref().expect("every export has a ledger");
     check_laws(&json!(ledger));
     let files = platform.files().expect("the port");

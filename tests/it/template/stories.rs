@@ -174,7 +174,7 @@ async fn zip_in_the_store(world: World) {
     assert!(!world.account().has_files(&id));
 }
 
-/// Half of all deliveries come twice, at once: of two attempts one is recorded, and the other one removes its files.
+/// Half of all deliveries are duplicated at once: one of two attempts is recorded, and the other one removes its files.
 async fn twice(world: World) {
     let (patient, service) = (world.token(ANNA).await, world.service("service", "system/*.rs").await);
     let storm = Storm { seed: 3, throttled: 0, lost: 0, dead: 0, duplicates: 500 };
