@@ -67,7 +67,7 @@ pub trait Hook: Send + Sync + 'static {
         bytes
     }
 
-    /// What writes a file, over the store's own writer.
+    /// Returns the writer of a file, by default the store's own.
     fn writer(self: &Arc<Self>, key: &str, inner: Box<dyn FileWriter>) -> Box<dyn FileWriter> {
         let _ = key;
         inner
