@@ -1,5 +1,5 @@
-//! Check 32: lists do not grow with the store. What a list asks of DynamoDB is counted over the simulated AWS, with a few jobs
-//! and with 10,000. (SQLite's plans are checked in `shared/local/src/job_rows.rs`.)
+//! Check 32: the cost of a list does not grow with the store. The requests of a list to DynamoDB are counted with the simulated
+//! AWS, with a few jobs and with 10,000. (SQLite's plans are checked in `shared/local/src/job_rows.rs`.)
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use platform::Platform;
 use tests::simulated::platform::{platform, random};
 use tests::simulated::{Client, Simulation, Stage, run};
 
-/// The jobs of a hospital: one of a hundred is Anna's, and of the others the names begin in many ways.
+/// The jobs of a hospital: one in a hundred is Anna's, and the other names begin with many different letters.
 fn job(number: usize) -> Job {
     let Job::Queued(Queued { mut header }) = contract::job(i64::try_from(number).expect("few"), "p") else {
         unreachable!("it is queued")
@@ -27,7 +27,7 @@ fn job(number: usize) -> Job {
     summary.birth_date = Some(format!("{}-0{}-1{}", 1940 + number % 70, 1 + number % 9, number % 10));
     header.patient = Some(summary);
     match number % 50 {
-        // Few wait for somebody.
+        // Only a few wait for the patient's form.
         0 => Job::AwaitingInput(AwaitingInput { header }),
         _ => Job::Queued(Queued { header }),
     }
@@ -50,7 +50,7 @@ fn queries() -> BTreeMap<&'static str, JobQuery> {
     ])
 }
 
-/// What each query takes: requests, and read units in halves.
+/// Returns the cost of each query: the number of requests, and read units in halves.
 async fn taken(client: &Client, jobs: &dyn Jobs) -> BTreeMap<&'static str, (u64, u64)> {
     let mut taken = BTreeMap::new();
     for (name, query) in queries() {
@@ -68,7 +68,7 @@ async fn taken(client: &Client, jobs: &dyn Jobs) -> BTreeMap<&'static str, (u64,
 }
 
 #[test]
-fn a_list_of_ten_thousand_jobs_asks_for_as_little_as_one_of_a_hundred() {
+fn a_list_of_ten_thousand_jobs_costs_as_little_as_one_of_a_hundred() {
     run(async {
         let client = Client::new(&Simulation::new(), Stage::Outside);
         let jobs = platform(&client, "", random(1)).await.jobs().expect("the port");
@@ -76,7 +76,7 @@ fn a_list_of_ten_thousand_jobs_asks_for_as_little_as_one_of_a_hundred() {
             jobs.create(&job(number)).await.expect("created");
         }
         for (name, (requests, half_units)) in taken(&client, &*jobs).await {
-            // A page, and for a name that few have with its state a few pages more.
+            // One page, and a few more for a name with a state that few of its jobs have.
             let (most, units) = if name == "a name in a state" { (8, 420) } else { (4, 200) };
             assert!(
                 requests <= most && half_units <= units,

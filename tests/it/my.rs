@@ -9,7 +9,7 @@ use tests::{Answer, World};
 
 use crate::browsing::Browser;
 
-/// Signs a patient in, on the way to a page; the answer has the cookie.
+/// Signs a patient in on the way to a page. The response has the cookie.
 pub(crate) async fn signed_in(world: &World, patient: &str) -> Answer {
     let answer = world.post("/patient-login").form(&[("next", "/my"), ("patient", patient)]).send().await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
@@ -17,14 +17,14 @@ pub(crate) async fn signed_in(world: &World, patient: &str) -> Answer {
     answer
 }
 
-/// A page as this patient sees it.
+/// Returns a page as this patient sees it.
 pub(crate) async fn page(world: &World, session: &Answer, path: &str) -> String {
     let answer = world.get(path).cookie(session).send().await;
     assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
     answer.text()
 }
 
-/// Asks for a copy on the patient's own pages, with these private topics; the path of its page.
+/// Requests a copy on the patient's own pages, with these private topics, and returns the path of its page.
 pub(crate) async fn asked(world: &World, session: &Answer, topics: &[&str]) -> String {
     let list = page(world, session, "/my").await;
     let ask = list.split("class=\"button\" href=\"").nth(1).expect("a button");
@@ -38,11 +38,11 @@ pub(crate) async fn asked(world: &World, session: &Answer, topics: &[&str]) -> S
     let agree = [("agree", "on")];
     let sent = browser.answer("send", if topics.is_empty() { &[] } else { &agree }).await;
     let location = sent.location();
-    let copy = location.strip_prefix(tests::BASE_URL).expect("an address of ours").to_owned();
+    let copy = location.strip_prefix(tests::BASE_URL).expect("a URL of this server").to_owned();
     copy.strip_suffix("?said=sent").unwrap_or_else(|| panic!("{copy}")).to_owned()
 }
 
-/// Staff approve what is in review.
+/// Approves all exports in review, as staff.
 pub(crate) async fn approved(world: &World, copy: &str) {
     let job = copy.rsplit('/').next().expect("an id");
     let staff = world.staff().await;

@@ -1,4 +1,4 @@
-//! The list of exports for staff: its order, its search, its pages, and approving several at once.
+//! The list of exports for staff: its order, its search, its pages, and the approval of several exports at once.
 
 use http::StatusCode;
 use serde_json::json;
@@ -6,7 +6,7 @@ use tests::{ANNA, Answer, BRUNO, World, both_hosts};
 
 use crate::admin::in_review;
 
-/// The exports of a page of the list, in their order, by the paths of their jobs.
+/// Returns the paths of the jobs on a page of the list, in their order.
 fn listed(page: &str) -> Vec<String> {
     let links = page.split("/staff/jobs/").skip(1);
     links.filter_map(|rest| Some(format!("/jobs/{}", rest.split('"').next()?))).collect()
@@ -18,7 +18,7 @@ async fn list(world: &World, staff: &Answer, query: &str) -> String {
     page.text()
 }
 
-/// The value of the tick box of a job.
+/// Returns the value of a job's tick box.
 fn tick(page: &str, job: &str) -> String {
     let start = format!("name=\"job\" value=\"{}.", job.trim_start_matches("/jobs/"));
     let at = page.find(&start).unwrap_or_else(|| panic!("no tick box of {job}: {page}"));
@@ -27,7 +27,7 @@ fn tick(page: &str, job: &str) -> String {
 
 /// Check 31: a part of the name in any spelling, the birth date, the record number and the id each find Anna, and not Bruno.
 #[both_hosts]
-async fn anna_is_found_by_each_thing_that_is_known_of_her(world: World) {
+async fn a_patient_is_found_by_name_birth_date_record_number_and_id(world: World) {
     let (anna, _, staff) = in_review(&world).await;
     let bruno = world.kick_off(&world.token(BRUNO).await, "", BRUNO).await;
     for search in [
@@ -60,7 +60,7 @@ async fn anna_is_found_by_each_thing_that_is_known_of_her(world: World) {
 
 /// Check 30.
 #[tokio::test]
-async fn what_needs_review_comes_oldest_first_and_everything_else_newest_first() {
+async fn exports_in_review_are_listed_oldest_first_and_all_others_newest_first() {
     let world = World::new();
     let staff = world.staff().await;
     let empty = list(&world, &staff, "").await;
@@ -106,7 +106,7 @@ async fn what_needs_review_comes_oldest_first_and_everything_else_newest_first()
 }
 
 #[tokio::test]
-async fn what_is_due_soon_says_so() {
+async fn exports_that_are_due_soon_are_marked() {
     let world = World::new();
     let token = world.token(ANNA).await;
     world.kick_off(&token, "/no-form", ANNA).await;
@@ -128,7 +128,7 @@ async fn what_is_due_soon_says_so() {
 }
 
 #[tokio::test]
-async fn a_list_has_pages_and_filters_that_stay() {
+async fn a_list_has_pages_and_keeps_its_filters() {
     let world = World::new();
     let mut jobs = Vec::new();
     for _ in 0..60 {
@@ -155,7 +155,7 @@ async fn a_list_has_pages_and_filters_that_stay() {
         address = next.strip_prefix("/staff").expect("the list").to_owned();
     }
     assert_eq!(seen, jobs);
-    // Both days are within.
+    // The range includes both days.
     for (from, to, expected) in
         [("2026-03-02", "2026-03-02", 24), ("2026-03-03", "", 24), ("", "2026-03-01", 12)]
     {
@@ -176,9 +176,9 @@ async fn a_list_has_pages_and_filters_that_stay() {
     assert_eq!(world.get("/staff?page=x").cookie(&staff).send().await.status, StatusCode::BAD_REQUEST);
 }
 
-/// Check 36 for several: each is approved once, and whoever comes second is told who was first.
+/// Check 36 for several exports: each is approved once, and the page tells the second reviewer who approved it first.
 #[both_hosts]
-async fn several_are_approved_at_once_and_what_cannot_be_is_said(world: World) {
+async fn several_exports_are_approved_at_once_and_failures_are_named(world: World) {
     let (one, token, staff) = in_review(&world).await;
     let (two, _, _) = in_review(&world).await;
     let (changed, _, _) = in_review(&world).await;
@@ -216,7 +216,11 @@ async fn several_are_approved_at_once_and_what_cannot_be_is_said(world: World) {
         assert!(asked.replace("&#34;", "\"").contains(why), "{why}: {asked}");
     }
     let status = async |job: &str| world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
-    assert_eq!(status(&one).await["status"], "retrieved", "nothing happens before the button is pressed");
+    assert_eq!(
+        status(&one).await["status"],
+        "retrieved",
+        "the export is approved only after the button is pressed"
+    );
     let send = || world.post("/staff/approve").cookie(&staff).form(&fields);
     let other_site = send().header("origin", "https://evil.example.org").send().await;
     assert_eq!(other_site.status, StatusCode::FORBIDDEN);
@@ -250,9 +254,9 @@ async fn several_are_approved_at_once_and_what_cannot_be_is_said(world: World) {
     assert_eq!(world.post("/staff/approve").form(&fields).send().await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// A name is text, whatever is in it.
+/// A name is always shown as text, for any characters in it.
 #[tokio::test]
-async fn a_name_of_marks_and_markup_is_shown_as_text() {
+async fn a_name_with_accents_and_markup_is_shown_as_text() {
     let lake = tempfile::tempdir().expect("a directory");
     let name = "<b>\u{202e}Zoë\u{202c}😀</b>";
     let patient = json!({ "resourceType": "Patient", "id": "odd", "name": [{ "text": name }] });

@@ -12,7 +12,7 @@ async fn refreshed(world: &World, tokens: &Value) -> Answer {
     world.post("/auth/token").form(&fields).send().await
 }
 
-/// Stops the access of an app that the page names.
+/// Stops the access of an app that is on the page.
 async fn stop(world: &World, session: &Answer, app: &str) {
     assert!(page(world, session, "/my/apps").await.contains(&format!("/my/apps/stop?app={app}")));
     let asks = page(world, session, &format!("/my/apps/stop?app={app}")).await;
@@ -38,7 +38,7 @@ async fn a_stopped_app_is_refused_at_once(world: World) {
     ] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
-    assert_eq!(shown.matches("<h2>The test app</h2>").count(), 1, "an app is there once");
+    assert_eq!(shown.matches("<h2>The test app</h2>").count(), 1, "each app is listed once");
     stop(&world, &anna, "app").await;
     for refused in [refreshed(&world, &rotated).await, refreshed(&world, &second).await] {
         assert_eq!(
@@ -54,12 +54,12 @@ async fn a_stopped_app_is_refused_at_once(world: World) {
     let other = text(&others[1]["access_token"]);
     let read = world.get("/jobs").bearer(&other).send().await;
     assert_eq!(read.status, StatusCode::OK, "another app of the same patient");
-    // What is not there any more cannot be stopped again.
+    // An access that has ended cannot be stopped again.
     let nothing = world.get("/my/apps/stop?app=app").cookie(&anna).send().await;
     assert!(nothing.location().ends_with("/my/apps"), "{}", nothing.location());
 }
 
-/// In one process a verified token is not kept beyond its end.
+/// One process does not keep a verified token after it is revoked.
 #[tokio::test]
 async fn access_tokens_of_a_stopped_app_are_revoked() {
     let world = World::new();
@@ -72,7 +72,7 @@ async fn access_tokens_of_a_stopped_app_are_revoked() {
 }
 
 #[tokio::test]
-async fn the_last_use_is_noted_once_an_hour_and_what_has_ended_is_not_listed() {
+async fn the_last_use_is_noted_once_an_hour_and_ended_authorizations_are_not_listed() {
     let world = World::new();
     let session = || signed_in(&world, ANNA);
     let mut tokens = world.tokens("app", ANNA).await;
@@ -97,7 +97,7 @@ async fn the_last_use_is_noted_once_an_hour_and_what_has_ended_is_not_listed() {
 }
 
 #[tokio::test]
-async fn one_authorization_too_many_ends_the_one_that_was_used_longest_ago() {
+async fn an_authorization_over_the_limit_ends_the_one_that_was_used_longest_ago() {
     let world = World::new();
     let first = world.tokens("app", ANNA).await;
     world.advance(1);
@@ -111,7 +111,7 @@ async fn one_authorization_too_many_ends_the_one_that_was_used_longest_ago() {
 }
 
 #[both_hosts]
-async fn signing_out_everywhere_ends_every_session_and_no_later_one(world: World) {
+async fn signing_out_everywhere_ends_earlier_sessions_and_no_later_one(world: World) {
     let (here, there, other) =
         (signed_in(&world, ANNA).await, signed_in(&world, ANNA).await, signed_in(&world, BRUNO).await);
     let asks = page(&world, &here, "/my/sign-out-everywhere").await;
@@ -132,5 +132,9 @@ async fn signing_out_everywhere_ends_every_session_and_no_later_one(world: World
         StatusCode::SEE_OTHER
     );
     page(&world, &signed_in(&world, ANNA).await, "/my").await;
-    assert_eq!(world.get("/my").cookie(&here).send().await.status, StatusCode::FOUND, "it stays ended");
+    assert_eq!(
+        world.get("/my").cookie(&here).send().await.status,
+        StatusCode::FOUND,
+        "the session has still ended"
+    );
 }

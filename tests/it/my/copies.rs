@@ -1,4 +1,4 @@
-//! The list of copies, one copy, and ending it.
+//! The list of copies, the page of one copy, and how a copy is cancelled or deleted.
 
 use http::StatusCode;
 use tests::{ANNA, BRUNO, World, both_hosts, parameter};
@@ -6,7 +6,7 @@ use tests::{ANNA, BRUNO, World, both_hosts, parameter};
 use super::{approved, asked, page, signed_in};
 
 #[both_hosts]
-async fn a_patient_asks_for_a_copy_without_an_app_and_cancels_it(world: World) {
+async fn a_patient_requests_a_copy_without_an_app_and_cancels_it(world: World) {
     let stranger = world.get("/my").send().await;
     assert_eq!(stranger.status, StatusCode::FOUND);
     assert_eq!(parameter(&stranger.location(), "next").as_deref(), Some("/my"));
@@ -51,7 +51,7 @@ async fn a_copy_that_became_ready_is_not_cancelled_unseen_and_can_be_deleted(wor
     assert!(!page(&world, &session, &copy).await.contains("What is in it"));
 }
 
-/// The cells of a row of the page's tables.
+/// Returns the cells of a row in the page's tables.
 fn cells(shown: &str, begins: &str) -> Vec<u64> {
     let row = shown.split("<tr><td>").find(|row| row.starts_with(begins)).unwrap_or_default();
     let cells = row.split("<td class=\"number\">").skip(1);
@@ -60,9 +60,9 @@ fn cells(shown: &str, begins: &str) -> Vec<u64> {
         .collect()
 }
 
-/// What was left out is what the ledger of the manifest says, for each reason.
+/// For each reason, the page shows the number of left-out resources that the manifest's ledger has.
 #[both_hosts]
-async fn what_was_left_out_is_the_ledgers(world: World) {
+async fn the_numbers_of_left_out_resources_are_those_of_the_ledger(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve", ANNA).await;
     let choices = serde_json::json!({
@@ -102,7 +102,7 @@ async fn what_was_left_out_is_the_ledgers(world: World) {
     assert!(rows > 0 && count("resources", "/withheld/genetic") > 0, "{ledger}");
     let totals = format!("We read {} entries", count("resources", "/read"));
     assert!(shown.contains(&totals), "{totals}: {shown}");
-    // What was chosen, as text and never as markup.
+    // The page shows the patient's choices as text, never as markup.
     assert!(
         shown.contains("&#60;b&#62;iron&#60;/b&#62;")
             && shown.contains("HIV")
@@ -120,7 +120,7 @@ async fn what_was_left_out_is_the_ledgers(world: World) {
 }
 
 #[both_hosts]
-async fn a_rejection_has_its_reason_and_what_to_do(world: World) {
+async fn a_rejection_shows_its_reason_and_the_next_step(world: World) {
     let session = signed_in(&world, ANNA).await;
     let copy = asked(&world, &session, &[]).await;
     world.work().await;
@@ -151,11 +151,14 @@ async fn the_permission_can_be_taken_back(world: World) {
         let refused = world.post(&format!("{copy}/take-back")).cookie(&session).send().await;
         assert!(refused.location().ends_with(copy.as_str()), "{}", refused.location());
     }
-    assert!(page(&world, &session, &without).await.contains("Collecting"), "nothing was to be taken back");
+    assert!(
+        page(&world, &session, &without).await.contains("Collecting"),
+        "there was no permission to take back"
+    );
 }
 
 #[both_hosts]
-async fn other_patients_copies_are_not_there(world: World) {
+async fn copies_of_other_patients_are_not_listed(world: World) {
     let (anna, bruno) = (signed_in(&world, ANNA).await, signed_in(&world, BRUNO).await);
     let copy = asked(&world, &anna, &["hiv"]).await;
     for path in [copy.clone(), format!("{copy}/cancel"), format!("{copy}/take-back")] {
@@ -166,7 +169,7 @@ async fn other_patients_copies_are_not_there(world: World) {
         assert_eq!(sent.status, StatusCode::NOT_FOUND, "{path}");
     }
     assert!(!page(&world, &bruno, "/my").await.contains(&copy));
-    // Neither are exports that the patient has not asked for.
+    // Exports that the patient did not request are not listed either.
     let service = world.service("service", "system/*.rs").await;
     let bulk = world.get("/fhir/Patient/$export?_type=Patient").bearer(&service).send().await.job();
     let bulk = format!("/my/exports/{}", bulk.rsplit('/').next().expect("an id"));
@@ -174,7 +177,7 @@ async fn other_patients_copies_are_not_there(world: World) {
 }
 
 #[both_hosts]
-async fn another_site_changes_nothing_and_a_session_that_ended_leads_back(world: World) {
+async fn another_site_changes_nothing_and_sign_in_after_a_session_leads_back(world: World) {
     let session = signed_in(&world, ANNA).await;
     let copy = asked(&world, &session, &["hiv"]).await;
     for path in [
@@ -186,7 +189,7 @@ async fn another_site_changes_nothing_and_a_session_that_ended_leads_back(world:
         let call = world.post(&path).cookie(&session).form(&[("seen", "open"), ("app", "app")]);
         let sent = call.header("origin", "https://evil.example.org").send().await;
         assert_eq!(sent.status, StatusCode::FORBIDDEN, "{path}");
-        // Without a session each address that takes a form leads to signing in, and then to its page.
+        // Without a session, each URL that takes a form redirects to sign-in, and then to its page.
         let signed_out = world.post(&path).form(&[("seen", "open")]).send().await;
         assert_eq!(parameter(&signed_out.location(), "next"), Some(path.clone()), "{path}");
         assert!(!world.get(&path).cookie(&session).send().await.status.is_client_error(), "{path}");
@@ -200,9 +203,9 @@ async fn another_site_changes_nothing_and_a_session_that_ended_leads_back(world:
     }
 }
 
-/// Without script a page loads again where the patient wants it; that does not keep the session.
+/// Without script a page reloads itself if the patient wants this; the reloads do not extend the session.
 #[tokio::test]
-async fn a_page_that_updates_by_itself_can_be_stopped_and_does_not_keep_its_patient_signed_in() {
+async fn a_page_that_reloads_itself_can_be_stopped_and_does_not_extend_the_session() {
     let world = World::new();
     let session = signed_in(&world, ANNA).await;
     assert!(page(&world, &session, "/my").await.contains("You have no copies yet."));
@@ -222,7 +225,7 @@ async fn a_page_that_updates_by_itself_can_be_stopped_and_does_not_keep_its_pati
 }
 
 #[both_hosts]
-async fn a_form_whose_export_is_gone_says_so_to_whoever_is_signed_in(world: World) {
+async fn a_form_whose_export_is_gone_says_so_to_signed_in_patients(world: World) {
     let session = signed_in(&world, ANNA).await;
     let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651/customize";
     let gone = world.get(nowhere).cookie(&session).send().await;
@@ -232,7 +235,7 @@ async fn a_form_whose_export_is_gone_says_so_to_whoever_is_signed_in(world: Worl
         "{}",
         gone.text()
     );
-    // Another patient's export is told in the same words.
+    // The page for another patient's export has the same text.
     let bruno = signed_in(&world, BRUNO).await;
     let copy = asked(&world, &bruno, &[]).await;
     let form = copy.replace("/my/exports", "/jobs") + "/customize";
@@ -255,7 +258,7 @@ async fn twenty_five_copies_are_on_a_page_newest_first() {
     for number in 0..60_u32 {
         let mut new = tests::exports::new_export(Cohort::of(vec![anna.clone()]));
         new.patient = Some(PatientSummary::new(anna.clone(), "Anna"));
-        // Half of them were not asked for by the patient.
+        // The patient did not request half of them.
         if number % 2 == 0 {
             let client = domain::ids::ClientId::parse("app").expect("an id");
             new.owner = Owner::new(client, None, Some(anna.clone()), &format!("Patient/{anna}"));
@@ -279,7 +282,7 @@ async fn twenty_five_copies_are_on_a_page_newest_first() {
 }
 
 #[both_hosts]
-async fn the_pages_speak_spanish(world: World) {
+async fn the_pages_are_available_in_spanish(world: World) {
     let session = signed_in(&world, ANNA).await;
     let copy = asked(&world, &session, &[]).await;
     for path in ["/my", copy.as_str(), "/my/apps", "/my/sign-out-everywhere"] {

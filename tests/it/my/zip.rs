@@ -1,4 +1,4 @@
-//! The ZIP of a copy: its hashes, its page for people, and what happens where it breaks off.
+//! The ZIP of a copy: its hashes, its page for people, and a ZIP that breaks off.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -14,7 +14,7 @@ use zip::ZipArchive;
 
 use super::{approved, asked, page, signed_in};
 
-/// The files of a ZIP by name.
+/// Returns the files of a ZIP by name.
 fn unpacked(answer: &Answer) -> BTreeMap<String, Vec<u8>> {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert_eq!(answer.header("content-type"), "application/zip");
@@ -35,7 +35,7 @@ fn in_text(files: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
     String::from_utf8(bytes.clone()).expect("UTF-8")
 }
 
-/// `SHA256SUMS` names every other file with its hash, as `sha256sum -c` reads it.
+/// Checks that `SHA256SUMS` names every other file with its hash, in the format of `sha256sum -c`.
 fn check_sums(files: &BTreeMap<String, Vec<u8>>) {
     let sums = in_text(files, "SHA256SUMS");
     let named: BTreeMap<_, _> = sums
@@ -55,7 +55,7 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
     let session = signed_in(&world, ANNA).await;
     let copy = asked(&world, &session, &["hiv", "alcoholAndDrug"]).await;
     let early = world.get(&format!("{copy}/zip")).cookie(&session).send().await;
-    assert_eq!(early.status, StatusCode::NOT_FOUND, "there is nothing yet");
+    assert_eq!(early.status, StatusCode::NOT_FOUND, "there is no ZIP yet");
     world.work().await;
     let early = world.get(&format!("{copy}/zip")).cookie(&session).send().await;
     assert_eq!(early.status, StatusCode::NOT_FOUND, "staff have not approved it");
@@ -108,7 +108,7 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
         assert!(index.contains(&format!("href=\"{}\"", text(&file["url"]))), "{file}");
     }
     assert!(index.contains("Anna Lindqvist") && index.contains("Test results and measures"), "{index}");
-    // Each attachment that a resource names is there under that name.
+    // The ZIP has each attachment under the name that its resource gives.
     for name in files.keys().filter(|name| name.starts_with("data/DocumentReference")) {
         for line in in_text(&files, name).lines() {
             let resource: Value = serde_json::from_str(line).expect("JSON");
@@ -137,7 +137,7 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
     }
 }
 
-/// In Spanish, without alcohol and drugs, and with a record that tries to be a page.
+/// The copy is in Spanish and without alcohol and drugs, and the record contains markup.
 #[tokio::test]
 async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests::Result {
     let lake = tempfile::tempdir()?;
@@ -167,23 +167,23 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
         index.contains("Los primeros 1,000 de 1,200") && index.contains("&#60;img src=x onerror=alert(999)"),
         "{index}"
     );
-    assert!(!index.contains("alert(1000)"), "the file has the rest");
+    assert!(!index.contains("alert(1000)"), "only the file has the later lines");
     assert!(index.contains("Desde: 2 de enero de 2000. Hasta: 2 de enero de 2019"), "{index}");
     let manifest: Value = serde_json::from_str(&in_text(&files, "manifest.json"))?;
     assert!(manifest.get("notice").is_none() && !in_text(&files, "README.txt").contains("42 CFR"));
     Ok(())
 }
 
-/// What is not as the manifest says must not look like a whole ZIP.
+/// A ZIP whose files differ from the manifest must not look complete.
 #[tokio::test]
-async fn a_zip_that_breaks_off_is_seen_by_whoever_reads_it() -> tests::Result {
+async fn a_reader_detects_a_zip_that_breaks_off() -> tests::Result {
     let world = World::with("sandbox = true\nreview = false", &ehi::defaults::sample_records());
     let session = signed_in(&world, ANNA).await;
     let copy = asked(&world, &session, &[]).await;
     world.work().await;
     let whole = unpacked(&world.get(&format!("{copy}/zip")).cookie(&session).send().await);
     assert!(whole.len() > 5);
-    // The pack with the files is another one now.
+    // Other bytes replace the pack with the files.
     let files = world.platform().files();
     let job = copy.rsplit('/').next().expect("an id");
     let prefix = format!("exports/{job}/");
@@ -206,13 +206,13 @@ async fn a_zip_that_breaks_off_is_seen_by_whoever_reads_it() -> tests::Result {
     let request = http::Request::get(format!("{copy}/zip")).header("cookie", session.cookie());
     let response = app.oneshot(request.body(axum::body::Body::empty())?).await?;
     assert_eq!(response.status(), StatusCode::OK);
-    assert!(response.into_body().collect().await.is_err(), "it looks whole");
+    assert!(response.into_body().collect().await.is_err(), "the ZIP looks complete");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_zip_that_is_too_large_for_the_host_is_offered_file_by_file() {
-    // Less than the copy has, in the only place where it could be made.
+async fn a_host_without_signed_links_sends_a_zip_of_any_size() {
+    // The limit is smaller than the copy.
     let world = World::with(
         "sandbox = true\nreview = false\nmax_direct_bytes = 1000",
         &ehi::defaults::sample_records(),
@@ -220,7 +220,7 @@ async fn a_zip_that_is_too_large_for_the_host_is_offered_file_by_file() {
     let session = signed_in(&world, ANNA).await;
     let copy = asked(&world, &session, &[]).await;
     world.work().await;
-    // This host has no links: it sends what it has made.
+    // This host has no signed links: it sends the ZIP itself.
     let files = unpacked(&world.get(&format!("{copy}/zip")).cookie(&session).send().await);
     check_sums(&files);
 }

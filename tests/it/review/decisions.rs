@@ -1,4 +1,4 @@
-//! Approve, reject, delete and undo on the page of an export.
+//! Approval, rejection, deletion and undo on the page of an export.
 
 use domain::audit::{Action, Outcome};
 use domain::ports::audit::AuditQuery;
@@ -9,7 +9,7 @@ use tests::{ANNA, World, both_hosts, text};
 use super::{decide, hidden, link, page};
 use crate::admin::in_review;
 
-/// What happened to a job, as often as it did.
+/// Returns the number of entries in a job's history whose action begins with `what`.
 async fn events(world: &World, staff: &tests::Answer, job: &str, what: &str) -> usize {
     let shown = world.get(&format!("/admin{job}")).cookie(staff).send().await.json();
     let history = shown["history"].as_array().expect("a history").clone();
@@ -35,11 +35,11 @@ async fn a_second_click_says_who_decided_and_changes_nothing(world: World) {
     assert_eq!(events(&world, &staff, &job, "approved").await, 1);
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
     let late = world.get(&path).cookie(&staff).send().await;
-    assert_eq!(late.status, StatusCode::CONFLICT, "nothing is asked any more");
+    assert_eq!(late.status, StatusCode::CONFLICT, "the page does not ask any more");
 }
 
 #[both_hosts]
-async fn of_two_reviewers_at_once_one_wins_and_the_other_is_told(world: World) {
+async fn of_two_simultaneous_reviewers_one_decides_and_the_other_gets_a_conflict(world: World) {
     for _ in 0..5 {
         let (job, _, staff) = in_review(&world).await;
         let version = hidden(&page(&world, &staff, &format!("/staff{job}/approve")).await, "version");
@@ -61,7 +61,7 @@ async fn of_two_reviewers_at_once_one_wins_and_the_other_is_told(world: World) {
 }
 
 #[both_hosts]
-async fn whoever_decides_has_seen_what_is_there(world: World) {
+async fn a_decision_about_an_older_version_is_refused(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let path = format!("/staff{job}/approve");
     let version = hidden(&page(&world, &staff, &path).await, "version");
@@ -92,7 +92,7 @@ async fn the_patient_reads_why_an_export_is_rejected(world: World) {
         assert!(refused.text().contains(said), "{said}: {}", refused.text());
     }
     let typed = decide(&world, &staff, &path, &version, &[("reason", "typed words")]).await.text();
-    assert!(typed.contains("typed words"), "nothing that is typed is lost: {typed}");
+    assert!(typed.contains("typed words"), "the typed text is kept: {typed}");
     let fields = [("because", "harm"), ("reason", "Ask Dr. <b>Who</b>.")];
     assert_eq!(decide(&world, &staff, &path, &version, &fields).await.status, StatusCode::SEE_OTHER);
     let status = world.status(&token, &job).await;
@@ -102,7 +102,7 @@ async fn the_patient_reads_why_an_export_is_rejected(world: World) {
     assert!(shown.contains("&#60;b&#62;Who") && !shown.contains("<b>"), "{shown}");
 }
 
-/// The URL of each file of a complete export with its hash.
+/// Returns the URL and the hash of each file of a complete export.
 async fn hashes(world: &World, token: &str, job: &str) -> Vec<Value> {
     let manifest = world.status(token, job).await.json();
     let files = manifest["output"].as_array().expect("files");
@@ -113,7 +113,7 @@ async fn hashes(world: &World, token: &str, job: &str) -> Vec<Value> {
 }
 
 #[both_hosts]
-async fn what_is_deleted_is_gone_at_once_and_can_be_brought_back(world: World) {
+async fn a_deleted_export_is_gone_at_once_and_can_be_restored(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let before = hashes(&world, &token, &job).await;
@@ -157,7 +157,7 @@ async fn what_is_deleted_is_gone_at_once_and_can_be_brought_back(world: World) {
 }
 
 #[tokio::test]
-async fn after_its_time_a_deletion_is_for_good() -> tests::Result {
+async fn a_deletion_is_final_after_its_undo_time() -> tests::Result {
     let world = World::new();
     let (job, _, staff) = in_review(&world).await;
     let path = format!("/staff{job}");
@@ -165,7 +165,7 @@ async fn after_its_time_a_deletion_is_for_good() -> tests::Result {
     decide(&world, &staff, &format!("{path}/delete"), &version, &[]).await;
     let files = world.platform().files();
     world.clean().await;
-    assert!(!files.list("exports/").await?.is_empty(), "until then its files stay");
+    assert!(!files.list("exports/").await?.is_empty(), "its files are kept until then");
     world.advance(24 * 3600 - 1);
     world.clean().await;
     assert!(!files.list("exports/").await?.is_empty());
@@ -179,9 +179,9 @@ async fn after_its_time_a_deletion_is_for_good() -> tests::Result {
     Ok(())
 }
 
-/// What workers are at, or wait for, is deleted at once; so is everything where the settings say so.
+/// An export on which workers work, or that is queued, is deleted at once; with `undo_hours = 0` every export is.
 #[tokio::test]
-async fn what_cannot_be_brought_back_is_deleted_at_once() -> tests::Result {
+async fn an_export_that_cannot_be_restored_is_deleted_at_once() -> tests::Result {
     let world = World::new();
     let token = world.token(ANNA).await;
     let staff = world.staff().await;
@@ -204,7 +204,7 @@ async fn what_cannot_be_brought_back_is_deleted_at_once() -> tests::Result {
     Ok(())
 }
 
-/// What the audit trail has of a job since the last look, oldest first: the actions and what else they concern.
+/// Returns the entries of the audit trail about a job since the last call, oldest first: the actions and their objects.
 async fn trail(world: &World, seen: &mut usize) -> Vec<(Action, Outcome, Option<String>)> {
     let query = AuditQuery { count: 1_000, ..AuditQuery::default() };
     let mut entries = world.platform().audit().list(&query).await.expect("the trail").entries;

@@ -1,4 +1,4 @@
-//! Documents are shown for what they are, run nothing, and are marked when somebody opened them.
+//! Documents are shown by their content, run no script, and are marked when a member of staff has opened them.
 
 use http::StatusCode;
 use tests::{World, both_hosts};
@@ -7,7 +7,7 @@ use super::{link, page};
 use crate::admin::in_review;
 
 #[both_hosts]
-async fn a_document_is_what_its_content_says(world: World) {
+async fn a_document_is_shown_by_its_content(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let script = b"<html><script>alert(document.cookie)</script></html>";
     let files: [(&str, &str, &[u8]); 4] = [
@@ -38,7 +38,7 @@ async fn a_document_is_what_its_content_says(world: World) {
 }
 
 #[both_hosts]
-async fn who_decides_is_told_how_many_nobody_opened(world: World) {
+async fn a_reviewer_sees_how_many_documents_were_not_opened(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let shown = page(&world, &staff, &format!("/staff{job}")).await;
     assert!(shown.contains("Not opened yet") && !shown.contains("✓ Opened"), "{shown}");
@@ -53,7 +53,7 @@ async fn who_decides_is_told_how_many_nobody_opened(world: World) {
     }
 }
 
-/// The rest of the body is never sent: a client that announces too much is refused by what it announces.
+/// The client never sends the rest of the body: the server refuses the upload because of the announced length.
 #[both_hosts]
 async fn an_upload_that_cannot_fit_is_refused_before_it_is_read(world: World) {
     let (job, _, staff) = in_review(&world).await;

@@ -1,4 +1,4 @@
-//! What staff leave out of an export: it is not in what the client downloads, the reason is, and everything is accounted for.
+//! Resources that staff leave out of an export: the client's download has the reason and not the resource, and the ledger counts it.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::admin::in_review;
 
 const REASON: &str = "It is about another person.";
 
-/// The page that asks before the first resource of a type is left out, and the resource's id.
+/// Returns the page that asks before the first resource of a type is left out, and the resource's id.
 async fn ask(world: &World, staff: &Answer, job: &str, resource_type: &str) -> (String, String) {
     let rows = page(world, staff, &format!("/staff{job}/files/{resource_type}.ndjson")).await;
     let one = page(world, staff, &link(&rows, "one=1")).await;
@@ -20,7 +20,7 @@ async fn ask(world: &World, staff: &Answer, job: &str, resource_type: &str) -> (
     (page(world, staff, &link_named(&one, "Leave out").expect("a link")).await, id)
 }
 
-/// Sends the form of such a page.
+/// Sends the form of that page.
 async fn leave_out(world: &World, staff: &Answer, job: &str, asked: &str, reason: &str) -> Answer {
     let fields: Vec<_> = ["file", "at", "hash"].iter().map(|name| (*name, hidden(asked, name))).collect();
     let mut fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -28,7 +28,7 @@ async fn leave_out(world: &World, staff: &Answer, job: &str, asked: &str, reason
     decide(world, staff, &format!("/staff{job}/leave-out"), &hidden(asked, "version"), &fields).await
 }
 
-/// The manifest of a job as staff see it.
+/// Returns the manifest of a job as staff see it.
 async fn manifest(world: &World, staff: &Answer, job: &str) -> Value {
     world.get(&format!("/admin{job}")).cookie(staff).send().await.json()["manifest"].clone()
 }
@@ -38,7 +38,7 @@ fn file<'m>(manifest: &'m Value, list: &str, name: &str) -> Option<&'m Value> {
 }
 
 #[both_hosts]
-async fn a_resource_leaves_the_copy_and_its_reason_goes_with_it(world: World) {
+async fn a_left_out_resource_is_not_in_the_copy_and_its_reason_is(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let before = manifest(&world, &staff, &job).await;
     let (asked, id) = ask(&world, &staff, &job, "Observation").await;
@@ -51,7 +51,7 @@ async fn a_resource_leaves_the_copy_and_its_reason_goes_with_it(world: World) {
     let done = leave_out(&world, &staff, &job, &asked, REASON).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     let again = leave_out(&world, &staff, &job, &asked, REASON).await;
-    assert_eq!(again.status, StatusCode::CONFLICT, "the page is of an earlier version");
+    assert_eq!(again.status, StatusCode::CONFLICT, "the page shows an earlier version");
     let shown = page(&world, &staff, &format!("/staff{job}")).await;
     assert!(shown.contains(&format!("Observation/{id}: {REASON}")), "{shown}");
     let version = hidden(&page(&world, &staff, &format!("/staff{job}/approve")).await, "version");
@@ -61,7 +61,7 @@ async fn a_resource_leaves_the_copy_and_its_reason_goes_with_it(world: World) {
         (file(&before, "output", "/Observation.ndjson"), file(&after, "output", "/Observation.ndjson"));
     let (was, is) = (was.expect("a file"), is.expect("a file"));
     assert_eq!(is["count"].as_u64(), was["count"].as_u64().map(|count| count - 1));
-    assert_ne!(is["extension"], was["extension"], "hash and size");
+    assert_ne!(is["extension"], was["extension"], "the hash and the size have changed");
     let lines = world.get(&text(&is["url"])).bearer(&token).send().await.lines();
     assert_eq!(is["count"], lines.len());
     assert!(lines.iter().all(|line| line["id"] != id.as_str()), "{id}");
@@ -76,7 +76,7 @@ async fn a_resource_leaves_the_copy_and_its_reason_goes_with_it(world: World) {
 }
 
 #[both_hosts]
-async fn the_last_resource_of_a_file_takes_the_file_with_it(world: World) {
+async fn a_file_whose_last_resource_is_left_out_is_removed(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let before = manifest(&world, &staff, &job).await;
     let single =
@@ -92,11 +92,11 @@ async fn the_last_resource_of_a_file_takes_the_file_with_it(world: World) {
     assert!(files.iter().all(|file| file["url"] != single["url"]), "{files:?}");
     assert_eq!(world.resources(&token, &job).await.len(), 97);
     let late = leave_out(&world, &staff, &job, &asked, REASON).await;
-    assert_eq!(late.status, StatusCode::CONFLICT, "it is decided");
+    assert_eq!(late.status, StatusCode::CONFLICT, "the export is already approved");
 }
 
 #[both_hosts]
-async fn of_two_at_once_one_is_recorded_and_the_other_is_told(world: World) {
+async fn of_two_simultaneous_changes_one_is_recorded_and_the_other_gets_a_conflict(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let (observation, _) = ask(&world, &staff, &job, "Observation").await;
     let (condition, _) = ask(&world, &staff, &job, "Condition").await;
@@ -107,7 +107,7 @@ async fn of_two_at_once_one_is_recorded_and_the_other_is_told(world: World) {
     let mut statuses = [one.status.as_u16(), two.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 409]);
-    // Whoever was told looks again, and then both are left out.
+    // The second member of staff loads the page again, and then both resources are left out.
     let lost = if one.status == StatusCode::CONFLICT { "Observation" } else { "Condition" };
     let (asked, _) = ask(&world, &staff, &job, lost).await;
     assert_eq!(leave_out(&world, &staff, &job, &asked, "Another reason").await.status, StatusCode::SEE_OTHER);
@@ -142,7 +142,7 @@ async fn a_document_is_no_longer_served(world: World) {
     assert_eq!(told[0]["issue"][0]["diagnostics"], format!("staff left out one document: {REASON}"));
 }
 
-/// Whenever the process dies, the export is as it was or as it shall be, and whole.
+/// If the process dies at any call, the export is complete, in the old state or in the new one.
 #[tokio::test]
 async fn a_cut_at_any_call_leaves_the_old_state_or_the_new_one() -> tests::Result {
     let mut outcomes = [0, 0];
@@ -176,9 +176,9 @@ async fn a_cut_at_any_call_leaves_the_old_state_or_the_new_one() -> tests::Resul
     Ok(())
 }
 
-/// Of a large file no object with the resource is left.
+/// After a resource of a large file is left out, no object contains the resource.
 #[tokio::test]
-async fn the_object_that_had_it_is_removed() -> tests::Result {
+async fn the_object_with_the_left_out_resource_is_removed() -> tests::Result {
     let records = tempfile::tempdir()?;
     let directory = records.path().join("Patient").join(ANNA);
     std::fs::create_dir_all(&directory)?;
@@ -199,7 +199,7 @@ async fn the_object_that_had_it_is_removed() -> tests::Result {
     let before =
         web::manifest::stored_page(&stored.job, 0, &*world.platform().files()).await?.expect("a page");
     let named = before.find("Observation").expect("a file");
-    assert!(named.file.place.is_none(), "it is an object of its own");
+    assert!(named.file.place.is_none(), "the file is an object of its own");
     assert_eq!(leave_out(&world, &staff, &job, &asked, REASON).await.status, StatusCode::SEE_OTHER);
     assert_eq!(world.platform().files().size(&named.file.key).await?, None);
     world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;

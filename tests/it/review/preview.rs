@@ -1,4 +1,4 @@
-//! The resources of a file: readable, of any shape, and at the same cost wherever they stand.
+//! The pages with the resources of a file: they are readable for every shape of resource, and cost the same at every position.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ async fn a_resource_is_shown_as_fields_and_as_json(world: World) {
         let answer = world.get(&format!("/staff{job}{wrong}")).cookie(&staff).send().await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{wrong}");
     }
-    // Where no line begins, nothing is shown.
+    // An offset at which no line begins shows no resource.
     for nowhere in ["1", "99999999"] {
         let answer =
             page(&world, &staff, &format!("/staff{job}/files/Observation.ndjson?at={nowhere}")).await;
@@ -51,7 +51,7 @@ fn observation(number: usize) -> Value {
     })
 }
 
-/// A lake with one patient and these Observations.
+/// Makes a lake with one patient and these Observations.
 fn write(root: &Path, observations: impl Iterator<Item = Value>) {
     let directory = root.join("Patient").join(ANNA);
     std::fs::create_dir_all(&directory).expect("a directory");
@@ -63,7 +63,7 @@ fn write(root: &Path, observations: impl Iterator<Item = Value>) {
     std::fs::write(directory.join("all.ndjson"), text).expect("written");
 }
 
-/// Counts the bytes that are read of files.
+/// Counts the bytes that are read from files.
 #[derive(Default)]
 struct Counter(AtomicU64);
 
@@ -81,7 +81,8 @@ impl Hook for Counter {
     }
 }
 
-/// The pages of a file with so many Observations: the first one, one in the middle and the last one; and what each read.
+/// Loads the first three pages, if there are as many, of a file with this number of Observations. Returns each page and the
+/// number of bytes that the server read for it.
 async fn pages_of(observations: usize) -> Vec<(String, u64)> {
     let records = tempfile::tempdir().expect("a directory");
     write(records.path(), (0..observations).map(observation));
@@ -106,7 +107,7 @@ async fn pages_of(observations: usize) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn a_page_costs_the_same_however_many_there_are() {
+async fn a_page_costs_the_same_for_any_number_of_resources() {
     let (few, many) = (pages_of(50).await, pages_of(50_000).await);
     assert_eq!(few.len(), 1);
     assert!(many[0].0.contains("Resources 1 to 50 of 50,000") && many[0].0.contains("Glucose 49"));
@@ -117,7 +118,7 @@ async fn a_page_costs_the_same_however_many_there_are() {
 }
 
 #[tokio::test]
-async fn pages_lead_forth_and_back_and_show_every_resource_once() {
+async fn pages_link_to_the_next_and_previous_and_show_every_resource_once() {
     let records = tempfile::tempdir().expect("a directory");
     write(records.path(), (0..230).map(observation));
     let world = World::with("sandbox = true", records.path());
@@ -148,7 +149,7 @@ async fn pages_lead_forth_and_back_and_show_every_resource_once() {
     }
 }
 
-/// What a record may hold, and no page may break by.
+/// Shapes of resources that a record may contain and every page must show.
 #[tokio::test]
 async fn a_resource_of_any_shape_and_size_is_shown() {
     let records = tempfile::tempdir().expect("a directory");
