@@ -110,28 +110,17 @@ async fn page_member_with(role: Role, parts: &Parts, state: &Admin) -> Result<St
     })
 }
 
-/// Defines an extractor for the API and one for pages: a member of staff with a role, by name.
+/// Defines extractors of a member of staff with a role, by name: for the API, and for pages.
 macro_rules! staff_with {
-    ($($(#[$doc:meta])* $api:ident, $page:ident: $role:ident;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: $role:ident by $found:ident or $refused:ty;)+) => {$(
         $(#[$doc])*
-        pub(crate) struct $api(pub(crate) String);
+        pub(crate) struct $name(pub(crate) String);
 
-        impl FromRequestParts<Admin> for $api {
-            type Rejection = ApiError;
+        impl FromRequestParts<Admin> for $name {
+            type Rejection = $refused;
 
-            async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, ApiError> {
-                Ok(Self(member_with(Role::$role, parts, state).await?))
-            }
-        }
-
-        /// The same for a page. A GET without a session redirects to the sign-in page.
-        pub(crate) struct $page(pub(crate) String);
-
-        impl FromRequestParts<Admin> for $page {
-            type Rejection = Response;
-
-            async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, Response> {
-                page_member_with(Role::$role, parts, state).await.map(Self)
+            async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, $refused> {
+                Ok(Self($found(Role::$role, parts, state).await?))
             }
         }
     )+};
@@ -139,7 +128,13 @@ macro_rules! staff_with {
 
 staff_with! {
     /// A reviewer, by name. Other callers get 401 or 403.
-    Staff, PageStaff: Reviewer;
+    Staff: Reviewer by member_with or ApiError;
+    /// The same for a page. A GET without a session redirects to the sign-in page.
+    PageStaff: Reviewer by page_member_with or Response;
     /// An auditor, by name. Other callers get 401 or 403.
-    Auditor, PageAuditor: Auditor;
+    Auditor: Auditor by member_with or ApiError;
+    /// The same for a page.
+    PageAuditor: Auditor by page_member_with or Response;
+    /// An administrator, by name, for a page.
+    PageAdministrator: Administrator by page_member_with or Response;
 }

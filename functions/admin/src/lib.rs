@@ -5,7 +5,7 @@
 //!   [`direct`]: files that are too large for a request;
 //! - [`api`] and [`pages`]: the routes of both; [`job`]: the pages of one export;
 //! - [`queue`] and [`several`]: the list of exports, and approving several of them;
-//! - [`audit`]: the audit trail for auditors.
+//! - [`audit`]: the audit trail for auditors; [`settings_page`]: the settings for administrators.
 
 mod api;
 mod audit;
@@ -16,6 +16,7 @@ mod login;
 mod pages;
 mod queue;
 mod review;
+mod settings_page;
 mod several;
 mod uploads;
 
@@ -130,6 +131,13 @@ fn declared() -> Routes<Admin> {
         .below(Below::Root, |at| {
             at.get("/staff/audit", page, with_job("Shows the audit trail to auditors"), audit::page)
                 .reading(&audit::FILTER)
+                .returning(&[described::page(200)])
+                .get(
+                    "/staff/settings",
+                    page,
+                    with_job("Shows the settings to administrators"),
+                    settings_page::show,
+                )
                 .returning(&[described::page(200)])
                 .get("/admin/audit", staff, with_job("Returns the audit trail as AuditEvents"), audit::ndjson)
                 .reading(&audit::FILTER)

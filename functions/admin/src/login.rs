@@ -86,11 +86,12 @@ impl Admin {
     /// The page that a member of staff may begin at.
     fn home_of(&self, username: &str) -> &'static str {
         let account = self.settings.staff.iter().find(|account| account.username == username);
-        match account {
-            Some(account) if !account.roles.has(Role::Reviewer) && account.roles.has(Role::Auditor) => {
-                "/staff/audit"
-            }
-            _ => "/staff",
+        let has = |role| account.is_some_and(|account| account.roles.has(role));
+        match () {
+            () if has(Role::Reviewer) => "/staff",
+            () if has(Role::Auditor) => "/staff/audit",
+            () if has(Role::Administrator) => "/staff/settings",
+            () => "/staff",
         }
     }
 

@@ -805,3 +805,21 @@ several-done-title = { $count ->
    *[other] { $count } exports are approved
 }
 several-back = Back to the exports
+
+## The settings
+
+settings-title = Settings
+settings-lead = The settings file and the environment of the server say what is here. This page changes nothing.
+settings-address = Public address
+settings-review = Staff check each copy
+settings-sandbox = Anybody may pick any patient (sandbox)
+settings-unfinished = Unfinished exports are kept for
+settings-audit = The audit trail is kept for
+settings-digest = Digest of all settings
+settings-days = { $days } days
+settings-yes = On
+settings-no = Off
+settings-staff = Who may do what
+role-reviewer = Reviewer
+role-administrator = Administrator
+role-auditor = Auditor

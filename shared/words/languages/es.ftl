@@ -803,3 +803,21 @@ several-done-title = { $count ->
    *[other] Se aprobaron { $count } exportaciones
 }
 several-back = Volver a las exportaciones
+
+## La configuración
+
+settings-title = Configuración
+settings-lead = El archivo de configuración y el entorno del servidor dicen lo que hay aquí. Esta página no cambia nada.
+settings-address = Dirección pública
+settings-review = El personal revisa cada copia
+settings-sandbox = Cualquiera puede elegir cualquier paciente (pruebas)
+settings-unfinished = Las exportaciones sin terminar se guardan
+settings-audit = El registro de auditoría se guarda
+settings-digest = Resumen de toda la configuración
+settings-days = { $days } días
+settings-yes = Activado
+settings-no = Desactivado
+settings-staff = Quién puede hacer qué
+role-reviewer = Quien revisa
+role-administrator = Quien administra
+role-auditor = Quien audita

@@ -41,6 +41,7 @@ async fn each_role_reaches_what_is_its_own_and_nothing_else() {
     let ends = |location: String, path: &str| assert!(location.ends_with(path), "{location}");
     ends(reviewer.location(), "/staff");
     ends(auditor.location(), "/staff/audit");
+    ends(administrator.location(), "/staff/settings");
     let (own, not) = (StatusCode::OK, StatusCode::FORBIDDEN);
     for (path, of_reviewer, of_auditor) in [
         ("/staff", own, not),
@@ -51,8 +52,12 @@ async fn each_role_reaches_what_is_its_own_and_nothing_else() {
         (&*job, own, not),
         ("/staff/audit", not, own),
         ("/admin/audit", not, own),
+        ("/staff/settings", not, not),
     ] {
-        for (cookie, expected) in [(&reviewer, of_reviewer), (&auditor, of_auditor), (&administrator, not)] {
+        let of_administrator = if path == "/staff/settings" { own } else { not };
+        for (cookie, expected) in
+            [(&reviewer, of_reviewer), (&auditor, of_auditor), (&administrator, of_administrator)]
+        {
             let answer = world.get(path).cookie(cookie).send().await;
             assert_eq!(answer.status, expected, "{path}: {}", answer.text());
         }
@@ -73,6 +78,11 @@ async fn each_role_reaches_what_is_its_own_and_nothing_else() {
     assert!(!page.contains("/staff/audit"), "{page}");
     let page = world.get("/staff/audit").cookie(&auditor).send().await.text();
     assert!(!page.contains("href=\"/staff\""), "{page}");
+    let page = world.get("/staff/settings").cookie(&administrator).send().await.text();
+    assert!(
+        page.contains("auditor") && !page.contains("$argon2id$") && !page.contains("PRIVATE KEY"),
+        "{page}"
+    );
     let both = world.staff().await;
     let page = world.get("/staff").cookie(&both).send().await.text();
     assert!(page.contains("href=\"/staff/audit\"") && page.contains("href=\"/staff\""), "{page}");

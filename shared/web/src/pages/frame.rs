@@ -47,6 +47,11 @@ impl Frame {
         self.roles.has(Role::Auditor)
     }
 
+    /// Whether whoever reads the page looks after the server.
+    pub(crate) fn is_administrator(&self) -> bool {
+        self.roles.has(Role::Administrator)
+    }
+
     pub(crate) fn language(&self) -> &'static str {
         self.words.language.tag()
     }

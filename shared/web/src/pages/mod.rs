@@ -18,6 +18,7 @@ pub use self::my::{
 pub use self::queue::{
     Due, QueuePage, QueueRow, Refused, SeveralDonePage, SeveralPage, Tab, state as staff_state,
 };
+pub use self::settings::SettingsPage;
 pub use self::staff::StaffLoginPage;
 pub use self::zip::{ZipHead, ZipKind, ZipRow, ZipRows, ZipSection, ZipTail};
 
@@ -31,6 +32,7 @@ mod frame;
 pub mod job;
 mod my;
 mod queue;
+mod settings;
 mod staff;
 mod zip;
 
