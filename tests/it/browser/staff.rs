@@ -149,3 +149,12 @@ async fn the_audit_trail_in_every_look() {
     page.open(&site.at("/staff/audit")).await;
     passes(&page, "staff-audit", Audience::Staff).await;
 }
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_settings_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    site.sign_staff_in(&page).await;
+    page.open(&site.at("/staff/settings")).await;
+    passes(&page, "staff-settings", Audience::Staff).await;
+}
