@@ -74,3 +74,16 @@ pub(crate) fn topics(choices: &Choices, words: &Words) -> Vec<String> {
     let given = Sensitive::ALL.into_iter().filter(|topic| choices.authorizes(*topic));
     given.map(|topic| words.text(&format!("topic-{}", topic.key()), &[])).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_of_the_ledger_has_words() {
+        let words = Words::default();
+        for reason in Reason::ALL {
+            assert!(words.has(&format!("my-why-{}", reason.key())), "{reason:?}");
+        }
+    }
+}

@@ -191,6 +191,7 @@ my-why-deleted = It was deleted
 my-why-provenance = It says where other entries come from, and was not asked for
 my-why-document = It belongs to an entry that is not in the copy
 my-why-unreferenced = Nothing in the copy refers to it
+my-why-staff = Our staff left it out when they checked the copy
 my-why-duplicates = It is there twice
 my-why-problems = We could not read it
 my-cancel = Cancel this copy

@@ -189,6 +189,7 @@ my-why-deleted = Se borró
 my-why-provenance = Dice de dónde vienen otras entradas y no se pidió
 my-why-document = Pertenece a una entrada que no está en la copia
 my-why-unreferenced = Nada de la copia se refiere a él
+my-why-staff = Nuestro personal lo dejó fuera al revisar la copia
 my-why-duplicates = Está dos veces
 my-why-problems = No pudimos leerlo
 my-cancel = Cancelar esta copia

@@ -60,6 +60,7 @@ fn next_step(status: u16, path: &str) -> (&'static str, &'static str) {
     match status {
         401 | 403 if path.starts_with("/staff") => ("/staff/login", "sign-in"),
         404 | 409 if path.starts_with("/staff") => ("/staff", "back"),
+        404 | 409 | 413 if path.starts_with("/my/") => ("/my", "my-copies"),
         _ => ("/", "home"),
     }
 }
