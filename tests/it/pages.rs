@@ -125,6 +125,11 @@ async fn spanish_pages_have_no_english() {
     let picked =
         world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
     let mut pages = vec![
+        ("/my".to_owned(), picked.cookie()),
+        (answer.job().replace("/jobs", "/my/exports"), picked.cookie()),
+        ("/my/apps".to_owned(), picked.cookie()),
+        ("/my/sign-out-everywhere".to_owned(), picked.cookie()),
+        (format!("{job}0/customize"), picked.cookie()),
         ("/".to_owned(), String::new()),
         ("/format".to_owned(), String::new()),
         ("/nothing".to_owned(), String::new()),
