@@ -3,14 +3,12 @@
 //! A document opens in a tab, never in a frame, and runs nothing: see [`super::sniff`] and the policy of the response.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::chunk::{ChunkResult, RecordAttachment};
+use domain::chunk::RecordAttachment;
 use domain::error::{NO_FILE, Result};
-use domain::ids::JobId;
-use domain::pack::Location;
+use domain::job::Job;
 use domain::ports::jobs::StoredJob;
 use futures_util::StreamExt;
 use http::HeaderValue;
@@ -18,6 +16,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
 use settings::LargeFiles;
 use storage::packs;
 use web::download::{FileRequest, InlineLimit, Stored, download};
+use web::exported::{self, FoundAttachment};
 use web::extract::{FilePath, JobPath};
 use web::pages::job::{DocumentRow, LISTED};
 use web::respond::PageError;
@@ -34,15 +33,6 @@ const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 /// A document in the audit trail, which never has its name: people name files after patients.
 pub(super) const DOCUMENT: &str = "document";
 
-/// A document that can be opened.
-struct Document {
-    location: Location,
-    size: u64,
-    /// What it is saved as.
-    file_name: String,
-    etag: String,
-}
-
 pub(crate) async fn show(
     State(state): State<Admin>,
     PageStaff(username): PageStaff,
@@ -51,15 +41,15 @@ pub(crate) async fn show(
     request: FileRequest,
 ) -> Result<Response, PageError> {
     let stored = state.job(&id).await?;
-    let document = state.document(&stored, &file).await?.ok_or(NO_FILE)?;
+    let document = state.document(&stored.job, &file).await?.ok_or(NO_FILE)?;
     let shown = shown_as(&state.head(&document).await?);
     state.viewed_part(&stored.job, DOCUMENT, &username).await?;
     state.mark_opened(&id, &file).await?;
     let stored = Stored {
         location: &document.location,
         content_type: shown.unwrap_or(fhir::media_types::UNKNOWN),
-        file_name: &document.file_name,
-        etag: document.etag,
+        file_name: &document.name,
+        etag: format!("\"{}\"", document.etag),
         size: document.size,
     };
     let inline = InlineLimit { bytes: state.settings.max_direct_bytes, on_larger: LargeFiles::Redirect };
@@ -67,7 +57,7 @@ pub(crate) async fn show(
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     if shown.is_some() && headers.contains_key(CONTENT_DISPOSITION) {
-        let disposition = format!("inline; filename=\"{}\"", document.file_name);
+        let disposition = format!("inline; filename=\"{}\"", document.name);
         headers.insert(
             CONTENT_DISPOSITION,
             HeaderValue::from_str(&disposition).map_err(domain::error::Error::internal)?,
@@ -78,7 +68,7 @@ pub(crate) async fn show(
 
 impl Admin {
     /// The first bytes of a document.
-    async fn head(&self, document: &Document) -> Result<Vec<u8>> {
+    async fn head(&self, document: &FoundAttachment) -> Result<Vec<u8>> {
         let range = 0..document.size.min(sniff::HEAD);
         let mut stream = packs::open(&*self.files, &document.location, Some(range)).await?;
         let mut head = Vec::new();
@@ -89,64 +79,28 @@ impl Admin {
     }
 
     /// The document of this name in URLs: one that staff attached, or one of the record that they did not leave out.
-    async fn document(&self, stored: &StoredJob, name: &str) -> Result<Option<Document>> {
-        let attachments = &stored.job.header().attachments;
-        if let Some(file) = attachments.iter().find(|file| file.name.as_str() == name) {
-            return Ok(Some(Document {
-                location: Location::object(file.key.clone()),
-                size: file.size,
-                file_name: file.name.to_string(),
-                etag: format!("\"{}\"", file.hash),
-            }));
-        }
-        let Some(attachment) = RecordAttachment::parse(name) else { return Ok(None) };
-        let found = self.record_attachment(stored, &attachment).await?;
-        Ok(found.map(|(location, size)| Document {
-            location,
-            size,
-            file_name: attachment.name.to_string(),
-            etag: format!("\"{}\"", attachment.url_name()),
-        }))
-    }
-
-    /// Where an attachment of the record is, and its size, unless staff left it out.
-    pub(super) async fn record_attachment(
-        &self,
-        stored: &StoredJob,
-        attachment: &RecordAttachment,
-    ) -> Result<Option<(Location, u64)>> {
-        let Some(summary) = stored.job.summary() else { return Ok(None) };
-        if summary.has_left_out(&attachment.url_name()) {
-            return Ok(None);
-        }
-        let chunk = self.jobs.chunk(stored.job.id(), attachment.chunk).await?;
-        let result = chunk.and_then(|chunk| chunk.result).filter(|it| it.attempt == attachment.attempt);
-        match result {
-            Some(result) => self.attachments.find(stored.job.id(), attachment, &result).await,
+    pub(super) async fn document(&self, job: &Job, name: &str) -> Result<Option<FoundAttachment>> {
+        match job.summary() {
+            Some(_) => exported::attachment(job, name, &*self.jobs, &self.attachments).await,
             None => Ok(None),
         }
     }
 
-    /// The attachments of the record, in the order of their names, each with the result of its chunk. Only exports of one
-    /// patient are reviewed, so that there are few.
-    async fn record_attachments(
-        &self,
-        stored: &StoredJob,
-    ) -> Result<Vec<(RecordAttachment, Arc<ChunkResult>)>> {
+    /// The attachments of the record and their sizes, in the order of their names. Only exports of one patient are reviewed,
+    /// so that there are few.
+    async fn record_attachments(&self, stored: &StoredJob) -> Result<Vec<(RecordAttachment, u64)>> {
         let Some(summary) = stored.job.summary().filter(|_| stored.job.header().patient.is_some()) else {
             return Ok(Vec::new());
         };
-        let id: &JobId = stored.job.id();
+        let id = stored.job.id();
         let mut found = Vec::new();
         for from in (0..stored.progress.plan_end).step_by(CHUNKS as usize) {
             for stored in self.jobs.results(id, from..stored.progress.plan_end.min(from + CHUNKS)).await? {
-                let result = Arc::new(stored.result);
-                let listed = self.attachments.list(id, stored.chunk, &result).await?;
-                found.extend(listed.into_iter().map(|(attachment, ..)| (attachment, result.clone())));
+                let all = self.attachments.list(id, stored.chunk, &stored.result).await?;
+                found.extend(all.into_iter().map(|(attachment, _, size)| (attachment, size)));
             }
         }
         found.retain(|(attachment, _)| !summary.has_left_out(&attachment.url_name()));
-        found.sort_by_key(|(attachment, _)| attachment.url_name());
         Ok(found)
     }
 
@@ -158,14 +112,11 @@ impl Admin {
         opened: &BTreeSet<String>,
     ) -> Result<(Vec<DocumentRow>, Option<usize>)> {
         let all = self.record_attachments(stored).await?;
-        let mut rows = Vec::new();
-        for (attachment, result) in all.iter().skip(from).take(LISTED) {
-            let name = attachment.url_name();
-            let found = self.attachments.find(stored.job.id(), attachment, result).await?;
-            let Some((_, size)) = found else { continue };
-            let title = attachment.name.to_string();
-            rows.push(DocumentRow { opened: opened.contains(&name), name, title, size, is_attached: false });
-        }
+        let row = |(attachment, size): &(RecordAttachment, u64)| {
+            let (name, title) = (attachment.url_name(), attachment.name.to_string());
+            DocumentRow { opened: opened.contains(&name), name, title, size: *size, is_attached: false }
+        };
+        let rows = all.iter().skip(from).take(LISTED).map(row).collect();
         let next = from.saturating_add(LISTED);
         Ok((rows, (next < all.len()).then_some(next)))
     }

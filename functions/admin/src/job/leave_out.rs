@@ -105,8 +105,8 @@ impl Admin {
     ) -> Result<LeaveOutPage> {
         match target {
             Target::Document(attachment) => {
-                self.record_attachment(stored, attachment).await?.ok_or(NO_FILE)?;
                 let name = attachment.url_name();
+                self.document(&stored.job, &name).await?.ok_or(NO_FILE)?;
                 Ok(LeaveOutPage::of_document(username, stored, name, &attachment.name))
             }
             Target::Line(LineOf { file, at, sha256 }) => {

@@ -237,9 +237,10 @@ impl Admin {
         stored: &StoredJob,
         attachment: &RecordAttachment,
     ) -> Result<(Redacted, Vec<String>)> {
-        let (location, _) = self.record_attachment(stored, attachment).await?.ok_or(NO_FILE)?;
+        let name = attachment.url_name();
+        let location = self.document(&stored.job, &name).await?.ok_or(NO_FILE)?.location;
         let replaced = location.place.is_none().then_some(location.key).into_iter().collect();
-        Ok((Redacted::Document { name: attachment.url_name() }, replaced))
+        Ok((Redacted::Document { name }, replaced))
     }
 
     /// Writes the reasons of all redactions, and the pages of the manifest, which lists them.
