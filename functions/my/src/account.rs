@@ -1,12 +1,16 @@
 //! What became of the record, in the patient's words: every number is one of the ledger.
 
+use std::collections::BTreeSet;
+
 use domain::choices::{Choices, Sensitive};
 use domain::ledger::{Ledger, Reason};
+use domain::manifest::ExportTotals;
 use web::pages::{AccountRow, ChosenPart};
 use words::Words;
 
 /// The rows of what was left out or withheld, with the reason: entries, and documents.
-pub(crate) fn left_out(ledger: &Ledger, words: &Words) -> Vec<AccountRow> {
+pub(crate) fn left_out(summary: &ExportTotals, words: &Words) -> Vec<AccountRow> {
+    let Some(ledger) = &summary.ledger else { return Vec::new() };
     let (resources, documents) = (&ledger.resources, &ledger.documents);
     let row = |why: String, entries: u64, documents: u64| AccountRow {
         why,
@@ -24,7 +28,10 @@ pub(crate) fn left_out(ledger: &Ledger, words: &Words) -> Vec<AccountRow> {
         )
     });
     let reasons = Reason::ALL.into_iter().map(|reason| {
-        let why = words.text(&format!("my-why-{}", reason.key()), &[]);
+        let why = match reason {
+            Reason::Staff => words.text("my-why-staff", &[("reasons", &reasons_of_staff(summary))]),
+            _ => words.text(&format!("my-why-{}", reason.key()), &[]),
+        };
         row(why, resources.left_out.get(reason), documents.left_out.get(reason))
     });
     let others = [
@@ -32,6 +39,12 @@ pub(crate) fn left_out(ledger: &Ledger, words: &Words) -> Vec<AccountRow> {
         row(words.text("my-why-problems", &[]), resources.problems, documents.problems),
     ];
     withheld.chain(reasons).chain(others).filter(|row| !row.is_empty).collect()
+}
+
+/// Why staff left something out, each reason once.
+fn reasons_of_staff(summary: &ExportTotals) -> String {
+    let reasons: BTreeSet<_> = summary.redactions.iter().map(|redaction| redaction.reason.as_str()).collect();
+    Vec::from_iter(reasons).join(" ")
 }
 
 /// How many entries and documents were read, and how many are in the copy.

@@ -113,7 +113,7 @@ impl My {
                 None => Vec::new(),
             },
             account: ledger.map(|ledger| account::total(ledger, &words)),
-            left_out: ledger.map(|ledger| account::left_out(ledger, &words)).unwrap_or_default(),
+            left_out: complete.map(|it| account::left_out(&it.summary, &words)).unwrap_or_default(),
             downloads: self.downloads(stored).await?,
             can_cancel: is_open(state),
             can_delete: state == JobState::Complete,
