@@ -19,6 +19,7 @@ mod openid;
 mod outages;
 mod pages;
 mod queue;
+mod started;
 mod status;
 
 mod aws;

@@ -5,6 +5,7 @@
 //!   [`direct`]: files that are too large for a request;
 //! - [`api`] and [`pages`]: the routes of both; [`job`]: the pages of one export;
 //! - [`queue`] and [`several`]: the list of exports, and approving several of them;
+//! - [`patients`] and [`start`]: exports that staff start;
 //! - [`audit`]: the audit trail for auditors; [`settings_page`]: the settings for administrators.
 
 mod api;
@@ -14,10 +15,12 @@ mod direct;
 mod job;
 mod login;
 mod pages;
+mod patients;
 mod queue;
 mod review;
 mod settings_page;
 mod several;
+mod start;
 mod uploads;
 
 use std::sync::Arc;
@@ -29,6 +32,8 @@ use domain::error::Result;
 use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
 use domain::ports::jobs::Jobs;
+use domain::ports::queue::Queue;
+use domain::ports::records::Records;
 use platform::Platform;
 use security::verify::Verifier;
 use settings::Settings;
@@ -45,6 +50,8 @@ pub(crate) struct Admin {
     files: Arc<dyn Files>,
     /// The documents that exports wrote.
     attachments: Arc<Attachments>,
+    queue: Arc<dyn Queue>,
+    records: Arc<dyn Records>,
     expiring: Arc<dyn ExpiringStore>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -160,6 +167,24 @@ fn declared() -> Routes<Admin> {
                 .taking(FORM)
                 .reading(&[several::CONFIRMED])
                 .returning(&[described::page(200)])
+                .get(
+                    "/staff/patients",
+                    page,
+                    with_job("Finds a patient of the record store"),
+                    patients::search,
+                )
+                .reading(&[patients::SEARCHED])
+                .returning(&[described::page(200)])
+                .get(
+                    "/staff/patients/{patient}/export",
+                    page,
+                    with_job("Shows the form of an export that staff start"),
+                    start::ask,
+                )
+                .returning(&[described::page(200)])
+                .post("/staff/patients/{patient}/export", page, back("Starts an export"), start::begin)
+                .taking(FORM)
+                .reading(&start::fields())
                 .get("/staff/login", sign_in, with_job("Shows the sign-in page of staff"), pages::login)
                 .returning(&[described::page(200)])
                 .post("/staff/login", sign_in, back("Signs staff in"), login::by_page)
@@ -175,6 +200,8 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
         jobs: platform.jobs()?,
         files: platform.files()?,
         attachments: Arc::new(Attachments::new(platform.files()?)),
+        queue: platform.queue()?,
+        records: platform.records()?,
         expiring: platform.expiring()?,
         clock: platform.clock(),
         random: platform.random(),

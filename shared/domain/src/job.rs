@@ -64,6 +64,15 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// The client that owns the exports that staff start. No client can be registered under this id, so that no token of this
+    /// server has it.
+    pub const STAFF: &str = "staff";
+
+    /// Whether staff have started the export.
+    pub fn is_staff(&self) -> bool {
+        self.client.as_str() == Self::STAFF && self.issuer.is_none()
+    }
+
     /// The owner that a token identifies. A redundant subject is left out: that of a client that acts for itself, and that
     /// of the patient in a token of this server. So jobs of these owners that were stored before owners had subjects keep
     /// their owner. Other jobs of that time have no known user and belong to nobody.

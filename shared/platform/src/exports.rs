@@ -32,9 +32,21 @@ pub struct NewExport {
     pub request_id: Option<String>,
 }
 
-/// Creates a job. It begins at once if it needs no form.
+/// Creates a job for its client. It begins at once if it needs no form.
 pub async fn start(
     new: NewExport,
+    jobs: &dyn Jobs,
+    queue: &dyn Queue,
+    sources: (&dyn Clock, &dyn Random),
+) -> Result<Job> {
+    let client = new.owner.client.to_string();
+    start_as(new, (&client, "asked for an export"), jobs, queue, sources).await
+}
+
+/// Creates a job. Its history begins with an actor and what the actor did.
+pub async fn start_as(
+    new: NewExport,
+    (actor, action): (&str, &str),
     jobs: &dyn Jobs,
     queue: &dyn Queue,
     (clock, random): (&dyn Clock, &dyn Random),
@@ -42,11 +54,7 @@ pub async fn start(
     let now = clock.now();
     let header = JobHeader {
         id: new.id.unwrap_or_else(|| random.job(now)),
-        history: vec![AuditEvent {
-            at: now,
-            actor: new.owner.client.to_string(),
-            action: "asked for an export".to_owned(),
-        }],
+        history: vec![AuditEvent { at: now, actor: actor.to_owned(), action: action.to_owned() }],
         owner: new.owner,
         patient: new.patient,
         request: new.request,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crypto::key_set;
 use domain::ids::{ClientId, PatientId};
+use domain::job::Owner;
 use domain::roles::Roles;
 use domain::scopes::Scopes;
 use jsonwebtoken::jwk::JwkSet;
@@ -245,6 +246,9 @@ impl Client {
             read.wrong("clients", &format!("has '{OWN_PAGES}', which is the id of the patients' own pages"));
         }
         let mut wrong = |what: String| read.wrong("clients", &format!("'{}' {what}", self.id));
+        if self.id.as_str() == Owner::STAFF {
+            wrong("is the id of the exports that staff start: choose another".to_owned());
+        }
         if self.inline_attachments_bytes > MAX_INLINE_ATTACHMENT {
             wrong(format!(
                 "has inline_attachments_bytes {}, and the maximum is {MAX_INLINE_ATTACHMENT}",
@@ -437,6 +441,7 @@ mod tests {
     #[test]
     fn registrations_that_cannot_work_are_refused() {
         for (wrong, named) in [
+            ("name = \"x\"\n[[clients]]\nid = \"staff\"", "exports that staff start"),
             ("scopes = \"system/Bogus.rs\"", "system/Bogus.rs"),
             ("scopes = \"system/*.rs access/a.write\"", "access/a.write"),
             ("redirect_uris = [\"https://app.example.org/cb?state=x\"]", "state"),

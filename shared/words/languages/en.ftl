@@ -824,3 +824,31 @@ settings-staff = Who may do what
 role-reviewer = Reviewer
 role-administrator = Administrator
 role-auditor = Auditor
+
+## Exports that staff start
+
+queue-staff = Staff
+patients-title = Patients
+patients-id = Patient id
+patients-id-hint = The whole id. The record store has no index of names.
+patients-search = Search
+patients-sex = Sex
+patients-last = Last export
+patients-none = None
+patients-nobody = Nobody found. Check the id: capital and small letters differ.
+sex-female = Female
+sex-male = Male
+sex-other = Other
+sex-unknown = Unknown
+start-title = Start export
+start-receiver = Who gets the copy?
+start-receiver-hint = Such as: the patient, or a person who may act for the patient.
+start-reason = Why is it made?
+start-reason-hint = It stays in the history of the export.
+start-parts = Parts of the record
+start-days = Days
+start-days-hint = No days: all times.
+start-topics-hint = A topic is left out unless you tick it. Tick only what the patient allows.
+start-no-receiver = Say who gets the copy.
+start-no-reason = Say why the export is made.
+start-too-long = Use at most { $limit } letters, in one line.

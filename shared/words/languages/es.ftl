@@ -822,3 +822,31 @@ settings-staff = Quién puede hacer qué
 role-reviewer = Quien revisa
 role-administrator = Quien administra
 role-auditor = Quien audita
+
+## Exports that staff start
+
+queue-staff = Personal
+patients-title = Pacientes
+patients-id = Identificador del paciente
+patients-id-hint = El identificador completo. El archivo de historiales no tiene índice de nombres.
+patients-search = Buscar
+patients-sex = Sexo
+patients-last = Última exportación
+patients-none = Ninguna
+patients-nobody = No se encontró a nadie. Revise el identificador: importan mayúsculas y minúsculas.
+sex-female = Femenino
+sex-male = Masculino
+sex-other = Otro
+sex-unknown = Desconocido
+start-title = Iniciar exportación
+start-receiver = ¿Quién recibe la copia?
+start-receiver-hint = Por ejemplo: el paciente, o una persona que puede actuar por el paciente.
+start-reason = ¿Por qué se hace?
+start-reason-hint = Queda en la historia de la exportación.
+start-parts = Partes del historial
+start-days = Días
+start-days-hint = Sin días: todo.
+start-topics-hint = Si no marca un tema, queda fuera. Marque solo lo que el paciente permite.
+start-no-receiver = Diga quién recibe la copia.
+start-no-reason = Diga por qué se hace la exportación.
+start-too-long = Use como máximo { $limit } letras, en una línea.

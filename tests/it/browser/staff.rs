@@ -158,3 +158,19 @@ async fn the_settings_in_every_look() {
     page.open(&site.at("/staff/settings")).await;
     passes(&page, "staff-settings", Audience::Staff).await;
 }
+
+#[tokio::test]
+#[ignore = "cargo xtask browser starts what it needs"]
+async fn the_pages_of_a_new_export_in_every_look() {
+    let (site, _browser, page) = opened(Look::DESK, Script::On).await;
+    site.in_review().await;
+    site.sign_staff_in(&page).await;
+    page.open(&site.at("/staff/patients?q=anna-lindqvist")).await;
+    passes(&page, "staff-patients", Audience::Staff).await;
+    page.leads(page.click("link", "Start export")).await;
+    passes(&page, "staff-start", Audience::Staff).await;
+    page.fill("Who gets the copy?", "the patient").await;
+    page.fill("Why is it made?", "asked by phone").await;
+    page.leads(page.press(Key::Enter)).await;
+    assert!(page.url().await.contains("/staff/jobs/"), "{}", page.url().await);
+}

@@ -15,6 +15,7 @@ pub use self::my::{
     AccountRow, AppCard, AppsPage, Chosen, ChosenPart, ConfirmPage, ContentRow, CopiesPage, CopyCard,
     CopyPage, Downloads, FileLink, MyFrame,
 };
+pub use self::patients::{LastExport, PatientRow, PatientsPage, StartPage, Tick};
 pub use self::queue::{
     Due, QueuePage, QueueRow, Refused, SeveralDonePage, SeveralPage, Tab, state as staff_state,
 };
@@ -31,6 +32,7 @@ mod format;
 mod frame;
 pub mod job;
 mod my;
+mod patients;
 mod queue;
 mod settings;
 mod staff;

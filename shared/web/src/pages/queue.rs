@@ -96,9 +96,11 @@ impl QueueRow {
                 .map(|date| words.partial(date))
                 .unwrap_or_default(),
             identifiers: patient.map(|patient| identifiers(&words, patient)).unwrap_or_default(),
-            app: client
-                .and_then(|client| client.name.clone())
-                .unwrap_or_else(|| header.owner.client.to_string()),
+            app: match client.and_then(|client| client.name.clone()) {
+                Some(name) => name,
+                None if header.owner.is_staff() => words.text("queue-staff", &[]),
+                None => header.owner.client.to_string(),
+            },
             look: stored.job.state().ehi_status(),
             state: state(&words, stored.job.state()),
             asked: words.date(header.created_at),
@@ -126,7 +128,7 @@ fn name(words: &Words, job: &Job) -> String {
 }
 
 /// The patient's id, and the identifiers that differ from it.
-fn identifiers(words: &Words, patient: &PatientSummary) -> Vec<String> {
+pub(super) fn identifiers(words: &Words, patient: &PatientSummary) -> Vec<String> {
     let known = patient.identifiers.iter().filter(|known| known.value != patient.id.as_str());
     let described = known.map(|known| match known.kind.as_str() {
         "" => known.value.clone(),

@@ -1,0 +1,222 @@
+//! Exports that staff start (45 CFR 170.315(b)(10)): what is asked, and how the job begins. No app owns them: their owner is
+//! [`Owner::STAFF`] with the patient.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::audit::{Action, Actor, Event};
+use domain::choices::reading::from_form;
+use domain::choices::{Choices, Day, RecordGroup, Sensitive};
+use domain::error::{Error, NO_PATIENT, Result};
+use domain::ids::{ClientId, JobId, PatientId};
+use domain::job::{Owner, PatientSummary};
+use domain::patient::summary;
+use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
+use http::StatusCode;
+use platform::exports::{NewExport, start_as};
+use web::describe::Parameter;
+use web::extract::{Form, PatientPath};
+use web::pages::{FieldProblem, StartPage, Tick};
+use web::request_context;
+use web::respond::{PageError, html, see_other};
+
+use crate::Admin;
+use crate::caller::PageStaff;
+
+const REASON: &str = "reason";
+const RECEIVER: &str = "receiver";
+const NUMBER: &str = "number";
+const FROM: &str = "from";
+const TO: &str = "to";
+/// What the form has beside the choices.
+const OTHERS: [&str; 5] = [REASON, RECEIVER, NUMBER, FROM, TO];
+/// The most characters of the reason and of the receiver.
+const MAX_TEXT: usize = 300;
+
+/// What the form sends.
+pub(crate) fn fields() -> Vec<Parameter> {
+    let others = [
+        Parameter::field(REASON, "Why the export is made"),
+        Parameter::field(RECEIVER, "Who gets the copy"),
+        Parameter::field(NUMBER, "The number of the new export, so that a repeated request starts it once"),
+        Parameter::field(FROM, "The first day of the record that is exported"),
+        Parameter::field(TO, "The last day"),
+    ];
+    let choice = |name| Parameter::field(name, "on, if it is part of the export");
+    let named = PARTS.into_iter().chain(TOPICS).map(choice);
+    others.into_iter().chain(named).collect()
+}
+
+const PARTS: [&str; 10] = [
+    "parameters.visits.enabled",
+    "parameters.labs.enabled",
+    "parameters.billing.enabled",
+    "parameters.medicalRecord.enabled",
+    "parameters.dischargeSummary.enabled",
+    "parameters.operative.enabled",
+    "parameters.pathology.enabled",
+    "parameters.radiology.enabled",
+    "parameters.photographs.enabled",
+    "parameters.other.enabled",
+];
+const TOPICS: [&str; 8] = [
+    "authorizations.hiv",
+    "authorizations.alcoholAndDrug",
+    "authorizations.mentalHealth",
+    "authorizations.confidential",
+    "authorizations.domesticViolence",
+    "authorizations.sexualAssault",
+    "authorizations.genetic",
+    "authorizations.other",
+];
+
+/// `GET /staff/patients/{patient}/export`: the form. All parts are ticked, and no private topic.
+pub(crate) async fn ask(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    PatientPath(id): PatientPath,
+) -> Result<Response, PageError> {
+    let patient = summary(&*state.records, &id).await?.ok_or(NO_PATIENT)?;
+    let event = Event::new(Actor::staff(&username), Action::RecordViewed)
+        .of_patient(&id)
+        .about("form of a new export");
+    state.audit.record(event).await?;
+    let number = state.random.job(state.clock.now()).to_string();
+    let mut fields: Vec<_> = PARTS.iter().map(|name| ((*name).to_owned(), "on".to_owned())).collect();
+    fields.push((NUMBER.to_owned(), number));
+    Ok(html(StatusCode::OK, &page(username, &patient, &Form(fields), Vec::new())))
+}
+
+/// `POST /staff/patients/{patient}/export`: starts the export and leads to its page.
+pub(crate) async fn begin(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    PatientPath(id): PatientPath,
+    form: Form,
+) -> Result<Response, PageError> {
+    let patient = summary(&*state.records, &id).await?.ok_or(NO_PATIENT)?;
+    let (choices, problems) = read(&form);
+    let Some(choices) = choices.filter(|_| problems.is_empty()) else {
+        return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page(username, &patient, &form, problems)));
+    };
+    let number = JobId::parse(form.get(NUMBER)).ok().filter(|number| *number != JobId::of_no_job());
+    let number = number.ok_or_else(|| Error::invalid("'number' is not that of a new export"))?;
+    let to_job = see_other(&state.settings.url(&format!("/staff/jobs/{number}")));
+    let event = Event::new(Actor::staff(&username), Action::ExportStarted).of_patient(&id).of_job(&number);
+    let (reason, receiver) = (form.get(REASON).trim(), form.get(RECEIVER).trim());
+    let asked = format!("asked for an export for {receiver}: {reason}");
+    let new = state.new_export(&username, patient, choices, number)?;
+    let started =
+        start_as(new, (&username, &asked), &*state.jobs, &*state.queue, (&*state.clock, &*state.random));
+    match state.audit.around(event, started).await {
+        Ok(job) => {
+            request_context::started(job.id());
+            Ok(to_job)
+        }
+        // The button was pressed twice.
+        Err(Error::Conflict(_)) => Ok(to_job),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Admin {
+    fn new_export(
+        &self,
+        who: &str,
+        patient: PatientSummary,
+        choices: Choices,
+        number: JobId,
+    ) -> Result<NewExport> {
+        let id: PatientId = patient.id.clone();
+        let client = ClientId::parse(Owner::STAFF).map_err(Error::internal)?;
+        Ok(NewExport {
+            id: Some(number),
+            owner: Owner::new(client, None, Some(id.clone()), who),
+            patient: Some(patient),
+            form: false,
+            review: self.settings.review,
+            request_id: request_context::request_id(),
+            request: ExportRequest {
+                url: self.settings.url(&format!("/staff/patients/{id}/export")),
+                base: Base::Fhir,
+                cohort: Cohort::of(vec![id]),
+                choices: Some(choices),
+                selection: None,
+                output: OutputOptions::default(),
+            },
+        })
+    }
+}
+
+/// The choices of the form, if they can be read, and what is wrong with the form.
+fn read(form: &Form) -> (Option<Choices>, Vec<FieldProblem>) {
+    let words = request_context::words();
+    let mut problems = texts_and_dates(form);
+    if !PARTS.iter().any(|name| form.find(name).is_some()) {
+        let text = words.text("none-chosen", &[]);
+        problems.push(FieldProblem { field: "part-visits".to_owned(), text });
+        return (None, problems);
+    }
+    let mut fields: Vec<_> =
+        form.0.iter().filter(|(name, _)| !OTHERS.contains(&name.as_str())).cloned().collect();
+    for group in RecordGroup::ALL {
+        let name = format!("parameters.{}", group.key());
+        if fields.iter().any(|(field, _)| *field == format!("{name}.enabled")) {
+            fields.extend([FROM, TO].map(|end| (format!("{name}.{end}"), form.get(end).to_owned())));
+        }
+    }
+    let choices = from_form(&fields, &[]).ok();
+    // The boxes are those of the page, so that only the order of the days can be wrong beside what is said already.
+    if choices.is_none() && problems.is_empty() {
+        let text = words.text("wrong-order", &[("part", &words.text("start-days", &[]))]);
+        problems.push(FieldProblem { field: FROM.to_owned(), text });
+    }
+    (choices, problems)
+}
+
+/// What is wrong with the texts and the dates.
+fn texts_and_dates(form: &Form) -> Vec<FieldProblem> {
+    let words = request_context::words();
+    let mut problems = Vec::new();
+    let mut problem = |field: &str, text: String| {
+        problems.push(FieldProblem { field: field.to_owned(), text });
+    };
+    for (name, missing) in [(RECEIVER, "start-no-receiver"), (REASON, "start-no-reason")] {
+        let typed = form.get(name).trim();
+        if typed.is_empty() {
+            problem(name, words.text(missing, &[]));
+        } else if typed.chars().count() > MAX_TEXT || typed.chars().any(char::is_control) {
+            problem(name, words.text("start-too-long", &[("limit", &MAX_TEXT.to_string())]));
+        }
+    }
+    for name in [FROM, TO] {
+        if !form.get(name).is_empty() && Day::first(form.get(name)).is_none() {
+            problem(name, words.text("not-a-date", &[("part", &words.text(name, &[]))]));
+        }
+    }
+    problems
+}
+
+fn page(username: String, patient: &PatientSummary, form: &Form, problems: Vec<FieldProblem>) -> StartPage {
+    let words = request_context::words();
+    let tick = |kind: &str, key: &str, name: String| Tick {
+        id: format!("{kind}-{key}"),
+        label: words.text(&format!("{kind}-{key}"), &[]),
+        hint: words.text(&format!("{kind}-{key}-hint"), &[]),
+        ticked: form.find(&name).is_some(),
+        name,
+    };
+    let part = |group: RecordGroup| tick("part", group.key(), format!("parameters.{}.enabled", group.key()));
+    let topic = |topic: Sensitive| tick("topic", topic.key(), format!("authorizations.{}", topic.key()));
+    StartPage {
+        username,
+        patient: web::pages::PatientRow::new(&words, patient, None),
+        parts: RecordGroup::ALL.into_iter().map(part).collect(),
+        topics: Sensitive::ALL.into_iter().map(topic).collect(),
+        from: form.get(FROM).to_owned(),
+        to: form.get(TO).to_owned(),
+        receiver: form.get(RECEIVER).to_owned(),
+        reason: form.get(REASON).to_owned(),
+        number: form.get(NUMBER).to_owned(),
+        problems,
+    }
+}

@@ -1,0 +1,108 @@
+//! Exports that staff start: the search of a patient, the form, and what the export has.
+
+use http::StatusCode;
+use serde_json::json;
+use tests::{ANNA, Answer, World, both_hosts};
+
+const FORM: &str = "/staff/patients/anna-lindqvist/export";
+
+/// The form as it is when it is opened, with these texts.
+async fn fields(world: &World, staff: &Answer, texts: &[(&str, &str)]) -> Vec<(String, String)> {
+    let form = world.get(FORM).cookie(staff).send().await;
+    assert_eq!(form.status, StatusCode::OK, "{}", form.text());
+    let page = form.text();
+    let number = page.split("name=\"number\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let mut fields = vec![("number".to_owned(), number.expect("a number").to_owned())];
+    for input in page.split("<input type=\"checkbox\"").skip(1) {
+        let input = input.split('>').next().expect("an element");
+        let name = input.split("name=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a name");
+        if input.contains(" checked") {
+            fields.push((name.to_owned(), "on".to_owned()));
+        }
+    }
+    assert_eq!(fields.len(), 11, "all parts and no private topic: {fields:?}");
+    fields.extend(texts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    fields
+}
+
+#[both_hosts]
+async fn staff_find_a_patient_and_start_an_export_with_a_reason(world: World) {
+    let staff = world.staff().await;
+    let search =
+        async |text: &str| world.get(&format!("/staff/patients?q={text}")).cookie(&staff).send().await.text();
+    let found = search(ANNA).await;
+    for shown in ["Anna Lindqvist", "April 12, 1961", "Female", "MRN-1000", FORM] {
+        assert!(found.contains(shown), "{shown}: {found}");
+    }
+    for nobody in ["Anna-Lindqvist", "..%2F..%2Fetc", "nobody"] {
+        assert!(search(nobody).await.contains("Nobody found."), "{nobody}");
+    }
+    let texts =
+        [("receiver", "the <patient>"), ("reason", "she asked by phone"), ("from", "2019-01-01"), ("to", "")];
+    let fields = fields(&world, &staff, &texts).await;
+    let send = || world.post(FORM).cookie(&staff).form(&fields);
+    let other_site = send().header("origin", "https://evil.example.org").send().await;
+    assert_eq!(other_site.status, StatusCode::FORBIDDEN);
+    let started = send().send().await.location();
+    assert_eq!(send().send().await.location(), started, "a second click starts nothing");
+    let job = started.split_once("/staff").expect("a page of staff").1.to_owned();
+    world.work().await;
+    let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
+    assert_eq!((&shown["status"], &shown["patient"]["id"]), (&json!("retrieved"), &json!(ANNA)));
+    let begun = &shown["history"][0];
+    assert_eq!(
+        (&begun["who"], &begun["what"]),
+        (&json!("admin"), &json!("asked for an export for the <patient>: she asked by phone"))
+    );
+    assert_eq!(
+        (&shown["parameters"]["labs"]["enabled"], &shown["parameters"]["labs"]["from"]),
+        (&json!(true), &json!("2019-01-01"))
+    );
+    assert_eq!(shown["authorizations"]["hiv"]["value"], false);
+    let page =
+        world.get(&started[started.find("/staff").expect("a path")..]).cookie(&staff).send().await.text();
+    assert!(page.contains("asked for an export for the &#60;patient&#62;: she asked by phone"), "{page}");
+    assert!(search(ANNA).await.contains(&job), "the last export");
+    // Nobody's token reaches it, not even the patient's.
+    let token = world.token(ANNA).await;
+    assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
+    for path in ["/staff/patients?q=x", FORM] {
+        assert_eq!(world.get(path).bearer(&token).send().await.status, StatusCode::FORBIDDEN);
+        assert_eq!(world.get(path).send().await.status, StatusCode::SEE_OTHER);
+    }
+    assert_eq!(
+        world.get("/staff/patients/nobody/export").cookie(&staff).send().await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_form_is_said_and_everything_typed_stays() {
+    let world = World::new();
+    let staff = world.staff().await;
+    let long = "x".repeat(301);
+    for (texts, said) in [
+        (&[("receiver", ""), ("reason", "r")][..], "Say who gets the copy."),
+        (&[("receiver", "w"), ("reason", "  ")], "Say why the export is made."),
+        (&[("receiver", "w"), ("reason", &long)], "Use at most 300 letters"),
+        (&[("receiver", "w"), ("reason", "r"), ("from", "2026-02-30")], "From: this is not a real date."),
+        (&[("receiver", "w"), ("reason", "r"), ("from", "2026-02-02"), ("to", "2026-02-01")], "is after"),
+    ] {
+        let fields = fields(&world, &staff, texts).await;
+        let answer = world.post(FORM).cookie(&staff).form(&fields).send().await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
+        let page = answer.text();
+        assert!(page.contains(said) && page.contains("<title>Error: "), "{said}: {page}");
+        for (name, value) in texts {
+            assert!(page.contains(&format!("name=\"{name}\" value=\"{value}\"")), "{name}: {page}");
+        }
+    }
+    let nothing: Vec<_> = fields(&world, &staff, &[("receiver", "w"), ("reason", "r")])
+        .await
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("parameters"))
+        .collect();
+    let answer = world.post(FORM).cookie(&staff).form(&nothing).send().await;
+    assert!(answer.text().contains("Choose at least one part."), "{}", answer.text());
+    assert_eq!(world.get("/admin/jobs").cookie(&staff).send().await.json(), json!([]));
+}
