@@ -94,7 +94,10 @@ async fn the_status_says_since_when_and_for_which_store_an_export_waits() -> tes
     assert_eq!(text(&json["waiting"]["store"]), "records");
     assert_eq!(json["waiting"]["since"], 1_772_368_920_000_i64);
     let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
-    assert!(page.contains("The export waits for a store that does not answer, since") && page.contains("12:42"), "{page}");
+    assert!(
+        page.contains("The export waits for a store that does not answer, since") && page.contains("12:42"),
+        "{page}"
+    );
     // Cleanup sends no more tasks to a store that is down.
     world.advance(60 * 61);
     let before = world.platform().jobs().get(&id(&job)).await?;

@@ -14,7 +14,7 @@ use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
 use http::StatusCode;
 use platform::exports::{NewExport, start_as};
 use web::describe::Parameter;
-use web::extract::{Form, PatientPath};
+use web::extract::{Form, PatientPath, field};
 use web::pages::{FieldProblem, StartPage, Tick};
 use web::request_context;
 use web::respond::{PageError, html, see_other};
@@ -83,7 +83,7 @@ pub(crate) async fn ask(
     let number = state.random.job(state.clock.now()).to_string();
     let mut fields: Vec<_> = PARTS.iter().map(|name| ((*name).to_owned(), "on".to_owned())).collect();
     fields.push((NUMBER.to_owned(), number));
-    Ok(html(StatusCode::OK, &page(username, &patient, &Form(fields), Vec::new())))
+    Ok(html(StatusCode::OK, &page(username, &patient, &fields, Vec::new())))
 }
 
 /// `POST /staff/patients/{patient}/export`: starts the export and leads to its page.
@@ -96,7 +96,7 @@ pub(crate) async fn begin(
     let patient = summary(&*state.records, &id).await?.ok_or(NO_PATIENT)?;
     let (choices, problems) = read(&form);
     let Some(choices) = choices.filter(|_| problems.is_empty()) else {
-        return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page(username, &patient, &form, problems)));
+        return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page(username, &patient, &form.0, problems)));
     };
     let number = JobId::parse(form.get(NUMBER)).ok().filter(|number| *number != JobId::of_no_job());
     let number = number.ok_or_else(|| Error::invalid("'number' is not that of a new export"))?;
@@ -196,13 +196,19 @@ fn texts_and_dates(form: &Form) -> Vec<FieldProblem> {
     problems
 }
 
-fn page(username: String, patient: &PatientSummary, form: &Form, problems: Vec<FieldProblem>) -> StartPage {
+fn page(
+    username: String,
+    patient: &PatientSummary,
+    fields: &[(String, String)],
+    problems: Vec<FieldProblem>,
+) -> StartPage {
     let words = request_context::words();
+    let text = |name: &str| field(fields, name).unwrap_or_default().to_owned();
     let tick = |kind: &str, key: &str, name: String| Tick {
         id: format!("{kind}-{key}"),
         label: words.text(&format!("{kind}-{key}"), &[]),
         hint: words.text(&format!("{kind}-{key}-hint"), &[]),
-        ticked: form.find(&name).is_some(),
+        ticked: field(fields, &name).is_some(),
         name,
     };
     let part = |group: RecordGroup| tick("part", group.key(), format!("parameters.{}.enabled", group.key()));
@@ -212,11 +218,11 @@ fn page(username: String, patient: &PatientSummary, form: &Form, problems: Vec<F
         patient: web::pages::PatientRow::new(&words, patient, None),
         parts: RecordGroup::ALL.into_iter().map(part).collect(),
         topics: Sensitive::ALL.into_iter().map(topic).collect(),
-        from: form.get(FROM).to_owned(),
-        to: form.get(TO).to_owned(),
-        receiver: form.get(RECEIVER).to_owned(),
-        reason: form.get(REASON).to_owned(),
-        number: form.get(NUMBER).to_owned(),
+        from: text(FROM),
+        to: text(TO),
+        receiver: text(RECEIVER),
+        reason: text(REASON),
+        number: text(NUMBER),
         problems,
     }
 }
