@@ -62,7 +62,12 @@ async fn approved(world: &World, job: &str) {
     assert!(staff.header("set-cookie").contains("; Path=/ehi;"));
     page(world.get(&ours(staff.location())).cookie(&staff).send().await);
     page(world.get(&format!("/ehi/staff/jobs/{job}")).cookie(&staff).send().await);
-    let approve = world.post(&format!("/ehi/staff/jobs/{job}/approve")).cookie(&staff);
+    let path = format!("/ehi/staff/jobs/{job}/approve");
+    let confirm = world.get(&path).cookie(&staff).send().await;
+    let confirm_text = confirm.text();
+    let version = confirm_text.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    page(confirm);
+    let approve = world.post(&path).cookie(&staff).form(&[("version", version.expect("a version"))]);
     let back = approve.header("origin", BASE_URL).send().await;
     page(world.get(&ours(back.location())).cookie(&staff).send().await);
 }
