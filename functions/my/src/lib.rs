@@ -81,86 +81,93 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn declared() -> Routes<My> {
-    Routes::new().below(Below::Root, |at| {
-        let at = at
-            .get("/my", Access::PatientPage, ("Lists the copies of a patient's record", &[200]), list::show)
-            .reading(&[AFTER, SAID])
-            .returning(&[page(200)])
-            .get(
-                "/my/exports/{job}",
-                Access::PatientPage,
-                ("Shows a copy of a patient's record", &[200]),
-                one::show,
-            )
-            .reading(&[LIVE, SAID])
-            .returning(&[page(200)]);
-        let at = at
-            .get(
-                "/my/exports/{job}/files/{file}",
-                Access::PatientPage,
-                ("Returns a file of a patient's copy", FILE),
-                files::file,
-            )
-            .reading(&FileRequest::PARAMETERS)
-            .returning(&[described::file(200, FHIR_NDJSON), described::file(206, FHIR_NDJSON)])
-            .get(
-                "/my/exports/{job}/attachments/{file}",
-                Access::PatientPage,
-                ("Returns an attachment of a patient's copy", FILE),
-                files::attachment,
-            )
-            .reading(&FileRequest::PARAMETERS)
-            .returning(&[described::file(200, "*/*"), described::file(206, "*/*")])
-            .get(
-                "/my/exports/{job}/zip",
-                Access::PatientPage,
-                ("Returns all of a patient's copy as a ZIP", &[200, 303]),
-                zip::download,
-            )
-            .returning(&[described::file(200, "application/zip")]);
-        let at = asked(
-            at,
-            "/my/exports/{job}/cancel",
-            "Cancels or deletes a copy",
-            remove::ask_cancel,
-            remove::cancel,
+    Routes::new().below(Below::Root, |at| apps_routes(ending_routes(download_routes(copy_routes(at)))))
+}
+
+/// The list of copies, and one copy.
+fn copy_routes(at: At<My>) -> At<My> {
+    at.get("/my", Access::PatientPage, ("Lists the copies of a patient's record", &[200]), list::show)
+        .reading(&[AFTER, SAID])
+        .returning(&[page(200)])
+        .get(
+            "/my/exports/{job}",
+            Access::PatientPage,
+            ("Shows a copy of a patient's record", &[200]),
+            one::show,
         )
-        .reading(&[SEEN]);
-        let at = asked(
-            at,
-            "/my/exports/{job}/take-back",
-            "Takes back the permission for a copy",
-            remove::ask_take_back,
-            remove::take_back,
-        );
-        let at = at
-            .get(
-                "/my/apps",
-                Access::PatientPage,
-                ("Lists the apps that have access to a record", &[200]),
-                apps::show,
-            )
-            .reading(&[SAID])
-            .returning(&[page(200)])
-            .get(
-                "/my/apps/stop",
-                Access::PatientPage,
-                ("Asks whether to stop an app's access", &[200, 303]),
-                apps::ask_stop,
-            )
-            .reading(&[APP])
-            .returning(&[page(200)])
-            .post("/my/apps/stop", Access::PatientPage, ("Stops the access of an app", &[303]), apps::stop)
-            .taking(FORM)
-            .reading(&[Parameter { place: Place::Body, ..APP }]);
-        asked(
-            at,
-            "/my/sign-out-everywhere",
-            "Ends all sessions of a patient",
-            apps::ask_sign_out,
-            apps::sign_out,
+        .reading(&[LIVE, SAID])
+        .returning(&[page(200)])
+}
+
+/// The files of a copy.
+fn download_routes(at: At<My>) -> At<My> {
+    at.get(
+        "/my/exports/{job}/files/{file}",
+        Access::PatientPage,
+        ("Returns a file of a patient's copy", FILE),
+        files::file,
+    )
+    .reading(&FileRequest::PARAMETERS)
+    .returning(&[described::file(200, FHIR_NDJSON), described::file(206, FHIR_NDJSON)])
+    .get(
+        "/my/exports/{job}/attachments/{file}",
+        Access::PatientPage,
+        ("Returns an attachment of a patient's copy", FILE),
+        files::attachment,
+    )
+    .reading(&FileRequest::PARAMETERS)
+    .returning(&[described::file(200, "*/*"), described::file(206, "*/*")])
+    .get(
+        "/my/exports/{job}/zip",
+        Access::PatientPage,
+        ("Returns all of a patient's copy as a ZIP", &[200, 303]),
+        zip::download,
+    )
+    .returning(&[described::file(200, "application/zip")])
+}
+
+/// What ends a copy.
+fn ending_routes(at: At<My>) -> At<My> {
+    let at = asked(
+        at,
+        "/my/exports/{job}/cancel",
+        "Cancels or deletes a copy",
+        remove::ask_cancel,
+        remove::cancel,
+    )
+    .reading(&[SEEN]);
+    asked(
+        at,
+        "/my/exports/{job}/take-back",
+        "Takes back the permission for a copy",
+        remove::ask_take_back,
+        remove::take_back,
+    )
+}
+
+/// The apps with access, and signing out.
+fn apps_routes(at: At<My>) -> At<My> {
+    let at = at
+        .get(
+            "/my/apps",
+            Access::PatientPage,
+            ("Lists the apps that have access to a record", &[200]),
+            apps::show,
         )
-    })
+        .reading(&[SAID])
+        .returning(&[page(200)])
+        .get(
+            "/my/apps/stop",
+            Access::PatientPage,
+            ("Asks whether to stop an app's access", &[200, 303]),
+            apps::ask_stop,
+        )
+        .reading(&[APP])
+        .returning(&[page(200)])
+        .post("/my/apps/stop", Access::PatientPage, ("Stops the access of an app", &[303]), apps::stop)
+        .taking(FORM)
+        .reading(&[Parameter { place: Place::Body, ..APP }]);
+    asked(at, "/my/sign-out-everywhere", "Ends all sessions of a patient", apps::ask_sign_out, apps::sign_out)
 }
 
 /// A page that asks for confirmation, and its button.
