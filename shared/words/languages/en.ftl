@@ -530,7 +530,6 @@ audit-outcome-failed = Failed
 ## Staff: one export
 
 job-several = Several patients
-job-patient-id = Patient id
 job-app = App
 job-number = Number
 job-asked = Asked for

@@ -528,7 +528,6 @@ audit-outcome-failed = Falló
 ## Staff: one export
 
 job-several = Varios pacientes
-job-patient-id = Id. del paciente
 job-app = Aplicación
 job-number = Número
 job-asked = Pedida

@@ -24,6 +24,7 @@ pub use self::decide::{
 };
 pub use self::requested::PartRow;
 use crate::pages::filters;
+use crate::pages::queue::identifiers;
 use crate::request_context;
 
 /// Files and documents of one page of the lists.
@@ -233,7 +234,11 @@ fn facts(job: &Job, app: String, due_days: i64, now: Timestamp, words: &Words) -
     let header = job.header();
     let fact = |key: &str, value: String| Fact { name: words.text(key, &[]), value, is_late: false };
     let mut facts = Vec::new();
-    facts.extend(header.patient.as_ref().map(|patient| fact("job-patient-id", patient.id.to_string())));
+    if let Some(patient) = &header.patient {
+        let born = patient.birth_date.as_deref().map(|born| words.partial(born));
+        facts.extend(born.map(|born| fact("queue-born", born)));
+        facts.push(fact("queue-identifiers", identifiers(words, patient).join(", ")));
+    }
     facts.push(fact("job-app", app));
     facts.push(fact("job-asked", words.moment(header.created_at)));
     let is_open = matches!(
