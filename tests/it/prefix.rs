@@ -65,7 +65,8 @@ async fn approved(world: &World, job: &str) {
     let path = format!("/ehi/staff/jobs/{job}/approve");
     let confirm = world.get(&path).cookie(&staff).send().await;
     let confirm_text = confirm.text();
-    let version = confirm_text.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let version =
+        confirm_text.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
     page(confirm);
     let approve = world.post(&path).cookie(&staff).form(&[("version", version.expect("a version"))]);
     let back = approve.header("origin", BASE_URL).send().await;

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::json;
-use tests::{ANNA, Answer, World, both_hosts};
+use tests::{ANNA, Answer, World, both_hosts, text};
 
 const FORM: &str = "/staff/patients/anna-lindqvist/export";
 
@@ -63,6 +63,16 @@ async fn staff_find_a_patient_and_start_an_export_with_a_reason(world: World) {
         world.get(&started[started.find("/staff").expect("a path")..]).cookie(&staff).send().await.text();
     assert!(page.contains("asked for an export for the &#60;patient&#62;: she asked by phone"), "{page}");
     assert!(search(ANNA).await.contains(&job), "the last export");
+    // Staff hand the copy over, once it is approved (45 CFR 170.315(b)(10)).
+    let download = format!("/staff{job}/files/Patient.ndjson/download");
+    assert_eq!(world.get(&download).cookie(&staff).send().await.status, StatusCode::NOT_FOUND);
+    let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    assert_eq!(approved.status, StatusCode::OK, "{}", approved.text());
+    let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
+    assert!(page.contains(&format!("href=\"{download}\"")), "{page}");
+    let file = world.get(&download).cookie(&staff).send().await;
+    assert_eq!((file.status, text(&file.lines()[0]["id"])), (StatusCode::OK, ANNA.to_owned()));
+    assert_eq!(world.get(&download).send().await.status, StatusCode::SEE_OTHER, "nobody is signed in");
     // Nobody's token reaches it, not even the patient's.
     let token = world.token(ANNA).await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);

@@ -76,7 +76,7 @@ impl Admin {
     }
 
     /// The form promises the day on which the permission for private topics ends, at which the files must be gone.
-    fn check_permission(&self, job: &Job) -> Result<()> {
+    pub(crate) fn check_permission(&self, job: &Job) -> Result<()> {
         let header = job.header();
         let has_topics =
             header.request.choices.as_ref().is_some_and(|choices| {

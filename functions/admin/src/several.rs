@@ -74,10 +74,16 @@ pub(crate) async fn approve(
 ) -> Result<Response, PageError> {
     let (mut approved, mut refused) = (Vec::new(), Vec::new());
     let now = state.clock.now();
+    state.viewed_list(&username).await?;
     for seen in seen(&form.0) {
-        match state.approve_seen(&seen, &username).await? {
-            Ok(stored) => approved.push(QueueRow::new(&stored, &state.settings, now)?),
-            Err(why) => refused.push(why),
+        match state.approve_seen(&seen, &username).await {
+            Ok(Ok(stored)) => approved.push(QueueRow::new(&stored, &state.settings, now)?),
+            Ok(Err(why)) => refused.push(why),
+            // The page must still tell which exports were approved before.
+            Err(error) => {
+                tracing::error!(job.id = %seen.id, error = %error, cause = error.causes(), "an export could not be approved");
+                refused.push(Refused::new(seen.id.as_str(), None, error.to_string()));
+            }
         }
     }
     let count = approved.len().to_string();

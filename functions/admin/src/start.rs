@@ -94,7 +94,13 @@ pub(crate) async fn begin(
     form: Form,
 ) -> Result<Response, PageError> {
     let patient = summary(&*state.records, &id).await?.ok_or(NO_PATIENT)?;
+    let event = Event::new(Actor::staff(&username), Action::RecordViewed)
+        .of_patient(&id)
+        .about("form of a new export");
     let (choices, problems) = read(&form);
+    if choices.is_none() || !problems.is_empty() {
+        state.audit.record(event).await?;
+    }
     let Some(choices) = choices.filter(|_| problems.is_empty()) else {
         return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page(username, &patient, &form.0, problems)));
     };

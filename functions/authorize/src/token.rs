@@ -135,14 +135,8 @@ impl Authorize {
             return Err(unknown());
         }
         let is_reusable = client.refresh_tokens == RefreshTokens::Reusable;
-        if !self.use_up(&key, stored, &grant, is_reusable).await? {
-            // Two parties have the token, and the server cannot tell which of them is the thief. The tokens are revoked first,
-            // even if a later step fails.
-            self.end_family(&grant.family).await?;
-            tracing::warn!(client.id = %grant.client, "a refresh token was used a second time; its family is revoked");
-            let event = Event::new(Actor::client(&grant.client), Action::TokenRefreshed);
-            self.audit.record(event.of_patient(&grant.sign_in.patient).with(Outcome::Refused)).await?;
-            return Err(unknown());
+        if grant.used {
+            return self.replayed(&grant).await;
         }
         if !self.prolong(&grant, client, is_reusable).await? {
             return Err(unknown());
@@ -155,16 +149,32 @@ impl Authorize {
             (false, false) => None,
         };
         let sign_in = &grant.sign_in;
-        self.issue(Issued {
-            client,
-            sign_in,
-            scopes,
-            family: &grant.family,
-            refresh_token,
-            id_token: None,
-            action: Action::TokenRefreshed,
-        })
-        .await
+        let response = self
+            .issue(Issued {
+                client,
+                sign_in,
+                scopes,
+                family: &grant.family,
+                refresh_token,
+                id_token: None,
+                action: Action::TokenRefreshed,
+            })
+            .await?;
+        // The token is used up last: if a step before fails, the client can try again with it.
+        if !self.use_up(&key, stored, &grant, is_reusable).await? {
+            return self.replayed(&grant).await;
+        }
+        Ok(response)
+    }
+
+    /// Two parties have a refresh token, and the server cannot tell which of them is the thief. The tokens are revoked first, even
+    /// if a later step fails.
+    async fn replayed(&self, grant: &RefreshGrant) -> Answer {
+        self.end_family(&grant.family).await?;
+        tracing::warn!(client.id = %grant.client, "a refresh token was used a second time; its family is revoked");
+        let event = Event::new(Actor::client(&grant.client), Action::TokenRefreshed);
+        self.audit.record(event.of_patient(&grant.sign_in.patient).with(Outcome::Refused)).await?;
+        Err(invalid_grant("the refresh token is unknown, used or expired"))
     }
 
     /// Marks a refresh token as used, or extends its lifetime if it is reusable. Returns false if it was used before.

@@ -155,7 +155,9 @@ impl Download {
         request: &FileRequest,
     ) -> Result<Response> {
         let response = download(stored, request, &*self.files, self.inline_limit(job)).await?;
-        if response.status() != StatusCode::NOT_MODIFIED && !request.is_head() {
+        // A redirect has a link to the whole file, even for HEAD.
+        let gives_bytes = response.status() != StatusCode::NOT_MODIFIED && !request.is_head();
+        if gives_bytes || response.status() == StatusCode::TEMPORARY_REDIRECT {
             let client = match asker {
                 Asker::Caller(caller) => &caller.client,
                 // The URL was made for the client of the job.

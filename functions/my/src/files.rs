@@ -23,8 +23,8 @@ use crate::signed_in::SignedIn;
 use crate::zip::{Fits, fits};
 use crate::{My, state_of};
 
-/// Files that the page lists.
-const MAX_LISTED: usize = 200;
+/// The most files that the page lists, so that the page stays under the size of a response of Lambda.
+const MAX_LISTED: usize = 5_000;
 
 pub(crate) async fn file(
     State(state): State<My>,

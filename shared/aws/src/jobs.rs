@@ -54,10 +54,11 @@ pub(super) struct AwsJobs {
 
 pub(super) const JOB: &str = "job";
 /// How much longer than all retention times an item lives, so that cleanup removes it first.
-const BACKSTOP: SignedDuration = SignedDuration::from_hours(24 * 7);
+const BACKSTOP: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 impl AwsJobs {
     pub(super) fn time_to_live(&self) -> AttributeValue {
+        // Staff may renew a review, and each state has a retention of its own; only the item of the job is written each time.
         let kept = [self.retention.finished, self.retention.unfinished, self.retention.gone, BACKSTOP]
             .into_iter()
             .fold(SignedDuration::ZERO, SignedDuration::saturating_add);

@@ -51,6 +51,9 @@ impl Authorizations<'_> {
                 Some(known) => *known = Authorization { since: known.since, ..authorization.clone() },
                 None => list.push(authorization.clone()),
             }
+            // Those that have expired must not end others.
+            let now = self.clock.now();
+            list.retain(|known| known.expires_at > now);
             list.sort_by_key(|known| std::cmp::Reverse(known.used));
             for dropped in list.split_off(list.len().min(MAX_LISTED)) {
                 self.expiring.take(EntryKind::Family, &dropped.family).await?;

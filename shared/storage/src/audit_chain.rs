@@ -12,6 +12,7 @@ use domain::clock::hex;
 use domain::error::{Error, Result};
 use domain::ports::audit::{AuditLog, Keys, StoredEntry};
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
 /// Entries that are read at a time.
 const PAGE: usize = 1_000;
@@ -32,7 +33,9 @@ pub fn sealed(
     event: &Event,
     (now, kept): (Timestamp, SignedDuration),
 ) -> Result<StoredEntry> {
-    let before: Option<Entry> = previous.map(|previous| serde_json::from_str(&previous.text)).transpose()?;
+    // Another version of the server may have written the entry before, with an action that this one does not know.
+    let before: Option<Chained> =
+        previous.map(|previous| serde_json::from_str(&previous.text)).transpose()?;
     let kept_until = now.saturating_add(kept).unwrap_or(Timestamp::MAX);
     let entry = Entry {
         shard,
@@ -48,6 +51,14 @@ pub fn sealed(
     };
     let text = serde_json::to_string(&entry)?;
     Ok(StoredEntry { hash: hash_of(&text), text, keys: Keys::of(&entry) })
+}
+
+/// The members of an entry on which the next one builds.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Chained {
+    sequence: u64,
+    kept_until: Timestamp,
 }
 
 fn whole_milliseconds(at: Timestamp) -> Result<Timestamp> {

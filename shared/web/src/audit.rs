@@ -59,7 +59,8 @@ impl Audit {
         error
     }
 
-    /// Records an event, and then does what it tells of. If that fails, a second event says so.
+    /// Records an event, and then does the action that it tells of. If the action fails, a second event says so; but not if a
+    /// store did not respond, because the action may then have been done.
     ///
     /// # Errors
     ///
@@ -68,6 +69,7 @@ impl Audit {
         self.record(event.clone()).await?;
         match action.await {
             Ok(done) => Ok(done),
+            Err(error @ Error::Unavailable(_)) => Err(error),
             Err(error) => Err(self.failed(event, error).await),
         }
     }

@@ -231,6 +231,7 @@ async fn a_view_and_a_decision_are_one_event_each() {
     world.get(&link(&shown, "/documents/")).cookie(&staff).send().await;
     assert_eq!(trail(&world, &mut seen).await, viewed(Some("document")));
     let asked = page(&world, &staff, &link(&one, "/leave-out?")).await;
+    assert_eq!(trail(&world, &mut seen).await, viewed(Some("question")));
     let values = ["version", "file", "at", "hash"].map(|name| (name, hidden(&asked, name)));
     let mut fields: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     fields.push(("reason", "It is about another person."));

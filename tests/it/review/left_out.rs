@@ -145,6 +145,38 @@ async fn a_document_is_no_longer_served(world: World) {
     assert_eq!(told[0]["issue"][0]["diagnostics"], format!("staff left out one document: {REASON}"));
 }
 
+/// A document is copied only with a resource that names it.
+#[both_hosts]
+async fn the_documents_that_a_left_out_resource_names_are_left_out_too(world: World) -> tests::Result {
+    let (job, token, staff) = in_review(&world).await;
+    let shown = page(&world, &staff, &format!("/staff{job}")).await;
+    let name = hidden(&page(&world, &staff, &link(&shown, "leave-out?document=")).await, "document");
+    let all = manifest(&world, &staff, &job).await;
+    // The resource that names the document.
+    let mut found = None;
+    for file in all["output"].as_array().into_iter().flatten() {
+        let url = text(&file["url"]);
+        let name_of_file = url.rsplit('/').next().unwrap_or_default();
+        let rows = page(&world, &staff, &format!("/staff{job}/files/{name_of_file}")).await;
+        let links = rows.split("href=\"").skip(1).filter_map(|behind| behind.split_once('"'));
+        for (one, _) in links.filter(|(link, _)| link.contains("one=1")) {
+            let one = page(&world, &staff, &one.replace("&#38;", "&").replace("&amp;", "&")).await;
+            found = if one.contains(&name) { link_named(&one, "Leave out") } else { found };
+        }
+    }
+    let found = found.ok_or_else(|| std::io::Error::other("no resource names the document"))?;
+    let asked = page(&world, &staff, &found).await;
+    let done = leave_out(&world, &staff, &job, &asked, REASON).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let served = world.get(&format!("{job}/download/attachments/{name}")).bearer(&token).send().await;
+    assert_eq!(served.status, StatusCode::NOT_FOUND);
+    let after = world.status(&token, &job).await.json();
+    // The DocumentReference of the three documents that nothing in the record names, and these.
+    assert_eq!(file(&after, "error", "left-out.ndjson").map(|file| file["count"].clone()), Some(json!(4)));
+    Ok(())
+}
+
 /// If the process dies at any call, the export is complete, in the old state or in the new one.
 #[tokio::test]
 async fn a_cut_at_any_call_leaves_the_old_state_or_the_new_one() -> tests::Result {

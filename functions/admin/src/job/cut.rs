@@ -1,6 +1,8 @@
 //! Takes the line that begins at a place out of a stream of bytes.
 
+use domain::chunk::RecordAttachment;
 use domain::error::{Error, NO_FILE, Result};
+use domain::ids::JobId;
 use domain::redaction::Redacted;
 use fhir::MAX_LINE;
 use fhir::head::{Plain, head};
@@ -45,6 +47,21 @@ impl Cut {
             kept.extend_from_slice(rest);
         }
         Ok(kept)
+    }
+
+    /// The attachments of the record that the line names by their URLs, each once.
+    pub(super) fn attachments(&self, job: &JobId) -> Vec<RecordAttachment> {
+        let marker = format!("/jobs/{job}/download/attachments/");
+        let behind = memchr::memmem::find_iter(&self.line, marker.as_bytes())
+            .map(|found| &self.line[found + marker.len()..]);
+        let name = |bytes: &[u8]| {
+            let end = memchr::memchr(b'"', bytes).unwrap_or(bytes.len());
+            RecordAttachment::parse(std::str::from_utf8(&bytes[..end]).ok()?)
+        };
+        let mut named: Vec<_> = behind.filter_map(name).collect();
+        named.sort_by_key(RecordAttachment::url_name);
+        named.dedup_by_key(|attachment| attachment.url_name());
+        named
     }
 
     /// What was taken out; `NO_FILE` where no line begins at the place.

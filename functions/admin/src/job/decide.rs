@@ -30,7 +30,7 @@ pub(crate) async fn ask_approve(
     JobPath(id): JobPath,
 ) -> Result<Response, PageError> {
     let decided = match state.in_review(&id).await {
-        Ok(stored) => state.decided(&stored).await?,
+        Ok(stored) => state.decided(&stored, &username).await?,
         Err(error) => return state.back(&id, username, Err(error)).await,
     };
     Ok(html(StatusCode::OK, &ApprovePage { username, decided }))
@@ -113,7 +113,7 @@ pub(crate) async fn ask_delete(
     JobPath(id): JobPath,
 ) -> Result<Response, PageError> {
     let stored = state.job(&id).await?;
-    let decided = state.decided(&stored).await?;
+    let decided = state.decided(&stored, &username).await?;
     let undo = state.settings.retention.undo;
     Ok(html(StatusCode::OK, &DeletePage::new(username, decided, &stored.job, undo)))
 }
@@ -150,7 +150,9 @@ impl Admin {
         Ok(stored)
     }
 
-    async fn decided(&self, stored: &StoredJob) -> Result<Decided> {
+    /// What a page shows that asks before a decision; the view is recorded.
+    async fn decided(&self, stored: &StoredJob, who: &str) -> Result<Decided> {
+        self.viewed_part(&stored.job, "decision", who).await?;
         let counts = self.count_documents(stored).await?;
         Ok(Decided::new(stored, self.app(stored), counts))
     }
@@ -163,13 +165,8 @@ impl Admin {
         message: Option<Message>,
     ) -> Result<Response, PageError> {
         let status = if message.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        let page = RejectPage {
-            username,
-            decided: self.decided(stored).await?,
-            message,
-            because: typed.because,
-            reason: typed.reason,
-        };
+        let decided = self.decided(stored, &username).await?;
+        let page = RejectPage { username, decided, message, because: typed.because, reason: typed.reason };
         Ok(html(status, &page))
     }
 
@@ -193,11 +190,11 @@ impl Admin {
 
     async fn undo(&self, id: &JobId, who: &str) -> Result<()> {
         let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
-        let is_restorable =
-            matches!(&stored.job, Job::Cancelled(gone) if gone.restorable(self.clock.now()).is_some());
-        if !is_restorable {
+        let Job::Cancelled(gone) = &stored.job else { return Err(NO_JOB) };
+        if gone.restorable(self.clock.now()).is_none() {
             return Err(NO_JOB);
         }
+        self.check_permission(&stored.job)?;
         let event = Event::new(Actor::staff(who), Action::Restored).of(&stored.job);
         let restored = restore(&*self.jobs, id, who, self.clock.now());
         self.audit.around(event, restored).await?;

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::chunk::RecordAttachment;
-use domain::error::{Error, NO_FILE, Result};
+use domain::error::{NO_FILE, Result};
 use domain::ports::jobs::StoredJob;
 use domain::redaction::MAX_REASON;
 use http::StatusCode;
@@ -103,6 +103,7 @@ impl Admin {
         stored: &StoredJob,
         target: &Target,
     ) -> Result<LeaveOutPage> {
+        self.viewed_part(&stored.job, "question", &username).await?;
         match target {
             Target::Document(attachment) => {
                 let name = attachment.url_name();
@@ -112,8 +113,9 @@ impl Admin {
             Target::Line(LineOf { file, at, sha256 }) => {
                 let named = self.named(&stored.job, file).await?;
                 let line = self.line_at(&named, *at).await?;
-                let resource = line.text.as_ref().map(|text| serde_json::from_slice(text)).transpose();
-                let name = name_of(resource.map_err(Error::internal)?.as_ref(), &named);
+                // A line can be exported and be no JSON for the pages, such as one with half of an emoji.
+                let resource = line.text.as_ref().and_then(|text| serde_json::from_slice(text).ok());
+                let name = name_of(resource.as_ref(), &named);
                 let fields = vec![("file", file.clone()), ("at", at.to_string()), ("hash", sha256.clone())];
                 let kind = &named.file.resource_type;
                 Ok(LeaveOutPage::of_resource(username, stored, fields, (kind, &name)))

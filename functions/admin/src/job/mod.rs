@@ -19,6 +19,7 @@ pub(crate) mod page;
 mod redact;
 pub(crate) mod rows;
 mod sniff;
+mod take;
 
 use axum::response::Response;
 use domain::error::{Error, Result};
@@ -45,6 +46,14 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .get("/staff/jobs/{job}/files/{file}", of_staff, shows("Shows the resources of a file"), rows::show)
         .reading(&rows::PLACE)
         .returning(&[described::page(200)])
+        .get(
+            "/staff/jobs/{job}/files/{file}/download",
+            of_staff,
+            ("Downloads a file of a complete export", &[200, 206, 304, 307]),
+            take::file,
+        )
+        .reading(&FileRequest::PARAMETERS)
+        .returning(&[described::file(200, fhir::FHIR_NDJSON), described::file(206, fhir::FHIR_NDJSON)])
         .get(
             "/staff/jobs/{job}/documents/{file}",
             of_staff,

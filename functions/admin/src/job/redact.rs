@@ -64,6 +64,9 @@ impl Draft<'_> {
     }
 }
 
+/// What was left out with the keys of the objects that have it, and the attachments that the line names.
+type CutLine = ((Redacted, Vec<String>), Vec<RecordAttachment>);
+
 impl Admin {
     pub(super) async fn leave_out(
         &self,
@@ -106,6 +109,14 @@ impl Admin {
             // A call that failed otherwise may have been recorded all the same.
             Err(Error::Unavailable(problem)) => Err(Error::Unavailable(problem)),
             Err(error) => {
+                // The change can be stored although the store reports a conflict, if its first response was lost.
+                let now = self.jobs.get(id).await?;
+                let names_draft = |stored: &StoredJob| {
+                    stored.job.summary().is_some_and(|summary| summary.manifest == draft.summary.manifest)
+                };
+                if now.as_ref().is_some_and(names_draft) {
+                    return Ok(());
+                }
                 self.files.remove_prefix(&draft.prefix()).await?;
                 self.files.remove_prefix(&manifest_prefix(id, &draft.attempt)).await?;
                 Err(if matches!(error, Error::Conflict(_)) { Error::conflict(STALE) } else { error })
@@ -122,9 +133,9 @@ impl Admin {
         (reason, who): (&str, &str),
     ) -> Result<()> {
         let review = stored.job.clone().in_review("leave something out of")?;
-        let (what, mut replaced) = match target {
+        let ((what, mut replaced), named) = match target {
             Target::Line(line) => self.without_line(draft, line).await?,
-            Target::Document(attachment) => self.without_document(stored, attachment).await?,
+            Target::Document(attachment) => (self.without_document(stored, attachment).await?, Vec::new()),
         };
         let reasons = draft.pages[0].files.iter().filter(|named| named.name == REASONS);
         replaced.extend(reasons.map(|named| named.file.key.clone()));
@@ -132,6 +143,15 @@ impl Admin {
         let at = self.clock.now();
         let redaction = Redaction { what, reason: reason.to_owned(), actor: who.to_owned(), at, replaced };
         let notice = redaction.notice();
+        // A document is not copied without the resource that names it.
+        for attachment in named {
+            let (what, replaced) = match self.without_document(stored, &attachment).await {
+                // It was left out before.
+                Err(Error::NotFound(_)) => continue,
+                found => found?,
+            };
+            draft.summary.leave_out(Redaction { what, replaced, ..redaction.clone() });
+        }
         draft.summary.leave_out(redaction);
         self.write_manifest(draft).await?;
         let changed = Job::InReview(review.leave_out(draft.summary.clone(), &notice, who, at));
@@ -162,9 +182,9 @@ impl Admin {
         Ok(Draft { job, attempt: self.random.attempt(), summary: summary.clone(), pages })
     }
 
-    /// Writes the file without the line and puts it in the place of the other one. Returns what was left out, and the keys of
-    /// the objects that have it.
-    async fn without_line(&self, draft: &mut Draft<'_>, line: &LineOf) -> Result<(Redacted, Vec<String>)> {
+    /// Writes the file without the line and puts it in the place of the other one. Returns what was left out with the keys of
+    /// the objects that have it, and the attachments that the line names.
+    async fn without_line(&self, draft: &mut Draft<'_>, line: &LineOf) -> Result<CutLine> {
         let page = Names::page_of(&line.file) as usize;
         let find = |page: &StoredManifest| page.files.iter().position(|named| named.name == line.file);
         let index = draft.pages.get(page).and_then(find).ok_or(NO_FILE)?;
@@ -182,7 +202,7 @@ impl Admin {
             )));
         }
         let key = draft.key(&format!("{}.ndjson", named.file.resource_type));
-        let (file, what) = self.rewrite(&named.file, line.at, key).await?;
+        let (file, what, attachments) = self.rewrite(&named.file, line.at, key, draft.job).await?;
         draft.summary.resources = draft.summary.resources.saturating_sub(1);
         draft.summary.bytes = draft.summary.bytes.saturating_sub(named.file.size);
         match file {
@@ -197,7 +217,7 @@ impl Admin {
         }
         // In a pack it lies between other files.
         let replaced = named.file.place.is_none().then_some(named.file.key).into_iter().collect();
-        Ok((what, replaced))
+        Ok(((what, replaced), attachments))
     }
 
     /// Copies a file without the line that begins at a place. There is no file where no line is left.
@@ -206,7 +226,8 @@ impl Admin {
         file: &OutputFile,
         at: u64,
         key: String,
-    ) -> Result<(Option<OutputFile>, Redacted)> {
+        job: &JobId,
+    ) -> Result<(Option<OutputFile>, Redacted, Vec<RecordAttachment>)> {
         let mut stream = packs::open(&*self.files, &file.location(), None).await?;
         let mut cut = Cut::new(at);
         let mut writer = match file.count {
@@ -224,12 +245,13 @@ impl Admin {
                 writer.write(kept).await?;
             }
         }
+        let attachments = cut.attachments(job);
         let what = cut.finish()?;
-        let Some(writer) = writer else { return Ok((None, what)) };
+        let Some(writer) = writer else { return Ok((None, what, attachments)) };
         writer.finish().await?;
         let sha256 = hex(hash.finish().as_ref());
         let rewritten = OutputFile { key, place: None, count: file.count - 1, size, sha256, ..file.clone() };
-        Ok((Some(rewritten), what))
+        Ok((Some(rewritten), what, attachments))
     }
 
     async fn without_document(
@@ -278,7 +300,10 @@ impl Admin {
     }
 
     async fn remove_replaced(&self, summary: &ExportTotals) -> Result<()> {
-        for key in summary.redactions.last().iter().flat_map(|redaction| &redaction.replaced) {
+        // What one change leaves out has one time.
+        let at = summary.redactions.last().map(|redaction| redaction.at);
+        let latest = summary.redactions.iter().filter(|redaction| Some(redaction.at) == at);
+        for key in latest.flat_map(|redaction| &redaction.replaced) {
             self.files.remove(key).await?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::chunk::Purpose;
-use domain::error::{Error, NO_FILE, Result};
+use domain::error::{NO_FILE, Result};
 use domain::job::{Job, JobState};
 use domain::manifest::{NamedFile, Names};
 use domain::ports::jobs::StoredJob;
@@ -88,13 +88,12 @@ impl Admin {
         at: u64,
     ) -> Result<Response> {
         let line = self.line_at(named, at).await?;
-        let resource: Option<Value> = match &line.text {
-            Some(text) => Some(serde_json::from_slice(text).map_err(Error::internal)?),
-            None => None,
-        };
-        let text = match &resource {
-            Some(resource) => serde_json::to_string_pretty(resource)?,
-            None => String::from_utf8_lossy(&line.head).into_owned(),
+        // A line can be exported and be no JSON for the page, such as one with half of an emoji: then its text is shown.
+        let resource: Option<Value> = line.text.as_ref().and_then(|text| serde_json::from_slice(text).ok());
+        let text = match (&resource, &line.text) {
+            (Some(resource), _) => serde_json::to_string_pretty(resource)?,
+            (None, Some(text)) => String::from_utf8_lossy(text).into_owned(),
+            (None, None) => String::from_utf8_lossy(&line.head).into_owned(),
         };
         let (json, is_json_cut) = fields::cut(&text, MAX_JSON);
         let (all, is_cut) = resource.as_ref().map(fields::all).unwrap_or_default();

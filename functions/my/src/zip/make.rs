@@ -18,7 +18,7 @@ use super::archive::Archive;
 use super::{Plan, Store, row};
 
 /// The longest line that is looked into; longer ones are only copied.
-const MAX_LINE: usize = 16 * 1024 * 1024;
+const MAX_LINE: usize = 1024 * 1024;
 
 /// See the [module](self).
 pub(super) struct Maker {

@@ -21,6 +21,7 @@ use axum::response::Response;
 use domain::audit::Action;
 use domain::chunk::job_prefix;
 use domain::error::{Error, NO_JOB, Result};
+use domain::job::Job;
 use domain::ports::files::Files;
 use futures_util::stream::{self, Stream, StreamExt};
 use jiff::SignedDuration;
@@ -40,6 +41,8 @@ pub(crate) use self::plan::Plan;
 
 /// The most bytes of a ZIP that is made in the store during a request. It takes a small function some seconds.
 pub(crate) const MAX_STORED: u64 = 64 * 1024 * 1024;
+/// The most attachments of such a ZIP: they are read one after the other.
+const MAX_ATTACHMENTS: usize = 500;
 
 /// How long the link to a ZIP in the store is good.
 const LINK: SignedDuration = SignedDuration::from_mins(5);
@@ -67,6 +70,11 @@ pub(crate) async fn download(
             if state.files.size(&key).await?.is_none() {
                 let sink = Sink::Store(state.files.create(&key).await?);
                 maker.make(Archive::new(sink, maker.made_at())?).await?;
+                // The copy may have been deleted meanwhile: then its ZIP must not stay.
+                if !matches!(state.copy(&id, &signed_in.patient).await?.job, Job::Complete(_)) {
+                    state.files.remove(&key).await?;
+                    return Err(NO_JOB.into());
+                }
             }
             match state.files.link(&key, LINK, &file_name).await? {
                 Some(link) => Ok(see_other(&link)),
@@ -91,9 +99,11 @@ pub(crate) enum Fits {
 
 /// How the ZIP of a copy reaches the patient of this server.
 pub(crate) fn fits(plan: &Plan, settings: &Settings) -> Fits {
+    // Each attachment is a request to the store.
+    let has_time = settings.max_direct_bytes == u64::MAX || plan.attachments.len() <= MAX_ATTACHMENTS;
     match plan.bytes() {
-        bytes if bytes <= settings.max_direct_bytes => Fits::Response,
-        bytes if bytes <= MAX_STORED => Fits::Store,
+        bytes if bytes <= settings.max_direct_bytes && has_time => Fits::Response,
+        bytes if bytes <= MAX_STORED && plan.attachments.len() <= MAX_ATTACHMENTS => Fits::Store,
         _ => Fits::Nowhere,
     }
 }
