@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use web::describe::Parameter;
 use web::extract::{Content, SameSiteForm, field};
 use web::pages::StaffLoginPage;
-use web::respond::{PageError, html, json, see_other, status_of};
+use web::respond::{PageError, html, json, see_other};
 use web::session::{Cookies, STAFF, SameSiteRequest, StaffSession, begin, end};
 use web::{ApiError, request_context};
 
@@ -47,17 +47,22 @@ pub(crate) async fn by_page(
     State(state): State<Admin>,
     SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
+    let words = request_context::words();
     let (status, error) = match state.sign_in(form.get("username"), form.get("password")).await {
         Ok(Some(cookie)) => {
             let mut response = see_other(&state.settings.url(state.home_of(form.get("username"))));
             response.headers_mut().insert(SET_COOKIE, cookie);
             return Ok(response);
         }
-        Ok(None) => (StatusCode::UNAUTHORIZED, "User name or password is wrong.".to_owned()),
-        Err(error @ Error::Throttled { .. }) => (status_of(&error), error.to_string()),
+        Ok(None) => (StatusCode::UNAUTHORIZED, words.text("sign-in-wrong", &[])),
+        Err(Error::Throttled { retry_after }) => {
+            let text = words.text("sign-in-locked", &[("seconds", &words.number(retry_after))]);
+            (StatusCode::TOO_MANY_REQUESTS, text)
+        }
         Err(error) => return Err(error.into()),
     };
-    Ok(html(status, &StaffLoginPage { error: Some(error) }))
+    let username = form.get("username").to_owned();
+    Ok(html(status, &StaffLoginPage { username, error: Some(error) }))
 }
 
 /// `GET /admin/logout`.

@@ -6,5 +6,5 @@ use web::pages::StaffLoginPage;
 use web::respond::html;
 
 pub(crate) async fn login() -> Response {
-    html(StatusCode::OK, &StaffLoginPage { error: None })
+    html(StatusCode::OK, &StaffLoginPage { username: String::new(), error: None })
 }

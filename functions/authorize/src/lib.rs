@@ -2,7 +2,7 @@
 //!
 //! - [`launch`]: `/auth/authorize` checks and stores an app's request;
 //! - [`login`]: the patient signs in;
-//! - [`consent`]: the patient agrees, which creates a code; [`scope_words`]: describes the scopes to the patient;
+//! - [`consent`]: the patient agrees, which creates a code;
 //! - [`token`]: `/auth/token` exchanges codes and refresh tokens for access tokens and ID tokens;
 //! - [`backend`]: issues access tokens to backend services;
 //! - [`request`]: the requests to these endpoints; [`client`]: identifies and authenticates the client;

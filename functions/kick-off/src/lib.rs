@@ -129,8 +129,9 @@ fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: E
         ExportLevel::Group => ("Starts an export of the members of a Group", &[202][..]),
     };
     let operation = Operation { dialect, level };
-    let handler =
-        async move |state, bearer, group, request| export(operation, state, bearer, group, request).await;
+    let handler = async move |state, bearer, group, request| {
+        Box::pin(export(operation, state, bearer, group, request)).await
+    };
     let (parameters, headers) = (parameters::declared(), KickoffHeaders::PARAMETERS);
     at.get(path, Access::Client, says, handler)
         .that_acts()

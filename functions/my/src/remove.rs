@@ -42,7 +42,7 @@ pub(crate) async fn ask_cancel(
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     };
     let key = if seen == "ready" { "my-delete" } else { "my-cancel" };
-    Ok(state.ask(&signed_in, &id, key, "cancel", vec![("seen", seen.to_owned())]))
+    Ok(ask(&signed_in, &id, key, "cancel", vec![("seen", seen.to_owned())]))
 }
 
 pub(crate) async fn ask_take_back(
@@ -54,7 +54,7 @@ pub(crate) async fn ask_take_back(
     if !has_permission(&stored, state_of(&stored.job, state.clock.now())) {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     }
-    Ok(state.ask(&signed_in, &id, "my-take-back", "take-back", Vec::new()))
+    Ok(ask(&signed_in, &id, "my-take-back", "take-back", Vec::new()))
 }
 
 pub(crate) async fn cancel(
@@ -94,29 +94,28 @@ pub(crate) async fn take_back(
     state.remove(&id, &signed_in, "taken-back", taken_back).await
 }
 
-impl My {
-    /// The page that asks whether it is meant. `key` is the first part of its messages' keys.
-    fn ask(
-        &self,
-        signed_in: &SignedIn,
-        id: &JobId,
-        key: &str,
-        action: &str,
-        fields: Vec<(&'static str, String)>,
-    ) -> Response {
-        let words = request_context::words();
-        let page = ConfirmPage {
-            my: signed_in.frame("copies"),
-            title: words.text(&format!("{key}-title"), &[]),
-            lead: words.text(&format!("{key}-lead"), &[]),
-            action: format!("/my/exports/{id}/{action}"),
-            fields,
-            button: words.text(&format!("{key}-yes"), &[]),
-            back: format!("/my/exports/{id}"),
-        };
-        html(StatusCode::OK, &page)
-    }
+/// The page that asks whether it is meant. `key` is the first part of its messages' keys.
+fn ask(
+    signed_in: &SignedIn,
+    id: &JobId,
+    key: &str,
+    action: &str,
+    fields: Vec<(&'static str, String)>,
+) -> Response {
+    let words = request_context::words();
+    let page = ConfirmPage {
+        my: signed_in.frame("copies"),
+        title: words.text(&format!("{key}-title"), &[]),
+        lead: words.text(&format!("{key}-lead"), &[]),
+        action: format!("/my/exports/{id}/{action}"),
+        fields,
+        button: words.text(&format!("{key}-yes"), &[]),
+        back: format!("/my/exports/{id}"),
+    };
+    html(StatusCode::OK, &page)
+}
 
+impl My {
     /// Ends the job and removes its files; a worker stops at the next patient.
     async fn remove(
         &self,

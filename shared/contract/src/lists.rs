@@ -161,10 +161,10 @@ fn asked(dice: &Dice) -> Asked {
     };
     let patient = dice.below(14);
     match dice.below(8) {
-        0 => asked.text = ["%", "_", "😀", "\u{200f}", " ", "'"][dice.below(6)].to_owned(),
+        0 => ["%", "_", "😀", "\u{200f}", " ", "'"][dice.below(6)].clone_into(&mut asked.text),
         1 => {
-            asked.text =
-                [format!("mrn {patient:04}-7"), format!("MRN-{patient:04}/7")][dice.below(2)].clone();
+            let [one, other] = [format!("mrn {patient:04}-7"), format!("MRN-{patient:04}/7")];
+            asked.text = if dice.below(2) == 0 { one } else { other };
             asked.identifier = format!("mrn{patient:04}7");
             asked.words = asked.text.to_lowercase().split([' ', '-', '/']).map(str::to_owned).collect();
         }
@@ -180,7 +180,7 @@ fn asked(dice: &Dice) -> Asked {
                 format!("{month}/{day}/{year}"),
                 format!("{day}.{month}.{year}"),
             ];
-            asked.text = written[if day > 12 { dice.below(3) } else { dice.below(2) }].clone();
+            asked.text.clone_from(&written[if day > 12 { dice.below(3) } else { dice.below(2) }]);
             asked.birth_date = format!("{year}-0{month}-{day}");
         }
         _ => {

@@ -108,7 +108,7 @@ mod tests {
     fn long_texts_are_cut() {
         let long = "x".repeat(10_000);
         assert_eq!(words(&long)[0].len(), MAX_WORD);
-        let many: String = (0..100).map(|number| format!("w{number} ")).collect();
+        let many = (0..100).map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ");
         assert_eq!(words(&many).len(), MAX_WORDS);
         assert_eq!(identifier(&long).len(), 128);
     }

@@ -1,11 +1,8 @@
-//! Registered clients, staff, patient accounts and trusted token issuers.
-
-use std::collections::BTreeMap;
+//! Registered clients.
 
 use crypto::key_set;
-use domain::ids::{ClientId, PatientId};
+use domain::ids::ClientId;
 use domain::job::Owner;
-use domain::roles::Roles;
 use domain::scopes::Scopes;
 use jsonwebtoken::jwk::JwkSet;
 use secrecy::{ExposeSecret, SecretString};
@@ -116,54 +113,6 @@ pub enum LinkStyle {
     Angle,
     /// `url; rel=…`, for clients that do not support the angle brackets.
     Bare,
-}
-
-/// An account of a member of staff.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StaffAccount {
-    pub username: String,
-    /// The argon2 hash of the password.
-    password_hash: SecretString,
-    /// What the member may do. Without this setting, everything.
-    #[serde(default = "Roles::all")]
-    pub roles: Roles,
-}
-
-/// A patient's account, for servers that are not a sandbox.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PatientAccount {
-    pub username: String,
-    /// The argon2 hash of the password.
-    password_hash: SecretString,
-    pub patient: PatientId,
-}
-
-/// Another issuer whose access tokens are accepted.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Issuer {
-    /// The `iss` of its tokens.
-    pub issuer: String,
-    /// The URL at which its keys are published.
-    #[serde(default)]
-    pub jwks_url: Option<String>,
-    /// Its keys, as the JSON text of a JWK set.
-    #[serde(default)]
-    pub jwks: Option<String>,
-    /// The `aud` of its tokens for this server; defaults to the base URLs of this server.
-    #[serde(default)]
-    pub audience: Option<String>,
-    /// Whether the bearers of its tokens with one of `staff_roles` are staff.
-    #[serde(default)]
-    pub staff: bool,
-    /// The roles of staff that its tokens give, by the role that the tokens name. Without this setting, ADMIN gives all.
-    #[serde(default = "admin_has_all")]
-    pub staff_roles: BTreeMap<String, Roles>,
-    /// Whether all its users are staff, so that `user/` scopes of its tokens give access to all patients.
-    #[serde(default)]
-    pub users_are_staff: bool,
 }
 
 /// The source of the keys of an issuer or a client.
@@ -310,51 +259,9 @@ fn same_origin(registered: &Url, url: &Url) -> bool {
     same_host && registered.has_host() && (same_port || is_loopback(registered))
 }
 
-impl StaffAccount {
-    /// The argon2 hash of the password, for whoever compares one with it.
-    pub fn password_hash(&self) -> &str {
-        self.password_hash.expose_secret()
-    }
-
-    pub(super) fn check(&self, read: &mut Reader) {
-        if !crypto::is_password_hash(self.password_hash()) {
-            read.wrong(
-                "staff",
-                &format!("'{}' has a password_hash that is not an argon2 hash", self.username),
-            );
-        }
-        if self.roles.is_empty() {
-            read.wrong(
-                "staff",
-                &format!("'{}' has no roles; leave roles out for all of them", self.username),
-            );
-        }
-    }
-}
-
-impl PatientAccount {
-    /// The argon2 hash of the password, for whoever compares one with it.
-    pub fn password_hash(&self) -> &str {
-        self.password_hash.expose_secret()
-    }
-
-    pub(super) fn check(&self, read: &mut Reader) {
-        if !crypto::is_password_hash(self.password_hash()) {
-            read.wrong(
-                "accounts",
-                &format!("'{}' has a password_hash that is not an argon2 hash", self.username),
-            );
-        }
-    }
-}
-
-fn admin_has_all() -> BTreeMap<String, Roles> {
-    BTreeMap::from([("ADMIN".to_owned(), Roles::all())])
-}
-
 /// The source of keys: a set or a URL, but not both. The URL must be https or loopback, so that nobody can change the keys
 /// on the way.
-fn keys_of<'k>(jwks: Option<&str>, url: Option<&'k str>) -> Option<IssuerKeys<'k>> {
+pub(super) fn keys_of<'k>(jwks: Option<&str>, url: Option<&'k str>) -> Option<IssuerKeys<'k>> {
     match (jwks, url) {
         (Some(text), None) => key_set(text.as_bytes()).map(IssuerKeys::Inline),
         (None, Some(url)) => {
@@ -363,33 +270,6 @@ fn keys_of<'k>(jwks: Option<&str>, url: Option<&'k str>) -> Option<IssuerKeys<'k
             safe.then_some(IssuerKeys::Url(url))
         }
         _ => None,
-    }
-}
-
-impl Issuer {
-    pub fn keys(&self) -> Option<IssuerKeys<'_>> {
-        keys_of(self.jwks.as_deref(), self.jwks_url.as_deref())
-    }
-
-    /// The roles of staff that a token of this issuer gives by the roles that it names.
-    pub fn roles_of(&self, named: &[String]) -> Roles {
-        let given = named.iter().filter(|_| self.staff).filter_map(|name| self.staff_roles.get(name));
-        given.flat_map(Roles::iter).collect()
-    }
-
-    pub(super) fn check(&self, read: &mut Reader) {
-        if self.keys().is_none() {
-            read.wrong(
-                "issuers",
-                &format!("'{}' needs either jwks, a JWK set, or jwks_url, an https URL", self.issuer),
-            );
-        }
-        if self.issuer.is_empty() || self.issuer.contains(char::is_whitespace) {
-            read.wrong(
-                "issuers",
-                &format!("'{}' cannot be an issuer: it is empty or contains a space", self.issuer),
-            );
-        }
     }
 }
 

@@ -1,16 +1,18 @@
 //! The settings. They are read once, at start, from a TOML file and from environment variables, which replace the values
 //! of the file. Every wrong setting is named.
 
+mod accounts;
 mod clients;
 mod environment;
+mod issuers;
 pub mod limits;
 mod pages;
 mod reader;
 pub mod resources;
+mod times;
 mod urls;
 mod warnings;
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crypto::rsa::RsaKey;
@@ -22,15 +24,15 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-pub use self::clients::{
-    Client, IdTokenAlg, Issuer, IssuerKeys, LargeFiles, LinkStyle, OWN_PAGES, PatientAccount, RefreshTokens,
-    StaffAccount,
-};
+pub use self::accounts::{PatientAccount, StaffAccount};
+pub use self::clients::{Client, IdTokenAlg, IssuerKeys, LargeFiles, LinkStyle, OWN_PAGES, RefreshTokens};
 use self::environment::unknown_variables;
 pub use self::environment::{has_variable, log_filter};
+pub use self::issuers::Issuer;
 pub use self::limits::Limits;
 pub use self::pages::{Accent, Logo, Pages};
 use self::reader::Reader;
+use self::times::{audit_retention, hours};
 pub use self::urls::{is_loopback, origin_of};
 
 /// All settings. [`KEYS`] lists their names.
@@ -381,28 +383,6 @@ fn networks(read: &mut Reader) -> Vec<IpNet> {
         network.ok()
     };
     texts.iter().filter_map(network).collect()
-}
-
-/// Reads a setting in hours.
-fn hours(read: &mut Reader, name: &str, default: i64, range: RangeInclusive<i64>) -> SignedDuration {
-    let hours = read.count(name).map_or(Some(default), |hours| i64::try_from(hours).ok());
-    let within = hours.filter(|hours| range.contains(hours));
-    if within.is_none() {
-        read.wrong(name, &format!("must be from {} to {}", range.start(), range.end()));
-    }
-    SignedDuration::from_hours(within.unwrap_or(default))
-}
-
-/// Reads `audit_retention_years`. A year has 365 days here, and one day more for each leap year that may be among them.
-fn audit_retention(read: &mut Reader) -> SignedDuration {
-    let years = read.count("audit_retention_years").unwrap_or(6);
-    match i64::try_from(years).ok().filter(|years| (1..=100).contains(years)) {
-        Some(years) => SignedDuration::from_hours(24 * (365 * years + years / 4 + 1)),
-        None => {
-            read.wrong("audit_retention_years", "must be from 1 to 100");
-            SignedDuration::ZERO
-        }
-    }
 }
 
 #[cfg(test)]

@@ -149,9 +149,10 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
             "{{\"resourceType\":\"Patient\",\"id\":\"{ANNA}\",\"name\":[{{\"text\":\"</title><script>alert(1)</script>\"}}]}}\n"
         ),
     )?;
-    let lines: String = (0..1200)
+    let lines = (0..1200)
         .map(|number| format!("{{\"resourceType\":\"Condition\",\"id\":\"c{number}\",\"subject\":{{\"reference\":\"Patient/{ANNA}\"}},\"code\":{{\"text\":\"<img src=x onerror=alert({number})>\"}},\"recordedDate\":\"20{:02}-01-02\"}}\n", number % 20))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     std::fs::write(patient.join("Condition.ndjson"), lines)?;
     let world = World::with("sandbox = true\nreview = false", lake.path());
     let session = signed_in(&world, ANNA).await;

@@ -224,7 +224,7 @@ async fn the_object_with_the_left_out_resource_is_removed() -> tests::Result {
             "resourceType": "Observation", "id": format!("o{number}"), "status": "final",
             "code": { "text": text }, "subject": { "reference": format!("Patient/{ANNA}") },
         });
-        lines += &format!("{observation}\n");
+        lines.extend([observation.to_string(), "\n".to_owned()]);
     }
     std::fs::write(directory.join("all.ndjson"), lines)?;
     let world = World::with("sandbox = true", records.path());

@@ -58,7 +58,7 @@ fn write(root: &Path, observations: impl Iterator<Item = Value>) {
     let patient = json!({ "resourceType": "Patient", "id": ANNA, "name": [{ "family": "Lindqvist", "given": ["Anna"] }] });
     let mut text = format!("{patient}\n");
     for observation in observations {
-        text += &format!("{observation}\n");
+        text.extend([observation.to_string(), "\n".to_owned()]);
     }
     std::fs::write(directory.join("all.ndjson"), text).expect("written");
 }

@@ -83,7 +83,7 @@ pub(crate) async fn leave_out(
             Err(error) => state.back(&id, username, Err(error)).await,
         };
     }
-    let done = state.leave_out(&id, &target, reason, &username, seen).await;
+    let done = Box::pin(state.leave_out(&id, &target, reason, &username, seen)).await;
     state.back(&id, username, done).await
 }
 

@@ -84,7 +84,7 @@ impl Admin {
             Target::Document(_) => DOCUMENT,
         };
         let event = Event::new(Actor::staff(who), Action::Redacted).of(&stored.job).about(part);
-        self.audit.around(event, self.leave_out_recorded(id, stored, target, reason, who)).await
+        self.audit.around(event, Box::pin(self.leave_out_recorded(id, stored, target, reason, who))).await
     }
 
     async fn leave_out_recorded(

@@ -123,7 +123,7 @@ impl Archive {
     pub(super) fn end(&mut self) -> Result<String> {
         let (name, digest) = self.open.take().ok_or_else(|| Error::internal("no file was begun"))?;
         let sha256 = hex(digest.finish().as_ref());
-        self.sums += &format!("{sha256}  {name}\n");
+        self.sums.extend([sha256.as_str(), "  ", &name, "\n"]);
         Ok(sha256)
     }
 

@@ -87,7 +87,7 @@ impl Maker {
         archive.text("manifest.json", &format!("{:#}\n", self.manifest())).await?;
         archive.text("README.txt", &self.readme()).await?;
         self.write_index(&mut archive, &facts).await?;
-        archive.finish().await
+        Box::pin(archive.finish()).await
     }
 
     /// Copies a file of the manifest, and finds out what is in it. A file that is not the one of the manifest ends the ZIP.

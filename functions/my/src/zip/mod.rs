@@ -69,7 +69,7 @@ pub(crate) async fn download(
         Fits::Store => {
             if state.files.size(&key).await?.is_none() {
                 let sink = Sink::Store(state.files.create(&key).await?);
-                maker.make(Archive::new(sink, maker.made_at())?).await?;
+                Box::pin(maker.make(Archive::new(sink, maker.made_at())?)).await?;
                 // The copy may have been deleted meanwhile: then its ZIP must not stay.
                 if !matches!(state.copy(&id, &signed_in.patient).await?.job, Job::Complete(_)) {
                     state.files.remove(&key).await?;
@@ -115,7 +115,7 @@ fn streamed(maker: Maker) -> impl Stream<Item = Result<bytes::Bytes>> + Send + '
     let work = async move {
         let made = async {
             let archive = Archive::new(Sink::Client(sender), maker.made_at())?;
-            maker.make(archive).await
+            Box::pin(maker.make(archive)).await
         };
         if let Err(error) = made.await {
             tracing::error!(error = %error, cause = error.causes(), "a ZIP broke off");

@@ -47,6 +47,9 @@ struct ShownRow {
     large: Option<String>,
 }
 
+/// A page of a file: the offset of its first line in bytes, and the number of its first resource.
+type PlaceOf = (u64, u64);
+
 impl RowsPage {
     /// `first` is the number of the first row, counted from 1.
     pub fn new(
@@ -54,7 +57,7 @@ impl RowsPage {
         (job, named): (&Job, &NamedFile),
         first: u64,
         rows: Vec<ResourceRow>,
-        (previous, next): (Option<(u64, u64)>, Option<(u64, u64)>),
+        (previous, next): (Option<PlaceOf>, Option<PlaceOf>),
     ) -> Self {
         let words = request_context::words();
         let last = (first + rows.len() as u64).saturating_sub(1);
