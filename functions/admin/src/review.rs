@@ -198,7 +198,8 @@ impl Admin {
 
     async fn delete_recorded(&self, id: &JobId, stored: StoredJob, who: &str) -> Result<StoredJob> {
         match cancel(&*self.jobs, &*self.files, id, who, self.clock.now()).await {
-            Err(Error::Conflict(_)) => Err(NO_JOB),
+            // It is gone already; or it is still there, and others keep changing it.
+            Err(error @ Error::Conflict(_)) => Err(self.job(id).await.map_or(NO_JOB, |_| error)),
             done => {
                 done?;
                 staff_action("deleted", id, who);

@@ -6,8 +6,8 @@
 //! - [`remove`]: cancelling, deleting, and taking back the permission;
 //! - [`apps`]: the apps with access, and signing out everywhere.
 //!
-//! A copy is the patient's where the patient has asked for it, on these pages or in an app. What the hospital or a service
-//! exports by itself is not listed here.
+//! The pages list the copies that the patient requested, here or in an app, and those that staff started for the patient.
+//! Exports of services are not listed.
 
 mod account;
 mod apps;
@@ -197,7 +197,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
     }))
 }
 
-/// Whether the patient has asked for the copy. Bulk exports are not the patient's.
+/// Whether the patient requested the copy, or staff started it for the patient. Bulk exports are not the patient's.
 fn is_of(header: &JobHeader, patient: &PatientId) -> bool {
     let is_about = header.patient.as_ref().is_some_and(|summary| summary.id == *patient);
     is_about && header.owner.patient.as_ref() == Some(patient) && header.request.selection.is_none()
@@ -221,6 +221,9 @@ impl My {
         let date = words.date(header.created_at);
         if header.owner.client.as_str() == OWN_PAGES && header.owner.issuer.is_none() {
             return words.text("my-asked-here", &[("date", &date)]);
+        }
+        if header.owner.is_staff() {
+            return words.text("my-asked-staff", &[("date", &date)]);
         }
         let app = client_of(&self.settings, &header.owner).and_then(|client| client.name.as_deref());
         let app = app.unwrap_or_else(|| header.owner.client.as_str());

@@ -56,7 +56,9 @@ pub(crate) fn is_open(state: JobState) -> bool {
 pub(crate) fn has_permission(stored: &StoredJob, state: JobState) -> bool {
     let choices = stored.job.header().request.choices.as_ref();
     let lasts = is_open(state) || state == JobState::Complete;
+    // What staff tick is not a permission that the patient gave on the form.
     lasts
+        && !stored.job.header().owner.is_staff()
         && choices.is_some_and(|choices| {
             domain::choices::Sensitive::ALL.iter().any(|topic| choices.authorizes(*topic))
         })

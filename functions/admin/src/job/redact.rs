@@ -3,8 +3,8 @@
 //! What changes is written under new keys: the file without the resource, the file with the reasons, the pages of the manifest.
 //! Then the job is replaced by compare-and-set; it names the new manifest, so that every reader sees either everything as it
 //! was or everything as it is. What is no longer part of the export is removed after that; if the process dies before,
-//! cleanup removes it. The bytes of something small stay in the pack that it shares with other files, where nothing refers to
-//! them, until the files of the job are removed.
+//! cleanup removes it. Two things stay, unreferenced, until the files of the job are removed: the bytes of something small in
+//! the pack that it shares with other files, and the new objects of a change that was cut off before the job named them.
 
 use aws_lc_rs::digest;
 use domain::audit::{Action, Actor, Event};
