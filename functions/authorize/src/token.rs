@@ -139,7 +139,11 @@ impl Authorize {
             return self.replayed(&grant).await;
         }
         if !self.prolong(&grant, client, is_reusable).await? {
-            return Err(unknown());
+            // Another request with the same token was faster, or the authorization was ended meanwhile.
+            return match self.expiring.get(EntryKind::Family, &grant.family).await? {
+                Some(_) => self.replayed(&grant).await,
+                None => Err(unknown()),
+            };
         }
         let refresh_token = match (is_reusable, granted.wants_refresh()) {
             (true, _) => Some(token.to_owned()),

@@ -295,10 +295,17 @@ pub(super) async fn searches(jobs: &dyn Jobs) {
         assert_eq!(pages(jobs, &query).await, expected, "{text:?}: {query:?}");
     }
     assert!(nothing < 110, "{nothing} of the searches find nobody");
-    for (state, before) in JobState::ALL.into_iter().zip(before) {
-        let now = before + all.iter().filter(|known| known.job.state() == state).count();
-        assert_eq!(jobs.count(&[state], 1_000).await.expect("a number"), now, "{state:?}");
-        assert_eq!(jobs.count(&[state], 5).await.expect("a number"), now.min(5), "{state:?}");
+    // The jobs of others come and go in a store that is shared.
+    let is_alone = before.iter().all(|count| *count == 0);
+    for state in JobState::ALL {
+        let mine = all.iter().filter(|known| known.job.state() == state).count();
+        let counted = jobs.count(&[state], 1_000).await.expect("a number");
+        assert!(counted == mine || (!is_alone && counted > mine), "{state:?}: {counted}, not {mine}");
+        let limited = jobs.count(&[state], 5).await.expect("a number");
+        assert!(
+            limited == mine.min(5) || (!is_alone && (mine..=5).contains(&limited)),
+            "{state:?}: {limited}"
+        );
     }
     for gone in all {
         jobs.remove(gone.job.id()).await.expect("removed");
