@@ -25,7 +25,7 @@ async fn fields(world: &World, staff: &Answer, texts: &[(&str, &str)]) -> Vec<(S
     fields
 }
 
-#[both_hosts]
+#[both_hosts(alone)]
 async fn staff_find_a_patient_and_start_an_export_with_a_reason(world: World) {
     let staff = world.staff().await;
     let search =

@@ -3,13 +3,27 @@
 use proc_macro::{Delimiter, TokenStream, TokenTree};
 
 /// Makes two tests of `async fn name(world: World)`: `name::here`, and `name::deployed`, which is ignored where nothing is
-/// deployed. The story is one of `tests::stories` as well.
+/// deployed. The story is one of `tests::stories` as well, which are told to the simulated AWS.
+///
+/// `#[both_hosts(alone)]` leaves out `name::deployed`: for a story that other stories of a deployment would disturb, or that would
+/// disturb them.
 #[proc_macro_attribute]
-pub fn both_hosts(_: TokenStream, story: TokenStream) -> TokenStream {
+pub fn both_hosts(how: TokenStream, story: TokenStream) -> TokenStream {
     let Some((name, returns)) = signature(&story) else {
         return "compile_error!(\"#[both_hosts] stands before an async fn of a World\");"
             .parse()
             .expect("Rust");
+    };
+    let deployed = match how.to_string().as_str() {
+        "" => format!(
+            "#[tokio::test]
+            #[ignore = \"cargo xtask test deploys what it needs\"]
+            async fn deployed() {returns} {{
+                Box::pin(super::{name}(::tests::World::deployed())).await
+            }}"
+        ),
+        "alone" => String::new(),
+        _ => "compile_error!(\"#[both_hosts] knows only `alone`\");".to_owned(),
     };
     let tests = format!(
         "mod {name} {{
@@ -18,11 +32,7 @@ pub fn both_hosts(_: TokenStream, story: TokenStream) -> TokenStream {
                 Box::pin(super::{name}(::tests::World::new())).await
             }}
 
-            #[tokio::test]
-            #[ignore = \"cargo xtask test deploys what it needs\"]
-            async fn deployed() {returns} {{
-                Box::pin(super::{name}(::tests::World::deployed())).await
-            }}
+            {deployed}
 
             ::tests::inventory::submit! {{
                 ::tests::stories::Story {{

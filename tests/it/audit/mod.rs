@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::simulated::account::Setup;
 use tests::simulated::{Record, run};
-use tests::{ANNA, Answer, BRUNO, World, text};
+use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
 
 use crate::admin::in_review;
 
@@ -68,9 +68,8 @@ async fn said_about(world: &World, query: &str) -> Vec<String> {
     said
 }
 
-// Acceptance 36 and 38 of the pages.
-told_alone!(one_view_and_one_decision_are_one_event_each_without_content);
-
+/// Acceptance 36 and 38 of the pages.
+#[both_hosts(alone)]
 async fn one_view_and_one_decision_are_one_event_each_without_content(world: World) -> tests::Result {
     let (job, _, staff) = in_review(&world).await;
     let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await;

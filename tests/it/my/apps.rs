@@ -111,9 +111,8 @@ async fn an_authorization_over_the_limit_ends_the_one_that_was_used_longest_ago(
 }
 
 /// In a deployment this story would end the sessions of other stories.
-#[tokio::test]
-async fn signing_out_everywhere_ends_earlier_sessions_and_no_later_one() {
-    let world = World::new();
+#[both_hosts(alone)]
+async fn signing_out_everywhere_ends_earlier_sessions_and_no_later_one(world: World) {
     let (here, there, other) =
         (signed_in(&world, ANNA).await, signed_in(&world, ANNA).await, signed_in(&world, BRUNO).await);
     let asks = page(&world, &here, "/my/sign-out-everywhere").await;

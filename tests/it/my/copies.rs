@@ -32,7 +32,7 @@ async fn a_patient_requests_a_copy_without_an_app_and_cancels_it(world: World) {
     assert!(again.location().ends_with("/cancel"), "what has ended is shown: {}", again.location());
 }
 
-#[both_hosts]
+#[both_hosts(alone)]
 async fn a_copy_that_became_ready_is_not_cancelled_unseen_and_can_be_deleted(world: World) {
     let session = signed_in(&world, ANNA).await;
     let copy = asked(&world, &session, &[]).await;
@@ -135,7 +135,7 @@ async fn a_rejection_shows_its_reason_and_the_next_step(world: World) {
     }
 }
 
-#[both_hosts]
+#[both_hosts(alone)]
 async fn the_permission_can_be_taken_back(world: World) {
     let session = signed_in(&world, ANNA).await;
     let without = asked(&world, &session, &[]).await;
@@ -176,7 +176,7 @@ async fn copies_of_other_patients_are_not_listed(world: World) {
     assert_eq!(world.get(&bulk).cookie(&anna).send().await.status, StatusCode::NOT_FOUND);
 }
 
-#[both_hosts]
+#[both_hosts(alone)]
 async fn another_site_changes_nothing_and_sign_in_after_a_session_leads_back(world: World) {
     let session = signed_in(&world, ANNA).await;
     let copy = asked(&world, &session, &["hiv"]).await;
