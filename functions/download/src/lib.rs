@@ -186,13 +186,8 @@ async fn file(
     let stored = state.job(job, &file, &asker).await?;
     let named = state.named(&stored, &file).await?.ok_or(NO_FILE)?;
     let job = stored.job;
-    let stored = Stored {
-        location: &named.file.location(),
-        content_type: FHIR_NDJSON,
-        file_name: &named.name,
-        etag: format!("\"{}\"", named.file.sha256),
-        size: named.file.size,
-    };
+    let location = named.file.location();
+    let stored = Stored::of_file(&named, &location);
     Ok(state.send((&stored, &file), &job, &asker, &request).await?)
 }
 

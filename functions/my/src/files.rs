@@ -8,7 +8,6 @@ use domain::error::{NO_FILE, NO_JOB, Result};
 use domain::ids::JobId;
 use domain::job::JobState;
 use domain::ports::jobs::StoredJob;
-use fhir::FHIR_NDJSON;
 use settings::LargeFiles;
 use storage::packs::Attachments;
 use web::download::{FileRequest, InlineLimit, Stored, download};
@@ -36,13 +35,8 @@ pub(crate) async fn file(
     let stored = state.ready(&id, &signed_in).await?;
     let named = exported::named(&stored.job, &file, &*state.files).await?.ok_or(NO_FILE)?;
     state.audit.record(signed_in.event(Action::Download).of(&stored.job).about(&named.name)).await?;
-    let stored = Stored {
-        location: &named.file.location(),
-        content_type: FHIR_NDJSON,
-        file_name: &named.name,
-        etag: format!("\"{}\"", named.file.sha256),
-        size: named.file.size,
-    };
+    let location = named.file.location();
+    let stored = Stored::of_file(&named, &location);
     Ok(download(&stored, &request, &*state.files, state.inline_limit()).await?)
 }
 

@@ -15,6 +15,7 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::error::{Error, Result};
+use domain::manifest::NamedFile;
 use domain::pack::Location;
 use domain::ports::files::{ByteStream, Files};
 use fhir::FHIR_NDJSON;
@@ -43,6 +44,19 @@ pub struct Stored<'a> {
     /// In quotes; equal bytes have equal ETags.
     pub etag: String,
     pub size: u64,
+}
+
+impl<'f> Stored<'f> {
+    /// A file of an export's manifest, at the location that [`OutputFile::location`](domain::chunk::OutputFile::location) returns.
+    pub fn of_file(named: &'f NamedFile, location: &'f Location) -> Self {
+        Self {
+            location,
+            content_type: FHIR_NDJSON,
+            file_name: &named.name,
+            etag: format!("\"{}\"", named.file.sha256),
+            size: named.file.size,
+        }
+    }
 }
 
 /// What a client requests: which part of a file, in which encoding, and which versions the client already has.

@@ -5,7 +5,6 @@ use axum::response::Response;
 use domain::audit::{Action, Actor, Event};
 use domain::error::NO_FILE;
 use domain::job::Job;
-use fhir::FHIR_NDJSON;
 use settings::LargeFiles;
 use web::download::{FileRequest, InlineLimit, Stored, download};
 use web::exported;
@@ -28,13 +27,8 @@ pub(crate) async fn file(
     let named = exported::named(&job, &file, &*state.files).await?.ok_or(NO_FILE)?;
     let event = Event::new(Actor::staff(&username), Action::Download).of(&job);
     state.audit.record(event.about(&named.name)).await?;
-    let stored = Stored {
-        location: &named.file.location(),
-        content_type: FHIR_NDJSON,
-        file_name: &named.name,
-        etag: format!("\"{}\"", named.file.sha256),
-        size: named.file.size,
-    };
+    let location = named.file.location();
+    let stored = Stored::of_file(&named, &location);
     let inline = InlineLimit { bytes: state.settings.max_direct_bytes, on_larger: LargeFiles::Redirect };
     Ok(download(&stored, &request, &*state.files, inline).await?)
 }
