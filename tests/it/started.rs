@@ -73,7 +73,7 @@ async fn staff_find_a_patient_and_start_an_export_with_a_reason(world: World) {
     let file = world.get(&download).cookie(&staff).send().await;
     assert_eq!((file.status, text(&file.lines()[0]["id"])), (StatusCode::OK, ANNA.to_owned()));
     assert_eq!(world.get(&download).send().await.status, StatusCode::SEE_OTHER, "nobody is signed in");
-    // Nobody's token reaches it, not even the patient's.
+    // No token gives access to the export, not even a token of the patient.
     let token = world.token(ANNA).await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::NOT_FOUND);
     for path in ["/staff/patients?q=x", FORM] {

@@ -27,7 +27,7 @@ const RECEIVER: &str = "receiver";
 const NUMBER: &str = "number";
 const FROM: &str = "from";
 const TO: &str = "to";
-/// What the form has beside the choices.
+/// The fields of the form in addition to the choices.
 const OTHERS: [&str; 5] = [REASON, RECEIVER, NUMBER, FROM, TO];
 /// The most characters of the reason and of the receiver.
 const MAX_TEXT: usize = 300;

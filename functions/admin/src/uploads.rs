@@ -26,7 +26,7 @@ const PIECE: usize = 256 * 1024;
 /// `action=addAttachments`.
 const MAX_OTHER_FIELDS: usize = 20;
 const MAX_OTHER_BYTES: usize = 64 * 1024;
-/// The most bytes of a body beside the files: other fields, and the heads of all fields.
+/// The maximum number of bytes of a body that are not bytes of files: other fields, and the headers of all fields.
 const MAX_AROUND: u64 = 2 * MAX_OTHER_BYTES as u64;
 
 impl Admin {

@@ -3,7 +3,7 @@
 //! An entry has the hash of the entry before it and the time until which that one is kept. So an entry that is missing is told
 //! from one that has expired: nothing has to be stored about the beginning of a chain when old entries are removed.
 //!
-//! A chain alone cannot show that its newest entries were removed, or that all of it was written anew by somebody who can write
+//! A chain alone cannot show that its newest entries were removed, or that it was replaced as a whole by an attacker who can write
 //! to the store. Whoever keeps [`Head`]s elsewhere finds both.
 
 use aws_lc_rs::digest;

@@ -110,7 +110,7 @@ pub struct Route {
     pub statuses: &'static [u16],
     /// The media types of the request body; empty if the route reads no body.
     pub takes: &'static [&'static str],
-    /// The parameters beside the path.
+    /// The parameters that are not part of the path.
     pub parameters: Vec<Parameter>,
     /// The bodies of successful responses; a status that is not listed has no body.
     pub returns: Vec<Returned>,

@@ -26,7 +26,7 @@ pub(crate) const LISTS: [Parameter; 2] = [
     Parameter::query("documents", "The first document that is listed").of(Kind::Integer),
 ];
 
-/// What is shown beside the job.
+/// What the page shows in addition to the job.
 #[derive(Default)]
 pub(super) struct Shown {
     pub(super) problem: Option<Error>,

@@ -58,7 +58,7 @@ impl Draft<'_> {
         format!("{}{name}", self.prefix())
     }
 
-    /// The prefix of what it writes beside the manifest.
+    /// The prefix of the objects that the change writes, except the pages of the manifest.
     fn prefix(&self) -> String {
         format!("{}left-out-{}/", job_prefix(self.job), self.attempt)
     }

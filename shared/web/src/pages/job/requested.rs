@@ -15,7 +15,7 @@ pub struct PartRow {
     pub quoted: Option<String>,
 }
 
-/// What was asked for, beside the answers of the form.
+/// The request, without the choices of the form.
 pub(super) fn sentences(job: &Job, words: &Words) -> Vec<String> {
     let request = &job.header().request;
     let one = |key: &str| vec![words.text(key, &[])];
