@@ -136,6 +136,25 @@ fn functions_never_import_each_other() {
     }
 }
 
+/// The compiler does not report a field that nothing reads if a macro of another crate defines it.
+#[test]
+fn functions_use_every_port_that_they_list() {
+    let mut lists = 0;
+    for name in functions() {
+        let sources = sources(&root().join("functions").join(&name).join("src"));
+        let is_read = |text: &str| sources.iter().any(|(_, source)| source.contains(text));
+        let declared = sources.iter().find_map(|(_, source)| source.split_once("web::ports! {"));
+        let Some((_, declared)) = declared else { continue };
+        let list = declared.split(['{', '}']).nth(1).expect("a list of ports");
+        for port in list.split(',').map(str::trim).filter(|port| !port.is_empty()) {
+            let by_extractor = port == "verifier" && is_read("Bearer(");
+            assert!(by_extractor || is_read(&format!(".{port}")), "{name} lists {port} and does not use it");
+        }
+        lists += 1;
+    }
+    assert_eq!(lists, 8, "the functions that serve requests");
+}
+
 #[test]
 fn every_function_is_a_lambda_of_four_lines() {
     assert_eq!(functions().len(), 11);

@@ -9,7 +9,6 @@ pub use self::stores::inbox;
 
 use std::sync::Arc;
 
-use domain::clock::{Clock, Random};
 use domain::error::{Result, Store};
 use domain::ids::PatientId;
 use domain::ports::audit::AuditLog;
@@ -18,10 +17,9 @@ use domain::ports::files::{ByteStream, FileWriter, Files};
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::{BlockReader, Part, Records};
-use platform::Platform;
+use platform::{Context, Platform};
 use security::keys::Keys;
 use security::verify::Verifier;
-use settings::Settings;
 
 /// A call to a port, as a hook sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,16 +106,8 @@ impl<P: Platform, H: Hook> Hooked<P, H> {
 }
 
 impl<P: Platform, H: Hook> Platform for Hooked<P, H> {
-    fn settings(&self) -> Arc<Settings> {
-        self.inner.settings()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.inner.clock()
-    }
-
-    fn random(&self) -> Arc<dyn Random> {
-        self.inner.random()
+    fn context(&self) -> &Context {
+        self.inner.context()
     }
 
     fn jobs(&self) -> Result<Arc<dyn Jobs>> {

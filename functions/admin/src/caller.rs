@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRef, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use domain::error::{Error, Result};
 use domain::roles::{Role, Roles};
 use http::request::Parts;
 use security::verify;
-use settings::Settings;
 use web::caller::bearer_token;
 use web::respond::{PageError, see_other};
 use web::session::{Cookies, Origin, current_staff};
@@ -18,12 +17,6 @@ use web::{ApiError, request_context};
 use crate::Admin;
 
 const UNAUTHORIZED: Error = Error::Unauthorized("staff must sign in first");
-
-impl FromRef<Admin> for Arc<Settings> {
-    fn from_ref(state: &Admin) -> Self {
-        state.settings.clone()
-    }
-}
 
 /// A caller of the routes that reviewers and the owners of jobs share.
 pub(crate) enum Caller {

@@ -27,37 +27,22 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use domain::clock::{Clock, Random};
 use domain::error::Result;
-use domain::ports::expiring::ExpiringStore;
-use domain::ports::files::Files;
-use domain::ports::jobs::Jobs;
-use domain::ports::queue::Queue;
-use domain::ports::records::Records;
 use platform::Platform;
-use security::verify::Verifier;
-use settings::Settings;
 use storage::packs::Attachments;
-use web::audit::Audit;
 use web::conditional::IfNoneMatch;
 use web::describe::{self as described, json};
 use web::routes::{Access, Below, FORM, JSON, JSON_OR_FORM, MULTIPART, Route, Routes};
 
-/// The ports of this function.
-#[derive(Clone)]
-pub(crate) struct Admin {
-    jobs: Arc<dyn Jobs>,
-    files: Arc<dyn Files>,
-    /// The documents that exports wrote.
-    attachments: Arc<Attachments>,
-    queue: Arc<dyn Queue>,
-    records: Arc<dyn Records>,
-    expiring: Arc<dyn ExpiringStore>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    settings: Arc<Settings>,
-    verifier: Arc<Verifier>,
-    audit: Audit,
+web::ports! {
+    /// The ports of this function.
+    pub(crate) struct Admin {
+        jobs, files, queue, records, expiring, clock, random, settings, verifier, audit
+    }
+    with {
+        /// The documents that exports wrote.
+        attachments: Arc<Attachments> = |platform| Ok(Arc::new(Attachments::new(platform.files()?))),
+    }
 }
 
 /// The routes of staff, and the job list of clients.
@@ -196,19 +181,6 @@ fn declared() -> Routes<Admin> {
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
-    let state = Admin {
-        jobs: platform.jobs()?,
-        files: platform.files()?,
-        attachments: Arc::new(Attachments::new(platform.files()?)),
-        queue: platform.queue()?,
-        records: platform.records()?,
-        expiring: platform.expiring()?,
-        clock: platform.clock(),
-        random: platform.random(),
-        settings: platform.settings(),
-        verifier: platform.verifier()?,
-        audit: Audit::of(platform)?,
-    };
     // An upload is counted while it is read. Every other body is read with a limit of its own.
-    Ok(declared().with_state(state).layer(DefaultBodyLimit::disable()))
+    Ok(declared().with_state(Admin::of(platform)?).layer(DefaultBodyLimit::disable()))
 }

@@ -21,62 +21,24 @@ mod userinfo;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::FromRef;
-use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::{ClientId, PatientId};
-use domain::ports::expiring::ExpiringStore;
-use domain::ports::records::Records;
 use domain::scopes::Scopes;
 use jiff::{SignedDuration, Timestamp};
 use platform::Platform;
 use security::attempts::Guard;
 use security::jwks::JwksCache;
-use security::keys::Keys;
-use security::verify::Verifier;
 use serde::{Deserialize, Serialize};
-use settings::Settings;
-use web::audit::Audit;
 use web::describe::{self as described, Parameter, Place};
 use web::request_context;
 use web::routes::{Access, Below, FORM, Route, Routes};
 
-/// The ports of the authorization server.
-#[derive(Clone)]
-pub(crate) struct Authorize {
-    expiring: Arc<dyn ExpiringStore>,
-    records: Arc<dyn Records>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    settings: Arc<Settings>,
-    keys: Arc<Keys>,
-    verifier: Arc<Verifier>,
-    /// The keys of clients that authenticate with assertions.
-    jwks: Arc<JwksCache>,
-    audit: Audit,
-}
-
-impl FromRef<Authorize> for Arc<Settings> {
-    fn from_ref(state: &Authorize) -> Self {
-        state.settings.clone()
-    }
-}
-
-impl FromRef<Authorize> for Arc<Verifier> {
-    fn from_ref(state: &Authorize) -> Self {
-        state.verifier.clone()
-    }
-}
-
-impl FromRef<Authorize> for Arc<dyn ExpiringStore> {
-    fn from_ref(state: &Authorize) -> Self {
-        state.expiring.clone()
-    }
-}
-
-impl FromRef<Authorize> for Arc<dyn Clock> {
-    fn from_ref(state: &Authorize) -> Self {
-        state.clock.clone()
+web::ports! {
+    /// The ports of the authorization server.
+    pub(crate) struct Authorize { expiring, records, clock, random, settings, keys, verifier, audit }
+    with {
+        /// The keys of clients that authenticate with assertions.
+        jwks: Arc<JwksCache> = |platform| Ok(Arc::new(JwksCache::new(&platform.settings().limits))),
     }
 }
 
@@ -148,17 +110,7 @@ fn in_body(parameter: Parameter) -> Parameter {
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
-    Ok(declared().with_state(Authorize {
-        expiring: platform.expiring()?,
-        records: platform.records()?,
-        clock: platform.clock(),
-        random: platform.random(),
-        settings: platform.settings(),
-        keys: platform.keys()?,
-        verifier: platform.verifier()?,
-        jwks: Arc::new(JwksCache::new(&platform.settings().limits)),
-        audit: Audit::of(platform)?,
-    }))
+    Ok(declared().with_state(Authorize::of(platform)?))
 }
 
 /// An app's request, stored from `/auth/authorize` until the patient decides.

@@ -19,22 +19,16 @@ mod steps;
 mod typed_date;
 mod view;
 
-use std::sync::Arc;
-
 use axum::Router;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::audit::{Action, Actor, Event};
 use domain::choices::Choices;
 use domain::choices::reading::{Problem, from_form, from_json};
-use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::Job;
-use domain::ports::expiring::ExpiringStore;
-use domain::ports::jobs::{Jobs, StoredJob};
-use domain::ports::queue::Queue;
-use domain::ports::records::Records;
+use domain::ports::jobs::StoredJob;
 use domain::request::Base;
 use domain::states::Illegal;
 use http::StatusCode;
@@ -42,12 +36,8 @@ use http::header::SET_COOKIE;
 use platform::Platform;
 use platform::exports::{change, resume};
 use platform::telemetry::staff_action;
-use security::keys::Keys;
-use security::verify::Verifier;
-use settings::Settings;
 use url::Url;
 use web::ApiError;
-use web::audit::Audit;
 use web::describe::Place::Body;
 use web::describe::{Parameter, json as json_body, page};
 use web::extract::{Content, JobPath, Query, field};
@@ -62,24 +52,10 @@ use self::draft::Draft;
 use self::place::Step;
 use self::view::Shows;
 
-/// The ports of the form.
-#[derive(Clone)]
-pub(crate) struct Customize {
-    jobs: Arc<dyn Jobs>,
-    queue: Arc<dyn Queue>,
-    expiring: Arc<dyn ExpiringStore>,
-    records: Arc<dyn Records>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    settings: Arc<Settings>,
-    keys: Arc<Keys>,
-    verifier: Arc<Verifier>,
-    audit: Audit,
-}
-
-impl FromRef<Customize> for Arc<Settings> {
-    fn from_ref(state: &Customize) -> Self {
-        state.settings.clone()
+web::ports! {
+    /// The ports of the form.
+    pub(crate) struct Customize {
+        jobs, queue, expiring, records, clock, random, settings, keys, verifier, audit
     }
 }
 
@@ -158,18 +134,7 @@ fn declared() -> Routes<Customize> {
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
-    Ok(declared().with_state(Customize {
-        jobs: platform.jobs()?,
-        queue: platform.queue()?,
-        expiring: platform.expiring()?,
-        records: platform.records()?,
-        clock: platform.clock(),
-        random: platform.random(),
-        settings: platform.settings(),
-        keys: platform.keys()?,
-        verifier: platform.verifier()?,
-        audit: Audit::of(platform)?,
-    }))
+    Ok(declared().with_state(Customize::of(platform)?))
 }
 
 const FORM_PATH: &str = "/jobs/{job}/customize";

@@ -3,27 +3,23 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRef, FromRequestParts, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use crypto::fingerprint;
 use domain::audit::{Action, Actor, Event};
-use domain::clock::Clock;
 use domain::error::{Error, NO_FILE, Result};
 use domain::job::Job;
 use domain::manifest::{NamedFile, Names};
-use domain::ports::files::Files;
-use domain::ports::jobs::{Jobs, StoredJob};
+use domain::ports::jobs::StoredJob;
 use fhir::FHIR_NDJSON;
 use http::StatusCode;
 use http::request::Parts;
 use platform::Platform;
 use platform::exports::running_page;
-use security::keys::Keys;
-use security::verify::{Caller, Verifier};
-use settings::{LargeFiles, Settings};
+use security::verify::Caller;
+use settings::LargeFiles;
 use storage::packs::Attachments;
 use web::ApiError;
-use web::audit::Audit;
 use web::caller::{Bearer, living, owned};
 use web::describe::{self as described, Kind, Parameter};
 use web::download::{FileRequest, InlineLimit, Stored, download};
@@ -33,23 +29,12 @@ use web::manifest::is_signed;
 use web::routes::{Access, At, Below, Route, Routes};
 use web::urls::client_of;
 
-/// The ports of this function.
-#[derive(Clone)]
-struct Download {
-    jobs: Arc<dyn Jobs>,
-    files: Arc<dyn Files>,
-    /// The files that exports wrote.
-    attachments: Arc<Attachments>,
-    clock: Arc<dyn Clock>,
-    settings: Arc<Settings>,
-    keys: Arc<Keys>,
-    verifier: Arc<Verifier>,
-    audit: Audit,
-}
-
-impl FromRef<Download> for Arc<Verifier> {
-    fn from_ref(state: &Download) -> Self {
-        state.verifier.clone()
+web::ports! {
+    /// The ports of this function.
+    struct Download { jobs, files, clock, settings, keys, verifier, audit }
+    with {
+        /// The files that exports wrote.
+        attachments: Arc<Attachments> = |platform| Ok(Arc::new(Attachments::new(platform.files()?))),
     }
 }
 
@@ -82,16 +67,7 @@ fn declared() -> Routes<Download> {
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
-    Ok(declared().with_state(Download {
-        jobs: platform.jobs()?,
-        files: platform.files()?,
-        attachments: Arc::new(Attachments::new(platform.files()?)),
-        clock: platform.clock(),
-        settings: platform.settings(),
-        keys: platform.keys()?,
-        verifier: platform.verifier()?,
-        audit: Audit::of(platform)?,
-    }))
+    Ok(declared().with_state(Download::of(platform)?))
 }
 
 /// The caller: the bearer of a token, or of a URL that was signed for a manifest.

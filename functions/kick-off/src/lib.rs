@@ -16,30 +16,20 @@ mod selection;
 mod tuning;
 mod visible;
 
-use std::sync::Arc;
-
 use axum::Router;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::audit::{Action, Actor, Event};
 use domain::choices::Choices;
-use domain::clock::{Clock, Random};
 use domain::dialect::Dialect;
 use domain::error::{Error, NO_PATIENT, Result};
-use domain::ports::expiring::ExpiringStore;
-use domain::ports::jobs::Jobs;
-use domain::ports::queue::Queue;
-use domain::ports::records::Records;
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions, SandboxShortcut};
 use http::header::{CONTENT_LOCATION, LINK};
 use http::{HeaderValue, StatusCode};
 use platform::Platform;
 use platform::exports::{NewExport, start};
-use security::keys::Keys;
-use security::verify::{EhiAccess, Verifier};
-use settings::Settings;
+use security::verify::EhiAccess;
 use web::ApiError;
-use web::audit::Audit;
 use web::caller::Bearer;
 use web::describe::{FORMAT, fhir};
 use web::extract::{Content, PatientPath, Query, Unread};
@@ -52,25 +42,9 @@ use self::headers::KickoffHeaders;
 use self::parameters::short;
 use self::selection::ExportLevel;
 
-/// The ports of the kick-off.
-#[derive(Clone)]
-struct KickOff {
-    jobs: Arc<dyn Jobs>,
-    queue: Arc<dyn Queue>,
-    records: Arc<dyn Records>,
-    expiring: Arc<dyn ExpiringStore>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    settings: Arc<Settings>,
-    keys: Arc<Keys>,
-    verifier: Arc<Verifier>,
-    audit: Audit,
-}
-
-impl FromRef<KickOff> for Arc<Verifier> {
-    fn from_ref(state: &KickOff) -> Self {
-        state.verifier.clone()
-    }
+web::ports! {
+    /// The ports of the kick-off.
+    struct KickOff { jobs, queue, records, expiring, clock, random, settings, keys, verifier, audit }
 }
 
 /// Returns the routes that start exports. Those below the sandbox's shortcuts exist in a sandbox only.
@@ -146,18 +120,7 @@ fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: E
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
-    let state = KickOff {
-        jobs: platform.jobs()?,
-        queue: platform.queue()?,
-        records: platform.records()?,
-        expiring: platform.expiring()?,
-        clock: platform.clock(),
-        random: platform.random(),
-        settings: platform.settings(),
-        keys: platform.keys()?,
-        verifier: platform.verifier()?,
-        audit: Audit::of(platform)?,
-    };
+    let state = KickOff::of(platform)?;
     Ok(declared(state.settings.prefixes()).with_state(state))
 }
 

@@ -10,7 +10,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use domain::clock::Clock;
 use domain::dialect::Dialect;
 use domain::error::{NO_FILE, Result};
 use domain::request::{Base, SandboxShortcut};
@@ -18,8 +17,6 @@ use fhir::FHIR_JSON;
 use http::StatusCode;
 use jiff::Timestamp;
 use platform::Platform;
-use security::keys::Keys;
-use settings::Settings;
 use web::ApiError;
 use web::assets::Assets;
 use web::capability::capability_statement;
@@ -31,13 +28,12 @@ use web::routes::{Access, Below, Route, Routes};
 
 use self::accept::AcceptsJson;
 
-/// The state of this function. It needs no store.
-#[derive(Clone)]
-struct Metadata {
-    settings: Arc<Settings>,
-    keys: Arc<Keys>,
-    clock: Arc<dyn Clock>,
-    assets: Arc<Assets>,
+web::ports! {
+    /// The ports of this function. It needs no store.
+    struct Metadata { settings, keys, clock }
+    with {
+        assets: Arc<Assets> = |platform| Ok(Arc::new(Assets::new(&platform.settings().pages))),
+    }
 }
 
 /// What [`Assets`] has.
@@ -128,9 +124,7 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
-    let settings = platform.settings();
-    let assets = Arc::new(Assets::new(&settings.pages));
-    let state = Metadata { settings, keys: platform.keys()?, clock: platform.clock(), assets };
+    let state = Metadata::of(platform)?;
     Ok(declared(state.settings.prefixes(), state.clock.now()).with_state(state))
 }
 

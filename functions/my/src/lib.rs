@@ -18,24 +18,16 @@ mod remove;
 mod signed_in;
 mod zip;
 
-use std::sync::Arc;
-
 use axum::Router;
-use axum::extract::FromRef;
 use domain::audit::{Action, Actor, Event};
-use domain::clock::{Clock, Random};
 use domain::error::{NO_JOB, Result};
 use domain::ids::{JobId, PatientId};
 use domain::job::{Job, JobHeader, JobState};
-use domain::ports::expiring::ExpiringStore;
-use domain::ports::files::Files;
-use domain::ports::jobs::{Jobs, StoredJob};
+use domain::ports::jobs::StoredJob;
 use fhir::FHIR_NDJSON;
 use jiff::Timestamp;
 use platform::Platform;
-use security::verify::Verifier;
-use settings::{OWN_PAGES, Settings};
-use web::audit::Audit;
+use settings::OWN_PAGES;
 use web::describe::{self as described, Parameter, Place, page};
 use web::download::FileRequest;
 use web::pages::MyFrame;
@@ -45,23 +37,9 @@ use web::urls::client_of;
 
 use self::signed_in::SignedIn;
 
-/// The ports of the patient's own pages.
-#[derive(Clone)]
-pub(crate) struct My {
-    jobs: Arc<dyn Jobs>,
-    files: Arc<dyn Files>,
-    expiring: Arc<dyn ExpiringStore>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    settings: Arc<Settings>,
-    verifier: Arc<Verifier>,
-    audit: Audit,
-}
-
-impl FromRef<My> for Arc<Settings> {
-    fn from_ref(state: &My) -> Self {
-        state.settings.clone()
-    }
+web::ports! {
+    /// The ports of the patient's own pages.
+    pub(crate) struct My { jobs, files, expiring, clock, random, settings, verifier, audit }
 }
 
 const AFTER: Parameter = Parameter::query("after", "Where the list goes on: of the link to older copies");
@@ -185,16 +163,7 @@ where
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
-    Ok(declared().with_state(My {
-        jobs: platform.jobs()?,
-        files: platform.files()?,
-        expiring: platform.expiring()?,
-        clock: platform.clock(),
-        random: platform.random(),
-        settings: platform.settings(),
-        verifier: platform.verifier()?,
-        audit: Audit::of(platform)?,
-    }))
+    Ok(declared().with_state(My::of(platform)?))
 }
 
 /// Whether the patient requested the copy, or staff started it for the patient. Bulk exports are not the patient's.

@@ -7,30 +7,24 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::audit::{Action, Actor, Event};
-use domain::clock::Clock;
 use domain::dialect::InProgressStyle;
 use domain::error::{Error, NO_JOB, Result};
 use domain::ids::JobId;
 use domain::job::Job;
 use domain::manifest::StoredManifest;
-use domain::ports::files::Files;
-use domain::ports::jobs::{Jobs, StoredJob};
+use domain::ports::jobs::StoredJob;
 use fhir::outcome::outcome;
 use http::header::{CACHE_CONTROL, EXPIRES, HeaderName, LINK, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use platform::Platform;
 use platform::exports::{running_page, withdraw};
-use security::keys::Keys;
-use security::verify::Verifier;
 use serde_json::Value;
-use settings::Settings;
 use storage::bounded::Bounded;
 use web::ApiError;
-use web::audit::Audit;
 use web::caller::{Bearer, owned};
 use web::describe::{self as described, Kind, Parameter};
 use web::extract::{JobPath, Query};
@@ -44,18 +38,13 @@ use self::progress::{amount, in_words, retry_after};
 
 const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
-/// The ports of this function.
-#[derive(Clone)]
-struct Status {
-    jobs: Arc<dyn Jobs>,
-    files: Arc<dyn Files>,
-    clock: Arc<dyn Clock>,
-    settings: Arc<Settings>,
-    keys: Arc<Keys>,
-    verifier: Arc<Verifier>,
-    audit: Audit,
-    manifests: Arc<Manifests>,
-    pages: Arc<Pages>,
+web::ports! {
+    /// The ports of this function, and the pages of manifests that it keeps in memory.
+    struct Status { jobs, files, clock, settings, keys, verifier, audit }
+    with {
+        manifests: Arc<Manifests> = |platform| Ok(Arc::new(Bounded::new(half_of_cache(platform)))),
+        pages: Arc<Pages> = |platform| Ok(Arc::new(Bounded::new(half_of_cache(platform)))),
+    }
 }
 
 /// Rendered pages of manifests, by job, version of the job, and number of the page.
@@ -67,10 +56,9 @@ type Pages = Bounded<(JobId, bool, u32), Arc<StoredManifest>>;
 /// About how many bytes an entry of a page takes in memory.
 const ENTRY_BYTES: u64 = 400;
 
-impl FromRef<Status> for Arc<Verifier> {
-    fn from_ref(state: &Status) -> Self {
-        state.verifier.clone()
-    }
+/// Half of the memory for manifests, in bytes: one cache has rendered pages, the other stored ones.
+fn half_of_cache(platform: &dyn Platform) -> u64 {
+    platform.settings().limits.manifest_cache_bytes / 2
 }
 
 const PAGE: Parameter = Parameter::query("page", "The number of a page of the manifest").of(Kind::Integer);
@@ -112,17 +100,7 @@ fn declared() -> Routes<Status> {
 }
 
 pub fn router(platform: &dyn Platform) -> Result<Router> {
-    Ok(declared().with_state(Status {
-        jobs: platform.jobs()?,
-        files: platform.files()?,
-        clock: platform.clock(),
-        settings: platform.settings(),
-        keys: platform.keys()?,
-        verifier: platform.verifier()?,
-        audit: Audit::of(platform)?,
-        manifests: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
-        pages: Arc::new(Bounded::new(platform.settings().limits.manifest_cache_bytes / 2)),
-    }))
+    Ok(declared().with_state(Status::of(platform)?))
 }
 
 async fn status(

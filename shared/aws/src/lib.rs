@@ -40,7 +40,7 @@ use domain::ports::queue::Queue;
 use domain::ports::records::Records;
 use domain::request::SizeClass;
 use jiff::SignedDuration;
-use platform::Platform;
+use platform::{Context, Platform};
 use security::keys::Keys;
 use security::verify::Verifier;
 use settings::resources::Resources;
@@ -67,9 +67,7 @@ const PART_BYTES: usize = 8 * 1024 * 1024;
 pub struct Aws {
     sdk: SdkConfig,
     resources: Arc<Resources>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    settings: Arc<Settings>,
+    context: Context,
     keys: Option<Arc<Keys>>,
 }
 
@@ -83,7 +81,8 @@ impl Aws {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { sdk, resources, clock, random, settings: Arc::new(settings), keys: keys.map(Arc::new) }
+        let context = Context { settings: Arc::new(settings), clock, random };
+        Self { sdk, resources, context, keys: keys.map(Arc::new) }
     }
 
     /// Connects a function that serves requests: reads keys and settings from Secrets Manager. Returns the platform and the
@@ -217,16 +216,8 @@ pub fn audit_at(
 }
 
 impl Platform for Aws {
-    fn settings(&self) -> Arc<Settings> {
-        self.settings.clone()
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.clock.clone()
-    }
-
-    fn random(&self) -> Arc<dyn Random> {
-        self.random.clone()
+    fn context(&self) -> &Context {
+        &self.context
     }
 
     fn jobs(&self) -> Result<Arc<dyn Jobs>> {
@@ -234,10 +225,10 @@ impl Platform for Aws {
             table: Table {
                 client: self.dynamodb(),
                 name: self.need("EHI_JOBS_TABLE")?,
-                random: self.random.clone(),
+                random: self.random(),
             },
-            retention: self.settings.retention,
-            clock: self.clock.clone(),
+            retention: self.context.settings.retention,
+            clock: self.clock(),
         }))
     }
 
@@ -249,7 +240,7 @@ impl Platform for Aws {
     fn files(&self) -> Result<Arc<dyn Files>> {
         let client = self.s3();
         let role = self.resources.get("EHI_SIGNING_ROLE").map(str::to_owned);
-        let presigner = Presigner::new(self.sdk.clone(), client.clone(), role, self.clock.clone());
+        let presigner = Presigner::new(self.sdk.clone(), client.clone(), role, self.clock());
         let (name, prefix) = (self.need("EHI_FILES_BUCKET")?, String::new());
         let bucket = Bucket { client, name, prefix, store: Store::Files };
         let part_bytes = self.resources.get("EHI_UPLOAD_PART_BYTES").and_then(|bytes| bytes.parse().ok());
@@ -270,8 +261,8 @@ impl Platform for Aws {
         Ok(Arc::new(AwsExpiringStore {
             client: self.dynamodb(),
             table: self.need("EHI_GRANTS_TABLE")?,
-            clock: self.clock.clone(),
-            random: self.random.clone(),
+            clock: self.clock(),
+            random: self.random(),
         }))
     }
 
@@ -279,9 +270,9 @@ impl Platform for Aws {
         Ok(Arc::new(AwsAuditLog {
             client: self.dynamodb(),
             table: self.need("EHI_AUDIT_TABLE")?,
-            kept: self.settings.audit_retention,
-            clock: self.clock.clone(),
-            random: self.random.clone(),
+            kept: self.context.settings.audit_retention,
+            clock: self.clock(),
+            random: self.random(),
         }))
     }
 

@@ -27,7 +27,7 @@ use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
 use jiff::SignedDuration;
-use platform::Platform;
+use platform::{Context, Platform};
 use security::keys::{Keys, StoredKeys};
 use security::verify::Verifier;
 use settings::Settings;
@@ -43,9 +43,7 @@ use self::records::LocalRecords;
 /// The ports of one machine. See the [crate](self).
 #[derive(Clone)]
 pub struct Local {
-    settings: Arc<Settings>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    context: Context,
     jobs: Arc<LocalJobs>,
     queue: Arc<LocalQueue>,
     files: Arc<LocalFiles>,
@@ -148,47 +146,11 @@ impl Local {
             records: Arc::new(records),
             verifier: Arc::new(verifier),
             audit: Arc::new(LocalAuditLog::new(audit, settings.audit_retention, clock.clone())),
-            settings,
-            clock,
-            random,
+            context: Context { settings, clock, random },
             expiring,
             keys,
             _lock: None,
         })
-    }
-
-    // One machine has all ports: what `Platform` may lack is here without a `Result`.
-
-    pub fn jobs(&self) -> Arc<dyn Jobs> {
-        self.jobs.clone()
-    }
-
-    pub fn queue(&self) -> Arc<dyn Queue> {
-        self.queue.clone()
-    }
-
-    pub fn files(&self) -> Arc<dyn Files> {
-        self.files.clone()
-    }
-
-    pub fn records(&self) -> Arc<dyn Records> {
-        self.records.clone()
-    }
-
-    pub fn expiring(&self) -> Arc<dyn ExpiringStore> {
-        self.expiring.clone()
-    }
-
-    pub fn audit(&self) -> Arc<dyn AuditLog> {
-        self.audit.clone()
-    }
-
-    pub fn keys(&self) -> Arc<Keys> {
-        self.keys.clone()
-    }
-
-    pub fn verifier(&self) -> Arc<Verifier> {
-        self.verifier.clone()
     }
 
     /// The receiving end of the queue.
@@ -197,50 +159,37 @@ impl Local {
     }
 }
 
-impl Platform for Local {
-    fn settings(&self) -> Arc<Settings> {
-        self.settings.clone()
-    }
+/// Defines each port twice: with the `Result` of [`Platform`], and for callers that know that they are on one machine without it,
+/// because one machine has every port.
+macro_rules! ports_of_one_machine {
+    ($($port:ident: $Port:ty),+ $(,)?) => {
+        impl Local {
+            $(pub fn $port(&self) -> Arc<$Port> {
+                self.$port.clone()
+            })+
+        }
 
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.clock.clone()
-    }
+        impl Platform for Local {
+            fn context(&self) -> &Context {
+                &self.context
+            }
 
-    fn random(&self) -> Arc<dyn Random> {
-        self.random.clone()
-    }
+            $(fn $port(&self) -> Result<Arc<$Port>> {
+                Ok(self.$port.clone())
+            })+
+        }
+    };
+}
 
-    fn jobs(&self) -> Result<Arc<dyn Jobs>> {
-        Ok(self.jobs())
-    }
-
-    fn queue(&self) -> Result<Arc<dyn Queue>> {
-        Ok(self.queue())
-    }
-
-    fn files(&self) -> Result<Arc<dyn Files>> {
-        Ok(self.files())
-    }
-
-    fn records(&self) -> Result<Arc<dyn Records>> {
-        Ok(self.records())
-    }
-
-    fn expiring(&self) -> Result<Arc<dyn ExpiringStore>> {
-        Ok(self.expiring())
-    }
-
-    fn audit(&self) -> Result<Arc<dyn AuditLog>> {
-        Ok(self.audit())
-    }
-
-    fn keys(&self) -> Result<Arc<Keys>> {
-        Ok(self.keys())
-    }
-
-    fn verifier(&self) -> Result<Arc<Verifier>> {
-        Ok(self.verifier())
-    }
+ports_of_one_machine! {
+    jobs: dyn Jobs,
+    queue: dyn Queue,
+    files: dyn Files,
+    records: dyn Records,
+    expiring: dyn ExpiringStore,
+    audit: dyn AuditLog,
+    keys: Keys,
+    verifier: Verifier,
 }
 
 /// The audit trail of a state directory, only for reading: another process may have the state open.

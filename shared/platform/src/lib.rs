@@ -20,12 +20,18 @@ use security::keys::Keys;
 use security::verify::Verifier;
 use settings::Settings;
 
+/// What every host has: the settings, and where time and random values come from.
+#[derive(Clone)]
+pub struct Context {
+    pub settings: Arc<Settings>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+}
+
 /// A host of the functions: AWS, one machine, or a test. Each function takes only the ports that its router's state
 /// names. A port that the host lacks, such as for want of a variable, is an error that names what is missing.
 pub trait Platform: Send + Sync {
-    fn settings(&self) -> Arc<Settings>;
-    fn clock(&self) -> Arc<dyn Clock>;
-    fn random(&self) -> Arc<dyn Random>;
+    fn context(&self) -> &Context;
     fn jobs(&self) -> Result<Arc<dyn Jobs>>;
     fn queue(&self) -> Result<Arc<dyn Queue>>;
     fn files(&self) -> Result<Arc<dyn Files>>;
@@ -37,4 +43,16 @@ pub trait Platform: Send + Sync {
     fn keys(&self) -> Result<Arc<Keys>>;
     /// Verifies access tokens. All routers of a process share it, because it caches verified tokens.
     fn verifier(&self) -> Result<Arc<Verifier>>;
+
+    fn settings(&self) -> Arc<Settings> {
+        self.context().settings.clone()
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.context().clock.clone()
+    }
+
+    fn random(&self) -> Arc<dyn Random> {
+        self.context().random.clone()
+    }
 }

@@ -16,6 +16,7 @@ pub mod job_json;
 pub mod manifest;
 pub mod pages;
 pub mod patient_session;
+pub mod ports;
 pub mod request_context;
 pub mod respond;
 pub mod routes;

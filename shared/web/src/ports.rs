@@ -1,0 +1,107 @@
+//! The state of a function: the ports that it uses.
+
+/// Declares the state of a function by the ports that it uses. Each is named as the method of
+/// [`Platform`](platform::Platform) that returns it. The policy of the function in `template.yaml` allows these ports and
+/// no others.
+///
+/// ```
+/// web::ports! {
+///     /// The ports of a function that lists files.
+///     struct List { jobs, files, settings, audit }
+///     with {
+///         /// The documents that exports wrote.
+///         attachments: storage::packs::Attachments =
+///             |platform| Ok(storage::packs::Attachments::new(platform.files()?)),
+///     }
+/// }
+///
+/// fn router(platform: &dyn platform::Platform) -> domain::error::Result<axum::Router> {
+///     let list = List::of(platform)?;
+///     # let _ = (&list.jobs, &list.files, &list.audit, &list.attachments);
+///     Ok(axum::Router::new().with_state(list))
+/// }
+/// ```
+///
+/// defines `List` with a field for each port and for each value below `with`, `List::of`, which takes them from a host, and
+/// what the extractors of [`web`](crate) read from a state: the settings, the clock, the expiring store and the verifier.
+///
+/// # Errors
+///
+/// `List::of` returns the error of a port that the host does not have.
+#[macro_export]
+macro_rules! ports {
+    (
+        $(#[$about:meta])*
+        $visibility:vis struct $State:ident { $($port:ident),+ $(,)? }
+        $(with { $($(#[$about_value:meta])* $value:ident: $Value:ty = $made:expr),+ $(,)? })?
+    ) => {
+        $(#[$about])*
+        #[derive(Clone)]
+        $visibility struct $State {
+            $($port: $crate::ports!(@type $port),)+
+            $($($(#[$about_value])* $value: $Value,)+)?
+        }
+
+        impl $State {
+            /// Takes the ports of a host.
+            fn of(platform: &dyn $crate::ports::Platform) -> $crate::ports::Result<Self> {
+                $($(let $value: fn(&dyn $crate::ports::Platform) -> $crate::ports::Result<$Value> = $made;)+)?
+                Ok(Self {
+                    $($port: $crate::ports!(@take $port of platform),)+
+                    $($($value: $value(platform)?,)+)?
+                })
+            }
+        }
+
+        $($crate::ports!(@extract $port of $State);)+
+    };
+
+    (@type jobs) => { ::std::sync::Arc<dyn $crate::ports::Jobs> };
+    (@type queue) => { ::std::sync::Arc<dyn $crate::ports::Queue> };
+    (@type files) => { ::std::sync::Arc<dyn $crate::ports::Files> };
+    (@type records) => { ::std::sync::Arc<dyn $crate::ports::Records> };
+    (@type expiring) => { ::std::sync::Arc<dyn $crate::ports::ExpiringStore> };
+    (@type clock) => { ::std::sync::Arc<dyn $crate::ports::Clock> };
+    (@type random) => { ::std::sync::Arc<dyn $crate::ports::Random> };
+    (@type settings) => { ::std::sync::Arc<$crate::ports::Settings> };
+    (@type keys) => { ::std::sync::Arc<$crate::ports::Keys> };
+    (@type verifier) => { ::std::sync::Arc<$crate::ports::Verifier> };
+    (@type audit) => { $crate::audit::Audit };
+    (@type $other:ident) => {
+        ::std::compile_error!(::std::concat!("`", ::std::stringify!($other), "` is not a port of `platform::Platform`"))
+    };
+
+    (@take settings of $platform:ident) => { $platform.settings() };
+    (@take clock of $platform:ident) => { $platform.clock() };
+    (@take random of $platform:ident) => { $platform.random() };
+    (@take audit of $platform:ident) => { $crate::audit::Audit::of($platform)? };
+    (@take $port:ident of $platform:ident) => { $platform.$port()? };
+
+    (@extract settings of $State:ident) => { $crate::ports!(@from_ref settings of $State); };
+    (@extract clock of $State:ident) => { $crate::ports!(@from_ref clock of $State); };
+    (@extract expiring of $State:ident) => { $crate::ports!(@from_ref expiring of $State); };
+    (@extract verifier of $State:ident) => { $crate::ports!(@from_ref verifier of $State); };
+    (@extract $port:ident of $State:ident) => {};
+
+    (@from_ref $port:ident of $State:ident) => {
+        impl $crate::ports::FromRef<$State> for $crate::ports!(@type $port) {
+            fn from_ref(state: &$State) -> Self {
+                state.$port.clone()
+            }
+        }
+    };
+}
+
+// The names that the macro uses in the crates that call it.
+pub use axum::extract::FromRef;
+pub use domain::clock::{Clock, Random};
+pub use domain::error::Result;
+pub use domain::ports::expiring::ExpiringStore;
+pub use domain::ports::files::Files;
+pub use domain::ports::jobs::Jobs;
+pub use domain::ports::queue::Queue;
+pub use domain::ports::records::Records;
+pub use platform::Platform;
+pub use security::keys::Keys;
+pub use security::verify::Verifier;
+pub use settings::Settings;
