@@ -47,7 +47,7 @@ const SAID: Parameter =
     Parameter::query("said", "What is said first: sent, already, cancelled, deleted, taken-back or stopped");
 const LIVE: Parameter =
     Parameter::query("live", "Whether the page loads again by itself: 1, or poll for its script");
-const SEEN: Parameter = Parameter::field("seen", "The state that the page showed: open or ready");
+const SEEN: Parameter = Parameter::field("seen", "The state that the page showed: open, ready or removed");
 const APP: Parameter = Parameter::query("app", "The client id of the app");
 
 /// The statuses of a file.

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::error::Result;
 use domain::ids::PatientId;
-use domain::job::Job;
 use domain::ports::jobs::{JobQuery, StoredJob};
 use domain::request::Base;
 use http::StatusCode;
@@ -77,17 +76,13 @@ impl My {
         let words = request_context::words();
         let header = stored.job.header();
         let state = state_of(&stored.job, self.clock.now());
-        let until = match &stored.job {
-            Job::Complete(complete) => words.moment(complete.expires_at),
-            _ => String::new(),
-        };
         CopyCard {
             href: format!("/my/exports/{}", header.id),
             title: words.text("my-copy-of", &[("date", &words.date(header.created_at))]),
             state: words.text(&format!("state-{}", state.name()), &[]),
             look: state.ehi_status(),
             asked: self.asked(header),
-            next: words.text(&format!("my-next-{}", state.name()), &[("date", &until)]),
+            next: self.next(&stored.job),
         }
     }
 }

@@ -9,6 +9,7 @@ use domain::error::Result;
 use domain::job::{Job, JobState};
 use domain::ports::jobs::StoredJob;
 use http::{HeaderName, HeaderValue, StatusCode};
+use jiff::Timestamp;
 use web::extract::{JobPath, Query};
 use web::manifest::stored_page;
 use web::pages::{Chosen, ContentRow, CopyPage};
@@ -52,10 +53,19 @@ pub(crate) fn is_open(state: JobState) -> bool {
     state == JobState::AwaitingInput || is_live(state)
 }
 
-/// Whether the copy needs the patient's permission, and the permission lasts.
-pub(crate) fn has_permission(stored: &StoredJob, state: JobState) -> bool {
+/// Whether staff have deleted the copy and can bring it back; until when.
+pub(crate) fn restorable_until(job: &Job, now: Timestamp) -> Option<Timestamp> {
+    let Job::Cancelled(gone) = job else { return None };
+    gone.restorable(now).map(|undo| undo.until)
+}
+
+/// Whether the copy needs the patient's permission, and the permission lasts. It lasts while staff can undo a deletion: they
+/// would bring back a copy with private topics.
+pub(crate) fn has_permission(stored: &StoredJob, now: Timestamp) -> bool {
     let choices = stored.job.header().request.choices.as_ref();
-    let lasts = is_open(state) || state == JobState::Complete;
+    let state = state_of(&stored.job, now);
+    let lasts =
+        is_open(state) || state == JobState::Complete || restorable_until(&stored.job, now).is_some();
     // What staff tick is not a permission that the patient gave on the form.
     lasts
         && !stored.job.header().owner.is_staff()
@@ -65,15 +75,28 @@ pub(crate) fn has_permission(stored: &StoredJob, state: JobState) -> bool {
 }
 
 impl My {
+    /// What is next, in words.
+    pub(crate) fn next(&self, job: &Job) -> String {
+        let (words, now) = (request_context::words(), self.clock.now());
+        if let Some(until) = restorable_until(job, now) {
+            return words.text("my-next-restorable", &[("date", &words.moment(until))]);
+        }
+        let until = match job {
+            Job::Complete(complete) => words.moment(complete.expires_at),
+            _ => String::new(),
+        };
+        words.text(&format!("my-next-{}", state_of(job, now).name()), &[("date", &until)])
+    }
+
     async fn page(&self, stored: &StoredJob, signed_in: &SignedIn) -> Result<CopyPage> {
         let words = request_context::words();
         let header = stored.job.header();
-        let state = state_of(&stored.job, self.clock.now());
+        let now = self.clock.now();
+        let state = state_of(&stored.job, now);
         let complete = match &stored.job {
             Job::Complete(complete) if state == JobState::Complete => Some(complete),
             _ => None,
         };
-        let until = complete.map(|complete| words.moment(complete.expires_at)).unwrap_or_default();
         let ledger = complete.and_then(|complete| complete.summary.ledger.as_ref());
         Ok(CopyPage {
             my: signed_in.frame("copies"),
@@ -82,7 +105,7 @@ impl My {
             state: words.text(&format!("state-{}", state.name()), &[]),
             state_name: state.name(),
             look: state.ehi_status(),
-            next: words.text(&format!("my-next-{}", state.name()), &[("date", &until)]),
+            next: self.next(&stored.job),
             rejected: match &stored.job {
                 Job::Rejected(rejected) if state == JobState::Rejected => {
                     Some(words.text("rejected-why", &[("reason", &rejected.reason)]))
@@ -118,8 +141,8 @@ impl My {
             left_out: complete.map(|it| account::left_out(&it.summary, &words)).unwrap_or_default(),
             downloads: self.downloads(stored).await?,
             can_cancel: is_open(state),
-            can_delete: state == JobState::Complete,
-            can_take_back: has_permission(stored, state),
+            can_delete: state == JobState::Complete || restorable_until(&stored.job, now).is_some(),
+            can_take_back: has_permission(stored, now),
         })
     }
 

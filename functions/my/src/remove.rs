@@ -9,25 +9,27 @@ use domain::ids::JobId;
 use domain::job::{Job, JobState};
 use domain::states::Illegal;
 use http::StatusCode;
-use platform::exports::change;
+use jiff::Timestamp;
+use platform::exports::change_any;
 use web::extract::{JobPath, SameSiteForm};
 use web::pages::ConfirmPage;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
-use crate::one::{has_permission, is_open};
+use crate::one::{has_permission, is_open, restorable_until};
 use crate::signed_in::SignedIn;
 use crate::{My, is_of, state_of};
 
 /// The actor in the job's history.
 const PATIENT: &str = "the patient";
 
-/// What the patient sees of the state when asked: whether the copy can be downloaded.
-fn seen(state: JobState) -> Option<&'static str> {
-    match state {
+/// What the patient sees of the state when asked: whether the copy can be downloaded, or staff have removed it and can bring it
+/// back.
+fn seen(job: &Job, now: Timestamp) -> Option<&'static str> {
+    match state_of(job, now) {
         JobState::Complete => Some("ready"),
         state if is_open(state) => Some("open"),
-        _ => None,
+        _ => restorable_until(job, now).map(|_| "removed"),
     }
 }
 
@@ -38,10 +40,10 @@ pub(crate) async fn ask_cancel(
 ) -> Result<Response, PageError> {
     let stored = state.copy(&id, &signed_in.patient).await?;
     // What has ended meanwhile is shown as it is.
-    let Some(seen) = seen(state_of(&stored.job, state.clock.now())) else {
+    let Some(seen) = seen(&stored.job, state.clock.now()) else {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     };
-    let key = if seen == "ready" { "my-delete" } else { "my-cancel" };
+    let key = if seen == "open" { "my-cancel" } else { "my-delete" };
     Ok(ask(&signed_in, &id, key, "cancel", vec![("seen", seen.to_owned())]))
 }
 
@@ -51,7 +53,7 @@ pub(crate) async fn ask_take_back(
     signed_in: SignedIn,
 ) -> Result<Response, PageError> {
     let stored = state.copy(&id, &signed_in.patient).await?;
-    if !has_permission(&stored, state_of(&stored.job, state.clock.now())) {
+    if !has_permission(&stored, state.clock.now()) {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     }
     Ok(ask(&signed_in, &id, "my-take-back", "take-back", Vec::new()))
@@ -64,18 +66,22 @@ pub(crate) async fn cancel(
     SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
     let stored = state.copy(&id, &signed_in.patient).await?;
-    let now_seen = seen(state_of(&stored.job, state.clock.now()));
+    let now = state.clock.now();
+    let now_seen = seen(&stored.job, now);
     // The copy became ready since the patient was asked, or it has ended: the page says so.
     if now_seen != Some(form.get("seen")) {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}/cancel"))));
     }
-    let said = if now_seen == Some("ready") { "deleted" } else { "cancelled" };
+    let said = if now_seen == Some("open") { "cancelled" } else { "deleted" };
     state
         .remove(&id, &signed_in, said, |job| {
-            if seen(job.state()) != now_seen {
+            if seen(&job, now) != now_seen {
                 return Err(Illegal { state: job.state(), action: "cancel" }.into());
             }
-            Ok(Job::Cancelled(job.cancel(PATIENT, state.clock.now())?))
+            Ok(Job::Cancelled(match job.state() {
+                JobState::Cancelled => job.delete_for_good(PATIENT, now)?,
+                _ => job.cancel(PATIENT, now)?,
+            }))
         })
         .await
 }
@@ -87,7 +93,7 @@ pub(crate) async fn take_back(
     _: SameSiteForm,
 ) -> Result<Response, PageError> {
     let stored = state.copy(&id, &signed_in.patient).await?;
-    if !has_permission(&stored, state_of(&stored.job, state.clock.now())) {
+    if !has_permission(&stored, state.clock.now()) {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     }
     let taken_back = |job: Job| Ok(Job::Cancelled(job.take_back(PATIENT, state.clock.now())?));
@@ -116,7 +122,7 @@ fn ask(
 }
 
 impl My {
-    /// Ends the job and removes its files; a worker stops at the next patient.
+    /// Ends the job, also one that staff could bring back, and removes its files; a worker stops at the next patient.
     async fn remove(
         &self,
         id: &JobId,
@@ -125,9 +131,9 @@ impl My {
         mut end: impl FnMut(Job) -> Result<Job>,
     ) -> Result<Response, PageError> {
         self.audit.record(signed_in.event(Action::Deleted).of_job(id).about(said)).await?;
-        let ended = change(&*self.jobs, id, |job| {
-            debug_assert!(is_of(job.header(), &signed_in.patient), "the caller has checked whose it is");
-            end(job)
+        let ended = change_any(&*self.jobs, id, |stored| {
+            debug_assert!(is_of(stored.job.header(), &signed_in.patient), "the caller has checked whose it is");
+            end(stored.job)
         });
         match ended.await {
             Ok(_) => self.files.remove_prefix(&job_prefix(id)).await?,

@@ -1,16 +1,22 @@
 //! The deletion of a job by staff, and its undoing for a while.
 //!
 //! A deleted job is gone for its client at once, as a cancelled one is. Its files stay until the time to undo is over, and then
-//! cleanup removes them.
+//! cleanup removes them. The patient can end that time at once: by taking back the permission, or by deleting the copy.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Job, JobHeader};
+use crate::job::{AuditEvent, Job, JobHeader};
 use crate::states::{Gone, Illegal};
 
 /// The action of staff who bring back what was deleted.
 const RESTORED: &str = "undid the deletion";
+/// The action of staff who delete an export.
+const DELETED: &str = "deleted";
+/// The action of a patient who takes back the permission to release an export.
+const TOOK_BACK: &str = "took back the permission";
+/// The action of a patient who deletes what staff could still bring back.
+const DELETED_FOR_GOOD: &str = "deleted for good";
 
 /// A job that staff deleted, for a while.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +24,13 @@ pub struct Undo {
     /// The job as it was.
     pub job: Box<Job>,
     pub until: Timestamp,
+}
+
+/// How a patient ended the time in which staff could undo a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UndoEnd {
+    TookBackPermission,
+    DeletedForGood,
 }
 
 impl JobHeader {
@@ -41,6 +54,17 @@ impl Gone {
         Some(job)
     }
 
+    /// How and when the patient ended the time to undo a deletion by staff; `None` if the patient did not.
+    pub fn undo_end(&self) -> Option<(UndoEnd, &AuditEvent)> {
+        let [.., deletion, last] = &self.header.history[..] else { return None };
+        let end = match last.action.as_str() {
+            TOOK_BACK => UndoEnd::TookBackPermission,
+            DELETED_FOR_GOOD => UndoEnd::DeletedForGood,
+            _ => return None,
+        };
+        (self.undo.is_none() && deletion.action == DELETED).then_some((end, last))
+    }
+
     /// The same without what could be brought back.
     pub fn for_good(self) -> Self {
         Self { undo: None, ..self }
@@ -56,7 +80,38 @@ impl Job {
         if self.state().is_gone() {
             return Err(Illegal { state: self.state(), action: "delete" });
         }
-        Ok(Gone { header: self.into_header().with_event(now, actor, "deleted"), undo })
+        Ok(Gone { header: self.into_header().with_event(now, actor, DELETED), undo })
+    }
+
+    /// The patient takes back the permission to release the export, also while staff could bring it back. What was downloaded
+    /// before stays where it is.
+    pub fn take_back(self, actor: &str, now: Timestamp) -> Result<Gone, Illegal> {
+        match self.is_within_reach(now) {
+            true => Ok(self.end_for_good(actor, now, TOOK_BACK)),
+            false => Err(Illegal { state: self.state(), action: "take back the permission for" }),
+        }
+    }
+
+    /// The patient deletes what staff deleted and could bring back.
+    pub fn delete_for_good(self, actor: &str, now: Timestamp) -> Result<Gone, Illegal> {
+        match &self {
+            Self::Cancelled(gone) if gone.restorable(now).is_some() => {
+                Ok(self.end_for_good(actor, now, DELETED_FOR_GOOD))
+            }
+            _ => Err(Illegal { state: self.state(), action: "delete for good" }),
+        }
+    }
+
+    /// Whether the export is there, or can be brought back.
+    fn is_within_reach(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Cancelled(gone) => gone.restorable(now).is_some(),
+            job => !job.state().is_gone(),
+        }
+    }
+
+    fn end_for_good(self, actor: &str, now: Timestamp, action: &str) -> Gone {
+        Gone { header: self.into_header().with_event(now, actor, action), undo: None }
     }
 
     /// Whether a deletion of the job can be undone: no worker is at it, and it does not wait for one.
@@ -77,6 +132,30 @@ mod tests {
     use super::*;
     use crate::retention::Retention;
     use crate::states::tests::in_review;
+
+    #[test]
+    fn a_patient_ends_the_time_to_undo_a_deletion() {
+        let (now, day) = (Timestamp::UNIX_EPOCH, SignedDuration::from_hours(24));
+        let gone = || Job::InReview(in_review()).delete("admin", now, day).expect("it is there");
+        assert_eq!(gone().undo_end(), None);
+        let taken_back = Job::Cancelled(gone()).take_back("the patient", now).expect("it can be restored");
+        let deleted = Job::Cancelled(gone()).delete_for_good("the patient", now).expect("it can be restored");
+        for (gone, expected) in
+            [(taken_back, UndoEnd::TookBackPermission), (deleted, UndoEnd::DeletedForGood)]
+        {
+            let (end, event) = gone.undo_end().expect("the patient ended it");
+            assert_eq!((end, event.actor.as_str()), (expected, "the patient"));
+            assert!(gone.clone().restore("admin", now).is_none());
+            assert!(Job::Cancelled(gone.clone()).take_back("the patient", now).is_err(), "once");
+            assert!(Job::Cancelled(gone).delete_for_good("the patient", now).is_err(), "once");
+        }
+        let late = now + day;
+        assert!(Job::Cancelled(gone()).take_back("the patient", late).is_err(), "there is nothing left");
+        let review = Job::InReview(in_review());
+        assert!(review.clone().delete_for_good("the patient", now).is_err(), "staff did not delete it");
+        let taken_back = review.take_back("the patient", now).expect("it is there");
+        assert_eq!(taken_back.undo_end(), None, "there was no deletion");
+    }
 
     #[test]
     fn a_deletion_is_undone_within_its_time_and_never_while_workers_are_at_it() {

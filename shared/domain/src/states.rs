@@ -320,14 +320,6 @@ impl Job {
         Ok(Gone { header: self.into_header().with_event(now, actor, "cancelled"), undo: None })
     }
 
-    /// The patient takes back the permission to release the export. What was downloaded before stays where it is.
-    pub fn take_back(self, actor: &str, now: Timestamp) -> Result<Gone, Illegal> {
-        if self.state().is_gone() {
-            return Err(Illegal { state: self.state(), action: "take back the permission for" });
-        }
-        Ok(Gone { header: self.into_header().with_event(now, actor, "took back the permission"), undo: None })
-    }
-
     /// The export cannot be made. Only a job that is waiting or running can fail. `delivery_diagnostics` describes the
     /// failed deliveries in the history.
     pub fn fail(

@@ -99,8 +99,17 @@ pub async fn change_stored(
     id: &JobId,
     mut decide: impl FnMut(StoredJob) -> Result<Job>,
 ) -> Result<StoredJob> {
+    change_any(jobs, id, |stored| if stored.job.state().is_gone() { Err(NO_JOB) } else { decide(stored) }).await
+}
+
+/// The same for whoever may change a job that is gone as well: staff may still be able to bring it back.
+pub async fn change_any(
+    jobs: &dyn Jobs,
+    id: &JobId,
+    mut decide: impl FnMut(StoredJob) -> Result<Job>,
+) -> Result<StoredJob> {
     for _ in 0..20 {
-        let stored = jobs.get(id).await?.filter(|stored| !stored.job.state().is_gone()).ok_or(NO_JOB)?;
+        let stored = jobs.get(id).await?.ok_or(NO_JOB)?;
         let (version, progress) = (stored.version, stored.progress);
         let changed = decide(stored)?;
         match jobs.replace(&changed, version).await {

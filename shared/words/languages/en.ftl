@@ -162,6 +162,7 @@ my-next-complete = It is here until { $date }.
 my-next-rejected = You can ask again, or complain at hhs.gov/ocr.
 my-next-failed = Please ask for the copy again.
 my-next-cancelled = You can ask for a copy again.
+my-next-restorable = Our staff deleted this copy. They can bring it back until { $date }, unless you delete it for good.
 my-next-expired = Its files are removed. You can ask for a copy again.
 my-choose = Choose what you want
 my-update-by-itself = Update by itself
@@ -728,6 +729,8 @@ delete-yes = Delete
 deleted-title = This export was deleted
 deleted-by = Deleted by { $who } at { $time }. Its app gets “not found”.
 deleted-until = It can be brought back until { $time }. Then its files are removed.
+deleted-taken-back = The deletion cannot be undone: the patient took back the permission at { $time }. The files are removed.
+deleted-for-good = The deletion cannot be undone: the patient deleted the copy for good at { $time }. The files are removed.
 deleted-undo = Undo the deletion
 
 ## The staff's queue

@@ -160,6 +160,7 @@ my-next-complete = Está aquí hasta el { $date }.
 my-next-rejected = Puede pedirla de nuevo o presentar una queja en hhs.gov/ocr.
 my-next-failed = Pida la copia otra vez, por favor.
 my-next-cancelled = Puede pedir otra copia.
+my-next-restorable = Nuestro personal borró esta copia. La puede recuperar hasta el { $date }, salvo que usted la borre definitivamente.
 my-next-expired = Sus archivos se borraron. Puede pedir otra copia.
 my-choose = Elegir qué quiere
 my-update-by-itself = Actualizar sola
@@ -726,6 +727,8 @@ delete-yes = Borrar
 deleted-title = Esta exportación fue borrada
 deleted-by = La borró { $who }: { $time }. Su aplicación recibe «no encontrado».
 deleted-until = Se puede recuperar hasta: { $time }. Después se borran sus archivos.
+deleted-taken-back = El borrado no se puede deshacer: el paciente retiró el permiso: { $time }. Los archivos se borraron.
+deleted-for-good = El borrado no se puede deshacer: el paciente borró la copia definitivamente: { $time }. Los archivos se borraron.
 deleted-undo = Deshacer el borrado
 
 ## The staff's queue

@@ -157,6 +157,67 @@ async fn the_permission_can_be_taken_back(world: World) {
     );
 }
 
+/// Deletes an export on its page as staff do, who can undo that; returns the path of its page.
+async fn deleted_by_staff(world: &World, staff: &tests::Answer, copy: &str) -> String {
+    let path = format!("/staff/jobs/{}", copy.rsplit('/').next().expect("an id"));
+    let asked = page(world, staff, &format!("{path}/delete")).await;
+    let version = asked.split("name=\"version\" value=\"").nth(1).expect("a version");
+    let version = [("version", version.split('"').next().unwrap_or_default())];
+    let deleted = world.post(&format!("{path}/delete")).cookie(staff).form(&version).send().await;
+    assert_eq!(deleted.status, StatusCode::SEE_OTHER, "{}", deleted.text());
+    assert!(page(world, staff, &path).await.contains("Undo the deletion"));
+    path
+}
+
+/// What staff can still bring back, the patient ends at once.
+#[both_hosts(alone)]
+async fn a_patient_takes_back_the_permission_while_staff_can_undo_their_deletion(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    for (topics, action, said, why) in [
+        (&["hiv"][..], "take-back", "taken-back", "the patient took back the permission at "),
+        (&["hiv"], "cancel", "deleted", "the patient deleted the copy for good at "),
+        (&[], "cancel", "deleted", "the patient deleted the copy for good at "),
+    ] {
+        let copy = asked(&world, &session, topics).await;
+        world.work().await;
+        approved(&world, &copy).await;
+        let staff = world.staff().await;
+        let job = deleted_by_staff(&world, &staff, &copy).await;
+        let shown = page(&world, &session, &copy).await;
+        assert!(shown.contains("Our staff deleted this copy. They can bring it back until"), "{shown}");
+        assert_eq!(shown.contains("Take back my permission"), !topics.is_empty(), "{shown}");
+        let asks = page(&world, &session, &format!("{copy}/{action}")).await;
+        assert!(asks.contains("files are removed") || asks.contains("We remove its files"), "{asks}");
+        let ended = world.post(&format!("{copy}/{action}")).cookie(&session);
+        let ended = ended.form(&[("seen", "removed")]).send().await;
+        assert!(ended.location().ends_with(&format!("/my?said={said}")), "{}", ended.location());
+        let shown = page(&world, &session, &copy).await;
+        assert!(!shown.contains("Take back") && !shown.contains("/cancel\""), "{shown}");
+        let shown = page(&world, &staff, &job).await;
+        assert!(shown.contains(why) && !shown.contains("Undo the deletion"), "{shown}");
+        let undone = world.post(&format!("{job}/undo")).cookie(&staff).send().await;
+        assert_eq!(undone.status, StatusCode::CONFLICT);
+        assert!(undone.text().contains(why), "{}", undone.text());
+        assert!(page(&world, &session, &copy).await.contains("Cancelled"));
+    }
+}
+
+/// The files do not wait for cleanup.
+#[tokio::test]
+async fn a_permission_that_is_taken_back_after_a_deletion_by_staff_removes_the_files() -> tests::Result {
+    let world = World::new();
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &["hiv"]).await;
+    world.work().await;
+    approved(&world, &copy).await;
+    deleted_by_staff(&world, &world.staff().await, &copy).await;
+    let files = world.platform().files();
+    assert!(!files.list("exports/").await?.is_empty(), "staff can bring them back");
+    world.post(&format!("{copy}/take-back")).cookie(&session).send().await;
+    assert!(files.list("exports/").await?.is_empty());
+    Ok(())
+}
+
 #[both_hosts]
 async fn copies_of_other_patients_are_not_listed(world: World) {
     let (anna, bruno) = (signed_in(&world, ANNA).await, signed_in(&world, BRUNO).await);

@@ -23,6 +23,8 @@ use crate::caller::PageStaff;
 pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The reason of the list that was chosen");
 /// The reason that must be written.
 const OTHER: &str = "other";
+/// What is said where the patient has ended the time to undo a deletion.
+const ENDED: &str = "the patient has ended the time in which the deletion could be undone";
 
 pub(crate) async fn ask_approve(
     State(state): State<Admin>,
@@ -192,7 +194,8 @@ impl Admin {
         let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
         let Job::Cancelled(gone) = &stored.job else { return Err(NO_JOB) };
         if gone.restorable(self.clock.now()).is_none() {
-            return Err(NO_JOB);
+            // The page says what the patient did.
+            return Err(gone.undo_end().map_or(NO_JOB, |_| Error::conflict(ENDED)));
         }
         self.check_permission(&stored.job)?;
         let event = Event::new(Actor::staff(who), Action::Restored).of(&stored.job);

@@ -51,9 +51,8 @@ impl Admin {
     pub(super) async fn page(&self, id: &JobId, username: String, shown: Shown) -> Result<Response> {
         let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
         if let Job::Cancelled(gone) = &stored.job {
-            let undo = gone.restorable(self.clock.now()).ok_or(NO_JOB)?;
+            let page = DeletedPage::new(username.clone(), gone, self.clock.now()).ok_or(NO_JOB)?;
             self.viewed(&stored.job, &username).await?;
-            let page = DeletedPage::new(username, gone, undo.until);
             return Ok(html(status(shown.problem.as_ref()), &page));
         }
         let stored = living(Some(stored), self.clock.now())?;

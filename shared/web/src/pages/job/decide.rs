@@ -1,6 +1,7 @@
 //! The pages that ask before something is done to an export.
 
 use askama::Template;
+use domain::deletion::UndoEnd;
 use domain::ids::FileName;
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
@@ -97,7 +98,7 @@ impl DeletePage {
     }
 }
 
-/// A job that was deleted and can be brought back.
+/// A job that was deleted: how long it can be brought back, or why it no longer can be.
 #[derive(Template)]
 #[template(path = "staff_job_deleted.html")]
 pub struct DeletedPage {
@@ -105,22 +106,40 @@ pub struct DeletedPage {
     path: String,
     patient: String,
     by: String,
-    until: String,
+    /// How long the deletion can be undone, or why it cannot be.
+    undo: String,
+    can_undo: bool,
 }
 
 impl DeletedPage {
-    pub fn new(username: String, gone: &Gone, until: Timestamp) -> Self {
+    /// `None` if the job's deletion cannot be undone, and not because of the patient.
+    pub fn new(username: String, gone: &Gone, now: Timestamp) -> Option<Self> {
         let words = &request_context::words();
+        let history = &gone.header.history;
+        let (deletion, undo, can_undo) = match (gone.restorable(now), gone.undo_end()) {
+            (Some(undo), _) => {
+                let until = words.text("deleted-until", &[("time", &words.moment(undo.until))]);
+                (history.last()?, until, true)
+            }
+            (None, Some((end, event))) => {
+                let key = match end {
+                    UndoEnd::TookBackPermission => "deleted-taken-back",
+                    UndoEnd::DeletedForGood => "deleted-for-good",
+                };
+                (history.iter().rev().nth(1)?, words.text(key, &[("time", &words.moment(event.at))]), false)
+            }
+            (None, None) => return None,
+        };
         let job = Job::Cancelled(gone.clone());
-        let who = gone.header.history.last().map_or("", |event| &event.actor);
-        let values = [("who", who), ("time", &*words.moment(gone.header.changed_at))];
-        Self {
+        let values = [("who", &*deletion.actor), ("time", &*words.moment(deletion.at))];
+        Some(Self {
             username,
             path: path(&job),
             patient: patient(&job, words),
             by: words.text("deleted-by", &values),
-            until: words.text("deleted-until", &[("time", &words.moment(until))]),
-        }
+            undo,
+            can_undo,
+        })
     }
 }
 
