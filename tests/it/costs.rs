@@ -40,14 +40,15 @@ impl HttpConnector for Secrets {
     }
 }
 
-/// Returns the number of calls to Secrets Manager when a function that serves requests starts.
-fn calls_of_a_start() -> u64 {
+/// Returns the number of calls to Secrets Manager when a function that serves requests starts. `signs`: whether it has the
+/// secret from which the keys are derived.
+fn calls_of_a_start(signs: bool) -> u32 {
     run(async {
         let clock: Arc<dyn Clock> = Arc::new(Simulation::new().clock());
         let wire = Wire::over(http_client_fn(|_, _| SharedHttpConnector::new(Secrets)));
         let sdk = sdk_over(SharedHttpClient::from(&wire), Caller::Request).await;
         let resources = Arc::new(Resources::of(|name| match name {
-            "EHI_SIGNING_SECRET" => Some("signing".to_owned()),
+            "EHI_SIGNING_SECRET" => signs.then(|| "signing".to_owned()),
             "EHI_SETTINGS_SECRET" => Some("settings".to_owned()),
             _ => None,
         }));
@@ -56,7 +57,7 @@ fn calls_of_a_start() -> u64 {
         assert!(connected.is_some(), "it has its secrets");
         let calls = wire.operations();
         assert_eq!(calls.keys().collect::<Vec<_>>(), ["GetSecretValue"]);
-        calls["GetSecretValue"]
+        u32::try_from(calls["GetSecretValue"]).expect("few")
     })
 }
 
@@ -66,24 +67,32 @@ fn page() -> String {
 
 #[test]
 fn cold_functions_read_their_secrets_as_often_as_the_cost_page_says() {
-    let serving = tests::template::Template::load().serving().len();
-    let (serving, words) = (u32::try_from(serving).expect("few"), ["five", "six", "seven", "eight"]);
-    let each = u32::try_from(calls_of_a_start()).expect("few");
-    let (calls, word) = (each * serving, words[serving as usize - 5]);
+    let template = tests::template::Template::load();
+    let serving = template.serving();
+    let signs = |function: &Value| function["Environment"]["Variables"].get("EHI_SIGNING_SECRET").is_some();
+    let words = ["five", "six", "seven", "eight"];
+    let word = |number: usize| words[number - 5];
+    let with_keys = serving.values().filter(|function| signs(function)).count();
+    let calls: u32 = serving.values().map(|function| calls_of_a_start(signs(function))).sum();
     let price = 0.05 / 10_000.0;
     let page = page();
     // Warm functions read their secrets again every five minutes; a month has 730 hours.
     let always = f64::from(calls) * 12.0 * 730.0 * price;
     for said in [
         format!(
-            "| Secrets Manager | {calls} calls, when all {word} functions that serve requests start cold; "
+            "| Secrets Manager | {calls} calls, when all {} functions that serve requests start cold; ",
+            word(serving.len())
         ),
         format!("| ${:.6} |", f64::from(calls) * price),
-        format!("three calls by each of {word} functions | nothing idle; ${always:.2} when"),
+        format!(
+            "three calls by each of {} functions, one by `my`, which has no keys | nothing idle; ${always:.2} when",
+            word(with_keys)
+        ),
     ] {
         assert!(page.contains(&said), "infra/docs/cost.md does not say '{said}'");
     }
-    assert_eq!(each, 3, "the page says 'three calls'");
+    assert_eq!((calls_of_a_start(true), calls_of_a_start(false)), (3, 1), "the page says 'three' and 'one'");
+    assert_eq!(with_keys + 1, serving.len(), "the page names 'my' alone");
 }
 
 /// This test fails if a figure is changed without the sum.

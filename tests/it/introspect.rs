@@ -91,6 +91,7 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
         platform.keys(),
         platform.clock(),
         platform.expiring(),
+        std::sync::Arc::default(),
     );
     assert!(fresh.verify(&foreign).await.is_err());
     assert!(alive(&issuer.token(&json!({ "jti": "another", "azp": "app", "iss": claims["iss"], "aud": claims["aud"], "exp": claims["exp"] }))).await);

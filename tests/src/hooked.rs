@@ -19,7 +19,7 @@ use domain::ports::queue::Queue;
 use domain::ports::records::{BlockReader, Part, Records};
 use platform::{Context, Platform};
 use security::keys::Keys;
-use security::verify::Verifier;
+use security::verify::{VerifiedTokens, Verifier};
 
 /// A call to a port, as a hook sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,5 +140,9 @@ impl<P: Platform, H: Hook> Platform for Hooked<P, H> {
 
     fn verifier(&self) -> Result<Arc<Verifier>> {
         self.inner.verifier()
+    }
+
+    fn verified_tokens(&self) -> Arc<VerifiedTokens> {
+        self.inner.verified_tokens()
     }
 }

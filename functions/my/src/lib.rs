@@ -39,7 +39,7 @@ use self::signed_in::SignedIn;
 
 web::ports! {
     /// The ports of the patient's own pages.
-    pub(crate) struct My { jobs, files, expiring, clock, random, settings, verifier, audit }
+    pub(crate) struct My { jobs, files, expiring, clock, random, settings, verified_tokens, audit }
 }
 
 const AFTER: Parameter = Parameter::query("after", "Where the list goes on: of the link to older copies");

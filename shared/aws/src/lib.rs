@@ -42,7 +42,7 @@ use domain::request::SizeClass;
 use jiff::SignedDuration;
 use platform::{Context, Platform};
 use security::keys::Keys;
-use security::verify::Verifier;
+use security::verify::{VerifiedTokens, Verifier};
 use settings::resources::Resources;
 use settings::{Settings, is_loopback};
 
@@ -69,6 +69,7 @@ pub struct Aws {
     resources: Arc<Resources>,
     context: Context,
     keys: Option<Arc<Keys>>,
+    verified: Arc<VerifiedTokens>,
 }
 
 impl Aws {
@@ -82,11 +83,11 @@ impl Aws {
         random: Arc<dyn Random>,
     ) -> Self {
         let context = Context { settings: Arc::new(settings), clock, random };
-        Self { sdk, resources, context, keys: keys.map(Arc::new) }
+        Self { sdk, resources, context, keys: keys.map(Arc::new), verified: Arc::default() }
     }
 
-    /// Connects a function that serves requests: reads keys and settings from Secrets Manager. Returns the platform and the
-    /// version of these secrets, or `None` if they still have the version `known`.
+    /// Connects a function that serves requests: reads settings, and keys if the function has their secret, from Secrets Manager.
+    /// Returns the platform and the version of these secrets, or `None` if they still have the version `known`.
     ///
     /// # Errors
     ///
@@ -98,7 +99,7 @@ impl Aws {
         random: Arc<dyn Random>,
         known: Option<&str>,
     ) -> Result<Option<(Self, String)>> {
-        let signing = need(&resources, "EHI_SIGNING_SECRET")?;
+        let signing = resources.get("EHI_SIGNING_SECRET");
         let settings = need(&resources, "EHI_SETTINGS_SECRET")?;
         let client = aws_sdk_secretsmanager::Client::new(&sdk);
         let stored = Box::pin(Stored::read(&client, signing, settings)).await?;
@@ -108,8 +109,8 @@ impl Aws {
             return Ok(None);
         }
         let settings = stored.settings()?;
-        let keys = stored.keys(now)?.with_rsa(settings.rsa_keys())?;
-        Ok(Some((Self::new(sdk, resources, settings, Some(keys), clock, random), version)))
+        let keys = stored.keys(now)?.map(|keys| keys.with_rsa(settings.rsa_keys())).transpose()?;
+        Ok(Some((Self::new(sdk, resources, settings, keys, clock, random), version)))
     }
 
     /// Connects a worker. It signs and verifies nothing, so it needs no secrets, and all its settings are variables.
@@ -279,10 +280,15 @@ impl Platform for Aws {
     fn keys(&self) -> Result<Arc<Keys>> {
         self.keys
             .clone()
-            .ok_or_else(|| Error::internal("a worker has no keys: it signs and verifies nothing"))
+            .ok_or_else(|| Error::invalid("EHI_SIGNING_SECRET: the variable is not set, so there are no keys"))
     }
 
     fn verifier(&self) -> Result<Arc<Verifier>> {
-        Ok(Arc::new(Verifier::new(self.settings(), self.keys()?, self.clock(), self.expiring()?)))
+        let (keys, expiring) = (self.keys()?, self.expiring()?);
+        Ok(Arc::new(Verifier::new(self.settings(), keys, self.clock(), expiring, self.verified_tokens())))
+    }
+
+    fn verified_tokens(&self) -> Arc<VerifiedTokens> {
+        self.verified.clone()
     }
 }

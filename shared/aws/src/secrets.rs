@@ -17,28 +17,39 @@ const SIGNS_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// The secrets as they are stored.
 pub(super) struct Stored {
-    current: GetSecretValueOutput,
-    previous: Option<GetSecretValueOutput>,
+    /// `None` for a function that signs and verifies no tokens.
+    signing: Option<Signing>,
     settings: GetSecretValueOutput,
 }
 
+/// The versions of the signing secret.
+struct Signing {
+    current: GetSecretValueOutput,
+    previous: Option<GetSecretValueOutput>,
+}
+
 impl Stored {
-    pub(super) async fn read(client: &Client, signing: &str, settings: &str) -> Result<Self> {
-        let current = async { value(client, signing, "AWSCURRENT").await };
+    /// Reads the settings, and the signing secret if the function has one.
+    pub(super) async fn read(client: &Client, signing: Option<&str>, settings: &str) -> Result<Self> {
+        let signing = async {
+            match signing {
+                Some(signing) => Signing::read(client, signing).await.map(Some),
+                None => Ok(None),
+            }
+        };
         let text = async { value(client, settings, "AWSCURRENT").await };
-        let previous = async { value(client, signing, "AWSPREVIOUS").await };
-        let (current, previous, text) = tokio::try_join!(current, previous, text)?;
-        let current = current.ok_or_else(|| Error::invalid("EHI_SIGNING_SECRET: the secret has no value"))?;
-        let settings = text.ok_or_else(no_settings)?;
-        Ok(Self { current, previous, settings })
+        let (signing, text) = tokio::try_join!(signing, text)?;
+        Ok(Self { signing, settings: text.ok_or_else(no_settings)? })
     }
 
     /// Returns a text that changes whenever keys or settings change: with a new value of a secret, and when a new key begins
     /// to sign.
     pub(super) fn version(&self, now: Timestamp) -> String {
         let id = |value: &GetSecretValueOutput| value.version_id().unwrap_or_default().to_owned();
-        let previous = self.previous.as_ref().map(id).unwrap_or_default();
-        format!("{} {previous} {} {}", id(&self.current), id(&self.settings), signs(&self.current, now))
+        let settings = id(&self.settings);
+        let Some(Signing { current, previous }) = &self.signing else { return settings };
+        let previous = previous.as_ref().map(id).unwrap_or_default();
+        format!("{} {previous} {settings} {}", id(current), signs(current, now))
     }
 
     /// Returns the settings. [`Error::Invalid`] names what is wrong in them.
@@ -51,8 +62,23 @@ impl Stored {
         Settings::of_text(text).map_err(|wrong| Error::invalid(wrong.0.join("; ")))
     }
 
+    /// Returns the keys, if the function has the signing secret.
+    pub(super) fn keys(&self, now: Timestamp) -> Result<Option<Keys>> {
+        self.signing.as_ref().map(|signing| signing.keys(now)).transpose()
+    }
+}
+
+impl Signing {
+    async fn read(client: &Client, signing: &str) -> Result<Self> {
+        let current = async { value(client, signing, "AWSCURRENT").await };
+        let previous = async { value(client, signing, "AWSPREVIOUS").await };
+        let (current, previous) = tokio::try_join!(current, previous)?;
+        let current = current.ok_or_else(|| Error::invalid("EHI_SIGNING_SECRET: the secret has no value"))?;
+        Ok(Self { current, previous })
+    }
+
     /// Returns the keys. The one that signs is the first.
-    pub(super) fn keys(&self, now: Timestamp) -> Result<Keys> {
+    fn keys(&self, now: Timestamp) -> Result<Keys> {
         let stored =
             |value: &GetSecretValueOutput| StoredKeys::from_seed(value.secret_string().unwrap_or_default());
         let current = stored(&self.current)?;
@@ -107,7 +133,7 @@ mod tests {
     fn stored(settings: &str) -> Stored {
         let current = secret(&"b".repeat(40), "two", 1_000);
         let previous = Some(secret(&"a".repeat(40), "one", 0));
-        Stored { current, previous, settings: secret(settings, "set", 0) }
+        Stored { signing: Some(Signing { current, previous }), settings: secret(settings, "set", 0) }
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -118,7 +144,7 @@ mod tests {
     fn a_new_key_signs_when_every_process_has_read_it() {
         let stored = stored("");
         let first = |now: i64| {
-            let keys = stored.keys(at(now)).expect("keys");
+            let keys = stored.keys(at(now)).expect("keys").expect("the secret is there");
             assert_eq!(keys.jwks()["keys"].as_array().map(Vec::len), Some(2));
             keys.jwks()["keys"][0]["kid"].clone()
         };
@@ -130,6 +156,13 @@ mod tests {
         assert_eq!(first(1_600), kid_of("b"));
         let versions = [1_000, 1_599, 1_600, 9_000].map(|now| stored.version(at(now)));
         assert!(versions[0] == versions[1] && versions[1] != versions[2] && versions[2] == versions[3]);
+    }
+
+    #[test]
+    fn a_function_without_the_signing_secret_has_no_keys() {
+        let stored = Stored { signing: None, ..stored("") };
+        assert!(stored.keys(at(0)).expect("no secret is read").is_none());
+        assert_eq!(stored.version(at(0)), stored.version(at(9_000)), "no key begins to sign");
     }
 
     #[test]

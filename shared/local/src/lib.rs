@@ -29,7 +29,7 @@ use domain::ports::records::Records;
 use jiff::SignedDuration;
 use platform::{Context, Platform};
 use security::keys::{Keys, StoredKeys};
-use security::verify::Verifier;
+use security::verify::{VerifiedTokens, Verifier};
 use settings::Settings;
 
 use self::audit::LocalAuditLog;
@@ -52,6 +52,7 @@ pub struct Local {
     audit: Arc<LocalAuditLog>,
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
+    verified: Arc<VerifiedTokens>,
     /// Keeps other processes out of the state directory until the last clone is dropped.
     _lock: Option<Arc<File>>,
 }
@@ -138,13 +139,21 @@ impl Local {
         let settings = Arc::new(settings);
         let database = Arc::new(database);
         let expiring = Arc::new(LocalExpiringStore::new(database.clone(), clock.clone()));
-        let verifier = Verifier::new(settings.clone(), keys.clone(), clock.clone(), expiring.clone());
+        let verified = Arc::<VerifiedTokens>::default();
+        let verifier = Verifier::new(
+            settings.clone(),
+            keys.clone(),
+            clock.clone(),
+            expiring.clone(),
+            verified.clone(),
+        );
         Ok(Self {
             jobs: Arc::new(LocalJobs::new(database.clone())),
             queue: Arc::new(LocalQueue::new(database, clock.clone(), random.clone())),
             files: Arc::new(files),
             records: Arc::new(records),
             verifier: Arc::new(verifier),
+            verified,
             audit: Arc::new(LocalAuditLog::new(audit, settings.audit_retention, clock.clone())),
             context: Context { settings, clock, random },
             expiring,
@@ -172,6 +181,10 @@ macro_rules! ports_of_one_machine {
         impl Platform for Local {
             fn context(&self) -> &Context {
                 &self.context
+            }
+
+            fn verified_tokens(&self) -> Arc<VerifiedTokens> {
+                self.verified.clone()
             }
 
             $(fn $port(&self) -> Result<Arc<$Port>> {

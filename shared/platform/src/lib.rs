@@ -17,7 +17,7 @@ use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
 use security::keys::Keys;
-use security::verify::Verifier;
+use security::verify::{VerifiedTokens, Verifier};
 use settings::Settings;
 
 /// What every host has: the settings, and where time and random values come from.
@@ -41,8 +41,10 @@ pub trait Platform: Send + Sync {
     fn audit(&self) -> Result<Arc<dyn AuditLog>>;
     /// The keys that sign tokens.
     fn keys(&self) -> Result<Arc<Keys>>;
-    /// Verifies access tokens. All routers of a process share it, because it caches verified tokens.
+    /// Verifies access tokens.
     fn verifier(&self) -> Result<Arc<Verifier>>;
+    /// The cache of verified tokens, which all routers of a process share.
+    fn verified_tokens(&self) -> Arc<VerifiedTokens>;
 
     fn settings(&self) -> Arc<Settings> {
         self.context().settings.clone()

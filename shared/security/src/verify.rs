@@ -29,7 +29,53 @@ const UNAUTHORIZED: Error = Error::Unauthorized(INVALID_TOKEN);
 
 /// The time at which a token was verified and its bearer, by the digest of the token. With a digest, the time of a look-up
 /// reveals nothing about the bytes of a token.
-type VerifiedTokens = HashMap<[u8; 32], (Timestamp, Arc<Caller>)>;
+type Verified = HashMap<[u8; 32], (Timestamp, Arc<Caller>)>;
+
+/// The cache of verified tokens. It has no keys: a function that only ends authorizations needs nothing else of a [`Verifier`].
+#[derive(Default)]
+pub struct VerifiedTokens(Mutex<Cache>);
+
+#[derive(Default)]
+struct Cache {
+    verified: Verified,
+    /// The number of times that the cache was emptied.
+    emptied: u64,
+}
+
+impl VerifiedTokens {
+    /// Removes all tokens, after a revocation.
+    pub fn forget(&self) {
+        let mut cache = self.lock();
+        cache.verified.clear();
+        cache.emptied += 1;
+    }
+
+    fn find(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Caller>> {
+        let cache = self.lock();
+        let (checked, caller) = cache.verified.get(digest)?;
+        (caller.expires_at > now && now.duration_since(*checked) < CACHED).then(|| caller.clone())
+    }
+
+    fn emptied(&self) -> u64 {
+        self.lock().emptied
+    }
+
+    /// Caches a token, unless the cache was emptied since `emptied`: the token may have been revoked while it was verified.
+    fn insert(&self, digest: [u8; 32], caller: &Arc<Caller>, now: Timestamp, emptied: u64) {
+        let mut cache = self.lock();
+        if cache.emptied != emptied {
+            return;
+        }
+        if cache.verified.len() >= MAX_CACHED {
+            cache.verified.clear();
+        }
+        cache.verified.insert(digest, (now, caller.clone()));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Verifies access tokens of this server and of trusted issuers.
 pub struct Verifier {
@@ -38,7 +84,7 @@ pub struct Verifier {
     clock: Arc<dyn Clock>,
     expiring: Arc<dyn ExpiringStore>,
     jwks: JwksCache,
-    verified: Mutex<VerifiedTokens>,
+    verified: Arc<VerifiedTokens>,
 }
 
 impl Verifier {
@@ -47,18 +93,20 @@ impl Verifier {
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         expiring: Arc<dyn ExpiringStore>,
+        verified: Arc<VerifiedTokens>,
     ) -> Self {
         let jwks = JwksCache::new(&settings.limits);
-        Self { settings, keys, clock, expiring, jwks, verified: Mutex::default() }
+        Self { settings, keys, clock, expiring, jwks, verified }
     }
 
     /// The bearer of an access token, or [`Error::Unauthorized`].
     pub async fn verify(&self, token: &str) -> Result<Arc<Caller>> {
         let now = self.clock.now();
         let digest = digest_of(token);
-        if let Some(caller) = self.cached(&digest, now) {
+        if let Some(caller) = self.verified.find(&digest, now) {
             return Ok(caller);
         }
+        let emptied = self.verified.emptied();
         let caller = match tokens::verify(&self.keys, token, &self.settings.base_url, now) {
             Some(claims) => self.verify_local(claims).await?,
             None => self.verify_external(token, now).await?,
@@ -67,27 +115,13 @@ impl Verifier {
             return Err(UNAUTHORIZED);
         }
         let caller = Arc::new(caller);
-        let mut verified = self.lock();
-        if verified.len() >= MAX_CACHED {
-            verified.clear();
-        }
-        verified.insert(digest, (now, caller.clone()));
+        self.verified.insert(digest, &caller, now, emptied);
         Ok(caller)
     }
 
     /// Removes all cached tokens, after a revocation.
     pub fn forget(&self) {
-        self.lock().clear();
-    }
-
-    fn cached(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Caller>> {
-        let verified = self.lock();
-        let (checked, caller) = verified.get(digest)?;
-        (caller.expires_at > now && now.duration_since(*checked) < CACHED).then(|| caller.clone())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VerifiedTokens> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+        self.verified.forget();
     }
 
     async fn verify_local(&self, claims: tokens::AccessTokenClaims) -> Result<Caller> {

@@ -66,6 +66,7 @@ macro_rules! ports {
     (@type settings) => { ::std::sync::Arc<$crate::ports::Settings> };
     (@type keys) => { ::std::sync::Arc<$crate::ports::Keys> };
     (@type verifier) => { ::std::sync::Arc<$crate::ports::Verifier> };
+    (@type verified_tokens) => { ::std::sync::Arc<$crate::ports::VerifiedTokens> };
     (@type audit) => { $crate::audit::Audit };
     (@type $other:ident) => {
         ::std::compile_error!(::std::concat!("`", ::std::stringify!($other), "` is not a port of `platform::Platform`"))
@@ -74,6 +75,7 @@ macro_rules! ports {
     (@take settings of $platform:ident) => { $platform.settings() };
     (@take clock of $platform:ident) => { $platform.clock() };
     (@take random of $platform:ident) => { $platform.random() };
+    (@take verified_tokens of $platform:ident) => { $platform.verified_tokens() };
     (@take audit of $platform:ident) => { $crate::audit::Audit::of($platform)? };
     (@take $port:ident of $platform:ident) => { $platform.$port()? };
 
@@ -103,5 +105,5 @@ pub use domain::ports::queue::Queue;
 pub use domain::ports::records::Records;
 pub use platform::Platform;
 pub use security::keys::Keys;
-pub use security::verify::Verifier;
+pub use security::verify::{VerifiedTokens, Verifier};
 pub use settings::Settings;

@@ -44,6 +44,9 @@ pub(crate) const MAX_STORED: u64 = 64 * 1024 * 1024;
 /// The most attachments of such a ZIP: they are read one after the other.
 const MAX_ATTACHMENTS: usize = 500;
 
+/// Where a ZIP is stored, below the prefix of its job. On AWS the function may write only below such a prefix.
+const FOLDER: &str = "zip/";
+
 /// How long the link to a ZIP in the store is good.
 const LINK: SignedDuration = SignedDuration::from_mins(5);
 
@@ -61,7 +64,7 @@ pub(crate) async fn download(
     state.audit.record(event).await?;
     let words = request_context::words();
     let file_name = plan.file_name(&words);
-    let key = format!("{}copy-{}.zip", job_prefix(&id), words.language.tag());
+    let key = format!("{}{FOLDER}copy-{}.zip", job_prefix(&id), words.language.tag());
     let fits = fits(&plan, &state.settings);
     let maker = Maker { plan, words, files: state.files.clone(), settings: state.settings.clone() };
     match fits {
