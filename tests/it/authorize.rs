@@ -164,10 +164,8 @@ async fn a_code_is_valid_once_for_its_app_redirect_uri_and_challenge() {
     assert_eq!(world.redeem(&launch, &late).await.status, StatusCode::BAD_REQUEST);
 }
 
-/// This story needs one process: another process accepts a revoked token for half a minute from its cache.
-#[tokio::test]
-async fn a_code_that_is_used_again_revokes_its_tokens() {
-    let world = World::new();
+#[both_hosts]
+async fn a_code_that_is_used_again_revokes_its_tokens(world: World) {
     let launch = Launch::new("app");
     let code = world.code(&launch, ANNA).await;
     let token = text(&world.redeem(&launch, &code).await.json()["access_token"]);

@@ -30,10 +30,8 @@ async fn introspection_describes_a_token_to_its_own_client_only(world: World) {
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
 }
 
-/// This story needs one process: another process accepts a revoked token for half a minute from its cache.
-#[tokio::test]
-async fn revoking_either_token_revokes_both() {
-    let world = World::new();
+#[both_hosts]
+async fn revoking_either_token_revokes_both(world: World) {
     for name in ["access_token", "refresh_token"] {
         let tokens = world.tokens("app", ANNA).await;
         let other_client = [("token", text(&tokens[name])), ("client_id", "other-app".to_owned())];

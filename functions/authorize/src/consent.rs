@@ -66,14 +66,15 @@ pub(crate) async fn submit(
     let request = form.get("request");
     let (_, pending) = state.pending(request).await?;
     let patient = signed_in(patient, &pending)?;
-    // Each request is decided once.
-    if state.expiring.take(EntryKind::Authorization, &fingerprint(request)).await?.is_none() {
-        return Err(Error::conflict("this request was answered in another window").into());
-    }
     let is_allowed = form.get("decision") == "allow";
     let action = if is_allowed { Action::ConsentGiven } else { Action::ConsentDenied };
     let event = Event::new(Actor::patient(&patient), action).of_patient(&patient);
-    state.audit.record(event.about(pending.client.as_str())).await?;
+    // Each request is decided once, and only after the decision is recorded: without the entry the patient can press the button again.
+    let decided = async {
+        let taken = state.expiring.take(EntryKind::Authorization, &fingerprint(request)).await?;
+        taken.map(|_| ()).ok_or_else(|| Error::conflict("this request was answered in another window"))
+    };
+    state.audit.around(event.about(pending.client.as_str()), decided).await?;
     let app_state = pending.state.clone();
     let redirect_uri = pending.redirect_uri.clone();
     if !is_allowed {
@@ -88,10 +89,9 @@ pub(crate) async fn submit(
         challenge: pending.challenge,
         sign_in: SignIn { patient, base: pending.base, at: pending.signed_in_at, nonce: pending.nonce },
     };
-    state
-        .expiring
-        .put(EntryKind::Code, &fingerprint(&code), json!(grant), state.after(CODE_LIFETIME)?)
-        .await?;
+    let (family, expires_at) = (fingerprint(&code), state.after(CODE_LIFETIME)?);
+    state.begin_family(&family, &grant.client, &grant.scopes, &grant.sign_in, expires_at).await?;
+    state.expiring.put(EntryKind::Code, &family, json!(grant), expires_at).await?;
     Ok(found(&response_url(&redirect_uri, &[("code", &code)], app_state.as_deref())?))
 }
 

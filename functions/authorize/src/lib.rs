@@ -8,6 +8,7 @@
 //! - [`request`]: the requests to these endpoints; [`client`]: identifies and authenticates the client;
 //! - [`introspect`]: `/auth/introspect` and `/auth/revoke`; [`userinfo`]: `/auth/userinfo`.
 
+mod authorization;
 mod backend;
 mod client;
 mod consent;

@@ -6,17 +6,15 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crypto::{fingerprint, same_secret};
-use domain::audit::{Action, Actor, Event, Outcome};
+use domain::audit::{Action, Actor, Event};
 use domain::ids::ClientId;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::scopes::Scopes;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
-use jiff::Timestamp;
-use security::authorizations::{Authorization, Authorizations, NOTED};
 use security::id_token::{self, IdClaims};
 use security::tokens::{AccessTokenClaims, sign};
-use serde_json::{Value, json};
+use serde_json::json;
 use settings::{Client, RefreshTokens};
 use web::respond::{OAuthError, json};
 
@@ -77,49 +75,47 @@ impl Authorize {
         // The family has the code's fingerprint as its key, so that a code that is used again revokes the tokens that it produced (RFC
         // 6749, 4.1.2).
         let family = fingerprint(code);
-        let Some(grant) = self.expiring.take(EntryKind::Code, &family).await? else {
+        let unknown = || invalid_grant("the code is unknown, used or expired");
+        let Some(grant) = self.expiring.get(EntryKind::Code, &family).await? else {
             self.end_family(&family).await?;
-            return Err(invalid_grant("the code is unknown, used or expired"));
+            return Err(unknown());
         };
         let grant: CodeGrant = grant.read()?;
-        let Some(client) = client.filter(|client| client.id == grant.client) else {
-            return Err(invalid_grant("the code was not given to this client"));
+        let (client, scopes) = match grant.check(client, redirect_uri, code_verifier) {
+            Ok(checked) => checked,
+            // Somebody else may have the code: it is not good for a second try.
+            Err(refused) => {
+                self.expiring.take(EntryKind::Code, &family).await?;
+                self.end_family(&family).await?;
+                return Err(refused);
+            }
         };
-        if redirect_uri != Some(grant.redirect_uri.as_str()) {
-            return Err(invalid_grant("'redirect_uri' is not the one that the code was sent to"));
-        }
-        match (&grant.challenge, code_verifier) {
-            (Some(challenge), Some(verifier)) if same_secret(challenge, &challenge_of(verifier)) => {}
-            (None, None) => {}
-            _ => return Err(invalid_grant("'code_verifier' does not match the code's challenge")),
-        }
-        let scopes = registered(&grant.scopes, client)?;
         // An authorization without a refresh token ends together with its access token.
         let lifetime = match scopes.wants_refresh() {
             true => self.settings.refresh_lifetime,
             false => self.settings.token_lifetime,
         };
-        let expires_at = self.after(lifetime)?;
-        if !self.expiring.put(EntryKind::Family, &family, self.noted_now(), expires_at).await? {
-            return Err(invalid_grant("the code is unknown, used or expired"));
+        let (sign_in, expires_at) = (&grant.sign_in, self.after(lifetime)?);
+        if !self.confirm_family(&family, client, &scopes, sign_in, expires_at).await? {
+            // The patient has stopped the app, or another request has the same code.
+            self.end_family(&family).await?;
+            return Err(unknown());
         }
-        // The list must have the authorization before tokens are issued, so that the patient can end it.
-        self.note_use(client, &scopes, &grant.sign_in, &family, expires_at).await?;
         let refresh_token = match scopes.wants_refresh() {
-            true => Some(self.refresh_token(client, &scopes, &grant.sign_in, &family).await?),
+            true => Some(self.refresh_token(client, &scopes, sign_in, &family).await?),
             false => None,
         };
-        let id_token = self.id_token(client, &scopes, &grant.sign_in)?;
-        self.issue(Issued {
-            client,
-            sign_in: &grant.sign_in,
-            scopes,
-            family: &family,
-            refresh_token,
-            id_token,
-            action: Action::TokenIssued,
-        })
-        .await
+        let id_token = self.id_token(client, &scopes, sign_in)?;
+        let action = Action::TokenIssued;
+        let response = self
+            .issue(Issued { client, sign_in, scopes, family: &family, refresh_token, id_token, action })
+            .await?;
+        // The code is used up last: if a step before fails, such as the entry of the audit trail, the client can try again with it.
+        if self.expiring.take(EntryKind::Code, &family).await?.is_none() {
+            self.end_replayed(&family, &client.id, sign_in, action).await?;
+            return Err(unknown());
+        }
+        Ok(response)
     }
 
     async fn by_refresh(&self, client: Option<&Client>, token: &str, scope: Option<&str>) -> Answer {
@@ -171,13 +167,9 @@ impl Authorize {
         Ok(response)
     }
 
-    /// Two parties have a refresh token, and the server cannot tell which of them is the thief. The tokens are revoked first, even
-    /// if a later step fails.
     async fn replayed(&self, grant: &RefreshGrant) -> Answer {
-        self.end_family(&grant.family).await?;
-        tracing::warn!(client.id = %grant.client, "a refresh token was used a second time; its family is revoked");
-        let event = Event::new(Actor::client(&grant.client), Action::TokenRefreshed);
-        self.audit.record(event.of_patient(&grant.sign_in.patient).with(Outcome::Refused)).await?;
+        let RefreshGrant { family, client, sign_in, .. } = grant;
+        self.end_replayed(family, client, sign_in, Action::TokenRefreshed).await?;
         Err(invalid_grant("the refresh token is unknown, used or expired"))
     }
 
@@ -198,51 +190,6 @@ impl Authorize {
         };
         // Of two requests at once with a reusable token, one extends its lifetime; both succeed.
         Ok(self.expiring.replace(EntryKind::Refresh, key, &used).await? || is_reusable)
-    }
-
-    /// Extends the lifetime of an authorization. Returns false if it was revoked in the meantime.
-    async fn prolong(&self, grant: &RefreshGrant, client: &Client, is_reusable: bool) -> Answer<bool> {
-        let RefreshGrant { family, scopes, sign_in, .. } = grant;
-        let Some(known) = self.expiring.get(EntryKind::Family, family).await? else { return Ok(false) };
-        let expires_at = self.after(self.settings.refresh_lifetime)?;
-        let noted = known.value["noted"].as_i64().unwrap_or_default();
-        let is_due = self.clock.now().as_second() - noted >= NOTED.as_secs();
-        if is_due {
-            self.note_use(client, scopes, sign_in, family, expires_at).await?;
-        }
-        let value = if is_due { self.noted_now() } else { known.value.clone() };
-        let kept = ExpiringEntry { value, expires_at, ..known };
-        if self.expiring.replace(EntryKind::Family, family, &kept).await? {
-            return Ok(true);
-        }
-        Ok(is_reusable && self.expiring.get(EntryKind::Family, family).await?.is_some())
-    }
-
-    /// Returns the value of an authorization's entry: the time at which its use was noted in the patient's list.
-    fn noted_now(&self) -> Value {
-        json!({ "noted": self.clock.now().as_second() })
-    }
-
-    /// Notes in the patient's list of apps that an authorization was used.
-    async fn note_use(
-        &self,
-        client: &Client,
-        scopes: &Scopes,
-        sign_in: &SignIn,
-        family: &str,
-        expires_at: Timestamp,
-    ) -> Answer<()> {
-        let used = self.clock.now();
-        // Grants of older versions have no time of the sign-in.
-        let signed_in = Timestamp::from_second(sign_in.at).ok().filter(|at| *at > Timestamp::UNIX_EPOCH);
-        let since = signed_in.unwrap_or(used);
-        let (family, client, scopes) = (family.to_owned(), client.id.clone(), scopes.clone());
-        let authorization = Authorization { family, client, scopes, since, used, expires_at };
-        Ok(self.authorizations().note(&sign_in.patient, &authorization).await?)
-    }
-
-    pub(crate) fn authorizations(&self) -> Authorizations<'_> {
-        Authorizations { expiring: &*self.expiring, clock: &*self.clock }
     }
 
     /// Signs the access token and returns it with the other tokens.
@@ -321,13 +268,6 @@ impl Authorize {
         Ok(Some(id_token::sign(&self.keys, self.settings.id_token_alg(client), &claims)?))
     }
 
-    /// Revokes all tokens of an authorization.
-    pub(crate) async fn end_family(&self, family: &str) -> Answer<()> {
-        self.expiring.take(EntryKind::Family, family).await?;
-        self.verifier.forget();
-        Ok(())
-    }
-
     /// Returns the client that a refresh token belongs to. A public client need not name itself; a confidential client must authenticate.
     fn refreshing_client<'c>(&'c self, client: Option<&'c Client>, owner: &ClientId) -> Answer<&'c Client> {
         match (client, self.settings.client(owner.as_str())) {
@@ -338,6 +278,29 @@ impl Authorize {
             (None, Some(known)) if known.is_public() => Ok(known),
             (None, _) => Err(OAuthError::new("invalid_client", "the client must authenticate")),
         }
+    }
+}
+
+impl CodeGrant {
+    /// Returns the client and the scopes for which the code is exchanged, or why it is refused.
+    fn check<'c>(
+        &self,
+        client: Option<&'c Client>,
+        redirect_uri: Option<&str>,
+        code_verifier: Option<&str>,
+    ) -> Answer<(&'c Client, Scopes)> {
+        let Some(client) = client.filter(|client| client.id == self.client) else {
+            return Err(invalid_grant("the code was not given to this client"));
+        };
+        if redirect_uri != Some(self.redirect_uri.as_str()) {
+            return Err(invalid_grant("'redirect_uri' is not the one that the code was sent to"));
+        }
+        match (&self.challenge, code_verifier) {
+            (Some(challenge), Some(verifier)) if same_secret(challenge, &challenge_of(verifier)) => {}
+            (None, None) => {}
+            _ => return Err(invalid_grant("'code_verifier' does not match the code's challenge")),
+        }
+        Ok((client, registered(&self.scopes, client)?))
     }
 }
 

@@ -68,7 +68,6 @@ pub(crate) async fn stop(
     }
     state.audit.record(signed_in.event(Action::AccessStopped).about(app)).await?;
     let ended = state.authorizations().stop(&signed_in.patient, app).await?;
-    // Verified tokens are kept for a moment: in this process they are not any more.
     state.verified_tokens.forget();
     tracing::info!(client.id = app, ended, "a patient has stopped the access of an app");
     Ok(see_other(&state.settings.url("/my/apps?said=stopped")))

@@ -139,7 +139,7 @@ impl Local {
         let settings = Arc::new(settings);
         let database = Arc::new(database);
         let expiring = Arc::new(LocalExpiringStore::new(database.clone(), clock.clone()));
-        let verified = Arc::<VerifiedTokens>::default();
+        let verified = Arc::new(VerifiedTokens::of_one_process());
         let verifier = Verifier::new(
             settings.clone(),
             keys.clone(),

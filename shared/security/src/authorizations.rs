@@ -2,7 +2,7 @@
 //!
 //! What makes tokens good is the entry of the authorization itself ([`EntryKind::Family`]). The store has no listing, so an
 //! entry for each patient ([`EntryKind::PatientApps`]) has a list of them. It is only an index: an authorization counts while its
-//! own entry lasts, and ending one takes that entry first. So a change that is cut off in the middle leaves too much in the
+//! own entry lasts, and ending one takes that entry first. An authorization begins with the consent, before its code is exchanged. So a change that is cut off in the middle leaves too much in the
 //! index, and never too little.
 
 use domain::clock::Clock;
@@ -36,6 +36,13 @@ pub struct Authorization {
     pub expires_at: Timestamp,
 }
 
+impl Authorization {
+    /// When it has certainly ended: uses within the hour are not noted, and make it last as long again.
+    fn end(&self) -> Timestamp {
+        self.expires_at.saturating_add(NOTED).unwrap_or(Timestamp::MAX)
+    }
+}
+
 /// The authorizations of all patients.
 pub struct Authorizations<'a> {
     pub expiring: &'a dyn ExpiringStore,
@@ -43,8 +50,10 @@ pub struct Authorizations<'a> {
 }
 
 impl Authorizations<'_> {
-    /// Lists an authorization, or notes that it was used. One that is listed keeps its beginning.
-    pub async fn note(&self, patient: &PatientId, authorization: &Authorization) -> Result<()> {
+    /// Lists an authorization, or notes that it was used. One that is listed keeps its beginning. Returns whether it ended others,
+    /// which exceed [`MAX_LISTED`].
+    pub async fn note(&self, patient: &PatientId, authorization: &Authorization) -> Result<bool> {
+        let mut has_ended = false;
         for _ in 0..TRIES {
             let (entry, mut list) = self.read(patient).await?;
             match list.iter_mut().find(|known| known.family == authorization.family) {
@@ -53,13 +62,13 @@ impl Authorizations<'_> {
             }
             // Those that have expired must not end others.
             let now = self.clock.now();
-            list.retain(|known| known.expires_at > now);
+            list.retain(|known| known.end() > now);
             list.sort_by_key(|known| std::cmp::Reverse(known.used));
             for dropped in list.split_off(list.len().min(MAX_LISTED)) {
-                self.expiring.take(EntryKind::Family, &dropped.family).await?;
+                has_ended |= self.expiring.take(EntryKind::Family, &dropped.family).await?.is_some();
             }
             if self.write(patient, entry, &list).await? {
-                return Ok(());
+                return Ok(has_ended);
             }
         }
         Err(busy())
@@ -86,8 +95,8 @@ impl Authorizations<'_> {
         Ok(list.into_iter().zip(entries).filter_map(|(known, entry)| entry.map(|_| known)).collect())
     }
 
-    /// Ends all authorizations of an app: from now on its refresh tokens and its access tokens are refused. Returns how many
-    /// there were.
+    /// Ends all authorizations of an app: from now on its codes, its refresh tokens and its access tokens are refused. Returns how
+    /// many there were.
     pub async fn stop(&self, patient: &PatientId, client: &str) -> Result<usize> {
         let (_, list) = self.read(patient).await?;
         let families: Vec<_> = list
@@ -115,10 +124,8 @@ impl Authorizations<'_> {
         list: &[Authorization],
     ) -> Result<bool> {
         let now = self.clock.now();
-        // Uses within the hour are not noted, and make an authorization last as long again.
-        let end = |known: &Authorization| known.expires_at.saturating_add(NOTED).unwrap_or(Timestamp::MAX);
-        let kept: Vec<_> = list.iter().filter(|known| end(known) > now).collect();
-        let expires_at = kept.iter().map(|known| end(known)).max();
+        let kept: Vec<_> = list.iter().filter(|known| known.end() > now).collect();
+        let expires_at = kept.iter().map(|known| known.end()).max();
         let expires_at = expires_at.map_or_else(|| now.saturating_add(NOTED), Ok).map_err(Error::internal)?;
         let value = json!(kept);
         match entry {

@@ -1,9 +1,10 @@
 //! Verifies access tokens. A valid token becomes a [`Caller`]; any other is [`Error::Unauthorized`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
+use futures_util::future::try_join;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -19,8 +20,7 @@ use crate::jwt::{Refused, Unverified, signed_part};
 use crate::keys::Keys;
 use crate::tokens;
 
-/// The time for which a verified token is cached without checking whether it was revoked. In the process that revokes a
-/// token, the revocation is effective at once.
+/// The time for which a verified token is cached without checking whether it was revoked.
 const CACHED: SignedDuration = SignedDuration::from_secs(30);
 /// The maximum number of cached tokens.
 const MAX_CACHED: usize = 10_000;
@@ -32,8 +32,11 @@ const UNAUTHORIZED: Error = Error::Unauthorized(INVALID_TOKEN);
 type Verified = HashMap<[u8; 32], (Timestamp, Arc<Caller>)>;
 
 /// The cache of verified tokens. It has no keys: a function that only ends authorizations needs nothing else of a [`Verifier`].
+///
+/// A token that was revoked must be refused at once. So only a process that makes all revocations itself, and then empties the
+/// cache, may have one.
 #[derive(Default)]
-pub struct VerifiedTokens(Mutex<Cache>);
+pub struct VerifiedTokens(Option<Mutex<Cache>>);
 
 #[derive(Default)]
 struct Cache {
@@ -43,37 +46,46 @@ struct Cache {
 }
 
 impl VerifiedTokens {
+    /// For a process that makes all revocations.
+    pub fn of_one_process() -> Self {
+        Self(Some(Mutex::default()))
+    }
+
+    /// For one of several processes: nothing is cached.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
     /// Removes all tokens, after a revocation.
     pub fn forget(&self) {
-        let mut cache = self.lock();
-        cache.verified.clear();
-        cache.emptied += 1;
+        if let Some(mut cache) = self.lock() {
+            cache.verified.clear();
+            cache.emptied += 1;
+        }
     }
 
     fn find(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Caller>> {
-        let cache = self.lock();
+        let cache = self.lock()?;
         let (checked, caller) = cache.verified.get(digest)?;
         (caller.expires_at > now && now.duration_since(*checked) < CACHED).then(|| caller.clone())
     }
 
+    /// The number of times that the cache was emptied.
     fn emptied(&self) -> u64 {
-        self.lock().emptied
+        self.lock().map_or(0, |cache| cache.emptied)
     }
 
     /// Caches a token, unless the cache was emptied since `emptied`: the token may have been revoked while it was verified.
     fn insert(&self, digest: [u8; 32], caller: &Arc<Caller>, now: Timestamp, emptied: u64) {
-        let mut cache = self.lock();
-        if cache.emptied != emptied {
-            return;
-        }
+        let Some(mut cache) = self.lock().filter(|cache| cache.emptied == emptied) else { return };
         if cache.verified.len() >= MAX_CACHED {
             cache.verified.clear();
         }
         cache.verified.insert(digest, (now, caller.clone()));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Option<MutexGuard<'_, Cache>> {
+        self.0.as_ref().map(|cache| cache.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -108,10 +120,10 @@ impl Verifier {
         }
         let emptied = self.verified.emptied();
         let caller = match tokens::verify(&self.keys, token, &self.settings.base_url, now) {
-            Some(claims) => self.verify_local(claims).await?,
+            Some(claims) => Caller::of_own(claims).ok_or(UNAUTHORIZED)?,
             None => self.verify_external(token, now).await?,
         };
-        if self.expiring.get(EntryKind::Revoked, &caller.revocation_key).await?.is_some() {
+        if self.is_revoked(&caller).await? {
             return Err(UNAUTHORIZED);
         }
         let caller = Arc::new(caller);
@@ -124,13 +136,17 @@ impl Verifier {
         self.verified.forget();
     }
 
-    async fn verify_local(&self, claims: tokens::AccessTokenClaims) -> Result<Caller> {
-        if let Some(family) = &claims.family
-            && self.expiring.get(EntryKind::Family, family).await?.is_none()
-        {
-            return Err(UNAUTHORIZED);
-        }
-        Caller::of_own(claims).ok_or(UNAUTHORIZED)
+    /// Whether the token itself was revoked, or the authorization that it came from.
+    async fn is_revoked(&self, caller: &Caller) -> Result<bool> {
+        let revoked = self.expiring.get(EntryKind::Revoked, &caller.revocation_key);
+        let has_ended = async {
+            match &caller.family {
+                Some(family) => Ok(self.expiring.get(EntryKind::Family, family).await?.is_none()),
+                None => Ok(false),
+            }
+        };
+        let (revoked, has_ended) = try_join(revoked, has_ended).await?;
+        Ok(revoked.is_some() || has_ended)
     }
 
     /// Verifies a token of another issuer with the issuer's keys.
@@ -183,4 +199,50 @@ fn refused(reason: Refused) -> Error {
 fn digest_of(token: &str) -> [u8; 32] {
     let digest = digest::digest(&digest::SHA256, token.as_bytes());
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::ClientId;
+    use domain::scopes::Scopes;
+
+    use super::*;
+
+    fn caller() -> Arc<Caller> {
+        let claims = tokens::AccessTokenClaims {
+            iss: String::new(),
+            aud: String::new(),
+            sub: "service".to_owned(),
+            client_id: ClientId::parse("service").expect("an id").to_string(),
+            scope: Scopes::parse("system/*.rs").to_string(),
+            patient: None,
+            iat: 0,
+            exp: 3_600,
+            jti: "one".to_owned(),
+            fhir_user: None,
+            family: None,
+        };
+        Arc::new(Caller::of_own(claims).expect("claims of this server"))
+    }
+
+    #[test]
+    fn a_token_that_was_verified_while_it_was_revoked_is_not_cached() {
+        let (tokens, now) = (VerifiedTokens::of_one_process(), Timestamp::UNIX_EPOCH);
+        let emptied = tokens.emptied();
+        tokens.forget();
+        tokens.insert([1; 32], &caller(), now, emptied);
+        assert!(tokens.find(&[1; 32], now).is_none(), "its entries were read before the revocation");
+        tokens.insert([1; 32], &caller(), now, tokens.emptied());
+        assert!(tokens.find(&[1; 32], now).is_some());
+        assert!(tokens.find(&[1; 32], now + CACHED).is_none(), "it is checked again");
+        tokens.forget();
+        assert!(tokens.find(&[1; 32], now).is_none());
+    }
+
+    #[test]
+    fn one_of_several_processes_caches_nothing() {
+        let (tokens, now) = (VerifiedTokens::none(), Timestamp::UNIX_EPOCH);
+        tokens.insert([1; 32], &caller(), now, tokens.emptied());
+        assert!(tokens.find(&[1; 32], now).is_none());
+    }
 }

@@ -12,7 +12,7 @@ use local::Local;
 use platform::Platform;
 use rusqlite::Connection;
 use settings::Settings;
-use tests::{ANNA, World, settings};
+use tests::{ANNA, Launch, World, parameter, settings};
 
 use crate::admin::in_review;
 use crate::program::{ehi, run, said};
@@ -106,6 +106,36 @@ async fn without_the_trail_nothing_is_shown_or_done() -> tests::Result {
     let fields = [("username", "admin"), ("password", tests::PASSWORD)];
     let signed_in = world.post("/admin/login").form(&fields).send().await;
     assert_eq!((signed_in.status, signed_in.header("set-cookie")), (unavailable, ""));
+    Ok(())
+}
+
+/// What an app and a patient hold is not used up by a request that cannot be recorded.
+#[tokio::test]
+async fn without_the_trail_a_consent_and_a_code_are_not_used_up() -> tests::Result {
+    const HIDDEN: [&str; 2] =
+        ["ALTER TABLE entries RENAME TO hidden_entries", "ALTER TABLE hidden_entries RENAME TO entries"];
+    let state = tempfile::tempdir()?;
+    let world = open(state.path(), "");
+    let launch = Launch::new("app");
+    let login = world.get(&launch.authorize()).send().await.location();
+    let request = parameter(&login, "request").expect("a request");
+    let fields = [("request", request.as_str()), ("patient", ANNA)];
+    let picked = world.post("/patient-login").form(&fields).send().await;
+    let fields = [("request", request.as_str()), ("decision", "allow")];
+    let agree = || world.post("/authorize-app").cookie(&picked).form(&fields).send();
+    tampered(state.path(), HIDDEN[0]);
+    assert_eq!(agree().await.status, StatusCode::SERVICE_UNAVAILABLE);
+    tampered(state.path(), HIDDEN[1]);
+    let code = parameter(&agree().await.location(), "code").expect("a code");
+    tampered(state.path(), HIDDEN[0]);
+    let refused = world.redeem(&launch, &code).await;
+    assert_eq!((refused.status, refused.text().contains("access_token")), (StatusCode::SERVICE_UNAVAILABLE, false));
+    tampered(state.path(), HIDDEN[1]);
+    let issued = world.redeem(&launch, &code).await;
+    assert_eq!(issued.status, StatusCode::OK, "{}", issued.text());
+    let token = tests::text(&issued.json()["access_token"]);
+    assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::OK);
+    assert_eq!(world.redeem(&launch, &code).await.status, StatusCode::BAD_REQUEST, "used up now");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::Value;
-use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
+use tests::{ANNA, Answer, BRUNO, Launch, World, both_hosts, text};
 
 use super::{page, signed_in};
 
@@ -59,16 +59,49 @@ async fn a_stopped_app_is_refused_at_once(world: World) {
     assert!(nothing.location().ends_with("/my/apps"), "{}", nothing.location());
 }
 
-/// One process does not keep a verified token after it is revoked.
-#[tokio::test]
-async fn access_tokens_of_a_stopped_app_are_revoked() {
-    let world = World::new();
+/// No process keeps a verified token after it is revoked.
+#[both_hosts(alone)]
+async fn access_tokens_of_a_stopped_app_are_refused_at_once(world: World) {
     let token = world.token(ANNA).await;
     let read = || world.get("/jobs").bearer(&token).send();
     assert_eq!(read().await.status, StatusCode::OK);
     let session = signed_in(&world, ANNA).await;
     stop(&world, &session, "app").await;
     assert_eq!(read().await.status, StatusCode::UNAUTHORIZED);
+}
+
+/// An app that has a code and no token yet is on the page, and has nothing after it is stopped.
+#[both_hosts(alone)]
+async fn a_code_of_a_stopped_app_is_refused(world: World) {
+    let launch = Launch::new("app");
+    let code = world.code(&launch, ANNA).await;
+    let other = Launch::new("other-app");
+    let other_code = world.code(&other, ANNA).await;
+    let session = signed_in(&world, ANNA).await;
+    stop(&world, &session, "app").await;
+    let refused = world.redeem(&launch, &code).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (StatusCode::BAD_REQUEST, &"invalid_grant".into()));
+    assert!(!page(&world, &session, "/my/apps").await.contains("<h2>The test app</h2>"));
+    assert_eq!(world.redeem(&other, &other_code).await.status, StatusCode::OK, "another app");
+    assert_eq!(world.redeem(&launch, &world.code(&launch, ANNA).await).await.status, StatusCode::OK, "asked again");
+}
+
+/// A refused code gives its app no access, so the app is not listed.
+#[tokio::test]
+async fn an_app_whose_code_was_refused_or_has_expired_is_not_listed() {
+    let world = World::new();
+    let launch = Launch::new("app");
+    let code = world.code(&launch, ANNA).await;
+    let wrong = Launch { verifier: "x".repeat(64), ..Launch::new("app") };
+    assert_eq!(world.redeem(&wrong, &code).await.status, StatusCode::BAD_REQUEST);
+    let shown = page(&world, &signed_in(&world, ANNA).await, "/my/apps").await;
+    assert!(shown.contains("No app has access to your record."), "{shown}");
+    world.code(&launch, ANNA).await;
+    let shown = page(&world, &signed_in(&world, ANNA).await, "/my/apps").await;
+    assert!(shown.contains("<h2>The test app</h2>"), "{shown}");
+    world.advance(301);
+    let shown = page(&world, &signed_in(&world, ANNA).await, "/my/apps").await;
+    assert!(shown.contains("No app has access to your record."), "{shown}");
 }
 
 #[tokio::test]

@@ -1,0 +1,130 @@
+//! The authorization that a patient gives with each consent: its entry, which makes its code and its tokens good, and its place in the
+//! patient's list of apps.
+//!
+//! The entry begins with the consent, and has the fingerprint of the code as its key. Without it the code is worth nothing, so a
+//! patient who stops an app ends a code that the app has not used yet. When the code is exchanged, the entry lasts as long as the
+//! tokens.
+
+use domain::audit::{Action, Actor, Event, Outcome};
+use domain::ids::ClientId;
+use domain::ports::expiring::{EntryKind, ExpiringEntry};
+use domain::scopes::Scopes;
+use jiff::Timestamp;
+use security::authorizations::{Authorization, Authorizations, NOTED};
+use serde_json::{Value, json};
+use settings::Client;
+use web::respond::OAuthError;
+
+use crate::{Authorize, RefreshGrant, SignIn};
+
+type Answer<T> = Result<T, OAuthError>;
+
+impl Authorize {
+    pub(crate) fn authorizations(&self) -> Authorizations<'_> {
+        Authorizations { expiring: &*self.expiring, clock: &*self.clock }
+    }
+
+    /// Begins an authorization, and lists it, so that the patient can end it before the code is exchanged.
+    pub(crate) async fn begin_family(
+        &self,
+        family: &str,
+        client: &ClientId,
+        scopes: &Scopes,
+        sign_in: &SignIn,
+        expires_at: Timestamp,
+    ) -> domain::error::Result<()> {
+        self.expiring.put(EntryKind::Family, family, self.noted_now(), expires_at).await?;
+        self.note_use(client, scopes, sign_in, family, expires_at).await
+    }
+
+    /// Makes an authorization whose code is exchanged last as long as its tokens. Returns false if it was ended meanwhile, or if another
+    /// request has exchanged the code.
+    pub(crate) async fn confirm_family(
+        &self,
+        family: &str,
+        client: &Client,
+        scopes: &Scopes,
+        sign_in: &SignIn,
+        expires_at: Timestamp,
+    ) -> Answer<bool> {
+        let Some(known) = self.expiring.get(EntryKind::Family, family).await? else { return Ok(false) };
+        let kept = ExpiringEntry { value: self.noted_now(), expires_at, ..known };
+        if !self.expiring.replace(EntryKind::Family, family, &kept).await? {
+            return Ok(false);
+        }
+        // The list must have the new time before tokens are issued.
+        self.note_use(&client.id, scopes, sign_in, family, expires_at).await?;
+        Ok(true)
+    }
+
+    /// Extends the lifetime of an authorization. Returns false if it was revoked in the meantime.
+    pub(crate) async fn prolong(
+        &self,
+        grant: &RefreshGrant,
+        client: &Client,
+        is_reusable: bool,
+    ) -> Answer<bool> {
+        let RefreshGrant { family, scopes, sign_in, .. } = grant;
+        let Some(known) = self.expiring.get(EntryKind::Family, family).await? else { return Ok(false) };
+        let expires_at = self.after(self.settings.refresh_lifetime)?;
+        let noted = known.value["noted"].as_i64().unwrap_or_default();
+        let is_due = self.clock.now().as_second() - noted >= NOTED.as_secs();
+        if is_due {
+            self.note_use(&client.id, scopes, sign_in, family, expires_at).await?;
+        }
+        let value = if is_due { self.noted_now() } else { known.value.clone() };
+        let kept = ExpiringEntry { value, expires_at, ..known };
+        if self.expiring.replace(EntryKind::Family, family, &kept).await? {
+            return Ok(true);
+        }
+        Ok(is_reusable && self.expiring.get(EntryKind::Family, family).await?.is_some())
+    }
+
+    /// Returns the value of an authorization's entry: the time at which its use was noted in the patient's list.
+    fn noted_now(&self) -> Value {
+        json!({ "noted": self.clock.now().as_second() })
+    }
+
+    /// Notes in the patient's list of apps that an authorization was used.
+    async fn note_use(
+        &self,
+        client: &ClientId,
+        scopes: &Scopes,
+        sign_in: &SignIn,
+        family: &str,
+        expires_at: Timestamp,
+    ) -> domain::error::Result<()> {
+        let used = self.clock.now();
+        // Grants of older versions have no time of the sign-in.
+        let signed_in = Timestamp::from_second(sign_in.at).ok().filter(|at| *at > Timestamp::UNIX_EPOCH);
+        let since = signed_in.unwrap_or(used);
+        let (family, client, scopes) = (family.to_owned(), client.clone(), scopes.clone());
+        let authorization = Authorization { family, client, scopes, since, used, expires_at };
+        if self.authorizations().note(&sign_in.patient, &authorization).await? {
+            self.verifier.forget();
+        }
+        Ok(())
+    }
+
+    /// Revokes all tokens of an authorization, and its code.
+    pub(crate) async fn end_family(&self, family: &str) -> Answer<()> {
+        self.expiring.take(EntryKind::Family, family).await?;
+        self.verifier.forget();
+        Ok(())
+    }
+
+    /// Two parties have a code or a refresh token, and the server cannot tell which of them is the thief. The tokens are revoked first,
+    /// even if a later step fails. `action` is what was tried.
+    pub(crate) async fn end_replayed(
+        &self,
+        family: &str,
+        client: &ClientId,
+        sign_in: &SignIn,
+        action: Action,
+    ) -> Answer<()> {
+        self.end_family(family).await?;
+        tracing::warn!(client.id = %client, "a code or a refresh token was used a second time; its family is revoked");
+        let event = Event::new(Actor::client(client), action).of_patient(&sign_in.patient);
+        Ok(self.audit.record(event.with(Outcome::Refused)).await?)
+    }
+}
