@@ -77,6 +77,11 @@ impl FileRequest {
         IfNoneMatch::PARAMETER,
     ];
 
+    /// Whether the request is for the whole file, with its body.
+    pub fn is_whole(&self) -> bool {
+        !self.is_head && self.range.is_none()
+    }
+
     /// Whether the request is a HEAD, so that only the headers of the response are sent.
     pub fn is_head(&self) -> bool {
         self.is_head

@@ -33,7 +33,7 @@ pub struct FoundAttachment {
     pub content_type: String,
     /// The file name under which a browser saves it.
     pub name: String,
-    /// The value of its `ETag` header, without quotes.
+    /// The value of its `ETag` header, without quotes: a hash of the content, or the name of what was written once.
     pub etag: String,
 }
 

@@ -1,6 +1,6 @@
 //! Documents are shown by their content, run no script, and are marked when a member of staff has opened them.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tests::{World, both_hosts};
 
 use super::{link, page};
@@ -51,6 +51,42 @@ async fn a_reviewer_sees_how_many_documents_were_not_opened(world: World) {
         let asked = page(&world, &staff, &format!("/staff{job}/approve")).await;
         assert!(asked.contains("Nobody has opened 7 documents"), "{asked}");
     }
+}
+
+/// What did not reach the reviewer was not opened, and neither was another file of the same name.
+#[both_hosts]
+async fn a_document_is_opened_by_its_content_and_when_it_is_sent(world: World) {
+    let (job, _, staff) = in_review(&world).await;
+    let letter = |text: &'static [u8]| [("letter.txt", "text/plain", text)];
+    let attach = async |text: &'static [u8]| {
+        world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&letter(text)).send().await
+    };
+    attach(b"With regards").await;
+    let path = format!("/staff{job}/documents/letter.txt");
+    let opened = async || page(&world, &staff, &format!("/staff{job}")).await.matches("✓ Opened").count();
+    let head = world.request(Method::HEAD, &path).cookie(&staff).send().await;
+    assert_eq!(head.status, StatusCode::OK);
+    for (name, value, status) in [
+        ("range", "bytes=0-3", StatusCode::PARTIAL_CONTENT),
+        ("range", "bytes=0-", StatusCode::PARTIAL_CONTENT),
+        ("if-none-match", head.header("etag"), StatusCode::NOT_MODIFIED),
+        ("range", "bytes=99-", StatusCode::RANGE_NOT_SATISFIABLE),
+    ] {
+        let answer = world.get(&path).cookie(&staff).header(name, value).send().await;
+        assert_eq!(answer.status, status, "{name}: {value}");
+        assert_eq!(opened().await, 0, "{name}: {value}");
+    }
+    let whole = world.get(&path).cookie(&staff).send().await;
+    assert_eq!((whole.text().as_str(), opened().await), ("With regards", 1));
+    let names = serde_json::json!({ "params": ["letter.txt"] });
+    let removed = world.post(&format!("/admin{job}/remove-files")).cookie(&staff).json(&names).send().await;
+    assert_eq!(removed.status, StatusCode::OK, "{}", removed.text());
+    attach(b"Something else").await;
+    assert_eq!(opened().await, 0, "another file of the same name");
+    let removed = world.post(&format!("/admin{job}/remove-files")).cookie(&staff).json(&names).send().await;
+    assert_eq!(removed.status, StatusCode::OK, "{}", removed.text());
+    attach(b"With regards").await;
+    assert_eq!(opened().await, 1, "the same content");
 }
 
 /// The client never sends the rest of the body: the server refuses the upload because of the announced length.

@@ -44,7 +44,6 @@ pub(crate) async fn show(
     let document = state.document(&stored.job, &file).await?.ok_or(NO_FILE)?;
     let shown = shown_as(&state.head(&document).await?);
     state.viewed_part(&stored.job, DOCUMENT, &username).await?;
-    state.mark_opened(&id, &file).await?;
     let stored = Stored {
         location: &document.location,
         content_type: shown.unwrap_or(fhir::media_types::UNKNOWN),
@@ -53,7 +52,8 @@ pub(crate) async fn show(
         size: document.size,
     };
     let inline = InlineLimit { bytes: state.settings.max_direct_bytes, on_larger: LargeFiles::Redirect };
-    let mut response = download(&stored, &request, &*state.files, inline).await?;
+    let response = download(&stored, &request, &*state.files, inline).await?;
+    let mut response = state.marking(response, &request, &id, &document).await?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     if shown.is_some() && headers.contains_key(CONTENT_DISPOSITION) {
@@ -127,7 +127,7 @@ impl Admin {
             name: file.name.to_string(),
             title: file.title.clone(),
             size: file.size,
-            opened: opened.contains(file.name.as_str()),
+            opened: opened.contains(&file.hash),
             is_attached: true,
         };
         stored.job.header().attachments.iter().map(row).collect()
@@ -137,10 +137,11 @@ impl Admin {
     pub(super) async fn count_documents(&self, stored: &StoredJob) -> Result<(u64, u64)> {
         let opened = self.opened(stored.job.id()).await?;
         let of_record = self.record_attachments(stored).await?;
-        let names = of_record.iter().map(|(attachment, _)| attachment.url_name());
-        let attached = stored.job.header().attachments.iter().map(|file| file.name.to_string());
-        let names: Vec<_> = names.chain(attached).collect();
-        let not_opened = names.iter().filter(|name| !opened.contains(*name)).count();
-        Ok((names.len() as u64, not_opened as u64))
+        // The name of a document of the record has the attempt that wrote it, and so tells its content.
+        let of_record = of_record.iter().map(|(attachment, _)| attachment.url_name());
+        let attached = stored.job.header().attachments.iter().map(|file| file.hash.clone());
+        let contents: Vec<_> = of_record.chain(attached).collect();
+        let not_opened = contents.iter().filter(|content| !opened.contains(*content)).count();
+        Ok((contents.len() as u64, not_opened as u64))
     }
 }
