@@ -2,6 +2,7 @@
 
 mod apps;
 mod copies;
+mod issuers;
 mod zip;
 
 use http::StatusCode;

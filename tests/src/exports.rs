@@ -26,6 +26,7 @@ pub fn new_export(cohort: Cohort) -> NewExport {
         form: false,
         review: false,
         request_id: None,
+        by_patient: false,
     }
 }
 

@@ -141,6 +141,7 @@ impl Admin {
             form: false,
             review: self.settings.review,
             request_id: request_context::request_id(),
+            by_patient: false,
             request: ExportRequest {
                 url: self.settings.url(&format!("/staff/patients/{id}/export")),
                 base: Base::Fhir,

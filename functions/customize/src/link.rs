@@ -71,9 +71,8 @@ pub(crate) async fn show(
         }
         (job, "sent") => {
             let header = job.header();
-            let patient = header.patient.as_ref().map(|patient| &patient.id);
-            // The patient's own pages list only the exports that the patient requested.
-            let is_own = header.owner.patient.as_ref() == patient;
+            // The patient's own pages list only the patient's own copies.
+            let is_own = header.patient.as_ref().is_some_and(|patient| header.is_own_copy_of(&patient.id));
             let is_listed = is_own && state.is_patient_of(&stored, &cookies).await?;
             let shown = if is_listed { format!("/my/exports/{id}") } else { place.path.clone() };
             Ok(state.sent_page(job, shown)?)

@@ -258,6 +258,7 @@ impl Customize {
             form: false,
             review: self.settings.review,
             request_id: request_context::request_id(),
+            by_patient: false,
         };
         let started = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
         let job = self.audit.around(event, started).await?;

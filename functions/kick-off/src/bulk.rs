@@ -190,7 +190,16 @@ impl KickOff {
         request.output.inline_attachments_bytes = client.map_or(0, |client| client.inline_attachments_bytes);
         request.output.manifest_v4 = client.is_some_and(|client| client.manifest_v4);
         let request_id = web::request_context::request_id();
-        NewExport { id: None, owner, patient: None, request, form: false, review: false, request_id }
+        NewExport {
+            id: None,
+            owner,
+            patient: None,
+            request,
+            form: false,
+            review: false,
+            request_id,
+            by_patient: false,
+        }
     }
 
     /// Starts the export, unless a kick-off with the same key has started it.

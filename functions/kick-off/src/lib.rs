@@ -166,6 +166,7 @@ async fn ehi_export(
         form: choices.is_none() && !is_internal && !prefix.no_form,
         review: state.settings.review && !prefix.auto_approve,
         request_id: web::request_context::request_id(),
+        by_patient: caller.is_patient,
         request: ExportRequest {
             url: state.settings.url(&format!("{}{}/Patient/{patient}/$ehi-export", prefix.path, base.path())),
             base,

@@ -6,8 +6,8 @@
 //! - [`remove`]: cancelling, deleting, and taking back the permission;
 //! - [`apps`]: the apps with access, and signing out everywhere.
 //!
-//! The pages list the copies that the patient requested, here or in an app, and those that staff started for the patient.
-//! Exports of services are not listed.
+//! The pages list the copies that the patient requested, here or in an app, and those that staff started for the patient: see
+//! [`domain::own_copy`]. Exports of services and of clinicians are not listed.
 
 mod account;
 mod apps;
@@ -166,12 +166,6 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
     Ok(declared().with_state(My::of(platform)?))
 }
 
-/// Whether the patient requested the copy, or staff started it for the patient. Bulk exports are not the patient's.
-fn is_of(header: &JobHeader, patient: &PatientId) -> bool {
-    let is_about = header.patient.as_ref().is_some_and(|summary| summary.id == *patient);
-    is_about && header.owner.patient.as_ref() == Some(patient) && header.request.selection.is_none()
-}
-
 /// The state as the patient sees it: what has expired is gone, also before it is removed.
 fn state_of(job: &Job, now: Timestamp) -> JobState {
     if job.has_expired(now) { JobState::Expired } else { job.state() }
@@ -181,7 +175,7 @@ impl My {
     /// A copy of this patient. Other patients' are as if there were none.
     async fn copy(&self, id: &JobId, patient: &PatientId) -> Result<StoredJob> {
         let stored = self.jobs.get(id).await?;
-        stored.filter(|stored| is_of(stored.job.header(), patient)).ok_or(NO_JOB)
+        stored.filter(|stored| stored.job.header().is_own_copy_of(patient)).ok_or(NO_JOB)
     }
 
     /// Who has asked for a copy and when, in words.

@@ -14,7 +14,7 @@ use web::request_context;
 use web::respond::{PageError, html};
 
 use crate::signed_in::SignedIn;
-use crate::{My, is_of, said, state_of};
+use crate::{My, said, state_of};
 
 /// Copies on a page.
 const PAGE: usize = 25;
@@ -63,7 +63,7 @@ impl My {
                 ..JobQuery::default()
             };
             let page = self.jobs.list(&query).await?;
-            copies.extend(page.jobs.into_iter().filter(|stored| is_of(stored.job.header(), patient)));
+            copies.extend(page.jobs.into_iter().filter(|stored| stored.job.header().is_own_copy_of(patient)));
             after = page.next;
             if after.is_none() || copies.len() == PAGE {
                 break;

@@ -18,7 +18,7 @@ use web::respond::{PageError, html, see_other};
 
 use crate::one::{has_permission, is_open, restorable_until};
 use crate::signed_in::SignedIn;
-use crate::{My, is_of, state_of};
+use crate::{My, state_of};
 
 /// The actor in the job's history.
 const PATIENT: &str = "the patient";
@@ -132,7 +132,8 @@ impl My {
     ) -> Result<Response, PageError> {
         self.audit.record(signed_in.event(Action::Deleted).of_job(id).about(said)).await?;
         let ended = change_any(&*self.jobs, id, |stored| {
-            debug_assert!(is_of(stored.job.header(), &signed_in.patient), "the caller has checked whose it is");
+            let header = stored.job.header();
+            debug_assert!(header.is_own_copy_of(&signed_in.patient), "the caller has checked whose it is");
             end(stored.job)
         });
         match ended.await {

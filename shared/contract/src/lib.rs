@@ -58,6 +58,7 @@ pub fn job(seconds: i64, patient: &str) -> Job {
             created_at: at,
             changed_at: at,
             history: Vec::new(),
+            by_patient: false,
             request_id: None,
             attachments: Vec::new(),
         },

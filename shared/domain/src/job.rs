@@ -42,6 +42,9 @@ pub struct JobHeader {
     /// The id in the log of the request that started the job.
     #[serde(default)]
     pub request_id: Option<String>,
+    /// Whether the user of the token that started the export is its patient. It is known of tokens of other issuers only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_patient: bool,
     /// Files that staff attached.
     pub attachments: Vec<Attachment>,
 }

@@ -4,7 +4,7 @@
 //! In reading order:
 //!
 //! 1. [`request`], [`choices`] and [`selection`]: what a client requests. [`scopes`], [`access`]: what a token allows.
-//! 2. [`job`] and [`states`]: an export and its changes of state. [`task`], [`chunk`] and [`pack`]: its work.
+//! 2. [`job`] and [`states`]: an export and its changes of state; [`own_copy`]: whether it is a patient's own. [`task`], [`chunk`] and [`pack`]: its work.
 //! 3. [`filter`]: the one decision about each resource, by [`choices`] or by a [`selector`]. [`ledger`]: the account of every
 //!    resource by its [`decision`].
 //! 4. [`manifest`] and [`dialect`]: the description of the result.
@@ -32,6 +32,7 @@ pub mod ledger;
 pub mod lines;
 pub mod listing;
 pub mod manifest;
+pub mod own_copy;
 pub mod pack;
 pub mod patient;
 pub mod ports;

@@ -30,6 +30,8 @@ pub struct NewExport {
     pub review: bool,
     /// The id of the request that starts the export.
     pub request_id: Option<String>,
+    /// See [`JobHeader::by_patient`].
+    pub by_patient: bool,
 }
 
 /// Creates a job for its client. It begins at once if it needs no form.
@@ -62,6 +64,7 @@ pub async fn start_as(
         created_at: now,
         changed_at: now,
         request_id: new.request_id,
+        by_patient: new.by_patient,
         attachments: Vec::new(),
     };
     let job =

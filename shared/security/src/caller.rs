@@ -31,6 +31,8 @@ pub struct Caller {
     pub fhir_user: Option<String>,
     /// Whether `user/` scopes give access to all patients; otherwise they give no access.
     user_scopes_reach_all: bool,
+    /// Whether another issuer says that the user is the token's patient, and no clinician with the patient in the token's context.
+    pub is_patient: bool,
     /// The token has the role PATIENT.
     is_patient_role: bool,
     pub(super) expires_at: Timestamp,
@@ -57,6 +59,7 @@ impl Caller {
             fhir_user: claims.fhir_user,
             // A token without a patient is that of a registered backend service.
             user_scopes_reach_all: true,
+            is_patient: false,
             is_patient_role: false,
             expires_at: Timestamp::from_second(claims.exp).ok()?,
             revocation_key: claims.jti,
@@ -85,20 +88,24 @@ impl Caller {
         let mut roles = words(claims.get("role")).ok_or("a role of the wrong type")?;
         roles.extend(words(claims.get("roles")).ok_or("roles of the wrong type")?);
         let has_role = |wanted: &str| roles.iter().any(|role| role == wanted);
-        let is_patient = names_a_patient(claims.get("fhirUser")) || names_a_patient(claims.get("profile"));
+        let users = [claims.get("fhirUser"), claims.get("profile")];
+        let is_patient = users.into_iter().any(names_a_patient);
+        let patient = match claims.text("patient")? {
+            None => None,
+            Some(id) => Some(PatientId::parse(id).map_err(|_| "an invalid patient id")?),
+        };
+        let is_patient_role = has_role("PATIENT");
         Ok(Self {
             client: ClientId::parse(client).map_err(|_| "an invalid client id")?,
             issuer: Some(issuer.issuer.clone()),
-            patient: match claims.text("patient")? {
-                None => None,
-                Some(id) => Some(PatientId::parse(id).map_err(|_| "an invalid patient id")?),
-            },
+            is_patient: patient.as_ref().is_some_and(|patient| is_user(patient, users, is_patient_role)),
+            patient,
             scopes: Scopes::parse(&scope),
             roles: if is_patient { Roles::default() } else { issuer.roles_of(&roles) },
             subject: subject.to_owned(),
             fhir_user: claims.text("fhirUser")?.map(str::to_owned),
             user_scopes_reach_all: issuer.users_are_staff && !is_patient,
-            is_patient_role: has_role("PATIENT"),
+            is_patient_role,
             expires_at: Timestamp::from_second(expires).map_err(|_| "a time that is out of range")?,
             revocation_key,
             family: None,
@@ -188,6 +195,19 @@ fn words(value: &Value) -> Option<Vec<String>> {
     }
 }
 
+/// Whether the user is this patient: by every name that the token has of the user, or else by the role.
+fn is_user(patient: &PatientId, users: [&Value; 2], is_patient_role: bool) -> bool {
+    let mut named = users.into_iter().filter(|user| !user.is_null()).peekable();
+    if named.peek().is_none() {
+        return is_patient_role;
+    }
+    let is_this = |url: &str| {
+        let mut parts = url.rsplit('/');
+        parts.next() == Some(patient.as_str()) && parts.next() == Some("Patient")
+    };
+    named.all(|user| user.as_str().is_some_and(is_this))
+}
+
 /// Whether a `fhirUser` is a Patient or a RelatedPerson. A value that is not a text counts as one, so that it gives no
 /// staff access.
 fn names_a_patient(user: &Value) -> bool {
@@ -195,5 +215,32 @@ fn names_a_patient(user: &Value) -> bool {
         Value::Null => false,
         Value::String(url) => url.split('/').any(|part| matches!(part, "Patient" | "RelatedPerson")),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_user_is_the_patient_only_if_the_token_says_so() {
+        let patient = PatientId::parse("p1").expect("an id");
+        for (fhir_user, profile, role, expected) in [
+            (json!("https://a.example.org/fhir/Patient/p1"), Value::Null, false, true),
+            (json!("Patient/p1"), json!("Patient/p1"), false, true),
+            (Value::Null, json!("Patient/p1"), false, true),
+            (Value::Null, Value::Null, true, true),
+            (Value::Null, Value::Null, false, false),
+            (json!("Patient/p2"), Value::Null, true, false),
+            (json!("Patient/p1"), json!("Practitioner/p1"), true, false),
+            (json!("Practitioner/p1"), Value::Null, true, false),
+            (json!("RelatedPerson/p1"), Value::Null, true, false),
+            (json!("p1"), Value::Null, false, false),
+            (json!(["Patient/p1"]), Value::Null, true, false),
+        ] {
+            assert_eq!(is_user(&patient, [&fhir_user, &profile], role), expected, "{fhir_user} {profile} {role}");
+        }
     }
 }

@@ -25,6 +25,7 @@ fn awaiting(review: bool) -> Job {
             changed_at: Timestamp::UNIX_EPOCH,
             history: Vec::new(),
             request_id: None,
+            by_patient: false,
             attachments: Vec::new(),
         },
     })
