@@ -25,6 +25,7 @@ async fn finished_with(world: &World, change: impl FnOnce(&mut Ledger)) -> Job {
         ledger: Some(ledger),
         references: None,
         attachments: None,
+        days: Default::default(),
         bytes_read: 0,
     };
     let jobs = world.platform().jobs();

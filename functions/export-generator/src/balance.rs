@@ -142,6 +142,7 @@ mod tests {
             ledger: Some(ledger),
             references: None,
             attachments: None,
+            days: Default::default(),
             bytes_read: 0,
         }
     }

@@ -144,6 +144,9 @@ impl<'a> ChunkExport<'a> {
             self.writer.collect_references(head.text, by).await?;
         }
         let Some(line) = verdict.exported(line) else { return Ok(()) };
+        if let Some(days) = resource.days() {
+            self.writer.dated(head.resource_type, days);
+        }
         if let Some(key) = &key {
             self.provenance.exported(key);
         }

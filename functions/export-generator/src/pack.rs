@@ -188,6 +188,7 @@ mod tests {
             ledger: None,
             references: None,
             attachments,
+            days: Default::default(),
             bytes_read: 0,
         };
         let found = Attachments::new(files.clone());

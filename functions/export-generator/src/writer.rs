@@ -2,6 +2,7 @@
 //! the error files, documents, references, and the counters of the ledger.
 
 use domain::chunk::{ChunkResult, OutputFile, Purpose, attempt_prefix};
+use domain::dated::DaysByType;
 use domain::decision::Decision;
 use domain::error::{Error, Result};
 use domain::filter::ReferredBy;
@@ -10,6 +11,7 @@ use domain::ledger::Ledger;
 use domain::ports::files::Files;
 use domain::request::OutputOptions;
 use domain::states::Running;
+use fhir::facts::Days;
 use fhir::outcome::outcome;
 use jiff::Timestamp;
 use serde_json::json;
@@ -43,6 +45,7 @@ pub(crate) struct ChunkWriter<'a> {
     attachments: Attachments<'a>,
     references: ReferenceSet<'a>,
     account: Account,
+    days: DaysByType,
     bytes_read: u64,
 }
 
@@ -67,6 +70,7 @@ impl<'a> ChunkWriter<'a> {
             references: ReferenceSet::new(files, prefix.clone()),
             prefix,
             account: Account::default(),
+            days: DaysByType::default(),
             bytes_read: 0,
         }
     }
@@ -118,6 +122,11 @@ impl<'a> ChunkWriter<'a> {
     /// Counts a document of `files/` by what was decided on it.
     pub(crate) fn document(&mut self, decision: Decision) {
         self.account.document(decision);
+    }
+
+    /// Notes the days of a resource that is exported.
+    pub(crate) fn dated(&mut self, resource_type: &str, days: &Days) {
+        self.days.note(resource_type, days);
     }
 
     /// Writes a resource of the export.
@@ -263,6 +272,7 @@ impl<'a> ChunkWriter<'a> {
             files: written.files,
             references,
             attachments: written.attachments,
+            days: self.days,
             bytes_read: self.bytes_read,
         })
     }

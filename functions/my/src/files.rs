@@ -19,7 +19,7 @@ use web::respond::PageError;
 use words::Words;
 
 use crate::signed_in::SignedIn;
-use crate::zip::{Fits, fits};
+use crate::zip::{Fits, Plan, fits};
 use crate::{My, state_of};
 
 /// The most files that the page lists, so that the page stays under the size of a response of Lambda.
@@ -74,11 +74,10 @@ impl My {
         InlineLimit { bytes: self.settings.max_direct_bytes, on_larger: LargeFiles::Redirect }
     }
 
-    /// What can be downloaded of a copy; `None` while it is not ready.
-    pub(crate) async fn downloads(&self, stored: &StoredJob) -> Result<Option<Downloads>> {
+    /// What can be downloaded of a copy.
+    pub(crate) fn downloads(&self, plan: &Plan, job: &JobId) -> Downloads {
         let words = request_context::words();
-        let Some(plan) = self.plan(stored).await? else { return Ok(None) };
-        let base = format!("/my/exports/{}", stored.job.id());
+        let base = format!("/my/exports/{job}");
         let link = |kind: &str, name: &str, size: u64| FileLink {
             href: format!("{base}/{kind}/{name}"),
             name: name.to_owned(),
@@ -88,14 +87,14 @@ impl My {
         let attachments =
             plan.attachments.iter().map(|attachment| link("attachments", &attachment.name, attachment.size));
         let is_more = plan.files.len() + plan.attachments.len() > MAX_LISTED;
-        let fits = fits(&plan, &self.settings) != Fits::Nowhere;
+        let fits = fits(plan, &self.settings) != Fits::Nowhere;
         let size = size_in_words(plan.bytes(), &words);
-        Ok(Some(Downloads {
+        Downloads {
             zip: fits.then(|| format!("{base}/zip")),
             all: words.text("my-download-all", &[("size", &size)]),
             files: files.chain(attachments).take(MAX_LISTED).collect(),
             is_more,
-        }))
+        }
     }
 }
 

@@ -11,13 +11,13 @@ use domain::ports::jobs::StoredJob;
 use http::{HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use web::extract::{JobPath, Query};
-use web::manifest::stored_page;
 use web::pages::{Chosen, ContentRow, CopyPage};
 use web::request_context;
 use web::respond::{PageError, html};
 use words::Words;
 
 use crate::signed_in::SignedIn;
+use crate::zip::Plan;
 use crate::{My, account, list, said, state_of};
 
 /// How often a page without script loads again, in seconds.
@@ -97,6 +97,7 @@ impl My {
             Job::Complete(complete) if state == JobState::Complete => Some(complete),
             _ => None,
         };
+        let plan = self.plan(stored).await?;
         let ledger = complete.and_then(|complete| complete.summary.ledger.as_ref());
         Ok(CopyPage {
             my: signed_in.frame("copies"),
@@ -133,40 +134,38 @@ impl My {
                     is_all: false,
                 }),
             },
-            contents: match complete {
-                Some(_) => self.contents(&stored.job, &words).await?,
-                None => Vec::new(),
-            },
+            contents: plan.as_ref().map(|plan| contents(plan, &words)).unwrap_or_default(),
             account: ledger.map(|ledger| account::total(ledger, &words)),
             left_out: complete.map(|it| account::left_out(&it.summary, &words)).unwrap_or_default(),
-            downloads: self.downloads(stored).await?,
+            downloads: plan.as_ref().map(|plan| self.downloads(plan, &header.id)),
             can_cancel: is_open(state),
             can_delete: state == JobState::Complete || restorable_until(&stored.job, now).is_some(),
             can_take_back: has_permission(stored, now),
         })
     }
+}
 
-    /// How many entries of each type there are.
-    async fn contents(&self, job: &Job, words: &Words) -> Result<Vec<ContentRow>> {
-        let pages = job.summary().map_or(0, |summary| summary.pages);
-        let mut counts = BTreeMap::<String, u64>::new();
-        for number in 0..pages {
-            let page = stored_page(job, number, &*self.files).await?;
-            let data =
-                page.into_iter().flat_map(|page| page.files).filter(|named| named.file.purpose.is_data());
-            for named in data {
-                *counts.entry(named.file.resource_type).or_default() += named.file.count;
-            }
-        }
-        Ok(counts
-            .into_iter()
-            .map(|(kind, count)| ContentRow {
-                name: type_name(&kind, words),
-                kind,
-                count: words.number(count),
-            })
-            .collect())
+/// How many entries of each type there are, and from when to when.
+fn contents(plan: &Plan, words: &Words) -> Vec<ContentRow> {
+    let mut counts = BTreeMap::<&str, u64>::new();
+    for named in plan.files.iter().filter(|named| named.file.purpose.is_data()) {
+        *counts.entry(&named.file.resource_type).or_default() += named.file.count;
     }
+    let row = |(kind, count): (&str, u64)| ContentRow {
+        name: type_name(kind, words),
+        kind: kind.to_owned(),
+        count: words.number(count),
+        days: plan.days_of(kind).map(|days| days_in_words(&days.first, &days.last, words)).unwrap_or_default(),
+    };
+    counts.into_iter().map(row).collect()
+}
+
+/// From when to when; both as FHIR writes them.
+pub(crate) fn days_in_words(first: &str, last: &str, words: &Words) -> String {
+    if first == last {
+        return words.partial(first);
+    }
+    words.text("check-from-to", &[("from", &words.partial(first)), ("to", &words.partial(last))])
 }
 
 /// What a patient calls a type of resources; empty where there is no other word than the type's own.

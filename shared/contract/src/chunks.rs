@@ -40,6 +40,7 @@ fn result(attempt: u8) -> ChunkResult {
         ledger: Some(ledger),
         references: Some(Location::object("r".to_owned())),
         attachments: Some(IndexPlace { offset: 65, length: 9, sha256: "11".to_owned() }),
+        days: Default::default(),
         bytes_read: 10,
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dated::DaysByType;
 use crate::ids::{Attempt, ChunkId, FileName, JobId, PatientId};
 use crate::ledger::Ledger;
 use crate::pack::{IndexPlace, Location, Place};
@@ -143,6 +144,10 @@ pub struct ChunkResult {
     /// packs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachments: Option<IndexPlace>,
+    /// The days of the resources that the attempt exported. It is empty in exports whose filter reads no dates, and in rows of
+    /// versions that did not note them.
+    #[serde(default, skip_serializing_if = "DaysByType::is_empty")]
+    pub days: DaysByType,
     /// Stored bytes read.
     pub bytes_read: u64,
 }

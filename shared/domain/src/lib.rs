@@ -4,7 +4,7 @@
 //! In reading order:
 //!
 //! 1. [`request`], [`choices`] and [`selection`]: what a client requests. [`scopes`], [`access`]: what a token allows.
-//! 2. [`job`] and [`states`]: an export and its changes of state; [`own_copy`]: whether it is a patient's own. [`task`], [`chunk`] and [`pack`]: its work.
+//! 2. [`job`] and [`states`]: an export and its changes of state; [`own_copy`]: whether it is a patient's own. [`task`], [`chunk`], [`pack`] and [`dated`]: its work.
 //! 3. [`filter`]: the one decision about each resource, by [`choices`] or by a [`selector`]. [`ledger`]: the account of every
 //!    resource by its [`decision`].
 //! 4. [`manifest`] and [`dialect`]: the description of the result.
@@ -18,6 +18,7 @@ pub mod audit;
 pub mod choices;
 pub mod chunk;
 pub mod clock;
+pub mod dated;
 pub mod decision;
 pub mod deletion;
 pub mod dialect;

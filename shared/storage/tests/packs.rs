@@ -32,6 +32,7 @@ fn result(attachment: &RecordAttachment, index: IndexPlace) -> ChunkResult {
         ledger: None,
         references: None,
         attachments: Some(index),
+        days: Default::default(),
         bytes_read: 0,
     }
 }

@@ -12,7 +12,7 @@ use crate::admin::in_review;
 const REASON: &str = "It is about another person.";
 
 /// Returns the page that asks before the first resource of a type is left out, and the resource's id.
-async fn ask(world: &World, staff: &Answer, job: &str, resource_type: &str) -> (String, String) {
+pub(crate) async fn ask(world: &World, staff: &Answer, job: &str, resource_type: &str) -> (String, String) {
     let rows = page(world, staff, &format!("/staff{job}/files/{resource_type}.ndjson")).await;
     let one = page(world, staff, &link(&rows, "one=1")).await;
     let title = one.split_once("<h1>").and_then(|(_, behind)| behind.split_once("</h1>"));
@@ -21,7 +21,7 @@ async fn ask(world: &World, staff: &Answer, job: &str, resource_type: &str) -> (
 }
 
 /// Sends the form of that page.
-async fn leave_out(world: &World, staff: &Answer, job: &str, asked: &str, reason: &str) -> Answer {
+pub(crate) async fn leave_out(world: &World, staff: &Answer, job: &str, asked: &str, reason: &str) -> Answer {
     let fields: Vec<_> = ["file", "at", "hash"].iter().map(|name| (*name, hidden(asked, name))).collect();
     let mut fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     fields.push(("reason", reason));

@@ -2,7 +2,7 @@
 
 mod decisions;
 mod documents;
-mod left_out;
+pub(crate) mod left_out;
 mod preview;
 
 use http::StatusCode;

@@ -13,7 +13,7 @@ use web::pages::{ZipHead, ZipKind, ZipRow, ZipRows, ZipSection, ZipTail};
 use super::archive::Archive;
 use super::make::{Facts, Lines, Maker, data_path};
 use super::row::{Row, day};
-use crate::one::type_name;
+use crate::one::{days_in_words, type_name};
 
 /// Rows of a type; the file has the rest.
 const MAX_ROWS: usize = 1000;
@@ -89,11 +89,7 @@ impl Maker {
     fn days(&self, facts: &Facts) -> String {
         match &facts.days {
             None => String::new(),
-            Some((first, last)) if first == last => self.words.partial(first),
-            Some((first, last)) => {
-                let (from, to) = (self.words.partial(first), self.words.partial(last));
-                self.words.text("check-from-to", &[("from", &from), ("to", &to)])
-            }
+            Some((first, last)) => days_in_words(first, last, &self.words),
         }
     }
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use domain::choices::Sensitive;
+use domain::dated::{DayRange, DaysByType};
 use domain::error::Result;
 use domain::job::{Job, JobState};
 use domain::manifest::NamedFile;
 use domain::pack::Location;
 use domain::ports::jobs::StoredJob;
+use domain::redaction::{Redacted, Redaction};
 use domain::states::Complete;
 use jiff::Timestamp;
 use storage::packs::Attachments;
@@ -25,6 +27,8 @@ pub(crate) struct Plan {
     pub(super) transaction_time: Timestamp,
     pub(crate) files: Vec<NamedFile>,
     pub(crate) attachments: Vec<PlannedAttachment>,
+    /// The days of the resources, as the workers noted them.
+    pub(crate) days: DaysByType,
 }
 
 /// An attachment, of the record or of staff.
@@ -40,6 +44,16 @@ impl Plan {
     pub(crate) fn bytes(&self) -> u64 {
         let files: u64 = self.files.iter().map(|named| named.file.size).sum();
         files + self.attachments.iter().map(|attachment| attachment.size).sum::<u64>()
+    }
+
+    /// The days of the resources of a type; `None` if they are not known. Where staff left out a resource of the type, nobody knows
+    /// whether it was the first or the last.
+    pub(crate) fn days_of(&self, kind: &str) -> Option<&DayRange> {
+        let redactions = self.job.summary().map(|summary| &summary.redactions[..]).unwrap_or_default();
+        let is_of_kind = |redaction: &Redaction| {
+            matches!(&redaction.what, Redacted::Resource { resource_type, .. } if resource_type == kind)
+        };
+        if redactions.iter().any(is_of_kind) { None } else { self.days.get(kind) }
     }
 
     /// What a browser saves the ZIP as.
@@ -68,30 +82,35 @@ impl My {
             files.extend(page.into_iter().flat_map(|page| page.files));
         }
         files.extend(complete.attached.clone());
+        let (attachments, days) = self.written(stored, complete).await?;
         Ok(Some(Plan {
             transaction_time: complete.summary.transaction_time,
-            attachments: self.planned_attachments(stored, complete).await?,
+            attachments,
+            days,
             files,
             job: stored.job.clone(),
         }))
     }
 
-    async fn planned_attachments(
+    /// What the results of the chunks tell: the attachments, and the days of the resources.
+    async fn written(
         &self,
         stored: &StoredJob,
         complete: &Complete,
-    ) -> Result<Vec<PlannedAttachment>> {
+    ) -> Result<(Vec<PlannedAttachment>, DaysByType)> {
         let of_staff = complete.header.attachments.iter().map(|attachment| PlannedAttachment {
             name: attachment.name.to_string(),
             location: Location::object(attachment.key.clone()),
             size: attachment.size,
         });
         let mut planned: Vec<_> = of_staff.collect();
+        let mut days = DaysByType::default();
         let mut names: BTreeSet<_> = planned.iter().map(|attachment| attachment.name.clone()).collect();
         let (id, end) = (stored.job.id(), stored.progress.plan_end);
         let written = Attachments::new(self.files.clone());
         for from in (0..end).step_by(CHUNKS as usize) {
             for done in self.jobs.results(id, from..end.min(from + CHUNKS)).await? {
+                days.merge(&done.result.days);
                 let found = written.list(id, done.chunk, &done.result).await?;
                 planned.extend(found.into_iter().filter_map(|(attachment, location, size)| {
                     let name = attachment.url_name();
@@ -100,6 +119,6 @@ impl My {
                 }));
             }
         }
-        Ok(planned)
+        Ok((planned, days))
     }
 }

@@ -1,6 +1,6 @@
 //! A resource as the filter reads it: once, and no more of it than the filter looks at.
 
-use fhir::facts::Facts;
+use fhir::facts::{Days, Facts};
 use fhir::head::{Head, Members, NotAResource, Plain, head, head_and_facts, head_and_members};
 use fhir::json;
 
@@ -39,6 +39,14 @@ impl Filter<'_> {
 }
 
 impl Resource<'_> {
+    /// The days of the event that it describes, if the filter reads dates.
+    pub fn days(&self) -> Option<&Days> {
+        match &self.details {
+            Details::Facts(facts) => facts.days.as_ref(),
+            Details::Nothing | Details::Members(_) => None,
+        }
+    }
+
     /// When it changed, in microseconds; `None` where it does not say.
     pub fn changed(&self) -> Option<i64> {
         let text = self.head.text;

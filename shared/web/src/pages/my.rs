@@ -111,6 +111,8 @@ pub struct ContentRow {
     /// The FHIR type.
     pub kind: String,
     pub count: String,
+    /// From when to when; may be empty.
+    pub days: String,
 }
 
 /// What was left out for one reason.

@@ -1,0 +1,124 @@
+//! The first and the last day of what an export has of each type. Workers note them where the filter reads dates anyway, so that
+//! a page can show them without reading a file.
+
+use std::collections::BTreeMap;
+
+use fhir::facts::Days;
+use serde::{Deserialize, Serialize};
+
+/// The most types that are noted; FHIR R4 has fewer.
+const MAX_TYPES: usize = 200;
+
+/// The days on which the first and the last of some resources begin, as FHIR writes them: a day, a month or a year.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayRange {
+    pub first: String,
+    pub last: String,
+}
+
+/// See the [module](self).
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DaysByType(BTreeMap<String, DayRange>);
+
+impl DaysByType {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn get(&self, resource_type: &str) -> Option<&DayRange> {
+        self.0.get(resource_type)
+    }
+
+    /// Notes a resource.
+    pub fn note(&mut self, resource_type: &str, days: &Days) {
+        if let Some(day) = beginning(days) {
+            self.widen(resource_type, day, day);
+        }
+    }
+
+    /// Adds what another worker noted.
+    pub fn merge(&mut self, other: &Self) {
+        for (resource_type, range) in &other.0 {
+            self.widen(resource_type, &range.first, &range.last);
+        }
+    }
+
+    fn widen(&mut self, resource_type: &str, first: &str, last: &str) {
+        match self.0.get_mut(resource_type) {
+            Some(range) => {
+                if first < range.first.as_str() {
+                    first.clone_into(&mut range.first);
+                }
+                if last > range.last.as_str() {
+                    last.clone_into(&mut range.last);
+                }
+            }
+            None if self.0.len() < MAX_TYPES => {
+                let range = DayRange { first: first.to_owned(), last: last.to_owned() };
+                self.0.insert(resource_type.to_owned(), range);
+            }
+            None => {}
+        }
+    }
+}
+
+/// The day on which it began, as exact as it is known; the day on which it ended, if nothing else is known.
+fn beginning(days: &Days) -> Option<&str> {
+    let Days { first, last } = days;
+    let known = match (first, last) {
+        (&Days::EARLIEST, last) => &last[..],
+        (first, last) if first[..4] == last[..4] && first.ends_with(b"-01-01") && last.ends_with(b"-12-31") => {
+            &first[..4]
+        }
+        (first, last) if first[..7] == last[..7] && first.ends_with(b"-01") && last.ends_with(b"-31") => {
+            &first[..7]
+        }
+        (first, _) => &first[..],
+    };
+    std::str::from_utf8(known).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(first: &[u8; 10], last: &[u8; 10]) -> Days {
+        Days { first: *first, last: *last }
+    }
+
+    #[test]
+    fn a_day_is_as_exact_as_it_is_known() {
+        for (text, expected) in [("2019", "2019"), ("2019-02", "2019-02"), ("2019-02-03T10:00:00Z", "2019-02-03")] {
+            assert_eq!(beginning(&Days::of(text.as_bytes()).expect("a date")), Some(expected));
+        }
+        for (days, expected) in [
+            (days(b"2019-02-03", &Days::LATEST), "2019-02-03"),
+            (days(&Days::EARLIEST, b"2019-02-03"), "2019-02-03"),
+            (days(b"2018-01-01", b"2019-12-31"), "2018-01-01"),
+            (days(b"2019-01-01", b"2019-12-30"), "2019-01-01"),
+        ] {
+            assert_eq!(beginning(&days), Some(expected));
+        }
+    }
+
+    #[test]
+    fn workers_together_know_the_first_and_the_last_day() {
+        let (mut one, mut other) = (DaysByType::default(), DaysByType::default());
+        for (noted, kind, date) in
+            [(true, "A", "2019-05"), (true, "A", "2019"), (false, "A", "2021-01-02"), (false, "B", "2000")]
+        {
+            let all = if noted { &mut one } else { &mut other };
+            all.note(kind, &Days::of(date.as_bytes()).expect("a date"));
+        }
+        one.merge(&other);
+        let range = |kind: &str| one.get(kind).map(|range| (range.first.as_str(), range.last.as_str()));
+        assert_eq!((range("A"), range("B")), (Some(("2019", "2021-01-02")), Some(("2000", "2000"))));
+        assert!(range("C").is_none() && !one.is_empty());
+        let mut many = one.clone();
+        for number in 0..300 {
+            many.note(&number.to_string(), &Days::of(b"2020").expect("a date"));
+        }
+        assert_eq!((many.0.len(), many.get("A")), (MAX_TYPES, one.get("A")));
+    }
+}

@@ -1,0 +1,51 @@
+//! What the page of a copy says of its contents.
+
+use http::StatusCode;
+use tests::{ANNA, Answer, World, both_hosts};
+use words::Words;
+
+use super::{approved, asked, page, signed_in};
+use crate::review::left_out::{ask, leave_out};
+
+/// Returns the cells of a type on the page: how many, and from when to when.
+fn row(shown: &str, kind: &str) -> (String, String) {
+    let row = shown.split("<tr><td>").find(|row| row.contains(&format!(">{kind}</span>"))).expect(kind);
+    let cell = |begins: &str| {
+        let cell = row.split(begins).nth(1).expect("a cell");
+        cell.split("</td>").next().unwrap_or_default().to_owned()
+    };
+    let count = cell("<td class=\"number\">");
+    (count.clone(), cell(&format!("{count}</td><td>")))
+}
+
+/// Returns the same of the resources in a file of the copy.
+async fn expected(world: &World, session: &Answer, copy: &str, kind: &str, date: &str) -> (String, String) {
+    let file = world.get(&format!("{copy}/files/{kind}.ndjson")).cookie(session).send().await;
+    assert_eq!(file.status, StatusCode::OK, "{kind}");
+    let lines = file.lines();
+    let dates = lines.iter().map(|line| tests::text(line.pointer(date).expect("a date")));
+    let mut days: Vec<_> = dates.map(|date| date[..10].to_owned()).collect();
+    days.sort();
+    let words = Words::default();
+    let (first, last) = (days.first().expect("a resource"), days.last().expect("a resource"));
+    assert_ne!(first, last, "{kind}");
+    (lines.len().to_string(), format!("{} to {}", words.partial(first), words.partial(last)))
+}
+
+#[both_hosts(alone)]
+async fn each_type_has_its_count_and_its_dates(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    let copy = asked(&world, &session, &[]).await;
+    world.work().await;
+    let job = copy.replace("/my/exports/", "/jobs/");
+    let staff = world.staff().await;
+    let (question, _) = ask(&world, &staff, &job, "Observation").await;
+    let done = leave_out(&world, &staff, &job, &question, "It is about another person.").await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    approved(&world, &copy).await;
+    let shown = page(&world, &session, &copy).await;
+    assert_eq!(row(&shown, "Encounter"), expected(&world, &session, &copy, "Encounter", "/period/start").await);
+    // The resource that staff left out may have been the first or the last.
+    let (count, days) = row(&shown, "Observation");
+    assert_eq!((count != "0", days.as_str()), (true, ""), "{shown}");
+}
