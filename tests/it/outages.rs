@@ -343,7 +343,7 @@ async fn a_dead_letter_names_its_task_and_what_was_recorded_about_it() -> tests:
     );
     let lines = log.with("export failed");
     assert!(lines.len() == 1 && lines[0].contains(&known), "{lines:?}");
-    assert!(lines[0].contains("delivered as often as it may be"), "{lines:?}");
+    assert!(lines[0].contains("reached its maximum number of deliveries"), "{lines:?}");
     drop(log);
     let staff = world.staff().await;
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();

@@ -1,15 +1,16 @@
-//! Names those who are no patients: members of a group without a record, and what stands among the patients.
+//! Reports entries that are not patients: members of a group without a record, and invalid names in the patient
+//! directory.
 
 use domain::chunk::Strays;
 use domain::error::Result;
 
 use crate::writer::ChunkWriter;
 
-/// Names members of a group who have no record here; `more` are only counted.
+/// Reports members of a group who have no record on this server. `unnamed` further members are only counted.
 pub(crate) async fn members(
     writer: &mut ChunkWriter<'_>,
     members: &[String],
-    more: u64,
+    unnamed: u64,
     problems: &[String],
 ) -> Result<()> {
     for problem in problems {
@@ -20,17 +21,17 @@ pub(crate) async fn members(
         writer.problem("not-found", &text).await?;
     }
     let ledger = writer.ledger();
-    ledger.patients.planned += members.len() as u64 + more;
-    ledger.patients.absent += members.len() as u64 + more;
-    ledger.problems.unlisted += more;
+    ledger.patients.planned += members.len() as u64 + unnamed;
+    ledger.patients.absent += members.len() as u64 + unnamed;
+    ledger.problems.unlisted += unnamed;
     Ok(())
 }
 
-/// Names what stands among the patients and is none.
+/// Reports entries of the patient directory that are not patients.
 pub(crate) async fn strays(writer: &mut ChunkWriter<'_>, strays: &Strays) -> Result<()> {
     for name in &strays.named {
         let text = format!(
-            "Patient/{name} is not exported: records of a patient stand in a directory whose name is the patient's id \
+            "Patient/{name} is not exported: the directory of a patient's records must be named by the patient's id \
              (1 to 64 letters, digits, '-' and '.')"
         );
         writer.problem("structure", &text).await?;

@@ -1,30 +1,30 @@
-//! What one attempt at a chunk counts: the ledger, and how many problems are still reported.
+//! Counts what one attempt at a chunk did: its ledger, and how many more problems it may report.
 
 use domain::decision::Decision;
 use domain::ledger::Ledger;
 
-/// Problems of one chunk that get an OperationOutcome each; beyond that they are counted.
+/// The maximum number of problems of a chunk that get their own OperationOutcome. Further ones are only counted.
 const MAX_PROBLEMS: u64 = 1_000;
 
-/// See the [module](self).
+/// The counters of one attempt at a chunk.
 #[derive(Default)]
 pub(crate) struct Account {
     pub(crate) ledger: Ledger,
 }
 
 impl Account {
-    /// Counts a resource that a decision keeps out of the output; one that is kept is counted where it is written.
+    /// Counts a resource that is not exported. An exported resource is counted when it is written.
     pub(crate) fn decided(&mut self, decision: Decision) {
         let resources = &mut self.ledger.resources;
         match decision {
-            // What cannot be read for certain is a problem, and counted with its report.
+            // An unreadable resource is reported as a problem, and that report counts it.
             Decision::Keep | Decision::Unreadable => {}
             Decision::LeaveOut(reason) => resources.left_out.add(reason, 1),
             Decision::Withhold(category) => *resources.withheld.entry(category).or_default() += 1,
         }
     }
 
-    /// Counts a document of `files/` by what was decided on it; one that is kept is written.
+    /// Counts a document in `files/` that is not exported. An exported document is counted when it is written.
     pub(crate) fn document(&mut self, decision: Decision) {
         let documents = &mut self.ledger.documents;
         match decision {
@@ -35,7 +35,7 @@ impl Account {
         }
     }
 
-    /// Counts a problem. Returns whether it is reported: there are not too many yet.
+    /// Counts a problem. Returns whether the problem is still reported, because the limit is not reached.
     pub(crate) fn is_reported(&mut self) -> bool {
         let problems = &mut self.ledger.problems;
         if problems.reported >= MAX_PROBLEMS {
@@ -46,10 +46,11 @@ impl Account {
         true
     }
 
-    /// The ledger, where the files have so many lines of resources, and so many of those came from other chunks.
+    /// Returns the ledger. `lines` is the number of resources in the files, and `joined` the number of those that other
+    /// chunks wrote.
     pub(crate) fn finish(mut self, lines: u64, joined: u64) -> Ledger {
         let resources = &mut self.ledger.resources;
-        // What the files have more than what the export made and other chunks wrote was read here.
+        // Every line that the export did not make and no other chunk wrote was read by this chunk.
         resources.written = (lines + resources.attachments).saturating_sub(resources.made + joined);
         self.ledger
     }

@@ -1,5 +1,5 @@
-//! Exports what stands outside the patients' records, in an export of the whole system: the files of `shared/`, and the
-//! Group resources.
+//! Exports resources outside the patients' records, in a system-level export: the files of `shared/`, and the Group
+//! resources.
 
 use domain::error::{Error, Result};
 use domain::filter::Origin;
@@ -10,7 +10,7 @@ use fhir::json::compact;
 
 use crate::line::ChunkExport;
 
-/// Exports files of an area.
+/// Exports the files of an area.
 pub(crate) async fn export(
     export: &mut ChunkExport<'_>,
     records: &dyn Records,
@@ -23,7 +23,7 @@ pub(crate) async fn export(
             Area::Shared | Area::Deleted => lines_file(export, records, area, part).await,
         };
         match read {
-            // It was there when the export was planned.
+            // The file existed when the export was planned.
             Err(Error::NotFound(_)) => {
                 let text = format!("{}/{} is no longer in the record store", area.directory(), part.name);
                 export.writer.problem("not-found", &text).await?;
@@ -50,7 +50,7 @@ async fn lines_file(
     Ok(())
 }
 
-/// Exports a Group resource: a file, which need not be one line.
+/// Exports a Group resource. Its file may have more than one line.
 async fn group_file(export: &mut ChunkExport<'_>, records: &dyn Records, part: &Part) -> Result<()> {
     let reader = records.open_area(Area::Groups, &part.name).await?;
     let file = format!("{}/{}", Area::Groups.directory(), part.name);

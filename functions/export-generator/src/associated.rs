@@ -1,5 +1,5 @@
-//! Provenance of a patient that goes along with what is exported of that patient (Bulk Data 3.0, `includeAssociatedData`).
-//! It waits until the patient was read, because what it is about may stand behind it.
+//! Exports the Provenance resources of a patient's exported resources (Bulk Data 3.0, `includeAssociatedData`). They
+//! are held until the whole patient is read, because their targets may follow them in the record.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -18,11 +18,12 @@ use crate::provenance::recorded;
 use crate::spool::Spool;
 use crate::writer::{ChunkWriter, TOO_LONG};
 
-/// What was exported of one patient, and the Provenance lines that wait. Nothing is kept where nobody asks.
+/// The exported resources of one patient, and the Provenance lines that are held. It stays empty if no Provenance is
+/// requested.
 #[derive(Default)]
 pub(crate) struct Associated {
     wanted: bool,
-    /// `Type/id`, about 80 bytes a resource.
+    /// The references `Type/id`, about 80 bytes each.
     exported: HashSet<String>,
     held: Spool,
 }
@@ -46,7 +47,7 @@ impl Associated {
         self.held.push(line, || key, files).await
     }
 
-    /// Writes the Provenance resources that go along with what was exported of a patient.
+    /// Writes the Provenance resources whose targets were exported.
     pub(crate) async fn write(&mut self, filter: &Filter<'_>, writer: &mut ChunkWriter<'_>) -> Result<()> {
         if !self.wanted {
             return Ok(());
@@ -74,14 +75,14 @@ impl Associated {
     }
 }
 
-/// Writes the latest of each target.
+/// Writes the latest Provenance of each target.
 async fn write_latest(
     lines: &mut Lines,
     exported: &HashSet<String>,
     filter: &Filter<'_>,
     writer: &mut ChunkWriter<'_>,
 ) -> Result<()> {
-    // Whether a line is wanted can be said in a second look only.
+    // Only after all lines are read is it known which Provenance is the latest.
     let mut latest = HashMap::new();
     let mut kept: Vec<Vec<u8>> = Vec::new();
     while let Some(line) = lines.next().await? {
@@ -115,7 +116,7 @@ async fn write_latest(
     Ok(())
 }
 
-/// What of the exported resources a Provenance is about.
+/// Returns the exported resources that a Provenance has as its targets.
 fn about(text: &[u8], exported: &HashSet<String>) -> Vec<String> {
     let mut about = Vec::new();
     target_values(text, |target| {
@@ -127,7 +128,7 @@ fn about(text: &[u8], exported: &HashSet<String>) -> Vec<String> {
 
 async fn write_line(line: &[u8], filter: &Filter<'_>, writer: &mut ChunkWriter<'_>) -> Result<()> {
     let mut plain = Plain::default();
-    // The filter has let it through, and again cuts off what `_elements` does not name.
+    // The filter has accepted the line before. It is applied again, to remove what `_elements` does not name.
     let Ok(resource) = filter.read(line, &mut plain) else { return Ok(()) };
     if filter.follows_references() {
         writer.collect_references(resource.head.text, ReferredBy::Exported).await?;

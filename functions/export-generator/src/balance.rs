@@ -8,16 +8,17 @@ use domain::ledger::{Imbalance, Ledger};
 
 /// The sum over the chunks, in the order of their ids.
 pub(crate) struct Balance {
-    /// `None` as soon as one chunk was recorded by a version that did not count.
+    /// `None` if a chunk was recorded by a version without ledgers.
     ledger: Option<Ledger>,
-    /// The chunk that the plan cut last, whose rests follow it, and its patients that no ledger has yet.
+    /// The last chunk that the plan cut, and the number of its patients that are in no ledger yet. The chunks for its
+    /// remaining patients follow it.
     open: Option<(ChunkId, u64)>,
 }
 
-/// Why an export must not complete.
+/// The reason why an export must not complete.
 #[derive(Debug)]
 pub(crate) struct Unbalanced {
-    /// `None` where every chunk balances and the manifest does not list what they wrote.
+    /// `None` if every chunk balances, but the manifest does not list all that they wrote.
     pub(crate) chunk: Option<ChunkId>,
     pub(crate) imbalance: Imbalance,
     /// The counters of the chunk, or of the whole export.
@@ -54,7 +55,7 @@ impl Balance {
         let unbalanced =
             |imbalance| Unbalanced { chunk: Some(chunk), imbalance, ledger: Box::new(ledger.clone()) };
         ledger.check().map_err(unbalanced)?;
-        // A join lists again what other chunks wrote.
+        // A merge lists again what other chunks wrote.
         if !matches!(covered, Covered::Merge { .. }) {
             let files = result.files.iter().filter(|file| file.purpose.is_data());
             let lines = files.map(|file| file.count).sum();
@@ -77,7 +78,7 @@ impl Balance {
         Ok(())
     }
 
-    /// The sum. `listed` are the resources in the files that the manifest lists.
+    /// Returns the sum. `listed` is the number of resources in the files that the manifest lists.
     pub(crate) fn finish(mut self, listed: u64) -> Result<Option<Ledger>, Unbalanced> {
         self.settle()?;
         let Some(ledger) = self.ledger else { return Ok(None) };
@@ -87,7 +88,7 @@ impl Balance {
         }
     }
 
-    /// Every patient of a chunk is in its ledger or in that of a rest.
+    /// Checks that every patient of a chunk is in its ledger or in that of a chunk for its remaining patients.
     fn settle(&mut self) -> Result<(), Unbalanced> {
         match (self.open.take(), &self.ledger) {
             (Some((chunk, left)), Some(ledger)) if left > 0 => Err(Unbalanced {
@@ -119,7 +120,7 @@ mod tests {
         Covered::Patients(patients.len() as u64)
     }
 
-    /// What a chunk of so many patients recorded: 7 resources read, 5 written, 2 left out.
+    /// Returns the result of a chunk with this many patients: 7 resources read, 5 written, 2 left out.
     fn result(patients: u64) -> ChunkResult {
         let patients = Patients { planned: patients, exported: patients, absent: 0, failed: 0 };
         let mut ledger = Ledger { patients, ..Ledger::default() };
@@ -173,7 +174,7 @@ mod tests {
         let mut lost = result(1);
         lost.files.clear();
         assert!(refused(&work(&["a"]), &lost).contains("chunk 000003.0: 0 resources in files"));
-        // The rest was never recorded.
+        // The chunk for the remaining patients was never recorded.
         assert!(refused(&work(&["a", "b"]), &result(1)).contains("chunk 000003.0: 1 patients left"));
         assert!(refused(&work(&["a"]), &result(2)).contains("chunk 000003.0"));
     }
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_version_recorded_is_not_judged() {
+    fn results_of_versions_without_ledgers_are_not_checked() {
         let mut balance = Balance::new();
         let old = ChunkResult { ledger: None, ..result(0) };
         balance.add(ChunkId::first(0), &work(&["a"]), &old).expect("nothing to check");

@@ -1,4 +1,4 @@
-//! A Binary of a patient's record: the members that count, and its bytes.
+//! Reads a Binary of a patient's record: its relevant elements, and its bytes.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,22 +15,22 @@ use fhir::{json, media_types};
 use crate::stored::Written;
 use crate::writer::ChunkWriter;
 
-/// Base64 is decoded this much at a time; a multiple of four.
+/// The number of base64 characters that are decoded at a time; a multiple of four.
 const PIECE: usize = 256 * 1024;
 
-/// What a Binary says.
+/// The content of a Binary resource.
 pub(crate) struct Binary<'t> {
     pub(crate) id: String,
     content_type: Cow<'t, str>,
     data: Cow<'t, str>,
-    /// `Type/id` of the resource that access to it follows, where it names one.
+    /// The reference `Type/id` in `securityContext`: access to the Binary follows that resource.
     pub(crate) context: Option<String>,
-    /// When it changed, in microseconds, where it says so.
+    /// `meta.lastUpdated`, in microseconds.
     pub(crate) changed: Option<i64>,
 }
 
 impl<'t> Binary<'t> {
-    /// Reads one in its plain spelling; or says what is wrong with it.
+    /// Reads a Binary in its plain spelling. Returns what is wrong with it if it cannot be used.
     pub(crate) fn read(text: &'t [u8]) -> Result<Self, String> {
         let (mut id, mut content_type, mut data) = (None::<Range<usize>>, None, None);
         let (mut context, mut changed) = (None, None);
@@ -56,7 +56,7 @@ impl<'t> Binary<'t> {
         Ok(Self { id: id_text.into_owned(), content_type, data, context, changed })
     }
 
-    /// Writes its bytes; or says what is wrong with them.
+    /// Writes the bytes of the Binary. Returns what is wrong with them if they are not base64.
     pub(crate) async fn write(&self, writer: &mut ChunkWriter<'_>) -> Result<Result<Written, String>> {
         let content_type = media_types::safe(&self.content_type);
         let extension = media_types::extension_of(content_type);
@@ -73,8 +73,9 @@ impl<'t> Binary<'t> {
     }
 }
 
-/// `Type/id` at the end of a reference, however it is spelled: absolute, with a version, a query or a fragment. Where it
-/// names a resource of another server, rather a document too few than one that must not go.
+/// Returns `Type/id` at the end of a reference, which may be absolute or have a version, a query or a fragment. A
+/// reference to another server counts as one to this server: to leave out one document too many is better than to
+/// export one that must be withheld.
 fn named(reference: &str) -> &str {
     let path = reference.trim().split(['?', '#', '|']).next().unwrap_or_default();
     let path = path.split_once("/_history").map_or(path, |(before, _)| before).trim_end_matches('/');
@@ -82,7 +83,7 @@ fn named(reference: &str) -> &str {
     before_type.map_or(path, |(at, _)| &path[at + 1..])
 }
 
-/// Base64 text in pieces that can be decoded one by one; white space between them is dropped.
+/// Splits base64 text into pieces that can be decoded one by one. White space between them is dropped.
 struct Pieces<'t> {
     text: std::str::Bytes<'t>,
 }

@@ -1,5 +1,5 @@
-//! The block of a patient: header, Patient, the rest (Bulk Data 3.0, `organizeOutputBy`). It waits until the whole patient
-//! was read, because the Patient stands first.
+//! Collects the block of a patient: a header, the Patient, and the other resources (Bulk Data 3.0, `organizeOutputBy`).
+//! The block is held until the whole patient is read, because the Patient comes first.
 
 use domain::chunk::Purpose;
 use domain::error::Result;
@@ -9,7 +9,7 @@ use domain::ports::files::Files;
 use crate::outputs::Outputs;
 use crate::spool::Spool;
 
-/// See the [module](self).
+/// The block of one patient.
 #[derive(Default)]
 pub(crate) struct Block {
     patient: Option<Vec<u8>>,
@@ -32,7 +32,7 @@ impl Block {
         self.lines.push(line, || format!("{prefix}block.ndjson"), files).await
     }
 
-    /// Writes it. Returns how many lines are too long.
+    /// Writes the block. Returns the number of lines that are too long.
     pub(crate) async fn write(
         self,
         patient: &PatientId,

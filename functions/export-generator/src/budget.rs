@@ -1,4 +1,4 @@
-//! Keeps account of tasks that failed, on the row of their job, and fails the job when [`retries`] says so.
+//! Records failed tasks in the row of their job, and fails the job when [`retries`] says so.
 
 use std::fmt::Write as _;
 
@@ -13,18 +13,18 @@ use platform::telemetry::{self, Metric};
 
 use crate::Generator;
 
-/// How often a change of a job's row is tried when others change it at the same time.
+/// The number of attempts to change a job's row while others change it.
 const RACES: u32 = 20;
 
-/// A job's row after something was noted on it.
+/// A job's row after a change was recorded in it.
 enum Noted {
-    /// As it is now; `None` where there is nowhere to note anything, because no worker has begun.
+    /// The current state; `None` if no worker has started the job, because then nothing can be recorded.
     Active(Option<Box<Running>>),
-    /// Cancelled, finished or removed: its tasks have nothing to do any more.
+    /// The job was cancelled, finished or removed: its tasks have nothing to do.
     Inactive,
 }
 
-/// What the job's row says of a task that failed before, to go behind what became of it.
+/// Returns what the job's row says of earlier failures of a task. It follows the latest failure in the diagnostics.
 fn noted(job: &Job, task: &Task) -> String {
     let Job::Running(running) = job else { return String::new() };
     let mut text = String::new();
@@ -43,8 +43,8 @@ fn noted(job: &Job, task: &Task) -> String {
 }
 
 impl Generator {
-    /// Counts a delivery that comes again although nothing is known to have failed: its worker died. A few deaths are
-    /// those of a server that was stopped; a task that its workers die of again and again fails its job.
+    /// Counts a delivery that is repeated although no failure is recorded: its worker died. A few deaths are normal,
+    /// for example when a server stops. A task whose workers die again and again fails its job.
     pub(crate) async fn count_delivery(&self, delivery: &Delivery) -> Option<Settled> {
         if delivery.deliveries <= FREE_DELIVERIES {
             return None;
@@ -52,7 +52,7 @@ impl Generator {
         let key = delivery.task.key();
         let counted = self
             .note(&delivery.task, |running| {
-                // While a store is down, tasks come again without having died.
+                // While a store is unavailable, tasks are delivered again although no worker died.
                 let outage = self.settings.outage;
                 let now = self.clock.now();
                 if running.waiting.is_some_and(|waiting| !retries::is_over(waiting.since, outage, now)) {
@@ -75,7 +75,7 @@ impl Generator {
         }
     }
 
-    /// Forgets what is known of a task's failures: its store responds again.
+    /// Clears the recorded failures of a task: its store responds again.
     pub(crate) async fn succeeded(&self, delivery: &Delivery) -> Settled {
         if delivery.deliveries > 1 {
             let key = delivery.task.key();
@@ -86,13 +86,13 @@ impl Generator {
                 })
                 .await;
             if let Err(error) = forgotten {
-                tracing::debug!(error = %error, cause = error.causes(), "the end of an outage is not noted");
+                tracing::debug!(error = %error, cause = error.causes(), "the end of an outage was not recorded");
             }
         }
         Settled::Done
     }
 
-    /// Notes why a task failed, and decides what becomes of it.
+    /// Records why a task failed, and decides what happens to it.
     pub(crate) async fn failed(&self, delivery: &Delivery, error: &Error) -> Settled {
         let kind = retries::kind(error, delivery.deliveries);
         let (now, key) = (self.clock.now(), delivery.task.key());
@@ -116,13 +116,14 @@ impl Generator {
         let running = match noted {
             Ok(Noted::Active(running)) => running,
             Ok(Noted::Inactive) => return Settled::Done,
-            // The row of the job cannot be read: nobody can work for it, and cleanup wakes it when it was mended.
+            // The row of the job cannot be read, so no worker can run its tasks. Cleanup sends them again after a
+            // repair.
             Err(problem) if problem.kind() == Kind::Defect && delivery.deliveries >= retries::MAX_DEFECTS => {
                 tracing::error!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a task is dropped, because its job cannot be read");
                 return Settled::Done;
             }
             Err(problem) => {
-                tracing::warn!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a failure cannot be noted");
+                tracing::warn!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a failure was not recorded");
                 return self.again(delivery, error, None);
             }
         };
@@ -147,7 +148,7 @@ impl Generator {
         Settled::Again(pause)
     }
 
-    /// Fails the job; where that cannot be written, the task comes again.
+    /// Fails the job. If that cannot be written, the task is delivered again.
     async fn end(&self, delivery: &Delivery, reason: &Error) -> Settled {
         let waited = (reason.kind() == Kind::Unavailable).then(|| self.settings.outage.as_hours());
         match self.fail_job(&delivery.task, reason, waited, &delivery.diagnostics()).await {
@@ -156,7 +157,8 @@ impl Generator {
         }
     }
 
-    /// Fails the job of a task, unless the job has ended. `waited` is the number of hours for which a store was unavailable.
+    /// Fails the job of a task, unless the job has ended. `waited` is the number of hours for which a store was
+    /// unavailable.
     pub(crate) async fn fail_job(
         &self,
         task: &Task,
@@ -181,10 +183,10 @@ impl Generator {
                 (_, _, None) => format!("{reason}; tell the operator the job id {id}"),
             };
             let (now, retention) = (self.clock.now(), &self.settings.retention);
-            // `transient` would ask clients to look again, and an export that has failed stays failed.
+            // `transient` would tell clients to ask again, but a failed export stays failed.
             let code = if reason.kind() == Kind::Unavailable { "no-store" } else { reason.issue_code() };
             let failed = stored.job.fail(&text, code, &story, now, retention);
-            // A job that has ended cannot fail: somebody cancelled it, or another delivery finished it.
+            // A job that has ended cannot fail: it was cancelled, or another delivery finished it.
             let Ok(failed) = failed else { return Ok(()) };
             match self.jobs.replace(&Job::Failed(failed), stored.version).await {
                 Ok(_) => {
@@ -196,10 +198,10 @@ impl Generator {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::conflict("the job is being changed by many at once"))
+        Err(Error::conflict("too many tasks change the job at the same time"))
     }
 
-    /// The job has failed whether or not its files can be removed now: cleanup removes them as well.
+    /// Removes the files of a failed job. A failure is only logged, because cleanup removes them as well.
     async fn remove_files(&self, id: &domain::ids::JobId) -> Result<()> {
         if let Err(error) = self.files.remove_prefix(&job_prefix(id)).await {
             tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "files of a failed export are left for cleanup");
@@ -207,7 +209,7 @@ impl Generator {
         Ok(())
     }
 
-    /// Changes what is noted on a running job. Nothing is written when nothing changes.
+    /// Changes what is recorded on a running job. Does not write if nothing changes.
     async fn note(&self, task: &Task, change: impl Fn(&mut Running) + Send) -> Result<Noted> {
         for _ in 0..RACES {
             let Some(stored) = self.jobs.get(task.job()).await? else { return Ok(Noted::Inactive) };
@@ -233,6 +235,6 @@ impl Generator {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::conflict("the job is being changed by many at once"))
+        Err(Error::conflict("too many tasks change the job at the same time"))
     }
 }

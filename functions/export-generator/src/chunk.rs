@@ -1,4 +1,4 @@
-//! Chunk: runs one piece of an export and records what it wrote.
+//! Runs one chunk of an export and records what it wrote.
 
 use std::collections::BTreeSet;
 
@@ -20,13 +20,13 @@ use crate::reader::PatientReader;
 use crate::tombstones::Tombstones;
 use crate::watch::Watch;
 use crate::writer::ChunkWriter;
-use crate::{Generator, absent, area, gone, patient};
+use crate::{Generator, absent, area, patient, removed};
 
-/// How collecting a chunk ended.
+/// The outcome of collecting a chunk.
 enum Collected {
-    /// Up to here; these patients are left for a new chunk.
+    /// The chunk ends early; these patients are left for a new chunk.
     Until(Vec<PatientId>),
-    /// The job does not want it any more.
+    /// The job does not need the chunk any more.
     Unwanted,
 }
 
@@ -43,7 +43,7 @@ impl Generator {
             return self.enqueue_next(id, size, chunk, stored.progress.all_done(), deadline).await;
         }
         if known.chunk.work == Work::Supporting {
-            // What others refer to is fetched by Finish, when all of it is known.
+            // Finish fetches supporting resources when all references are known.
             return self.queue.send(size, &[Task::Finish { job: id.clone() }]).await;
         }
         let attempt = self.random.attempt();
@@ -55,11 +55,11 @@ impl Generator {
         let rest = match self.collect(&mut export, &running, &known.chunk, deadline).await {
             Ok(Collected::Until(rest)) => rest,
             Ok(Collected::Unwanted) => return self.files.remove_prefix(&prefix).await,
-            Err(error) => return self.abandon(&prefix, error).await,
+            Err(error) => return self.discard_attempt(&prefix, error).await,
         };
         let result = match export.writer.finish().await {
             Ok(result) => result,
-            Err(error) => return self.abandon(&prefix, error).await,
+            Err(error) => return self.discard_attempt(&prefix, error).await,
         };
         let rest = (!rest.is_empty()).then(|| Chunk {
             new_members: known.chunk.new_members.clone(),
@@ -68,7 +68,7 @@ impl Generator {
         let done = DoneChunk { chunk: &known.chunk, result: &result, rest: rest.as_ref() };
         let finished = self.jobs.finish_chunk(id, done).await?;
         if !finished.recorded {
-            // Another delivery was faster: its files are the ones that are listed.
+            // Another delivery recorded its attempt first: its files are the ones that are listed.
             self.files.remove_prefix(&prefix).await?;
         }
         let duration_ms = self.clock.elapsed(started);
@@ -116,13 +116,13 @@ impl Generator {
                 let parts = records.area(Area::Groups).await?;
                 area::export(export, records, Area::Groups, &parts).await?;
             }
-            Work::Deleted => gone::export(records, running, export.filter, writer).await?,
+            Work::Deleted => removed::export(records, running, export.filter, writer).await?,
             Work::Supporting => {}
         }
         Ok(Collected::Until(Vec::new()))
     }
 
-    /// What was deleted of these patients; `None` is nobody.
+    /// Reads what was deleted of these patients; `None` stands for resources of no patient.
     async fn tombstones(
         &self,
         running: &Running,
@@ -145,7 +145,7 @@ impl Generator {
         let mut ahead = std::pin::pin!(PatientReader::ahead(&self.records, patients));
         let mut watch = Watch::new(self, &running.header.id);
         for (index, patient) in patients.iter().enumerate() {
-            // A chunk that stops before its first patient would come back for ever.
+            // A chunk must collect at least one patient: otherwise it would be repeated forever.
             if index > 0 && (deadline.is_near(self.clock.now()) || export.writer.is_crowded()) {
                 return Ok(Collected::Until(patients[index..].to_vec()));
             }
@@ -160,14 +160,15 @@ impl Generator {
             }
         }
         if export.writer.ledger().patients.absent > 0 {
-            // A record store that cannot be listed says nothing about who is in it.
+            // If the record store cannot be listed, a missing patient proves nothing.
             self.records.members(None, 1).await?;
         }
         let wanted = self.jobs.is_running(&running.header.id).await?;
         Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })
     }
 
-    /// What comes after a recorded chunk: its rest, or the end. Said again at every delivery, in case it was lost.
+    /// Enqueues what follows a recorded chunk: the chunk for its remaining patients, or Finish. Idempotent: every
+    /// delivery sends it again, because it may have been lost.
     async fn enqueue_next(
         &self,
         id: &JobId,
@@ -188,8 +189,9 @@ impl Generator {
         }
     }
 
-    /// Nothing of a failed attempt is ever listed; what it wrote goes at once if that can be done.
-    pub(crate) async fn abandon(&self, prefix: &str, error: Error) -> Result<()> {
+    /// Removes the files of a failed attempt, which are never listed, and returns its error. Cleanup removes them if
+    /// that fails.
+    pub(crate) async fn discard_attempt(&self, prefix: &str, error: Error) -> Result<()> {
         if let Err(problem) = self.files.remove_prefix(prefix).await {
             tracing::warn!(error = %problem, cause = problem.causes(), "files of an attempt are left for cleanup");
         }

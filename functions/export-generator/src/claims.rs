@@ -1,7 +1,7 @@
-//! Which resources of a patient's record refer to which of its documents, and what is decided on each document by that.
+//! Tracks which resources of a patient's record refer to which of its documents, and decides on each document by that.
 //!
-//! A document goes where the resources that refer to it go: withheld with one that is withheld, left out with those left
-//! out.
+//! A document follows the resources that refer to it: it is withheld if one of them is withheld, and left out if they
+//! are all left out.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,20 +14,20 @@ use fhir::attachments::{Link, LinkedAttachment, Target};
 
 use crate::references::format_key;
 
-/// See the [module](self).
+/// The references to the documents of one patient.
 pub(crate) struct Claims<'p> {
-    /// The files of the record that are no FHIR resources.
+    /// The files of the record that are not FHIR resources.
     files: &'p [Part],
-    /// Resources to which access is refused, and of which category they are.
+    /// Resources to which access is refused, with their sensitive category.
     refused: HashMap<String, Option<Sensitive>>,
-    /// Binaries whose access follows another resource than the patient, and that resource.
+    /// Binaries whose `securityContext` is another resource than the patient, and that resource.
     contexts: Vec<(Target, String)>,
     claimed: HashSet<Target>,
-    /// Those of them that a DocumentReference refers to.
+    /// The subset of `claimed` that a DocumentReference refers to.
     claimed_by_documents: HashSet<Target>,
-    /// Of which category, where a sensitive resource refers to it.
+    /// Documents that a withheld resource refers to, with its category.
     withheld: HashMap<Target, Option<Sensitive>>,
-    /// The same of a resource that is left out anyhow: only what others claim is withheld because of it.
+    /// Documents that a refused resource refers to. They are withheld only if an exported resource refers to them too.
     held: HashMap<Target, Option<Sensitive>>,
     left_out: HashSet<Target>,
 }
@@ -46,7 +46,7 @@ impl<'p> Claims<'p> {
         }
     }
 
-    /// Notes what was decided on a resource that refers to these.
+    /// Records the decision on a resource that has these attachments.
     pub(crate) fn note(&mut self, resource_type: &str, linked: &[LinkedAttachment], decision: Decision) {
         for attachment in linked {
             match decision {
@@ -57,7 +57,7 @@ impl<'p> Claims<'p> {
                     }
                     self.claimed.insert(target);
                 }
-                // Whatever it may mean.
+                // Every document that the URL may mean is withheld.
                 Decision::Withhold(category) => {
                     let targets = attachment.link.targets().iter().cloned();
                     self.withheld.extend(targets.map(|target| (target, Some(category))));
@@ -71,7 +71,7 @@ impl<'p> Claims<'p> {
         }
     }
 
-    /// The document of the record that a URL means.
+    /// Returns the document of the record that a URL means.
     pub(crate) fn meant(&self, link: &Link) -> Option<Target> {
         let Link::Record(targets) = link else { return None };
         let is_there = |target: &&Target| match target {
@@ -81,8 +81,8 @@ impl<'p> Claims<'p> {
         targets.iter().find(is_there).or(targets.first()).cloned()
     }
 
-    /// Notes a resource to which access is refused: these documents of it and what has it as `securityContext` do not
-    /// go, whoever else refers to them.
+    /// Records a resource to which access is refused. Its documents, and the Binaries with this resource as
+    /// `securityContext`, are withheld even if other resources refer to them.
     pub(crate) fn refuse(
         &mut self,
         resource_type: &str,
@@ -97,23 +97,24 @@ impl<'p> Claims<'p> {
         self.held.extend(targets.map(|target| (target.clone(), category)));
     }
 
-    /// Notes a Binary whose access follows another resource than the patient: it goes with what refers to it only.
+    /// Records a Binary whose `securityContext` is another resource than the patient. It is exported only if an
+    /// exported resource refers to it.
     pub(crate) fn follow_access(&mut self, target: Target, context: String) {
         self.contexts.push((target.clone(), context));
         self.left_out.insert(target);
     }
 
-    /// Holds a document back, whatever refers to it.
+    /// Withholds a document, whatever refers to it.
     pub(crate) fn hold_back(&mut self, target: Target) {
         self.withheld.entry(target).or_insert(None);
     }
 
-    /// Holds back a document that is of a category itself.
+    /// Withholds a document that is itself of a sensitive category.
     pub(crate) fn withhold(&mut self, target: Target, category: Sensitive) {
         self.withheld.insert(target, Some(category));
     }
 
-    /// The whole record was read: holds back the documents whose access follows a resource to which it is refused.
+    /// Withholds the documents whose `securityContext` is refused. Called when the whole record is read.
     pub(crate) fn settle(&mut self, filter: &Filter<'_>) {
         for (target, context) in std::mem::take(&mut self.contexts) {
             let is_granted = context.split('/').next().is_some_and(|name| filter.grants(name));
@@ -124,8 +125,8 @@ impl<'p> Claims<'p> {
         }
     }
 
-    /// Whether one of these is a file that changed after `_since`: then the resource that describes it goes, however old
-    /// it is.
+    /// Returns whether one of these attachments is a file that changed after `_since`. The resource that describes it
+    /// is then exported, however old it is.
     pub(crate) fn have_changed(&self, linked: &[LinkedAttachment], filter: &Filter<'_>) -> bool {
         let is_new = |name: &String| {
             let part = self.files.iter().find(|part| part.name == *name);
@@ -137,26 +138,26 @@ impl<'p> Claims<'p> {
         })
     }
 
-    /// Whether a resource of the record refers to a document, exported or not.
+    /// Returns whether a resource of the record refers to a document, exported or not.
     pub(crate) fn is_referred_to(&self, target: &Target) -> bool {
         self.withheld.contains_key(target) || self.claimed.contains(target) || self.left_out.contains(target)
     }
 
-    /// Whether an exported resource describes a document; or an exported DocumentReference, for clients that read nothing
-    /// else.
+    /// Returns whether an exported resource describes a document. With `by_documents_only`, only a DocumentReference
+    /// counts.
     pub(crate) fn is_described(&self, target: &Target, by_documents_only: bool) -> bool {
         let described = if by_documents_only { &self.claimed_by_documents } else { &self.claimed };
         described.contains(target)
     }
 
-    /// Whether a document is held back by a resource that must not go.
+    /// Returns whether a withheld or refused resource holds a document back.
     pub(crate) fn is_held_back(&self, target: &Target) -> bool {
         self.withheld.contains_key(target) || self.held.contains_key(target)
     }
 
-    /// Decides on a document; `otherwise` where nothing refers to it.
+    /// Decides on a document; `otherwise` is the decision if nothing refers to it.
     pub(crate) fn decide(&self, target: &Target, otherwise: Decision) -> Decision {
-        // One resource that must not go is enough to hold back what others refer to as well.
+        // One withheld resource is enough to withhold a document that exported resources refer to as well.
         let of_claimed = self.held.get(target).filter(|_| self.claimed.contains(target));
         if let Some(category) = self.withheld.get(target).or(of_claimed) {
             category.map_or(Decision::LeaveOut(Reason::Document), Decision::Withhold)

@@ -1,4 +1,4 @@
-//! Who is in an export, and the walk through them.
+//! Resolves the patients of an export, and iterates over them.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -10,30 +10,31 @@ use domain::request::{Cohort, ExportRequest};
 
 use crate::Generator;
 
-/// Patients of a list whose files are listed at once, at most.
+/// The maximum number of patients whose files are listed at once.
 const LISTED_AT_ONCE: usize = 500;
-/// Members of a group without a record who are named, and the characters of each; beyond that they are counted.
+/// The maximum number of members without a record that are named, and of characters of each name. Further members are
+/// only counted.
 const MAX_NAMED: usize = 1_000;
 const MAX_NAME: usize = 100;
-/// Bytes of their names in JSON, together.
+/// The maximum size of all these names in JSON.
 const MAX_NAMED_BYTES: usize = 150_000;
-/// Groups in a group that cannot be read and are named.
+/// The maximum number of unreadable nested groups that are named.
 const MAX_NAMED_GROUPS: usize = 100;
 
-/// A cohort whose members are known.
+/// A cohort with known members.
 pub(crate) enum ResolvedCohort {
     Everyone,
-    /// In the order of their ids; those who joined after `_since` give all of their data.
+    /// In the order of their ids. `new_members` joined after `_since` and get all of their data.
     Patients {
         patients: Vec<PatientId>,
         new_members: BTreeSet<PatientId>,
-        /// Members of a group who are no patients of this server.
+        /// Members of a group who have no record on this server.
         absent: Option<Work>,
     },
 }
 
 impl Generator {
-    /// Who is in the cohort; of a group, as it is now.
+    /// Resolves the cohort. The members of a group are those at this moment.
     pub(crate) async fn resolve_cohort(&self, request: &ExportRequest) -> Result<ResolvedCohort> {
         match &request.cohort {
             Cohort::Everyone => Ok(ResolvedCohort::Everyone),
@@ -66,8 +67,8 @@ impl Generator {
     }
 }
 
-/// The chunk that names them; its row stays below the 400 kB of a DynamoDB item, also where each character takes six bytes
-/// in JSON.
+/// Returns the chunk that names the absent members. Its row stays below the 400 kB limit of a DynamoDB item, even if
+/// each character takes six bytes in JSON.
 fn absent(unknown: BTreeSet<String>, mut problems: Vec<String>) -> Option<Work> {
     if unknown.is_empty() && problems.is_empty() {
         return None;
@@ -85,18 +86,18 @@ fn absent(unknown: BTreeSet<String>, mut problems: Vec<String>) -> Option<Work> 
     Some(Work::Absent { members, more, problems })
 }
 
-/// A walk through the members of a cohort, each with the size of the record.
+/// Iterates over the members of a cohort, with the size of each record.
 pub(crate) enum Walk<'l> {
     Everyone(Box<dyn Entries>),
     Patients {
-        /// Those whose sizes are not known yet.
+        /// Patients whose sizes are not known yet.
         left: &'l [PatientId],
         ready: VecDeque<Member>,
     },
 }
 
 impl<'l> Walk<'l> {
-    /// The members behind `after`.
+    /// Starts with the first member after `after`.
     pub(crate) fn of(cohort: &'l ResolvedCohort, after: Option<&PatientId>, records: &dyn Records) -> Self {
         match cohort {
             ResolvedCohort::Everyone => Self::Everyone(records.entries(after)),
@@ -114,7 +115,7 @@ impl<'l> Walk<'l> {
                 if ready.is_empty() && !left.is_empty() {
                     let some = &left[..left.len().min(LISTED_AT_ONCE)];
                     let parts = records.parts_of(some).await?;
-                    // A patient who is gone since the kick-off is there with nothing: the chunk says so.
+                    // A patient who was removed since the kick-off is returned without files: the chunk reports that.
                     let member = |(patient, parts): (&PatientId, &_)| Member::of(patient.clone(), parts);
                     ready.extend(some.iter().zip(&parts).map(member));
                     *left = &left[parts.len()..];

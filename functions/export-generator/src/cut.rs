@@ -1,4 +1,4 @@
-//! Cuts the patients of a cohort into chunks: by stored bytes and by number.
+//! Cuts the patients of a cohort into chunks by stored bytes and by number.
 
 use domain::chunk::{Chunk, Strays, Work};
 use domain::ids::{ChunkId, PatientId};
@@ -6,8 +6,8 @@ use domain::ports::records::Entry;
 
 use crate::cohort::ResolvedCohort;
 
-/// Patients in a chunk at most: their files are listed with few requests, and their ids stay far below the 400 kB of a
-/// DynamoDB item.
+/// The maximum number of patients in a chunk: their files are listed with few requests, and their ids stay far below
+/// the 400 kB limit of a DynamoDB item.
 const MAX_PATIENTS: usize = 1_000;
 
 /// The chunk that is being filled.
@@ -15,16 +15,16 @@ pub(crate) struct Cut {
     most_bytes: u64,
     most_patients: usize,
     filled: Filled,
-    /// Entries behind the last patient that are no patients. They go with the next patient, or alone: a plan that goes on
-    /// behind a chunk's last patient finds them again.
+    /// Entries after the last patient that are not patients. They are added with the next patient, or form a chunk at
+    /// the end. A plan that continues after a chunk's last patient finds them again.
     strays: Strays,
 }
 
-/// What goes into one chunk.
+/// The content of one chunk.
 #[derive(Default)]
 pub(crate) struct Filled {
     patients: Vec<PatientId>,
-    /// Entries between them that are no patients.
+    /// Entries between the patients that are not patients.
     strays: Strays,
     bytes: u64,
 }
@@ -35,8 +35,8 @@ impl Cut {
         Self { most_bytes, most_patients, filled: Filled::default(), strays: Strays::default() }
     }
 
-    /// Adds the next entry; `None` is the end of the cohort. Returns the chunks that are full with that: one, or two at the
-    /// end, of which the last one has what stands behind all patients.
+    /// Adds the next entry; `None` is the end of the cohort. Returns the chunks that are complete: at most one, or up
+    /// to two at the end, the last with the entries after all patients.
     pub(crate) fn add(&mut self, entry: Option<Entry>) -> Vec<Filled> {
         match entry {
             None => {
@@ -120,7 +120,7 @@ mod tests {
                 Entry::Patient(_) => None,
             }).collect();
             prop_assert_eq!(strays, expected);
-            // A plan that goes on behind the last patient of a chunk finds what the others have, and nothing twice.
+            // A plan that continues after the last patient of a chunk finds the same further chunks, and nothing twice.
             if let Some((first, others)) = chunks.split_first()
                 && let Some(last) = first.patients.last()
             {

@@ -1,4 +1,4 @@
-//! Reads `deleted/` of the lake: what was deleted, a line for each resource, in any order and in any number of files.
+//! Reads `deleted/` of the record store: one line for each deleted resource, in any order and in any number of files.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::references::format_key;
 
-/// Lines and files that cannot be used and are named.
+/// The maximum number of unusable lines and files that are named.
 const MAX_PROBLEMS: usize = 100;
 
 /// A line of `deleted/`.
@@ -29,37 +29,36 @@ struct Line<'l> {
     deleted: Cow<'l, str>,
 }
 
-/// A resource that was deleted. Those of one patient stand together when they are sorted, and those of nobody before all
-/// others.
+/// A deleted resource. In sorted order, the deletions of one patient are adjacent, and those of no patient come first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Deletion {
-    /// The patient's id; `None` where it belonged to nobody.
+    /// The patient's id; `None` if the resource belonged to no patient.
     pub(crate) of: Option<String>,
     /// `Type/id`.
     pub(crate) key: String,
-    /// In microseconds.
+    /// The time of the deletion in microseconds.
     pub(crate) at: i64,
 }
 
 impl Deletion {
-    /// Bytes that it takes in memory, about.
+    /// Returns the approximate size in memory.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self.key.len() + self.of.as_ref().map_or(0, String::len)
     }
 
-    /// Whether it is the same resource of the same patient.
+    /// Returns whether the other deletion is of the same resource of the same patient.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (&self.of, &self.key) == (&other.of, &other.key)
     }
 }
 
-/// What was deleted within the time of an export and may be listed by it.
+/// Reads the deletions within the time range of an export that the export may list.
 pub(crate) struct DeletionReader<'r> {
     records: &'r dyn Records,
     selector: &'r Selector<'r>,
     files: VecDeque<String>,
     open: Option<(String, Lines)>,
-    /// Lines and files that cannot be used.
+    /// Problems with lines and files that cannot be used.
     problems: Vec<String>,
 }
 
@@ -74,7 +73,7 @@ impl<'r> DeletionReader<'r> {
         self.problems
     }
 
-    /// The next one; `None` at the end of all files.
+    /// Returns the next deletion; `None` after the last file.
     pub(crate) async fn next(&mut self) -> Result<Option<Deletion>> {
         loop {
             let Some((name, lines)) = &mut self.open else {
@@ -126,7 +125,7 @@ impl<'r> DeletionReader<'r> {
     }
 }
 
-/// What a line says, and the type of the resource.
+/// Returns the deletion of a line, and the type of the resource.
 fn deletion(text: &[u8]) -> Option<(Deletion, String)> {
     let line = serde_json::from_slice::<Line<'_>>(text).ok()?;
     let at = Span::of(line.deleted.as_bytes())?.from;

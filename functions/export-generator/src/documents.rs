@@ -1,9 +1,9 @@
-//! What of a patient's record is no line of NDJSON: Binary resources and the files in `files/`. They are
-//! written as attachments, and the resources that refer to them get absolute URLs (Bulk Data 2.0, attachments).
+//! Exports what is not NDJSON in a patient's record: Binary resources and the files in `files/`. They are written as
+//! attachments, and the resources that refer to them get absolute URLs (Bulk Data 2.0, attachments).
 //!
-//! A document goes where the resources that refer to it go ([`claims`](crate::claims)). What nothing refers to is listed in
-//! a DocumentReference of our own ([`crate::undescribed`]). So what becomes of a document, and of the URLs in
-//! the lines that refer to it ([`linked`](crate::linked)), is known when the whole patient was read.
+//! A document follows the resources that refer to it ([`claims`](crate::claims)). Unreferenced documents are listed in
+//! a DocumentReference that the export makes ([`crate::undescribed`]). So the decision on a document, and the URLs in
+//! the lines that refer to it ([`linked`](crate::linked)), are known only when the whole patient is read.
 
 use std::collections::HashMap;
 
@@ -25,16 +25,16 @@ use crate::stored::{Kept, Written};
 use crate::undescribed;
 use crate::writer::{ChunkWriter, TOO_LONG, UNREADABLE_LABEL};
 
-/// See the [module](self).
+/// The documents of one patient.
 pub(crate) struct PatientDocuments<'p> {
     patient: &'p PatientId,
     files: &'p [Part],
-    /// Binaries that are written, by id.
+    /// Written Binaries, by id.
     binaries: HashMap<String, Written>,
-    /// When each of them changed, in microseconds, where it says so.
+    /// `meta.lastUpdated` of each Binary, in microseconds.
     changed: HashMap<String, Option<i64>>,
     pub(crate) claims: Claims<'p>,
-    /// Lines that wait until it is known what their URLs become.
+    /// Lines that are held until their URLs are known.
     spool: Spool,
 }
 
@@ -50,13 +50,13 @@ impl<'p> PatientDocuments<'p> {
         }
     }
 
-    /// Sets a line aside until it is known what its URLs become.
+    /// Holds a line until its URLs are known.
     pub(crate) async fn spool(&mut self, line: &[u8], writer: &ChunkWriter<'_>) -> Result<()> {
         self.spool.push(line, || writer.spool_key("spool"), writer.files()).await
     }
 
-    /// Takes a Binary, in its plain spelling, on which the filter has decided. Returns what is wrong with it, if it cannot
-    /// be used.
+    /// Writes a Binary, in its plain spelling, on which the filter has decided. Returns what is wrong with it if it
+    /// cannot be used.
     pub(crate) async fn binary(
         &mut self,
         text: &[u8],
@@ -98,8 +98,8 @@ impl<'p> PatientDocuments<'p> {
         Ok(None)
     }
 
-    /// The whole patient was read: copies the files, settles which documents go, writes the lines set aside.
-    /// `ignore_since` exports documents however long ago they changed. Returns whether every file that should go could be
+    /// Decides on the documents, copies the files, and writes the held lines. Called when the whole patient is read.
+    /// `ignore_since` exports documents however long ago they changed. Returns whether every exported file could be
     /// read.
     pub(crate) async fn finish(
         mut self,
@@ -127,8 +127,8 @@ impl<'p> PatientDocuments<'p> {
         Ok(are_whole)
     }
 
-    /// When the last of the documents changed that nothing refers to; `None` where one of them does not say when. What
-    /// does not say it counts as changed.
+    /// Returns when the unreferenced documents changed last; `None` if one of them has no date. A document without a
+    /// date counts as changed.
     fn last_change(&self) -> Option<i64> {
         let binaries = self.changed.iter().map(|(id, changed)| (Target::Binary(id.clone()), *changed));
         let files = self.files.iter().map(|part| {
@@ -165,7 +165,7 @@ impl<'p> PatientDocuments<'p> {
         Ok(())
     }
 
-    /// Returns whether every file that should go could be read.
+    /// Returns whether every exported file could be read.
     async fn settle_files(
         &self,
         unreferenced: Decision,
@@ -181,13 +181,13 @@ impl<'p> PatientDocuments<'p> {
             if decision == Decision::Keep {
                 match copy(part, reader, writer).await {
                     Ok(mut written) => {
-                        // Nothing can take it back any more: no line will have its bytes.
+                        // The file is certainly exported, because no line will contain its bytes.
                         if writer.options().inline_attachments_bytes == 0 {
                             writer.keep_attachment(&mut written).await?;
                         }
                         kept.insert(target, written);
                     }
-                    // Half of a document is none: what refers to it says that it is missing.
+                    // A partly read document is not exported: the resource that refers to it says that it is missing.
                     Err(Error::Damaged(damage)) => {
                         writer.problem("structure", &damage.to_string()).await?;
                         decision = Decision::Unreadable;
@@ -222,7 +222,7 @@ impl<'p> PatientDocuments<'p> {
     }
 }
 
-/// Reads a file of the record whole. [`Error::Damaged`] where that fails.
+/// Copies a whole file of the record. Returns [`Error::Damaged`] if it cannot be read completely.
 async fn copy(part: &Part, reader: &mut PatientReader, writer: &mut ChunkWriter<'_>) -> Result<Written> {
     let name = FileName::sanitize(&part.name);
     let content_type = media_types::of_extension(&name.extension());

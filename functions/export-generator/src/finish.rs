@@ -1,11 +1,11 @@
-//! Finish: all chunks are recorded. Brings the export to its end in stages, each of which is recorded before the next one:
+//! Brings an export to its end when all chunks are recorded. Each stage is recorded before the next one starts:
 //!
-//! 1. Many files of references are joined by chunks of their own ([`crate::gather`]).
-//! 2. The supporting chunk fetches what the others refer to. It is run here.
-//! 3. Small files are joined by chunks of their own ([`crate::merge`]), where the client asked for that.
-//! 4. The manifest is written, and the job moves on.
+//! 1. Chunks join the files of references if there are many ([`crate::gather`]).
+//! 2. The supporting chunk fetches referenced resources. It runs in this task.
+//! 3. Chunks join small files ([`crate::merge`]) if the client asked for that.
+//! 4. The manifest is written, and the job moves to its next state.
 //!
-//! A stage that was cut off goes on where its chunks in the plan end.
+//! A stage that was interrupted continues after its last chunk in the plan.
 
 use domain::chunk::{Chunk, Covered, Progress, Work};
 use domain::error::{Error, Result};
@@ -22,30 +22,30 @@ use crate::merge::Merges;
 use crate::plan::WINDOW;
 use crate::{Generator, gather};
 
-/// What a walk over the results found.
+/// The outcome of a walk over the chunk results.
 #[derive(Default)]
 struct Recorded {
-    /// Files with references, up to the number that is read without gathering them.
+    /// Files of references, up to the number that is read without gathering.
     references: Vec<Location>,
     has_many_references: bool,
     gathered: Vec<Location>,
-    /// Chunks that gathered.
+    /// The number of chunks that gathered references.
     gathers: usize,
     has_supporting: bool,
     merges: Merges,
-    /// The index of the first chunk that belongs to a stage of the end.
+    /// The index of the first chunk of the finish stages.
     collected: Option<u32>,
 }
 
 impl Recorded {
-    /// The files that the supporting chunk reads.
+    /// Returns the files that the supporting chunk reads.
     fn sources(&self) -> &[Location] {
         if self.has_many_references { &self.gathered } else { &self.references }
     }
 }
 
-fn overtaken() -> Error {
-    Error::conflict("the end of the export is made by another task at the same time")
+fn concurrent_finish() -> Error {
+    Error::conflict("another task finishes the export at the same time")
 }
 
 impl Generator {
@@ -58,7 +58,7 @@ impl Generator {
         if recorded.has_many_references && !recorded.has_supporting && supporting.is_none() {
             let works = gather::works(recorded.collected.unwrap_or(progress.plan_end));
             if recorded.gathers < works.len() {
-                // The last of them calls this again.
+                // The last of these chunks runs Finish again.
                 return self.append_stage(id, size, progress, &works[recorded.gathers..]).await;
             }
         }
@@ -72,7 +72,7 @@ impl Generator {
                         let chunk = Chunk::new(ChunkId::first(progress.plan_end), Work::Supporting, 0);
                         let chunks = std::slice::from_ref(&chunk);
                         let append = Append { at: progress.plan_end, chunks, plan: Plan::HasEnded };
-                        progress = self.jobs.append(id, append).await?.ok_or_else(overtaken)?;
+                        progress = self.jobs.append(id, append).await?.ok_or_else(concurrent_finish)?;
                         chunk
                     }
                 };
@@ -87,7 +87,7 @@ impl Generator {
         }
         let summary = match self.write_manifest(&running, &recorded.merges, &progress).await? {
             Ok(summary) => summary,
-            // What does not account for everything is never shown as complete.
+            // An export that does not account for everything never completes.
             Err(unbalanced) => {
                 let ledger = &unbalanced.ledger;
                 tracing::error!(job.id = %id, error = %unbalanced, %ledger, "the ledger does not balance");
@@ -97,7 +97,7 @@ impl Generator {
         self.complete(running, summary, stored.version).await
     }
 
-    /// Moves the job on, when its manifest is written.
+    /// Moves the job to its next state after its manifest is written.
     async fn complete(&self, running: Running, summary: ExportTotals, version: u64) -> Result<()> {
         let (id, now) = (running.header.id.clone(), self.clock.now());
         let (resources, bytes) = (summary.resources, summary.bytes);
@@ -106,8 +106,8 @@ impl Generator {
         let finished = running.finish(summary, now, &self.settings.retention);
         let replaced = self.jobs.replace(&finished, version).await;
         if matches!(replaced, Err(Error::Conflict(_))) {
-            // Somebody was faster, or cancelled it: this manifest is nobody's. After any other error it may be the
-            // job's all the same, when only the response was lost.
+            // Another task completed the job or it was cancelled, so no job has this manifest. After any other error
+            // the job may have it, because only the response may be lost.
             self.files.remove_prefix(&manifest).await?;
         }
         replaced?;
@@ -122,8 +122,7 @@ impl Generator {
         Ok(())
     }
 
-    /// Whether all chunks are done that Finish does not do itself. Returns the supporting chunk where that is open, and
-    /// `None` where others are.
+    /// Returns the supporting chunk if it is the only open one, and `None` if other chunks are open.
     async fn left_to_finish(
         &self,
         id: &JobId,
@@ -144,12 +143,12 @@ impl Generator {
                 return Ok(Some(Some(stored.chunk)));
             }
         }
-        // The last chunk of a stage calls Finish again; those of a stage that was cut off may not have been sent.
+        // The last chunk of a stage runs Finish again. An interrupted stage may not have sent all its chunks.
         self.send_again(id, size, progress.plan_sent..progress.plan_end).await?;
         Ok(None)
     }
 
-    /// Appends chunks of a stage of the end, and sends them.
+    /// Appends the chunks of a finish stage and sends them.
     async fn append_stage(
         &self,
         id: &JobId,
@@ -163,13 +162,13 @@ impl Generator {
                 (at..).zip(works).map(|(index, work)| Chunk::new(ChunkId::first(index), work.clone(), 0));
             let chunks: Vec<_> = chunks.collect();
             let append = Append { at, chunks: &chunks, plan: Plan::HasEnded };
-            progress = self.jobs.append(id, append).await?.ok_or_else(overtaken)?;
+            progress = self.jobs.append(id, append).await?.ok_or_else(concurrent_finish)?;
             self.send_again(id, size, at..progress.plan_end).await?;
         }
         Ok(())
     }
 
-    /// Whether the supporting chunk has something to report that no other chunk does.
+    /// Returns whether the supporting chunk must report something that no other chunk reports.
     async fn has_notices(&self, running: &Running) -> Result<bool> {
         if running.sorted_deletions.is_some() {
             return Ok(true);
@@ -180,7 +179,7 @@ impl Generator {
         {
             return Ok(true);
         }
-        // Also where nothing refers to `shared/`: what is misplaced there does not depend on that.
+        // Misplaced Provenance is reported even if nothing refers to `shared/`.
         self.has_misplaced_provenance(running).await
     }
 

@@ -1,5 +1,5 @@
-//! Gather: joins the references of many chunks into one file. An export of ten million patients has a file of references
-//! for each of ten thousand chunks; the supporting chunk would read them for longer than a task may take.
+//! Joins the references of many chunks into one file. An export of ten million patients has ten thousand files of
+//! references. To read them all would take the supporting chunk longer than a task may run.
 
 use std::ops::Range;
 
@@ -11,11 +11,11 @@ use crate::plan::WINDOW;
 use crate::writer::ChunkWriter;
 use crate::{Generator, references};
 
-/// Files of references that the supporting chunk reads itself. With more of them, so many indexes of chunks are gathered
-/// into one file.
+/// The maximum number of reference files that the supporting chunk reads itself. If there are more, each gather chunk
+/// joins the references of this many chunk indexes.
 pub(crate) const AT_ONCE: u32 = 256;
 
-/// What joins the references of the chunks with the indexes before `end`.
+/// Returns the work that joins the references of the chunks with indexes before `end`.
 pub(crate) fn works(end: u32) -> Vec<Work> {
     let from = (0..end).step_by(AT_ONCE as usize);
     from.map(|from| Work::Gather { from, to: end.min(from + AT_ONCE) }).collect()

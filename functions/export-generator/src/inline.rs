@@ -1,10 +1,10 @@
-//! Attachments inside the resources that refer to them, for clients that are registered for it.
+//! Embeds attachments in the resources that refer to them, for clients with this setting.
 //!
-//! Such clients delete their job as soon as they have its NDJSON files, and fetch attachments afterwards, when the URLs of
-//! the job are gone. URLs that outlive the job would help them too, and are not offered: after DELETE an export must be
-//! gone for its owner (Bulk Data 2.0, delete request), and no file of a deleted export may stay readable. Bulk Data 2.0
-//! allows `data` as well as absolute URLs in attachments. What is larger than the client's limit, or would make
-//! a line too long to be read, keeps its URL.
+//! Such clients delete their job as soon as they have its NDJSON files and fetch attachments afterwards, when the URLs
+//! of the job no longer work. URLs that outlive the job are not offered: after DELETE an export must no longer be
+//! available (Bulk Data 2.0, delete request), and no file of a deleted export may stay readable. Bulk Data 2.0 allows
+//! `data` as well as absolute URLs in attachments. A document keeps its URL if it is larger than the client's limit, or
+//! if it would make the line too long to be read.
 
 use std::collections::HashSet;
 
@@ -18,10 +18,10 @@ use fhir::MAX_LINE;
 use fhir::attachments::{Document, Target};
 use serde_json::Value;
 
-/// What else may be written into a line: titles, types, URLs and a tag.
+/// Reserved for other additions to a line: titles, types, URLs and a tag.
 const ROOM: usize = 64 * 1024;
 
-/// Which documents of a patient were put into resources, and which have URLs there.
+/// Tracks which documents of a patient are embedded in resources, and which have URLs there.
 #[derive(Default)]
 pub(crate) struct Inlined {
     inside: HashSet<Target>,
@@ -29,35 +29,35 @@ pub(crate) struct Inlined {
 }
 
 impl Inlined {
-    /// Notes that a resource has the document's URL.
+    /// Records that a resource has the document's URL.
     pub(crate) fn linked(&mut self, target: &Target) {
         self.linked.insert(target.clone());
     }
 
-    /// Notes that a resource has the document's bytes.
+    /// Records that a resource embeds the document's bytes.
     pub(crate) fn inside(&mut self, target: &Target) {
         self.inside.insert(target.clone());
     }
 
-    /// Whether no resource has the document's URL, because those that refer to it have its bytes.
+    /// Returns whether every resource that refers to the document embeds its bytes, so that its file is not needed.
     pub(crate) fn is_spare(&self, target: &Target) -> bool {
         self.inside.contains(target) && !self.linked.contains(target)
     }
 }
 
-/// How much more a line can take.
+/// The remaining room in a line.
 pub(crate) struct Line {
     limit: u64,
     left: usize,
 }
 
 impl Line {
-    /// A line of `length` bytes, of a client whose attachments are inside up to `limit` bytes.
+    /// Creates the room of a line with `length` bytes, for a client that embeds attachments of up to `limit` bytes.
     pub(crate) fn new(limit: u64, length: usize) -> Self {
         Self { limit, left: MAX_LINE.saturating_sub(length + ROOM) }
     }
 
-    /// These bytes of a document as base64; `None` where it keeps its URL.
+    /// Returns the bytes of a document as base64; `None` if the document keeps its URL.
     pub(crate) fn encode(&mut self, bytes: &[u8]) -> Option<String> {
         let encoded = bytes.len().div_ceil(3).saturating_mul(4);
         if bytes.is_empty() || bytes.len() as u64 > self.limit || encoded > self.left {
@@ -67,8 +67,8 @@ impl Line {
         Some(STANDARD.encode(bytes))
     }
 
-    /// The bytes of a document as base64; `None` where it keeps its URL. Bytes that are not those that were written
-    /// are an error of the store, and the attempt is repeated.
+    /// Returns the bytes of a stored document as base64; `None` if it keeps its URL. Returns an error if the stored
+    /// bytes differ from those that were written; the attempt is then repeated.
     pub(crate) async fn read(
         &mut self,
         document: &Document,
@@ -92,7 +92,7 @@ impl Line {
     }
 }
 
-/// Puts a document into an attachment in the place of its URL.
+/// Replaces the URL of an attachment with the document's data.
 pub(crate) fn put(attachment: &mut Value, data: String) {
     if let Some(members) = attachment.as_object_mut() {
         members.remove("url");

@@ -1,18 +1,19 @@
 //! The export engine: a queue worker that plans, collects, writes and finishes.
 //!
 //! - [`plan`] walks the cohort ([`cohort`]), cuts it into chunks by bytes ([`cut`]) and appends them to the plan.
-//! - [`chunk`] runs one chunk: [`reader`] reads a [`patient`], [`domain::filter`] decides on each [`mod@line`], and [`writer`]
-//!   writes. [`documents`] takes care of what is no line of NDJSON, [`area`] of what stands outside the records, and
-//!   [`supporting`] fetches what the others refer to.
+//! - [`chunk`] runs one chunk: [`reader`] reads a [`patient`], [`domain::filter`] decides on each [`mod@line`], and
+//!   [`writer`] writes. [`documents`] handles what is not NDJSON, [`area`] exports what is outside the patients'
+//!   records, and [`supporting`] fetches the resources that the others refer to.
 //! - [`outputs`] writes a stream per type, [`pack`] the small files of an attempt as one object, and [`stored`] documents.
-//! - [`deletions`] reads what was deleted, for exports with `_since`: [`sorted`] by patient where there is much of it, so that
-//!   a chunk reads the [`tombstones`] of its own patients. [`gone`] lists those of patients who are gone.
+//! - [`deletions`] reads what was deleted, for exports with `_since`. If there are many deletions, they are [`sorted`]
+//!   by patient, so that a chunk reads only the [`tombstones`] of its own patients. [`removed`] lists those of removed
+//!   patients.
 //! - [`finish`] brings the export to its end in stages, and assembles the manifest; [`gather`] and [`merge`] are stages
-//!   that many workers do at the same time.
-//! - [`budget`] keeps account of tasks that failed, and fails their jobs.
+//!   that many workers run concurrently.
+//! - [`budget`] records failed tasks, and fails their jobs.
 //!
-//! Every task may run twice and may be cut off anywhere. What counts is what the store of jobs recorded:
-//! files carry their attempt in their keys, and only a recorded attempt is ever listed.
+//! Every task may run twice and may be interrupted anywhere. Only attempts that the job store recorded are listed:
+//! files carry their attempt in their keys.
 
 mod absent;
 mod account;
@@ -30,7 +31,6 @@ mod deletions;
 mod documents;
 mod finish;
 mod gather;
-mod gone;
 mod inline;
 mod line;
 mod linked;
@@ -44,6 +44,7 @@ mod presort;
 mod provenance;
 mod reader;
 mod references;
+mod removed;
 mod sorted;
 mod sorter;
 mod spool;
@@ -72,7 +73,7 @@ use domain::task::Task;
 use platform::Platform;
 use settings::Settings;
 
-/// The worker of a platform.
+/// Returns the worker of a platform.
 pub fn worker(platform: &dyn Platform) -> Result<Arc<dyn Worker>> {
     Ok(Arc::new(Generator {
         jobs: platform.jobs()?,
@@ -117,9 +118,9 @@ impl Worker for Generator {
     }
 
     async fn bury(&self, task: &Task, diagnostics: &str) -> Result<()> {
-        let reason = Error::internal("the task was delivered as often as it may be");
+        let reason = Error::internal("the task reached its maximum number of deliveries");
         match self.fail_job(task, &reason, None, diagnostics).await {
-            // A letter that nobody can act on must not stand in the way of the others.
+            // A dead letter that cannot be handled must not block the others.
             Err(error) if error.kind() == Kind::Defect => {
                 tracing::error!(job.id = %task.job(), error = %error, cause = error.causes(), "a dead letter is dropped, because its job cannot be read");
                 Ok(())
@@ -130,7 +131,7 @@ impl Worker for Generator {
 }
 
 impl Generator {
-    /// The job while it is running, with its version and progress.
+    /// Returns the job if it is running, with its version and progress.
     async fn running(&self, id: &JobId) -> Result<Option<(Running, StoredJob)>> {
         let Some(stored) = self.jobs.get(id).await? else { return Ok(None) };
         match &stored.job {

@@ -1,5 +1,5 @@
-//! The way of one line: it is read, the filter decides on it, and it goes to its file, to the lines that wait, or nowhere.
-//! Lines of patients and lines outside the records go the same way, in every kind of export.
+//! Processes one line: reads it, applies the filter, and writes it, holds it, or leaves it out. Lines of patients and
+//! of `shared/` take the same path in every kind of export.
 
 use domain::decision::Decision;
 use domain::error::Result;
@@ -25,14 +25,14 @@ pub(crate) struct ChunkExport<'a> {
     pub(crate) provenance: Associated,
 }
 
-/// The filter's decision, and what it was made by.
+/// The filter's decision, and the values it is based on.
 struct Judged<'r> {
     resource: &'r Resource<'r>,
     judgement: Judgement,
-    /// `Type/id`, where somebody looks for it.
+    /// The reference `Type/id`, if deletions or Provenance need it.
     key: Option<String>,
     is_deleted: bool,
-    /// The attachments of a patient's resource, as it is exported, that have URLs.
+    /// The attachments with URLs of a patient's resource, as it is exported.
     linked: Vec<LinkedAttachment>,
 }
 
@@ -42,8 +42,8 @@ impl<'a> ChunkExport<'a> {
         Self { filter, writer, tombstones: Tombstones::default(), provenance }
     }
 
-    /// Takes one line; `None` is one that is too long. `documents` are those of the patient in whose record it stands.
-    /// Returns what is wrong with it, if it cannot be used.
+    /// Processes one line; `None` is a line that is too long. `documents` are those of the patient whose record
+    /// contains the line. Returns what is wrong with the line if it cannot be used.
     pub(crate) async fn line(
         &mut self,
         line: Option<&[u8]>,
@@ -58,7 +58,7 @@ impl<'a> ChunkExport<'a> {
             Ok(resource) => resource,
             Err(problem) => {
                 if let Some(documents) = documents.filter(|_| self.filter.withholds_documents()) {
-                    // It may refer to what must not go.
+                    // The line may refer to documents that must be withheld.
                     for target in mentioned(line) {
                         documents.claims.hold_back(target);
                     }
@@ -91,7 +91,7 @@ impl<'a> ChunkExport<'a> {
     ) -> Judged<'r> {
         let (text, resource_type) = (resource.head.text, resource.head.resource_type);
         let linked = documents.map_or(Vec::new(), |_| linked(text, resource_type, self.writer.base_url()));
-        // Only who looks for it pays for it.
+        // The key is made only if it is needed.
         let is_looked_for = !self.tombstones.is_empty() || self.provenance.is_wanted();
         let key = resource.head.id.filter(|_| is_looked_for).map(|id| format_key(resource_type, id));
         let is_deleted = key.as_deref().is_some_and(|key| self.tombstones.covers(key, resource.changed()));
@@ -107,8 +107,8 @@ impl<'a> ChunkExport<'a> {
         Judged { resource, judgement, key, is_deleted, linked }
     }
 
-    /// Notes what is decided on a resource for the documents that it refers to. What `_elements` cuts off refers to nothing
-    /// any more.
+    /// Records the decision on a resource for the documents that it refers to. Elements that `_elements` removes do not
+    /// count.
     fn note(&self, judged: &mut Judged<'_>, documents: &mut PatientDocuments<'_>) {
         let Judged { resource, judgement, linked: attachments, .. } = judged;
         let (resource_type, claims) = (resource.head.resource_type, &mut documents.claims);
@@ -123,7 +123,7 @@ impl<'a> ChunkExport<'a> {
         }
     }
 
-    /// Puts a resource where it belongs, and notes what it refers to.
+    /// Writes or holds a resource, and notes its references.
     async fn put(
         &mut self,
         line: &[u8],
@@ -133,7 +133,7 @@ impl<'a> ChunkExport<'a> {
         let Judged { resource, judgement: Judgement { verdict, .. }, key, linked, .. } = judged;
         let head = &resource.head;
         let is_kept = verdict.decision() == Decision::Keep;
-        // Outside the records nobody knows yet what other chunks export: rather one Provenance too many than one lost.
+        // For `shared/`, it is not known yet what other chunks export: one Provenance too many is better than one lost.
         let is_held =
             documents.is_some() && self.provenance.is_wanted() && head.resource_type == "Provenance";
         if is_kept && is_held {
@@ -161,7 +161,7 @@ impl<'a> ChunkExport<'a> {
         if linked.iter().all(LinkedAttachment::is_elsewhere) {
             self.writer.resource(head.resource_type, &line).await
         } else {
-            // Its URLs are known when the whole patient is.
+            // Its URLs are known only when the whole patient is read.
             documents.spool(&line, &self.writer).await
         }
     }

@@ -1,7 +1,8 @@
-//! Lines that refer to documents of the record: written with the URLs that those have in the export, or with their bytes.
+//! Writes lines that refer to documents of the record, with the URLs that the documents have in the export, or with
+//! their bytes.
 //!
-//! A URL in the output can be fetched, or is not there: one of the record becomes an absolute URL of this server, those of
-//! other servers stay, and any other is left out and named in the `error` file.
+//! The output has only URLs that can be fetched: URLs of the record become absolute URLs of this server, URLs of other
+//! servers stay, and all others are left out and named in the `error` file.
 
 use domain::error::Result;
 use domain::ids::PatientId;
@@ -17,7 +18,7 @@ use crate::stored::Kept;
 use crate::unserved::{shown, unserved_url};
 use crate::writer::ChunkWriter;
 
-/// The attachments of a line that have URLs.
+/// Returns the attachments of a line that have URLs.
 pub(crate) fn linked(line: &[u8], resource_type: &str, base_url: &str) -> Vec<LinkedAttachment> {
     if has_attachments(resource_type) {
         linked_attachments(line, resource_type, base_url)
@@ -26,7 +27,7 @@ pub(crate) fn linked(line: &[u8], resource_type: &str, base_url: &str) -> Vec<Li
     }
 }
 
-/// Writes the lines of a patient that were set aside.
+/// Writes the held lines of a patient.
 pub(crate) struct Linker<'l> {
     pub(crate) patient: &'l PatientId,
     pub(crate) claims: &'l Claims<'l>,
@@ -34,19 +35,19 @@ pub(crate) struct Linker<'l> {
     pub(crate) inlined: &'l mut Inlined,
 }
 
-/// What stands in the places of the URLs of a line.
+/// The replacements of the URLs of a line.
 #[derive(Default)]
 struct Replaced {
     replacements: Vec<Replacement>,
     is_served: bool,
-    /// URLs that nobody serves.
+    /// URLs that cannot be served.
     unserved: Vec<String>,
-    /// URLs of documents whose size or hash the line states wrongly.
+    /// URLs of documents whose size or hash is wrong in the line.
     misstated: Vec<String>,
 }
 
 impl Linker<'_> {
-    /// Writes a line with the URLs that its documents have now, or with their bytes.
+    /// Writes a line with the URLs of its documents, or with their bytes.
     pub(crate) async fn write(&mut self, line: &[u8], writer: &mut ChunkWriter<'_>) -> Result<()> {
         let mut plain = Plain::default();
         let head = match head(line, &mut plain) {
@@ -88,7 +89,7 @@ impl Linker<'_> {
         writer.resource(head.resource_type, &rewritten).await
     }
 
-    /// What stands in the places of the URLs of a line with so many bytes.
+    /// Returns the replacements for the URLs of a line of this length.
     async fn replaced(
         &mut self,
         linked: &[LinkedAttachment],
@@ -116,7 +117,7 @@ impl Linker<'_> {
         Ok(replaced)
     }
 
-    /// What stands in the place of an attachment's URL.
+    /// Returns the replacement for an attachment's URL.
     async fn replacement(
         &self,
         attachment: &LinkedAttachment,
@@ -132,7 +133,7 @@ impl Linker<'_> {
             return Ok(Replacement::Absent(if is_withheld { "masked" } else { "unknown" }));
         };
         let Document { url, title, content_type, size, hash } = &written.document;
-        // The record's own bytes stay as they are, and may be others than those of the document.
+        // Data that the record already has stays unchanged, because it may differ from the document.
         let data = if attachment.has_data() { None } else { writer.inline(written, room).await? };
         Ok(match data {
             Some(data) => {

@@ -13,7 +13,7 @@ use crate::merge::Merges;
 use crate::plan::WINDOW;
 
 impl Generator {
-    /// Writes the manifest as the chunks come.
+    /// Writes the manifest while the chunks are read.
     pub(crate) async fn write_manifest(
         &self,
         running: &Running,

@@ -1,5 +1,5 @@
-//! Joins small files of several chunks (Bulk Data 4.0, `_minimumFileSize`). Which ones is decided when all chunks are
-//! done, and each join is a chunk of its own: it may run anywhere, twice, and beside the others.
+//! Joins small files of several chunks (Bulk Data 4.0, `_minimumFileSize`). The joins are planned when all chunks are
+//! done. Each join is a chunk: it may run on any worker, twice, and concurrently with others.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::writer::ChunkWriter;
 pub(crate) struct Merges(Vec<(Purpose, String, ChunkId, ChunkId)>);
 
 impl Merges {
-    /// Notes a join that is planned.
+    /// Adds a planned join.
     pub(crate) fn note(&mut self, covered: &Covered) {
         if let Covered::Merge { purpose, resource_type, from, to } = covered {
             self.0.push((*purpose, resource_type.clone(), *from, *to));
@@ -28,7 +28,7 @@ impl Merges {
         self.0.len()
     }
 
-    /// Whether a file of a chunk is in a join, and not in the manifest.
+    /// Returns whether a file of a chunk is in a join, and therefore not in the manifest.
     pub(crate) fn has(&self, chunk: ChunkId, file: &OutputFile, least: u64) -> bool {
         file.size < least
             && self.0.iter().any(|(purpose, resource_type, from, to)| {
@@ -38,7 +38,7 @@ impl Merges {
     }
 }
 
-/// Small files of one type that follow each other.
+/// Small, consecutive files of one type.
 struct Group {
     from: ChunkId,
     to: ChunkId,
@@ -47,8 +47,8 @@ struct Group {
 }
 
 impl Generator {
-    /// The joins that make files of at least `least` bytes, of the chunks with the indexes before `end`. They are the same,
-    /// in the same order, however often they are asked for.
+    /// Returns the joins that make files of at least `least` bytes from the chunks with indexes before `end`. The
+    /// result and its order are deterministic.
     pub(crate) async fn plan_merges(&self, running: &Running, least: u64, end: u32) -> Result<Vec<Work>> {
         let output = &running.header.request.output;
         let (most, single) = (output.max_file_bytes.unwrap_or(u64::MAX), output.one_document_per_file);
@@ -60,12 +60,12 @@ impl Generator {
             {
                 let id = stored.chunk;
                 let files = stored.result.files.into_iter();
-                // Clients that want each DocumentReference alone get it so.
+                // Such clients get each DocumentReference in its own file.
                 let is_single = |file: &OutputFile| single && file.resource_type == "DocumentReference";
                 for file in files.filter(|file| file.size < least && !is_single(file)) {
                     let known = groups.entry((file.purpose, file.resource_type)).or_default();
                     match known.last_mut() {
-                        // Files of one chunk stay together, so that chunks name a join.
+                        // Files of one chunk stay together, because a join is described by chunks.
                         Some(last)
                             if last.to == id || (last.bytes < least && last.bytes + file.size <= most) =>
                         {
@@ -80,7 +80,7 @@ impl Generator {
         }
         let mut works = Vec::new();
         for ((purpose, resource_type), mut known) in groups {
-            // What is left at the end joins those before it, if there is room.
+            // The remaining files join the previous group, if there is room.
             if let [.., before, rest] = known.as_mut_slice()
                 && rest.bytes < least
                 && before.bytes + rest.bytes <= most

@@ -1,8 +1,9 @@
-//! One stream of NDJSON per type: buffered, hashed and counted as it goes. The buffers bound the memory, not the export.
+//! Writes one NDJSON stream per type, buffered, hashed and counted. Memory use is bounded by the buffers, not by the
+//! export.
 //!
-//! `_maximumFileSize`: no file is larger, but for one that holds a single line which is larger itself, or a single block of
-//! `organizeOutputBy`, which is never cut. A chunk that has [`MAX_FILES`] files puts the rest into one a type; a chunk of
-//! several patients ends before that.
+//! `_maximumFileSize`: a file is larger only if it has a single line that is larger, or a single block of
+//! `organizeOutputBy`, which is never split. When a chunk has [`MAX_FILES`] files, the rest of each type goes into one
+//! file; a chunk of several patients ends before that.
 
 use aws_lc_rs::digest;
 use domain::chunk::{OutputFile, Purpose};
@@ -16,10 +17,10 @@ use storage::packs;
 
 use crate::pack::Pack;
 
-/// A stream writes when it holds this many bytes. One that never does goes into the pack.
+/// A stream is written when its buffer has this many bytes. A stream that stays smaller goes into the pack.
 const FLUSH: usize = SMALL;
-/// Files of a chunk that were full, or hold one DocumentReference each; the rest share one a type. It keeps the chunk's
-/// row below the 400 kB of a DynamoDB item.
+/// The maximum number of full files and single-DocumentReference files of a chunk; the rest of each type shares one
+/// file. It keeps the chunk's row below the 400 kB limit of a DynamoDB item.
 const MAX_FILES: usize = 1_000;
 
 pub(crate) struct Outputs<'a> {
@@ -29,13 +30,13 @@ pub(crate) struct Outputs<'a> {
     pack: Pack<'a>,
     open: Vec<Stream>,
     done: Vec<Stream>,
-    /// Where the last line went: the next one is mostly of the same type.
+    /// The stream of the last line: the next line mostly has the same type.
     last: usize,
-    /// Lines of files that were appended as they are.
+    /// The number of lines in files that were appended unchanged.
     joined: u64,
 }
 
-/// What the streams came to.
+/// The finished files of an attempt.
 pub(crate) struct Finished {
     pub(crate) files: Vec<OutputFile>,
     /// The index of the attachments in the pack.
@@ -45,9 +46,9 @@ pub(crate) struct Finished {
 struct Stream {
     purpose: Purpose,
     resource_type: String,
-    /// The key of its object, if it becomes one.
+    /// The key of the stream's object, if it becomes one.
     key: String,
-    /// Where it is in the pack, if it went there.
+    /// The stream's place in the pack, if it goes there.
     packed: Option<Location>,
     writer: Option<Box<dyn FileWriter>>,
     buffer: Vec<u8>,
@@ -63,7 +64,7 @@ impl<'a> Outputs<'a> {
         Self { files, prefix, cut, pack, open: Vec::new(), done: Vec::new(), last: 0, joined: 0 }
     }
 
-    /// The pack of the attempt, for what is no stream.
+    /// Returns the pack of the attempt, for content that is not in a stream.
     pub(crate) fn pack(&mut self) -> &mut Pack<'a> {
         &mut self.pack
     }
@@ -72,14 +73,14 @@ impl<'a> Outputs<'a> {
         self.cut
     }
 
-    /// Appends a line, without its end, to the stream of its purpose and type.
+    /// Appends a line, without its line end, to the stream of its purpose and type.
     pub(crate) async fn write(&mut self, purpose: Purpose, resource_type: &str, line: &[u8]) -> Result<()> {
         let is_it = |stream: &Stream| stream.resource_type == resource_type && stream.purpose == purpose;
         if !self.open.get(self.last).is_some_and(is_it) {
             self.last =
                 self.open.iter().position(is_it).unwrap_or_else(|| self.begin(purpose, resource_type));
         }
-        // A block is never cut in two: [`Outputs::begin_block`] looks at it whole.
+        // A block is never split: [`Outputs::begin_block`] checks its whole size.
         if purpose != Purpose::Blocks && self.is_too_much(self.last, line.len() as u64 + 1) {
             self.close(self.last).await?;
             self.last = self.begin(purpose, resource_type);
@@ -102,7 +103,7 @@ impl<'a> Outputs<'a> {
         Ok(())
     }
 
-    /// Appends a file that was written before, as it is.
+    /// Appends an existing file unchanged.
     pub(crate) async fn append(&mut self, file: &OutputFile) -> Result<()> {
         let is_it =
             |stream: &Stream| stream.resource_type == file.resource_type && stream.purpose == file.purpose;
@@ -125,12 +126,12 @@ impl<'a> Outputs<'a> {
         Ok(())
     }
 
-    /// Lines that came with [`Outputs::append`]: other chunks wrote them.
+    /// Returns the number of lines that came with [`Outputs::append`]: other chunks wrote them.
     pub(crate) fn joined(&self) -> u64 {
         self.joined
     }
 
-    /// A block of so many bytes follows: it goes into another file where this one has no room for it.
+    /// Announces a block of this many bytes: it goes into a new file if this one has no room for it.
     pub(crate) async fn begin_block(&mut self, bytes: u64) -> Result<()> {
         let open = self.open.iter().position(|stream| stream.purpose == Purpose::Blocks);
         match open.filter(|index| self.is_too_much(*index, bytes)) {
@@ -139,12 +140,12 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    /// Whether so many files are full that a chunk should end before its next patient.
+    /// Returns whether so many files are full that a chunk should end before its next patient.
     pub(crate) fn is_crowded(&self) -> bool {
         self.done.len() >= MAX_FILES / 2
     }
 
-    /// Whether a file that has something already would exceed `_maximumFileSize` with so many bytes more.
+    /// Returns whether this many more bytes would make a non-empty file exceed `_maximumFileSize`.
     fn is_too_much(&self, index: usize, bytes: u64) -> bool {
         let stream = &self.open[index];
         let size = stream.size + stream.buffer.len() as u64;
@@ -184,7 +185,7 @@ impl<'a> Outputs<'a> {
         self.open.len() - 1
     }
 
-    /// Ends every stream and the pack, all at once, because each object waits for its bytes to be durable.
+    /// Ends every stream and the pack concurrently, because each object waits until its bytes are durable.
     pub(crate) async fn finish(mut self) -> Result<Finished> {
         let files = self.files;
         let (small, mut large): (Vec<_>, Vec<_>) = self.open.into_iter().partition(Stream::is_small);
@@ -207,7 +208,7 @@ impl<'a> Outputs<'a> {
 }
 
 impl Stream {
-    /// Whether it goes into the pack.
+    /// Returns whether the stream goes into the pack.
     fn is_small(&self) -> bool {
         self.writer.is_none() && self.buffer.len() < SMALL
     }
@@ -231,7 +232,7 @@ impl Stream {
             none => none.insert(files.create_in_parts(&self.key, self.part_bytes).await?),
         };
         self.buffer = writer.write(std::mem::take(&mut self.buffer)).await?;
-        // One line of many megabytes must not keep its room for ever.
+        // A line of many megabytes must not keep its memory forever.
         self.buffer.shrink_to(2 * FLUSH);
         Ok(())
     }
@@ -267,16 +268,16 @@ mod tests {
 
     const MOST: u64 = 60;
 
-    fn run<T>(story: impl Future<Output = T>) -> T {
+    fn run<T>(future: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(story)
+        runtime.expect("a runtime").block_on(future)
     }
 
     fn options() -> OutputOptions {
         OutputOptions { max_file_bytes: Some(MOST), ..OutputOptions::default() }
     }
 
-    /// The texts of files, in their order; each is as it is described.
+    /// Returns the texts of files in order, and checks that each matches its description.
     async fn texts(files: &dyn Files, written: &[OutputFile]) -> Vec<String> {
         let mut texts = Vec::new();
         for file in written {
@@ -306,7 +307,7 @@ mod tests {
                 let mut expected = lines.clone();
                 expected.sort();
                 assert_eq!(found, expected);
-                // As large as they may be: each file and the first line of the next one are too much together.
+                // The files are as large as possible: each file and the first line of the next one exceed the limit.
                 let mut joined = Outputs::new(&*files, "exports/b/".to_owned(), &options);
                 for file in &written {
                     joined.append(file).await.expect("appended");

@@ -1,7 +1,7 @@
 //! Writes an attempt's [pack](domain::pack): small files back to back, then the index of the attachments.
 //!
-//! Nothing is created before the first file. The pack can be read when [`Pack::finish`] returns; an attempt that ends
-//! before that leaves what the store's writer leaves when it is dropped.
+//! The object is created with the first file. The pack can be read when [`Pack::finish`] returns. An attempt that ends
+//! before that drops the store's writer.
 
 use std::io::Write as _;
 
@@ -13,25 +13,25 @@ use domain::ports::files::{FileWriter, Files};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// The pack is written when it holds this many bytes.
+/// The buffer is written when it has this many bytes.
 const FLUSH: usize = 512 * 1024;
 
-/// See the [module](self).
+/// The pack of one attempt.
 pub(crate) struct Pack<'a> {
     files: &'a dyn Files,
     key: String,
     part_bytes: Option<usize>,
-    /// Whether files of lines are stored as gzip.
+    /// Whether NDJSON files are stored as gzip.
     compress: bool,
     writer: Option<Box<dyn FileWriter>>,
     buffer: Vec<u8>,
-    /// Bytes that were written before those in the buffer.
+    /// The number of bytes written before those in the buffer.
     written: u64,
     attachments: Vec<(FileName, u64, u64)>,
 }
 
 impl<'a> Pack<'a> {
-    /// The pack of the attempt whose files have this prefix.
+    /// Creates the pack of the attempt whose files have this prefix.
     pub(crate) fn new(files: &'a dyn Files, prefix: &str, part_bytes: Option<usize>) -> Self {
         Self {
             files,
@@ -51,7 +51,7 @@ impl<'a> Pack<'a> {
         Ok(self.location(place))
     }
 
-    /// Appends a file of lines, compressed where the store keeps them so.
+    /// Appends an NDJSON file, compressed if the store compresses such files.
     pub(crate) async fn append_lines(&mut self, bytes: &[u8]) -> Result<Location> {
         if !self.compress || bytes.is_empty() {
             return self.append(bytes).await;
@@ -62,7 +62,7 @@ impl<'a> Pack<'a> {
         Ok(self.location(Place { gzip: true, ..place }))
     }
 
-    /// Appends an attachment, whose name no other one has. Returns whether there was room for it.
+    /// Appends an attachment with a unique name. Returns whether there was room for it.
     pub(crate) async fn attach(&mut self, name: &FileName, bytes: &[u8]) -> Result<bool> {
         if self.attachments.len() >= MAX_ATTACHMENTS {
             return Ok(false);
@@ -72,7 +72,7 @@ impl<'a> Pack<'a> {
         Ok(true)
     }
 
-    /// Ends the pack. It is complete and durable then. Returns where its index is, if it has attachments.
+    /// Ends the pack, which is then complete and durable. Returns the place of its index, if it has attachments.
     pub(crate) async fn finish(mut self) -> Result<Option<IndexPlace>> {
         let index = match self.attachments.is_empty() {
             true => None,
@@ -135,7 +135,7 @@ mod tests {
         Attachment,
     }
 
-    /// What is put into a pack: a kind, a number of bytes, and where ranges of it are read, in thousandths.
+    /// A file of a pack: its kind, its number of bytes, and the ranges to read, in thousandths.
     type Member = (Kind, usize, Vec<(usize, usize)>);
 
     fn member() -> impl Strategy<Value = Member> {
@@ -144,7 +144,7 @@ mod tests {
         (kind, size, prop::collection::vec((0..=1_000_usize, 0..=1_000_usize), 1..4))
     }
 
-    /// Bytes that are not the same anywhere else.
+    /// Returns bytes that differ for each file.
     fn bytes(number: usize, size: usize) -> Vec<u8> {
         let mut state = number as u64 + 1;
         let mut next = || {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pack_takes_so_many_attachments_and_no_more() {
+    async fn a_pack_has_a_maximum_number_of_attachments() {
         let platform = crate::spool::tests::platform();
         let files = platform.files();
         let mut pack = Pack::new(&*files, "exports/a/", None);
@@ -239,7 +239,7 @@ mod tests {
         }
         assert!(!pack.attach(&name(MAX_ATTACHMENTS), b"x").await.expect("no room"));
         let place = pack.finish().await.expect("finished").expect("an index");
-        assert_eq!(place.offset, MAX_ATTACHMENTS as u64, "what had no room is not in the pack");
+        assert_eq!(place.offset, MAX_ATTACHMENTS as u64, "a refused attachment is not in the pack");
     }
 
     #[tokio::test]

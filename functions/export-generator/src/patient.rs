@@ -1,4 +1,4 @@
-//! Exports one patient's record: its lines, its documents, the Provenance that goes along, and what was deleted of it.
+//! Exports one patient's record: its lines, its documents, their Provenance, and its deletions.
 
 use domain::error::Result;
 use domain::filter::Origin;

@@ -1,8 +1,8 @@
-//! Plan: walks the cohort once, cuts it into chunks by bytes, and appends them to the plan of the export.
+//! Plans an export: walks the cohort once, cuts it into chunks by bytes, and appends them to the plan.
 //!
-//! The plan is a log that only grows at its end. Its last chunk says where to go on: behind its last patient, or behind
-//! what it has beside the patients. So a plan that was cut off goes on where it was, and two of them at once cannot add
-//! anything twice: whoever appends second is refused, and looks again.
+//! The plan is an append-only log. Its last chunk says where to continue: after its last patient, or after its last
+//! work outside the patients. So an interrupted plan continues where it ended. Two concurrent plans cannot append a
+//! chunk twice: the second append is refused, and that task reads the plan again.
 
 use domain::chunk::{Chunk, Progress, Work};
 use domain::error::{Error, Result};
@@ -19,15 +19,15 @@ use crate::cohort::{ResolvedCohort, Walk};
 use crate::cut::Cut;
 use crate::watch::Watch;
 
-/// How often a plan looks again because another one was faster.
+/// The number of attempts to plan while other tasks append to the same plan.
 const RACES: u32 = 20;
-/// Indexes of chunks read at once.
+/// The number of chunk indexes that are read at once.
 pub(crate) const WINDOW: u32 = 64;
 
-/// How a try at the plan ended.
+/// The outcome of an attempt to plan.
 enum Planned {
     Done,
-    /// Another plan has appended meanwhile.
+    /// Another task has appended to the plan meanwhile.
     Overtaken,
 }
 
@@ -39,7 +39,7 @@ impl Generator {
                 Planned::Overtaken => {}
             }
         }
-        Err(Error::conflict("the plan is being made by many at once"))
+        Err(Error::conflict("too many tasks plan the export at the same time"))
     }
 
     async fn plan_on(&self, id: &JobId, deadline: &dyn Deadline) -> Result<Planned> {
@@ -54,7 +54,7 @@ impl Generator {
             _ => return Ok(Planned::Done),
         };
         let progress = stored.progress;
-        // Before the first chunk, because every chunk reads them.
+        // Deletions are sorted before the first chunk, because every chunk reads them.
         if progress.plan_end == 0
             && !progress.plan_complete
             && !self.sort_deletions(&running, version).await?
@@ -71,7 +71,7 @@ impl Generator {
             Some(last) => {
                 let stored = self.jobs.chunk(id, ChunkId::first(last)).await?;
                 let stored =
-                    stored.ok_or_else(|| Error::internal("the last chunk of the plan is not there"))?;
+                    stored.ok_or_else(|| Error::internal("the last chunk of the plan does not exist"))?;
                 Some(stored.chunk.work)
             }
             None => None,
@@ -89,7 +89,7 @@ impl Generator {
         planner.run(listed, last.as_ref(), deadline).await
     }
 
-    /// Sends everything that is open: a job that stands still has lost a message. The supporting chunk is Finish's.
+    /// Sends all open chunks: a job without progress has lost a message. Finish runs the supporting chunk.
     async fn wake(
         &self,
         id: &JobId,
@@ -118,7 +118,7 @@ impl Generator {
         Ok(())
     }
 
-    /// Sends the tasks of chunks that were appended and perhaps not sent.
+    /// Sends the tasks of chunks that were appended, and perhaps not sent yet.
     pub(crate) async fn send_again(
         &self,
         id: &JobId,
@@ -130,7 +130,7 @@ impl Generator {
         if tasks.is_empty() { Ok(()) } else { self.queue.send(size, &tasks).await }
     }
 
-    /// All chunks are done. A short export ends right here; the end of a long one has the time of a task of its own.
+    /// Runs Finish for a short export at once. A long one gets a task for it, with the full time of a task.
     pub(crate) async fn all_done(&self, id: &JobId, size: SizeClass, deadline: &dyn Deadline) -> Result<()> {
         match size {
             SizeClass::Small if !deadline.is_near(self.clock.now()) => Box::pin(self.finish(id)).await,
@@ -140,8 +140,8 @@ impl Generator {
         }
     }
 
-    /// What is exported beside the patients, in an order that stays: for a system export everything outside their
-    /// compartments, and what was deleted of patients who are gone.
+    /// Returns the work outside the patients, in a stable order: the absent members of a group; for a system-level
+    /// export, the resources outside the compartments; and the deletions of removed patients.
     async fn system_chunks(
         &self,
         request: &ExportRequest,
@@ -159,7 +159,7 @@ impl Generator {
                 works.push((Work::Groups, 0));
             }
         }
-        // Lists and groups name patients who are gone; a cohort of everybody does not.
+        // Lists and groups still name removed patients; a cohort of all patients does not.
         if selection.since.is_some() && request.cohort == Cohort::Everyone {
             works.push((Work::Deleted, 0));
         }
@@ -167,20 +167,21 @@ impl Generator {
     }
 }
 
-/// The ids of chunks have six digits, and are read in the order of their texts.
+/// Chunk ids have six digits, and are sorted as text.
 const MAX_CHUNKS: usize = 999_999;
 
-/// One try at the plan of an export.
+/// One attempt to plan an export.
 struct Planner<'p> {
     generator: &'p Generator,
     id: &'p JobId,
     size: SizeClass,
     request: &'p ExportRequest,
-    /// Where the plan ends.
+    /// The end of the plan, as an index.
     at: u32,
     /// Chunks that are cut and not appended yet.
     chunks: Vec<Chunk>,
-    /// How many are appended at once: the first goes to a worker at once, and the more there are, the fewer transactions.
+    /// The number of chunks that are appended at once: one at first, so that a worker starts soon; then more, to save
+    /// transactions.
     at_once: usize,
 }
 
@@ -193,7 +194,7 @@ impl Planner<'_> {
     ) -> Result<Planned> {
         let generator = self.generator;
         let mut watch = Watch::new(generator, self.id);
-        // What stands behind the last patient ends the patients as well.
+        // A chunk outside the patients as the last one means that all patients are planned.
         let after = match last {
             None => Some(None),
             Some(Work::Patients(patients)) => patients.last().map(Some),
@@ -232,16 +233,16 @@ impl Planner<'_> {
         self.end(&listed, last, deadline).await
     }
 
-    /// Appends what is exported beside the patients, behind what the plan has of it, and ends the plan.
+    /// Appends the remaining work outside the patients, and ends the plan.
     async fn end(
         &mut self,
         listed: &ResolvedCohort,
         last: Option<&Work>,
         deadline: &dyn Deadline,
     ) -> Result<Planned> {
-        let beside = self.generator.system_chunks(self.request, listed).await?;
+        let outside = self.generator.system_chunks(self.request, listed).await?;
         for (work, bytes) in
-            beside.into_iter().filter(|(work, _)| last.is_none_or(|last| is_behind(work, last)))
+            outside.into_iter().filter(|(work, _)| last.is_none_or(|last| is_behind(work, last)))
         {
             if self.chunks.len() == MAX_APPENDED && self.append(Plan::Continues).await?.is_none() {
                 return Ok(Planned::Overtaken);
@@ -249,7 +250,7 @@ impl Planner<'_> {
             self.chunks.push(Chunk::new(self.next_id(), work, bytes));
         }
         if self.size == SizeClass::Small && self.at == 0 && self.chunks.len() == 1 {
-            // Nobody else is needed for a single chunk.
+            // A single chunk runs in this task.
             let Some(_) = self.append_unsent(Plan::Ends).await? else { return Ok(Planned::Overtaken) };
             let chunk = ChunkId::first(0);
             Box::pin(self.generator.run_chunk(self.id, chunk, deadline)).await?;
@@ -266,7 +267,7 @@ impl Planner<'_> {
         ChunkId::first(self.at + u32::try_from(self.chunks.len()).unwrap_or(u32::MAX))
     }
 
-    /// Appends the chunks that are cut and sends them; `None` when another plan was faster.
+    /// Appends the chunks that are cut, and sends them. Returns `None` if another task appended first.
     async fn append(&mut self, plan: Plan) -> Result<Option<Progress>> {
         let from = self.at;
         let progress = self.append_unsent(plan).await?;
@@ -287,7 +288,7 @@ impl Planner<'_> {
         let append = Append { at: self.at, chunks: &self.chunks, plan };
         let progress = self.generator.jobs.append(self.id, append).await?;
         if progress.is_some() {
-            // Not where the plan ends by now: another plan may have gone on behind these chunks, and then this one is overtaken.
+            // Not `progress.plan_end`: if another task has appended after these chunks, this one is overtaken.
             self.at = self.next_id().index;
             self.chunks.clear();
         }
@@ -295,7 +296,7 @@ impl Planner<'_> {
     }
 }
 
-/// Whether a work beside the patients stands behind the last one that the plan has.
+/// Returns whether a work outside the patients comes after the last one in the plan.
 fn is_behind(work: &Work, last: &Work) -> bool {
     fn place(work: &Work) -> (u8, &str) {
         match work {

@@ -1,5 +1,4 @@
-//! Sorts what was deleted before an export with `_since` is planned, where there is so much of it that the chunks should not
-//! read it all.
+//! Sorts the deletions before an export with `_since` is planned, if they are too many for each chunk to read them all.
 
 use domain::chunk::job_prefix;
 use domain::error::{Error, Result};
@@ -11,12 +10,12 @@ use domain::states::Running;
 use crate::deletions::DeletionReader;
 use crate::{Generator, sorter};
 
-/// The part of a chunk's bytes that a chunk may read of `deleted/` beside its patients. With more than that it is sorted.
+/// A chunk may read this fraction of its bytes from `deleted/`. If `deleted/` is larger, it is sorted.
 const SHARE: u64 = 128;
 
 impl Generator {
-    /// Sorts them and notes it on the job, unless that was done, or there are few. Returns false where the job was changed
-    /// meanwhile.
+    /// Sorts the deletions and records that on the job, unless they are sorted already or are few. Returns `false` if
+    /// the job was changed meanwhile.
     pub(crate) async fn sort_deletions(&self, running: &Running, version: u64) -> Result<bool> {
         let filter = Filter::of(running);
         let Some(selector) = filter.since().filter(|_| running.sorted_deletions.is_none()) else {
@@ -31,11 +30,11 @@ impl Generator {
         let prefix = format!("{}deleted-{attempt}/", job_prefix(&running.header.id));
         let reader = DeletionReader::new(&*self.records, selector).await?;
         if let Err(error) = sorter::sort(&*self.files, &prefix, reader).await {
-            return self.abandon(&prefix, error).await.map(|()| false);
+            return self.discard_attempt(&prefix, error).await.map(|()| false);
         }
         let noted = Running { sorted_deletions: Some(prefix.clone()), ..running.clone() };
         match self.jobs.replace(&Job::Running(noted), version).await {
-            // Read again, with this on it.
+            // The caller reads the job again, which now has the sorted deletions.
             Ok(_) => Ok(false),
             Err(Error::Conflict(_)) => {
                 // The response to our own success may have been lost.
@@ -52,11 +51,11 @@ impl Generator {
         }
     }
 
-    /// Removes them at the end of the export. Where that fails they go with the job.
+    /// Removes the sorted deletions at the end of the export. If that fails, they are removed with the job.
     pub(crate) async fn remove_sorted_deletions(&self, prefix: Option<&str>) {
         let Some(prefix) = prefix else { return };
         if let Err(error) = self.files.remove_prefix(prefix).await {
-            tracing::warn!(%error, cause = error.causes(), "sorted deletions are left until the export is removed");
+            tracing::warn!(%error, cause = error.causes(), "sorted deletions were not removed; they are removed with the export");
         }
     }
 }

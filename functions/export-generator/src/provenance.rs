@@ -1,5 +1,5 @@
-//! Provenance of `shared/` that goes along with what is exported of `shared/` (Bulk Data 3.0, `includeAssociatedData`). It is
-//! looked up by what it is about, as the rule in [`domain::filter`] says.
+//! Exports the Provenance of `shared/` whose targets are exported resources of `shared/` (Bulk Data 3.0,
+//! `includeAssociatedData`). It is looked up by target, as the rule in [`domain::filter`] says.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -16,28 +16,28 @@ use fhir::spelling::plainly;
 
 use crate::walk::Walk;
 
-/// Provenance of `shared/`, in an export of patients.
-pub(crate) struct OfShared {
-    /// Whether it may be exported at all; otherwise nothing is looked up.
+/// Tracks the Provenance of `shared/` in an export of patients.
+pub(crate) struct SharedProvenance {
+    /// Whether Provenance may be exported; otherwise nothing is looked up.
     is_wanted: bool,
     kind: Provenance,
-    /// What `shared/` has; `None` before it was asked.
-    there: Option<ProvenanceCounts>,
+    /// The number of Provenance resources in `shared/`; `None` before the record store is asked.
+    counts: Option<ProvenanceCounts>,
     /// Resources whose Provenance is looked up next.
     exported: BTreeSet<String>,
     left_out: BTreeSet<String>,
-    /// Where the latest is wanted: of each exported resource the time of that, and its reference.
+    /// If only the latest Provenance is requested: its time and reference, for each exported resource.
     latest: HashMap<String, (i64, Reverse<String>)>,
-    /// Those that are the latest of a resource, when all of that were looked at.
+    /// The latest Provenance of each resource, chosen after all candidates are read.
     chosen: HashSet<String>,
 }
 
-impl OfShared {
+impl SharedProvenance {
     pub(crate) fn new(filter: &Filter<'_>) -> Self {
         Self {
             is_wanted: filter.wants("Provenance") && filter.follows_references(),
             kind: filter.provenance(),
-            there: None,
+            counts: None,
             exported: BTreeSet::new(),
             left_out: BTreeSet::new(),
             latest: HashMap::new(),
@@ -45,16 +45,16 @@ impl OfShared {
         }
     }
 
-    pub(crate) fn see(&mut self, there: ProvenanceCounts) {
-        self.there = Some(there);
+    pub(crate) fn set_counts(&mut self, counts: ProvenanceCounts) {
+        self.counts = Some(counts);
     }
 
     fn is_looked_up(&self) -> bool {
-        self.is_wanted && self.there.is_some_and(|there| there.of_shared > 0)
+        self.is_wanted && self.counts.is_some_and(|counts| counts.of_shared > 0)
     }
 
-    /// Whether a resource on which the filter has decided stays as it is decided, as far as is known: Provenance only goes
-    /// along with what it is about.
+    /// Returns whether the filter's verdict on a resource stands, as far as is known. A Provenance is exported only if
+    /// one of its targets is.
     pub(crate) fn is_asked_for(
         &mut self,
         verdict: &Verdict,
@@ -90,7 +90,7 @@ impl OfShared {
         false
     }
 
-    /// Notes a resource whose Provenance goes along.
+    /// Records a resource whose Provenance is looked up.
     pub(crate) fn follow(&mut self, reference: &str, verdict: &Verdict) {
         if !self.is_looked_up() {
             return;
@@ -104,7 +104,7 @@ impl OfShared {
         };
     }
 
-    /// Looks up the Provenance of the noted resources.
+    /// Looks up the Provenance of the recorded resources.
     pub(crate) async fn want(&mut self, records: &dyn Records, walk: &mut Walk) -> Result<()> {
         let noted = [
             (ReferredBy::Exported, std::mem::take(&mut self.exported)),
@@ -120,7 +120,8 @@ impl OfShared {
         Ok(())
     }
 
-    /// Wants the latest of each exported resource, when everything else was fetched. Returns whether there are some.
+    /// Wants the latest Provenance of each exported resource, after everything else is fetched. Returns whether it
+    /// chose any.
     pub(crate) fn choose(&mut self, walk: &mut Walk) -> bool {
         let before = self.chosen.len();
         for (_, Reverse(reference)) in self.latest.values() {
@@ -131,26 +132,26 @@ impl OfShared {
         self.chosen.len() > before
     }
 
-    /// What is said of Provenance that nobody can export from where it is.
+    /// Returns a warning if `shared/` has Provenance that cannot be exported from there.
     pub(crate) async fn misplaced(&self, records: &dyn Records) -> Result<Option<String>> {
         if !self.is_wanted {
             return Ok(None);
         }
-        let there = match self.there {
-            Some(there) => there,
-            // Nothing is referred to, so nothing was asked.
+        let counts = match self.counts {
+            Some(counts) => counts,
+            // No resource was fetched from `shared/`, so the counts are not known yet.
             None => records.supporting(&BTreeSet::new()).await?.provenance,
         };
-        Ok((there.of_patients > 0).then(|| {
+        Ok((counts.of_patients > 0).then(|| {
             format!(
                 "Provenance resources in shared/ that are about resources of patients: {}. They are not exported; put them into the directories of those patients, as `ehi load` does",
-                there.of_patients
+                counts.of_patients
             )
         }))
     }
 }
 
-/// When a Provenance was recorded, in microseconds.
+/// Returns `recorded` of a Provenance, in microseconds.
 pub(crate) fn recorded(line: &[u8]) -> i64 {
     json::member(line, 0..line.len(), b"recorded")
         .and_then(|value| json::string(line, value))

@@ -1,4 +1,4 @@
-//! Reads the files of patients: what there is of a record, and its first files, before the patient's turn comes.
+//! Reads the files of patients. The files of the next patients are listed, and the first ones opened, ahead of time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,22 +10,23 @@ use domain::ports::records::{BlockReader, Part, Parts, Records};
 use futures_util::future::join_all;
 use futures_util::stream::{self, Stream, StreamExt};
 
-/// Patients whose files are opened before their turn. A bound on memory: a store may fetch half a megabyte of each file.
+/// The number of patients whose files are opened ahead. It bounds the memory: a store may fetch half a megabyte of each
+/// file.
 const PATIENTS_AHEAD: usize = 4;
-/// Files of one patient that are opened before their turn.
+/// The number of files of one patient that are opened ahead.
 const OPENED_AHEAD: usize = 4;
 
-/// One patient's files. A store far away is not waited for, because the first of them are open already.
+/// The files of one patient. The first ones are open already, so that a remote store causes no wait.
 pub(crate) struct PatientReader {
     records: Arc<dyn Records>,
     pub(crate) patient: PatientId,
     parts: Parts,
-    /// Of the first files, in their order.
+    /// The open readers of the first files, in order.
     readers: VecDeque<Result<Box<dyn BlockReader>>>,
 }
 
 impl PatientReader {
-    /// Patients in their order, each with the first files open.
+    /// Returns patients in order, each with its first files open.
     pub(crate) fn ahead(
         records: &Arc<dyn Records>,
         patients: &[PatientId],
@@ -42,27 +43,27 @@ impl PatientReader {
         Ok(Self { records, patient, parts, readers: readers.into() })
     }
 
-    /// The files of resource lines.
+    /// Returns the NDJSON files.
     pub(crate) fn records(&self) -> &[Part] {
         &self.parts.records
     }
 
-    /// The files that are no FHIR resources.
+    /// Returns the files that are not FHIR resources.
     pub(crate) fn documents(&self) -> &[Part] {
         &self.parts.documents
     }
 
-    /// Whether there is nothing of the patient.
+    /// Returns whether the patient has no record.
     pub(crate) fn is_absent(&self) -> bool {
         self.records().is_empty() && self.documents().is_empty()
     }
 
-    /// Stored bytes of all files.
+    /// Returns the stored bytes of all files.
     pub(crate) fn bytes(&self) -> u64 {
         self.records().iter().chain(self.documents()).map(|part| part.bytes).sum()
     }
 
-    /// The lines of a file. Files are read in their order.
+    /// Returns the lines of a file. Files are read in order.
     pub(crate) async fn lines(&mut self, index: usize) -> Result<Lines> {
         let reader = match self.readers.pop_front() {
             Some(reader) => reader,
@@ -71,13 +72,13 @@ impl PatientReader {
         still_there(reader).map(Lines::new)
     }
 
-    /// The bytes of a document.
+    /// Returns the bytes of a document.
     pub(crate) async fn document(&mut self, part: &Part) -> Result<Box<dyn BlockReader>> {
         still_there(self.records.open_document(&self.patient, part).await)
     }
 }
 
-/// Patients with their files, many found at once.
+/// Returns patients with their files, which are listed for many patients at once.
 fn listed(
     records: Arc<dyn Records>,
     patients: &[PatientId],
@@ -93,8 +94,8 @@ fn listed(
     })
 }
 
-/// Turns [`Error::NotFound`] into [`Error::Conflict`], so that the chunk is collected again: a file that was listed has been
-/// removed since.
+/// Turns [`Error::NotFound`] into [`Error::Conflict`], so that the chunk is collected again: a listed file was removed
+/// meanwhile.
 fn still_there<T>(opened: Result<T>) -> Result<T> {
     opened.map_err(|error| match error {
         Error::NotFound(_) => Error::conflict("a file of a record was removed while its chunk was collected"),
@@ -109,9 +110,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_was_removed_meanwhile_is_no_reason_to_fail_the_export() {
+    fn a_file_that_is_removed_meanwhile_does_not_fail_the_export() {
         let kind = |error| still_there::<()>(Err(error)).map_err(|error| error.kind());
-        assert_eq!(kind(Error::NotFound("there is no such file")), Err(Kind::Contended));
+        assert_eq!(kind(Error::NotFound("the file does not exist")), Err(Kind::Contended));
         assert_eq!(kind(Error::unavailable("later")), Err(Kind::Unavailable));
     }
 }

@@ -1,5 +1,5 @@
-//! References that leave the patients' compartments: collected by each chunk, followed at the end by
-//! [`supporting`](crate::supporting).
+//! Collects the references that leave the patients' compartments, in each chunk. [`supporting`](crate::supporting)
+//! follows them at the end.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -18,12 +18,12 @@ use storage::packs;
 use crate::pack::Pack;
 use crate::spool::StreamReader;
 
-/// References held before they go to the store.
+/// The number of references that are held before they are written to the store.
 const MAX_HELD: usize = 100_000;
-/// Stands in the file before references of resources that were left out. No type's name begins with it.
+/// Marks references of resources that were left out, in the file. No type's name begins with it.
 const LEFT_OUT_MARK: char = '~';
 
-/// The reference to a resource.
+/// Formats the reference to a resource.
 pub(crate) fn format_key(resource_type: &str, id: &str) -> String {
     let mut key = String::with_capacity(resource_type.len() + id.len() + 1);
     key.push_str(resource_type);
@@ -32,10 +32,10 @@ pub(crate) fn format_key(resource_type: &str, id: &str) -> String {
     key
 }
 
-/// Shows the references of a line, in its plain spelling, that leave the compartments.
+/// Visits the references of a line, in its plain spelling, that leave the compartments.
 ///
-/// An absolute URL counts whatever server it names. `ehi load` keeps the references of another server's records as they
-/// are and places resources by them, so they name what lies in `shared/`: not to follow them would lose parts of the
+/// The server of an absolute URL does not matter. `ehi load` keeps the absolute references of records from another
+/// server, and places resources by them, so they name resources in `shared/`. To ignore them would lose parts of the
 /// record.
 pub(crate) fn leaving(text: &[u8], mut visit: impl FnMut(&str)) {
     reference_values(text, |value| {
@@ -53,11 +53,11 @@ pub(crate) fn leaving(text: &[u8], mut visit: impl FnMut(&str)) {
     });
 }
 
-/// The references of a chunk, each once as long as memory holds them.
+/// The references of a chunk, each once as long as they fit in memory.
 pub(crate) struct ReferenceSet<'a> {
     files: &'a dyn Files,
     key: String,
-    // Looked up for each reference: the hash is quick, and its seed is another in each process.
+    // A fast hash, because each reference is looked up. Its seed differs in each process.
     held: HashMap<String, ReferredBy, RandomState>,
     writer: Option<Box<dyn FileWriter>>,
 }
@@ -67,7 +67,7 @@ impl<'a> ReferenceSet<'a> {
         Self { files, key: prefix + "references.txt", held: HashMap::default(), writer: None }
     }
 
-    /// Adds what a line refers to.
+    /// Adds the references of a line.
     pub(crate) fn add_all(&mut self, line: &[u8], by: ReferredBy) {
         leaving(line, |reference| self.add(reference, by));
     }
@@ -81,7 +81,7 @@ impl<'a> ReferenceSet<'a> {
         }
     }
 
-    /// Moves the references to the store when there are many.
+    /// Writes the references to the store if there are many.
     pub(crate) async fn spill(&mut self) -> Result<()> {
         if self.held.len() < MAX_HELD {
             return Ok(());
@@ -90,7 +90,7 @@ impl<'a> ReferenceSet<'a> {
         self.write(text).await
     }
 
-    /// The file with all of them, in the pack if it is small; `None` when there are none.
+    /// Ends the set. Returns the file with all references, in the pack if it is small; `None` if there are none.
     pub(crate) async fn finish(mut self, pack: &mut Pack<'_>) -> Result<Option<Location>> {
         let text = self.text();
         if self.writer.is_none() && text.len() < SMALL {
@@ -108,7 +108,7 @@ impl<'a> ReferenceSet<'a> {
         }
     }
 
-    /// Those that are held, in their order, one a line; none is held any more.
+    /// Takes the held references as sorted lines.
     fn text(&mut self) -> String {
         let mut held: Vec<_> = self.held.drain().collect();
         held.sort_unstable();

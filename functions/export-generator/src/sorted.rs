@@ -1,6 +1,6 @@
-//! What was deleted, sorted by patient, so that a chunk reads what belongs to its patients and nothing else.
+//! Reads deletions sorted by patient, so that a chunk reads only those of its patients.
 //!
-//! It is one file, which the plan made ([`sorter`](crate::sorter)), and the index of its blocks.
+//! The plan writes one sorted file ([`sorter`](crate::sorter)), and the index of its blocks.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,32 +13,32 @@ use serde::{Deserialize, Serialize};
 use crate::deletions::Deletion;
 use crate::spool::StreamReader;
 
-/// An index larger than this would be one of hundreds of gigabytes.
+/// A larger index would belong to a file of hundreds of gigabytes.
 const MAX_INDEX: usize = 64 * 1024 * 1024;
 
-/// Where the patients are in the sorted file.
+/// The positions of the patients in the sorted file.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Index {
-    /// The first patient of each block, and where the block begins.
+    /// The first patient of each block, and the offset of the block.
     pub(crate) blocks: Vec<(Option<String>, u64)>,
     pub(crate) bytes: u64,
-    /// What cannot be used.
+    /// Problems with lines and files that cannot be used.
     pub(crate) problems: Vec<String>,
 }
 
 impl Index {
-    /// Writes it: from then on the deletions can be read.
+    /// Writes the index. The sorted deletions can be read from then on.
     pub(crate) async fn write(&self, files: &dyn Files, prefix: &str) -> Result<()> {
         write_all(files, &format!("{prefix}index"), serde_json::to_vec(self)?).await
     }
 }
 
-/// The key of the sorted file.
+/// Returns the key of the sorted file.
 pub(crate) fn key(prefix: &str) -> String {
     format!("{prefix}sorted")
 }
 
-/// Sorted deletions that can be read.
+/// The sorted deletions of an export.
 pub(crate) struct Sorted<'f> {
     files: &'f dyn Files,
     prefix: &'f str,
@@ -55,7 +55,7 @@ impl<'f> Sorted<'f> {
         self.index.problems
     }
 
-    /// All of them.
+    /// Returns all deletions.
     pub(crate) async fn all(&self) -> Result<Option<SortedLines>> {
         match self.index.blocks.len() {
             0 => Ok(None),
@@ -63,14 +63,14 @@ impl<'f> Sorted<'f> {
         }
     }
 
-    /// The parts of the file that may have something of these patients, in their order.
+    /// Returns the parts of the file that may have deletions of these patients, in order.
     pub(crate) async fn of(&self, patients: &BTreeSet<Option<&str>>) -> Result<Vec<SortedLines>> {
         let mut blocks = BTreeSet::new();
         for patient in patients {
             let begins = |limit: &dyn Fn(Option<&str>) -> bool| {
                 self.index.blocks.partition_point(|(first, _)| limit(first.as_deref()))
             };
-            // The block before the first that begins with the patient, or behind, may end with the patient.
+            // The block before the first one that begins with this patient or a later one may end with this patient.
             let from = begins(&|first| first < *patient).saturating_sub(1);
             blocks.extend(from..begins(&|first| first <= *patient));
         }
@@ -89,7 +89,7 @@ impl<'f> Sorted<'f> {
     }
 }
 
-/// Deletions of a file that was written here.
+/// Reads deletions from a file that the sorter wrote.
 pub(crate) struct SortedLines(Lines);
 
 impl SortedLines {

@@ -1,5 +1,5 @@
-//! Sorts what was deleted by patient, in bounded memory. The lake has it in any order: one large file, many files, compressed
-//! or not. So sorted runs are written and merged, as [`crate::sorted`] reads them.
+//! Sorts deletions by patient in bounded memory. The record store has them in any order, in one large file or many
+//! files, compressed or not. Sorted runs are written and then merged into the form that [`crate::sorted`] reads.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,21 +10,21 @@ use domain::ports::files::{FileWriter, Files};
 use crate::deletions::{Deletion, DeletionReader};
 use crate::sorted::{self, Index, SortedLines};
 
-/// How much is sorted, and merged, at once.
+/// The limits of sorting and merging.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Bytes of a run in memory.
+    /// The size of a run in memory, in bytes.
     run: usize,
-    /// Files that are merged: each has a buffer.
+    /// The number of files that are merged at once, each with a buffer.
     fan_in: usize,
-    /// Bytes of a block.
+    /// The size of a block in bytes.
     block: u64,
 }
 
 const LIMITS: Limits = Limits { run: 16 * 1024 * 1024, fan_in: 32, block: 1024 * 1024 };
-/// A file is written when its buffer has so many bytes.
+/// A file is written when its buffer has this many bytes.
 const FLUSH: usize = 512 * 1024;
-/// Sorts what a reader finds into files with this prefix.
+/// Sorts the deletions of a reader into files with this prefix.
 pub(crate) async fn sort(files: &dyn Files, prefix: &str, mut reader: DeletionReader<'_>) -> Result<()> {
     let mut sorter = Sorter::new(files, prefix, LIMITS);
     while let Some(deletion) = reader.next().await? {
@@ -40,9 +40,9 @@ struct Sorter<'f> {
     /// The next run.
     held: Vec<Deletion>,
     held_bytes: usize,
-    /// Runs that were begun.
+    /// The number of runs so far.
     runs: usize,
-    /// Sorted files, by how often what is in them was merged.
+    /// Sorted files, by the number of merges of their content.
     levels: Vec<Vec<String>>,
 }
 
@@ -64,7 +64,7 @@ impl<'f> Sorter<'f> {
         Index { problems, ..index }.write(self.files, self.prefix).await
     }
 
-    /// Writes a run, and merges runs where there are many.
+    /// Writes a run, and merges runs if there are many.
     async fn end_run(&mut self) -> Result<()> {
         if self.held.is_empty() {
             return Ok(());
@@ -123,7 +123,7 @@ impl<'f> Sorter<'f> {
     }
 }
 
-/// A sorted file that is being written. Of a resource that was deleted several times the last time counts.
+/// A sorted file that is being written. Only the last deletion of each resource is kept.
 struct Output {
     writer: Box<dyn FileWriter>,
     buffer: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Lines set aside until the whole patient was read: in memory up to a bound, then in the store.
+//! Holds lines until the whole patient is read: in memory up to a limit, then in the store.
 
 use domain::error::Result;
 use domain::lines::{Lines, MemoryReader};
@@ -6,13 +6,13 @@ use domain::ports::files::{ByteStream, FileWriter, Files};
 use domain::ports::records::{BLOCK, BlockReader};
 use futures_util::StreamExt;
 
-/// What is held in memory.
+/// The maximum number of bytes in memory.
 const MAX_HELD: usize = 4 * 1024 * 1024;
 
 #[derive(Default)]
 pub(crate) struct Spool {
     held: Vec<u8>,
-    /// All that was set aside, with the ends of lines.
+    /// The size of all held lines, with their line ends.
     bytes: u64,
     spilled: Option<(String, Box<dyn FileWriter>)>,
 }
@@ -26,7 +26,7 @@ impl Spool {
         self.bytes
     }
 
-    /// Sets a line aside. `key` is where lines go that memory cannot hold.
+    /// Holds a line. `key` is the file for lines that do not fit in memory.
     pub(crate) async fn push(
         &mut self,
         line: &[u8],
@@ -51,7 +51,7 @@ impl Spool {
         Ok(())
     }
 
-    /// The lines again, in their order, and the key of a file to remove when they were read.
+    /// Returns the lines in order, and the key of a file to remove after they are read.
     pub(crate) async fn replay(self, files: &dyn Files) -> Result<(Lines, Option<String>)> {
         let Some((key, mut writer)) = self.spilled else {
             return Ok((Lines::new(Box::new(MemoryReader::new(self.held, BLOCK))), None));
@@ -63,7 +63,7 @@ impl Spool {
     }
 }
 
-/// A stored file as blocks.
+/// Reads a stored file as blocks.
 pub(crate) struct StreamReader(pub(crate) ByteStream);
 
 #[async_trait::async_trait]
@@ -81,7 +81,7 @@ pub(crate) mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_memory_cannot_hold_comes_back_in_order() {
+    async fn spilled_lines_are_replayed_in_order() {
         let platform = platform();
         let files = platform.files();
         let mut spool = Spool::default();

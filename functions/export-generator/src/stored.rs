@@ -1,8 +1,9 @@
-//! Documents in the store of files: each is written as it is read, under a name that its chunk has given to no other, and
-//! described by its size and SHA-1 (FHIR R4, Attachment.size and Attachment.hash).
+//! Stores documents: each is written while it is read, under a name that is unique in its chunk, and described by its
+//! size and SHA-1 (FHIR R4, Attachment.size and Attachment.hash).
 //!
-//! Small ones wait in memory until it is known whether they are exported, and go into the pack then, so that nothing of
-//! what is withheld stays in it. What waits is bounded: beyond [`MAX_HELD`] they are objects of their own.
+//! Small documents are held in memory until it is known whether they are exported, and then go into the pack, so that
+//! the pack has no bytes of withheld documents. The held bytes are limited: beyond [`MAX_HELD`], documents become
+//! separate objects.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,20 +21,20 @@ use settings::Settings;
 use crate::inline::Line;
 use crate::pack::Pack;
 
-/// Bytes of documents that wait in memory.
+/// The maximum number of document bytes in memory.
 const MAX_HELD: usize = 4 * 1024 * 1024;
 
-/// Documents of a patient that are exported.
+/// The exported documents of a patient.
 pub(crate) type Kept = HashMap<Target, Written>;
 
-/// A document that was read whole.
+/// A completely read document.
 pub(crate) struct Written {
     attachment: RecordAttachment,
     pub(crate) document: Document,
     bytes: Bytes,
 }
 
-/// Where the bytes of a document are.
+/// The location of a document's bytes.
 enum Bytes {
     /// In memory, until it is known whether the document is exported.
     Held(Vec<u8>),
@@ -48,9 +49,9 @@ pub(crate) struct Attachments<'a> {
     job: &'a JobId,
     chunk: ChunkId,
     attempt: Attempt,
-    /// Names that were given away.
+    /// The names that are in use.
     names: HashSet<String>,
-    /// Bytes that wait in memory.
+    /// The number of bytes in memory.
     held_bytes: usize,
 }
 
@@ -112,7 +113,7 @@ impl<'a> Attachments<'a> {
         Ok(Written { attachment: writing.attachment, document, bytes })
     }
 
-    /// The bytes of a document as base64, where they go into a line.
+    /// Returns the bytes of a document as base64, if they fit into the line.
     pub(crate) async fn inline(&self, written: &Written, room: &mut Line) -> Result<Option<String>> {
         if let Bytes::Held(bytes) = &written.bytes {
             return Ok(room.encode(bytes));
@@ -120,7 +121,7 @@ impl<'a> Attachments<'a> {
         room.read(&written.document, &written.attachment.key(self.job), self.job, self.files).await
     }
 
-    /// Stores what waits in memory: the document is exported.
+    /// Stores a document that is held in memory, because it is exported.
     pub(crate) async fn keep(&mut self, written: &mut Written, pack: &mut Pack<'_>) -> Result<()> {
         let Bytes::Held(bytes) = std::mem::replace(&mut written.bytes, Bytes::Packed) else { return Ok(()) };
         self.held_bytes -= bytes.len();
@@ -136,7 +137,7 @@ impl<'a> Attachments<'a> {
         match written.bytes {
             Bytes::Held(bytes) => self.held_bytes -= bytes.len(),
             Bytes::Object => self.files.remove(&written.attachment.key(self.job)).await?,
-            // Only what is exported goes there.
+            // The pack has only exported documents.
             Bytes::Packed => {}
         }
         Ok(())
@@ -149,15 +150,15 @@ pub(crate) struct Writing<'g> {
     document: Document,
     key: String,
     files: &'g dyn Files,
-    /// What was read of it, as long as it is small.
+    /// The bytes read so far, while the document is small.
     held: Vec<u8>,
-    /// Its own object, once it is not.
+    /// The document's separate object, once it is larger.
     writer: Option<Box<dyn FileWriter>>,
     hash: digest::Context,
 }
 
 impl Writing<'_> {
-    /// Gives it another title than its name.
+    /// Sets a title other than the document's name.
     pub(crate) fn title(&mut self, title: &str) {
         title.clone_into(&mut self.document.title);
     }
@@ -172,7 +173,7 @@ impl Writing<'_> {
         self.spill().await?.write(bytes).await.map(|_| ())
     }
 
-    /// The writer of its own object, behind what was held.
+    /// Returns the writer of the separate object, to which the held bytes are written first.
     async fn spill(&mut self) -> Result<&mut Box<dyn FileWriter>> {
         let writer = match self.writer.take() {
             Some(writer) => writer,
@@ -185,7 +186,7 @@ impl Writing<'_> {
         Ok(self.writer.insert(writer))
     }
 
-    /// Drops what was read of it, because the rest of it cannot be.
+    /// Drops the bytes read so far, because the document cannot be read completely.
     pub(crate) async fn discard(self) -> Result<()> {
         match self.writer {
             Some(_) => self.files.remove(&self.key).await,

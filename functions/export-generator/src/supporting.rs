@@ -1,5 +1,5 @@
-//! Resources of `shared/` that an export of patients takes along: Practitioner, Organization, Location, Medication and
-//! so on, each once, by the rule in [`domain::filter`]. They are fetched wave by wave.
+//! Fetches the resources of `shared/` that an export of patients includes: Practitioner, Organization, Location,
+//! Medication and so on, each once, by the rule in [`domain::filter`]. They are fetched in waves.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,17 +13,18 @@ use domain::ports::records::{SharedLine, Supporting};
 use domain::states::Running;
 use fhir::head::Plain;
 
-use crate::provenance::OfShared;
+use crate::provenance::SharedProvenance;
 use crate::unserved::without_documents;
 use crate::walk::Walk;
 use crate::writer::{ChunkWriter, UNREADABLE_LABEL};
 use crate::{Generator, references, tombstones};
 
-/// Resources fetched at once.
+/// The number of resources that are fetched at once.
 const BATCH: usize = 200;
 
 impl Generator {
-    /// Runs the supporting chunk of a job whose other chunks are done. `references` are the files with what those refer to.
+    /// Runs the supporting chunk of a job whose other chunks are done. `references` are the files with the references
+    /// of those chunks.
     pub(crate) async fn run_supporting(
         &self,
         running: &Running,
@@ -40,7 +41,7 @@ impl Generator {
         };
         let result = match collected {
             Ok(result) => result,
-            Err(error) => return self.abandon(&prefix, error).await,
+            Err(error) => return self.discard_attempt(&prefix, error).await,
         };
         let done = DoneChunk { chunk, result: &result, rest: None };
         if !self.jobs.finish_chunk(id, done).await?.recorded {
@@ -49,13 +50,13 @@ impl Generator {
         Ok(())
     }
 
-    /// Whether there is Provenance to report of a job whose resources refer to nothing in `shared/`.
+    /// Returns whether the job must report Provenance, although its resources refer to nothing in `shared/`.
     pub(crate) async fn has_misplaced_provenance(&self, running: &Running) -> Result<bool> {
-        let provenance = OfShared::new(&Filter::of(running));
+        let provenance = SharedProvenance::new(&Filter::of(running));
         Ok(provenance.misplaced(&*self.records).await?.is_some())
     }
 
-    /// Fetches what is referred to, wave by wave.
+    /// Fetches the referenced resources, wave by wave.
     async fn collect_supporting(
         &self,
         running: &Running,
@@ -73,7 +74,7 @@ impl Generator {
         let at_once = request.output.supporting_batch_size.unwrap_or(BATCH);
         let mut wave = Wave {
             filter: &filter,
-            provenance: OfShared::new(&filter),
+            provenance: SharedProvenance::new(&filter),
             walk: Walk::default(),
             damaged: Vec::new(),
         };
@@ -105,26 +106,26 @@ impl Generator {
     }
 }
 
-/// What is known while references are followed.
+/// The state while references are followed.
 struct Wave<'f> {
     filter: &'f Filter<'f>,
-    provenance: OfShared,
+    provenance: SharedProvenance,
     walk: Walk,
-    /// Damage that was reported.
+    /// Damage that was already reported.
     damaged: Vec<Damage>,
 }
 
 impl Wave<'_> {
-    /// Reports what was not found, and what may have stood there.
+    /// Reports missing resources, and damage that may be the reason.
     async fn report(
         &mut self,
         batch: &BTreeSet<String>,
         found: &Supporting,
         writer: &mut ChunkWriter<'_>,
     ) -> Result<()> {
-        self.provenance.see(found.provenance);
+        self.provenance.set_counts(found.provenance);
         for damage in &found.damaged {
-            // Every call names all of them.
+            // Every call returns all damage that is known.
             if !self.damaged.contains(damage) {
                 writer.problem("structure", &damage.to_string()).await?;
                 self.damaged.push(damage.clone());
@@ -141,7 +142,7 @@ impl Wave<'_> {
         Ok(())
     }
 
-    /// Decides on a resource, writes it, and notes what it refers to.
+    /// Decides on a resource, writes it, and notes its references.
     async fn resource(&mut self, found: &SharedLine, writer: &mut ChunkWriter<'_>) -> Result<()> {
         let Some(by) = self.walk.referred_by(&found.reference) else { return Ok(()) };
         if !self.walk.was_passed_over(&found.reference) {
@@ -165,7 +166,7 @@ impl Wave<'_> {
             Verdict::Unreadable => {
                 return writer.unusable(&format!("{}: {UNREADABLE_LABEL}", found.reference)).await;
             }
-            // Counted at the end, when nothing can change it.
+            // Passed-over resources are counted at the end, because a later wave may export them.
             Verdict::PassOver(_) => return Ok(()),
             verdict => writer.decided(verdict.decision()),
         }

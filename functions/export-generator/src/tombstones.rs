@@ -1,5 +1,5 @@
-//! What was deleted of some patients, or of nobody: with `_since` it is listed, and never in the output as well (Bulk Data
-//! 3.0, `deleted`).
+//! Reads the deletions of some patients, or of no patient. With `_since` they are listed, and a deleted resource is
+//! never in the output as well (Bulk Data 3.0, `deleted`).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,16 +13,16 @@ use domain::states::Running;
 use crate::deletions::{Deletion, DeletionReader};
 use crate::sorted::Sorted;
 
-/// Deleted resources by `Type/id`: when, in microseconds.
+/// Deleted resources by `Type/id`, with their times in microseconds.
 #[derive(Default)]
 pub(crate) struct Tombstones {
     deleted: HashMap<String, i64>,
-    /// Of each patient, which.
+    /// The deleted resources of each patient.
     of_patients: HashMap<String, Vec<String>>,
 }
 
 impl Tombstones {
-    /// Reads what was deleted within the export's time of these patients; `None` is nobody.
+    /// Reads the deletions of these patients within the export's time range; `None` stands for resources of no patient.
     pub(crate) async fn read(
         records: &dyn Records,
         files: &dyn Files,
@@ -66,7 +66,8 @@ impl Tombstones {
         self.deleted.is_empty()
     }
 
-    /// Whether a line is one that was deleted. One that changed afterwards is there again, and is no longer deleted.
+    /// Returns whether a line was deleted. A resource that changed after its deletion exists again, and its deletion is
+    /// removed.
     pub(crate) fn covers(&mut self, key: &str, changed: Option<i64>) -> bool {
         let Some(at) = self.deleted.get(key) else { return false };
         let is_back = changed.is_some_and(|changed| changed > *at);
@@ -80,17 +81,17 @@ impl Tombstones {
         self.of_patients.contains_key(patient.as_str())
     }
 
-    /// Takes out those of one patient. Returns those that are listed.
+    /// Takes the deletions of one patient. Returns those that are listed.
     pub(crate) fn take(&mut self, patient: &PatientId, filter: &Filter<'_>) -> Vec<String> {
         let mut keys = self.of_patients.remove(patient.as_str()).unwrap_or_default();
-        // What is there again was taken out before.
+        // `covers` has removed the deletions of resources that exist again.
         keys.retain(|key| self.deleted.remove(key).is_some() && filter.lists_deletion(key));
         keys.sort_unstable();
         keys
     }
 }
 
-/// What of `deleted/` cannot be used. Many chunks read the lines, so none of them reports this: Finish does, once.
+/// Returns the unusable parts of `deleted/`. Many chunks read them, so Finish reports them, once.
 pub(crate) async fn problems(
     records: &dyn Records,
     files: &dyn Files,

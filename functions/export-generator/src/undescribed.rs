@@ -1,7 +1,7 @@
-//! Documents that no resource of the record describes: the DocumentReference that lists them.
+//! Writes the DocumentReference that lists documents that no resource of the record describes.
 //!
-//! That DocumentReference stands for all of a patient's documents of this kind. It changed when one of them did, so that a
-//! client that comes again with `_since` gets the new document, and no list from which the others are missing.
+//! It lists all such documents of a patient. Its `lastUpdated` is that of the document that changed last, so that a
+//! later export with `_since` returns either the complete list, or nothing.
 
 use domain::error::Result;
 use domain::ids::PatientId;
@@ -13,8 +13,8 @@ use crate::inline::{Inlined, Line, put};
 use crate::stored::{Kept, Written};
 use crate::writer::ChunkWriter;
 
-/// Writes one DocumentReference for what nothing of the record describes. Clients that read nothing but DocumentReferences
-/// get there what other types refer to as well.
+/// Writes one DocumentReference for the undescribed documents. For clients that read only DocumentReferences, it also
+/// lists documents that resources of other types refer to.
 pub(crate) async fn describe(
     patient: &PatientId,
     claims: &Claims<'_>,

@@ -1,12 +1,12 @@
-//! URLs of attachments that nobody serves: they are left out, and the `error` file names them.
+//! Handles URLs of attachments that cannot be served: they are left out, and the `error` file names them.
 
 use std::borrow::Cow;
 
 use fhir::attachments::{LinkedAttachment, Replacement, has_attachments, linked_attachments, rewrite};
 use fhir::spelling::plainly;
 
-/// A line of `shared/`, where no documents lie: without the URLs that cannot be served, and what the `error` file says of
-/// them.
+/// Returns a line of `shared/`, which has no documents, without the URLs that cannot be served, and the messages about
+/// them for the `error` file.
 pub(crate) fn without_documents<'l>(
     line: &'l [u8],
     resource_type: &str,
@@ -35,7 +35,7 @@ pub(crate) fn without_documents<'l>(
     (Cow::Owned(rewritten), unserved)
 }
 
-/// Characters of a URL that are shown.
+/// The maximum number of characters of a URL in a message.
 const SHOWN: usize = 200;
 
 pub(crate) fn shown(url: &str) -> String {

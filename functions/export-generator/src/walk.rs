@@ -1,4 +1,4 @@
-//! The resources of `shared/` that are referred to, and how far they were followed.
+//! Tracks the referenced resources of `shared/`, and how far they were followed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,11 +10,11 @@ use fhir::spelling::plainly;
 
 use crate::references::leaving;
 
-/// Each resource is held once, about 100 bytes.
+/// The referenced resources. Each is held once, about 100 bytes.
 #[derive(Default)]
 pub(crate) struct Walk {
     known: HashMap<String, Known>,
-    /// To be fetched. What exported resources refer to comes first, so that little is fetched twice.
+    /// References to fetch. Those of exported resources are fetched first, so that few are fetched twice.
     by_exported: BTreeSet<String>,
     by_left_out: BTreeSet<String>,
 }
@@ -24,19 +24,19 @@ struct Known {
     fate: Fate,
 }
 
-/// What was decided on a resource.
+/// The decision on a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Open,
-    /// Left out, until an exported resource turns out to refer to it.
+    /// Left out, unless an exported resource refers to it later.
     PassedOver(Reason),
     Exported,
-    /// For good.
+    /// Left out permanently.
     LeftOut,
 }
 
 impl Known {
-    /// Nothing can change what was decided.
+    /// Returns whether the decision is final.
     fn is_settled(&self) -> bool {
         matches!(self.fate, Fate::Exported | Fate::LeftOut)
     }
@@ -61,7 +61,7 @@ impl Walk {
         wanted.insert(reference.to_owned());
     }
 
-    /// Wants a Provenance, also one that was passed over because it was not asked for: there is more to decide it by.
+    /// Wants a Provenance, even if it was passed over because no target was exported: there may be a new target.
     pub(crate) fn want_provenance(&mut self, reference: &str, by: ReferredBy) {
         let known = self.known.get(reference);
         if known.is_some_and(|known| known.by >= by && known.fate == Fate::PassedOver(Reason::Provenance)) {
@@ -71,19 +71,19 @@ impl Walk {
         }
     }
 
-    /// The next references to fetch; none at the end.
+    /// Returns the next references to fetch; empty at the end.
     pub(crate) fn next(&mut self, at_once: usize) -> BTreeSet<String> {
         let wanted = if self.by_exported.is_empty() { &mut self.by_left_out } else { &mut self.by_exported };
         std::iter::from_fn(|| wanted.pop_first()).take(at_once).collect()
     }
 
-    /// The kind of resources that refer to it.
+    /// Returns which kind of resource refers to it; `None` if the decision on it is final.
     pub(crate) fn referred_by(&self, reference: &str) -> Option<ReferredBy> {
         self.known.get(reference).filter(|known| !known.is_settled()).map(|known| known.by)
     }
 
-    /// Whether a Provenance about this resource goes along, if exported resources are followed, or those as well that
-    /// `_since` alone left out.
+    /// Returns whether a Provenance about this resource is exported: because the resource is exported or, for
+    /// [`ReferredBy::LeftOut`], was left out only by `_since`.
     pub(crate) fn is_followed(&self, reference: &str, by: ReferredBy) -> bool {
         self.known.get(reference).is_some_and(|known| match known.fate {
             Fate::Exported => true,
@@ -92,7 +92,7 @@ impl Walk {
         })
     }
 
-    /// Notes a Provenance that goes along with nothing that is exported, as far as is known.
+    /// Records a Provenance none of whose targets is exported so far.
     pub(crate) fn set_aside(&mut self, reference: &str) {
         self.decide(reference, Fate::PassedOver(Reason::Provenance));
     }
@@ -103,7 +103,7 @@ impl Walk {
         }
     }
 
-    /// Notes what was decided on a resource, and wants what it refers to, if that follows.
+    /// Records the decision on a resource, and wants its references if the verdict follows them.
     pub(crate) fn settle(&mut self, found: &SharedLine, verdict: &Verdict) {
         let fate = match verdict {
             Verdict::Keep | Verdict::Subset(_) => Fate::Exported,
@@ -114,8 +114,8 @@ impl Walk {
         let Some(by) = verdict.follows() else { return };
         let text = &*plainly(&found.line);
         let is_provenance = found.reference.starts_with("Provenance/");
-        // It goes along with what it is about, and not the other way round: one import of a whole directory would bring
-        // all of that into every patient's export.
+        // The targets of a Provenance are not followed: otherwise one Provenance of a bulk import would add all its
+        // targets to every patient's export.
         match is_provenance.then(|| json::member(text, 0..text.len(), b"target")).flatten() {
             Some(target) => {
                 leaving(&text[..target.start], |reference| self.want(reference, by));
@@ -125,12 +125,12 @@ impl Walk {
         }
     }
 
-    /// Whether the resource was fetched before, and passed over.
+    /// Returns whether the resource was fetched before and passed over.
     pub(crate) fn was_passed_over(&self, reference: &str) -> bool {
         self.known.get(reference).is_some_and(|known| matches!(known.fate, Fate::PassedOver(_)))
     }
 
-    /// Why resources stay passed over, one for each.
+    /// Returns the reasons of the resources that stay passed over, one for each.
     pub(crate) fn passed_over(self) -> impl Iterator<Item = Reason> {
         self.known.into_values().filter_map(|known| match known.fate {
             Fate::PassedOver(reason) => Some(reason),

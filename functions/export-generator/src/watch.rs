@@ -1,4 +1,4 @@
-//! Whether a job is still wanted, asked every few seconds.
+//! Checks every few seconds whether a job is still wanted.
 
 use domain::error::Result;
 use domain::ids::JobId;
@@ -6,10 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::Generator;
 
-/// All workers of an export ask for the same row. So often, 500 of them stay far below what one partition gives.
+/// The time between two reads. All workers of an export read the same row: 500 of them stay far below the limit of one
+/// partition.
 const INTERVAL: SignedDuration = SignedDuration::from_secs(5);
 
-/// See the [module](self).
+/// Watches one job for a task.
 pub(crate) struct Watch<'g> {
     generator: &'g Generator,
     job: &'g JobId,
@@ -17,15 +18,15 @@ pub(crate) struct Watch<'g> {
 }
 
 impl<'g> Watch<'g> {
-    /// Of a job that was found running just now.
+    /// Starts with a job that was just read as running.
     pub(crate) fn new(generator: &'g Generator, job: &'g JobId) -> Self {
         Self { generator, job, asked_at: generator.clock.now() }
     }
 
-    /// False when the job was found cancelled, failed or removed.
+    /// Returns `false` if the job is cancelled, failed or removed.
     pub(crate) async fn is_wanted(&mut self) -> Result<bool> {
         let now = self.generator.clock.now();
-        // A clock that was set back must not stop the asking.
+        // The absolute value is used so that a clock that is set back does not stop the checks.
         if now.duration_since(self.asked_at).abs() < INTERVAL {
             return Ok(true);
         }

@@ -1,5 +1,5 @@
-//! Writes for one attempt at a chunk, and nothing else does: lines to their files or to the patient's block, problems to
-//! the error files, documents, references, and the counters of the ledger.
+//! Writes everything of one attempt at a chunk: lines to their files or to the patient's block, problems to the error
+//! files, documents, references, and the counters of the ledger.
 
 use domain::chunk::{ChunkResult, OutputFile, Purpose, attempt_prefix};
 use domain::dated::DaysByType;
@@ -24,15 +24,15 @@ use crate::outputs::Outputs;
 use crate::references::ReferenceSet;
 use crate::stored::{Attachments, Writing, Written};
 
-/// Why a resource is withheld whose label nobody can read.
+/// The message about a resource that is withheld because its security label cannot be read.
 pub(crate) const UNREADABLE_LABEL: &str =
     "a security label of the resource cannot be read, so the resource is withheld: correct its meta.security";
-/// A line that grew over the limit because of what the export adds to it.
+/// The message about a line that exceeds the limit after the export's additions.
 pub(crate) const TOO_LONG: &str = "a resource is longer than 16 MiB once it is rewritten";
-/// Requests in one Bundle.
-const IN_BUNDLE: usize = 100;
+/// The number of requests in a Bundle.
+const BUNDLE_SIZE: usize = 100;
 
-/// See the [module](self).
+/// The writer of one attempt at a chunk.
 pub(crate) struct ChunkWriter<'a> {
     files: &'a dyn Files,
     settings: &'a Settings,
@@ -40,7 +40,8 @@ pub(crate) struct ChunkWriter<'a> {
     attempt: Attempt,
     prefix: String,
     outputs: Outputs<'a>,
-    /// Of patients, where the output is organized by patient. What belongs to nobody has files of its own.
+    /// The current patient's block, if the output is organized by patient. Resources of no patient have their own
+    /// files.
     block: Option<Block>,
     attachments: Attachments<'a>,
     references: ReferenceSet<'a>,
@@ -91,12 +92,12 @@ impl<'a> ChunkWriter<'a> {
         self.transaction_time
     }
 
-    /// The key of a file for lines that wait.
+    /// Returns the key of a file for held lines.
     pub(crate) fn spool_key(&self, name: &str) -> String {
         format!("{}{name}.ndjson", self.prefix)
     }
 
-    /// Whether so many files are full that the chunk should end before its next patient.
+    /// Returns whether so many files are full that the chunk should end before its next patient.
     pub(crate) fn is_crowded(&self) -> bool {
         self.outputs.is_crowded()
     }
@@ -105,7 +106,7 @@ impl<'a> ChunkWriter<'a> {
         &mut self.account.ledger
     }
 
-    /// Counts stored bytes that were read.
+    /// Adds to the stored bytes that were read.
     pub(crate) fn add_bytes_read(&mut self, bytes: u64) {
         self.bytes_read += bytes;
     }
@@ -114,12 +115,12 @@ impl<'a> ChunkWriter<'a> {
         self.bytes_read
     }
 
-    /// Counts a resource by what was decided on it.
+    /// Counts a resource by the decision on it.
     pub(crate) fn decided(&mut self, decision: Decision) {
         self.account.decided(decision);
     }
 
-    /// Counts a document of `files/` by what was decided on it.
+    /// Counts a document in `files/` by the decision on it.
     pub(crate) fn document(&mut self, decision: Decision) {
         self.account.document(decision);
     }
@@ -147,9 +148,9 @@ impl<'a> ChunkWriter<'a> {
         }
     }
 
-    /// Writes what was deleted, as `Type/id`, in Bundles.
+    /// Writes deletions, as `Type/id`, in Bundles.
     pub(crate) async fn deleted(&mut self, keys: &[String]) -> Result<()> {
-        for keys in keys.chunks(IN_BUNDLE) {
+        for keys in keys.chunks(BUNDLE_SIZE) {
             let entries: Vec<_> =
                 keys.iter().map(|key| json!({ "request": { "method": "DELETE", "url": key } })).collect();
             let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
@@ -159,12 +160,12 @@ impl<'a> ChunkWriter<'a> {
         Ok(())
     }
 
-    /// Appends a file that another chunk wrote, as it is.
+    /// Appends a file of another chunk unchanged.
     pub(crate) async fn append(&mut self, file: &OutputFile) -> Result<()> {
         self.outputs.append(file).await
     }
 
-    /// Puts the resources of each patient together from here on, where the client asked for that.
+    /// From here on, writes the resources of each patient together, if the client asked for that.
     pub(crate) fn begin_blocks(&mut self) {
         self.block = self.options().organize_by_patient.then(Block::default);
     }
@@ -197,25 +198,25 @@ impl<'a> ChunkWriter<'a> {
         self.problem("structure", text).await
     }
 
-    /// Reports a file that is damaged, and returns whether it is not. What stands before the damage was read; what
-    /// stands behind it nobody can count.
+    /// Reports a damaged file. Returns whether the file is undamaged. The lines before the damage were read; those
+    /// after it cannot be counted.
     pub(crate) async fn unless_damaged(&mut self, read: Result<()>) -> Result<bool> {
         match read {
             Ok(()) => Ok(true),
             Err(Error::Damaged(damage)) => {
-                let text = format!("{damage}; what stands before the damage, if anything, is exported");
+                let text = format!("{damage}; the lines before the damage are exported");
                 self.problem("structure", &text).await.map(|()| false)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Writes an OperationOutcome to the error file, or only counts it where there are too many.
+    /// Writes an OperationOutcome to the error file, or only counts it if there are too many.
     pub(crate) async fn problem(&mut self, code: &str, text: &str) -> Result<()> {
         self.report("error", code, text).await
     }
 
-    /// The same for what is no error of this export.
+    /// Writes a warning, like [`Self::problem`].
     pub(crate) async fn warning(&mut self, code: &str, text: &str) -> Result<()> {
         self.report("warning", code, text).await
     }
@@ -224,7 +225,7 @@ impl<'a> ChunkWriter<'a> {
         if self.account.is_reported() { self.notice(severity, code, text).await } else { Ok(()) }
     }
 
-    /// Writes an OperationOutcome that is no problem of the records and is not counted.
+    /// Writes an OperationOutcome that is not a problem of the records and is not counted.
     pub(crate) async fn notice(&mut self, severity: &str, code: &str, text: &str) -> Result<()> {
         let line = outcome(severity, code, text).to_string();
         self.outputs.write(Purpose::Error, "OperationOutcome", line.as_bytes()).await
@@ -238,7 +239,7 @@ impl<'a> ChunkWriter<'a> {
         self.attachments.finish(writing).await
     }
 
-    /// Stores what waits in memory: the document is exported.
+    /// Stores a document that is held in memory, because it is exported.
     pub(crate) async fn keep_attachment(&mut self, written: &mut Written) -> Result<()> {
         self.attachments.keep(written, self.outputs.pack()).await
     }
@@ -248,12 +249,12 @@ impl<'a> ChunkWriter<'a> {
         self.attachments.discard(written).await
     }
 
-    /// The bytes of a document as base64, where they go into a line.
+    /// Returns the bytes of a document as base64, if they fit into the line.
     pub(crate) async fn inline(&self, written: &Written, room: &mut Line) -> Result<Option<String>> {
         self.attachments.inline(written, room).await
     }
 
-    /// Ends all streams; what they came to.
+    /// Ends all streams. Returns the result of the chunk.
     pub(crate) async fn finish(mut self) -> Result<ChunkResult> {
         let references = self.references.finish(self.outputs.pack()).await?;
         let unlisted = self.account.ledger.problems.unlisted;

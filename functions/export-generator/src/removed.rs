@@ -1,5 +1,5 @@
-//! What was deleted of patients who are gone themselves, and of nobody: listed in an export of everybody, some at a time.
-//! Deletions of other patients come with their chunks.
+//! Lists deletions of removed patients and of no patient, in a system-level export, in batches. Chunks list the
+//! deletions of their own patients.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -16,16 +16,16 @@ use crate::deletions::{Deletion, DeletionReader};
 use crate::sorted::{Sorted, SortedLines};
 use crate::writer::ChunkWriter;
 
-/// Deletions that are looked at together.
+/// The number of deletions in a batch.
 const AT_ONCE: usize = 10_000;
-/// Patients who are looked up at the same time: each is a request.
+/// The number of patients that are looked up concurrently, with one request each.
 const LOOKED_UP_AT_ONCE: usize = 32;
-/// Resources of `shared/` that are looked up at once.
+/// The number of resources of `shared/` that are looked up at once.
 const SHARED_AT_ONCE: usize = 100;
 
-/// Deletions in their order, each once.
+/// Deletions in order, each resource once.
 enum Source {
-    /// Few of them.
+    /// Few deletions, sorted in memory.
     Memory(std::vec::IntoIter<Deletion>),
     Sorted(Option<SortedLines>),
 }
@@ -47,14 +47,14 @@ impl Source {
                 all.push(deletion);
             }
         }
-        // Of each resource the last deletion stays.
+        // Only the last deletion of each resource is kept.
         all.sort_unstable_by(|one, other| other.cmp(one));
         all.dedup_by(|one, later| one.is_same(later));
         all.reverse();
         Ok(Self::Memory(all.into_iter()))
     }
 
-    /// The next of them; none at the end.
+    /// Returns the next batch; empty at the end.
     async fn next(&mut self) -> Result<Vec<Deletion>> {
         let mut some = Vec::new();
         while some.len() < AT_ONCE {
@@ -70,7 +70,7 @@ impl Source {
     }
 }
 
-/// Writes them.
+/// Writes the deletions.
 pub(crate) async fn export(
     records: &dyn Records,
     running: &Running,
@@ -86,41 +86,41 @@ pub(crate) async fn export(
         let (of_patients, of_nobody): (Vec<_>, Vec<_>) =
             some.into_iter().partition(|deletion| deletion.of.is_some());
         let mut keys = Vec::new();
-        // What is left out of an export of patients is not listed by it either.
+        // An export of patients does not list deletions outside their records.
         if !filter.follows_references() {
             let are_back = are_back(records, filter, &of_nobody).await?;
             let listed = of_nobody.into_iter().map(|deletion| deletion.key);
             keys.extend(listed.filter(|key| !are_back.contains(key)));
         }
-        let gone = gone_patients(records, &of_patients).await?;
-        let of_gone = of_patients
+        let removed = removed_patients(records, &of_patients).await?;
+        let of_removed = of_patients
             .into_iter()
-            .filter(|deletion| deletion.of.as_ref().is_some_and(|patient| gone.contains(patient)));
-        keys.extend(of_gone.map(|deletion| deletion.key));
+            .filter(|deletion| deletion.of.as_ref().is_some_and(|patient| removed.contains(patient)));
+        keys.extend(of_removed.map(|deletion| deletion.key));
         keys.retain(|key| filter.lists_deletion(key));
         writer.deleted(&keys).await?;
     }
 }
 
-/// The patients who have no record any more.
-async fn gone_patients(records: &dyn Records, deletions: &[Deletion]) -> Result<HashSet<String>> {
+/// Returns the patients who have no record any more.
+async fn removed_patients(records: &dyn Records, deletions: &[Deletion]) -> Result<HashSet<String>> {
     let patients: BTreeSet<&String> = deletions.iter().filter_map(|deletion| deletion.of.as_ref()).collect();
-    let is_gone = async |patient: &String| {
-        let is_gone = match PatientId::parse(patient) {
+    let is_removed = async |patient: &String| {
+        let is_removed = match PatientId::parse(patient) {
             Ok(id) => records.member(&id).await?.is_none(),
             Err(_) => true,
         };
-        Ok::<_, Error>(is_gone.then(|| patient.clone()))
+        Ok::<_, Error>(is_removed.then(|| patient.clone()))
     };
     stream::iter(patients)
-        .map(is_gone)
+        .map(is_removed)
         .buffer_unordered(LOOKED_UP_AT_ONCE)
-        .try_filter_map(|gone| std::future::ready(Ok(gone)))
+        .try_filter_map(|patient| std::future::ready(Ok(patient)))
         .try_collect()
         .await
 }
 
-/// Resources of `shared/` that are there again, and so in the output.
+/// Returns the resources of `shared/` that exist again, and are therefore in the output.
 async fn are_back(
     records: &dyn Records,
     filter: &Filter<'_>,
