@@ -19,10 +19,10 @@ use settings::resources::Resources;
 
 /// The source of the events, for rules to match on.
 const SOURCE: &str = "ehi-export";
-/// The most entries of one call (EventBridge, PutEvents).
+/// The maximum number of entries in one call (EventBridge, PutEvents).
 const BATCH: usize = 10;
 
-/// The event bus of a deployment.
+/// Returns the event bus of a deployment.
 pub fn bus(sdk: &SdkConfig, resources: &Resources) -> Result<Arc<dyn Events>> {
     let name = resources.get("EHI_EVENT_BUS");
     let name = name.ok_or_else(|| Error::invalid("EHI_EVENT_BUS: the variable is not set"))?.to_owned();

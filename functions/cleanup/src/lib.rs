@@ -1,4 +1,4 @@
-//! Cleanup: expires jobs, removes their files and files that no job records, and sends lost tasks again. It runs each hour
+//! Cleanup: expires jobs, removes their files and files without a job, and sends lost tasks again. It runs each hour
 //! and on demand.
 
 use std::collections::HashSet;
@@ -62,8 +62,8 @@ struct Cleanup<'a> {
 }
 
 impl Cleanup<'_> {
-    /// Verifies the newest entries of the audit trail, and logs its heads: the log is another place, where an operator finds what
-    /// must still be there.
+    /// Verifies the newest entries of the audit trail, and logs its heads. The log is a second place, which shows an
+    /// operator what the trail must still have.
     async fn look_at_audit_trail(&self) -> Result<()> {
         let report = verify_newest(&*self.audit, self.now, VERIFIED).await?;
         for broken in &report.broken {
@@ -119,8 +119,8 @@ impl Cleanup<'_> {
         }
     }
 
-    /// Whether a job that is gone can no more be brought back. Its row says so before any of its files is removed, so that
-    /// nobody brings back a part of it.
+    /// Returns whether the deletion of a job can no longer be undone. The job's row says so before any of its files is
+    /// removed, so that a part of it cannot be restored.
     async fn is_for_good(&self, stored: &StoredJob) -> Result<bool> {
         let Job::Cancelled(gone) = &stored.job else { return Ok(true) };
         match &gone.undo {
@@ -137,7 +137,7 @@ impl Cleanup<'_> {
         }
     }
 
-    /// Removes objects with what staff left out of an export, where the process died before it did so.
+    /// Removes the objects that staff left out of an export, if the process died before it removed them.
     async fn left_out(&self, job: &Job) -> Result<()> {
         let redactions = job.summary().map(|summary| &summary.redactions[..]).unwrap_or_default();
         for key in redactions.iter().flat_map(|redaction| &redaction.replaced) {
@@ -146,14 +146,14 @@ impl Cleanup<'_> {
         Ok(())
     }
 
-    /// Whether a job waits for a store, and `outage_hours` are not over.
+    /// Returns whether a job waits for a store, and its `outage_hours` are not over.
     fn waits(&self, stored: &StoredJob) -> bool {
         let Job::Running(running) = &stored.job else { return false };
         let outage = self.platform.settings().outage;
         running.waiting.is_some_and(|waiting| !is_over(waiting.since, outage, self.now))
     }
 
-    /// Removes the files of attempts of a finished job that were not recorded.
+    /// Removes the files of unrecorded attempts of a finished job.
     async fn orphaned_attempts(&self, id: &JobId, plan_end: u32) -> Result<()> {
         let written = self.files.list(&job_prefix(id)).await?;
         let mut recorded = HashSet::new();
@@ -182,7 +182,7 @@ impl Cleanup<'_> {
             match self.jobs.get(&id).await {
                 Ok(Some(_)) => {}
                 Ok(None) => self.files.remove_prefix(&job_prefix(&id)).await?,
-                // An operator may repair a job that cannot be read, and needs its files then.
+                // A job that cannot be read may be repaired, and then needs its files.
                 Err(error) if error.kind() == Kind::Defect => {
                     tracing::error!(job.id = %id, error = %error, cause = error.causes(), "a job cannot be read; its files stay");
                 }

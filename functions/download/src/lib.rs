@@ -44,7 +44,7 @@ const SIGNATURE: [Parameter; 2] = [
     Parameter::query("expires", "Until when the signature is good, in seconds since 1970").of(Kind::Integer),
 ];
 
-/// The routes of files.
+/// Returns the routes of files.
 pub fn routes() -> Vec<Route> {
     declared().list()
 }
@@ -70,7 +70,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
     Ok(declared().with_state(Download::of(platform)?))
 }
 
-/// The caller: the bearer of a token, or of a URL that was signed for a manifest.
+/// The caller: the holder of a token, or of a signed URL of a manifest.
 enum Asker {
     Caller(Arc<Caller>),
     Signed { expires: i64, signature: String },
@@ -91,7 +91,7 @@ impl FromRequestParts<Download> for Asker {
 }
 
 impl Download {
-    /// The job of a file that the caller may download.
+    /// Returns the job of a file that the caller may download.
     async fn job(&self, JobPath(id): JobPath, file: &str, asker: &Asker) -> Result<StoredJob> {
         let stored = self.jobs.get(&id).await?;
         match asker {
@@ -122,7 +122,7 @@ impl Download {
         }
     }
 
-    /// Sends a file, once the audit trail has it. `object` is its name there.
+    /// Sends a file after the audit trail has recorded it. `object` is its name in the trail.
     async fn send(
         &self,
         (stored, object): (&Stored<'_>, &str),
@@ -131,7 +131,7 @@ impl Download {
         request: &FileRequest,
     ) -> Result<Response> {
         let response = download(stored, request, &*self.files, self.inline_limit(job)).await?;
-        // A redirect has a link to the whole file, even for HEAD.
+        // A redirect is a link to the whole file, even for HEAD.
         let gives_bytes = response.status() != StatusCode::NOT_MODIFIED && !request.is_head();
         if gives_bytes || response.status() == StatusCode::TEMPORARY_REDIRECT {
             let client = match asker {
@@ -175,7 +175,7 @@ async fn attachment(
     request: FileRequest,
 ) -> Result<Response, ApiError> {
     let stored = state.job(job, &file, &asker).await?;
-    // People name files after patients.
+    // Attachments are often named after patients, so the trail has only a digest of the name.
     let object = format!("attachment {}", &fingerprint(&file)[..16]);
     let is_running =
         matches!(stored.job, Job::Running(_)) && stored.job.header().request.output.partial_manifests;

@@ -1,4 +1,4 @@
-//! Progress, manifest and cancelling, in the words of the job's dialect (contract, sections 1 to 3; FHIR asynchronous
+//! Progress, manifest and cancelling, in the form of the job's dialect (contract, sections 1 to 3; FHIR asynchronous
 //! pattern).
 
 mod progress;
@@ -53,7 +53,7 @@ type Manifests = Bounded<(JobId, u64, u32), Bytes>;
 /// Stored pages of running and complete jobs, by job and number. A stored page never changes.
 type Pages = Bounded<(JobId, bool, u32), Arc<StoredManifest>>;
 
-/// About how many bytes an entry of a page takes in memory.
+/// The approximate size of an entry of a page in memory, in bytes.
 const ENTRY_BYTES: u64 = 400;
 
 /// Half of the memory for manifests, in bytes: one cache has rendered pages, the other stored ones.
@@ -63,7 +63,7 @@ fn half_of_cache(platform: &dyn Platform) -> u64 {
 
 const PAGE: Parameter = Parameter::query("page", "The number of a page of the manifest").of(Kind::Integer);
 
-/// The routes of the status and the manifest. The path of the status is part of the dialect.
+/// Returns the routes of the status and the manifest. The path of the status is part of the dialect.
 pub fn routes() -> Vec<Route> {
     declared().list()
 }
@@ -156,8 +156,8 @@ impl Status {
         }
     }
 
-    /// A page of the manifest as it is sent. It changes only with the job's version, so it is rendered once for each version.
-    /// A page with signed URLs is rendered for each request. The caller was checked against the current job before.
+    /// Returns a page of the manifest as JSON. It changes only with the job's version, so it is rendered once for each
+    /// version. A page with signed URLs is rendered for each request. The caller has checked access to the current job.
     async fn manifest(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Bytes> {
         let key = (stored.job.id().clone(), stored.version, page);
         if let Some(kept) = self.manifests.get(&key) {
@@ -175,7 +175,7 @@ impl Status {
         Ok(bytes)
     }
 
-    /// A stored page. It is kept in memory where it is rendered for each request.
+    /// Returns a stored page, which is cached if it is rendered for each request.
     async fn page(
         &self,
         stored: &StoredJob,
@@ -204,7 +204,7 @@ impl Status {
         Ok(page)
     }
 
-    /// The response for an export that is running and has no files to download yet, in the words of its dialect.
+    /// Returns the response for a running export that has no files to download yet, in the form of its dialect.
     fn unfinished(&self, stored: &StoredJob, now: Timestamp) -> Result<Response> {
         let seconds = retry_after(stored, now);
         match (&stored.job, stored.job.header().request.dialect().running) {
@@ -227,8 +227,8 @@ impl Status {
         }
     }
 
-    /// The files that are ready, and what the dialect says of a running export (Bulk Data 3.0,
-    /// `allowPartialManifests`).
+    /// Returns the files that are ready, and the progress of the running export in the form of its dialect (Bulk Data
+    /// 3.0, `allowPartialManifests`).
     async fn partial(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Response> {
         let running = self.unfinished(stored, now)?;
         let Some(written) = self.page(stored, page, true).await? else { return Ok(running) };
@@ -260,7 +260,7 @@ impl Status {
     }
 }
 
-/// The HTTP status that describes the export itself, even if its dialect responds with another one.
+/// Returns the HTTP status of the export itself, even if its dialect responds with another one.
 fn status_of(job: &Job) -> StatusCode {
     match job {
         Job::Complete(_) => StatusCode::OK,
@@ -271,7 +271,7 @@ fn status_of(job: &Job) -> StatusCode {
     }
 }
 
-/// The same response as 200, with the export's status in a header (Bulk Data 3.0, `separate-export-status`).
+/// Returns the response with status 200 and the export's status in a header (Bulk Data 3.0, `separate-export-status`).
 fn separated(mut response: Response, status: StatusCode) -> Result<Response> {
     let status = HeaderValue::from_str(&status.to_string()).map_err(Error::internal)?;
     response.headers_mut().insert(HeaderName::from_static("x-export-status"), status);
@@ -279,7 +279,7 @@ fn separated(mut response: Response, status: StatusCode) -> Result<Response> {
     Ok(response)
 }
 
-/// 202 without a body: the progress, and the seconds after which the client should ask again.
+/// Returns 202 without a body, with the progress, and the seconds after which the client should ask again.
 fn in_progress(progress: &str, retry_after: u32) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::ACCEPTED;

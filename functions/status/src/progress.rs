@@ -1,4 +1,4 @@
-//! The progress of an export in the words of each dialect, and when the client should ask again.
+//! The progress of an export in the form of each dialect, and the time after which the client should ask again.
 
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
@@ -6,14 +6,15 @@ use domain::states::Running;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// The longest `Retry-After`, in seconds, so that every client learns of the end soon.
+/// The maximum `Retry-After`, in seconds, so that every client learns of the end soon.
 const MAX_RETRY_AFTER: u64 = 30;
 /// The remaining time is estimated only after this share of the bytes, or after this time.
 const ESTIMATE_FROM_PERCENT: u8 = 5;
 const ESTIMATE_FROM_MILLIS: u64 = 10_000;
 
-/// Seconds after which the client should ask again: a tenth of the remaining time, and never more than has passed since
-/// the kick-off, so that a client does not wait longer for a short export than the export takes. It is 0 in the first second.
+/// Returns the seconds after which the client should ask again: a tenth of the remaining time, but not more than has
+/// passed since the kick-off, so that a client does not wait longer for a short export than the export takes. It is 0
+/// in the first second.
 pub(crate) fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
     let wanted = match &stored.job {
         Job::InReview(_) => 5,
@@ -24,7 +25,7 @@ pub(crate) fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
     u32::try_from(seconds).unwrap_or_default()
 }
 
-/// Seconds until the end at the rate so far. Returns `None` while that rate is not known well enough.
+/// Returns the seconds until the end at the current rate; `None` while that rate is not known well enough.
 fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
     let Job::Running(running) = &stored.job else { return None };
     let progress = &stored.progress;
@@ -38,7 +39,8 @@ fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
     u64::try_from(seconds).ok()
 }
 
-/// `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes; or the name of the store that the export waits for.
+/// Returns `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes, or the name of the store that the export
+/// waits for.
 pub(crate) fn amount(stored: &StoredJob, now: Timestamp) -> String {
     if let Job::Running(Running { waiting: Some(waiting), .. }) = &stored.job {
         return waiting.describe();
@@ -71,7 +73,7 @@ fn size(bytes: u64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
-/// The status in the words of the quick-reference dialect.
+/// Returns the status in the form of the quick-reference dialect.
 pub(crate) fn in_words(stored: &StoredJob) -> Value {
     let (status, reason) = match &stored.job {
         Job::AwaitingInput(_) | Job::Queued(_) => ("pending", None),
