@@ -24,7 +24,7 @@ impl Coverage {
         Self { everything: true, ..Self::default() }
     }
 
-    /// The resources that the scopes of a level cover.
+    /// Returns the resources that the scopes of a level cover.
     pub fn of(scopes: &Scopes, level: ScopeLevel) -> Self {
         let mut coverage = Self::default();
         for (resource_type, constraint) in scopes.readable(level) {
@@ -52,17 +52,17 @@ impl Coverage {
         (!self.everything && self.types.is_empty()) || self.tags.as_ref().is_some_and(BTreeSet::is_empty)
     }
 
-    /// Whether any resources of a type are covered.
+    /// Returns whether any resources of a type are covered.
     pub fn covers(&self, resource_type: &str) -> bool {
         self.everything || self.types.contains_key(resource_type)
     }
 
-    /// The types in alphabetical order; `None` means every type.
+    /// Returns the types in alphabetical order; `None` means every type.
     pub fn types(&self) -> Option<Vec<String>> {
         (!self.everything).then(|| self.types.keys().cloned().collect())
     }
 
-    /// The constraints by type. Resources of these types may be read only if they match one of them.
+    /// Returns the constraints by type. Resources of these types may be read only if they match one of them.
     pub fn constraints(&self) -> BTreeMap<String, BTreeSet<String>> {
         if self.everything {
             return BTreeMap::new();
@@ -71,12 +71,12 @@ impl Coverage {
         constrained.map(|(resource_type, constraints)| (resource_type.clone(), constraints.clone())).collect()
     }
 
-    /// The tags of which a resource must have one; `None` means no limit.
+    /// Returns the tags of which a resource must have one; `None` means no limit.
     pub fn tags(&self) -> Option<&BTreeSet<String>> {
         self.tags.as_ref()
     }
 
-    /// Whether everything that an export selects is covered (Bulk Data 2.0, security; contract, section 2).
+    /// Returns whether everything that an export selects is covered (Bulk Data 2.0, security; contract, section 2).
     pub fn covers_export(&self, selection: &Selection) -> bool {
         let types = match &selection.types {
             None => self.everything,

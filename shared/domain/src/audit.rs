@@ -1,8 +1,8 @@
-//! The audit trail: who did what, with whose record, from where, and with what result (45 CFR 164.312(b) and 164.528).
+//! The audit trail: who did what, to whose record, from where, and with what result (45 CFR 164.312(b) and 164.528).
 //!
-//! An entry never has anything of a record, the name of a patient or a secret. Entries form chains: each one has the hash of
-//! the entry before it, so that a changed or removed entry is found. [`crate::ports::audit`] describes the store; the crate
-//! `storage` makes and verifies the hashes.
+//! An entry never contains record data, the name of a patient or a secret. Entries form chains: each one has the hash
+//! of the entry before it, so that a changed or removed entry is detected. [`crate::ports::audit`] describes the store;
+//! the crate `storage` makes and verifies the hashes.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,17 +10,19 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{ClientId, JobId, PatientId};
 use crate::job::Job;
 
-/// The number of chains. Writers on different machines mostly use different ones, so that they rarely wait for each other.
+/// The number of chains. Writers on different machines mostly use different chains, so that they rarely wait for each
+/// other.
 pub const SHARDS: u8 = 8;
 
-/// The longest text of an entry that others decide about, such as the subject of a token. Longer ones are cut.
+/// The maximum length of a text that comes from outside, such as the subject of a token. Longer texts are cut.
 const MAX_TEXT: usize = 255;
 
-/// Who did it.
+/// The person or program that acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     pub kind: ActorKind,
-    /// The id of a patient or a client, the user name of a member of staff, or a word for what has no id. Never empty.
+    /// The id of a patient or a client, the user name of a member of staff, or a word for an actor without an id. Never
+    /// empty.
     pub id: String,
     /// The issuer of the token that names a member of staff or a client, if it is not this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,14 +36,14 @@ pub enum ActorKind {
     Staff,
     /// An app or a backend service.
     Client,
-    /// This server, or whoever operates it.
+    /// This server, or its operator.
     Server,
-    /// Somebody who did not sign in.
+    /// A person who did not sign in.
     Unknown,
 }
 
 impl ActorKind {
-    /// The name in entries.
+    /// Returns the name in entries.
     pub fn name(self) -> &'static str {
         match self {
             Self::Patient => "patient",
@@ -63,7 +65,7 @@ impl Actor {
         Self::new(ActorKind::Patient, id.as_str())
     }
 
-    /// A member of staff, by user name or by the subject of the token.
+    /// Returns a member of staff, by user name or by the subject of the token.
     pub fn staff(name: &str) -> Self {
         Self::new(ActorKind::Staff, name)
     }
@@ -72,17 +74,17 @@ impl Actor {
         Self::new(ActorKind::Client, id.as_str())
     }
 
-    /// This server, such as its cleanup.
+    /// Returns this server, such as its cleanup.
     pub fn server() -> Self {
         Self::new(ActorKind::Server, "server")
     }
 
-    /// Whoever operates the server and may change its settings.
+    /// Returns the operator of the server, who may change its settings.
     pub fn operator() -> Self {
         Self::new(ActorKind::Server, "operator")
     }
 
-    /// Somebody who did not sign in. What they typed is not kept, because it may be a password.
+    /// Returns a person who did not sign in. The typed user name is not kept, because it may be a password.
     pub fn unknown() -> Self {
         Self::new(ActorKind::Unknown, "unknown")
     }
@@ -97,7 +99,7 @@ impl Actor {
 /// Defines the actions with their names in entries.
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
-        /// What was done.
+        /// The action of an event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Action {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)+
@@ -106,7 +108,7 @@ macro_rules! actions {
         impl Action {
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The name in entries.
+            /// Returns the name in entries.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
@@ -141,7 +143,7 @@ actions! {
     TokenRevoked = "token-revoked",
     /// A patient stopped the access of an app. The object is the app.
     AccessStopped = "access-stopped",
-    /// The server started with other settings than before. The object is their digest.
+    /// The server started with changed settings. The object is their digest.
     SettingsChanged = "settings-changed",
     /// The audit trail was read.
     AuditRead = "audit-read",
@@ -160,14 +162,14 @@ pub enum Outcome {
     Success,
     /// The server did not allow it.
     Refused,
-    /// It was allowed and did not happen.
+    /// The action was allowed, but failed.
     Failed,
 }
 
 impl Outcome {
     pub const ALL: [Self; 3] = [Self::Success, Self::Refused, Self::Failed];
 
-    /// The name in entries.
+    /// Returns the name in entries.
     pub fn name(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -181,37 +183,37 @@ impl Outcome {
     }
 }
 
-/// Where a request came from.
+/// The origin of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The address of the client, if the host knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// The id of the request, which the log has as well.
+    /// The id of the request, which is in the log as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
 }
 
-/// What is recorded.
+/// An event to record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     pub actor: Actor,
     pub action: Action,
     pub outcome: Outcome,
-    /// Whose record it concerns.
+    /// The patient whose record the event concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<PatientId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
-    /// What else it concerns: the name of an exported file, a client, or a digest. Never the name of an attachment, because
-    /// people name files after patients.
+    /// What else the event concerns: the name of an exported file, a client, or a digest. Never the name of an
+    /// attachment, because attachments are often named after patients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
     pub origin: Origin,
 }
 
 impl Event {
-    /// An action that succeeds.
+    /// Returns the event of an action that succeeds.
     pub fn new(actor: Actor, action: Action) -> Self {
         Self {
             actor,
@@ -241,7 +243,7 @@ impl Event {
         Self { patient: Some(patient.clone()), ..self }
     }
 
-    /// Adds what else it concerns; see [`Event::object`].
+    /// Adds what else the event concerns; see [`Event::object`].
     #[must_use]
     pub fn about(self, object: &str) -> Self {
         Self { object: Some(shortened(object)), ..self }
@@ -257,45 +259,46 @@ fn shortened(text: &str) -> String {
     text[..text.floor_char_boundary(MAX_TEXT)].to_owned()
 }
 
-/// What an entry repeats of the entry before it.
+/// The reference to the previous entry of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
     /// The SHA-256 of the entry, hexadecimal.
     pub hash: String,
-    /// How long the entry is kept. Afterwards it may be missing.
+    /// The end of the entry's retention. Afterwards it may be missing.
     pub kept_until: Timestamp,
 }
 
-/// An entry of the audit trail. Its canonical form is its JSON as `serde_json` writes it, with the members in this order.
+/// An entry of the audit trail. Its canonical form is its JSON as `serde_json` writes it, with the fields in this
+/// order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     pub shard: u8,
-    /// From 1 on, without gaps in its shard.
+    /// Counts from 1 in each shard, without gaps.
     pub sequence: u64,
-    /// The entry before it; `None` for the first one of a shard.
+    /// The previous entry; `None` for the first one of a shard.
     pub previous: Option<Link>,
     /// In whole milliseconds.
     pub at: Timestamp,
-    /// Not before that of the previous entry, so that entries expire in their order.
+    /// Never before that of the previous entry, so that entries expire in order.
     pub kept_until: Timestamp,
     pub event: Event,
 }
 
 impl Entry {
-    /// Where the entry stands in lists. Positions sort by time, and no two entries have the same.
+    /// Returns the position of the entry in lists. Positions sort by time, and are unique.
     pub fn position(&self) -> String {
         format!("{}.{}.{:012}", position_of(self.at), self.shard, self.sequence)
     }
 }
 
-/// What the positions of all entries of a time begin with.
+/// Returns the common prefix of the positions of all entries of a time.
 pub fn position_of(at: Timestamp) -> String {
     format!("{:013}", at.as_millisecond())
 }
 
-/// Whether a text is the position of an entry.
+/// Returns whether a text is the position of an entry.
 pub fn is_position(text: &str) -> bool {
     let mut parts = text.split('.');
     let digits = |part: Option<&str>, length: usize| {
@@ -321,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_name_is_cut_at_a_character() {
+    fn a_text_from_outside_is_cut_at_a_character() {
         assert_eq!(Actor::staff(&"é".repeat(200)).id, "é".repeat(127));
         assert_eq!(Actor::staff("").id, "unknown");
     }

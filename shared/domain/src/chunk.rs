@@ -1,4 +1,4 @@
-//! A chunk is a bounded part of an export's work. This file has its description, its result and the progress of the
+//! A chunk is a bounded part of an export's work. This module has its description, its result and the progress of the
 //! export.
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct Chunk {
     /// Patients of the chunk who joined the group after `_since`: all of their data is exported.
     #[serde(default, rename = "joined")]
     pub new_members: Vec<PatientId>,
-    /// Entries that the plan found in the record store among these patients and that are not patients.
+    /// Entries between these patients in the record store that are not patients.
     #[serde(default, skip_serializing_if = "Strays::is_empty")]
     pub strays: Strays,
     /// Stored bytes that the chunk reads, as the plan counted them.
@@ -27,8 +27,8 @@ impl Chunk {
         Self { id, work, new_members: Vec::new(), strays: Strays::default(), bytes }
     }
 
-    /// The bytes that the chunk adds to the planned bytes. The rest of a chunk adds none, because its bytes were counted
-    /// with the chunk that stopped early.
+    /// Returns the bytes that the chunk adds to the planned bytes. A chunk for the remaining patients of another one
+    /// adds none, because the other one counted them.
     pub fn planned_bytes(&self) -> u64 {
         if self.id.part == 0 { self.bytes } else { 0 }
     }
@@ -78,8 +78,8 @@ pub enum Work {
     Shared(String),
     /// The Group resources.
     Groups,
-    /// Members of the group who have no record here: `members` are references as the group has them, and `more` is the
-    /// number of further ones. `problems` are those of the groups inside the group.
+    /// Members of the group who have no record on this server. `members` are references as the group has them, `more`
+    /// is the number of further ones, and `problems` are those of nested groups.
     Absent { members: Vec<String>, more: u64, problems: Vec<String> },
     /// The deletions of patients who no longer have a record, and of resources outside any compartment.
     Deleted,
@@ -109,8 +109,8 @@ impl Work {
     }
 }
 
-/// The work of a chunk as the end of the export needs it: without the ids of its patients, which are most of a chunk's
-/// row.
+/// The work of a chunk without the ids of its patients, which are most of a chunk's row. It is enough to finish an
+/// export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Covered {
@@ -153,7 +153,7 @@ pub struct ChunkResult {
 }
 
 impl ChunkResult {
-    /// The number of exported resources in its files.
+    /// Returns the number of exported resources in its files.
     pub fn resources(&self) -> u64 {
         self.files.iter().filter(|file| file.purpose.is_data()).map(|file| file.count).sum()
     }
@@ -180,7 +180,7 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// The location of the file in the store.
+    /// Returns the location of the file in the store.
     pub fn location(&self) -> Location {
         Location { key: self.key.clone(), place: self.place }
     }
@@ -200,18 +200,18 @@ pub enum Purpose {
     Error,
 }
 
-/// The prefix of all files of an export: `exports/{job}/`.
+/// Returns the prefix of all files of an export: `exports/{job}/`.
 pub fn job_prefix(job: &JobId) -> String {
     format!("exports/{job}/")
 }
 
-/// The prefix of one attempt's files: `exports/{job}/{chunk}-{attempt}/`.
+/// Returns the prefix of one attempt's files: `exports/{job}/{chunk}-{attempt}/`.
 pub fn attempt_prefix(job: &JobId, chunk: ChunkId, attempt: &Attempt) -> String {
     format!("exports/{job}/{chunk}-{attempt}/")
 }
 
-/// The name in URLs of an attachment from the record: its chunk and attempt, then its name in the record. The chunk and
-/// the attempt make the name unique and locate the attachment without a search.
+/// The name of a record's attachment in URLs: its chunk and attempt, then its name in the record. The chunk and the
+/// attempt make the name unique and locate the attachment without a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordAttachment {
     pub chunk: ChunkId,
@@ -232,7 +232,7 @@ impl RecordAttachment {
         format!("{}-{}-{}", self.chunk, self.attempt, self.name)
     }
 
-    /// The key of an attachment that is not in the pack of its attempt.
+    /// Returns the key of an attachment that is not in the pack of its attempt.
     pub fn key(&self, job: &JobId) -> String {
         format!("{}attachments/{}", attempt_prefix(job, self.chunk, &self.attempt), self.name)
     }
@@ -247,10 +247,10 @@ pub struct Progress {
     pub chunks_done: u32,
     /// The plan has added its last chunk.
     pub plan_complete: bool,
-    /// The index of the next chunk of the plan, which has all indexes before it.
+    /// The end of the plan: the index of its next chunk.
     #[serde(default)]
     pub plan_end: u32,
-    /// All chunks with smaller indexes were sent to workers; later ones may not have been sent.
+    /// All chunks with smaller indexes were sent to workers. Later ones may not have been sent.
     #[serde(default)]
     pub plan_sent: u32,
     pub bytes_planned: u64,
@@ -263,11 +263,11 @@ impl Progress {
         self.plan_complete && self.chunks_done == self.chunks_planned
     }
 
-    /// Whole percent of the planned bytes, at most 99, because the manifest must still be written; 0 until the plan is
-    /// complete.
+    /// Returns the whole percent of the planned bytes: 0 until the plan is complete, and at most 99, because the
+    /// manifest must still be written.
     pub fn percent(&self) -> u8 {
         if !self.plan_complete {
-            // The planned bytes still grow, so that a percentage could decrease.
+            // The planned bytes still grow, so a percentage could decrease.
             return 0;
         }
         let bytes = self.bytes_done.saturating_mul(100).checked_div(self.bytes_planned).unwrap_or_default();
@@ -276,7 +276,7 @@ impl Progress {
 }
 
 impl Purpose {
-    /// Whether the lines are exported resources and not notices about the export.
+    /// Returns whether the lines are exported resources and not notices about the export.
     pub fn is_data(self) -> bool {
         match self {
             Self::Output | Self::Documents | Self::Blocks => true,
@@ -284,7 +284,7 @@ impl Purpose {
         }
     }
 
-    /// The part of a file's name after the type.
+    /// Returns the part of a file's name after the type.
     pub fn marker(self) -> &'static str {
         match self {
             Self::Output => "",

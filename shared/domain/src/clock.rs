@@ -1,4 +1,4 @@
-//! The only sources of time and of random values; tests replace both by fixed ones.
+//! The only sources of time and of random values. Tests replace both by fixed ones.
 
 use jiff::Timestamp;
 
@@ -8,25 +8,25 @@ use crate::ids::{Attempt, JobId};
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 
-    /// Milliseconds since `then`; zero if it is in the future.
+    /// Returns milliseconds since `then`; zero if it is in the future.
     fn elapsed(&self, then: Timestamp) -> u64 {
         u64::try_from(self.now().duration_since(then).as_millis()).unwrap_or_default()
     }
 }
 
-/// The source of values that nobody can guess.
+/// The source of unpredictable values.
 pub trait Random: Send + Sync {
     /// Fills `bytes` with random bytes.
     fn fill(&self, bytes: &mut [u8]);
 
-    /// A secret of 256 bits as 64 hexadecimal digits, for codes, tokens and session ids.
+    /// Returns a secret of 256 bits as 64 hexadecimal digits, for codes, tokens and session ids.
     fn secret(&self) -> String {
         let mut bytes = [0; 32];
         self.fill(&mut bytes);
         hex(&bytes)
     }
 
-    /// A new job id: UUID version 7, so that ids sort by their time of creation.
+    /// Returns a new job id: UUID version 7, so that ids sort by their time of creation.
     fn job(&self, now: Timestamp) -> JobId {
         let mut bytes = [0; 10];
         self.fill(&mut bytes);
@@ -34,7 +34,7 @@ pub trait Random: Send + Sync {
         JobId::from_uuid(uuid::Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid())
     }
 
-    /// A new attempt at a chunk.
+    /// Returns a new attempt at a chunk.
     fn attempt(&self) -> Attempt {
         let mut bytes = [0; 8];
         self.fill(&mut bytes);
@@ -42,7 +42,7 @@ pub trait Random: Send + Sync {
     }
 }
 
-/// Bytes as hexadecimal digits.
+/// Returns bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value)]);

@@ -1,4 +1,4 @@
-//! What is decided on one resource, as the [ledger](crate::ledger) counts it.
+//! The decision on one resource, as the [ledger](crate::ledger) counts it.
 
 use crate::choices::Sensitive;
 use crate::ledger::Reason;

@@ -1,7 +1,7 @@
-//! The deletion of a job by staff, and its undoing for a while.
+//! The deletion of a job by staff, which can be undone for a limited time.
 //!
-//! A deleted job is gone for its client at once, as a cancelled one is. Its files stay until the time to undo is over, and then
-//! cleanup removes them. The patient can end that time at once: by taking back the permission, or by deleting the copy.
+//! A deleted job no longer exists for its client, like a cancelled one. Its files are kept until the time to undo is over.
+//! Then cleanup removes them. The patient can end that time at once: by taking back the permission, or by deleting the copy.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::job::{AuditEvent, Job, JobHeader};
 use crate::states::{Gone, Illegal};
 
-/// The action of staff who bring back what was deleted.
+/// The action in a job's history when staff undo its deletion.
 const RESTORED: &str = "undid the deletion";
 /// The action of staff who delete an export.
 const DELETED: &str = "deleted";
@@ -18,10 +18,10 @@ const TOOK_BACK: &str = "took back the permission";
 /// The action of a patient who deletes what staff could still bring back.
 const DELETED_FOR_GOOD: &str = "deleted for good";
 
-/// A job that staff deleted, for a while.
+/// A deleted job that can still be restored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Undo {
-    /// The job as it was.
+    /// The job before its deletion.
     pub job: Box<Job>,
     pub until: Timestamp,
 }
@@ -34,19 +34,19 @@ pub enum UndoEnd {
 }
 
 impl JobHeader {
-    /// How often the job was deleted and brought back.
+    /// Returns how often the job was deleted and restored.
     pub fn restorations(&self) -> usize {
         self.history.iter().filter(|event| event.action == RESTORED).count()
     }
 }
 
 impl Gone {
-    /// What can be brought back, as long as it can.
+    /// Returns the job that can be restored; `None` if it cannot, or no longer.
     pub fn restorable(&self, now: Timestamp) -> Option<&Undo> {
         self.undo.as_ref().filter(|undo| undo.until > now && !undo.job.has_expired(now))
     }
 
-    /// The job as it was before staff deleted it; `None` if its time is over.
+    /// Restores the job as it was before its deletion; `None` if the time to undo is over.
     pub fn restore(mut self, actor: &str, now: Timestamp) -> Option<Job> {
         self.restorable(now)?;
         let mut job = *self.undo.take()?.job;
@@ -54,7 +54,7 @@ impl Gone {
         Some(job)
     }
 
-    /// How and when the patient ended the time to undo a deletion by staff; `None` if the patient did not.
+    /// Returns how and when the patient ended the time to undo a deletion by staff; `None` if the patient did not.
     pub fn undo_end(&self) -> Option<(UndoEnd, &AuditEvent)> {
         let [.., deletion, last] = &self.header.history[..] else { return None };
         let end = match last.action.as_str() {
@@ -65,14 +65,14 @@ impl Gone {
         (self.undo.is_none() && deletion.action == DELETED).then_some((end, last))
     }
 
-    /// The same without what could be brought back.
+    /// Returns the deleted job without the possibility to undo.
     pub fn for_good(self) -> Self {
         Self { undo: None, ..self }
     }
 }
 
 impl Job {
-    /// Staff delete the export. What no worker is at can be brought back for as long as `undo` says.
+    /// Deletes the export for staff. A job that no worker uses can be restored within `undo`.
     pub fn delete(self, actor: &str, now: Timestamp, undo: SignedDuration) -> Result<Gone, Illegal> {
         let until = now.saturating_add(undo).unwrap_or(now);
         let undo =
@@ -114,7 +114,7 @@ impl Job {
         Gone { header: self.into_header().with_event(now, actor, action), undo: None }
     }
 
-    /// Whether a deletion of the job can be undone: no worker is at it, and it does not wait for one.
+    /// Returns whether a deletion of the job can be undone: no worker uses the job, and it does not wait for one.
     pub fn can_be_restored(&self) -> bool {
         match self {
             Self::InReview(_) | Self::Complete(_) | Self::Rejected(_) | Self::Failed(_) => true,
@@ -158,22 +158,22 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_is_undone_within_its_time_and_never_while_workers_are_at_it() {
+    fn a_deletion_is_undone_within_its_time_and_never_while_workers_use_the_job() {
         let (now, day) = (Timestamp::UNIX_EPOCH, SignedDuration::from_hours(24));
         let review = in_review();
-        let gone = Job::InReview(review.clone()).delete("admin", now, day).expect("it is there");
+        let gone = Job::InReview(review.clone()).delete("admin", now, day).expect("deleted");
         let late = now + day;
         assert!(gone.restorable(late).is_none() && gone.clone().restore("admin", late).is_none());
         let restored = gone.clone().restore("other", now).expect("in time");
         let Job::InReview(again) = &restored else { panic!("another state") };
         assert_eq!((&again.summary, again.header.restorations()), (&review.summary, 1));
         assert!(gone.for_good().restore("admin", now).is_none());
-        let deleted = Job::Cancelled(restored.delete("admin", now, SignedDuration::ZERO).expect("there"));
-        assert!(deleted.clone().delete("admin", now, day).is_err(), "it is gone");
-        // What expires before its deletion can no more be undone has expired.
+        let deleted = Job::Cancelled(restored.delete("admin", now, SignedDuration::ZERO).expect("deleted"));
+        assert!(deleted.clone().delete("admin", now, day).is_err(), "already deleted");
+        // A job that expires within the time to undo cannot be restored after that.
         let retention = Retention { finished: SignedDuration::from_hours(1), ..Retention::default() };
         let complete = Job::Complete(review.approve(None, "admin", now, &retention));
-        let gone = complete.delete("admin", now, day).expect("there");
+        let gone = complete.delete("admin", now, day).expect("deleted");
         assert!(gone.restorable(now + SignedDuration::from_mins(59)).is_some());
         assert!(gone.restorable(now + SignedDuration::from_mins(60)).is_none());
     }

@@ -16,7 +16,7 @@ pub struct Dialect {
     pub manifest: ManifestStyle,
     /// The types that are exported if the request has no `_type`; an empty list means all types.
     pub default_types: &'static [&'static str],
-    /// The roles of the token decide as well: PATIENT reads the own record, ADMIN reads everything.
+    /// Also checks the roles of the token: PATIENT may read their own record, ADMIN may read all records.
     pub roles: bool,
     /// Accepts kick-off values as Helix does: a date as `_since`, `patient/1` as a reference, `patient` at every level, and
     /// gigabytes if a memory size has no unit. Unknown parameters are reported; tuning numbers that are out of bounds are
@@ -90,12 +90,12 @@ impl Dialect {
         &DIALECTS
     }
 
-    /// The dialect of bulk exports under a base.
+    /// Returns the dialect of bulk exports under a base.
     pub fn of(base: Base) -> &'static Self {
         DIALECTS.iter().find(|dialect| dialect.base == base).unwrap_or(&DIALECTS[0])
     }
 
-    /// The path of a job's status.
+    /// Returns the path of a job's status.
     pub fn status_path(&self, job: &JobId) -> String {
         format!("{}{job}{}", self.status.0, self.status.1)
     }

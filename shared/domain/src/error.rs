@@ -1,7 +1,7 @@
-//! The `Error` of the whole server. Its variants are named by what the caller can do about them.
+//! The `Error` of the whole server. Its variants are named after what the caller can do about them.
 //!
 //! `Display` is public and tells the caller what to do. The cause is in `source()` and is only logged. The code that
-//! makes responses decides which HTTP status an error becomes.
+//! renders responses maps an error to an HTTP status.
 
 use std::error::Error as StdError;
 
@@ -25,7 +25,7 @@ pub enum Error {
     /// The token does not allow the request.
     #[error("{0}")]
     Forbidden(String),
-    /// The resource does not exist, or it belongs to somebody else.
+    /// The resource does not exist, or belongs to another owner.
     #[error("{0}")]
     NotFound(&'static str),
     /// The route does not have the HTTP method.
@@ -53,7 +53,7 @@ pub enum Error {
     /// The key was used for another request.
     #[error("{0}")]
     Reused(&'static str),
-    /// The client has deleted this rejected export, so that it no longer exists for the client. The text has the reason.
+    /// The client has deleted this rejected export, which no longer exists for the client. The text has the reason.
     #[error("{0}")]
     Dismissed(String),
     /// A stored file is damaged: it is truncated, not gzip or not FHIR. It is reported by its name, and the export
@@ -74,7 +74,7 @@ pub enum Error {
     Internal(#[source] Cause),
 }
 
-/// The text for a token that is not valid. It does not reveal which of the reasons applies.
+/// The message for an invalid token. It does not reveal the reason.
 pub const INVALID_TOKEN: &str =
     "the access token is not valid for this server, has expired or was revoked; get a new one";
 
@@ -126,7 +126,7 @@ struct Outage {
     cause: Cause,
 }
 
-/// The kind of an error that made a task fail. [`crate::retries`] decides what follows from it.
+/// The kind of an error that made a task fail. [`crate::retries`] decides what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Another worker changed the same thing at the same time. The task is tried again at once.
@@ -159,13 +159,13 @@ impl Error {
         Self::Conflict(text.into())
     }
 
-    /// A file of the record store that cannot be read; `file` is its path below the root of the store.
+    /// Returns the error for an unreadable file of the record store; `file` is its path below the root of the store.
     pub fn damaged(file: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Damaged(Damage { file: file.into(), problem: problem.into() })
     }
 
-    /// The error for a failure to read a compressed file: [`Error::Damaged`] if its bytes are at fault, and otherwise the
-    /// error for any other failure of the store.
+    /// Returns the error for a failure to read a compressed file: [`Error::Damaged`] if its bytes are at fault, and
+    /// otherwise the error for any other failure of the store.
     pub fn decompressing(file: &str, error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::UnexpectedEof => Self::damaged(file, "the gzip data ends early"),
@@ -186,7 +186,7 @@ impl Error {
         }
     }
 
-    /// The store that did not respond, if it is known.
+    /// Returns the store that did not respond, if it is known.
     pub fn store(&self) -> Option<Store> {
         match self {
             Self::Unavailable(cause) => cause.downcast_ref::<Outage>().map(|outage| outage.store),
@@ -194,7 +194,7 @@ impl Error {
         }
     }
 
-    /// The kind of the error for a worker whose task failed by it.
+    /// Returns the kind of the error for a worker whose task failed by it.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Conflict(_) => Kind::Contended,
@@ -219,7 +219,7 @@ impl Error {
         }
     }
 
-    /// The code of the issue in the OperationOutcome (FHIR R4, IssueType).
+    /// Returns the code of the issue in the OperationOutcome (FHIR R4, IssueType).
     pub fn issue_code(&self) -> &'static str {
         match self {
             Self::Invalid(_) | Self::RangeNotSatisfiable { .. } => "invalid",
@@ -241,7 +241,7 @@ impl Error {
         }
     }
 
-    /// The causes for the log, the innermost last.
+    /// Returns the causes for the log, the innermost last.
     pub fn causes(&self) -> String {
         let mut text = String::new();
         let mut cause = self.source();
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_store_that_was_named_first_stays() {
+    fn the_first_named_store_is_kept() {
         let error = Error::unavailable("no route").of_store(Store::Files).of_store(Store::Database);
         assert_eq!((error.store(), error.causes().as_str()), (Some(Store::Files), "files: no route"));
         assert_eq!(Error::internal("ours").of_store(Store::Files).store(), None);

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::job::{Job, JobState};
 
-/// A change of a job's state about which an event is published.
+/// A change of a job's state for which an event is published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
-    /// The job's id and its state, and behind them how often staff deleted the job and brought it back, if they did. A job
-    /// enters a state once between two such turns, so receivers can recognize an event that is published again by its id.
+    /// The job's id and state, followed by the number of restorations if staff deleted and restored the job. A job
+    /// enters a state once between two restorations, so receivers can recognize a repeated event by its id.
     pub id: String,
     pub state: JobState,
     /// The time at which the job entered the state.
@@ -20,7 +20,7 @@ pub struct JobEvent {
 }
 
 impl JobEvent {
-    /// The event for a change from the state `before` to this job; `None` if no event is published for it.
+    /// Returns the event for a change from the state `before` to this job; `None` if no event is published for it.
     pub fn of_change(before: Option<JobState>, job: &Job) -> Option<Self> {
         let state = job.state();
         let is_published = match state {
@@ -75,7 +75,7 @@ pub struct CloudEvent {
 }
 
 impl CloudEvent {
-    /// The event in the JSON format of the specification.
+    /// Returns the event in the JSON format of the specification.
     pub fn to_json(&self) -> Value {
         json!({
             "specversion": "1.0",

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::ids::{GroupId, PatientId};
 use crate::ports::records::{Area, Records, read_whole};
 
-/// The largest Group that is read, in bytes.
+/// The maximum size of a Group that is read, in bytes.
 const MAX_GROUP: usize = 64 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -44,12 +44,12 @@ struct Period {
     end: Option<String>,
 }
 
-/// The file of a group below the root of the lake.
+/// Returns the path of a group's file below the root of the record store.
 fn file(group: &GroupId) -> String {
     format!("{}/{group}.json", Area::Groups.directory())
 }
 
-/// The text of a Group resource; `None` if there is no such group.
+/// Returns the text of a Group resource; `None` if there is no such group.
 pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u8>>> {
     match records.open_area(Area::Groups, &format!("{group}.json")).await {
         Ok(reader) => read_whole(&file(group), reader, MAX_GROUP).await.map(Some),
@@ -61,7 +61,7 @@ pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u
 /// A Group without its members. There can be hundreds of thousands of them, so they are counted and not kept in memory.
 #[derive(Debug)]
 pub struct Described {
-    /// Everything but `member`.
+    /// All members of the resource except `member`.
     pub resource: Map<String, Value>,
     /// The number of members; `None` if the resource has no `member`.
     pub members: Option<usize>,
@@ -134,7 +134,7 @@ impl Members {
     }
 }
 
-/// The active members of a group and of the groups inside it; `None` if there is no such group. Returns
+/// Returns the active members of a group and of the groups inside it; `None` if there is no such group. Returns
 /// [`Error::Damaged`] if the group cannot be read; a group inside it that cannot be read is one of the problems. `own`
 /// recognizes references to patients of this server.
 pub async fn members(
@@ -176,7 +176,7 @@ async fn read(records: &dyn Records, group: &GroupId) -> Result<Option<Group>> {
         .map_err(|error| Error::damaged(file(group), format!("it is not a Group resource: {error}")))
 }
 
-/// Whether a member is not marked as inactive and the member's period in the group has not ended.
+/// Returns whether a member is not marked as inactive and the member's period in the group has not ended.
 fn is_active(member: &Member, now: Timestamp) -> bool {
     let ended = member
         .period

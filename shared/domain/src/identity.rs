@@ -1,4 +1,4 @@
-//! Reads from a Patient resource by what staff know the patient: name, birth date, sex and identifiers.
+//! Reads the details by which staff know a patient from a Patient resource: name, birth date, sex and identifiers.
 
 use std::ops::Range;
 
@@ -8,20 +8,21 @@ use fhir::json;
 use crate::ids::PatientId;
 use crate::job::{MAX_IDENTIFIERS, PatientIdentifier, PatientSummary, Sex};
 
-/// The maximum number of characters of a name. The rest is left out.
+/// The maximum number of characters of a name. A longer name is cut.
 const MAX_NAME: usize = 120;
-/// The maximum number of characters of an identifier, and of its type. An identifier with a longer value is left out, because
-/// a part of it would be another one.
+/// The maximum number of characters of an identifier, and of its type. An identifier with a longer value is left out,
+/// because a part of it would be a different identifier.
 const MAX_VALUE: usize = 100;
 const MAX_KIND: usize = 40;
 
-/// The identifiers that are left out of jobs and pages, by the code of their type (HL7, table 0203): numbers of social
-/// security, driver's licences, passports and taxes. Nobody needs them to find a record.
+/// The identifiers that are left out of jobs and pages, by the code of their type (HL7, table 0203): social security,
+/// driver's licence, passport and tax numbers. They are not needed to find a record.
 const LEFT_OUT: [&str; 4] = ["SS", "DL", "PPN", "TAX"];
 /// The system of social security numbers (FHIR R4, identifier registry).
 const US_SSN: &str = "http://hl7.org/fhir/sid/us-ssn";
 
-/// The summary of a patient, of the text of the Patient resource, which is checked JSON. The name is the id if there is none.
+/// Returns the summary of a patient from the text of the Patient resource, which is valid JSON. If it has no name, the
+/// id is used.
 pub fn of_resource(id: PatientId, line: &[u8]) -> PatientSummary {
     let mut summary = PatientSummary::new(id, String::new());
     json::members(line, 0..line.len(), |key, value| match key {
@@ -44,7 +45,7 @@ pub fn of_resource(id: PatientId, line: &[u8]) -> PatientSummary {
     summary
 }
 
-/// The given and family names of the first HumanName that has any, or its text.
+/// Returns the given and family names of the first HumanName that has any, or else its text.
 fn name(line: &[u8], names: Range<usize>) -> Option<String> {
     let mut found = None;
     json::elements(line, names, |name| {
@@ -63,13 +64,13 @@ fn name(line: &[u8], names: Range<usize>) -> Option<String> {
     found.map(|name| plain(&name, MAX_NAME))
 }
 
-/// A date of FHIR without a time; `None` for anything else.
+/// Returns a FHIR date without a time; `None` for any other text.
 fn birth_date(text: &str) -> Option<String> {
     let is_date = matches!(text.len(), 4 | 7 | 10) && Span::of(text.as_bytes()).is_some();
     is_date.then(|| text.to_owned())
 }
 
-/// `None` for an identifier without a value, and for one that is left out.
+/// Returns an identifier; `None` if it has no value, or if identifiers of its kind are left out.
 fn identifier(line: &[u8], identifier: Range<usize>) -> Option<PatientIdentifier> {
     let (mut kind, mut text, mut found, mut is_left_out) = (None, None, None, false);
     json::members(line, identifier, |key, value| match key {
@@ -92,7 +93,7 @@ fn identifier(line: &[u8], identifier: Range<usize>) -> Option<PatientIdentifier
     (is_short && !is_left_out).then_some(PatientIdentifier { kind, value })
 }
 
-/// The first characters of a text, without control characters.
+/// Returns the first characters of a text, without control characters.
 fn plain(text: &str, limit: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(limit).collect()
 }
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_few_and_short_and_none_of_the_state() {
+    fn identifiers_are_limited_and_government_numbers_are_left_out() {
         let text = r#"{"identifier":[
             {"type":{"coding":[{"code":"MR"}],"text":"Medical record number"},"value":"A-1"},
             {"type":{"text":"Card"},"value":"2"},

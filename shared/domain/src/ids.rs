@@ -87,7 +87,7 @@ impl JobId {
         Self(id.to_string())
     }
 
-    /// An id that no job ever has.
+    /// Returns an id that no job ever has.
     pub fn of_no_job() -> Self {
         Self::from_uuid(uuid::Uuid::nil())
     }
@@ -123,14 +123,14 @@ impl FileName {
         Self(safe)
     }
 
-    /// The text after the last dot, in lower case; empty if there is no dot.
+    /// Returns the text after the last dot, in lower case; empty if there is no dot.
     pub fn extension(&self) -> String {
         self.0.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
     }
 }
 
-/// The id of a chunk within its export. If a chunk stops early, its rest becomes a chunk with the same index and the next
-/// part.
+/// The id of a chunk within its export. If a chunk stops early, its remaining patients become a chunk with the same
+/// index and the next part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ChunkId {
@@ -143,7 +143,7 @@ impl ChunkId {
         Self { index, part: 0 }
     }
 
-    /// The id of the rest of this chunk.
+    /// Returns the id of the chunk for the remaining patients of this one.
     pub fn rest(self) -> Self {
         Self { part: self.part + 1, ..self }
     }
@@ -163,7 +163,7 @@ impl ChunkId {
 }
 
 impl fmt::Display for ChunkId {
-    /// The index is padded, so that the texts sort in the order of the indexes.
+    /// Pads the index, so that the texts sort in the order of the indexes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:06}.{}", self.index, self.part)
     }
@@ -207,7 +207,7 @@ mod tests {
         }
 
         #[test]
-        fn what_parses_prints_the_same(text in "[0-9a-fA-F.-]{0,40}") {
+        fn parsed_ids_are_printed_unchanged(text in "[0-9a-fA-F.-]{0,40}") {
             if let Ok(id) = ChunkId::parse(&text) { prop_assert_eq!(id.to_string(), text.clone()); }
             if let Ok(id) = Attempt::parse(&text) { prop_assert_eq!(id.to_string(), text.clone()); }
             if let Ok(id) = PatientId::parse(&text) { prop_assert_eq!(id.to_string(), text.clone()); }

@@ -45,7 +45,7 @@ pub struct JobHeader {
     /// Whether the user of the token that started the export is its patient. It is known of tokens of other issuers only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_patient: bool,
-    /// Files that staff attached.
+    /// The files that staff attached.
     pub attachments: Vec<Attachment>,
 }
 
@@ -67,18 +67,18 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The client that owns the exports that staff start. No client can be registered under this id, so that no token of this
+    /// The client that owns exports started by staff. No client can be registered with this id, so no token of this
     /// server has it.
     pub const STAFF: &str = "staff";
 
-    /// Whether staff have started the export.
+    /// Returns whether staff have started the export.
     pub fn is_staff(&self) -> bool {
         self.client.as_str() == Self::STAFF && self.issuer.is_none()
     }
 
-    /// The owner that a token identifies. A redundant subject is left out: that of a client that acts for itself, and that
-    /// of the patient in a token of this server. So jobs of these owners that were stored before owners had subjects keep
-    /// their owner. Other jobs of that time have no known user and belong to nobody.
+    /// Returns the owner that a token identifies. A redundant subject is left out: that of a client that acts for
+    /// itself, and that of the patient in a token of this server. So jobs that were stored before owners had subjects
+    /// keep these owners. Other jobs of that time have no known user and no owner that a token could match.
     pub fn new(client: ClientId, issuer: Option<String>, patient: Option<PatientId>, subject: &str) -> Self {
         let is_client = subject == client.as_str();
         let is_patient = issuer.is_none()
@@ -89,8 +89,8 @@ impl Owner {
         Self { client, issuer, patient, subject }
     }
 
-    /// The owner as one text, by which stores find the owner's jobs. Only the last part, the subject, can contain spaces,
-    /// so that different owners have different keys.
+    /// Returns the owner as one text, by which stores find the owner's jobs. Only the last part, the subject, can
+    /// contain spaces, so different owners have different keys.
     pub fn key(&self) -> String {
         match &self.subject {
             Some(subject) => format!("{} {subject}", self.account_key()),
@@ -98,21 +98,21 @@ impl Owner {
         }
     }
 
-    /// The owner without the subject, as one text. Limits on concurrent exports are counted per account, so that a client
-    /// cannot multiply its limit by the number of its users.
+    /// Returns the owner without the subject, as one text. Limits on concurrent exports are counted per account, so
+    /// that a client cannot multiply its limit by the number of its users.
     pub fn account_key(&self) -> String {
         let patient = self.patient.as_ref().map_or("", |patient| patient.as_str());
         format!("{} {patient} {}", self.client, self.issuer.as_deref().unwrap_or_default())
     }
 }
 
-/// By what staff know a patient. Jobs that were stored by earlier versions have id and name alone.
+/// The details by which staff know a patient. Jobs of earlier versions have only the id and the name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PatientSummary {
     pub id: PatientId,
     pub name: String,
-    /// As FHIR writes it: a day, a month or a year.
+    /// A FHIR date: a day, a month or a year.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,20 +122,20 @@ pub struct PatientSummary {
     pub identifiers: Vec<PatientIdentifier>,
 }
 
-/// The maximum number of a patient's identifiers that are kept with a job.
+/// The maximum number of identifiers of a patient that are stored with a job.
 pub const MAX_IDENTIFIERS: usize = 8;
 
 impl PatientSummary {
-    /// A patient of whom nothing else is known.
+    /// Returns a patient without other details.
     pub fn new(id: PatientId, name: impl Into<String>) -> Self {
         Self { id, name: name.into(), birth_date: None, sex: None, identifiers: Vec::new() }
     }
 }
 
-/// An identifier of a patient, such as the number of the record.
+/// An identifier of a patient, such as the medical record number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatientIdentifier {
-    /// The code of its type (HL7, table 0203), such as `MR`; its text, if it has no code; empty, if it has neither.
+    /// The code of its type (HL7, table 0203), such as `MR`; otherwise the text of its type, which may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kind: String,
     pub value: String,
@@ -154,7 +154,7 @@ pub enum Sex {
 impl Sex {
     pub const ALL: [Self; 4] = [Self::Female, Self::Male, Self::Other, Self::Unknown];
 
-    /// The code of FHIR.
+    /// Returns the FHIR code.
     pub fn code(self) -> &'static str {
         match self {
             Self::Female => "female",
@@ -219,7 +219,7 @@ impl JobState {
         Self::Expired,
     ];
 
-    /// The name in stores and logs.
+    /// Returns the name in stores and logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::AwaitingInput => "awaiting-input",
@@ -234,12 +234,12 @@ impl JobState {
         }
     }
 
-    /// The state of this name.
+    /// Returns the state with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// The status in a job's JSON, with the names of SMART's ehi-server (contract, section 4).
+    /// Returns the status in a job's JSON, with the names of SMART's ehi-server (contract, section 4).
     pub fn ehi_status(self) -> &'static str {
         match self {
             Self::AwaitingInput => "awaiting-input",
@@ -252,12 +252,13 @@ impl JobState {
         }
     }
 
-    /// The states that a status in a job's JSON stands for, without those that are gone.
+    /// Returns the states that a status in a job's JSON stands for, except those of jobs that no longer exist for
+    /// clients.
     pub fn with_ehi_status(status: &str) -> Vec<Self> {
         Self::ALL.into_iter().filter(|state| !state.is_gone() && state.ehi_status() == status).collect()
     }
 
-    /// Whether the job no longer exists for clients, who get 404.
+    /// Returns whether the job no longer exists for clients, who get 404.
     pub fn is_gone(self) -> bool {
         matches!(self, Self::Cancelled | Self::Expired)
     }
@@ -317,7 +318,7 @@ impl Job {
         }
     }
 
-    /// The totals of an export whose files are written.
+    /// Returns the totals of an export whose files are written.
     pub fn summary(&self) -> Option<&ExportTotals> {
         match self {
             Self::Complete(complete) => Some(&complete.summary),
@@ -336,7 +337,7 @@ impl Job {
         &self.header().id
     }
 
-    /// Whether a worker may still write files of this job.
+    /// Returns whether a worker may still write files of this job.
     pub fn is_active(&self) -> bool {
         matches!(self, Self::Queued(_) | Self::Running(_))
     }

@@ -8,8 +8,8 @@
 //! patients:  planned = exported + absent + failed
 //! ```
 //!
-//! A job whose ledger breaks one of them does not complete. Each attempt at a chunk has a ledger of its own, so that a
-//! task that is delivered twice counts nothing twice.
+//! A job whose ledger breaks one of them does not complete. Each attempt at a chunk has its own ledger, so a task that
+//! is delivered twice counts nothing twice.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -136,7 +136,7 @@ impl Reason {
         Self::Staff,
     ];
 
-    /// The key in JSON.
+    /// Returns the key in JSON.
     pub fn key(self) -> &'static str {
         match self {
             Self::Type => "type",
@@ -177,7 +177,7 @@ impl LeftOut {
         self.0[reason as usize]
     }
 
-    /// The reasons that occur, with their counts.
+    /// Returns the reasons that occur, with their counts.
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> {
         Reason::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
@@ -256,7 +256,8 @@ impl Ledger {
         self.problems.unlisted += problems.unlisted;
     }
 
-    /// The number of lines in the output files: resources that were written as lines, and those that the export created.
+    /// Returns the number of lines in the output files: resources that were written as lines, and those that the export
+    /// created.
     pub fn lines(&self) -> u64 {
         (self.resources.written + self.resources.made).saturating_sub(self.resources.attachments)
     }
@@ -281,7 +282,7 @@ mod tests {
 
     use super::*;
 
-    /// A balanced ledger with these counts.
+    /// Returns a balanced ledger with these counts.
     fn balanced(counts: &[u64]) -> Ledger {
         let mut ledger = Ledger::default();
         let mut counts = counts.iter().copied().cycle();

@@ -10,7 +10,7 @@
 //! 4. [`manifest`] and [`dialect`]: the description of the result.
 //! 5. [`ports`]: the traits that the hosts implement. [`lines`], [`patient`], [`identity`] and [`group`] read through them.
 //!    [`listing`], [`search`] and [`words`]: how stores find jobs.
-//! 6. [`audit`]: what is recorded of who did what. [`roles`]: what staff may do.
+//! 6. [`audit`]: the record of who did what. [`roles`]: what staff may do.
 //! 7. [`error`], [`retries`], [`retention`], [`event`] and [`clock`]: what all parts share.
 
 pub mod access;

@@ -54,8 +54,8 @@ impl Lines {
         }
     }
 
-    /// The next line; `None` at the end. Returns [`Error::Damaged`](crate::error::Error::Damaged) after the last line before
-    /// the damage.
+    /// Returns the next line; `None` at the end. Returns [`Error::Damaged`](crate::error::Error::Damaged) after the
+    /// last line before the damage.
     pub async fn next(&mut self) -> Result<Option<Line<'_>>> {
         loop {
             if let Some(Cut { number, offset, text }) = self.cut() {
@@ -67,7 +67,7 @@ impl Lines {
         }
     }
 
-    /// The next line in the buffer; `None` if the buffer does not have its end.
+    /// Returns the next line in the buffer; `None` if the buffer does not have its end.
     fn cut(&mut self) -> Option<Cut> {
         loop {
             let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
@@ -126,7 +126,8 @@ impl Lines {
     }
 }
 
-/// The range of the text without the white space around it and without a byte order mark; `None` if nothing is left.
+/// Returns the range of the text without the white space around it and without a byte order mark; `None` if nothing is
+/// left.
 fn trim(line: &[u8]) -> Option<(usize, usize)> {
     let from = if line.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let from = from + line[from..].iter().position(|byte| !byte.is_ascii_whitespace())?;

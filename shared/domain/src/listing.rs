@@ -1,4 +1,4 @@
-//! How a list of jobs is found without reading others: by which indexes, in which order, and where a page ends.
+//! Plans the listing of jobs without reading others: the indexes, the order, and the range of a page.
 
 use std::fmt::Write as _;
 
@@ -25,8 +25,8 @@ pub enum Index {
     Search(String),
 }
 
-/// The range of an index that is read, and the end at which reading begins. Both bounds are positions, or begin like
-/// positions, and are not in the range themselves.
+/// The range of an index to read, and the end at which reading begins. Both bounds are positions or prefixes of
+/// positions, and are excluded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Span {
     pub above: Option<String>,
@@ -34,14 +34,15 @@ pub struct Span {
     pub oldest_first: bool,
 }
 
-/// The position of a job in lists: the time of its creation in milliseconds with 13 digits, and the id, which makes it unique.
+/// Returns the position of a job in lists: its creation time in milliseconds with 13 digits, and the id, which makes it
+/// unique.
 pub fn position(header: &JobHeader) -> String {
     let mut position = moment(header.created_at);
     let _ = write!(position, ".{}", header.id);
     position
 }
 
-/// The time of creation and the id of a position.
+/// Returns the creation time and the id of a position.
 pub fn parts(position: &str) -> Option<(i64, &str)> {
     let (at, id) = position.split_once('.')?;
     let is_time = at.len() == 13 && at.bytes().all(|byte| byte.is_ascii_digit());
@@ -58,7 +59,7 @@ impl Span {
             && self.below.as_deref().is_none_or(|below| position < below)
     }
 
-    /// The same range after a position.
+    /// Returns the range after a position.
     pub fn after(&self, position: &str) -> Self {
         let position = Some(position.to_owned());
         match self.oldest_first {
@@ -69,7 +70,7 @@ impl Span {
 }
 
 impl JobQuery {
-    /// The indexes in which the jobs of this query are, each job in at least one.
+    /// Returns the indexes that contain the jobs of this query; each job is in at least one of them.
     pub fn indexes(&self) -> Vec<Index> {
         if let Some(owner) = &self.owner {
             return vec![Index::Owner(owner.key())];
@@ -80,7 +81,7 @@ impl JobQuery {
         if let Some(search) = &self.search {
             return search.keys().into_iter().map(Index::Search).collect();
         }
-        // Jobs pass through these states, so that few are in them, and fewer than a client has.
+        // Jobs stay in these states for a short time, so these indexes have few jobs, and fewer than a client has.
         let passes = |state: &JobState| {
             matches!(
                 state,
@@ -98,7 +99,7 @@ impl JobQuery {
         }
     }
 
-    /// The range of the indexes that is read for this page. Returns [`Error::Invalid`] if `after` is not a position.
+    /// Returns the range of the indexes to read for this page. Returns [`Error::Invalid`] if `after` is not a position.
     pub fn span(&self) -> Result<Span> {
         let span = Span {
             above: self.created_from.map(moment),
@@ -109,11 +110,11 @@ impl JobQuery {
         if parts(after).is_none() {
             return Err(Error::invalid("'page' is not a page of this list"));
         }
-        // A position outside of the dates does not widen them.
+        // A position outside the dates must not widen the range.
         Ok(if span.has(after) { span.after(after) } else { span })
     }
 
-    /// Whether the query finds a job, apart from `after` and `count`.
+    /// Returns whether the query finds a job, apart from `after` and `count`.
     pub fn finds(&self, job: &Job) -> bool {
         let header = job.header();
         let patient = header.patient.as_ref();

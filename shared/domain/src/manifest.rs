@@ -14,8 +14,8 @@ use crate::ids::{Attempt, JobId};
 use crate::ledger::Ledger;
 use crate::redaction::Redaction;
 
-/// The prefix under which one attempt at Finish writes the pages of the manifest. The job's [`ExportTotals`] has the prefix
-/// of the attempt that succeeded.
+/// Returns the prefix under which one attempt at Finish writes the pages of the manifest. The job's [`ExportTotals`]
+/// has the prefix of the attempt that succeeded.
 pub fn manifest_prefix(job: &JobId, attempt: &Attempt) -> String {
     format!("exports/{job}/manifest-{attempt}/")
 }
@@ -68,7 +68,7 @@ pub struct ExportTotals {
 }
 
 impl ExportTotals {
-    /// The key of a page in the store.
+    /// Returns the key of a page in the store.
     pub fn page_key(&self, page: u32) -> String {
         format!("{}{page}.json", self.manifest)
     }
@@ -99,7 +99,7 @@ impl Names {
         NamedFile { name: format!("{}{}{number}.ndjson", file.resource_type, file.purpose.marker()), file }
     }
 
-    /// The page of the file with this name.
+    /// Returns the page of the file with this name.
     pub fn page_of(name: &str) -> u32 {
         let number = name.strip_suffix(".ndjson").and_then(|name| name.rsplit_once('.'));
         number

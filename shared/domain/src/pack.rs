@@ -19,7 +19,7 @@ pub const MAX_ATTACHMENTS: usize = 4_096;
 /// The maximum size of an index in bytes: for each attachment a name of 160 bytes, two numbers and the separators.
 pub const MAX_INDEX: u64 = MAX_ATTACHMENTS as u64 * 210 + 2;
 
-/// The key of an attempt's pack.
+/// Returns the key of an attempt's pack.
 pub fn pack_key(job: &JobId, chunk: ChunkId, attempt: &Attempt) -> String {
     format!("{}pack", attempt_prefix(job, chunk, attempt))
 }
@@ -63,7 +63,7 @@ impl From<StoredLocation> for Location {
 }
 
 impl Location {
-    /// The location of a file that is a whole object.
+    /// Returns the location of a file that is a whole object.
     pub fn object(key: String) -> Self {
         Self { key, place: None }
     }
@@ -92,7 +92,7 @@ pub enum NoIndex {
     Unreadable,
     #[error("it has more than {MAX_ATTACHMENTS} entries")]
     TooMany,
-    #[error("its names are not sorted, or a name is there twice")]
+    #[error("its names are not sorted, or a name occurs twice")]
     Order,
     #[error("one of its entries is outside the pack")]
     Outside,
@@ -106,7 +106,7 @@ impl Index {
         Self { entries }
     }
 
-    /// The bytes that are stored in the pack.
+    /// Returns the bytes that are stored in the pack.
     pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&self.entries)
     }
@@ -126,20 +126,20 @@ impl Index {
         if entries.iter().all(ends_before) { Ok(Self { entries }) } else { Err(NoIndex::Outside) }
     }
 
-    /// The place of the attachment of this name.
+    /// Returns the place of the attachment of this name.
     pub fn find(&self, name: &FileName) -> Option<Place> {
         let at = self.entries.binary_search_by(|(known, ..)| known.cmp(name)).ok()?;
         let (_, offset, length) = self.entries[at];
         Some(Place { offset, length, gzip: false })
     }
 
-    /// The attachments and their places, in the order of their names.
+    /// Returns the attachments and their places, in the order of their names.
     pub fn places(&self) -> impl Iterator<Item = (&FileName, Place)> {
         let place = |offset: &u64, length: &u64| Place { offset: *offset, length: *length, gzip: false };
         self.entries.iter().map(move |(name, offset, length)| (name, place(offset, length)))
     }
 
-    /// The bytes that the index needs in memory.
+    /// Returns the bytes that the index needs in memory.
     pub fn weight(&self) -> u64 {
         let names: usize = self.entries.iter().map(|(name, ..)| name.as_str().len()).sum();
         (names + self.entries.len() * size_of::<(FileName, u64, u64)>()) as u64

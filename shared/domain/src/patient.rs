@@ -1,4 +1,4 @@
-//! Finds a patient and the Patient resource in the record, for staff who review an export and for the pages.
+//! Finds a patient and the Patient resource in the record store, for staff who review an export and for the pages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +16,8 @@ use crate::ports::records::{BlockReader, Part, Records};
 /// The number of bytes of a record that are searched for the Patient resource. The last block may exceed it.
 const MAX_SEARCHED: u64 = 4 * 1024 * 1024;
 
-/// By what staff know the patient; `None` if there is no such patient. Only the id is known, which is then the name as well, if
-/// there is no Patient resource near the beginning of the record.
+/// Returns the details by which staff know the patient; `None` if there is no such patient. If there is no Patient
+/// resource near the beginning of the record, only the id is known, and is used as the name.
 pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Option<PatientSummary>> {
     if records.member(patient).await?.is_none() {
         return Ok(None);
@@ -29,8 +29,8 @@ pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Optio
     Ok(Some(head.map_or_else(unnamed, |head| identity::of_resource(patient.clone(), head.text))))
 }
 
-/// The Patient resource as it is stored; `None` if there is none near the beginning of the record. A damaged file is
-/// read up to the damage.
+/// Returns the Patient resource as it is stored; `None` if there is none near the beginning of the record. A damaged
+/// file is read up to the damage.
 pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Option<Vec<u8>>> {
     let left = Arc::new(AtomicU64::new(MAX_SEARCHED));
     for part in &records.parts(patient).await?.records {

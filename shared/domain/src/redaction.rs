@@ -1,7 +1,7 @@
-//! What staff leave out of an export that they review: a single resource or document, with the reason.
+//! A redaction: staff leave a single resource or document out of an export that they review, with a reason.
 //!
-//! A file without the resource takes the place of the file that has it, under another key; a document is no longer served.
-//! The reason reaches the client in an error file of the manifest, and the [ledger](crate::ledger) counts it. Neither says
+//! The file with the resource is replaced by a file without it, under another key. A document is no longer served. The
+//! client finds the reason in an error file of the manifest, and the [ledger](crate::ledger) counts it. Neither reveals
 //! more of the resource than its type.
 
 use jiff::Timestamp;
@@ -11,14 +11,15 @@ use crate::ledger::{Ledger, Reason};
 use crate::manifest::ExportTotals;
 use crate::states::InReview;
 
-/// The most that staff leave out of one export; who wants more rejects it. It keeps the job's row small.
+/// The maximum number of redactions of one export, which keeps the job's row small. To leave out more, staff reject the
+/// export.
 pub const MAX_REDACTIONS: usize = 100;
-/// The longest reason, in bytes.
+/// The maximum length of a reason in bytes.
 pub const MAX_REASON: usize = 500;
 /// The name of the file with the reasons, in URLs and in the manifest.
 pub const REASONS: &str = "OperationOutcome.left-out.ndjson";
 
-/// See the [module](self).
+/// One redaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Redaction {
@@ -28,7 +29,8 @@ pub struct Redaction {
     #[serde(rename = "who")]
     pub actor: String,
     pub at: Timestamp,
-    /// The keys of objects that are no longer part of the export. They were removed, unless the process died just then.
+    /// The keys of objects that are no longer part of the export. They were removed, unless the process died before it
+    /// removed them.
     pub replaced: Vec<String>,
 }
 
@@ -45,7 +47,7 @@ pub enum Redacted {
 }
 
 impl Redaction {
-    /// What the client is told.
+    /// Returns the notice for the client.
     pub fn notice(&self) -> String {
         let what = match &self.what {
             Redacted::Resource { resource_type, .. } => resource_type.as_str(),
@@ -56,13 +58,13 @@ impl Redaction {
 }
 
 impl ExportTotals {
-    /// Whether staff left this attachment of the record out.
+    /// Returns whether staff left this attachment of the record out.
     pub fn has_left_out(&self, attachment: &str) -> bool {
         let is_it = |redaction: &Redaction| matches!(&redaction.what, Redacted::Document { name } if name == attachment);
         self.redactions.iter().any(is_it)
     }
 
-    /// The totals after a redaction. The caller has counted what became of the files.
+    /// Adds a redaction to the totals. The caller has updated the counts of the files.
     pub fn leave_out(&mut self, redaction: Redaction) {
         if let Some(ledger) = &mut self.ledger {
             match redaction.what {
@@ -75,15 +77,15 @@ impl ExportTotals {
 }
 
 impl InReview {
-    /// Replaces the files by those without what staff leave out. `what` is said to the client as well.
+    /// Replaces the files by those without the redacted resource. `what` is also shown to the client.
     pub fn leave_out(self, summary: ExportTotals, what: &str, actor: &str, now: Timestamp) -> Self {
         Self { header: self.header.with_event(now, actor, what), summary }
     }
 }
 
 impl Ledger {
-    /// Counts one line of an output file as left out by staff. A line that the export created was never read, so it only
-    /// counts no more; which lines those are is known as long as there are others.
+    /// Counts one line of an output file as left out by staff. It counts as a line that was read, while there are any.
+    /// Otherwise the export created it: such a line was never read, so it is only subtracted.
     fn leave_out_line(&mut self) {
         let resources = &mut self.resources;
         if resources.written > resources.attachments {
@@ -94,8 +96,8 @@ impl Ledger {
         }
     }
 
-    /// Counts one attachment as left out by staff: a document of a patient's `files/`, or else a Binary. The name of an
-    /// attachment does not tell which of the two it is, so documents are counted first.
+    /// Counts one attachment as left out by staff: a document of `files/`, or else a Binary. The name of an attachment
+    /// does not tell which of them it is, so documents are counted first.
     fn leave_out_attachment(&mut self) {
         if self.documents.written > 0 {
             self.documents.written -= 1;
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_staff_leave_out_stays_accounted_for() {
+    fn redactions_keep_the_ledger_balanced() {
         let mut ledger = Ledger::default();
         (ledger.resources.read, ledger.resources.written, ledger.resources.attachments) = (5, 5, 2);
         (ledger.resources.made, ledger.documents.found, ledger.documents.written) = (1, 1, 1);

@@ -27,7 +27,7 @@ impl SandboxShortcut {
     ];
 }
 
-/// The patients whose records an export collects. The export of one patient is a cohort of one.
+/// The patients whose records an export includes. The export of one patient is a cohort of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Cohort {
@@ -39,7 +39,7 @@ pub enum Cohort {
 }
 
 impl Cohort {
-    /// The cohort of these patients, sorted and without duplicates.
+    /// Returns the cohort of these patients, sorted and without duplicates.
     pub fn of(mut patients: Vec<PatientId>) -> Self {
         patients.sort();
         patients.dedup();
@@ -73,7 +73,7 @@ pub struct ExportRequest {
 }
 
 impl ExportRequest {
-    /// The size class: that of the output options, or else small for one patient and large for more.
+    /// Returns the size class: that of the output options, or else small for one patient and large for more.
     pub fn size_class(&self) -> SizeClass {
         self.output.size.unwrap_or(match &self.cohort {
             Cohort::Patients(patients) if patients.len() <= 1 => SizeClass::Small,
@@ -81,7 +81,7 @@ impl ExportRequest {
         })
     }
 
-    /// The dialect of its status and its manifest.
+    /// Returns the dialect of its status and its manifest.
     pub fn dialect(&self) -> &'static Dialect {
         Dialect::of(if self.selection.is_some() { self.base } else { Base::Fhir })
     }

@@ -5,13 +5,14 @@ use jiff::{SignedDuration, Timestamp};
 /// The times for which jobs are kept. The settings have them in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// For finished jobs and their files, from completion.
+    /// For finished jobs and their files, since completion.
     pub finished: SignedDuration,
-    /// For unfinished jobs, from the last change: the form is not filled in, the export is running, or the review is open.
+    /// For unfinished jobs, since the last change: the form is not filled in, the export is running, or the review is
+    /// open.
     pub unfinished: SignedDuration,
-    /// For the rows of jobs that no longer exist for clients. They are kept so that late workers find them.
+    /// For rows of jobs that no longer exist for clients. They are kept so that late workers find them.
     pub gone: SignedDuration,
-    /// For what staff delete, so that they can undo it. Zero deletes at once.
+    /// For jobs that staff deleted, so that they can undo it. Zero deletes at once.
     pub undo: SignedDuration,
 }
 
@@ -27,12 +28,12 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// The time at which a job that finishes `now` expires.
+    /// Returns the time at which a job that finishes `now` expires.
     pub fn expires_at(&self, now: Timestamp) -> Timestamp {
         now.saturating_add(self.finished).unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether something that is kept for `kept` from `since` on has expired.
+    /// Returns whether a retention of `kept` that began at `since` is over.
     pub fn is_over(&self, since: Timestamp, kept: SignedDuration, now: Timestamp) -> bool {
         now.duration_since(since) >= kept
     }

@@ -42,7 +42,7 @@ pub struct Tries {
     pub waiting_since: Option<Timestamp>,
 }
 
-/// The kind of an error of a task after this many deliveries.
+/// Returns the kind of an error of a task after this many deliveries.
 pub fn kind(error: &Error, deliveries: u32) -> Kind {
     match error.kind() {
         // A real race does not fail so often.
@@ -72,13 +72,13 @@ pub fn decide(
     }
 }
 
-/// Whether an outage has lasted too long. If the clock was set back, the wait is only longer.
+/// Returns whether an outage has lasted too long. If the clock was set back, the wait is only longer.
 pub fn is_over(since: Timestamp, outage: SignedDuration, now: Timestamp) -> bool {
     now.duration_since(since) >= outage
 }
 
-/// The wait before the next try. It doubles with each delivery up to [`LONGEST_WAIT`] and has a random part, so that not
-/// all tasks use a store at the same moment when it responds again.
+/// Returns the wait before the next try. It doubles with each delivery up to [`LONGEST_WAIT`] and has a random part, so
+/// that not all tasks use a store at the same moment when it responds again.
 pub fn pause(deliveries: u32, random: &dyn Random) -> SignedDuration {
     let mut drawn = [0; 4];
     random.fill(&mut drawn);
@@ -130,7 +130,7 @@ mod tests {
         let down = Error::unavailable("no route to the store");
         assert!(is_again(decided(&down, Tries { waiting_since: Some(since(1)), ..tries })));
         assert_eq!(decided(&down, Tries { waiting_since: Some(since(0)), ..tries }), Decision::Fail);
-        assert!(is_again(decided(&down, tries)), "the begin of the outage is not known");
+        assert!(is_again(decided(&down, tries)), "the start of the outage is not known");
         let defect = Error::internal("a defect");
         assert!(is_again(decided(&defect, Tries { defects: MAX_DEFECTS - 1, ..tries })));
         assert_eq!(decided(&defect, Tries { defects: MAX_DEFECTS, ..tries }), Decision::Fail);
@@ -139,8 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn a_race_is_tried_again_at_once_but_not_for_ever() {
-        let race = Error::conflict("somebody was faster");
+    fn a_race_is_tried_again_at_once_but_not_forever() {
+        let race = Error::conflict("another worker was faster");
         let tries = |deliveries| Tries { deliveries, defects: MAX_DEFECTS, waiting_since: None };
         assert_eq!(decided(&race, tries(1)), Decision::Again(SignedDuration::ZERO));
         assert!(is_again(decided(&race, tries(MAX_RACES))));

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// A role, as settings name it.
+/// A role, with its name in settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads exports, decides about them, and attaches and removes files.
     Reviewer,
-    /// Looks after the server: its settings and accounts.
+    /// Maintains the server: its settings and accounts.
     Administrator,
     /// Reads the audit trail.
     Auditor,
@@ -19,7 +19,7 @@ pub enum Role {
 impl Role {
     pub const ALL: [Self; 3] = [Self::Reviewer, Self::Administrator, Self::Auditor];
 
-    /// The name in settings.
+    /// Returns the name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reviewer => "reviewer",
@@ -29,7 +29,7 @@ impl Role {
     }
 }
 
-/// The roles of one person. A person without a role is no member of staff.
+/// The roles of one person. A person without a role is not a member of staff.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Roles(BTreeSet<Role>);

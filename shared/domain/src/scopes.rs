@@ -37,7 +37,7 @@ struct TagScope {
 }
 
 impl TagScope {
-    /// Whether the scope sets no limit: `access/*.*`, `access/*.read`.
+    /// Returns whether the scope sets no limit: `access/*.*`, `access/*.read`.
     fn is_everything(&self) -> bool {
         self.tag.as_deref() == Some("*")
     }
@@ -103,14 +103,14 @@ impl Scopes {
         self.0.iter().any(|scope| scope.text() == word)
     }
 
-    /// Whether an operation such as `$ehi-export` is allowed at a level.
+    /// Returns whether an operation such as `$ehi-export` is allowed at a level.
     pub fn allows_operation(&self, level: ScopeLevel, operation: &str) -> bool {
         self.0.iter().any(
             |scope| matches!(scope, Scope::Operation { level: at, name } if *at == level && name == operation),
         )
     }
 
-    /// The types that may be read and searched at a level, each with its constraint; `*` means every type.
+    /// Returns the types that may be read and searched at a level, each with its constraint; `*` means every type.
     pub fn readable(&self, level: ScopeLevel) -> impl Iterator<Item = (&str, Option<&str>)> {
         let needed = Access::parse("rs");
         self.0.iter().filter_map(move |scope| match scope {
@@ -123,7 +123,8 @@ impl Scopes {
         })
     }
 
-    /// Whether any resource of a type may be read by its id at a level. Scopes with constraints do not allow it.
+    /// Returns whether any resource of a type may be read by its id at a level. Scopes with constraints do not allow
+    /// it.
     pub fn may_read(&self, level: ScopeLevel, wanted: &str) -> bool {
         let needed = Access::parse("r");
         self.0.iter().any(|scope| match scope {
@@ -136,13 +137,13 @@ impl Scopes {
         })
     }
 
-    /// Whether any scope is about resources, operations or tags, even if it is malformed.
+    /// Returns whether any scope is about resources, operations or tags, even if it is malformed.
     pub fn speak_of_data(&self) -> bool {
         self.0.iter().any(|scope| !matches!(scope, Scope::Other(word) if !has_level(word)))
     }
 
-    /// The tags to which `access/` scopes limit all access; `None` if there is no such scope, or one without a limit. A
-    /// malformed `access/` scope adds no tag, so that alone it allows nothing.
+    /// Returns the tags to which `access/` scopes limit all access; `None` if there is no such scope, or one without a
+    /// limit. A malformed `access/` scope adds no tag, so that alone it allows nothing.
     pub fn access_tags(&self) -> Option<BTreeSet<String>> {
         let tags: Vec<&TagScope> = self.tag_scopes().collect();
         if tags.is_empty() || tags.iter().any(|scope| scope.is_everything()) {
@@ -158,8 +159,8 @@ impl Scopes {
         })
     }
 
-    /// The scopes that look like scopes for data but are malformed: an unknown resource type, letters out of order, or an
-    /// `access/` scope without read access.
+    /// Returns the scopes that look like scopes for data but are malformed: an unknown resource type, letters out of
+    /// order, or an `access/` scope without read access.
     pub fn malformed(&self) -> Vec<String> {
         let is_malformed = |scope: &&Scope| match scope {
             Scope::Other(word) => has_level(word),
@@ -193,11 +194,11 @@ impl Scopes {
         Self(narrowed)
     }
 
-    /// The `access/` scopes of a token: the requested ones that are within the registered ones, or else the registered
-    /// ones.
+    /// Returns the `access/` scopes of a token: the requested ones that are within the registered ones, or else the
+    /// registered ones.
     fn narrowed_tags<'s>(&'s self, registered: &'s Self) -> Vec<&'s TagScope> {
         let Some(held) = registered.access_tags() else {
-            // No limit is registered, and a client may limit itself.
+            // No limit is registered, but a client may limit itself.
             return self.tag_scopes().collect();
         };
         let within = |scope: &&TagScope| scope.tag.as_ref().is_some_and(|tag| held.contains(tag));
@@ -210,7 +211,7 @@ impl Scopes {
         registered.tag_scopes().filter(|scope| scope.tag.is_some() == is_any_readable).collect()
     }
 
-    /// Whether `other` covers every scope of `self`. A limit by tags may be missing in `self`, because
+    /// Returns whether `other` covers every scope of `self`. A limit by tags may be missing in `self`, because
     /// [`Scopes::narrowed_to`] adds it. A tag that `other` does not have is not covered.
     pub fn is_within(&self, other: &Self) -> bool {
         let covered = |requested: &Scope| match requested {
@@ -223,8 +224,8 @@ impl Scopes {
         self.0.iter().all(covered)
     }
 
-    /// Whether the token response includes a refresh token: the scopes request one, or allow an EHI export (Argonaut EHI,
-    /// section 1).
+    /// Returns whether the token response includes a refresh token: the scopes request one, or allow an EHI export
+    /// (Argonaut EHI, section 1).
     pub fn wants_refresh(&self) -> bool {
         self.has("offline_access")
             || self.has("online_access")
@@ -311,7 +312,7 @@ impl Scope {
     }
 }
 
-/// Whether a word begins like a scope for data.
+/// Returns whether a word begins like a scope for data.
 fn has_level(word: &str) -> bool {
     ["patient/", "user/", "system/"].iter().any(|level| word.starts_with(level))
 }

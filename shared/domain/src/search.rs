@@ -1,23 +1,23 @@
-//! The search for jobs: what staff type, and the rows by which stores find a job without reading others.
+//! The search for jobs: the text that staff type, and the rows by which stores find a job without reading others.
 //!
 //! A store keeps one row for each [`SearchRow`] of a job, in the order of the jobs' creation. A name has a row for each
-//! beginning of its words up to [`PREFIX`] characters, so that every search reads one short list from its newest or oldest
-//! end. A row of a name carries all words of the name, by which longer words and several of them are compared.
+//! prefix of its words up to [`PREFIX`] characters, so every search reads one short list from its newest or oldest end.
+//! A row of a name has all words of the name, so that longer words and several words can be compared.
 
 use jiff::civil::Date;
 
 use crate::job::{Job, PatientSummary};
 use crate::words::{are_prefixes, identifier, words};
 
-/// The number of characters at the beginning of a word that have rows of their own.
+/// The maximum length of the prefixes of a word that have rows.
 pub const PREFIX: usize = 3;
 
-/// What staff search for: beginnings of the words of a name, an identifier or patient id, or a birth date.
+/// A search of staff: prefixes of the words of a name, an identifier or patient id, or a birth date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     words: Vec<String>,
     identifier: String,
-    /// As FHIR writes it.
+    /// A FHIR date.
     born: Option<String>,
 }
 
@@ -30,21 +30,21 @@ pub struct SearchRow {
 }
 
 impl Search {
-    /// Reads what was typed. `day_first` decides which of `03/04/1980` is the day. A text without a letter or a digit finds
-    /// nobody.
+    /// Parses the typed text. `day_first` decides which part of `03/04/1980` is the day. A text without a letter or a
+    /// digit finds no one.
     pub fn parse(text: &str, day_first: bool) -> Self {
         let text: String = text.chars().take(200).collect();
         Self { words: words(&text), identifier: identifier(&text), born: birth_date(text.trim(), day_first) }
     }
 
-    /// Whether a patient is searched for.
+    /// Returns whether the search finds a patient.
     pub fn finds(&self, patient: &PatientSummary) -> bool {
         self.finds_name(&words(&patient.name).join(" "))
             || self.finds_identifier(patient)
             || (self.born.is_some() && self.born == patient.birth_date)
     }
 
-    /// Whether a name with these words, separated by spaces, is searched for.
+    /// Returns whether the search finds a name with these words, separated by spaces.
     pub fn finds_name(&self, words: &str) -> bool {
         !self.words.is_empty() && are_prefixes(&self.words, words.split(' '))
     }
@@ -55,7 +55,8 @@ impl Search {
         !self.identifier.is_empty() && known.any(|known| identifier(known) == self.identifier)
     }
 
-    /// The keys of the rows that can be of searched patients. A row of a name is compared with [`Self::finds_name`].
+    /// Returns the keys of the rows of patients that the search may find. A row of a name is compared with
+    /// [`Self::finds_name`].
     pub fn keys(&self) -> Vec<String> {
         let longest = self.words.iter().max_by_key(|word| word.chars().count());
         let name = longest.map(|word| name_key(&word.chars().take(PREFIX).collect::<String>()));
@@ -64,7 +65,7 @@ impl Search {
     }
 }
 
-/// The key of the rows of a client's jobs.
+/// Returns the key of the rows of a client's jobs.
 pub fn client_key(client: &str) -> String {
     format!("app:{client}")
 }
@@ -81,7 +82,7 @@ fn birth_date_key(date: &str) -> String {
     format!("born:{date}")
 }
 
-/// The rows of a job, sorted, at most 60. They do not change while the job lives.
+/// Returns the rows of a job, sorted, at most 60. They never change.
 pub fn rows(job: &Job) -> Vec<SearchRow> {
     let header = job.header();
     let mut rows = vec![SearchRow { key: client_key(header.owner.client.as_str()), words: String::new() }];
@@ -102,8 +103,8 @@ pub fn rows(job: &Job) -> Vec<SearchRow> {
     rows
 }
 
-/// A birth date as FHIR writes it, of a text such as `1980-03-14`, `3/14/1980`, `14.3.1980` or `1980-03`. A day and a month
-/// that cannot be meant in the usual order are read in the other one.
+/// Parses a birth date, such as `1980-03-14`, `3/14/1980`, `14.3.1980` or `1980-03`, and returns it as a FHIR date. If
+/// the usual order of day and month gives no date, the other order is used.
 fn birth_date(text: &str, day_first: bool) -> Option<String> {
     let parts: Vec<&str> = text.split(['-', '/', '.', ' ']).collect();
     let is_number = |part: &&str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_a_letter_or_digit_finds_nobody() {
+    fn a_text_without_a_letter_or_digit_finds_no_one() {
         let patient = PatientSummary::new(crate::ids::PatientId::parse("p").expect("an id"), "% _ 😀");
         for text in ["%", "_", "😀", "\u{200f}", " "] {
             let search = Search::parse(text, false);

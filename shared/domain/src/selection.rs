@@ -59,12 +59,12 @@ pub enum Provenance {
 }
 
 impl Selection {
-    /// Whether the token covers a type.
+    /// Returns whether the token covers a type.
     pub fn grants(&self, resource_type: &str) -> bool {
         self.granted.as_ref().is_none_or(|types| types.contains(resource_type))
     }
 
-    /// Whether `_type` includes a type.
+    /// Returns whether `_type` includes a type.
     pub fn wants(&self, resource_type: &str) -> bool {
         self.types.as_ref().is_none_or(|types| types.contains(resource_type))
     }

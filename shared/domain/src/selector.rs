@@ -1,4 +1,4 @@
-//! Decides by a [`Selection`] on the lines of a bulk export.
+//! Applies a [`Selection`] to the lines of a bulk export.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,18 +15,18 @@ use crate::decision::Decision;
 use crate::ledger::Reason;
 use crate::selection::Selection;
 
-/// A selection, ready to decide on many lines.
+/// A selection, prepared for many lines.
 pub struct Selector<'s> {
     selection: &'s Selection,
-    /// Microseconds; what changed later than the export began is not in it.
+    /// In microseconds. `until` is also limited by the start of the export.
     since: Option<i64>,
     until: i64,
     rules: HashMap<&'s str, Rules<'s>>,
-    /// Elements that were asked for of all types.
+    /// Elements that are requested for all types.
     of_all: Vec<&'s str>,
 }
 
-/// What is asked of one type.
+/// The requested rules of one type.
 #[derive(Default)]
 struct Rules<'s> {
     filters: Vec<&'s TypeFilter>,
@@ -52,7 +52,7 @@ impl<'s> Selector<'s> {
                 None => of_all.push(element.name.as_str()),
             }
         }
-        // `_until` is excluded, the time of the export is not (Bulk Data 3.0, `_until` and `transactionTime`).
+        // `_until` is excluded, but the time of the export is included (Bulk Data 3.0, `_until` and `transactionTime`).
         let end = transaction_time.as_microsecond().saturating_add(1);
         let until = selection.until.map_or(end, |until| until.as_microsecond().min(end));
         Self { selection, since: selection.since.map(Timestamp::as_microsecond), until, rules, of_all }
@@ -88,21 +88,21 @@ impl<'s> Selector<'s> {
                 return Decision::LeaveOut(Reason::Filter);
             }
         }
-        // Last, so that `Since` means: this alone.
+        // This is the last check, so that `Since` is the only reason.
         match changed.filter(|_| !ignore_since) {
             Some(changed) if !self.is_within(changed) => Decision::LeaveOut(Reason::Since),
             _ => Decision::Keep,
         }
     }
 
-    /// The elements that are kept of a type; `None` keeps all.
+    /// Returns the requested elements of a type; `None` if all are exported.
     fn elements(&self, resource_type: &str) -> Option<Vec<&'s str>> {
         let own = self.rules.get(resource_type).map_or(&[][..], |rules| &rules.elements);
         (!own.is_empty() || !self.of_all.is_empty())
             .then(|| own.iter().chain(&self.of_all).copied().collect())
     }
 
-    /// The line with the elements that are kept (`_elements`); `None` where all are.
+    /// Returns the line with only the requested elements (`_elements`); `None` if all are exported.
     pub fn cut(&self, line: &[u8], resource_type: &str, members: &Members<'_>) -> Option<Vec<u8>> {
         let asked = self.elements(resource_type)?;
         let mut written = Vec::with_capacity(line.len() + 128);
@@ -110,9 +110,9 @@ impl<'s> Selector<'s> {
         Some(written)
     }
 
-    /// Decides on a resource that the export makes itself, which has no labels and nothing that a filter could ask for.
-    /// `changed` is in microseconds; `None` where it is not known, and then it counts as changed. It is the record
-    /// store's time, which is not compared with the time of the export.
+    /// Decides on a resource that the export creates. It has no labels, and matches no filter. `changed` is in
+    /// microseconds; `None` if it is not known, and then the resource counts as changed. It is a time of the record
+    /// store, so it is not compared with the time of the export.
     pub fn judge_made(&self, resource_type: &str, changed: Option<i64>, ignore_since: bool) -> Decision {
         let rules = self.rules.get(resource_type);
         let until = self.selection.until.map(Timestamp::as_microsecond);
@@ -134,12 +134,13 @@ impl<'s> Selector<'s> {
         })
     }
 
-    /// Whether something that changed then changed after `_since`.
+    /// Returns whether a change at this time is after `_since`.
     pub fn is_new(&self, changed: i64) -> bool {
         self.since.is_none_or(|since| changed > since)
     }
 
-    /// Whether the token refuses access to a resource by its type, a tag or a constraint, whatever else leaves it out.
+    /// Returns whether the token refuses access to a resource by its type, a tag or a constraint, even if another rule
+    /// leaves it out.
     pub fn refuses(&self, line: &[u8], resource_type: &str, members: &Members<'_>) -> bool {
         let rules = self.rules.get(resource_type);
         !self.selection.grants(resource_type)
@@ -147,29 +148,30 @@ impl<'s> Selector<'s> {
             || rules.is_some_and(|rules| !passes_any(line, members, &rules.constraints))
     }
 
-    /// Whether the token lets all of a type through.
+    /// Returns whether the token covers all resources of a type.
     pub fn covers_all_of(&self, resource_type: &str) -> bool {
         let unconstrained = self.rules.get(resource_type).is_none_or(|rules| rules.constraints.is_empty());
         self.selection.tags.is_none() && unconstrained
     }
 
-    /// When the resource was changed, in microseconds; `None` when it does not say.
+    /// Returns when the resource changed, in microseconds; `None` if it has no time.
     fn changed(line: &[u8], members: &Members<'_>) -> Option<i64> {
         Self::last_updated(line, members.get(b"meta")?)
     }
 
-    /// The same, read from a resource's `meta`, which stands there.
+    /// Returns `lastUpdated` of this `meta`, in microseconds.
     pub fn last_updated(line: &[u8], meta: Range<usize>) -> Option<i64> {
         let value = json::member(line, meta, b"lastUpdated")?;
         Span::of(json::string(line, value)?.as_bytes()).map(|span| span.from)
     }
 
-    /// Whether something that changed then is within `_since` and `_until`.
+    /// Returns whether a change at this time is within `_since` and `_until`.
     pub fn is_within(&self, changed: i64) -> bool {
         self.since.is_none_or(|since| changed > since) && changed < self.until
     }
 
-    /// Whether it carries a tag that the token gives access to, where it gives access by tags.
+    /// Returns whether the resource has a tag to which the token gives access. If the token has no tags, this is always
+    /// true.
     pub fn has_tag(&self, line: &[u8], members: &Members<'_>) -> bool {
         let Some(tags) = &self.selection.tags else { return true };
         let labels = members.get(b"meta").and_then(|meta| json::member(line, meta, b"security"));
@@ -184,7 +186,7 @@ impl<'s> Selector<'s> {
     }
 }
 
-/// Whether a resource passes one of these filters, where there are some.
+/// Returns whether a resource matches one of these filters, or there are none.
 fn passes_any(line: &[u8], members: &Members<'_>, filters: &[&TypeFilter]) -> bool {
     filters.is_empty() || filters.iter().any(|filter| passes(line, members, filter))
 }

@@ -27,7 +27,7 @@ pub struct AwaitingInput {
     pub header: JobHeader,
 }
 
-/// The request is complete, and no worker has begun.
+/// The request is complete, and no worker has started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queued {
     #[serde(rename = "core")]
@@ -40,16 +40,16 @@ pub struct Queued {
 pub struct Running {
     #[serde(rename = "core")]
     pub header: JobHeader,
-    /// The upper bound of the changes that the export contains; fixed when the first worker begins.
+    /// The upper limit of the changes in the export. It is set when the first worker starts.
     pub transaction_time: Timestamp,
     /// The store for which the tasks wait while it does not respond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
-    /// Failures of tasks for other reasons than a store, by the key of the task. Empty for nearly all jobs.
+    /// Failures of tasks that were not caused by a store, by the key of the task. Empty for nearly all jobs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub troubles: BTreeMap<String, Trouble>,
-    /// The prefix of the files with what was deleted, sorted by patient; `None` where each chunk reads it from the record
-    /// store, because there is little of it.
+    /// The prefix of the files with the sorted deletions; `None` if the deletions are few, so that each chunk reads
+    /// them from the record store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sorted_deletions: Option<String>,
 }
@@ -68,7 +68,7 @@ pub struct Trouble {
     /// Failures by a fault of this server.
     #[serde(default)]
     pub defects: u32,
-    /// Deliveries whose worker began and never reported a result.
+    /// Deliveries whose worker started and never reported a result.
     #[serde(default)]
     pub lost: u32,
 }
@@ -101,31 +101,32 @@ pub struct Rejected {
     #[serde(rename = "core")]
     pub header: JobHeader,
     pub reason: String,
-    /// The client has deleted the job. It no longer exists for the client, and stays on the staff's list until it expires.
+    /// The client has deleted the job. It no longer exists for the client, but stays in the staff's list until it
+    /// expires.
     #[serde(default)]
     pub dismissed: bool,
     pub expires_at: Timestamp,
 }
 
-/// The export could not be made.
+/// The export failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
     #[serde(rename = "core")]
     pub header: JobHeader,
-    /// The reason that the client gets.
+    /// The reason for the client.
     pub reason: String,
     /// The code of the issue (FHIR R4, IssueType).
     pub code: String,
     pub expires_at: Timestamp,
 }
 
-/// Cancelled or expired: clients get 404. The row stays for a while so that late workers find it.
+/// Cancelled or expired: clients get 404. The row is kept for a while so that late workers find it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gone {
     #[serde(rename = "core")]
     pub header: JobHeader,
-    /// What staff deleted and can bring back. Until then its files stay.
+    /// The job that staff deleted and can restore. Its files are kept until the time to undo is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,
 }
@@ -162,21 +163,21 @@ impl From<Refused> for crate::error::Error {
     }
 }
 
-/// The action of the form in the history of a job.
+/// The action of the form in a job's history.
 const CHOSE: &str = "chose what to export";
 /// The action of staff who approve an export.
 const APPROVED: &str = "approved";
-/// How the action of staff begins who reject an export; the reason follows.
+/// The prefix of the action of staff who reject an export. The reason follows.
 const REJECTED: &str = "rejected: ";
 
 impl JobHeader {
-    /// When the patient chose what to export: on the form, or with the request that started the job.
+    /// Returns when the patient chose what to export: in the form, or with the request that started the job.
     pub fn chosen_at(&self) -> Timestamp {
         let chose = self.history.iter().rev().find(|event| event.action == CHOSE);
         chose.map_or(self.created_at, |event| event.at)
     }
 
-    /// The decision of staff about the export, if there is one.
+    /// Returns the decision of staff about the export, if there is one.
     pub fn decision(&self) -> Option<&AuditEvent> {
         let is_decision =
             |event: &&AuditEvent| event.action == APPROVED || event.action.starts_with(REJECTED);
@@ -198,7 +199,7 @@ impl AwaitingInput {
 }
 
 impl Queued {
-    /// Replaces the choices before a worker has begun. What the patient did not authorize stays unauthorized.
+    /// Replaces the choices before a worker starts. A category that the patient did not authorize cannot be authorized.
     pub fn choose_again(mut self, choices: Choices, actor: &str, now: Timestamp) -> Result<Self, Refused> {
         let request = &mut self.header.request;
         if request.selection.is_some() {
@@ -219,7 +220,7 @@ impl Queued {
 }
 
 impl Waiting {
-    /// The text for the status, such as `waiting for the store since 10:42 (records)`; the time is UTC.
+    /// Returns the text for the status, such as `waiting for the store since 10:42 (records)`; the time is UTC.
     pub fn describe(&self) -> String {
         let since = self.since.strftime("%H:%M");
         let store = self.store.map(|store| format!(" ({})", store.name())).unwrap_or_default();
@@ -228,7 +229,8 @@ impl Waiting {
 }
 
 impl Running {
-    /// All files are written. The job becomes `InReview` if staff must review it, and otherwise `Complete`.
+    /// Finishes an export whose files are written. The job becomes `InReview` if staff must review it, and otherwise
+    /// `Complete`.
     pub fn finish(self, summary: ExportTotals, now: Timestamp, retention: &Retention) -> Job {
         let header =
             self.header.with_event(now, "server", format!("collected {} resources", summary.resources));
@@ -276,7 +278,7 @@ impl InReview {
         Self { header: self.header.with_event(now, actor, action), ..self }
     }
 
-    /// Removes the attachments that `is_removed` selects, and returns them as well.
+    /// Removes the attachments that `is_removed` selects, and returns them too.
     pub fn detach(
         mut self,
         is_removed: impl Fn(&Attachment) -> bool,
@@ -295,7 +297,7 @@ impl InReview {
 }
 
 impl Rejected {
-    /// The client deletes the job. The staff's decision stays on record.
+    /// Deletes the job for the client. The staff's decision is kept.
     pub fn dismiss(self, actor: &str, now: Timestamp) -> Self {
         if self.dismissed {
             return self;
@@ -312,7 +314,7 @@ impl Job {
         }
     }
 
-    /// The client or staff cancel the export. This is possible in every state except `Cancelled` and `Expired`.
+    /// Cancels the export for the client or staff. This is possible in every state except `Cancelled` and `Expired`.
     pub fn cancel(self, actor: &str, now: Timestamp) -> Result<Gone, Illegal> {
         if self.state().is_gone() {
             return Err(Illegal { state: self.state(), action: "cancel" });
@@ -320,8 +322,7 @@ impl Job {
         Ok(Gone { header: self.into_header().with_event(now, actor, "cancelled"), undo: None })
     }
 
-    /// The export cannot be made. Only a job that is waiting or running can fail. `delivery_diagnostics` describes the
-    /// failed deliveries in the history.
+    /// Fails a job that is waiting or running. `delivery_diagnostics` describes the failed deliveries in the history.
     pub fn fail(
         self,
         reason: &str,
@@ -350,8 +351,8 @@ impl Job {
         }
     }
 
-    /// Whether the time in the job's `Expires` header is over. From then on the job no longer exists for anybody, even
-    /// before cleanup removes it.
+    /// Returns whether the time in the job's `Expires` header is over. From then on the job no longer exists for any
+    /// caller, even before cleanup removes it.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         match self {
             Self::Complete(Complete { expires_at, .. })
@@ -366,7 +367,8 @@ impl Job {
         }
     }
 
-    /// Whether cleanup must expire the job: its time in `Expires` is over, or it was not finished within its retention.
+    /// Returns whether cleanup must expire the job: its time in `Expires` is over, or it was not finished within its
+    /// retention.
     pub fn is_expired(&self, now: Timestamp, retention: &Retention) -> bool {
         match self {
             Self::Complete(Complete { expires_at, .. })
@@ -379,7 +381,7 @@ impl Job {
         }
     }
 
-    /// The retention of the job is over.
+    /// Expires the job at the end of its retention.
     pub fn expire(self, now: Timestamp) -> Gone {
         Gone { header: self.into_header().with_event(now, "server", "expired"), undo: None }
     }

@@ -22,7 +22,7 @@ impl Task {
         }
     }
 
-    /// The name of the task within its job, such as `plan` or `chunk 000003.0`.
+    /// Returns the name of the task within its job, such as `plan` or `chunk 000003.0`.
     pub fn key(&self) -> String {
         match self {
             Self::Plan { .. } | Self::Finish { .. } => self.name().to_owned(),
@@ -30,7 +30,7 @@ impl Task {
         }
     }
 
-    /// The name of the kind of task, as in its JSON.
+    /// Returns the name of the kind of task, as in its JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Plan { .. } => "plan",

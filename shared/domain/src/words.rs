@@ -1,18 +1,18 @@
-//! The words by which people are found: the same for every spelling of a name, whatever its case, accents and marks.
+//! Splits texts into words for searches. All spellings of a name give the same words, whatever their case and accents.
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use icu_normalizer::properties::CanonicalCombiningClassMapBorrowed;
 
-/// The maximum number of words of one text. The words after them are ignored.
+/// The maximum number of words of one text. Further words are ignored.
 pub const MAX_WORDS: usize = 12;
-/// The maximum number of characters of a word. The rest of a longer word is ignored.
+/// The maximum number of characters of a word. Further characters are ignored.
 pub const MAX_WORD: usize = 32;
 
-/// The folded words of a text, each once, in their order: letters and digits in lower case, without accents, without
-/// characters that are not seen. Every other character separates words.
+/// Returns the folded words of a text, each once, in order: letters and digits in lower case, without accents and
+/// invisible characters. Every other character separates words.
 ///
-/// Folding is the compatibility decomposition of Unicode (UAX #15, NFKD) without its combining marks. Some letters have no
-/// decomposition and are replaced by the letters that people type for them: `ø` by `o`, `ß` by `ss`.
+/// Folding is the compatibility decomposition of Unicode (UAX #15, NFKD) without its combining marks. Letters without a
+/// decomposition are replaced by the letters that people usually type for them: `ø` by `o`, `ß` by `ss`.
 pub fn words(text: &str) -> Vec<String> {
     let folded = folded(text);
     let mut words: Vec<String> = Vec::new();
@@ -28,12 +28,12 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// An identifier as it is compared: its folded letters and digits, without what separates them. At most 128 characters.
+/// Returns an identifier for comparison: its folded letters and digits, without separators. At most 128 characters.
 pub fn identifier(text: &str) -> String {
     folded(text).chars().filter(|c| c.is_alphanumeric()).take(128).collect()
 }
 
-/// Whether each of the words is the beginning of one of the others.
+/// Returns whether each of the words is a prefix of one of the others.
 pub fn are_prefixes<'w>(words: &[String], of: impl Iterator<Item = &'w str> + Clone) -> bool {
     words.iter().all(|word| of.clone().any(|other| other.starts_with(word.as_str())))
 }
@@ -54,16 +54,16 @@ fn folded(text: &str) -> String {
             'ħ' => folded.push('h'),
             'ı' => folded.push('i'),
             'ς' => folded.push('σ'),
-            c if is_unseen(c) || classes.get32_u8(c.into()) != 0 => {}
+            c if is_invisible(c) || classes.get32_u8(c.into()) != 0 => {}
             c => folded.push(c),
         }
     }
     folded
 }
 
-/// Characters that direct or join others and are not seen themselves (Unicode, general category Cf, and variation
-/// selectors).
-fn is_unseen(c: char) -> bool {
+/// Returns whether a character only controls or joins others and is invisible (Unicode, general category Cf, and
+/// variation selectors).
+fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identifier_is_compared_without_what_separates_its_parts() {
+    fn an_identifier_is_compared_without_separators() {
         for text in ["MRN-0042.7", "mrn 00427", "MRN\u{200b}-0042-7"] {
             assert_eq!(identifier(text), "mrn00427");
         }

@@ -1,4 +1,4 @@
-//! What the choices do to one resource: keep it, leave it out, or withhold it as sensitive.
+//! Decides by the form's choices on one resource: keep it, leave it out, or withhold it as sensitive.
 
 use fhir::facts::{Days, Facts};
 
@@ -17,22 +17,24 @@ impl Choices {
         }
     }
 
-    /// Files of the record that are no FHIR resources carry no kind and no date: they are other documents.
+    /// Returns whether files that are not FHIR resources are exported. They have no kind and no date, so they are other
+    /// documents.
     pub fn keeps_files(&self) -> bool {
         self.choice(RecordGroup::Other).is_some_and(|choice| choice.enabled)
     }
 
-    /// Whether everything else of the medical record was chosen.
+    /// Returns whether everything else in the medical record was chosen.
     pub fn keeps_medical_record(&self) -> bool {
         self.choice(RecordGroup::MedicalRecord).is_some_and(|choice| choice.enabled)
     }
 
-    /// Whether the choices never leave a type out: Patient, Practitioner and Organization (contract, section 1).
+    /// Returns whether the choices never leave a type out: Patient, Practitioner and Organization (contract, section
+    /// 1).
     pub fn always_keep(resource_type: &str) -> bool {
         ALWAYS.contains(&resource_type)
     }
 
-    /// Withheld when it is of a category that was not authorized, kept otherwise, whatever its group.
+    /// Withholds a resource of a sensitive category that was not authorized. Keeps all others, whatever their group.
     pub fn unless_sensitive(&self, facts: &Facts<'_>) -> Decision {
         if ALWAYS.contains(&facts.resource_type) {
             return Decision::Keep;
@@ -45,7 +47,7 @@ impl Choices {
         if let Some(category) = Sensitive::ALL.into_iter().find(unauthorized) {
             return Decision::Withhold(category);
         }
-        // Where every category is authorized, so is the one that cannot be read.
+        // If every category is authorized, an unreadable label cannot name an unauthorized one.
         let may_be_unauthorized = || Sensitive::ALL.into_iter().any(|category| !self.authorizes(category));
         if facts.has_unreadable_label && may_be_unauthorized() {
             Decision::Unreadable
@@ -55,10 +57,10 @@ impl Choices {
     }
 }
 
-/// Types that every export has, whatever was chosen.
+/// The types that every export includes, whatever was chosen.
 const ALWAYS: [&str; 3] = ["Patient", "Practitioner", "Organization"];
 
-/// The group that switches a resource; `None` for what is always exported.
+/// Returns the group of a resource; `None` for a resource that is always exported.
 fn group_of(facts: &Facts<'_>) -> Option<RecordGroup> {
     match facts.resource_type {
         resource_type if ALWAYS.contains(&resource_type) => None,
@@ -82,19 +84,19 @@ const LABORATORY: [&str; 2] = ["laboratory", "LAB"];
 /// The types whose group is decided by the codes of [`DOCUMENTS`].
 const PAPERS: [&str; 2] = ["DocumentReference", "Media"];
 
-/// What a group of the record has, for the documentation of exports.
+/// The rule for one group of the record, for the documentation of exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupRule {
-    /// `None` for what is exported whatever was chosen.
+    /// `None` for resources that are exported whatever was chosen.
     pub group: Option<RecordGroup>,
     /// The types of its resources; an empty list means every type that no other rule names.
     pub types: &'static [&'static str],
-    /// The codes of which a resource has one, in `category`, or for documents in `type` or `category`; an empty list means
-    /// that codes do not matter.
+    /// The codes of the group. A resource must have one of them in `category`, a document in `type` or `category`. An
+    /// empty list means that codes do not matter.
     pub codes: &'static [&'static str],
 }
 
-/// The rules of all groups, in the order in which they are tried: a resource is in the group of the first that fits.
+/// Returns the rules of all groups in order: a resource is in the group of the first rule that matches.
 pub fn rules() -> Vec<GroupRule> {
     let rule = |group, types: &'static [&'static str], codes| GroupRule { group, types, codes };
     let mut rules = vec![
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_chosen_still_gives_people_and_what_is_no_laboratory_result() {
+    fn without_a_choice_people_and_other_observations_are_exported() {
         let none = Choices::default();
         for resource_type in ["Patient", "Practitioner", "Organization", "Observation", "DiagnosticReport"] {
             assert_eq!(none.decide(&facts(resource_type, &[], &[], None)), Decision::Keep, "{resource_type}");
@@ -227,12 +229,12 @@ mod tests {
         assert_eq!(
             visits.decide(&facts("Encounter", &[], &[], None)),
             Decision::Keep,
-            "no date says nothing against it"
+            "a resource without a date is kept"
         );
     }
 
     #[test]
-    fn sensitive_labels_withhold_until_authorized() {
+    fn sensitive_resources_are_withheld_until_they_are_authorized() {
         let mut choices = only(RecordGroup::MedicalRecord, None, None);
         for category in Sensitive::ALL {
             let label = category.labels()[0];

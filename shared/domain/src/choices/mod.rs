@@ -40,7 +40,7 @@ impl RecordGroup {
         Self::Other,
     ];
 
-    /// The key in requests and responses.
+    /// Returns the key in requests and responses.
     pub fn key(self) -> &'static str {
         match self {
             Self::Visits => "visits",
@@ -62,7 +62,7 @@ impl RecordGroup {
         Self::ALL.into_iter().find(|group| group.key() == key)
     }
 
-    /// The label on the form.
+    /// Returns the label on the form.
     pub fn name(self) -> &'static str {
         match self {
             Self::Visits => "Visits and procedures",
@@ -78,7 +78,7 @@ impl RecordGroup {
         }
     }
 
-    /// The part of the form: 1 for electronic records, 2 for other documents.
+    /// Returns the part of the form: 1 for electronic records, 2 for other documents.
     pub fn part(self) -> u8 {
         match self {
             Self::Visits | Self::Labs | Self::Billing | Self::MedicalRecord => 1,
@@ -118,7 +118,7 @@ impl Sensitive {
         Self::Other,
     ];
 
-    /// The key in requests and responses.
+    /// Returns the key in requests and responses.
     pub fn key(self) -> &'static str {
         match self {
             Self::Hiv => "hiv",
@@ -137,7 +137,7 @@ impl Sensitive {
         Self::ALL.into_iter().find(|category| category.key() == key)
     }
 
-    /// The label on the form.
+    /// Returns the label on the form.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hiv => "HIV test results and treatment",
@@ -151,12 +151,12 @@ impl Sensitive {
         }
     }
 
-    /// Whether the form has a description for the category. The description never authorizes anything.
+    /// Returns whether the form has a description for the category. The description never authorizes anything.
     pub fn has_description(self) -> bool {
         matches!(self, Self::Genetic | Self::Other)
     }
 
-    /// The security labels of the category (`meta.security`; HL7 v3 ActCode and Confidentiality).
+    /// Returns the security labels of the category (`meta.security`; HL7 v3 ActCode and Confidentiality).
     pub fn labels(self) -> &'static [&'static str] {
         match self {
             Self::Hiv => &["HIV"],
@@ -189,7 +189,7 @@ pub struct Choice {
 pub struct Day(String);
 
 impl Day {
-    /// The first day of a FHIR date, partial date or dateTime.
+    /// Returns the first day of a FHIR date, partial date or dateTime.
     pub fn first(text: &str) -> Option<Self> {
         Span::of(text.as_bytes())?;
         Some(Self(match text.len() {
@@ -199,8 +199,8 @@ impl Day {
         }))
     }
 
-    /// The last day of a FHIR date, partial date or dateTime. The day of a dateTime is the one that it was written with,
-    /// whatever its offset is.
+    /// Returns the last day of a FHIR date, partial date or dateTime. The day of a dateTime is the one that it was
+    /// written with, whatever its offset is.
     pub fn last(text: &str) -> Option<Self> {
         let span = Span::of(text.as_bytes())?;
         Some(Self(match text.len() {
@@ -259,7 +259,7 @@ pub struct Choices {
 }
 
 impl Choices {
-    /// The choices for the complete record: every group is enabled, and every sensitive category is authorized.
+    /// Returns the choices for the complete record: every group is enabled, and every sensitive category is authorized.
     pub fn everything() -> Self {
         let on = Choice { enabled: true, ..Choice::default() };
         let given = Authorization { given: true, ..Authorization::default() };
@@ -277,12 +277,12 @@ impl Choices {
         self.authorizations.get(&category).is_some_and(|authorization| authorization.given)
     }
 
-    /// Whether no group is enabled, so that almost nothing would be exported.
+    /// Returns whether no group is enabled, so that almost nothing would be exported.
     pub fn is_empty(&self) -> bool {
         !self.parameters.values().any(|choice| choice.enabled)
     }
 
-    /// The first category that `self` authorizes and `before` does not.
+    /// Returns the first category that `self` authorizes and `before` does not.
     pub fn authorizes_beyond(&self, before: &Self) -> Option<Sensitive> {
         Sensitive::ALL
             .into_iter()

@@ -1,35 +1,36 @@
-//! Decides on each resource of an export: all of them are exported, or those that the form chose, or those that a bulk
-//! request selected. Whatever decides, the resource goes the same way.
+//! Decides on each resource of an export: keep everything, or apply the choices of the form, or the selection of a bulk
+//! request. What happens after the verdict does not depend on the filter.
 //!
-//! One rule says what of `shared/` an export of patients takes along: Practitioner, Organization, Location, Medication and
-//! so on, each once (contract, sections 1 and 2):
+//! One rule decides which resources of `shared/` an export of patients includes: Practitioner, Organization, Location,
+//! Medication and so on, each once (contract, sections 1 and 2):
 //!
-//! 1. A resource of `shared/` is exported when an exported resource refers to it and the filter lets it through:
-//!    `_type`, `_typeFilter`, tags, scopes and `_until`, or the choices of the form. `_since` does not matter: what is
-//!    exported must not refer to what the client never got.
-//! 2. It is also exported when only resources refer to it that *`_since` alone* left out, if it changed since then
-//!    itself. A practitioner who moved is part of tonight's update, whether or not an encounter changed. What does not
-//!    say when it changed counts as changed, as everywhere.
-//! 3. In an EHI export Practitioner and Organization are exported *always*: also when only resources refer to them that
-//!    a choice of the form left out. It does not mean those of the whole lake, which do not belong to the patient's
-//!    record; and nothing follows from what is withheld, or would be if it had been chosen, because the name of a clinic
-//!    can say what was withheld.
-//! 4. References are those of the resource as it is stored, before `_elements` cuts it. They are followed from exported
-//!    resources, and, for the second and third case only, from those that were left out as said there
-//!    ([`Verdict::PassOver`]). Nothing is followed from a resource that is not exported for another reason: with
-//!    `_type=Observation,Organization` the organization of a practitioner is not exported.
-//! 5. Provenance of `shared/` is exported with the resource of `shared/` that it is about, where the filter lets it
-//!    through: with `_since` whatever its age, as the resource itself. Of what `_since` alone left out Provenance goes
-//!    that changed since then, where all Provenance is asked for (no `includeAssociatedData`); otherwise none, because
-//!    what it is about is not exported. With `LatestProvenanceResources` the one goes that was recorded last, for each
-//!    exported resource, among those that the filter lets through. Provenance about what a choice of the form left out
-//!    is not exported. What a Provenance is about does not come because of it: who wrote it does.
-//! 6. Provenance of `shared/` that names a patient's resource, alone or among others, is not exported. Nobody knows at
-//!    the end of an export of ten million patients which of their resources were exported, and the Provenance would tell
-//!    one patient of another. How many there are is reported, because they belong in the patients' directories.
+//! 1. A resource of `shared/` is exported if an exported resource refers to it and the filter accepts it: by `_type`,
+//!    `_typeFilter`, tags, scopes and `_until`, or by the choices of the form. `_since` is ignored, because an exported
+//!    resource must not refer to a resource that the client never received.
+//! 2. It is also exported if it changed after `_since`, and the resources that refer to it were left out by *`_since`
+//!    alone*. For example, a practitioner's new address is part of an update even if no encounter changed. A resource
+//!    without a time counts as changed, as everywhere.
+//! 3. In an EHI export, Practitioner and Organization are *always* exported, even if only resources refer to them that
+//!    a choice of the form left out. Those of other patients are not included. References of a withheld resource are
+//!    not followed, nor those of a left-out resource that would be withheld if it were chosen, because the name of a
+//!    clinic can reveal what was withheld.
+//! 4. References are those of the stored resource, before `_elements` removes any. They are followed from exported
+//!    resources and, for rules 2 and 3 only, from the left-out resources described there ([`Verdict::PassOver`]). They
+//!    are not followed from a resource that is left out for another reason: with `_type=Observation,Organization`, the
+//!    organization of a practitioner is not exported.
+//! 5. Provenance of `shared/` is exported with its targets in `shared/` if the filter accepts it; like the targets, it
+//!    is exported whatever its age with `_since`. If `_since` alone left out a target, its Provenance is exported if
+//!    that changed since then, but only without `includeAssociatedData`; with it, a target must be exported. With
+//!    `LatestProvenanceResources`, only the latest Provenance of each exported resource is exported, among those that
+//!    the filter accepts. Provenance whose targets were left out by a choice of the form is not exported. A Provenance
+//!    adds its agents to the export, but not its targets.
+//! 6. Provenance of `shared/` that has a patient's resource among its targets is not exported. At the end of an export
+//!    of ten million patients it is not known which of their resources were exported, and the Provenance would reveal
+//!    one patient to another. The number of such resources is reported, because they belong in the patients'
+//!    directories.
 //!
-//! The result does not depend on the order in which references are followed: what was left out at first is looked at
-//! again when an exported resource turns out to refer to it.
+//! The result does not depend on the order in which references are followed: a resource that was left out first is
+//! judged again if an exported resource refers to it.
 
 mod resource;
 #[cfg(test)]
@@ -50,7 +51,7 @@ use crate::selector::Selector;
 use crate::states::Running;
 use resource::Details;
 
-/// Who decides on the resources of an export.
+/// The filter of an export.
 pub enum Filter<'f> {
     Everything,
     /// The patient's choices on the form of an EHI export.
@@ -67,7 +68,7 @@ pub enum Unreferenced {
 }
 
 impl<'f> Filter<'f> {
-    /// The filter of a job.
+    /// Returns the filter of a job.
     pub fn of(running: &'f Running) -> Self {
         let request = &running.header.request;
         match (&request.selection, &request.choices) {
@@ -85,12 +86,13 @@ impl<'f> Filter<'f> {
                 self.judge_by_selection(selector, resource, members, origin)
             }
             (Self::Everything, _) => Verdict::Keep.into(),
-            // Another filter read it, which is a defect: what was not looked at does not go.
+            // Another filter has read the resource, which is a defect. It is not exported, because its labels were not
+            // checked.
             _ => Verdict::Unreadable.into(),
         }
     }
 
-    /// What is decided on a resource that is left out for a reason which the filter does not know.
+    /// Returns the judgement of a resource that is left out for a reason outside the filter.
     pub fn leave_out(&self, resource: &Resource<'_>, reason: Reason) -> Judgement {
         let refusal = match (self, &resource.details) {
             (Self::Choices(choices), Details::Facts(facts)) => refusal(choices.unless_sensitive(facts)),
@@ -112,12 +114,12 @@ impl<'f> Filter<'f> {
         let (text, resource_type) = (resource.head.text, resource.head.resource_type);
         if resource_type == "Binary" {
             if let Origin::Patient { .. } = origin {
-                // It goes where the resources go that refer to it.
+                // A Binary is exported with the resources that refer to it.
                 let has_tag = selector.has_tag(text, members);
                 return if has_tag { Verdict::Keep } else { Verdict::LeaveOut(Reason::Tag) }.into();
             }
             if self.limits_access() && members.get(b"securityContext").is_some() {
-                // Outside the records nobody can look at the resource that access to it follows.
+                // In `shared/`, the resource in `securityContext` cannot be checked.
                 let has_tags = selector.selection().tags.is_some();
                 return Verdict::LeaveOut(if has_tags { Reason::Tag } else { Reason::Scope }).into();
             }
@@ -134,7 +136,7 @@ impl<'f> Filter<'f> {
         }
     }
 
-    /// Whether the token refuses access to the resource, whatever else leaves it out.
+    /// Returns the token's refusal of access to the resource, even if it is left out for another reason.
     fn refusal_by_token(
         &self,
         selector: &Selector<'_>,
@@ -146,8 +148,8 @@ impl<'f> Filter<'f> {
         is_refused.then_some(Refusal { category: None })
     }
 
-    /// Decides on documents that no resource refers to. `changed` is when the last of them changed, in microseconds;
-    /// `None` where that is not known. `ignore_since` keeps them however long ago that was.
+    /// Decides on documents that no resource refers to. `changed` is the latest change of them in microseconds; `None`
+    /// if that is not known. `ignore_since` keeps them however long ago they changed.
     pub fn judge_unreferenced(
         &self,
         documents: Unreferenced,
@@ -167,8 +169,8 @@ impl<'f> Filter<'f> {
         }
     }
 
-    /// Whether access to some resources may be refused: by the form's choices, or by types, tags and constraints of the
-    /// token.
+    /// Returns whether access to some resources may be refused: by the form's choices, or by types, tags and
+    /// constraints of the token.
     pub fn limits_access(&self) -> bool {
         match self {
             Self::Everything => false,
@@ -182,46 +184,46 @@ impl<'f> Filter<'f> {
         }
     }
 
-    /// Whether what a refused resource refers to is withheld, whoever else refers to it.
+    /// Returns whether the documents of a refused resource are withheld, even if other resources refer to them.
     pub fn withholds_documents(&self) -> bool {
         matches!(self, Self::Choices(_))
     }
 
-    /// Whether the token covers a type.
+    /// Returns whether the token covers a type.
     pub fn grants(&self, resource_type: &str) -> bool {
         self.selector().is_none_or(|selector| selector.selection().grants(resource_type))
     }
 
-    /// Whether resources of the type of a reference may be exported.
+    /// Returns whether resources of the type of a reference may be exported.
     pub fn wants(&self, reference: &str) -> bool {
         self.selector().is_none_or(|selector| {
             reference.split('/').next().is_some_and(|name| selector.selection().wants(name))
         })
     }
 
-    /// Whether something that changed then, in microseconds, changed after `_since`.
+    /// Returns whether a change at this time, in microseconds, is after `_since`.
     pub fn is_new(&self, changed: i64) -> bool {
         self.selector().is_none_or(|selector| selector.is_new(changed))
     }
 
-    /// Whether references to `shared/` are followed; otherwise all of that is exported anyhow.
+    /// Returns whether references to `shared/` are followed; otherwise all of `shared/` is exported.
     pub fn follows_references(&self) -> bool {
         self.selector().is_none_or(|selector| !selector.selection().all_shared)
     }
 
-    /// Which Provenance is exported.
+    /// Returns which Provenance is exported.
     pub fn provenance(&self) -> Provenance {
         self.selector().map_or(Provenance::All, |selector| selector.selection().provenance)
     }
 
-    /// Whether the deletion of a resource (`Type/id`) may be listed. What was deleted has no labels and no codes left:
-    /// where the token lets only some of a type through, nobody can tell whether this was among them.
+    /// Returns whether the deletion of a resource (`Type/id`) may be listed. A deleted resource has no labels and codes
+    /// any more, so its type must be covered without constraints.
     pub fn lists_deletion(&self, key: &str) -> bool {
         let resource_type = key.split('/').next().unwrap_or_default();
         self.selector().is_some_and(|selector| selector.covers_all_of(resource_type))
     }
 
-    /// The selection of an export that lists what was deleted, because the client has an earlier one (`_since`).
+    /// Returns the selection of an export with `_since`, which lists deletions.
     pub fn since(&self) -> Option<&Selector<'f>> {
         self.selector().filter(|selector| selector.selection().since.is_some())
     }
@@ -237,7 +239,7 @@ impl<'f> Filter<'f> {
 fn judge_by_choices(choices: &Choices, facts: &Facts<'_>, origin: Origin) -> Judgement {
     let is_document = facts.resource_type == "Binary" && matches!(origin, Origin::Patient { .. });
     let decision = match origin {
-        // It goes where the resources go that refer to it.
+        // A Binary is exported with the resources that refer to it.
         _ if is_document => choices.unless_sensitive(facts),
         Origin::Shared(ReferredBy::LeftOut) if !Choices::always_keep(facts.resource_type) => {
             Decision::LeaveOut(Reason::Unreferenced)
@@ -248,7 +250,7 @@ fn judge_by_choices(choices: &Choices, facts: &Facts<'_>, origin: Origin) -> Jud
         Decision::Keep => return Verdict::Keep.into(),
         Decision::Withhold(category) => (Verdict::Withhold(category), decision),
         Decision::Unreadable => (Verdict::Unreadable, decision),
-        // What must not go holds its documents back, whether or not it was chosen itself; and nothing follows from it.
+        // A sensitive resource withholds its documents even if it was not chosen, and its references are not followed.
         Decision::LeaveOut(reason) => match choices.unless_sensitive(facts) {
             Decision::Keep => (Verdict::PassOver(reason), Decision::Keep),
             of_label => (Verdict::LeaveOut(reason), of_label),
@@ -257,7 +259,7 @@ fn judge_by_choices(choices: &Choices, facts: &Facts<'_>, origin: Origin) -> Jud
     Judgement { verdict, refusal: refusal(of_label) }
 }
 
-/// What a decision by labels alone refuses.
+/// Returns the refusal of access by a decision on labels alone.
 fn refusal(of_label: Decision) -> Option<Refusal> {
     match of_label {
         Decision::Withhold(category) => Some(Refusal { category: Some(category) }),

@@ -1,4 +1,4 @@
-//! A resource as the filter reads it: once, and no more of it than the filter looks at.
+//! Reads a resource for the filter: once, and only the parts that the filter needs.
 
 use fhir::facts::{Days, Facts};
 use fhir::head::{Head, Members, NotAResource, Plain, head, head_and_facts, head_and_members};
@@ -13,7 +13,7 @@ pub struct Resource<'l> {
     pub(super) details: Details<'l>,
 }
 
-/// What a filter looks at.
+/// The parts of a resource that the filter needs.
 pub(super) enum Details<'l> {
     Nothing,
     Facts(Facts<'l>),
@@ -21,7 +21,7 @@ pub(super) enum Details<'l> {
 }
 
 impl Filter<'_> {
-    /// Reads a line. `plain` is room for its plain spelling.
+    /// Reads a line. `plain` is a buffer for its plain spelling.
     pub fn read<'l>(&self, line: &'l [u8], plain: &'l mut Plain) -> Result<Resource<'l>, NotAResource> {
         let (head, details) = match self {
             Self::Everything => (head(line, plain)?, Details::Nothing),
@@ -47,7 +47,7 @@ impl Resource<'_> {
         }
     }
 
-    /// When it changed, in microseconds; `None` where it does not say.
+    /// Returns when the resource changed, in microseconds; `None` if it has no time.
     pub fn changed(&self) -> Option<i64> {
         let text = self.head.text;
         let meta = match &self.details {

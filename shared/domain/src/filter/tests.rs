@@ -22,7 +22,7 @@ const BY_EXPORTED: Origin = Origin::Shared(ReferredBy::Exported);
 const BY_LEFT_OUT: Origin = Origin::Shared(ReferredBy::LeftOut);
 
 #[test]
-fn everything_is_kept_whatever_it_says() {
+fn the_filter_everything_keeps_sensitive_resources() {
     let sensitive =
         json!({ "resourceType": "Condition", "id": "a", "meta": { "security": [{ "code": "PSY" }] } });
     for origin in [PATIENT, NEW_MEMBER, Origin::System, BY_EXPORTED, BY_LEFT_OUT] {
@@ -31,7 +31,7 @@ fn everything_is_kept_whatever_it_says() {
 }
 
 #[test]
-fn since_alone_passes_over_and_not_what_exported_resources_refer_to() {
+fn since_passes_over_resources_unless_exported_resources_refer_to_them() {
     let asked = Selection {
         since: Some("2025-01-01T00:00:00Z".parse().expect("a time")),
         types: Some(BTreeSet::from(["Location".to_owned()])),
@@ -60,7 +60,7 @@ fn since_alone_passes_over_and_not_what_exported_resources_refer_to() {
 }
 
 #[test]
-fn a_token_with_tags_refuses_what_carries_none_and_binaries_outside_the_records() {
+fn a_token_with_tags_refuses_untagged_resources_and_shared_binaries() {
     let asked = Selection { tags: Some(BTreeSet::from(["open".to_owned()])), ..Selection::default() };
     let filter = selection(&asked);
     let resource = |resource_type: &str, tag: &str| {
@@ -71,7 +71,7 @@ fn a_token_with_tags_refuses_what_carries_none_and_binaries_outside_the_records(
     let refused = judge(&filter, &resource("Condition", "closed"), PATIENT);
     assert_eq!(refused.verdict, Verdict::LeaveOut(Reason::Tag));
     assert_eq!(refused.refusal, Some(Refusal { category: None }));
-    // In a record it goes with what refers to it; outside nobody knows what access to it follows.
+    // A Binary of a record is exported with the resources that refer to it. For a shared one, access cannot be checked.
     assert_eq!(judge(&filter, &resource("Binary", "open"), PATIENT), Verdict::Keep.into());
     for (tag, origin) in [("closed", PATIENT), ("open", Origin::System), ("open", BY_EXPORTED)] {
         let judged = judge(&filter, &resource("Binary", tag), origin);
@@ -81,11 +81,11 @@ fn a_token_with_tags_refuses_what_carries_none_and_binaries_outside_the_records(
     let deleted =
         filter.leave_out(&filter.read(line.as_bytes(), &mut plain).expect("a resource"), Reason::Deleted);
     assert_eq!(deleted.verdict, Verdict::LeaveOut(Reason::Deleted));
-    assert_eq!(deleted.refusal, Some(Refusal { category: None }), "whatever else leaves it out");
+    assert_eq!(deleted.refusal, Some(Refusal { category: None }), "a deleted resource is refused as well");
 }
 
 #[test]
-fn elements_are_cut_off_what_is_kept() {
+fn elements_apply_to_kept_resources() {
     let element = Element { resource_type: None, name: "status".to_owned() };
     let asked = Selection { elements: vec![element], ..Selection::default() };
     let line =
@@ -96,7 +96,7 @@ fn elements_are_cut_off_what_is_kept() {
     assert_eq!((&subset["status"], &subset["note"]), (&json!("final"), &serde_json::Value::Null));
 }
 
-/// Visits were chosen, nothing else, and genetic tests may go.
+/// Returns choices with visits only, and genetic tests authorized.
 fn visits() -> Choices {
     let given = Authorization { given: true, ..Authorization::default() };
     let choice = Choice { enabled: true, ..Choice::default() };
@@ -107,7 +107,7 @@ fn visits() -> Choices {
 }
 
 #[test]
-fn choices_pass_over_what_was_not_chosen_and_refuse_what_is_sensitive() {
+fn choices_pass_over_unchosen_resources_and_refuse_sensitive_ones() {
     let choices = visits();
     let filter = Filter::Choices(&choices);
     let resource = |resource_type: &str, label: Option<&str>| json!({ "resourceType": resource_type, "id": "a", "meta": { "security": [label.map(|code| json!({ "code": code }))] } });
@@ -119,10 +119,10 @@ fn choices_pass_over_what_was_not_chosen_and_refuse_what_is_sensitive() {
         ("Encounter", Some("PSY"), Verdict::Withhold(Sensitive::MentalHealth), refusal),
         ("Condition", None, Verdict::PassOver(group), None),
         ("Condition", Some("GDIS"), Verdict::PassOver(group), None),
-        // Not chosen, and would be withheld if it were: nothing follows from it.
+        // Not chosen, and withheld if it were: its references are not followed.
         ("Condition", Some("PSY"), Verdict::LeaveOut(group), refusal),
         ("Organization", Some("PSY"), Verdict::Keep, None),
-        // It goes with what refers to it.
+        // A Binary is exported with the resources that refer to it.
         ("Binary", None, Verdict::Keep, None),
     ] {
         let judged = judge(&filter, &resource(resource_type, label), PATIENT);
@@ -135,7 +135,7 @@ fn choices_pass_over_what_was_not_chosen_and_refuse_what_is_sensitive() {
 }
 
 #[test]
-fn only_people_and_organizations_come_with_what_a_choice_left_out() {
+fn only_people_and_organizations_are_exported_for_left_out_resources() {
     let choices = visits();
     let filter = Filter::Choices(&choices);
     for (resource_type, verdict) in [
@@ -149,7 +149,7 @@ fn only_people_and_organizations_come_with_what_a_choice_left_out() {
 }
 
 #[test]
-fn what_another_filter_has_read_does_not_go() {
+fn a_resource_that_another_filter_has_read_is_not_exported() {
     let (line, mut plain) = (json!({ "resourceType": "Condition", "id": "a" }).to_string(), Plain::default());
     let resource = Filter::Everything.read(line.as_bytes(), &mut plain).expect("a resource");
     assert_eq!(Filter::Choices(&visits()).judge(&resource, PATIENT).verdict, Verdict::Unreadable);

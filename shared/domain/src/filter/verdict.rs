@@ -1,4 +1,4 @@
-//! The verdict of a filter on one resource, and the facts about its place that the filter needs.
+//! The verdict of a filter on one resource, and the origin of the resource, which the filter needs.
 
 use std::borrow::Cow;
 
@@ -6,14 +6,14 @@ use crate::choices::Sensitive;
 use crate::decision::Decision;
 use crate::ledger::Reason;
 
-/// Where a resource stands, and why it is looked at.
+/// The place of a resource, and the reason why it is considered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// In a patient's record. `ignore_since` exports it however long ago it changed.
     Patient { ignore_since: bool },
-    /// Outside the records, in an export of the whole system.
+    /// Outside the patients' records, in a system-level export.
     System,
-    /// In `shared/`, and resources refer to it.
+    /// In `shared/`, with resources that refer to it.
     Shared(ReferredBy),
 }
 
@@ -27,31 +27,31 @@ impl Origin {
     }
 }
 
-/// Which kind of resource refers to another. One reference by an exported resource outweighs all others.
+/// The kind of the resources that refer to another one. A reference of an exported resource outweighs all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReferredBy {
-    /// Only by resources that `_since` alone, or a choice of the form, left out.
+    /// Only resources that `_since` alone, or a choice of the form, left out.
     LeftOut,
-    /// By a resource of the export.
+    /// An exported resource.
     Exported,
 }
 
-/// What becomes of a resource.
+/// The filter's verdict on a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Keep,
-    /// It is exported with some of its elements only (`_elements`): as this line.
+    /// It is exported as this line, with only some of its elements (`_elements`).
     Subset(Vec<u8>),
-    /// It is left out, but what it refers to may be exported.
+    /// It is left out, but its references are followed.
     PassOver(Reason),
     LeaveOut(Reason),
     Withhold(Sensitive),
-    /// It has a label that cannot be read.
+    /// It has a security label that cannot be read.
     Unreadable,
 }
 
 impl Verdict {
-    /// The decision as the ledger counts it.
+    /// Returns the decision as the ledger counts it.
     pub fn decision(&self) -> Decision {
         match self {
             Self::Keep | Self::Subset(_) => Decision::Keep,
@@ -61,7 +61,7 @@ impl Verdict {
         }
     }
 
-    /// Whether references of the resource are followed, and as whose.
+    /// Returns whether the references of the resource are followed, and as references of which kind.
     pub fn follows(&self) -> Option<ReferredBy> {
         match self {
             Self::Keep | Self::Subset(_) => Some(ReferredBy::Exported),
@@ -70,7 +70,7 @@ impl Verdict {
         }
     }
 
-    /// The line that is exported of a stored one; `None` where none is.
+    /// Returns the line that is exported for a stored one; `None` if the resource is not exported.
     pub fn exported(self, line: &[u8]) -> Option<Cow<'_, [u8]>> {
         match self {
             Self::Keep => Some(Cow::Borrowed(line)),
@@ -80,18 +80,19 @@ impl Verdict {
     }
 }
 
-/// What is decided on one resource.
+/// The filter's judgement of one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     pub verdict: Verdict,
-    /// Access to the resource is refused, whatever else leaves it out. What follows its access is refused as well.
+    /// Access to the resource is refused, even if it is left out for another reason. Its documents are then refused as
+    /// well.
     pub refusal: Option<Refusal>,
 }
 
-/// Access to a resource is refused.
+/// The refusal of access to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// Of which category it is, where it is withheld as one.
+    /// The sensitive category by which the resource is withheld, if there is one.
     pub category: Option<Sensitive>,
 }
 

@@ -9,8 +9,8 @@ use crate::audit::{Action, Entry, Event, Outcome};
 use crate::error::Result;
 use crate::ids::PatientId;
 
-/// An entry as it is stored: its canonical form, the hash of that, and copies of some of its values, by which lists find it.
-/// Whoever verifies a chain compares the copies as well, because a changed copy would hide the entry.
+/// An entry as it is stored: its canonical form, its hash, and copies of some of its values, by which lists find it.
+/// Verification compares the copies as well, because a changed copy would hide the entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEntry {
     /// The canonical form of the [`Entry`].
@@ -50,7 +50,7 @@ impl Keys {
     }
 }
 
-/// The entries to list, newest first. An entry must match all that is given.
+/// The entries to list, newest first. Each condition that is set must hold.
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
     /// The id of the actor.
@@ -69,7 +69,7 @@ pub struct AuditQuery {
 }
 
 impl AuditQuery {
-    /// Whether an entry that an index found matches the rest of the query, apart from its times.
+    /// Returns whether an entry that an index found matches the rest of the query, apart from its times.
     pub fn matches(&self, event: &Event) -> bool {
         self.actor.as_ref().is_none_or(|actor| *actor == event.actor.id)
             && self.patient.as_ref().is_none_or(|patient| event.patient.as_ref() == Some(patient))
@@ -85,7 +85,7 @@ pub struct AuditPage {
     pub next: Option<String>,
 }
 
-/// Logs that a list leaves an entry out because it cannot be read. Verifying the chain finds it as well.
+/// Logs that a list leaves an entry out because it cannot be read. Verification of the chain finds it as well.
 pub fn unreadable(keys: &Keys) {
     tracing::error!(
         shard = keys.shard,
@@ -105,24 +105,25 @@ pub fn all(log: &dyn AuditLog, query: AuditQuery) -> impl Stream<Item = Result<E
     Box::pin(pages.try_flatten())
 }
 
-/// The store of the audit trail. Entries are only added: nothing changes one, and they are removed when they have been kept
-/// long enough.
+/// The store of the audit trail. Entries are only added, and removed at the end of their retention; they never change.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// Adds an entry with the current time. It is durable when this returns. An event whose response was lost is added once.
-    /// Writers that race add to the same chain one after the other, or to different chains.
+    /// Adds an entry with the current time, which is durable when this returns. If a call is repeated because its
+    /// response was lost, the event is added once. Concurrent writers add to the same chain one after the other, or to
+    /// different chains.
     async fn append(&self, event: &Event) -> Result<()>;
 
-    /// A page of entries, newest first. A store looks at a limited number of entries, so that a page may have fewer entries
-    /// than asked for, or none, although more follow. An entry that cannot be read is left out and logged.
+    /// Returns a page of entries, newest first. A store reads a limited number of entries for each page, so a page may
+    /// have fewer entries than requested, or none, although more follow. An entry that cannot be read is left out and
+    /// logged.
     async fn list(&self, query: &AuditQuery) -> Result<AuditPage>;
 
-    /// The entries of a shard from a sequence number on, in their order, at most `count`.
+    /// Returns the entries of a shard from a sequence number on, in their order, at most `count`.
     async fn chain(&self, shard: u8, from: u64, count: usize) -> Result<Vec<StoredEntry>>;
 
-    /// The newest entries of a shard, in the order of their sequence numbers, at most `count`.
+    /// Returns the newest entries of a shard, in the order of their sequence numbers, at most `count`.
     async fn newest(&self, shard: u8, count: usize) -> Result<Vec<StoredEntry>>;
 
-    /// Removes entries that have been kept long enough, and returns their number. What is left still verifies.
+    /// Removes entries at the end of their retention, and returns their number. The remaining chain still verifies.
     async fn sweep(&self) -> Result<u64>;
 }

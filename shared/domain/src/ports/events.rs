@@ -1,4 +1,4 @@
-//! The port for events about exports, for other systems of the hospital and for staff who get mail.
+//! The port for events about exports, which other systems and staff with mail notifications receive.
 
 use async_trait::async_trait;
 

@@ -1,4 +1,4 @@
-//! The store of entries that expire: codes, refresh tokens, sessions, revoked tokens, failed log-ins.
+//! The store of entries that expire: codes, refresh tokens, sessions, revoked tokens, failed sign-ins.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -22,17 +22,17 @@ pub enum EntryKind {
     Revoked,
     PatientSession,
     StaffSession,
-    /// Whoever came by the link to a job's form.
+    /// A session of a person who opened the link to a job's form.
     FormSession,
-    /// That a patient has signed out everywhere, by the patient's id.
+    /// The time at which a patient signed out everywhere, by the patient's id.
     SignOut,
     /// The authorizations that a patient has given to apps, by the patient's id.
     PatientApps,
-    /// What a patient has typed into a form and not sent yet.
+    /// The unsent input of a patient in a form.
     Draft,
-    /// Failed log-ins, by user name.
+    /// Failed sign-ins, by user name.
     Failures,
-    /// A file that a browser of staff sends directly to the store.
+    /// A file that a staff member's browser uploads directly to the store.
     Upload,
     /// A kick-off that a client can repeat, by its `Idempotency-Key`.
     Idempotency,
@@ -45,7 +45,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// The name in stores.
+    /// Returns the name in stores.
     pub fn name(self) -> &'static str {
         match self {
             Self::Authorization => "authorization",

@@ -25,22 +25,22 @@ pub trait Files: Send + Sync {
         self.create(key).await
     }
 
-    /// Whether the store keeps files of lines as gzip. A caller that writes several files into one object must compress
-    /// them itself.
+    /// Returns whether the store keeps NDJSON files as gzip. A caller that writes several files into one object must
+    /// compress them itself.
     fn compresses(&self) -> bool {
         false
     }
 
-    /// The size of a file in bytes; `None` if there is no such file.
+    /// Returns the size of a file in bytes; `None` if there is no such file.
     async fn size(&self, key: &str) -> Result<Option<u64>>;
 
     /// Streams the bytes of a range, or all of them. Returns [`crate::error::Error::NotFound`] if there is no such file.
     async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream>;
 
-    /// A URL under which anybody can download the file for `lifetime`; `None` if the host streams files itself.
+    /// Returns a URL by which anyone can download the file for `lifetime`; `None` if the host streams files itself.
     async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>>;
 
-    /// A form that uploads the announced file to this key; `None` if the host receives files itself.
+    /// Returns a form that uploads the announced file to this key; `None` if the host receives files itself.
     async fn upload_form(&self, key: &str, upload: Announced<'_>) -> Result<Option<UploadForm>>;
 
     async fn remove(&self, key: &str) -> Result<()>;
@@ -48,7 +48,7 @@ pub trait Files: Send + Sync {
     /// Removes every file whose key starts with `prefix`, which ends in `/`. It is not an error if there are none.
     async fn remove_prefix(&self, prefix: &str) -> Result<()>;
 
-    /// The segments directly below a prefix, in any order. Directories end in `/`.
+    /// Returns the segments directly below a prefix, in any order. Directories end in `/`.
     async fn list(&self, prefix: &str) -> Result<Vec<String>>;
 }
 

@@ -24,7 +24,7 @@ pub struct StoredJob {
 }
 
 impl StoredJob {
-    /// Whole percent: 100 when all files are written, at most 99 before.
+    /// Returns the whole percent: 100 when all files are written, at most 99 before.
     pub fn percent(&self) -> u8 {
         match &self.job {
             Job::InReview(_) | Job::Complete(_) | Job::Rejected(_) => 100,
@@ -45,7 +45,7 @@ pub struct JobQuery {
     pub states: Vec<JobState>,
     pub patient: Option<PatientId>,
     pub owner: Option<Owner>,
-    /// The client that owns the job, whoever its issuer is.
+    /// The client that owns the job, for any issuer.
     pub client: Option<ClientId>,
     /// Jobs of the patients that a search finds. Jobs of many patients are not searched.
     pub search: Option<Search>,
@@ -60,7 +60,7 @@ pub struct JobQuery {
     pub after: Option<String>,
 }
 
-/// A page of a list. A page with a `next` may have fewer jobs than were asked for, or none, because a store reads a limited
+/// A page of a list. A page with a `next` may have fewer jobs than requested, or none, because a store reads a limited
 /// number of rows for each page.
 #[derive(Debug)]
 pub struct JobPage {
@@ -104,7 +104,7 @@ pub enum Plan {
     Continues,
     /// The plan is not complete, and these chunks are its last ones.
     Ends,
-    /// The plan is complete. The chunks belong to the end of the export.
+    /// The plan is complete. The chunks belong to the finish stages of the export.
     HasEnded,
 }
 
@@ -114,7 +114,7 @@ pub struct DoneChunk<'c> {
     /// The chunk as it was read from the store.
     pub chunk: &'c Chunk,
     pub result: &'c ChunkResult,
-    /// The part of the chunk that the attempt left, as a new chunk.
+    /// The remaining part of the chunk, as a new chunk.
     pub rest: Option<&'c Chunk>,
 }
 
@@ -126,8 +126,8 @@ pub struct Finished {
     pub progress: Progress,
 }
 
-/// Returns all jobs that a query finds, page after page. A page is read after the jobs of the page before it were taken, so
-/// that it shows the changes that were made meanwhile.
+/// Returns all jobs that a query finds, page after page. A page is read only after all jobs of the previous page were
+/// consumed, so it shows changes that were made meanwhile.
 pub fn all(jobs: &dyn Jobs, query: JobQuery) -> impl Stream<Item = Result<StoredJob>> + Unpin {
     let pages = stream::try_unfold(Some(query), async move |query: Option<JobQuery>| -> Result<_> {
         let Some(query) = query else { return Ok(None) };
@@ -154,8 +154,8 @@ pub trait Jobs: Send + Sync {
 
     async fn get(&self, id: &JobId) -> Result<Option<StoredJob>>;
 
-    /// The same job as [`Jobs::get`], for reading only. A store may return a job that it has parsed before if it checks
-    /// each time that the job has not changed.
+    /// Returns the same job as [`Jobs::get`], for reading only. A store may return a job that it has parsed before if
+    /// it checks each time that the job has not changed.
     async fn peek(&self, id: &JobId) -> Result<Option<Arc<StoredJob>>> {
         Ok(self.get(id).await?.map(Arc::new))
     }
@@ -167,32 +167,35 @@ pub trait Jobs: Send + Sync {
     /// Removes a job and its chunks. It is not an error if there is no such job.
     async fn remove(&self, id: &JobId) -> Result<()>;
 
-    /// A page of jobs. A row that cannot be read is left out and logged by its id, so that the others are still listed.
+    /// Returns a page of jobs. A row that cannot be read is left out and logged by its id, so that the others are still
+    /// listed.
     async fn list(&self, query: &JobQuery) -> Result<JobPage>;
 
-    /// The number of jobs in any of these states, counted up to `at_most`. The number may be a second old.
+    /// Returns the number of jobs in any of these states, counted up to `at_most`. The number may be a second old.
     async fn count(&self, states: &[JobState], at_most: usize) -> Result<usize>;
 
-    /// Whether the job is running. The result may be a second old.
+    /// Returns whether the job is running. The result may be a second old.
     async fn is_running(&self, id: &JobId) -> Result<bool> {
         Ok(self.get(id).await?.is_some_and(|stored| stored.job.state() == JobState::Running))
     }
 
     /// Appends chunks to the plan. Returns `None` and appends nothing if the plan does not end at `at` or is not in the
-    /// expected state: another worker was faster, or an earlier call succeeded whose response was lost. The caller has
-    /// sent all chunks before `at` to workers ([`Progress::plan_sent`]). Returns [`crate::error::Error::NotFound`] if the job
-    /// does not exist.
+    /// expected state: another worker has appended first, or an earlier call succeeded whose response was lost. The
+    /// caller has sent all chunks before `at` to workers ([`Progress::plan_sent`]). Returns
+    /// [`crate::error::Error::NotFound`] if the job does not exist.
     async fn append(&self, job: &JobId, append: Append<'_>) -> Result<Option<Progress>>;
 
     async fn chunk(&self, job: &JobId, chunk: ChunkId) -> Result<Option<StoredChunk>>;
 
-    /// The chunks with these indexes and their rests, in the order of their ids.
+    /// Returns the chunks with these indexes, including those for remaining patients, in the order of their ids.
     async fn chunks(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredChunk>>;
 
-    /// The results of the finished chunks with these indexes and of their rests, in the order of their ids.
+    /// Returns the results of the finished chunks with these indexes, including those for remaining patients, in the
+    /// order of their ids.
     async fn results(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredResult>>;
 
-    /// Finishes a chunk: stores its result, adds to the job's counters, and adds the rest as a new chunk. All of this happens exactly once or not at all; a chunk that is already finished does not change.
-    /// Returns [`crate::error::Error::NotFound`] if the job does not exist.
+    /// Finishes a chunk: stores its result, adds to the job's counters, and adds `rest` as a new chunk. All of this
+    /// happens exactly once or not at all; a chunk that is already finished does not change. Returns
+    /// [`crate::error::Error::NotFound`] if the job does not exist.
     async fn finish_chunk(&self, job: &JobId, done: DoneChunk<'_>) -> Result<Finished>;
 }

@@ -25,7 +25,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// The diagnostics of the delivery for the job's history: the task and the number of its deliveries.
+    /// Returns the diagnostics of the delivery for the job's history: the task and the number of its deliveries.
     pub fn diagnostics(&self) -> String {
         format!("task {}, delivered {} times", self.task.key(), self.deliveries)
     }
@@ -41,7 +41,7 @@ pub const MAX_DELIVERIES: u32 = 1_000;
 /// resort: an outage is limited by time, and a defect fails the job after a few tries.
 #[async_trait]
 pub trait Inbox: Send + Sync {
-    /// The next task that is due, hidden from others for `visibility`.
+    /// Returns the next task that is due, hidden from others for `visibility`.
     async fn receive(&self, visibility: SignedDuration) -> Result<Option<Delivery>>;
 
     /// Removes a task that is done. It is never delivered again.
@@ -53,7 +53,7 @@ pub trait Inbox: Send + Sync {
     /// Hides a task that is still being handled for another `visibility`.
     async fn extend(&self, delivery: &Delivery, visibility: SignedDuration) -> Result<()>;
 
-    /// The next dead letter. It stays until it is acknowledged.
+    /// Returns the next dead letter. It stays until it is acknowledged.
     async fn dead(&self) -> Result<Option<Delivery>>;
 }
 
@@ -77,8 +77,8 @@ pub trait Worker: Send + Sync {
     /// Handles one task.
     async fn handle(&self, task: &Task, deadline: &dyn Deadline) -> Result<()>;
 
-    /// Must be called before a delivery is handled. Returns `Some` if the delivery must not be handled, because the workers
-    /// of the task died too often and the job has failed.
+    /// Must be called before a delivery is handled. Returns `Some` if the delivery must not be handled: the workers of
+    /// the task died too often, and the job has failed.
     async fn admit(&self, delivery: &Delivery) -> Option<Settled>;
 
     /// Decides what happens to a delivery that was handled (see [`crate::retries`]). It never fails: if the decision cannot

@@ -42,7 +42,7 @@ pub trait Entries: Send {
     async fn next(&mut self) -> Result<Option<Entry>>;
 }
 
-/// Whether a file with this name contains lines of resources.
+/// Returns whether a file with this name is an NDJSON file.
 pub fn is_records(name: &str) -> bool {
     name.ends_with(".ndjson") || name.ends_with(".ndjson.gz")
 }
@@ -58,14 +58,14 @@ pub struct Part {
     pub changed: Option<Timestamp>,
 }
 
-/// The files of a patient's record: lines of resources, and documents that are not FHIR.
+/// The files of a patient's record: NDJSON files, and documents that are not FHIR resources.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Parts {
     pub records: Vec<Part>,
     pub documents: Vec<Part>,
 }
 
-/// A directory of the store beside the patients' records.
+/// A directory of the store outside the patients' records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Area {
     /// `shared/*.ndjson[.gz]`
@@ -77,7 +77,7 @@ pub enum Area {
 }
 
 impl Area {
-    /// The name of the directory.
+    /// Returns the name of the directory.
     pub fn directory(self) -> &'static str {
         match self {
             Self::Shared => "shared",
@@ -86,7 +86,7 @@ impl Area {
         }
     }
 
-    /// Whether a file with this name belongs to the area.
+    /// Returns whether a file with this name belongs to the area.
     pub fn has(self, name: &str) -> bool {
         match self {
             Self::Shared | Self::Deleted => is_records(name),
@@ -119,37 +119,38 @@ pub trait Records: Send + Sync {
     /// (`<id>/`).
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage>;
 
-    /// All entries after the patient `after`, in the order of [`Records::members`], including those that are not a
-    /// patient's directory. Names that begin with a dot and objects without bytes are skipped.
+    /// Returns all entries after the patient `after`, in the order of [`Records::members`], including those that are
+    /// not a patient's directory. Names that begin with a dot and objects without bytes are skipped.
     fn entries(&self, after: Option<&PatientId>) -> Box<dyn Entries>;
 
-    /// The files of a patient's record, in the order of their names; empty if there is no such patient. They include
-    /// entries that are not regular files (a pipe, a link, a directory with the name of a file) and names that the layout
-    /// does not have; reading those returns [`Error::Damaged`]. Names that begin with a dot and objects without bytes are
-    /// skipped.
+    /// Returns the files of a patient's record, in the order of their names; empty if there is no such patient. They
+    /// include entries that are not regular files (a pipe, a link, a directory with the name of a file) and names that
+    /// the layout does not have; reading those returns [`Error::Damaged`]. Names that begin with a dot and objects
+    /// without bytes are skipped.
     async fn parts(&self, patient: &PatientId) -> Result<Parts>;
 
-    /// The results of [`Records::parts`] for the first of these patients: for at least one, and for as many as the store
-    /// finds at once. It needs the fewest requests if the patients are in the order of [`Records::members`].
+    /// Returns the results of [`Records::parts`] for the first of these patients: for at least one, and for as many as
+    /// the store finds at once. It needs the fewest requests if the patients are in the order of [`Records::members`].
     async fn parts_of(&self, patients: &[PatientId]) -> Result<Vec<Parts>>;
 
-    /// Opens a file of resource lines; compressed files are decompressed.
+    /// Opens an NDJSON file; compressed files are decompressed.
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>>;
 
     /// Opens a document without changing its bytes.
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>>;
 
-    /// The files of an area, in the order of their names; empty if there are none. They include entries that do not
-    /// belong there, as in [`Records::parts`].
+    /// Returns the files of an area, in the order of their names; empty if there are none. They include entries that do
+    /// not belong there, as in [`Records::parts`].
     async fn area(&self, area: Area) -> Result<Vec<Part>>;
 
     /// Opens a file of an area by its name; compressed files are decompressed. Returns [`Error::NotFound`] if there is no
     /// such file.
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>>;
 
-    /// The lines of `shared/` for these references (`Type/id`), in any order. References to resources that the store does
-    /// not have are skipped. Memory is bounded by the lines of these references. Damaged files are named in
-    /// [`Supporting::damaged`], and the lines before the damage are returned; lines that are not resources are named too.
+    /// Returns the lines of `shared/` for these references (`Type/id`), in any order. References to resources that the
+    /// store does not have are skipped. Memory is bounded by the lines of these references. Damaged files are named in
+    /// [`Supporting::damaged`], and the lines before the damage are returned; lines that are not resources are named
+    /// too.
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting>;
 
     /// References (`Provenance/id`) to Provenance resources in `shared/` that may have one of these resources of `shared/`

@@ -46,7 +46,7 @@ fn summary(at: Timestamp) -> ExportTotals {
     }
 }
 
-/// A job that staff review.
+/// Returns a job in review.
 pub(crate) fn in_review() -> InReview {
     let now = Timestamp::UNIX_EPOCH;
     let Job::AwaitingInput(job) = awaiting(true) else { panic!("another state") };
@@ -55,7 +55,7 @@ pub(crate) fn in_review() -> InReview {
     finished.in_review("review").expect("it is reviewed")
 }
 
-/// Tries one of the moves. A move that the state does not allow leaves the job as it is.
+/// Tries one of the moves. A move that the state does not allow leaves the job unchanged.
 fn tried(job: Job, action: u8, now: Timestamp) -> Job {
     let retention = Retention::default();
     let before = job.clone();
@@ -77,7 +77,7 @@ fn tried(job: Job, action: u8, now: Timestamp) -> Job {
     }
 }
 
-/// Whether one move may lead from one state to the other: the diagram at the top of `states.rs`.
+/// Returns whether a move may lead from one state to the other, by the diagram at the top of `states.rs`.
 fn allowed(from: JobState, to: JobState) -> bool {
     use JobState::{
         AwaitingInput, Cancelled, Complete, Expired, Failed, InReview, Queued, Rejected, Running,
@@ -105,7 +105,7 @@ proptest! {
             let (before, history) = (job.state(), job.header().history.clone());
             job = tried(job, action, now);
             let added = job.header().history.len() - history.len();
-            prop_assert!(job.header().history.starts_with(&history), "the history is never rewritten");
+            prop_assert!(job.header().history.starts_with(&history), "history is only appended");
             if job.state() == before {
                 prop_assert_eq!(added, 0);
             } else {

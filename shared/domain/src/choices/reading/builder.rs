@@ -38,7 +38,7 @@ pub(super) fn category_path(key: &str) -> String {
     format!("authorizations.{key}")
 }
 
-/// Sets a value, and refuses a second one, because it is not clear which of the two is meant.
+/// Sets a value. Refuses a second one, because it is not clear which of the two is meant.
 pub(super) fn set_once<T>(slot: &mut Option<T>, value: T, path: &str) -> Result<(), Problem> {
     match slot.replace(value) {
         None => Ok(()),
@@ -46,7 +46,7 @@ pub(super) fn set_once<T>(slot: &mut Option<T>, value: T, path: &str) -> Result<
     }
 }
 
-/// The problem of a description without a boolean that is true.
+/// Returns the problem of a description without a boolean `true`.
 pub(super) fn text_without_consent(key: &str) -> Problem {
     Problem::at(
         category_path(key),
@@ -64,12 +64,12 @@ impl Builder {
             .ok_or_else(|| Problem::at(category_path(key), "is not a category of sensitive information"))
     }
 
-    /// The fields of a group, for formats that have them one by one.
+    /// Returns the fields of a group, for formats that list them one by one.
     pub(super) fn group_fields(&mut self, group: RecordGroup) -> &mut GroupFields {
         self.groups.entry(group).or_default()
     }
 
-    /// The fields of a category, for formats that have them one by one.
+    /// Returns the fields of a category, for formats that list them one by one.
     pub(super) fn category_fields(&mut self, category: Sensitive) -> &mut CategoryFields {
         self.categories.entry(category).or_default()
     }

@@ -72,8 +72,8 @@ impl From<Problem> for Error {
     }
 }
 
-/// Every group with its choice and every category with its authorization, for pages and the job's JSON. Missing groups
-/// are disabled, and missing categories are not authorized.
+/// Returns every group with its choice and every category with its authorization, for pages and the job's JSON. Missing
+/// groups are disabled, and missing categories are not authorized.
 pub fn complete(
     choices: Option<&Choices>,
 ) -> (BTreeMap<RecordGroup, Choice>, BTreeMap<Sensitive, Authorization>) {

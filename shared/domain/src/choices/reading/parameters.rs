@@ -117,7 +117,7 @@ impl<'v> Element<'v> {
         Ok(element)
     }
 
-    /// The parts of an element that has no value.
+    /// Returns the parts of an element that has no value.
     fn parts(&self, path: &str) -> Result<&'v [Value], Problem> {
         match (self.part, self.value) {
             (Some(parts), None) => list(path, parts),

@@ -1,4 +1,4 @@
-//! Any choices in every format, and damaged bodies.
+//! Property tests of valid choices in every format, and of damaged bodies.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn any_day() -> impl Strategy<Value = Day> {
         .prop_map(|(year, month, day)| Day::first(&format!("{year}-{month:02}-{day:02}")).expect("a day"))
 }
 
-/// Any choices that a patient can make: at least one group, and no description without consent.
+/// Generates choices that a patient can make: at least one group, and no description without consent.
 fn any_choices() -> impl Strategy<Value = Choices> {
     let choice = (any::<bool>(), prop::option::of((any_day(), any_day())), "\\PC{0,8}").prop_map(
         |(enabled, days, notes)| {
@@ -37,7 +37,7 @@ fn any_choices() -> impl Strategy<Value = Choices> {
     })
 }
 
-/// The choices in the format of a job's JSON.
+/// Returns the choices in the format of a job's JSON.
 fn to_json(choices: &Choices) -> Value {
     let groups = choices.parameters.iter().map(|(group, choice)| {
         let value = json!({
@@ -99,7 +99,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The number of nodes of a tree.
+/// Returns the number of nodes of a tree.
 fn nodes(value: &Value) -> usize {
     1 + match value {
         Value::Array(list) => list.iter().map(nodes).sum(),

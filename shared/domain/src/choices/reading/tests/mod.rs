@@ -1,4 +1,4 @@
-//! What the three formats of the form mean, and that only `true` is consent.
+//! Tests of the three formats of the form: only `true` is consent.
 
 mod every_format;
 mod refusals;
@@ -16,7 +16,7 @@ fn parameters(list: &Value) -> Value {
     json!({ "resourceType": "Parameters", "parameter": list })
 }
 
-/// The choices read from the three formats, with this boolean and this text for genetic tests.
+/// Returns the choices read from the three formats, with this boolean and this text for genetic tests.
 fn genetic(value: Option<bool>, text: &str) -> [Result<Choices, Problem>; 3] {
     let mut object = json!({ "text": text });
     let mut parts = vec![json!({ "name": "text", "valueString": text })];

@@ -1,4 +1,4 @@
-//! Problems in a form are refused and named.
+//! Tests that problems in a form are refused and named.
 
 use serde_json::{Value, json};
 
