@@ -1,4 +1,4 @@
-//! Classifies the URL of an attachment: a target in the patient's record, a URL of another server, or nothing that a
+//! Classifies the URL of an attachment: a document in the patient's record, a URL of another server, or a URL that no
 //! client can fetch.
 
 use crate::base::Base;
@@ -20,15 +20,15 @@ pub enum Link {
     /// A document of the record: the first of these targets that the record has. There can be several because the name
     /// of a file can be the encoded or the decoded spelling of its URL.
     Record(Vec<Target>),
-    /// An absolute URL of another server, and the Binary that the record may have under the same id.
+    /// An absolute URL of another server, and the Binary that the record may have with the same id.
     Elsewhere(Option<Target>),
-    /// Nothing that a client can fetch: a relative URL that names nothing a record can have, a URN, or an earlier
-    /// download of this server.
+    /// A URL that no client can fetch: a relative URL that cannot name a document of a record, a URN, or an earlier
+    /// download URL of this server.
     Nowhere,
 }
 
 impl Link {
-    /// All documents of the record that the URL can mean.
+    /// Returns all documents of the record that the URL can mean.
     pub fn targets(&self) -> &[Target] {
         match self {
             Self::Record(targets) => targets,
@@ -72,14 +72,14 @@ pub(super) fn link(url: &str, base_url: &str) -> Link {
     }
 }
 
-/// The path of a URL below `base_url`; `None` for a URL of another server.
+/// Returns the path of a URL below `base_url`; `None` for a URL of another server.
 fn below<'u>(url: &'u str, base_url: &str) -> Option<&'u str> {
     let base_url = base_url.trim_end_matches('/');
     let path = url.strip_prefix(base_url).filter(|_| !base_url.is_empty())?;
     (path.is_empty() || path.starts_with(['/', '?', '#'])).then_some(path)
 }
 
-/// The part of an absolute path after a base path of the server; `None` for any other path.
+/// Returns the part of an absolute path after a base path of the server; `None` for any other path.
 fn segments_below_base(path: &str) -> Option<&str> {
     // The longest base comes first, because `/fhir` is also the beginning of `/fhir/r4`.
     let mut bases = Base::ALL.map(Base::path);
@@ -126,7 +126,7 @@ fn binary(path: &str) -> Option<Target> {
     }
 }
 
-/// The Binary at the end of the URL of another server.
+/// Returns the Binary at the end of the URL of another server.
 fn binary_of(url: &str) -> Option<Target> {
     let reference = references::parse(url)?;
     (reference.resource_type == "Binary").then(|| Target::Binary(reference.id.to_owned()))
@@ -136,14 +136,14 @@ fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
 
-/// Whether a URL works without a base: it has a scheme and a host, or is a `data:` URL.
+/// Returns whether a URL works without a base: it has a scheme and a host, or is a `data:` URL.
 fn is_absolute(url: &str) -> bool {
     let host = url.split_once("://").filter(|(scheme, _)| is_scheme(scheme)).map(|(_, host)| host);
     host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'))
         || url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
-/// Whether a text is a URI with a scheme, such as a URN. `files/scan:1.png` is a relative path.
+/// Returns whether a text is a URI with a scheme, such as a URN. `files/scan:1.png` is a relative path.
 fn has_scheme(url: &str) -> bool {
     url.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
 }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_a_binary_of_the_record_is_that_binary() {
+    fn every_spelling_of_a_binarys_url_is_recognized() {
         for url in [
             "Binary/x-1",
             " Binary/x-1 ",
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_of_other_servers_differ_from_urls_that_nobody_can_fetch() {
+    fn urls_of_other_servers_differ_from_urls_that_no_client_can_fetch() {
         assert_eq!(link("/ehi/fhir/Binary/x", "https://example.org/ehi"), binary("x"));
         assert_eq!(link("/fhir/Binary/x", "https://example.org/ehi"), Link::Nowhere);
         assert_eq!(link("/fhir/Binary/x", "https://example.org/"), binary("x"));

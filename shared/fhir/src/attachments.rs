@@ -33,13 +33,13 @@ pub struct LinkedAttachment {
 }
 
 impl LinkedAttachment {
-    /// Whether another server serves the document, so that the URL stays.
+    /// Returns whether another server serves the document. Such a URL is not changed.
     pub fn is_elsewhere(&self) -> bool {
         matches!(self.link, Link::Elsewhere(_))
     }
 
-    /// Whether the attachment states a size or a hash that differs from those of the document at its URL. `size` is in
-    /// bytes, and `hash` is the SHA-1 in base64.
+    /// Returns whether the attachment states a size or a hash that differs from those of the document at its URL.
+    /// `size` is in bytes, and `hash` is the SHA-1 in base64.
     pub fn misstates(&self, size: u64, hash: &str) -> bool {
         self.wrong_size(size).is_some() || self.wrong_hash(hash).is_some()
     }
@@ -55,7 +55,7 @@ impl LinkedAttachment {
         (stated != hash).then_some(place)
     }
 
-    /// Whether the attachment contains the bytes (`data`) as well as the URL.
+    /// Returns whether the attachment contains the bytes (`data`) as well as the URL.
     pub fn has_data(&self) -> bool {
         self.has_data
     }
@@ -85,7 +85,7 @@ pub enum Replacement {
     Absent(&'static str),
 }
 
-/// Whether resources of a type can have attachments that the export reads.
+/// Returns whether resources of a type can have attachments that the export reads.
 pub fn has_attachments(resource_type: &str) -> bool {
     matches!(
         resource_type,
@@ -107,8 +107,8 @@ pub fn has_attachments(resource_type: &str) -> bool {
     )
 }
 
-/// The attachments of a line that have URLs (FHIR R4, elements of the type Attachment). The line was checked before and
-/// is in its plain spelling. `base_url` is the public URL of this server.
+/// Returns the attachments of a line that have URLs (FHIR R4, elements of the type Attachment). The line was checked
+/// before and is in its plain spelling. `base_url` is the public URL of this server.
 pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> Vec<LinkedAttachment> {
     let mut found = Vec::new();
     let whole = 0..line.len();
@@ -134,8 +134,8 @@ pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> V
     found
 }
 
-/// The targets to which any string of a line can point. For a line that cannot be read: all documents to which it may
-/// refer are held back.
+/// Returns the targets to which any string of a line can point. It is used for a line that cannot be read: all
+/// documents to which it may refer are withheld.
 pub fn mentioned(line: &[u8]) -> Vec<Target> {
     let plain = super::spelling::plain(line);
     let strings = plain.split(|byte| *byte == b'"').filter_map(|string| std::str::from_utf8(string).ok());
@@ -195,7 +195,7 @@ fn linked_attachment(line: &[u8], value: Range<usize>, base_url: &str) -> Option
     })
 }
 
-/// The start of the member whose value begins at `value`.
+/// Returns the start of the member whose value begins at `value`.
 fn member_start(line: &[u8], value: usize) -> Option<usize> {
     let colon = line[..value].trim_ascii_end().strip_suffix(b":")?;
     let key = colon.trim_ascii_end().strip_suffix(b"\"")?;
@@ -260,7 +260,7 @@ pub fn rewrite(
     out.extend_from_slice(&line[copied..]);
 }
 
-/// The range of a member with the comma after it, or with the comma before it if it is the last member.
+/// Returns the range of a member with the comma after it, or with the comma before it if it is the last member.
 fn with_comma(line: &[u8], member: &Range<usize>) -> Range<usize> {
     let after = &line[member.end..];
     if let Some(rest) = after.trim_ascii_start().strip_prefix(b",") {
@@ -289,9 +289,9 @@ pub struct Document {
 pub const EHI_EXPORT_TAG: &str = r#"{"system":"http://fhir.smarthealthit.org/codes/tags","code":"ehi-export","display":"generated as part of an ehi-export request"}"#;
 
 /// Builds one DocumentReference for all documents that no resource of the record describes, each with its own format
-/// (Argonaut EHI, EHIDocumentReference profile). There is only one, because clients read a file of such resources as one
-/// JSON document. The kind of the documents is not known, so `type` is the null flavor "unknown", and `category` is the
-/// only code that US Core has (US Core 6.1, DocumentReference). `date` is a FHIR instant.
+/// (Argonaut EHI, EHIDocumentReference profile). All documents are in one resource, because clients read a file of such
+/// resources as one JSON document. The kind of the documents is not known, so `type` is the null flavor "unknown", and
+/// `category` is the only code that US Core has (US Core 6.1, DocumentReference). `date` is a FHIR instant.
 pub fn document_reference(
     id: &str,
     patient: Option<&str>,

@@ -16,7 +16,7 @@ pub enum Base {
 impl Base {
     pub const ALL: [Self; 3] = [Self::Fhir, Self::Release4, Self::FhirRelease4];
 
-    /// The path, with a slash at the beginning and none at the end.
+    /// Returns the path, with a slash at the beginning and none at the end.
     pub fn path(self) -> &'static str {
         match self {
             Self::Fhir => "/fhir",

@@ -81,8 +81,8 @@ const TABLE: &[Row] = &[
     ("VisionPrescription", &["patient"]),
 ];
 
-/// The paths that can make a resource of the type part of a patient's record. The list is empty for types that are in
-/// no patient's compartment.
+/// Returns the paths that can make a resource of the type part of a patient's record. The list is empty for types that
+/// are in no patient's compartment.
 pub fn paths(resource_type: &str) -> &'static [&'static str] {
     match TABLE.binary_search_by(|(known, _)| (*known).cmp(resource_type)) {
         Ok(row) => TABLE[row].1,
@@ -90,13 +90,13 @@ pub fn paths(resource_type: &str) -> &'static [&'static str] {
     }
 }
 
-/// The types of patients' compartments, in alphabetical order, with the paths that make a resource part of one. Binary is
-/// not among them: it has no such element.
+/// Returns the types of patients' compartments, in alphabetical order, with the paths that make a resource part of one.
+/// Binary is not among them: it has no such element.
 pub fn table() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     TABLE.iter().copied()
 }
 
-/// Whether resources of the type belong to patients' compartments.
+/// Returns whether resources of the type belong to patients' compartments.
 pub fn has_compartment(resource_type: &str) -> bool {
     resource_type == "Binary" || !paths(resource_type).is_empty()
 }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_paths_of_the_definition_count() {
+    fn only_the_paths_of_the_definition_match() {
         let line = br#"{"resourceType":"Procedure","subject":{"reference":"Patient/a"},
             "performer":[{"actor":{"reference":"Practitioner/x"}},{"actor":{"reference":"Patient/b"}}],
             "recorder":{"reference":"Patient/not-this"},"contained":[{"subject":{"reference":"Patient/nor-this"}}]}"#;
@@ -148,7 +148,7 @@ mod tests {
         assert!(paths("Organization").is_empty() && paths("Group").is_empty());
     }
 
-    /// `{"a":{"b":{"reference":…}}}` for the path `a.b`; each level is a list if `lists` is true.
+    /// Returns `{"a":{"b":{"reference":…}}}` for the path `a.b`; each level is a list if `lists` is true.
     fn nested(path: &str, lists: bool, reference: &str) -> serde_json::Value {
         let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
         let inside = rest.map_or_else(

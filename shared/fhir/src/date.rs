@@ -14,7 +14,8 @@ pub struct Span {
 }
 
 impl Span {
-    /// The time that a date, dateTime or instant covers; `None` for any other text. A time without an offset is UTC.
+    /// Returns the time that a date, dateTime or instant covers; `None` for any other text. A time without an offset is
+    /// UTC.
     pub fn of(text: &[u8]) -> Option<Self> {
         let year = i64::from(number(text, 0, 4)?);
         if text.len() == 4 {
@@ -49,7 +50,7 @@ impl Span {
                 at += 1 + digits;
             }
         }
-        // Midnight at the end of a day is a time; what would come behind it is none.
+        // Hour 24 means midnight at the end of the day. Later times are not valid.
         if hours == 24 && from != date + DAY {
             return None;
         }
@@ -57,7 +58,7 @@ impl Span {
         Some(Self { from, to: from + width })
     }
 
-    /// The number of whole days.
+    /// Returns the number of whole days.
     pub fn days(self) -> i64 {
         (self.to - self.from) / DAY
     }
@@ -80,7 +81,7 @@ pub fn instant(text: &str) -> Option<Timestamp> {
     zoned.then(|| Timestamp::from_microsecond(span.from).ok()).flatten()
 }
 
-/// The first moment of a date, a partial date or an instant. A time without an offset is UTC.
+/// Returns the first moment of a date, a partial date or an instant. A time without an offset is UTC.
 pub fn first_moment(text: &str) -> Option<Timestamp> {
     Span::of(text.as_bytes()).and_then(|span| Timestamp::from_microsecond(span.from).ok())
 }
@@ -100,7 +101,7 @@ fn offset(text: &[u8]) -> Option<i64> {
     Some(sign * i64::from(hours * 3600 + minutes * 60))
 }
 
-/// The number of two digits after the separator at `at`; `None` if it is out of bounds.
+/// Returns the number of two digits after the separator at `at`; `None` if it is out of range.
 fn field(text: &[u8], at: usize, separator: u8, least: u32, most: u32) -> Option<u32> {
     let value = number(text, at + 1, 2).filter(|_| text[at] == separator)?;
     (least..=most).contains(&value).then_some(value)

@@ -46,8 +46,8 @@ pub fn subset(
     written.push(b'}');
 }
 
-/// Whether a member is the element of this name. The member of a choice element has a type at the end of its name:
-/// `valueString` is the element `value`, which can also be written `value[x]`.
+/// Returns whether a member is the element of this name. The member of a choice element has a type at the end of its
+/// name: `valueString` is the element `value`, which can also be written `value[x]`.
 fn is_element(key: &[u8], name: &[u8]) -> bool {
     let name = name.strip_suffix(b"[x]").unwrap_or(name);
     key.strip_prefix(name).is_some_and(|rest| {
@@ -72,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_in_order() {
+    fn tables_are_sorted() {
         assert!(MANDATORY.is_sorted_by_key(|(name, _)| name));
         assert!(CHOICES.is_sorted());
     }
 
     #[test]
-    fn requested_and_mandatory_elements_stay_and_others_are_removed() {
+    fn requested_and_mandatory_elements_are_kept_and_others_are_removed() {
         let line = r#"{"resourceType":"Observation","id":"1","meta":{"versionId":"3"},"text":{"div":"x"},"status":"final","code":{"text":"y"},"valueQuantity":{"value":16942.30},"valuePeriodically":1,"effectiveDateTime":"2024","_effectiveDateTime":{"id":"e"},"issued":"z"}"#;
         let value = subset_of(line, &["value", "effective[x]"]);
         let mut keys: Vec<_> = value.as_object().expect("an object").keys().map(String::as_str).collect();

@@ -29,8 +29,8 @@ impl Days {
     pub const EARLIEST: [u8; 10] = *b"0000-01-01";
     pub const LATEST: [u8; 10] = *b"9999-12-31";
 
-    /// The days that a FHIR date or dateTime covers; `None` for any other text. Every month ends on the 31st, because
-    /// days are only compared.
+    /// Returns the days that a FHIR date or dateTime covers; `None` for any other text. Every month ends on the 31st,
+    /// because days are only compared.
     pub fn of(date: &[u8]) -> Option<Self> {
         let digits = |range: &[u8]| range.iter().all(u8::is_ascii_digit);
         let known = match date.len() {

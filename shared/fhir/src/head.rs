@@ -125,12 +125,12 @@ pub fn head_and_facts<'a>(
 pub struct Members<'a>(Vec<(&'a [u8], Range<usize>)>);
 
 impl<'a> Members<'a> {
-    /// The value of a member.
+    /// Returns the value of a member.
     pub fn get(&self, name: &[u8]) -> Option<Range<usize>> {
         self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
     }
 
-    /// The names and the ranges of the values, in the order of the line.
+    /// Returns the names and the ranges of the values, in the order of the line.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &Range<usize>)> {
         self.0.iter().map(|(key, value)| (*key, value))
     }
@@ -155,7 +155,7 @@ pub fn object<'a>(line: &'a [u8], plain: &'a mut Plain) -> Result<(&'a [u8], Mem
     })
 }
 
-/// The fault of the member `id` of a text in its plain spelling; `None` for a FHIR id.
+/// Returns the fault of the member `id` of a text in its plain spelling; `None` for a FHIR id.
 pub fn id_fault(text: &[u8], id: Option<Range<usize>>) -> Option<IdFault> {
     let Some(id) = id else { return Some(IdFault::Missing) };
     json::string(text, id).map_or(Some(IdFault::NoString), |id| IdFault::of(&id))

@@ -1,7 +1,7 @@
 //! The rules for the id and the type name of a resource.
 
-/// Whether a text is a FHIR id: 1 to 64 letters, digits, `-` and `.` (FHIR R4, 2.24.0.1 id). Ids of dots only, such as
-/// `..`, are refused as well, because ids become directory names.
+/// Returns whether a text is a FHIR id: 1 to 64 letters, digits, `-` and `.` (FHIR R4, 2.24.0.1 id). Ids of dots only,
+/// such as `..`, are refused as well, because ids become directory names.
 pub fn is_fhir_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
@@ -26,7 +26,7 @@ pub enum IdFault {
 }
 
 impl IdFault {
-    /// The fault of a text as an id; `None` for a FHIR id.
+    /// Returns the fault of a text as an id; `None` for a FHIR id.
     pub fn of(text: &str) -> Option<Self> {
         if is_fhir_id(text) {
             return None;
@@ -41,7 +41,7 @@ impl IdFault {
     }
 }
 
-/// Whether a text can be the name of a FHIR resource type.
+/// Returns whether a text can be the name of a FHIR resource type.
 pub fn is_type_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.starts_with(|first: char| first.is_ascii_uppercase())

@@ -39,7 +39,7 @@ pub fn members(text: &[u8], value: Range<usize>, mut visit: impl FnMut(&[u8], Ra
     }
 }
 
-/// The value of the member of this name; `None` if there is no such member, or if the value is not an object.
+/// Returns the value of the member of this name; `None` if there is no such member, or if the value is not an object.
 pub fn member(text: &[u8], value: Range<usize>, name: &[u8]) -> Option<Range<usize>> {
     let mut found = None;
     members(text, value, |key, value| {
@@ -76,7 +76,7 @@ pub fn compact(text: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Whether an object or a list is empty. It was checked before.
+/// Returns whether an object or a list is empty. It was checked before.
 pub fn is_empty(text: &[u8], value: Range<usize>) -> bool {
     matches!(text.get(skip_space(text, value.start + 1)), Some(b'}' | b']'))
 }
@@ -99,8 +99,8 @@ pub fn elements(text: &[u8], value: Range<usize>, mut visit: impl FnMut(Range<us
     }
 }
 
-/// The decoded content of a string value. `None` for any other value, and for a string with half of a surrogate pair,
-/// which encodes no text.
+/// Returns the decoded content of a string value. `None` for any other value, and for a string with half of a surrogate
+/// pair, which encodes no text.
 pub fn string(text: &[u8], value: Range<usize>) -> Option<Cow<'_, str>> {
     let whole = text.get(value)?;
     let content = whole.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

@@ -120,7 +120,7 @@ pub const MANDATORY: &[(&str, &[&str])] = &[
     ("VisionPrescription", &["created", "dateWritten", "lensSpecification", "patient", "prescriber", "status"]),
 ];
 
-/// The elements that every resource of the type has; none for a type that needs none.
+/// Returns the mandatory elements of the type; empty if it has none.
 pub fn of_type(resource_type: &str) -> &'static [&'static str] {
     let found = MANDATORY.binary_search_by(|(known, _)| (*known).cmp(resource_type));
     found.map_or(&[], |found| MANDATORY[found].1)

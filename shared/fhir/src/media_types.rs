@@ -28,13 +28,14 @@ const TYPES: [(&str, &str); 22] = [
 /// The content type of a file whose type is unknown.
 pub const UNKNOWN: &str = "application/octet-stream";
 
-/// The content type for a file extension in lower case; [`UNKNOWN`] if it is not in the table.
+/// Returns the content type for a file extension in lower case; [`UNKNOWN`] if it is not in the table.
 pub fn of_extension(extension: &str) -> &'static str {
     let known = TYPES.iter().find(|(of, _)| *of == extension);
     known.map_or(UNKNOWN, |(_, content_type)| content_type)
 }
 
-/// The file extension for a content type; `bin` if it is not in the table. Parameters such as a charset are ignored.
+/// Returns the file extension for a content type; `bin` if it is not in the table. Parameters such as a charset are
+/// ignored.
 pub fn extension_of(content_type: &str) -> &'static str {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     TYPES.iter().find(|(_, known)| *known == essence).map_or("bin", |(extension, _)| extension)

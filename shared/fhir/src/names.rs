@@ -1,17 +1,17 @@
-//! Remembers the names of an object's members during a scan, to find names that are repeated.
+//! Tracks the names of an object's members during a scan, to find repeated names.
 
 /// Receives the objects and the member names that a scan finds.
 pub(super) trait Watch {
-    /// An object begins.
+    /// Called when an object begins.
     fn enter(&mut self);
-    /// The object has a member whose name is at `start..end` of the text. `word` has the first bytes of the name, at
-    /// most eight.
+    /// Called for a member of the object. Its name is at `start..end` of the text, and `word` has the first bytes of
+    /// the name, at most eight.
     fn name(&mut self, text: &[u8], start: usize, end: usize, word: u64);
-    /// The object ends.
+    /// Called when the object ends.
     fn leave(&mut self);
 }
 
-/// A text that was checked before does not need to be watched.
+/// A text that was checked before needs no watch.
 impl Watch for () {
     #[inline]
     fn enter(&mut self) {}
@@ -101,7 +101,7 @@ impl Watch for Names {
     }
 }
 
-/// A hash of six bits from the first bytes of a name and its length.
+/// Returns a hash of six bits from the first bytes of a name and its length.
 #[inline]
 fn hash(word: u64, length: usize) -> u32 {
     // Several thousand factors were tried; with this one the member names of common types collide least.
@@ -109,7 +109,7 @@ fn hash(word: u64, length: usize) -> u32 {
     (mixed >> 58) as u32
 }
 
-/// The first bytes of a name, at most eight, as a little-endian number.
+/// Returns the first bytes of a name, at most eight, as a little-endian number.
 #[cold]
 pub(super) fn first_bytes(name: &[u8]) -> u64 {
     name.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte))

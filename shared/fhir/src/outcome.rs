@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// An OperationOutcome with one issue.
+/// Returns an OperationOutcome with one issue.
 pub fn outcome(severity: &str, code: &str, text: &str) -> Value {
     json!({
         "resourceType": "OperationOutcome",
@@ -10,7 +10,7 @@ pub fn outcome(severity: &str, code: &str, text: &str) -> Value {
     })
 }
 
-/// An OperationOutcome that reports success.
+/// Returns an OperationOutcome that reports success.
 pub fn information(text: &str) -> Value {
     outcome("information", "informational", text)
 }

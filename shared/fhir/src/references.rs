@@ -45,7 +45,7 @@ pub fn parse(text: &str) -> Option<Reference<'_>> {
 pub struct OwnBases(Vec<String>);
 
 impl OwnBases {
-    /// `bases` are absolute URLs without a slash at the end.
+    /// Creates the set from absolute URLs without a slash at the end.
     pub fn new(bases: impl IntoIterator<Item = String>) -> Self {
         Self(bases.into_iter().collect())
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_found_at_any_depth_and_nothing_else_is() {
+    fn only_references_are_found_at_any_depth() {
         let line = br##"{"resourceType":"Claim","subject":{"reference" : "Patient/1"},"x":"reference","y":["\"reference\":\"Patient/no\""],"z\"reference":"Patient/no","v":{"reference":"Patient/q\"uote"},
             "contained":[{"a":{"reference":"http://h/fhir/Practitioner/p.1/_history/2"}}],"b":{"reference":"#c"},"d":{"reference":"urn:uuid:1"},
             "e":{"reference":"Practitioner?identifier=1"},"f":{"reference":7},"g":{"reference":"../Organization/x"}}"##;

@@ -37,7 +37,7 @@ pub(super) struct Scan<W> {
 }
 
 impl Scan<()> {
-    /// A scan of a text that was checked before.
+    /// Returns a scan of a text that was checked before.
     pub(super) fn of_checked() -> Self {
         Self { has_escapes: false, watch: () }
     }
@@ -48,7 +48,7 @@ impl Scan<Names> {
         Self { has_escapes: false, watch: Names::new() }
     }
 
-    /// The spelling of the text that was scanned so far.
+    /// Returns the spelling of the text that was scanned so far.
     pub(super) fn spelling(&self) -> Spelling {
         Spelling { has_escapes: self.has_escapes, may_repeat: self.watch.may_repeat }
     }

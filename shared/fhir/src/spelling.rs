@@ -32,7 +32,7 @@ pub fn plain(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The [`plain`] spelling of a text that was checked before. Borrows the text if it has no needless escapes.
+/// Returns the [`plain`] spelling of a text that was checked before. Borrows the text if it has no needless escapes.
 pub fn plainly(text: &[u8]) -> Cow<'_, [u8]> {
     let mut from = 0;
     while let Some(found) = memchr::memchr(b'\\', &text[from..]) {
@@ -67,7 +67,7 @@ fn decode(text: &[u8], at: usize, plain: &mut Vec<u8>) -> usize {
     }
 }
 
-/// The UTF-16 code unit of the `\uXXXX` at `at`.
+/// Returns the UTF-16 code unit of the `\uXXXX` at `at`.
 fn unit(text: &[u8], at: usize) -> Option<u32> {
     let hex = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
@@ -90,8 +90,8 @@ fn encode(character: char, plain: &mut Vec<u8>) {
     plain.extend_from_slice(&[b'\\', short]);
 }
 
-/// The first member name that an object of the text has twice, cut to 60 characters. Parsers disagree about the meaning
-/// of such an object (RFC 8259, section 4). The text was checked before and has no needless escapes.
+/// Returns the first member name that an object of the text has twice, cut to 60 characters. Parsers disagree about the
+/// meaning of such an object (RFC 8259, section 4). The text was checked before and has no needless escapes.
 pub fn repeated_member(text: &[u8]) -> Option<String> {
     let mut open = Vec::new();
     let mut next = Some(0..text.len());

@@ -107,7 +107,8 @@ impl Prefix {
 }
 
 impl DateValue {
-    /// Whether the time `target` of a resource matches. For `ap` the span was widened when the search was compiled.
+    /// Returns whether the time `target` of a resource matches. For `ap` the span was widened when the search was
+    /// compiled.
     pub fn matches(self, target: Span) -> bool {
         let Self { prefix, span } = self;
         match prefix {
@@ -125,7 +126,7 @@ impl DateValue {
 }
 
 impl QuantityValue {
-    /// Whether a number matches; the unit is not compared.
+    /// Returns whether a number matches; the unit is not compared.
     pub fn matches(&self, number: f64) -> bool {
         let within = |margin: f64| number >= self.number - margin && number < self.number + margin;
         match self.prefix {

@@ -31,7 +31,7 @@ pub const TYPES: &[&str] = &[
     "TestScript", "ValueSet", "VerificationResult", "VisionPrescription",
 ];
 
-/// Whether a text is the name of a resource type of FHIR R4.
+/// Returns whether a text is the name of a resource type of FHIR R4.
 pub fn is_type(name: &str) -> bool {
     TYPES.binary_search(&name).is_ok()
 }

@@ -10,7 +10,7 @@ fn rewritten(line: &str, replace: impl FnMut(&LinkedAttachment) -> Replacement) 
 }
 
 #[test]
-fn urls_are_replaced_and_all_other_bytes_stay() {
+fn urls_are_replaced_and_all_other_bytes_are_unchanged() {
     let line = r#"{ "resourceType":"DocumentReference","content":[{"attachment":{"url" : "Binary/b1","size":16.50}},
         {"attachment":{"title":"t","url":"https:\/\/ehi.example.org\/fhir\/Binary\/b2"}},{"attachment":{"url":"https://elsewhere/x.pdf"}},{"attachment":{"data":"aGk="}}] }"#;
     let mut links = Vec::new();
@@ -100,7 +100,7 @@ fn attachments_are_found_in_every_type_that_has_them() {
 }
 
 #[test]
-fn our_own_document_reference_has_what_us_core_needs() {
+fn the_document_reference_has_the_elements_that_us_core_requires() {
     let resource = document_reference("d", Some("ann"), "x", "2026-01-01T00:00:00Z", &[]);
     assert_eq!(resource["type"]["coding"][0]["code"], "UNK");
     assert_eq!(resource["category"][0]["coding"][0]["code"], "clinical-note");

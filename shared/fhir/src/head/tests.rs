@@ -8,7 +8,7 @@ fn days(line: &str) -> Option<(String, String)> {
 }
 
 #[test]
-fn the_type_is_the_one_of_the_root_wherever_it_is_written() {
+fn the_type_is_read_from_the_root_at_any_position() {
     let line = br#"{"contained":[{"resourceType":"Practitioner","id":"x"}],"id":"a","resourceType":"Claim"}"#;
     let plain = &mut Plain::default();
     assert_eq!(head(line, plain), Ok(Head { text: line, resource_type: "Claim", id: Some("a") }));

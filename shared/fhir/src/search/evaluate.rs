@@ -8,7 +8,7 @@ use crate::head::Members;
 use crate::json;
 use crate::type_filter::{Condition, DateValue, QuantityValue, Test, Token, TypeFilter};
 
-/// Whether the resource matches the search. The caller has compared its type.
+/// Returns whether the resource matches the search. The caller has compared its type.
 pub fn passes(line: &[u8], members: &Members<'_>, filter: &TypeFilter) -> bool {
     filter.tests.iter().all(|test| holds(line, members, test))
 }
@@ -101,7 +101,7 @@ fn is_token(token: &Token, system: Option<&str>, code: &str) -> bool {
     same_system && token.code.as_deref().is_none_or(|wanted| wanted == code)
 }
 
-/// Whether the text or a display of a concept begins with one of the texts, which are in lower case.
+/// Returns whether the text or a display of a concept begins with one of the texts, which are in lower case.
 fn has_text(line: &[u8], value: Range<usize>, texts: &[String]) -> bool {
     let mut found = false;
     let mut compare = |value: Range<usize>| {
@@ -128,7 +128,7 @@ fn has_date(line: &[u8], value: Range<usize>, dates: &[DateValue]) -> bool {
     span(line, value).is_some_and(|target| dates.iter().any(|date| date.matches(target)))
 }
 
-/// The span of a date or a Period. A Period without a start or an end is open on that side.
+/// Returns the span of a date or a Period. A Period without a start or an end is open on that side.
 fn span(line: &[u8], value: Range<usize>) -> Option<Span> {
     if line[value.start] != b'{' {
         return json::string(line, value).and_then(|text| Span::of(text.as_bytes()));

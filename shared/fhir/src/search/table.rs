@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind in a CapabilityStatement.
+    /// Returns the kind in a CapabilityStatement.
     pub fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
@@ -49,12 +49,12 @@ impl Parameter {
     }
 }
 
-/// The parameters of a type.
+/// Returns the parameters of a type.
 pub fn of_type(resource_type: &str) -> impl Iterator<Item = &'static Parameter> {
     PARAMETERS.iter().filter(move |parameter| parameter.is_of(resource_type))
 }
 
-/// The parameter of a type by its name.
+/// Returns the parameter of a type by its name.
 pub fn find(resource_type: &str, name: &str) -> Option<&'static Parameter> {
     of_type(resource_type).find(|parameter| parameter.name == name)
 }
