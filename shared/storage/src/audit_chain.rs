@@ -1,10 +1,10 @@
-//! The hash chains of the audit trail: how an entry is sealed, and how a chain is verified.
+//! The hash chains of the audit trail: seals entries, and verifies chains.
 //!
-//! An entry has the hash of the entry before it and the time until which that one is kept. So an entry that is missing is told
-//! from one that has expired: nothing has to be stored about the beginning of a chain when old entries are removed.
+//! An entry has the hash of the previous entry and the end of its retention. So a missing entry differs from an expired
+//! one, and nothing must be stored about the beginning of a chain when old entries are removed.
 //!
-//! A chain alone cannot show that its newest entries were removed, or that it was replaced as a whole by an attacker who can write
-//! to the store. Whoever keeps [`Head`]s elsewhere finds both.
+//! A chain alone cannot show that its newest entries were removed, or that an attacker with write access replaced the
+//! whole chain. Comparison with [`Head`]s that are kept in another place detects both.
 
 use aws_lc_rs::digest;
 use domain::audit::{Entry, Event, Link, SHARDS};
@@ -14,15 +14,15 @@ use domain::ports::audit::{AuditLog, Keys, StoredEntry};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-/// Entries that are read at a time.
+/// The number of entries that are read at a time.
 const PAGE: usize = 1_000;
 
-/// The SHA-256 of an entry's canonical form, hexadecimal.
+/// Returns the SHA-256 of an entry's canonical form, hexadecimal.
 fn hash_of(text: &str) -> String {
     hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
 
-/// Makes the entry for an event that follows `previous`, which is the newest entry of the shard.
+/// Makes the entry for an event. `previous` is the newest entry of the shard.
 ///
 /// # Errors
 ///
@@ -33,7 +33,8 @@ pub fn sealed(
     event: &Event,
     (now, kept): (Timestamp, SignedDuration),
 ) -> Result<StoredEntry> {
-    // Another version of the server may have written the entry before, with an action that this one does not know.
+    // Another version of the server may have written the previous entry, with an action that this version does not
+    // know.
     let before: Option<Chained> =
         previous.map(|previous| serde_json::from_str(&previous.text)).transpose()?;
     let kept_until = now.saturating_add(kept).unwrap_or(Timestamp::MAX);
@@ -53,7 +54,7 @@ pub fn sealed(
     Ok(StoredEntry { hash: hash_of(&text), text, keys: Keys::of(&entry) })
 }
 
-/// The members of an entry on which the next one builds.
+/// The fields of an entry on which the next one depends.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Chained {
@@ -65,7 +66,7 @@ fn whole_milliseconds(at: Timestamp) -> Result<Timestamp> {
     Timestamp::from_millisecond(at.as_millisecond()).map_err(Error::internal)
 }
 
-/// The newest entry of a chain, for whoever keeps it elsewhere. In text: `shard sequence hash keptUntil`.
+/// The newest entry of a chain, to be kept in another place. As text: `shard sequence hash keptUntil`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     pub shard: u8,
@@ -109,22 +110,22 @@ pub struct Broken {
     pub problem: Problem,
 }
 
-/// What is wrong with an entry.
+/// The fault of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     #[error("it is not an entry in its canonical form")]
     Unreadable,
     #[error("its hash is not that of its contents")]
     Changed,
-    #[error("the values by which it is found are not its own")]
+    #[error("the values by which lists find it differ from its contents")]
     Misfiled,
-    #[error("the entry before it was removed before its time")]
+    #[error("the previous entry was removed before the end of its retention")]
     Missing,
-    #[error("it does not follow the entry before it")]
+    #[error("it does not follow the previous entry")]
     Unlinked,
-    #[error("it is expected to be there, and it is not")]
+    #[error("it is expected, but it is missing")]
     CutOff,
-    #[error("it is not the entry that is expected")]
+    #[error("it differs from the expected entry")]
     Replaced,
 }
 
@@ -133,10 +134,10 @@ pub enum Problem {
 pub struct Verifier<'e> {
     shard: u8,
     now: Timestamp,
-    /// Heads of this shard that were kept elsewhere and that no entry has shown yet.
+    /// The heads of this shard that were kept in another place and have not been found yet.
     expected: Vec<&'e Head>,
     last: Option<Head>,
-    /// Whether the first entry may have any entry before it.
+    /// Whether the first entry may have any previous entry.
     begins_anywhere: bool,
     count: u64,
 }
@@ -147,7 +148,7 @@ impl<'e> Verifier<'e> {
         Self { shard, now, expected, last: None, begins_anywhere: false, count: 0 }
     }
 
-    /// The same for the end of a chain: what is before its first entry is not looked at.
+    /// Creates a verifier for the end of a chain, which does not check the entries before.
     pub fn of_end(shard: u8, now: Timestamp) -> Self {
         Self { begins_anywhere: true, ..Self::new(shard, now, &[]) }
     }
@@ -185,7 +186,7 @@ impl<'e> Verifier<'e> {
         Ok(())
     }
 
-    /// Whether an entry follows the one before it, or one that has expired.
+    /// Returns whether an entry follows the previous one, or one that has expired.
     fn link(&self, entry: &Entry) -> Result<(), Problem> {
         let Some(previous) = &entry.previous else {
             let is_first = entry.sequence == 1 && self.last.is_none();
@@ -201,7 +202,7 @@ impl<'e> Verifier<'e> {
                 if follows { Ok(()) } else { Err(Problem::Unlinked) }
             }
             None if self.begins_anywhere => Ok(()),
-            // Entries expire in their order: if the one before has expired, so have all others.
+            // Entries expire in order: if the previous one has expired, so have all earlier ones.
             Some(_) | None if previous.kept_until <= self.now => Ok(()),
             Some(_) | None => Err(Problem::Missing),
         }
@@ -211,7 +212,7 @@ impl<'e> Verifier<'e> {
     ///
     /// # Errors
     ///
-    /// [`Broken`] if an entry that is expected is not there and has not expired.
+    /// [`Broken`] if an expected entry is missing and has not expired.
     pub fn end(self) -> Result<(Option<Head>, u64), Broken> {
         let cut_off = self.expected.iter().find(|head| head.kept_until > self.now);
         match cut_off {
@@ -234,7 +235,7 @@ pub struct Report {
     pub broken: Vec<Broken>,
 }
 
-/// Verifies all chains from their first entry to their last, and compares them with heads that were kept elsewhere.
+/// Verifies all chains completely, and compares them with heads that were kept in another place.
 ///
 /// # Errors
 ///

@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A map that drops its oldest entries so that it has at most `capacity` bytes. It does not check access: callers must
-/// check that the value may be seen and is still current.
+/// A map that drops its oldest entries to stay within `capacity` bytes. It does not check access: callers must check
+/// that the value may be seen and is still current.
 pub struct Bounded<K, V> {
     capacity: u64,
     inner: Mutex<Inner<K, V>>,

@@ -1,5 +1,5 @@
-//! Lists of jobs over the indexes of a store: merges the indexes of a query in their order, reads the jobs, and ends a page
-//! after a limited number of rows.
+//! Lists jobs by the indexes of a store: merges the indexes of a query in order, reads the jobs, and ends a page after
+//! a limited number of rows.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use domain::job::JobState;
 use domain::listing::{Index, Span, position};
 use domain::ports::jobs::{JobPage, JobQuery, StoredJob};
 
-/// A row of an index, with what the index knows of the job.
+/// A row of an index, with the data that the index has about the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// See [`position`].
@@ -22,26 +22,26 @@ pub struct Row {
     pub client: Option<String>,
 }
 
-/// What a store reads for lists.
+/// The reads that a list needs from a store.
 #[async_trait]
 pub trait Rows: Send + Sync {
-    /// The first rows of an index in a span, in the order of the span, at most `limit`. Fewer than `limit` rows mean that
-    /// there are no more. A row at a bound of the span may be among them.
+    /// Returns the first rows of an index in a span, in the order of the span, at most `limit`. Fewer than `limit` rows
+    /// mean that there are no more. The result may include rows at the bounds of the span.
     async fn rows(&self, index: &Index, span: &Span, limit: usize) -> Result<Vec<Row>>;
 
-    /// The jobs of these ids, in the same order. Jobs that were removed meanwhile are left out, and so are those that cannot
-    /// be read, which are logged.
+    /// Returns the jobs with these ids, in the same order. Jobs that were removed meanwhile are left out. Jobs that
+    /// cannot be read are left out and logged.
     async fn jobs(&self, ids: &[&str]) -> Result<Vec<StoredJob>>;
 }
 
-/// The maximum number of rows of indexes that are read for a page, beside those of its jobs.
+/// The maximum number of rows that are read for a page in addition to those of its jobs.
 const MAX_ROWS: usize = 2_000;
-/// The maximum number of jobs that are read for a page and are not what the query asks for.
+/// The maximum number of jobs that are read for a page but do not match the query.
 const MAX_OTHERS: usize = 200;
-/// Rows of one request to an index in which not all rows are of jobs that the query finds.
+/// The number of rows in one request to an index that also has rows of other jobs.
 const ROWS: usize = 250;
 
-/// A page of jobs. See [`domain::ports::jobs::Jobs::list`].
+/// Returns a page of jobs. See [`domain::ports::jobs::Jobs::list`].
 pub async fn page(rows: &dyn Rows, query: &JobQuery) -> Result<JobPage> {
     let span = query.span()?;
     let mut merged = Merged::new(rows, query, span);
@@ -70,18 +70,18 @@ pub async fn page(rows: &dyn Rows, query: &JobQuery) -> Result<JobPage> {
     Ok(JobPage { jobs: found, next })
 }
 
-/// The rows of several indexes in one order, without those that the query cannot find.
+/// The rows of several indexes in one order, without those that cannot match the query.
 struct Merged<'q> {
     rows: &'q dyn Rows,
     query: &'q JobQuery,
     span: Span,
     parts: Vec<Part>,
-    /// The number of rows that were taken.
+    /// The number of rows so far.
     taken: usize,
     last: Option<String>,
 }
 
-/// The part of an index that was read and not taken.
+/// The rows of one index that were read and not used yet.
 struct Part {
     index: Index,
     read: VecDeque<Row>,
@@ -96,7 +96,7 @@ impl<'q> Merged<'q> {
         Self { rows, query, span, parts, taken: 0, last: None }
     }
 
-    /// The positions of the next jobs that may be what the query asks for; none at the end, and at the limit of rows.
+    /// Returns the positions of the next jobs that may match the query; empty at the end, and at the limit of rows.
     async fn next(&mut self, wanted: usize) -> Result<Vec<String>> {
         let limit = MAX_ROWS + self.query.count;
         let mut positions = Vec::new();
@@ -111,13 +111,13 @@ impl<'q> Merged<'q> {
         Ok(positions)
     }
 
-    /// The position after which the next page begins, if there may be more rows.
+    /// Returns the position after which the next page begins, if there may be more rows.
     fn stopped_at(&self) -> Option<String> {
         let is_at_end = self.parts.iter().all(|part| part.is_at_end && part.read.is_empty());
         self.last.clone().filter(|_| !is_at_end)
     }
 
-    /// The first row of all indexes.
+    /// Takes the first row of all indexes.
     async fn take(&mut self, wanted: usize) -> Result<Option<Row>> {
         let limit = if self.finds_all_rows() { wanted + 1 } else { ROWS };
         for part in &mut self.parts {
@@ -139,7 +139,8 @@ impl<'q> Merged<'q> {
         Ok(first.and_then(|part| part.read.pop_front()))
     }
 
-    /// Whether nearly all rows are of jobs that the query finds, so that no more are read than are wanted.
+    /// Returns whether nearly all rows are of jobs that match the query, so that only as many rows are read as jobs are
+    /// wanted.
     fn finds_all_rows(&self) -> bool {
         let JobQuery { states, client, search, .. } = self.query;
         let has_states =
@@ -152,7 +153,7 @@ impl<'q> Merged<'q> {
         let JobQuery { states, client, search, .. } = self.query;
         let has_state = |state: JobState| states.is_empty() || states.contains(&state);
         let is_of = |known: &String| client.as_ref().is_none_or(|client| client.as_str() == known);
-        // A row without words is one of an identifier or a birth date, which are compared as a whole.
+        // A row without words is one of an identifier or a birth date, whose key is compared as a whole.
         let has_words = |words: &String| search.as_ref().is_none_or(|search| search.finds_name(words));
         row.state.is_none_or(has_state)
             && row.client.as_ref().is_none_or(is_of)

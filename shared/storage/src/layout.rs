@@ -20,7 +20,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Whether the layout has this name here; names are relative to the directory.
+    /// Returns whether the layout has this name here; names are relative to the directory.
     fn has(self, name: &str) -> bool {
         let is_spelled = !name.is_empty() && !name.contains(['/', char::REPLACEMENT_CHARACTER]);
         is_spelled
@@ -31,7 +31,7 @@ impl Place {
             }
     }
 
-    /// Whether an entry is listed.
+    /// Returns whether an entry is listed.
     pub fn lists(self, name: &str, is_empty: bool) -> bool {
         self.has(name) || !(is_empty || is_hidden(name))
     }
@@ -59,8 +59,8 @@ impl Place {
     }
 }
 
-/// Whether an entry directly below `Patient/` is reported because it is not a patient's directory. `name` is without the
-/// `/` at the end of a directory.
+/// Returns whether an entry directly below `Patient/` is reported because it is not a patient's directory. `name` is
+/// without the `/` at the end of a directory.
 pub fn is_stray(name: &str, is_directory: bool, is_empty: bool) -> bool {
     let is_patient = is_directory && PatientId::parse(name).is_ok();
     !is_patient && !is_empty && !is_hidden(name)

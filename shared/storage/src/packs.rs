@@ -45,8 +45,8 @@ pub async fn read(files: &dyn Files, location: &Location, limit: usize) -> Resul
     Ok(all)
 }
 
-/// The stored bytes of a range of a place. A pack that ends too early is an error, so that readers do not take a part for
-/// the whole.
+/// Streams the stored bytes of a range of a place. A pack that ends too early is an error, so that a part is never
+/// taken for the whole.
 async fn open_place(files: &dyn Files, key: &str, place: &Place, range: Range<u64>) -> Result<ByteStream> {
     let absolute = |at: u64| place.offset.checked_add(at).filter(|_| at <= place.length);
     let (Some(start), Some(end)) = (absolute(range.start), absolute(range.end)) else {
@@ -85,8 +85,8 @@ impl Attachments {
         Self { files, indexes: Bounded::new(MAX_CACHED) }
     }
 
-    /// The location of an attachment and its size in bytes; `None` if the attempt wrote no such attachment. `result` is
-    /// the recorded result of its chunk, and the caller has checked that it is of the same attempt.
+    /// Returns the location of an attachment and its size in bytes; `None` if the attempt wrote no such attachment.
+    /// `result` is the recorded result of its chunk, and the caller has checked that it is of the same attempt.
     pub async fn find(
         &self,
         job: &JobId,
@@ -105,8 +105,8 @@ impl Attachments {
         Ok(size.map(|size| (Location::object(key), size)))
     }
 
-    /// All attachments that the recorded attempt of a chunk wrote, with their locations and sizes in bytes, in the order of
-    /// their names.
+    /// Returns all attachments that the recorded attempt of a chunk wrote, with their locations and sizes in bytes, in
+    /// the order of their names.
     pub async fn list(
         &self,
         job: &JobId,
@@ -123,7 +123,7 @@ impl Attachments {
                 (named(name), Location { key: key.clone(), place: Some(place) }, place.length)
             }));
         }
-        // Those that are too large for a pack.
+        // Attachments that are too large for a pack.
         let prefix = format!("{}attachments/", attempt_prefix(job, chunk, &result.attempt));
         for name in self.files.list(&prefix).await? {
             let Ok(name) = FileName::parse(&name) else { continue };
@@ -159,7 +159,7 @@ impl Attachments {
 async fn read_index(files: &dyn Files, key: String, place: &IndexPlace) -> Result<Index> {
     let damaged = |problem: &str| Error::internal(format!("the index of {key} is damaged: {problem}"));
     if place.length > MAX_INDEX {
-        return Err(damaged("it is longer than any that is written"));
+        return Err(damaged("it is longer than the maximum"));
     }
     let location = Location {
         key: key.clone(),

@@ -67,8 +67,8 @@ impl SharedIndex {
         Ok(())
     }
 
-    /// Adds the targets of a Provenance. If a target is a resource of a patient, the Provenance is only counted: finding
-    /// out whether that resource was exported is expensive, and other patients must not get the line.
+    /// Adds the targets of a Provenance. If a target is a resource of a patient, the Provenance is only counted: to
+    /// find out whether that resource was exported is expensive, and other patients must not get the line.
     fn add_provenance(&mut self, text: &[u8], id: &str) {
         let (mut hashes, mut is_of_patient) = (Vec::new(), false);
         target_values(text, |target| {
@@ -113,7 +113,7 @@ impl SharedIndex {
         self
     }
 
-    /// The places where lines of these references may be, in the order of files and offsets.
+    /// Returns the places where lines of these references may be, in the order of files and offsets.
     pub fn find<'r>(&self, references: &'r BTreeSet<String>) -> Vec<(Entry, &'r String)> {
         let mut wanted = Vec::new();
         for reference in references {
@@ -142,7 +142,7 @@ impl Unusable {
         }
     }
 
-    /// The damage that is reported for the file; `None` if all of its lines are resources.
+    /// Returns the damage that is reported for the file; `None` if all of its lines are resources.
     pub fn damage(self, file: &str) -> Option<Damage> {
         let (line, problem) = self.first?;
         let more = match self.more {
