@@ -72,7 +72,7 @@ impl Admin {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::conflict("the job is being changed by many at once; try again"))
+        Err(Error::conflict("too many requests change the job at the same time; try again"))
     }
 
     /// The form promises the day on which the permission for private topics ends, at which the files must be gone.

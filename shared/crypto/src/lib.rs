@@ -19,12 +19,12 @@ impl Random for OsRandom {
     }
 }
 
-/// The SHA-256 of a secret, hexadecimal. Stores use it as the key, so that they do not contain the secret.
+/// Returns the SHA-256 of a secret, hexadecimal. Stores use it as the key, so that they do not contain the secret.
 pub fn fingerprint(secret: &str) -> String {
     hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
 }
 
-/// Compares two secrets in a time that does not depend on where they differ.
+/// Compares two secrets in constant time.
 pub fn same_secret(one: &str, other: &str) -> bool {
     constant_time::verify_slices_are_equal(one.as_bytes(), other.as_bytes()).is_ok()
 }
@@ -37,7 +37,7 @@ pub fn key_set(text: &[u8]) -> Option<JwkSet> {
     Some(JwkSet { keys: known.collect() })
 }
 
-/// Whether a text is an argon2 hash.
+/// Returns whether a text is an argon2 hash.
 pub fn is_password_hash(text: &str) -> bool {
     PasswordHash::new(text).is_ok_and(|hash| hash.algorithm.as_str().starts_with("argon2"))
 }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_key_that_cannot_be_read_does_not_hide_the_others() {
+    fn unsupported_keys_are_ignored() {
         let set = key_set(
             br#"{"keys":[{"kid":7},{"kty":"AKP","kid":"new"},{"kty":"oct","k":"AAAA","kid":"old"}]}"#,
         );

@@ -1,7 +1,7 @@
 //! RSA keys for ID tokens, for apps that support only RS256 (OpenID Connect Core 1.0, section 15.1).
 //!
-//! On every host they are in the settings. The other signing keys are derived from a seed; deriving an RSA key takes too
-//! long for a cold start.
+//! On every host, these keys are in the settings. The other signing keys are derived from a seed, but to derive an RSA
+//! key takes too long for a cold start.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
@@ -50,15 +50,15 @@ impl RsaKey {
         Some(Self { pair, id, jwk })
     }
 
-    /// The public key as a JWK (RFC 7517).
+    /// Returns the public key as a JWK (RFC 7517).
     pub fn jwk(&self) -> &Value {
         &self.jwk
     }
 
     /// Makes a JWT with these claims, signed with RS256.
     ///
-    /// This is written by hand: jsonwebtoken takes RSA keys as PKCS #1 alone and parses them again at each signature, and its
-    /// own parser of PEM would bring two crates and theirs.
+    /// The JWT is assembled here because jsonwebtoken accepts RSA keys only as PKCS #1 and parses them for each
+    /// signature. Its PEM parser would add two crates and their dependencies.
     pub fn sign(&self, claims: &impl serde::Serialize) -> Result<String> {
         let header = json!({ "typ": "JWT", "alg": "RS256", "kid": self.id }).to_string();
         let claims = serde_json::to_vec(claims)?;
@@ -72,7 +72,7 @@ impl RsaKey {
     }
 }
 
-/// The modulus and the exponent of an `RSAPublicKey` (RFC 8017, A.1.1), without leading zeros.
+/// Returns the modulus and the exponent of an `RSAPublicKey` (RFC 8017, A.1.1), without leading zeros.
 fn components(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (sequence, _) = element(der, 0x30)?;
     let (modulus, rest) = element(sequence, 0x02)?;
@@ -81,7 +81,7 @@ fn components(der: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&modulus[unsigned(modulus)?..], &exponent[unsigned(exponent)?..]))
 }
 
-/// The content of the DER element with this tag at the beginning, and the bytes after it.
+/// Returns the content of the DER element with this tag at the beginning, and the bytes after it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let rest = der.strip_prefix(&[tag])?;
     let (length, rest) = match rest.split_first()? {

@@ -1,4 +1,4 @@
-//! What a host records in the audit trail apart from requests.
+//! Records events of a host in the audit trail that are not requests.
 
 use domain::audit::{Action, Actor, Event};
 use domain::error::Result;
@@ -6,7 +6,8 @@ use domain::ports::audit::AuditQuery;
 
 use crate::Platform;
 
-/// Records that the settings are others than at the last start, by their digest. Hosts call it at start.
+/// Records in the audit trail that the settings have changed since the last start, by their digest. Hosts call it at
+/// start.
 ///
 /// # Errors
 ///
@@ -15,7 +16,7 @@ pub async fn record_settings(platform: &dyn Platform) -> Result<()> {
     let log = platform.audit()?;
     let digest = platform.settings().digest.clone();
     let operator = Actor::operator();
-    // Nothing else is recorded of the operator.
+    // This is the only kind of event that the operator causes.
     let query = AuditQuery { actor: Some(operator.id.clone()), count: 1, ..AuditQuery::default() };
     let last = log.list(&query).await?.entries.pop();
     if last.is_some_and(|last| last.event.object.as_deref() == Some(&digest)) {

@@ -1,8 +1,7 @@
-//! Limits how many exports a client may have at once (contract, section 2, 429).
+//! Limits the number of concurrent exports of a client (contract, section 2, 429).
 //!
-//! A slot is an expiring entry that names its job. It is free again when that job is no longer active, whatever ended the job,
-//! so that nothing must release it. When two jobs race for the last slot, they race on the version of the entry, and one
-//! of them gets it.
+//! A slot is an expiring entry that names its job. It is free again when that job is no longer active, so that it never
+//! has to be released. If two jobs race for the last slot, the version of the entry decides which of them gets it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -17,9 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// How long a slot is held for a job that does not exist yet, because its kick-off may still be writing it.
+/// The time for which a slot is held for a job that does not exist yet, because its kick-off may still be running.
 const STARTING: SignedDuration = SignedDuration::from_mins(1);
-/// How long the entry of a slot is kept.
+/// The time for which the entry of a slot is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// The job that holds a slot.
@@ -50,13 +49,13 @@ impl ExportSlots<'_> {
             let acquired = match held {
                 None => self.expiring.put(EntryKind::ExportSlot, key, slot.clone(), expires_at).await?,
                 Some((_, holder)) if self.is_active(&holder, now).await? => continue,
-                // Its job has ended.
+                // The job of the slot has ended.
                 Some((entry, _)) => {
                     let entry = ExpiringEntry { value: slot.clone(), expires_at, ..entry };
                     self.expiring.replace(EntryKind::ExportSlot, key, &entry).await?
                 }
             };
-            // Another call may have been faster: a repetition of the same kick-off, or one for another job.
+            // Another call may have acquired the slot: a repetition of the same kick-off, or one for another job.
             if acquired || self.is_held_by(key, job).await? {
                 return Ok(true);
             }
@@ -81,8 +80,8 @@ impl ExportSlots<'_> {
     }
 }
 
-/// The keys of the owner's slots, in an order that depends on the job: different jobs mostly find an empty slot at once, and
-/// a repeated kick-off looks in the order of the first.
+/// Returns the keys of the owner's slots, in an order that depends on the job. So different jobs mostly find an empty
+/// slot at once, and a repeated kick-off uses the same order.
 fn keys(owner: &Owner, limit: u64, job: &JobId) -> Vec<String> {
     let mut hasher = DefaultHasher::new();
     job.hash(&mut hasher);

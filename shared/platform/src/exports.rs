@@ -1,4 +1,4 @@
-//! Starting and changing jobs through the ports, as several functions do.
+//! Starts and changes jobs through the ports, for several functions.
 
 use domain::chunk::job_prefix;
 use domain::clock::{Clock, Random};
@@ -19,14 +19,14 @@ use crate::telemetry::{self, Metric};
 /// The parts of a new job.
 #[derive(Debug)]
 pub struct NewExport {
-    /// The id, if a repeated request must find the job under it. `None` makes a new one.
+    /// The id, if a repeated request must find the job by it; `None` makes a new id.
     pub id: Option<JobId>,
     pub owner: Owner,
     pub patient: Option<PatientSummary>,
     pub request: ExportRequest,
-    /// The patient fills in the form first.
+    /// Whether the patient must fill in the form first.
     pub form: bool,
-    /// Staff review the export before the client gets it.
+    /// Whether staff review the export before the client gets it.
     pub review: bool,
     /// The id of the request that starts the export.
     pub request_id: Option<String>,
@@ -45,7 +45,7 @@ pub async fn start(
     start_as(new, (&client, "asked for an export"), jobs, queue, sources).await
 }
 
-/// Creates a job. Its history begins with an actor and what the actor did.
+/// Creates a job. Its history starts with this actor and action.
 pub async fn start_as(
     new: NewExport,
     (actor, action): (&str, &str),
@@ -78,8 +78,7 @@ pub async fn start_as(
     Ok(job)
 }
 
-/// Enqueues the task of a job that waits for workers. Cleanup and a restart send it again if it was lost; every task is
-/// idempotent, so a repeated message does no harm.
+/// Enqueues the task of a job that waits for workers. Idempotent: cleanup and start-up send it again if it was lost.
 pub async fn resume(job: &Job, queue: &dyn Queue) -> Result<()> {
     if !job.is_active() {
         return Ok(());
@@ -96,7 +95,7 @@ pub async fn change(
     change_stored(jobs, id, |stored| decide(stored.job)).await
 }
 
-/// The same for whoever decides by the version of the job as well.
+/// Like [`change`], but the decision also gets the version of the job.
 pub async fn change_stored(
     jobs: &dyn Jobs,
     id: &JobId,
@@ -121,17 +120,17 @@ pub async fn change_any(
             Err(error) => return Err(error),
         }
     }
-    Err(Error::conflict("the job is being changed by many at once; try again"))
+    Err(Error::conflict("too many requests change the job at the same time; try again"))
 }
 
-/// Cancels a job and removes its files. Workers see the new state at the next patient; cleanup removes what they write
-/// until then.
+/// Cancels a job and removes its files. Workers check the state before each patient. Cleanup removes the files that
+/// they write until then.
 pub async fn cancel(jobs: &dyn Jobs, files: &dyn Files, id: &JobId, who: &str, now: Timestamp) -> Result<()> {
     change(jobs, id, |job| Ok(Job::Cancelled(job.cancel(who, now)?))).await?;
     files.remove_prefix(&job_prefix(id)).await
 }
 
-/// Deletes a job for staff, who can bring it back within the time of the settings. Then its files stay for now.
+/// Deletes a job for staff, who can restore it within the time of the settings. Its files are kept until then.
 pub async fn delete(
     jobs: &dyn Jobs,
     files: &dyn Files,
@@ -146,7 +145,7 @@ pub async fn delete(
     if is_kept { Ok(()) } else { files.remove_prefix(&job_prefix(&id)).await }
 }
 
-/// Brings back a job that staff deleted. Returns [`NO_JOB`] if there is none, or if its time is over.
+/// Restores a job that staff deleted. Returns [`NO_JOB`] if there is none, or if the time to undo is over.
 pub async fn restore(jobs: &dyn Jobs, id: &JobId, who: &str, now: Timestamp) -> Result<()> {
     let stored = jobs.get(id).await?.ok_or(NO_JOB)?;
     let Job::Cancelled(gone) = stored.job else { return Err(NO_JOB) };
@@ -154,7 +153,7 @@ pub async fn restore(jobs: &dyn Jobs, id: &JobId, who: &str, now: Timestamp) -> 
     jobs.replace(&job, stored.version).await.map(|_| ())
 }
 
-/// Deletes a job for its client. A job that staff rejected has no files any more, and stays on the list of staff.
+/// Deletes a job for its client. A job that staff rejected has no files any more, and stays in the list of staff.
 pub async fn withdraw(
     jobs: &dyn Jobs,
     files: &dyn Files,
@@ -173,13 +172,13 @@ pub async fn withdraw(
     }
 }
 
-/// The page of a running export's manifest that lists the files of a chunk.
+/// Returns the page of a running export's manifest that lists the files of a chunk.
 pub fn page_of(chunk: ChunkId) -> u32 {
     chunk.index / PARTIAL_PAGE_CHUNKS
 }
 
-/// The files of a page of a running export, under their final names. Returns `None` until all of its chunks are done
-/// (Bulk Data 3.0, `allowPartialManifests`).
+/// Returns the files of a page of a running export, under their final names. Returns `None` until all of its chunks are
+/// done (Bulk Data 3.0, `allowPartialManifests`).
 pub async fn running_page(stored: &StoredJob, jobs: &dyn Jobs, page: u32) -> Result<Option<Vec<NamedFile>>> {
     let from = page.saturating_mul(PARTIAL_PAGE_CHUNKS);
     let indexes = from..from.saturating_add(PARTIAL_PAGE_CHUNKS);

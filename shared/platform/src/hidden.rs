@@ -1,7 +1,7 @@
-//! Keeps a task hidden from other workers while one works on it. All hosts use this rule.
+//! Hides a task from other workers while one worker handles it. All hosts use this rule.
 //!
-//! A worker extends the visibility timeout of its task at every [`HEARTBEAT`]. If the worker dies, another one gets the task
-//! when [`VISIBILITY`] is over. With the time that a queue takes to deliver, that is within two minutes.
+//! A worker extends the visibility timeout of its task at every [`HEARTBEAT`]. If the worker dies, another one gets the
+//! task after [`VISIBILITY`]. Including the delivery by the queue, that takes at most two minutes.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use futures_util::future::{Fuse, FusedFuture};
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep_until};
 
-/// How long a task is hidden from other workers. Two heartbeats may be lost.
+/// The time for which a task is hidden from other workers. Two heartbeats may be lost.
 pub const VISIBILITY: SignedDuration = SignedDuration::from_secs(90);
-/// How often the time is extended.
+/// The interval at which that time is extended.
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// Does `work`, and calls `hide` after `first` and then at every [`HEARTBEAT`], without delaying the work. When it
-/// returns, no call of `hide` is under way that could undo how the task is settled.
+/// Runs `work`, and calls `hide` after `first` and then at every [`HEARTBEAT`], without delaying the work. When it
+/// returns, no call of `hide` is pending that could undo how the task is settled.
 pub async fn hidden_during<T, H: Future<Output = Result<()>>>(
     work: impl Future<Output = T>,
     first: Duration,
@@ -44,7 +44,7 @@ pub async fn hidden_during<T, H: Future<Output = Result<()>>>(
     }
 }
 
-/// Logs a heartbeat that failed. Another worker may get the task as well then, which costs time and nothing else.
+/// Logs a failed heartbeat. Another worker may then get the task as well, which only costs time.
 fn report(hidden: Result<()>) {
     if let Err(error) = hidden {
         tracing::warn!(error = %error, cause = error.causes(), "the visibility timeout of a task could not be extended");
@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
 
-    /// What happened, with the seconds at which it did.
+    /// The events, with their times in seconds.
     #[derive(Default)]
     struct Seen(Mutex<Vec<(u64, &'static str)>>);
 
@@ -73,7 +73,7 @@ mod tests {
         }
     }
 
-    /// Works for so many seconds, with calls that take so many.
+    /// Works for this many seconds, with calls of `hide` that take `call` seconds.
     async fn worked(seconds: u64, first: Duration, call: u64, succeeds: bool) -> Vec<(u64, &'static str)> {
         let (seen, begun) = (Seen::default(), Instant::now());
         let work = async {
@@ -94,14 +94,14 @@ mod tests {
     async fn a_task_is_hidden_at_once_and_at_every_heartbeat_until_it_is_done() {
         let seen = worked(70, Duration::ZERO, 0, true).await;
         assert_eq!(seen, [(0, "hidden"), (30, "hidden"), (60, "hidden"), (70, "done"), (70, "settled")]);
-        // Where the queue has hidden it for just as long, the first call would say nothing new.
+        // If the queue has hidden the task for the same time, the first call is not needed.
         let seen = worked(70, HEARTBEAT, 0, true).await;
         assert_eq!(seen, [(30, "hidden"), (60, "hidden"), (70, "done"), (70, "settled")]);
         assert_eq!(worked(29, HEARTBEAT, 0, true).await, [(29, "done"), (29, "settled")]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_under_way_ends_before_the_task_is_settled() {
+    async fn a_pending_call_ends_before_the_task_is_settled() {
         let seen = worked(31, Duration::ZERO, 9, true).await;
         assert_eq!(seen, [(9, "hidden"), (31, "done"), (39, "hidden"), (39, "settled")]);
     }

@@ -1,4 +1,4 @@
-//! The ports that a host gives to the functions, and what functions do with them apart from HTTP. Knows no adapter.
+//! The ports that a host gives to the functions, and operations on them that are not HTTP. Knows no adapter.
 
 pub mod audit;
 pub mod export_slots;
@@ -28,8 +28,8 @@ pub struct Context {
     pub random: Arc<dyn Random>,
 }
 
-/// A host of the functions: AWS, one machine, or a test. Each function takes only the ports that its router's state
-/// names. A port that the host lacks, such as for want of a variable, is an error that names what is missing.
+/// A host of the functions: AWS, one machine, or a test. Each function takes only the ports in its router's state. A
+/// port that the host lacks, for example because a variable is not set, is an error that names what is missing.
 pub trait Platform: Send + Sync {
     fn context(&self) -> &Context;
     fn jobs(&self) -> Result<Arc<dyn Jobs>>;
@@ -37,9 +37,9 @@ pub trait Platform: Send + Sync {
     fn files(&self) -> Result<Arc<dyn Files>>;
     fn records(&self) -> Result<Arc<dyn Records>>;
     fn expiring(&self) -> Result<Arc<dyn ExpiringStore>>;
-    /// The audit trail.
+    /// Returns the audit trail.
     fn audit(&self) -> Result<Arc<dyn AuditLog>>;
-    /// The keys that sign tokens.
+    /// Returns the keys that sign tokens.
     fn keys(&self) -> Result<Arc<Keys>>;
     /// Verifies access tokens.
     fn verifier(&self) -> Result<Arc<Verifier>>;

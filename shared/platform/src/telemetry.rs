@@ -1,5 +1,5 @@
-//! The log: one line for each request or task, with stable dotted field names and without personal data. On Lambda, metrics
-//! are lines of the same log.
+//! The log: one line for each request or task, with stable dotted field names and without personal data. On Lambda,
+//! metrics are lines of the same log.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub fn on_one_machine(filter: &str, format: LogFormat) {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let log = tracing_subscriber::registry();
-    // A second call is a test's; the first one counts.
+    // Only the first call has an effect. Tests call it more than once.
     let _ = match format {
         LogFormat::Text => {
             let lines = lines.with_ansi(std::io::stderr().is_terminal());
@@ -27,8 +27,8 @@ pub fn on_one_machine(filter: &str, format: LogFormat) {
     };
 }
 
-/// The default filter on Lambda: this server from `info` on, other crates from `warn` on. A name matches all targets that
-/// begin with it, so that `aws` alone would match the SDK as well.
+/// The default filter on Lambda: this server from `info`, other crates from `warn`. A name matches all targets that
+/// begin with it, so `aws` alone would match the SDK as well.
 pub const ON_LAMBDA: &str = "warn,domain=info,storage=info,security=info,platform=info,web=info,aws=info,aws_=warn,\
     export_generator=info,cleanup=info,admin=info,request=info";
 
@@ -36,7 +36,7 @@ pub const ON_LAMBDA: &str = "warn,domain=info,storage=info,security=info,platfor
 pub const ON_ONE_MACHINE: &str = "warn,domain=info,storage=info,security=info,platform=info,web=info,local=info,\
     export_generator=info,cleanup=info,admin=info,ehi=info,request=info";
 
-/// Whether a text is a filter: levels by target, such as `info,request=debug`.
+/// Returns whether a text is a filter: levels by target, such as `info,request=debug`.
 pub fn is_filter(text: &str) -> bool {
     text.parse::<Targets>().is_ok()
 }
@@ -45,12 +45,12 @@ fn targets(filter: &str) -> Targets {
     filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
 }
 
-/// Logs an action of a member of staff, by the name of the member. Patients are never named.
+/// Logs an action of a member of staff, with the member's name. Patients are never named.
 pub fn staff_action(action: &str, job: &JobId, name: &str) {
     tracing::info!(job.id = %job, staff = name, action, "staff");
 }
 
-/// The metrics. `template.yaml` has alarms and a dashboard over their names.
+/// The metrics. `template.yaml` has alarms and a dashboard for their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
     ExportsStarted,
@@ -60,9 +60,9 @@ pub enum Metric {
     Bytes,
     /// Resources of finished exports.
     Resources,
-    /// Milliseconds that a chunk took.
+    /// The duration of a chunk in milliseconds.
     ChunkTime,
-    /// Milliseconds that a message waited for a worker.
+    /// The time that a message waited for a worker, in milliseconds.
     QueueAge,
     ColdStarts,
 }
@@ -111,8 +111,8 @@ pub const NAMESPACE: &str = "EhiExport";
 /// The deployment's stage, which is the dimension of the metrics. Set only on Lambda, where CloudWatch reads metrics from the log.
 static COLLECTED: OnceLock<String> = OnceLock::new();
 
-/// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the log that
-/// CloudWatch reads. Does nothing on other hosts.
+/// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the log
+/// that CloudWatch reads. Does nothing on other hosts.
 pub fn metrics(values: &[(Metric, u64)]) {
     if let Some(stage) = COLLECTED.get() {
         let line = embedded(values, stage, SystemClock.now().as_millisecond());
@@ -131,15 +131,15 @@ fn embedded(values: &[(Metric, u64)], stage: &str, at: i64) -> Value {
     Value::Object(line)
 }
 
-/// Starts the log on Lambda: lines of JSON, and metrics of `stage` among them.
+/// Starts the log on Lambda: JSON lines, including the metrics of `stage`.
 pub fn for_machines(filter: &str, stage: &str) {
-    // A second call is a test's; the first one counts.
+    // Only the first call has an effect. Tests call it more than once.
     let _ = COLLECTED.set(stage.to_owned());
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
     let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
 }
 
-/// Logs each panic as one line, with its place and the task that the process was [at work](at_work) on. The panic's own text
+/// Logs each panic as one line, with its location and the [current task](at_work) of the process. The panic's own text
 /// is left out, because it may quote a record.
 pub fn panics_as_lines() {
     std::panic::set_hook(Box::new(|panic| {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn on_lambda_the_crates_of_this_server_speak_and_the_sdk_only_warns() {
+    fn on_lambda_this_server_logs_from_info_and_the_sdk_from_warn() {
         let speaks = |target| targets(ON_LAMBDA).would_enable(target, &tracing::Level::INFO);
         for ours in [
             "platform::exports",
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn on_one_machine_the_crates_of_this_server_speak() {
+    fn on_one_machine_this_server_logs_from_info() {
         let speaks = |target| targets(ON_ONE_MACHINE).would_enable(target, &tracing::Level::INFO);
         for ours in ["platform::telemetry", "platform::exports", "local::jobs", "ehi::worker", "request"] {
             assert!(speaks(ours), "{ours}");

@@ -11,8 +11,8 @@ use settings::Settings;
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddress(pub IpAddr);
 
-/// The client's address. If the peer is one of `trusted_proxies`, it is the last address in `X-Forwarded-For` that is not a
-/// trusted proxy; otherwise the header is ignored.
+/// Returns the client's address. If the peer is one of `trusted_proxies`, it is the last address in `X-Forwarded-For`
+/// that is not a trusted proxy; otherwise the header is ignored.
 pub fn client_address(peer: PeerAddress, headers: &HeaderMap, settings: &Settings) -> IpAddr {
     let trusts = |address: &IpAddr| settings.trusted_proxies.iter().any(|net| net.contains(address));
     let mut address = peer.0.to_canonical();
@@ -22,7 +22,7 @@ pub fn client_address(peer: PeerAddress, headers: &HeaderMap, settings: &Setting
     let lines = headers.get_all("x-forwarded-for").into_iter().filter_map(|line| line.to_str().ok());
     let lines: Vec<_> = lines.collect();
     for text in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-        // A trusted proxy did not write a text that is not an address, so the rest is ignored.
+        // A text that is not an address was not written by a trusted proxy, so the rest is ignored.
         let Ok(next) = text.trim().parse::<IpAddr>() else { break };
         address = next.to_canonical();
         if !trusts(&address) {
@@ -32,7 +32,8 @@ pub fn client_address(peer: PeerAddress, headers: &HeaderMap, settings: &Setting
     address
 }
 
-/// The network that the limits count as one address: for IPv6 the first 64 bits, because one customer has all the others.
+/// Returns the network that the limits count as one address: for IPv6 the first 64 bits, because one customer has a
+/// whole network of this size.
 pub fn network(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),

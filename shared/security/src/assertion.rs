@@ -25,7 +25,7 @@ fn read(assertion: &str) -> Result<Unverified<'_>, Refused> {
     Unverified::read(assertion, &ALGORITHMS, &["jwt"])
 }
 
-/// The client that an assertion names. It is not verified.
+/// Returns the client that an assertion names. It is not verified.
 pub fn claimed_client(assertion: &str) -> Option<String> {
     read(assertion).ok()?.claimed("sub").map(str::to_owned)
 }

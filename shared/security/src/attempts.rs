@@ -45,8 +45,8 @@ pub struct Guard<'a> {
     pub address: Option<IpAddr>,
 }
 
-/// Whether the password is right. Returns [`Error::Throttled`] after too many wrong ones. `hash` is `None` if there is no
-/// such account; the check then takes the same time and has the same result as for a wrong password.
+/// Returns whether the password is right. Returns [`Error::Throttled`] after too many wrong ones. `hash` is `None` if
+/// there is no such account; the check then takes the same time and has the same result as for a wrong password.
 pub async fn verify(
     account: Account<'_>,
     password: &str,
@@ -90,7 +90,7 @@ pub async fn verify(
     Ok(true)
 }
 
-/// Calls `access` with the digests of the client secrets that were right in this process. A client sends its secret with
+/// Calls `access` with the digests of the client secrets that this process has verified. A client sends its secret with
 /// every request, and hashing it each time would be slow.
 fn right_secrets<T>(access: impl FnOnce(&mut HashSet<String>) -> T) -> T {
     static RIGHT: OnceLock<Mutex<HashSet<String>>> = OnceLock::new();
@@ -104,7 +104,7 @@ fn remember(known: &mut HashSet<String>, secret: String) {
     known.insert(secret);
 }
 
-/// A bucket of attempts, which fills again over time.
+/// A bucket of attempts, which is refilled over time.
 struct Bucket {
     key: String,
     /// The time after which one attempt returns.
@@ -122,8 +122,8 @@ impl Guard<'_> {
 
     async fn buckets(&self, kind: &str, name: &str) -> Result<Vec<Bucket>> {
         let limits = self.limits;
-        // If the secret of a client changes, many of its servers may fail at once. Its limit can be higher, because people
-        // cannot guess such a secret.
+        // If the secret of a client changes, many of its servers may fail at once. Its limit can be higher, because
+        // such a secret cannot be guessed.
         let by_pair = if kind == "client" { limits.login_attempts_by_address } else { limits.login_attempts };
         let Some(address) = self.address.map(network) else {
             return Ok(vec![self.bucket(&format!("{kind} {name}"), by_pair)]);
@@ -145,8 +145,8 @@ impl Guard<'_> {
         Ok((entry, full_at.max(self.clock.now().as_millisecond())))
     }
 
-    /// The time at which the bucket is full again after one more attempt, in milliseconds since the epoch. Returns an error
-    /// if no attempt is left.
+    /// Returns the time at which the bucket is full again after one more attempt, in milliseconds since the epoch.
+    /// Returns an error if no attempt is left.
     fn after_one(&self, bucket: &Bucket, full_at: i64) -> Result<i64> {
         let next = full_at.saturating_add(bucket.interval_ms);
         let now = self.clock.now().as_millisecond();
@@ -189,7 +189,7 @@ impl Guard<'_> {
                 return Ok(());
             }
         }
-        // One person does not send so many attempts at once.
+        // A person does not send so many concurrent attempts.
         Err(Error::Throttled { retry_after: 1 })
     }
 

@@ -1,9 +1,10 @@
-//! The authorizations that a patient has given to apps, as the patient sees and ends them.
+//! The list of authorizations that a patient has given to apps, which the patient can see and end.
 //!
-//! What makes tokens good is the entry of the authorization itself ([`EntryKind::Family`]). The store has no listing, so an
-//! entry for each patient ([`EntryKind::PatientApps`]) has a list of them. It is only an index: an authorization counts while its
-//! own entry lasts, and ending one takes that entry first. An authorization begins with the consent, before its code is exchanged. So a change that is cut off in the middle leaves too much in the
-//! index, and never too little.
+//! The entry of the authorization itself ([`EntryKind::Family`]) makes its code and its tokens valid. It begins with the
+//! consent, before the code is exchanged. The store cannot list entries, so an entry for each patient
+//! ([`EntryKind::PatientApps`]) has a list of them. The list is only an index: an authorization is valid as long as its own
+//! entry exists, and that entry is removed first. So an interrupted change leaves too many authorizations in the index,
+//! never too few.
 
 use domain::clock::Clock;
 use domain::error::{Error, Result};
@@ -15,10 +16,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// The most authorizations of a patient. One more ends the one that was used longest ago, so that none is hidden.
+/// The maximum number of authorizations of a patient. One more ends the least recently used one, so that none is
+/// hidden.
 pub const MAX_LISTED: usize = 50;
 
-/// How often at most the time of the last use is written.
+/// The minimum time between two writes of the last use.
 pub const NOTED: SignedDuration = SignedDuration::from_hours(1);
 
 /// One authorization.
@@ -28,11 +30,11 @@ pub struct Authorization {
     pub family: String,
     pub client: ClientId,
     pub scopes: Scopes,
-    /// When the patient agreed.
+    /// The time of the patient's consent.
     pub since: Timestamp,
-    /// The last use of its tokens at the token endpoint, up to [`NOTED`] too early.
+    /// The last use of its tokens at the token endpoint. It may be up to [`NOTED`] too early.
     pub used: Timestamp,
-    /// When its last token expires, if it is not used any more.
+    /// The time at which its last token expires, if it is not used again.
     pub expires_at: Timestamp,
 }
 
@@ -50,8 +52,8 @@ pub struct Authorizations<'a> {
 }
 
 impl Authorizations<'_> {
-    /// Lists an authorization, or notes that it was used. One that is listed keeps its beginning. Returns whether it ended others,
-    /// which exceed [`MAX_LISTED`].
+    /// Adds an authorization to the list, or records its use. `since` of a listed one does not change. Returns whether
+    /// others were ended because the list would exceed [`MAX_LISTED`].
     pub async fn note(&self, patient: &PatientId, authorization: &Authorization) -> Result<bool> {
         let mut has_ended = false;
         for _ in 0..TRIES {
@@ -60,7 +62,7 @@ impl Authorizations<'_> {
                 Some(known) => *known = Authorization { since: known.since, ..authorization.clone() },
                 None => list.push(authorization.clone()),
             }
-            // Those that have expired must not end others.
+            // Expired authorizations must not count, so that they end no others.
             let now = self.clock.now();
             list.retain(|known| known.end() > now);
             list.sort_by_key(|known| std::cmp::Reverse(known.used));
@@ -74,7 +76,7 @@ impl Authorizations<'_> {
         Err(busy())
     }
 
-    /// Takes authorizations out of the list, which were ended before.
+    /// Removes ended authorizations from the list.
     pub async fn forget(&self, patient: &PatientId, families: &[String]) -> Result<()> {
         for _ in 0..TRIES {
             let (entry, mut list) = self.read(patient).await?;
@@ -87,7 +89,7 @@ impl Authorizations<'_> {
         Err(busy())
     }
 
-    /// The authorizations that last, the one that was used last first.
+    /// Returns the authorizations that have not ended, the most recently used first.
     pub async fn lasting(&self, patient: &PatientId) -> Result<Vec<Authorization>> {
         let (_, list) = self.read(patient).await?;
         let entries = list.iter().map(|known| self.expiring.get(EntryKind::Family, &known.family));
@@ -95,8 +97,8 @@ impl Authorizations<'_> {
         Ok(list.into_iter().zip(entries).filter_map(|(known, entry)| entry.map(|_| known)).collect())
     }
 
-    /// Ends all authorizations of an app: from now on its codes, its refresh tokens and its access tokens are refused. Returns how
-    /// many there were.
+    /// Ends all authorizations of an app: from now on its codes, its refresh tokens and its access tokens are refused.
+    /// Returns their number.
     pub async fn stop(&self, patient: &PatientId, client: &str) -> Result<usize> {
         let (_, list) = self.read(patient).await?;
         let families: Vec<_> = list
@@ -116,7 +118,7 @@ impl Authorizations<'_> {
         Ok((entry, list))
     }
 
-    /// Writes the list without what has expired; false when another call was faster.
+    /// Writes the list without expired authorizations. Returns `false` if another call changed it first.
     async fn write(
         &self,
         patient: &PatientId,
@@ -138,9 +140,9 @@ impl Authorizations<'_> {
     }
 }
 
-/// How often a change is tried again that another call was faster than.
+/// The number of attempts to change the list while other calls change it.
 const TRIES: usize = 20;
 
 fn busy() -> Error {
-    Error::unavailable("the list of a patient's apps is being changed by many at once")
+    Error::unavailable("too many requests change the list of a patient's apps at the same time")
 }

@@ -1,4 +1,4 @@
-//! The bearer of a verified token, and what the token allows.
+//! The caller that a verified token identifies, and what the token allows.
 
 use domain::access::Coverage;
 use domain::dialect::Dialect;
@@ -16,7 +16,7 @@ use crate::tokens::{self, LEEWAY};
 /// The maximum length of `sub` (OpenID Connect Core 1.0, section 2).
 const MAX_SUBJECT: usize = 255;
 
-/// The bearer of a token.
+/// The caller that a token identifies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Caller {
     pub client: ClientId,
@@ -24,7 +24,7 @@ pub struct Caller {
     pub issuer: Option<String>,
     pub patient: Option<PatientId>,
     pub scopes: Scopes,
-    /// What the bearer may do as a member of staff, if the settings accept the staff of the token's issuer.
+    /// The roles of the caller as a member of staff, if the settings accept the staff of the token's issuer.
     pub roles: Roles,
     pub subject: String,
     /// The URL of the user's own resource, if the token has one.
@@ -42,12 +42,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The authorization of this server that the token came from.
+    /// Returns the authorization of this server from which the token was issued.
     pub fn family(&self) -> Option<&String> {
         self.family.as_ref()
     }
 
-    /// The bearer of a token of this server; `None` for claims that this server does not issue.
+    /// Returns the caller of a token of this server; `None` for claims that this server does not issue.
     pub(super) fn of_own(claims: tokens::AccessTokenClaims) -> Option<Self> {
         Some(Self {
             client: ClientId::parse(&claims.client_id).ok()?,
@@ -57,7 +57,7 @@ impl Caller {
             roles: Roles::default(),
             subject: claims.sub,
             fhir_user: claims.fhir_user,
-            // A token without a patient is that of a registered backend service.
+            // A token without a patient belongs to a registered backend service.
             user_scopes_reach_all: true,
             is_patient: false,
             is_patient_role: false,
@@ -67,7 +67,7 @@ impl Caller {
         })
     }
 
-    /// The bearer of a trusted issuer's token.
+    /// Returns the caller of a trusted issuer's token.
     pub(super) fn of_issuer(
         issuer: &Issuer,
         claims: &Claims,
@@ -112,25 +112,25 @@ impl Caller {
         })
     }
 
-    /// Whether the bearer is staff who read and review exports.
+    /// Returns whether the caller may read and review exports as staff.
     pub fn is_reviewer(&self) -> bool {
         self.roles.has(Role::Reviewer)
     }
 
-    /// The owner of jobs that this caller starts.
+    /// Returns the owner of jobs that this caller starts.
     pub fn owner(&self) -> Owner {
         Owner::new(self.client.clone(), self.issuer.clone(), self.patient.clone(), &self.subject)
     }
 
-    /// Whether the token belongs to this client of this issuer. A client id is unique only within its issuer.
+    /// Returns whether the token belongs to this client of this issuer. A client id is unique only within its issuer.
     pub fn is_of(&self, client: &ClientId, issuer: Option<&str>) -> bool {
         self.client == *client && self.issuer.as_deref() == issuer
     }
 
-    /// The resources that the caller may read. Reviewers may read everything. `patient/` scopes apply to a token with a
-    /// patient, and only to that patient's record. Otherwise `system/` scopes apply or, if there are none and the users of
-    /// the issuer are staff, `user/` scopes. In a dialect with roles, the role PATIENT without scopes may read the own
-    /// record.
+    /// Returns the resources that the caller may read. Reviewers may read everything. `patient/` scopes apply to a
+    /// token with a patient, and only to that patient's record. Otherwise `system/` scopes apply or, if there are none
+    /// and the users of the issuer are staff, `user/` scopes. In a dialect with roles, the role PATIENT without scopes
+    /// gives access to the patient's own record.
     pub fn coverage(&self, dialect: &Dialect) -> Coverage {
         if self.is_reviewer() {
             return Coverage::of_everything();
@@ -148,7 +148,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may start an EHI export of this patient and read its status.
+    /// Returns whether the caller may start an EHI export of this patient and read its status.
     pub fn may_export_ehi(&self, patient: &PatientId) -> EhiAccess {
         let is_system = self.patient.is_none();
         if self.patient.as_ref() != Some(patient) && !is_system {
@@ -185,7 +185,7 @@ pub enum EhiAccess {
     LimitedByTags,
 }
 
-/// The words of a text or a list of texts; empty for a missing claim, and `None` for any other value.
+/// Returns the words of a text or a list of texts; empty for a missing claim, and `None` for any other value.
 fn words(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::Null => Some(Vec::new()),
@@ -208,8 +208,8 @@ fn is_user(patient: &PatientId, users: [&Value; 2], is_patient_role: bool) -> bo
     named.all(|user| user.as_str().is_some_and(is_this))
 }
 
-/// Whether a `fhirUser` is a Patient or a RelatedPerson. A value that is not a text counts as one, so that it gives no
-/// staff access.
+/// Returns whether a `fhirUser` is a Patient or a RelatedPerson. A value that is not a text counts as one, so that it
+/// gives no staff access.
 fn names_a_patient(user: &Value) -> bool {
     match user {
         Value::Null => false,

@@ -1,7 +1,8 @@
 //! Fetches the key sets of clients and issuers by URL, and caches them.
 //!
-//! The number of requests that a stranger can cause is bounded: there is one request at a time to a URL, and at least
-//! `limits.key_set_seconds` between two requests, even if the last one failed or `Cache-Control` allows no caching.
+//! The number of requests that an unauthenticated caller can cause is limited: there is one request at a time to a URL,
+//! and at least `limits.key_set_seconds` between two requests, even if the last one failed or `Cache-Control` allows no
+//! caching.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -77,7 +78,7 @@ impl JwksCache {
         Self { min_interval, sources: Mutex::default(), client: OnceLock::new() }
     }
 
-    /// The key with this id, from a set in the settings or at a URL.
+    /// Returns the key with this id, from a set in the settings or at a URL.
     pub async fn find(&self, keys: Option<IssuerKeys<'_>>, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
         match keys {
             Some(IssuerKeys::Inline(set)) => Ok(set.find(id).cloned()),
@@ -86,7 +87,8 @@ impl JwksCache {
         }
     }
 
-    /// The key with this id in the set at `url`. Returns [`Error::Unavailable`] if the set cannot be fetched now.
+    /// Returns the key with this id in the set at `url`. Returns [`Error::Unavailable`] if the set cannot be fetched
+    /// now.
     pub async fn key(&self, url: &str, id: &str, now: Timestamp) -> Result<Option<Jwk>> {
         let source = lock(&self.sources).entry(url.to_owned()).or_default().clone();
         match source.find(id, now, self.min_interval) {
@@ -142,8 +144,8 @@ impl JwksCache {
     }
 }
 
-/// The time for which a set may be cached, which is at most that of its `Cache-Control` (SMART App Launch 2.2, registering
-/// keys).
+/// Returns the time for which a set may be cached, which is at most that of its `Cache-Control` (SMART App Launch 2.2,
+/// registering keys).
 fn lifetime_of(cache_control: Option<&str>) -> SignedDuration {
     let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
     let shortest = directives.filter_map(|directive| match directive.split_once('=') {

@@ -37,7 +37,7 @@ pub struct Unverified<'t> {
 #[derive(Debug)]
 pub struct Claims(Map<String, Value>);
 
-/// The part of a token that is signed.
+/// Returns the part of a token that is signed.
 pub fn signed_part(token: &str) -> &str {
     token.rsplit_once('.').map_or(token, |(signed, _)| signed)
 }
@@ -80,7 +80,7 @@ impl<'t> Unverified<'t> {
         })
     }
 
-    /// A claim that is a text. It is not verified.
+    /// Returns a claim that is a text. It is not verified.
     pub fn claimed(&self, name: &str) -> Option<&str> {
         self.claims.get(name)?.as_str()
     }
@@ -102,7 +102,7 @@ impl<'t> Unverified<'t> {
     }
 }
 
-/// Whether a key may verify signatures of an algorithm (RFC 7517, sections 4.2 to 4.4).
+/// Returns whether a key may verify signatures of an algorithm (RFC 7517, sections 4.2 to 4.4).
 fn is_meant_for(key: &Jwk, algorithm: Algorithm) -> bool {
     let common = &key.common;
     let signs = !matches!(common.public_key_use, Some(PublicKeyUse::Encryption | PublicKeyUse::Other(_)));
@@ -112,7 +112,7 @@ fn is_meant_for(key: &Jwk, algorithm: Algorithm) -> bool {
 }
 
 impl Claims {
-    /// A claim that must be a text; `None` if it is missing. Any other value is refused.
+    /// Returns a claim that must be a text; `None` if it is missing. Any other value is refused.
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, Refused> {
         match self.0.get(name) {
             None => Ok(None),
@@ -121,12 +121,12 @@ impl Claims {
         }
     }
 
-    /// The value of a claim; null if it is missing.
+    /// Returns the value of a claim; null if it is missing.
     pub fn get(&self, name: &str) -> &Value {
         self.0.get(name).unwrap_or(&Value::Null)
     }
 
-    /// Whether the token is for one of these audiences. With `only`, it must have exactly one audience.
+    /// Returns whether the token is for one of these audiences. With `only`, it must have exactly one audience.
     pub fn is_for(&self, audiences: &[String], only: bool) -> bool {
         let named: Option<Vec<&str>> = match self.get("aud") {
             Value::String(one) => Some(vec![one]),
@@ -139,8 +139,8 @@ impl Claims {
         if only { named.len() == 1 && named.iter().all(ours) } else { named.iter().any(ours) }
     }
 
-    /// The time at which the token expires, in seconds since 1970. Refuses a token that has expired, is not valid yet, or
-    /// has no `exp` (RFC 7519, sections 4.1.4 to 4.1.6).
+    /// Returns the time at which the token expires, in seconds since 1970. Refuses a token that has expired, is not
+    /// valid yet, or has no `exp` (RFC 7519, sections 4.1.4 to 4.1.6).
     pub fn ends(&self, now: Timestamp, leeway: SignedDuration) -> Result<i64, Refused> {
         let (now, leeway) = (now.as_second(), leeway.as_secs());
         let end = self.seconds("exp")?.ok_or("no exp")?;

@@ -33,7 +33,7 @@ impl StoredKeys {
         Ok(Self { signing: URL_SAFE_NO_PAD.encode(document.as_ref()), codes: URL_SAFE_NO_PAD.encode(codes) })
     }
 
-    /// Derives keys from a random text that a store of secrets generated (HKDF, RFC 5869), so that nobody handles a key.
+    /// Derives keys from a random text that a secret store generated (HKDF, RFC 5869), so that no person handles a key.
     /// Returns [`Error::Invalid`] if the text is too short to be safe.
     pub fn from_seed(seed: &str) -> Result<Self> {
         if seed.len() < 32 {
@@ -69,9 +69,9 @@ impl StoredKeys {
 /// The keys of a process: the one that signs, and all keys that verify.
 pub struct Keys {
     signing: Key,
-    /// The second key during a rotation; it only verifies.
+    /// The second key during a rotation, which only verifies.
     other: Option<Key>,
-    /// The first one signs.
+    /// The first key signs.
     rsa: Vec<RsaKey>,
 }
 
@@ -114,7 +114,7 @@ impl Keys {
         Ok(Self { signing: Key::new(stored)?, other: None, rsa: Vec::new() })
     }
 
-    /// Keys during a rotation: `signing` signs, and signatures of `other` are valid as well.
+    /// Creates keys during a rotation: `signing` signs, and signatures of `other` are valid as well.
     pub fn rotating(signing: &StoredKeys, other: &StoredKeys) -> Result<Self> {
         Ok(Self { signing: Key::new(signing)?, other: Some(Key::new(other)?), rsa: Vec::new() })
     }
@@ -132,19 +132,19 @@ impl Keys {
         std::iter::once(&self.signing).chain(&self.other)
     }
 
-    /// The RSA key that signs, if the settings have one.
+    /// Returns the RSA key that signs, if the settings have one.
     pub(super) fn rsa(&self) -> Option<&RsaKey> {
         self.rsa.first()
     }
 
-    /// The public keys of this server as a JWK set (RFC 7517).
+    /// Returns the public keys of this server as a JWK set (RFC 7517).
     pub fn jwks(&self) -> Value {
         let keys = self.all().map(|key| &key.jwk).chain(self.rsa.iter().map(RsaKey::jwk));
         json!({ "keys": keys.collect::<Vec<_>>() })
     }
 
-    /// The code in the link to a job's form. It is derived, so that no secret is stored with the job. It can be used once,
-    /// because the form can be sent once.
+    /// Returns the code in the link to a job's form. It is derived, so that no secret is stored with the job. It can be
+    /// used once, because the form can be sent once.
     pub fn form_code(&self, job: &JobId) -> String {
         self.signing.code(&form_message(job))
     }
@@ -154,18 +154,18 @@ impl Keys {
         self.all().any(|key| crypto::same_secret(&key.code(&form_message(job)), code))
     }
 
-    /// What a form carries so that what was typed into it can be kept after its session has ended, until `expires`
-    /// (seconds since the epoch). It lets a draft be written and nothing be read.
+    /// Returns the signature that a form contains so that its input can be saved as a draft after the form's session
+    /// has ended, until `expires` (seconds since the epoch). It permits to write a draft, but not to read anything.
     pub fn draft_signature(&self, draft: &str, expires: i64) -> String {
         self.signing.code(&draft_message(draft, expires))
     }
 
-    /// Checks a form's signature in constant time; that it has not expired is for the caller to see.
+    /// Checks a draft's signature in constant time. The caller must check that it has not expired.
     pub fn is_draft_signature(&self, draft: &str, expires: i64, signature: &str) -> bool {
         self.all().any(|key| crypto::same_secret(&key.code(&draft_message(draft, expires)), signature))
     }
 
-    /// The signature in the URL of a file, which replaces a token until `expires` (seconds since the epoch).
+    /// Returns the signature in the URL of a file, which replaces a token until `expires` (seconds since the epoch).
     pub fn file_signature(&self, job: &JobId, file: &str, expires: i64) -> String {
         self.signing.code(&file_message(job, file, expires))
     }

@@ -1,5 +1,5 @@
-//! Hashes and verifies passwords with argon2. A hash needs 19 MiB and a core for tens of milliseconds, so only a few are
-//! made at once, and on separate threads, so that the threads for files and SQLite stay free.
+//! Hashes and verifies passwords with argon2. A hash needs 19 MiB and a core for tens of milliseconds. So only a few
+//! are made at once, and on separate threads, so that the threads for files and SQLite stay free.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
@@ -24,15 +24,15 @@ pub fn hash(password: &str, random: &dyn Random) -> Result<String> {
     Ok(hash.map_err(|error| Error::internal(error.to_string()))?.to_string())
 }
 
-/// The permission to make one hash.
+/// The permission to compute one hash.
 pub struct Turn {
     hashers: &'static Hashers,
     permit: SemaphorePermit<'static>,
 }
 
-/// Waits for a turn. Returns [`Error::Throttled`] if too many requests are waiting.
+/// Waits for a permission. Returns [`Error::Throttled`] if too many requests are waiting.
 pub async fn turn(limits: &Limits) -> Result<Turn> {
-    /// The process has one pool, because the memory is that of the process. The first settings decide its size.
+    /// One pool for the process, because its memory is limited. The first settings decide the size.
     static HASHERS: OnceLock<Hashers> = OnceLock::new();
     let hashers = HASHERS.get_or_init(|| Hashers::start(limits));
     let _waiter = Waiter::begin(&hashers.waiting, limits.hashes_waiting)?;
@@ -41,11 +41,11 @@ pub async fn turn(limits: &Limits) -> Result<Turn> {
 }
 
 impl Turn {
-    /// Checks a password against a hash. `None` needs the same time and is never right, so that a response does not reveal
-    /// which users exist.
+    /// Checks a password against a hash. `None` takes the same time and never matches, so that a response does not
+    /// reveal which users exist.
     pub async fn verify(self, password: &str, hash: Option<&str>) -> Result<bool> {
-        /// The hash of a password that nobody knows.
-        const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$f3rAHYQmlyMNjvFjE7cdWU4yGYZzT9UeCZP2Fz9Xh0A";
+        /// The hash of an unknown password.
+        const UNKNOWN: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$f3rAHYQmlyMNjvFjE7cdWU4yGYZzT9UeCZP2Fz9Xh0A";
 
         if password.len() > MAX_PASSWORD {
             return Ok(false);
@@ -56,9 +56,9 @@ impl Turn {
         let is_known = known.is_some();
         let permit = self.permit;
         let work = move || {
-            // The turn is over when the hash is made, even if the request was cancelled before.
+            // The permission is held until the hash is computed, even if the request is cancelled before.
             let _permit = permit;
-            let hash = known.as_deref().unwrap_or(NOBODY);
+            let hash = known.as_deref().unwrap_or(UNKNOWN);
             let parsed = PasswordHash::new(hash).ok();
             let right = parsed
                 .is_some_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
@@ -72,7 +72,7 @@ impl Turn {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The threads that hash, and the turns that limit them.
+/// The hashing threads, and the permissions that limit them.
 struct Hashers {
     turns: Semaphore,
     waiting: AtomicU64,
@@ -94,7 +94,7 @@ impl Hashers {
                 }
             };
             if let Err(error) = std::thread::Builder::new().name(format!("hash-{number}")).spawn(hashing) {
-                tracing::error!(error = %error, "a thread for passwords cannot be started");
+                tracing::error!(error = %error, "a thread that hashes passwords cannot be started");
             }
         }
         Self { turns: Semaphore::new(threads), waiting: AtomicU64::new(0), work: Mutex::new(work) }

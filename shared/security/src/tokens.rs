@@ -28,7 +28,7 @@ pub struct AccessTokenClaims {
     pub family: Option<String>,
 }
 
-/// The time by which clocks may differ.
+/// The maximum difference between clocks.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
 
 /// Signs an access token.
@@ -38,7 +38,8 @@ pub fn sign(keys: &Keys, claims: &AccessTokenClaims) -> Result<String> {
     jsonwebtoken::encode(&header, claims, &keys.signing().signing).map_err(Error::internal)
 }
 
-/// The claims of a token that this server issued for itself and that has not expired; `None` for any other token.
+/// Returns the claims of a token that this server issued for itself and that has not expired; `None` for any other
+/// token.
 pub fn verify(keys: &Keys, token: &str, issuer: &str, now: Timestamp) -> Option<AccessTokenClaims> {
     let mut validation = Validation::new(Algorithm::ES256);
     // The expiry is checked below with the clock of this server.

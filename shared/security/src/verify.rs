@@ -111,7 +111,7 @@ impl Verifier {
         Self { settings, keys, clock, expiring, jwks, verified }
     }
 
-    /// The bearer of an access token, or [`Error::Unauthorized`].
+    /// Returns the caller of an access token, or [`Error::Unauthorized`].
     pub async fn verify(&self, token: &str) -> Result<Arc<Caller>> {
         let now = self.clock.now();
         let digest = digest_of(token);
@@ -131,7 +131,7 @@ impl Verifier {
         Ok(caller)
     }
 
-    /// Removes all cached tokens, after a revocation.
+    /// Removes all cached tokens after a revocation.
     pub fn forget(&self) {
         self.verified.forget();
     }
@@ -166,7 +166,7 @@ impl Verifier {
         if !claims.is_for(&self.audiences(issuer), false) {
             return Err(refused("an audience that is not this server"));
         }
-        // The key is that of the signed part, because the same signature can be encoded differently.
+        // The digest covers only the signed part, because the same signature can be encoded differently.
         let revocation_key = fingerprint(signed_part(token));
         Caller::of_issuer(issuer, &claims, revocation_key, now).map_err(refused)
     }
@@ -190,7 +190,7 @@ impl Verifier {
     }
 }
 
-/// Logs the reason, which the caller does not get.
+/// Logs the reason, which is not sent to the caller.
 fn refused(reason: Refused) -> Error {
     tracing::debug!(reason, "a token is not valid");
     UNAUTHORIZED

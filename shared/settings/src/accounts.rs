@@ -14,7 +14,7 @@ pub struct StaffAccount {
     pub username: String,
     /// The argon2 hash of the password.
     password_hash: SecretString,
-    /// What the member may do. Without this setting, everything.
+    /// The roles of the member. Defaults to all roles.
     #[serde(default = "Roles::all")]
     pub roles: Roles,
 }
@@ -30,7 +30,7 @@ pub struct PatientAccount {
 }
 
 impl StaffAccount {
-    /// The argon2 hash of the password, for whoever compares one with it.
+    /// Returns the argon2 hash of the password.
     pub fn password_hash(&self) -> &str {
         self.password_hash.expose_secret()
     }
@@ -52,7 +52,7 @@ impl StaffAccount {
 }
 
 impl PatientAccount {
-    /// The argon2 hash of the password, for whoever compares one with it.
+    /// Returns the argon2 hash of the password.
     pub fn password_hash(&self) -> &str {
         self.password_hash.expose_secret()
     }

@@ -75,14 +75,14 @@ pub struct Client {
     pub max_running_exports: Option<u64>,
 }
 
-/// What happens to a refresh token that was used.
+/// The use of a refresh token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RefreshTokens {
-    /// It is replaced by a new one. Using the old one again ends the authorization (RFC 9700, section 4.14.2).
+    /// It is replaced by a new one. To use the old one again ends the authorization (RFC 9700, section 4.14.2).
     #[default]
     Rotating,
-    /// It stays valid, for clients that keep the first one.
+    /// It stays valid, for clients that keep using the first one.
     Reusable,
 }
 
@@ -93,7 +93,7 @@ pub enum IdTokenAlg {
     ES256,
 }
 
-/// The response for a file that is too large for a response of the host, as on AWS.
+/// The response for a file that is too large for one response of the host, as on AWS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LargeFiles {
@@ -121,12 +121,12 @@ pub enum IssuerKeys<'a> {
     Url(&'a str),
 }
 
-/// The id of the client that stands for the patients' own pages. No app can be registered with it, so that nobody gets a
-/// token for the exports that patients start there.
+/// The id of the client that represents the patients' own pages. No app can be registered with it, so no token gives
+/// access to the exports that patients start there.
 pub const OWN_PAGES: &str = "my";
 
 impl Client {
-    /// The client of the patients' own pages: it has no scopes, no addresses and no secret.
+    /// Returns the client of the patients' own pages: it has no scopes, no redirect URIs and no secret.
     pub(super) fn own_pages() -> Self {
         Self {
             id: ClientId::parse(OWN_PAGES).expect("the id of a client"),
@@ -151,7 +151,7 @@ impl Client {
         }
     }
 
-    /// The argon2 hash of the secret, for whoever compares one with it.
+    /// Returns the argon2 hash of the secret.
     pub fn secret_hash(&self) -> Option<&str> {
         self.secret_hash.as_ref().map(ExposeSecret::expose_secret)
     }
@@ -160,18 +160,18 @@ impl Client {
         self.secret_hash.is_none() && !self.has_keys()
     }
 
-    /// Whether it authenticates with a key: a backend service, or an app with `private_key_jwt`.
+    /// Returns whether it authenticates with a key: a backend service, or an app with `private_key_jwt`.
     pub fn has_keys(&self) -> bool {
         self.jwks.is_some() || self.jwks_url.is_some()
     }
 
-    /// The source of its keys; `None` if the settings have none that can be used.
+    /// Returns the source of its keys; `None` if the settings have no usable ones.
     pub fn keys(&self) -> Option<IssuerKeys<'_>> {
         keys_of(self.jwks.as_deref(), self.jwks_url.as_deref())
     }
 
-    /// Whether codes may be sent to `uri`, which must have the origin, the path and the query of a registered URI. If the
-    /// query may vary, it must not contain a parameter of the authorization response.
+    /// Returns whether codes may be sent to `uri`, which must have the origin, the path and the query of a registered
+    /// URI. If the query may vary, it must not contain a parameter of the authorization response.
     pub fn allows_redirect(&self, uri: &str) -> bool {
         let Ok(uri) = Url::parse(uri) else { return false };
         let same_query = |known: &Url| self.varying_redirect_query || known.query() == uri.query();
@@ -181,7 +181,7 @@ impl Client {
                 .any(|known| same_origin(&known, &uri) && known.path() == uri.path() && same_query(&known))
     }
 
-    /// Whether the browser may be redirected to `url` after the form: any URL with an origin that the client registered.
+    /// Returns whether the browser may be redirected to `url` after the form: any URL with a registered origin.
     pub fn allows_return(&self, url: &Url) -> bool {
         self.registered().any(|known| same_origin(&known, url))
     }
@@ -196,7 +196,7 @@ impl Client {
         }
         let mut wrong = |what: String| read.wrong("clients", &format!("'{}' {what}", self.id));
         if self.id.as_str() == Owner::STAFF {
-            wrong("is the id of the exports that staff start: choose another".to_owned());
+            wrong("is the id of the exports that staff start; choose another".to_owned());
         }
         if self.inline_attachments_bytes > MAX_INLINE_ATTACHMENT {
             wrong(format!(
@@ -238,12 +238,12 @@ impl Client {
     }
 }
 
-/// The parameters of authorization responses, which the query of a redirect URI must not contain (RFC 6749, section 4.1.2;
-/// RFC 9207; OpenID Connect Session Management 1.0).
+/// The parameters of authorization responses, which the query of a redirect URI must not contain (RFC 6749, section
+/// 4.1.2; RFC 9207; OpenID Connect Session Management 1.0).
 const RESPONSE_PARAMETERS: [&str; 8] =
     ["code", "state", "error", "error_description", "error_uri", "iss", "session_state", "response"];
 
-/// Whether a redirect URI has no fragment, no user and no parameter of an authorization response.
+/// Returns whether a redirect URI has no fragment, no user and no parameter of an authorization response.
 fn is_plain_redirect(uri: &Url) -> bool {
     uri.fragment().is_none()
         && uri.username().is_empty()
@@ -251,16 +251,16 @@ fn is_plain_redirect(uri: &Url) -> bool {
         && !uri.query_pairs().any(|(name, _)| RESPONSE_PARAMETERS.contains(&name.as_ref()))
 }
 
-/// Whether two URLs have the same scheme, host and port. On a loopback address the port may vary, because apps get theirs
-/// from the operating system (RFC 8252, section 7.3).
+/// Returns whether two URLs have the same scheme, host and port. On a loopback address the port may vary, because apps
+/// get theirs from the operating system (RFC 8252, section 7.3).
 fn same_origin(registered: &Url, url: &Url) -> bool {
     let same_host = registered.scheme() == url.scheme() && registered.host() == url.host();
     let same_port = registered.port_or_known_default() == url.port_or_known_default();
     same_host && registered.has_host() && (same_port || is_loopback(registered))
 }
 
-/// The source of keys: a set or a URL, but not both. The URL must be https or loopback, so that nobody can change the keys
-/// on the way.
+/// Returns the source of keys: a set or a URL, but not both. The URL must be https or loopback, so that the keys cannot
+/// be changed in transit.
 pub(super) fn keys_of<'k>(jwks: Option<&str>, url: Option<&'k str>) -> Option<IssuerKeys<'k>> {
     match (jwks, url) {
         (Some(text), None) => key_set(text.as_bytes()).map(IssuerKeys::Inline),

@@ -2,8 +2,8 @@
 
 use crate::{KEYS, limits, resources};
 
-/// The problems of variables that begin with `EHI_` and are not known. Without this check, a misspelt variable would have
-/// no effect, and nobody would notice.
+/// Returns a problem for each unknown variable that begins with `EHI_`. Without this check, a misspelt variable would
+/// silently have no effect.
 pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
     let is_known = |name: &str| {
         let of_setting = |key: &str| name == format!("EHI_{}", key.to_ascii_uppercase());
@@ -23,13 +23,13 @@ pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<Stri
 /// Variables that are read before the settings.
 const OTHER_VARIABLES: [&str; 1] = ["EHI_LOG"];
 
-/// The filter of the log, in the syntax of `RUST_LOG`: the variable `EHI_LOG`, or `default` if it is not set.
+/// Returns the filter of the log, in the syntax of `RUST_LOG`: the variable `EHI_LOG`, or `default` if it is not set.
 #[expect(clippy::disallowed_methods, reason = "the settings read the environment")]
 pub fn log_filter(default: &str) -> String {
     std::env::var("EHI_LOG").unwrap_or_else(|_| default.to_owned())
 }
 
-/// Whether the environment has a variable, such as one that the host sets.
+/// Returns whether the environment has a variable, such as one that the host sets.
 pub fn has_variable(name: &str) -> bool {
     std::env::var_os(name).is_some()
 }

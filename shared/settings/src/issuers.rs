@@ -23,10 +23,10 @@ pub struct Issuer {
     /// The `aud` of its tokens for this server; defaults to the base URLs of this server.
     #[serde(default)]
     pub audience: Option<String>,
-    /// Whether the bearers of its tokens with one of `staff_roles` are staff.
+    /// Whether the users of its tokens with one of `staff_roles` are staff.
     #[serde(default)]
     pub staff: bool,
-    /// The roles of staff that its tokens give, by the role that the tokens name. Without this setting, ADMIN gives all.
+    /// The staff roles that its tokens give, by the role that the tokens name. By default, ADMIN gives all roles.
     #[serde(default = "admin_has_all")]
     pub staff_roles: BTreeMap<String, Roles>,
     /// Whether all its users are staff, so that `user/` scopes of its tokens give access to all patients.
@@ -39,7 +39,7 @@ impl Issuer {
         keys_of(self.jwks.as_deref(), self.jwks_url.as_deref())
     }
 
-    /// The roles of staff that a token of this issuer gives by the roles that it names.
+    /// Returns the staff roles that a token of this issuer gives, by the roles that it names.
     pub fn roles_of(&self, named: &[String]) -> Roles {
         let given = named.iter().filter(|_| self.staff).filter_map(|name| self.staff_roles.get(name));
         given.flat_map(Roles::iter).collect()

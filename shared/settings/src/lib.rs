@@ -82,11 +82,11 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The format of the log on one machine.
     pub log_format: LogFormat,
-    /// How the pages look, and what they say of the organization.
+    /// The design of the pages, and their texts about the organization.
     pub pages: Pages,
-    /// The limits that keep strangers from exhausting the server.
+    /// The limits that protect the server from exhaustion.
     pub limits: Limits,
-    /// The SHA-256 of all that is set, hexadecimal: two servers with the same settings have the same.
+    /// The SHA-256 of all settings, hexadecimal. Two servers with the same settings have the same digest.
     pub digest: String,
 }
 
@@ -303,17 +303,18 @@ impl Settings {
         }
     }
 
-    /// The RSA keys in PEM.
+    /// Returns the RSA keys in PEM.
     pub fn rsa_keys(&self) -> impl Iterator<Item = &str> {
         self.rsa_keys.iter().map(ExposeSecret::expose_secret)
     }
 
-    /// Whether there is an RSA key, so that ID tokens can be signed with RS256.
+    /// Returns whether there is an RSA key, so that ID tokens can be signed with RS256.
     pub fn has_rsa_keys(&self) -> bool {
         !self.rsa_keys.is_empty()
     }
 
-    /// The algorithm of a client's ID tokens: its own setting, or else RS256 if there is an RSA key, or else ES256.
+    /// Returns the algorithm of a client's ID tokens: its own setting, or else RS256 if there is an RSA key, or else
+    /// ES256.
     pub fn id_token_alg(&self, client: &Client) -> IdTokenAlg {
         let usual = if self.rsa_keys.is_empty() { IdTokenAlg::ES256 } else { IdTokenAlg::RS256 };
         client.id_token_alg.unwrap_or(usual)
@@ -323,7 +324,7 @@ impl Settings {
         self.clients.iter().find(|client| client.id.as_str() == id)
     }
 
-    /// The base URLs below which an absolute reference refers to a resource of this server.
+    /// Returns the base URLs below which an absolute reference refers to a resource of this server.
     pub fn own_bases(&self) -> OwnBases {
         let under = |prefix: SandboxShortcut| {
             Base::ALL.map(|base| self.url(&format!("{}{}", prefix.path, base.path())))
@@ -331,33 +332,33 @@ impl Settings {
         OwnBases::new(SandboxShortcut::ALL.into_iter().flat_map(under))
     }
 
-    /// The absolute URL of a path of this server.
+    /// Returns the absolute URL of a path of this server.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
     }
 
-    /// The path of the public base URL, without a slash at the end. It is mostly empty.
+    /// Returns the path of the public base URL, without a slash at the end. It is mostly empty.
     pub fn path(&self) -> String {
         let url = Url::parse(&self.base_url);
         url.map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
     }
 
-    /// Whether cookies have the attribute `Secure`, because the base URL is https.
+    /// Returns whether cookies have the attribute `Secure`, because the base URL is https.
     pub fn secure_cookies(&self) -> bool {
         self.base_url.starts_with("https://")
     }
 
-    /// The origin of this server, as browsers send it.
+    /// Returns the origin of this server, as browsers send it.
     pub fn origin(&self) -> String {
         origin_of(&self.base_url).unwrap_or_default()
     }
 
-    /// The prefixes of the FHIR bases: the empty one, and in a sandbox the shortcuts.
+    /// Returns the prefixes of the FHIR bases: the empty one, and in a sandbox the shortcuts.
     pub fn prefixes(&self) -> &'static [SandboxShortcut] {
         if self.sandbox { &SandboxShortcut::ALL } else { &SandboxShortcut::ALL[..1] }
     }
 
-    /// Whether `url` is a FHIR base URL of this server, with or without a slash at the end.
+    /// Returns whether `url` is a FHIR base URL of this server, with or without a slash at the end.
     pub fn is_fhir_base(&self, url: &str) -> bool {
         let path = url.trim_end_matches('/').strip_prefix(&self.base_url);
         path.is_some_and(|path| {

@@ -1,5 +1,5 @@
-//! The limits that keep strangers from exhausting the server. One table is the source of the settings and their checks, and
-//! a test compares it with the table in `infra/docs/settings.md`. In the settings file the limits are in `[limits]`; the
+//! The limits that protect the server from exhaustion. One table is the source of the settings and their checks, and a
+//! test compares it with the table in `infra/docs/settings.md`. In the settings file the limits are in `[limits]`; the
 //! environment variable of a limit is `EHI_LIMITS_` and the name in capitals.
 
 use std::ops::RangeInclusive;
@@ -96,7 +96,7 @@ impl Limits {
     }
 }
 
-/// The environment variable of a limit.
+/// Returns the environment variable of a limit.
 pub(super) fn variable_of(name: &str) -> String {
     format!("EHI_LIMITS_{}", name.to_ascii_uppercase())
 }

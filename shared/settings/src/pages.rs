@@ -1,4 +1,4 @@
-//! How the pages look and what they say of the organization: the table `[pages]` of the settings.
+//! The design of the pages and their texts about the organization: the table `[pages]` of the settings.
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -9,26 +9,26 @@ use words::{Language, Overrides, Placeholder, placeholders};
 
 use crate::reader::Reader;
 
-/// See the [module](self).
+/// The settings of the pages.
 #[derive(Debug, Clone)]
 pub struct Pages {
-    /// The name of the server at the top of every page; `None` for the words of the language.
+    /// The name of the server at the top of every page; `None` for the default of the language.
     pub title: Option<String>,
-    /// Who holds the records, as the patient knows it.
+    /// The holder of the records, by the name that patients know.
     pub organization: Option<String>,
-    /// Where people find help.
+    /// The URL at which people find help.
     pub help_url: Option<String>,
-    /// Days within which a patient gets a copy (45 CFR 164.524(b)(2)).
+    /// The number of days within which a patient gets a copy (45 CFR 164.524(b)(2)).
     pub due_days: i64,
     pub accent: Accent,
     pub logo: Option<Logo>,
     /// The time zone of dates and times.
     pub zone: TimeZone,
-    /// Messages in the place of the catalogue's.
+    /// Messages that replace those of the catalogue.
     pub words: Arc<Overrides>,
 }
 
-/// The colour of links and buttons, on a light and on a dark ground, as `#rrggbb`.
+/// The colour of links and buttons, on a light and on a dark background, as `#rrggbb`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accent {
     pub light: String,
@@ -64,7 +64,7 @@ impl Default for Pages {
     }
 }
 
-/// The table as it stands in the file.
+/// The table as it is in the file.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Table {
@@ -80,16 +80,16 @@ struct Table {
     words: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// The grounds that the accent is seen on, and the text on it: light, then dark.
-const LIGHT_GROUNDS: [&str; 2] = ["#ffffff", "#eef4f4"];
-const DARK_GROUNDS: [&str; 3] = ["#12181d", "#1c262d", "#0b2426"];
-/// WCAG 2.2, 1.4.3.
+/// The backgrounds of text in the accent colour, and the text on it: light, then dark.
+const LIGHT_BACKGROUNDS: [&str; 2] = ["#ffffff", "#eef4f4"];
+const DARK_BACKGROUNDS: [&str; 3] = ["#12181d", "#1c262d", "#0b2426"];
+/// The minimum contrast of text (WCAG 2.2, 1.4.3).
 const LEAST_CONTRAST: f64 = 4.5;
 
-/// The longest logo, in the base64 of its data URL.
+/// The maximum size of a logo in base64.
 const MAX_LOGO: usize = 64 * 1024;
 
-/// Zones by their name in the tz database, with the rules of today, so that no function carries the database.
+/// Time zones by their name in the tz database, with their current rules, so that no function includes the database.
 const ZONES: [(&str, &str); 9] = [
     ("UTC", "UTC0"),
     ("America/New_York", "EST5EDT,M3.2.0,M11.1.0"),
@@ -103,7 +103,7 @@ const ZONES: [(&str, &str); 9] = [
 ];
 
 impl Pages {
-    /// Takes `[pages]`. What cannot be shown as it is written is named.
+    /// Reads `[pages]`. Every value that cannot be used is named.
     pub(super) fn read(read: &mut Reader) -> Self {
         let Some(table) = read.table("pages") else { return Self::default() };
         let table: Table = match Value::Table(table).try_into() {
@@ -158,12 +158,12 @@ fn accent(table: &Table, read: &mut Reader) -> Accent {
         text.to_ascii_lowercase()
     };
     Accent {
-        light: checked("pages.accent", table.accent.as_ref(), usual.light, &LIGHT_GROUNDS),
-        dark: checked("pages.accent_dark", table.accent_dark.as_ref(), usual.dark, &DARK_GROUNDS),
+        light: checked("pages.accent", table.accent.as_ref(), usual.light, &LIGHT_BACKGROUNDS),
+        dark: checked("pages.accent_dark", table.accent_dark.as_ref(), usual.dark, &DARK_BACKGROUNDS),
     }
 }
 
-/// The relative luminance of `#rrggbb` (WCAG 2.2, definitions).
+/// Returns the relative luminance of `#rrggbb` (WCAG 2.2, definitions).
 fn luminance(colour: &str) -> Option<f64> {
     let digits = colour.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
     let channel = |at: usize| {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_shown_is_named() {
+    fn values_that_cannot_be_used_are_named() {
         for (line, named) in [
             ("logo = \"https://example.org/logo.png\"", "pages.logo: must be a data URL"),
             ("logo = \"data:text/html;base64,AAAA\"", "pages.logo"),

@@ -28,8 +28,8 @@ impl Reader {
         Self { table, errors }
     }
 
-    /// The SHA-256 of all that is set, hexadecimal: of the settings, and of variables that are no settings of the file. It does
-    /// not depend on the order of the settings, on comments or on spaces.
+    /// Returns the SHA-256 of all settings of the file and of the variables in `others`, hexadecimal. It does not
+    /// depend on the order of the settings, on comments or on white space.
     pub(super) fn digest(&self, others: impl Iterator<Item = String>) -> String {
         let others: Vec<_> = others.collect();
         crypto::fingerprint(&format!("{}\n{}", self.table, others.join("\n")))

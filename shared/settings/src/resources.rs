@@ -1,4 +1,5 @@
-//! The resources of a deployment. `template.yaml` sets the variables that name them: for each function those of its ports.
+//! The resources of a deployment. `template.yaml` sets the variables that name them, for each function those of its
+//! ports.
 
 use std::collections::HashMap;
 

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-/// Whether the host of a URL is a loopback address or `localhost`.
+/// Returns whether the host of a URL is a loopback address or `localhost`.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
@@ -12,7 +12,8 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The origin of an http or https URL as browsers send it: scheme, host, and the port if it is not the default one.
+/// Returns the origin of an http or https URL as browsers send it: scheme, host, and the port if it is not the default
+/// one.
 pub fn origin_of(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     matches!(url.scheme(), "http" | "https").then(|| url.origin().ascii_serialization())

@@ -1,11 +1,12 @@
-//! Warnings about settings that are valid, but probably not intended, because something cannot work with them.
+//! Warnings about settings that are valid, but probably not intended.
 
 use domain::scopes::ScopeLevel;
 
 use crate::{Client, Settings};
 
 impl Settings {
-    /// One text for each problem: what cannot work with these settings, and what to do. A host logs them at start.
+    /// Returns one text for each problem: what cannot work with these settings, and what to do. A host logs them at
+    /// start.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.review && self.staff.is_empty() && !self.issuers.iter().any(|issuer| issuer.staff) {
@@ -29,7 +30,7 @@ impl Settings {
 }
 
 impl Client {
-    /// The reason why this server never issues a token to the client, and what to do; `None` if it can.
+    /// Returns the reason why this server never issues a token to the client, and what to do; `None` if it can.
     pub fn unusable(&self) -> Option<&'static str> {
         let reads_system = || {
             let level = ScopeLevel::System;
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_review_that_nobody_can_do_is_named() {
+    fn a_review_without_staff_is_named() {
         let issuer = "[[issuers]]\nissuer = \"https://i.example\"\njwks_url = \"https://i.example/jwks\"\n";
         for (text, count) in [
             (String::new(), 1),
