@@ -1,14 +1,14 @@
-//! The audit trail in a DynamoDB table of its own, to which functions may only add.
+//! The audit trail in its own DynamoDB table, to which functions may only add.
 //!
 //! | `shard_id` | `entry_number` | contents |
 //! |---|---|---|
 //! | `0` to `7` | the sequence number, 12 digits | the entry, its hash, and what the indexes need |
 //!
-//! - A writer reads the newest entry of a random shard and adds the next one on the condition that there is none with its
-//!   number. Whoever loses that race tries another shard. Each write has the id of its call, so that a retry after a lost
-//!   response finds that the first attempt succeeded.
-//! - A list of all entries reads one page of the time index of each shard and merges them. The indexes by actor and by patient
-//!   have one partition for each of them. No request scans the table.
+//! - A writer reads the newest entry of a random shard and adds the next one on the condition that its number is not
+//!   used. A writer that loses this race tries another shard. Each write has the id of its call, so that a retry after
+//!   a lost response finds that the first attempt succeeded.
+//! - A list of all entries reads one page of the time index of each shard and merges them. The indexes by actor and by
+//!   patient have one partition for each actor or patient. No request scans the table.
 //! - `expires_at` is the table's time to live. DynamoDB removes expired entries in any order, which the chain allows.
 
 use std::sync::Arc;
@@ -37,10 +37,10 @@ pub(super) struct AwsAuditLog {
     pub(super) random: Arc<dyn Random>,
 }
 
-/// The most entries that one page of a list looks at.
+/// The maximum number of entries that are read for one page of a list.
 const LOOKED_AT: usize = 500;
 
-/// The number of an entry as a sort key.
+/// Returns the number of an entry as a sort key.
 fn number_key(sequence: u64) -> String {
     format!("{sequence:012}")
 }
@@ -65,10 +65,10 @@ fn stored(item: &Item) -> Result<StoredEntry> {
     })
 }
 
-/// The item of an entry, apart from the id of the call that writes it.
+/// Returns the item of an entry, without the id of the call that writes it.
 fn item(entry: &StoredEntry) -> Item {
     let keys = &entry.keys;
-    // An hour later than the entry expires, so that a wrong clock removes no entry too early.
+    // One hour after the entry expires, so that a wrong clock removes no entry too early.
     let expires_at = keys.kept_until.as_second().saturating_add(3_600);
     let mut item = Item::from(
         [
@@ -119,7 +119,7 @@ impl AwsAuditLog {
         }
     }
 
-    /// A page of one partition of an index, newest first, and where the next one begins.
+    /// Returns a page of one partition of an index, newest first, and the position at which the next one begins.
     async fn index(
         &self,
         (index, name, value): (&str, &str, &str),
@@ -138,7 +138,7 @@ impl AwsAuditLog {
             .table_name(&self.table)
             .index_name(index)
             .scan_index_forward(false)
-            // The last position of the page before is left out below: a range has both of its ends.
+            // The last position of the previous page is removed below, because a range includes both ends.
             .key_condition_expression(format!("{name} = :value AND listed_at BETWEEN :least AND :most"))
             .expression_attribute_values(":value", text(value))
             .expression_attribute_values(":least", text(if least.is_empty() { "0" } else { &least }))
@@ -153,7 +153,7 @@ impl AwsAuditLog {
         Ok((entries, rest.transpose()?))
     }
 
-    /// Whether a query asks for more than the time and the key of the index.
+    /// Returns whether a query has conditions other than the time and the key of the index.
     #[expect(clippy::unused_self, reason = "it belongs to the index")]
     fn filters(&self, name: &str, query: &AuditQuery) -> bool {
         query.action.is_some() || query.outcome.is_some() || (name == "patient_id" && query.actor.is_some())
@@ -191,7 +191,7 @@ impl AuditLog for AwsAuditLog {
                 try_join_all(pages).await?
             }
         };
-        // What is older than where a partition's page ends is not known yet.
+        // Entries older than the end of a partition's page are not known yet.
         let known_from = pages.iter().filter_map(|(_, rest)| rest.clone()).max();
         let mut found: Vec<_> = pages.into_iter().flat_map(|(entries, _)| entries).collect();
         found.retain(|entry| known_from.as_ref().is_none_or(|from| entry.keys.position >= *from));
@@ -231,7 +231,7 @@ impl AuditLog for AwsAuditLog {
 }
 
 impl AwsAuditLog {
-    /// Entries of a shard from a number on, by their numbers.
+    /// Returns entries of a shard from a number on, in the order of their numbers.
     async fn in_order(&self, shard: u8, from: u64, count: usize, forward: bool) -> Result<Vec<StoredEntry>> {
         let select = self
             .client

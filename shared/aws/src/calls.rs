@@ -1,4 +1,4 @@
-//! What all calls to AWS share: time-outs, retries, and the mapping of their failures to errors.
+//! Settings that all calls to AWS share: time-outs, retries, and the mapping of their failures to errors.
 
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 use domain::clock::Random;
 use domain::error::{Error, Store};
 
-/// Who calls, which decides how often a call is tried.
+/// The kind of caller, which decides how often a call is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// Somebody waits for a response: the waits between the tries are less than a second in all.
+    /// A client waits for a response: the waits between the tries are less than a second in total.
     Request,
-    /// A worker, whose task would start again from the beginning: the waits are five and a half seconds at most in all.
+    /// A worker, whose task would otherwise start again from the beginning: the waits are at most five and a half
+    /// seconds in total.
     Worker,
 }
 
@@ -27,8 +28,9 @@ impl Caller {
     }
 }
 
-/// What a client may spend on retries that do not help: a retry costs 5, or 10 after a broken connection; the last one
-/// is given back when its call succeeds, and a call that succeeds at once gives 1. It is the brake when a service is down.
+/// The tokens that a client may spend on retries without success: a retry costs 5, or 10 after a broken connection; the
+/// last retry is refunded when its call succeeds, and a call that succeeds at once adds 1. This limits retries while a
+/// service is down.
 const RETRY_TOKENS: usize = 1_000;
 
 pub(super) fn retries(caller: Caller) -> RetryConfig {
@@ -38,13 +40,13 @@ pub(super) fn retries(caller: Caller) -> RetryConfig {
         .with_max_backoff(Duration::from_secs(2))
 }
 
-/// Each client has tokens of its own. Those of the SDK are shared by all clients of a service in a process.
+/// Returns the retry tokens of a client, which are its own. The SDK's default is shared by all clients of a service in a process.
 pub(super) fn retry_tokens(client: &'static str) -> RetryPartition {
     RetryPartition::custom(client).token_bucket(TokenBucket::new(RETRY_TOKENS)).build()
 }
 
-/// The time-outs, after which a call that hangs has failed. A call with all its attempts ends within 20 seconds.
-/// [`respond_by`](crate::lambda::respond_by) limits the time of all calls of a request together.
+/// Returns the time-outs of a call. A call with all its attempts ends within 20 seconds.
+/// [`respond_by`](crate::lambda::respond_by) limits the total time of all calls of a request.
 pub(super) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
@@ -54,7 +56,7 @@ pub(super) fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Uploading a part moves megabytes: the same tries, more time.
+/// Time-outs for the upload of a part, which transfers megabytes: the same number of tries, but more time.
 pub(super) fn upload_timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))

@@ -1,9 +1,10 @@
 //! Chunks and counters of a job, in the table of jobs.
 //!
-//! - The plan is a log. The counter `plan_end` stores where it ends. An append is one transaction, on the condition that
-//!   the plan still ends there. So a Plan task that was cut off, or two of them at once, cannot add anything twice.
-//! - Finishing a chunk is one transaction, which puts the result, increases the counters and adds the rest of the chunk if
-//!   there is one. The transaction has an idempotency token, and a repeated call finds that its own attempt is recorded.
+//! - The plan is a log, and the counter `plan_end` is its end. An append is one transaction, on the condition that the
+//!   plan still ends there. So an interrupted Plan task, or two concurrent ones, cannot append anything twice.
+//! - Finishing a chunk is one transaction. It writes the result, increases the counters, and adds the chunk for the
+//!   remaining patients if there is one. The transaction has an idempotency token, and a repeated call finds that its
+//!   own attempt is recorded.
 //! - A chunk and its result are two items. So recording a result of some kilobytes does not write the ids of 1,000 patients
 //!   again, and the end of an export reads only results.
 //! - The first [`FIRST`] chunks of a job are in the job's own partition; most jobs have no more. The others are distributed
@@ -28,9 +29,9 @@ use crate::table::{Written, key, put_once, update};
 
 /// The sort key of the counters, in each partition of a job.
 pub(super) const PROGRESS: &str = "progress";
-/// How many chunks are in the job's own partition.
+/// The number of chunks in the job's own partition.
 const FIRST: u32 = 16;
-/// How many partitions hold the chunks after these.
+/// The number of partitions for the other chunks.
 const SHARDS: u32 = 48;
 
 /// The counters that are sums over all partitions.
@@ -60,17 +61,17 @@ fn shard(job: &JobId, shard: u32) -> String {
     format!("{job}#{shard:x}")
 }
 
-/// Returns the partition of a chunk and of its rests.
+/// Returns the partition of a chunk and of the chunks for its remaining patients.
 fn partition(job: &JobId, index: u32) -> String {
     if index < FIRST { job.to_string() } else { shard(job, index % SHARDS) }
 }
 
-/// Whether the chunks of a job are in more than its own partition.
+/// Returns whether a job has chunks outside its own partition.
 fn is_spread(progress: &Progress) -> bool {
     progress.plan_end > FIRST
 }
 
-/// The counters of the job's own partition, with the end of the plan.
+/// Returns the counters of the job's own partition, with the end of the plan.
 pub(super) fn first_counters(item: &Item) -> Result<Progress> {
     // Earlier versions did not store where the plan ends. All chunk indexes of such a job are below its number of chunks.
     let planned: u32 = get_number(item, "chunks_planned")?;
@@ -146,7 +147,7 @@ impl AwsJobs {
             Written::Done => self.progress(job).await.map(Some),
             // The plan ends at another place, or there is no such job.
             Written::Refused(0) => self.progress(job).await.map(|_| None),
-            Written::Refused(_) => Err(Error::internal("a chunk is stored that the plan does not have")),
+            Written::Refused(_) => Err(Error::internal("a stored chunk is not in the plan")),
         }
     }
 
@@ -193,7 +194,8 @@ impl AwsJobs {
     }
 
     pub(super) async fn stored_chunks(&self, job: &JobId, indexes: Range<u32>) -> Result<Vec<StoredChunk>> {
-        // Results are read first: if a chunk has a result here, its rest is among the chunks that are read afterwards.
+        // Results are read first: if a chunk has a result, the chunk for its remaining patients is among the chunks
+        // that are read afterwards.
         let results = self.items(job, Kind::Result, indexes.clone()).await?;
         let chunks = self.items(job, Kind::Chunk, indexes).await?;
         let mut results = results.into_iter().peekable();
@@ -262,7 +264,9 @@ impl AwsJobs {
             }
             Written::Refused(1) => return Err(no_such_job()),
             Written::Refused(_) => {
-                return Err(Error::internal("the rest of a chunk is stored before its end"));
+                return Err(Error::internal(
+                    "the remaining part of a chunk is stored before the chunk is finished",
+                ));
             }
         };
         Ok(Finished { recorded, progress: self.progress(job).await? })

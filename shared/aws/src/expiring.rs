@@ -53,7 +53,7 @@ fn time_to_live(expires_at: Timestamp) -> AttributeValue {
     number(expires_at.as_second().saturating_add(3_600))
 }
 
-/// Whether a write was refused because an earlier attempt of the same call had succeeded.
+/// Returns whether a write was refused because an earlier attempt of the same call had succeeded.
 fn is_own(item: Option<&Item>, attribute: &str, call: &str) -> bool {
     item.is_some_and(|item| get_text(item, attribute).is_ok_and(|writer| writer == call))
 }

@@ -19,7 +19,7 @@ use crate::objects::Bucket;
 use crate::presign::Presigner;
 use crate::upload::{PARTS_AT_ONCE, Upload, abort};
 
-/// The files of a bucket. See the [module](self).
+/// The files of a bucket.
 pub(super) struct AwsFiles {
     bucket: Bucket,
     presigner: Presigner,
@@ -28,7 +28,7 @@ pub(super) struct AwsFiles {
     slots: Arc<Semaphore>,
 }
 
-/// The smallest part of a multipart upload, except for the last one (S3, limits).
+/// The minimum size of a part of a multipart upload, except for the last one (S3, limits).
 const SMALLEST_PART: usize = 5 * 1024 * 1024;
 const LARGEST_PART: usize = 64 * 1024 * 1024;
 
@@ -120,7 +120,7 @@ impl Files for AwsFiles {
         if head.content_encoding() != Some("gzip") {
             return Ok(head.content_length().and_then(|length| u64::try_from(length).ok()));
         }
-        // The size is that of the bytes before compression, which S3 does not store: reading them is the only way to know.
+        // S3 does not store the size before compression, so the object is read to find it.
         let mut stream = self.open(key, None).await?;
         let mut size = 0;
         while let Some(bytes) = futures_util::StreamExt::next(&mut stream).await {

@@ -1,24 +1,26 @@
 //! Estimates a key that is about a given number of keys after another key.
 //!
-//! The keys of a page show how dense the keys are. The part in which they differ is read as a number, whose digits are the
-//! characters that occur in this part: decimal digits for `patient-000123`, hexadecimal ones for UUIDs, 64 characters for
-//! random ids. For keys without such an order the estimate is bad, which affects only the number of requests.
+//! The keys of a page show the density of the keys. The part in which they differ is read as a number, whose digits are
+//! the characters that occur in this part: decimal digits for `patient-000123`, hexadecimal ones for UUIDs, 64
+//! characters for random ids. For keys without such an order the estimate is bad, which affects only the number of
+//! requests.
 
 use crate::objects::Listed;
 
-/// How many characters from the first difference on a guess uses. It uses fewer if a character is the same in all keys.
+/// The number of characters after the common beginning that a guess uses. It uses fewer if a character is the same in
+/// all keys.
 const PRECISION: usize = 5;
-/// The most bits of a number, so that calculations with it do not overflow.
+/// The maximum number of bits, so that calculations do not overflow.
 const MAX_BITS: u32 = 110;
 
-/// How keys are read as numbers, and the distance of an estimate. See the [module](self).
+/// Reads keys as numbers, and estimates a key at a distance.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Guess {
     /// The text of all keys before the number.
     literal: Vec<u8>,
     /// The characters that are digits of the number, in ascending order.
     digits: Vec<u8>,
-    /// How many digits the number has.
+    /// The number of digits.
     places: usize,
     /// The distance of an estimate from its key.
     step: u128,
@@ -59,7 +61,7 @@ impl Guess {
         self.step = self.step.saturating_mul(2);
     }
 
-    /// Returns the key that is a step after this one, or `None` if the number has no such value.
+    /// Returns the key that is one step after this one; `None` if the number is too large.
     pub(super) fn key_after(&self, key: &str) -> Option<String> {
         let base = self.digits.len() as u128;
         let mut value = self.value(key.as_bytes())?.checked_add(self.step)?;
@@ -72,8 +74,8 @@ impl Guess {
         (value == 0 && guessed.as_str() > key).then_some(guessed)
     }
 
-    /// Returns the number in a key, or `None` for a key with another beginning. A character that is no digit counts as the
-    /// next larger digit, or as the largest if there is none. A missing character counts as the smallest digit.
+    /// Returns the number in a key; `None` if the key begins differently. A character that is not a digit counts as the
+    /// next larger digit, or as the largest one. A missing character counts as the smallest digit.
     fn value(&self, key: &[u8]) -> Option<u128> {
         let rest = key.strip_prefix(self.literal.as_slice())?;
         let base = self.digits.len() as u128;
@@ -110,7 +112,8 @@ mod tests {
         keys.into_iter().map(listed).collect()
     }
 
-    /// Returns how many keys after the first page of a thousand are at or before the key that is guessed for one page.
+    /// Returns the number of keys between the end of a first page of a thousand keys and the key that is guessed for
+    /// one page more.
     fn passed(keys: impl Fn(usize) -> String) -> usize {
         let page = objects((0..1_000).map(&keys));
         let guess = Guess::of("Patient/".len(), &page, 1_000.0).expect("a guess");
@@ -130,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_guessed_after_the_last_number_or_from_keys_that_do_not_differ() {
+    fn there_is_no_guess_after_the_last_number_or_from_equal_keys() {
         let page = objects((0..1_000).map(|number| format!("Patient/{number:03}/x")));
         let guess = Guess::of("Patient/".len(), &page, 1_000.0).expect("a guess");
         assert_eq!(guess.key_after("Patient/999/x"), None);

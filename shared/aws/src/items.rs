@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// The most bytes of a document in an item. An item may have 400 kB (DynamoDB, limits), and the other attributes need the
-/// rest.
+/// The maximum size of a document in an item. An item may have 400 kB (DynamoDB, limits), and the other attributes need
+/// the rest.
 const MAX_DOCUMENT: usize = 390_000;
 
 pub(super) fn text(text: impl Into<String>) -> AttributeValue {

@@ -1,8 +1,8 @@
-//! The indexes of jobs in DynamoDB: what lists read, and the rows of the search in the table of jobs.
+//! The indexes of jobs in DynamoDB: the reads of lists, and the search rows in the table of jobs.
 //!
-//! The rows of the search are a partition for each key, sorted by the position of their job. They are written in the transaction
-//! that creates the job and never change: a list reads the state from the job itself. A name has a partition for each beginning
-//! of its words up to three letters, so that the rows of different people are spread.
+//! Each key of the search has a partition, which is sorted by the positions of the jobs. The rows are written in the
+//! transaction that creates the job and never change: a list reads the state from the job itself. A name has a
+//! partition for each prefix of its words up to three letters, so that the rows of different people are spread.
 
 use std::collections::HashMap;
 
@@ -24,12 +24,12 @@ use crate::table::{key, put};
 
 /// The partition key of the listing index, the same for all jobs.
 pub(super) const LISTING: &str = "jobs";
-/// The attribute of a job's item that has the keys of its search rows, each in a line.
+/// The attribute of a job's item with the keys of its search rows, one per line.
 pub(super) const FOUND_BY: &str = "found_by";
 /// The index of the jobs in a state.
 const BY_STATE: &str = "by-state";
 
-/// Where rows of an index are.
+/// The location of an index's rows.
 struct Place {
     /// `None` for the table itself.
     index: Option<&'static str>,
@@ -58,7 +58,7 @@ impl Place {
     }
 }
 
-/// The partition of search rows. No job id contains `#`, and no shard of a job begins so.
+/// Returns the partition of search rows. No job id contains `#`, and no shard of a job has this prefix.
 fn partition(key: &str) -> String {
     format!("find#{key}")
 }
@@ -79,7 +79,7 @@ fn row(item: &Item, sort_name: &str) -> Result<Row> {
 impl Rows for AwsJobs {
     async fn rows(&self, index: &Index, span: &Span, limit: usize) -> Result<Vec<Row>> {
         let place = Place::of(index);
-        // Positions begin with digits. Between the bounds are also the bounds themselves.
+        // Positions begin with digits. The range includes its bounds.
         let (above, below) = (span.above.as_deref().unwrap_or("0"), span.below.as_deref().unwrap_or("~"));
         if above > below {
             return Ok(Vec::new());
@@ -136,7 +136,7 @@ impl Rows for AwsJobs {
 }
 
 impl AwsJobs {
-    /// The puts of the search rows of a new job.
+    /// Returns the puts of the search rows of a new job.
     pub(super) fn search_rows(
         &self,
         job: &Job,
@@ -154,7 +154,8 @@ impl AwsJobs {
         rows.iter().map(row).collect()
     }
 
-    /// Removes the search rows of a job. Does nothing if its item is gone, which is removed after them.
+    /// Removes the search rows of a job. Does nothing if the job's item does not exist, because it is removed after
+    /// them.
     pub(super) async fn remove_search_rows(&self, id: &str) -> Result<()> {
         let Some(item) = self.table.get(key(id, JOB)).await? else { return Ok(()) };
         // Jobs of earlier versions have none.
@@ -164,7 +165,7 @@ impl AwsJobs {
         self.table.delete(&keys).await
     }
 
-    /// The number of jobs in a state, counted up to `at_most` by one request.
+    /// Returns the number of jobs in a state, counted up to `at_most` by one request.
     pub(super) async fn counted(&self, state: JobState, at_most: usize) -> Result<usize> {
         let count = self
             .table

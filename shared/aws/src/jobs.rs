@@ -53,12 +53,13 @@ pub(super) struct AwsJobs {
 }
 
 pub(super) const JOB: &str = "job";
-/// How much longer than all retention times an item lives, so that cleanup removes it first.
+/// The additional lifetime of an item after all retention times, so that cleanup removes it first.
 const BACKSTOP: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 impl AwsJobs {
     pub(super) fn time_to_live(&self) -> AttributeValue {
-        // Staff may renew a review, and each state has a retention of its own; only the item of the job is written each time.
+        // Staff may renew a review, and each state has its own retention, but only the item of the job is written each
+        // time.
         let kept = [self.retention.finished, self.retention.unfinished, self.retention.gone, BACKSTOP]
             .into_iter()
             .fold(SignedDuration::ZERO, SignedDuration::saturating_add);
@@ -90,7 +91,7 @@ impl AwsJobs {
 }
 
 fn lost_race() -> Error {
-    Error::conflict("the job was changed by somebody else at the same time; look at it again")
+    Error::conflict("another request changed the job at the same time; read it again")
 }
 
 #[async_trait]
@@ -107,7 +108,7 @@ impl Jobs for AwsJobs {
         items.extend(self.search_rows(job, &rows)?);
         match self.table.transact(items).await? {
             Written::Done => Ok(()),
-            Written::Refused(_) => Err(Error::conflict("there is such a job already")),
+            Written::Refused(_) => Err(Error::conflict("the job already exists")),
         }
     }
 
@@ -126,7 +127,7 @@ impl Jobs for AwsJobs {
             .get_item()
             .table_name(&self.table.name)
             .set_key(Some(key(id.as_str(), JOB)))
-            // Without a consistent read, a job that has just begun could seem not to run.
+            // Without a consistent read, a job that has just started could seem not to run.
             .consistent_read(true)
             .projection_expression("job_state");
         let item = get.send().await.map_err(failed("GetItem of a job's state"))?.item;
@@ -177,7 +178,7 @@ impl Jobs for AwsJobs {
     }
 
     async fn remove(&self, id: &JobId) -> Result<()> {
-        // The job's item is removed last. If this is cut off, the job is still found and is removed again.
+        // The job's item is removed last. If this is interrupted, the job is still found and removed again.
         self.remove_search_rows(id.as_str()).await?;
         self.remove_items(id, JOB).await
     }

@@ -1,8 +1,8 @@
-//! The platform on AWS: DynamoDB stores jobs, expiring entries and the audit trail, SQS the tasks, S3 records and files, and Secrets Manager
-//! keys and settings.
+//! The platform on AWS: DynamoDB stores jobs, expiring entries and the audit trail; SQS the tasks; S3 records and
+//! files; and Secrets Manager keys and settings.
 //!
-//! A client is created at the cold start, when the function's router or worker requests the port. So a function has only
-//! the clients that its policy allows it to use.
+//! A client is created at the cold start, when the function's router or worker requests the port. So a function has
+//! only the clients that its policy allows it to use.
 
 mod audit;
 mod authorities;
@@ -60,10 +60,10 @@ pub use self::sdk::{sdk, sdk_loader, sdk_of_function};
 use self::secrets::Stored;
 use self::table::Table;
 
-/// Bytes of the first parts of a multipart upload.
+/// The size of the first parts of a multipart upload in bytes.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// The ports on AWS. See the [crate](self).
+/// The ports on AWS.
 pub struct Aws {
     sdk: SdkConfig,
     resources: Arc<Resources>,
@@ -127,7 +127,7 @@ impl Aws {
         Ok(Self::new(sdk, resources, settings, None, clock, random))
     }
 
-    /// The receiving end of one queue, for hosts that poll.
+    /// Returns the receiving end of one queue, for hosts that poll.
     pub fn inbox(&self, size: SizeClass, dead_letters: &str) -> Result<SqsInbox> {
         let name = match size {
             SizeClass::Small => "EHI_SMALL_QUEUE",
@@ -136,12 +136,12 @@ impl Aws {
         Ok(SqsInbox::new(self.sqs(), self.need(name)?, dead_letters.to_owned()))
     }
 
-    /// When messages of the queues come back.
+    /// Returns the port that changes when messages of the queues are delivered again.
     pub fn visibility(&self) -> Visibility {
         Visibility::new(self.sqs())
     }
 
-    /// The value of a variable.
+    /// Returns the value of a variable.
     fn need(&self, name: &'static str) -> Result<String> {
         need(&self.resources, name).map(str::to_owned)
     }
@@ -163,12 +163,12 @@ impl Aws {
     }
 }
 
-/// The value of a variable; the error names one that is not set.
+/// Returns the value of a variable. If it is not set, the error names it.
 fn need<'r>(resources: &'r Resources, name: &'static str) -> Result<&'r str> {
     resources.get(name).ok_or_else(|| Error::invalid(format!("{name}: the variable is not set")))
 }
 
-/// An emulator on this machine has no host name for each bucket.
+/// Creates a client that uses paths for buckets, because a local emulator has no host name for each bucket.
 fn s3(sdk: &SdkConfig) -> aws_sdk_s3::Client {
     let is_local = sdk.endpoint_url().and_then(|url| url.parse().ok()).is_some_and(|url| is_loopback(&url));
     let config = aws_sdk_s3::config::Builder::from(sdk)
@@ -204,7 +204,7 @@ pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc
     )))
 }
 
-/// The audit trail in a table, for `ehi audit`, which only reads.
+/// Returns the audit trail in a table, for `ehi audit`, which only reads.
 pub fn audit_at(
     sdk: &SdkConfig,
     table: &str,

@@ -51,7 +51,7 @@ impl Entries for AwsEntries {
                 return self.member(patient, first).await.map(|member| Some(Entry::Patient(member)));
             }
             let Some(name) = stray(&first.key, first.size).map(str::to_owned) else { continue };
-            // All keys of a directory follow each other.
+            // All keys of a directory are adjacent.
             while let Some(next) = self.walk.peek().await?
                 && stray(&next.key, next.size) == Some(&name)
             {
@@ -72,7 +72,7 @@ pub(super) struct SequentialParts {
     walk: Option<Walk>,
     /// The prefix of the last patient.
     last: String,
-    /// How many patients were not on a page that was listed before.
+    /// The number of patients who were not on a page that was listed before.
     pub(super) lists: usize,
 }
 
@@ -81,7 +81,7 @@ impl SequentialParts {
         Self { bucket: bucket.clone(), walk: None, last: String::new(), lists: 0 }
     }
 
-    /// Whether the listed page shows the next patient's files, or shows that there are none.
+    /// Returns whether the listed page has the next patient's files, or shows that there are none.
     pub(super) fn reaches(&mut self, patient: &PatientId) -> bool {
         let prefix = prefix(patient);
         self.last < prefix && self.walk.as_mut().is_some_and(|walk| walk.skip_to(&prefix))

@@ -1,4 +1,4 @@
-//! Reads objects of a bucket, also over broken connections, and lists them page by page.
+//! Reads objects of a bucket despite broken connections, and lists them page by page.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,7 +22,7 @@ pub(super) struct Bucket {
     pub(super) name: String,
     /// Ends in `/`, or is empty.
     pub(super) prefix: String,
-    /// The store that the bucket holds, for errors.
+    /// The store in the bucket, for errors.
     pub(super) store: Store,
 }
 
@@ -41,9 +41,10 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
-/// How many times one read of an object is resumed.
+/// The maximum number of times that one read of an object is resumed.
 const RESUMES: u32 = 5;
-/// How many pieces are fetched before the reader needs them. A piece is at most one TLS record or one read of the socket.
+/// The number of pieces that are fetched ahead of the reader. A piece is at most one TLS record or one read of the
+/// socket.
 const AHEAD: usize = 32;
 
 impl Bucket {
@@ -110,15 +111,15 @@ impl Bucket {
 }
 
 /// Returns the latest time at which an object may have appeared in the bucket. S3 truncates the time to seconds. For an
-/// object that was uploaded in parts, it is the time when the upload began (S3 User Guide, system-defined object metadata);
-/// the ETag of such an object ends in `-` and the number of parts.
+/// object that was uploaded in parts, it is the start of the upload (S3 User Guide, system-defined object metadata).
+/// The ETag of such an object ends in `-` and the number of parts.
 fn changed_at_latest(last_modified: i64, etag: &str) -> Option<Timestamp> {
     const LONGEST_UPLOAD: i64 = 24 * 60 * 60;
     let later = if etag.contains('-') { LONGEST_UPLOAD } else { 1 };
     Timestamp::from_second(last_modified.saturating_add(later)).ok()
 }
 
-/// A listing of objects, one after the other.
+/// A listing of objects, one by one.
 pub(super) struct Walk {
     bucket: Bucket,
     prefix: String,
@@ -140,7 +141,7 @@ impl Walk {
         Ok(self.page.front())
     }
 
-    /// Skips the objects of the present page that are before this key. Returns whether the next object is known without
+    /// Skips the objects of the current page that are before this key. Returns whether the next object is known without
     /// another request.
     pub(super) fn skip_to(&mut self, key: &str) -> bool {
         while self.page.pop_front_if(|listed| listed.key.as_str() < key).is_some() {}
@@ -158,7 +159,7 @@ impl Walk {
     }
 }
 
-/// An object that is being read. If the connection breaks, the same version is read on from the next byte.
+/// An object that is being read. If the connection breaks, the same version is read from the next byte.
 pub(super) struct Object {
     bucket: Bucket,
     key: String,
@@ -200,7 +201,7 @@ impl Object {
         };
         self.etag = object.e_tag.or(self.etag.take());
         self.encoding = object.content_encoding.filter(|encoding| encoding != "aws-chunked");
-        // The length of the response is remembered, because a body may end early without an error.
+        // The length is stored, because a body may end early without an error.
         if let Some(length) = object.content_length.and_then(|length| u64::try_from(length).ok()) {
             self.end = Some(self.at + length);
         }
@@ -236,7 +237,7 @@ impl Object {
         }
     }
 
-    /// Returns the contents as a stream. A bounded number of pieces is fetched before the reader needs them.
+    /// Returns the contents as a stream. A bounded number of pieces is fetched ahead of the reader.
     pub(super) fn ahead(mut self) -> ByteStream {
         let (sender, mut receiver) = mpsc::channel(AHEAD);
         tokio::spawn(async move {

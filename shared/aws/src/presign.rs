@@ -1,5 +1,5 @@
-//! Presigned requests: links that download a file directly from the bucket, and forms that upload one directly to it. If the
-//! deployment has a role for it, this role signs them, and it may do nothing else.
+//! Presigned requests: links that download a file directly from the bucket, and forms that upload one directly to it.
+//! If the deployment has a role for signing, its credentials are used, which allow nothing else.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,14 +20,14 @@ use tokio::sync::Mutex;
 
 use crate::calls::failed;
 
-/// The longest lifetime of a link or form.
+/// The maximum lifetime of a link or form.
 const MAX_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
-/// How much the clocks of this server and of S3 may differ: a link is already valid for this time before now.
+/// The maximum difference between the clocks of this server and of S3. A link is valid from this time before now.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// Credentials that expire earlier than this are replaced by new ones.
 const MIN_CREDENTIALS_LEFT: SignedDuration = SignedDuration::from_mins(10);
 
-/// Signs links and forms. See the [module](self).
+/// Signs links and forms.
 pub(super) struct Presigner {
     sdk: SdkConfig,
     client: Client,
@@ -142,7 +142,7 @@ impl Presigner {
         Ok(credentials)
     }
 
-    /// Returns credentials of the role that signs.
+    /// Returns credentials of the signing role.
     async fn assume(&self, role: &str) -> Result<Credentials> {
         let sts = aws_sdk_sts::Client::new(&self.sdk);
         let call = sts.assume_role().role_arn(role).role_session_name("ehi-links").duration_seconds(3_600);

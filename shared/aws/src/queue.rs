@@ -11,14 +11,14 @@ use jiff::SignedDuration;
 
 use crate::calls::failed;
 
-/// Entries of one SendMessageBatch (SQS, limits).
+/// The maximum number of entries of one SendMessageBatch (SQS, limits).
 const BATCH: usize = 10;
-/// How many times a batch is sent while SQS fails for some of its entries.
+/// The number of times that a batch is sent while SQS fails for some of its entries.
 const TRIES: u32 = 4;
-/// The longest time, in seconds, for which SQS hides a message: 12 hours.
+/// The maximum time for which SQS hides a message: 12 hours, in seconds.
 const MAX_VISIBILITY_SECONDS: i64 = 43_200;
 
-/// The sending end of the queues. See the [module](self).
+/// The sending end of the queues.
 pub(super) struct AwsQueue {
     pub(super) client: Client,
     pub(super) small: String,
@@ -129,7 +129,7 @@ impl Inbox for SqsInbox {
         for url in [&self.url, &self.dead_letters] {
             let delete = self.client.delete_message().queue_url(url).receipt_handle(&delivery.receipt);
             if let Err(error) = delete.send().await {
-                // A receipt belongs to only one of the queues, and an old receipt to neither.
+                // A receipt belongs to only one of the queues, and an expired receipt to neither.
                 tracing::debug!(error = %failed("DeleteMessage")(error), "a message was not deleted from this queue");
             }
         }

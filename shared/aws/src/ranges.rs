@@ -1,10 +1,10 @@
-//! Lists very many objects, several ranges of their keys at the same time.
+//! Lists very many objects by several ranges of their keys concurrently.
 //!
-//! One LIST returns the thousand keys after a key, and only its response shows where the next one begins. One LIST after
-//! the other is too slow for hundreds of workers. So this listing guesses, from the keys that it has seen, keys that are
-//! about two pages apart, and lists the ranges between them at the same time. A wrong guess costs a request and has no
-//! other effect: the ranges cover every key once, and their objects are returned in the order of their keys. If too many
-//! guesses are wrong, the listing continues page by page.
+//! One LIST returns the thousand keys after a key, and only its response shows where the next one begins. Sequential
+//! LIST requests are too slow for hundreds of workers. So this listing guesses, from the keys that it has seen, keys
+//! that are about two pages apart, and lists the ranges between them concurrently. A wrong guess costs a request and
+//! has no other effect: the ranges cover every key once, and their objects are returned in the order of their keys. If
+//! too many guesses are wrong, the listing continues page by page.
 
 use std::collections::VecDeque;
 
@@ -16,17 +16,18 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::guess::Guess;
 use crate::objects::{Bucket, Listed};
 
-/// The most ranges that are listed at the same time. There are never more than full pages were listed before, so that a
-/// short listing has only one.
+/// The maximum number of ranges that are listed concurrently. There are never more than full pages so far, so a short
+/// listing has only one.
 const AT_ONCE: u64 = 6;
-/// How many pages a range should have: a little less than two, so that two requests list it.
+/// The wanted number of pages in a range: a little less than two, so that two requests list it.
 const PAGES: f64 = 1.9;
-/// The most pages of a range that are listed in advance. The rest is listed when it is needed.
+/// The maximum number of pages of a range that are listed ahead. The rest is listed when it is needed.
 const MAX_PAGES: usize = 4;
-/// The requests that guesses may cost beyond one for each full page: this number, and a quarter of the pages.
+/// The number of requests that guesses may cost in addition to one for each full page: this number, and a quarter of
+/// the pages.
 const SPARE: u64 = 8;
 
-/// A listing in ranges. See the [module](self).
+/// A listing in ranges.
 pub(super) struct Ranges {
     bucket: Bucket,
     prefix: String,
@@ -36,15 +37,15 @@ pub(super) struct Ranges {
     running: FuturesOrdered<AbortOnDropHandle<Result<Range>>>,
     ahead: Ahead,
     guess: Option<Guess>,
-    /// How many requests were made.
+    /// The number of requests so far.
     requests: u64,
-    /// How many keys they returned.
+    /// The number of keys that they returned.
     keys: usize,
-    /// How many keys a full page has; 0 before there was one.
+    /// The number of keys in a full page; 0 before there was one.
     page: usize,
 }
 
-/// The keys after the last range that was begun.
+/// The keys after the last started range.
 enum Ahead {
     /// All keys from this place on.
     From(Place),
@@ -53,7 +54,7 @@ enum Ahead {
     Nothing,
 }
 
-/// Where a listing continues.
+/// The place at which a listing continues.
 #[derive(Clone, Default)]
 struct Place {
     /// After this key, or at the first one if it is `None`.
@@ -62,7 +63,7 @@ struct Place {
     token: Option<String>,
 }
 
-/// The keys from a place up to and including `until`, and the part of them that is listed.
+/// The keys from a place up to and including `until`, and those of them that are listed.
 struct Range {
     from: Place,
     until: Option<String>,
@@ -70,9 +71,9 @@ struct Range {
     requests: u64,
     /// Whether all keys up to `until` are listed.
     is_whole: bool,
-    /// Whether there are no keys after those that are listed.
+    /// Whether no keys follow the listed ones.
     is_last: bool,
-    /// How many keys a full page had; 0 if no page was full.
+    /// The number of keys in a full page; 0 if no page was full.
     page: usize,
 }
 
@@ -104,15 +105,15 @@ impl Ranges {
 
     async fn fill(&mut self) -> Result<()> {
         while self.objects.is_empty() {
-            self.begin_ranges();
+            self.start_ranges();
             let Some(range) = self.running.next().await else { return Ok(()) };
             self.take(range.map_err(Error::internal)??);
         }
         Ok(())
     }
 
-    /// Begins as many ranges as may be listed now.
-    fn begin_ranges(&mut self) {
+    /// Starts as many ranges as are allowed now.
+    fn start_ranges(&mut self) {
         let at_once = self.pages().clamp(1, AT_ONCE);
         while (self.running.len() as u64) < at_once
             && let Ahead::From(from) = &self.ahead
@@ -133,7 +134,7 @@ impl Ranges {
         self.requests + soon <= SPARE + self.pages() + self.pages() / 4
     }
 
-    /// How many full pages the listed keys would fill.
+    /// Returns the number of full pages that the listed keys would fill.
     fn pages(&self) -> u64 {
         (self.keys / self.page.max(1)) as u64
     }
@@ -143,7 +144,7 @@ impl Ranges {
         AbortOnDropHandle::new(tokio::spawn(async move { range.listed(&bucket, &prefix).await }))
     }
 
-    /// Takes the result of the first range, and lists its rest if it is not whole.
+    /// Takes the result of the first range, and lists its remaining keys if it is not complete.
     fn take(&mut self, mut range: Range) {
         self.requests += range.requests;
         self.keys += range.objects.len();
@@ -170,7 +171,7 @@ impl Ranges {
     }
 }
 
-/// How many keys a range should have.
+/// Returns the wanted number of keys in a range.
 #[expect(clippy::cast_precision_loss, reason = "keys of a page")]
 fn wanted(page: usize) -> f64 {
     page as f64 * PAGES

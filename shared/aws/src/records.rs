@@ -21,19 +21,19 @@ use crate::blocks::Blocks;
 use crate::listing::{AwsEntries, SequentialParts};
 use crate::objects::{Bucket, Listed};
 
-/// How many lines of `shared/` are fetched at the same time.
+/// The number of lines of `shared/` that are fetched concurrently.
 const AT_ONCE: usize = 8;
 
-/// One call stops after the patient with whom more files than this are listed.
+/// The number of listed files after which a call stops, at the end of a patient.
 const MAX_PARTS: usize = 20_000;
-/// After this many patients it is known whether their prefixes are close to each other in the lake.
+/// The number of patients after which it is known whether their prefixes are close to each other in the lake.
 const SPARSE: usize = 8;
-/// The most patients whose prefixes one call lists one by one, because they are not close to each other.
+/// The maximum number of patients whose prefixes one call lists separately, because they are not close to each other.
 const MAX_APART: usize = 256;
-/// How many of them are listed at the same time.
+/// The number of these prefixes that are listed concurrently.
 const APART_AT_ONCE: usize = 16;
 
-/// The records of a bucket. See the [module](self).
+/// The records of a bucket.
 pub(super) struct AwsRecords {
     bucket: Bucket,
     /// The index of the lines of `shared/`. It is built when it is first needed, and again when the objects have changed.
@@ -44,7 +44,7 @@ pub(super) struct AwsRecords {
 struct SharedObjects {
     /// The key and the ETag of each object that was read.
     objects: Vec<(String, String)>,
-    /// For each object whether its bytes are compressed, which its name or only a header of its response tells.
+    /// For each object, whether its bytes are compressed, by its name or a header of its response.
     compressed: Vec<bool>,
     index: SharedIndex,
     damaged: Vec<Damage>,
@@ -59,7 +59,7 @@ impl AwsRecords {
         check_lake(&self.bucket).await
     }
 
-    /// Returns the index of the present objects of `shared/`.
+    /// Returns the index of the current objects of `shared/`.
     async fn shared(&self) -> Result<Arc<SharedObjects>> {
         let mut walk = self.bucket.walk("shared/", None);
         let mut objects = Vec::new();
@@ -81,7 +81,7 @@ impl AwsRecords {
         Ok(index)
     }
 
-    /// Reads all objects once, each up to its end or to the place where it is damaged.
+    /// Reads all objects once, each up to its end or its first damage.
     async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
         let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
         let mut compressed = vec![false; objects.len()];
@@ -205,7 +205,7 @@ fn place(rest: &str, size: u64) -> Option<(Place, &str)> {
     place.lists(name, size == 0).then_some((place, name))
 }
 
-/// Whether an object below a patient's prefix is listed.
+/// Returns whether an object below a patient's prefix is listed.
 pub(super) fn is_part(listed: &Listed) -> bool {
     split(&listed.key).is_some_and(|(_, rest)| place(rest, listed.size).is_some())
 }
@@ -221,7 +221,7 @@ pub(super) fn part(listed: Listed, parts: &mut Parts) {
     list.push(Part { name: name.to_owned(), bytes, changed });
 }
 
-/// Returns the entry directly below `Patient/` to which a key belongs, if the entry is no patient's directory.
+/// Returns the entry directly below `Patient/` to which a key belongs, if the entry is not a patient's directory.
 pub(super) fn stray(key: &str, size: u64) -> Option<&str> {
     let rest = key.strip_prefix("Patient/")?;
     let (name, is_directory) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
@@ -288,8 +288,8 @@ impl Records for AwsRecords {
             if files > MAX_PARTS {
                 break;
             }
-            // These patients are far from each other in a large lake: their prefixes are listed one by one, and many of
-            // them at the same time.
+            // These patients are far from each other in a large lake, so their prefixes are listed separately and
+            // concurrently.
             if index >= SPARSE && sequence.lists * 2 > index && !sequence.reaches(patient) {
                 let apart: Vec<_> = patients[index..].iter().take(MAX_APART).cloned().collect();
                 let parts = stream::iter(apart).map(|patient| async move { self.parts(&patient).await });
@@ -349,7 +349,7 @@ impl Records for AwsRecords {
             let file = group[0].0.file as usize;
             let (key, _) = &shared.objects[file];
             let places: Vec<_> = group.iter().map(|(entry, _)| (entry.offset, entry.length)).collect();
-            // Ranges are those of the stored bytes.
+            // The offsets are those of the stored bytes.
             let lines = match shared.compressed[file] {
                 true => self.lines_in_sequence(key, &places).await?,
                 false => self.lines_of(key, &places).await?,

@@ -1,4 +1,4 @@
-//! The configuration of the SDK: where AWS is, who calls it, and how calls are tried.
+//! The configuration of the SDK: endpoints, credentials, and retries by caller.
 
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::meta::region::ProvideRegion;
@@ -11,23 +11,23 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use crate::authorities;
 use crate::calls::{self, Caller};
 
-/// The configuration of a program that people start: from the environment, the files of the AWS command line, or the machine, with
-/// our time-outs and retries.
+/// Returns the configuration of a program that people start: from the environment, the files of the AWS command line,
+/// or the machine, with the time-outs and retries of this server.
 pub async fn sdk() -> SdkConfig {
     sdk_loader(Caller::Worker).http_client(http_client(TrustStore::default())).load().await
 }
 
-/// The same without an HTTP client: for tests that bring their own.
+/// Like [`sdk`], but without an HTTP client, for tests with their own.
 pub fn sdk_loader(caller: Caller) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
         .retry_config(calls::retries(caller))
         .timeout_config(calls::timeouts())
 }
 
-/// The configuration of a function. Lambda names region and credentials in variables, so nothing else is searched: the SDK's
-/// other sources would be a twentieth of the program and a part of each cold start. A function trusts only
-/// [Amazon's authorities](authorities).
-#[expect(clippy::disallowed_methods, reason = "the variables of the SDK are no settings of ours")]
+/// Returns the configuration of a function. Lambda sets region and credentials in variables, so no other source is
+/// searched: the SDK's other sources would be a twentieth of the program and a part of each cold start. A function
+/// trusts only [Amazon's authorities](authorities).
+#[expect(clippy::disallowed_methods, reason = "the variables of the SDK are not settings of this server")]
 pub async fn sdk_of_function(caller: Caller) -> SdkConfig {
     let flag = |name: &str| std::env::var(name).ok().map(|value| value.eq_ignore_ascii_case("true"));
     let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());

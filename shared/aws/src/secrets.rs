@@ -1,7 +1,7 @@
 //! The secrets in Secrets Manager: the text from which the signing keys are derived, and the settings file.
 //!
-//! A rotation puts a new version of the signing secret, and the old version becomes AWSPREVIOUS. The JWK set has both keys
-//! at once. The new key signs only after every process has read it, so that every process can verify every token.
+//! A rotation adds a new version of the signing secret, and the old version becomes AWSPREVIOUS. The JWK set has both
+//! keys at once. The new key signs only after every process has read it, so that every process can verify every token.
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
@@ -52,10 +52,10 @@ impl Stored {
         format!("{} {previous} {settings} {}", id(current), signs(current, now))
     }
 
-    /// Returns the settings. [`Error::Invalid`] names what is wrong in them.
+    /// Returns the settings. [`Error::Invalid`] names every wrong one.
     pub(super) fn settings(&self) -> Result<Settings> {
         let text = self.settings.secret_string().unwrap_or_default();
-        // A new stack's secret has only a comment.
+        // The secret of a new stack has only a comment.
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Err(no_settings());
         }
@@ -97,7 +97,7 @@ fn no_settings() -> Error {
     )
 }
 
-/// Whether a key is old enough to sign.
+/// Returns whether a key is old enough to sign.
 fn signs(key: &GetSecretValueOutput, now: Timestamp) -> bool {
     let created = key.created_date().map_or(0, aws_sdk_secretsmanager::primitives::DateTime::secs);
     now.as_second().saturating_sub(created) >= SIGNS_AFTER.as_secs()

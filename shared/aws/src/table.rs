@@ -1,5 +1,5 @@
-//! The table of jobs: transactions, and reads and deletions of many items, repeated until DynamoDB has processed all of
-//! them.
+//! The table of jobs: transactions, and reads and deletions of many items, which are repeated until DynamoDB has
+//! processed all of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use domain::error::{Error, Result};
 use crate::calls::{failed, pause};
 use crate::items::{Item, text};
 
-/// The most attempts at a write that conflicts with others, and the most repetitions for items that DynamoDB did not process.
+/// The maximum number of attempts at a conflicting write, and of repetitions for items that DynamoDB did not process.
 pub(super) const TRIES: u32 = 30;
-/// Keys of one BatchGetItem (DynamoDB, limits).
+/// The maximum number of keys in one BatchGetItem (DynamoDB, limits).
 const BATCH_READ: usize = 100;
-/// Keys of one BatchWriteItem (DynamoDB, limits).
+/// The maximum number of keys in one BatchWriteItem (DynamoDB, limits).
 const BATCH_WRITE: usize = 25;
 
-/// A DynamoDB table with the key `job_id` and `part`. See the [module](self).
+/// A DynamoDB table with the key `job_id` and `part`.
 pub(super) struct Table {
     pub(super) client: Client,
     pub(super) name: String,
@@ -101,7 +101,7 @@ impl Table {
         Ok(get.send().await.map_err(failed("GetItem of a job"))?.item)
     }
 
-    /// Returns the items of these keys that exist, in no order.
+    /// Returns the existing items of these keys, in no order.
     pub(super) async fn get_all(&self, keys: Vec<Item>) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(keys.len());
         for batch in keys.chunks(BATCH_READ) {

@@ -22,14 +22,14 @@ use tokio::task::JoinSet;
 use crate::calls::{failed, upload_timeouts};
 use crate::objects::Bucket;
 
-/// How many bytes of one file are kept in memory before they are moved to the temporary file.
+/// The number of bytes of one file that are kept in memory before they are moved to the temporary file.
 const IN_MEMORY: usize = 1024 * 1024;
-/// How many parts of all files together are in memory at once.
+/// The maximum number of parts in memory, over all files.
 pub(super) const PARTS_AT_ONCE: usize = 3;
-/// How many parts have the same size.
+/// The number of parts of the same size.
 const SAME_SIZE: usize = 2_000;
 
-/// An object that is being written. See the [module](self).
+/// An object that is being written.
 pub(super) struct Upload {
     bucket: Bucket,
     key: String,
@@ -39,15 +39,15 @@ pub(super) struct Upload {
     encoder: Option<GzEncoder<Vec<u8>>>,
     memory: Vec<u8>,
     spool: Option<Spool>,
-    /// The id of the multipart upload, if it was begun.
+    /// The id of the multipart upload, if it was started.
     id: Option<String>,
-    /// The number of the last part that was begun.
+    /// The number of the last started part.
     begun: i32,
     parts: JoinSet<Result<CompletedPart>>,
     done: Vec<CompletedPart>,
 }
 
-/// The beginning of the part that is being filled, in a temporary file.
+/// The beginning of the current part, in a temporary file.
 struct Spool {
     file: File,
     length: usize,
@@ -110,7 +110,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Takes all bytes that are not sent yet as one part.
+    /// Takes all unsent bytes as one part.
     async fn take_part(&mut self) -> Result<Vec<u8>> {
         let memory = std::mem::take(&mut self.memory);
         let Some(mut spool) = self.spool.take() else { return Ok(memory) };
@@ -129,7 +129,7 @@ impl Upload {
         Ok(part)
     }
 
-    /// Returns the id of the multipart upload, which it begins if necessary.
+    /// Returns the id of the multipart upload, which it starts if necessary.
     async fn begin(&mut self) -> Result<String> {
         if let Some(id) = &self.id {
             return Ok(id.clone());
@@ -150,7 +150,7 @@ impl Upload {
         Ok(id)
     }
 
-    /// Sends the bytes that are not sent yet as a part. The request runs in its own task while the caller continues.
+    /// Sends the unsent bytes as a part. The request runs in its own task while the caller continues.
     async fn send_part(&mut self) -> Result<()> {
         let slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
         let id = self.begin().await?;
@@ -226,7 +226,7 @@ impl Upload {
             .multipart_upload(parts);
         match complete.send().await {
             Ok(_) => {}
-            // The response to an earlier attempt was lost: the upload does not exist any more, because it is complete.
+            // The response to an earlier attempt was lost: the upload no longer exists because it is complete.
             Err(error) if is_gone(&error) && self.exists().await? => {}
             Err(error) => return Err(failed("CompleteMultipartUpload")(error)),
         }
@@ -234,7 +234,8 @@ impl Upload {
         Ok(())
     }
 
-    /// Whether the object exists. The key of an exported file contains the attempt, so only this upload can have written it.
+    /// Returns whether the object exists. The key of an exported file contains the attempt, so only this upload can
+    /// have written it.
     async fn exists(&self) -> Result<bool> {
         let head = self.bucket.client.head_object().bucket(&self.bucket.name).key(&self.key);
         match head.send().await {

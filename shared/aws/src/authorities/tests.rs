@@ -1,7 +1,7 @@
-//! Which authorities are carried, and a TLS handshake on loopback with a server that none of them has certified.
+//! Tests of the built-in authorities, and a TLS handshake on loopback with a server that none of them has certified.
 //!
-//! What a process trusts is in its variables, so that each handshake is made by a process of its own: this program again,
-//! with [`a_call_in_a_process_of_its_own`] as its only test.
+//! The trust of a process depends on its environment variables. So each handshake runs in a new process of this test
+//! program, with [`call_in_a_new_process`] as its only test.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -22,7 +22,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::*;
 use crate::sdk::http_client;
 
-/// SHA-256 of each certificate, as Amazon publishes them.
+/// The SHA-256 of each certificate, as Amazon publishes it.
 const PUBLISHED: [&str; 5] = [
     "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
     "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
@@ -32,7 +32,7 @@ const PUBLISHED: [&str; 5] = [
 ];
 
 #[test]
-fn amazons_five_authorities_are_carried() {
+fn the_five_authorities_of_amazon_are_built_in() {
     let fingerprint = |certificate: CertificateDer<'_>| -> Vec<String> {
         digest(&SHA256, &certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     };
@@ -43,7 +43,7 @@ fn amazons_five_authorities_are_carried() {
 }
 
 #[test]
-fn the_systems_authorities_count_where_the_endpoint_may_have_others() {
+fn system_authorities_are_used_if_the_endpoint_may_have_others() {
     let cases = [
         (vec![("AWS_REGION", "us-east-1")], false),
         (vec![("AWS_REGION", "us-gov-west-1")], false),
@@ -58,7 +58,7 @@ fn the_systems_authorities_count_where_the_endpoint_may_have_others() {
     for (set, expected) in cases {
         let variable =
             |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        assert_eq!(needs_the_systems(variable), expected, "{set:?}");
+        assert_eq!(needs_system_authorities(variable), expected, "{set:?}");
     }
 }
 
@@ -66,7 +66,7 @@ fn the_systems_authorities_count_where_the_endpoint_may_have_others() {
 const NOW: i64 = 1_772_366_400;
 
 #[test]
-fn the_five_are_authorities_and_good_for_years() {
+fn the_five_certificates_are_authorities_and_valid_for_years() {
     for certificate in CertificateDer::pem_slice_iter(AMAZON.as_bytes()) {
         let certificate = certificate.expect("a certificate");
         let (rest, parsed) = X509Certificate::from_der(&certificate).expect("X.509");
@@ -83,7 +83,7 @@ fn the_five_are_authorities_and_good_for_years() {
     }
 }
 
-/// An authority of nobody but the test.
+/// Returns an authority that only the test trusts.
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.distinguished_name.push(DnType::CommonName, name);
@@ -91,7 +91,8 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
 }
 
-/// Serves TLS on loopback, certified by an authority, as Secrets Manager that has no secret; until the process ends.
+/// Serves TLS on loopback with a certificate of an authority, until the process ends. It responds like Secrets Manager
+/// without the secret.
 fn serve(authority: &CertifiedIssuer<'static, KeyPair>) -> SocketAddr {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
@@ -110,7 +111,7 @@ fn serve(authority: &CertifiedIssuer<'static, KeyPair>) -> SocketAddr {
         for mut connection in listener.incoming().flatten() {
             let mut session = ServerConnection::new(config.clone()).expect("a session");
             let mut stream = Stream::new(&mut session, &mut connection);
-            // A client that does not trust us ends here.
+            // The handshake fails for a client that does not trust the server.
             if stream.read(&mut [0; 16 * 1024]).is_ok() {
                 let body = r#"{"__type":"ResourceNotFoundException"}"#;
                 let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close";
@@ -121,10 +122,10 @@ fn serve(authority: &CertifiedIssuer<'static, KeyPair>) -> SocketAddr {
     address
 }
 
-/// What a process says that calls the server; with the certificates of a file where one is named.
+/// Returns the output of a process that calls the server. With `trusted`, it trusts the certificates of that file.
 fn called(server: SocketAddr, trusted: Option<&Path>) -> String {
     let mut child = Command::new(std::env::current_exe().expect("this program"));
-    child.args(["--exact", "--nocapture", "authorities::tests::a_call_in_a_process_of_its_own"]);
+    child.args(["--exact", "--nocapture", "authorities::tests::call_in_a_new_process"]);
     child.env(SERVER, format!("https://localhost:{}", server.port()));
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_ENDPOINT_URL", "AWS_REGION"] {
         child.env_remove(name);
@@ -132,18 +133,18 @@ fn called(server: SocketAddr, trusted: Option<&Path>) -> String {
     if let Some(file) = trusted {
         child.env("SSL_CERT_FILE", file);
     }
-    let output = child.output().expect("it runs");
+    let output = child.output().expect("the process runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The server that the process is to call.
+/// The server that the process calls.
 const SERVER: &str = "EHI_TEST_TLS_SERVER";
 
-/// No test by itself: what [`called`] runs.
+/// Not a test by itself: [`called`] runs it.
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "the process that began this one reads it")]
-async fn a_call_in_a_process_of_its_own() {
+#[expect(clippy::print_stdout, reason = "the parent process reads it")]
+async fn call_in_a_new_process() {
     let Some(server) = std::env::var_os(SERVER) else { return };
     let sdk = aws_config::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -155,7 +156,7 @@ async fn a_call_in_a_process_of_its_own() {
         .http_client(http_client(of_function()))
         .build();
     let client = aws_sdk_secretsmanager::Client::new(&sdk);
-    let error = client.get_secret_value().secret_id("none").send().await.expect_err("there is no secret");
+    let error = client.get_secret_value().secret_id("none").send().await.expect_err("no secret");
     match error.as_service_error() {
         Some(answer) if answer.is_resource_not_found_exception() => println!("TRUSTED"),
         _ => println!("REFUSED {}", DisplayErrorContext(&error)),
@@ -163,7 +164,7 @@ async fn a_call_in_a_process_of_its_own() {
 }
 
 #[test]
-fn a_server_is_trusted_only_where_its_authority_is() {
+fn a_server_is_trusted_only_if_its_authority_is() {
     let (ours, other) = (authority("The authority of the test"), authority("Another authority"));
     let server = serve(&ours);
     let directory = tempfile::tempdir().expect("a directory");
@@ -176,7 +177,7 @@ fn a_server_is_trusted_only_where_its_authority_is() {
     for (trusted, expected) in [(None, "REFUSED"), (Some(&ours), "TRUSTED"), (Some(&other), "REFUSED")] {
         let said = called(server, trusted.map(std::path::PathBuf::as_path));
         assert!(said.contains(expected), "{trusted:?}: {said}");
-        // Not because the server was not there.
+        // The call did not fail for another reason, such as a missing server.
         assert_eq!(said.contains("UnknownIssuer"), expected == "REFUSED", "{trusted:?}: {said}");
     }
 }

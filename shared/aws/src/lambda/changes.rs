@@ -8,8 +8,8 @@ use domain::job::{Job, JobState};
 use domain::ports::events::Events;
 use serde::Deserialize;
 
-/// An event of a DynamoDB stream (Lambda, using Lambda with DynamoDB Streams): what is read of it. The types of
-/// aws_lambda_events would bring chrono and serde_dynamo.
+/// The used fields of an event of a DynamoDB stream (Lambda, using Lambda with DynamoDB Streams). The types of
+/// aws_lambda_events would add chrono and serde_dynamo.
 #[derive(Deserialize)]
 pub struct Changes {
     #[serde(rename = "Records")]
@@ -31,7 +31,7 @@ struct Change {
     old_image: Option<Row>,
 }
 
-/// The attributes of a row that are read. Rows of chunks and counters have neither.
+/// The used attributes of a row. Rows of chunks and counters have none of them.
 #[derive(Deserialize)]
 struct Row {
     #[serde(default)]
@@ -58,8 +58,8 @@ impl Change {
         match serde_json::from_str::<Job>(&document.text) {
             Ok(job) => JobEvent::of_change(self.old_image.as_ref().and_then(Row::state), &job),
             Err(error) => {
-                // A retry would fail as well, and would hold up all later events. The error itself is not logged, because
-                // its text may contain a part of the document.
+                // A retry would fail as well and delay all later events. The error itself is not logged, because its
+                // text may contain a part of the document.
                 tracing::error!(
                     line = error.line(),
                     column = error.column(),

@@ -1,4 +1,4 @@
-//! Messages of a queue on Lambda. Each message is handled, hidden from other workers meanwhile, and then settled.
+//! Messages of a queue on Lambda. Each message is handled while it is hidden from other workers, and then settled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Visibility;
 
-/// An event of SQS (Lambda, using Lambda with Amazon SQS): what is read of it. In the types of aws_lambda_events every member
-/// is optional.
+/// The used fields of an event of SQS (Lambda, using Lambda with Amazon SQS). In the types of aws_lambda_events every
+/// field is optional.
 #[derive(Deserialize)]
 pub struct Batch {
     #[serde(rename = "Records")]
@@ -70,7 +70,7 @@ impl Message {
     }
 }
 
-/// The deadline of an invocation. It is early enough to finish what is being written.
+/// The deadline of an invocation. It leaves enough time to finish current writes.
 struct InvocationDeadline {
     near: Timestamp,
 }
@@ -81,10 +81,10 @@ impl Deadline for InvocationDeadline {
     }
 }
 
-/// The part of an invocation's time that is left to stop at a patient boundary and to record the results.
+/// The part of an invocation's time that is reserved to stop after a patient and to record the results.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
-/// The part of an invocation's time that is left to settle a message even if the work hangs. Recording the reason is two
-/// calls with all their attempts, and releasing the message is one call.
+/// The part of an invocation's time that is reserved to settle a message even if the work hangs. To record the reason
+/// takes two calls with all their attempts, and to release the message takes one.
 const LAST_SECONDS: Duration = Duration::from_secs(20);
 
 /// Handles the messages of an event.
@@ -96,8 +96,8 @@ pub struct Consumer {
     pub clock: Arc<dyn Clock>,
     /// Whether the messages are dead letters, whose jobs fail.
     pub takes_dead_letters: bool,
-    /// How long a message stays hidden after its worker has stopped without settling it. The visibility time-out of the
-    /// queue is longer, because Lambda requires it to be longer than the function's own time-out.
+    /// The time for which a message stays hidden after its worker has stopped without settling it. The visibility
+    /// time-out of the queue is longer, because Lambda requires it to be longer than the function's time-out.
     pub hidden: SignedDuration,
 }
 
@@ -113,7 +113,7 @@ impl Consumer {
         Failures { batch_item_failures: failures }
     }
 
-    /// Whether the message is settled.
+    /// Returns whether the message is settled.
     async fn message(&self, message: &Message, ends: Timestamp) -> bool {
         let started = self.clock.now();
         let age_ms = message.sent_at().map_or(0, |sent| self.clock.elapsed(sent));
@@ -172,8 +172,10 @@ impl Consumer {
         let deadline = InvocationDeadline { near: ends - MARGIN.min(left / 3) };
         let longest = Duration::try_from(left).unwrap_or_default().saturating_sub(LAST_SECONDS);
         let handled = tokio::time::timeout(longest, self.worker.handle(task, &deadline)).await;
-        // Calls to a store that hangs time out earlier. So this task takes too long, and would at every attempt.
-        handled.unwrap_or_else(|_| Err(domain::error::Error::internal("the invocation's time was over")))
+        // Calls to a hanging store time out earlier. So the task itself takes too long, and would at every attempt.
+        handled.unwrap_or_else(|_| {
+            Err(domain::error::Error::internal("the task took longer than an invocation may"))
+        })
     }
 
     async fn bury(&self, delivery: &Delivery, message: &Message) -> bool {
@@ -186,7 +188,8 @@ impl Consumer {
         }
     }
 
-    /// Lets the message be delivered again after the pause instead of at the end of its visibility time-out.
+    /// Releases the message, so that it is delivered again after the pause and not at the end of its visibility
+    /// time-out.
     async fn release(&self, message: &Message, pause: SignedDuration) {
         let Some(url) = self.queue_of(message) else { return };
         if let Err(error) = self.visibility.set(url, &message.receipt_handle, pause).await {

@@ -45,7 +45,7 @@ pub async fn serve(router: fn(&dyn Platform) -> Result<Router>) -> Result<(), Er
     serve_as(router, false).await
 }
 
-/// The same, for the one function that records changes of the settings in the audit trail.
+/// Like [`serve`], for the one function that records changes of the settings in the audit trail.
 pub async fn serve_and_record_settings(router: fn(&dyn Platform) -> Result<Router>) -> Result<(), Error> {
     serve_as(router, true).await
 }
@@ -78,18 +78,18 @@ fn with_address(mut request: Request) -> Request {
     request
 }
 
-/// The longest time for a request. Together with a cold start it is shorter than the 30 seconds after which API Gateway gives
-/// up.
+/// The maximum time for a request. Together with a cold start it is shorter than the 30 seconds that API Gateway waits.
 const LONGEST_REQUEST: Duration = Duration::from_secs(20);
-/// The part of the function's own time that is left to send the response.
+/// The part of the invocation's time that is reserved for sending the response.
 const SENDING: Duration = Duration::from_secs(2);
 
-/// Returns when the response to a request that arrives now must be ready. `left` is the time that the invocation has left.
+/// Returns the time at which the response to a request that arrives now must be ready. `left` is the remaining time of
+/// the invocation.
 pub fn respond_by(left: Duration) -> RespondBy {
     RespondBy(Instant::now() + LONGEST_REQUEST.min(left.saturating_sub(SENDING)))
 }
 
-/// Adds the end of the request's time to the request, where [`host`] reads it.
+/// Adds the deadline of the request to the request, where [`host`] reads it.
 fn with_time(mut request: Request) -> Request {
     let ends = request.lambda_context_ref().and_then(|context| Timestamp::try_from(context.deadline()).ok());
     let left = ends.map_or(Duration::MAX, |ends| {
@@ -110,7 +110,7 @@ where
         clock(),
         random(),
     ))?);
-    // What is missing is known now and not in an hour.
+    // Missing variables are reported at the start, not at the first run.
     started(aws.jobs())?;
     started(aws.files())?;
     started(aws.queue())?;
@@ -174,7 +174,7 @@ fn stage(resources: &Resources) -> &str {
 async fn sdk_and_log(caller: Caller) -> SdkConfig {
     let filter = log_filter(telemetry::ON_LAMBDA);
     telemetry::for_machines(&filter, stage(&resources()));
-    // In a test, panics are printed for people.
+    // In a test, panics keep their usual format.
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         telemetry::panics_as_lines();
     }

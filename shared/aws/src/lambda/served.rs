@@ -10,15 +10,15 @@ use domain::error::{Error, Result};
 use jiff::{SignedDuration, Timestamp};
 use web::host::closed;
 
-/// How long a process uses the secrets that it has read.
+/// The time for which a process uses the secrets that it has read.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 /// The wait after the first failure to read them; it doubles with each failure, up to [`FRESH`].
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 
-/// How long reading the secrets may take at the start. Lambda restarts a function whose start takes ten seconds, and the first
-/// request waits for both starts.
+/// The maximum time for reading the secrets at the start. Lambda restarts a function whose start takes ten seconds, and
+/// the first request waits for both starts.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long reading the secrets may take if older ones are known, with which the request can be handled.
+/// The maximum time for reading the secrets if earlier ones can be used for the request.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Creates the router that is served.
@@ -28,7 +28,7 @@ pub(super) trait Connect {
     async fn connect(&self, known: Option<&str>) -> Result<Option<(Router, String)>>;
 }
 
-/// A function's router, kept up to date. See the [module](self).
+/// A function's router, which is kept up to date.
 pub(super) struct App<C> {
     connect: C,
     clock: Arc<dyn Clock>,
@@ -40,9 +40,9 @@ struct State {
     router: Router,
     /// The version of the secrets in use; `None` before the first router was created.
     version: Option<String>,
-    /// When secrets are read again.
+    /// The time at which the secrets are read again.
     due: Timestamp,
-    /// How many times in a row reading them failed.
+    /// The number of consecutive failures to read them.
     failures: u32,
 }
 
@@ -89,8 +89,8 @@ impl<C: Connect> App<C> {
         state.router.clone()
     }
 
-    /// Keeps the router that was created before, if there is one. After a failure the secrets are not read at every
-    /// request.
+    /// Keeps the earlier router, if there is one. After a failure, later requests wait before they read the secrets
+    /// again.
     fn failed(&self, state: &mut State, error: &Error) {
         let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(10)).min(FRESH);
         state.due = self.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
@@ -165,7 +165,7 @@ mod tests {
             (status, String::from_utf8(body.to_vec()).expect("text"))
         }
 
-        /// Makes requests, one each second, and returns how many times the secrets were read.
+        /// Makes one request each second, and returns how many times the secrets were read.
         async fn reads(&self, requests: u32) -> u32 {
             let before = self.secrets.reads.load(Ordering::SeqCst);
             for _ in 0..requests {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_settings_everything_is_503_until_there_are_some() {
+    async fn without_settings_every_response_is_503() {
         let world = World::with(None).await;
         let (status, body) = world.get().await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
