@@ -1,7 +1,7 @@
-//! The audit trail in an SQLite database of its own, as one chain.
+//! The audit trail in its own SQLite database, as one chain.
 //!
-//! Events that arrive while another one is being written are written together by the next transaction, so that many of them
-//! wait for the disk once.
+//! Events that arrive during a write are written together by the next transaction, so that many of them wait for the
+//! disk once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +21,8 @@ use crate::database::{Database, Migration, Migrations, count, integer, sql};
 /// The name of the database below the state directory.
 pub(super) const FILE: &str = "audit.db";
 
-/// The trigger is against mistakes. Whoever can write to the file can remove it; the chain shows what they changed.
+/// The trigger protects against mistakes. A person who can write to the file can remove it; the chain shows what they
+/// changed.
 pub(super) const SCHEMA: Migrations = &[Migration::Statements("
     CREATE TABLE entries (
         shard INTEGER NOT NULL, sequence INTEGER NOT NULL, position TEXT NOT NULL, actor TEXT NOT NULL, patient TEXT,
@@ -57,7 +58,7 @@ impl LocalAuditLog {
         Self { database: Arc::new(database), waiting: Arc::default(), kept, clock }
     }
 
-    /// Writes all events that wait.
+    /// Writes all waiting events.
     async fn write(
         database: Arc<Database>,
         waiting: Arc<Mutex<Vec<Waiting>>>,
@@ -152,7 +153,7 @@ fn insert(transaction: &Transaction<'_>, entry: &StoredEntry) -> Result<()> {
     Ok(())
 }
 
-/// The conditions of a query and their values.
+/// Returns the conditions of a query and their values.
 fn conditions(query: &AuditQuery) -> Result<(Vec<&'static str>, Vec<SqlValue>)> {
     if query.after.as_deref().is_some_and(|after| !is_position(after)) {
         return Err(Error::invalid("'page' is not a page of this list"));
@@ -175,7 +176,7 @@ impl AuditLog for LocalAuditLog {
     async fn append(&self, event: &Event) -> Result<()> {
         let (sender, written) = oneshot::channel();
         lock(&self.waiting).push(Waiting { event: event.clone(), written: sender });
-        // A request that is cancelled does not cancel the write, which may be that of other requests as well.
+        // A cancelled request does not cancel the write, which may contain events of other requests.
         let time = (self.clock.now(), self.kept);
         tokio::spawn(Self::write(self.database.clone(), self.waiting.clone(), time));
         written.await.map_err(Error::unavailable)?
@@ -218,7 +219,7 @@ impl AuditLog for LocalAuditLog {
         Ok(entries)
     }
 
-    /// The newest entry stays, so that the next one continues its chain.
+    /// Keeps the newest entry, so that the next one continues its chain.
     async fn sweep(&self) -> Result<u64> {
         let now = self.clock.now().as_millisecond();
         self.database

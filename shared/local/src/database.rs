@@ -1,7 +1,7 @@
-//! The SQLite database in WAL mode: one connection writes, and two read at the same time.
+//! The SQLite database in WAL mode: one connection for writes, and two for concurrent reads.
 //!
-//! A write waits for the disk if its result is reported to somebody. The other writes are on the disk together with the next
-//! one that waits: SQLite writes its log in order, so a power cut loses only the last writes and leaves no gap. A killed
+//! A write waits for the disk if its result is reported to a client. The other writes reach the disk with the next one
+//! that waits: SQLite writes its log in order, so a power cut loses only the last writes and leaves no gap. A killed
 //! process loses nothing.
 
 use std::path::Path;
@@ -34,10 +34,10 @@ const CHECKPOINT_PAGES_RELAXED: i64 = 4_000;
 /// The schema of a database, one migration for each version.
 pub(super) type Migrations = &'static [Migration];
 
-/// What brings a database to the next version.
+/// The change that brings a database to the next version.
 pub(super) enum Migration {
     Statements(&'static str),
-    /// What statements cannot do.
+    /// A change that SQL statements cannot make.
     Step(fn(&Transaction<'_>) -> Result<()>),
 }
 
@@ -48,7 +48,7 @@ use Migration::{Statements, Step};
 /// migration. (`rusqlite_migration` does the same, but its version 2.6 is for `rusqlite` 0.40, and 0.41 is used here.)
 pub(super) const STATE: Migrations = &[
     Statements(SCHEMA),
-    // When a message was hidden until `due_at`. If this time is in the future, the clock was set back since.
+    // The time since which a message is hidden until `due_at`. If it is in the future, the clock was set back since.
     Statements("ALTER TABLE messages ADD COLUMN hidden_at INTEGER NOT NULL DEFAULT 0;"),
     // The end of an export's plan, and the part of the plan whose chunks were sent.
     Statements(
@@ -56,7 +56,7 @@ pub(super) const STATE: Migrations = &[
      ALTER TABLE jobs ADD COLUMN plan_sent INTEGER NOT NULL DEFAULT 0;
      UPDATE jobs SET plan_end = chunks_planned;",
     ),
-    // What lists and searches of jobs read, and then the rows of the jobs that are there already.
+    // The indexes for lists and searches of jobs, and then the rows of existing jobs.
     Statements("CREATE INDEX jobs_by_state ON jobs (state, created_at, id);
      CREATE INDEX jobs_by_patient ON jobs (patient, created_at, id);
      CREATE TABLE job_search (
@@ -149,7 +149,7 @@ impl Database {
         blocking(Store::Database, move || lock(&writer).transact(true, work)).await
     }
 
-    /// Runs [`Database::write`] if `lasts` is set, and [`Database::write_relaxed`] if not.
+    /// Runs [`Database::write`] if `lasts` is set, and otherwise [`Database::write_relaxed`].
     pub(super) async fn write_lasting<T: Send + 'static>(
         &self,
         lasts: bool,
@@ -158,9 +158,9 @@ impl Database {
         if lasts { self.write(work).await } else { self.write_relaxed(work).await }
     }
 
-    /// Runs one transaction that a power cut may undo. It is only for changes that are made again after such a loss, or that
-    /// are reported to nobody before the next [`Database::write`]. It takes microseconds, so it runs on the calling thread if
-    /// no other write is running.
+    /// Runs one transaction that a power cut may undo. It is only for changes that are made again after such a loss, or
+    /// that are not reported before the next [`Database::write`]. It takes microseconds, so it runs on the calling
+    /// thread if no other write is running.
     pub(super) async fn write_relaxed<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
@@ -180,14 +180,14 @@ impl Database {
     }
 }
 
-/// Updates a database to the newest version in one transaction. Refuses a database of a newer program, which this one
-/// would read wrongly.
+/// Updates a database to the newest version in one transaction. Refuses a database of a newer program, because this
+/// program would misread it.
 fn migrate(connection: &mut Connection, schema: Migrations) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
     let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
     let missing = schema.get(version as usize..).ok_or_else(|| {
         Error::invalid(
-            "the database was written by a newer version of this program; start that one, or use another --state",
+            "the database was written by a newer version of this program; start the newer version, or use another --state",
         )
     })?;
     for migration in missing {
@@ -227,7 +227,8 @@ fn shared(connection: Connection) -> Shared {
     Arc::new(Mutex::new(Handle { connection, waits: None }))
 }
 
-/// Locks a connection. A panic while the lock was held has rolled its transaction back, so the connection can be used.
+/// Locks a connection. If a thread panicked while it held the lock, its transaction was rolled back, so the connection
+/// can be used.
 fn lock(handle: &Shared) -> MutexGuard<'_, Handle> {
     handle.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -240,7 +241,7 @@ fn lock_if_free(handle: &Shared) -> Option<MutexGuard<'_, Handle>> {
     }
 }
 
-/// A file that SQLite cannot read. Retrying does not help.
+/// The error of a file that SQLite cannot read. Retrying does not help.
 #[derive(Debug, thiserror::Error)]
 #[error("the database is damaged: stop the server, and restore the state directory from a backup")]
 struct DamagedDatabase(#[source] rusqlite::Error);
@@ -288,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_from_before_versions_is_brought_up_to_date() {
+    fn a_database_without_a_version_is_updated() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.sqlite");
         let old = Connection::open(&path).expect("a database");
@@ -307,7 +308,7 @@ mod tests {
 
     /// The durability of [`Database::write`] depends on the settings of SQLite before each transaction.
     #[tokio::test]
-    async fn a_commit_waits_for_the_disk_when_it_is_to_last_and_only_then() {
+    async fn only_a_lasting_commit_waits_for_the_disk() {
         let directory = tempfile::tempdir().expect("a directory");
         let database = Database::open(&directory.path().join("state.sqlite"), STATE).expect("opened");
         for lasts in [true, false, false, true, true, false, true] {

@@ -27,8 +27,8 @@ impl LocalExpiringStore {
     }
 }
 
-/// Whether an entry must be on the disk before it is reported to anybody. Export slots and idempotency keys belong to an
-/// export that is about to start, and are on the disk together with it.
+/// Returns whether an entry must be on the disk before it is reported to a client. Export slots and idempotency keys
+/// belong to an export that is about to start, and reach the disk together with it.
 fn lasts(kind: EntryKind) -> bool {
     !matches!(kind, EntryKind::ExportSlot | EntryKind::Idempotency)
 }

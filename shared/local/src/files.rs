@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::{blocking, private};
 
-/// The most bytes of a file that a stream holds at once.
+/// The maximum number of bytes of a file that a stream holds at once.
 const PIECE: u64 = 256 * 1024;
 
 pub(super) struct LocalFiles {
@@ -77,7 +77,8 @@ impl Files for LocalFiles {
             let (next, rest) = match (ready, rest) {
                 (Some(ready), rest) => (ready, rest),
                 (None, Some(file)) => {
-                    // Allocated on the thread that also frees it: the allocator reuses memory late if another thread frees it.
+                    // Allocated on the thread that also frees it: the allocator reuses memory late if another thread
+                    // frees it.
                     let buffer = buffer_for(file.limit());
                     blocking(Store::Files, move || piece(file, buffer)).await?
                 }
@@ -153,11 +154,11 @@ struct Writer {
     /// The first bytes, which are written together with the next ones or at the end. So a small file needs only one call on
     /// a blocking thread.
     held: Vec<u8>,
-    /// Created with the first bytes that are not held.
+    /// The file, created with the first bytes that are not held.
     file: Option<Created>,
 }
 
-/// The most bytes that a writer holds.
+/// The maximum number of bytes that a writer holds.
 const MAX_HELD: usize = 512 * 1024;
 
 #[async_trait]

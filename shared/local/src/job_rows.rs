@@ -1,4 +1,4 @@
-//! The indexes of jobs in SQLite: what lists read, and the rows of the search.
+//! The indexes of jobs in SQLite: the reads of lists, and the search rows.
 
 use async_trait::async_trait;
 use domain::error::Result;
@@ -29,7 +29,7 @@ pub(super) fn remove(transaction: &Transaction<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Adds the search rows of all jobs, for a database of an earlier version. A job that cannot be read gets none.
+/// Adds the search rows of all jobs to a database of an earlier version. A job that cannot be read gets none.
 pub(super) fn fill(transaction: &Transaction<'_>) -> Result<()> {
     let mut select = transaction.prepare("SELECT id, job FROM jobs").map_err(sql)?;
     let mut rows = select.query([]).map_err(sql)?;
@@ -43,7 +43,7 @@ pub(super) fn fill(transaction: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The search rows of a job that is stored.
+/// The search rows of a stored job.
 pub(super) struct NewRows {
     id: String,
     position: String,
@@ -56,7 +56,7 @@ impl NewRows {
     }
 }
 
-/// The statement that reads rows of an index, and its values.
+/// Returns the statement that reads rows of an index, and its values.
 fn select(index: &Index, span: &Span, limit: usize) -> (String, Vec<SqlValue>) {
     let order = if span.oldest_first { "ASC" } else { "DESC" };
     let (above, below) =
@@ -131,8 +131,7 @@ mod tests {
     use super::*;
     use crate::database::{Database, STATE};
 
-    /// Whatever is listed, SQLite goes to the place in an index and reads on from there: it reads no other rows and sorts
-    /// nothing.
+    /// For every list, SQLite seeks to a position in an index and reads on: it reads no other rows and sorts nothing.
     #[test]
     fn every_list_reads_an_index_in_its_order() {
         let jobs = LocalJobs::new(Arc::new(Database::in_memory(STATE).expect("a database")));
@@ -165,7 +164,7 @@ mod tests {
         }
     }
 
-    /// The jobs of a database of an earlier version are found like others.
+    /// Jobs in a database of an earlier version are found like others.
     #[tokio::test]
     async fn jobs_that_were_stored_before_are_found() {
         use domain::ports::jobs::{JobQuery, Jobs as _};

@@ -21,11 +21,11 @@ use crate::job_rows::{self, NewRows};
 
 pub(super) struct LocalJobs {
     pub(super) database: Arc<Database>,
-    /// Parsed jobs that were read before. One is used only while its version and its counters are current.
+    /// Parsed jobs. One is used only while its version and its counters are current.
     parsed: Bounded<JobId, Arc<StoredJob>>,
 }
 
-/// The most bytes of parsed jobs that are kept in memory, counted by their stored size.
+/// The maximum total size of parsed jobs in memory, counted by their stored size.
 const MAX_PARSED_BYTES: u64 = 4 * 1024 * 1024;
 
 impl LocalJobs {
@@ -99,7 +99,7 @@ impl Jobs for LocalJobs {
                 );
                 match created.map_err(sql)? {
                     1 => job_rows::add(transaction, &rows),
-                    _ => Err(Error::conflict("there is such a job already")),
+                    _ => Err(Error::conflict("the job already exists")),
                 }
             })
             .await
@@ -114,7 +114,7 @@ impl Jobs for LocalJobs {
     }
 
     async fn peek(&self, id: &JobId) -> Result<Option<Arc<StoredJob>>> {
-        // The two reads may see different versions. That is safe: what is kept comes from one row, and the next call
+        // The two reads may see different versions. That is safe: the cached job comes from one row, and the next call
         // compares it again.
         let current = self.database.read(|connection| {
             let mut select = connection.prepare_cached(PEEK)?;
@@ -154,7 +154,7 @@ impl Jobs for LocalJobs {
                 );
                 match replaced.map_err(sql)? {
                     1 => Ok(before),
-                    _ => Err(Error::conflict("the job was changed by somebody else at the same time; look at it again")),
+                    _ => Err(Error::conflict("another request changed the job at the same time; read it again")),
                 }
             })
             .await?;
@@ -198,7 +198,8 @@ impl Jobs for LocalJobs {
         let id = job.to_string();
         let (at, plan) = (append.at, append.plan);
         let chunks = append.chunks.to_vec();
-        // The tasks of the chunks are sent afterwards, by a write that waits for the disk, or the chunk is handled at once.
+        // The tasks of the chunks are sent later by a write that waits for the disk, or the chunk is handled in this
+        // task.
         self.database
             .write_relaxed(move |transaction| {
                 let known = progress_of(transaction, &id)?;
@@ -234,7 +235,7 @@ impl Jobs for LocalJobs {
             select.query_map(params![job.as_str(), from, to], raw_chunk)?.collect()
         })?;
         let mut chunks = rows.into_iter().map(stored_chunk).collect::<Result<Vec<_>>>()?;
-        // SQLite sorts the ids as text, which is wrong from the tenth rest of a chunk on.
+        // SQLite sorts the ids as text, which is wrong from the tenth part of a chunk on.
         chunks.sort_by_key(|stored| stored.chunk.id);
         Ok(chunks)
     }
@@ -274,13 +275,14 @@ impl Jobs for LocalJobs {
     }
 }
 
-/// Whether a state must be on the disk before anybody reads it. Only the work that a running job has recorded is repeated after
-/// a power cut. A queued job lasts at once: a repeated kick-off may find it and report it before its Plan task is sent.
+/// Returns whether a state must be on the disk before a client can read it. Only recorded work of a running job is
+/// repeated after a power cut. A queued job must be durable at once: a repeated kick-off may report it before its Plan
+/// task is sent.
 fn lasts(state: JobState) -> bool {
     state != JobState::Running
 }
 
-/// A chunk that has read no more bytes than this is repeated after a power cut, which takes less than a second.
+/// A chunk that has read no more bytes than this may be repeated after a power cut, which takes less than a second.
 const CHEAP_BYTES: i64 = 64 * 1024 * 1024;
 
 /// The columns of a job.

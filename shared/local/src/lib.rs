@@ -1,5 +1,5 @@
-//! The platform for one machine. SQLite stores jobs, chunks, the queue and expiring entries, and in a database of its own the
-//! audit trail; directories hold files and records.
+//! The platform for one machine. SQLite stores jobs, chunks, the queue and expiring entries, and the audit trail in its
+//! own database. Directories hold files and records.
 
 mod audit;
 mod database;
@@ -40,7 +40,7 @@ use self::jobs::LocalJobs;
 pub use self::queue::LocalQueue;
 use self::records::LocalRecords;
 
-/// The ports of one machine. See the [crate](self).
+/// The ports of one machine.
 #[derive(Clone)]
 pub struct Local {
     context: Context,
@@ -53,11 +53,11 @@ pub struct Local {
     keys: Arc<Keys>,
     verifier: Arc<Verifier>,
     verified: Arc<VerifiedTokens>,
-    /// Keeps other processes out of the state directory until the last clone is dropped.
+    /// Locks the state directory for this process until the last clone is dropped.
     _lock: Option<Arc<File>>,
 }
 
-/// What a platform is made of beside its database and its files.
+/// The parts of a platform other than its database and its files.
 struct Parts {
     keys: Keys,
     records: LocalRecords,
@@ -119,7 +119,7 @@ impl Local {
         Ok(Self { _lock: Some(Arc::new(lock)), ..opened })
     }
 
-    /// Creates a state that is removed when it is dropped, for tests and for exports by a program that then ends.
+    /// Creates a temporary state that is removed when it is dropped, for tests and for a program that exports and ends.
     pub fn in_memory(
         records: &Path,
         settings: Settings,
@@ -162,7 +162,7 @@ impl Local {
         })
     }
 
-    /// The receiving end of the queue.
+    /// Returns the receiving end of the queue.
     pub fn inbox(&self) -> Arc<LocalQueue> {
         self.queue.clone()
     }
@@ -205,7 +205,7 @@ ports_of_one_machine! {
     verifier: Verifier,
 }
 
-/// The audit trail of a state directory, only for reading: another process may have the state open.
+/// Opens the audit trail of a state directory only for reading: another process may have the state open.
 ///
 /// # Errors
 ///
@@ -219,7 +219,7 @@ pub fn audit_to_read(state: &Path) -> Result<Arc<dyn AuditLog>> {
     Ok(Arc::new(LocalAuditLog::new(database, SignedDuration::ZERO, Arc::new(SystemClock))))
 }
 
-/// Runs blocking work for a store on a thread for such work, outside the async threads.
+/// Runs blocking work for a store on a thread for blocking work, outside the async threads.
 async fn blocking<T: Send + 'static>(
     store: Store,
     work: impl FnOnce() -> Result<T> + Send + 'static,

@@ -15,9 +15,9 @@ use storage::layout::is_stray;
 use crate::blocking;
 use crate::records::{entries, is_directory, is_empty, parts_of};
 
-/// The most names that one pass through the directory keeps.
+/// The maximum number of names that one pass through the directory keeps.
 const PAGE: usize = 20_000;
-/// How many patients' directories one call on a blocking thread reads.
+/// The number of patients' directories that one call on a blocking thread reads.
 const MEMBERS_AT_ONCE: usize = 256;
 
 /// A name below `Patient/`. Names compare like the prefixes of an object store.
@@ -78,7 +78,7 @@ pub(super) struct LocalEntries {
     after: Option<String>,
     /// The next names, whose entries are not read yet.
     names: VecDeque<Name>,
-    /// Entries that were read and not yet returned.
+    /// Entries that were read and not returned yet.
     ready: VecDeque<Entry>,
     more: bool,
 }

@@ -1,4 +1,5 @@
-//! Files and directories that only their owner can read: their modes are 0600 and 0700, whatever the process's umask is.
+//! Files and directories that only their owner can read: their modes are 0600 and 0700, whatever the umask of the
+//! process.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write as _;

@@ -70,7 +70,7 @@ impl LocalQueue {
         self.clock.now().saturating_add(delay).unwrap_or(Timestamp::MAX).as_millisecond()
     }
 
-    /// Makes dead letters of the messages that were delivered [`MAX_DELIVERIES`] times, then takes one message with a new
+    /// Turns messages that were delivered [`MAX_DELIVERIES`] times into dead letters, then takes one message with a new
     /// receipt.
     async fn take(
         &self,
@@ -99,8 +99,8 @@ impl LocalQueue {
         match serde_json::from_str(&body) {
             Ok(task) => Ok(Some(Delivery { task, receipt, deliveries })),
             Err(error) => {
-                // Another version of this program sent the message. This one can never read it, so the message is removed;
-                // cleanup sends the next task of its job.
+                // Another version of this program sent the message. This version can never read it, so the message is
+                // removed; cleanup sends the next task of its job.
                 tracing::error!(error = %error, "a message of the queue could not be read and was dropped");
                 self.drop_message(receipt).await?;
                 Ok(None)
@@ -171,7 +171,7 @@ impl Inbox for LocalQueue {
 
     async fn dead(&self) -> Result<Option<Delivery>> {
         let now = self.clock.now().as_millisecond();
-        // There is rarely a dead letter, and this read costs less than a transaction.
+        // Dead letters are rare, and this read costs less than a transaction.
         let any = self.database.read(|connection| {
             let statement = concat!(
                 "SELECT 1 FROM messages WHERE dead = 1 OR (",

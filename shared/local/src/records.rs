@@ -21,7 +21,7 @@ use crate::blocking;
 use crate::listing::{LocalEntries, patients};
 use crate::shared_files::SharedFiles;
 
-/// How many patients' directories one call on a blocking thread reads.
+/// The number of patients' directories that one call on a blocking thread reads.
 const LISTED_AT_ONCE: usize = 8;
 
 pub(super) struct LocalRecords {
@@ -31,8 +31,8 @@ pub(super) struct LocalRecords {
 }
 
 impl LocalRecords {
-    /// Refuses a path that is no directory. Only warns if there is no directory `Patient`, because records may be loaded
-    /// while the server runs, and warns of entries that are never read.
+    /// Refuses a path that is not a directory. Only warns if there is no directory `Patient`, because records may be
+    /// loaded while the server runs. Also warns about entries that are never read.
     pub(super) fn new(root: &Path) -> Result<Self> {
         if !root.is_dir() {
             return Err(Error::invalid(format!("the records directory {} does not exist", root.display())));
@@ -60,7 +60,7 @@ impl LocalRecords {
         self.root.join("Patient").join(patient.as_str())
     }
 
-    /// Runs `read` with the index of the present files of `shared/`.
+    /// Runs `read` with the index of the current files of `shared/`.
     async fn with_shared_files<T: Send + 'static>(
         &self,
         read: impl FnOnce(&SharedFiles) -> Result<T> + Send + 'static,
@@ -165,10 +165,10 @@ impl Records for LocalRecords {
     }
 }
 
-/// The most entries that a warning names.
+/// The maximum number of entries that a warning names.
 const MAX_NAMED: usize = 10;
 
-/// Returns the names of the entries of the records directory that are never read, in their order.
+/// Returns the names of the entries of the records directory that are never read, in order.
 fn unread_entries(root: &Path) -> Vec<String> {
     let known = [Area::Shared, Area::Groups, Area::Deleted].map(Area::directory);
     let names = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name());
@@ -189,8 +189,8 @@ pub(super) fn parts_of(root: &Path, path: &Path) -> Result<Parts> {
     Ok(Parts { records, documents: files_in(root, &files, Place::Documents)? })
 }
 
-/// Returns the entries of a directory that are listed, in the order of their names. An entry that is no regular file has
-/// 0 bytes here, and reading it is [`Error::Damaged`]. So an export names it, and never waits for it.
+/// Returns the entries of a directory that are listed, in the order of their names. An entry that is not a regular file
+/// has 0 bytes here, and reading it returns [`Error::Damaged`]. So an export names it, and never waits for it.
 fn files_in(root: &Path, path: &Path, place: Place) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     for entry in entries(root, path)? {
@@ -231,21 +231,21 @@ fn check_lake(root: &Path) -> Result<()> {
     }
 }
 
-/// Whether an entry is a directory or a symbolic link to one. (A symbolic link to a file is not read.)
+/// Returns whether an entry is a directory or a symbolic link to one. (A symbolic link to a file is not read.)
 pub(super) fn is_directory(entry: &std::fs::DirEntry) -> Result<bool> {
     let kind = entry.file_type()?;
     Ok(kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
 }
 
-/// When a file was written or moved to its place, whichever is later. A copy may keep the modification time of its
-/// original, so that time alone is not enough.
+/// Returns when a file was written or moved to its place, whichever is later. A copy may keep the modification time of
+/// its original, so the modification time alone is not enough.
 fn changed(found: &std::fs::Metadata) -> Option<Timestamp> {
     let moved = Timestamp::new(found.ctime(), i32::try_from(found.ctime_nsec()).ok()?).ok()?;
     let written = found.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
     Some(written.map_or(moved, |written| written.max(moved)))
 }
 
-/// Whether an entry is a regular file without bytes.
+/// Returns whether an entry is a regular file without bytes.
 pub(super) fn is_empty(entry: &std::fs::DirEntry) -> Result<bool> {
     Ok(entry.file_type()?.is_file() && entry.metadata()?.len() == 0)
 }
@@ -257,7 +257,7 @@ fn is_missing(error: &std::io::Error) -> bool {
 /// Reads a file in blocks, outside the async threads.
 struct Blocks {
     path: PathBuf,
-    /// Its path below the root of the lake.
+    /// The path below the root of the lake.
     file: String,
     compressed: bool,
     source: Option<Box<dyn Read + Send>>,
@@ -311,7 +311,7 @@ impl BlockReader for Blocks {
 }
 
 /// Opens a file, and decompresses it if `compressed` is set. `file` is its path below the root of the lake. Returns
-/// [`Error::Damaged`] if it is no regular file, because reading a pipe could wait for ever.
+/// [`Error::Damaged`] if it is not a regular file, because reading a pipe could wait forever.
 pub(super) fn open(path: &Path, file: &str, compressed: bool) -> Result<Box<dyn Read + Send>> {
     let kind = std::fs::symlink_metadata(path)?.file_type();
     if !kind.is_file() {
@@ -338,7 +338,7 @@ mod tests {
 
     use super::*;
 
-    /// The same rule holds in every directory of the lake: only regular files are read, and all others are named.
+    /// The same rule holds in every directory of the lake: only regular files are read, and all others are reported.
     #[tokio::test]
     async fn only_regular_files_are_read_and_the_others_are_named() {
         let lake = tempfile::tempdir().expect("a directory");
@@ -390,7 +390,7 @@ mod tests {
         }
         let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
         let found = records.supporting(&wanted).await.expect("lines");
-        assert_eq!(found.lines.len(), 1, "the line is read once, and not again through the link");
+        assert_eq!(found.lines.len(), 1, "the line is not read again through the link");
         let files: Vec<_> = found.damaged.iter().map(|damage| damage.file.as_str()).collect();
         assert_eq!(files, ["shared/directory.ndjson", "shared/link.ndjson", "shared/socket.ndjson"]);
     }

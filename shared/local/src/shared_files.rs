@@ -15,11 +15,11 @@ use storage::shared_index::{Entry, SharedIndex, TOO_LONG, Taken, Unusable};
 
 use crate::records::{entries, open};
 
-/// A file of `shared/`, with the size and the time by which a later change is noticed.
+/// A file of `shared/`, with its size and time, by which a later change is detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SharedFile {
     path: PathBuf,
-    /// Its path below the root of the lake.
+    /// The path below the root of the lake.
     name: String,
     compressed: bool,
     size: u64,
@@ -34,9 +34,9 @@ pub(super) struct SharedFiles {
 }
 
 impl SharedFiles {
-    /// Returns the files of `shared/` in the order of their names. If the directory is missing but the lake is not, there
-    /// are none. Entries that are no regular files, or whose names the layout does not have, are included and reported as
-    /// damaged.
+    /// Returns the files of `shared/` in the order of their names. If the directory is missing but the lake is not,
+    /// there are none. Entries that are not regular files, or whose names the layout does not have, are included and
+    /// reported as damaged.
     pub(super) fn files(root: &Path) -> Result<Vec<SharedFile>> {
         let mut files = Vec::new();
         for entry in entries(root, &root.join(Area::Shared.directory()))? {
@@ -53,13 +53,13 @@ impl SharedFiles {
         Ok(files)
     }
 
-    /// Whether the index was built from exactly these files.
+    /// Returns whether the index was built from exactly these files.
     pub(super) fn is_of(&self, files: &[SharedFile]) -> bool {
         self.files == files
     }
 
-    /// Reads all files once, each up to its end or to the place where it is damaged. Lines that are no resources are
-    /// skipped and reported as damaged.
+    /// Reads all files once, each up to its end or its first damage. Lines that are not resources are skipped and
+    /// reported as damaged.
     pub(super) fn build(files: Vec<SharedFile>) -> Result<Self> {
         let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
         for (number, file) in files.iter().enumerate() {
@@ -87,7 +87,7 @@ impl SharedFiles {
         Ok(Supporting { lines: found.lines(), damaged: self.damaged.clone(), provenance })
     }
 
-    /// Returns references to the Provenance resources that may be about these resources.
+    /// Returns references to the Provenance resources that may have one of these resources as a target.
     pub(super) fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
         self.index.about(references)
     }
@@ -99,7 +99,7 @@ fn read(number: usize, file: &SharedFile, index: &mut SharedIndex, unusable: &mu
     Place::Area(Area::Shared).check(name, &file.name)?;
     let mut reader = BufReader::new(open(&file.path, &file.name, file.compressed)?);
     let (mut line, mut offset, mut at) = (Vec::new(), 0, 1);
-    // Whether the bytes that are read next belong to a line that is too long.
+    // Whether the next bytes belong to a line that is too long.
     let mut is_rest = false;
     loop {
         line.clear();

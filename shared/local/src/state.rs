@@ -27,8 +27,8 @@ pub(super) fn open(state: &Path) -> Result<File> {
     lock(state)
 }
 
-/// Locks the directory for as long as the returned file is open. The operating system releases the lock when the process
-/// ends, however it ends.
+/// Locks the directory until the returned file is closed. The operating system releases the lock when the process ends,
+/// even if it is killed.
 fn lock(state: &Path) -> Result<File> {
     let mut file = private::kept_file(&state.join("lock"))?;
     match file.try_lock() {
@@ -37,7 +37,7 @@ fn lock(state: &Path) -> Result<File> {
             let mut owner = String::new();
             file.read_to_string(&mut owner)?;
             return Err(Error::invalid(format!(
-                "the state directory {} is in use by process {}; stop that one, or use another --state",
+                "the state directory {} is in use by process {}; stop that process, or use another --state",
                 state.display(),
                 owner.trim()
             )));
@@ -60,7 +60,7 @@ pub(super) fn read_keys(path: &Path) -> Result<Option<Keys>> {
     let keys = serde_json::from_slice::<StoredKeys>(&text).ok().and_then(|stored| Keys::new(&stored).ok());
     keys.map(Some).ok_or_else(|| {
         Error::invalid(format!(
-            "{} is empty or damaged: restore it from a backup, or delete it; the server then makes new keys, and every token and session of the old ones ends",
+            "{} is empty or damaged: restore it from a backup, or delete it; the server then makes new keys, and all tokens and sessions of the old keys end",
             path.display()
         ))
     })

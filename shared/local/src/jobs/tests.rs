@@ -1,6 +1,6 @@
 use super::*;
 
-/// A row that is damaged, or that another version wrote, hides no other row and stops no page.
+/// A row that is damaged, or that another version wrote, does not hide other rows or stop a page.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
     let database = Arc::new(Database::in_memory(crate::database::STATE).expect("a database"));
@@ -38,9 +38,9 @@ async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
     assert_eq!(jobs.get(&damaged).await.expect_err("damaged").kind(), domain::error::Kind::Defect);
 }
 
-/// Whoever adds a state decides here whether its client may hear of it before it is on the disk.
+/// A new state must be added here: may a client see it before it is on the disk?
 #[test]
-fn what_clients_are_told_lasts() {
+fn states_that_clients_see_are_durable() {
     let relaxed: Vec<_> = JobState::ALL.into_iter().filter(|state| !lasts(*state)).collect();
     assert_eq!(relaxed, [JobState::Running]);
 }
