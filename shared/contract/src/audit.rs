@@ -1,4 +1,4 @@
-//! The tests of [`AuditLog`]: lists, chains, writers that race, and entries that expire.
+//! Tests of [`AuditLog`]: lists, chains, concurrent writers, and entries that expire.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use storage::audit_chain::{verify, verify_newest};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// Tests [`AuditLog`]. `run` tells this run from others in the same store, and `advance` moves the time. Entries must be kept
-/// for less than ten years.
+/// Tests [`AuditLog`]. `run` distinguishes this run from others in the same store, and `advance` moves the time.
+/// Entries must be kept for less than ten years.
 pub async fn audit(log: Arc<dyn AuditLog>, run: &str, clock: &dyn Clock, advance: impl Fn(SignedDuration)) {
     let began = clock.now();
     let patient = |name: &str| PatientId::parse(&format!("{name}-{run}")).expect("an id");
@@ -64,10 +64,10 @@ pub async fn audit(log: Arc<dyn AuditLog>, run: &str, clock: &dyn Clock, advance
     assert!(matches!(log.list(&wrong).await, Err(Error::Invalid(_))));
     racing(&log, run, clock).await;
     expiring(&log, clock, &advance, &viewed("ann", "c")).await;
-    assert_eq!(found(about("c")).await.len(), 1, "what is new is found after what is old is gone");
+    assert_eq!(found(about("c")).await.len(), 1, "new entries are found after expired ones are removed");
 }
 
-/// Each of many writers adds one entry, and the chains are whole.
+/// Each of many concurrent writers adds one entry, and the chains verify.
 async fn racing(log: &Arc<dyn AuditLog>, run: &str, clock: &dyn Clock) {
     const WRITERS: usize = 50;
     let writers = (0..WRITERS).map(|number| {
@@ -86,12 +86,12 @@ async fn racing(log: &Arc<dyn AuditLog>, run: &str, clock: &dyn Clock) {
     let verified = verify(&**log, clock.now(), &[]).await.expect("read");
     assert_eq!(verified.broken, []);
     let again = verify(&**log, clock.now(), &verified.heads).await.expect("read");
-    assert_eq!(again.broken, [], "the heads of before are expected");
+    assert_eq!(again.broken, [], "the earlier heads are found");
     let newest = verify_newest(&**log, clock.now(), 3).await.expect("read");
     assert_eq!(newest.broken, []);
 }
 
-/// Entries that have expired can be removed, and the rest of the chain is whole.
+/// Expired entries can be removed, and the rest of the chain verifies.
 async fn expiring(
     log: &Arc<dyn AuditLog>,
     clock: &dyn Clock,
@@ -102,11 +102,11 @@ async fn expiring(
     log.sweep().await.expect("swept");
     let swept = verify(&**log, clock.now(), &before.heads).await.expect("read");
     assert_eq!(swept.broken, []);
-    assert!(swept.entries >= before.entries, "nothing has expired");
+    assert!(swept.entries >= before.entries, "expired entries are still there");
     advance(SignedDuration::from_hours(24 * 366 * 10));
     log.append(event).await.expect("appended");
     log.sweep().await.expect("swept");
     let swept = verify(&**log, clock.now(), &before.heads).await.expect("read");
     assert_eq!(swept.broken, []);
-    assert_eq!(log.sweep().await.expect("swept"), 0, "one sweep removes all that has expired");
+    assert_eq!(log.sweep().await.expect("swept"), 0, "one sweep removes all expired entries");
 }

@@ -59,7 +59,7 @@ pub(super) async fn chunks(jobs: Arc<dyn Jobs>) {
     many(jobs).await;
 }
 
-/// Of two appends at the same place, the second is refused, even if its chunks differ.
+/// If two appends start at the same place, the second is refused, even if its chunks differ.
 async fn plan(jobs: &dyn Jobs) {
     let job = job(50, "c");
     let id = job.id().clone();
@@ -86,7 +86,7 @@ async fn plan(jobs: &dyn Jobs) {
     jobs.remove(&id).await.expect("removed");
     for plan in [Plan::Continues, Plan::Ends, Plan::HasEnded] {
         let append = jobs.append(&id, Append { at: 0, chunks: &first, plan }).await;
-        assert!(matches!(append, Err(Error::NotFound(_))), "nothing is added to a job that was removed");
+        assert!(matches!(append, Err(Error::NotFound(_))), "no chunk is added to a removed job");
     }
     assert_eq!(jobs.chunk(&id, ChunkId::first(0)).await.expect("a result"), None);
 }
@@ -117,7 +117,7 @@ async fn results(jobs: Arc<dyn Jobs>) {
     let peeked = jobs.peek(&id).await.expect("a result").expect("a job");
     assert_eq!(*peeked, stored, "peek returns the counters");
 
-    // The rest of a chunk is added when the chunk is finished. Its bytes were planned with the chunk.
+    // The chunk for the remaining patients is added when the chunk is finished. Its bytes were planned with that chunk.
     let rest = Chunk::new(ChunkId::first(1).rest(), Work::Supporting, 13);
     for _ in 0..2 {
         let finished =
@@ -146,7 +146,7 @@ async fn results(jobs: Arc<dyn Jobs>) {
     assert!(matches!(late, Err(Error::NotFound(_))));
 }
 
-/// The end of an attempt at a chunk.
+/// Returns the end of an attempt at a chunk.
 fn done<'c>(chunk: &'c Chunk, result: &'c ChunkResult, rest: Option<&'c Chunk>) -> DoneChunk<'c> {
     DoneChunk { chunk, result, rest }
 }
@@ -163,7 +163,7 @@ async fn many(jobs: Arc<dyn Jobs>) {
         let plan = if at + 20 < MANY { Plan::Continues } else { Plan::Ends };
         append(&*jobs, &id, chunks, at, plan).await.expect("appended");
     }
-    // One chunk has twelve rests. Their ids as texts are not in order.
+    // One chunk has twelve further parts. Their ids as texts are not in order.
     let mut rest = all[30].clone();
     for _ in 0..12 {
         let next = Chunk::new(rest.id.rest(), Work::Groups, 0);
@@ -184,7 +184,7 @@ async fn many(jobs: Arc<dyn Jobs>) {
     );
     assert_eq!(jobs.chunks(&id, 5..5).await.expect("chunks"), []);
 
-    // If workers finish at the same time, at least one sees that all chunks are done.
+    // If workers finish at the same time, at least one of them sees that all chunks are done.
     let open = all.iter().filter(|chunk| chunk.id.index != 30).chain([&rest]);
     let racing = open.cloned().map(|chunk| {
         let (jobs, id) = (jobs.clone(), id.clone());

@@ -32,7 +32,7 @@ mod records;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// A job of a patient. `seconds` decides its id and its time of creation.
+/// Returns a job of a patient. `seconds` decides its id and its time of creation.
 pub fn job(seconds: i64, patient: &str) -> Job {
     let at = Timestamp::from_second(1_700_000_000 + seconds).expect("a time");
     let patient = PatientId::parse(patient).expect("an id");
@@ -94,9 +94,9 @@ pub async fn jobs(jobs: Arc<dyn Jobs>) {
     chunks::chunks(jobs).await;
 }
 
-/// Tests [`Queue`] and [`Inbox`]: delivery at least once, visibility, the limit of deliveries, and dead letters. `advance`
-/// moves the time. All waits are multiples of `unit`, which must be at least a second if the time cannot be moved and must
-/// pass.
+/// Tests [`Queue`] and [`Inbox`]: delivery at least once, visibility, the limit of deliveries, and dead letters.
+/// `advance` moves the time. All waits are multiples of `unit`, which must be at least a second if the time cannot be
+/// moved and must pass.
 pub async fn queue(
     queue: &dyn Queue,
     inbox: &dyn Inbox,
@@ -202,7 +202,7 @@ pub async fn expiring(expiring: Arc<dyn ExpiringStore>, clock: &dyn Clock, advan
     assert!(expiring.put(kind, "k", json!({ "n": 1 }), soon(60)).await.expect("a result"));
     assert!(
         !expiring.put(kind, "k", json!({ "n": 2 }), soon(60)).await.expect("a result"),
-        "an entry that exists stays"
+        "an existing entry is not replaced"
     );
     assert!(
         expiring.put(EntryKind::Refresh, "k", json!(null), soon(60)).await.expect("a result"),

@@ -1,4 +1,4 @@
-//! Lists of jobs, and the search for them against a slow and obvious one.
+//! Tests of lists and searches of jobs, which are compared with a simple and slow search.
 
 use domain::clock::Random;
 use domain::error::Error;
@@ -45,7 +45,7 @@ pub(super) async fn lists(jobs: &dyn Jobs) {
     // Another user of the same client and patient is another owner.
     let mut other = job(8, "odd");
     if let Job::Queued(queued) = &mut other {
-        queued.header.owner.subject = Some("somebody else".to_owned());
+        queued.header.owner.subject = Some("another user".to_owned());
     }
     jobs.create(&other).await.expect("created");
     assert_eq!(jobs.list(&of_owner).await.expect("a page").jobs.len(), 3);
@@ -79,7 +79,7 @@ const NAMES: [(&str, &[&str]); 14] = [
     ("Straße İpek", &["strasse", "ipek"]),
 ];
 
-/// A job that is found, and all that the obvious search knows of it.
+/// A job to find, and the data that the simple search compares.
 struct Known {
     job: Job,
     words: &'static [&'static str],
@@ -87,8 +87,8 @@ struct Known {
     birth_date: String,
 }
 
-/// What is searched for: the text, and what the obvious search takes it for.
-struct Asked {
+/// A search: the typed text, and its meaning for the simple search.
+struct SimpleSearch {
     text: String,
     words: Vec<String>,
     identifier: String,
@@ -109,7 +109,7 @@ impl Dice {
     }
 }
 
-/// Long before the jobs of other tests, so that their dates keep them apart.
+/// Long before the jobs of other tests, so that dates separate them.
 fn first_day() -> Timestamp {
     Timestamp::from_second(1_500_000_000).expect("a time")
 }
@@ -128,12 +128,12 @@ fn known(number: usize, dice: &Dice) -> Known {
     summary.identifiers =
         vec![PatientIdentifier { kind: "MR".to_owned(), value: format!("MRN-{patient:04}/7") }];
     let identifiers = vec![format!("mrn{patient:04}7"), format!("p{patient}x")];
-    let Job::Queued(Queued { mut header }) = job(1, "p") else { unreachable!("it is queued") };
+    let Job::Queued(Queued { mut header }) = job(1, "p") else { unreachable!("the job is queued") };
     // Some jobs are created at the same time.
     header.created_at = first_day() + minutes(number / 2);
     header.id = SeededRandom::new(number as u64).job(header.created_at);
     let client = if dice.below(4) == 0 { "rare-app" } else { "app" };
-    header.owner = Owner::new(ClientId::parse(client).expect("an id"), None, Some(id), "somebody");
+    header.owner = Owner::new(ClientId::parse(client).expect("an id"), None, Some(id), "user");
     header.patient = (dice.below(10) != 0).then_some(summary);
     let (words, identifiers) =
         if header.patient.is_some() { (words, identifiers) } else { (&[][..], vec![]) };
@@ -152,8 +152,8 @@ fn in_state(header: JobHeader, state: usize) -> Job {
     }
 }
 
-fn asked(dice: &Dice) -> Asked {
-    let mut asked = Asked {
+fn wanted(dice: &Dice) -> SimpleSearch {
+    let mut wanted = SimpleSearch {
         text: String::new(),
         words: Vec::new(),
         identifier: String::new(),
@@ -161,17 +161,17 @@ fn asked(dice: &Dice) -> Asked {
     };
     let patient = dice.below(14);
     match dice.below(8) {
-        0 => ["%", "_", "😀", "\u{200f}", " ", "'"][dice.below(6)].clone_into(&mut asked.text),
+        0 => ["%", "_", "😀", "\u{200f}", " ", "'"][dice.below(6)].clone_into(&mut wanted.text),
         1 => {
             let [one, other] = [format!("mrn {patient:04}-7"), format!("MRN-{patient:04}/7")];
-            asked.text = if dice.below(2) == 0 { one } else { other };
-            asked.identifier = format!("mrn{patient:04}7");
-            asked.words = asked.text.to_lowercase().split([' ', '-', '/']).map(str::to_owned).collect();
+            wanted.text = if dice.below(2) == 0 { one } else { other };
+            wanted.identifier = format!("mrn{patient:04}7");
+            wanted.words = wanted.text.to_lowercase().split([' ', '-', '/']).map(str::to_owned).collect();
         }
         2 => {
-            asked.text = format!("p-{patient}.x");
-            asked.identifier = format!("p{patient}x");
-            asked.words = vec!["p".to_owned(), patient.to_string(), "x".to_owned()];
+            wanted.text = format!("p-{patient}.x");
+            wanted.identifier = format!("p{patient}x");
+            wanted.words = vec!["p".to_owned(), patient.to_string(), "x".to_owned()];
         }
         3 => {
             let (year, month, day) = (1950 + patient, 1 + patient % 9, 10 + patient % 10);
@@ -180,8 +180,8 @@ fn asked(dice: &Dice) -> Asked {
                 format!("{month}/{day}/{year}"),
                 format!("{day}.{month}.{year}"),
             ];
-            asked.text.clone_from(&written[if day > 12 { dice.below(3) } else { dice.below(2) }]);
-            asked.birth_date = format!("{year}-0{month}-{day}");
+            wanted.text.clone_from(&written[if day > 12 { dice.below(3) } else { dice.below(2) }]);
+            wanted.birth_date = format!("{year}-0{month}-{day}");
         }
         _ => {
             for _ in 0..=dice.below(2) {
@@ -189,17 +189,17 @@ fn asked(dice: &Dice) -> Asked {
                 let Some(word) = words.get(dice.below(words.len().max(1))) else { continue };
                 let length = 1 + dice.below(word.chars().count());
                 let start: String = word.chars().take(length).collect();
-                asked.text += &if dice.is() { start.to_uppercase() } else { start.clone() };
-                asked.text += [" ", "  ", "-", " \u{200f}"][dice.below(4)];
-                asked.identifier += &start;
-                asked.words.push(start);
+                wanted.text += &if dice.is() { start.to_uppercase() } else { start.clone() };
+                wanted.text += [" ", "  ", "-", " \u{200f}"][dice.below(4)];
+                wanted.identifier += &start;
+                wanted.words.push(start);
             }
         }
     }
-    asked
+    wanted
 }
 
-impl Asked {
+impl SimpleSearch {
     fn finds(&self, known: &Known) -> bool {
         let is_start = |word: &String| known.words.iter().any(|other| other.starts_with(word.as_str()));
         known.job.header().patient.is_some()
@@ -209,7 +209,7 @@ impl Asked {
     }
 }
 
-/// Everything that a query finds, page by page.
+/// Returns all jobs that a query finds, page by page.
 async fn pages(jobs: &dyn Jobs, query: &JobQuery) -> Vec<JobId> {
     let (mut ids, mut query) = (Vec::new(), query.clone());
     loop {
@@ -223,9 +223,9 @@ async fn pages(jobs: &dyn Jobs, query: &JobQuery) -> Vec<JobId> {
     }
 }
 
-/// A query with some conditions, and the jobs that it must find.
+/// Returns a query with some conditions, and the jobs that it must find.
 fn expected(all: &[Known], dice: &Dice) -> (String, JobQuery, Vec<JobId>) {
-    let asked = (dice.below(4) != 0).then(|| asked(dice));
+    let wanted = (dice.below(4) != 0).then(|| wanted(dice));
     let state =
         [JobState::AwaitingInput, JobState::Queued, JobState::Failed, JobState::Cancelled][dice.below(4)];
     let states = match dice.below(3) {
@@ -241,7 +241,7 @@ fn expected(all: &[Known], dice: &Dice) -> (String, JobQuery, Vec<JobId>) {
     let query = JobQuery {
         states: states.clone(),
         client: client.clone(),
-        search: asked.as_ref().map(|asked| Search::parse(&asked.text, false)),
+        search: wanted.as_ref().map(|wanted| Search::parse(&wanted.text, false)),
         created_from: Some(from),
         created_before: Some(before),
         oldest_first: dice.is(),
@@ -254,7 +254,7 @@ fn expected(all: &[Known], dice: &Dice) -> (String, JobQuery, Vec<JobId>) {
             let header = known.job.header();
             (states.is_empty() || states.contains(&known.job.state()))
                 && client.as_ref().is_none_or(|client| header.owner.client == *client)
-                && asked.as_ref().is_none_or(|asked| asked.finds(known))
+                && wanted.as_ref().is_none_or(|wanted| wanted.finds(known))
                 && (from..before).contains(&header.created_at)
         })
         .map(|known| (known.job.header().created_at, known.job.id().clone()))
@@ -263,11 +263,11 @@ fn expected(all: &[Known], dice: &Dice) -> (String, JobQuery, Vec<JobId>) {
     if !query.oldest_first {
         found.reverse();
     }
-    let text = asked.map(|asked| asked.text).unwrap_or_default();
+    let text = wanted.map(|wanted| wanted.text).unwrap_or_default();
     (text, query, found.into_iter().map(|(_, id)| id).collect())
 }
 
-/// Compares lists and searches with the obvious ones, before and after jobs change their state and are removed.
+/// Compares lists and searches with the simple ones, before and after jobs change their state and are removed.
 pub(super) async fn searches(jobs: &dyn Jobs) {
     let dice = Dice(SeededRandom::new(7));
     let before = jobs_in_states(jobs).await;
@@ -294,8 +294,8 @@ pub(super) async fn searches(jobs: &dyn Jobs) {
         nothing += usize::from(expected.is_empty());
         assert_eq!(pages(jobs, &query).await, expected, "{text:?}: {query:?}");
     }
-    assert!(nothing < 110, "{nothing} of the searches find nobody");
-    // The jobs of others come and go in a store that is shared.
+    assert!(nothing < 110, "{nothing} of the searches find no one");
+    // Other tests may change jobs in a shared store.
     let is_alone = before.iter().all(|count| *count == 0);
     for state in JobState::ALL {
         let mine = all.iter().filter(|known| known.job.state() == state).count();

@@ -1,4 +1,4 @@
-//! Tests the store of records.
+//! Tests of the store of records.
 
 use std::collections::BTreeSet;
 
@@ -86,7 +86,7 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     assert_eq!(
         seen,
         ["a-b", "a", "b", "c", "d", "other"],
-        "every patient is there once, in the order of prefixes"
+        "every patient is listed once, in the order of prefixes"
     );
     in_turn(records, &seen).await;
 
@@ -140,7 +140,7 @@ async fn shared_provenance(records: &dyn Records, put: &impl AsyncFn(&str, &[u8]
     let counts = records.supporting(&wanted).await.expect("lines").provenance;
     assert_eq!(counts, ProvenanceCounts { of_shared: 3, of_patients: 2 });
     let lines = records.supporting(&found).await.expect("lines").lines;
-    assert_eq!(lines.len(), 2, "they are resources of shared/ like any other");
+    assert_eq!(lines.len(), 2, "Provenance is read like other resources of shared/");
 }
 
 /// The lines before the damage are read, and the file is named.
@@ -184,7 +184,7 @@ async fn read(mut reader: Box<dyn BlockReader>) -> Vec<u8> {
     }
 }
 
-/// Names that the layout does not have are listed, and reading them returns `Damaged`. Nothing with bytes is skipped.
+/// Names that the layout does not have are listed, and reading them returns `Damaged`. No entry with bytes is skipped.
 async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let patient = PatientId::parse("s").expect("an id");
     for path in ["Patient/s/a.NDJSON", "shared/a.json", "deleted/a.ndjson.zst", "Group/a b.json"] {
@@ -223,7 +223,7 @@ async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     assert_eq!(strays(records, Some(&after)).await, ["flat.ndjson"], "'a b/' comes before 'a/'");
 }
 
-/// The names of the entries below `Patient/` that are not patients.
+/// Returns the names of the entries below `Patient/` that are not patients.
 async fn strays(records: &dyn Records, after: Option<&PatientId>) -> Vec<String> {
     let is_stray = |entry| match entry {
         Entry::Stray(name) => Some(name),
