@@ -241,7 +241,7 @@ fn decisions_are_counted_and_reported() -> tests::Result {
         }
     };
     assert_eq!((loaded.repeated, loaded.replaced.count), (1, 1));
-    named(&loaded.replaced, &["all.ndjson:1: Patient/a: another version stays, from "]);
+    named(&loaded.replaced, &["all.ndjson:1: Patient/a: another version is kept, from "]);
     assert!(loaded.replaced.named[0].ends_with("all.ndjson:3"), "{:?}", loaded.replaced.named);
     assert_eq!(loaded.unresolved.count, 5);
     named(

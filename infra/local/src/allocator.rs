@@ -1,8 +1,8 @@
 //! Makes the system allocator return memory that is no longer used.
 //!
-//! glibc gets large blocks from the operating system and returns them when they are freed. But each large block that is
-//! freed raises the size from which glibc does so, up to 32 MiB. After the first password hash (19 MiB) every later one
-//! comes from the heap of its thread, which keeps the memory: 200 parallel sign-ins then held 2.1 GB. The threshold is
+//! glibc gets large blocks from the operating system and returns them when they are freed. But each freed large block
+//! raises the size from which glibc does so, up to 32 MiB. After the first password hash (19 MiB) every later one comes
+//! from the heap of its thread, which keeps the memory: 200 parallel sign-ins then held 2.1 GB. The threshold is
 //! constant only if an environment variable sets it before the program starts, as `template.yaml` does on AWS.
 
 use std::os::unix::process::CommandExt;

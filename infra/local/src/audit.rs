@@ -1,4 +1,5 @@
-//! `ehi audit`: verifies the audit trail, and exports it as AuditEvents. Both only read, also while the server runs.
+//! `ehi audit`: verifies the audit trail, and exports it as AuditEvents. Both commands only read, so the server may run
+//! meanwhile.
 
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use web::audit_event::line;
 
 use crate::Failure;
 
-/// Entries that are read at a time.
+/// The number of entries that are read at a time.
 const PAGE: usize = 500;
 
 #[derive(Subcommand)]
@@ -107,11 +108,11 @@ async fn verify_all(options: &Verify) -> Result<(), Failure> {
         return Err(Failure::new(format!("the audit trail is broken:\n{}", broken.join("\n"))));
     }
     let chains = report.heads.len();
-    eprintln!("{} entries in {chains} of {SHARDS} chains are whole.", report.entries);
+    eprintln!("{} entries in {chains} of {SHARDS} chains are valid.", report.entries);
     Ok(())
 }
 
-/// The heads that an earlier run printed.
+/// Reads the heads that an earlier run printed.
 fn heads(path: &Path) -> Result<Vec<Head>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::of_path(path, &error))?;
     let heads = text.lines().filter(|line| !line.trim().is_empty()).map(str::parse);
@@ -122,7 +123,7 @@ async fn export(options: Export) -> Result<(), Failure> {
     let patient = options.patient.as_deref().map(PatientId::parse).transpose();
     let query = AuditQuery {
         actor: options.who,
-        patient: patient.map_err(|_| Failure::new("--patient is no patient id"))?,
+        patient: patient.map_err(|_| Failure::new("--patient is not a patient id"))?,
         from: options.from,
         until: options.until,
         count: PAGE,

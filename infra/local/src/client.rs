@@ -19,7 +19,7 @@ use settings::{Client, Settings};
 use crate::defaults::BULK_CLIENT;
 use crate::{Failure, private};
 
-/// How many seconds an assertion is valid.
+/// The lifetime of an assertion in seconds.
 const LIFETIME: i64 = 240;
 
 #[derive(Subcommand)]
@@ -81,7 +81,7 @@ pub async fn run(command: &Command) -> Result<(), Failure> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the token is what the command is for")]
+#[expect(clippy::print_stdout, reason = "the token is the output of the command")]
 async fn token(options: &Token) -> Result<(), Failure> {
     let key = ServiceKey::read(&options.key)?;
     let base = options.server.trim_end_matches('/');
@@ -119,7 +119,7 @@ fn add(options: &Add) -> Result<(), Failure> {
         Err(error) => return Err(Failure::of_path(&options.config, &error)),
     };
     let text = if before.is_empty() { entry.trim_start().to_owned() } else { before + &entry };
-    // Settings that the server would refuse are not written, and the private key is written only after this check.
+    // Settings that the server would refuse are not written. The private key is written only after this check.
     let settings = Settings::parse(&text, |_| None, Some("http://127.0.0.1:8888"))?;
     if let Some(reason) = settings.client(&options.id).and_then(Client::unusable) {
         return Err(Failure::new(format!(
@@ -196,7 +196,7 @@ impl ServiceKey {
         let secret: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
             self.pair.private_key().as_be_bytes().map_err(|_| Failure::new("the key cannot be written"))?;
         let mut jwk = self.public();
-        // Some clients search the key that signs by this member (RFC 7517, 4.3).
+        // Some clients search for the signing key by this member (RFC 7517, 4.3).
         jwk["key_ops"] = json!(["sign"]);
         jwk["d"] = json!(URL_SAFE_NO_PAD.encode(secret.as_ref()));
         let mut options = std::fs::OpenOptions::new();

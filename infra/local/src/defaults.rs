@@ -29,7 +29,7 @@ pub const TEST_REDIRECT: &str = "http://127.0.0.1/callback";
 /// User names and passwords.
 pub type Passwords = Vec<(&'static str, String)>;
 
-/// Settings, and the passwords and the key that belong to them if they are the sandbox's.
+/// Settings, and the passwords and the key of a sandbox.
 pub struct Defaults {
     pub settings: Settings,
     pub passwords: Passwords,
@@ -84,7 +84,7 @@ fn rsa_key() -> Result<String, Failure> {
 }
 
 fn sandbox(rsa_key: &str) -> String {
-    // ehi-app has a redirect URI for each institution, by number. The first five are enough to try it.
+    // ehi-app has a numbered redirect URI for each institution. The first five are enough to try it.
     let callbacks = ["localhost", "127.0.0.1"].map(|host| {
         let of_institution = |id: u32| format!("    \"http://{host}/api/institutions/{id}/redirect\",\n");
         format!("    \"http://{host}/callback\",\n") + &(1..=5).map(of_institution).collect::<String>()
@@ -113,7 +113,7 @@ redirect_uris = [
 /// The sample patients, which are part of the program.
 static SAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sample");
 
-/// The records directory: the one that was named, or a temporary one with the sample patients, which is removed when this is
+/// The records directory: the given one, or a temporary one with the sample patients, which is removed when this is
 /// dropped.
 #[derive(Debug)]
 pub struct Records {
@@ -144,7 +144,7 @@ impl Records {
     }
 }
 
-/// How many entries of a directory are considered for a hint.
+/// The maximum number of entries of a directory that are considered for a hint.
 const MAX_CONSIDERED: usize = 1_000;
 
 /// Returns the directory of the sample patients in the source tree. Only tests and benchmarks read it, because the program

@@ -2,9 +2,9 @@
 //!
 //! - [`server`] merges all routers and runs the workers and the cleanup; [`worker`] is the loop over the queue;
 //!   [`defaults`] has the settings that are used without a settings file; [`greeting`] is the text at the start.
-//! - [`connections`] accepts and serves connections within limits; [`descriptors`] sets how many there may be.
+//! - [`connections`] accepts and serves connections within limits; [`descriptors`] limits their number.
 //! - [`allocator`] makes the allocator return memory.
-//! - [`export`] is a client that does all steps of an export, of one patient or in bulk, and verifies the files.
+//! - [`export`] is a client that runs all steps of an export, of one patient or in bulk, and verifies the files.
 //! - [`audit`] verifies and exports the audit trail.
 //! - [`client`] registers clients and makes their keys.
 //! - [`load`] converts NDJSON and Bundles into the lake layout.

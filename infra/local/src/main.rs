@@ -96,7 +96,7 @@ impl Default for Serve {
     }
 }
 
-/// How many threads are for files and SQLite. A few are enough for a disk, and each of them needs memory.
+/// The number of threads for files and SQLite. A few are enough for a disk, and each of them needs memory.
 const BLOCKING_THREADS: usize = 16;
 
 fn main() -> ExitCode {
@@ -167,7 +167,7 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         settings: &shown,
         passwords: &passwords,
         state: &options.place.state,
-        // No key is made if there is a settings file.
+        // No key is generated if there is a settings file.
         service_key: options.place.config.is_none().then_some(key.as_path()),
         patient: patient.as_deref(),
         program: &program,
@@ -204,7 +204,7 @@ async fn clean(options: Place) -> Result<(), Failure> {
     Ok(cleanup::run(Arc::new(platform)).await?)
 }
 
-#[expect(clippy::print_stdout, reason = "the settings are what the command is for")]
+#[expect(clippy::print_stdout, reason = "the settings are the output of the command")]
 fn print_sandbox_settings(file: &std::path::Path) -> Result<(), Failure> {
     let (text, passwords, key) = sandbox_settings()?;
     key.write(file)?;
@@ -215,7 +215,7 @@ fn print_sandbox_settings(file: &std::path::Path) -> Result<(), Failure> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the hash is what the command is for")]
+#[expect(clippy::print_stdout, reason = "the hash is the output of the command")]
 fn hash_password() -> Result<(), Failure> {
     let mut password = String::new();
     std::io::stdin().read_line(&mut password)?;

@@ -21,7 +21,7 @@ use web::routes::Route;
 use crate::worker::{Shutdown, step};
 use crate::{Failure, connections};
 
-/// How often cleanup runs.
+/// The interval between two cleanups.
 const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Starts logging. The log has a line for each request, each action of staff and each step of an export.
@@ -36,7 +36,7 @@ pub fn log(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// SIGTERM and Ctrl-C. Once this is created, neither of them ends the process by itself.
+/// Receives SIGTERM and Ctrl-C. Once this is created, neither of them ends the process by itself.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -47,7 +47,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for one of them.
+    /// Waits for one of the signals.
     pub async fn received(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -80,7 +80,7 @@ pub fn routes() -> Vec<(&'static str, Route)> {
     FUNCTIONS.iter().flat_map(of).collect()
 }
 
-/// Every function's routes, without what a host puts around them.
+/// Returns every function's routes, without the layers of a host.
 pub fn routers(platform: &dyn Platform) -> Result<Router> {
     FUNCTIONS.iter().try_fold(Router::new(), |merged, (_, _, router)| Ok(merged.merge(router(platform)?)))
 }
@@ -91,7 +91,7 @@ pub struct Server {
     shutdown: Shutdown,
     serving: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
-    /// How long workers may take to finish their current patient.
+    /// The maximum time for workers to finish their current patient.
     patience: std::time::Duration,
 }
 
@@ -117,9 +117,9 @@ impl Server {
         Ok(Self { address, shutdown, serving, background, patience })
     }
 
-    /// Stops the server. Open requests are finished, and workers stop after the current patient; the next start continues
-    /// with the rest. Requests and workers that need longer than `stop_seconds` are cut off, which is safe: clients resume
-    /// downloads, and every task may run twice.
+    /// Stops the server. Open requests are finished, and workers stop after the current patient; the next start
+    /// continues their work. Requests and workers that need longer than `stop_seconds` are interrupted, which is safe:
+    /// clients resume downloads, and every task may run twice.
     pub async fn stop(self) -> Result<(), Failure> {
         self.shutdown.begin();
         let served = self.serving.await;

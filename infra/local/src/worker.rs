@@ -1,4 +1,4 @@
-//! The loop over the queue: it receives tasks, lets the worker handle them, and settles the deliveries.
+//! The loop over the queue: it receives tasks, runs the worker on them, and settles the deliveries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use platform::hidden::{HEARTBEAT, VISIBILITY, hidden_during};
 use tokio::sync::Notify;
 
-/// A signal on which workers stop at the next patient boundary.
+/// A signal for workers to stop after their current patient.
 #[derive(Clone, Default)]
 pub struct Shutdown(Arc<(AtomicBool, Notify)>);
 

@@ -1,8 +1,9 @@
-//! Accepts and serves HTTP connections, with limits that keep slow or silent clients from using up all of them.
+//! Accepts and serves HTTP connections, with limits so that slow or silent clients cannot use up all of them.
 //!
-//! Each connection records its phase and when a byte was last received or sent ([`table`]). A regular sweep over all
-//! connections closes those that exceed a limit: a slow head, a slow body, or a response that the client does not read. No
-//! request needs a timer. When the table is full, the connections that have been silent longest are closed for new ones.
+//! Each connection records its phase and the time at which a byte was last received or sent ([`table`]). A regular
+//! sweep over all connections closes those that exceed a limit: a slow head, a slow body, or a response that the client
+//! does not read. So no request needs a timer. When the table is full, the connections that have been silent longest
+//! are closed for new ones.
 
 mod body;
 mod stream;
@@ -37,7 +38,7 @@ use crate::worker::Shutdown;
 
 /// The time between two checks of the limits.
 const SWEEP: Duration = Duration::from_millis(250);
-/// How long to wait after the operating system refused a connection, for example because descriptors or memory are used up.
+/// The wait after the operating system refused a connection, for example because descriptors or memory are used up.
 const REFUSED: Duration = Duration::from_millis(100);
 
 /// Serves until the shutdown begins. Then idle connections are closed at once, and requests have `stop_seconds` to finish.
@@ -70,7 +71,7 @@ async fn accept(listener: &TcpListener, table: &Table) -> io::Result<(TcpStream,
     listener.accept().await
 }
 
-/// Whether accepting failed because the client has closed the connection or a signal interrupted the call.
+/// Returns whether accepting failed because the client has closed the connection or a signal interrupted the call.
 fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
 
@@ -137,7 +138,7 @@ impl Service<Request<Incoming>> for Requests {
 
 type RouteFuture = <Router as tower::Service<Request<Body>>>::Future;
 
-/// The response to a request. Its body reports to the connection when it was sent.
+/// The response to a request. Its body reports to the connection when it is sent.
 struct ResponseFuture {
     routed: RouteFuture,
     connection: Option<Arc<Connection>>,

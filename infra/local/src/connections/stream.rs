@@ -13,7 +13,7 @@ use super::table::Connection;
 pub(super) struct Watched {
     stream: TcpStream,
     connection: Arc<Connection>,
-    /// How many bytes of a refused body may still be read and dropped.
+    /// The number of bytes of a refused body that may still be read and dropped.
     drain: u64,
     /// Whether the server's side is closed.
     is_shut: bool,
@@ -36,7 +36,7 @@ impl Watched {
         done
     }
 
-    /// Reads and drops the rest of a body that was refused. Closing now would reset the connection, and the client might not
+    /// Reads and drops the rest of a refused body. To close the connection now would reset it, and the client might not
     /// receive the response (RFC 9112, 9.6).
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut scratch = [0; 8 * 1024];

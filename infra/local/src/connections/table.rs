@@ -1,4 +1,4 @@
-//! The open connections: the phase of each, since when it lasts, and which limit it exceeds.
+//! The open connections: the phase of each, the start of the phase, and the limit that it exceeds.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,9 +10,9 @@ use settings::Limits;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A connection with a request is closed for a new one only after no byte was received or sent for this long.
+/// The time without a received or sent byte after which a connection with a request may be closed for a new one.
 const STALLED_MS: u64 = 5_000;
-/// The longest time for which the rest of a refused body is read.
+/// The maximum time for which the rest of a refused body is read.
 const DRAIN_MS: u64 = 10_000;
 /// The time after which a full table searches again for connections to close.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -32,9 +32,9 @@ type CoarseClock = Arc<AtomicU64>;
 /// The phase of one connection, and its times.
 pub(super) struct Connection {
     clock: CoarseClock,
-    /// When the current request began, or the wait for the next head.
+    /// The start of the current request, or of the wait for the next head.
     since: AtomicU64,
-    /// When a byte was last received or sent.
+    /// The time at which a byte was last received or sent.
     moved: AtomicU64,
     /// Whether there is a request whose response is not sent completely.
     busy: AtomicBool,
@@ -42,7 +42,7 @@ pub(super) struct Connection {
     wants_body: AtomicBool,
     /// Whether the body has not been read to its end.
     body_open: AtomicBool,
-    /// How many bytes of the body were read.
+    /// The number of body bytes that were read.
     body_bytes: AtomicU64,
     /// Whether the client does not read the bytes that were sent.
     write_blocked: AtomicBool,
@@ -118,7 +118,7 @@ impl Connection {
         self.write_blocked.store(blocked, Relaxed);
     }
 
-    /// Whether the client may still be sending a body that was not read.
+    /// Returns whether the client may still be sending a body that was not read.
     pub(super) fn has_unread_body(&self) -> bool {
         self.body_open.load(Relaxed)
     }
@@ -163,7 +163,7 @@ impl Connection {
         None
     }
 
-    /// Returns how long the connection has been silent, or `None` while it must not be closed for a new one.
+    /// Returns the time for which the connection has been silent; `None` while it must not be closed for a new one.
     fn silence(&self, now: u64) -> Option<u64> {
         let silence = now.saturating_sub(self.moved.load(Relaxed));
         (!self.busy.load(Relaxed) || silence > STALLED_MS).then_some(silence)
@@ -270,7 +270,7 @@ impl Table {
         self.send_to_all(Order::Finish);
         let patience = Duration::from_secs(self.limits.stop_seconds);
         if tokio::time::timeout(patience, self.emptied()).await.is_err() {
-            tracing::warn!(connections = self.len(), "requests were cut off; downloads can be resumed");
+            tracing::warn!(connections = self.len(), "requests were interrupted; downloads can be resumed");
             self.send_to_all(Order::Close);
             let _ = tokio::time::timeout(Duration::from_secs(1), self.emptied()).await;
         }
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!((broken(30), broken(31)), (None, Some("head_seconds")));
         at(&table, 31);
         connection.request_begins();
-        assert_eq!(broken(10_000), None, "there is no limit while the handler works");
+        assert_eq!(broken(10_000), None, "there is no limit while the handler runs");
         at(&table, 31);
         connection.body_begins();
         connection.body_waits();

@@ -1,5 +1,5 @@
-//! Clients that are slow or silent, that do not read, or of which there are too many: their connections are closed, and
-//! others are served meanwhile.
+//! Tests that connections of slow, silent or too many clients, or of clients that do not read, are closed, and that
+//! other clients are served meanwhile.
 
 use std::net::SocketAddr;
 
@@ -154,7 +154,7 @@ async fn stopping_closes_all_connections() {
     }
     assert!(responds(&served).await);
     served.shutdown.begin();
-    served.serving.await.expect("it ends");
+    served.serving.await.expect("the server ends");
     assert!(TcpStream::connect(served.address).await.is_err(), "the port is closed");
 }
 
@@ -170,5 +170,5 @@ async fn an_order_to_finish_lets_the_request_finish() {
     let mut received = String::new();
     stream.read_to_string(&mut received).await.expect("read");
     assert!(received.starts_with("HTTP/1.1 200") && received.ends_with("read"), "{received}");
-    served.serving.await.expect("it ends");
+    served.serving.await.expect("the server ends");
 }

@@ -23,9 +23,9 @@ use crate::Failure;
 use crate::client::ServiceKey;
 use crate::defaults::BULK_CLIENT;
 
-/// The longest pause between two status requests, whatever the server requests.
+/// The maximum pause between two status requests, whatever the server requests.
 const MAX_PAUSE: Duration = Duration::from_mins(2);
-/// How many status requests have a short pause, because small exports take no longer.
+/// The number of status requests with a short pause, because small exports take no longer.
 const QUICK: u32 = 20;
 const QUICK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -94,7 +94,7 @@ pub(crate) async fn session(
     }
 }
 
-/// Returns the request, by which its output directory is recognized: the operation and its parameters.
+/// Returns the operation and its parameters, by which the output directory recognizes the request.
 pub(crate) fn request(options: &super::Options) -> Result<String, Failure> {
     let base = "http://server";
     let mut url = kick_off(base, &options.bulk, &options.patient)?;
@@ -124,7 +124,7 @@ fn parameters(options: &BulkOptions, patients: &[String]) -> Vec<(&'static str, 
     single.chain(filters).chain(patients).collect()
 }
 
-/// Kicks off, or resumes the job that an earlier run left in this directory. Returns the URL of the job's status.
+/// Kicks off, or resumes the job of an earlier run in this directory. Returns the URL of the job's status.
 async fn begin(
     session: &Session,
     kick_off: &Url,
@@ -135,7 +135,7 @@ async fn begin(
         return Ok(directory.unfinished_job().unwrap_or_default().to_owned());
     }
     let key = directory.begin()?;
-    // Patients can be named only in a body. Every server accepts the other parameters in a query.
+    // Patients can be sent only in a body. Every server accepts the other parameters in a query.
     let posts = parameters.iter().any(|(name, ..)| *name == "patient");
     let mut url = kick_off.clone();
     if !parameters.is_empty() {
@@ -179,7 +179,7 @@ async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Re
         if response.status() == StatusCode::OK {
             let body = json_of(response).await?;
             match body["status"].as_str() {
-                // A dialect whose status is 200 while the export is running.
+                // Some servers return 200 while the export is running.
                 Some("failed") => {
                     let reason = body["error"].as_str().unwrap_or("no reason given");
                     return Err(Failure::new(format!("the export failed: {reason}")));

@@ -1,5 +1,6 @@
-//! The directory to which an export is written. It belongs to one export: a note in it names the server, the request and
-//! the job. So a command that was cut off can be resumed, a repeated command replaces its files, and another one is refused.
+//! The directory to which an export is written. It belongs to one export: a note in it names the server, the request
+//! and the job. So an interrupted command can be resumed, a repeated command replaces its own files, and another
+//! command is refused.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::{Failure, private};
 
 /// The name of the note.
 const NOTE: &str = ".ehi-export.json";
-/// The directory that keeps the files of the last complete export until the new one is complete.
+/// The directory with the files of the last complete export, which is kept until the new one is complete.
 const EARLIER: &str = ".earlier";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ impl Note {
         }
     }
 
-    /// Whether no job and no file of the export is known.
+    /// Returns whether no job and no file of the export is known.
     fn is_unused(&self) -> bool {
         self.status.is_none() && self.files.is_empty() && !self.complete
     }
@@ -90,7 +91,7 @@ impl OutputDirectory {
             }
             None if holds_files(path)? => {
                 return Err(Failure::new(format!(
-                    "{} has files that are of no export: choose a new or an empty directory",
+                    "{} has files that belong to no export: choose a new or an empty directory",
                     path.display()
                 )));
             }
@@ -108,8 +109,8 @@ impl OutputDirectory {
         self.note.status.as_deref().filter(|_| !self.note.complete)
     }
 
-    /// Removes an unfinished job from the note, because it does not exist any more.
-    pub(crate) fn abandon(&mut self) {
+    /// Removes an unfinished job from the note, because it no longer exists.
+    pub(crate) fn forget_job(&mut self) {
         if !self.note.complete {
             self.note.status = None;
             self.note.idempotency_key = OsRandom.secret();
@@ -121,13 +122,13 @@ impl OutputDirectory {
         self.resumed = true;
     }
 
-    /// Whether the files in the directory belong to the job that is being downloaded.
+    /// Returns whether the files in the directory belong to the job that is being downloaded.
     pub(crate) fn is_resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Prepares the directory for a new job. The files of a complete export are kept aside until the new one is complete.
-    /// The files of an unfinished job are removed.
+    /// Prepares the directory for a new job. The files of a complete export are kept aside until the new one is
+    /// complete. The files of an unfinished job are removed.
     ///
     /// Returns the key to send with the kick-off. It is the same as before if the response to the last kick-off was not
     /// received.
@@ -164,7 +165,7 @@ impl OutputDirectory {
         self.save()
     }
 
-    /// Adds the files that are downloaded next to the export.
+    /// Adds the files that are downloaded in addition to those of the manifest.
     ///
     /// # Errors
     ///
@@ -183,7 +184,7 @@ impl OutputDirectory {
         self.save()
     }
 
-    /// Marks the export as complete, and removes the files of the last one.
+    /// Marks the export as complete, and removes the files of the previous one.
     pub(crate) fn complete(&mut self) -> Result<(), Failure> {
         self.note.complete = true;
         self.save()?;
@@ -212,7 +213,7 @@ fn with_suffix(path: &Path, extension: &str) -> PathBuf {
     path.with_file_name(format!("{name}.{extension}"))
 }
 
-/// Whether a directory has files that are not hidden.
+/// Returns whether a directory has files that are not hidden.
 fn holds_files(path: &Path) -> Result<bool, Failure> {
     let entries = std::fs::read_dir(path).map_err(|error| Failure::of_path(path, &error))?;
     for entry in entries {
@@ -263,13 +264,13 @@ mod tests {
         directory.begin().expect("begun");
         // The server has not responded yet, or has refused the request, so another request may replace it.
         assert!(open(&path, "$export?_type=Patient").is_ok());
-        directory.begun("http://h/jobs/1/status").expect("noted");
+        directory.begun("http://h/jobs/1/status").expect("stored");
         let refused =
             |path: &Path| open(path, "$export?_type=Patient").expect_err("another request").to_string();
         assert!(refused(&path).contains("$export of http://h/fhir, not complete"), "{}", refused(&path));
         assert!(OutputDirectory::open(&path, "http://other/fhir", "$export").is_err());
         // The files of a complete export that are kept aside still belong to that export.
-        directory.expect_files(["Claim.ndjson".to_owned()]).expect("noted");
+        directory.expect_files(["Claim.ndjson".to_owned()]).expect("stored");
         std::fs::write(path.join("Claim.ndjson"), "{}\n").expect("written");
         directory.complete().expect("complete");
         directory.begin().expect("begun again");

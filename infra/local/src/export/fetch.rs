@@ -18,9 +18,9 @@ use super::smart::{Session, checked};
 use super::verify::{Expected, Verified, verify};
 use crate::{Failure, private};
 
-/// How many files are downloaded at the same time.
+/// The number of files that are downloaded concurrently.
 const AT_ONCE: usize = 4;
-/// How many times a file is downloaded completely if its verification fails.
+/// The number of times that a file is downloaded completely if its verification fails.
 const WHOLE_TRIES: u32 = 3;
 /// The name of the directory of the attachments.
 const ATTACHMENTS: &str = "attachments";
@@ -35,26 +35,27 @@ pub(crate) struct Exported {
     pub(crate) resources: u64,
     pub(crate) bytes: u64,
     pub(crate) problems: u64,
-    /// How many patients were planned, had no record, or could not be read completely. `None` if the manifest has no ledger.
+    /// The number of patients that were planned, had no record, or could not be read completely; `None` if the manifest
+    /// has no ledger.
     pub(crate) patients: Option<Patients>,
-    /// How many Bundles of deleted resources there are.
+    /// The number of Bundles of deleted resources.
     pub(crate) deleted: u64,
-    /// How the files of the manifest were verified.
+    /// The checks of the files of the manifest.
     pub(crate) files_verified: Verified,
-    /// How the attachments were verified.
+    /// The checks of the attachments.
     pub(crate) attachments_verified: Verified,
 }
 
 /// A file of the manifest.
 struct Wanted {
-    /// The manifest's list that names it.
+    /// The list of the manifest that names it.
     list: &'static str,
     expected: Expected,
     name: String,
 }
 
-/// Downloads and verifies all files that the pages of a manifest list, several at once, and their attachments. Writes the
-/// manifest to the same directory.
+/// Downloads and verifies all files that the pages of a manifest list, several at once, and their attachments. Writes
+/// the manifest to the same directory.
 pub(crate) async fn fetch(
     session: &Session,
     manifests: &[Value],
@@ -180,7 +181,7 @@ async fn fetch_attachments(
     Ok(())
 }
 
-/// Returns the name, or a variant of it that is not in use: a server may use the same last segment in all URLs.
+/// Returns the name, or a variant of it that is not in use, because a server may use the same last segment in all URLs.
 fn unique(name: String, names: &mut HashSet<String>) -> String {
     let mut unique = name.clone();
     let mut number = 1;
@@ -203,7 +204,7 @@ fn file_name(url: &str) -> Result<String, Failure> {
     Ok(FileName::sanitize(last).to_string())
 }
 
-/// Downloads a file until it is complete, and gives it its name if the verification succeeds.
+/// Downloads a file until it is complete, and renames it to its final name if the verification succeeds.
 async fn download(
     session: &Session,
     expected: &Expected,
@@ -283,7 +284,7 @@ async fn piece(
         }
         _ => response,
     };
-    // All bytes were downloaded before, but not the end of the response.
+    // An earlier run received all bytes, but not the end of the response.
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && have > 0 {
         return Ok(());
     }
@@ -314,7 +315,7 @@ async fn piece(
     received
 }
 
-/// Passes each line of a file that is not empty to `show`, and returns how many there are.
+/// Calls `show` with each line of a file that is not empty, and returns the number of lines.
 fn lines(path: &Path, mut show: impl FnMut(&[u8])) -> Result<u64, Failure> {
     use std::io::BufRead;
 

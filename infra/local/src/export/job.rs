@@ -16,9 +16,9 @@ use super::smart::{Session, checked, json, send};
 use super::{Target, print_waiting};
 use crate::Failure;
 
-/// The longest pause between two status requests, whatever the server requests.
+/// The maximum pause between two status requests, whatever the server requests.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
-/// How many status requests have a short pause, because most exports of one patient take no longer.
+/// The number of status requests with a short pause, because most exports of one patient take no longer.
 const QUICK: u32 = 20;
 const QUICK_PAUSE: Duration = Duration::from_millis(25);
 
@@ -29,7 +29,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Kicks off an export, or resumes the one that an earlier run left in this directory.
+    /// Kicks off an export, or resumes the one of an earlier run in this directory.
     pub(crate) async fn begin(
         session: Session,
         base: &str,
@@ -51,7 +51,8 @@ impl Job {
         Ok(Self { form: form(&response), session, status_url })
     }
 
-    /// Fills in the form, approves the export if the client has the password of staff, and waits for the manifest.
+    /// Fills in the form, approves the export if the client has the password of a member of staff, and waits for the
+    /// manifest.
     pub(crate) async fn wait(&mut self, target: &Target, progress: &ProgressBar) -> Result<Value, Failure> {
         if let Some(form) = self.form.take() {
             progress.set_message("filling in the form");
@@ -91,7 +92,7 @@ impl Job {
         }
     }
 
-    /// Fills in the form for the complete record, with every group and every sensitive category.
+    /// Fills in the form for the complete record: every group and every sensitive category.
     async fn submit(&mut self, form: &str) -> Result<(), Failure> {
         let mut url = Url::parse(form).map_err(broken)?;
         let path = url.path().strip_suffix("/customize").map(str::to_owned);
@@ -124,8 +125,8 @@ impl Job {
     }
 }
 
-/// Returns the response with the status of the job that an earlier run started, or `None` if the server does not have it
-/// any more.
+/// Returns the response with the status of the job that an earlier run started; `None` if the server no longer has the
+/// job.
 pub(super) async fn resume(
     session: &Session,
     directory: &mut OutputDirectory,

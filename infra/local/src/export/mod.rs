@@ -1,5 +1,5 @@
-//! `ehi export`: a client that does all steps of a patient's export: discovery, authorization, kick-off, form, review,
-//! download and verification; or, with `--bulk`, those of a bulk export.
+//! `ehi export`: a client that runs all steps of a patient's export: discovery, authorization, kick-off, form, review,
+//! download and verification. With `--bulk` it runs those of a bulk export.
 
 mod bulk;
 mod directory;
@@ -106,7 +106,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints what was exported, and how it was verified.
+/// Prints the number of exported resources, and how the files were verified.
 fn report(exported: &Exported, out: &Path) {
     eprintln!(
         "Exported {} resources in {} files and {} attachments ({} bytes) to {}",
@@ -199,7 +199,7 @@ async fn exchange(
 ) -> Result<Exported, Failure> {
     // The jobs of a built-in server do not exist after a run.
     if options.server.is_none() {
-        directory.abandon();
+        directory.forget_job();
     }
     steps.set_message("authorizing");
     if options.bulk.bulk {

@@ -1,6 +1,6 @@
-//! The text of an HTML page in one line, for a terminal: servers may return their errors as pages.
+//! Converts an HTML page to a line of text for a terminal, because servers may return their errors as pages.
 
-/// The longest text that is shown, in characters.
+/// The maximum number of characters that are shown.
 const MAX_TEXT: usize = 300;
 
 /// Returns the text of a page's `main`, or of its `body`, without markup. Other text is accepted as well, because the result
@@ -61,7 +61,7 @@ fn part<'h>(html: &'h str, name: &str) -> Option<&'h str> {
     Some(&html[inside..inside + end])
 }
 
-/// Whether a text begins with the start tag of an element.
+/// Returns whether a text begins with the start tag of an element.
 fn is_tag(text: &str, name: &str) -> bool {
     let named = text.get(1..=name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
     named
@@ -69,7 +69,7 @@ fn is_tag(text: &str, name: &str) -> bool {
             .starts_with(|next: char| next == '>' || next == '/' || next.is_ascii_whitespace())
 }
 
-/// Returns where an ASCII text begins. Upper and lower case are the same.
+/// Returns the position of an ASCII text, ignoring case.
 fn position(text: &str, wanted: &str) -> Option<usize> {
     text.as_bytes().windows(wanted.len()).position(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
 }

@@ -19,14 +19,14 @@ use crate::Failure;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How a request failed.
+/// The kind of a failed request, which decides whether it is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It would fail again.
+    /// A repetition would fail as well.
     Final,
-    /// The server did not handle it, so any request may be sent again.
+    /// The server did not handle it, so any request may be repeated.
     Refused,
-    /// It is unknown whether the server handled it, so only a request that may be handled twice is sent again.
+    /// It is unknown whether the server handled it, so only a request that may be handled twice is repeated.
     Broken,
 }
 
@@ -60,7 +60,7 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// Which requests are sent again.
+/// The requests that are repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
     /// A request that may be handled twice: it is always repeated.
@@ -69,7 +69,7 @@ pub(crate) enum Repeat {
     IfRefused,
 }
 
-/// For how long one request is repeated.
+/// The time for which one request is repeated.
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
     limit: Duration,
@@ -81,7 +81,7 @@ impl Patience {
         Self { limit, progress }
     }
 
-    /// No repetition, for requests for which a person waits.
+    /// Returns a value without repetitions, for requests for which a person waits.
     pub(crate) fn none() -> Self {
         Self::new(Duration::ZERO, ProgressBar::hidden())
     }
@@ -122,7 +122,7 @@ fn pauses() -> backon::ExponentialBackoff {
 pub(crate) struct Attempts<'p> {
     patience: &'p Patience,
     pauses: backon::ExponentialBackoff,
-    /// When the first attempt since the last progress failed.
+    /// The time of the first failure since the last progress.
     since: Option<Instant>,
 }
 
@@ -179,7 +179,7 @@ async fn usable(response: Response) -> Result<Response, Trouble> {
     Err(Trouble { failure: refusal(status, &path, &body), kind, retry_after })
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
+/// Returns `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
 fn retry_after(response: &Response) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     pause_until(text, SystemClock.now())

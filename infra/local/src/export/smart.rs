@@ -1,5 +1,5 @@
-//! Gets access tokens: by a SMART standalone launch, in which the client itself submits the sandbox's pages, or as a backend
-//! service.
+//! Gets access tokens: by a SMART standalone launch, in which the client itself submits the sandbox's pages, or as a
+//! backend service.
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -35,7 +35,7 @@ struct Tokens {
     renewal: Renewal,
 }
 
-/// How a new token is requested.
+/// The way in which a new token is requested.
 enum Renewal {
     Never,
     /// With a refresh token.
@@ -139,7 +139,9 @@ impl Session {
             .form(&[("request", request.as_str()), ("decision", "allow")]);
         let callback = redirect(&send(agreed).await?)?;
         if parameter(&callback, "state").as_deref() != Some(&state) {
-            return Err(Failure::new("the server returned another 'state' than the one that was sent"));
+            return Err(Failure::new(
+                "the server returned a 'state' that differs from the one that was sent",
+            ));
         }
         let code = parameter(&callback, "code").ok_or_else(|| refused(&callback))?;
         let exchanged = client.post(token_endpoint.clone()).form(&[
@@ -210,7 +212,7 @@ impl Session {
         self.tokens.lock().await.access.clone()
     }
 
-    /// Gets a new token. Returns `false` if there is no way to get one.
+    /// Gets a new token. Returns `false` if this is not possible.
     async fn renew(&self, tokens: &mut Tokens) -> Result<bool, Failure> {
         // A refresh token may be valid for only one use, so it is not sent again if the server may have received it.
         let (repeat, endpoint) = match &tokens.renewal {

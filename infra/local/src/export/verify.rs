@@ -1,4 +1,4 @@
-//! Compares downloaded files with the facts that the server gave, and counts how they were verified.
+//! Compares downloaded files with the size and hashes that the server gave, and counts the checks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use domain::clock::hex;
 
 use crate::Failure;
 
-/// The facts that the server gave about a file.
+/// The data that the server gave about a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expected {
     pub(super) url: String,
@@ -38,7 +38,7 @@ impl Expected {
     }
 }
 
-/// How a file was verified. The strongest way is the first.
+/// The kind of check of a file. The strongest kind is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Check {
     Sha256,
@@ -60,7 +60,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// How many files were verified, and how.
+/// The number of files by kind of check.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Verified(BTreeMap<Check, usize>);
 
@@ -69,7 +69,7 @@ impl Verified {
         *self.0.entry(check).or_default() += 1;
     }
 
-    /// Returns a phrase for each way in which files were verified, such as `12 files verified by SHA-256`.
+    /// Returns a phrase for each kind of check, such as `12 files verified by SHA-256`.
     pub(crate) fn phrases(&self, noun: &str) -> impl Iterator<Item = String> {
         self.0.iter().map(move |(check, number)| {
             let plural = if *number == 1 { "" } else { "s" };
@@ -78,7 +78,7 @@ impl Verified {
     }
 }
 
-/// Compares a file's size and hashes with what is expected.
+/// Compares a file's size and hashes with the expected ones.
 pub(super) fn verify(path: &Path, expected: &Expected) -> Result<(), Failure> {
     let broken = |error: std::io::Error| Failure::of_path(path, &error);
     let mut file = std::fs::File::open(path).map_err(broken)?;

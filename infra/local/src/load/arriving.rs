@@ -1,4 +1,4 @@
-//! The facts that the loader reads from a resource: the patients to whom it belongs, and when it was updated.
+//! Reads the facts that the loader needs from a resource: its patients, and its time of update.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use super::report::Place;
 pub(super) struct Arriving<'a> {
     pub(super) number: u64,
     pub(super) place: Place,
-    /// Decides between versions with the same time: the higher one stays.
+    /// Decides between versions with the same time: the higher rank wins.
     pub(super) rank: u64,
     pub(super) resource_type: &'a str,
     pub(super) id: &'a str,
@@ -33,7 +33,7 @@ pub(super) fn key_of(resource_type: &str, id: &str) -> Vec<u8> {
     [resource_type.as_bytes(), b"/", id.as_bytes()].concat()
 }
 
-/// Returns the patients to whom a resource belongs, and the references to other resources whose patients it shares.
+/// Returns the patients of a resource, and the references to other resources with the same patients.
 pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, str>>) {
     let (mut homes, mut follows) = (Vec::new(), Vec::new());
     if resource.resource_type == "Patient" {
@@ -60,7 +60,7 @@ pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, 
     (homes, follows)
 }
 
-/// Passes the references at the rest of a dotted path to `show`. Lists on the path are searched.
+/// Calls `show` with the references at the rest of a dotted path. Lists on the path are searched.
 fn targets<'a>(text: &'a [u8], value: Range<usize>, path: Option<&str>, show: &mut dyn FnMut(Cow<'a, str>)) {
     let (name, rest) = match path {
         None => ("reference", None),
@@ -81,7 +81,7 @@ fn targets<'a>(text: &'a [u8], value: Range<usize>, path: Option<&str>, show: &m
     });
 }
 
-/// Returns `meta.lastUpdated` in milliseconds since 1970, or the smallest number if there is none.
+/// Returns `meta.lastUpdated` in milliseconds since 1970; the smallest number if there is none.
 pub(super) fn updated(resource: &Arriving<'_>) -> i64 {
     let text = resource.plain;
     let value = resource.members.get(b"meta").and_then(|meta| json::member(text, meta, b"lastUpdated"));
@@ -102,7 +102,7 @@ pub(super) fn insert_id(text: &[u8], id: &str) -> Vec<u8> {
     with_id
 }
 
-/// Whether an object is the manifest of a bulk export (Bulk Data 2.0, output manifest).
+/// Returns whether an object is the manifest of a bulk export (Bulk Data 2.0, output manifest).
 pub(super) fn is_manifest(text: &[u8]) -> bool {
     let has = |name: &[u8]| json::member(text, 0..text.len(), name).is_some();
     has(b"transactionTime") && has(b"output") && !has(b"resourceType")

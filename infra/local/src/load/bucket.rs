@@ -19,9 +19,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{Loaded, Options, fill, private};
 use crate::Failure;
 
-/// How many files are transferred at the same time.
+/// The number of files that are transferred concurrently.
 const AT_ONCE: usize = 16;
-/// How many bytes are read at once.
+/// The number of bytes that are read at once.
 const PIECE: usize = 256 * 1024;
 
 /// Loads the inputs of the options into the bucket and prefix `url`.
@@ -45,7 +45,7 @@ pub(super) async fn load(
             fill(&others, &into, None, &bar, &stop, fetch)
         });
         loaded = filled.await.map_err(|error| Failure::new(error.to_string()))??;
-        // A file that was fetched and is missing now was merged into another file, so it is removed from the bucket.
+        // A fetched file that is missing now was merged into another file, so it is removed from the bucket.
         let before: BTreeSet<_> = std::fs::read_to_string(staging.path().join(FETCHED))
             .unwrap_or_default()
             .lines()
@@ -64,7 +64,7 @@ pub(super) async fn load(
     Ok(loaded)
 }
 
-/// The name of the file in the staging directory that lists the keys that were fetched.
+/// The name of the file in the staging directory that lists the fetched keys.
 const FETCHED: &str = "fetched.txt";
 
 /// Fetches the records of these patients from the bucket, or the shared resources if the list is empty.
@@ -128,8 +128,8 @@ async fn send(bucket: &Arc<dyn Files>, lake: &Path) -> Result<(), Failure> {
     stream::iter(paths.into_iter().map(put)).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Collects the regular files below a directory. Hidden files are not part of a lake. What cannot be uploaded is refused
-/// before the upload begins, so that nothing is missing in the bucket without a message.
+/// Collects the regular files below a directory. Hidden files are not part of a lake. Files that cannot be uploaded are
+/// refused before the upload begins, so that no file is silently missing in the bucket.
 fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let unreadable = |error: std::io::Error| Failure::of_path(directory, &error);
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
@@ -146,7 +146,7 @@ fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
             }
             _ => {
                 return Err(Failure::new(format!(
-                    "{} is a link or no regular file: put the file itself in its place, or remove it",
+                    "{} is a link or not a regular file: put the file itself in its place, or remove it",
                     path.display()
                 )));
             }

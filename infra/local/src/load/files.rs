@@ -10,7 +10,7 @@ const RECORDS: [&str; 4] = [".ndjson", ".json", ".ndjson.gz", ".json.gz"];
 /// Directories that contain documents, not records: the first in a lake, the second in an export.
 const DOCUMENTS: [&str; 2] = ["files", "attachments"];
 
-/// Returns the files to read: the named ones, and those in named directories. Other files are noted as problems.
+/// Returns the files to read: the named ones, and those in named directories. Other files are reported as problems.
 pub(super) fn files(inputs: &[PathBuf], notes: &mut Notes) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for input in inputs {

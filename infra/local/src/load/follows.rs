@@ -1,18 +1,18 @@
-//! Decides to which patients a Binary belongs, and a resource that belongs to the patients of another one.
+//! Decides the patients of a Binary, and of a resource that belongs to the patients of another one.
 
 use std::collections::HashSet;
 
 use super::spill::{Fields, put_number, put_text, put_texts};
 use crate::Failure;
 
-/// The relation of a resource to the one under whose type and id a record is stored.
+/// The relation of a resource to the one whose type and id are the key of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role<'a> {
     /// It belongs to the patients of the other resource.
     Follower,
-    /// It is that Binary. `has_context`: its securityContext is a resource other than a Patient.
+    /// It is that Binary. `has_context` is set if its securityContext is a resource other than a Patient.
     Itself { has_context: bool },
-    /// It has that Binary as an attachment, with a relative URL or with an absolute one that has this base.
+    /// It has that Binary as an attachment, by a relative URL or by an absolute one with this base.
     Attaches(Option<&'a [u8]>),
 }
 
@@ -22,7 +22,7 @@ const ITSELF_WITH_CONTEXT: u64 = 2;
 const RELATIVE: u64 = 3;
 const ABSOLUTE: u64 = 4;
 
-/// The record of such a resource, with its number and its patients.
+/// A stored relation, with the number and the patients of its resource.
 pub(super) struct Follow<'a> {
     pub(super) key: &'a [u8],
     pub(super) number: u64,
@@ -66,7 +66,7 @@ impl<'a> Follow<'a> {
     }
 }
 
-/// The patients whom other resources name for a resource.
+/// The patients of a resource, as other resources name them.
 #[derive(Debug, Default)]
 pub(super) struct Ownership<'a> {
     own: HashSet<&'a [u8]>,
@@ -78,7 +78,7 @@ pub(super) struct Ownership<'a> {
 }
 
 impl<'a> Ownership<'a> {
-    /// The patients that the resource itself names.
+    /// Returns the patients that the resource itself names.
     pub(super) fn add_own(&mut self, homes: Vec<&'a [u8]>) {
         self.own.extend(homes);
     }
@@ -95,14 +95,15 @@ impl<'a> Ownership<'a> {
         }
     }
 
-    /// Returns the patients for a resource with this role, and whether they are used only if nothing else names any.
+    /// Returns the patients for a resource with this role, and whether they are used only if no other resource names
+    /// any.
     ///
-    /// An absolute URL may mean a Binary of another server with the same id. If all absolute URLs have one base, the input
-    /// is probably a dump of that server, which names its own Binaries so. If there are several bases, it is unknown from
-    /// which server this Binary is.
+    /// An absolute URL may mean a Binary of another server with the same id. If all absolute URLs have one base, the
+    /// input is probably a dump of that server, which uses such URLs for its own Binaries. If there are several bases,
+    /// the server of this Binary is unknown.
     pub(super) fn homes(&self, role: Role<'_>) -> (&HashSet<&'a [u8]>, bool) {
         let sure = if self.own.is_empty() { &self.relative } else { &self.own };
-        // The patients of the securityContext are not known here, and may be others.
+        // The patients of the securityContext are not known here, and may differ.
         let is_unknown = role == Role::Follower && self.has_context;
         if !sure.is_empty() || self.has_several_bases || is_unknown {
             return (sure, false);

@@ -1,5 +1,5 @@
 //! Reads resources from files: the lines of NDJSON, or the entries of Bundles, which may be pretty-printed. Only one
-//! resource is in memory at a time. Large NDJSON files are cut into pieces, which several workers read at the same time.
+//! resource is in memory at a time. Large NDJSON files are cut into pieces, which several workers read concurrently.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -15,18 +15,18 @@ use super::objects::objects;
 use super::report::Place;
 use crate::Failure;
 
-/// How many bytes a piece has.
+/// The size of a piece in bytes.
 const PIECE: u64 = 16 * 1024 * 1024;
 
-/// What was found at a place of a file.
+/// The content at a place of a file.
 pub(super) enum Found<'a> {
     /// A JSON object, which may be a resource.
     Resource { text: &'a [u8], full_url: Option<&'a str> },
-    /// Something that cannot be read, and the reason.
+    /// Content that cannot be read, with the reason.
     Unusable(String),
 }
 
-/// Receives the line on which something begins, and what was found there.
+/// Receives the line on which a content begins, and the content.
 pub(super) type Take<'t> = &'t mut dyn FnMut(u64, Found<'_>) -> Result<(), Failure>;
 
 /// The part of a file that one worker reads: the whole file, or the lines that begin between two offsets.
@@ -34,11 +34,11 @@ pub(super) struct Piece {
     pub(super) path: Arc<Path>,
     start: u64,
     end: u64,
-    /// How many lines were read.
+    /// The number of lines that were read.
     lines: AtomicU64,
 }
 
-/// The pieces of all inputs, in their order.
+/// The pieces of all inputs, in order.
 #[derive(Default)]
 pub(super) struct Inputs {
     pub(super) pieces: Vec<Piece>,
@@ -78,7 +78,7 @@ impl Inputs {
         whole.filter_map(|piece| piece.path.metadata().ok()).map(|metadata| metadata.len()).sum()
     }
 
-    /// Returns the file and line of a place. It is called after all pieces were read.
+    /// Returns the file and line of a place. Called after all pieces are read.
     pub(super) fn name(&self, place: Place) -> String {
         if place.piece == Place::LAKE {
             return "the lake".to_owned();
@@ -92,7 +92,7 @@ impl Inputs {
 }
 
 impl Piece {
-    /// Passes every resource of the piece to `take`, with its line counted from the first line of the piece.
+    /// Calls `take` with every resource of the piece and its line, counted from the first line of the piece.
     pub(super) fn read(&self, bar: &ProgressBar, take: Take<'_>) -> Result<(), Failure> {
         let broken = |error: std::io::Error| Failure::of_path(&self.path, &error);
         let name = self.path.to_string_lossy();
@@ -119,8 +119,8 @@ impl Piece {
     }
 }
 
-/// Reads the lines that begin in the next `length` bytes, and returns how many there were. A line that cannot be used does
-/// not affect the next ones.
+/// Reads the lines that begin in the next `length` bytes, and returns their number. An unusable line does not affect
+/// the next ones.
 fn lines(mut reader: impl BufRead, length: u64, take: Take<'_>) -> (u64, Result<(), Failure>) {
     let (mut number, mut at, mut text) = (0, 0, Vec::new());
     while at < length {
@@ -153,7 +153,7 @@ fn unreadable(error: &std::io::Error) -> Found<'static> {
     Found::Unusable(format!("the file cannot be read further: {error}"))
 }
 
-/// Skips the rest of the line, and returns how many bytes it had.
+/// Skips the rest of the line, and returns its number of bytes.
 fn skip_line(reader: &mut impl BufRead) -> Result<u64, Failure> {
     let mut skipped = 0;
     loop {

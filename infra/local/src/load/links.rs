@@ -7,8 +7,8 @@ use super::spill::{Stream, Writer, put_number, put_text};
 use super::streams::hash;
 use crate::Failure;
 
-/// How many references are remembered, because the same ones often follow each other.
-const REMEMBERED: u64 = 4096;
+/// The number of references that are remembered, because the same references are often adjacent.
+const SLOTS: u64 = 4096;
 
 /// Several references to one resource, counted together.
 struct Reference {
@@ -28,14 +28,14 @@ pub(super) struct Links<'l> {
 
 impl<'l> Links<'l> {
     pub(super) fn new(stream: &'l Stream) -> Self {
-        Self { writer: Writer::new(stream), remembered: (0..REMEMBERED).map(|_| None).collect() }
+        Self { writer: Writer::new(stream), remembered: (0..SLOTS).map(|_| None).collect() }
     }
 
-    /// Notes a reference to a `Type/id`.
+    /// Counts a reference to a `Type/id`.
     pub(super) fn record(&mut self, target: &[u8], of_attachment: bool, place: Place) -> Result<(), Failure> {
         let hash = hash(target);
         // The remainder is less than the number of slots.
-        let slot = &mut self.remembered[usize::try_from(hash % REMEMBERED).unwrap_or_default()];
+        let slot = &mut self.remembered[usize::try_from(hash % SLOTS).unwrap_or_default()];
         if let Some(link) = slot
             && link.hash == hash
             && link.of_attachment == of_attachment
@@ -82,7 +82,7 @@ pub(super) fn attachment_urls(text: &[u8], resource_type: &str) -> Vec<(String, 
     linked.into_iter().map(|attachment| (attachment.url, attachment.link)).collect()
 }
 
-/// Passes the ids of the Binaries among a resource's attachments to `show`, with the base if the URL is absolute.
+/// Calls `show` with the ids of the Binaries among a resource's attachments, with the base if the URL is absolute.
 pub(super) fn mentions(
     text: &[u8],
     resource_type: &str,

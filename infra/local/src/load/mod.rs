@@ -3,7 +3,7 @@
 //! - [`files`] finds the files, and [`input`] reads them in pieces.
 //! - [`mod@sort`] reads each resource once ([`arriving`]) and appends it to a partition on disk ([`spill`], [`streams`]),
 //!   by a hash of its patient.
-//! - [`settle`] decides what depends on all resources together, such as to whom a Binary belongs ([`follows`]).
+//! - [`settle`] decides what depends on all resources together, such as the patients of a Binary ([`follows`]).
 //! - [`mod@write`] sorts one partition after the other into the lake, and [`report`] prints the result.
 //!
 //! The memory is one bit for each resource, eight bytes for each patient, and one partition for each worker.
@@ -54,7 +54,7 @@ pub struct Options {
     pub into: PathBuf,
 }
 
-/// The bytes of input for which there is one partition.
+/// The number of input bytes per partition.
 const PARTITION: u64 = 16 * 1024 * 1024;
 const MAX_PARTITIONS: u64 = 1_024;
 
@@ -121,9 +121,9 @@ pub fn load(inputs: &[PathBuf], into: &Path, bar: &ProgressBar) -> Result<Loaded
     fill(inputs, into, Some(into.to_owned()), bar, &AtomicBool::new(false), |_| Ok(()))
 }
 
-/// Loads the inputs into a records directory. `fetch` copies the existing records of these patients from another place to
-/// the directory, or the shared resources if the list is empty. `lake` is the directory with the patients and documents of
-/// earlier loads, if it is on this machine.
+/// Loads the inputs into a records directory. `fetch` copies the existing records of these patients from another place
+/// to the directory, or the shared resources if the list is empty. `lake` is the directory with the patients and
+/// documents of earlier loads, if it is on this machine.
 fn fill(
     inputs: &[PathBuf],
     into: &Path,
@@ -156,8 +156,8 @@ fn fill(
     Ok(notes.loaded(&inputs))
 }
 
-/// Reads files, and then sends on the resources whose `urn:` references had to be resolved. Returns the files that could not
-/// be read to their end.
+/// Reads files, and then writes the resources whose `urn:` references had to be resolved. Returns the files that could
+/// not be read to their end.
 #[expect(clippy::too_many_arguments, reason = "called twice, with different values for most of them")]
 fn read(
     load: &Load<'_>,
@@ -186,9 +186,9 @@ fn read(
     Ok(damaged)
 }
 
-/// Reads the existing records of the same patients and the existing shared resources. They are treated like an input, but
-/// of two versions with the same time the incoming one stays. So loading twice changes nothing. If these resources also
-/// belong to other patients, the records of those patients are read as well.
+/// Reads the existing records of the same patients and the existing shared resources. They are treated like an input,
+/// but of two versions with the same time the incoming one wins. So loading twice changes nothing. If these resources
+/// also belong to other patients, the records of those patients are read as well.
 fn existing(
     load: &Load<'_>,
     workers: usize,

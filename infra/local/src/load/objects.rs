@@ -1,8 +1,8 @@
-//! Reads JSON objects of any size, one after the other. The entries of Bundles are passed on one by one, so that only one
+//! Reads JSON objects of any size one by one. The entries of Bundles are passed on one by one, so that only one
 //! resource is in memory at a time.
 //!
-//! It is written by hand: a value is read to its end but never kept beyond its limit, an entry has the line on which it begins,
-//! and its bytes stay as they were written. No streaming reader does all three.
+//! The reader is written by hand: it reads a value to its end but never keeps more than the limit, knows the line on
+//! which an entry begins, and does not change the entry's bytes. No streaming reader does all of this.
 
 use std::io::BufRead;
 
@@ -29,8 +29,8 @@ pub(super) fn entries(
     Ok(())
 }
 
-/// Passes on the resource of a Bundle's entry, if it has one: an entry such as a deletion has none. The number that is passed
-/// with it is that of the lines between the beginning of the entry and a fault in it.
+/// Passes on the resource of a Bundle's entry, if it has one: an entry such as a deletion has none. The number passed
+/// with a fault is the number of lines between the beginning of the entry and the fault.
 fn entry(text: &[u8], number: u64, take: Take<'_>) -> Result<(), Failure> {
     let mut plain = Plain::default();
     let (text, members) = match object(text, &mut plain) {
@@ -47,13 +47,13 @@ fn entry(text: &[u8], number: u64, take: Take<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Returns how many lines the text has before a fault.
+/// Returns the number of lines before a fault in the text.
 fn lines_before(text: &[u8], reason: &NotAResource) -> u64 {
     let NotAResource::Json(malformed) = reason else { return 0 };
     memchr::memchr_iter(b'\n', &text[..malformed.at.min(text.len())]).count() as u64
 }
 
-/// Reads JSON objects one after the other. Each is a resource or a Bundle of any size.
+/// Reads JSON objects one by one. Each is a resource or a Bundle of any size.
 pub(super) fn objects(reader: impl BufRead, take: Take<'_>) -> Result<(), Failure> {
     let mut scan = Scan { reader, line: 1 };
     let read = loop {
@@ -80,9 +80,9 @@ pub(super) fn objects(reader: impl BufRead, take: Take<'_>) -> Result<(), Failur
     }
 }
 
-/// The reason why a file is not read further.
+/// The reason why the rest of a file is not read.
 enum Stopped {
-    /// A fault at the line that was reached.
+    /// A fault at the current line.
     At(String),
     /// The loader itself failed.
     By(Failure),
@@ -101,10 +101,10 @@ impl From<std::io::Error> for Stopped {
 }
 
 fn broken() -> Stopped {
-    Stopped::At("the JSON breaks off or is broken".to_owned())
+    Stopped::At("the JSON is truncated or malformed".to_owned())
 }
 
-/// The kind of a top-level object, as far as it was read.
+/// The kind of a top-level object, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Unknown,
@@ -131,7 +131,7 @@ fn kind_by_entry(text: &[u8]) -> Kind {
     }
 }
 
-/// Reads JSON byte by byte. What is kept of it has no white space except for line ends, which are needed for the lines of
+/// Reads JSON byte by byte. The kept text has no white space except for line ends, which are needed for the lines of
 /// faults.
 struct Scan<R> {
     reader: R,
@@ -212,8 +212,8 @@ impl<R: BufRead> Scan<R> {
         }
     }
 
-    /// Reads a list of entries. Those of a Bundle are passed on one by one and not kept. A List has entries as well, which
-    /// are kept. If the type of the object comes after the entries, their members show which of the two it is.
+    /// Reads a list of entries. Those of a Bundle are passed on one by one and not kept. A List has entries as well,
+    /// which are kept. If the type of the object comes after the entries, the members of the entries show the kind.
     fn entries(&mut self, kind: &mut Kind, kept: &mut Vec<u8>, take: Take<'_>) -> Result<(), Stopped> {
         self.bump()?;
         kept.push(b'[');
@@ -248,7 +248,7 @@ impl<R: BufRead> Scan<R> {
                         }
                         kept.truncate(start);
                     } else {
-                        // Nothing beyond the limit is kept, and the whole object is reported as too long.
+                        // Bytes beyond the limit are not kept, and the whole object is reported as too long.
                         kept.truncate(MAX_LINE + 1);
                         if kept.len() > MAX_LINE {
                             *kind = Kind::Resource;
@@ -260,7 +260,7 @@ impl<R: BufRead> Scan<R> {
         }
     }
 
-    /// Reads one value and keeps it without white space. What is beyond the limit is read but not kept.
+    /// Reads one value and keeps it without white space. Bytes beyond the limit are read but not kept.
     fn value(&mut self, kept: &mut Vec<u8>) -> Result<(), Stopped> {
         let (mut depth, mut in_string, mut escaped) = (0_u32, false, false);
         let start = kept.len();
@@ -300,7 +300,7 @@ impl<R: BufRead> Scan<R> {
     }
 }
 
-/// Passes on an entry that was kept, with the line on which it begins.
+/// Passes on a kept entry, with the line on which it begins.
 fn kept_entry(text: &[u8], number: u64, line: u64, take: Take<'_>) -> Result<(), Stopped> {
     if text.len() > MAX_LINE {
         let reason = format!("entry {number}: longer than 16 MiB");

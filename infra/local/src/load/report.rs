@@ -1,13 +1,13 @@
-//! The result of a load: counts, and notes for people, which name files and lines up to a limit.
+//! The result of a load: counts, and notes that name files and lines up to a limit.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::input::Inputs;
 
-/// The most problems that are named. More are only counted.
+/// The maximum number of problems that are named. Further ones are only counted.
 const MAX_PROBLEMS: usize = 1_000;
-/// The most other notes of each kind that are named.
+/// The maximum number of other notes of each kind that are named.
 const MAX_NAMED: usize = 100;
 
 /// Notes of one kind: all are counted, and the first ones are named.
@@ -26,7 +26,7 @@ pub struct Loaded {
     pub resources: u64,
     pub shared: u64,
     pub groups: u64,
-    /// What could not be used: file, line and reason.
+    /// Problems with unusable content: file, line and reason.
     pub problems: Vec<String>,
     /// The number of problems that are not in `problems`.
     pub more_problems: u64,
@@ -105,7 +105,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Records something, which counts `count` times. The text is made only while there is room.
+    /// Records a note that counts `count` times. The text is created only if it is kept.
     pub(super) fn record(
         &mut self,
         kind: Kind,
@@ -116,7 +116,7 @@ impl Notes {
     ) {
         let (all, notes) = self.notes.entry(kind).or_default();
         *all += count;
-        // Each worker keeps as many notes as are named in the end, so that none of the first ones is missing.
+        // Each worker keeps as many notes as the result names, so that none of the first ones is missing.
         if notes.len() < kind.limit() {
             notes.push(Note { place, text: text(), other });
         }
@@ -138,7 +138,7 @@ impl Notes {
         loaded.documents += more.documents;
     }
 
-    /// Returns the result with the names of the places. It is called after all inputs were read, because the lines of a file
+    /// Returns the result with the names of the places. Called after all inputs are read, because the lines of a file
     /// are counted while it is read.
     pub(super) fn loaded(self, inputs: &Inputs) -> Loaded {
         let mut loaded = self.loaded;
@@ -169,18 +169,18 @@ impl Notes {
 }
 
 impl Loaded {
-    /// Returns how many lines, entries and files could not be used.
+    /// Returns the number of unusable lines, entries and files.
     pub fn problem_count(&self) -> u64 {
         self.problems.len() as u64 + self.more_problems
     }
 
-    /// Prints what was loaded and what was not, on standard error.
+    /// Prints the result on standard error.
     pub(super) fn print(&self, into: &Path) {
         for problem in &self.problems {
             eprintln!("{problem}");
         }
         let kinds = [
-            (&self.replaced, "resources were not loaded, because another version of the same id was"),
+            (&self.replaced, "resources were not loaded, because another version of the same id was used"),
             (&self.unresolved, "references resolve to nothing that was loaded"),
             (&self.unserved, "URLs of attachments cannot be served by an export"),
             (

@@ -1,6 +1,6 @@
-//! Decides what depends on all resources together: what a `urn:` refers to, which version of a resource stays, to whom a
-//! Binary and a Provenance belong, and which references resolve to nothing. Each of these is a join of streams, partition
-//! by partition.
+//! Decides what depends on all resources together: the target of each `urn:`, the version of each resource that is
+//! kept, the patients of Binaries and Provenances, and the references without a target. Each of these is a join of
+//! streams, partition by partition.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -135,7 +135,7 @@ fn renamed<'t>(text: &[u8], target: impl Fn(&[u8]) -> Option<&'t [u8]>) -> Vec<u
     renamed
 }
 
-/// A bit for each resource that was read. It is set if another version of the resource stays instead.
+/// A bit for each resource that was read. It is set if another version of the resource is kept instead.
 pub(super) struct Losers(Vec<AtomicU64>);
 
 impl Losers {
@@ -158,7 +158,7 @@ impl Losers {
     }
 }
 
-/// The facts that decide whether a version of a resource stays.
+/// The facts that decide which version of a resource is kept.
 struct Version<'a> {
     key: &'a [u8],
     number: u64,
@@ -167,7 +167,7 @@ struct Version<'a> {
     place: Place,
     /// A hash of its text.
     content: u64,
-    /// The patients to whom it belongs.
+    /// The patients of the resource.
     homes: Vec<&'a [u8]>,
 }
 
@@ -187,7 +187,7 @@ fn versions(bytes: &[u8]) -> Result<Vec<Version<'_>>, Failure> {
     Ok(found)
 }
 
-/// Decides which versions stay, and finds references that resolve to nothing.
+/// Decides which versions are kept, and finds references without a target.
 pub(super) fn decide(load: &Load<'_>, workers: usize) -> Result<(Losers, Notes), Failure> {
     let losers = Losers::new(load.resources.load(Ordering::Relaxed));
     let decided = parallel(workers, load.versions.len(), Notes::default, |notes, index| {
@@ -233,7 +233,7 @@ fn replaced(
         } else if was_there && best.place.piece != Place::LAKE {
             notes.loaded.updated += 1;
         } else {
-            let text = || format!("{}: another version stays, from ", String::from_utf8_lossy(version.key));
+            let text = || format!("{}: another version is kept, from ", String::from_utf8_lossy(version.key));
             notes.record(Kind::Replaced, Some(version.place), Some(best.place), 1, text);
         }
     }
@@ -326,7 +326,7 @@ pub(super) fn follow(
     Ok(notes)
 }
 
-/// Writes, for the followers of one partition's resources, the patients to whom those resources belong.
+/// Writes the patients of one partition's resources, for the resources that follow them.
 fn homes_of_followed(
     load: &Load<'_>,
     losers: &Losers,

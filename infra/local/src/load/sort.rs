@@ -1,5 +1,5 @@
-//! Reads each resource once and writes it to a stream: to its patients, to the shared resources, or to the resources that
-//! wait until it is known what they refer to.
+//! Reads each resource once and writes it to a stream: to its patients, to the shared resources, or to the resources
+//! that wait until their references are known.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -25,12 +25,12 @@ use super::spill::{self, Writer, put_number, put_resource, put_text, put_texts};
 use super::streams::{Load, Unnamed, hash};
 use crate::Failure;
 
-/// Which of two versions with the same type, id and time stays.
+/// The rule for two versions with the same type, id and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Priority {
-    /// Resources of the inputs: the version that was read last stays.
+    /// Resources of the inputs: the version that was read last is kept.
     Incoming,
-    /// Existing records: an incoming version replaces them, and of several the version that was read first stays.
+    /// Existing records: an incoming version replaces them, and of several the version that was read first is kept.
     Existing,
 }
 
@@ -48,13 +48,13 @@ pub(super) struct Sorter<'l> {
     unnamed: Writer<'l>,
     uses: Writer<'l>,
     links: Links<'l>,
-    /// How many resources of the current piece were read.
+    /// The number of resources of the current piece that were read.
     count: u32,
     last_patient: Vec<u8>,
     /// The file of the current piece.
     path: Option<Arc<Path>>,
     notes: Notes,
-    /// Files of the lake that could not be read to their end, or of which a part could not be used.
+    /// Files of the lake that could not be read to their end, or in which some content is unusable.
     damaged: BTreeSet<PathBuf>,
 }
 
@@ -81,8 +81,8 @@ impl<'l> Sorter<'l> {
         }
     }
 
-    /// Writes the buffered records to the streams after everything was read. Returns the notes, and the files of the lake
-    /// that could not be used completely.
+    /// Writes the buffered records to the streams after everything is read. Returns the notes, and the files of the
+    /// lake that could not be used completely.
     pub(super) fn finish(self) -> Result<(Notes, BTreeSet<PathBuf>), Failure> {
         let Self {
             texts, shared, versions, patients, followers, follows, names, unnamed, uses, links, ..
@@ -116,7 +116,7 @@ impl<'l> Sorter<'l> {
         }
     }
 
-    /// Handles what was found at a place.
+    /// Handles the content at a place.
     fn take(&mut self, place: Place, found: Found<'_>) -> Result<(), Failure> {
         let problem = match found {
             Found::Unusable(reason) => Some(reason),
@@ -128,7 +128,7 @@ impl<'l> Sorter<'l> {
         Ok(())
     }
 
-    /// Reads a resource and sends it on. If it cannot be used, returns the reason.
+    /// Reads a resource and sends it on. Returns the reason if it cannot be used.
     fn resource(
         &mut self,
         place: Place,
@@ -187,7 +187,7 @@ impl<'l> Sorter<'l> {
         Ok(None)
     }
 
-    /// Returns the place to keep. For existing records of the lake no lines are kept.
+    /// Returns the place to record. For existing records of the lake no lines are recorded.
     fn known(&self, place: Place) -> Place {
         match self.priority {
             Priority::Incoming => place,
@@ -195,7 +195,7 @@ impl<'l> Sorter<'l> {
         }
     }
 
-    /// Sets a resource aside if it refers to a `urn:`, until all URNs are known. Returns whether it did.
+    /// Sets a resource aside if it refers to a `urn:`, until all URNs are known. Returns whether it does.
     fn wait_for_names(&mut self, resource: &Arriving<'_>, head: &Head<'_>) -> Result<bool, Failure> {
         let mut urns = Vec::new();
         reference_values(head.text, |value| {
@@ -324,7 +324,7 @@ impl<'l> Sorter<'l> {
         Ok(())
     }
 
-    /// Notes a Binary that belongs to no patient.
+    /// Records a Binary that belongs to no patient.
     pub(super) fn note_unplaced(&mut self, place: Place, id: &str) {
         self.notes.record(Kind::Unplaced, Some(place), None, 1, || format!("Binary/{id}"));
     }
@@ -348,7 +348,7 @@ impl<'l> Sorter<'l> {
             match parse(&text) {
                 _ if text.starts_with('#') || text.is_empty() => {}
                 Some(reference) => self.links.record(reference.text.as_bytes(), false, place)?,
-                // A search, a `urn:` that nothing has, or something that is no reference.
+                // A search, an undefined `urn:`, or a text that is not a reference.
                 None => self.notes.record(Kind::Unresolved, Some(place), None, 1, || text.into_owned()),
             }
         }
@@ -362,7 +362,7 @@ impl<'l> Sorter<'l> {
         Ok(())
     }
 
-    /// Whether an export can serve the attachment, or leaves its URL as it is because it is outside the lake.
+    /// Returns whether an export can serve the attachment, or keeps its URL because it is outside the lake.
     fn can_be_served<T: AsRef<[u8]>>(&self, link: &Link, homes: &[T]) -> bool {
         let targets = match link {
             Link::Elsewhere(_) => return true,

@@ -1,4 +1,4 @@
-//! Temporary files for sorting: streams of small records on disk, each in partitions by a hash. So a worker needs memory for
+//! Temporary files for sorting: streams of small records on disk, partitioned by a hash. So a worker needs memory for
 //! only one partition, however large the input is.
 
 use std::fs::{File, OpenOptions};
@@ -10,12 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use crate::Failure;
 use crate::private::FILE_MODE;
 
-/// How many bytes of a stream a writer buffers.
+/// The number of bytes of a stream that a writer buffers.
 const BUFFERS: usize = 4 * 1024 * 1024;
 /// The smallest and the largest buffer of one partition.
 const MIN_BUFFER: usize = 4 * 1024;
 const MAX_BUFFER: usize = 64 * 1024;
-/// A partition up to this size is read into memory completely. Of a larger one only the heads are in memory.
+/// The maximum size of a partition that is read into memory completely. Of a larger one, only the heads are in memory.
 const WHOLE: u64 = 64 * 1024 * 1024;
 
 /// A stream of records on disk, in partitions.
@@ -87,7 +87,7 @@ impl Stream {
 pub(super) struct Writer<'s> {
     stream: &'s Stream,
     buffers: Vec<Vec<u8>>,
-    /// How many bytes of one partition are appended together.
+    /// The number of bytes of one partition that are appended together.
     limit: usize,
 }
 
@@ -207,11 +207,11 @@ pub(super) struct Texts {
 
 struct Entry {
     number: u64,
-    /// Where the texts of the head begin in `heads`; they follow each other.
+    /// The start of the head's texts in `heads`; they are adjacent.
     head: usize,
     /// The lengths of the patient, the type and the id.
     lengths: [u32; 3],
-    /// Where the resource's text is in the partition.
+    /// The start of the resource's text in the partition.
     offset: u64,
     length: usize,
 }
@@ -234,7 +234,7 @@ impl Texts {
         self.entries.sort_unstable_by(|a, b| head(heads, a).key().cmp(&head(heads, b).key()));
     }
 
-    /// Passes the resources in their order to `show`.
+    /// Calls `show` with the resources in order.
     pub(super) fn each(
         &mut self,
         mut show: impl FnMut(Head<'_>, &[u8]) -> Result<(), Failure>,

@@ -13,13 +13,13 @@ pub(super) struct Load<'l> {
     /// The directory with documents and patients of earlier loads, if it is on this machine.
     pub(super) lake: Option<PathBuf>,
     pub(super) stop: &'l AtomicBool,
-    /// How many resources were read.
+    /// The number of resources that were read.
     pub(super) resources: AtomicU64,
     /// Resources, by patient.
     pub(super) texts: Stream,
     /// Shared resources, which belong to no patient, by id.
     pub(super) shared: Stream,
-    /// The facts that decide whether a resource stays, by type and id.
+    /// The facts that decide whether a resource is kept, by type and id.
     pub(super) versions: Stream,
     /// The ids of patients that have resources, by the id.
     pub(super) patients: Stream,
@@ -83,7 +83,7 @@ impl<'l> Load<'l> {
     }
 }
 
-/// The most files that are open at once in a merge.
+/// The maximum number of files that are open at once in a merge.
 const MAX_OPEN: usize = 128;
 
 pub(super) fn hash(text: &[u8]) -> u64 {

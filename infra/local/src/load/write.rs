@@ -1,4 +1,4 @@
-//! Writes the resources to the files of the lake layout. Each file gets its name only when it is complete.
+//! Writes the resources to the files of the lake layout. Each file is renamed to its final name when it is complete.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -102,8 +102,8 @@ fn close(record: Option<Record>, notes: &mut Notes, damaged: &BTreeSet<PathBuf>)
     Ok(())
 }
 
-/// Gives the new files their names, and removes the old files, whose contents they include. An old file that could not be
-/// used completely is kept under another name.
+/// Renames the new files to their final names, and removes the old files, whose contents they include. An old file that
+/// could not be used completely is kept under another name.
 fn replace(before: &[PathBuf], new: Vec<Pending>, damaged: &BTreeSet<PathBuf>) -> Result<(), Failure> {
     for path in before.iter().filter(|path| damaged.contains(*path)) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -172,7 +172,7 @@ pub(super) fn shared(
     Ok(notes)
 }
 
-/// Passes the resources of sorted runs in their order to `show`: type, id and text.
+/// Calls `show` with the type, id and text of the resources of sorted runs, in order.
 fn merge(
     runs: &Stream,
     mut show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>,
@@ -200,7 +200,7 @@ fn merge(
     Ok(())
 }
 
-/// A file that gets its name when it is complete.
+/// A file that is renamed to its final name when it is complete.
 struct Pending {
     path: PathBuf,
     part: PathBuf,

@@ -1,7 +1,7 @@
-//! The OpenAPI description of the server and the table of its routes, from the declarations of the functions.
+//! Generates the OpenAPI description of the server and the table of its routes from the declarations of the functions.
 //!
-//! - [`parameters`] and [`responses`]: what operations read and return; `schemas.json`: the documents by name;
-//! - [`mod@security`]: who may call; [`mod@table`]: the table of the wire contract.
+//! - [`parameters`] and [`responses`]: the input and output of operations; `schemas.json`: the documents by name;
+//! - [`mod@security`]: the callers; [`mod@table`]: the table of the wire contract.
 
 mod parameters;
 mod responses;
@@ -21,12 +21,13 @@ use self::security::{security, security_schemes};
 pub use self::table::table;
 use crate::server::routes;
 
-/// Each route once, with its function: those below other base URLs of FHIR and below the sandbox's shortcuts are the same.
+/// Returns each route once, with its function. Routes below the other FHIR base URLs and the sandbox's shortcuts are
+/// left out, because they are the same.
 fn described() -> impl Iterator<Item = (&'static str, Route)> {
     routes().into_iter().filter(|(_, route)| matches!(route.below, Below::Root | Below::Base(Base::Fhir)))
 }
 
-/// The OpenAPI document, with a line end: what `GET /openapi.json` returns.
+/// Returns the OpenAPI document, with a line end, for `GET /openapi.json`.
 pub fn document() -> String {
     let routes: Vec<_> = described().collect();
     let declared = || routes.iter().map(|(_, route)| route);
@@ -58,7 +59,7 @@ pub fn document() -> String {
     text
 }
 
-/// The documents that routes read and return, by name. They are JSON Schema, which OpenAPI 3.1 takes as it is.
+/// Returns the documents that routes read and return, by name. They are JSON Schema, which OpenAPI 3.1 uses unchanged.
 fn schemas() -> Value {
     serde_json::from_str(include_str!("schemas.json")).expect("the schemas are JSON")
 }
@@ -90,7 +91,7 @@ fn operation(function: &str, route: &Route, parameters: &Parameters) -> Value {
     operation
 }
 
-/// `getJobsJobStatus` for `GET /jobs/{job}/status`.
+/// Returns an id such as `getJobsJobStatus` for `GET /jobs/{job}/status`.
 fn operation_id(route: &Route) -> String {
     let words =
         route.path.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

@@ -9,11 +9,12 @@ use web::routes::Route;
 
 use super::reference;
 
-/// The parameters of queries and headers by the names that operations refer to them by.
+/// The parameters of queries and headers, with the names by which operations refer to them.
 pub(super) struct Parameters(Vec<(String, Parameter)>);
 
 impl Parameters {
-    /// Parameters of one name that do something else on another route have other names.
+    /// Collects the parameters of routes. If parameters of the same name differ between routes, they get different
+    /// names.
     pub(super) fn of<'r>(routes: impl Iterator<Item = &'r Route>) -> Self {
         let mut named: Vec<(String, Parameter)> = Vec::new();
         let beside = routes.flat_map(|route| &route.parameters).filter(|known| known.place != Place::Body);
@@ -31,12 +32,12 @@ impl Parameters {
         Self(named)
     }
 
-    /// The parameters as components of the document.
+    /// Returns the parameters as components of the document.
     pub(super) fn components(&self) -> BTreeMap<&str, Value> {
         self.0.iter().map(|(name, known)| (name.as_str(), parameter(known))).collect()
     }
 
-    /// References to those of a route.
+    /// Returns references to the parameters of a route.
     pub(super) fn references(&self, route: &Route) -> impl Iterator<Item = Value> {
         let name = |parameter| self.0.iter().find(|(_, known)| known == parameter).map(|(name, _)| name);
         let names = route.parameters.iter().filter_map(name);
@@ -66,7 +67,7 @@ fn value_schema(kind: Kind) -> Value {
     }
 }
 
-/// The body that a route takes: its fields, or a resource.
+/// Returns the body that a route accepts: its fields, or a resource.
 pub(super) fn body_schema(route: &Route) -> Value {
     if route.takes.contains(&FHIR_JSON) {
         return reference("Parameters");

@@ -1,4 +1,4 @@
-//! Responses: the documents of success, and how callers are refused.
+//! Responses: the documents of success, and the refusals.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn success_content(route: &Route, status: u16) -> Value {
     Value::Object(returned.map(content).collect())
 }
 
-/// The responses of refusals, by name.
+/// Returns the responses of refusals, by name.
 pub(super) fn errors<'r>(routes: impl Iterator<Item = &'r Route>) -> BTreeMap<String, Value> {
     let of = |route: &'r Route| {
         let access = route.access;
@@ -52,7 +52,7 @@ pub(super) fn error_reference(access: Access, status: Option<u16>) -> Value {
     json!({ "$ref": format!("#/components/responses/{}", error_key(access, status)) })
 }
 
-/// `NotFound-fhir`: the status, and how the route refuses.
+/// Returns a key such as `NotFound-fhir`: the status, and the kind of refusal.
 fn error_key(access: Access, status: Option<u16>) -> String {
     let kind = match access {
         Access::OAuth | Access::OAuthBearer => "oauth",
@@ -63,16 +63,16 @@ fn error_key(access: Access, status: Option<u16>) -> String {
     format!("{}-{kind}", status.map_or("Other", phrase).replace(' ', ""))
 }
 
-/// What a refusal looks like.
+/// Returns the media types and schemas of a refusal.
 pub fn error_schemas(access: Access) -> &'static [(&'static str, Option<&'static str>)] {
     const FHIR: (&str, Option<&str>) = (FHIR_JSON, Some("OperationOutcome"));
     const PAGE: (&str, Option<&str>) = ("text/html", None);
     match access {
         Access::OAuth | Access::OAuthBearer => &[("application/json", Some("OAuthError"))],
-        // Programs that ask for JSON get it.
+        // Clients that request JSON get it.
         Access::StaffPage | Access::PatientPage | Access::AppRedirect => &[PAGE, FHIR],
         Access::SignIn => &[FHIR, PAGE, ("application/json", Some("Refusal"))],
-        // Browsers that ask for a page get one.
+        // Browsers that request a page get one.
         Access::Public
         | Access::Owner
         | Access::OwnerOrSigned
@@ -91,13 +91,13 @@ fn error_content(access: Access) -> Value {
     Value::Object(error_schemas(access).iter().map(content).collect())
 }
 
-/// The statuses of success, and those with which callers are refused whom the route is not for.
+/// Returns the statuses of success, and those of refusals.
 pub fn statuses(route: &Route) -> impl Iterator<Item = u16> {
     let has_parameters = !path_parameters(&route.path).is_empty();
     route.statuses.iter().chain(refusals(route.access, has_parameters)).copied()
 }
 
-/// How callers are refused whom a route is not for.
+/// Returns the statuses with which a route refuses other callers.
 fn refusals(access: Access, has_parameters: bool) -> &'static [u16] {
     match (access, has_parameters) {
         (Access::Public, true) => &[404, 503],

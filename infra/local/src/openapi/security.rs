@@ -1,4 +1,4 @@
-//! Who may call, as OpenAPI has it.
+//! The callers of a route, as OpenAPI security requirements.
 
 use serde_json::{Value, json};
 use web::routes::Access;

@@ -6,7 +6,7 @@ use web::routes::Access;
 
 use super::described;
 
-/// The table of routes in the wire contract.
+/// Returns the table of routes in the wire contract.
 pub fn table() -> String {
     let mut table =
         "| method | path | who may call | what it does | success |\n|---|---|---|---|---|\n".to_owned();

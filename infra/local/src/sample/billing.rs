@@ -1,4 +1,4 @@
-//! Claims and what was paid for them.
+//! Claims and the payments for them.
 
 use std::fmt::Write;
 

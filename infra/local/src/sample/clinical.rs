@@ -1,11 +1,11 @@
-//! What an encounter finds, does and plans.
+//! Writes the findings, actions and plans of an encounter.
 
 use std::fmt::Write;
 
 use super::patient::{Visit, Writer};
 use super::random::Random;
 
-/// Code, words, and whether it stays.
+/// Code, text, and whether the condition is chronic.
 const CONDITIONS: [(&str, &str, bool); 6] = [
     ("10509002", "Acute bronchitis (disorder)", false),
     ("59621000", "Essential hypertension (disorder)", true),
@@ -57,7 +57,7 @@ impl Writer {
     pub(super) fn condition(&mut self, random: &mut Random, visit: &Visit) {
         let (code, display, stays) = CONDITIONS[usize::try_from(random.below(6)).unwrap_or_default()];
         self.begin(random, "Condition", visit);
-        // One in twenty is sensitive.
+        // One condition in twenty is sensitive.
         if random.below(20) == 0 {
             self.lines.pop();
             self.lines.push_str(",\"security\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"PSY\"}]}");

@@ -38,7 +38,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many practitioners and organizations the patients share.
+/// The number of practitioners and organizations that the patients share.
 const PRACTITIONERS: u64 = 200;
 const ORGANIZATIONS: u64 = 50;
 

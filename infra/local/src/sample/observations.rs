@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::patient::{Visit, Writer};
 use super::random::Random;
 
-/// What a laboratory measures, and between which values, in tenths of the unit.
+/// A laboratory test, with the range of its values in tenths of the unit.
 struct Test {
     code: &'static str,
     display: &'static str,
@@ -32,7 +32,7 @@ const TESTS: [Test; 5] = [
 ];
 
 impl Writer {
-    /// A vital sign or a result of a laboratory; returns the id of the latter.
+    /// Writes a vital sign or a laboratory result. Returns the id of a laboratory result.
     pub(super) fn observation(&mut self, random: &mut Random, visit: &Visit) -> Option<String> {
         let id = random.uuid();
         self.begin_with(&id, "Observation", visit);
@@ -65,7 +65,7 @@ impl Writer {
         test.map(|_| id)
     }
 
-    /// A code and its value, which is in tenths of the unit.
+    /// Writes a code and its value, which is in tenths of the unit.
     pub(super) fn measured(&mut self, code: &str, display: &str, unit: &str, tenths: u64) {
         let _ = write!(
             self.lines,

@@ -38,5 +38,5 @@ fn resources_are_read_in_the_order_of_the_lake() {
         assert_eq!(found, expected);
     }
     let cut = Fields(&[3, 0, 0, 0, 0, 0, 0, 0, b'x']).text();
-    assert!(cut.is_err(), "a truncated record is an error");
+    assert!(cut.is_err(), "a truncated record is refused");
 }
