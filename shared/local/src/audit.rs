@@ -16,7 +16,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use storage::audit_chain::sealed;
 use tokio::sync::oneshot;
 
-use crate::database::{Database, Migration, Migrations, count, integer, sql};
+use crate::database::{Database, Migration, Migrations, count, execute, integer, sql};
 
 /// The name of the database below the state directory.
 pub(super) const FILE: &str = "audit.db";
@@ -232,7 +232,7 @@ impl AuditLog for LocalAuditLog {
                 let newest = newest(transaction)?.map(|newest| integer(newest.keys.sequence));
                 let Some(end) = first_kept.or(newest) else { return Ok(0) };
                 let statement = "DELETE FROM entries WHERE shard = ? AND sequence < ?";
-                Ok(transaction.execute(statement, params![SHARD, end]).map_err(sql)? as u64)
+                Ok(execute(transaction, statement, params![SHARD, end])? as u64)
             })
             .await
     }

@@ -257,6 +257,15 @@ fn with_path(path: &Path, error: Error) -> Error {
     }
 }
 
+/// Runs a statement, which is compiled only once for a connection. Returns the number of rows that it changed.
+pub(super) fn execute(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    values: impl rusqlite::Params,
+) -> Result<usize> {
+    transaction.prepare_cached(statement).map_err(sql)?.execute(values).map_err(sql)
+}
+
 /// Converts an error of SQLite. A wrong statement is a defect of this program, so it is not retried.
 pub(super) fn sql(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {

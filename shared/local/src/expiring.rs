@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
-use crate::database::{Database, count, integer, sql};
+use crate::database::{Database, count, execute, integer, sql};
 
 pub(super) struct LocalExpiringStore {
     database: Arc<Database>,
@@ -56,7 +56,7 @@ impl ExpiringStore for LocalExpiringStore {
                     ON CONFLICT (kind, key) DO UPDATE SET value = ?3, expires_at = ?4, version = version + 1
                     WHERE grants.expires_at <= ?5";
                 let values = params![kind.name(), key, value.to_string(), expires_at.as_millisecond(), now];
-                Ok(transaction.execute(statement, values).map_err(sql)? == 1)
+                Ok(execute(transaction, statement, values)? == 1)
             })
             .await
     }
@@ -87,7 +87,7 @@ impl ExpiringStore for LocalExpiringStore {
                     integer(entry.version),
                     now
                 ];
-                Ok(transaction.execute(statement, values).map_err(sql)? == 1)
+                Ok(execute(transaction, statement, values)? == 1)
             })
             .await
     }
@@ -113,8 +113,7 @@ impl ExpiringStore for LocalExpiringStore {
         let now = self.now();
         self.database
             .write(move |transaction| {
-                let removed =
-                    transaction.execute("DELETE FROM grants WHERE expires_at <= ?", [now]).map_err(sql)?;
+                let removed = execute(transaction, "DELETE FROM grants WHERE expires_at <= ?", [now])?;
                 Ok(removed as u64)
             })
             .await

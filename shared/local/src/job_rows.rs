@@ -10,7 +10,7 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter};
 use storage::job_list::{Row, Rows};
 
-use crate::database::sql;
+use crate::database::{execute, sql};
 use crate::jobs::{GET, LocalJobs, RawJob};
 
 /// Adds the search rows of a new job.
@@ -25,7 +25,7 @@ pub(super) fn add(transaction: &Transaction<'_>, job: &NewRows) -> Result<()> {
 
 /// Removes the search rows of a job.
 pub(super) fn remove(transaction: &Transaction<'_>, id: &str) -> Result<()> {
-    transaction.execute("DELETE FROM job_search WHERE job = ?", [id]).map_err(sql)?;
+    execute(transaction, "DELETE FROM job_search WHERE job = ?", [id])?;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use storage::bounded::Bounded;
 use storage::job_list;
 
-use crate::database::{Database, count, integer, sql};
+use crate::database::{Database, count, execute, integer, sql};
 use crate::job_rows::{self, NewRows};
 
 pub(super) struct LocalJobs {
@@ -93,11 +93,12 @@ impl Jobs for LocalJobs {
         let (row, rows) = (JobRow::of(job)?, NewRows::of(job));
         self.database
             .write_lasting(lasts(job.state()), move |transaction| {
-                let created = transaction.execute(
+                let created = execute(
+                    transaction,
                     "INSERT OR IGNORE INTO jobs (id, version, state, patient, owner, created_at, job) VALUES (?, 1, ?, ?, ?, ?, ?)",
                     params![row.id, row.state, row.patient, row.owner, row.created_at, row.job],
                 );
-                match created.map_err(sql)? {
+                match created? {
                     1 => job_rows::add(transaction, &rows),
                     _ => Err(Error::conflict("the job already exists")),
                 }
@@ -148,11 +149,12 @@ impl Jobs for LocalJobs {
                 let state = "SELECT state FROM jobs WHERE id = ?";
                 let mut state = transaction.prepare_cached(state).map_err(sql)?;
                 let before = state.query_row([&row.id], |row| row.get::<_, String>(0)).optional().map_err(sql)?;
-                let replaced = transaction.execute(
+                let replaced = execute(
+                    transaction,
                     "UPDATE jobs SET version = version + 1, state = ?, patient = ?, owner = ?, job = ? WHERE id = ? AND version = ?",
                     params![row.state, row.patient, row.owner, row.job, row.id, integer(version)],
                 );
-                match replaced.map_err(sql)? {
+                match replaced? {
                     1 => Ok(before),
                     _ => Err(Error::conflict("another request changed the job at the same time; read it again")),
                 }
@@ -170,9 +172,9 @@ impl Jobs for LocalJobs {
         let id = id.to_string();
         self.database
             .write(move |transaction| {
-                transaction.execute("DELETE FROM chunks WHERE job = ?", [&id]).map_err(sql)?;
+                execute(transaction, "DELETE FROM chunks WHERE job = ?", [&id])?;
                 job_rows::remove(transaction, &id)?;
-                transaction.execute("DELETE FROM jobs WHERE id = ?", [&id]).map_err(sql)?;
+                execute(transaction, "DELETE FROM jobs WHERE id = ?", [&id])?;
                 Ok(())
             })
             .await
@@ -212,7 +214,7 @@ impl Jobs for LocalJobs {
                 let end = u64::from(at) + chunks.len() as u64;
                 let statement = "UPDATE jobs SET plan_end = ?, plan_sent = ?, plan_complete = ? WHERE id = ?";
                 let changed = params![integer(end), at, plan != Plan::Continues, id];
-                transaction.execute(statement, changed).map_err(sql)?;
+                execute(transaction, statement, changed)?;
                 progress_of(transaction, &id).map(Some)
             })
             .await
@@ -258,10 +260,10 @@ impl Jobs for LocalJobs {
         self.database
             .write_lasting(bytes > CHEAP_BYTES, move |transaction| {
                 let statement = "UPDATE chunks SET result = ? WHERE job = ? AND id = ? AND result IS NULL";
-                let is_first = transaction.execute(statement, params![result, id, chunk]).map_err(sql)? == 1;
+                let is_first = execute(transaction, statement, params![result, id, chunk])? == 1;
                 if is_first {
                     let statement = "UPDATE jobs SET chunks_done = chunks_done + 1, bytes_done = bytes_done + ?, resources = resources + ? WHERE id = ?";
-                    transaction.execute(statement, params![bytes, resources, id]).map_err(sql)?;
+                    execute(transaction, statement, params![bytes, resources, id])?;
                     if let Some(rest) = rest {
                         add_chunk(transaction, &id, &rest)?;
                     }
@@ -313,11 +315,11 @@ impl JobRow {
 fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<()> {
     let statement = "INSERT INTO chunks (job, id, chunk) VALUES (?, ?, ?)";
     let text = serde_json::to_string(chunk)?;
-    transaction.execute(statement, params![job, chunk.id.to_string(), text]).map_err(sql)?;
+    execute(transaction, statement, params![job, chunk.id.to_string(), text])?;
     let bytes = integer(chunk.planned_bytes());
     let statement =
         "UPDATE jobs SET chunks_planned = chunks_planned + 1, bytes_planned = bytes_planned + ? WHERE id = ?";
-    transaction.execute(statement, params![bytes, job]).map_err(sql)?;
+    execute(transaction, statement, params![bytes, job])?;
     Ok(())
 }
 

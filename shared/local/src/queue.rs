@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use tokio::sync::Notify;
 
-use crate::database::{Database, sql};
+use crate::database::{Database, execute, sql};
 
 /// The condition under which a message is due at the time `?1`.
 macro_rules! due {
@@ -59,7 +59,7 @@ impl LocalQueue {
         self.database
             .write_relaxed(move |transaction| {
                 let statement = "UPDATE messages SET due_at = ?, hidden_at = ? WHERE receipt = ?";
-                transaction.execute(statement, params![due, now, receipt]).map_err(sql)?;
+                execute(transaction, statement, params![due, now, receipt])?;
                 Ok(())
             })
             .await
@@ -111,7 +111,7 @@ impl LocalQueue {
     async fn drop_message(&self, receipt: String) -> Result<()> {
         self.database
             .write_relaxed(move |transaction| {
-                transaction.execute("DELETE FROM messages WHERE receipt = ?", [receipt]).map_err(sql)?;
+                execute(transaction, "DELETE FROM messages WHERE receipt = ?", [receipt])?;
                 Ok(())
             })
             .await
