@@ -1,10 +1,10 @@
-//! Programs that run beside this one and end with it, and work that must be done then, even if this program is killed.
+//! Runs programs that end with this process, and cleanup scripts that run at its end, even if this process is killed.
 
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A shell starts the program and waits for the end of a pipe that only this process holds open. The kernel closes the pipe
-/// however this process ends.
+/// A shell starts the program and waits for the end of a pipe that only this process holds open. The kernel closes the
+/// pipe when this process ends, even if it is killed.
 const SHELL: &str = r#"
 trap : INT TERM HUP
 exec 3<&0
@@ -18,7 +18,7 @@ kill "$watcher" 2>/dev/null
 exit "$code"
 "#;
 
-/// How long a program has to end after a signal.
+/// The time that a program has to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Attended {
@@ -65,7 +65,7 @@ pub(crate) struct AtEnd {
 }
 
 impl AtEnd {
-    /// The script finds the words in `$1` and so on.
+    /// Starts the shell that waits. The script gets the words as `$1` and so on.
     pub(crate) fn start(
         script: &str,
         words: &[&str],
@@ -88,7 +88,7 @@ impl Drop for AtEnd {
 }
 
 impl Drop for Attended {
-    /// Closes the pipe, so that the program gets a signal and can end what it started, and waits for its end.
+    /// Closes the pipe, so that the program gets a signal and can stop its children, and waits for its end.
     fn drop(&mut self) {
         drop(self.pipe.take());
         let begun = Instant::now();

@@ -1,5 +1,5 @@
-//! The stories that are told to a real browser: finds or installs Chromium and axe-core, and runs the stories with one
-//! Chromium, one after another.
+//! The stories in a real browser: finds or installs Chromium and axe-core, and runs the stories with one Chromium, one
+//! after another.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,26 +9,26 @@ use crate::attended::{AtEnd, Attended};
 use crate::tools::{is_root, node_package, responds};
 use crate::{cargo, root, run};
 
-/// What to do where there is no Chromium and none can be installed.
+/// The advice if there is no Chromium and none can be installed.
 const MISSING: &str = "Chromium or npm is missing: install both (Debian: apt-get install chromium npm), or run this command as root, \
     which installs them.";
 
-/// The names under which systems have it.
+/// The names of the program on different systems.
 const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"];
 
-/// The rules of accessibility. Its files are compared with the hash in its lock file.
+/// axe-core, which checks accessibility. Its files are compared with the hash in its lock file.
 const AXE: (&str, &str) = (include_str!("../axe/package.json"), include_str!("../axe/package-lock.json"));
 
-/// Removes a directory ($1), into which a Chromium that is about to end may still write.
+/// Removes a directory ($1), into which an ending Chromium may still write.
 const REMOVE: &str = r#"
 tries=0
 until rm -rf "$1" 2>/dev/null || [ "$tries" -gt 50 ]; do tries=$((tries + 1)); sleep 0.2; done
 "#;
 
-/// How long Chromium has to start.
+/// The time that Chromium has to start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Where the modules of these stories are in the tests.
+/// The module path of these stories in the tests.
 pub(crate) const STORIES: &str = "browser::";
 
 /// Runs the stories, or those whose names contain one of the arguments.
@@ -36,7 +36,7 @@ pub(crate) fn browser(arguments: &[String]) -> Result<(), String> {
     stories(&chromium()?, arguments)
 }
 
-/// The program, installed where this is root and it is not there yet.
+/// Returns the program. Installs it if it is missing and this process is root.
 pub(crate) fn chromium() -> Result<PathBuf, String> {
     let found = || NAMES.into_iter().find(|name| responds(name, "--version")).map(PathBuf::from);
     let has_npm = || responds("npm", "--version");
@@ -55,7 +55,7 @@ pub(crate) fn chromium() -> Result<PathBuf, String> {
 /// Runs the stories in this Chromium.
 pub(crate) fn stories(program: &Path, arguments: &[String]) -> Result<(), String> {
     let axe = node_package("axe", AXE)?.join("axe-core/axe.min.js");
-    // With the features with which `cargo xtask test` builds them, so that nothing is built twice.
+    // With the features that `cargo xtask test` uses, so that nothing is built twice.
     let tests = || cargo(&["test", "--workspace", "--all-features", "--locked", "--test", "it"]);
     let mut build = tests();
     build.arg("--no-run");
@@ -63,7 +63,7 @@ pub(crate) fn stories(program: &Path, arguments: &[String]) -> Result<(), String
     let named = select(tests(), arguments)?;
     let mut command = tests();
     let running = Running::start(program)?;
-    // One after another: Chromium with many pages at once is slow on a small machine.
+    // One after another, because Chromium with many pages at once is slow on a small machine.
     command.args(["--", "--ignored", "--test-threads", "1", "--exact"]).args(named);
     command.env("EHI_TEST_BROWSER", &running.address);
     command.env("EHI_TEST_AXE", axe);
@@ -71,7 +71,7 @@ pub(crate) fn stories(program: &Path, arguments: &[String]) -> Result<(), String
     run(command)
 }
 
-/// The names of all stories, or of those that contain one of the arguments. None is an error: nothing would be tested.
+/// Returns the names of all stories, or of those that contain one of the arguments. It is an error if there are none.
 fn select(mut tests: Command, arguments: &[String]) -> Result<Vec<String>, String> {
     tests.args(["--quiet", "--", "--ignored", "--list"]).current_dir(root());
     let output = tests.output().map_err(|error| format!("cargo: {error}"))?;
@@ -88,7 +88,7 @@ fn select(mut tests: Command, arguments: &[String]) -> Result<Vec<String>, Strin
     }
 }
 
-/// A Chromium without windows, with a profile of its own. Fields end in their order: it, and then its files.
+/// A headless Chromium with its own profile. Fields are dropped in order: first Chromium, and then its files.
 struct Running {
     /// The WebSocket of its DevTools protocol.
     address: String,
@@ -107,7 +107,7 @@ impl Running {
         let mut started = Attended::start(command(program, &profile), file)?;
         let begun = Instant::now();
         loop {
-            // It writes its port and its path there, a line each.
+            // Chromium writes its port and its path to this file, one per line.
             let said = std::fs::read_to_string(profile.join("DevToolsActivePort")).unwrap_or_default();
             if let Some((port, path)) = said.trim().split_once('\n') {
                 let address = format!("ws://127.0.0.1:{port}{path}");
@@ -126,7 +126,7 @@ fn command(program: &Path, profile: &Path) -> Command {
     chromium.args([
         "--headless=new",
         "--remote-debugging-port=0",
-        // Nothing but this machine is asked for anything.
+        // No host other than this machine can be reached.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
         "--disable-background-networking",
         "--disable-component-update",
@@ -135,16 +135,16 @@ fn command(program: &Path, profile: &Path) -> Command {
         "--disable-sync",
         "--no-first-run",
         "--password-store=basic",
-        // The same pixels on every machine, and no need of much shared memory.
+        // The same pixels on every machine, and little shared memory.
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--hide-scrollbars",
         "--force-color-profile=srgb",
-        // Elements say their roles and names as screen readers get them.
+        // Elements expose their roles and names as screen readers get them.
         "--enable-blink-features=ComputedAccessibilityInfo",
         "--lang=en-US",
     ]);
-    // Its sandbox does not work for root.
+    // Chromium's sandbox does not work for root.
     if is_root() {
         chromium.arg("--no-sandbox");
     }

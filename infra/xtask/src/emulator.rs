@@ -1,4 +1,5 @@
-//! The deployment on this machine: an emulator of AWS on loopback, and the template and functions that `sam build` made.
+//! The deployment on this machine: an emulator of AWS on loopback, with the template and functions that `sam build`
+//! made.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -67,7 +68,7 @@ impl Emulator {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        // The emulator checks signatures only for users whose secret it made.
+        // The emulator checks signatures only for users whose secret it created.
         let user = ["--user-name", "developer"];
         emulator.aws()?.text(&["iam", "create-user", user[0], user[1]])?;
         let policy = "arn:aws:iam::aws:policy/AdministratorAccess";
@@ -79,7 +80,7 @@ impl Emulator {
         Ok(emulator)
     }
 
-    /// The AWS command line, as the administrator of this emulator.
+    /// Returns the AWS command line, as the administrator of this emulator.
     pub(crate) fn aws(&self) -> Result<Aws, String> {
         let (program, environment) = (python_tool(AWS, "aws")?, self.environment());
         Ok(Aws { program, endpoint: self.endpoint(), environment })
@@ -107,7 +108,7 @@ impl Emulator {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The variables with which a program finds the emulator instead of a real account.
+    /// Returns the variables with which a program uses the emulator instead of a real account.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", self.endpoint()),
@@ -119,15 +120,15 @@ impl Emulator {
         ]
     }
 
-    /// A program that finds the emulator.
+    /// Returns a command that uses the emulator.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.envs(self.environment());
         command
     }
 
-    /// Deploys what `sam build` made. `at` is the address of the API, and `parameters` are added to those that an emulator
-    /// needs.
+    /// Deploys the output of `sam build`. `at` is the address of the API, and `parameters` are added to those that an
+    /// emulator needs.
     pub(crate) fn deploy(
         &self,
         template: &Path,
@@ -140,7 +141,7 @@ impl Emulator {
         let mut deploy = sam()?;
         deploy
             .envs(self.environment())
-            // SAM's own bucket refuses everybody but the root user without TLS.
+            // SAM's own bucket refuses requests without TLS from everyone but the root user.
             .envs([("AWS_ACCESS_KEY_ID", ROOT.0), ("AWS_SECRET_ACCESS_KEY", ROOT.1)])
             .args(["deploy", "--template-file"])
             .arg(&template)
@@ -192,8 +193,9 @@ impl Emulator {
     }
 }
 
-/// The template with a permission that AWS does not know: there `sqs:SendMessage` is enough to send batches, and the
-/// emulator wants the name of the operation. It stays beside the functions, whose paths it names.
+/// Writes a copy of the template with a permission that AWS does not know: on AWS `sqs:SendMessage` is enough to send
+/// batches, but the emulator requires the name of the operation. The copy is in the same directory, because it has
+/// relative paths to the functions.
 fn with_emulated_permission(template: &Path) -> Result<PathBuf, String> {
     let text =
         std::fs::read_to_string(template).map_err(|error| format!("{}: {error}", template.display()))?;
@@ -233,7 +235,7 @@ impl Aws {
         let mut command = Command::new(&self.program);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(arguments).args(["--output", format]).stderr(Stdio::inherit());
-        // It does not read the variable for queues.
+        // The command line does not use the variable for queues.
         if !arguments.contains(&"--endpoint-url") {
             command.args(["--endpoint-url", &self.endpoint]);
         }

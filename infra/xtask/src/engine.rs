@@ -1,5 +1,5 @@
-//! The container engine in which `sam local` runs functions: the engine of this machine, or one that root starts for one
-//! command, in the network namespace of that command.
+//! The container engine in which `sam local` runs functions: the engine of this machine, or one that root starts for
+//! one command, in the network namespace of that command.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,13 +14,13 @@ use crate::{root, run};
 const MISSING: &str = "No container engine responds: install Docker (Debian: apt-get install docker.io) and let your user \
     use it, or run this command as root, which installs and starts an engine for the time of the command.";
 
-/// The packages of Debian that an engine is made of.
+/// The Debian packages of an engine.
 const PACKAGES: [&str; 3] = ["docker.io", "containerd", "runc"];
 
-/// How long an engine has to start.
+/// The time that an engine has to start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The engine that was found.
+/// The available engine.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Available {
     /// A running engine.
@@ -29,8 +29,8 @@ pub(crate) enum Available {
     Startable,
 }
 
-/// Removes the containers of an image ($1) that did not exist before ($2), because SAM sometimes leaves them; and the image,
-/// if this program made it ($3).
+/// Removes the containers of an image ($1) that did not exist before ($2), because SAM sometimes leaves them; and the
+/// image, if this program made it ($3).
 const CLEAN: &str = r#"
 for container in $(docker ps --all --quiet --filter "ancestor=$1"); do
     case "$2" in *"$container"*) ;; *) docker rm --force "$container" ;; esac
@@ -38,7 +38,7 @@ done
 [ -z "$3" ] || docker image rm "$3"
 "#;
 
-/// Finds an engine, or installs one where this is root.
+/// Finds an engine. Installs one if it is missing and this process is root.
 pub(crate) fn available() -> Result<Available, String> {
     if responds("docker", "version") {
         return Ok(Available::Running);
@@ -53,7 +53,7 @@ pub(crate) fn available() -> Result<Available, String> {
         install.args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES);
         run(install).map_err(|problem| format!("{problem}\n{MISSING}"))?;
     }
-    // An installation may have started it.
+    // The installation may have started the engine.
     match () {
         () if responds("docker", "version") => Ok(Available::Running),
         () if is_missing() => Err(MISSING.to_owned()),
@@ -65,12 +65,12 @@ pub(crate) fn available() -> Result<Available, String> {
 pub(crate) struct Engine {
     /// The address of an engine that this program started.
     host: Option<String>,
-    /// Removes what was made in an engine that keeps running.
+    /// Removes the created containers and image from an engine that keeps running.
     cleaner: Option<AtEnd>,
     program: Option<Attended>,
 }
 
-/// The tag under which SAM looks for its image of `provided.al2023`.
+/// The tag of SAM's image of `provided.al2023`.
 const IMAGE: &str = if cfg!(target_arch = "aarch64") {
     "public.ecr.aws/lambda/provided:al2023-rapid-arm64"
 } else {
@@ -78,7 +78,7 @@ const IMAGE: &str = if cfg!(target_arch = "aarch64") {
 };
 
 impl Engine {
-    /// The engine of this machine.
+    /// Returns the engine of this machine.
     pub(crate) fn running() -> Self {
         Self { host: None, cleaner: None, program: None }
     }
@@ -131,12 +131,12 @@ impl Engine {
         docker
     }
 
-    /// The variables with which other programs find this engine.
+    /// Returns the variables with which other programs use this engine.
     pub(crate) fn environment(&self) -> Option<(&'static str, String)> {
         self.host.clone().map(|host| ("DOCKER_HOST", host))
     }
 
-    /// The address at which containers reach this machine; empty where the engine does not say.
+    /// Returns the address at which containers reach this machine; empty if the engine gives none.
     pub(crate) fn gateway(&self) -> Result<String, String> {
         let mut inspect = self.docker();
         inspect.args(["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
@@ -148,8 +148,8 @@ impl Engine {
         }
     }
 
-    /// Makes the image in which functions run, where the engine has none: the C library that the functions are linked
-    /// to, certificates, and AWS's runtime interface emulator, which comes with SAM.
+    /// Makes the image in which functions run, if the engine has none: the C library of the functions, certificates,
+    /// and AWS's runtime interface emulator, which comes with SAM.
     pub(crate) fn provide_image(&mut self, function: &Path) -> Result<(), String> {
         let mut inspect = self.docker();
         inspect.args(["image", "inspect", IMAGE]).stdout(Stdio::null()).stderr(Stdio::null());
@@ -186,7 +186,7 @@ impl Engine {
         run(import)
     }
 
-    /// The ids of the containers that run functions, a line each.
+    /// Returns the ids of the containers that run functions, one per line.
     fn containers(&self) -> Result<String, String> {
         let mut list = self.docker();
         list.args(["ps", "--all", "--quiet", "--filter"]).arg(format!("ancestor={IMAGE}"));
@@ -195,7 +195,7 @@ impl Engine {
     }
 }
 
-/// The dynamic libraries of a program, and its loader, as `ldd` finds them.
+/// Returns the dynamic libraries of a program, and its loader, as `ldd` finds them.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>, String> {
     let output = Command::new("ldd").arg(program).output().map_err(|error| format!("ldd: {error}"))?;
     if !output.status.success() {
@@ -209,7 +209,7 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>, String> {
         .collect())
 }
 
-/// AWS's emulator of the runtime interface, from SAM's package.
+/// Returns AWS's runtime interface emulator, from SAM's package.
 fn runtime_interface_emulator() -> Result<PathBuf, String> {
     let mut find = Command::new(python_tool(SAM, "python")?);
     find.args(["-c", "import samcli, pathlib; print(pathlib.Path(samcli.__file__).parent / 'local/rapid')"]);
@@ -218,7 +218,7 @@ fn runtime_interface_emulator() -> Result<PathBuf, String> {
     Ok(Path::new(&directory).join(format!("aws-lambda-rie-{ARCHITECTURE}")))
 }
 
-/// Copies a file, with its permissions; what a link points to in place of the link.
+/// Copies a file with its permissions. For a link, copies its target.
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let directory = to.parent().unwrap_or(to);
     std::fs::create_dir_all(directory)

@@ -1,18 +1,18 @@
-//! `cargo xtask fuzz`: runs the fuzz targets one after the other, each for a time.
+//! `cargo xtask fuzz`: runs the fuzz targets one after another, each for a limited time.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::{cargo, root, run, tools};
 
-/// Where the targets are listed.
+/// The file that lists the targets.
 const LIST: &str = "tests/src/fuzz/mod.rs";
 const MINUTES: u64 = 60;
 
 /// The arguments.
 struct Plan {
     targets: Vec<String>,
-    /// For each target.
+    /// The time for each target.
     seconds: u64,
 }
 
@@ -66,11 +66,11 @@ impl Plan {
                 failed.push(format!("{target}: {problem}"));
             }
         }
-        if failed.is_empty() { Ok(()) } else { Err(format!("something was found:\n{}", failed.join("\n"))) }
+        if failed.is_empty() { Ok(()) } else { Err(format!("some targets failed:\n{}", failed.join("\n"))) }
     }
 }
 
-/// The names in the list of targets.
+/// Returns the names in the list of targets.
 fn known() -> Result<Vec<String>, String> {
     let list = std::fs::read_to_string(root().join(LIST)).map_err(|error| format!("{LIST}: {error}"))?;
     let names = list.split("Target { name: \"").skip(1).filter_map(|rest| rest.split('"').next());
@@ -95,7 +95,7 @@ fn cargo_fuzz(tool: &Path, command: &str) -> Command {
     fuzz
 }
 
-/// With libFuzzer. The corpus stays below `target/`, so that the next run begins where this one ends.
+/// Fuzzes with libFuzzer. The corpus is kept below `target/`, so that the next run continues with it.
 fn guided(tool: &Path, target: &str, seconds: u64) -> Result<(), String> {
     let directory = |kind: &str| -> Result<PathBuf, String> {
         let directory = root().join("target/fuzz").join(kind).join(target);
@@ -115,7 +115,7 @@ fn guided(tool: &Path, target: &str, seconds: u64) -> Result<(), String> {
     run(fuzz)
 }
 
-/// With random cases, as in every test run, for a longer time.
+/// Fuzzes with random cases, as in every test run, but for a longer time.
 fn random(target: &str, seconds: u64) -> Result<(), String> {
     let mut test = cargo(&["test", "--locked", "--package", "tests", "--test", "it", "--", "--exact"]);
     test.arg(format!("fuzz::{}", target.replace('-', "_")));

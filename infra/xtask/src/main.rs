@@ -53,13 +53,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// What is deployed and what runs on one machine.
+/// Builds the deployment and the program for one machine.
 fn build() -> Result<(), String> {
     run(cargo(&["build", "--release", "--locked", "--package", "ehi"]))?;
     sam::build(Mode::Release).map(drop)
 }
 
-/// The `ehi` program as the tests use it.
+/// Builds the `ehi` program for the tests.
 fn build_program() -> Result<(), String> {
     run(cargo(&["build", "--workspace", "--all-features", "--locked", "--bin", "ehi"]))
 }
@@ -100,9 +100,9 @@ fn check() -> Result<(), String> {
     run(command)
 }
 
-/// Every test; in a browser, unless arguments select some of the others.
+/// Runs every test, including those in a browser unless arguments select tests.
 fn test(arguments: &[String]) -> Result<(), String> {
-    // Missing programs are known before the long part, and named after it, where they are seen.
+    // Missing programs are found before the long part, but reported after it, where the message is seen.
     let chromium = arguments.is_empty().then(browser::chromium);
     hosts(arguments)?;
     match chromium {
@@ -115,20 +115,21 @@ fn test(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-/// The pages in a browser.
+/// Runs the stories in a browser.
 fn browser(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     browser::browser(arguments)
 }
 
-/// The tests that need nothing, and those that need a deployment: an emulator with two stacks of `template.yaml`. One
-/// is the server, with the settings of the tests; in the other the workers are stopped, for the tests of the adapters.
+/// Runs the tests without requirements, and those that need a deployment: an emulator with two stacks of
+/// `template.yaml`. One is the server, with the settings of the tests. In the other the workers are stopped, for the
+/// tests of the adapters.
 fn hosts(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     build_program()?;
     let template = sam::build(Mode::Debug)?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
-    // The emulator deploys on one core, and most of the compiler's time is the last crate, on another one.
+    // The emulator deploys on one core. Most of the compile time is the last crate, on another core.
     let (emulator, served, adapters) = std::thread::scope(|threads| {
         let compiled = threads.spawn(|| run(test_binaries()));
         let deployed = deploy_for_tests(&template);
@@ -156,14 +157,14 @@ fn hosts(arguments: &[String]) -> Result<(), String> {
         command.env(name, served.output(output)?);
     }
     point_adapters(&mut command, &adapters)?;
-    // This stack gets no settings.
+    // This stack has no settings.
     command.env("EHI_TEST_BARE_URL", format!("http://127.0.0.1:{}", adapters.proxy));
     command.env("EHI_TEST_BARE_LOGS", adapters.output("LogGroupName")?);
     load_sample(&emulator, &served)?;
     run(command)
 }
 
-/// How cargo makes every test.
+/// The cargo arguments for all tests.
 const TESTS: [&str; 4] = ["test", "--workspace", "--all-features", "--locked"];
 
 fn test_binaries() -> Command {
@@ -172,7 +173,7 @@ fn test_binaries() -> Command {
     command
 }
 
-/// The emulator with its two stacks: the server, and the one whose workers are stopped.
+/// Returns the emulator with its two stacks: the server, and the one whose workers are stopped.
 fn deploy_for_tests(template: &Path) -> Result<(Emulator, Deployed, Deployed), String> {
     let emulator = Emulator::start()?;
     let proxy = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
@@ -187,8 +188,8 @@ fn deploy_for_tests(template: &Path) -> Result<(Emulator, Deployed, Deployed), S
     Ok((emulator, served, adapters))
 }
 
-/// Skips the test on Synthea records with a message if its Bundles are not beside the checkout. They are not part of the
-/// project.
+/// Skips the test of Synthea records with a message if its Bundles are missing. They are not part of the project, but
+/// beside the checkout.
 fn without_missing_records(command: &mut Command) {
     let bundles = root().join("../shared/data/synthea-bundles");
     if !bundles.is_dir() {
@@ -225,21 +226,21 @@ fn load_sample(emulator: &Emulator, deployed: &Deployed) -> Result<(), String> {
     run(load)
 }
 
-/// The address of the emulated deployment, which is also that of the program on one machine.
-const DOOR: u16 = 8888;
+/// The port of the emulated deployment, which the program on one machine uses too.
+const PORT: u16 = 8888;
 
 fn emulate() -> Result<(), String> {
     tools::c_compiler()?;
     let at =
-        std::net::TcpListener::bind(("127.0.0.1", DOOR)).map_err(|error| format!("port {DOOR}: {error}"))?;
+        std::net::TcpListener::bind(("127.0.0.1", PORT)).map_err(|error| format!("port {PORT}: {error}"))?;
     build_program()?;
     let template = sam::build(Mode::Debug)?;
     let emulator = Emulator::start()?;
-    let base_url = format!("http://127.0.0.1:{DOOR}");
+    let base_url = format!("http://127.0.0.1:{PORT}");
     let deployed = emulator.deploy(&template, "ehi", at, &base_url, &["Sandbox=true"])?;
     load_sample(&emulator, &deployed)?;
     let mut settings = Command::new(root().join("target/debug/ehi"));
-    // Where the program on one machine leaves it.
+    // The path at which the program on one machine writes the key.
     std::fs::create_dir_all(root().join(".ehi")).map_err(|error| error.to_string())?;
     settings.arg("sandbox-settings").arg("--key").arg(root().join(".ehi/bulk-client.json"));
     let settings = settings.output().map_err(|error| format!("ehi: {error}"))?;
@@ -262,7 +263,7 @@ fn scale(arguments: &[String]) -> Result<(), String> {
     run(command)
 }
 
-/// Benchmarks, of everything or of the parts that are named.
+/// Runs all benchmarks, or the named parts.
 fn bench(arguments: &[String]) -> Result<(), String> {
     let named: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| *name == part);
@@ -292,7 +293,7 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     run(command)
 }
 
-/// The root of the project.
+/// Returns the root of the project.
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
@@ -306,7 +307,7 @@ fn cargo(arguments: &[&str]) -> Command {
 
 /// Prints a command and runs it in the root.
 fn run(mut command: Command) -> Result<(), String> {
-    // The environment is not printed, because it may hold a key.
+    // The environment is not printed, because it may contain a key.
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let shown = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
     eprintln!("+ {shown}");

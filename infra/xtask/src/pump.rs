@@ -1,4 +1,5 @@
-//! Delivers the messages of the queues to their functions, as Lambda's own poller does, because `sam local` polls no queue.
+//! Delivers the messages of the queues to their functions, as Lambda's own poller does, because `sam local` does not
+//! poll queues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use crate::attended::Attended;
 use crate::emulator::{Aws, Deployed, Emulator};
 use crate::root;
 
-/// A message as a function gets it (Lambda, using Lambda with Amazon SQS).
+/// A message in the form of Lambda's event (Lambda, using Lambda with Amazon SQS).
 const EVENT: &str = "{Records: Messages[].{messageId: MessageId, receiptHandle: ReceiptHandle, body: Body, attributes: Attributes}}";
 
 pub(crate) struct Pump {
@@ -19,14 +20,14 @@ pub(crate) struct Pump {
     _functions: Attended,
 }
 
-/// A queue, and the function that works on it.
+/// A queue, and the function that handles its messages.
 struct Mapping {
     queue: String,
     function: &'static str,
 }
 
 impl Pump {
-    /// `functions` serves the functions of the template on a port of loopback.
+    /// Starts the pump. `functions` serves the functions of the template on a loopback port.
     pub(crate) fn start(
         emulator: &Emulator,
         deployed: &Deployed,
@@ -112,7 +113,7 @@ fn deliver(aws: &Aws, mapping: &Mapping, port: u16) -> Result<(), String> {
     }
 }
 
-/// The text of a JSON member. It must have no escapes.
+/// Returns the text of a JSON member, which must have no escapes.
 fn text_of(json: &str, name: &str) -> Option<String> {
     let (_, rest) = json.split_once(&format!("\"{name}\": \""))?;
     rest.split('"').next().map(str::to_owned)

@@ -1,5 +1,5 @@
 //! `cargo xtask sam-local`: the API behind `sam local start-api`, each function in a container, and an export of one
-//! patient and of all patients through it. Everything that the command starts ends with it.
+//! patient and of all patients through it. All processes that the command starts end with it.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -15,17 +15,17 @@ use crate::pump::Pump;
 use crate::sam::{self, Mode, sam};
 use crate::{cargo, load_sample, root, run, tools};
 
-/// How long SAM has to start the containers of all functions.
+/// The time that SAM has to start the containers of all functions.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Where the API is served, and the base URL that the tests expect of a deployment.
+/// The address of the API, and the base URL that the tests expect of a deployment.
 const API_PORT: u16 = 8888;
 const BASE_URL: &str = "http://localhost:8888";
 
 /// The test of `tests/it` that runs against the API.
 const STORY: &str = "walk::a_patients_export_and_a_bulk_export::deployed";
 
-/// A chunk for each patient, so that a bulk export has several.
+/// One chunk per patient, so that a bulk export has several.
 const CHUNK_BYTES: u32 = 1000;
 
 pub(crate) fn sam_local(arguments: &[String]) -> Result<(), String> {
@@ -39,7 +39,7 @@ pub(crate) fn sam_local(arguments: &[String]) -> Result<(), String> {
 /// The argument with which this program starts itself.
 const INSIDE: &str = "--in-network-namespace";
 
-/// Does the work that needs a network, and then continues in a network of its own if it must start an engine.
+/// Does the work that needs a network. If an engine must be started, continues in a separate network.
 fn outside() -> Result<(), String> {
     let available = available()?;
     tools::c_compiler()?;
@@ -57,14 +57,14 @@ fn outside() -> Result<(), String> {
         return walk(Engine::running(), times);
     }
     times.print();
-    // The process stays the same, so that a signal to it reaches what it starts.
+    // The process id does not change, so that a signal to the process reaches its children.
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut unshare = Command::new("unshare");
     unshare.args(["--net", "--mount"]).arg(this).args(["sam-local", INSIDE]);
     Err(format!("unshare: {}", unshare.exec()))
 }
 
-/// Runs in namespaces of its own, so that nothing outside can reach what is started here.
+/// Runs in separate namespaces, so that nothing outside can reach the started services.
 fn inside_namespace() -> Result<(), String> {
     let mut loopback = Command::new("ip");
     loopback.args(["link", "set", "lo", "up"]);
@@ -109,15 +109,15 @@ fn walk(mut engine: Engine, mut times: Times) -> Result<(), String> {
     Ok(())
 }
 
-/// The command that runs one test.
+/// Returns the command that runs one test.
 fn story(options: &[&str], of_tests: &[&str]) -> Command {
     let mut test = cargo(&["test", "--workspace", "--all-features", "--locked", "--offline", "--test", "it"]);
     test.args(options).arg("--").args(of_tests);
     test
 }
 
-/// Writes the file of variables that `sam local` reads (`env_vars` in samconfig.toml): it does not know what the
-/// references of the template are in a stack.
+/// Writes the file of variables that `sam local` reads (`env_vars` in samconfig.toml), because it does not know the
+/// values of the template's references in a stack.
 pub(crate) fn variables(
     deployed: &Deployed,
     endpoint: &str,
@@ -138,7 +138,7 @@ pub(crate) fn variables(
         ("EHI_FILES_BUCKET", output("FilesBucketName")?),
         ("EHI_SIGNING_SECRET", output("SigningSecretArn")?),
         ("EHI_SETTINGS_SECRET", output("SettingsSecretArn")?),
-        // The functions sign links with the credentials that SAM gives to them.
+        // The functions sign links with the credentials that SAM gives them.
         ("EHI_SIGNING_ROLE", ""),
     ];
     variables.extend(more);
@@ -149,8 +149,8 @@ pub(crate) fn variables(
     Ok(path)
 }
 
-/// The address of the emulator for containers: through a port of the bridge that they hang on, or, where the engine is
-/// in a virtual machine, by the name that SAM gives to this one.
+/// Returns the address of the emulator for containers: a port of their bridge, or, if the engine runs in a virtual
+/// machine, SAM's name for this machine.
 pub(crate) fn endpoint_for_containers(engine: Option<&Engine>, emulator: u16) -> Result<String, String> {
     let gateway = engine.map(Engine::gateway).transpose()?;
     match gateway.as_ref().map(|gateway| TcpListener::bind((gateway.as_str(), 0))) {
@@ -163,7 +163,7 @@ pub(crate) fn endpoint_for_containers(engine: Option<&Engine>, emulator: u16) ->
     }
 }
 
-/// What both services of `sam local` are started with.
+/// The common parameters of both services of `sam local`.
 struct Service<'a> {
     engine: &'a Engine,
     emulator: &'a Emulator,
@@ -172,7 +172,7 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Starts a service and waits until it listens. Its containers run then.
+    /// Starts a service and waits until it listens. Its containers are running then.
     fn start(&self, name: &str, port: u16, more: &[&str]) -> Result<Attended, String> {
         let log = root().join("target/sam-local").join(format!("{name}.log"));
         let mut service = sam()?;
@@ -183,7 +183,7 @@ impl Service<'_> {
             .args(["local", name, "--host", "127.0.0.1", "--port", &port.to_string(), "--skip-pull-image"])
             .arg("--template")
             .arg(self.template)
-            // SAM looks for it beside the template.
+            // By default SAM searches the directory of the template.
             .arg("--config-file")
             .arg(root().join("samconfig.toml"))
             .arg("--env-vars")
@@ -204,7 +204,7 @@ impl Service<'_> {
     }
 }
 
-/// How long each part took, for the last message.
+/// The duration of each part, for the last message.
 #[derive(Default)]
 struct Times(Vec<(&'static str, Duration)>);
 

@@ -9,11 +9,11 @@ use crate::{cargo, root, run};
 const VERSIONS: [(&str, &str); 3] =
     [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2"), ("cargo-machete", "0.9.2")];
 
-/// Tools from PyPI, each set in an environment of its own because they do not agree on their libraries.
+/// A set of tools from PyPI, each in its own environment because their libraries conflict.
 #[derive(Clone, Copy)]
 pub(crate) struct PythonTools {
     name: &'static str,
-    /// As in a requirements file of pip.
+    /// The contents of a requirements file of pip.
     packages: &'static str,
 }
 
@@ -34,11 +34,11 @@ pub(crate) const TYPOS: PythonTools = PythonTools { name: "typos", packages: "ty
 pub(crate) const OPENAPI: PythonTools =
     PythonTools { name: "openapi", packages: "openapi-spec-validator==0.9.0\n" };
 
-/// Models of FHIR R4 that were made from its definitions.
+/// Models of FHIR R4 that were generated from its definitions.
 pub(crate) const FHIRCLIENT: PythonTools =
     PythonTools { name: "fhirclient", packages: "fhirclient==4.3.0\n" };
 
-/// A cargo tool from the path, or installed from crates.io into `target/tools`.
+/// Returns a cargo tool from the path, or installs it from crates.io into `target/tools`.
 pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
     if responds(name, "--version") {
         return Ok(PathBuf::from(name));
@@ -54,7 +54,7 @@ pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
     Ok(installed)
 }
 
-/// A program of a set of tools from PyPI. Installs it into `target/tools` if it is missing.
+/// Returns a program of a set of tools from PyPI. Installs it into `target/tools` if it is missing.
 pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, String> {
     let directory = root().join("target/tools").join(tools.name);
     // The marker is written last, so that an interrupted installation starts again.
@@ -78,11 +78,11 @@ pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, 
     Ok(directory.join("bin").join(program))
 }
 
-/// The directory of the packages of npm that a lock file names with their hashes, installed into `target/tools` where
-/// they are not there yet. None of their scripts runs.
+/// Returns the directory of the npm packages in a lock file with hashes. Installs them into `target/tools` if they are
+/// missing. None of their scripts runs.
 pub(crate) fn node_package(name: &str, (manifest, lock): (&str, &str)) -> Result<PathBuf, String> {
     let directory = root().join("target/tools").join(name);
-    // Written last, so that an installation that was cut off is done again.
+    // The marker is written last, so that an interrupted installation starts again.
     let installed = directory.join("installed");
     if std::fs::read_to_string(&installed).unwrap_or_default() != lock {
         let write = |file: &str, text: &str| std::fs::write(directory.join(file), text);
@@ -108,7 +108,7 @@ pub(crate) fn c_compiler() -> Result<(), String> {
     }
 }
 
-/// Whether this may install packages of the system.
+/// Returns whether this process may install system packages.
 pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     cfg!(target_os = "linux") && id.is_ok_and(|id| String::from_utf8_lossy(&id.stdout).trim() == "0")
