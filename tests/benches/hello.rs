@@ -1,4 +1,4 @@
-//! The smallest function that serves a request: what a cold start and a process cost before any of ours.
+//! The smallest function that serves a request: the cost of a cold start and a process without our code.
 
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 

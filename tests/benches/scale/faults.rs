@@ -1,15 +1,15 @@
-//! The fault runs: every kind of cut at every request, and storms.
+//! The fault runs: every kind of cut at every request, and storms of faults.
 
 use tests::simulated::cuts::{Cuts, difference, export};
 use tests::simulated::{Cut, Faults, Storm};
 
-/// Patients of the lake whose export is cut at every request, and of the one that meets storms.
+/// The number of patients in the export that is cut at every request, and in the one that meets storms.
 const PATIENTS: usize = 8;
 const MANY: usize = 200;
 const WORKERS: usize = 20;
 const SEEDS: u64 = 20;
 
-/// Runs all; an error says what was different.
+/// Runs all. An error says what differed.
 pub(crate) fn run() -> Result<(), String> {
     let mut problems = Vec::new();
     let cuts = Cuts::of(PATIENTS)?;

@@ -1,9 +1,10 @@
-//! `cargo xtask scale`: what is shown over the simulated AWS and takes too long for every test.
+//! `cargo xtask scale`: runs that use the simulated AWS and take too long for every test run.
 //!
-//! Without arguments: exports of a thousand to a hundred million patients, which takes hours. With numbers: of so many. With `faults`: the
-//! fault runs. An export that misses a target, or that a fault changes, fails.
+//! Without arguments it exports a thousand to a hundred million patients, which takes hours. Numbers select the numbers
+//! of patients. `faults` selects the fault runs. It fails if an export misses a target, or if a fault changes an
+//! export.
 
-#![expect(clippy::print_stdout, reason = "it prints its table")]
+#![expect(clippy::print_stdout, reason = "the table is the output")]
 
 mod faults;
 mod table;

@@ -1,4 +1,4 @@
-//! Exports of more and more patients, side by side.
+//! Compares exports of different numbers of patients.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use tests::simulated::{Hottest, Stage};
 use crate::targets::{missed, not_linear};
 
 const SIZES: [u64; 5] = [1_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-/// Bytes of a patient's records.
+/// The average number of bytes of a patient's records.
 const MEAN_BYTES: u64 = 470_000;
-/// Practitioners, and organizations.
+/// The number of practitioners, and of organizations.
 const SHARED: u64 = 500;
-/// As `template.yaml` sets it.
+/// The value in `template.yaml`.
 const CHUNK_BYTES: u64 = 128 * 1024 * 1024;
 const WORKERS: usize = 500;
-/// Partitions of S3 that serve what is read of the lake at one time.
+/// The number of S3 partitions that serve the reads of the lake at one time.
 const PARTITIONS: u32 = 4;
 
-/// The sizes that are named, or all of them.
+/// Simulates the given numbers of patients, or all sizes.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let named: Vec<u64> =
         arguments.iter().filter_map(|argument| argument.replace('_', "").parse().ok()).collect();
@@ -47,21 +47,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if missed.is_empty() { Ok(()) } else { Err(format!("targets that are missed:\n{}", missed.join("\n"))) }
 }
 
-/// What a row says of an export.
-type Say = Box<dyn Fn(&Figures) -> String>;
+/// Formats a figure of an export for a row.
+type Format = Box<dyn Fn(&Figures) -> String>;
 
 fn print(all: &[Figures]) {
     let head: Vec<_> = all.iter().map(|figures| grouped(figures.patients)).collect();
     println!("| patients | {} |", head.join(" | "));
     println!("|---|{}", "---:|".repeat(all.len()));
-    for (name, say) in rows() {
-        let cells: Vec<_> = all.iter().map(say).collect();
+    for (name, format) in rows() {
+        let cells: Vec<_> = all.iter().map(format).collect();
         println!("| {name} | {} |", cells.join(" | "));
     }
 }
 
-fn rows() -> Vec<(String, Say)> {
-    let mut rows: Vec<(String, Say)> = vec![
+fn rows() -> Vec<(String, Format)> {
+    let mut rows: Vec<(String, Format)> = vec![
         row("chunks", |figures| grouped(figures.chunks)),
         row("LIST of the plan", |figures| calls(figures, &[Stage::Plan], &["ListObjectsV2"])),
         row("LIST of chunks", |figures| calls(figures, &[Stage::Chunk], &["ListObjectsV2"])),
@@ -96,8 +96,8 @@ fn rows() -> Vec<(String, Say)> {
     rows
 }
 
-/// Requests by kind.
-fn requests() -> Vec<(String, Say)> {
+/// Returns a row for each kind of request.
+fn requests() -> Vec<(String, Format)> {
     let kinds: [(&str, &'static [&'static str]); 7] = [
         ("GET and HEAD", &["GetObject", "HeadObject"]),
         ("PUT and parts", &["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"]),
@@ -111,14 +111,14 @@ fn requests() -> Vec<(String, Say)> {
         ),
     ];
     let ours = [Stage::Delivery, Stage::Plan, Stage::Chunk, Stage::Finish];
-    let say = |(name, operations): (&str, &'static [&'static str])| {
+    let format = |(name, operations): (&str, &'static [&'static str])| {
         row(name, move |figures| calls(figures, &ours, operations))
     };
-    kinds.into_iter().map(say).collect()
+    kinds.into_iter().map(format).collect()
 }
 
-fn row(name: &str, say: impl Fn(&Figures) -> String + 'static) -> (String, Say) {
-    (name.to_owned(), Box::new(say))
+fn row(name: &str, format: impl Fn(&Figures) -> String + 'static) -> (String, Format) {
+    (name.to_owned(), Box::new(format))
 }
 
 fn calls(figures: &Figures, stages: &[Stage], operations: &[&str]) -> String {
@@ -145,7 +145,7 @@ fn time(duration: Duration) -> String {
     }
 }
 
-/// A number with commas between its thousands.
+/// Formats a number with commas between its thousands.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What every size must meet, and how the sizes compare.
+//! The targets for every size, and the comparison of the sizes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tests::simulated::scale::{Figures, WORK};
 
 use crate::table::float;
 
-/// The targets that one size misses.
+/// Returns the targets that one size misses.
 pub(crate) fn missed(figures: &Figures) -> Vec<String> {
     let patients = figures.patients;
     let mut missed = Vec::new();
@@ -17,7 +17,7 @@ pub(crate) fn missed(figures: &Figures) -> Vec<String> {
         }
     };
     let (pages, lists) = (patients.div_ceil(1_000), figures.calls(&[Stage::Plan], &["ListObjectsV2"]));
-    // Ranges that are guessed, and what a plan that goes on in another invocation reads again.
+    // The guessed ranges, and the pages that a plan reads again when it continues in another invocation.
     let invocations = figures.stage(Stage::Plan).count;
     expect(
         lists <= pages + pages / 8 + 8 + invocations,
@@ -35,7 +35,7 @@ pub(crate) fn missed(figures: &Figures) -> Vec<String> {
         expect(lost == 0, format!("every invocation of {stage:?} ends in time: {lost} do not"));
     }
     let longest = figures.stage(Stage::Finish).longest;
-    expect(longest < Duration::from_mins(10), format!("Finish ends well in time: {longest:?}"));
+    expect(longest < Duration::from_mins(10), format!("Finish takes less than ten minutes: {longest:?}"));
     let (dearest, dollars) = (dearest(patients), figures.cost.total());
     expect(dollars < dearest, format!("it costs less than ${dearest}: ${dollars:.2}"));
     let in_time = patients > 10_000_000 || figures.wall < Duration::from_hours(2);
@@ -43,12 +43,13 @@ pub(crate) fn missed(figures: &Figures) -> Vec<String> {
     missed
 }
 
-/// Dollars that an export may cost: $2.50 a million patients.
+/// Returns the maximum cost of an export in dollars: $2.50 per million patients.
 fn dearest(patients: u64) -> f64 {
     if patients < 1_000_000 { f64::INFINITY } else { float(patients) / 1e6 * 2.5 }
 }
 
-/// From a million patients on, requests grow as the patients do, and memory does not.
+/// Returns the targets of growth that are missed: from a million patients on, requests grow linearly, and memory is
+/// constant.
 pub(crate) fn not_linear(all: &[Figures]) -> Vec<String> {
     let large: Vec<_> = all.iter().filter(|figures| figures.patients >= 1_000_000).collect();
     let mut missed = Vec::new();

@@ -1,5 +1,5 @@
-//! The generator over S3: one record of 2 GB from a bucket to a bucket, against the parts of a multipart upload sent
-//! raw to the same emulator in the same number at once. The generator runs in a process of its own, as on Lambda.
+//! The generator over S3: one record of 2 GB from a bucket to a bucket, compared with the raw upload of the same parts
+//! with the same concurrency to the same emulator. The generator runs in its own process, as on Lambda.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ use tests::exports::{begin, new_export};
 
 use crate::{Row, Scale, directory, megabytes_a_second, memory, runtime, settings};
 
-/// What the adapter sends: parts of this size, so many at once.
+/// The part size and the concurrency of the adapter.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 const AT_ONCE: usize = 3;
 const PATIENT: &str = "large";
 
-/// What template.yaml sets for the function: freed parts go back to the system.
+/// The function's values in template.yaml: freed parts are returned to the system.
 const MEMORY: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "262144"), ("MALLOC_ARENA_MAX", "2")];
 
-/// The argument with which the program is the generator.
+/// The argument that makes the program run the generator.
 pub(crate) const PART: &str = "--part=generator";
 
 pub(crate) fn rows(scale: Scale) -> Vec<Row> {
@@ -79,7 +79,7 @@ fn lake() -> String {
     format!("{}/bench", variable("EHI_TEST_LAKE"))
 }
 
-/// Bucket and key of the record.
+/// Returns bucket and key of the record.
 fn record() -> (String, String) {
     let lake = lake();
     let (bucket, prefix) = lake.trim_start_matches("s3://").split_once('/').expect("a prefix");
@@ -104,7 +104,7 @@ async fn put_patient(sdk: &SdkConfig, bytes: u64) {
     writer.finish().await.expect("finished");
 }
 
-/// MB/s of a multipart upload from memory, with or without reading an object on the way.
+/// Returns the MB/s of a multipart upload from memory, or of a copy of an object.
 async fn raw_rate(sdk: &SdkConfig, bytes: u64, source: Option<(String, String)>) -> f64 {
     let config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(true).build();
     let client = aws_sdk_s3::Client::from_conf(config);
@@ -142,16 +142,16 @@ async fn raw_rate(sdk: &SdkConfig, bytes: u64, source: Option<(String, String)>)
     let complete = client.complete_multipart_upload().bucket(&bucket).key("bench").upload_id(id);
     complete.multipart_upload(done).send().await.expect("completed");
     if let Some(read) = read {
-        assert!(read.await.expect("it ends") >= bytes, "all of the record is read");
+        assert!(read.await.expect("the read ends") >= bytes, "the whole record is read");
     }
     let rate = megabytes_a_second(u64::try_from(parts).expect("some") * part.len() as u64, started.elapsed());
     client.delete_object().bucket(&bucket).key("bench").send().await.expect("removed");
     rate
 }
 
-/// The generator's process: exports the record; seconds, and the bytes of its peak.
+/// Runs the generator in this process and exports the record. Returns the seconds and the peak memory in bytes.
 pub(crate) fn generator() -> String {
-    // Like the function: one thread.
+    // One thread, like the function.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let lake = lake();

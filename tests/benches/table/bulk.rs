@@ -1,5 +1,5 @@
-//! Bulk exports of many patients: what each parameter costs, two workers against one, memory, and an export that finds
-//! nothing.
+//! Bulk exports of many patients: the cost of each parameter, two workers compared with one, memory, and an empty
+//! export.
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use crate::engine::best_of;
 use crate::{Row, Scale, directory, runtime};
 
-/// Parts, what they are, and what they are measured against.
+/// The parts: name, description, and yardstick.
 const PARTS: [(&str, &str); 4] = [
     ("bulk", "unfiltered"),
     ("bulk-type", "`_type=Condition,Encounter,Observation`"),
@@ -20,7 +20,7 @@ const PARTS: [(&str, &str); 4] = [
     ("bulk-elements", "`_elements=Observation.value,Condition.onset`"),
 ];
 
-/// What a part exports, and how many work on it.
+/// Returns the selection of a part, and its number of workers.
 pub(crate) fn part(part: &str) -> (Selection, usize) {
     let everything = Selection { all_shared: true, ..Selection::default() };
     let selection = match part {
@@ -92,7 +92,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     rows
 }
 
-/// From the kick-off to the manifest of an export that finds nothing: a group without members.
+/// Measures the time from the kick-off to the manifest of an empty export: a group without members.
 fn nothing(scale: Scale, lake: &Path) -> Row {
     let group = lake.join("Group");
     std::fs::create_dir_all(&group).expect("a directory");

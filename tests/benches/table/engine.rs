@@ -1,5 +1,5 @@
-//! The engine alone: an export of many patients, against copying the same bytes file to file and making them durable,
-//! both held to one core by `taskset`.
+//! The engine alone: an export of many patients, compared with a durable copy of the same files, both limited to one
+//! core by `taskset`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,24 +48,24 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     rows
 }
 
-/// What a part came to.
+/// The result of a part.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Measured {
     /// MB/s over the bytes of the patients' records.
     pub(crate) rate: f64,
-    /// Resources a second.
+    /// The number of resources per second.
     pub(crate) resources: f64,
-    /// Bytes at most.
+    /// The peak memory in bytes.
     pub(crate) peak: f64,
 }
 
-/// The fastest of some tries.
+/// Returns the fastest of several tries.
 pub(crate) fn best_of(tries: u32, part: &str, lake: &Path, cores: &str) -> Measured {
     let tries = (0..tries).map(|_| on_cores(part, lake, cores));
     tries.max_by(|one, other| one.rate.total_cmp(&other.rate)).unwrap_or_default()
 }
 
-/// Runs a part in a process of its own on these cores.
+/// Runs a part in its own process on these cores.
 fn on_cores(part: &str, lake: &Path, cores: &str) -> Measured {
     let output = directory();
     let this = std::env::current_exe().expect("this program");
@@ -83,7 +83,7 @@ fn on_cores(part: &str, lake: &Path, cores: &str) -> Measured {
     Measured { rate, resources, peak }
 }
 
-/// A part, in its own process: rate, resources a second, peak.
+/// Runs a part in this process. Returns its rate, resources per second and peak memory.
 pub(crate) fn part(part: &str, lake: &Path, output: &Path) -> String {
     let (started, bytes, resources) = match part {
         "copy" => copy(lake, output, false),
@@ -120,7 +120,7 @@ fn records(lake: &Path) -> impl Iterator<Item = PathBuf> {
     patients.map(|entry| entry.expect("an entry").path().join("records.ndjson"))
 }
 
-/// Laboratory results and visits of some years, nothing sensitive but what was authorized.
+/// Returns choices with all groups from 2005 on, where mental health is not authorized.
 fn filters() -> Choices {
     let mut choices = Choices::everything();
     for choice in choices.parameters.values_mut() {
@@ -130,7 +130,7 @@ fn filters() -> Choices {
     choices
 }
 
-/// When an export began, the bytes of the records that it reads, and its resources.
+/// Exports all records. Returns the start time, the bytes of the records, and the number of resources.
 fn export(
     lake: &Path,
     output: &Path,
@@ -155,7 +155,7 @@ fn export(
             let (inbox, worker, jobs) = (inbox.clone(), worker.clone(), platform.jobs());
             let id = job.id().clone();
             tokio::spawn(async move {
-                // A worker that finds nothing waits for the other, which may leave the end to it.
+                // A worker without a task waits for the other, which may leave the last task to it.
                 while jobs.get(&id).await.expect("an answer").expect("the job").job.is_active() {
                     if !ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.expect("the queue answers") {
                         tokio::time::sleep(std::time::Duration::from_millis(1)).await;

@@ -1,6 +1,6 @@
-//! Each function that serves requests, under AWS's runtime interface emulator: from nothing to the first answer, and the
-//! memory it holds then, beside a function that says hello. What it reads at its cold start comes from a stand-in for
-//! Secrets Manager on loopback.
+//! Each function that serves requests, under AWS's runtime interface emulator: the time from its start to the first
+//! response, and its resident memory then, compared with a function that says hello. A stand-in for Secrets Manager on
+//! loopback serves the secrets that the function reads at its cold start.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{Row, Scale};
 
-/// The functions behind the API, and an address of each that costs no call to AWS.
+/// The functions behind the API, each with an address that causes no call to AWS.
 const SERVING: [(&str, &str); 8] = [
     ("kick-off", "/fhir/Patient/a/$nothing"),
     ("customize", "/jobs/a/nothing"),
@@ -33,7 +33,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     };
     let secrets = stand_in();
     let tries = scale.of(21, 3);
-    // One cold start of each in turn, so that what else the machine does falls on all of them alike.
+    // The functions take turns, so that other load of the machine affects all of them alike.
     let programs: Vec<_> = std::iter::once(("hello", "/", hello()))
         .chain(SERVING.map(|(name, path)| (name, path, function(name))))
         .collect();
@@ -74,14 +74,14 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     rows
 }
 
-/// Milliseconds and megabytes.
+/// The cold start in milliseconds, and the resident memory in megabytes.
 struct Measured {
     cold: f64,
     resident: f64,
 }
 
-/// The program of a function as `sam build` made it, in the directory that its template names: functions with the same
-/// program share one.
+/// Returns the program of a function that `sam build` made, from the directory in its template. Functions with the same
+/// program share a directory.
 fn function(name: &str) -> PathBuf {
     let words = match name {
         "export-generator" => "large-generator",
@@ -98,7 +98,7 @@ fn function(name: &str) -> PathBuf {
     built.join(directory).join("bootstrap")
 }
 
-/// The example that cargo built beside this benchmark.
+/// Returns the example that cargo built with this benchmark.
 fn hello() -> PathBuf {
     let this = std::env::current_exe().expect("this program");
     this.ancestors().nth(2).expect("the release directory").join("examples/hello")
@@ -108,7 +108,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root of the project")
 }
 
-/// AWS's emulator comes with SAM's command line.
+/// Returns AWS's emulator, which comes with SAM's command line.
 fn runtime_interface_emulator() -> Option<PathBuf> {
     let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let libraries = std::fs::read_dir(root().join("target/tools/sam/lib")).ok()?;
@@ -126,7 +126,7 @@ fn zipped(path: &Path) -> f64 {
     encoder.finish().expect("compressed").len() as f64 / 1e6
 }
 
-/// The cold start in the middle, and the memory that it held.
+/// Returns the median cold start, with its memory.
 fn median(mut starts: Vec<Measured>) -> Measured {
     starts.sort_by(|one, other| one.cold.total_cmp(&other.cold));
     starts.swap_remove(starts.len() / 2)
@@ -157,7 +157,7 @@ fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -
             ("EHI_FILES_BUCKET", "files"),
             ("EHI_RECORDS", "s3://records/lake"),
         ])
-        // On Lambda nothing sets these.
+        // These are not set on Lambda.
         .env_remove("SSL_CERT_FILE")
         .env_remove("SSL_CERT_DIR")
         .stdout(Stdio::null())
@@ -167,11 +167,11 @@ fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    // The program is started by the first invocation.
+    // The first invocation starts the program.
     let started = Instant::now();
     let answer = invoke(port, &event(path));
     let cold = started.elapsed().as_secs_f64() * 1e3;
-    // 503 is a function without settings, which has done nothing yet.
+    // 503 is the response of a function without settings, which has done no work.
     assert!(answer["statusCode"].as_u64().is_some_and(|status| status < 500), "{name}: {answer}");
     let resident = resident(&child, program);
     let _ = child.kill();
@@ -179,7 +179,7 @@ fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -
     Measured { cold, resident }
 }
 
-/// A request as API Gateway sends it (payload format 2.0).
+/// Returns a request as API Gateway sends it (payload format 2.0).
 fn event(path: &str) -> Value {
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
@@ -203,12 +203,12 @@ fn invoke(port: u16, event: &Value) -> Value {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    // The answer may come in chunks; the JSON is what stands between the outermost braces.
+    // The response may be chunked. The JSON is between the outermost braces.
     let json = body.find('{').zip(body.rfind('}')).map_or("null", |(from, to)| &body[from..=to]);
     serde_json::from_str(json).unwrap_or(Value::Null)
 }
 
-/// Megabytes that the program holds, as Linux counts them (VmRSS).
+/// Returns the resident memory of the program in megabytes, as Linux counts it (VmRSS).
 fn resident(emulator: &Child, program: &Path) -> f64 {
     // Any of the emulator's threads may have started it.
     let threads = std::fs::read_dir(format!("/proc/{}/task", emulator.id())).expect("Linux");
@@ -230,7 +230,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// A stand-in for Secrets Manager that knows the two secrets.
+/// Starts a stand-in for Secrets Manager that has the two secrets.
 fn stand_in() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();

@@ -1,5 +1,5 @@
-//! From the kick-off to the manifest over HTTP: one patient, no form, no review, against one durable write of the
-//! same machine, of which an export needs several.
+//! The time from the kick-off to the manifest over HTTP: one patient, no form, no review, compared with one durable
+//! write on the same machine, of which an export needs several.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
         .collect()
 }
 
-/// A server over a lake, on a free port.
+/// Starts a server over a lake on a free port.
 pub(crate) async fn serve(lake: &std::path::Path, state: &std::path::Path) -> (Server, String, Local) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
@@ -98,7 +98,7 @@ async fn once(client: &reqwest::Client, base: &str, token: &str, patient: &str) 
     }
 }
 
-/// The median of small appends that are made durable, as SQLite's log is.
+/// Returns the median time of small durable appends, like those of SQLite's log.
 fn durable_write() -> Duration {
     let directory = directory();
     let mut file = std::fs::File::create(directory.path().join("log")).expect("a file");

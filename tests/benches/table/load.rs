@@ -1,5 +1,5 @@
-//! `ehi load`: lines by type, as a bulk export has them, into the records of patients; against copying the same files,
-//! and against DuckDB doing the nearest to it, where DuckDB is installed.
+//! `ehi load`: converts lines by type, as in a bulk export, into the records of patients. It is compared with a copy of
+//! the same files, and with the closest equivalent in DuckDB, if it is installed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use crate::engine::best_of;
 use crate::{Row, Scale, directory, megabytes_a_second};
 
-/// Orders the lines by patient and writes a file for each, as far as DuckDB can.
+/// Orders the lines by patient and writes a file for each, as far as DuckDB supports it.
 const DUCKDB: &str = "
 import duckdb, sys, time
 started = time.time()
@@ -52,7 +52,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     rows
 }
 
-/// Writes a sample as a bulk export has it: a file for each type; returns its bytes.
+/// Writes a sample in the form of a bulk export: one file per type. Returns its number of bytes.
 fn by_type(patients: u64, into: &Path) -> u64 {
     let lake = directory();
     ehi::sample::write(patients, 1, lake.path(), &ProgressBar::hidden()).expect("a sample");
@@ -79,7 +79,7 @@ fn by_type(patients: u64, into: &Path) -> u64 {
     bytes
 }
 
-/// A part, in its own process: when it began, its bytes and its resources.
+/// Runs a part in this process. Returns its start time, its bytes and its resources.
 pub(crate) fn part(part: &str, lines: &Path, output: &Path) -> (Instant, u64, u64) {
     let entries = std::fs::read_dir(lines).expect("a directory");
     let files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -96,13 +96,13 @@ pub(crate) fn part(part: &str, lines: &Path, output: &Path) -> (Instant, u64, u6
     (started, bytes, loaded.resources + loaded.shared)
 }
 
-/// MB/s of DuckDB; `None` where Python has no such module.
+/// Returns the MB/s of DuckDB; `None` if Python does not have the module.
 fn duckdb(lines: &Path, bytes: u64, cores: &str) -> Option<f64> {
     let output = directory();
     let mut run = Command::new("taskset");
     run.args(["-c", cores, "python3", "-c", DUCKDB]).arg(lines).arg(output.path().join("lake"));
     let run = run.output().ok().filter(|run| run.status.success())?;
-    // Before the time there may be a progress bar.
+    // A progress bar may come before the time.
     let seconds: f64 = String::from_utf8_lossy(&run.stdout).split_whitespace().last()?.parse().ok()?;
     Some(megabytes_a_second(bytes, std::time::Duration::from_secs_f64(seconds)))
 }

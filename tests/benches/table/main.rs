@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: one table, each figure beside its yardstick from the same run, as a ratio. A time alone says
-//! more of the machine than of the code.
+//! `cargo xtask bench`: one table, with each figure and its yardstick from the same run, as a ratio. A time alone says
+//! more about the machine than about the code.
 //!
-//! `-- engine`, `-- bulk`, `-- load`, `-- latency`, `-- status`, `-- memory`, `-- lambda`, `-- buckets` run one part; `-- --quick` with less data.
+//! `-- engine`, `-- bulk`, `-- load`, `-- latency`, `-- status`, `-- memory`, `-- lambda`, `-- buckets` run one part;
+//! `-- --quick` uses less data.
 
 mod buckets;
 mod bulk;
@@ -27,7 +28,7 @@ pub(crate) struct Row {
 /// Measures a part of the table.
 type Measure = fn(Scale) -> Vec<Row>;
 
-/// How much is measured.
+/// The amount of data to measure with.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
     pub(crate) quick: bool,
@@ -39,10 +40,10 @@ impl Scale {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what the command is for")]
+#[expect(clippy::print_stdout, reason = "the table is the output of the command")]
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    // A part that runs on one core only, in a process of its own.
+    // A part that runs in its own process on one core.
     if let [part, directory, output] = &arguments[..]
         && let Some(part) = part.strip_prefix("--part=")
     {
@@ -58,7 +59,7 @@ fn main() {
     };
     println!("| what | measured | yardstick, same run | ratio | aim |");
     println!("|---|---|---|---|---|");
-    // Each part is printed when it is measured: one that fails does not take the others with it.
+    // Each part is printed when it is measured, so that a failing one does not lose the others.
     let parts: [(&str, Measure); 8] = [
         ("engine", engine::rows),
         ("bulk", bulk::rows),
@@ -86,12 +87,12 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
 }
 
-/// The settings of the measured servers.
+/// Returns the settings of the measured servers.
 pub(crate) fn settings(base_url: &str) -> settings::Settings {
     ehi::defaults::settings(None, base_url).expect("valid settings").settings
 }
 
-/// A directory beside the build, on a real disk.
+/// Creates a directory in the build directory, on a real disk.
 pub(crate) fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory")
 }

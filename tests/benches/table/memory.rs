@@ -23,7 +23,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
         .collect()
 }
 
-/// Bytes of the server's peak, which a client of its own process asks for the export.
+/// Returns the peak memory in bytes of a server while a client in another process exports from it.
 fn peak(megabytes: u64) -> f64 {
     let (lake, state, out) = (directory(), directory(), directory());
     large_patient(lake.path(), megabytes * 1_000_000);
@@ -55,14 +55,14 @@ fn peak(megabytes: u64) -> f64 {
     peak
 }
 
-/// Bytes that a process held at most, as Linux counts them (VmHWM).
+/// Returns the peak memory of a process in bytes, as Linux counts it (VmHWM).
 pub(crate) fn peak_of(process: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
     peak.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
 }
 
-/// The program as `cargo xtask bench` built it.
+/// Returns the program that `cargo xtask bench` built.
 fn program() -> Command {
     let release =
         Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory").join("release/ehi");
@@ -75,7 +75,7 @@ fn serve(lake: &Path, state: &Path) -> Child {
     command.stderr(Stdio::piped()).spawn().expect("the program runs")
 }
 
-/// One patient whose record has this many bytes: the lines of a sample patient, again and again.
+/// Writes one patient whose record has this many bytes: the lines of a sample patient, repeated.
 pub(crate) fn large_patient(lake: &Path, bytes: u64) {
     let sample = directory();
     ehi::sample::write(1, 1, sample.path(), &indicatif::ProgressBar::hidden()).expect("a sample");

@@ -1,5 +1,5 @@
-//! Status requests a second over 50 connections, against a bare route that answers a constant: the same client, the
-//! same runtime, the same run.
+//! Status requests per second over 50 connections, compared with a bare route with a constant response: the same
+//! client, the same runtime, the same run.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
         let request = |path: &str| {
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
         };
-        // In turns, so that neither has the machine's better minutes; the best of each.
+        // The targets take turns, so that the state of the machine affects all of them alike. The best of each counts.
         let mut best = [0.0_f64; 4];
         for _ in 0..3 {
             for (best, (address, path)) in best.iter_mut().zip([
@@ -70,7 +70,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     })
 }
 
-/// A route that does nothing.
+/// Serves a route with a constant response.
 async fn bare() -> std::net::SocketAddr {
     use axum::serve::ListenerExt;
 
@@ -84,7 +84,7 @@ async fn bare() -> std::net::SocketAddr {
     address
 }
 
-/// Requests a second, one after the other on each connection.
+/// Returns requests per second, sent one after the other on each connection.
 async fn load(address: std::net::SocketAddr, request: String, length: Duration) -> f64 {
     let until = Instant::now() + length;
     let started = Instant::now();
@@ -106,7 +106,7 @@ async fn load(address: std::net::SocketAddr, request: String, length: Duration) 
     f64::from(answered) / started.elapsed().as_secs_f64()
 }
 
-/// Reads one answer: its head, and as many bytes as it says.
+/// Reads one response: its head, and the number of bytes that the head states.
 async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) {
     buffer.clear();
     loop {
