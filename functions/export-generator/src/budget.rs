@@ -164,13 +164,13 @@ impl Generator {
         task: &Task,
         reason: &Error,
         waited: Option<i64>,
-        story: &str,
+        delivery_diagnostics: &str,
     ) -> Result<()> {
         let id = task.job();
         for _ in 0..RACES {
             let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
             let request = stored.job.header().request_id.clone();
-            let story = format!("{story}{}", noted(&stored.job, task));
+            let diagnostics = format!("{delivery_diagnostics}{}", noted(&stored.job, task));
             let text = match (reason.kind(), waited, request) {
                 (Kind::Unavailable, Some(hours), _) => {
                     format!(
@@ -185,12 +185,12 @@ impl Generator {
             let (now, retention) = (self.clock.now(), &self.settings.retention);
             // `transient` would tell clients to ask again, but a failed export stays failed.
             let code = if reason.kind() == Kind::Unavailable { "no-store" } else { reason.issue_code() };
-            let failed = stored.job.fail(&text, code, &story, now, retention);
+            let failed = stored.job.fail(&text, code, &diagnostics, now, retention);
             // A job that has ended cannot fail: it was cancelled, or another delivery finished it.
             let Ok(failed) = failed else { return Ok(()) };
             match self.jobs.replace(&Job::Failed(failed), stored.version).await {
                 Ok(_) => {
-                    tracing::error!(job.id = %id, task = task.key(), story, error = %reason, cause = reason.causes(), "export failed");
+                    tracing::error!(job.id = %id, task = task.key(), diagnostics, error = %reason, cause = reason.causes(), "export failed");
                     telemetry::metrics(&[(Metric::ExportsFailed, 1)]);
                     return self.remove_files(id).await;
                 }
