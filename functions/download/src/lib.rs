@@ -38,7 +38,7 @@ web::ports! {
     }
 }
 
-/// What a signed URL carries.
+/// The query parameters of a signed URL.
 const SIGNATURE: [Parameter; 2] = [
     Parameter::query("signature", "The signature of a URL of the manifest"),
     Parameter::query("expires", "Until when the signature is good, in seconds since 1970").of(Kind::Integer),

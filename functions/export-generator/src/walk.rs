@@ -92,7 +92,7 @@ impl Walk {
         })
     }
 
-    /// Records a Provenance none of whose targets is exported so far.
+    /// Records a Provenance that has no exported target so far.
     pub(crate) fn set_aside(&mut self, reference: &str) {
         self.decide(reference, Fate::PassedOver(Reason::Provenance));
     }

@@ -144,8 +144,8 @@ impl Table {
         items.try_collect().await.map_err(failed("Query of a job"))
     }
 
-    /// Deletes all items of a partition. In each page of a thousand, the items for whose sort keys `is_last` returns `true`
-    /// are deleted after the others, so that a deletion that was cut off is found and repeated.
+    /// Deletes all items of a partition. In each page of a thousand, the items for whose sort keys `is_last` returns
+    /// `true` are deleted after the others, so that an interrupted deletion is found and repeated.
     pub(super) async fn clear(&self, partition: &str, is_last: impl Fn(&str) -> bool) -> Result<()> {
         let is_last = |key: &Item| {
             key.get("part")

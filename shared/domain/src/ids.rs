@@ -100,8 +100,8 @@ impl Attempt {
 }
 
 impl FileName {
-    /// Makes a safe name from any text: the last path segment without leading dots, with other characters replaced by `_`,
-    /// and cut to 120 bytes. The extension stays.
+    /// Makes a safe name from any text: the last path segment without leading dots, with other characters replaced by
+    /// `_`, and cut to 120 bytes. The extension is kept.
     pub fn sanitize(name: &str) -> Self {
         let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
         let mut safe: String = last

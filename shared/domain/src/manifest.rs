@@ -62,7 +62,7 @@ pub struct ExportTotals {
     /// The sum over all chunks; `None` in rows of versions without ledgers.
     #[serde(default)]
     pub ledger: Option<Ledger>,
-    /// What staff left out, in order. Empty for nearly all exports.
+    /// The redactions by staff, in order. Empty for nearly all exports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redactions: Vec<Redaction>,
 }

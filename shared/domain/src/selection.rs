@@ -24,7 +24,7 @@ pub struct Selection {
     pub filters: Vec<TypeFilter>,
     /// The constraints of the token's scopes, as they are written, by type.
     pub constraints: BTreeMap<String, BTreeSet<String>>,
-    /// The same constraints, compiled. A resource whose type has constraints must match one of them.
+    /// The compiled form of `constraints`. A resource whose type has constraints must match one of them.
     pub constraint_filters: Vec<TypeFilter>,
     /// `access/<tag>`: only resources with one of these tags in `meta.security`; `None` means all resources.
     pub tags: Option<BTreeSet<String>>,

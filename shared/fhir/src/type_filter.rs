@@ -72,7 +72,7 @@ pub struct QuantityValue {
     pub unit: Token,
 }
 
-/// How a value compares (FHIR R4, search prefixes).
+/// The comparison of a value (FHIR R4, search prefixes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Prefix {

@@ -125,8 +125,14 @@ pub async fn change_any(
 
 /// Cancels a job and removes its files. Workers check the state before each patient. Cleanup removes the files that
 /// they write until then.
-pub async fn cancel(jobs: &dyn Jobs, files: &dyn Files, id: &JobId, who: &str, now: Timestamp) -> Result<()> {
-    change(jobs, id, |job| Ok(Job::Cancelled(job.cancel(who, now)?))).await?;
+pub async fn cancel(
+    jobs: &dyn Jobs,
+    files: &dyn Files,
+    id: &JobId,
+    actor: &str,
+    now: Timestamp,
+) -> Result<()> {
+    change(jobs, id, |job| Ok(Job::Cancelled(job.cancel(actor, now)?))).await?;
     files.remove_prefix(&job_prefix(id)).await
 }
 
@@ -135,21 +141,21 @@ pub async fn delete(
     jobs: &dyn Jobs,
     files: &dyn Files,
     stored: StoredJob,
-    who: &str,
+    actor: &str,
     (now, undo): (Timestamp, SignedDuration),
 ) -> Result<()> {
     let id = stored.job.id().clone();
-    let gone = stored.job.delete(who, now, undo)?;
+    let gone = stored.job.delete(actor, now, undo)?;
     let is_kept = gone.undo.is_some();
     jobs.replace(&Job::Cancelled(gone), stored.version).await?;
     if is_kept { Ok(()) } else { files.remove_prefix(&job_prefix(&id)).await }
 }
 
 /// Restores a job that staff deleted. Returns [`NO_JOB`] if there is none, or if the time to undo is over.
-pub async fn restore(jobs: &dyn Jobs, id: &JobId, who: &str, now: Timestamp) -> Result<()> {
+pub async fn restore(jobs: &dyn Jobs, id: &JobId, actor: &str, now: Timestamp) -> Result<()> {
     let stored = jobs.get(id).await?.ok_or(NO_JOB)?;
     let Job::Cancelled(gone) = stored.job else { return Err(NO_JOB) };
-    let job = gone.restore(who, now).ok_or(NO_JOB)?;
+    let job = gone.restore(actor, now).ok_or(NO_JOB)?;
     jobs.replace(&job, stored.version).await.map(|_| ())
 }
 

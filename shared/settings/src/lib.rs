@@ -45,7 +45,7 @@ pub struct Settings {
     /// Whether staff review an export before the patient's app can download it.
     pub review: bool,
     pub retention: Retention,
-    /// How long entries of the audit trail are kept.
+    /// The retention of entries of the audit trail.
     pub audit_retention: SignedDuration,
     /// The lifetime of an access token.
     pub token_lifetime: SignedDuration,

@@ -15,7 +15,7 @@ pub struct Limit {
     pub default: u64,
     /// The values that a setting can have. Any other value is refused at start.
     pub range: RangeInclusive<u64>,
-    /// What the limit bounds, and the reason for the default.
+    /// The effect of the limit, and the reason for the default.
     pub reason: &'static str,
 }
 

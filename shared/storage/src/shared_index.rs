@@ -25,7 +25,7 @@ pub struct Entry {
     pub file: u32,
 }
 
-/// The index; see the [module](self).
+/// The index of the resources in `shared/`.
 #[derive(Debug, Default)]
 pub struct SharedIndex {
     /// Sorted by hash after [`SharedIndex::sorted`].

@@ -199,8 +199,8 @@ impl Day {
         }))
     }
 
-    /// Returns the last day of a FHIR date, partial date or dateTime. The day of a dateTime is the one that it was
-    /// written with, whatever its offset is.
+    /// Returns the last day of a FHIR date, partial date or dateTime. The day of a dateTime is the one that is written
+    /// in it, for any offset.
     pub fn last(text: &str) -> Option<Self> {
         let span = Span::of(text.as_bytes())?;
         Some(Self(match text.len() {

@@ -1,7 +1,7 @@
 //! The search parameters that `_typeFilter` supports, with their kinds and elements (FHIR R4, search parameter registry).
 //! The CapabilityStatement lists the same parameters.
 
-/// How a parameter compares. The comment of each kind lists the modifiers and prefixes that it accepts.
+/// The kind of a parameter's comparison. The comment of each kind lists the accepted modifiers and prefixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `:not`, `:text`, `:missing`
