@@ -1,35 +1,27 @@
 //! Files that staff add to an export and remove from it, on its page.
 
-use axum::extract::{Multipart, State};
+use axum::extract::Multipart;
 use axum::response::Response;
 use web::describe::Parameter;
-use web::extract::{ContentLength, Form, JobPath, Unread};
+use web::extract::{ContentLength, Form, Unread};
 use web::respond::PageError;
 
-use super::Seen;
-use crate::Admin;
-use crate::caller::PageStaff;
+use super::{ExportPage, Seen};
 
 pub(crate) const NAME: Parameter = Parameter::field("name", "The name of the file");
 
 pub(crate) async fn add_files(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
+    page: ExportPage,
     length: ContentLength,
     files: Unread<Multipart>,
 ) -> Result<Response, PageError> {
-    let done = state.upload(&id, length, files, &username).await.map(|_| ());
-    state.back(&id, username, done).await
+    let done = page.state.upload(&page.id, length, files, &page.username).await.map(|_| ());
+    page.back(done).await
 }
 
-pub(crate) async fn remove_files(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-    form: Form,
-) -> Result<Response, PageError> {
+pub(crate) async fn remove_files(page: ExportPage, form: Form) -> Result<Response, PageError> {
     let seen = Seen::of(&form)?;
-    let done = state.detach(&id, &[form.get(NAME.name).to_owned()], &username, seen).await.map(|_| ());
-    state.back(&id, username, done).await
+    let names = [form.get(NAME.name).to_owned()];
+    let done = page.state.detach(&page.id, &names, &page.username, seen).await.map(|_| ());
+    page.back(done).await
 }

@@ -1,24 +1,20 @@
 //! Approve, reject, delete and undo: each has a page that asks before, and carries the version that was seen.
 
-use axum::extract::State;
 use axum::response::Response;
 use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, NO_JOB, Result};
-use domain::ids::JobId;
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use platform::exports::{delete as delete_for_now, restore};
 use platform::telemetry::staff_action;
 use web::describe::Parameter;
-use web::extract::{Form, JobPath};
+use web::extract::Form;
 use web::pages::job::{ApprovePage, Decided, DeletePage, Message, REJECT_REASONS, RejectPage};
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
-use super::{STALE, Seen};
-use crate::Admin;
-use crate::caller::PageStaff;
+use super::{ExportPage, STALE, Seen};
 
 pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The reason of the list that was chosen");
 /// The reason that must be written.
@@ -26,58 +22,39 @@ const OTHER: &str = "other";
 /// What is said where the patient has ended the time to undo a deletion.
 const ENDED: &str = "the patient has ended the time in which the deletion could be undone";
 
-pub(crate) async fn ask_approve(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-) -> Result<Response, PageError> {
-    let decided = match state.in_review(&id).await {
-        Ok(stored) => state.decided(&stored, &username).await?,
-        Err(error) => return state.back(&id, username, Err(error)).await,
+pub(crate) async fn ask_approve(page: ExportPage) -> Result<Response, PageError> {
+    let decided = match page.in_review().await {
+        Ok(stored) => page.decided(&stored).await?,
+        Err(error) => return page.back(Err(error)).await,
     };
-    Ok(html(StatusCode::OK, &ApprovePage { username, decided }))
+    Ok(html(StatusCode::OK, &ApprovePage { username: page.username, decided }))
 }
 
-pub(crate) async fn approve(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-    form: Form,
-) -> Result<Response, PageError> {
-    let done = state.approve_job(&id, &username, Seen::of(&form)?).await.map(|_| ());
-    state.back(&id, username, done).await
+pub(crate) async fn approve(page: ExportPage, form: Form) -> Result<Response, PageError> {
+    let done = page.state.approve_job(&page.id, &page.username, Seen::of(&form)?).await.map(|_| ());
+    page.back(done).await
 }
 
-pub(crate) async fn ask_reject(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-) -> Result<Response, PageError> {
-    let stored = match state.in_review(&id).await {
-        Ok(stored) => stored,
-        Err(error) => return state.back(&id, username, Err(error)).await,
-    };
-    state.reject_page(&stored, username, Typed::default(), None).await
+pub(crate) async fn ask_reject(page: ExportPage) -> Result<Response, PageError> {
+    match page.in_review().await {
+        Ok(stored) => page.reject_page(&stored, Typed::default(), None).await,
+        Err(error) => page.back(Err(error)).await,
+    }
 }
 
-pub(crate) async fn reject(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-    form: Form,
-) -> Result<Response, PageError> {
+pub(crate) async fn reject(page: ExportPage, form: Form) -> Result<Response, PageError> {
     let seen = Seen::of(&form)?;
     let reason = match reason(&form) {
         Ok(reason) => reason,
         Err(missing) => {
-            return match state.in_review(&id).await {
-                Ok(stored) => state.reject_page(&stored, username, Typed::of(&form), Some(missing)).await,
-                Err(error) => state.back(&id, username, Err(error)).await,
+            return match page.in_review().await {
+                Ok(stored) => page.reject_page(&stored, Typed::of(&form), Some(missing)).await,
+                Err(error) => page.back(Err(error)).await,
             };
         }
     };
-    let done = state.reject_job(&id, &reason, &username, seen).await.map(|_| ());
-    state.back(&id, username, done).await
+    let done = page.state.reject_job(&page.id, &reason, &page.username, seen).await.map(|_| ());
+    page.back(done).await
 }
 
 /// What was typed into the form, which is shown again.
@@ -109,99 +86,81 @@ fn reason(form: &Form) -> Result<String, Message> {
     }
 }
 
-pub(crate) async fn ask_delete(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-) -> Result<Response, PageError> {
-    let stored = state.job(&id).await?;
-    let decided = state.decided(&stored, &username).await?;
-    let undo = state.settings.retention.undo;
-    Ok(html(StatusCode::OK, &DeletePage::new(username, decided, &stored.job, undo)))
+pub(crate) async fn ask_delete(page: ExportPage) -> Result<Response, PageError> {
+    let stored = page.stored().await?;
+    let decided = page.decided(&stored).await?;
+    let undo = page.state.settings.retention.undo;
+    Ok(html(StatusCode::OK, &DeletePage::new(page.username, decided, &stored.job, undo)))
 }
 
-pub(crate) async fn delete(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-    form: Form,
-) -> Result<Response, PageError> {
+pub(crate) async fn delete(page: ExportPage, form: Form) -> Result<Response, PageError> {
     let seen = Seen::of(&form)?;
-    match state.delete_seen(&id, &username, seen).await {
+    match page.delete_seen(seen).await {
         // The page of what can be brought back offers that.
-        Ok(true) => Ok(see_other(&state.page_url(&id))),
-        Ok(false) => Ok(see_other(&state.settings.url("/staff"))),
-        Err(error) => state.back(&id, username, Err(error)).await,
+        Ok(true) => Ok(see_other(&page.url())),
+        Ok(false) => Ok(see_other(&page.state.settings.url("/staff"))),
+        Err(error) => page.back(Err(error)).await,
     }
 }
 
-pub(crate) async fn undo(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-) -> Result<Response, PageError> {
-    let done = state.undo(&id, &username).await;
-    state.back(&id, username, done).await
+pub(crate) async fn undo(page: ExportPage) -> Result<Response, PageError> {
+    let done = page.undo().await;
+    page.back(done).await
 }
 
-impl Admin {
-    /// The job, which must be in review.
-    pub(super) async fn in_review(&self, id: &JobId) -> Result<StoredJob> {
-        let stored = self.job(id).await?;
-        stored.job.clone().in_review("decide about")?;
-        Ok(stored)
-    }
-
+impl ExportPage {
     /// What a page shows that asks before a decision; the view is recorded.
-    async fn decided(&self, stored: &StoredJob, who: &str) -> Result<Decided> {
-        self.viewed_part(&stored.job, "decision", who).await?;
-        let counts = self.count_documents(stored).await?;
-        Ok(Decided::new(stored, self.app(stored), counts))
+    async fn decided(&self, stored: &StoredJob) -> Result<Decided> {
+        self.state.viewed_part(&stored.job, "decision", &self.username).await?;
+        let counts = self.state.count_documents(stored).await?;
+        Ok(Decided::new(stored, self.state.app(stored), counts))
     }
 
     async fn reject_page(
-        &self,
+        self,
         stored: &StoredJob,
-        username: String,
         typed: Typed,
         message: Option<Message>,
     ) -> Result<Response, PageError> {
         let status = if message.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        let decided = self.decided(stored, &username).await?;
-        let page = RejectPage { username, decided, message, because: typed.because, reason: typed.reason };
-        Ok(html(status, &page))
+        let decided = self.decided(stored).await?;
+        let (username, Typed { because, reason }) = (self.username, typed);
+        Ok(html(status, &RejectPage { username, decided, message, because, reason }))
     }
 
     /// Deletes the job as it was seen. Returns whether that can be undone.
-    async fn delete_seen(&self, id: &JobId, who: &str, seen: Seen) -> Result<bool> {
-        let stored = self.job(id).await?;
+    async fn delete_seen(&self, seen: Seen) -> Result<bool> {
+        let Self { state, id, username } = self;
+        let stored = self.stored().await?;
         seen.check(stored.version)?;
-        let undo = self.settings.retention.undo;
+        let undo = state.settings.retention.undo;
         let can_be_undone = stored.job.can_be_restored() && undo.is_positive();
-        let event = Event::new(Actor::staff(who), Action::Deleted).of(&stored.job);
-        let deleted = delete_for_now(&*self.jobs, &*self.files, stored, who, (self.clock.now(), undo));
-        match self.audit.around(event, deleted).await {
+        let event = Event::new(Actor::staff(username), Action::Deleted).of(&stored.job);
+        let at = (state.clock.now(), undo);
+        let deleted = delete_for_now(&*state.jobs, &*state.files, stored, username, at);
+        match state.audit.around(event, deleted).await {
             Err(Error::Conflict(_)) => Err(Error::conflict(STALE)),
             done => {
                 done?;
-                staff_action("deleted", id, who);
+                staff_action("deleted", id, username);
                 Ok(can_be_undone)
             }
         }
     }
 
-    async fn undo(&self, id: &JobId, who: &str) -> Result<()> {
-        let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
+    async fn undo(&self) -> Result<()> {
+        let Self { state, id, username } = self;
+        let stored = state.jobs.get(id).await?.ok_or(NO_JOB)?;
         let Job::Cancelled(gone) = &stored.job else { return Err(NO_JOB) };
-        if gone.restorable(self.clock.now()).is_none() {
+        if gone.restorable(state.clock.now()).is_none() {
             // The page says what the patient did.
             return Err(gone.undo_end().map_or(NO_JOB, |_| Error::conflict(ENDED)));
         }
-        self.check_permission(&stored.job)?;
-        let event = Event::new(Actor::staff(who), Action::Restored).of(&stored.job);
-        let restored = restore(&*self.jobs, id, who, self.clock.now());
-        self.audit.around(event, restored).await?;
-        staff_action("deletion undone", id, who);
+        state.check_permission(&stored.job)?;
+        let event = Event::new(Actor::staff(username), Action::Restored).of(&stored.job);
+        let restored = restore(&*state.jobs, id, username, state.clock.now());
+        state.audit.around(event, restored).await?;
+        staff_action("deletion undone", id, username);
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! The page that asks before a resource or a document is left out of an export, and its form.
 
-use axum::extract::State;
 use axum::response::Response;
 use domain::chunk::RecordAttachment;
 use domain::error::{NO_FILE, Result};
@@ -8,16 +7,14 @@ use domain::ports::jobs::StoredJob;
 use domain::redaction::MAX_REASON;
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
-use web::extract::{Form, JobPath, Query};
+use web::extract::{Form, Query};
 use web::pages::job::{LeaveOutPage, Message};
 use web::request_context;
 use web::respond::{PageError, html};
 
-use super::Seen;
 use super::redact::LineOf;
 use super::rows::name_of;
-use crate::Admin;
-use crate::caller::PageStaff;
+use super::{ExportPage, Seen};
 
 /// What is left out, in the query of the page.
 pub(crate) const ASKED: [Parameter; 4] = [
@@ -53,38 +50,28 @@ impl Target {
     }
 }
 
-pub(crate) async fn ask(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-    query: Query,
-) -> Result<Response, PageError> {
+pub(crate) async fn ask(page: ExportPage, query: Query) -> Result<Response, PageError> {
     let target = Target::of(|name| query.get(name))?;
-    match state.in_review(&id).await {
-        Ok(stored) => Ok(html(StatusCode::OK, &state.leave_out_page(username, &stored, &target).await?)),
-        Err(error) => state.back(&id, username, Err(error)).await,
+    match page.in_review().await {
+        Ok(stored) => Ok(html(StatusCode::OK, &page.leave_out_page(&stored, &target).await?)),
+        Err(error) => page.back(Err(error)).await,
     }
 }
 
-pub(crate) async fn leave_out(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-    form: Form,
-) -> Result<Response, PageError> {
+pub(crate) async fn leave_out(page: ExportPage, form: Form) -> Result<Response, PageError> {
     let (target, seen) = (Target::of(|name| form.find(name))?, Seen::of(&form)?);
     let reason = form.get("reason").trim();
     if let Some(message) = wrong_reason(reason) {
-        return match state.in_review(&id).await {
+        return match page.in_review().await {
             Ok(stored) => {
-                let page = state.leave_out_page(username, &stored, &target).await?;
+                let page = page.leave_out_page(&stored, &target).await?;
                 Ok(html(StatusCode::BAD_REQUEST, &page.again(message, reason.to_owned())))
             }
-            Err(error) => state.back(&id, username, Err(error)).await,
+            Err(error) => page.back(Err(error)).await,
         };
     }
-    let done = Box::pin(state.leave_out(&id, &target, reason, &username, seen)).await;
-    state.back(&id, username, done).await
+    let done = Box::pin(page.state.leave_out(&page.id, &target, reason, &page.username, seen)).await;
+    page.back(done).await
 }
 
 fn wrong_reason(reason: &str) -> Option<Message> {
@@ -96,23 +83,19 @@ fn wrong_reason(reason: &str) -> Option<Message> {
     (reason.len() > MAX_REASON).then(|| Message::of_catalogue("leave-out-reason-long", &[("count", &most)]))
 }
 
-impl Admin {
-    async fn leave_out_page(
-        &self,
-        username: String,
-        stored: &StoredJob,
-        target: &Target,
-    ) -> Result<LeaveOutPage> {
-        self.viewed_part(&stored.job, "question", &username).await?;
+impl ExportPage {
+    async fn leave_out_page(self, stored: &StoredJob, target: &Target) -> Result<LeaveOutPage> {
+        let Self { state, username, .. } = self;
+        state.viewed_part(&stored.job, "question", &username).await?;
         match target {
             Target::Document(attachment) => {
                 let name = attachment.url_name();
-                self.document(&stored.job, &name).await?.ok_or(NO_FILE)?;
+                state.document(&stored.job, &name).await?.ok_or(NO_FILE)?;
                 Ok(LeaveOutPage::of_document(username, stored, name, &attachment.name))
             }
             Target::Line(LineOf { file, at, sha256 }) => {
-                let named = self.named(&stored.job, file).await?;
-                let line = self.line_at(&named, *at).await?;
+                let named = state.named(&stored.job, file).await?;
+                let line = state.line_at(&named, *at).await?;
                 // A line can be exported and be no JSON for the pages, such as one with half of an emoji.
                 let resource = line.text.as_ref().and_then(|text| serde_json::from_slice(text).ok());
                 let name = name_of(resource.as_ref(), &named);

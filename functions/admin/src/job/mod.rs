@@ -21,15 +21,19 @@ pub(crate) mod rows;
 mod sniff;
 mod take;
 
-use axum::response::Response;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
+use domain::ports::jobs::StoredJob;
+use http::request::Parts;
 use web::describe::{self as described, Kind, Parameter};
 use web::download::FileRequest;
-use web::extract::Form;
+use web::extract::{Form, JobPath};
 use web::respond::{PageError, see_other, status_of};
 use web::routes::{Access, At, FORM, MULTIPART};
 
+use crate::caller::PageStaff;
 use crate::{Admin, api};
 
 pub(crate) const VERSION: Parameter =
@@ -161,19 +165,49 @@ impl Seen {
     }
 }
 
-impl Admin {
-    /// The URL of a job's page.
-    fn page_url(&self, id: &JobId) -> String {
-        self.settings.url(&format!("/staff/jobs/{id}"))
+/// The export of a page, and the member of staff who uses the page. Each request of the pages of one export begins with it.
+pub(crate) struct ExportPage {
+    state: Admin,
+    id: JobId,
+    username: String,
+}
+
+/// Another caller than a reviewer is redirected to sign in, or gets 401 or 403.
+impl FromRequestParts<Admin> for ExportPage {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, Response> {
+        let PageStaff(username) = PageStaff::from_request_parts(parts, state).await?;
+        let id = JobPath::from_request_parts(parts, state).await;
+        let JobPath(id) = id.map_err(IntoResponse::into_response)?;
+        Ok(Self { state: state.clone(), id, username })
+    }
+}
+
+impl ExportPage {
+    async fn stored(&self) -> Result<StoredJob> {
+        self.state.job(&self.id).await
     }
 
-    /// Redirects to the job's page, or shows it with what was refused.
-    async fn back(&self, id: &JobId, username: String, done: Result<()>) -> Result<Response, PageError> {
+    /// The job, which must be in review.
+    async fn in_review(&self) -> Result<StoredJob> {
+        let stored = self.stored().await?;
+        stored.job.clone().in_review("decide about")?;
+        Ok(stored)
+    }
+
+    fn url(&self) -> String {
+        self.state.settings.url(&format!("/staff/jobs/{}", self.id))
+    }
+
+    /// Redirects to the page, or shows it with what was refused.
+    async fn back(self, done: Result<()>) -> Result<Response, PageError> {
         match done {
-            Ok(()) => Ok(see_other(&self.page_url(id))),
-            Err(error @ (Error::Conflict(_) | Error::TooLarge(_) | Error::Invalid(_))) => Ok(self
-                .page(id, username, page::Shown { problem: Some(error), ..page::Shown::default() })
-                .await?),
+            Ok(()) => Ok(see_other(&self.url())),
+            Err(error @ (Error::Conflict(_) | Error::TooLarge(_) | Error::Invalid(_))) => {
+                let shown = page::Shown { problem: Some(error), ..page::Shown::default() };
+                Ok(self.state.page(&self.id, self.username, shown).await?)
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -1,6 +1,5 @@
 //! The page of one export.
 
-use axum::extract::State;
 use axum::response::Response;
 use domain::error::{Error, NO_JOB, Result};
 use domain::ids::JobId;
@@ -8,16 +7,15 @@ use domain::job::{Job, JobState};
 use domain::ports::jobs::StoredJob;
 use web::caller::living;
 use web::describe::{Kind, Parameter};
-use web::extract::{JobPath, Query};
+use web::extract::Query;
 use web::manifest::stored_page;
 use web::pages::job::{DeletedPage, JobView, Message, StaffJobPage};
 use web::request_context;
 use web::respond::{PageError, html};
 use web::urls::client_of;
 
-use super::{STALE, status};
+use super::{ExportPage, STALE, status};
 use crate::Admin;
-use crate::caller::PageStaff;
 use crate::uploads::MAX_FILES;
 
 /// Where the lists of the page begin.
@@ -34,17 +32,12 @@ pub(super) struct Shown {
     pub(super) documents_from: usize,
 }
 
-pub(crate) async fn show(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
-    query: Query,
-) -> Result<Response, PageError> {
+pub(crate) async fn show(page: ExportPage, query: Query) -> Result<Response, PageError> {
     let number = |name| query.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
     let [files, documents] = LISTS;
     let shown =
         Shown { problem: None, files_from: number(files.name), documents_from: number(documents.name) };
-    Ok(state.page(&id, username, shown).await?)
+    Ok(page.state.page(&page.id, page.username, shown).await?)
 }
 
 impl Admin {

@@ -1,6 +1,5 @@
 //! The resources of a file, 50 a page, and one of them.
 
-use axum::extract::State;
 use axum::response::Response;
 use domain::chunk::Purpose;
 use domain::error::{NO_FILE, Result};
@@ -10,15 +9,15 @@ use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use serde_json::Value;
 use web::describe::{Kind, Parameter};
-use web::extract::{FilePath, JobPath, Query};
+use web::extract::{FilePath, Query};
 use web::manifest::stored_page;
 use web::pages::job::{ResourcePage, ResourceRow, RowsPage};
 use web::respond::{PageError, html};
 
+use super::ExportPage;
 use super::fields::{self, Main};
 use super::lines::{self, Line};
 use crate::Admin;
-use crate::caller::PageStaff;
 
 pub(crate) const PLACE: [Parameter; 3] = [
     Parameter::query("at", "Where the page or the resource begins in the file, in bytes").of(Kind::Integer),
@@ -32,13 +31,12 @@ pub(super) const ONE: usize = 1024 * 1024;
 const MAX_JSON: usize = 200_000;
 
 pub(crate) async fn show(
-    State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    JobPath(id): JobPath,
+    page: ExportPage,
     FilePath(file): FilePath,
     query: Query,
 ) -> Result<Response, PageError> {
-    let stored = state.job(&id).await?;
+    let stored = page.stored().await?;
+    let ExportPage { state, username, .. } = page;
     let named = state.named(&stored.job, &file).await?;
     let [at, row, one] = PLACE.map(|parameter| query.get(parameter.name));
     let number = |text: Option<&str>| text.map_or(Ok(0), |text| text.parse::<u64>().map_err(|_| NO_FILE));

@@ -1,0 +1,172 @@
+//! Random lakes: two patients, who are members of a Group, and resources in `shared/`.
+
+use serde_json::{Value, json};
+
+use super::super::{lake, of_patient};
+use super::*;
+
+/// A resource of a random lake.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) resource_type: &'static str,
+    pub(super) updated: Option<&'static str>,
+    pub(super) is_open: bool,
+    pub(super) is_sensitive: bool,
+    pub(super) is_active: bool,
+    /// The numbers of resources in `shared/` that it refers to. What a Provenance is about is not among them.
+    pub(super) refers_to: Vec<usize>,
+    pub(super) about: Vec<Target>,
+    /// When a Provenance was recorded.
+    pub(super) recorded: Option<&'static str>,
+}
+
+/// What a Provenance is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Patient(&'static str),
+    /// The number of a resource in the records.
+    Record(usize),
+    /// The number of a resource in `shared/`.
+    Shared(usize),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct RandomLake {
+    /// All resources of records except the Patients.
+    pub(super) records: Vec<Node>,
+    pub(super) shared: Vec<Node>,
+    /// The days on which ann and bob joined the Group: each has as many entries in it.
+    pub(super) joined: [Vec<Option<&'static str>>; 2],
+}
+
+pub(super) const PATIENTS: [&str; 2] = ["ann", "bob"];
+pub(super) const IN_RECORDS: [&str; 5] = ["Condition", "Encounter", "Observation", "Provenance", "Patient"];
+pub(super) const IN_SHARED: [&str; 4] = ["Location", "Medication", "Organization", "Practitioner"];
+
+/// Returns the patient of the record with this number.
+pub(super) fn patient_of(number: usize) -> &'static str {
+    PATIENTS[number % 2]
+}
+
+impl Node {
+    pub(super) fn is_provenance(&self) -> bool {
+        self.resource_type == "Provenance"
+    }
+
+    fn json(&self, id: &str, lake: &RandomLake) -> Value {
+        let mut labels = vec![json!({ "code": if self.is_open { "open" } else { "restricted" } })];
+        if self.is_sensitive {
+            labels.push(json!({ "code": "PSY" }));
+        }
+        let tag = if self.is_active { "active" } else { "retired" };
+        let mut meta = json!({ "security": labels, "tag": [{ "code": tag }] });
+        if let Some(updated) = self.updated {
+            meta["lastUpdated"] = json!(updated);
+        }
+        let references = |targets: Vec<Target>| {
+            targets.into_iter().map(|target| json!({ "reference": lake.name(target) })).collect::<Vec<_>>()
+        };
+        let refers_to = references(self.refers_to.iter().copied().map(Target::Shared).collect());
+        let mut resource =
+            json!({ "resourceType": self.resource_type, "id": id, "meta": meta, "extension": refers_to });
+        if self.is_provenance() {
+            resource["target"] = json!(references(self.about.clone()));
+            resource["recorded"] = json!(self.recorded);
+        }
+        resource
+    }
+}
+
+impl RandomLake {
+    /// The `Type/id` of a resource.
+    pub(super) fn name(&self, target: Target) -> String {
+        match target {
+            Target::Patient(patient) => format!("Patient/{patient}"),
+            Target::Record(number) => format!("{}/r{number}", self.records[number].resource_type),
+            Target::Shared(number) => format!("{}/s{number}", self.shared[number].resource_type),
+        }
+    }
+
+    pub(super) fn write(&self) -> tempfile::TempDir {
+        let patients = PATIENTS.map(|patient| {
+            let open = json!({ "security": [{ "code": "open" }] });
+            of_patient(patient, json!({ "resourceType": "Patient", "id": patient, "meta": open }))
+        });
+        let mut resources = patients.to_vec();
+        for (number, node) in self.records.iter().enumerate() {
+            resources.push(of_patient(patient_of(number), node.json(&format!("r{number}"), self)));
+        }
+        for (number, node) in self.shared.iter().enumerate() {
+            resources.push((format!("shared/{}.ndjson", number % 2), node.json(&format!("s{number}"), self)));
+        }
+        let members: Vec<_> = PATIENTS.iter().zip(&self.joined).flat_map(|(patient, joined)| {
+            joined.iter().map(move |start| {
+                json!({ "entity": { "reference": format!("Patient/{patient}") }, "period": { "start": start } })
+            })
+        });
+        let group = json!({ "resourceType": "Group", "id": "all", "meta": { "security": [{ "code": "open" }] }, "type": "person", "actual": true, "member": members.collect::<Vec<_>>() });
+        resources.push(("Group/all.json".to_owned(), group));
+        lake(&resources)
+    }
+}
+
+fn node(types: Vec<&'static str>, records: usize, shared: usize) -> impl Strategy<Value = Node> {
+    let updated = prop_oneof![
+        Just(None),
+        Just(Some("2020-01-01T00:00:00Z")),
+        Just(Some("2024-01-01T00:00:00Z")),
+        Just(Some("2025-06-01T00:00:00Z")),
+    ];
+    let recorded = prop_oneof![
+        Just(None),
+        Just(Some("2019-01-01T00:00:00Z")),
+        Just(Some("2021-01-01T00:00:00Z")),
+        Just(Some("2022-01-01T00:00:00Z")),
+    ];
+    let labels = (prop::bool::weighted(0.8), prop::bool::weighted(0.2), prop::bool::weighted(0.7));
+    let refers_to = prop::collection::vec(0..shared, 0..3);
+    let about = prop::collection::vec(target(records, shared), 1..3);
+    (prop::sample::select(types), (updated, recorded), labels, refers_to, about).prop_map(
+        |(resource_type, (updated, recorded), (is_open, is_sensitive, is_active), refers_to, about)| Node {
+            resource_type,
+            updated,
+            is_open,
+            is_sensitive,
+            is_active,
+            refers_to,
+            about,
+            recorded,
+        },
+    )
+}
+
+fn target(records: usize, shared: usize) -> impl Strategy<Value = Target> {
+    let patient = prop::sample::select(&PATIENTS[..]).prop_map(Target::Patient);
+    let record = (0..records.max(1)).prop_map(move |number| match number < records {
+        true => Target::Record(number),
+        false => Target::Patient(PATIENTS[0]),
+    });
+    prop_oneof![1 => patient, 4 => record, 8 => (0..shared).prop_map(Target::Shared)]
+}
+
+/// Returns the types with Provenance, of which about every third resource is one.
+fn with_provenance(types: &[&'static str]) -> Vec<&'static str> {
+    types.iter().copied().filter(|name| !["Patient", "Provenance"].contains(name)).chain(["Provenance"; 2]).collect()
+}
+
+pub(super) fn random_lake() -> impl Strategy<Value = RandomLake> {
+    let joined = || {
+        let day = prop_oneof![Just(None), Just(Some("2020-06-01")), Just(Some("2024-06-01"))];
+        prop::collection::vec(day, 1..3)
+    };
+    (0_usize..8, 1_usize..11).prop_flat_map(move |(records, shared)| {
+        let of_records = node(with_provenance(&IN_RECORDS), records, shared);
+        let of_shared = node(with_provenance(&IN_SHARED), records, shared);
+        (
+            prop::collection::vec(of_records, records),
+            prop::collection::vec(of_shared, shared),
+            [joined(), joined()],
+        )
+            .prop_map(|(records, shared, joined)| RandomLake { records, shared, joined })
+    })
+}

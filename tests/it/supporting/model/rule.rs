@@ -1,0 +1,165 @@
+//! The slow model of what is exported. It evaluates everything repeatedly until nothing changes.
+
+use domain::selection::Provenance;
+
+use super::lake::{RandomLake, Target, patient_of};
+use super::*;
+
+/// The outcome of the rule for a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Exported,
+    /// Only `_since` excludes it.
+    TooOld,
+    /// Only a choice of the form excludes it.
+    NotChosen,
+    Out,
+}
+
+/// What an export decides on a resource by itself.
+pub(super) struct Rule<R, S> {
+    /// On the resource with this number in the records.
+    pub(super) of_record: R,
+    /// On the resource with this number in `shared/`; the second argument is true if an exported resource refers to it, and
+    /// false if only resources do that are too old or not chosen.
+    pub(super) of_shared: S,
+    pub(super) provenance: Provenance,
+}
+
+impl<R: Fn(usize) -> Fate, S: Fn(usize, bool) -> Fate> Rule<R, S> {
+    /// Returns the `Type/id` of the exported resources, without the Patients.
+    pub(super) fn exported(&self, lake: &RandomLake) -> BTreeSet<String> {
+        let records = self.records(lake);
+        let mut shared = vec![Fate::Out; lake.shared.len()];
+        loop {
+            let before = shared.clone();
+            for (number, node) in lake.shared.iter().enumerate() {
+                let fate = match node.is_provenance() {
+                    true => self.shared_provenance(lake, &before, number),
+                    false => self.referred_to(lake, &records, &before, number),
+                };
+                shared[number] = fate;
+            }
+            if shared == before {
+                break;
+            }
+        }
+        let named = |fates: &[Fate], target: fn(usize) -> Target| -> Vec<String> {
+            let exported = fates.iter().enumerate().filter(|(_, fate)| **fate == Fate::Exported);
+            exported.map(|(number, _)| lake.name(target(number))).collect()
+        };
+        let records = named(&records, Target::Record);
+        records.into_iter().chain(named(&shared, Target::Shared)).collect()
+    }
+
+    /// The fates of the resources in the records. With `includeAssociatedData`, Provenance is exported with the resources
+    /// of the same record that it is about.
+    fn records(&self, lake: &RandomLake) -> Vec<Fate> {
+        let mut fates: Vec<_> = (0..lake.records.len()).map(&self.of_record).collect();
+        if self.provenance == Provenance::All {
+            return fates;
+        }
+        let is_candidate = |number: &usize| lake.records[*number].is_provenance() && fates[*number] == Fate::Exported;
+        let candidates: Vec<_> = (0..fates.len()).filter(is_candidate).collect();
+        let is_exported = |number: usize, target: Target| match target {
+            Target::Patient(patient) => patient == patient_of(number),
+            Target::Record(other) => {
+                patient_of(other) == patient_of(number)
+                    && !lake.records[other].is_provenance()
+                    && fates[other] == Fate::Exported
+            }
+            Target::Shared(_) => false,
+        };
+        let about = |number: usize| {
+            let targets = lake.records[number].about.iter().copied();
+            targets.filter(move |target| is_exported(number, *target))
+        };
+        // Of two that were recorded at the same time, the first one is the latest.
+        let order = |number: usize| (lake.records[number].recorded, std::cmp::Reverse(number));
+        let is_latest = |number: usize, target: Target| {
+            let others = candidates.iter().filter(|other| about(**other).any(|about| about == target));
+            others.max_by_key(|other| order(**other)) == Some(&number)
+        };
+        let kept: Vec<_> = candidates
+            .iter()
+            .copied()
+            .filter(|number| match self.provenance {
+                Provenance::Latest => about(*number).any(|target| is_latest(*number, target)),
+                Provenance::All | Provenance::Relevant => about(*number).next().is_some(),
+            })
+            .collect();
+        for number in candidates.into_iter().filter(|number| !kept.contains(number)) {
+            fates[number] = Fate::Out;
+        }
+        fates
+    }
+
+    /// The fate of a resource of `shared/` by what refers to it.
+    fn referred_to(&self, lake: &RandomLake, records: &[Fate], shared: &[Fate], number: usize) -> Fate {
+        // What a Provenance of a patient is about is exported because of it; what one of `shared/` is about is not.
+        let in_records = lake.records.iter().zip(records).filter(|(node, _)| {
+            let is_target = node.is_provenance() && node.about.contains(&Target::Shared(number));
+            is_target || node.refers_to.contains(&number)
+        });
+        let in_shared = lake.shared.iter().zip(shared).filter(|(node, _)| node.refers_to.contains(&number));
+        let referrers: Vec<_> = in_records.chain(in_shared).map(|(_, fate)| *fate).collect();
+        if referrers.contains(&Fate::Exported) {
+            (self.of_shared)(number, true)
+        } else if referrers.contains(&Fate::TooOld) || referrers.contains(&Fate::NotChosen) {
+            (self.of_shared)(number, false)
+        } else {
+            Fate::Out
+        }
+    }
+
+    /// The fate of a Provenance of `shared/` by what it is about; who refers to it does not matter.
+    fn shared_provenance(&self, lake: &RandomLake, shared: &[Fate], number: usize) -> Fate {
+        if names_patients_resource(lake, number) {
+            return Fate::Out;
+        }
+        let is_about = |number: usize, fate: Fate| {
+            targets(lake, number).filter(move |target| shared[*target] == fate).collect::<Vec<_>>()
+        };
+        let exported = is_about(number, Fate::Exported);
+        match self.provenance {
+            Provenance::All if exported.is_empty() => match is_about(number, Fate::TooOld).is_empty() {
+                true => Fate::Out,
+                false => (self.of_shared)(number, false),
+            },
+            Provenance::All => (self.of_shared)(number, true),
+            Provenance::Relevant if exported.is_empty() => Fate::Out,
+            Provenance::Relevant => (self.of_shared)(number, true),
+            Provenance::Latest => {
+                let order = |number: usize| {
+                    (lake.shared[number].recorded, std::cmp::Reverse(lake.name(Target::Shared(number))))
+                };
+                let is_latest = |target: &usize| {
+                    let others = (0..lake.shared.len()).filter(|other| {
+                        lake.shared[*other].is_provenance()
+                            && !names_patients_resource(lake, *other)
+                            && targets(lake, *other).any(|about| about == *target)
+                            && (self.of_shared)(*other, true) == Fate::Exported
+                    });
+                    others.max_by_key(|other| order(*other)) == Some(number)
+                };
+                if exported.iter().any(is_latest) { Fate::Exported } else { Fate::Out }
+            }
+        }
+    }
+}
+
+/// The numbers of the resources in `shared/` that a Provenance there is about.
+fn targets(lake: &RandomLake, number: usize) -> impl Iterator<Item = usize> {
+    lake.shared[number].about.iter().filter_map(|target| match target {
+        Target::Shared(number) => Some(*number),
+        Target::Patient(_) | Target::Record(_) => None,
+    })
+}
+
+/// Whether a Provenance of `shared/` is about a resource that belongs to a patient, as every Provenance does.
+pub(super) fn names_patients_resource(lake: &RandomLake, number: usize) -> bool {
+    lake.shared[number].about.iter().any(|target| match target {
+        Target::Patient(_) | Target::Record(_) => true,
+        Target::Shared(number) => lake.shared[*number].is_provenance(),
+    })
+}
