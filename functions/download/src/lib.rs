@@ -8,6 +8,7 @@ use axum::response::Response;
 use crypto::fingerprint;
 use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, NO_FILE, Result};
+use domain::ids::JobId;
 use domain::job::Job;
 use domain::manifest::{NamedFile, Names};
 use domain::ports::jobs::StoredJob;
@@ -70,6 +71,25 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
     Ok(declared().with_state(Download::of(platform)?))
 }
 
+/// A file that the caller may download: its name and its job.
+struct Requested {
+    stored: StoredJob,
+    file: String,
+    asker: Asker,
+}
+
+impl FromRequestParts<Download> for Requested {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Download) -> Result<Self, ApiError> {
+        let JobPath(id) = JobPath::from_request_parts(parts, state).await?;
+        let FilePath(file) = FilePath::from_request_parts(parts, state).await?;
+        let asker = Asker::from_request_parts(parts, state).await?;
+        let stored = state.job(&id, &file, &asker).await?;
+        Ok(Self { stored, file, asker })
+    }
+}
+
 /// The caller: the holder of a token, or of a signed URL of a manifest.
 enum Asker {
     Caller(Arc<Caller>),
@@ -92,13 +112,13 @@ impl FromRequestParts<Download> for Asker {
 
 impl Download {
     /// Returns the job of a file that the caller may download.
-    async fn job(&self, JobPath(id): JobPath, file: &str, asker: &Asker) -> Result<StoredJob> {
-        let stored = self.jobs.get(&id).await?;
+    async fn job(&self, id: &JobId, file: &str, asker: &Asker) -> Result<StoredJob> {
+        let stored = self.jobs.get(id).await?;
         match asker {
             Asker::Caller(caller) => owned(stored, caller, self.clock.now()),
             Asker::Signed { expires, signature } => {
                 let is_good = *expires > self.clock.now().as_second()
-                    && self.keys.is_file_signature(&id, file, *expires, signature);
+                    && self.keys.is_file_signature(id, file, *expires, signature);
                 if !is_good {
                     return Err(Error::Forbidden(
                         "the link is not good any more; ask for the manifest again".to_owned(),
@@ -154,12 +174,9 @@ impl Download {
 
 async fn file(
     State(state): State<Download>,
-    job: JobPath,
-    FilePath(file): FilePath,
-    asker: Asker,
+    Requested { stored, file, asker }: Requested,
     request: FileRequest,
 ) -> Result<Response, ApiError> {
-    let stored = state.job(job, &file, &asker).await?;
     let named = state.named(&stored, &file).await?.ok_or(NO_FILE)?;
     let job = stored.job;
     let location = named.file.location();
@@ -169,12 +186,9 @@ async fn file(
 
 async fn attachment(
     State(state): State<Download>,
-    job: JobPath,
-    FilePath(file): FilePath,
-    asker: Asker,
+    Requested { stored, file, asker }: Requested,
     request: FileRequest,
 ) -> Result<Response, ApiError> {
-    let stored = state.job(job, &file, &asker).await?;
     // Attachments are often named after patients, so the trail has only a digest of the name.
     let object = format!("attachment {}", &fingerprint(&file)[..16]);
     let is_running =
@@ -184,12 +198,5 @@ async fn attachment(
     }
     let job = stored.job;
     let found = exported::attachment(&job, &file, &*state.jobs, &state.attachments).await?.ok_or(NO_FILE)?;
-    let stored = Stored {
-        location: &found.location,
-        content_type: &found.content_type,
-        file_name: &found.name,
-        etag: format!("\"{}\"", found.etag),
-        size: found.size,
-    };
-    Ok(state.send((&stored, &object), &job, &asker, &request).await?)
+    Ok(state.send((&Stored::of_attachment(&found), &object), &job, &asker, &request).await?)
 }

@@ -52,14 +52,7 @@ pub(crate) async fn attachment(
     let found = exported::attachment(&stored.job, &file, &*state.jobs, &attachments).await?.ok_or(NO_FILE)?;
     // Not the name: people name files after patients.
     state.audit.record(signed_in.event(Action::Download).of(&stored.job).about("attachment")).await?;
-    let stored = Stored {
-        location: &found.location,
-        content_type: &found.content_type,
-        file_name: &found.name,
-        etag: format!("\"{}\"", found.etag),
-        size: found.size,
-    };
-    Ok(download(&stored, &request, &*state.files, state.inline_limit()).await?)
+    Ok(download(&Stored::of_attachment(&found), &request, &*state.files, state.inline_limit()).await?)
 }
 
 impl My {

@@ -33,6 +33,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::conditional::IfNoneMatch;
 use crate::describe::Parameter;
+use crate::exported::FoundAttachment;
 
 /// A file to send.
 #[derive(Debug)]
@@ -55,6 +56,17 @@ impl<'f> Stored<'f> {
             file_name: &named.name,
             etag: format!("\"{}\"", named.file.sha256),
             size: named.file.size,
+        }
+    }
+
+    /// An attachment, under its own name and type.
+    pub fn of_attachment(found: &'f FoundAttachment) -> Self {
+        Self {
+            location: &found.location,
+            content_type: &found.content_type,
+            file_name: &found.name,
+            etag: format!("\"{}\"", found.etag),
+            size: found.size,
         }
     }
 }

@@ -44,13 +44,8 @@ pub(crate) async fn show(
     let document = state.document(&stored.job, &file).await?.ok_or(NO_FILE)?;
     let shown = shown_as(&state.head(&document).await?);
     state.viewed_part(&stored.job, DOCUMENT, &username).await?;
-    let stored = Stored {
-        location: &document.location,
-        content_type: shown.unwrap_or(fhir::media_types::UNKNOWN),
-        file_name: &document.name,
-        etag: format!("\"{}\"", document.etag),
-        size: document.size,
-    };
+    let content_type = shown.unwrap_or(fhir::media_types::UNKNOWN);
+    let stored = Stored { content_type, ..Stored::of_attachment(&document) };
     let inline = InlineLimit { bytes: state.settings.max_direct_bytes, on_larger: LargeFiles::Redirect };
     let response = download(&stored, &request, &*state.files, inline).await?;
     let mut response = state.marking(response, &request, &id, &document).await?;
