@@ -99,12 +99,13 @@ impl RandomLake {
         for (number, node) in self.shared.iter().enumerate() {
             resources.push((format!("shared/{}.ndjson", number % 2), node.json(&format!("s{number}"), self)));
         }
-        let members: Vec<_> = PATIENTS.iter().zip(&self.joined).flat_map(|(patient, joined)| {
+        let members = PATIENTS.iter().zip(&self.joined).flat_map(|(patient, joined)| {
             joined.iter().map(move |start| {
                 json!({ "entity": { "reference": format!("Patient/{patient}") }, "period": { "start": start } })
             })
         });
-        let group = json!({ "resourceType": "Group", "id": "all", "meta": { "security": [{ "code": "open" }] }, "type": "person", "actual": true, "member": members.collect::<Vec<_>>() });
+        let members: Vec<_> = members.collect();
+        let group = json!({ "resourceType": "Group", "id": "all", "meta": { "security": [{ "code": "open" }] }, "type": "person", "actual": true, "member": members });
         resources.push(("Group/all.json".to_owned(), group));
         lake(&resources)
     }
@@ -151,7 +152,12 @@ fn target(records: usize, shared: usize) -> impl Strategy<Value = Target> {
 
 /// Returns the types with Provenance, of which about every third resource is one.
 fn with_provenance(types: &[&'static str]) -> Vec<&'static str> {
-    types.iter().copied().filter(|name| !["Patient", "Provenance"].contains(name)).chain(["Provenance"; 2]).collect()
+    types
+        .iter()
+        .copied()
+        .filter(|name| !["Patient", "Provenance"].contains(name))
+        .chain(["Provenance"; 2])
+        .collect()
 }
 
 pub(super) fn random_lake() -> impl Strategy<Value = RandomLake> {

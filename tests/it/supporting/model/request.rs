@@ -68,7 +68,9 @@ impl BulkRequest {
     /// Returns the `Type/id` of what the rule exports, without the Patients.
     pub(super) fn expected(&self, lake: &RandomLake) -> BTreeSet<String> {
         let rule = Rule {
-            of_record: |number: usize| self.fate(&lake.records[number], self.is_whole(lake, patient_of(number))),
+            of_record: |number: usize| {
+                self.fate(&lake.records[number], self.is_whole(lake, patient_of(number)))
+            },
             of_shared: |number: usize, by_exported| self.fate(&lake.shared[number], by_exported),
             provenance: self.provenance,
         };

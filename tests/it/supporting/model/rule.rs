@@ -59,7 +59,8 @@ impl<R: Fn(usize) -> Fate, S: Fn(usize, bool) -> Fate> Rule<R, S> {
         if self.provenance == Provenance::All {
             return fates;
         }
-        let is_candidate = |number: &usize| lake.records[*number].is_provenance() && fates[*number] == Fate::Exported;
+        let is_candidate =
+            |number: &usize| lake.records[*number].is_provenance() && fates[*number] == Fate::Exported;
         let candidates: Vec<_> = (0..fates.len()).filter(is_candidate).collect();
         let is_exported = |number: usize, target: Target| match target {
             Target::Patient(patient) => patient == patient_of(number),
