@@ -255,7 +255,7 @@ async fn a_patient_is_no_staff(world: World) {
         let answer = world.post(&format!("/admin{job}/{path}")).bearer(&token).send().await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
     }
-    let session = world.post("/patient-login").form(&[("next", "/jobs/x"), ("patient", ANNA)]).send().await;
+    let session = world.sign_patient_in(ANNA, "/jobs/x").await;
     assert_eq!(world.get("/admin/jobs").cookie(&session).send().await.status, StatusCode::UNAUTHORIZED);
 }
 

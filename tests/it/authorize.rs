@@ -359,7 +359,7 @@ async fn outside_the_sandbox_patients_sign_in_with_a_password() {
 #[both_hosts]
 async fn sign_in_pages_lead_to_pages_of_this_server_only(world: World) {
     for next in ["https://evil.example.org", "//evil.example.org", "/\\evil.example.org", "", "/staff"] {
-        let answer = world.post("/patient-login").form(&[("next", next), ("patient", ANNA)]).send().await;
+        let answer = world.sign_patient_in(ANNA, next).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{next}");
     }
 }

@@ -52,6 +52,13 @@ impl<'w> Browser<'w> {
         Self { world, cookie: entered.cookie(), page }
     }
 
+    /// Signs a patient in on the way to a page, and opens it.
+    pub(crate) async fn signed_in(world: &'w World, patient: &str, page: &str) -> Self {
+        let session = world.sign_patient_in(patient, page).await;
+        let page = world.get(&session.location()).cookie(&session).send().await;
+        Self { world, cookie: session.cookie(), page }
+    }
+
     pub(crate) async fn get(&mut self, address: &str) {
         self.page = self.world.get(address).header("cookie", &self.cookie).send().await;
     }

@@ -41,15 +41,11 @@ async fn without_the_code_the_patient_signs_in(world: World) {
     let location = wrong.location();
     assert_eq!(wrong.status, StatusCode::FOUND);
     assert!(location.starts_with(&format!("{BASE_URL}/patient-login?next={job}/customize")), "{location}");
-    let sign_in = |patient| {
-        world
-            .post("/patient-login")
-            .form(&[("next", format!("{job}/customize")), ("patient", String::from(patient))])
-    };
-    let anna = sign_in(ANNA).send().await;
+    let page = format!("{job}/customize");
+    let anna = world.sign_patient_in(ANNA, &page).await;
     assert_eq!(world.get(&anna.location()).cookie(&anna).send().await.status, StatusCode::OK);
     // Another patient's session gives no access.
-    let bruno = sign_in(BRUNO).send().await;
+    let bruno = world.sign_patient_in(BRUNO, &page).await;
     assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::NOT_FOUND);
 }
 
@@ -147,8 +143,7 @@ pub(crate) async fn begin_with_the_form(world: World) {
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
     let sent_away = world.get(&path).send().await.location();
     let next = tests::parameter(&sent_away, "next").expect("a way back");
-    let session =
-        world.post("/patient-login").form(&[("next", next.as_str()), ("patient", ANNA)]).send().await;
+    let session = world.sign_patient_in(ANNA, &next).await;
     let page = world.get(&session.location()).cookie(&session).send().await;
     assert_eq!(page.status, StatusCode::OK);
     let fields = [("client_id", "app"), ("parameters.billing.enabled", "on")];

@@ -2,6 +2,7 @@
 
 use domain::ports::expiring::EntryKind;
 use http::StatusCode;
+use serde_json::Value;
 use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, reference};
 
 use crate::browsing::{Browser, fields_of, stops};
@@ -185,9 +186,7 @@ async fn input_survives_the_end_of_the_session() {
     let page = world.get(&login).send().await.text();
     assert!(page.contains("We signed you out to keep you safe. Your choices are saved."), "{page}");
     let next = tests::parameter(&login, "next").expect("a way back");
-    let signed_in =
-        world.post("/patient-login").form(&[("next", next.as_str()), ("patient", ANNA)]).send().await;
-    let back = world.get(&signed_in.location()).cookie(&signed_in).send().await;
+    let back = Browser::signed_in(&world, ANNA, &next).await.page;
     let kept = fields_of(&back.text());
     for (name, value) in
         [("step", "topics"), ("authorizations.hiv", "on"), ("authorizations.genetic.text", "BRCA1")]
@@ -195,9 +194,7 @@ async fn input_survives_the_end_of_the_session() {
         assert!(kept.iter().any(|(field, shown)| field == name && shown == value), "{name}: {kept:?}");
     }
     // Another patient sees none of the input.
-    let bruno =
-        world.post("/patient-login").form(&[("next", next.as_str()), ("patient", BRUNO)]).send().await;
-    assert_eq!(world.get(&bruno.location()).cookie(&bruno).send().await.status, StatusCode::NOT_FOUND);
+    assert_eq!(Browser::signed_in(&world, BRUNO, &next).await.page.status, StatusCode::NOT_FOUND);
     // The token of another form, a forged token and an expired token save nothing.
     let page = browser.page.text();
     let token = fields_of(&page).into_iter().find(|(name, _)| name == "token").expect("a token").1;
@@ -273,6 +270,19 @@ async fn the_form_switches_to_spanish_and_keeps_the_input(world: World) {
     assert!(browser.shows("Análisis de laboratorio: esta fecha no existe."), "{}", browser.page.text());
 }
 
+/// Sends the form twice, as a patient who presses the button again; returns the jobs of the patient, of which there is one.
+async fn jobs_after_sending_twice(browser: &mut Browser<'_>) -> Value {
+    let (first, second) = (browser.answer("send", &[]).await, browser.answer("send", &[]).await);
+    browser.get(&first.location()).await;
+    assert!(browser.shows("We have your request"), "{}", browser.page.text());
+    browser.get(&second.location()).await;
+    assert!(browser.shows("You sent this already."), "{}", browser.page.text());
+    let token = browser.world.token(ANNA).await;
+    let jobs = browser.world.get("/jobs").bearer(&token).send().await.json();
+    assert_eq!(jobs.as_array().map(Vec::len), Some(1), "{jobs}");
+    jobs
+}
+
 /// This story counts the patient's jobs.
 #[tokio::test]
 async fn the_form_without_a_job_has_the_same_steps_and_starts_one_export() {
@@ -280,31 +290,19 @@ async fn the_form_without_a_job_has_the_same_steps_and_starts_one_export() {
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
     let sent_away = world.get(&path).send().await.location();
     let next = tests::parameter(&sent_away, "next").expect("a way back");
-    let session =
-        world.post("/patient-login").form(&[("next", next.as_str()), ("patient", ANNA)]).send().await;
-    let page = world.get(&session.location()).cookie(&session).send().await;
-    let mut browser = Browser { world: &world, cookie: session.cookie(), page };
+    let mut browser = Browser::signed_in(&world, ANNA, &next).await;
     assert!(browser.shows(PARTS));
     browser.press("next", &[("parameters.labs.notes", "iron")]).await;
     browser.press("next", &[]).await;
     assert!(browser.shows(CHECK) && browser.shows("iron"));
-    let (first, second) = (browser.answer("send", &[]).await, browser.answer("send", &[]).await);
-    browser.get(&first.location()).await;
-    assert!(browser.shows("We have your request"), "{}", browser.page.text());
-    browser.get(&second.location()).await;
-    assert!(browser.shows("You sent this already."), "{}", browser.page.text());
-    let token = world.token(ANNA).await;
-    let jobs = world.get("/jobs").bearer(&token).send().await.json();
-    assert_eq!(jobs.as_array().map(Vec::len), Some(1), "{jobs}");
+    let jobs = jobs_after_sending_twice(&mut browser).await;
     assert_eq!(jobs[0]["parameters"]["labs"]["notes"], "iron");
     // Input in this form survives the end of the session as well.
     browser.get(&path).await;
     world.advance(601);
     let late = browser.answer("next", &[("parameters.visits.notes", "all of them")]).await.location();
     let next = tests::parameter(&late, "next").expect("a way back");
-    let again = world.post("/patient-login").form(&[("next", next.as_str()), ("patient", ANNA)]).send().await;
-    browser.cookie = again.cookie();
-    browser.get(&again.location()).await;
+    let mut browser = Browser::signed_in(&world, ANNA, &next).await;
     assert!(browser.shows("all of them"));
     let refused = world.post(&path).form(&[("step", "parts"), ("token", "0.0")]).send().await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
@@ -327,10 +325,7 @@ async fn the_form_without_a_job_has_the_same_steps_and_starts_one_export() {
 async fn a_form_whose_request_was_interrupted_can_be_sent_again() {
     let world = World::new();
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
-    let session =
-        world.post("/patient-login").form(&[("next", path.as_str()), ("patient", ANNA)]).send().await;
-    let page = world.get(&session.location()).cookie(&session).send().await;
-    let mut browser = Browser { world: &world, cookie: session.cookie(), page };
+    let mut browser = Browser::signed_in(&world, ANNA, &path).await;
     browser.press("next", &[]).await;
     browser.press("next", &[]).await;
     assert!(browser.shows(CHECK));
@@ -341,14 +336,7 @@ async fn a_form_whose_request_was_interrupted_can_be_sent_again() {
     assert!(drafts.replace(EntryKind::Draft, &key, &draft).await.expect("kept"));
     browser.get(&format!("{path}&step=check")).await;
     assert!(browser.shows(CHECK), "{}", browser.page.text());
-    let (first, second) = (browser.answer("send", &[]).await, browser.answer("send", &[]).await);
-    browser.get(&first.location()).await;
-    assert!(browser.shows("We have your request"), "{}", browser.page.text());
-    browser.get(&second.location()).await;
-    assert!(browser.shows("You sent this already."), "{}", browser.page.text());
-    let token = world.token(ANNA).await;
-    let jobs = world.get("/jobs").bearer(&token).send().await.json();
-    assert_eq!(jobs.as_array().map(Vec::len), Some(1), "{jobs}");
+    let jobs = jobs_after_sending_twice(&mut browser).await;
     assert_eq!(jobs[0]["id"], claimed);
 }
 

@@ -13,7 +13,7 @@ use crate::browsing::Browser;
 
 /// Signs a patient in on the way to a page. The response has the cookie.
 pub(crate) async fn signed_in(world: &World, patient: &str) -> Answer {
-    let answer = world.post("/patient-login").form(&[("next", "/my"), ("patient", patient)]).send().await;
+    let answer = world.sign_patient_in(patient, "/my").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
     assert!(answer.location().ends_with("/my"), "{}", answer.location());
     answer

@@ -247,6 +247,11 @@ impl World {
         parameter(&back, "code").expect("a code")
     }
 
+    /// Signs a patient in on the way to a page of the server; the response has the cookie, and redirects to the page.
+    pub async fn sign_patient_in(&self, patient: &str, page: &str) -> Answer {
+        self.post("/patient-login").form(&[("next", page), ("patient", patient)]).send().await
+    }
+
     pub async fn redeem(&self, launch: &Launch, code: &str) -> Answer {
         let fields = [
             ("grant_type", "authorization_code"),

@@ -256,10 +256,10 @@ async fn another_site_changes_nothing_and_sign_in_after_a_session_leads_back(wor
         assert!(!world.get(&path).cookie(&session).send().await.status.is_client_error(), "{path}");
     }
     assert!(page(&world, &session, &copy).await.contains("Collecting"));
-    let back = world.post("/patient-login").form(&[("next", copy.as_str()), ("patient", ANNA)]).send().await;
+    let back = world.sign_patient_in(ANNA, &copy).await;
     assert!(back.location().ends_with(&copy), "{}", back.location());
     for next in ["//evil.example.org", "/my@evil", "https://evil.example.org/my", "/mycelium", "/my\\x"] {
-        let refused = world.post("/patient-login").form(&[("next", next), ("patient", ANNA)]).send().await;
+        let refused = world.sign_patient_in(ANNA, next).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{next}");
     }
 }
