@@ -28,7 +28,7 @@ use crate::job::Seen;
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 
-/// What lists of jobs read.
+/// The parameters of the lists of jobs.
 pub(crate) const LIST: [Parameter; 4] = [
     Parameter::query("status", "Only jobs of this status"),
     Parameter::query("patient", "Only jobs of this patient"),

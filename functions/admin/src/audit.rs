@@ -23,15 +23,15 @@ use crate::Admin;
 use crate::api::{next_link, next_query};
 use crate::caller::{Auditor, PageAuditor};
 
-/// Entries of a page for people.
+/// The number of entries on a page for people.
 const PAGE: usize = 25;
-/// Entries of a response in NDJSON: the default, and the maximum, which fits into a response of Lambda.
+/// The number of entries in a response of NDJSON: the default, and the maximum, which fits into a response of Lambda.
 const LINES: usize = 1_000;
 const MAX_LINES: usize = 2_000;
-/// The newest entries of each chain that a page verifies. The program verifies all of them.
+/// How many of the newest entries of each chain a page verifies. `ehi audit verify` verifies all of them.
 const VERIFIED: usize = 100;
 
-/// What both routes read.
+/// The parameters of both routes.
 pub(crate) const FILTER: [Parameter; 7] = [
     Parameter::query("who", "Only entries of this actor, by id or user name"),
     Parameter::query("patient", "Only entries about the record of this patient"),
@@ -118,7 +118,7 @@ impl Admin {
         })
     }
 
-    /// An instant, or the beginning of a date in the time zone of the pages, so many days later.
+    /// Reads an instant, or a date, which is the beginning of that day in the time zone of the pages, and adds `days`.
     fn instant(&self, text: &str, name: &str, days: i64) -> error::Result<Timestamp> {
         if let Ok(instant) = text.parse() {
             return Ok(instant);

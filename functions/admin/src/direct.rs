@@ -39,7 +39,7 @@ const PENDING: SignedDuration = SignedDuration::from_hours(1);
 
 const NO_UPLOAD: Error = Error::NotFound("there is no such upload, or its time is over");
 
-/// An upload that has begun.
+/// An upload for which a form was issued.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     job: JobId,

@@ -1,6 +1,6 @@
-//! The functions of staff: list, inspect, approve, reject, attach, delete; as an API (contract, section 4) and as pages.
+//! What staff can do: list, inspect, approve, reject, attach and delete; as an API (contract, section 4) and as pages.
 //!
-//! - [`caller`]: the caller; [`login`]: sessions;
+//! - [`caller`]: authenticates the caller; [`login`]: sessions;
 //! - [`review`]: the decisions of staff about a job, for API and pages; [`uploads`]: files that staff attach, and
 //!   [`direct`]: files that are too large for a request;
 //! - [`api`] and [`pages`]: the routes of both; [`job`]: the pages of one export;

@@ -20,13 +20,13 @@ use web::respond::{PageError, html, see_other};
 use crate::Admin;
 use crate::caller::PageStaff;
 
-/// Exports of a page.
+/// The number of exports on a page.
 const PAGE: usize = 25;
-/// Tabs count so many exports, and say that there are more.
+/// The largest count that a tab shows; beyond it the tab says that there are more.
 const COUNTED: usize = 100;
 
 const TAB: &str = "tab";
-/// What the list reads.
+/// The parameters of the list.
 pub(crate) const LIST: [Parameter; 6] = [
     Parameter::query(TAB, "The tab: review, collecting, waiting, ready or all"),
     Parameter::query(
@@ -67,7 +67,7 @@ const TABS: [TabOf; 5] = [
 ];
 const ALL: usize = TABS.len() - 1;
 
-/// What staff typed and chose above the list.
+/// The search and the filters above the list.
 struct Filters {
     search: String,
     app: String,
@@ -153,7 +153,7 @@ impl Filters {
 }
 
 impl Admin {
-    /// The export of a number that was typed, if there is one.
+    /// The export whose number was typed into the search, if there is one.
     async fn numbered(&self, search: &str) -> Result<Option<JobId>> {
         let Ok(id) = JobId::parse(&search.to_ascii_lowercase()) else { return Ok(None) };
         Ok(self.job(&id).await.is_ok().then_some(id))
@@ -189,14 +189,14 @@ impl Admin {
         (query, problems)
     }
 
-    /// The moment at which a day begins in the time zone of the pages; `None` for what is no day.
+    /// The instant at which a day begins in the time zone of the pages; `None` if the text is not a date.
     fn start_of_day(&self, text: &str, days_later: i64) -> Option<Timestamp> {
         let day: Date = text.parse().ok()?;
         let day = day.checked_add(jiff::Span::new().try_days(days_later).ok()?).ok()?;
         Some(day.to_zoned(self.settings.pages.zone.clone()).ok()?.timestamp())
     }
 
-    /// The tabs with the numbers of their exports. Nobody counts those of all states, which only grow.
+    /// The tabs with the numbers of their exports. The tab of all states has no number, because it only grows.
     async fn tabs(&self, shown: &TabOf, filters: &Filters) -> Result<Vec<Tab>> {
         let words = request_context::words();
         let counts = TABS.iter().map(async |tab| match tab.name == TABS[ALL].name {
@@ -215,7 +215,7 @@ impl Admin {
         TABS.iter().zip(counts).map(tab).collect()
     }
 
-    /// The registered clients, and the chosen one if it is another.
+    /// The registered clients for the filter, and the chosen client if it is not registered any more.
     fn apps(&self, chosen: &str) -> Vec<(String, String, bool)> {
         let registered = self.settings.clients.iter().map(|client| {
             let id = client.id.to_string();

@@ -75,7 +75,8 @@ impl Admin {
         Err(Error::conflict("too many requests change the job at the same time; try again"))
     }
 
-    /// The form promises the day on which the permission for private topics ends, at which the files must be gone.
+    /// Refuses a job whose permission for private topics has ended. The form promises the patient that day, after which no files
+    /// may exist.
     pub(crate) fn check_permission(&self, job: &Job) -> Result<()> {
         let header = job.header();
         let has_topics =
@@ -198,7 +199,7 @@ impl Admin {
 
     async fn delete_recorded(&self, id: &JobId, stored: StoredJob, who: &str) -> Result<StoredJob> {
         match cancel(&*self.jobs, &*self.files, id, who, self.clock.now()).await {
-            // It is gone already; or it is still there, and others keep changing it.
+            // It was deleted already; or it still exists, and other calls keep changing it.
             Err(error @ Error::Conflict(_)) => Err(self.job(id).await.map_or(NO_JOB, |_| error)),
             done => {
                 done?;

@@ -1,4 +1,4 @@
-//! `GET /staff/settings`: what is in effect, for administrators.
+//! `GET /staff/settings`: the settings in effect, for administrators.
 
 use axum::extract::State;
 use axum::response::Response;

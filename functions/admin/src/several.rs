@@ -27,10 +27,10 @@ pub(crate) const CONFIRMED: Parameter =
         .of(Kind::Text)
         .repeated();
 
-/// The most exports of one request: a page of the list has fewer.
+/// The maximum number of exports in one request; a page of the list has fewer.
 const MAX_JOBS: usize = 100;
 
-/// An export as it was seen.
+/// An export, and the version of it that staff have seen.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Ticked {
     id: JobId,
@@ -92,7 +92,7 @@ pub(crate) async fn approve(
     Ok(html(status, &SeveralDonePage { username, title, approved, refused }))
 }
 
-/// The exports that fields name, each once, in their order. What names none is ignored.
+/// Reads the exports that the fields name, each once, in their order. Other values are ignored.
 fn seen(fields: &[(String, String)]) -> Vec<Ticked> {
     let seen = fields.iter().filter(|(name, _)| name == JOB).filter_map(|(_, value)| {
         let (id, version) = value.rsplit_once('.')?;
@@ -103,7 +103,7 @@ fn seen(fields: &[(String, String)]) -> Vec<Ticked> {
 }
 
 impl Admin {
-    /// The export, if it can be approved and is as it was seen; otherwise why not.
+    /// Returns the export if it can be approved and has the version that was seen; otherwise the reason why not.
     async fn unchanged(&self, seen: &Ticked) -> Result<Result<StoredJob, Refused>> {
         let id = seen.id.as_str();
         let words = request_context::words();
@@ -139,7 +139,7 @@ impl Admin {
         match self.approve_job(&seen.id, who, job::Seen::Version(seen.version)).await {
             Ok(approved) => Ok(Ok(approved)),
             Err(error) if status_of(&error).is_client_error() => {
-                // Somebody else was faster, or the export cannot be approved in its state.
+                // Another call changed it first, or the export cannot be approved in its state.
                 let why = match self.unchanged(seen).await? {
                     Ok(_) => error.to_string(),
                     Err(why) => return Ok(Err(why)),

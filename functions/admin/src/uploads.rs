@@ -16,13 +16,13 @@ use web::extract::{ContentLength, Unread};
 
 use crate::Admin;
 
-/// The most files of one request.
+/// The maximum number of files in one request.
 pub(crate) const MAX_FILES: usize = 5;
-/// The most attached files of one job.
+/// The maximum number of attached files of one job.
 const MAX_ATTACHED: usize = 100;
 /// Bytes that are buffered before a write.
 const PIECE: usize = 256 * 1024;
-/// The most fields other than files, and the most bytes of all of them together. They are read and ignored: ehi-app sends
+/// The maximum number of fields other than files, and of the bytes of all of them together. They are read and ignored: ehi-app sends
 /// `action=addAttachments`.
 const MAX_OTHER_FIELDS: usize = 20;
 const MAX_OTHER_BYTES: usize = 64 * 1024;
@@ -43,7 +43,7 @@ impl Admin {
         if review.header.attachments.len() + MAX_FILES > MAX_ATTACHED {
             return Err(Error::conflict(format!("a job has at most {MAX_ATTACHED} attachments")));
         }
-        // What cannot be within the limits of the files is refused before any of it is read.
+        // A body that is longer than all allowed files together is refused before any of it is read.
         let limit = self.settings.max_upload_bytes;
         let most = limit.saturating_mul(MAX_FILES as u64).saturating_add(MAX_AROUND);
         if length.is_some_and(|length| length > most) {
@@ -58,7 +58,7 @@ impl Admin {
             Ok(()) => self.attach(id, received.clone(), who).await,
             Err(error) => Err(error),
         };
-        // A call that failed may have been recorded all the same: then the files belong to the job.
+        // A call that failed may have changed the job all the same. Then the files belong to it.
         if !matches!(attached, Ok(_) | Err(Error::Unavailable(_))) {
             for file in &received {
                 self.files.remove(&file.key).await?;

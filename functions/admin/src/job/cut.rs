@@ -1,4 +1,4 @@
-//! Takes the line that begins at a place out of a stream of bytes.
+//! Removes the line that begins at an offset from a stream of bytes.
 
 use domain::chunk::RecordAttachment;
 use domain::error::{Error, NO_FILE, Result};
@@ -10,7 +10,7 @@ use fhir::head::{Plain, head};
 /// See the [module](self).
 pub(super) struct Cut {
     at: u64,
-    /// Bytes of the stream so far.
+    /// How many bytes of the stream were read so far.
     position: u64,
     last: u8,
     line: Vec<u8>,
@@ -22,7 +22,7 @@ impl Cut {
         Self { at, position: 0, last: b'\n', line: Vec::new(), is_over: false }
     }
 
-    /// The bytes of the next piece that stay.
+    /// Takes the next piece of the stream, and returns its bytes without those of the line.
     pub(super) fn take(&mut self, piece: &[u8]) -> Result<Vec<u8>> {
         let mut kept = Vec::with_capacity(piece.len());
         let mut rest = piece;
@@ -64,7 +64,7 @@ impl Cut {
         named
     }
 
-    /// What was taken out; `NO_FILE` where no line begins at the place.
+    /// Returns what was removed, or [`NO_FILE`] if no line begins at the offset.
     pub(super) fn finish(self) -> Result<Redacted> {
         if self.last != b'\n' || self.line.is_empty() {
             return Err(NO_FILE);

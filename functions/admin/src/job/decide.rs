@@ -1,4 +1,5 @@
-//! Approve, reject, delete and undo: each has a page that asks before, and carries the version that was seen.
+//! Approve, reject, delete and undo. Each decision has a page that asks for confirmation first, and its form names the version of
+//! the export that the page showed.
 
 use axum::response::Response;
 use domain::audit::{Action, Actor, Event};
@@ -17,7 +18,7 @@ use web::respond::{PageError, html, see_other};
 use super::{ExportPage, STALE, Seen};
 
 pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The reason of the list that was chosen");
-/// The reason that must be written.
+/// The choice of the list with which a reason must be written.
 const OTHER: &str = "other";
 /// What is said where the patient has ended the time to undo a deletion.
 const ENDED: &str = "the patient has ended the time in which the deletion could be undone";
@@ -70,7 +71,8 @@ impl Typed {
     }
 }
 
-/// What the patient reads: the reason of the list, and what was written beside it. What is missing is a message.
+/// The reason that the patient reads: the one chosen from the list, and the text beside it. The error is the message about what is
+/// missing.
 fn reason(form: &Form) -> Result<String, Message> {
     let words = request_context::words();
     let missing = |key: &str| Err(Message::of_catalogue(key, &[]));
@@ -96,7 +98,7 @@ pub(crate) async fn ask_delete(page: ExportPage) -> Result<Response, PageError> 
 pub(crate) async fn delete(page: ExportPage, form: Form) -> Result<Response, PageError> {
     let seen = Seen::of(&form)?;
     match page.delete_seen(seen).await {
-        // The page of what can be brought back offers that.
+        // The page of the deleted export offers to undo that.
         Ok(true) => Ok(see_other(&page.url())),
         Ok(false) => Ok(see_other(&page.state.settings.url("/staff"))),
         Err(error) => page.back(Err(error)).await,
@@ -109,7 +111,7 @@ pub(crate) async fn undo(page: ExportPage) -> Result<Response, PageError> {
 }
 
 impl ExportPage {
-    /// What a page shows that asks before a decision; the view is recorded.
+    /// What a page shows that asks for confirmation. Records that staff have viewed it.
     async fn decided(&self, stored: &StoredJob) -> Result<Decided> {
         self.state.viewed_part(&stored.job, "decision", &self.username).await?;
         let counts = self.state.count_documents(stored).await?;
@@ -128,7 +130,7 @@ impl ExportPage {
         Ok(html(status, &RejectPage { username, decided, message, because, reason }))
     }
 
-    /// Deletes the job as it was seen. Returns whether that can be undone.
+    /// Deletes the job if it has the version that was seen. Returns whether that can be undone.
     async fn delete_seen(&self, seen: Seen) -> Result<bool> {
         let Self { state, id, username } = self;
         let stored = self.stored().await?;

@@ -1,17 +1,17 @@
-//! A resource as people read it: its main fields, and all of them as paths and values. A resource has any shape; what is
-//! long or many is cut.
+//! A resource as people read it: its main fields, and all fields as paths and values. A resource may have any shape, so
+//! long values and long lists are cut.
 
 use serde_json::Value;
 use web::pages::job::FieldRow;
 
-/// The most fields of a table.
+/// The maximum number of fields in a table.
 const MAX_FIELDS: usize = 500;
-/// The most characters of a value in the table.
+/// The maximum number of characters of a value in the table.
 const MAX_VALUE: usize = 1_000;
-/// The most characters of a value in a list.
+/// The maximum number of characters of a value in a list.
 const MAX_CELL: usize = 200;
 
-/// The members that say when, by their weight.
+/// The members with the date of a resource; the first one that it has counts.
 const DATES: [&str; 22] = [
     "effectiveDateTime",
     "effectivePeriod",
@@ -36,7 +36,7 @@ const DATES: [&str; 22] = [
     "recorded",
     "birthDate",
 ];
-/// The members that say what.
+/// The members that name what a resource is about; the first one that it has counts.
 const TEXTS: [&str; 12] = [
     "code",
     "medicationCodeableConcept",
@@ -51,10 +51,10 @@ const TEXTS: [&str; 12] = [
     "text",
     "issue",
 ];
-/// The members that say in which state.
+/// The members with the state of a resource; the first one that it has counts.
 const STATUSES: [&str; 4] = ["status", "clinicalStatus", "verificationStatus", "lifecycleStatus"];
 
-/// The main fields of a resource; empty where it has none.
+/// The main fields of a resource; a field that it does not have is empty.
 pub(super) struct Main {
     pub(super) date: String,
     pub(super) text: String,
@@ -79,7 +79,7 @@ impl Main {
         }
     }
 
-    /// The fields that there are, by the keys of their names in the catalogue.
+    /// The fields that are not empty, by the keys of their names in the catalogue.
     pub(super) fn rows(self) -> Vec<FieldRow> {
         let fields = [
             ("rows-date", self.date),
@@ -93,7 +93,8 @@ impl Main {
     }
 }
 
-/// What a value of one of FHIR's types says: a code its text, a quantity its value and unit, a period its days, a name.
+/// The text of a value of a FHIR data type: of a code its text, of a quantity its value and unit, of a period its days, of a
+/// HumanName the name.
 fn words_of(value: &Value) -> Option<String> {
     let text = |value: &Value, name: &str| value.get(name).and_then(scalar);
     match value {

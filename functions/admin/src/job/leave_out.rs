@@ -1,4 +1,4 @@
-//! The page that asks before a resource or a document is left out of an export, and its form.
+//! The page that asks for confirmation before a resource or a document is left out of an export, and its form.
 
 use axum::response::Response;
 use domain::chunk::RecordAttachment;
@@ -16,14 +16,14 @@ use super::redact::LineOf;
 use super::rows::name_of;
 use super::{ExportPage, Seen};
 
-/// What is left out, in the query of the page.
+/// The query of the page: what is left out.
 pub(crate) const ASKED: [Parameter; 4] = [
     Parameter::query("file", "The file of the resource"),
     Parameter::query("at", "Where the resource begins in the file, in bytes").of(Kind::Integer),
     Parameter::query("hash", "The SHA-256 of the file that was seen"),
     Parameter::query("document", "The document, by its name in URLs"),
 ];
-/// The same in its form.
+/// The fields of the form: the same.
 pub(crate) const SENT: [Parameter; 4] = [
     Parameter::field("file", "The file of the resource"),
     Parameter::field("at", "Where the resource begins in the file, in bytes").of(Kind::Integer),

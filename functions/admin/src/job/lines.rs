@@ -1,5 +1,5 @@
-//! Reads the lines of an exported file from a place in it on, in bounded memory: windows of the file, the first of which
-//! mostly has a whole page. So a page of a file with millions of lines costs the same as one of a file with fifty.
+//! Reads the lines of an exported file from an offset on, in windows, so that memory is bounded. The first window has a whole
+//! page in most files. So a page of a file with millions of lines costs the same as one of a file with fifty.
 
 use domain::chunk::OutputFile;
 use domain::error::Result;
@@ -7,19 +7,19 @@ use domain::ports::files::{ByteStream, Files};
 use futures_util::StreamExt;
 use storage::packs;
 
-/// Resources of a page.
+/// The number of resources on a page.
 pub(super) const ROWS: usize = 50;
 /// Bytes after which a page ends even if it has fewer resources.
 const PAGE_BYTES: u64 = 1024 * 1024;
-/// A longer line is not kept in memory for a list.
+/// The longest line, in bytes, that a list keeps in memory.
 const LIST_LINE: usize = 64 * 1024;
-/// The first window; each further one is twice as large.
+/// The bytes of the first window; each further window is twice as large.
 const WINDOW: u64 = 64 * 1024;
 const LARGEST_WINDOW: u64 = 4 * 1024 * 1024;
-/// The bytes before a page in which the beginning of the page before it is looked for.
+/// How many bytes before a page are searched for the beginning of the page before it.
 const BACK: u64 = 128 * 1024;
 
-/// A line: where it begins, its bytes with its end, and its text, if it is not too long.
+/// A line: its offset, its length in bytes with the line end, and its text if it is not too long.
 pub(super) struct Line {
     pub(super) at: u64,
     pub(super) bytes: u64,
@@ -28,13 +28,13 @@ pub(super) struct Line {
     pub(super) head: Vec<u8>,
 }
 
-/// A file and a place in it, where a line begins.
+/// A file, and an offset in it at which a line begins.
 pub(super) struct Reader<'f> {
     files: &'f dyn Files,
     file: &'f OutputFile,
-    /// Where the next line begins.
+    /// The offset of the next line.
     position: u64,
-    /// Where the next window begins.
+    /// The offset of the next window.
     read_to: u64,
     window: u64,
     stream: Option<ByteStream>,
@@ -44,7 +44,7 @@ pub(super) struct Reader<'f> {
 }
 
 impl<'f> Reader<'f> {
-    /// `None` if no line begins there: the address was made up, or is that of another version of the file.
+    /// Returns `None` if no line begins there: the address was made up, or it is for another version of the file.
     pub(super) async fn begin(
         files: &'f dyn Files,
         file: &'f OutputFile,
@@ -141,13 +141,13 @@ impl<'f> Reader<'f> {
     }
 }
 
-/// The lines of a page, and where the next page begins.
+/// The lines of a page, and the offset of the next page.
 pub(super) struct Page {
     pub(super) lines: Vec<Line>,
     pub(super) next: Option<u64>,
 }
 
-/// Reads the page that begins at a place.
+/// Reads the page that begins at an offset.
 pub(super) async fn page(files: &dyn Files, file: &OutputFile, at: u64) -> Result<Page> {
     let mut lines = Vec::new();
     let Some(mut reader) = Reader::begin(files, file, at, LIST_LINE).await? else {
@@ -163,7 +163,7 @@ pub(super) async fn page(files: &dyn Files, file: &OutputFile, at: u64) -> Resul
     Ok(Page { lines, next })
 }
 
-/// Where the page before a place begins, and how many lines it has; `None` at the beginning of the file.
+/// Returns the offset of the page before another one, and how many lines it has; `None` at the beginning of the file.
 pub(super) async fn page_before(files: &dyn Files, file: &OutputFile, at: u64) -> Result<Option<(u64, u64)>> {
     if at == 0 || at > file.size {
         return Ok(None);
@@ -190,6 +190,6 @@ pub(super) async fn page_before(files: &dyn Files, file: &OutputFile, at: u64) -
         }
         lines += 1;
     }
-    // A line longer than what was looked at: the first page is a page before as well.
+    // There is a line that is longer than the bytes that were searched. The link leads to the first page then.
     Ok(Some(first.map_or((0, u64::MAX), |first| (first, lines))))
 }

@@ -1,10 +1,11 @@
 //! The pages of one export: what is in it, and what staff decide about it.
 //!
-//! - [`page`]: the page itself; [`decide`]: approve, reject, delete and undo, each with a page that asks before;
+//! - [`page`]: the page itself; [`decide`]: approve, reject, delete and undo, each with a page that asks for confirmation;
 //! - [`rows`]: the resources of a file, read by [`lines`] and shown by [`fields`];
-//! - [`documents`]: the documents, of which [`sniff`] tells what they are, and [`opened`] who has looked at them;
-//! - [`leave_out`]: the page that asks before something is left out, which [`redact`] does (and
-//!   [`cut`] to a stream);
+//! - [`documents`]: the documents; [`sniff`] finds out their types, and [`opened`] remembers which of them staff have opened;
+//! - [`leave_out`]: the page that asks for confirmation before something is left out; [`redact`] leaves it out, and [`cut`] removes
+//!   it from a stream;
+//! - [`take`]: the download of a file;
 //! - [`attach`]: files that staff add and remove.
 
 pub(crate) mod attach;
@@ -137,10 +138,10 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .reading(&[VERSION, attach::NAME])
 }
 
-/// What is said where another change came between the page and its form.
+/// The error if the export was changed after its page was loaded and before the form was sent.
 const STALE: &str = "the export was changed since its page was loaded: look at it again";
 
-/// The version of a job that the caller has seen. The API changes what is there.
+/// The version of a job that the caller has seen. The API does not name one: it changes the current version.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Seen {
     Any,
@@ -148,7 +149,7 @@ pub(crate) enum Seen {
 }
 
 impl Seen {
-    /// The version in a page's form.
+    /// Reads the version in a page's form.
     fn of(form: &Form) -> Result<Self> {
         let version = form.get(VERSION.name).parse();
         version
@@ -200,7 +201,7 @@ impl ExportPage {
         self.state.settings.url(&format!("/staff/jobs/{}", self.id))
     }
 
-    /// Redirects to the page, or shows it with what was refused.
+    /// Redirects to the page, or shows it with the reason why a change was refused.
     async fn back(self, done: Result<()>) -> Result<Response, PageError> {
         match done {
             Ok(()) => Ok(see_other(&self.url())),
@@ -213,7 +214,7 @@ impl ExportPage {
     }
 }
 
-/// The status of a page that shows a problem.
+/// The status of a page that may show a problem.
 fn status(problem: Option<&Error>) -> http::StatusCode {
     problem.map_or(http::StatusCode::OK, status_of)
 }

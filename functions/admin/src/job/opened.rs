@@ -17,7 +17,7 @@ use web::exported::FoundAttachment;
 
 use crate::Admin;
 
-/// The most documents that are remembered.
+/// The maximum number of documents that are remembered for an export.
 const MAX: usize = 2_000;
 
 impl Admin {
@@ -56,7 +56,7 @@ impl Admin {
         }
     }
 
-    /// Remembers that a document was opened, for as long as a review may last. Two at once are both remembered.
+    /// Remembers that a document was opened, for as long as a review may last. Nothing is lost if two are opened at once.
     async fn mark_opened(&self, job: &JobId, document: &str) -> Result<()> {
         let (kind, key) = (EntryKind::OpenedDocuments, job.as_str());
         let expires_at = self.clock.now() + self.settings.retention.unfinished;
@@ -81,7 +81,10 @@ impl Admin {
 }
 
 /// The same stream, which does something when only its last piece is left. A stream that fails or is dropped before does nothing.
-fn before_the_end<S, E>(pieces: S, act: impl Future<Output = ()> + Send) -> impl Stream<Item = Result<Bytes, E>> + Send
+fn before_the_end<S, E>(
+    pieces: S,
+    act: impl Future<Output = ()> + Send,
+) -> impl Stream<Item = Result<Bytes, E>> + Send
 where
     S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
     E: Send,
@@ -122,7 +125,11 @@ mod tests {
             while let Some(Ok(piece)) = stream.next().await {
                 received.extend_from_slice(&piece);
                 let is_last = received.len() == usize::from(pieces);
-                assert_eq!(marked.load(Ordering::SeqCst), usize::from(is_last), "before the last piece is sent");
+                assert_eq!(
+                    marked.load(Ordering::SeqCst),
+                    usize::from(is_last),
+                    "before the last piece is sent"
+                );
             }
             assert_eq!(received, (0..pieces).collect::<Vec<_>>());
             assert_eq!(marked.swap(0, Ordering::SeqCst), 1);

@@ -18,7 +18,7 @@ use super::{ExportPage, STALE, status};
 use crate::Admin;
 use crate::uploads::MAX_FILES;
 
-/// Where the lists of the page begin.
+/// The numbers of the first files and documents that the page lists.
 pub(crate) const LISTS: [Parameter; 2] = [
     Parameter::query("files", "The first file that is listed").of(Kind::Integer),
     Parameter::query("documents", "The first document that is listed").of(Kind::Integer),
@@ -78,7 +78,7 @@ impl Admin {
     }
 }
 
-/// A problem in the reader's language, where there are words for it.
+/// A problem in the reader's language, if the catalogues have a message for it; otherwise in English.
 fn in_words(problem: &Error, stored: &StoredJob) -> Message {
     let words = request_context::words();
     let decided = match stored.job.state() {

@@ -35,13 +35,13 @@ const MAX_REWRITTEN: u64 = 128 * 1024 * 1024;
 /// The most pages of a manifest that are written again.
 const MAX_PAGES: u32 = 8;
 
-/// A line of a file that was seen.
+/// A line of a file, as staff have seen it.
 pub(super) struct LineOf {
     /// The name of the file in the manifest.
     pub(super) file: String,
-    /// Where it begins.
+    /// The offset of the line in the file.
     pub(super) at: u64,
-    /// The hash of the file, which says that the line is still there.
+    /// The SHA-256 of the file: if it is another one now, the line may have moved.
     pub(super) sha256: String,
 }
 
@@ -64,7 +64,7 @@ impl Draft<'_> {
     }
 }
 
-/// What was left out with the keys of the objects that have it, and the attachments that the line names.
+/// What was left out, the keys of the objects that contain it, and the attachments that the line names.
 type CutLine = ((Redacted, Vec<String>), Vec<RecordAttachment>);
 
 impl Admin {
@@ -100,13 +100,13 @@ impl Admin {
         match self.record(&stored, &mut draft, target, (reason, who)).await {
             Ok(()) => {
                 staff_action("left out", id, who);
-                // It is done. What cannot be removed now, cleanup removes.
+                // The change is recorded. Cleanup removes what cannot be removed now.
                 if let Err(error) = self.remove_replaced(&draft.summary).await {
                     tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "what was left out is still stored");
                 }
                 Ok(())
             }
-            // A call that failed otherwise may have been recorded all the same.
+            // A call with another error may have changed the job all the same.
             Err(Error::Unavailable(problem)) => Err(Error::Unavailable(problem)),
             Err(error) => {
                 // The change can be stored although the store reports a conflict, if its first response was lost.
@@ -124,7 +124,7 @@ impl Admin {
         }
     }
 
-    /// Writes what changes, and then has the job name it.
+    /// Writes the new files, and then replaces the job by one that names them.
     async fn record(
         &self,
         stored: &StoredJob,
@@ -146,7 +146,7 @@ impl Admin {
         // A document is not copied without the resource that names it.
         for attachment in named {
             let (what, replaced) = match self.without_document(stored, &attachment).await {
-                // It was left out before.
+                // An earlier change left it out.
                 Err(Error::NotFound(_)) => continue,
                 found => found?,
             };
@@ -182,8 +182,8 @@ impl Admin {
         Ok(Draft { job, attempt: self.random.attempt(), summary: summary.clone(), pages })
     }
 
-    /// Writes the file without the line and puts it in the place of the other one. Returns what was left out with the keys of
-    /// the objects that have it, and the attachments that the line names.
+    /// Writes the file without the line, which replaces the other file. Returns what was left out, the keys of the objects that
+    /// contain it, and the attachments that the line names.
     async fn without_line(&self, draft: &mut Draft<'_>, line: &LineOf) -> Result<CutLine> {
         let page = Names::page_of(&line.file) as usize;
         let find = |page: &StoredManifest| page.files.iter().position(|named| named.name == line.file);
@@ -215,12 +215,12 @@ impl Admin {
                 draft.pages[page].files.remove(index);
             }
         }
-        // In a pack it lies between other files.
+        // In a pack the file lies between others, which stay.
         let replaced = named.file.place.is_none().then_some(named.file.key).into_iter().collect();
         Ok(((what, replaced), attachments))
     }
 
-    /// Copies a file without the line that begins at a place. There is no file where no line is left.
+    /// Copies a file without the line that begins at an offset. Returns no file if no line is left.
     async fn rewrite(
         &self,
         file: &OutputFile,
@@ -300,7 +300,7 @@ impl Admin {
     }
 
     async fn remove_replaced(&self, summary: &ExportTotals) -> Result<()> {
-        // What one change leaves out has one time.
+        // All that one change leaves out has the same time.
         let at = summary.redactions.last().map(|redaction| redaction.at);
         let latest = summary.redactions.iter().filter(|redaction| Some(redaction.at) == at);
         for key in latest.flat_map(|redaction| &redaction.replaced) {

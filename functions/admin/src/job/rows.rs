@@ -25,9 +25,9 @@ pub(crate) const PLACE: [Parameter; 3] = [
     Parameter::query("one", "Shows the resource at the place, and no list"),
 ];
 
-/// The longest resource of which the fields are shown. Of a longer one the beginning of the JSON is shown.
+/// The longest resource, in bytes, whose fields are shown. Of a longer one the page shows the beginning of the JSON.
 pub(super) const ONE: usize = 1024 * 1024;
-/// The most characters of JSON on a page.
+/// The maximum number of characters of JSON on a page.
 const MAX_JSON: usize = 200_000;
 
 pub(crate) async fn show(
@@ -66,13 +66,13 @@ fn row_of(line: &Line) -> ResourceRow {
 }
 
 impl Admin {
-    /// A file of an export, by its name in the manifest.
+    /// Returns a file of an export, by its name in the manifest.
     pub(super) async fn named(&self, job: &Job, name: &str) -> Result<NamedFile> {
         let manifest = stored_page(job, Names::page_of(name), &*self.files).await?.ok_or(NO_FILE)?;
         manifest.files.into_iter().find(|named| named.name == name).ok_or(NO_FILE)
     }
 
-    /// The line that begins at a place of a file.
+    /// Returns the line that begins at an offset of a file.
     pub(super) async fn line_at(&self, named: &NamedFile, at: u64) -> Result<Line> {
         let reader = lines::Reader::begin(&*self.files, &named.file, at, ONE).await?;
         reader.ok_or(NO_FILE)?.next().await?.ok_or(NO_FILE)
@@ -86,7 +86,7 @@ impl Admin {
         at: u64,
     ) -> Result<Response> {
         let line = self.line_at(named, at).await?;
-        // A line can be exported and be no JSON for the page, such as one with half of an emoji: then its text is shown.
+        // An exported line may be text that this JSON library refuses, such as half of an emoji. The page then shows its text.
         let resource: Option<Value> = line.text.as_ref().and_then(|text| serde_json::from_slice(text).ok());
         let text = match (&resource, &line.text) {
             (Some(resource), _) => serde_json::to_string_pretty(resource)?,
@@ -114,7 +114,7 @@ impl Admin {
     }
 }
 
-/// Whether the lines of a file are resources that staff can leave out, and no notices about the export.
+/// Whether staff can leave out single lines of a file: its lines are resources, and not notices about the export.
 pub(super) fn is_left_out_by_line(named: &NamedFile) -> bool {
     match named.file.purpose {
         Purpose::Output | Purpose::Documents => true,
@@ -122,7 +122,7 @@ pub(super) fn is_left_out_by_line(named: &NamedFile) -> bool {
     }
 }
 
-/// `Type/id`, as far as the resource says so.
+/// `Type/id`, or only the type if the resource has no id.
 pub(super) fn name_of(resource: Option<&Value>, named: &NamedFile) -> String {
     let id = resource.and_then(|resource| resource.get("id")?.as_str());
     let resource_type = &named.file.resource_type;

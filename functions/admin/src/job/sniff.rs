@@ -1,11 +1,11 @@
-//! What a document is, by its content: what its name or its media type say counts nothing. Only what a browser shows without
-//! running anything is shown; everything else is downloaded.
+//! Finds out the type of a document by its content. Its name and its media type are ignored, because anybody can choose them. A
+//! browser shows only types that run nothing; everything else is downloaded.
 
-/// The bytes from which it is told.
+/// How many bytes at the beginning of a document are looked at.
 pub(super) const HEAD: u64 = 4 * 1024;
 
-/// The media type of a document that a browser may show; `None` where it is only downloaded: HTML, SVG, XML, whatever is
-/// not known.
+/// The media type of a document that a browser may show; `None` if the document is only downloaded: HTML, SVG, XML and everything
+/// unknown.
 pub(super) fn shown_as(head: &[u8]) -> Option<&'static str> {
     const SIGNATURES: [(&[u8], &str); 5] = [
         (b"%PDF-", "application/pdf"),
@@ -24,10 +24,10 @@ pub(super) fn shown_as(head: &[u8]) -> Option<&'static str> {
     is_plain_text(head).then_some("text/plain; charset=utf-8")
 }
 
-/// What makes a text markup, wherever it stands.
+/// A text that contains one of these anywhere is markup.
 const MARKUP: [&str; 5] = ["<script", "<html", "<svg", "<?xml", "<!doctype"];
 
-/// Text without control characters that does not begin as markup does. The last character may be cut.
+/// Whether the bytes are text without control characters and without markup. The last character may be cut.
 fn is_plain_text(head: &[u8]) -> bool {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
