@@ -1,4 +1,5 @@
-//! What became of the record, in the patient's words: every number is one of the ledger.
+//! The account of the record in the patient's words: what is in the copy, and what was left out and why. All numbers are those of the
+//! ledger.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +48,7 @@ fn reasons_of_staff(summary: &ExportTotals) -> String {
     Vec::from_iter(reasons).join(" ")
 }
 
-/// How many entries and documents were read, and how many are in the copy.
+/// How many entries and documents the record has, and how many of them are in the copy.
 pub(crate) fn total(ledger: &Ledger, words: &Words) -> String {
     let number = |number: u64| words.number(number);
     words.text(

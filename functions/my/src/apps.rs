@@ -108,13 +108,13 @@ impl My {
         Ok(lasting.iter().any(|authorization| authorization.client.as_str() == app))
     }
 
-    /// What the patient knows an app by.
+    /// The name by which the patient knows an app.
     fn app_name(&self, client: &str) -> String {
         let registered = self.settings.client(client).and_then(|client| client.name.clone());
         registered.unwrap_or_else(|| client.to_owned())
     }
 
-    /// An app with all its authorizations, of which there is one for each device.
+    /// An app and all its authorizations: one for each device.
     fn app_card(&self, client: &ClientId, all: &[Authorization]) -> AppCard {
         let words = request_context::words();
         let since = all.iter().map(|one| one.since).min().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The files of a copy, one by one: `/my/exports/{job}/files/{file}` and `/my/exports/{job}/attachments/{file}`; and what the
-//! page says of them.
+//! The files of a copy, one by one: `/my/exports/{job}/files/{file}` and `/my/exports/{job}/attachments/{file}`; and their list on
+//! the page.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -22,7 +22,7 @@ use crate::signed_in::SignedIn;
 use crate::zip::{Fits, Plan, fits};
 use crate::{My, state_of};
 
-/// The most files that the page lists, so that the page stays under the size of a response of Lambda.
+/// The maximum number of files that the page lists, so that the page fits into a response of Lambda.
 const MAX_LISTED: usize = 5_000;
 
 pub(crate) async fn file(
@@ -50,13 +50,13 @@ pub(crate) async fn attachment(
     let stored = state.ready(&id, &signed_in).await?;
     let attachments = Attachments::new(state.files.clone());
     let found = exported::attachment(&stored.job, &file, &*state.jobs, &attachments).await?.ok_or(NO_FILE)?;
-    // Not the name: people name files after patients.
+    // The entry does not have the name, because people name files after patients.
     state.audit.record(signed_in.event(Action::Download).of(&stored.job).about("attachment")).await?;
     Ok(download(&Stored::of_attachment(&found), &request, &*state.files, state.inline_limit()).await?)
 }
 
 impl My {
-    /// A copy that can be downloaded.
+    /// Returns a copy that can be downloaded.
     async fn ready(&self, id: &JobId, signed_in: &SignedIn) -> Result<StoredJob> {
         let stored = self.copy(id, &signed_in.patient).await?;
         let is_ready = state_of(&stored.job, self.clock.now()) == JobState::Complete;
@@ -91,7 +91,7 @@ impl My {
     }
 }
 
-/// A number of bytes as people say it: 1 KB is 1000 bytes.
+/// A number of bytes in words: 1 KB is 1000 bytes.
 fn size_in_words(bytes: u64, words: &Words) -> String {
     let (unit, name) = match bytes {
         0..1_000_000 => (1_000, "KB"),

@@ -1,7 +1,7 @@
 //! The patient's own pages, which need no app: the copies of the patient's record, and the apps that have access.
 //!
-//! - [`signed_in`]: who is signed in; everybody else is sent to sign in first;
-//! - [`list`]: `/my`; [`one`]: a copy, with [`account`], what became of the record;
+//! - [`signed_in`]: the patient who is signed in; other visitors are redirected to the sign-in page;
+//! - [`list`]: `/my`; [`one`]: a copy, with the [`account`] of the record;
 //! - [`files`] and [`zip`]: its downloads;
 //! - [`remove`]: cancelling, deleting, and taking back the permission;
 //! - [`apps`]: the apps with access, and signing out everywhere.
@@ -50,7 +50,7 @@ const LIVE: Parameter =
 const SEEN: Parameter = Parameter::field("seen", "The state that the page showed: open, ready or removed");
 const APP: Parameter = Parameter::query("app", "The client id of the app");
 
-/// The statuses of a file.
+/// The statuses of a response with a file.
 const FILE: &[u16] = &[200, 206, 303, 304, 307];
 
 /// The routes of the patient's own pages.
@@ -104,7 +104,7 @@ fn download_routes(at: At<My>) -> At<My> {
     .returning(&[described::file(200, "application/zip")])
 }
 
-/// What ends a copy.
+/// The pages that end a copy.
 fn ending_routes(at: At<My>) -> At<My> {
     let at = asked(
         at,
@@ -166,19 +166,19 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
     Ok(declared().with_state(My::of(platform)?))
 }
 
-/// The state as the patient sees it: what has expired is gone, also before it is removed.
+/// The state as the patient sees it: a job whose time is over has expired, even if cleanup has not removed it yet.
 fn state_of(job: &Job, now: Timestamp) -> JobState {
     if job.has_expired(now) { JobState::Expired } else { job.state() }
 }
 
 impl My {
-    /// A copy of this patient. Other patients' are as if there were none.
+    /// Returns a copy of this patient. A copy of another patient is [`NO_JOB`], as if it did not exist.
     async fn copy(&self, id: &JobId, patient: &PatientId) -> Result<StoredJob> {
         let stored = self.jobs.get(id).await?;
         stored.filter(|stored| stored.job.header().is_own_copy_of(patient)).ok_or(NO_JOB)
     }
 
-    /// Who has asked for a copy and when, in words.
+    /// Says who requested a copy, and when.
     fn asked(&self, header: &JobHeader) -> String {
         let words = request_context::words();
         let date = words.date(header.created_at);
@@ -194,7 +194,7 @@ impl My {
     }
 }
 
-/// What a page says first, of the address that led to it.
+/// The message at the top of a page, which the query names.
 fn said(query: &web::extract::Query) -> Option<String> {
     const KNOWN: [&str; 6] = ["sent", "already", "cancelled", "deleted", "taken-back", "stopped"];
     let said = query.get("said").filter(|said| KNOWN.contains(said))?;
@@ -202,12 +202,12 @@ fn said(query: &web::extract::Query) -> Option<String> {
 }
 
 impl SignedIn {
-    /// What the patient does, for the audit trail.
+    /// An event of the audit trail: what the patient does.
     fn event(&self, action: Action) -> Event {
         Event::new(Actor::patient(&self.patient), action).of_patient(&self.patient)
     }
 
-    /// What stands around the pages; `here` is the part that the page belongs to.
+    /// The frame of a page: the name of the patient and the navigation. `here` is the part to which the page belongs.
     fn frame(&self, here: &'static str) -> MyFrame {
         MyFrame { name: self.name.clone(), here }
     }

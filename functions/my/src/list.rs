@@ -16,9 +16,9 @@ use web::respond::{PageError, html};
 use crate::signed_in::SignedIn;
 use crate::{My, said, state_of};
 
-/// Copies on a page.
+/// The number of copies on a page.
 const PAGE: usize = 25;
-/// How often the store is asked for a page: some of what it lists is not the patient's own.
+/// How many pages of the store are read for one page: the store also lists jobs that are not shown to the patient.
 const ROUNDS: usize = 10;
 
 pub(crate) async fn show(
@@ -48,7 +48,7 @@ pub(crate) fn ask_path(patient: &PatientId) -> String {
 }
 
 impl My {
-    /// A page of a patient's copies, and where the next one begins.
+    /// Returns a page of a patient's copies, and the position of the next page.
     async fn copies(
         &self,
         patient: &PatientId,

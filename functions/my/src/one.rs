@@ -1,4 +1,4 @@
-//! `/my/exports/{job}`: one copy: how far it is, what was chosen, what is in it, and what was left out and why.
+//! `/my/exports/{job}`, the page of one copy: its progress, the choices, what is in it, and what was left out and why.
 
 use std::collections::BTreeMap;
 
@@ -43,12 +43,12 @@ pub(crate) async fn show(
     Ok(response)
 }
 
-/// Whether the state changes without the patient.
+/// Whether the state can change without an action of the patient.
 fn is_live(state: JobState) -> bool {
     matches!(state, JobState::Queued | JobState::Running | JobState::InReview)
 }
 
-/// Whether there is something to cancel, or to delete.
+/// Whether the copy can be cancelled or deleted.
 pub(crate) fn is_open(state: JobState) -> bool {
     state == JobState::AwaitingInput || is_live(state)
 }
@@ -64,8 +64,7 @@ pub(crate) fn restorable_until(job: &Job, now: Timestamp) -> Option<Timestamp> {
 pub(crate) fn has_permission(stored: &StoredJob, now: Timestamp) -> bool {
     let choices = stored.job.header().request.choices.as_ref();
     let state = state_of(&stored.job, now);
-    let lasts =
-        is_open(state) || state == JobState::Complete || restorable_until(&stored.job, now).is_some();
+    let lasts = is_open(state) || state == JobState::Complete || restorable_until(&stored.job, now).is_some();
     // What staff tick is not a permission that the patient gave on the form.
     lasts
         && !stored.job.header().owner.is_staff()
@@ -155,7 +154,10 @@ fn contents(plan: &Plan, words: &Words) -> Vec<ContentRow> {
         name: type_name(kind, words),
         kind: kind.to_owned(),
         count: words.number(count),
-        days: plan.days_of(kind).map(|days| days_in_words(&days.first, &days.last, words)).unwrap_or_default(),
+        days: plan
+            .days_of(kind)
+            .map(|days| days_in_words(&days.first, &days.last, words))
+            .unwrap_or_default(),
     };
     counts.into_iter().map(row).collect()
 }
@@ -168,7 +170,7 @@ pub(crate) fn days_in_words(first: &str, last: &str, words: &Words) -> String {
     words.text("check-from-to", &[("from", &words.partial(first)), ("to", &words.partial(last))])
 }
 
-/// What a patient calls a type of resources; empty where there is no other word than the type's own.
+/// The word of patients for a type of resources; empty if there is none but the name of the type.
 pub(crate) fn type_name(kind: &str, words: &Words) -> String {
     let key = format!("kind-{kind}");
     if words.has(&key) { words.text(&key, &[]) } else { String::new() }

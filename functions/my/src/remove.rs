@@ -1,4 +1,4 @@
-//! Cancelling or deleting a copy, and taking back the permission for it. Each is asked once more.
+//! Cancelling or deleting a copy, and taking back the permission for it. Each has a page that asks for confirmation.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -100,7 +100,7 @@ pub(crate) async fn take_back(
     state.remove(&id, &signed_in, "taken-back", taken_back).await
 }
 
-/// The page that asks whether it is meant. `key` is the first part of its messages' keys.
+/// The page that asks for confirmation. `key` is the first part of the keys of its messages.
 fn ask(
     signed_in: &SignedIn,
     id: &JobId,
@@ -138,7 +138,7 @@ impl My {
         });
         match ended.await {
             Ok(_) => self.files.remove_prefix(&job_prefix(id)).await?,
-            // Another window was faster.
+            // A request from another window ended it first.
             Err(error @ (Error::Conflict(_) | Error::NotFound(_))) => {
                 self.audit.failed(signed_in.event(Action::Deleted).of_job(id).about(said), error).await;
                 return Ok(see_other(&self.settings.url(&format!("/my/exports/{id}"))));

@@ -1,4 +1,4 @@
-//! The patient who is signed in. Others are sent to sign in, and come back to the same address.
+//! The patient who is signed in. Other visitors are redirected to the sign-in page, which leads them back to the same address.
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,7 @@ use crate::My;
 /// See the [module](self).
 pub(crate) struct SignedIn {
     pub(crate) patient: PatientId,
-    /// The patient's name, or else the id.
+    /// The patient's name, or the id if the record has no name.
     pub(crate) name: String,
 }
 
@@ -23,7 +23,7 @@ impl FromRequestParts<My> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, state: &My) -> Result<Self, Response> {
         let cookies = Cookies::of(&parts.headers);
-        // A page that loads again by itself does not keep its patient signed in.
+        // A page that reloads by itself does not prolong the session.
         let session = match is_by_itself(parts) {
             true => glimpse_patient(&cookies, &*state.expiring).await,
             false => current_patient(&cookies, &*state.expiring, &*state.clock).await,

@@ -1,5 +1,5 @@
-//! A ZIP that is written from its beginning to its end, to a client or into the store. It needs no seeking: sizes and checksums
-//! follow each file (APPNOTE 6.3.10, 4.3.9), and what could exceed 4 GiB is ZIP64.
+//! Writes a ZIP from its beginning to its end, to a client or into the store. Nothing is written twice: sizes and checksums
+//! follow each file (APPNOTE 6.3.10, 4.3.9), and files that could exceed 4 GiB are ZIP64.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +14,12 @@ use tokio::sync::mpsc;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// Bytes that are collected before they are handed on.
+/// How many bytes are collected before they are sent on.
 const PIECE: usize = 64 * 1024;
-/// Sizes from here on need ZIP64. What is not known to be smaller has it.
+/// Files of this size or larger need ZIP64; so do files whose size is not known.
 const LARGE: u64 = 0xffff_0000;
 
-/// Where the bytes go.
+/// The receiver of the bytes.
 pub(super) enum Sink {
     Client(mpsc::Sender<Result<Bytes>>),
     Store(Box<dyn FileWriter>),
@@ -36,7 +36,7 @@ impl Sink {
     }
 }
 
-/// What the library writes to: bytes until they are handed on.
+/// The buffer that the ZIP library writes to.
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
@@ -93,7 +93,7 @@ impl Archive {
         })
     }
 
-    /// Begins a file. `size` is what it will have, if that is known.
+    /// Begins a file. `size` is its number of bytes, if that is known.
     pub(super) fn begin(&mut self, name: &str, size: Option<u64>, is_compressed: bool) -> Result<()> {
         let method = if is_compressed { CompressionMethod::Deflated } else { CompressionMethod::Stored };
         let options = SimpleFileOptions::default()
@@ -107,7 +107,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Writes a piece of the file that was begun.
+    /// Writes a piece of the current file.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         for piece in bytes.chunks(PIECE) {
             self.zip.write_all(piece).map_err(Error::internal)?;
@@ -119,7 +119,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Ends the file that was begun; returns its SHA-256, hexadecimal.
+    /// Ends the current file; returns its SHA-256 in hexadecimal.
     pub(super) fn end(&mut self) -> Result<String> {
         let (name, digest) = self.open.take().ok_or_else(|| Error::internal("no file was begun"))?;
         let sha256 = hex(digest.finish().as_ref());
@@ -127,7 +127,7 @@ impl Archive {
         Ok(sha256)
     }
 
-    /// A whole file of text.
+    /// Writes a whole file of text.
     pub(super) async fn text(&mut self, name: &str, text: &str) -> Result<()> {
         self.begin(name, Some(text.len() as u64), true)?;
         self.write(text.as_bytes()).await?;

@@ -15,9 +15,9 @@ use super::make::{Facts, Lines, Maker, data_path};
 use super::row::{Row, day};
 use crate::one::{days_in_words, type_name};
 
-/// Rows of a type; the file has the rest.
+/// The maximum number of rows of a type; the file has the others.
 const MAX_ROWS: usize = 1000;
-/// Attachments that are listed.
+/// The maximum number of attachments in the list.
 const MAX_ATTACHMENTS: usize = 1000;
 
 fn rendered(template: &impl Template) -> Result<Vec<u8>> {
@@ -30,7 +30,7 @@ impl Maker {
         archive: &mut Archive,
         facts: &BTreeMap<String, Facts>,
     ) -> Result<()> {
-        // Not nearly 4 GiB: see the limits above.
+        // The page stays far below 4 GiB by the limits above.
         archive.begin("index.html", Some(0), true)?;
         archive.write(&rendered(&self.head(facts))?).await?;
         for (kind, of_kind) in facts {
@@ -85,7 +85,7 @@ impl Maker {
         }
     }
 
-    /// From when to when.
+    /// The period from the first to the last day.
     fn days(&self, facts: &Facts) -> String {
         match &facts.days {
             None => String::new(),
@@ -93,7 +93,7 @@ impl Maker {
         }
     }
 
-    /// How many of how many are shown.
+    /// How many rows of all are shown.
     fn lead(&self, facts: &Facts) -> String {
         let count = self.words.number(facts.count);
         match facts.count > MAX_ROWS as u64 {
@@ -105,7 +105,7 @@ impl Maker {
         }
     }
 
-    /// The rows of a type, from its files once more: only a piece of them is in memory.
+    /// Writes the rows of a type. Reads its files a second time, so that only a piece of them is in memory.
     async fn write_rows(&self, archive: &mut Archive, kind: &str) -> Result<()> {
         let mut left = MAX_ROWS;
         for named in self.data_of(kind) {

@@ -1,4 +1,4 @@
-//! Makes the ZIP of a copy: its files as they are, then what is made of them.
+//! Makes the ZIP of a copy: first its files, then the index, the manifest and the hashes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use words::Words;
 use super::archive::Archive;
 use super::{Plan, Store, row};
 
-/// The longest line that is looked into; longer ones are only copied.
+/// The longest line, in bytes, that is read for the index; longer lines are only copied.
 const MAX_LINE: usize = 1024 * 1024;
 
 /// See the [module](self).
@@ -57,7 +57,7 @@ pub(super) fn data_path(name: &str) -> String {
 }
 
 impl Maker {
-    /// When the copy was ready: the time of all files.
+    /// When the copy was ready. All files in the ZIP have this time.
     pub(super) fn made_at(&self) -> civil::DateTime {
         let at = match &self.plan.job {
             Job::Complete(complete) => complete.completed_at,
@@ -90,7 +90,7 @@ impl Maker {
         Box::pin(archive.finish()).await
     }
 
-    /// Copies a file of the manifest, and finds out what is in it. A file that is not the one of the manifest ends the ZIP.
+    /// Copies a file of the manifest, and reads it for the index. Fails if the file does not have the hash of the manifest.
     async fn copy(
         &self,
         archive: &mut Archive,
@@ -121,7 +121,7 @@ impl Maker {
         Ok(())
     }
 
-    /// The manifest of the app, with paths in the ZIP in the place of addresses.
+    /// The manifest as an app gets it, with paths in the ZIP instead of URLs.
     fn manifest(&self) -> Value {
         let Plan { job, transaction_time, files, .. } = &self.plan;
         let page = Page {
@@ -140,7 +140,7 @@ impl Maker {
                 entry["url"] = json!(data_path(name));
             }
         }
-        // `null` for a list that there is not.
+        // A list that does not exist is `null`.
         if let Some(members) = manifest.as_object_mut() {
             members.retain(|_, value| !value.is_null());
         }
@@ -150,7 +150,7 @@ impl Maker {
         manifest
     }
 
-    /// What is in the ZIP, for people who open it.
+    /// The file that tells people what is in the ZIP.
     fn readme(&self) -> String {
         let text = |key: &str| self.words.text(key, &[]);
         let mut lines = vec![self.title(), self.patient(), String::new()];
@@ -182,12 +182,12 @@ impl Maker {
     }
 }
 
-/// A file that is not as it was recorded must not pass for it.
+/// The error if a file does not have its recorded hash.
 fn changed(name: &str) -> Error {
     Error::internal(format!("'{name}' is not the file that the export wrote"))
 }
 
-/// Cuts pieces of a file into lines.
+/// Splits a file, which comes in pieces, into lines.
 #[derive(Default)]
 pub(super) struct Lines {
     pending: Vec<u8>,

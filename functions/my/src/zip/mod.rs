@@ -1,7 +1,7 @@
 //! `/my/exports/{job}/zip`: everything of a copy in one ZIP.
 //!
-//! - [`plan`]: what goes in; [`archive`]: the ZIP as it is written, of which no more than a piece is in memory;
-//! - [`make`]: writes the files, then the [`index`] that a person can read, the manifest, and the hashes;
+//! - [`plan`]: the content of the ZIP; [`archive`]: writes the ZIP, of which only a piece is in memory at a time;
+//! - [`make`]: writes the files, then the [`index`] for people, the manifest, and the hashes;
 //! - [`row`]: the main fields of a resource.
 //!
 //! Where the host sends responses of any size, the ZIP is made while it is sent. Where it does not, as on AWS, a larger one is
@@ -39,18 +39,18 @@ use self::archive::{Archive, Sink};
 use self::make::Maker;
 pub(crate) use self::plan::Plan;
 
-/// The most bytes of a ZIP that is made in the store during a request. It takes a small function some seconds.
+/// The maximum number of bytes of a ZIP that is made in the store during a request. A small function needs some seconds for it.
 pub(crate) const MAX_STORED: u64 = 64 * 1024 * 1024;
-/// The most attachments of such a ZIP: they are read one after the other.
+/// The maximum number of attachments in such a ZIP: they are read one after the other.
 const MAX_ATTACHMENTS: usize = 500;
 
 /// Where a ZIP is stored, below the prefix of its job. On AWS the function may write only below such a prefix.
 const FOLDER: &str = "zip/";
 
-/// How long the link to a ZIP in the store is good.
+/// How long the link to a ZIP in the store is valid.
 const LINK: SignedDuration = SignedDuration::from_mins(5);
 
-/// Pieces that wait for the client to read them.
+/// The maximum number of pieces that wait for the client to read them.
 const WAITING: usize = 2;
 
 pub(crate) async fn download(
@@ -73,7 +73,7 @@ pub(crate) async fn download(
             if state.files.size(&key).await?.is_none() {
                 let sink = Sink::Store(state.files.create(&key).await?);
                 Box::pin(maker.make(Archive::new(sink, maker.made_at())?)).await?;
-                // The copy may have been deleted meanwhile: then its ZIP must not stay.
+                // The copy may have been deleted meanwhile. Then its ZIP must not stay in the store.
                 if !matches!(state.copy(&id, &signed_in.patient).await?.job, Job::Complete(_)) {
                     state.files.remove(&key).await?;
                     return Err(NO_JOB.into());
@@ -81,7 +81,7 @@ pub(crate) async fn download(
             }
             match state.files.link(&key, LINK, &file_name).await? {
                 Some(link) => Ok(see_other(&link)),
-                // The host sends files itself.
+                // This host has no links; it sends the file itself.
                 None => Ok(made(streamed(maker), "application/zip", &file_name)?),
             }
         }
@@ -111,7 +111,7 @@ pub(crate) fn fits(plan: &Plan, settings: &Settings) -> Fits {
     }
 }
 
-/// The ZIP as it is made. What goes wrong in the middle ends the stream with an error, so that the response breaks off.
+/// The bytes of the ZIP while it is made. An error in the middle ends the stream with the error, so that the response is cut off.
 fn streamed(maker: Maker) -> impl Stream<Item = Result<bytes::Bytes>> + Send + 'static {
     let (sender, mut receiver) = mpsc::channel(WAITING);
     let failed = sender.clone();
@@ -122,14 +122,14 @@ fn streamed(maker: Maker) -> impl Stream<Item = Result<bytes::Bytes>> + Send + '
         };
         if let Err(error) = made.await {
             tracing::error!(error = %error, cause = error.causes(), "a ZIP broke off");
-            // Nobody reads it where the client has gone.
+            // The error is lost if the client has gone.
             let _ = failed.send(Err(error)).await;
         }
     };
     let pieces = stream::poll_fn(move |context| receiver.poll_recv(context));
-    // The work is done as far as the client reads, and dropped with the response.
+    // The work goes on only while the client reads, and is dropped with the response.
     stream::select(pieces.map(Some), stream::once(work).map(|()| None)).filter_map(std::future::ready)
 }
 
-/// What making a ZIP reads.
+/// What is needed to make a ZIP.
 pub(crate) type Store = Arc<dyn Files>;

@@ -1,4 +1,4 @@
-//! What goes into the ZIP of a complete copy: the files of the manifest, and the attachments that they refer to.
+//! The content of the ZIP of a complete copy: the files of the manifest, and the attachments that they refer to.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use words::Words;
 
 use crate::{My, state_of};
 
-/// Chunks whose results are read at once.
+/// The number of chunks whose results are read at once.
 const CHUNKS: u32 = 100;
 
 /// See the [module](self).
@@ -33,7 +33,7 @@ pub(crate) struct Plan {
 
 /// An attachment, of the record or of staff.
 pub(crate) struct PlannedAttachment {
-    /// As in the URLs of the resources that refer to it.
+    /// The name in the URLs of the resources that refer to it.
     pub(crate) name: String,
     pub(super) location: Location,
     pub(crate) size: u64,
@@ -50,13 +50,11 @@ impl Plan {
     /// whether it was the first or the last.
     pub(crate) fn days_of(&self, kind: &str) -> Option<&DayRange> {
         let redactions = self.job.summary().map(|summary| &summary.redactions[..]).unwrap_or_default();
-        let is_of_kind = |redaction: &Redaction| {
-            matches!(&redaction.what, Redacted::Resource { resource_type, .. } if resource_type == kind)
-        };
+        let is_of_kind = |redaction: &Redaction| matches!(&redaction.what, Redacted::Resource { resource_type, .. } if resource_type == kind);
         if redactions.iter().any(is_of_kind) { None } else { self.days.get(kind) }
     }
 
-    /// What a browser saves the ZIP as.
+    /// The file name under which a browser saves the ZIP.
     pub(super) fn file_name(&self, words: &Words) -> String {
         let asked = self.job.header().created_at.to_zoned(words.zone.clone()).date();
         format!("health-record-{asked}.zip")
@@ -70,7 +68,7 @@ impl Plan {
 }
 
 impl My {
-    /// What goes in; `None` while the copy is not ready, and when it is gone.
+    /// Returns the content of the ZIP; `None` if the copy is not ready yet or is gone.
     pub(crate) async fn plan(&self, stored: &StoredJob) -> Result<Option<Plan>> {
         let Job::Complete(complete) = &stored.job else { return Ok(None) };
         if state_of(&stored.job, self.clock.now()) != JobState::Complete {

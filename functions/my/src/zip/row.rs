@@ -1,18 +1,18 @@
-//! The main fields of a resource, as a person reads them: when, what, and the value or the state.
+//! The main fields of a resource for people: the date, what it is about, and the value or the state.
 
 use serde_json::Value;
 
-/// See the [module](self). Empty where the resource has nothing that fits.
+/// See the [module](self). A field that the resource does not have is empty.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Row {
-    /// As FHIR writes it.
+    /// In the format of FHIR.
     pub(super) date: String,
     pub(super) what: String,
     pub(super) value: String,
     pub(super) id: String,
 }
 
-/// Characters of a cell; the file has the rest.
+/// The maximum number of characters in a cell; the file has the whole text.
 const MAX_CELL: usize = 300;
 
 const DATES: [&str; 22] = [
@@ -92,17 +92,17 @@ impl Row {
     }
 }
 
-/// When it was, as FHIR writes it.
+/// The date of a resource, in the format of FHIR.
 pub(super) fn date(resource: &Value) -> Option<&str> {
     DATES.iter().find_map(|path| resource.pointer(path)?.as_str())
 }
 
-/// A date or a part of one as FHIR writes it, without the time of day.
+/// A date or a part of one in the format of FHIR, without the time of day.
 pub(super) fn day(date: &str) -> &str {
     date.split('T').next().unwrap_or_default()
 }
 
-/// A value of FHIR in words: a text, a concept, a quantity, a name, a reference, or the first of several.
+/// The text of a value of FHIR: of a string, a concept, a quantity, a name, a reference, or of the first of several.
 fn shown(value: &Value, depth: u8) -> Option<String> {
     const DEEPEST: u8 = 3;
     if depth > DEEPEST {
