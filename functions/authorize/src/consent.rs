@@ -1,4 +1,5 @@
-//! `/authorize-app`: the patient allows or refuses access. Allowing creates a code, bound to the app, its redirect URI and its challenge.
+//! `/authorize-app`: the patient allows or refuses access. If the patient allows it, the server creates an authorization code that is bound
+//! to the app, its redirect URI and its PKCE challenge.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -16,7 +17,7 @@ use web::extract::{Query, SameSiteForm};
 use web::pages::ConsentPage;
 use web::patient_session::CurrentPatient;
 use web::request_context;
-use web::respond::{FormGoesTo, PageError, found, html};
+use web::respond::{FormRedirect, PageError, found, html};
 use web::scope_words::scopes_in_words;
 
 use crate::launch::response_url;
@@ -52,8 +53,8 @@ pub(crate) async fn show(
     };
     let response = html(StatusCode::OK, &page);
     // Chromium checks a redirect after a form against the policy of the page with the form.
-    Ok(match FormGoesTo::app(&pending.redirect_uri) {
-        Some(goes_to) => goes_to.tell(response),
+    Ok(match FormRedirect::app(&pending.redirect_uri) {
+        Some(redirect) => redirect.add_to(response),
         None => response,
     })
 }
@@ -69,10 +70,10 @@ pub(crate) async fn submit(
     let is_allowed = form.get("decision") == "allow";
     let action = if is_allowed { Action::ConsentGiven } else { Action::ConsentDenied };
     let event = Event::new(Actor::patient(&patient), action).of_patient(&patient);
-    // Each request is decided once, and only after the decision is recorded: without the entry the patient can press the button again.
+    // A request can be decided only once, and only after the decision is recorded. If it cannot be recorded, the patient can try again.
     let decided = async {
         let taken = state.expiring.take(EntryKind::Authorization, &fingerprint(request)).await?;
-        taken.map(|_| ()).ok_or_else(|| Error::conflict("this request was answered in another window"))
+        taken.map(|_| ()).ok_or_else(|| Error::conflict("this request was already decided in another window"))
     };
     state.audit.around(event.about(pending.client.as_str()), decided).await?;
     let app_state = pending.state.clone();
@@ -102,7 +103,7 @@ fn signed_in(CurrentPatient(patient): CurrentPatient, pending: &AuthorizationReq
 }
 
 impl Authorize {
-    /// Returns the name by which the patient knows the app.
+    /// Returns the name of the app, or its client id if it has no name.
     pub(crate) fn app_name(&self, pending: &AuthorizationRequest) -> String {
         let client = self.settings.client(pending.client.as_str());
         client.and_then(|client| client.name.clone()).unwrap_or_else(|| pending.client.to_string())

@@ -12,7 +12,7 @@ use web::pages::{
     TopicsPage,
 };
 use web::request_context;
-use web::respond::{FormGoesTo, html};
+use web::respond::{FormRedirect, html};
 use web::session::LIFETIME;
 use words::Words;
 
@@ -22,7 +22,7 @@ use crate::mistakes::{MAX_NOTE, first_unit, of_parts, of_topics, problem, topic_
 use crate::place::{Place, Step};
 use crate::typed_date::TypedDate;
 
-/// The time in which typed text can still be saved after the session has ended.
+/// The lifetime of the token that allows input to be saved after the session has ended.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 
 /// The message that a step shows in addition to the draft.
@@ -82,8 +82,8 @@ impl Customize {
                     is_missing.then(|| problem("agree".to_owned(), words.text("agree-missing", &[])));
                 let form = self.frame(place, draft, step, shows, missing.into_iter().collect(), &words)?;
                 let response = html(status, &self.check_page(form, place, draft, &words)?);
-                Ok(match draft.redirect.as_deref().and_then(FormGoesTo::app) {
-                    Some(goes_to) => goes_to.tell(response),
+                Ok(match draft.redirect.as_deref().and_then(FormRedirect::app) {
+                    Some(redirect) => redirect.add_to(response),
                     None => response,
                 })
             }
@@ -166,12 +166,12 @@ impl Customize {
     }
 }
 
-/// Returns the version of a step's content, which its page sends back.
+/// Returns the version of a step's content. The page sends it back with the fields.
 pub(crate) fn version(draft: &Draft, step: Step) -> String {
     match step {
         Step::Parts => draft.parts_version.to_string(),
         Step::Topics => draft.topics_version.to_string(),
-        // Agreement covers the content of the page. The fingerprint is needed because the numbers start again with another copy.
+        // The patient agrees to the shown content. The numbers restart for another copy, so a fingerprint of the content is added.
         Step::Check => {
             let shown = fingerprint(&json!([draft.parts, draft.topics]).to_string());
             format!("{}.{}.{shown}", draft.parts_version, draft.topics_version)
@@ -247,7 +247,7 @@ fn topic_cards(draft: &Draft, problems: &[FieldProblem], words: &Words) -> Vec<T
     Sensitive::ALL.into_iter().map(card).collect()
 }
 
-/// Returns the period of a part, as it was typed.
+/// Returns the period of a part as the patient typed it.
 fn times(part: &PartDraft, words: &Words) -> String {
     let shown = |date: &TypedDate| {
         let date = date.fhir().filter(|date| !date.is_empty());

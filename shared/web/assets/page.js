@@ -1,7 +1,7 @@
-// What pages do more where script runs. Every page works without it.
+// Improvements for browsers that run scripts. Every page works without this file.
 
-// The form's session: warns two minutes before its end, and after its end saves what was typed. The server signs out, or
-// returns nothing where another tab has kept the session; then it is asked again later.
+// The session of the form: warns two minutes before its end, and saves the typed values after its end. The server then signs the
+// patient out. It responds with 204 if another tab has extended the session; in this case the script tries again after a minute.
 const session = document.querySelector("[data-session-seconds]");
 if (session) {
   const seconds = Number(session.dataset.sessionSeconds);
@@ -18,10 +18,10 @@ if (session) {
   setTimeout(finish, (seconds + 5) * 1000);
 }
 
-// An error summary is what a reader must see first.
+// Moves the focus to the error summary.
 document.querySelector(".summary")?.focus();
 
-// The links of a summary open what their field is in.
+// A link in the error summary opens the section that contains its field.
 for (const link of document.querySelectorAll(".summary a")) {
   link.addEventListener("click", () => {
     const field = document.querySelector(link.hash);
@@ -31,8 +31,8 @@ for (const link of document.querySelectorAll(".summary a")) {
   });
 }
 
-// A page whose state changes by itself: asks for it every 5 seconds, shows what has changed, and says each change of the state
-// and each quarter. Asking does not keep the patient signed in.
+// A page whose state can change: loads it every 5 seconds, shows the changes, and announces each change of the state and each
+// quarter of the progress to screen readers. These requests do not extend the patient's session.
 const live = () => document.querySelector("[data-live]");
 if (live()) {
   const spoken = document.querySelector("[data-spoken]");
@@ -40,7 +40,7 @@ if (live()) {
   const timer = setInterval(async () => {
     const response = await fetch(`${location.pathname}?live=poll`).catch(() => null);
     if (!response?.ok) return;
-    // The session is over: the page would say so.
+    // The session has ended; the reload shows the sign-in page.
     if (response.redirected) return location.reload();
     const shown = new DOMParser().parseFromString(await response.text(), "text/html");
     const [before, after] = [live(), shown.querySelector("[data-live]")];
@@ -56,7 +56,7 @@ if (live()) {
   }, 5000);
 }
 
-// Files that are too large or too many are not sent; the server refuses them as well.
+// Does not send too large or too many files. The server refuses them too.
 for (const form of document.querySelectorAll("form[data-max-bytes]")) {
   form.addEventListener("submit", (event) => {
     const files = [...form.querySelector("input[type=file]").files];
@@ -68,7 +68,7 @@ for (const form of document.querySelectorAll("form[data-max-bytes]")) {
   });
 }
 
-// The button of a list says how many of its rows are ticked.
+// Shows the number of ticked rows on the button of the list.
 for (const button of document.querySelectorAll("[data-counted]")) {
   const words = button.textContent;
   const count = () => {

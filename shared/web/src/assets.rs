@@ -35,25 +35,25 @@ pub struct Assets {
 }
 
 impl Asset {
-    fn new(stem: &str, ending: &str, content_type: &'static str, content: impl Into<Bytes>) -> Self {
+    fn new(stem: &str, extension: &str, content_type: &'static str, content: impl Into<Bytes>) -> Self {
         let content = content.into();
         let digest = fingerprint(&STANDARD.encode(&content));
-        Self { name: format!("{stem}.{}.{ending}", &digest[..16]), content_type, content }
+        Self { name: format!("{stem}.{}.{extension}", &digest[..16]), content_type, content }
     }
 
     /// Returns whether `file` is the name of this file in any version of the server: the digests may differ.
     fn is_version(&self, file: &str) -> bool {
-        let ends = |name: &str| {
+        let stem_and_extension = |name: &str| {
             let (stem, rest) = name.split_once('.')?;
             Some((stem.to_owned(), rest.rsplit_once('.')?.1.to_owned()))
         };
-        ends(&self.name) == ends(file)
+        stem_and_extension(&self.name) == stem_and_extension(file)
     }
 
-    fn response(&self, kept: &'static str) -> Response {
+    fn response(&self, cache_control: &'static str) -> Response {
         let mut response = ready(StatusCode::OK, self.content_type, self.content.clone());
         let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
         // A browser treats an SVG that is opened directly as a page.
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
         response
@@ -70,9 +70,8 @@ impl Assets {
         }
     }
 
-    /// Returns the response with a file; `None` if there is no file of that name. During an upgrade two versions of the server run, and a
-    /// page of one
-    /// may request a file from the other. The server then sends its own version, which may be cached for one minute.
+    /// Returns the response with a file; `None` if there is no file of that name. During an upgrade two versions of the server run, and
+    /// a page of one version may request a file from the other. The server then sends its own version, which may be cached for one minute.
     pub fn get(&self, file: &str) -> Option<Response> {
         let mut all = [&self.style, &self.script, &self.icon].into_iter().chain(&self.logo);
         let asset = all.find(|asset| asset.is_version(file))?;
@@ -96,8 +95,8 @@ fn style(accent: &Accent) -> String {
 
 fn logo(logo: &Logo) -> Option<Asset> {
     let content = STANDARD.decode(&logo.data).ok()?;
-    let ending = logo.media_type.strip_prefix("image/")?.split('+').next()?;
-    Some(Asset::new("logo", ending, logo.media_type, content))
+    let extension = logo.media_type.strip_prefix("image/")?.split('+').next()?;
+    Some(Asset::new("logo", extension, logo.media_type, content))
 }
 
 #[cfg(test)]
@@ -122,8 +121,8 @@ mod tests {
         }
     }
 
-    /// Section 1 of the design of the pages gives the minimum contrasts. Each colour is measured on the page and on the soft ground, or on
-    /// its own soft colour.
+    /// The minimum contrasts of WCAG 2.2, level AA: 4.5 for text, 3 for edges and the focus ring. Each colour is measured on the page and
+    /// on a soft background.
     #[test]
     fn every_colour_of_the_stylesheet_has_its_contrast() {
         let (light, dark) = STYLE.split_once("@media (prefers-color-scheme: dark)").expect("two schemes");

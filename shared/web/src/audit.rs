@@ -1,7 +1,8 @@
-//! How handlers record what is done, in the [audit trail](domain::audit).
+//! Records the actions of handlers in the [audit trail](domain::audit).
 //!
-//! An event is recorded before what it tells of is done or shown: what cannot be recorded is not done, and a caller who breaks
-//! the connection leaves an entry all the same. Where the action then fails, a second event says so ([`Audit::around`]).
+//! An event is recorded before its action is done or its data is shown. Therefore an action that cannot be recorded is not done, and
+//! a caller who closes the connection cannot prevent the entry. If the action then fails, a second event records the failure
+//! ([`Audit::around`]).
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use platform::Platform;
 
 use crate::request_context;
 
-/// Records events of requests. See the [module](self).
+/// Writes the events of requests to the audit trail. See the [module](self).
 #[derive(Clone)]
 pub struct Audit(Arc<dyn AuditLog>);
 
@@ -25,7 +26,7 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] whatever the store's error was, because the caller's request is not at fault.
+    /// Every error of the store becomes [`Error::Unavailable`], because the caller's request is not at fault.
     pub async fn record(&self, event: Event) -> Result<()> {
         let event = Event {
             actor: match event.actor.kind {
@@ -46,25 +47,25 @@ impl Audit {
         })
     }
 
-    /// Records that an action failed after its event was recorded, and returns the error. The error stays the same if that
-    /// cannot be recorded, because the trail then tells of more than was done, and not of less.
+    /// Records that an action failed after its event was recorded, and returns the error of the action. If the failure cannot be
+    /// recorded, the error stays the same: the trail then lists an action that was not done, but never misses one that was done.
     pub async fn failed(&self, event: Event, error: Error) -> Error {
         if let Err(unrecorded) = self.record(event.with(Outcome::Failed)).await {
             tracing::error!(
                 error = %unrecorded,
                 cause = unrecorded.causes(),
-                "the audit trail has an action that failed as one that was done"
+                "an action failed, and the audit trail still shows it as successful"
             );
         }
         error
     }
 
-    /// Records an event, and then does the action that it tells of. If the action fails, a second event says so; but not if a
-    /// store did not respond, because the action may then have been done.
+    /// Records an event, and then runs its action. If the action fails, a second event records the failure. There is no second event
+    /// if a store did not respond, because the action may have been done.
     ///
     /// # Errors
     ///
-    /// Those of [`Audit::record`], in which case nothing is done, and those of the action.
+    /// The errors of [`Audit::record`], after which the action is not run, and the errors of the action.
     pub async fn around<T>(&self, event: Event, action: impl Future<Output = Result<T>>) -> Result<T> {
         self.record(event.clone()).await?;
         match action.await {
@@ -74,7 +75,7 @@ impl Audit {
         }
     }
 
-    /// The store, for whoever reads it.
+    /// Returns the store, for reading the trail.
     pub fn log(&self) -> &Arc<dyn AuditLog> {
         &self.0
     }

@@ -141,7 +141,7 @@ fn entities(entry: &Entry, base_url: &str) -> Vec<Value> {
     [patient, job, object, request].into_iter().flatten().collect()
 }
 
-/// Returns the AuditEvent as a line of NDJSON, with its line feed.
+/// Returns the AuditEvent as a line of NDJSON, with a line feed at its end.
 pub fn line(entry: &Entry, base_url: &str) -> String {
     format!("{}\n", audit_event(entry, base_url))
 }

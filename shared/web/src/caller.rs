@@ -51,9 +51,8 @@ pub fn living<J: Borrow<StoredJob>>(found: Option<J>, now: Timestamp) -> Result<
     found.filter(is_living).ok_or(NO_JOB)
 }
 
-/// Returns the job, if it belongs to this caller and [`living`] finds it. A job of another owner is 404, as if it did not exist. A rejected
-/// job that
-/// the caller has deleted is 404 with the reason of the rejection.
+/// Returns the job, if it belongs to this caller and [`living`] finds it. A job of another owner is 404, as if it did not exist.
+/// A rejected job that the caller has deleted is 404 with the reason of the rejection.
 pub fn owned<J: Borrow<StoredJob>>(found: Option<J>, caller: &Caller, now: Timestamp) -> Result<J> {
     let found = living(found, now)?;
     let stored = found.borrow();

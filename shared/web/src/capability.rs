@@ -51,9 +51,8 @@ fn of_shortcut() -> Value {
     }])
 }
 
-/// Returns the CapabilityStatement of the server at `base_url` in a dialect. `root` is the base URL of its OAuth endpoints. `is_shortcut`
-/// is
-/// true below a prefix of the sandbox, where there is no bulk export.
+/// Returns the CapabilityStatement of the server at `base_url` in a dialect. `root` is the base URL of its OAuth endpoints.
+/// `is_shortcut` is true below a prefix of the sandbox, which has no bulk export.
 pub fn capability_statement(
     dialect: &Dialect,
     base_url: &str,

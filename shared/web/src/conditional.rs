@@ -1,4 +1,4 @@
-//! `If-None-Match`: content that the client already has is not sent again (RFC 9110, 13.1.2).
+//! `If-None-Match`: the server does not send content again that the client already has (RFC 9110, 13.1.2).
 
 use std::convert::Infallible;
 

@@ -1,9 +1,8 @@
-//! Cross-origin rules (contract, section 1): responses to routes that take a token are readable by every origin. Responses to routes that
-//! take
-//! a cookie are readable by registered origins only, with credentials.
+//! Cross-origin rules (contract, section 1). Every origin may read the responses of routes that take a token. Only registered origins
+//! may read the responses of routes that take a cookie, with credentials.
 //!
-//! No route with a cookie can be forgotten: a handler that reads a cookie brings its response under the rules for cookies, and so does
-//! the declaration of the route. Therefore no layer of tower-http is used: such a layer decides before the handler has responded.
+//! The rules for cookies apply if the route declares a cookie, and also if its handler reads one, so that a wrong declaration does not
+//! open a route. A layer of tower-http cannot do this, because it decides before the handler has responded.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -57,15 +56,15 @@ pub fn preflight_headers(request: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    if let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS).filter(|asked| asked.len() <= 1000) {
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    let requested = request.get(ACCESS_CONTROL_REQUEST_HEADERS);
+    if let Some(requested) = requested.filter(|requested| requested.len() <= 1000) {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, requested.clone());
     }
     headers
 }
 
-/// Returns whether the route at a path takes a cookie. It is used for preflights, which may reach a function that does not have the route.
-/// A
-/// test compares this function with the declarations ([`crate::routes`]).
+/// Returns whether the route at a path takes a cookie. Preflight requests need this function, because they may reach a Lambda function
+/// that does not have the route. A test compares the result with the declarations ([`crate::routes`]).
 pub fn takes_cookie(path: &str) -> bool {
     if path.ends_with("/customize") {
         return true;

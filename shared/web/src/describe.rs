@@ -1,8 +1,8 @@
-//! What a route reads beside its path, and what it returns, in the terms of OpenAPI. A function declares both beside its
-//! handlers (see [`crate::routes`]).
+//! The declared parameters and responses of a route, in the terms of OpenAPI. A function declares them with its routes
+//! (see [`crate::routes`]).
 //!
-//! Tests compare handlers with the declarations: with debug assertions, a handler panics if it reads a parameter of the query or a field of
-//! a form that its route does not declare, and every response in the stories is compared with the declared responses.
+//! The declarations are checked in two ways. With debug assertions, a handler panics if it reads a query parameter or a form field that
+//! its route does not declare. The end-to-end tests compare every response with the declared responses.
 
 /// A parameter of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +43,17 @@ impl Parameter {
         Self { name, place, kind: Kind::Text, is_repeated: false, description }
     }
 
-    /// A text in the query.
+    /// Declares a text in the query.
     pub const fn query(name: &'static str, description: &'static str) -> Self {
         Self::new(Place::Query, name, description)
     }
 
-    /// A text in a header.
+    /// Declares a text in a header.
     pub const fn header(name: &'static str, description: &'static str) -> Self {
         Self::new(Place::Header, name, description)
     }
 
-    /// A text in the body.
+    /// Declares a text in the body.
     pub const fn field(name: &'static str, description: &'static str) -> Self {
         Self::new(Place::Body, name, description)
     }
@@ -81,22 +81,22 @@ pub struct Returned {
     pub schema: Option<&'static str>,
 }
 
-/// A JSON document.
+/// Declares a JSON document.
 pub const fn json(status: u16, schema: &'static str) -> Returned {
     Returned { status, media_type: "application/json", schema: Some(schema) }
 }
 
-/// A FHIR resource.
+/// Declares a FHIR resource.
 pub const fn fhir(status: u16, schema: &'static str) -> Returned {
     Returned { status, media_type: fhir::FHIR_JSON, schema: Some(schema) }
 }
 
-/// A page.
+/// Declares an HTML page.
 pub const fn page(status: u16) -> Returned {
     Returned { status, media_type: "text/html", schema: None }
 }
 
-/// A file.
+/// Declares a file.
 pub const fn file(status: u16, media_type: &'static str) -> Returned {
     Returned { status, media_type, schema: None }
 }

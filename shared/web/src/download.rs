@@ -1,9 +1,8 @@
 //! Sends a stored file as a response: the whole file or one range of it (RFC 9110, 14), compressed if the client accepts gzip.
 //!
-//! Ranges refer to the uncompressed file. The compressed representation has a weak ETag of its own, so that no client continues
-//! one representation with a range of the other (RFC 9110, 8.8 and 13.1.5). The form in which the store keeps the file does not matter: a
-//! file
-//! that is stored as gzip is decompressed when it is read, because sizes, hashes and ranges are those of the uncompressed bytes.
+//! Ranges refer to the uncompressed file. The compressed representation has a different, weak ETag, so that no client continues one
+//! representation with a range of the other (RFC 9110, 8.8 and 13.1.5). A file that is stored as gzip is decompressed when it is read,
+//! because sizes, hashes and ranges are those of the uncompressed bytes.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -48,7 +47,7 @@ pub struct Stored<'a> {
 }
 
 impl<'f> Stored<'f> {
-    /// A file of an export's manifest, at the location that [`OutputFile::location`](domain::chunk::OutputFile::location) returns.
+    /// Returns a file of an export's manifest, at the location that [`OutputFile::location`](domain::chunk::OutputFile::location) returns.
     pub fn of_file(named: &'f NamedFile, location: &'f Location) -> Self {
         Self {
             location,
@@ -71,7 +70,7 @@ impl<'f> Stored<'f> {
     }
 }
 
-/// What a client requests: which part of a file, in which encoding, and which versions the client already has.
+/// The headers of a request for a file: its range, the accepted encodings, and the ETags that the client has.
 #[derive(Debug)]
 pub struct FileRequest {
     range: Option<HeaderValue>,
@@ -89,12 +88,12 @@ impl FileRequest {
         IfNoneMatch::PARAMETER,
     ];
 
-    /// Whether the request is for the whole file, with its body.
+    /// True if the request is for the whole file, with its body.
     pub fn is_whole(&self) -> bool {
         !self.is_head && self.range.is_none()
     }
 
-    /// Whether the request is a HEAD, so that only the headers of the response are sent.
+    /// Returns whether the request is a HEAD, so that only the headers of the response are sent.
     pub fn is_head(&self) -> bool {
         self.is_head
     }
@@ -126,9 +125,8 @@ pub struct InlineLimit {
     pub on_larger: LargeFiles,
 }
 
-/// Returns the file, or the one range that the client requests. A request for several ranges gets the whole file. A file that is too large
-/// for
-/// a response of this host becomes a redirect to the store, or 413 for clients that cannot follow redirects.
+/// Returns the file, or the one range that the client requests. A request for several ranges gets the whole file. If the file is too
+/// large for a response of this host, the response is a redirect to the store, or 413 for clients that cannot follow redirects.
 pub async fn download(
     stored: &Stored<'_>,
     request: &FileRequest,
@@ -148,7 +146,7 @@ pub async fn download(
         vary(response.headers_mut(), can_compress);
         return Ok(response);
     }
-    let range = asked_range(request, &identity, stored.size)?;
+    let range = requested_range(request, &identity, stored.size)?;
     let length = range.as_ref().map_or(stored.size, |range| range.end - range.start);
     if length > inline.bytes {
         match inline.on_larger {
@@ -158,7 +156,7 @@ pub async fn download(
                     stored.size, inline.bytes
                 )));
             }
-            // A link leads to a whole object. A file inside a pack is never large and is sent from here.
+            // A presigned link is for a whole object. A file inside a pack is small, and this server sends it.
             LargeFiles::Redirect if stored.location.place.is_some() => {}
             LargeFiles::Redirect => {
                 if let Some(link) = files.link(&stored.location.key, LINK, stored.file_name).await? {
@@ -173,15 +171,15 @@ pub async fn download(
     let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    let text = |text: String| HeaderValue::from_str(&text).map_err(Error::internal);
+    let value = |text: String| HeaderValue::from_str(&text).map_err(Error::internal);
     headers.insert(CONTENT_TYPE, HeaderValue::from_str(stored.content_type).map_err(Error::internal)?);
     match is_compressed {
-        // The compressed length is not known before the end.
+        // The compressed length is known only when all bytes are sent.
         true => headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip")),
         false => headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
     };
     vary(headers, can_compress);
-    headers.insert(CONTENT_DISPOSITION, text(format!("attachment; filename=\"{}\"", stored.file_name))?);
+    headers.insert(CONTENT_DISPOSITION, value(format!("attachment; filename=\"{}\"", stored.file_name))?);
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(ETAG, etag);
@@ -191,14 +189,16 @@ pub async fn download(
         HeaderValue::from_static("sandbox; default-src 'none'"),
     );
     if let Some(range) = range {
-        headers
-            .insert(CONTENT_RANGE, text(format!("bytes {}-{}/{}", range.start, range.end - 1, stored.size))?);
+        headers.insert(
+            CONTENT_RANGE,
+            value(format!("bytes {}-{}/{}", range.start, range.end - 1, stored.size))?,
+        );
     }
     Ok(response)
 }
 
-/// Returns the response for a file that is made while it is sent. Its length is known only at its end. If an error ends the
-/// stream, the response breaks off, and the client detects that the file is not complete.
+/// Returns the response for a file that is generated while it is sent, so that its length is not known in advance. If an error ends
+/// the stream, the connection is closed early, and the client detects that the file is incomplete.
 pub fn made(
     bytes: impl Stream<Item = Result<Bytes>> + Send + 'static,
     content_type: &'static str,
@@ -261,7 +261,7 @@ fn gzip(bytes: ByteStream) -> impl Stream<Item = std::io::Result<Bytes>> {
 /// The size of the blocks of compressed output, in bytes.
 const PIECE: usize = 32 * 1024;
 
-fn asked_range(request: &FileRequest, etag: &HeaderValue, size: u64) -> Result<Option<Range<u64>>> {
+fn requested_range(request: &FileRequest, etag: &HeaderValue, size: u64) -> Result<Option<Range<u64>>> {
     if request.if_range.as_ref().is_some_and(|tag| tag != etag) {
         return Ok(None);
     }
@@ -296,7 +296,7 @@ mod tests {
             if_none_match: IfNoneMatch::of(&HeaderMap::new()),
             takes_gzip: false,
         };
-        asked_range(&request, &HeaderValue::from_static("\"e\""), size)
+        requested_range(&request, &HeaderValue::from_static("\"e\""), size)
     }
 
     #[test]

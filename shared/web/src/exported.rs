@@ -1,4 +1,4 @@
-//! Finds the files of a complete export by their names in its manifest and its resources.
+//! Finds the files of a complete export by the names that its manifest and its resources give them.
 
 use domain::chunk::RecordAttachment;
 use domain::error::Result;
@@ -33,12 +33,12 @@ pub struct FoundAttachment {
     pub content_type: String,
     /// The file name under which a browser saves it.
     pub name: String,
-    /// The value of its `ETag` header, without quotes: a hash of the content, or the name of what was written once.
+    /// The value of its `ETag` header, without quotes: a hash of the content, or the name of a file that never changes.
     pub etag: String,
 }
 
-/// Returns the attachment with this name in URLs, or `None` if there is none or if staff left it out. Only files of recorded
-/// attempts are found.
+/// Returns the attachment with this name in URLs; `None` if there is none, or if staff left it out. The function finds only the files of
+/// the attempts that the chunks record as their results.
 pub async fn attachment(
     job: &Job,
     file: &str,

@@ -1,4 +1,4 @@
-//! Extractors: they read requests with size limits into typed values, and their errors say what is wrong.
+//! Extractors, which read requests into typed values, with size limits and errors that say what is wrong.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -92,8 +92,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ContentLength {
     }
 }
 
-/// A request whose body is not read yet. A handler reads it after it has authorized the caller, so that the server reads no
-/// body for other callers.
+/// A request whose body is not read yet. A handler reads the body after it has authorized the caller, so that the server reads no body
+/// of an unauthorized caller.
 pub struct Unread<T> {
     request: Request,
     read_as: PhantomData<fn() -> T>,
@@ -139,7 +139,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
-/// A form that comes from a page of this server or of an allowed origin: see [`Origin`].
+/// A form that a page of this server or of an allowed origin sends: see [`Origin`].
 #[derive(Debug)]
 pub struct SameSiteForm(pub Form);
 

@@ -1,6 +1,6 @@
-//! What every host adds around its routers: the fallbacks, the decoding of `%24`, CORS, security headers and the log.
+//! The layers that every host adds around its routers: fallbacks, the decoding of `%24`, CORS, security headers and the request log.
 //!
-//! Routers are merged without these layers; a host calls [`host`] once, on the merged router.
+//! Routers are merged without these layers. A host calls [`host`] once, with the merged router.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cors::{self, Allowed};
 use crate::request_context::{Observed, RequestContext};
-use crate::respond::{ApiError, FormGoesTo, Logged, Shown, as_outcome, as_page};
+use crate::respond::{ApiError, FormRedirect, Logged, Shown, as_outcome, as_page};
 use crate::site::{Reader, Site, asked_for};
 
 #[derive(Clone)]
@@ -36,9 +36,8 @@ struct Host {
     site: Arc<Site>,
 }
 
-/// The time by which the response to a request must be complete, body included. A host that stops requests after a time limit puts this
-/// value into
-/// the extensions of a request. If the handler is not done by then, the client gets 503 instead of a broken connection.
+/// The time by which the response to a request must be complete, including its body. A host that stops requests after a time limit puts
+/// this value into the extensions of a request. If the handler is not done by then, the client gets 503 instead of a closed connection.
 #[derive(Debug, Clone, Copy)]
 pub struct RespondBy(pub Instant);
 
@@ -99,7 +98,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     normalize(&mut request, &host.site.prefix);
     let started = host.clock.now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    // The server's own id, never one from a header of the request.
+    // The server generates the id. It never takes one from a header of the request.
     let request_id = host.random.attempt().to_string();
     let wanted = Wanted::of(request.headers());
     let reader = Reader::of(host.site.clone(), &method, &uri, request.headers());
@@ -119,24 +118,24 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
         (handled_response, observed) = context.during(handled).await;
         handled_response.unwrap_or_else(|_| ApiError(Error::internal("a handler panicked")).into_response())
     };
-    // Handlers never see preflight requests, nor requests with a method that their path does not have.
+    // No handler runs for a preflight request, or for a method that the path does not have.
     let takes_cookie = observed.took_cookie || cors::takes_cookie(uri.path());
     if response.extensions().get::<Shown>().is_some() {
         let context = RequestContext::new(request_id.clone(), None, reader.clone());
         (response, _) = context.during(async { wanted.rendered(response) }).await;
     }
-    let form_goes_to = response.extensions_mut().remove::<FormGoesTo>();
+    let form_redirect = response.extensions_mut().remove::<FormRedirect>();
     let headers = response.headers_mut();
     Allowed::of(takes_cookie, origin, &host.settings).add_to(headers);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     // Not `no-referrer`: browsers would then send the forms of this server with `Origin: null`.
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));
     if headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html")) {
-        if let Some(policy) = host.site.policy(form_goes_to.as_ref().map(|FormGoesTo(origin)| &**origin)) {
+        if let Some(policy) = host.site.policy(form_redirect.as_ref().map(|FormRedirect(origin)| &**origin)) {
             headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy);
         }
         headers.append(VARY, HeaderValue::from_static("Accept-Language, Cookie"));
-        // A link may choose a language; the cookie keeps the choice for pages whose URL does not name one.
+        // A URL can choose a language. The cookie keeps the choice for pages whose URL does not.
         let chosen = asked_for(&uri).and_then(|language| host.site.language_cookie(language));
         if let Some(cookie) = chosen {
             headers.append(SET_COOKIE, cookie);
@@ -157,8 +156,8 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     response
 }
 
-/// Returns the handler's response if it is complete in time, otherwise 503. Work of the handler that is not done by then is dropped, as
-/// when a process dies.
+/// Returns the handler's response if it is complete in time, otherwise 503. The rest of the handler's work is then cancelled, as if the
+/// process had died.
 async fn in_time(response: impl Future<Output = Response>, by: Option<RespondBy>) -> Response {
     let Some(RespondBy(by)) = by else { return response.await };
     let complete = async {
@@ -167,7 +166,7 @@ async fn in_time(response: impl Future<Output = Response>, by: Option<RespondBy>
     };
     let failed = match timeout_at(by, complete).await {
         Ok(Ok(response)) => return response,
-        Ok(Err(broken)) => Error::unavailable(broken),
+        Ok(Err(error)) => Error::unavailable(error),
         Err(_) => Error::unavailable("the request exceeded its time limit"),
     };
     ApiError(failed).into_response()
@@ -176,11 +175,11 @@ async fn in_time(response: impl Future<Output = Response>, by: Option<RespondBy>
 /// The form in which the caller reads an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    /// A page: a browser asks for HTML and for no JSON.
+    /// A page, for browsers: `Accept` has HTML and no JSON.
     Page,
-    /// JSON: a program asks for JSON and not for HTML.
+    /// JSON, for programs: `Accept` has JSON and no HTML.
     Json,
-    /// Whatever the route usually returns.
+    /// The form that the route returns by default.
     Usual,
 }
 

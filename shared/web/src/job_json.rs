@@ -8,8 +8,8 @@ use domain::states::Running;
 use serde_json::{Map, Value, json};
 use settings::Settings;
 
-/// Returns the job with its choices, attachments, progress and history. `manifest` is the job's manifest, or null. The `value` of an
-/// authorization is always a boolean, because clients treat every value except `false` as consent.
+/// Returns the job with its choices, attachments, progress and history. `manifest` is the job's manifest; without it, the member is
+/// null. The `value` of an authorization is always a boolean, because clients treat every value except `false` as consent.
 pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value>) -> Value {
     let job = &stored.job;
     let header = job.header();

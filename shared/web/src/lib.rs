@@ -1,4 +1,5 @@
-//! What the functions that serve HTTP share: requests become typed values, and responses become bytes. This crate knows no adapter.
+//! The HTTP code that the functions share: it converts requests to typed values, and results to responses. This crate does not depend on
+//! an adapter.
 
 pub mod assets;
 pub mod audit;

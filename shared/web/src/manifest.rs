@@ -1,4 +1,4 @@
-//! The manifest that clients receive (Bulk Data 2.0 to 4.0, response to a complete status; contract, sections 2 and 3).
+//! The manifest that clients receive (Bulk Data 2.0 to 4.0, status request, response for a complete export; contract, sections 2 and 3).
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use settings::Settings;
 
 use crate::job_json::file_url;
 
-/// The maximum size of a stored page in bytes: a page has 10,000 files, and the files of at most one more chunk.
+/// The maximum size of a stored page in bytes. A page has at most 10,000 files and the files of one more chunk.
 const MAX_PAGE: usize = 16 * 1024 * 1024;
 
 /// The validity of a signed URL (Bulk Data 3.0, capability URLs).
@@ -83,7 +83,7 @@ impl Page<'_> {
             let signature = keys.file_signature(self.job.id(), &named.name, expires);
             url = format!("{url}?expires={expires}&signature={signature}");
         }
-        // Bulk Data 3.0, `organizeOutputBy`: an item of the output then has no type.
+        // Bulk Data 3.0: with `organizeOutputBy`, an item of the output has no type.
         let mut entry = match request.output.organize_by_patient && named.file.purpose.is_data() {
             true => json!({ "url": url, "count": named.file.count }),
             false => json!({ "type": named.file.resource_type, "url": url, "count": named.file.count }),
@@ -142,14 +142,14 @@ fn fhir_extension(name: &str, value: &Value) -> Value {
     }
 }
 
-/// Returns the first page of a job, without signatures; `None` before the export is written.
+/// Returns the first page of a job's manifest, without signatures; `None` if the export is not written yet.
 pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> Result<Option<Value>> {
     page(job, 0, files, settings, None).await
 }
 
-/// Returns a page of a job; the first page includes the files that staff attached. Returns `None` before the export is written, and if
-/// there is
-/// no such page. `signer` signs the URLs if the job's client requires it.
+/// Returns a page of a job's manifest; the first page includes the file with the DocumentReference for the files that staff
+/// attached. Returns `None` if the export is not written yet, and if there is no such page. `signer` signs the URLs if the job's client
+/// requires it.
 pub async fn page(
     job: &Job,
     number: u32,
@@ -161,7 +161,7 @@ pub async fn page(
     Ok(Some(render(job, number, &stored, settings, signer)))
 }
 
-/// Renders a page from the manifest that Finish stored.
+/// Renders a page from the manifest that the Finish task stored.
 pub fn render(
     job: &Job,
     number: u32,
@@ -187,7 +187,7 @@ pub fn is_signed(job: &Job, settings: &Settings) -> bool {
     header.request.dialect().manifest == ManifestStyle::Signed || registered
 }
 
-/// Returns a page as Finish stored it; `None` before, and if there is no such page.
+/// Returns a page as the Finish task stored it; `None` before that task, and if there is no such page.
 pub async fn stored_page(job: &Job, number: u32, files: &dyn Files) -> Result<Option<StoredManifest>> {
     let Some(summary) = job.summary().filter(|summary| number < summary.pages) else { return Ok(None) };
     let bytes = read_all(files, &summary.page_key(number), MAX_PAGE).await?;

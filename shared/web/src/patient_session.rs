@@ -1,8 +1,7 @@
-//! The sessions of patients. All sessions of a patient end at once if the patient signs out everywhere.
+//! The sessions of patients. A patient who signs out everywhere ends all of them at once.
 //!
-//! Signing out everywhere writes an entry with a new id ([`EntryKind::SignOut`]). A session has the id that existed when
-//! it began, and is invalid if the current entry has another id. The entry expires later than every session that began before
-//! it.
+//! Signing out everywhere writes an entry with a new id ([`EntryKind::SignOut`]). A session keeps the id that was current when it began,
+//! and is invalid if the current entry has another id. The entry expires later than every session that began before it.
 
 use std::sync::Arc;
 
@@ -43,7 +42,7 @@ pub async fn current_patient(
     Ok(Some(session))
 }
 
-/// Returns the same as [`current_patient`], but does not extend the session: for requests that a page makes by itself.
+/// Returns the same session as [`current_patient`] without extending it, for requests that a page sends without the patient.
 pub async fn glimpse_patient(
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,

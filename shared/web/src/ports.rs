@@ -1,6 +1,6 @@
 //! The state of a function: the ports that it uses.
 
-/// Declares the state of a function by the ports that it uses. Each is named as the method of
+/// Declares the state of a function with the ports that it uses. Each port has the name of the method of
 /// [`Platform`](platform::Platform) that returns it. The policy of the function in `template.yaml` allows these ports and
 /// no others.
 ///
@@ -22,8 +22,9 @@
 /// }
 /// ```
 ///
-/// defines `List` with a field for each port and for each value below `with`, `List::of`, which takes them from a host, and
-/// what the extractors of [`web`](crate) read from a state: the settings, the clock, the expiring store and the verifier.
+/// defines `List` with a field for each port and for each value below `with`; `List::of`, which creates it with the ports
+/// of a host; and `FromRef` for the ports that the extractors of [`web`](crate) need: the settings, the clock, the expiring
+/// store and the verifier.
 ///
 /// # Errors
 ///
@@ -43,7 +44,7 @@ macro_rules! ports {
         }
 
         impl $State {
-            /// Takes the ports of a host.
+            /// Creates the state with the ports of a host.
             fn of(platform: &dyn $crate::ports::Platform) -> $crate::ports::Result<Self> {
                 $($(let $value: fn(&dyn $crate::ports::Platform) -> $crate::ports::Result<$Value> = $made;)+)?
                 Ok(Self {
@@ -94,7 +95,7 @@ macro_rules! ports {
     };
 }
 
-// The names that the macro uses in the crates that call it.
+// The macro uses these names in the crates that call it.
 pub use axum::extract::FromRef;
 pub use domain::clock::{Clock, Random};
 pub use domain::error::Result;

@@ -1,5 +1,5 @@
-//! The context of a request during its handling: its id, its route, the client of its token, its address, whether
-//! the response may depend on a cookie, and the language of the response.
+//! The context of the request that is being handled: its id, its route, its address, the client of its token, the language of the response,
+//! and whether the response may depend on a cookie.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,12 +35,12 @@ pub(super) struct RequestContext {
     parameters: OnceLock<Arc<[crate::describe::Parameter]>>,
 }
 
-/// What was recorded during a request.
+/// The values that were recorded during a request.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     pub(super) client: Option<ClientId>,
     pub(super) took_cookie: bool,
-    /// The path as the route was declared; `None` if there is no such route.
+    /// The declared path of the route; `None` if no route matched.
     pub(super) route: Option<Arc<str>>,
     /// The job that the request started.
     pub(super) job: Option<JobId>,
@@ -63,7 +63,7 @@ impl RequestContext {
         }
     }
 
-    /// Runs the handling of a request in this context; returns its result and what was recorded.
+    /// Runs the handling of a request in this context. Returns its result and the recorded values.
     pub(super) async fn during<T>(self, handling: impl Future<Output = T>) -> (T, Observed) {
         CONTEXT
             .scope(self, async {
@@ -121,7 +121,7 @@ pub(super) fn declared(parameters: &Arc<[crate::describe::Parameter]>) {
     let _ = CONTEXT.try_with(|context| context.parameters.set(parameters.clone()));
 }
 
-/// With debug assertions, panics if a handler reads a parameter that its route does not declare.
+/// Panics, with debug assertions, if a handler reads a parameter that its route does not declare.
 pub(super) fn reads(place: crate::describe::Place, name: &str) {
     #[cfg(debug_assertions)]
     let _ = CONTEXT.try_with(|context| {

@@ -1,4 +1,4 @@
-//! Responses: errors in their three renderings, FHIR and plain JSON, pages, redirects.
+//! Responses: FHIR resources, JSON, pages, redirects, and errors as an OperationOutcome, a page or the JSON of OAuth.
 
 use askama::Template;
 use axum::body::{Body, Bytes};
@@ -36,9 +36,9 @@ impl Shown {
 
 /// The target outside this server that a page's form may redirect to: an origin, or a scheme with its colon.
 #[derive(Debug, Clone)]
-pub struct FormGoesTo(pub String);
+pub struct FormRedirect(pub String);
 
-impl FormGoesTo {
+impl FormRedirect {
     /// Returns the source expression that a Content Security Policy needs for a redirect to an app's address.
     pub fn app(address: &str) -> Option<Self> {
         let url = url::Url::parse(address).ok()?;
@@ -50,7 +50,8 @@ impl FormGoesTo {
         }
     }
 
-    pub fn tell(self, mut response: Response) -> Response {
+    /// Adds the target to the response, so that the host permits it in the Content Security Policy.
+    pub fn add_to(self, mut response: Response) -> Response {
         response.extensions_mut().insert(self);
         response
     }
@@ -101,7 +102,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Renders the error of a response as a page; status and headers stay.
+/// Renders the error of a response as a page. The status and the headers do not change.
 pub(super) fn as_page(response: Response) -> Response {
     let page = |status: StatusCode, shown: &Shown| {
         html(status, &ErrorPage::new(status, &shown.text, shown.retry_after))
@@ -145,8 +146,8 @@ impl IntoResponse for PageError {
 /// An error of an OAuth endpoint (RFC 6749, 5.2).
 #[derive(Debug)]
 pub enum OAuthError {
-    /// `invalid_client` for a client whose assertion is not valid. The status is 400, because the client used no HTTP authentication
-    /// scheme.
+    /// `invalid_client` for a client whose assertion is not valid. The status is 400 because the client used no scheme of HTTP
+    /// authentication.
     Assertion,
     /// One of the specification's codes, and a text for the developer of the client.
     Refused {
@@ -206,7 +207,7 @@ impl IntoResponse for OAuthError {
     }
 }
 
-/// The `Retry-After` of a request that failed because a store did not respond, in seconds.
+/// The `Retry-After` in seconds of a request that failed because a store did not respond.
 const UNAVAILABLE_SECONDS: u64 = 5;
 
 fn with_error_headers(error: &Error, mut response: Response) -> Response {
@@ -242,7 +243,7 @@ fn with_error_headers(error: &Error, mut response: Response) -> Response {
     response
 }
 
-/// Returns a response with a body that exists already.
+/// Returns a response with these bytes as its body.
 pub fn ready(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
     body(status, content_type, bytes)
 }

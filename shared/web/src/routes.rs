@@ -1,6 +1,5 @@
-//! The only list of routes. A function declares each of its routes once, with method, path, permitted callers and responses; its router is
-//! built from the declarations. The rules for cookies, the route in the log, the OpenAPI document, the tables in the
-//! documentation and the tests use the same list.
+//! The declarations of routes. A function declares each of its routes once, with method, path, permitted callers and responses. Its router,
+//! the CORS rules, the route in the log, the OpenAPI document, the tables in the documentation and the tests use these declarations.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,7 +17,7 @@ use crate::describe::{Parameter, Returned};
 use crate::request_context;
 use crate::respond::ApiError;
 
-/// Who may call a route, and how every other caller is refused.
+/// The callers that a route permits, and the response to all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Everyone.
@@ -31,17 +30,17 @@ pub enum Access {
     OwnerOrSigned,
     /// The owner's token, or staff by cookie.
     OwnerOrStaff,
-    /// Everyone who may fill in the form: the owner's token, the code of the link, or a cookie of the patient or of staff.
+    /// A caller who may fill in the form: the owner's token, the code of the link, or a cookie of the patient or of staff.
     FormFiller,
     /// A client with access to many patients: 401 without a token, 403 with a patient's token.
     Client,
     /// Staff, by cookie or by a token with the role: 401 without either, 403 with a patient's token.
     Staff,
-    /// Staff in a browser: other callers are sent to sign in, or get 401 as a page.
+    /// Staff in a browser. Other callers are redirected to the sign-in page, or get 401 as a page.
     StaffPage,
-    /// A patient in a browser: other callers are sent to sign in, or get a page that refuses them.
+    /// A patient in a browser. Other callers are redirected to the sign-in page, or get an error page.
     PatientPage,
-    /// A browser that an app sends here; errors are pages.
+    /// A browser that an app has redirected to this server; errors are pages.
     AppRedirect,
     /// An OAuth client; errors are 400 or 401 in the JSON of OAuth.
     OAuth,
@@ -70,14 +69,14 @@ impl Access {
     }
 }
 
-/// The beginning of a path.
+/// The base of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Below {
     /// The base URL of the server.
     Root,
     /// A base URL of the FHIR API.
     Base(Base),
-    /// The same, below one of the sandbox's shortcuts.
+    /// A base URL of the FHIR API below one of the sandbox's shortcuts.
     Shortcut(SandboxShortcut, Base),
 }
 
@@ -116,20 +115,19 @@ pub struct Route {
     pub returns: Vec<Returned>,
 }
 
-/// Media types of bodies.
 pub const JSON: &[&str] = &["application/json"];
 pub const FORM: &[&str] = &["application/x-www-form-urlencoded"];
 pub const JSON_OR_FORM: &[&str] = &["application/json", "application/x-www-form-urlencoded"];
 pub const MULTIPART: &[&str] = &["multipart/form-data"];
 pub const PARAMETERS: &[&str] = &["application/fhir+json", "application/json"];
 
-/// Routes and their handlers, before their state is known.
+/// Routes and their handlers, without their state.
 pub struct Routes<S> {
     routes: Vec<Route>,
     handlers: Vec<MethodRouter<S>>,
 }
 
-/// Adds routes below a path: see [`Routes::below`].
+/// Adds routes with a common base: see [`Routes::below`].
 pub struct At<S> {
     all: Routes<S>,
     below: Below,
@@ -141,7 +139,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Self { routes: Vec::new(), handlers: Vec::new() }
     }
 
-    /// Declares routes below a path.
+    /// Declares routes with a common base.
     pub fn below(self, below: Below, declare: impl FnOnce(At<S>) -> At<S>) -> Self {
         declare(At { all: self, below }).all
     }
@@ -167,8 +165,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-/// The summary of a route in one sentence, and the status codes of its successful responses.
-pub type Says = (&'static str, &'static [u16]);
+/// The summary of a route, and the status codes of its successful responses.
+pub type Summary = (&'static str, &'static [u16]);
 
 impl<S: Clone + Send + Sync + 'static> At<S> {
     /// Declares a route.
@@ -176,7 +174,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
         mut self,
         (method, path): (Method, &str),
         access: Access,
-        (summary, statuses): Says,
+        (summary, statuses): Summary,
         handler: H,
     ) -> Self
     where
@@ -203,8 +201,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
         self
     }
 
-    /// Marks the GET route that was declared last as one that changes state. HEAD is then refused, because it must be safe (RFC 9110,
-    /// 9.2.1).
+    /// Marks the GET route declared last as one that changes state. Its HEAD is refused, because HEAD must be safe (RFC 9110, 9.2.1).
     pub fn that_acts(mut self) -> Self {
         if let Some(handler) = self.all.handlers.pop() {
             let refused = handler.on(MethodFilter::HEAD, async || ApiError(Error::MethodNotAllowed));
@@ -237,29 +234,29 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
         self
     }
 
-    pub fn get<H, T: 'static>(self, path: &str, access: Access, says: Says, handler: H) -> Self
+    pub fn get<H, T: 'static>(self, path: &str, access: Access, summary: Summary, handler: H) -> Self
     where
         H: Handler<T, S>,
     {
-        self.route((Method::GET, path), access, says, handler)
+        self.route((Method::GET, path), access, summary, handler)
     }
 
-    pub fn post<H, T: 'static>(self, path: &str, access: Access, says: Says, handler: H) -> Self
+    pub fn post<H, T: 'static>(self, path: &str, access: Access, summary: Summary, handler: H) -> Self
     where
         H: Handler<T, S>,
     {
-        self.route((Method::POST, path), access, says, handler)
+        self.route((Method::POST, path), access, summary, handler)
     }
 
-    pub fn delete<H, T: 'static>(self, path: &str, access: Access, says: Says, handler: H) -> Self
+    pub fn delete<H, T: 'static>(self, path: &str, access: Access, summary: Summary, handler: H) -> Self
     where
         H: Handler<T, S>,
     {
-        self.route((Method::DELETE, path), access, says, handler)
+        self.route((Method::DELETE, path), access, summary, handler)
     }
 }
 
-/// Records in the request's context which route the request reached.
+/// A layer that records the route in the context of the request.
 #[derive(Clone)]
 struct Mark {
     route: Arc<str>,

@@ -1,9 +1,9 @@
-//! Describes scopes in the patient's words. Each meaning appears once: first identity, then what the app may read, then for how long.
+//! Describes OAuth scopes to patients. Each meaning appears once: first identity, then the readable data, then the duration of access.
 
 use domain::scopes::Scopes;
 use words::Words;
 
-/// Returns the lines for the consent page, and for an app on the page of apps with access.
+/// Returns the lines for the consent page and for the page of apps with access.
 pub fn scopes_in_words(scopes: &Scopes, words: &Words) -> Vec<String> {
     let mut lines: Vec<_> = scopes.words().map(|scope| line(&scope, words)).collect();
     lines.sort();
@@ -11,7 +11,7 @@ pub fn scopes_in_words(scopes: &Scopes, words: &Words) -> Vec<String> {
     lines.into_iter().map(|(_, text)| text).collect()
 }
 
-/// Returns the position of a scope among the others, and its text.
+/// Returns the sort position of a scope, and its text.
 fn line(scope: &str, words: &Words) -> (u8, String) {
     let plain = |place: u8, key: &str| (place, words.text(key, &[]));
     match scope {
@@ -33,8 +33,7 @@ fn line(scope: &str, words: &Words) -> (u8, String) {
     }
 }
 
-/// Returns the type that a scope allows to read and search, if the scope allows nothing else: `patient/Observation.rs` (SMART App Launch
-/// 2.2) or
+/// Returns the resource type of a scope that only permits reading and searching: `patient/Observation.rs` (SMART App Launch 2.2) or
 /// `patient/Observation.read` (1.0).
 fn read_of(scope: &str) -> Option<&str> {
     let (resource_type, permission) = scope.strip_prefix("patient/")?.split_once('.')?;

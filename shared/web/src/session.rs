@@ -1,5 +1,5 @@
-//! Sessions in browsers: of staff, of patients, and of people who opened the link to a job's form. The cookie is a secret;
-//! the store has its fingerprint only.
+//! Browser sessions of staff, of patients, and of people who opened the link to a job's form. The cookie is a secret; the store has only
+//! its fingerprint.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub struct SessionKind {
 pub const STAFF: SessionKind = SessionKind { cookie: "sid", entry: EntryKind::StaffSession };
 pub const PATIENT: SessionKind = SessionKind { cookie: "patient", entry: EntryKind::PatientSession };
 
-/// The session of a person who opened the link to a job's form. It is valid for that form only, and its cookie is sent to the form's paths
-/// only.
+/// The session of a person who opened the link to a job's form. It is valid only for that form, and browsers send its cookie only to the
+/// paths of the form.
 pub const FORM: SessionKind = SessionKind { cookie: "form", entry: EntryKind::FormSession };
 
 /// A member of staff who is signed in.
@@ -138,7 +138,7 @@ pub(crate) async fn prolong(
 ) -> Result<()> {
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
     if expires_at.duration_since(entry.expires_at) > TOUCH {
-        // If this race is lost, another request has extended the session.
+        // If the entry has changed, another request has extended the session.
         expiring.replace(kind.entry, key, &ExpiringEntry { expires_at, ..entry.clone() }).await?;
     }
     Ok(())
@@ -164,7 +164,7 @@ pub async fn end<T: DeserializeOwned>(
     end_below(kind, "", cookies, expiring, settings).await
 }
 
-/// Does the same for a cookie of [`begin_below`].
+/// Ends a session like [`end`], for a cookie of [`begin_below`].
 pub async fn end_below<T: DeserializeOwned>(
     kind: SessionKind,
     path: &str,
@@ -180,8 +180,8 @@ pub async fn end_below<T: DeserializeOwned>(
     Ok((session, cookie(kind, path, "", Some(0), settings)?))
 }
 
-/// Whether the request may change state: it comes from a page of this server or of an allowed origin, or not from a browser.
-/// Another site must not change anything with the cookies of its visitors.
+/// The result of the CSRF check. A request may change state if a page of this server or of an allowed origin sends it, or a program that
+/// is not a browser. Other sites must not change anything with the cookies of their visitors.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin {
     is_allowed: bool,
@@ -200,7 +200,7 @@ impl Origin {
         Self { is_allowed }
     }
 
-    /// CSRF check: refuses a request from another site.
+    /// Refuses a request from another site.
     pub fn check(self) -> Result<()> {
         match self.is_allowed {
             true => Ok(()),

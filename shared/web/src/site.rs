@@ -1,4 +1,4 @@
-//! What all pages of a server share: its name, its files, its texts, and the policy that browsers enforce on them.
+//! The settings, files and texts that all pages share, and their Content Security Policy.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub const LANGUAGE: &str = "lang";
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Site {
-    /// The path of the public base URL, which every link within pages begins with; usually empty.
+    /// The path of the public base URL, with which every link in a page begins; usually empty.
     pub prefix: String,
     pub pages: Pages,
     pub assets: Assets,
@@ -43,8 +43,8 @@ impl Site {
         Words { language, overrides: self.pages.words.clone(), zone: self.pages.zone.clone() }
     }
 
-    /// Returns the Content Security Policy: what a page may load and do. Forms go to this server. If `form_action` names another
-    /// origin, a form may redirect there.
+    /// Returns the Content Security Policy. Pages send forms to this server. If `form_action` names another origin, the response to a
+    /// form may redirect there.
     pub fn policy(&self, form_action: Option<&str>) -> Option<HeaderValue> {
         let assets = &self.asset_base;
         let also = form_action.map(|origin| format!(" {origin}")).unwrap_or_default();
@@ -73,7 +73,7 @@ impl Default for Site {
     }
 }
 
-/// The reader of a response, as far as a page depends on them.
+/// The properties of the reader that a page depends on.
 #[derive(Debug, Clone)]
 pub struct Reader {
     pub site: Arc<Site>,
@@ -86,7 +86,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Returns the reader who sent the request. The language in the URL has priority, then the cookie, then `Accept-Language`.
+    /// Returns the reader who sent the request. The URL determines the language; without it, the cookie; without both, `Accept-Language`.
     pub fn of(site: Arc<Site>, method: &http::Method, uri: &Uri, headers: &HeaderMap) -> Self {
         let language = asked_for(uri)
             .or_else(|| of_cookie(headers))

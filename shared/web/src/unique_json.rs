@@ -1,12 +1,12 @@
-//! Reads JSON and refuses an object that has two members of the same name. JSON does not define which of the two members is valid
-//! (RFC 8259, section 4), so one reader could check the first member while another reader uses the second.
+//! Reads JSON and refuses an object with two members of the same name. JSON does not define which of them is valid (RFC 8259,
+//! section 4), so one reader could check the first member while another reader uses the second.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Parses `bytes`. An object with two members of the same name is an error, whose text has the name.
+/// Parses `bytes`. Returns an error with the name if an object has two members of the same name.
 pub fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_slice(bytes).map(|Unique(value)| value)
 }

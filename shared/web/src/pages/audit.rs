@@ -1,7 +1,7 @@
 //! The page of the audit trail.
 
 use askama::Template;
-use domain::audit::{Action, ActorKind, Entry, Outcome};
+use domain::audit::{Action, Entry, Outcome};
 use storage::audit_chain::Report;
 use words::Words;
 
@@ -16,17 +16,17 @@ pub struct AuditPage {
     pub actions: Vec<Choice>,
     pub outcomes: Vec<Choice>,
     pub rows: Vec<AuditRow>,
-    /// Whether the newest entries are whole, in words.
+    /// The result of the check of the newest entries, as a sentence.
     pub chain: String,
-    /// The first broken entry of each broken chain, in words.
+    /// A sentence for each broken chain, with its first broken entry.
     pub broken: Vec<String>,
     /// The query of the next page.
     pub older: Option<String>,
-    /// The query of the same entries in NDJSON.
+    /// The query for the same entries as NDJSON.
     pub lines: String,
 }
 
-/// What the reader asked for, as it was typed.
+/// The values of the search form, as the reader typed them.
 pub struct AuditFilter {
     pub who: String,
     pub patient: String,
@@ -53,7 +53,7 @@ pub struct AuditRow {
     pub object: String,
     pub origin: String,
     pub outcome: String,
-    /// The name of the outcome, for its look.
+    /// The name of the outcome, which is its CSS class.
     pub look: &'static str,
 }
 
@@ -105,7 +105,7 @@ impl AuditRow {
                 Some(issuer) => format!("{} ({issuer})", event.actor.id),
                 None => event.actor.id.clone(),
             },
-            kind: words.text(&format!("audit-actor-{}", kind_name(event.actor.kind)), &[]),
+            kind: words.text(&format!("audit-actor-{}", event.actor.kind.name()), &[]),
             action: action_words(words, event.action),
             patient: event.patient.as_ref().map(ToString::to_string).unwrap_or_default(),
             job: event.job.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -115,10 +115,6 @@ impl AuditRow {
             look: event.outcome.name(),
         }
     }
-}
-
-fn kind_name(kind: ActorKind) -> &'static str {
-    kind.name()
 }
 
 fn action_words(words: &Words, action: Action) -> String {

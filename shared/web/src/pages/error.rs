@@ -1,4 +1,4 @@
-//! The page of an error: what happened, what to do, and the number that the log has.
+//! The error page: what happened, what the reader can do, and the request id that the log contains.
 
 use askama::Template;
 use http::StatusCode;
@@ -11,7 +11,7 @@ use crate::request_context;
 pub struct ErrorPage {
     title: String,
     what_to_do: String,
-    /// The error's own words, which are English.
+    /// The text of the error, which is always English.
     details: Option<String>,
     in_english: bool,
     request: Option<String>,
@@ -24,10 +24,11 @@ impl ErrorPage {
         let reader = request_context::reader();
         let words = reader.words();
         let status = status.as_u16();
-        // Only the app can begin its request again.
-        let is_apps = matches!(reader.path.as_str(), "/authorize-app" | "/patient-login" | "/auth/authorize");
+        // Only the app can restart its request.
+        let is_of_app =
+            matches!(reader.path.as_str(), "/authorize-app" | "/patient-login" | "/auth/authorize");
         let (title, what_to_do) = match status {
-            400 | 401 | 409 if is_apps => ("error-app".to_owned(), "error-app-do".to_owned()),
+            400 | 401 | 409 if is_of_app => ("error-app".to_owned(), "error-app-do".to_owned()),
             401 | 403 | 404 | 405 | 409 | 413 | 500 => {
                 (format!("error-{status}"), format!("error-{status}-do"))
             }
@@ -41,7 +42,7 @@ impl ErrorPage {
             None => words.text(&title, &[]),
         };
         let (link, link_words) = next_step(status, &reader.path);
-        // The others say no more than the words above them.
+        // For these statuses the text of the error repeats the title.
         let has_details = !matches!(status, 401 | 404 | 405 | 429 | 500..);
         Self {
             title,
@@ -55,7 +56,7 @@ impl ErrorPage {
     }
 }
 
-/// Where the page's link leads, and its words.
+/// Returns the path of the page's link, and the key of its text.
 fn next_step(status: u16, path: &str) -> (&'static str, &'static str) {
     match status {
         401 | 403 if path.starts_with("/staff") => ("/staff/login", "sign-in"),

@@ -1,10 +1,10 @@
-//! The patient's form: three steps, and what comes after.
+//! The patient's form: its three steps and the pages that follow them.
 
 use askama::Template;
 
 use crate::pages::filters;
 
-/// A mistake, and the field where it is.
+/// An error in the form, with its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldProblem {
     /// The id of the field.
@@ -12,30 +12,30 @@ pub struct FieldProblem {
     pub text: String,
 }
 
-/// What the three steps have in common.
+/// The elements that the three steps have in common.
 #[derive(Debug, Clone)]
 pub struct FormFrame {
     pub title: String,
     pub step: &'static str,
     pub step_words: String,
     pub patient: String,
-    /// The path that the form is sent to.
+    /// The path to which the form is sent.
     pub action: String,
-    /// The path of the step before.
+    /// The path of the previous step.
     pub back: Option<String>,
     pub token: String,
     pub version: String,
     /// The button that the Enter key presses.
     pub default_button: &'static str,
     pub problems: Vec<FieldProblem>,
-    /// Whether another tab has changed what is shown.
+    /// Whether another tab has changed the shown values.
     pub changed: bool,
     pub session_seconds: i64,
     pub session_words: String,
 }
 
 impl FormFrame {
-    /// The message at a field.
+    /// Returns the message at a field.
     pub fn problem_at(&self, field: &str) -> Option<String> {
         self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.text.clone())
     }
@@ -57,7 +57,7 @@ pub struct PartCard {
     pub name: String,
     pub hint: String,
     pub ticked: bool,
-    /// Whether dates and note are shown.
+    /// Whether the dates and the note are shown.
     pub open: bool,
     pub dates: [DateFields; 2],
     pub note: String,
@@ -70,12 +70,12 @@ impl PartCard {
     }
 }
 
-/// A date as it is typed.
+/// A date as the patient typed it.
 pub struct DateFields {
     pub id: String,
     pub name: String,
     pub legend: String,
-    /// In the order of the language.
+    /// Day, month and year, in the order of the language.
     pub fields: [DateField; 3],
     pub error: Option<String>,
 }
@@ -104,7 +104,7 @@ pub struct TopicCard {
     pub error: Option<String>,
 }
 
-/// Step 3: everything once more, and the permission.
+/// Step 3: a summary of the choices, and the permission.
 #[derive(Template)]
 #[template(path = "form_check.html")]
 pub struct CheckPage {
@@ -114,7 +114,7 @@ pub struct CheckPage {
     pub parts: Vec<PartAnswer>,
     pub parts_left_out: String,
     pub topics: Vec<TopicCard>,
-    /// What is permitted; `None` where no topic is ticked.
+    /// The text of the permission; `None` if no topic is ticked.
     pub permission: Option<String>,
     pub agree_words: String,
     pub agree_missing: bool,
@@ -126,7 +126,7 @@ pub struct PartAnswer {
     pub note: String,
 }
 
-/// The choices are kept for another time.
+/// Confirms that the choices are saved, so that the patient can continue later.
 #[derive(Template)]
 #[template(path = "form_saved.html")]
 pub struct SavedPage {
@@ -136,25 +136,25 @@ pub struct SavedPage {
     pub leave: String,
 }
 
-/// The form was sent just now.
+/// Confirms that the form was sent.
 #[derive(Template)]
 #[template(path = "form_sent.html")]
 pub struct SentPage {
     pub number: String,
     pub review: bool,
     pub get: String,
-    /// The path of the page that shows the state.
+    /// The path of the page with the state.
     pub state: String,
     /// The path that signs the patient out.
     pub leave: String,
 }
 
-/// What has become of a form that was sent.
+/// The state of the export after the form was sent.
 #[derive(Template)]
 #[template(path = "form_state.html")]
 pub struct StatePage {
     pub state: String,
-    /// The class of the state.
+    /// The CSS class of the state.
     pub look: &'static str,
     pub next: String,
     pub next_step: Option<String>,
@@ -168,7 +168,7 @@ pub struct StatePage {
     pub again: bool,
 }
 
-/// A form whose export is not there any more, or is somebody else's: for whoever is signed in.
+/// The page for a signed-in person whose form belongs to an export that does not exist or has another owner.
 #[derive(Template)]
 #[template(path = "gone.html")]
 pub struct GonePage {

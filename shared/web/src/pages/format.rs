@@ -1,5 +1,4 @@
-//! `/format`: the public documentation of what a copy holds (45 CFR 170.315(b)(10)(iii)), made of the tables by which the server
-//! exports.
+//! `/format`: the public documentation of the export format (45 CFR 170.315(b)(10)(iii)), generated from the tables that the export uses.
 
 use askama::Template;
 use domain::choices::{GroupRule, Sensitive, rules};
@@ -15,21 +14,20 @@ use super::frame::filters;
 pub struct FormatPage {
     /// Members of the manifest; the message `manifest-MEMBER` explains each.
     members: [&'static str; 12],
-    /// Where the manifest has a member, as JSON: the name of the member's message and how it is written.
     parts: Vec<PartRow>,
     topics: Vec<TopicRow>,
     /// Keys of the ledger's reasons; the message `left-out-KEY` explains each.
     reasons: Vec<&'static str>,
     types: Vec<TypeRow>,
-    /// The types outside any patient's record.
+    /// The types that are not part of a patient's record.
     others: Vec<&'static str>,
 }
 
-/// What a part of the form has.
+/// The contents of a part of the form.
 struct PartRow {
     /// The key of the part's name in the catalogue.
     name: String,
-    /// Resource types, with commas; empty where they are all others.
+    /// Resource types, separated by commas; empty for the part with all other types.
     types: String,
     codes: String,
 }
@@ -44,11 +42,11 @@ struct TypeRow {
     name: &'static str,
     /// The elements that make a resource part of a record.
     belongs: String,
-    /// The elements that each resource has.
+    /// The mandatory elements.
     always: String,
 }
 
-/// The members of a manifest, as a message's key and as they are written.
+/// The documented members of a manifest.
 const MEMBERS: [&str; 12] = [
     "transactionTime",
     "request",
@@ -65,7 +63,7 @@ const MEMBERS: [&str; 12] = [
 ];
 
 impl FormatPage {
-    #[expect(clippy::new_without_default, reason = "it is made for one response")]
+    #[expect(clippy::new_without_default, reason = "it is created for one response")]
     pub fn new() -> Self {
         let outside = |name: &&&str| !has_compartment(name);
         Self {

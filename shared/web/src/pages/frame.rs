@@ -1,4 +1,4 @@
-//! What stands around every page, and the filters by which templates reach it.
+//! The common header and footer of every page, and the filters of templates.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(crate) struct Frame {
     site: Arc<Site>,
     words: Words,
     here: Option<String>,
-    /// What the reader may do as a member of staff.
+    /// The roles of the reader, if the reader is a member of staff.
     roles: Roles,
 }
 
@@ -30,24 +30,24 @@ pub(crate) struct LanguageLink {
 }
 
 impl Frame {
-    /// The frame for whoever reads the response that is being made.
+    /// Returns the frame for the reader of the current response.
     pub(crate) fn current() -> Self {
         let reader = request_context::reader();
         let roles = request_context::current_roles();
         Self { words: reader.words(), site: reader.site, here: reader.here, roles }
     }
 
-    /// Whether whoever reads the page may review exports.
+    /// Returns whether the reader may review exports.
     pub(crate) fn is_reviewer(&self) -> bool {
         self.roles.has(Role::Reviewer)
     }
 
-    /// Whether whoever reads the page may read the audit trail.
+    /// Returns whether the reader may read the audit trail.
     pub(crate) fn is_auditor(&self) -> bool {
         self.roles.has(Role::Auditor)
     }
 
-    /// Whether whoever reads the page looks after the server.
+    /// Returns whether the reader is an administrator.
     pub(crate) fn is_administrator(&self) -> bool {
         self.roles.has(Role::Administrator)
     }
@@ -84,22 +84,22 @@ impl Frame {
         self.site.pages.help_url.as_ref()
     }
 
-    /// Where it is written what a copy holds.
+    /// Returns the URL of the documentation of the export format.
     pub(crate) fn format(&self) -> &str {
         &self.site.documentation_url
     }
 
-    #[expect(clippy::unused_self, reason = "templates reach it by the frame")]
+    #[expect(clippy::unused_self, reason = "templates call it as a method of the frame")]
     pub(crate) fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
 
-    /// The same page in the other languages; none for a page that a link does not show.
+    /// Returns links to this page in the other languages; empty if a link cannot show the page.
     pub(crate) fn other_languages(&self) -> Vec<LanguageLink> {
         self.here.as_ref().map(|here| self.languages_at(here)).unwrap_or_default()
     }
 
-    /// A page in the other languages.
+    /// Returns links to a page in the other languages.
     pub(crate) fn languages_at(&self, here: &str) -> Vec<LanguageLink> {
         let others = Language::all().filter(|language| *language != self.words.language);
         let link = |language: Language| LanguageLink {
@@ -121,7 +121,7 @@ impl Frame {
     clippy::inline_always,
     clippy::unnecessary_wraps,
     clippy::unused_self,
-    reason = "so the macro makes a filter"
+    reason = "the macro generates the filters this way"
 )]
 pub(super) mod filters {
     use askama::{Values, filter_fn, get_value};
@@ -132,25 +132,25 @@ pub(super) mod filters {
         get_value::<Frame>(values, FRAME).cloned().unwrap_or_else(|_| Frame::current())
     }
 
-    /// A path of ours as a browser needs it: below the path of the public base URL.
+    /// Returns a path of this server below the path of the public base URL.
     #[filter_fn]
     pub fn at(path: &str, values: &dyn Values) -> askama::Result<String> {
         Ok(format!("{}{path}", of(values).site.prefix))
     }
 
-    /// The message of a key.
+    /// Returns the message of a key.
     #[filter_fn]
     pub fn t(key: &str, values: &dyn Values) -> askama::Result<String> {
         Ok(of(values).words.text(key, &[]))
     }
 
-    /// The message of a key with one variable.
+    /// Returns the message of a key with one variable.
     #[filter_fn]
     pub fn t1(key: &str, values: &dyn Values, name: &str, value: &str) -> askama::Result<String> {
         Ok(of(values).words.text(key, &[(name, value)]))
     }
 
-    /// What stands around the page.
+    /// Returns the frame of the page.
     #[filter_fn]
     pub fn frame(_: &str, values: &dyn Values) -> askama::Result<Frame> {
         Ok(of(values))

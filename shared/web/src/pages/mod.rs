@@ -45,16 +45,16 @@ pub struct LandingPage<'a> {
     pub sandbox: bool,
 }
 
-/// Where a patient says who they are, for an app's request or for a page of ours (`next`).
+/// The sign-in page of patients, for the request of an app or for a page of this server (`next`).
 #[derive(Template, Default)]
 #[template(path = "patient_login.html")]
 pub struct PatientLoginPage {
     pub sandbox: bool,
     pub request: String,
     pub next: String,
-    /// The app that sent the patient.
+    /// The app that redirected the patient to this page.
     pub app: Option<String>,
-    /// Whether the patient was signed out, and what was typed is kept.
+    /// Whether the patient was signed out and the typed values are saved.
     pub was_saved: bool,
     pub username: String,
     pub error: Option<String>,
@@ -64,7 +64,7 @@ pub struct PatientLoginPage {
 }
 
 impl PatientLoginPage {
-    /// The address that shows the page again.
+    /// Returns the path and query that show the page again.
     pub(crate) fn here(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         let fields = [("request", &self.request), ("next", &self.next), ("from", &self.from)];
@@ -76,18 +76,18 @@ impl PatientLoginPage {
     }
 }
 
-/// Where a patient lets an app have the record.
+/// The page on which a patient gives an app access to the record.
 #[derive(Template)]
 #[template(path = "consent.html")]
 pub struct ConsentPage {
     pub title: String,
     pub you: String,
     pub may: String,
-    /// What the scopes mean, each once.
+    /// The meanings of the scopes, without repetition.
     pub scopes: Vec<String>,
-    /// Whose the app is not, and where what it gets goes.
+    /// The notice that the app belongs to another organization, and where it stores the data.
     pub goes: String,
     pub request: String,
-    /// The address that shows the sign-in page again.
+    /// The path and query of the sign-in page.
     pub sign_in: String,
 }

@@ -1,14 +1,14 @@
-//! The patient's own pages: copies, one copy, apps with access, and the question whether something is meant.
+//! The patient's pages: the list of copies, one copy, the apps with access, and the page that asks for confirmation.
 
 use askama::Template;
 
 use crate::pages::filters;
 
-/// What stands around the pages of a patient who is signed in.
+/// The common part of the pages for a signed-in patient.
 #[derive(Debug, Clone)]
 pub struct MyFrame {
     pub name: String,
-    /// The part that the page belongs to: copies or apps.
+    /// The section of the page: copies or apps.
     pub here: &'static str,
 }
 
@@ -17,12 +17,12 @@ pub struct MyFrame {
 #[template(path = "my_copies.html")]
 pub struct CopiesPage {
     pub my: MyFrame,
-    /// What has just happened.
+    /// The message about the last action.
     pub said: Option<String>,
-    /// Where a new copy is asked for.
+    /// The path at which the patient requests a new copy.
     pub ask: String,
     pub copies: Vec<CopyCard>,
-    /// Where the list goes on.
+    /// The path of the next page of the list.
     pub older: Option<String>,
 }
 
@@ -30,9 +30,9 @@ pub struct CopyCard {
     pub href: String,
     pub title: String,
     pub state: String,
-    /// The class of the state.
+    /// The CSS class of the state.
     pub look: &'static str,
-    /// Who asked for it, and when.
+    /// The requester of the copy and the date.
     pub asked: String,
     pub next: String,
 }
@@ -46,18 +46,18 @@ pub struct CopyPage {
     pub title: String,
     pub state: String,
     pub state_name: &'static str,
-    /// The class of the state.
+    /// The CSS class of the state.
     pub look: &'static str,
     pub next: String,
-    /// Why it was not sent.
+    /// The reason of the rejection.
     pub rejected: Option<String>,
-    /// Whether the state changes without the patient.
+    /// Whether the state can change without an action of the patient.
     pub is_live: bool,
     pub percent: Option<u8>,
-    /// Whether the page loads again by itself.
+    /// Whether the page reloads automatically.
     pub by_itself: bool,
     pub here: String,
-    /// The form, while it waits for the patient.
+    /// The path of the form, while the export waits for it.
     pub form: Option<String>,
     pub ask: String,
     pub can_ask: bool,
@@ -65,7 +65,7 @@ pub struct CopyPage {
     pub number: String,
     pub chosen: Option<Chosen>,
     pub contents: Vec<ContentRow>,
-    /// How much was read, and how much of it is in the copy.
+    /// The numbers of entries that were read and that are in the copy.
     pub account: Option<String>,
     pub left_out: Vec<AccountRow>,
     pub downloads: Option<Downloads>,
@@ -74,11 +74,11 @@ pub struct CopyPage {
     pub can_take_back: bool,
 }
 
-/// What the patient chose.
+/// The patient's choices.
 pub struct Chosen {
     pub parts: Vec<ChosenPart>,
     pub topics: Vec<String>,
-    /// Without a form: the complete record.
+    /// Whether the copy is the complete record, requested without a form.
     pub is_all: bool,
 }
 
@@ -88,13 +88,13 @@ pub struct ChosenPart {
     pub note: String,
 }
 
-/// What can be downloaded.
+/// The available downloads.
 pub struct Downloads {
-    /// Where all of it is; `None` where it is too large for one ZIP.
+    /// The path of the ZIP; `None` if the copy is too large for one ZIP.
     pub zip: Option<String>,
     pub all: String,
     pub files: Vec<FileLink>,
-    /// Whether there are more files than are listed.
+    /// Whether the list of files is incomplete.
     pub is_more: bool,
 }
 
@@ -104,18 +104,18 @@ pub struct FileLink {
     pub size: String,
 }
 
-/// The entries of one type.
+/// The number of entries of one type.
 pub struct ContentRow {
-    /// What the patient calls it; may be empty.
+    /// The name of the type for patients; may be empty.
     pub name: String,
     /// The FHIR type.
     pub kind: String,
     pub count: String,
-    /// From when to when; may be empty.
+    /// The first and the last day, as text. Empty if they are not known.
     pub days: String,
 }
 
-/// What was left out for one reason.
+/// The entries that were left out for one reason.
 pub struct AccountRow {
     pub why: String,
     pub entries: String,
@@ -136,19 +136,19 @@ pub struct AppCard {
     pub name: String,
     pub since: String,
     pub used: String,
-    /// What the scopes mean, each once.
+    /// The meanings of the scopes, without repetition.
     pub may: Vec<String>,
     pub stop: String,
 }
 
-/// Whether something is meant.
+/// Asks the patient to confirm an action.
 #[derive(Template)]
 #[template(path = "my_confirm.html")]
 pub struct ConfirmPage {
     pub my: MyFrame,
     pub title: String,
     pub lead: String,
-    /// The path that the answer is sent to.
+    /// The path to which the confirmation is sent.
     pub action: String,
     pub fields: Vec<(&'static str, String)>,
     pub button: String,

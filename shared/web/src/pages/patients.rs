@@ -1,4 +1,4 @@
-//! The staff's search of patients, and the form of an export that staff start.
+//! The patient search of staff, and the form with which staff start an export.
 
 use askama::Template;
 use domain::job::PatientSummary;
@@ -8,7 +8,7 @@ use words::Words;
 use crate::pages::queue::{identifiers, state};
 use crate::pages::{FieldProblem, filters};
 
-/// The patients of an id.
+/// The search for a patient by an id.
 #[derive(Template)]
 #[template(path = "staff_patients.html")]
 pub struct PatientsPage {
@@ -30,7 +30,7 @@ pub struct PatientRow {
 /// The newest export of a patient.
 pub struct LastExport {
     pub id: String,
-    /// The class of the state.
+    /// The CSS class of the state.
     pub look: &'static str,
     pub state: String,
     pub date: String,
@@ -54,7 +54,7 @@ impl PatientRow {
     }
 }
 
-/// The form of an export that staff start.
+/// The form with which staff start an export.
 #[derive(Template)]
 #[template(path = "staff_start.html")]
 pub struct StartPage {
@@ -66,12 +66,12 @@ pub struct StartPage {
     pub to: String,
     pub receiver: String,
     pub reason: String,
-    /// The number of the new export.
+    /// The id of the new export.
     pub number: String,
     pub problems: Vec<FieldProblem>,
 }
 
-/// A tick box of the form.
+/// A checkbox of the form.
 pub struct Tick {
     pub id: String,
     pub name: String,

@@ -1,4 +1,4 @@
-//! The staff's queue: its tabs, its rows, and the pages on which several exports are approved.
+//! The queue of staff: its tabs, its rows, and the pages for approving several exports.
 
 use askama::Template;
 use domain::error::Result;
@@ -21,21 +21,21 @@ pub struct QueuePage {
     /// The name of the tab that is shown.
     pub tab: &'static str,
     pub search: String,
-    /// The apps to choose from, the id and the name of each, and whether it is chosen.
+    /// The apps of the filter: id, name, and whether the app is chosen.
     pub apps: Vec<(String, String, bool)>,
     pub from: String,
     pub to: String,
     pub problems: Vec<FieldProblem>,
     pub rows: Vec<QueueRow>,
-    /// What is said where there are no rows.
+    /// The text that is shown if there are no rows.
     pub nothing: String,
-    /// The address of the same search in all exports, where there are no rows and more might be found.
+    /// The URL of the same search in all exports, if there are no rows and that search could find some.
     pub everywhere: Option<String>,
-    /// The address of the next page.
+    /// The URL of the next page.
     pub next: Option<String>,
-    /// The address of the first page, on every other one.
+    /// The URL of the first page; `None` on the first page.
     pub first: Option<String>,
-    /// The button's words for a number of ticked exports, which stands as `#`.
+    /// The text of the button, with `#` for the number of ticked exports.
     pub approve_counted: String,
 }
 
@@ -45,7 +45,7 @@ impl QueuePage {
     }
 }
 
-/// A tab, with the number of its exports.
+/// A tab with the number of its exports.
 pub struct Tab {
     pub words: String,
     pub count: Option<String>,
@@ -53,17 +53,17 @@ pub struct Tab {
     pub is_shown: bool,
 }
 
-/// One export.
+/// An export in the list.
 pub struct QueueRow {
     pub id: String,
-    /// The id and the version that is shown, for the tick box.
+    /// The id and the shown version, for the checkbox.
     pub seen: String,
     pub can_be_ticked: bool,
     pub patient: String,
     pub born: String,
     pub identifiers: Vec<String>,
     pub app: String,
-    /// The class of the state.
+    /// The CSS class of the state.
     pub look: &'static str,
     pub state: String,
     pub asked: String,
@@ -73,11 +73,11 @@ pub struct QueueRow {
 /// The day on which an export must be ready.
 pub struct Due {
     pub date: String,
-    /// What is said where few days are left.
+    /// The text that is shown if few days are left.
     pub urgent: Option<String>,
 }
 
-/// From so few days before the due date on, it is urgent.
+/// The number of days before the due date from which an export is urgent.
 const URGENT_DAYS: i64 = 5;
 
 impl QueueRow {
@@ -109,12 +109,12 @@ impl QueueRow {
     }
 }
 
-/// The state of an export in the words of staff.
+/// Returns the state of an export as staff read it.
 pub fn state(words: &Words, state: JobState) -> String {
     words.text(&format!("staff-state-{}", state.name()), &[])
 }
 
-/// Whose record an export is of.
+/// Returns the name of the patient or group whose record is exported.
 fn name(words: &Words, job: &Job) -> String {
     let header = job.header();
     match (&header.patient, &header.request.cohort) {
@@ -127,12 +127,12 @@ fn name(words: &Words, job: &Job) -> String {
     }
 }
 
-/// The patient's id, and the identifiers that differ from it.
+/// Returns the identifiers that differ from the patient's id, and then the id.
 pub(super) fn identifiers(words: &Words, patient: &PatientSummary) -> Vec<String> {
     let known = patient.identifiers.iter().filter(|known| known.value != patient.id.as_str());
     let described = known.map(|known| match known.kind.as_str() {
         "" => known.value.clone(),
-        // Many numbers say themselves what they are.
+        // Many identifiers begin with their kind.
         kind if known.value.starts_with(kind) => known.value.clone(),
         "MR" => words.text("record-number", &[("number", &known.value)]),
         kind => format!("{kind} {}", known.value),
@@ -140,7 +140,7 @@ pub(super) fn identifiers(words: &Words, patient: &PatientSummary) -> Vec<String
     described.chain([patient.id.to_string()]).collect()
 }
 
-/// Only what a patient waits for is due, and not before the patient has chosen.
+/// Returns the due date of an export of one patient; `None` before the patient has sent the form and after the export has ended.
 fn due(words: &Words, job: &Job, due_days: i64, now: Timestamp) -> Result<Option<Due>> {
     let header = job.header();
     let waits = matches!(job, Job::Queued(_) | Job::Running(_) | Job::InReview(_));
@@ -158,7 +158,7 @@ fn due(words: &Words, job: &Job, due_days: i64, now: Timestamp) -> Result<Option
     Ok(Some(Due { date: words.date(due), urgent }))
 }
 
-/// The question whether several exports are approved.
+/// Asks for confirmation before several exports are approved.
 #[derive(Template)]
 #[template(path = "staff_several.html")]
 pub struct SeveralPage {
@@ -169,7 +169,7 @@ pub struct SeveralPage {
     pub button: String,
 }
 
-/// What has become of exports that were to be approved.
+/// The result of approving several exports.
 #[derive(Template)]
 #[template(path = "staff_several_done.html")]
 pub struct SeveralDonePage {
@@ -179,7 +179,7 @@ pub struct SeveralDonePage {
     pub refused: Vec<Refused>,
 }
 
-/// An export that is not approved, and why.
+/// An export that cannot be approved, with the reason.
 pub struct Refused {
     pub id: String,
     pub patient: String,
@@ -187,7 +187,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// `stored` is the export, if there still is one.
+    /// Returns the row of an export. `stored` is the export, if it still exists.
     pub fn new(id: &str, stored: Option<&StoredJob>, why: String) -> Self {
         let patient = stored.map(|stored| name(&request_context::words(), &stored.job));
         Self { id: id.to_owned(), patient: patient.unwrap_or_else(|| id.to_owned()), why }

@@ -1,4 +1,4 @@
-//! The page of the settings, for administrators. It shows what is in effect and nothing that is secret.
+//! The settings page of administrators. It shows the effective values and no secret.
 
 use askama::Template;
 use domain::roles::Roles;
@@ -12,13 +12,13 @@ use crate::request_context;
 #[template(path = "staff_settings.html")]
 pub struct SettingsPage {
     pub username: String,
-    /// What is set, and its value in words.
+    /// The name and the value of each setting.
     pub values: Vec<(String, String)>,
     /// The accounts of staff and their roles.
     pub staff: Vec<(String, String)>,
-    /// The issuers whose tokens are those of staff: the issuer, what a token names, and the roles.
+    /// The issuers that staff tokens are accepted from: the issuer, the role name in the token, and the roles on this server.
     pub issuers: Vec<(String, String, String)>,
-    /// What cannot work with these settings, in English.
+    /// The warnings about the settings, in English.
     pub warnings: Vec<String>,
 }
 
@@ -26,8 +26,8 @@ impl SettingsPage {
     pub fn new(username: String, settings: &Settings) -> Self {
         let words = request_context::words();
         let yes_or_no = |is_set: bool| words.text(if is_set { "settings-yes" } else { "settings-no" }, &[]);
-        let days = |kept: jiff::SignedDuration| {
-            let days = u64::try_from(kept.as_hours() / 24).unwrap_or_default();
+        let days = |retention: jiff::SignedDuration| {
+            let days = u64::try_from(retention.as_hours() / 24).unwrap_or_default();
             words.text("settings-days", &[("days", &words.number(days))])
         };
         let values = [

@@ -7,7 +7,7 @@ use crate::pages::filters;
 #[derive(Template)]
 #[template(path = "staff_login.html")]
 pub struct StaffLoginPage {
-    /// The name that was typed before.
+    /// The name that the user typed in the last attempt.
     pub username: String,
     pub error: Option<String>,
 }

@@ -1,9 +1,9 @@
-//! The pieces of the page in the ZIP of a copy. They have all their words with them: they are drawn while the response is sent,
-//! when nothing is known of its reader any more.
+//! The pieces of the page in the ZIP of a copy. They contain all their texts, because they are rendered while the response is sent, when
+//! the context of the request is no longer available.
 
 use askama::Template;
 
-/// The beginning: what is in the copy.
+/// The beginning of the page: the contents of the copy.
 #[derive(Template)]
 #[template(path = "zip_head.html")]
 pub struct ZipHead {
@@ -26,7 +26,7 @@ pub struct ZipKind {
     pub days: String,
 }
 
-/// The head of a type's table, until its first row.
+/// The beginning of a type's table, up to its first row.
 #[derive(Template)]
 #[template(path = "zip_section.html")]
 pub struct ZipSection {
@@ -51,7 +51,7 @@ pub struct ZipRow {
     pub id: String,
 }
 
-/// The end: the attachments.
+/// The end of the page: the attachments.
 #[derive(Template)]
 #[template(path = "zip_tail.html")]
 pub struct ZipTail {

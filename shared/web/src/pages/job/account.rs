@@ -1,10 +1,10 @@
-//! What the ledger says of an export, for staff.
+//! The ledger of an export, described for staff.
 
 use domain::choices::Sensitive;
 use domain::ledger::{Ledger, Reason};
 use words::Words;
 
-/// The ledger: its equations as sentences, and the reasons one by one.
+/// The ledger: its totals as sentences, and a row for each reason.
 pub struct Account {
     pub sentences: Vec<String>,
     pub rows: Vec<ReasonRow>,

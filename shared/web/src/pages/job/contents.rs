@@ -1,4 +1,4 @@
-//! The resources of a file, 50 a page, and one of them.
+//! The list of a file's resources, 50 on each page, and the page of one resource.
 
 use askama::Template;
 use domain::job::Job;
@@ -10,14 +10,14 @@ use crate::request_context;
 
 /// A resource in the list of a file.
 pub struct ResourceRow {
-    /// Where it begins in the file, in bytes.
+    /// The offset of the resource in the file, in bytes.
     pub at: u64,
     pub id: String,
     pub date: String,
     pub text: String,
     pub value: String,
     pub status: String,
-    /// The size of a resource that is too large to be read for a list.
+    /// The size in bytes of a resource that is too large to be read for the list.
     pub large: Option<u64>,
 }
 
@@ -27,7 +27,7 @@ pub struct FieldRow {
     pub value: String,
 }
 
-/// The rows of a page, and where the pages before and behind it begin: the offset in bytes, and the number of the first row.
+/// The rows of a page, and the positions of the previous and the next page.
 #[derive(Template)]
 #[template(path = "staff_rows.html")]
 pub struct RowsPage {
@@ -47,17 +47,17 @@ struct ShownRow {
     large: Option<String>,
 }
 
-/// A page of a file: the offset of its first line in bytes, and the number of its first resource.
-type PlaceOf = (u64, u64);
+/// The position of a page: the offset of its first line in bytes, and the number of its first resource.
+type PagePosition = (u64, u64);
 
 impl RowsPage {
-    /// `first` is the number of the first row, counted from 1.
+    /// Returns the page. `first` is the number of the first row, counted from 1.
     pub fn new(
         username: String,
         (job, named): (&Job, &NamedFile),
         first: u64,
         rows: Vec<ResourceRow>,
-        (previous, next): (Option<PlaceOf>, Option<PlaceOf>),
+        (previous, next): (Option<PagePosition>, Option<PagePosition>),
     ) -> Self {
         let words = request_context::words();
         let last = (first + rows.len() as u64).saturating_sub(1);
@@ -95,11 +95,11 @@ pub struct ResourcePage {
     pub job: String,
     /// The path of the file, with the page from which the resource was opened.
     pub file: String,
-    /// The path of the page that asks before the resource is left out; `None` where it cannot be.
+    /// The path of the page that asks for confirmation before the resource is left out; `None` if it cannot be left out.
     pub leave_out: Option<String>,
     pub main: Vec<FieldRow>,
     pub all: Vec<FieldRow>,
-    /// Whether there are more fields, or longer ones.
+    /// Whether fields are missing or shortened.
     pub is_cut: bool,
     pub json: String,
     pub is_json_cut: bool,

@@ -1,4 +1,4 @@
-//! The pages that ask before something is done to an export.
+//! The pages that ask for confirmation before an export is changed.
 
 use askama::Template;
 use domain::deletion::UndoEnd;
@@ -16,7 +16,7 @@ use crate::request_context;
 /// The reasons of a rejection that staff can choose, by their keys in the catalogue without `reject-`.
 pub const REJECT_REASONS: [&str; 5] = ["identity", "twice", "person", "harm", "other"];
 
-/// What a decision is about.
+/// The export that a decision is about.
 pub struct Decided {
     path: String,
     version: u64,
@@ -26,12 +26,13 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// `documents` is the number of documents of the export and of those that nobody has opened.
+    /// Describes the export. `documents` is the number of all documents of the export, and `not_opened` of those that staff have not opened.
     pub fn new(stored: &StoredJob, app: String, (documents, not_opened): (u64, u64)) -> Self {
         let words = &request_context::words();
         let job = &stored.job;
-        let said = |key: &str| words.text(key, &[]);
-        let mut facts = vec![(said("decide-patient"), patient(job, words)), (said("decide-receiver"), app)];
+        let text_of = |key: &str| words.text(key, &[]);
+        let mut facts =
+            vec![(text_of("decide-patient"), patient(job, words)), (text_of("decide-receiver"), app)];
         if let Some(summary) = job.summary() {
             let values = [
                 ("resources", &*words.number(summary.resources)),
@@ -39,9 +40,9 @@ impl Decided {
                 ("size", &*size(words, summary.bytes)),
                 ("documents", &*words.number(documents)),
             ];
-            facts.push((said("decide-what"), words.text("decide-contents", &values)));
-            facts.push((said("decide-left-out"), words.number(summary.redactions.len() as u64)));
-            facts.push((said("decide-not-opened"), words.number(not_opened)));
+            facts.push((text_of("decide-what"), words.text("decide-contents", &values)));
+            facts.push((text_of("decide-left-out"), words.number(summary.redactions.len() as u64)));
+            facts.push((text_of("decide-not-opened"), words.number(not_opened)));
         }
         Self {
             path: path(job),
@@ -65,7 +66,7 @@ pub struct ApprovePage {
 pub struct RejectPage {
     pub username: String,
     pub decided: Decided,
-    /// What was wrong with the form.
+    /// The error in the form.
     pub message: Option<Message>,
     pub because: String,
     pub reason: String,
@@ -87,7 +88,7 @@ pub struct DeletePage {
 }
 
 impl DeletePage {
-    /// `undo` is how long a deletion can be undone.
+    /// Returns the page. `undo` is the time during which the deletion can be undone.
     pub fn new(username: String, decided: Decided, job: &Job, undo: SignedDuration) -> Self {
         let words = request_context::words();
         let undo = match job.can_be_restored() && undo > SignedDuration::ZERO {
@@ -98,7 +99,7 @@ impl DeletePage {
     }
 }
 
-/// A job that was deleted: how long it can be brought back, or why it no longer can be.
+/// The page of a deleted job. It says until when the deletion can be undone, or why it cannot.
 #[derive(Template)]
 #[template(path = "staff_job_deleted.html")]
 pub struct DeletedPage {
@@ -106,13 +107,13 @@ pub struct DeletedPage {
     path: String,
     patient: String,
     by: String,
-    /// How long the deletion can be undone, or why it cannot be.
+    /// The time until which the deletion can be undone, or the reason why it cannot.
     undo: String,
     can_undo: bool,
 }
 
 impl DeletedPage {
-    /// `None` if the job's deletion cannot be undone, and not because of the patient.
+    /// Returns the page; `None` if the deletion cannot be undone, unless the patient is the reason.
     pub fn new(username: String, gone: &Gone, now: Timestamp) -> Option<Self> {
         let words = &request_context::words();
         let history = &gone.header.history;
@@ -153,13 +154,13 @@ pub struct LeaveOutPage {
     what: String,
     path: String,
     version: u64,
-    /// The fields that say what it is.
+    /// The hidden fields that identify the resource or document.
     fields: Vec<(&'static str, String)>,
     reason: String,
 }
 
 impl LeaveOutPage {
-    /// For a resource: the fields of the form, its type, and what it is called.
+    /// Returns the page for a resource. `fields` are the hidden fields of the form; the pair is the type and the name of the resource.
     pub fn of_resource(
         username: String,
         stored: &StoredJob,
@@ -195,7 +196,7 @@ impl LeaveOutPage {
         }
     }
 
-    /// The same with what is wrong with the reason.
+    /// Returns the same page with the typed reason and a message about it.
     pub fn again(self, message: Message, reason: String) -> Self {
         Self { message: Some(message), reason, ..self }
     }

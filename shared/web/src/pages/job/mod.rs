@@ -1,8 +1,8 @@
-//! The pages of one export for staff: what was asked for, what became of it, what is in it, and what may be done.
+//! The pages of one export for staff: the request, the state, the contents and the actions.
 //!
-//! - [`requested`] and [`account`]: the choices and the ledger in words;
-//! - [`contents`]: the resources of a file, and one of them;
-//! - [`decide`]: the pages that ask before something is done.
+//! - [`requested`] and [`account`]: the choices and the ledger as sentences;
+//! - [`contents`]: the list of a file's resources, and one resource;
+//! - [`decide`]: the pages that ask for confirmation before an action.
 
 mod account;
 mod contents;
@@ -27,15 +27,15 @@ use crate::pages::filters;
 use crate::pages::queue::identifiers;
 use crate::request_context;
 
-/// Files and documents of one page of the lists.
+/// The maximum number of files or documents on one page of a list.
 pub const LISTED: usize = 100;
-/// Days before the due date at which it is shown as late.
+/// The number of days before the due date from which the export is shown as late.
 const LATE: i64 = 5;
 
-/// Something that went wrong, as staff read it.
+/// A message about a problem, for staff.
 pub struct Message {
     pub text: String,
-    /// The text is an error's own, which is English.
+    /// Whether the text is that of an error, which is always English.
     pub in_english: bool,
 }
 
@@ -56,20 +56,20 @@ pub struct DocumentRow {
     pub is_attached: bool,
 }
 
-/// What the page shows of a job.
+/// The data of a job that the page shows.
 pub struct JobView<'v> {
     pub stored: &'v StoredJob,
     pub manifest: Option<&'v StoredManifest>,
-    /// The first file that is listed.
+    /// The index of the first listed file.
     pub files_from: usize,
-    /// Documents of the record, and where the list goes on.
+    /// Documents of the record, and the index at which the next page of the list begins.
     pub documents: (Vec<DocumentRow>, Option<usize>),
     pub attached: Vec<DocumentRow>,
     /// The name of the client.
     pub app: String,
     pub due_days: i64,
     pub now: Timestamp,
-    /// The most files of one upload, and the most bytes of each.
+    /// The maximum number of files in one upload, and the maximum size of each in bytes.
     pub upload: (usize, u64),
     pub message: Option<Message>,
 }
@@ -83,7 +83,7 @@ pub struct StaffJobPage {
     version: u64,
     patient: String,
     state: String,
-    /// The class of the state.
+    /// The CSS class of the state.
     look: &'static str,
     facts: Vec<Fact>,
     outcome: Option<Message>,
@@ -146,7 +146,7 @@ struct HistoryRow {
 impl StaffJobPage {
     pub fn new(username: String, view: JobView<'_>) -> Self {
         let words = &request_context::words();
-        let said = |key: &str| words.text(key, &[]);
+        let text_of = |key: &str| words.text(key, &[]);
         let job = &view.stored.job;
         let header = job.header();
         let choices = header.request.choices.as_ref();
@@ -185,14 +185,14 @@ impl StaffJobPage {
             has_documents: job.summary().is_some() && header.patient.is_some(),
             document_groups: [
                 DocumentGroup {
-                    title: said("job-documents-of-record"),
-                    none: said("job-no-documents"),
+                    title: text_of("job-documents-of-record"),
+                    none: text_of("job-no-documents"),
                     documents: of_record,
                     more,
                 },
                 DocumentGroup {
-                    title: said("job-documents-attached"),
-                    none: said("job-attached-none"),
+                    title: text_of("job-documents-attached"),
+                    none: text_of("job-attached-none"),
                     documents: attached,
                     more: None,
                 },
@@ -207,12 +207,12 @@ impl StaffJobPage {
     }
 }
 
-/// The path of a job's page.
+/// Returns the path of a job's page.
 pub(super) fn path(job: &Job) -> String {
     format!("/staff/jobs/{}", job.id())
 }
 
-/// Whose record it is.
+/// Returns the name of the patient, or the text for an export of several patients.
 pub(super) fn patient(job: &Job, words: &Words) -> String {
     let patient = job.header().patient.as_ref();
     patient.map_or_else(|| words.text("job-several", &[]), |patient| patient.name.clone())
@@ -222,7 +222,7 @@ fn state(job: &Job, words: &Words) -> String {
     words.text(&format!("job-state-{}", job.state().name()), &[])
 }
 
-/// A number of bytes, rounded.
+/// Formats a number of bytes, rounded up to a unit.
 pub(super) fn size(words: &Words, bytes: u64) -> String {
     let (key, unit) = match bytes {
         0..1_024 => ("job-bytes", 1),
@@ -261,7 +261,7 @@ fn facts(job: &Job, app: String, due_days: i64, now: Timestamp, words: &Words) -
     facts
 }
 
-/// How it ended, where it did not end well.
+/// Returns the reason of a rejected or failed export.
 fn outcome(job: &Job, words: &Words) -> Option<Message> {
     let (key, reason) = match job {
         Job::Rejected(rejected) => ("job-rejected-why", &rejected.reason),
@@ -289,7 +289,7 @@ fn redactions(redactions: &[Redaction], words: &Words) -> Vec<String> {
     redactions.iter().map(sentence).collect()
 }
 
-/// The files from a place in the list on, and where the list goes on.
+/// Returns the files from an index of the list, and the index at which the next page begins.
 fn file_rows(manifest: Option<&StoredManifest>, from: usize, words: &Words) -> (Vec<FileRow>, Option<usize>) {
     let files = manifest.map(|manifest| &manifest.files[..]).unwrap_or_default();
     let row = |named: &NamedFile| FileRow {

@@ -1,4 +1,4 @@
-//! What a job exports, in words for staff.
+//! The request of a job, described for staff.
 
 use domain::choices::{Choices, Day, RecordGroup, Sensitive};
 use domain::job::Job;
@@ -6,16 +6,16 @@ use domain::request::Cohort;
 use domain::selection::{Provenance, Selection};
 use words::Words;
 
-/// One answer of the patient's form.
+/// A part or topic of the patient's form, with the patient's choice.
 pub struct PartRow {
     pub name: String,
     pub is_chosen: bool,
     pub answer: String,
-    /// The patient's own words, also where the part is not ticked.
+    /// The text that the patient typed, even if the part is not ticked.
     pub quoted: Option<String>,
 }
 
-/// The request, without the choices of the form.
+/// Describes the request without the choices of the form.
 pub(super) fn sentences(job: &Job, words: &Words) -> Vec<String> {
     let request = &job.header().request;
     let one = |key: &str| vec![words.text(key, &[])];
@@ -29,7 +29,7 @@ pub(super) fn sentences(job: &Job, words: &Words) -> Vec<String> {
     }
 }
 
-/// The parts of the record, each as the patient chose.
+/// Returns the parts of the record with the patient's choice of each.
 pub(super) fn parts(choices: &Choices, words: &Words) -> Vec<PartRow> {
     let row = |group: RecordGroup| {
         let choice = choices.choice(group);
@@ -53,7 +53,7 @@ pub(super) fn parts(choices: &Choices, words: &Words) -> Vec<PartRow> {
     RecordGroup::ALL.into_iter().map(row).collect()
 }
 
-/// The private topics, each as the patient chose.
+/// Returns the private topics with the patient's choice of each.
 pub(super) fn topics(choices: &Choices, words: &Words) -> Vec<PartRow> {
     let row = |category: Sensitive| {
         let is_chosen = choices.authorizes(category);
@@ -73,10 +73,10 @@ fn quoted(text: &str, words: &Words) -> Option<String> {
 }
 
 fn bulk(cohort: &Cohort, selection: &Selection, words: &Words) -> Vec<String> {
-    let said = |key: &str| words.text(key, &[]);
+    let text_of = |key: &str| words.text(key, &[]);
     let whose = match cohort {
-        Cohort::Everyone if selection.all_shared => said("job-bulk-everything"),
-        Cohort::Everyone => said("job-bulk-everyone"),
+        Cohort::Everyone if selection.all_shared => text_of("job-bulk-everything"),
+        Cohort::Everyone => text_of("job-bulk-everyone"),
         Cohort::Group(group) => words.text("job-bulk-group", &[("group", &format!("Group/{group}"))]),
         Cohort::Patients(patients) => match &patients[..] {
             [patient] => format!("Patient/{patient}"),
@@ -84,28 +84,28 @@ fn bulk(cohort: &Cohort, selection: &Selection, words: &Words) -> Vec<String> {
         },
     };
     let mut sentences = vec![words.text("job-bulk", &[("whose", &whose)])];
-    let mut tell = |key: &str, list: Vec<String>| {
+    let mut add = |key: &str, list: Vec<String>| {
         if !list.is_empty() {
             sentences.push(words.text(key, &[("list", &list.join(", "))]));
         }
     };
-    tell("job-bulk-types", selection.types.iter().flatten().cloned().collect());
-    tell("job-bulk-since", selection.since.iter().map(|at| words.moment(*at)).collect());
-    tell("job-bulk-until", selection.until.iter().map(|at| words.moment(*at)).collect());
+    add("job-bulk-types", selection.types.iter().flatten().cloned().collect());
+    add("job-bulk-since", selection.since.iter().map(|at| words.moment(*at)).collect());
+    add("job-bulk-until", selection.until.iter().map(|at| words.moment(*at)).collect());
     let mut filtered: Vec<_> = selection.filters.iter().map(|filter| filter.resource_type.clone()).collect();
     filtered.dedup();
-    tell("job-bulk-filters", filtered);
+    add("job-bulk-filters", filtered);
     let elements = selection.elements.iter().map(|element| match &element.resource_type {
         Some(resource_type) => format!("{resource_type}.{}", element.name),
         None => element.name.clone(),
     });
-    tell("job-bulk-elements", elements.collect());
-    tell("job-bulk-scopes", selection.constraints.keys().cloned().collect());
-    tell("job-bulk-tags", selection.tags.iter().flatten().cloned().collect());
+    add("job-bulk-elements", elements.collect());
+    add("job-bulk-scopes", selection.constraints.keys().cloned().collect());
+    add("job-bulk-tags", selection.tags.iter().flatten().cloned().collect());
     match selection.provenance {
         Provenance::All => {}
-        Provenance::Relevant => sentences.push(said("job-bulk-provenance-relevant")),
-        Provenance::Latest => sentences.push(said("job-bulk-provenance-latest")),
+        Provenance::Relevant => sentences.push(text_of("job-bulk-provenance-relevant")),
+        Provenance::Latest => sentences.push(text_of("job-bulk-provenance-latest")),
     }
     let ignored = selection.ignored.iter();
     sentences.extend(ignored.map(|ignored| words.text("job-bulk-ignored", &[("list", ignored)])));
