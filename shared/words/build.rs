@@ -1,5 +1,5 @@
-//! Compiles the catalogues (`languages/*.ftl`) into tables, so that a function carries no parser of Fluent and has nothing
-//! to read at its cold start.
+//! Compiles the catalogues (`languages/*.ftl`) into tables, so that a Lambda function contains no Fluent parser and reads no file at its
+//! cold start.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,10 @@ use std::{env, fs};
 use fluent_syntax::ast::{Entry, Expression, InlineExpression, Pattern, PatternElement, VariantKey};
 use fluent_syntax::parser;
 
-#[expect(clippy::disallowed_methods, reason = "Cargo tells a build script where things are by variables")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Cargo passes paths to a build script in environment variables"
+)]
 fn main() {
     println!("cargo::rerun-if-changed=languages");
     let directory = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("Cargo sets it")).join("languages");
@@ -25,7 +28,7 @@ fn main() {
     fs::write(target, code).expect("Cargo's directory can be written");
 }
 
-/// A language as a Rust expression, its messages in the order of their keys.
+/// Returns a catalogue as a Rust expression, with the messages sorted by key.
 fn catalogue(file: &Path) -> String {
     let shown = file.display();
     let text = fs::read_to_string(file).expect("a catalogue is UTF-8");
@@ -41,7 +44,7 @@ fn catalogue(file: &Path) -> String {
                 messages.push((key, pieces(value, &format!("{shown}: the message '{key}'"))));
             }
             Entry::Comment(_) | Entry::GroupComment(_) | Entry::ResourceComment(_) => {}
-            Entry::Term(_) | Entry::Junk { .. } => panic!("{shown} has an entry that is no message"),
+            Entry::Term(_) | Entry::Junk { .. } => panic!("{shown} has an entry that is not a message"),
         }
     }
     messages.sort();
@@ -51,12 +54,12 @@ fn catalogue(file: &Path) -> String {
     let tag = file.file_stem().and_then(|stem| stem.to_str()).expect("the name of the file is a tag");
     let mut code = format!("Catalogue {{ tag: {tag:?}, messages: &[\n");
     for (key, value) in messages {
-        writeln!(code, "({key:?}, {value}),").expect("a text takes what is written");
+        writeln!(code, "({key:?}, {value}),").expect("writing to a String cannot fail");
     }
     code + "] },\n"
 }
 
-/// A pattern as a Rust expression.
+/// Returns a pattern as a Rust expression.
 fn pieces(pattern: &Pattern<&str>, at: &str) -> String {
     let piece = |element: &PatternElement<&str>| match element {
         PatternElement::TextElement { value }
@@ -76,10 +79,10 @@ fn pieces(pattern: &Pattern<&str>, at: &str) -> String {
                 match variant.key {
                     _ if variant.default => other = value,
                     VariantKey::Identifier { name: "one" } => {
-                        write!(cases, "(\"1\", {value}),").expect("a text takes what is written");
+                        write!(cases, "(\"1\", {value}),").expect("writing to a String cannot fail");
                     }
                     VariantKey::NumberLiteral { value: number } => {
-                        write!(cases, "({number:?}, {value}),").expect("a text takes what is written");
+                        write!(cases, "({number:?}, {value}),").expect("writing to a String cannot fail");
                     }
                     VariantKey::Identifier { name } => {
                         panic!("{at}: [{name}] is not supported; use numbers, one and other")
@@ -89,7 +92,9 @@ fn pieces(pattern: &Pattern<&str>, at: &str) -> String {
             format!("Piece::Select {{ variable: {:?}, cases: &[{cases}], other: {other} }}", id.name)
         }
         PatternElement::Placeable { .. } => {
-            panic!("{at} has something else than a variable or a selection by a variable in braces")
+            panic!(
+                "{at} has an unsupported expression in braces; use a variable or a selection by a variable"
+            )
         }
     };
     let all: Vec<_> = pattern.elements.iter().map(piece).collect();

@@ -1,5 +1,5 @@
-# The words of the pages, in English. Fluent syntax (projectfluent.org); the other files here have the same messages with
-# the same variables, which a test checks. A new file is a new language; its name is the language's tag.
+# The texts of the pages in English, in the syntax of Fluent (projectfluent.org). A test checks that the other files in this directory
+# have the same messages with the same variables. A new file adds a language; the name of the file is the language's tag.
 
 ## Every page
 
@@ -32,9 +32,9 @@ month-12 = December
 date = { $month } { $day }, { $year }
 year-and-month = { $month } { $year }
 date-and-time = { $date }, { $time }
-# Which of month and day is typed first: `month-first` or `day-first`.
+# The order of the date fields: `month-first` or `day-first`.
 date-order = month-first
-# What stands between thousands.
+# The separator between thousands.
 thousands = ,
 
 ## Errors

@@ -1,6 +1,6 @@
 //! The languages and their messages.
 
-/// The messages of a language, in the order of their keys.
+/// The messages of a language, sorted by key.
 pub(crate) struct Catalogue {
     pub(crate) tag: &'static str,
     pub(crate) messages: &'static [(&'static str, &'static [Piece])],
@@ -11,7 +11,7 @@ pub(crate) struct Catalogue {
 pub(crate) enum Piece {
     Text(&'static str),
     Variable(&'static str),
-    /// One of several, by the value of a variable; `one` has become `1`.
+    /// One of several texts, selected by the value of a variable. The category `one` of Fluent is compiled to `1`.
     Select {
         variable: &'static str,
         cases: &'static [(&'static str, &'static [Piece])],
@@ -21,31 +21,31 @@ pub(crate) enum Piece {
 
 include!(concat!(env!("OUT_DIR"), "/catalogues.rs"));
 
-/// A language that there is a catalogue of.
+/// A language that has a catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Language(&'static str);
 
 impl Language {
-    /// What is spoken where nothing else is asked for.
+    /// The default language.
     pub const ENGLISH: Self = Self("en");
 
-    /// Every language, in the order of the tags.
+    /// Returns all languages, sorted by tag.
     pub fn all() -> impl Iterator<Item = Self> {
         CATALOGUES.iter().map(|catalogue| Self(catalogue.tag))
     }
 
-    /// The language of a tag, or of its first part: `es-US` is `es`.
+    /// Returns the language of a tag, or of its primary subtag: `es-US` is `es`.
     pub fn of_tag(tag: &str) -> Option<Self> {
         let is = |tag: &str| Self::all().find(|language| language.0.eq_ignore_ascii_case(tag));
         is(tag).or_else(|| is(tag.split('-').next().unwrap_or_default()))
     }
 
-    /// The tag, as HTML's `lang` has it.
+    /// Returns the tag for the `lang` attribute of HTML.
     pub fn tag(self) -> &'static str {
         self.0
     }
 
-    /// The language's name for itself.
+    /// Returns the name of the language in the language itself.
     pub fn name(self) -> String {
         self.text("language", &[])
     }
@@ -74,7 +74,7 @@ impl Language {
         text
     }
 
-    /// The variables of a message, each once, in order; `None` where there is no such message.
+    /// Returns the variables of a message, sorted and without duplicates; `None` if there is no such message.
     pub fn variables(self, key: &str) -> Option<Vec<&'static str>> {
         let mut found = Vec::new();
         variables(self.pieces(key)?, &mut found);
@@ -83,7 +83,7 @@ impl Language {
         Some(found)
     }
 
-    /// Every key of the catalogue.
+    /// Returns all keys of the catalogue.
     pub fn keys(self) -> impl Iterator<Item = &'static str> {
         self.catalogue().messages.iter().map(|(key, _)| *key)
     }
@@ -105,7 +105,7 @@ fn write(pieces: &[Piece], values: &[(&str, &str)], text: &mut String) {
 
 fn value<'v>(values: &[(&str, &'v str)], name: &str) -> &'v str {
     let found = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-    debug_assert!(found.is_some(), "a message wants the variable '{name}'");
+    debug_assert!(found.is_some(), "the variable '{name}' of a message has no value");
     found.unwrap_or_default()
 }
 
@@ -123,14 +123,14 @@ fn variables(pieces: &'static [Piece], found: &mut Vec<&'static str>) {
     }
 }
 
-/// A part of a text of the settings.
+/// A part of a text from the settings.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Placeholder<'t> {
     Text(&'t str),
     Variable(&'t str),
 }
 
-/// Reads a text of the settings: `{ $name }` is a variable, and everything else is what it is.
+/// Parses a text from the settings: `{ $name }` is a variable, and everything else is literal text.
 pub fn placeholders(text: &str) -> Vec<Placeholder<'_>> {
     let mut found = Vec::new();
     let mut rest = text;

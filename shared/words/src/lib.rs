@@ -1,8 +1,8 @@
-//! The words of the pages in each language: the catalogues of `languages/`, compiled. Knows nothing of pages and requests.
+//! The texts of the pages in each language, compiled from the catalogues in `languages/`. This crate does not depend on pages or requests.
 //!
 //! - [`catalogue`]: the languages and their messages;
-//! - [`negotiate`]: which language a reader gets;
-//! - [`time`]: dates as a language writes them, in the time zone of the settings.
+//! - [`negotiate`]: the language for an `Accept-Language` header;
+//! - [`time`]: dates in the format of a language and the time zone of the settings.
 
 mod catalogue;
 mod negotiate;
@@ -15,10 +15,10 @@ use jiff::tz::TimeZone;
 
 pub use self::catalogue::{Language, Placeholder, placeholders};
 
-/// Messages that the settings have in the place of the catalogue's, by language and key.
+/// Messages from the settings that replace those of the catalogue, by language and key.
 pub type Overrides = BTreeMap<(Language, String), String>;
 
-/// How one reader is spoken to.
+/// The texts for one reader: language, replaced messages and time zone.
 #[derive(Debug, Clone)]
 pub struct Words {
     pub language: Language,
@@ -33,7 +33,7 @@ impl Default for Words {
 }
 
 impl Words {
-    /// The message of a key with its variables filled in.
+    /// Returns the message of a key with the values of its variables.
     pub fn text(&self, key: &str, values: &[(&str, &str)]) -> String {
         match self.overrides.get(&(self.language, key.to_owned())) {
             Some(text) => catalogue::fill(&placeholders(text), values),
@@ -41,12 +41,12 @@ impl Words {
         }
     }
 
-    /// Whether there is a message with the key.
+    /// Returns whether there is a message with the key.
     pub fn has(&self, key: &str) -> bool {
         self.language.has(key)
     }
 
-    /// A whole number, its thousands set apart.
+    /// Formats a whole number with a separator between the thousands.
     pub fn number(&self, number: u64) -> String {
         let separator = self.text("thousands", &[]);
         let digits = number.to_string();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         for (number, written) in
             [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (100_000, "100,000")]
         {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_the_settings_goes_before_the_catalogue_in_its_own_language() {
+    fn a_text_from_the_settings_replaces_the_catalogue_in_its_language_only() {
         let english = Language::ENGLISH;
         let overrides = Overrides::from([((english, "agree".to_owned()), "I, { $name }, agree.".to_owned())]);
         let overrides = Arc::new(overrides);

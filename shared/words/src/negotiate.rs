@@ -1,12 +1,12 @@
-//! Which language a reader gets: the first that there is, in the order of `Accept-Language` (RFC 9110, 12.5.4).
+//! Selects the language for an `Accept-Language` header (RFC 9110, 12.5.4).
 
 use crate::Language;
 
-/// Ranges that are looked at.
+/// The maximum number of language ranges that are read.
 const MAX_RANGES: usize = 20;
 
 impl Language {
-    /// The language that a value of `Accept-Language` prefers; `None` where it has none of ours.
+    /// Returns the language that a value of `Accept-Language` prefers; `None` if it names no language with a catalogue.
     pub fn preferred(accept_language: &str) -> Option<Self> {
         let ranges = accept_language.split(',').take(MAX_RANGES);
         let weighted = ranges.filter_map(|range| {
@@ -19,7 +19,7 @@ impl Language {
             };
             (weight > 0.0).then_some((weight, language))
         });
-        // The first of several with the same weight.
+        // Of several with the same weight, the first is chosen.
         let best = weighted.reduce(|best, next| if next.0 > best.0 { next } else { best });
         best.map(|(_, language)| language)
     }
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_heaviest_language_that_there_is_wins() {
+    fn the_available_language_with_the_highest_weight_is_chosen() {
         for (accept, found) in [
             ("es", Some("es")),
             ("es-MX,es;q=0.9,en;q=0.8", Some("es")),

@@ -1,4 +1,4 @@
-//! Dates as a language writes them, in the time zone of the settings.
+//! Formats dates in the format of a language and the time zone of the settings.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -6,18 +6,18 @@ use jiff::civil::Date;
 use crate::Words;
 
 impl Words {
-    /// The day of a moment.
+    /// Formats the date of a timestamp.
     pub fn date(&self, at: Timestamp) -> String {
         self.civil(at.to_zoned(self.zone.clone()).date())
     }
 
-    /// The day and the minute of a moment.
+    /// Formats the date and the time of a timestamp, without seconds.
     pub fn moment(&self, at: Timestamp) -> String {
         let time = at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string();
         self.text("date-and-time", &[("date", &self.date(at)), ("time", &time)])
     }
 
-    /// A day, a month or a year as FHIR writes it; anything else as it is.
+    /// Formats a FHIR date with a day, a month or a year; returns any other text unchanged.
     pub fn partial(&self, text: &str) -> String {
         let parsed = match text.len() {
             7 => format!("{text}-01").parse::<Date>(),
