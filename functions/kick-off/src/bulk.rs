@@ -32,9 +32,9 @@ use crate::parameters::KickoffParameters;
 use crate::request::KickoffRequest;
 use crate::selection::{CompiledRequest, Context, ExportLevel, compile};
 
-/// The time in which a repeated kick-off finds the first job.
+/// The time during which a repeated kick-off returns the first job.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
-/// The maximum number of attempts when other requests with the same key win the race.
+/// The maximum number of attempts while other requests change the record of the same key.
 const RACES: u32 = 10;
 /// The stored record of an `Idempotency-Key`.
 #[derive(Serialize, Deserialize)]
@@ -64,12 +64,12 @@ pub(crate) async fn export(
     };
     let own = own_patient(&caller, operation)?;
     let coverage = coverage(&caller, operation)?;
-    // The request is read only after the token is known to cover at least one type.
+    // The body is read only if the token covers at least one type.
     let KickoffRequest { query, headers, parameters } = request.read().await?;
     let compiled = state.compile(operation, &coverage, own.as_ref(), &parameters, &headers)?;
     let place = place(operation.level, group.as_ref());
     let export = state.request(operation, compiled, own, group, &headers).await?;
-    // The URL with the query of a GET; a POST has its parameters in its body (Bulk Data 3.0, `request`).
+    // The URL includes the query; the parameters of a body are not part of it (Bulk Data 3.0, `request`).
     let url = state.settings.url(&format!("{}/{place}{query}", operation.dialect.base.path()));
     let new = state.new_export(caller.owner(), ExportRequest { url, ..export });
     let job = state.begin_once(new, headers.idempotency_key.as_deref(), &parameters).await?;
@@ -86,7 +86,7 @@ fn place(level: ExportLevel, group: Option<&GroupId>) -> String {
     }
 }
 
-/// Returns what the token allows to export.
+/// Returns the coverage of the token, which limits the export.
 fn coverage(caller: &Caller, operation: Operation) -> Result<Coverage> {
     let coverage = caller.coverage(operation.dialect);
     match coverage.is_empty() {
@@ -97,8 +97,8 @@ fn coverage(caller: &Caller, operation: Operation) -> Result<Coverage> {
     }
 }
 
-/// Returns the patient of the token, if the dialect lets patients export their own records; `None` for a token that is not limited to one
-/// patient.
+/// Returns the patient of the token, if the dialect permits patients to export their records; `None` for a token that is not limited to
+/// one patient.
 fn own_patient(caller: &Caller, operation: Operation) -> Result<Option<PatientId>> {
     let Some(patient) = caller.patient.clone().filter(|_| !caller.is_reviewer()) else { return Ok(None) };
     if !operation.dialect.roles || operation.level == ExportLevel::Group {
@@ -135,8 +135,8 @@ impl KickOff {
         parameters: &KickoffParameters,
         headers: &KickoffHeaders,
     ) -> Result<Compiled> {
-        // An export that a patient starts is an export of that patient, at whatever URL.
-        // A request at the system level that names patients exports those patients, if the dialect accepts this.
+        // With a patient's token, every URL exports that patient. A request at the system level that names patients exports those
+        // patients, if the dialect accepts this.
         let names_patients = level == ExportLevel::System && dialect.tolerant && parameters.has("patient");
         let level = if own.is_some() || names_patients { ExportLevel::Patient } else { level };
         let context = Context {
@@ -183,7 +183,7 @@ impl KickOff {
         })
     }
 
-    /// Adds the options that the client is registered with.
+    /// Adds the registered options of the client.
     fn new_export(&self, owner: Owner, mut request: ExportRequest) -> NewExport {
         let client = client_of(&self.settings, &owner);
         request.output.one_document_per_file = client.is_some_and(|client| client.one_document_per_file);
@@ -202,7 +202,7 @@ impl KickOff {
         }
     }
 
-    /// Starts the export, unless a kick-off with the same key has started it.
+    /// Starts the export, or returns the job of an earlier kick-off with the same key.
     async fn begin_once(
         &self,
         mut new: NewExport,
@@ -222,7 +222,7 @@ impl KickOff {
         let slots = ExportSlots { expiring: &*self.expiring, jobs: &*self.jobs };
         if !slots.acquire(&new.owner, limit, &id, now).await? {
             return Err(Error::TooMany(format!(
-                "{limit} exports of this client are under way, which is the limit: wait until one ends, or cancel one"
+                "this client has {limit} unfinished exports, which is the limit: wait until one ends, or cancel one"
             )));
         }
         let event = Event::new(Actor::client(&new.owner.client), Action::ExportStarted).of_job(&id);
@@ -231,15 +231,14 @@ impl KickOff {
         match self.audit.around(event, started).await {
             // An identical kick-off at the same time created the job first.
             Err(Error::Conflict(_)) => {
-                self.jobs.get(&id).await?.map(|stored| stored.job).ok_or_else(under_way_elsewhere)
+                self.jobs.get(&id).await?.map(|stored| stored.job).ok_or_else(handled_elsewhere)
             }
             started => started,
         }
     }
 
-    /// Returns the patients to export. A named patient who does not exist, or is not in the group, is refused; for a lenient
-    /// client that patient is ignored and reported. If no named patient is left, the request is refused and never exports
-    /// everyone.
+    /// Returns the patients to export. A named patient who does not exist, or is not in the group, is an error; for a lenient client that
+    /// patient is ignored and reported. It is an error if no named patient is left, because the export would otherwise contain all patients.
     async fn cohort(
         &self,
         level: ExportLevel,
@@ -272,29 +271,29 @@ impl KickOff {
                 continue;
             }
             let text =
-                format!("'patient' names Patient/{patient}, who is not among those that can be exported");
+                format!("'patient' names Patient/{patient}, who does not exist or is not in the group");
             if !lenient {
                 return Err(Error::invalid(text));
             }
             ignored.push(format!("{text}; it was ignored"));
         }
         match known.is_empty() {
-            true => Err(Error::invalid("'patient' names nobody who can be exported")),
+            true => Err(Error::invalid("'patient' names no patient who can be exported")),
             false => Ok(Cohort::of(known)),
         }
     }
 
-    /// Returns the job of an earlier kick-off with the same `Idempotency-Key`. Otherwise gives the new export a job id that
-    /// later requests with the key find.
+    /// Returns the job of an earlier kick-off with the same `Idempotency-Key`. If there is none, sets the job id of the new export and stores
+    /// it for later requests with the key.
     async fn repeated(
         &self,
         key: &str,
         new: &mut NewExport,
-        asked: &KickoffParameters,
+        parameters: &KickoffParameters,
     ) -> Result<Option<Job>> {
         let owner = json!(new.owner);
         let key = fingerprint(&format!("{owner} {key}"));
-        let request = fingerprint(&format!("{} {:?}", new.request.url, asked.0));
+        let request = fingerprint(&format!("{} {:?}", new.request.url, parameters.0));
         let now = self.clock.now();
         let expires_at = now.saturating_add(REMEMBERED).map_err(Error::internal)?;
         for _ in 0..RACES {
@@ -303,7 +302,7 @@ impl KickOff {
                 new.id = Some(fresh.job);
                 return Ok(None);
             }
-            // The entry expired in the meantime: the key is free again.
+            // The entry expired in the meantime, so the key can be used again.
             let Some(entry) = self.expiring.get(EntryKind::Idempotency, &key).await? else { continue };
             let known: Repeatable = entry.read()?;
             if known.request != request {
@@ -313,7 +312,7 @@ impl KickOff {
             }
             match self.jobs.get(&known.job).await? {
                 Some(stored) if !stored.job.state().is_gone() => return Ok(Some(stored.job)),
-                // The job of the key was deleted: the key starts a new job.
+                // The job of the key was deleted, so this request starts a new job.
                 Some(_) => {
                     let renewed = ExpiringEntry { value: json!(fresh), expires_at, ..entry };
                     if self.expiring.replace(EntryKind::Idempotency, &key, &renewed).await? {
@@ -321,18 +320,18 @@ impl KickOff {
                         return Ok(None);
                     }
                 }
-                // The first request stopped before it created its job, or the client was at its limit: this request continues
-                // under the same job id.
+                // The first request did not create its job, because it was interrupted or the client had reached its limit. This request
+                // creates the job with the same id.
                 None => {
                     new.id = Some(known.job);
                     return Ok(None);
                 }
             }
         }
-        Err(under_way_elsewhere())
+        Err(handled_elsewhere())
     }
 }
 
-fn under_way_elsewhere() -> Error {
+fn handled_elsewhere() -> Error {
     Error::conflict("the same kick-off is being handled by another request; try again in a few seconds")
 }

@@ -1,7 +1,7 @@
 //! `GET {base}/Group` and `GET {base}/Group/{group}`: the groups that can be exported (Bulk Data 3.0, Group export).
 //!
-//! A group may have hundreds of thousands of members. Its text is kept in memory once, its members are never parsed into values, and
-//! a group that is too large for a response is refused with an explanation.
+//! A group may have hundreds of thousands of members. Therefore its text is in memory only once, its members are not parsed into values,
+//! and a group that is too large for a response is an error.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -35,7 +35,7 @@ const PAGE: usize = 100;
 /// The maximum length of a search value in bytes.
 const MAX_VALUE: usize = 1_000;
 
-/// Asks for a group without its members.
+/// `_summary=true` omits the members of a group.
 pub(crate) const SUMMARY: Parameter = Parameter::query("_summary", "true: the members are omitted");
 
 /// Returns the parameters of the search.
@@ -47,7 +47,8 @@ pub(crate) fn searched() -> Vec<Parameter> {
     searched.chain([page]).collect()
 }
 
-/// Checks that the token covers all groups: reading a group is a read of a resource, and no search of a scope is applied here.
+/// Checks that the token covers all groups. A token whose scope limits Group by a search is refused, because the search is not evaluated
+/// here.
 fn check(caller: &Caller) -> Result<Coverage> {
     let coverage = caller.coverage(Dialect::of(Base::Fhir));
     let is_covered = coverage.covers("Group") && !coverage.constraints().contains_key("Group");
@@ -65,8 +66,8 @@ fn is_visible(group: &Map<String, Value>, coverage: &Coverage) -> bool {
     labels(group).is_some_and(|labels| !tags.is_disjoint(&labels.own))
 }
 
-/// Returns a page of groups without their members, of which there may be many. The query can search, for example by
-/// `name=diabetes`. Unknown parameters are ignored, as FHIR requires, and are not repeated in the `self` link.
+/// Returns a page of groups without their members. The query can have search parameters, such as `name=diabetes`. Unknown parameters are
+/// ignored, as FHIR requires, and are not part of the `self` link.
 pub(crate) async fn list(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
@@ -92,7 +93,7 @@ pub(crate) async fn list(
     let mut entries = Vec::new();
     let (mut total, mut bytes) = (0, 0);
     for id in &all {
-        // Without a search and without tags, every group counts, so only the groups of this page are read.
+        // Without a search and without tags, every group matches, so only the groups of this page are read.
         let is_wanted = wanted.contains(&total);
         if filter.is_none() && coverage.tags().is_none() && !is_wanted {
             total += 1;
@@ -144,7 +145,7 @@ fn search(query: &Query) -> Result<String> {
     if pairs.iter().any(|(_, value)| value.len() > MAX_VALUE) {
         return Err(Error::invalid(format!("a search parameter has more than {MAX_VALUE} bytes")));
     }
-    // A space becomes %20, because a plus in a compiled search is a plus.
+    // A space is encoded as %20, because the search compiler reads a plus as a plus.
     Ok(serde_urlencoded::to_string(pairs).map_err(Error::internal)?.replace('+', "%20"))
 }
 
@@ -200,7 +201,7 @@ pub(crate) async fn read(
     }
     if text.len() as u64 > state.settings.max_direct_bytes {
         return Err(Error::TooLarge(format!(
-            "the group has {} members, too many for one response; read it with _summary=true, which leaves them out, or export it",
+            "the group has {} members, too many for one response; read it with _summary=true, which omits them, or export it",
             group.members.unwrap_or_default(),
         )).into());
     }

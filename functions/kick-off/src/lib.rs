@@ -1,10 +1,9 @@
 //! Starts exports.
 //!
 //! - this module: `POST {base}/Patient/{patient}/$ehi-export` (contract, section 1).
-//! - [`bulk`]: the three `$export` operations. [`parameters`] reads the parameters, [`selection`] checks and compiles them,
-//!   and [`tuning`] reads those that control the work; [`headers`] reads the preferences;
-//! - [`groups`]: reads and searches groups; [`patients`]: reads the patient of a token; [`visible`]: reads their security
-//!   labels.
+//! - [`bulk`]: the three `$export` operations. [`parameters`] reads the parameters, [`selection`] checks and compiles them, and [`tuning`]
+//!   reads those that control the work; [`headers`] reads the preferences;
+//! - [`groups`]: reads and searches groups; [`patients`]: reads the patient of a token; [`visible`]: reads the security labels of both.
 
 mod bulk;
 mod groups;
@@ -47,7 +46,7 @@ web::ports! {
     struct KickOff { jobs, queue, records, expiring, clock, random, settings, keys, verifier, audit }
 }
 
-/// Returns the routes that start exports. Those below the sandbox's shortcuts exist in a sandbox only.
+/// Returns the routes that start exports. Only a sandbox has the routes below the sandbox's shortcuts.
 pub fn routes() -> Vec<Route> {
     declared(&SandboxShortcut::ALL).list()
 }
@@ -148,8 +147,7 @@ async fn ehi_export(
             .into());
         }
     };
-    // The query and the body are checked only after the caller is authorized. `_format` is a parameter of FHIR for the format of the
-    // response.
+    // The caller is authorized before the query and the body are checked. `_format` is FHIR's parameter for the format of the response.
     if let Some((name, _)) = query.0.iter().find(|(name, _)| name != "_format") {
         return Err(Error::invalid(format!("'{}' is not a parameter of this operation", short(name))).into());
     }

@@ -1,5 +1,5 @@
-//! The raw parameters of a bulk kick-off, from the query or a Parameters resource. This module checks that
-//! each value has the right type; unknown names are reported later (Bulk Data 3.0, kick-off request; contract, section 2).
+//! The raw parameters of a bulk kick-off, from the query or a Parameters resource (Bulk Data 3.0, kick-off request; contract, section 2).
+//! This module checks the type of each value; [`crate::selection`] reports unknown names.
 #![expect(clippy::disallowed_types, reason = "an extractor")]
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -89,35 +89,35 @@ impl<S: Send + Sync> FromRequest<S> for KickoffParameters {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let mut asked = Query::from_request_parts(&mut parts, &()).await?.0;
+        let mut pairs = Query::from_request_parts(&mut parts, &()).await?.0;
         if !parts.method.is_safe() {
             match Content::from_request(Request::from_parts(parts, body), &()).await? {
                 Content::Empty => {}
-                Content::Json(parameters) => asked.extend(of_parameters(&parameters)?),
+                Content::Json(parameters) => pairs.extend(of_parameters(&parameters)?),
                 Content::Form(_) => {
                     let text = "the body must be a FHIR Parameters resource".to_owned();
                     return Err(Error::UnsupportedMediaType(text).into());
                 }
             }
         }
-        Ok(Self::checked(asked)?)
+        Ok(Self::checked(pairs)?)
     }
 }
 
 impl KickoffParameters {
     /// Refuses too many parameters and values that are too long.
-    fn checked(asked: Vec<(String, String)>) -> Result<Self> {
-        let (patients, others): (Vec<_>, Vec<_>) = asked.iter().partition(|(name, _)| name == "patient");
+    fn checked(pairs: Vec<(String, String)>) -> Result<Self> {
+        let (patients, others): (Vec<_>, Vec<_>) = pairs.iter().partition(|(name, _)| name == "patient");
         if others.len() > MAX_PARAMETERS || patients.len() > MAX_PATIENTS {
             return Err(Error::invalid(format!(
-                "there are more than {MAX_PARAMETERS} parameters, or {MAX_PATIENTS} times 'patient'"
+                "the request has more than {MAX_PARAMETERS} parameters, or 'patient' more than {MAX_PATIENTS} times"
             )));
         }
-        match asked.iter().find(|(_, value)| value.len() > MAX_VALUE) {
+        match pairs.iter().find(|(_, value)| value.len() > MAX_VALUE) {
             Some((name, _)) => {
                 Err(Error::invalid(format!("'{}' has more than {MAX_VALUE} bytes", short(name))))
             }
-            None => Ok(Self(asked)),
+            None => Ok(Self(pairs)),
         }
     }
 
@@ -136,7 +136,7 @@ impl KickoffParameters {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
             (first, None) => Ok(first),
-            _ => Err(Error::invalid(format!("'{name}' may be given once"))),
+            _ => Err(Error::invalid(format!("'{name}' may be given only once"))),
         }
     }
 
@@ -172,7 +172,7 @@ fn of_parameters(body: &Value) -> Result<Vec<(String, String)>> {
     list.iter().map(of_parameter).collect()
 }
 
-/// The members of the resource that are allowed. Only `parameter` has an effect.
+/// The permitted members of the resource. Only `parameter` has an effect.
 const OF_RESOURCE: [&str; 5] = ["resourceType", "id", "meta", "language", "parameter"];
 
 fn of_parameter(parameter: &Value) -> Result<(String, String)> {
@@ -187,7 +187,7 @@ fn of_parameter(parameter: &Value) -> Result<(String, String)> {
     };
     let wrong = || {
         let types = known.values.join(" or ");
-        Error::invalid(format!("'{name}' must have a {types}, and nothing beside it"))
+        Error::invalid(format!("'{name}' must have a {types} and no other member"))
     };
     if others.next().is_some() {
         return Err(wrong());

@@ -1,5 +1,5 @@
-//! `GET {base}/Patient/{patient}` returns the patient of the token, and no other patient (FHIR R4, read). An app uses it to check
-//! whose token it has.
+//! `GET {base}/Patient/{patient}` returns the patient of the token, and no other patient (FHIR R4, read). Apps use it to identify the
+//! patient of their token.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -26,9 +26,10 @@ pub(crate) async fn read(
 ) -> Result<Response, ApiError> {
     match &caller.patient {
         None => {
-            return Err(
-                Error::Forbidden("only the token of a patient reads a Patient here".to_owned()).into()
-            );
+            return Err(Error::Forbidden(
+                "a Patient can be read only with the token of that patient".to_owned(),
+            )
+            .into());
         }
         Some(own) if *own != patient => return Err(NO_PATIENT.into()),
         Some(_) => {}
@@ -52,10 +53,10 @@ pub(crate) async fn read(
             .any(|category| category.labels().iter().any(|known| known.eq_ignore_ascii_case(label)))
     };
     if labels.all.iter().any(is_sensitive) {
-        return Err(withheld("it carries a label of sensitive information").into());
+        return Err(withheld("it has a label of sensitive information").into());
     }
     if caller.scopes.access_tags().is_some_and(|tags| tags.is_disjoint(&labels.own)) {
-        return Err(withheld("it carries no tag that the token gives access to").into());
+        return Err(withheld("it has none of the tags that the token gives access to").into());
     }
     let event = Event::new(Actor::client(&caller.client), Action::RecordViewed).of_patient(&patient);
     state.audit.record(event.about("Patient")).await?;

@@ -1,4 +1,4 @@
-//! Turns the parameters of a bulk kick-off into the stored selection: checked, compiled, and limited to what the token covers.
+//! Compiles the parameters of a bulk kick-off to the stored selection. It checks them and limits the selection to the coverage of the token.
 
 use std::collections::BTreeSet;
 
@@ -37,25 +37,25 @@ pub(crate) struct CompiledRequest {
     pub(crate) patients: Option<Vec<PatientId>>,
 }
 
-/// The context that the parameters are read in.
+/// The context of the compilation: the operation, the token and the client's preferences.
 pub(crate) struct Context<'c> {
     pub(crate) level: ExportLevel,
     pub(crate) dialect: &'static Dialect,
     pub(crate) coverage: &'c Coverage,
     pub(crate) lenient: bool,
-    /// Whether deviations that the dialect tolerates are reported instead of refused.
+    /// Whether deviations that the dialect tolerates are reported and not refused.
     pub(crate) tolerant: bool,
     pub(crate) now: Timestamp,
     /// The base URLs of this server.
     pub(crate) own: OwnBases,
 }
 
-/// Reads and checks the parameters. Mistakes are refused; if the client is lenient, they are ignored and reported where possible.
+/// Reads and checks the parameters. A mistake is an error; for a lenient client, it is ignored and reported if possible.
 pub(crate) fn compile(parameters: &KickoffParameters, context: &Context<'_>) -> Result<CompiledRequest> {
     ParameterReader { parameters, context, ignored: Vec::new() }.compile()
 }
 
-/// The state of reading the parameters: `ignored` has a text for each one that was ignored or changed.
+/// The state of the compilation. `ignored` has a text for each parameter that was ignored or changed.
 pub(crate) struct ParameterReader<'c> {
     pub(crate) parameters: &'c KickoffParameters,
     pub(crate) context: &'c Context<'c>,
@@ -109,7 +109,7 @@ impl ParameterReader<'_> {
         self.context.tolerant && !self.parameters.has("_type")
     }
 
-    /// Refuses a mistake, unless the client or the dialect accepts a report in the manifest instead.
+    /// Refuses a mistake. If the client or the dialect accepts that, the manifest reports it instead.
     pub(crate) fn refuse_unless_reported(&mut self, text: String) -> Result<()> {
         if self.context.tolerant {
             self.ignored.push(format!("{text}; it was ignored"));
@@ -118,7 +118,7 @@ impl ParameterReader<'_> {
         self.refuse_unless(true, text)
     }
 
-    /// Refuses a mistake; for a lenient client it is reported in the manifest instead, if `can_ignore`.
+    /// Refuses a mistake. For a lenient client and if `can_ignore`, the manifest reports it instead.
     pub(crate) fn refuse_unless(&mut self, can_ignore: bool, text: String) -> Result<()> {
         if !(self.context.lenient && can_ignore) {
             return Err(Error::invalid(text));
@@ -161,60 +161,61 @@ impl ParameterReader<'_> {
     fn provenance(&mut self) -> Result<Option<Provenance>> {
         let mut kind = None;
         for value in self.parameters.listed("includeAssociatedData") {
-            let asked = match value {
+            let requested = match value {
                 "RelevantProvenanceResources" => Provenance::Relevant,
                 "LatestProvenanceResources" => Provenance::Latest,
                 _ => {
-                    let text = format!("'includeAssociatedData' does not know '{}'", short(value));
+                    let text = format!("'includeAssociatedData' has the unknown value '{}'", short(value));
                     self.refuse_unless(true, text)?;
                     continue;
                 }
             };
-            // If both are given, the less restrictive one applies.
-            kind = if kind == Some(Provenance::Relevant) { kind } else { Some(asked) };
+            // If both values are given, the less restrictive one applies.
+            kind = if kind == Some(Provenance::Relevant) { kind } else { Some(requested) };
         }
         Ok(kind)
     }
 
     fn types(&mut self, provenance: Option<Provenance>) -> Result<Option<BTreeSet<String>>> {
-        let mut asked = BTreeSet::new();
-        let mut said = false;
+        let mut requested = BTreeSet::new();
+        let mut is_given = false;
         let parameter = if self.is_type_without_underscore() { "type" } else { "_type" };
         for name in self.parameters.listed(parameter) {
-            said = true;
+            is_given = true;
             if !is_type(name) {
                 self.refuse_unless(
                     true,
-                    format!("'_type' has '{}', which is no type of FHIR R4", short(name)),
+                    format!("'_type' has '{}', which is not a type of FHIR R4", short(name)),
                 )?;
             } else if !self.context.coverage.covers(name) {
                 if !self.context.lenient {
                     return Err(Error::Forbidden(format!(
-                        "the token does not cover {name}, which '_type' asks for"
+                        "the token does not cover {name}, which '_type' requests"
                     )));
                 }
                 self.ignored.push(format!(
-                    "the token does not cover {name}, which '_type' asks for; it was left out"
+                    "the token does not cover {name}, which '_type' requests; it was left out"
                 ));
             } else {
-                asked.insert(name.to_owned());
+                requested.insert(name.to_owned());
             }
         }
-        if said && asked.is_empty() {
+        if is_given && requested.is_empty() {
             return Err(Error::invalid("'_type' has no type that can be exported"));
         }
-        if !said {
-            asked.extend(self.context.dialect.default_types.iter().map(|name| (*name).to_owned()));
+        if !is_given {
+            requested.extend(self.context.dialect.default_types.iter().map(|name| (*name).to_owned()));
         }
         let in_compartments = |types: &BTreeSet<String>| types.iter().any(|name| has_compartment(name));
-        if self.context.level != ExportLevel::System && !asked.is_empty() && !in_compartments(&asked) {
+        if self.context.level != ExportLevel::System && !requested.is_empty() && !in_compartments(&requested)
+        {
             return Err(Error::invalid(
-                "'_type' has only types outside the patients' compartments, which this operation exports when others refer to them",
+                "'_type' has only types outside the patient compartments; this operation exports them only if other exported resources refer to them",
             ));
         }
-        if said && provenance.is_some() {
+        if is_given && provenance.is_some() {
             if self.context.coverage.covers("Provenance") {
-                asked.insert("Provenance".to_owned());
+                requested.insert("Provenance".to_owned());
             } else {
                 self.refuse_unless(
                     true,
@@ -222,11 +223,11 @@ impl ParameterReader<'_> {
                 )?;
             }
         }
-        let types = match (self.granted(), asked.is_empty()) {
+        let types = match (self.granted(), requested.is_empty()) {
             (None, true) => None,
-            (None, false) => Some(asked),
+            (None, false) => Some(requested),
             (Some(covered), true) => Some(covered),
-            (Some(covered), false) => Some(asked.intersection(&covered).cloned().collect()),
+            (Some(covered), false) => Some(requested.intersection(&covered).cloned().collect()),
         };
         if types.as_ref().is_some_and(BTreeSet::is_empty) {
             return Err(Error::Forbidden(
@@ -266,7 +267,7 @@ impl ParameterReader<'_> {
             let compiled = search::compile(text, self.context.now).and_then(|filter| {
                 if !is_type(&filter.resource_type) {
                     return Err(format!(
-                        "'_typeFilter' has '{}', which is no type of FHIR R4",
+                        "'_typeFilter' has '{}', which is not a type of FHIR R4",
                         short(&filter.resource_type)
                     ));
                 }
@@ -304,8 +305,10 @@ impl ParameterReader<'_> {
                 elements
                     .push(Element { resource_type: resource_type.map(str::to_owned), name: name.to_owned() });
             } else {
-                let text =
-                    format!("'_elements' has '{}', which is no element at the root of a type", short(text));
+                let text = format!(
+                    "'_elements' has '{}', which is not an element at the root of a type",
+                    short(text)
+                );
                 self.refuse_unless(true, text)?;
             }
         }
@@ -317,7 +320,7 @@ impl ParameterReader<'_> {
         for text in self.parameters.listed("patient") {
             if self.context.level == ExportLevel::System {
                 return Err(Error::invalid(
-                    "'patient' has no meaning at the level of the system; use Patient/$export or Group/…/$export",
+                    "'patient' is not permitted for a system-level export; use Patient/$export or Group/…/$export",
                 ));
             }
             // Helix writes `patient/` in lower case.
@@ -335,7 +338,7 @@ impl ParameterReader<'_> {
                 Some(reference) if reference.resource_type == "Patient" => reference.id,
                 Some(_) => {
                     return Err(Error::invalid(format!(
-                        "'patient' has '{}', which is no Patient",
+                        "'patient' has '{}', which is not a Patient",
                         short(text)
                     )));
                 }
@@ -350,7 +353,7 @@ impl ParameterReader<'_> {
             })?);
         }
         if patients.is_empty() && self.parameters.all("patient").next().is_some() {
-            return Err(Error::invalid("'patient' names nobody"));
+            return Err(Error::invalid("'patient' names no patient"));
         }
         Ok((!patients.is_empty()).then_some(patients))
     }

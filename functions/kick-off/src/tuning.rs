@@ -1,5 +1,4 @@
-//! Reads the parameters that control file sizes, batch sizes, memory and retention
-//! (contract, section 2; the defaults and bounds are those of the engine).
+//! Reads the parameters that control file sizes, batch sizes, memory and retention (contract, section 2).
 
 use domain::error::{Error, Result};
 use domain::request::{OutputOptions, SizeClass};
@@ -7,7 +6,7 @@ use domain::request::{OutputOptions, SizeClass};
 use crate::parameters::short;
 use crate::selection::ParameterReader;
 
-/// Bounds of the numbers, so that no request can overload a worker or a store.
+/// The bounds of the numbers, so that no request can overload a worker or a store.
 const FILE_BYTES: (u64, u64) = (1_000_000, 100_000_000_000);
 const LEAST_FILE_BYTES: (u64, u64) = (0, 100_000_000);
 const PATIENTS_A_CHUNK: (u64, u64) = (1, 2_000);
@@ -53,7 +52,7 @@ impl ParameterReader<'_> {
             }
         }
         if output.partial_manifests {
-            // Files that a manifest has listed must not change, so none are joined later.
+            // A file must not change after a manifest has listed it, so files are not joined later.
             output.min_file_bytes = None;
         }
         output.verbose = self.verbose()?;
@@ -61,7 +60,7 @@ impl ParameterReader<'_> {
         Ok(output)
     }
 
-    /// Reads `loglevel`: whether the job writes detailed logs.
+    /// Reads `loglevel`. Returns whether the job writes detailed logs.
     fn verbose(&mut self) -> Result<bool> {
         let Some(level) = self.parameters.one("loglevel")? else { return Ok(false) };
         match level.to_ascii_lowercase().as_str() {
@@ -74,7 +73,7 @@ impl ParameterReader<'_> {
         }
     }
 
-    /// Returns the size class that the memory parameters request; the largest one if there are several.
+    /// Returns the largest size class that the memory parameters request.
     fn size(&mut self) -> Result<Option<SizeClass>> {
         let mut class = None;
         for name in ["requestsMemory", "limitsMemory", "ram"] {
@@ -133,7 +132,7 @@ fn saturated(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Parses `512Mi`, `2Gi`, `1G` or a number without a unit, which is in gigabytes if the dialect says so, otherwise in bytes. Returns bytes.
+/// Parses `512Mi`, `2Gi`, `1G` or a number without a unit, whose unit is the gigabyte if `in_gigabytes`, otherwise the byte. Returns bytes.
 fn memory(text: &str, in_gigabytes: bool) -> Option<u64> {
     let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;

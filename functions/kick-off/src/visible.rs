@@ -40,7 +40,7 @@ fn own_labels(resource: &Map<String, Value>) -> Option<BTreeSet<String>> {
     }
 }
 
-/// Returns the code of a Coding. A Coding without a code cannot be compared, so it counts as unreadable.
+/// Returns the code of a Coding. A Coding without a code cannot be compared, so it is treated as unreadable.
 fn label(coding: &Value) -> Option<String> {
     coding.as_object()?.get("code")?.as_str().map(|code| code.trim().to_owned())
 }

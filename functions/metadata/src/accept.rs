@@ -1,4 +1,4 @@
-//! Clients that take the one format there is.
+//! Checks that the client accepts FHIR JSON, the only format of the server.
 
 use axum::extract::FromRequestParts;
 use domain::error::{Error, Result};
@@ -7,7 +7,7 @@ use http::request::Parts;
 use web::ApiError;
 use web::extract::Query;
 
-/// A request whose client accepts FHIR JSON (FHIR RESTful API, content types; `_format` overrides `Accept`). Others get 406.
+/// A request whose client accepts FHIR JSON (FHIR RESTful API, content types; `_format` overrides `Accept`). Other requests get 406.
 pub(crate) struct AcceptsJson;
 
 impl<S: Send + Sync> FromRequestParts<S> for AcceptsJson {
@@ -17,16 +17,16 @@ impl<S: Send + Sync> FromRequestParts<S> for AcceptsJson {
         let query = Query::from_request_parts(parts, state).await?;
         match accepts_json(&query, parts) {
             true => Ok(Self),
-            false => {
-                Err(Error::NotAcceptable("this server speaks FHIR as application/fhir+json only".to_owned())
-                    .into())
-            }
+            false => Err(Error::NotAcceptable(
+                "this server returns FHIR resources only as application/fhir+json".to_owned(),
+            )
+            .into()),
         }
     }
 }
 
 fn accepts_json(query: &Query, parts: &Parts) -> bool {
-    /// The spellings of `_format`. A `+` that was not encoded has become a space.
+    /// The accepted values of `_format`. A `+` that was not percent-encoded arrives as a space.
     const JSON: [&str; 5] =
         ["json", "application/json", "application/fhir+json", "application/fhir json", "text/json"];
     const ACCEPTED: [&str; 5] =

@@ -36,7 +36,7 @@ const CAPABILITIES: [&str; 12] = [
     "authorize-post",
 ];
 
-/// The members that both documents have: the endpoints, and how clients use them.
+/// Returns the members that both documents have: the endpoints and the supported methods.
 fn common(settings: &Settings, scopes: &[&str]) -> Value {
     let url = |path: &str| settings.url(path);
     json!({
@@ -56,7 +56,7 @@ fn common(settings: &Settings, scopes: &[&str]) -> Value {
     })
 }
 
-/// `.well-known/smart-configuration`. Below a shortcut of the sandbox there is no bulk export.
+/// Returns `.well-known/smart-configuration`. A shortcut of the sandbox has no bulk export, so the document omits its scopes.
 pub(crate) fn smart(settings: &Settings, is_shortcut: bool) -> Value {
     let mut document = if is_shortcut {
         common(settings, &SCOPES)
@@ -67,7 +67,7 @@ pub(crate) fn smart(settings: &Settings, is_shortcut: bool) -> Value {
     document
 }
 
-/// `.well-known/openid-configuration`.
+/// Returns `.well-known/openid-configuration`.
 pub(crate) fn openid(settings: &Settings) -> Value {
     let mut document = common(settings, &[&SCOPES[..], &BULK_SCOPES].concat());
     let algorithms = if settings.has_rsa_keys() { vec!["RS256", "ES256"] } else { vec!["ES256"] };

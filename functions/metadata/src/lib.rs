@@ -1,5 +1,5 @@
-//! Discovery: CapabilityStatement, SMART and OpenID configuration, public keys (contract, section 5); the landing page, and the
-//! files that all pages load.
+//! Discovery documents: CapabilityStatement, SMART and OpenID configuration, public keys (contract, section 5). Also serves the landing
+//! page, and the files that all pages load.
 
 mod accept;
 mod discovery;
@@ -36,7 +36,7 @@ web::ports! {
     }
 }
 
-/// What [`Assets`] has.
+/// The media types of [`Assets`].
 const ASSETS: [described::Returned; 6] = [
     described::file(200, "text/css"),
     described::file(200, "text/javascript"),
@@ -46,7 +46,7 @@ const ASSETS: [described::Returned; 6] = [
     described::file(200, "image/webp"),
 ];
 
-/// The routes that describe the server. Those of the sandbox's shortcuts exist in a sandbox alone.
+/// Returns the routes that describe the server. Only a sandbox has the routes below the sandbox's shortcuts.
 pub fn routes() -> Vec<Route> {
     declared(&SandboxShortcut::ALL, Timestamp::UNIX_EPOCH).list()
 }
@@ -128,7 +128,7 @@ pub fn router(platform: &dyn Platform) -> Result<Router> {
     Ok(declared(state.settings.prefixes(), state.clock.now()).with_state(state))
 }
 
-/// The description of all routes, which `ehi openapi` writes.
+/// Returns the description of all routes, which `ehi openapi` generates.
 async fn openapi() -> Response {
     const DOCUMENT: &[u8] = include_bytes!("../openapi.json");
     cacheable(ready(StatusCode::OK, "application/json", Bytes::from_static(DOCUMENT)))

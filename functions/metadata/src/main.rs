@@ -1,4 +1,4 @@
-//! Discovery on Lambda.
+//! Runs the discovery function on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), aws::lambda::Error> {
