@@ -1,4 +1,4 @@
-//! Decides who may fill in the form of a job.
+//! Authorizes callers to fill in the form of a job.
 
 use std::convert::Infallible;
 
@@ -20,9 +20,9 @@ const UNAUTHORIZED: Error =
 
 /// The person who made the choices.
 pub(crate) enum Chooser {
-    /// The patient, authorized by the code of the link, by a session, or by the job's token that an app has.
+    /// The patient, authorized by the code of the link, by a session, or by an app with the job's token.
     Patient,
-    /// A staff member, with the name.
+    /// A staff member with this name.
     Staff(String),
 }
 
@@ -66,7 +66,7 @@ impl Customize {
         Ok(session.zip(patient).is_some_and(|(session, patient)| session.patient == patient.id))
     }
 
-    /// Returns whether the request may open the job's form: the patient is signed in, or the person opened the form's link before.
+    /// Returns whether the caller may open the job's form: the patient is signed in, or the browser has opened the form's link before.
     pub(crate) async fn may_fill_in(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
         let session: Option<FormSession> = current(FORM, cookies, &*self.expiring, &*self.clock).await?;
         if session.is_some_and(|session| session.job == *stored.job.id()) {
@@ -75,7 +75,7 @@ impl Customize {
         self.is_patient_of(stored, cookies).await
     }
 
-    /// Does the same without extending the session.
+    /// Returns the same as [`Self::may_fill_in`] without extending the session.
     pub(crate) async fn is_signed_in(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
         let form: Option<FormSession> = glimpse(FORM, cookies, &*self.expiring).await?;
         let patient = glimpse_patient(cookies, &*self.expiring).await?;
@@ -84,7 +84,8 @@ impl Customize {
             || is_patient.is_some_and(|(patient, session)| session.patient == patient.id))
     }
 
-    /// Returns the job and the person who makes the choices. A stranger gets the same 401 for every id.
+    /// Returns the job and the person who makes the choices. An unauthorized caller gets the same 401 for every id, whether or not the job
+    /// exists.
     pub(crate) async fn known_to(
         &self,
         id: &JobId,
@@ -116,7 +117,7 @@ impl Customize {
         let (name, roles) = staff.ok_or(UNAUTHORIZED)?;
         credentials.origin.check()?;
         if !roles.has(Role::Reviewer) {
-            return Err(Error::Forbidden("this is for reviewers".to_owned()));
+            return Err(Error::Forbidden("only reviewers may change the choices of an export".to_owned()));
         }
         Ok((stored?, Chooser::Staff(name)))
     }

@@ -1,5 +1,5 @@
-//! The fields of a form that the patient has not sent yet. The server keeps them, so that no input is lost between the
-//! steps, when the session ends, or when the language changes.
+//! The fields of a form that the patient has not sent yet. The server stores them, so that no input is lost between the steps, at the end
+//! of the session, or after a change of the language.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,13 @@ use crate::typed_date::TypedDate;
 pub(crate) struct Draft {
     pub(crate) parts: BTreeMap<RecordGroup, PartDraft>,
     pub(crate) topics: BTreeMap<Sensitive, TopicDraft>,
-    /// The number of changes to the parts, and below to the topics. A page has the number of the version that it shows.
+    /// The number of changes to the parts. A page contains the number of the version that it shows.
     pub(crate) parts_version: u64,
+    /// The number of changes to the topics.
     pub(crate) topics_version: u64,
     /// The app's URL, to which the patient is redirected after sending.
     pub(crate) redirect: Option<String>,
-    /// The export that this draft started; used for the form that exists before any export.
+    /// The export that this draft started, for a form without a job.
     #[serde(default)]
     pub(crate) sent: Option<JobId>,
 }
@@ -45,7 +46,7 @@ pub(crate) struct TopicDraft {
 }
 
 impl Default for Draft {
-    /// By default every part is ticked, and no private topic.
+    /// Returns a draft in which all parts and no private topics are ticked.
     fn default() -> Self {
         let ticked = PartDraft { ticked: true, ..PartDraft::default() };
         Self {
@@ -94,7 +95,7 @@ impl Draft {
         Sensitive::ALL.into_iter().map(|category| (category, topic(category))).collect()
     }
 
-    /// Returns the choices, parsed in the same way as those of every other form.
+    /// Returns the choices, parsed like those of a one-page form.
     pub(crate) fn choices(&self) -> Result<Choices, Problem> {
         let mut fields = Vec::new();
         for (group, part) in &self.parts {
@@ -104,7 +105,7 @@ impl Draft {
             if part.ticked {
                 add("enabled", "on".to_owned());
             }
-            // An invalid date is passed on unchanged, so that it is refused.
+            // An invalid date is not changed, so that the parser refuses it.
             add("from", part.from.fhir().unwrap_or_else(|| part.from.year.clone()));
             add("to", part.to.fhir().unwrap_or_else(|| part.to.year.clone()));
             add("notes", part.note.clone());
@@ -132,7 +133,8 @@ impl Customize {
         entry.map_or_else(|| Ok(Draft::default()), |entry| entry.read())
     }
 
-    /// Changes a draft and saves it, even if other tabs change it at the same time. `change` returns whether it changed the draft.
+    /// Changes a draft and saves it, with further attempts if another tab changes it at the same time. `change` returns whether it changed
+    /// the draft.
     pub(crate) async fn change_draft(
         &self,
         key: &str,

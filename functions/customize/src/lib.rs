@@ -1,7 +1,7 @@
 //! The patient's form: shows it and accepts its choices (contract, section 1).
 //!
-//! - [`access`]: who may fill it in: the holder of the kick-off's link, which has a code bound to the job; the patient
-//!   who is signed in; the bearer of the job's token; and staff, until a worker has started;
+//! - [`access`]: authorizes callers: the holder of the kick-off's link, which has a code for the job; the signed-in patient; the bearer
+//!   of the job's token; and staff, until a worker has started;
 //! - [`link`]: the form of a job; [`portal`]: the form without a job; [`place`]: the differences between them;
 //! - [`steps`]: the actions of the buttons in the three steps; [`view`]: the pages of the steps; [`sent`]: the pages after sending;
 //! - [`draft`]: the fields that are not sent yet; [`typed_date`]: a date field; [`mistakes`]: finds mistakes in a draft.
@@ -79,7 +79,7 @@ const STEP_FIELDS: [Parameter; 5] = [
     Parameter::field("agree", "on: the patient agrees to the permission"),
 ];
 
-/// The routes of the form.
+/// Returns the routes of the form.
 pub fn routes() -> Vec<Route> {
     declared().list()
 }
@@ -149,7 +149,7 @@ async fn submit(
     content: Result<Content, ApiError>,
 ) -> Response {
     match content {
-        // A form comes from a page, and its response is a page.
+        // Pages send forms, so the response to a form is a page.
         Ok(Content::Form(fields)) => {
             let submitted = state.submit_form(&id, &fields, &query, &credentials).await;
             submitted.map_err(PageError::from).into_response()
@@ -175,7 +175,7 @@ async fn submit(
 }
 
 impl Customize {
-    /// Returns the URL to redirect the patient to afterwards. It must have an origin that the job's client registered.
+    /// Returns the URL to which the patient is redirected after sending. It must have an origin that the job's client registered.
     fn redirect(&self, stored: &StoredJob, redirect: Option<&str>) -> Result<Option<String>> {
         let Some(text) = redirect.filter(|text| !text.is_empty()) else { return Ok(None) };
         let client = client_of(&self.settings, &stored.job.header().owner);
@@ -194,8 +194,7 @@ impl Customize {
         Ok(json(StatusCode::OK, &job_json(&customized, &self.settings, None)))
     }
 
-    /// Saves the choices of a one-page form. If the form has a mistake, the response is the step with the mistake, and the form keeps all
-    /// input.
+    /// Saves the choices of a one-page form. If the form has a mistake, the response is the step with the mistake and all input.
     async fn submit_form(
         &self,
         id: &JobId,
@@ -251,7 +250,7 @@ impl Customize {
         Ok(page)
     }
 
-    /// Saves the choices. The patient chooses once; staff can correct the choices until a worker has begun.
+    /// Saves the choices. The patient can send them once; staff can change them until a worker has started.
     async fn customize(&self, stored: &StoredJob, choices: &Choices, chooser: &Chooser) -> Result<StoredJob> {
         let actor = match (chooser, &stored.job.header().patient) {
             (Chooser::Staff(name), _) => Actor::staff(name),

@@ -1,5 +1,5 @@
-//! `/jobs/{job}/customize`: the form of an export. The kick-off's link has a code, which is exchanged for a session and removed from the
-//! URL.
+//! `/jobs/{job}/customize`: the form of an export. The kick-off's link contains a code. The server exchanges it for a session and removes it
+//! from the URL.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -37,7 +37,7 @@ pub(crate) async fn show(
     cookies: Cookies,
 ) -> Result<Response, PageError> {
     let stored = match state.job(&id).await {
-        // The store is unavailable, so signing in would not help.
+        // The patient cannot solve this by signing in, because the store is unavailable.
         Err(error @ Error::Unavailable(_)) => return Err(error.into()),
         stored => stored,
     };
@@ -46,7 +46,7 @@ pub(crate) async fn show(
         Ok(stored) => code.is_some() || state.may_fill_in(stored, &cookies).await?,
         Err(_) => code.is_some(),
     };
-    // Strangers must not learn which jobs exist.
+    // Unauthorized callers must not learn which jobs exist.
     if !is_known {
         // A redirect to the sign-in page would lead back here, because the patient is already signed in.
         if current_patient(&cookies, &*state.expiring, &*state.clock).await?.is_some() {
@@ -71,7 +71,7 @@ pub(crate) async fn show(
         }
         (job, "sent") => {
             let header = job.header();
-            // The patient's own pages list only the patient's own copies.
+            // The patient's pages list only the copies that belong to the patient.
             let is_own = header.patient.as_ref().is_some_and(|patient| header.is_own_copy_of(&patient.id));
             let is_listed = is_own && state.is_patient_of(&stored, &cookies).await?;
             let shown = if is_listed { format!("/my/exports/{id}") } else { place.path.clone() };
@@ -91,7 +91,7 @@ pub(crate) async fn submit(
     let Some(sent) = Sent::of(&fields) else { return Ok(see_other(&login)) };
     let stored = match state.job(&id).await {
         Ok(stored) => stored,
-        // The same response as without a session, so that strangers do not learn which jobs exist.
+        // The response is the same as without a session, so that unauthorized callers do not learn which jobs exist.
         Err(Error::NotFound(_)) => return Ok(see_other(&login)),
         Err(error) => return Err(error.into()),
     };
@@ -114,7 +114,7 @@ pub(crate) async fn submit(
         Next::Leave => Ok(state.leave(&stored, &credentials.cookies).await?),
         Next::Send(choices, draft) => {
             if let Err(error) = state.customize(&stored, &choices, &Chooser::Patient).await {
-                // Another request was faster: the page with the state says so.
+                // Another request has sent the form first. The redirect leads to the page with the state.
                 let is_sent = !matches!(state.job(&id).await?.job, Job::AwaitingInput(_));
                 if !is_sent {
                     return Err(error.into());

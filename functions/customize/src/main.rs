@@ -1,4 +1,4 @@
-//! The patient's form on Lambda.
+//! Runs the function of the patient's form on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), aws::lambda::Error> {

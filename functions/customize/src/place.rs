@@ -1,4 +1,4 @@
-//! The location of a form: its path, its patient, the receiver of the copy, and the key of its draft.
+//! The parameters of a form: its path, its patient, the receiver of the copy, and the key of its draft.
 
 use url::form_urlencoded::Serializer;
 
@@ -36,9 +36,9 @@ impl Step {
 /// See the [module](self).
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    /// The path below the path of the public base URL.
+    /// The path, relative to the public base URL.
     pub(crate) path: String,
-    /// The parameters that every URL of the form has in its query.
+    /// The query parameters of every URL of the form.
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) draft: String,
     /// The name of the patient.

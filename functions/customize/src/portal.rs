@@ -1,5 +1,5 @@
-//! The form without a job: a patient who is signed in makes the choices, and the export starts with the choices as
-//! its Parameters. The export belongs to the app that `client_id` names, and the app finds it by `GET /jobs`.
+//! The form without a job: a signed-in patient makes the choices, and the export starts with these choices as its Parameters. The export
+//! belongs to the app that `client_id` names. The app finds it with `GET /jobs`.
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
@@ -72,7 +72,7 @@ pub(crate) async fn show(
         return Ok(state.saved_page(&place)?);
     }
     let mut draft = state.draft(&place.draft).await?;
-    // A claim without a job: the request that made the claim was interrupted, so the draft can still be sent.
+    // If the claimed job does not exist, the request that made the claim was interrupted, and the draft can still be sent.
     let sent = match draft.sent.clone() {
         Some(job) if state.jobs.get(&job).await?.is_some() => Some(job),
         _ => None,
@@ -88,7 +88,7 @@ pub(crate) async fn show(
     Ok(state.step_page(StatusCode::OK, &place, &draft, step, shows)?)
 }
 
-/// Returns the path of the page that shows the state of an export whose form is sent again.
+/// Returns the path of the state page for a form that is sent a second time.
 fn again(job: &JobId, client: &Client) -> String {
     match client.id.as_str() {
         OWN_PAGES => format!("/my/exports/{job}?said=already"),
@@ -96,7 +96,7 @@ fn again(job: &JobId, client: &Client) -> String {
     }
 }
 
-/// Returns the path of the page that says that the form was sent.
+/// Returns the path of the page that confirms the sending.
 fn receipt(job: &JobId, client: &Client) -> String {
     match client.id.as_str() {
         OWN_PAGES => format!("/my/exports/{job}?said=sent"),
@@ -174,9 +174,9 @@ pub(crate) async fn submit(
 }
 
 impl Customize {
-    /// Redirects to the sign-in page, which leads back to the requested page.
-    fn to_sign_in(&self, asked: &Parts) -> Response {
-        let next = asked.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    /// Redirects to the sign-in page. After signing in, the patient returns to the requested page.
+    fn to_sign_in(&self, request: &Parts) -> Response {
+        let next = request.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
         found(&self.settings.url(&format!("/patient-login?{query}")))
     }
@@ -219,7 +219,7 @@ impl Customize {
         {
             return Ok((earlier.clone(), false));
         }
-        // A claim without a job: the request that made the claim was interrupted or failed. The job gets the id of the claim.
+        // If the claimed job does not exist, the request that made the claim was interrupted or failed. The job gets the claimed id.
         let id = earlier.unwrap_or(id);
         self.begin(base, client, summary, choices, Some(id.clone())).await?;
         Ok((id, true))
@@ -272,12 +272,12 @@ impl Customize {
         Ok(named.filter(|named| session.is_some_and(|session| session.patient == *named)))
     }
 
-    /// Returns the app that the export is for. If there is only one app, it need not be named.
+    /// Returns the app that receives the export. `id` is optional if there is only one app.
     fn client(&self, id: Option<&str>) -> Result<&Client> {
         if id == Some(OWN_PAGES) {
             return Ok(&self.settings.own_pages);
         }
-        let mut able = self
+        let mut candidates = self
             .settings
             .clients
             .iter()
@@ -285,8 +285,8 @@ impl Customize {
             // EHI exports cannot be limited by tags, so a client with `access/` scopes could not read the result.
             .filter(|client| client.scopes.access_tags().is_none());
         let client = match id {
-            Some(id) => able.find(|client| client.id.as_str() == id),
-            None => able.next().filter(|_| able.next().is_none()),
+            Some(id) => candidates.find(|client| client.id.as_str() == id),
+            None => candidates.next().filter(|_| candidates.next().is_none()),
         };
         client.ok_or_else(|| Error::invalid("'client_id' must name an app that may export records"))
     }

@@ -1,4 +1,4 @@
-//! The pages at the form's link after the form was sent: the receipt, and later the state.
+//! The pages after the form was sent: the confirmation, and later the state.
 
 use axum::response::Response;
 use domain::error::{Error, Result};
@@ -15,13 +15,13 @@ use crate::link::path;
 use crate::place::{Place, Step};
 
 impl Customize {
-    /// Returns the latest time at which the patient gets the copy.
-    fn due(&self, asked: Timestamp) -> Result<Timestamp> {
+    /// Returns the time by which the patient must get the copy.
+    fn due(&self, requested: Timestamp) -> Result<Timestamp> {
         let days = SignedDuration::from_hours(24 * self.settings.pages.due_days);
-        asked.saturating_add(days).map_err(Error::internal)
+        requested.saturating_add(days).map_err(Error::internal)
     }
 
-    /// Returns the receipt for a form that was just sent. `state` is the path of the page that shows the state later.
+    /// Returns the confirmation for a form that was just sent. `state` is the path of the page that shows the state later.
     pub(crate) fn sent_page(&self, job: &Job, state: String) -> Result<Response> {
         let words = request_context::words();
         let header = job.header();
@@ -38,7 +38,7 @@ impl Customize {
         ))
     }
 
-    /// Returns the page that says that the choices are saved.
+    /// Returns the page that confirms that the choices are saved.
     pub(crate) fn saved_page(&self, place: &Place) -> Result<Response> {
         let words = request_context::words();
         let until =

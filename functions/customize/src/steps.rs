@@ -1,4 +1,4 @@
-//! The actions of the buttons in a step: they save the fields and choose the next page. Every POST is followed by a GET.
+//! The actions of the buttons in a step. They save the fields and choose the next page, to which the response redirects.
 
 use domain::choices::Choices;
 use domain::error::Result;
@@ -17,7 +17,7 @@ pub(crate) enum Next {
     GoTo(String),
     /// The patient signs out.
     Leave,
-    /// The form is complete and is sent.
+    /// The form is complete and can be sent.
     Send(Box<Choices>, Draft),
 }
 
@@ -46,9 +46,8 @@ impl<'f> Sent<'f> {
 }
 
 impl Customize {
-    /// Saves the fields of a step. Returns the draft, and whether another tab has changed the step in the meantime. If so, the saved draft
-    /// does not
-    /// change: the patient sees the other tab's version first.
+    /// Saves the fields of a step. Returns the draft, and whether another tab has changed the step in the meantime. If so, the fields are
+    /// not saved, and the patient sees the version of the other tab first.
     pub(crate) async fn keep(&self, place: &Place, sent: &Sent<'_>) -> Result<(Draft, bool)> {
         let mut is_other = false;
         let draft = self
@@ -67,7 +66,7 @@ impl Customize {
                             _ => {}
                         }
                         is_other = parts != draft.parts && !is_seen;
-                        // A draft starts with the first step that is sent, even if the patient changed nothing.
+                        // The first sent step creates the draft, even if the patient changed nothing.
                         let is_new = is_seen && (parts != draft.parts || draft.parts_version == 0);
                         if is_new {
                             draft.parts = parts;

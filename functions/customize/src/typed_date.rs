@@ -1,4 +1,4 @@
-//! A date that a person types: month, day and year in separate fields. A year alone is enough.
+//! A date that a person types: month, day and year in separate fields. A year without month and day is enough.
 
 use domain::choices::Day;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ impl TypedDate {
         Self { month: text("month"), day: text("day"), year: text("year") }
     }
 
-    /// Reads a date as FHIR writes it. A text that is not a date becomes the year, so that the patient sees it.
+    /// Reads a date in the format of FHIR. A text that is not a date becomes the year, so that the patient sees it.
     fn of_text(text: &str) -> Self {
         let parts: Vec<_> = text.split('-').collect();
         let is_date = Day::first(text).is_some() && text.len() <= 10;
@@ -42,9 +42,8 @@ impl TypedDate {
         self.month.is_empty() && self.day.is_empty() && self.year.is_empty()
     }
 
-    /// Returns the date as FHIR writes it: `2020`, `2020-02` or `2020-02-03`; empty if all fields are empty, and `None` if the fields are
-    /// not
-    /// a date.
+    /// Returns the date in the format of FHIR: `2020`, `2020-02` or `2020-02-03`. Returns an empty text if all fields are empty, and `None`
+    /// if the fields are not a date.
     pub(crate) fn fhir(&self) -> Option<String> {
         if self.is_empty() {
             return Some(String::new());
