@@ -1,9 +1,8 @@
-//! The authorization that a patient gives with each consent: its entry, which makes its code and its tokens good, and its place in the
-//! patient's list of apps.
+//! The authorization that a consent of a patient creates: an expiring entry, and an item in the patient's list of apps. The code and the
+//! tokens are valid only while the entry exists.
 //!
-//! The entry begins with the consent, and has the fingerprint of the code as its key. Without it the code is worth nothing, so a
-//! patient who stops an app ends a code that the app has not used yet. When the code is exchanged, the entry lasts as long as the
-//! tokens.
+//! The consent creates the entry. Its key is the fingerprint of the code. Therefore a patient who stops an app also invalidates a code that
+//! the app has not used yet. The exchange of the code extends the lifetime of the entry to that of the tokens.
 
 use domain::audit::{Action, Actor, Event, Outcome};
 use domain::ids::ClientId;
@@ -24,7 +23,7 @@ impl Authorize {
         Authorizations { expiring: &*self.expiring, clock: &*self.clock }
     }
 
-    /// Begins an authorization, and lists it, so that the patient can end it before the code is exchanged.
+    /// Creates an authorization and adds it to the list, so that the patient can end it before the code is exchanged.
     pub(crate) async fn begin_family(
         &self,
         family: &str,
@@ -37,8 +36,8 @@ impl Authorize {
         self.note_use(client, scopes, sign_in, family, expires_at).await
     }
 
-    /// Makes an authorization whose code is exchanged last as long as its tokens. Returns false if it was ended meanwhile, or if another
-    /// request has exchanged the code.
+    /// Extends an authorization to the lifetime of its tokens when the code is exchanged. Returns false if it was ended in the meantime, or
+    /// if another request has exchanged the code.
     pub(crate) async fn confirm_family(
         &self,
         family: &str,
@@ -52,7 +51,7 @@ impl Authorize {
         if !self.expiring.replace(EntryKind::Family, family, &kept).await? {
             return Ok(false);
         }
-        // The list must have the new time before tokens are issued.
+        // The list must have the new expiry before tokens are issued.
         self.note_use(&client.id, scopes, sign_in, family, expires_at).await?;
         Ok(true)
     }
@@ -113,8 +112,8 @@ impl Authorize {
         Ok(())
     }
 
-    /// Two parties have a code or a refresh token, and the server cannot tell which of them is the thief. The tokens are revoked first,
-    /// even if a later step fails. `action` is what was tried.
+    /// Handles the second use of a code or a refresh token: two parties have it, and the server cannot know which of them stole it. The
+    /// tokens are revoked before the other steps, which can fail. `action` is the refused action.
     pub(crate) async fn end_replayed(
         &self,
         family: &str,

@@ -22,9 +22,9 @@ impl Authorize {
         client: &Client,
         scope: Option<&str>,
     ) -> Result<Response, OAuthError> {
-        let asked = scope.filter(|scope| !scope.trim().is_empty());
-        let asked = asked.ok_or_else(|| OAuthError::new("invalid_scope", "'scope' is missing"))?;
-        let scopes = Scopes::parse(asked).narrowed_to(&client.scopes);
+        let requested = scope.filter(|scope| !scope.trim().is_empty());
+        let requested = requested.ok_or_else(|| OAuthError::new("invalid_scope", "'scope' is missing"))?;
+        let scopes = Scopes::parse(requested).narrowed_to(&client.scopes);
         if scopes.is_empty() {
             return Err(OAuthError::new(
                 "invalid_scope",

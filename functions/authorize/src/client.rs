@@ -12,8 +12,8 @@ use crate::request::{OAuthRequest, Proof, invalid_client};
 type Answer<T> = Result<T, OAuthError>;
 
 impl Authorize {
-    /// Returns the client that a request to an OAuth endpoint names; a confidential client must have
-    /// authenticated. Returns `None` if the request names no client.
+    /// Returns the client that a request to an OAuth endpoint names; `None` if it names no client. A confidential client that has not
+    /// authenticated is an error.
     pub(crate) async fn client(&self, request: &OAuthRequest, endpoint: &str) -> Answer<Option<&Client>> {
         let (id, proof) = request.credentials()?;
         let Some(id) = id else { return Ok(None) };
@@ -36,7 +36,7 @@ impl Authorize {
         }
     }
 
-    /// Returns the client that an assertion is from. The reason for a refusal is in the log, and not in the response.
+    /// Returns the client that signed an assertion. The log has the reason of a refusal; the response does not.
     async fn asserted<'c>(
         &self,
         text: &str,
@@ -44,15 +44,15 @@ impl Authorize {
         endpoint: &str,
     ) -> Answer<&'c Client> {
         let Some(client) = client.filter(|client| client.has_keys()) else {
-            tracing::warn!("an assertion came from a client that is not registered with keys");
+            tracing::warn!("refused a client assertion: the client is not registered with keys");
             return Err(OAuthError::Assertion);
         };
-        // The token endpoint identifies the server; at another endpoint, the URL of that endpoint is accepted as well (RFC 7523, 3).
+        // The audience is the URL of the token endpoint. Another endpoint also accepts its own URL (RFC 7523, 3).
         let audiences = [self.settings.url("/auth/token"), self.settings.url(endpoint)];
         let now = self.clock.now();
         let verified = assertion::verify(text, client, &audiences, &self.jwks, &*self.expiring, now).await?;
         if let Err(reason) = verified {
-            tracing::warn!(client.id = %client.id, reason, "an assertion is not valid");
+            tracing::warn!(client.id = %client.id, reason, "refused a client assertion: it is not valid");
             let event = Event::new(Actor::client(&client.id), Action::SignInFailed);
             self.audit.record(event.with(Outcome::Refused)).await?;
             return Err(OAuthError::Assertion);

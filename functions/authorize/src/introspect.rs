@@ -16,12 +16,12 @@ use web::respond::{OAuthError, json};
 use crate::request::OAuthRequest;
 use crate::{Authorize, RefreshGrant};
 
-/// The caller who asks about a token. A client id is unique only within its issuer.
+/// The caller of the introspection or revocation endpoint. A client id is unique only within its issuer.
 struct Requester {
     client: ClientId,
     /// `None` means this server.
     issuer: Option<String>,
-    /// Whether this is a resource server, which may ask about every token.
+    /// Whether this is a resource server, which may introspect every token.
     about_all: bool,
 }
 
@@ -63,19 +63,19 @@ pub(crate) async fn revoke(
     State(state): State<Authorize>,
     request: OAuthRequest,
 ) -> Result<Response, OAuthError> {
-    // A bearer acts for the client of the token, so tokens of another issuer can be revoked here.
+    // The bearer of an access token acts as the client of that token, so tokens of another issuer can be revoked here.
     let requester = match &request.bearer {
         Some(bearer) => Some(state.bearer(bearer).await?),
         None => state.client(&request, "/auth/revoke").await?.map(Requester::registered),
     };
     let token = request.token()?;
-    // Every holder of a public client's token may revoke it; a confidential client must authenticate.
-    let may = |client: &ClientId, issuer: Option<&str>| match &requester {
+    // A public client's token can be revoked without authentication; a confidential client must authenticate.
+    let may_revoke = |client: &ClientId, issuer: Option<&str>| match &requester {
         Some(requester) => requester.client == *client && requester.issuer.as_deref() == issuer,
         None => issuer.is_none() && state.settings.client(client.as_str()).is_some_and(Client::is_public),
     };
     if let Some(refresh) = state.refresh_grant(token).await? {
-        if may(&refresh.client, None) {
+        if may_revoke(&refresh.client, None) {
             let event = Event::new(Actor::client(&refresh.client), Action::TokenRevoked);
             state.audit.record(event.of_patient(&refresh.sign_in.patient)).await?;
             state.end_family(&refresh.family).await?;
@@ -83,7 +83,7 @@ pub(crate) async fn revoke(
             state.authorizations().forget(patient, std::slice::from_ref(&refresh.family)).await?;
         }
     } else if let Ok(caller) = state.verifier.verify(token).await
-        && may(&caller.client, caller.issuer.as_deref())
+        && may_revoke(&caller.client, caller.issuer.as_deref())
     {
         let event = Event::new(Actor::client(&caller.client), Action::TokenRevoked);
         let event = caller.patient.iter().fold(event, Event::of_patient);
@@ -113,7 +113,7 @@ impl Authorize {
 
     async fn bearer(&self, token: &str) -> Result<Requester, OAuthError> {
         let caller = self.verifier.verify(token).await?;
-        // Only a resource server's own token counts, not a token that a patient granted to it.
+        // A resource server must use its own token, and not a token that a patient granted to it.
         let is_own = caller.issuer.is_none() && caller.patient.is_none();
         let client = self.settings.client(caller.client.as_str()).filter(|_| is_own);
         Ok(Requester {

@@ -1,5 +1,5 @@
-//! `/auth/authorize`, by GET and by POST, checks an app's request and sends the patient to sign in (SMART App Launch 2.2, request
-//! authorization code; RFC 6749, 4.1.1).
+//! `/auth/authorize`, by GET and by POST: checks an app's authorization request and redirects the patient to the sign-in page (SMART App
+//! Launch 2.2, request authorization code; RFC 6749, 4.1.1).
 
 use axum::extract::State;
 use axum::response::Response;
@@ -53,18 +53,18 @@ async fn authorize(
     };
     let repeated = repeated(&fields);
     if let Some(name @ ("client_id" | "redirect_uri")) = repeated {
-        return Err(Error::invalid(format!("'{name}' comes more than once")).into());
+        return Err(Error::invalid(format!("'{name}' is given more than once")).into());
     }
-    // Until the client and its redirect URI are checked, nothing is sent to that URI.
+    // The client and its redirect URI are checked first, because errors must not be sent to an unregistered URI.
     let client = get("client_id").and_then(|id| state.settings.client(id));
     let client = client.ok_or_else(|| Error::invalid("'client_id' is not registered here"))?;
     let redirect_uri = get("redirect_uri").filter(|uri| client.allows_redirect(uri));
     let redirect_uri =
         redirect_uri.ok_or_else(|| Error::invalid("'redirect_uri' is not registered for this app"))?;
-    let is_doubtful = fields.iter().filter(|(name, _)| name == "state").count() > 1;
-    let app_state = get("state").filter(|_| !is_doubtful);
+    let is_ambiguous = fields.iter().filter(|(name, _)| name == "state").count() > 1;
+    let app_state = get("state").filter(|_| !is_ambiguous);
     let checked = match repeated {
-        Some(_) => Err(("invalid_request", "a parameter comes more than once".to_owned())),
+        Some(_) => Err(("invalid_request", "a parameter is given more than once".to_owned())),
         None => check(&state, client, &get),
     };
     let scopes = match checked {
@@ -112,7 +112,7 @@ fn check<'f>(
             if get("request").is_some() { "request_not_supported" } else { "request_uri_not_supported" };
         return Err((code, "parameters must be in the request itself".to_owned()));
     }
-    // Everyone is always shown the sign-in page (OpenID Connect Core 1.0, 3.1.2.1).
+    // The sign-in page is always shown, so `prompt=none` cannot succeed (OpenID Connect Core 1.0, 3.1.2.1).
     if get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
         return Err(("login_required", "the patient must sign in".to_owned()));
     }

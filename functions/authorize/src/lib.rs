@@ -1,8 +1,8 @@
 //! The SMART authorization server (contract, section 5; SMART App Launch 2.2; RFC 6749, 7009, 7636, 7662).
 //!
 //! - [`launch`]: `/auth/authorize` checks and stores an app's request;
-//! - [`login`]: the patient signs in;
-//! - [`consent`]: the patient agrees, which creates a code;
+//! - [`login`]: the sign-in of the patient;
+//! - [`consent`]: the patient's decision, which creates an authorization code;
 //! - [`token`]: `/auth/token` exchanges codes and refresh tokens for access tokens and ID tokens;
 //! - [`backend`]: issues access tokens to backend services;
 //! - [`request`]: the requests to these endpoints; [`client`]: identifies and authenticates the client;
@@ -43,7 +43,7 @@ web::ports! {
     }
 }
 
-/// The routes of the authorization server.
+/// Returns the routes of the authorization server.
 pub fn routes() -> Vec<Route> {
     declared().list()
 }
@@ -155,14 +155,14 @@ impl SignIn {
         format!("Patient/{}", self.patient)
     }
 
-    /// Returns the absolute URL of the patient, if the scopes let the app know it.
+    /// Returns the absolute URL of the patient, if the scopes permit it.
     pub(crate) fn fhir_user(&self, scopes: &Scopes) -> Option<String> {
         let is_granted = scopes.has("openid") && (scopes.has("fhirUser") || scopes.has("profile"));
         self.base.as_ref().filter(|_| is_granted).map(|base| format!("{base}/Patient/{}", self.patient))
     }
 }
 
-/// The grant that a code stands for.
+/// The stored grant of an authorization code.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CodeGrant {
     client: ClientId,
@@ -173,7 +173,7 @@ pub(crate) struct CodeGrant {
     sign_in: SignIn,
 }
 
-/// The grant that a refresh token stands for.
+/// The stored grant of a refresh token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RefreshGrant {
     client: ClientId,
@@ -182,20 +182,21 @@ pub(crate) struct RefreshGrant {
     sign_in: SignIn,
     /// The id of the authorization that the token belongs to.
     family: String,
-    /// Whether the token was rotated. A rotated token that is used again was probably stolen, and ends the family.
+    /// Whether the token was rotated. A second use of a rotated token means that it was probably stolen, and revokes the family.
     used: bool,
 }
 
-/// Returns the first parameter that an OAuth request has more than once, which is not allowed (RFC 6749, 3.1 and 3.2). Only `resource`
-/// and `audience` may be repeated (RFC 8707; RFC 8693).
+/// Returns the first parameter that an OAuth request repeats, which is an error (RFC 6749, 3.1 and 3.2). Only `resource` and `audience`
+/// may be repeated (RFC 8707; RFC 8693).
 pub(crate) fn repeated(fields: &[(String, String)]) -> Option<&str> {
     let mut seen = std::collections::HashSet::new();
     let names = fields.iter().map(|(name, _)| name.as_str());
     names.filter(|name| !matches!(*name, "resource" | "audience")).find(|name| !seen.insert(*name))
 }
 
-/// The lifetime of a request that waits for the patient, and below of a code.
+/// The lifetime of a request that waits for the patient.
 pub(crate) const REQUEST_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
+/// The lifetime of an authorization code.
 pub(crate) const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 impl Authorize {

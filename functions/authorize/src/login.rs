@@ -1,4 +1,5 @@
-//! `/patient-login` identifies the patient. In a sandbox people pick a patient; elsewhere patients have accounts in the settings.
+//! `/patient-login` identifies the patient. In a sandbox a person picks a patient from a list; otherwise patients have accounts in the
+//! settings.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -98,7 +99,7 @@ pub(crate) async fn submit(
     Ok(response)
 }
 
-/// `POST /patient-logout`: the sign-out button of the pages.
+/// Signs the patient out (`POST /patient-logout`, the sign-out button of the pages).
 pub(crate) async fn leave(
     State(state): State<Authorize>,
     cookies: Cookies,
@@ -132,7 +133,7 @@ impl Authorize {
                 let signed_in = ExpiringEntry { value: json!(pending), ..grant };
                 if !self.expiring.replace(EntryKind::Authorization, &fingerprint(request), &signed_in).await?
                 {
-                    return Err(Error::conflict("this request was answered in another window").into());
+                    return Err(Error::conflict("this request was already decided in another window").into());
                 }
                 format!("/authorize-app?request={request}")
             }
@@ -154,22 +155,24 @@ impl Authorize {
         next: &str,
     ) -> Result<Option<(ExpiringEntry, AuthorizationRequest)>> {
         if request.is_empty() {
-            let is_ours = next == "/my"
+            let is_own_page = next == "/my"
                 || ["/my/", "/my?", "/jobs/", "/fhir/", "/4_0_0/"]
                     .iter()
                     .any(|begin| next.starts_with(begin));
             let is_plain =
                 next.len() <= 1000 && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-            return if is_ours && is_plain {
+            return if is_own_page && is_plain {
                 Ok(None)
             } else {
-                Err(Error::invalid("nothing here asks you to sign in"))
+                Err(Error::invalid(
+                    "this page was opened without a request; open it from the app or from a page of this server",
+                ))
             };
         }
         self.pending(request).await.map(Some)
     }
 
-    /// Returns an app's request that waits for the patient.
+    /// Returns the pending request of an app.
     pub(crate) async fn pending(&self, request: &str) -> Result<(ExpiringEntry, AuthorizationRequest)> {
         let grant = self.expiring.get(EntryKind::Authorization, &fingerprint(request)).await?;
         let grant =
@@ -186,11 +189,11 @@ impl Authorize {
     async fn by_password(&self, username: &str, password: &str) -> Result<Option<PatientId>> {
         let account = self.settings.accounts.iter().find(|account| account.username == username);
         let hash = account.map(settings::PatientAccount::password_hash);
-        let right = attempts::verify(Account::Patient(username), password, hash, &self.guard()).await?;
-        Ok(account.filter(|_| right).map(|account| account.patient.clone()))
+        let is_right = attempts::verify(Account::Patient(username), password, hash, &self.guard()).await?;
+        Ok(account.filter(|_| is_right).map(|account| account.patient.clone()))
     }
 
-    /// Returns the page, in a sandbox with the patients to pick from.
+    /// Returns the sign-in page; in a sandbox, with a list of patients.
     async fn page(&self, status: StatusCode, mut page: PatientLoginPage) -> Result<Response> {
         page.sandbox = self.settings.sandbox;
         if page.sandbox {

@@ -1,4 +1,4 @@
-//! The SMART authorization server on Lambda.
+//! Runs the SMART authorization server on Lambda.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), aws::lambda::Error> {

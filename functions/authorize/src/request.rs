@@ -67,14 +67,14 @@ impl<S: Send + Sync> FromRequest<S> for OAuthRequest {
             .await
             .map_err(|PageError(error)| error)?;
         if repeated(&fields.0).is_some() {
-            return Err(invalid_request("a parameter comes more than once"));
+            return Err(invalid_request("a parameter is given more than once"));
         }
         Ok(Self { fields, basic, bearer })
     }
 }
 
 impl OAuthRequest {
-    /// Returns a parameter as it was sent; `None` if it is absent.
+    /// Returns the value of a parameter; `None` if it is absent.
     fn get(&self, name: &str) -> Option<&str> {
         self.fields.find(name)
     }
@@ -114,9 +114,9 @@ impl OAuthRequest {
         let get = |name| self.get(name).filter(|value| !value.is_empty());
         let named = get("client_id").map(str::to_owned);
         let asserts = get("client_assertion").is_some() || get("client_assertion_type").is_some();
-        let ways = [self.basic.is_some(), get("client_secret").is_some(), asserts];
-        if ways.iter().filter(|way| **way).count() > 1 {
-            return Err(invalid_request("the client must authenticate in one way only"));
+        let methods = [self.basic.is_some(), get("client_secret").is_some(), asserts];
+        if methods.iter().filter(|is_used| **is_used).count() > 1 {
+            return Err(invalid_request("the client must use only one authentication method"));
         }
         if let Some((id, secret)) = &self.basic {
             return match named.is_some_and(|named| named != *id) {
@@ -151,7 +151,7 @@ pub(crate) fn wrong_assertion_type() -> OAuthError {
     OAuthError::new("invalid_request", format!("'client_assertion_type' must be {}", assertion::TYPE))
 }
 
-/// Parses `Authorization: Basic …`, both parts urlencoded (RFC 6749, 2.3.1).
+/// Parses `Authorization: Basic …`, whose two parts are urlencoded (RFC 6749, 2.3.1).
 fn basic_credentials(parts: &Parts) -> Option<(String, String)> {
     let (scheme, encoded) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

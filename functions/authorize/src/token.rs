@@ -97,7 +97,7 @@ impl Authorize {
         };
         let (sign_in, expires_at) = (&grant.sign_in, self.after(lifetime)?);
         if !self.confirm_family(&family, client, &scopes, sign_in, expires_at).await? {
-            // The patient has stopped the app, or another request has the same code.
+            // The patient has stopped the app, or another request has used the same code.
             self.end_family(&family).await?;
             return Err(unknown());
         }
@@ -110,7 +110,7 @@ impl Authorize {
         let response = self
             .issue(Issued { client, sign_in, scopes, family: &family, refresh_token, id_token, action })
             .await?;
-        // The code is used up last: if a step before fails, such as the entry of the audit trail, the client can try again with it.
+        // The code is used up in the last step. If an earlier step fails, such as the audit entry, the client can send it again.
         if self.expiring.take(EntryKind::Code, &family).await?.is_none() {
             self.end_replayed(&family, &client.id, sign_in, action).await?;
             return Err(unknown());
@@ -124,7 +124,7 @@ impl Authorize {
         let stored = self.expiring.get(EntryKind::Refresh, &key).await?.ok_or_else(unknown)?;
         let grant: RefreshGrant = stored.read()?;
         let client = self.refreshing_client(client, &grant.client)?;
-        // Errors in the request are reported before the token is used up.
+        // Errors in the request must not use up the token.
         let granted = registered(&grant.scopes, client)?;
         let scopes = refreshed_scopes(scope, &granted)?;
         if self.expiring.get(EntryKind::Family, &grant.family).await?.is_none() {
@@ -135,7 +135,7 @@ impl Authorize {
             return self.replayed(&grant).await;
         }
         if !self.prolong(&grant, client, is_reusable).await? {
-            // Another request with the same token was faster, or the authorization was ended meanwhile.
+            // Another request has used the same token, or the authorization was revoked in the meantime.
             return match self.expiring.get(EntryKind::Family, &grant.family).await? {
                 Some(_) => self.replayed(&grant).await,
                 None => Err(unknown()),
@@ -160,7 +160,7 @@ impl Authorize {
                 action: Action::TokenRefreshed,
             })
             .await?;
-        // The token is used up last: if a step before fails, the client can try again with it.
+        // The token is marked as used in the last step. If an earlier step fails, the client can send it again.
         if !self.use_up(&key, stored, &grant, is_reusable).await? {
             return self.replayed(&grant).await;
         }
@@ -188,7 +188,7 @@ impl Authorize {
             true => ExpiringEntry { expires_at: self.after(self.settings.refresh_lifetime)?, ..stored },
             false => ExpiringEntry { value: json!(RefreshGrant { used: true, ..grant.clone() }), ..stored },
         };
-        // Of two requests at once with a reusable token, one extends its lifetime; both succeed.
+        // If two requests use a reusable token at the same time, one of them extends its lifetime, and both succeed.
         Ok(self.expiring.replace(EntryKind::Refresh, key, &used).await? || is_reusable)
     }
 
@@ -272,7 +272,7 @@ impl Authorize {
     fn refreshing_client<'c>(&'c self, client: Option<&'c Client>, owner: &ClientId) -> Answer<&'c Client> {
         match (client, self.settings.client(owner.as_str())) {
             (Some(client), _) if client.id != *owner => {
-                Err(invalid_grant("the refresh token was not given to this client"))
+                Err(invalid_grant("the refresh token was issued to another client"))
             }
             (Some(client), _) => Ok(client),
             (None, Some(known)) if known.is_public() => Ok(known),
@@ -282,7 +282,7 @@ impl Authorize {
 }
 
 impl CodeGrant {
-    /// Returns the client and the scopes for which the code is exchanged, or why it is refused.
+    /// Returns the client and the scopes of the exchange, or the error of a refused code.
     fn check<'c>(
         &self,
         client: Option<&'c Client>,
@@ -290,10 +290,10 @@ impl CodeGrant {
         code_verifier: Option<&str>,
     ) -> Answer<(&'c Client, Scopes)> {
         let Some(client) = client.filter(|client| client.id == self.client) else {
-            return Err(invalid_grant("the code was not given to this client"));
+            return Err(invalid_grant("the code was issued to another client"));
         };
         if redirect_uri != Some(self.redirect_uri.as_str()) {
-            return Err(invalid_grant("'redirect_uri' is not the one that the code was sent to"));
+            return Err(invalid_grant("'redirect_uri' differs from that of the authorization request"));
         }
         match (&self.challenge, code_verifier) {
             (Some(challenge), Some(verifier)) if same_secret(challenge, &challenge_of(verifier)) => {}
@@ -309,7 +309,7 @@ fn refreshed_scopes(scope: Option<&str>, granted: &Scopes) -> Answer<Scopes> {
     match scope.filter(|scope| !scope.is_empty()).map(Scopes::parse) {
         None => Ok(granted.clone()),
         Some(asked) if asked.is_within(granted) => Ok(asked.narrowed_to(granted)),
-        Some(_) => Err(OAuthError::new("invalid_scope", "the scope is more than what the patient agreed to")),
+        Some(_) => Err(OAuthError::new("invalid_scope", "the scope exceeds what the patient agreed to")),
     }
 }
 
@@ -317,7 +317,7 @@ fn refreshed_scopes(scope: Option<&str>, granted: &Scopes) -> Answer<Scopes> {
 fn registered(granted: &Scopes, client: &Client) -> Answer<Scopes> {
     let scopes = granted.narrowed_to(&client.scopes);
     match scopes.is_empty() {
-        true => Err(invalid_grant("the client is no longer registered for what was granted")),
+        true => Err(invalid_grant("the client is no longer registered for the granted scopes")),
         false => Ok(scopes),
     }
 }

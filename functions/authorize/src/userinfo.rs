@@ -1,4 +1,4 @@
-//! `/auth/userinfo` returns the user who signed in to the bearer of a token with `openid` (OpenID Connect Core 1.0, 5.3).
+//! `/auth/userinfo`: returns the signed-in user to the bearer of a token with the scope `openid` (OpenID Connect Core 1.0, 5.3).
 
 use axum::response::Response;
 use http::StatusCode;
